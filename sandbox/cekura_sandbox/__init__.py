@@ -1,0 +1,9 @@
+"""A local API that answers like Cekura's dashboards API, over generated calls.
+
+Written from the documented contract alone; it shares no code with the client that is tested against it.
+"""
+
+from cekura_sandbox.app import create_app
+from cekura_sandbox.readings import Readings
+
+__all__ = ["Readings", "create_app"]

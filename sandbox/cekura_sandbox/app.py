@@ -1,0 +1,260 @@
+"""The HTTP side of the sandbox: routes, the key, pagination, and the bodies of errors."""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import duckdb
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from cekura_sandbox import calls
+from cekura_sandbox.call_logs import call_logs
+from cekura_sandbox.charts import ChartError, Charts
+from cekura_sandbox.pages import PageMissing, Pages, paginate
+from cekura_sandbox.readings import Readings
+from cekura_sandbox.samples import PREDEFINED
+from cekura_sandbox.store import WIDGET_DEFAULTS, Invalid, Missing, Store, both
+
+Clock = Callable[[], datetime]
+Body = dict[str, Any]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class World:
+    """One sandbox's data. The calls are generated on first use, once."""
+
+    def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: Readings) -> None:
+        self.key = key
+        self.readings = readings
+        self._now, self._seed, self._count = now, seed, count
+        self.store = Store(self.now)
+        self._lock = threading.Lock()
+        self._con: duckdb.DuckDBPyConnection | None = None
+
+    def now(self) -> datetime:
+        return self._now() + timedelta(seconds=self.readings.clock_ahead_s)
+
+    @property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._con is None:
+                con = duckdb.connect()
+                calls.fill(con, now=self._now().replace(tzinfo=None), seed=self._seed, count=self._count)
+                self._con = con
+            return self._con
+
+    @property
+    def charts(self) -> Charts:
+        return Charts(self.con, self.readings)
+
+    def saved(self, widget: Body, override: Any) -> Body:
+        """Chart data of a stored widget, the override combined as the reading says."""
+        saved = [widget["effective_filters"]]
+        where = saved if not override else [override] if self.readings.override == "replace" else [*saved, override]
+        return self.charts.data(widget, where, self.store.project_of(widget), self.now())
+
+
+async def _body(request: Request) -> Body:
+    try:
+        parsed = json.loads(await request.body() or b"{}")
+    except ValueError:
+        raise Invalid({"detail": "JSON parse error."}) from None
+    if not isinstance(parsed, dict):
+        raise Invalid({"non_field_errors": ["Invalid data. Expected a dictionary."]})
+    return parsed
+
+
+JsonBody = Annotated[Body, Depends(_body)]
+Paging = Annotated[Pages, Depends(Pages)]
+
+
+def create_app(
+    *,
+    now: Clock = _utc_now,
+    seed: int = 1,
+    count: int = 60_000,
+    key: str = "sandbox",
+    readings: Readings | None = None,
+) -> FastAPI:
+    """Build a sandbox as an ASGI application.
+
+    ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
+    before its first use.
+    """
+    app = FastAPI(title="Cekura dashboards sandbox", version="1")
+    world = World(now=now, seed=seed, count=count, key=key, readings=readings or Readings())
+    app.state.world = world
+
+    async def authenticated(request: Request) -> None:
+        given = request.headers.get("x-cekura-api-key")
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if (given or bearer) != world.key:
+            raise _Unauthenticated
+
+    for router in (_dashboards(world), _widgets(world), _lookups(world)):
+        app.include_router(router, dependencies=[Depends(authenticated)])
+
+    def answer(status: int, body: Callable[[Any], Any]) -> Callable[[Request, Exception], Response]:
+        return lambda _request, error: JSONResponse(body(error), status)
+
+    app.add_exception_handler(_Unauthenticated, answer(401, lambda _: {"detail": "Invalid API key."}))
+    app.add_exception_handler(Missing, answer(404, lambda _: {"detail": "Not found."}))
+    app.add_exception_handler(PageMissing, answer(404, lambda _: {"detail": "Invalid page."}))
+    app.add_exception_handler(Invalid, answer(400, lambda error: error.body))
+    app.add_exception_handler(ChartError, answer(400, lambda error: error.body))
+    return app
+
+
+class _Unauthenticated(Exception):
+    """A 401."""
+
+
+def _dashboards(world: World) -> APIRouter:
+    router, store = APIRouter(prefix="/dashboards/dashboards", tags=["dashboards"]), world.store
+
+    @router.get("/")
+    def list_dashboards(request: Request, pages: Paging, project_id: int | None = None) -> Body:
+        return paginate(request, pages, store.dashboards(project_id))
+
+    @router.post("/", status_code=201)
+    def create_dashboard(body: JsonBody) -> Body:
+        return store.create_dashboard(body)
+
+    @router.get("/predefined_widgets/")
+    def predefined_widgets() -> list[Body]:
+        return PREDEFINED
+
+    @router.get("/{number}/")
+    def get_dashboard(number: int) -> Body:
+        return store.dashboard(number)
+
+    @router.patch("/{number}/")
+    @router.put("/{number}/")
+    def update_dashboard(number: int, body: JsonBody) -> Body:
+        return store.update_dashboard(number, body)
+
+    @router.delete("/{number}/", status_code=204)
+    def delete_dashboard(number: int) -> None:
+        store.delete_dashboard(number)
+
+    @router.post("/{number}/duplicate/", status_code=201)
+    def duplicate(number: int, body: JsonBody) -> Body:
+        return store.duplicate(number, body)
+
+    @router.post("/{number}/bulk_widgets/")
+    def bulk_widgets(number: int, body: JsonBody) -> Body:
+        return store.bulk(number, body)
+
+    return router
+
+
+def _widgets(world: World) -> APIRouter:
+    router, store = APIRouter(prefix="/dashboards/widgets", tags=["widgets"]), world.store
+
+    @router.get("/")
+    def list_widgets(request: Request, pages: Paging, dashboard_id: int | None = None) -> Body:
+        return paginate(request, pages, store.widgets(dashboard_id))
+
+    @router.post("/", status_code=201)
+    def create_widget(body: JsonBody) -> Body:
+        return store.create_widget(body)
+
+    @router.post("/bulk_data/")
+    def bulk_data(request: Request, pages: Paging, body: JsonBody) -> Body:
+        numbers = body.get("widget_ids")
+        if not isinstance(numbers, list):
+            raise Invalid({"widget_ids": ["This field is required."]})
+        widgets = [store.widget(number) for number in numbers]
+        return paginate(request, pages, widgets, lambda widget: world.saved(widget, body.get("filters")))
+
+    @router.post("/preview_data/")
+    def preview_data(body: JsonBody) -> Body:
+        widget = store.checked(WIDGET_DEFAULTS | {k: v for k, v in body.items() if k in WIDGET_DEFAULTS})
+        where = [widget["filters"]]
+        if widget["dashboard"] is not None and world.readings.preview == "merge":
+            where = [both(store.dashboard(widget["dashboard"])["filters"], widget["filters"])]
+        answer = world.charts.data(widget, where, store.project_of(widget), world.now())
+        return {k: v for k, v in answer.items() if k not in {"widget_id", "can_group_by"}}
+
+    @router.get("/{number}/")
+    def get_widget(number: int) -> Body:
+        return store.widget(number)
+
+    @router.patch("/{number}/")
+    @router.put("/{number}/")
+    def update_widget(number: int, body: JsonBody) -> Body:
+        return store.update_widget(number, body)
+
+    @router.delete("/{number}/", status_code=204)
+    def delete_widget(number: int) -> None:
+        store.delete_widget(number)
+
+    @router.get("/{number}/data/")
+    def widget_data(number: int, filters: str | None = None) -> Body:
+        return world.saved(store.widget(number), _json_text(filters))
+
+    return router
+
+
+def _json_text(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        raise Invalid({"filters": ["Invalid JSON."]}) from None
+
+
+def _lookups(world: World) -> APIRouter:
+    router = APIRouter(tags=["lookups"])
+
+    @router.get("/user/v1/projects/")
+    def projects() -> list[Body]:
+        return [{"id": number, "name": name} for number, name in calls.PROJECTS]
+
+    @router.get("/test_framework/v2/metrics/")
+    def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:
+        if agent_id is not None:
+            project_id = next((a[2] for a in calls.AGENTS if a[0] == agent_id), -1)
+        return [
+            {"id": number, "name": name, "eval_type": kind, "project": project}
+            for number, name, kind, project, _ in calls.METRICS
+            if project_id in (None, project)
+        ]
+
+    @router.get("/test_framework/v2/aiagents/")
+    def agents(request: Request, pages: Paging, project_id: int | None = None, q: str = "") -> Body:
+        found = [
+            {"id": number, "name": name, "project": project, "description": f"Answers as {name}."}
+            for number, name, project, *_ in calls.AGENTS
+            if project_id in (None, project) and q.lower() in name.lower()
+        ]
+        return paginate(request, pages, found)
+
+    @router.get("/observability/v2/call-logs/")
+    def list_call_logs(
+        request: Request,
+        pages: Paging,
+        project_id: int | None = None,
+        agent_id: int | None = None,
+        timestamp_from: Annotated[str | None, Query()] = None,
+        timestamp_to: Annotated[str | None, Query()] = None,
+        filters_v2: str | None = None,
+    ) -> Body:
+        if project_id is None and agent_id is None:
+            raise Invalid({"detail": "project_id or agent_id is required."})
+        scope: list[Any] = [_json_text(filters_v2)]
+        if agent_id is not None:
+            scope.append({"field": "agent.id", "op": "eq", "value": agent_id})
+        scope += [
+            {"field": "timestamp", "op": op, "value": value}
+            for op, value in (("gte", timestamp_from), ("lt", timestamp_to))
+            if value
+        ]
+        return call_logs(world.con, request, pages, project_id, scope, world.now())
+
+    return router

@@ -1,0 +1,75 @@
+"""Single calls, each with its transcript, as the call-logs endpoint lists them."""
+
+from datetime import datetime
+from typing import Any
+
+import duckdb
+from fastapi import Request
+
+from cekura_sandbox.filters import FilterError, Sql, to_sql
+from cekura_sandbox.pages import Pages
+from cekura_sandbox.store import Invalid
+
+COLUMNS = (
+    "id", "ts", "agent_id", "agent_name", "duration", "success", "is_reviewed", "call_ended_reason",
+    "dropoff_point", "topic", "customer_number",
+)  # fmt: skip
+
+
+def call_logs(
+    con: duckdb.DuckDBPyConnection,
+    request: Request,
+    pages: Pages,
+    project: int | None,
+    scope: list[Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """The newest calls first, of those for which every filter in ``scope`` holds."""
+    sql = Sql()
+    try:
+        parts = [f"({to_sql(item, sql, now)})" for item in scope]
+    except FilterError as error:
+        raise Invalid({"filters_v2": [str(error)]}) from None
+    if project is not None:
+        parts.append(f"c.project = {sql.bind(project)}")
+    where = " AND ".join(parts)
+    counted = con.cursor().execute(f"SELECT count(*) FROM calls c WHERE {where}", sql.parameters).fetchone()  # noqa: S608 - bound
+    rows = (
+        con.cursor()
+        .execute(
+            f"SELECT {', '.join(COLUMNS)} FROM calls c WHERE {where} ORDER BY ts DESC, id DESC LIMIT ? OFFSET ?",  # noqa: S608 - bound
+            [*sql.parameters, pages.size, (pages.page - 1) * pages.size],
+        )
+        .fetchall()
+    )
+    found = [_item(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+    return pages.envelope(request, counted[0] if counted else 0, found)
+
+
+def _item(call: dict[str, Any]) -> dict[str, Any]:
+    minutes, seconds = divmod(int(call.pop("duration")), 60)
+    moment = call.pop("ts").isoformat(timespec="seconds") + "Z"
+    success = call["success"]
+    return {
+        **call,
+        "agent": call.pop("agent_id"),
+        "call_id": f"call_{call['id']}",
+        "duration": f"{minutes:02d}:{seconds:02d}",
+        "timestamp": moment,
+        "created_at": moment,
+        "status": "success" if success else "failure",
+        "dropoff_point": call["dropoff_point"] or "",
+        "topic": call["topic"] or "",
+        "transcript": _transcript(call),
+    }
+
+
+def _transcript(call: dict[str, Any]) -> str:
+    return "\n".join(
+        [
+            f"[00:01] Main Agent: Hello, this is {call['agent_name']}. How can I help?",
+            f"[00:06] Caller: It is about {call['topic'] or 'something else'}.",
+            "[00:11] Main Agent: One moment, I will look that up.",
+            "[00:24] Main Agent: That is done." if call["success"] else "[00:24] Caller: Never mind, goodbye.",
+        ]
+    )

@@ -1,0 +1,289 @@
+"""Dashboards and widgets: what is stored, and the rules for what may be."""
+
+import copy
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any
+
+from cekura_sandbox.calls import METRICS, PROJECTS
+from cekura_sandbox.charts import AGGREGATIONS, CHARTS, FIELD_TYPES, GROUP_COLUMNS
+from cekura_sandbox.filters import FilterError, Sql, to_sql
+from cekura_sandbox.samples import DASHBOARDS
+
+Record = dict[str, Any]
+DASHBOARD_FIELDS = ("name", "project", "filters")
+WIDGET_DEFAULTS: Record = {
+    "dashboard": None, "name": None, "chart_type": None, "field": "", "metric": None, "data_type": None,
+    "time_period": None, "aggregation_function": None, "group_by": None, "filters": None, "metadata": None,
+}  # fmt: skip
+CHOICES = {
+    "chart_type": ["line", "bar", "pie", "stat"],
+    "data_type": ["numeric", "boolean", "string", "datetime", "dynamic", "", None],
+    "time_period": ["hour", "day", "week", "month", "", None],
+    "aggregation_function": ["count", "sum", "avg", "min", "max", "p50", "p95", "p99", "", None],
+}
+MAX_NAME = 255
+
+
+class Invalid(Exception):
+    """A 400; ``body`` is what the API answers with."""
+
+    def __init__(self, body: Record) -> None:
+        super().__init__(str(body))
+        self.body = body
+
+
+class Missing(Exception):
+    """A 404."""
+
+
+class Store:
+    """Everything that can be edited. Each public method is one transaction."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = RLock()
+        self._dashboards: dict[int, Record] = {}
+        self._widgets: dict[int, Record] = {}
+        self._next_dashboard, self._next_widget = 11, 201
+        for sample in DASHBOARDS:
+            dashboard = self.create_dashboard({k: v for k, v in sample.items() if k != "widgets"})
+            self.bulk(dashboard["id"], {"create": sample["widgets"]})
+
+    @contextmanager
+    def _transaction(self) -> Any:
+        with self._lock:
+            before = (copy.deepcopy(self._dashboards), copy.deepcopy(self._widgets))
+            try:
+                yield
+            except Exception:
+                self._dashboards, self._widgets = before
+                raise
+
+    def dashboards(self, project: int | None = None) -> list[Record]:
+        with self._lock:
+            found = [d for d in self._dashboards.values() if project is None or d["project"] == project]
+            return [{**copy.deepcopy(d), "widget_count": str(len(self._of(d["id"])))} for d in found]
+
+    def dashboard(self, number: int) -> Record:
+        with self._lock:
+            if number not in self._dashboards:
+                raise Missing
+            widgets = [self.widget(w["id"]) for w in self._of(number)]
+            return {**copy.deepcopy(self._dashboards[number]), "widgets": widgets, "widget_count": str(len(widgets))}
+
+    def create_dashboard(self, body: Record) -> Record:
+        with self._transaction():
+            number = self._next_dashboard
+            self._next_dashboard += 1
+            stamp = self._stamp()
+            self._dashboards[number] = {
+                "id": number, "name": None, "project": None, "filters": None, "created_at": stamp, "updated_at": stamp,
+            }  # fmt: skip
+            return self.update_dashboard(number, body)
+
+    def update_dashboard(self, number: int, body: Record) -> Record:
+        with self._transaction():
+            if number not in self._dashboards:
+                raise Missing
+            changes = {name: body[name] for name in DASHBOARD_FIELDS if name in body}
+            errors = _text_errors(changes, "name") | self._filter_errors(changes)
+            if changes.get("project") not in {None, *(p[0] for p in PROJECTS)}:
+                errors["project"] = [f'Invalid pk "{changes["project"]}" - object does not exist.']
+            if errors:
+                raise Invalid(errors)
+            self._dashboards[number] |= copy.deepcopy(changes) | {"updated_at": self._stamp()}
+            return self.dashboard(number)
+
+    def delete_dashboard(self, number: int) -> None:
+        with self._transaction():
+            if self._dashboards.pop(number, None) is None:
+                raise Missing
+            self._widgets = {k: w for k, w in self._widgets.items() if w["dashboard"] != number}
+
+    def duplicate(self, number: int, body: Record) -> Record:
+        with self._transaction():
+            original = self.dashboard(number)
+            name = body.get("name") or f"Copy of {original['name']}"
+            made = self.create_dashboard({**original, "name": name})
+            self.bulk(made["id"], {"create": [_writable(w) for w in original["widgets"]]})
+            return self.dashboard(made["id"])
+
+    def widgets(self, dashboard: int | None = None) -> list[Record]:
+        with self._lock:
+            found = self._widgets.values() if dashboard is None else self._of(dashboard)
+            return [self.widget(w["id"]) for w in found]
+
+    def widget(self, number: int) -> Record:
+        with self._lock:
+            if number not in self._widgets:
+                raise Missing
+            stored = copy.deepcopy(self._widgets[number])
+            names = {m[0]: m[1] for m in METRICS}
+            if stored["metric"] in names:
+                stored["metric_name"] = names[stored["metric"]]
+            dashboard = self._dashboards.get(stored["dashboard"], {})
+            stored["effective_filters"] = both(dashboard.get("filters"), stored["filters"])
+            return stored
+
+    def project_of(self, widget: Record) -> int | None:
+        with self._lock:
+            project: int | None = self._dashboards.get(widget.get("dashboard") or 0, {}).get("project")
+            return project
+
+    def create_widget(self, body: Record) -> Record:
+        with self._transaction():
+            config = self.checked(WIDGET_DEFAULTS | _writable(body))
+            number = self._next_widget
+            self._next_widget += 1
+            stamp = self._stamp()
+            self._widgets[number] = {"id": number, **config, "created_at": stamp, "updated_at": stamp}
+            return self.widget(number)
+
+    def update_widget(self, number: int, body: Record) -> Record:
+        with self._transaction():
+            if number not in self._widgets:
+                raise Missing
+            stored = self._widgets[number]
+            config = self.checked({k: stored[k] for k in WIDGET_DEFAULTS} | _writable(body))
+            self._widgets[number] = stored | config | {"updated_at": self._stamp()}
+            return self.widget(number)
+
+    def delete_widget(self, number: int) -> None:
+        with self._transaction():
+            if self._widgets.pop(number, None) is None:
+                raise Missing
+
+    def bulk(self, dashboard: int, body: Record) -> Record:
+        """Create, update and delete widgets of one dashboard: all of it, or none."""
+        with self._transaction():
+            mine = {w["id"] for w in self.dashboard(dashboard)["widgets"]}
+            named = [item.get("id") for item in body.get("update") or []] + list(body.get("delete") or [])
+            if strangers := [number for number in named if number not in mine]:
+                raise Invalid({"detail": f"Widgets not found in this dashboard: {strangers}"})
+            created = [self.create_widget({**item, "dashboard": dashboard}) for item in body.get("create") or []]
+            updated = [self.update_widget(item["id"], item) for item in body.get("update") or []]
+            deleted = list(body.get("delete") or [])
+            for number in deleted:
+                self.delete_widget(number)
+            return {"created": created, "updated": updated, "deleted": deleted}
+
+    def checked(self, config: Record) -> Record:
+        """Return the configuration if the API would take it.
+
+        Raises:
+            Invalid: with a list of messages per field.
+        """
+        errors: Record = {}
+        for name, choices in CHOICES.items():
+            if config[name] not in choices:
+                errors[name] = ["This field is required."] if config[name] is None else [
+                    f'"{config[name]}" is not a valid choice.'
+                ]  # fmt: skip
+        errors |= _text_errors(config, "name") | _text_errors(config, "field") | self._filter_errors(config)
+        if config["dashboard"] is not None and config["dashboard"] not in self._dashboards:
+            errors["dashboard"] = [f'Invalid pk "{config["dashboard"]}" - object does not exist.']
+        if not errors:
+            errors = _plot_errors(config) | _group_errors(config["group_by"])
+        if errors:
+            raise Invalid(errors)
+        return copy.deepcopy(config)
+
+    def _of(self, dashboard: int) -> list[Record]:
+        return [w for w in self._widgets.values() if w["dashboard"] == dashboard]
+
+    def _filter_errors(self, config: Record) -> Record:
+        try:
+            to_sql(config.get("filters"), Sql(), self._now())
+        except FilterError as error:
+            return {"filters": [str(error)]}
+        return {}
+
+    def _stamp(self) -> str:
+        return self._now().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def both(first: Any, second: Any) -> Record:
+    """AND of two filters, either of which may be empty."""
+    present = [f for f in (first, second) if f]
+    if len(present) < 2:  # noqa: PLR2004 - two are given
+        return copy.deepcopy(present[0]) if present else {}
+    return {"operator": "and", "conditions": copy.deepcopy(present)}
+
+
+def _writable(body: Record) -> Record:
+    return {name: body[name] for name in WIDGET_DEFAULTS if name in body}
+
+
+def _text_errors(config: Record, name: str) -> Record:
+    value = config.get(name)
+    if value is None and name == "name":
+        return {}
+    if name in config and not isinstance(value, str):
+        return {name: ["Not a valid string."]}
+    if isinstance(value, str) and len(value) > MAX_NAME:
+        return {name: [f"Ensure this field has no more than {MAX_NAME} characters."]}
+    return {}
+
+
+def _plot_errors(config: Record) -> Record:
+    chart, field = config["chart_type"], config["field"]
+    if chart == "stat":
+        return {}
+    if field == "metric_evaluations.value":
+        return _metric_errors(config)
+    if field.startswith("metadata.") and field.count(".") == 1:
+        kind = "string"
+    elif field in FIELD_TYPES:
+        kind = FIELD_TYPES[field][0]
+    else:
+        return {"field": [f"Unsupported field: {field}" if field else "This field is required."]}
+    if chart not in CHARTS[kind]:
+        return {"chart_type": [f"{chart} is not valid for a {kind} field."]}
+    return _bar_errors(config, AGGREGATIONS[kind])
+
+
+def _metric_errors(config: Record) -> Record:
+    types = {m[0]: m[2] for m in METRICS}
+    if config["metric"] is None:
+        return {"metric": ["This field is required when field is 'metric_evaluations.value'."]}
+    if config["metric"] not in types:
+        return {"metric": [f'Invalid pk "{config["metric"]}" - object does not exist.']}
+    kind, charts = {
+        "enum": ("string", {"pie"}),
+        "binary": ("boolean", {"pie", "bar"}),
+        "numeric": ("numeric", {"line", "bar", "pie"}),
+        "continuous_qualitative": ("numeric", {"line", "bar", "pie"}),
+    }[types[config["metric"]]]
+    if config["chart_type"] not in charts:
+        return {"chart_type": [f"{config['chart_type']} is not valid for this metric."]}
+    return _bar_errors(config, AGGREGATIONS[kind])
+
+
+def _bar_errors(config: Record, functions: set[str]) -> Record:
+    if config["chart_type"] != "bar":
+        return {}
+    errors: Record = {
+        name: ["This field is required for bar charts."]
+        for name in ("aggregation_function", "time_period")
+        if not config[name]
+    }
+    if not errors and config["aggregation_function"] not in functions:
+        errors["aggregation_function"] = [f"{config['aggregation_function']} is not valid for this field."]
+    return errors
+
+
+def _group_errors(group_by: Any) -> Record:
+    if not group_by:
+        return {}
+    wrong: Record = {"group_by": ["Invalid group by configuration."]}
+    if not isinstance(group_by, dict):
+        return wrong
+    if group_by.get("type") == "bucket":
+        interval = group_by.get("interval")
+        return {} if isinstance(interval, int) and interval > 0 else wrong
+    name = str(group_by.get("field"))
+    known = name in GROUP_COLUMNS or (name.startswith("metadata.") and name.count(".") == 1)
+    return {} if group_by.get("type") == "field" and known else wrong
