@@ -56,7 +56,13 @@ class World:
     def saved(self, widget: Body, override: Any) -> Body:
         """Chart data of a stored widget, the override combined as the reading says."""
         saved = [widget["effective_filters"]]
-        where = saved if not override else [override] if self.readings.override == "replace" else [*saved, override]
+        where = (
+            saved
+            if not override
+            else [override]
+            if self.readings.override == "replace"
+            else [*saved, override]
+        )
         return self.charts.data(widget, where, self.store.project_of(widget), self.now())
 
 

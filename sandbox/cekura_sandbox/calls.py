@@ -56,14 +56,18 @@ def fill(con: duckdb.DuckDBPyConnection, *, now: datetime, seed: int, count: int
         "CREATE MACRO gauss(i, salt) AS "
         "sqrt(-2 * ln(1 - u(i, salt || 'a'))) * cos(2 * pi() * u(i, salt || 'b'))"
     )
-    _table(con, "agents", "id INT, name TEXT, project INT, share DOUBLE, success DOUBLE, seconds DOUBLE", AGENTS)
+    _table(
+        con, "agents", "id INT, name TEXT, project INT, share DOUBLE, success DOUBLE, seconds DOUBLE", AGENTS
+    )
     _table(con, "metrics", "id INT, name TEXT, eval_type TEXT, project INT, share DOUBLE", METRICS)
     _fill_slots(con, now)
     _fill_calls(con, now, count)
     _fill_evaluations(con, now)
 
 
-def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
+def _table(
+    con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Iterable[tuple[object, ...]]
+) -> None:
     con.execute(f"CREATE TABLE {name} ({columns})")
     rows = list(rows)
     con.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - our own names

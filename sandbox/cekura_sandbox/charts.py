@@ -26,7 +26,12 @@ AGGREGATIONS = {
     "string": {"count"},
     "datetime": {"count", "min", "max"},
 }
-CHARTS = {"numeric": {"line", "bar"}, "boolean": {"pie", "bar"}, "string": {"pie", "bar"}, "datetime": {"line", "bar"}}
+CHARTS = {
+    "numeric": {"line", "bar"},
+    "boolean": {"pie", "bar"},
+    "string": {"pie", "bar"},
+    "datetime": {"line", "bar"},
+}
 GROUP_COLUMNS = {
     "agent.id": "c.agent_id", "agent.agent_name": "c.agent_name", "topic": "c.topic", "success": "c.success",
     "call_ended_reason": "c.call_ended_reason", "dropoff_point": "c.dropoff_point", "is_reviewed": "c.is_reviewed",
@@ -50,7 +55,9 @@ class Charts:
         self._con = con
         self._readings = readings
 
-    def data(self, widget: dict[str, Any], where: list[Any], project: int | None, now: datetime) -> dict[str, Any]:
+    def data(
+        self, widget: dict[str, Any], where: list[Any], project: int | None, now: datetime
+    ) -> dict[str, Any]:
         """``where``: the filters that all hold at once. ``project`` None: everything that the key can see."""
         condition, parameters = self._where(where, project, now)
         chart = widget["chart_type"]
@@ -105,7 +112,9 @@ class Charts:
         return kind, column, label, "calls c"
 
     def _metric(self, widget: dict[str, Any]) -> tuple[str, str, str, str]:
-        found = self._con.execute("SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")]).fetchone()
+        found = self._con.execute(
+            "SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")]
+        ).fetchone()
         if not found:
             raise ChartError({"metric": [f'Invalid pk "{widget.get("metric")}" - object does not exist.']})
         name, eval_type = found
@@ -135,7 +144,9 @@ class Charts:
             return self._pie(column, source, group, parameters)
         return self._bar(widget, kind, column, source, group, parameters)
 
-    def _line(self, column: str, source: str, group: str, parameters: list[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
+    def _line(
+        self, column: str, source: str, group: str, parameters: list[Any]
+    ) -> Iterable[tuple[Any, dict[str, Any]]]:
         found = self._run(
             f"SELECT {group}, c.id, replace(CAST(date_trunc('second', c.ts) AS TEXT), ' ', 'T') || 'Z', {column} "
             f"{source} ORDER BY c.ts, c.id",
@@ -144,7 +155,9 @@ class Charts:
         for key, call, moment, value in found:
             yield key, {"id": call, "timestamp": moment, "value": self._value(value)}
 
-    def _pie(self, column: str, source: str, group: str, parameters: list[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
+    def _pie(
+        self, column: str, source: str, group: str, parameters: list[Any]
+    ) -> Iterable[tuple[Any, dict[str, Any]]]:
         found = self._run(
             f"SELECT {group} AS g, {column} AS slice, count(*) AS n {source} "
             "GROUP BY g, slice ORDER BY n DESC, slice",
@@ -173,7 +186,10 @@ class Charts:
         for key, bucket, value, count in rows:
             if value is not None and rate and self._readings.rates == "percent":
                 value *= 100
-            yield key, {"time_interval": self._moment(bucket), "value": self._value(value), "sample_count": count}
+            yield (
+                key,
+                {"time_interval": self._moment(bucket), "value": self._value(value), "sample_count": count},
+            )
 
     def _stat(self, source: str, parameters: list[Any]) -> Any:
         total, success, duration = self._run(
@@ -186,7 +202,12 @@ class Charts:
         )[0][0]
         if success is not None and self._readings.rates == "percent":
             success *= 100
-        row = {"total_calls": total, "success_rate": success, "avg_duration": duration, "p95_latency": latency}
+        row = {
+            "total_calls": total,
+            "success_rate": success,
+            "avg_duration": duration,
+            "p95_latency": latency,
+        }
         return [row] if self._readings.stat == "array" else row
 
     def _grouped(

@@ -72,7 +72,11 @@ class Store:
             if number not in self._dashboards:
                 raise Missing
             widgets = [self.widget(w["id"]) for w in self._of(number)]
-            return {**copy.deepcopy(self._dashboards[number]), "widgets": widgets, "widget_count": str(len(widgets))}
+            return {
+                **copy.deepcopy(self._dashboards[number]),
+                "widgets": widgets,
+                "widget_count": str(len(widgets)),
+            }
 
     def create_dashboard(self, body: Record) -> Record:
         with self._transaction():
@@ -163,7 +167,9 @@ class Store:
             named = [item.get("id") for item in body.get("update") or []] + list(body.get("delete") or [])
             if strangers := [number for number in named if number not in mine]:
                 raise Invalid({"detail": f"Widgets not found in this dashboard: {strangers}"})
-            created = [self.create_widget({**item, "dashboard": dashboard}) for item in body.get("create") or []]
+            created = [
+                self.create_widget({**item, "dashboard": dashboard}) for item in body.get("create") or []
+            ]
             updated = [self.update_widget(item["id"], item) for item in body.get("update") or []]
             deleted = list(body.get("delete") or [])
             for number in deleted:

@@ -1,0 +1,181 @@
+"""Chart data as the API sends it, every documented and tolerated form, brought to one."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from cekura_dashboards.api.errors import UnreadableAnswer
+from cekura_dashboards.api.models import JsonObject
+
+Key = str | int | float | bool | None
+KNOWN_KEYS = {
+    "line": {"id", "timestamp", "value"},
+    "bar": {"time_interval", "value", "sample_count"},
+    "pie": {"label", "value", "percentage"},
+}
+NESTED_NAMES = ("group", "label", "name", "key")
+
+
+class ChartEnvelope(msgspec.Struct):
+    """What surrounds the data of one widget; the data itself stays undecoded until it is asked for."""
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    widget_id: Any = None
+    chart_type: Any = None
+    aggregation_function: Any = None
+    time_period: Any = None
+    group_by: Any = None
+    metadata: Any = None
+
+    @classmethod
+    def read(cls, body: bytes | msgspec.Raw) -> "ChartEnvelope":
+        try:
+            return msgspec.json.decode(body, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UnreadableAnswer(
+                f"chart data is not a JSON object as documented ({type(error).__name__})"
+            ) from None
+
+
+class LineRow(msgspec.Struct, frozen=True):
+    """One call."""
+
+    id: Any = None
+    timestamp: Any = None
+    value: Any = None
+    group: Any = None
+
+
+class BarRow(msgspec.Struct, frozen=True):
+    """One bucket."""
+
+    time_interval: Any = None
+    value: Any = None
+    sample_count: Any = None
+    group: Any = None
+
+
+class PieRow(msgspec.Struct, frozen=True):
+    """One slice."""
+
+    label: Any = None
+    value: Any = None
+    percentage: Any = None
+    group: Any = None
+
+
+ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type."""
+
+    chart_type: str
+    rows: list[Any] = field(default_factory=list[Any])
+    stat: JsonObject = field(default_factory=dict[str, Any])
+    grouped: bool = False
+    data_type: str | None = None
+    display_name: str | None = None
+
+
+def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | None) -> Chart:
+    """``chart_type`` and ``group_by`` are the widget's own, for when the answer leaves them out.
+
+    Raises:
+        UnreadableAnswer: if the data is nothing like any form that is documented or tolerated.
+    """
+    kind = envelope.chart_type if isinstance(envelope.chart_type, str) and envelope.chart_type else chart_type
+    about = envelope.metadata if isinstance(envelope.metadata, dict) else {}
+    names = {
+        "data_type": about.get("data_type") if isinstance(about.get("data_type"), str) else None,
+        "display_name": about.get("display_name") if isinstance(about.get("display_name"), str) else None,
+    }
+    if kind == "stat":
+        return Chart(kind, stat=_stat(envelope.data), **names)
+    if kind not in ROWS:
+        return Chart(kind, **names)
+    grouping = envelope.group_by if isinstance(envelope.group_by, dict) and envelope.group_by else group_by
+    if not grouping:
+        rows = _plain(envelope.data, kind)
+        if rows is not None:
+            return Chart(kind, rows, **names)
+    rows, grouped = _grouped(_list(envelope.data), kind, grouping or {})
+    return Chart(kind, rows, grouped=grouped, **names)
+
+
+def _plain(data: msgspec.Raw, kind: str) -> list[Any] | None:
+    """Rows of an ungrouped chart, decoded straight into structs; None if any row carries no known key."""
+    try:
+        rows: list[Any] = msgspec.json.decode(data, type=list[ROWS[kind]] | None) or []  # type: ignore[valid-type]  # chosen at run time
+    except msgspec.DecodeError as error:
+        raise UnreadableAnswer(f"{kind} data is not a list of rows ({type(error).__name__})") from None
+    empty = ROWS[kind]()
+    return None if any(row == empty for row in rows[:3]) else rows
+
+
+def _list(data: msgspec.Raw) -> list[JsonObject]:
+    try:
+        return msgspec.json.decode(data, type=list[dict[str, Any]] | None) or []
+    except msgspec.DecodeError as error:
+        raise UnreadableAnswer(f"chart data is not a list of rows ({type(error).__name__})") from None
+
+
+def _stat(data: msgspec.Raw) -> JsonObject:
+    """The figures, sent as an object or as an array holding one."""
+    found = msgspec.json.decode(data)
+    if isinstance(found, list):
+        found = next((item for item in found if isinstance(item, dict)), {})
+    return found if isinstance(found, dict) else {}
+
+
+def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[list[Any], bool]:
+    """Grouped rows in each form: ``{group, data: [rows]}``, or a key more on every row."""
+    if any(isinstance(item.get("data"), list) for item in items):
+        rows = list[Any]()
+        for item in items:
+            name = next((key for key in _group_names(group_by) if key in item), None)
+            inner = item.get("data")
+            rows += [
+                _row(kind, row, item.get(name) if name else None)
+                for row in (inner if isinstance(inner, list) else [])
+                if isinstance(row, dict)
+            ]
+        return rows, True
+    extra = dict.fromkeys(key for item in items for key in item if key not in KNOWN_KEYS[kind])
+    name = next((key for key in _group_names(group_by) if key in extra), None)
+    if name is None and group_by and len(extra) == 1:
+        name = next(iter(extra))
+    return [_row(kind, item, item.get(name) if name else None) for item in items], name is not None
+
+
+def _group_names(group_by: JsonObject) -> list[str]:
+    """The keys that may hold a row's group, the likeliest first."""
+    field_name = str(group_by.get("field") or "bucket")
+    return ["group", field_name, field_name.replace(".", "_"), field_name.rpartition(".")[2], *NESTED_NAMES]
+
+
+def _row(kind: str, item: JsonObject, group: Any) -> Any:
+    return ROWS[kind](**{key: item.get(key) for key in KNOWN_KEYS[kind]}, group=group)
+
+
+def number(value: Any) -> float | None:
+    """A value as a finite number, booleans as 1 and 0; None for anything else.
+
+    >>> number(True), number("2.5"), number(float("nan")), number("fast")
+    (1.0, 2.5, None, None)
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None

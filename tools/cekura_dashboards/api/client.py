@@ -1,0 +1,305 @@
+"""Typed calls of the Cekura dashboards API."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import anyio
+import msgspec
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from cekura_dashboards.api.chart_data import ChartEnvelope
+from cekura_dashboards.api.errors import (
+    ApiFault,
+    DeadlinePassed,
+    Forbidden,
+    KeyRejected,
+    NotFound,
+    RateLimited,
+    Refused,
+    UnexpectedStatus,
+    UnreadableAnswer,
+)
+from cekura_dashboards.api.models import (
+    Agent,
+    BulkResult,
+    Dashboard,
+    DashboardRow,
+    JsonObject,
+    Metric,
+    Project,
+    Widget,
+    WidgetConfig,
+)
+from cekura_dashboards.api.retries import Sleep, retry_after_s, with_retries
+from cekura_dashboards.api.transport import Answer, Transport
+from cekura_dashboards.text import quoted
+
+MAX_PAGES = 100
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One page of a list: its items still as JSON, and the query of the next."""
+
+    results: list[msgspec.Raw]
+    next_query: dict[str, str] | None
+
+
+class _PageEnvelope(msgspec.Struct):
+    results: list[msgspec.Raw]
+    next: str | None = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CekuraClient:
+    """One key's view of the API. Cheap: the connections belong to ``transport``, which many clients share.
+
+    Every method takes at most ``timeout_s`` in all, retries and pages included; after ``within`` all methods
+    together do. All of them raise the errors of ``cekura_dashboards.api.errors``.
+    """
+
+    transport: Transport
+    key: SecretStr
+    timeout_s: float = 30.0
+    deadline: float | None = None
+    now: Callable[[], datetime] = _utc_now
+    sleep: Sleep = anyio.sleep
+
+    def within(self, seconds: float) -> "CekuraClient":
+        """The same client, with one deadline for everything that it does from now on."""
+        return replace(self, timeout_s=seconds, deadline=anyio.current_time() + seconds)
+
+    async def list_dashboards(self, project_id: int | None = None) -> AsyncIterator[list[DashboardRow]]:
+        """Pages of dashboards, of one project or of all that the key can see."""
+        query = {} if project_id is None else {"project_id": str(project_id)}
+        async for page in self._pages("GET", "/dashboards/dashboards/", query=query):
+            yield [_parse(DashboardRow, raw) for raw in page]
+
+    async def get_dashboard(self, dashboard_id: int) -> Dashboard:
+        answer = await self._ask(
+            "GET", f"/dashboards/dashboards/{dashboard_id}/", about=("dashboard", dashboard_id)
+        )
+        return _same_id(_parse(Dashboard, answer.body), dashboard_id)
+
+    async def get_widget(self, widget_id: int) -> Widget:
+        answer = await self._ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
+        return _same_id(_parse(Widget, answer.body), widget_id)
+
+    async def update_widget(self, widget_id: int, fields: JsonObject) -> Widget:
+        answer = await self._ask(
+            "PATCH", f"/dashboards/widgets/{widget_id}/", body=fields, safe=False, about=("widget", widget_id)
+        )
+        return _same_id(_parse(Widget, answer.body), widget_id)
+
+    async def bulk_widgets(
+        self, dashboard_id: int, *, create: list[JsonObject], update: list[JsonObject], delete: list[int]
+    ) -> BulkResult:
+        """Create, update and delete widgets of one dashboard in one transaction."""
+        answer = await self._ask(
+            "POST",
+            f"/dashboards/dashboards/{dashboard_id}/bulk_widgets/",
+            body={"create": create, "update": update, "delete": delete},
+            safe=False,
+            about=("dashboard", dashboard_id),
+        )
+        return _parse(BulkResult, answer.body)
+
+    async def bulk_data(
+        self, widget_ids: list[int], filters: JsonObject | None = None
+    ) -> list[ChartEnvelope]:
+        """Chart data of saved widgets, all pages; ``filters`` is sent as the override."""
+        body: JsonObject = {"widget_ids": widget_ids}
+        if filters:
+            body["filters"] = filters
+        about = (
+            ("widget", widget_ids[0])
+            if len(widget_ids) == 1
+            else ("widget", "among " + str(widget_ids)[1:-1])
+        )
+        found = list[ChartEnvelope]()
+        async for page in self._pages("POST", "/dashboards/widgets/bulk_data/", body=body, about=about):
+            found += [ChartEnvelope.read(raw) for raw in page]
+        return found
+
+    async def preview_data(self, widget: JsonObject) -> ChartEnvelope:
+        """Chart data of a widget that is not saved."""
+        answer = await self._ask(
+            "POST",
+            "/dashboards/widgets/preview_data/",
+            body=widget,
+            about=("dashboard", widget.get("dashboard")),
+        )
+        return ChartEnvelope.read(answer.body)
+
+    async def predefined_widgets(self) -> list[WidgetConfig]:
+        """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
+        answer = await self._ask("GET", "/dashboards/dashboards/predefined_widgets/")
+        found = _decode(answer.body, Any)
+        if isinstance(found, dict):
+            lists = [value for value in found.values() if isinstance(value, list)]
+            found = lists[0] if lists else []
+        return [WidgetConfig.model_validate(item) for item in found if isinstance(item, dict)]
+
+    async def projects(self) -> list[Project]:
+        answer = await self._ask("GET", "/user/v1/projects/")
+        return _parse_list(Project, answer.body)
+
+    async def metrics(self, *, project_id: int | None = None, agent_id: int | None = None) -> list[Metric]:
+        answer = await self._ask(
+            "GET", "/test_framework/v2/metrics/", query=_given(project_id=project_id, agent_id=agent_id)
+        )
+        return _parse_list(Metric, answer.body)
+
+    async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
+        query = _given(project_id=project_id, q=name_contains)
+        found = list[Agent]()
+        async for page in self._pages("GET", "/test_framework/v2/aiagents/", query=query):
+            found += [_parse(Agent, raw) for raw in page]
+        return found
+
+    async def _pages(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: JsonObject | None = None,
+        about: tuple[str, int | str | None] = ("page", None),
+    ) -> AsyncIterator[list[msgspec.Raw]]:
+        """Follow ``next`` by its query alone: its host may be another, and a key must not be sent there."""
+        client = self if self.deadline is not None else self.within(self.timeout_s)
+        query, asked = query or {}, list[dict[str, str]]()
+        while len(asked) < MAX_PAGES:
+            asked.append(query)
+            answer = await client._ask(method, path, query=query, body=body, about=about)
+            envelope = _decode(answer.body, _PageEnvelope)
+            yield envelope.results
+            if not envelope.next:
+                return
+            query = dict(parse_qsl(urlsplit(envelope.next).query))
+            if query in asked:
+                raise UnreadableAnswer("its pages repeat")
+        raise UnreadableAnswer(f"it has more than {MAX_PAGES} pages")
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: JsonObject | None = None,
+        safe: bool = True,
+        about: tuple[str, int | str | None] = ("page", None),
+    ) -> Answer:
+        """One request with its retries. ``safe``: it changes nothing, so it may be repeated."""
+        deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
+        content = None if body is None else msgspec.json.encode(body)
+
+        def remaining_s() -> float:
+            return deadline - anyio.current_time()
+
+        async def attempt() -> Answer:
+            if (left := remaining_s()) <= 0:
+                raise DeadlinePassed(self.timeout_s)
+            try:
+                answer = await self.transport.send(
+                    method, path, key=self.key, timeout_s=left, query=query or {}, body=content
+                )
+            except DeadlinePassed:
+                raise DeadlinePassed(self.timeout_s) from None
+            self._check(answer, about)
+            return answer
+
+        return await with_retries(attempt, safe=safe, remaining_s=remaining_s, sleep=self.sleep)
+
+    def _check(self, answer: Answer, about: tuple[str, int | str | None]) -> None:
+        """Raise the error that the status stands for."""
+        kind, number = about
+        match answer.status:
+            case status if 200 <= status < 300:  # noqa: PLR2004 - the success range
+                if "html" in answer.content_type:
+                    raise UnreadableAnswer(
+                        "it is a web page, not JSON. Check CEKURA_BASE_URL, or a proxy in between"
+                    )
+            case 400:
+                raise Refused(_messages(answer.body, self.key))
+            case 401:
+                raise KeyRejected
+            case 403:
+                raise Forbidden(f"{kind} {number}" if number is not None else "this")
+            case 404:
+                raise NotFound(kind, number)
+            case 429:
+                raise RateLimited(retry_after_s(answer.retry_after, self.now()))
+            case status if status >= 500:  # noqa: PLR2004 - the server errors
+                raise ApiFault(status, retry_after_s(answer.retry_after, self.now()))
+            case status:
+                raise UnexpectedStatus(status)
+
+
+def _given(**query: int | str | None) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items() if value is not None}
+
+
+def _decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise UnreadableAnswer(f"a field has another type than documented ({error})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UnreadableAnswer("it is not valid JSON") from None
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _parse(kind: type[T], body: bytes | msgspec.Raw) -> T:
+    adapter = _ADAPTERS.setdefault(kind, TypeAdapter(kind)) if kind not in _ADAPTERS else _ADAPTERS[kind]
+    try:
+        parsed: T = adapter.validate_json(bytes(body))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise UnreadableAnswer("it is not valid JSON") from None
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise UnreadableAnswer(f"{place} has another type than documented") from None
+    return parsed
+
+
+def _parse_list(kind: type[T], body: bytes) -> list[T]:
+    """A plain array, or pages with ``results`` in case one is wrapped after all."""
+    found = _decode(body, Any)
+    if isinstance(found, dict) and isinstance(found.get("results"), list):
+        body = msgspec.json.encode(found["results"])
+    return [_parse(kind, raw) for raw in _decode(body, list[msgspec.Raw])]
+
+
+def _same_id(found: Any, asked: int) -> Any:
+    if found.id != asked:
+        raise UnreadableAnswer(f"it is about {found.id}, but {asked} was asked for")
+    return found
+
+
+def _messages(body: bytes, key: SecretStr) -> dict[str, list[str]]:
+    """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    messages = dict[str, list[str]]()
+    for name, value in list(found.items())[:8]:
+        texts = value if isinstance(value, list) else [value]
+        shown = [quoted(text, secret=key.get_secret_value()) for text in texts[:3] if isinstance(text, str)]
+        if shown:
+            messages[quoted(str(name), limit=40)] = shown
+    return messages

@@ -1,0 +1,190 @@
+"""What can go wrong, each with a text that says what happened, the value seen and the next step.
+
+::
+
+    DashboardsError
+    ├── InvalidArguments      the arguments are wrong; nothing was sent
+    ├── PlanRefused           a plan_id does not fit: expired, other operations, or the dashboard moved
+    ├── ApiError              the API answered, and not with success
+    │   ├── Refused           400
+    │   ├── KeyRejected       401
+    │   ├── Forbidden         403
+    │   ├── NotFound          404
+    │   ├── RateLimited       429
+    │   ├── ApiFault          5xx
+    │   └── UnexpectedStatus  any other, redirects among them
+    ├── UnreadableAnswer      a success that is not what the API documents
+    └── Unreachable           no answer
+        ├── NotSent           the request certainly did not arrive
+        ├── ConnectionBroken  it may have arrived
+        └── DeadlinePassed    it may have arrived
+
+No text quotes a body of the API beyond the documented messages of a 400, and none holds a key.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class DashboardsError(Exception):
+    """The root. ``str()`` of any of these is fit to be shown to a person or a model."""
+
+
+class Fault(NamedTuple):
+    """One thing wrong with the arguments: where, and what would be right."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class InvalidArguments(DashboardsError):
+    """Nothing was sent. ``faults`` holds everything that was found wrong, not only the first."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        shown = [str(fault) for fault in self.faults[:8]]
+        if more := len(self.faults) - len(shown):
+            shown.append(f"… and {more} more")
+        super().__init__("Nothing was sent. " + "\n".join(shown))
+
+    @classmethod
+    def at(cls, path: str, message: str) -> "InvalidArguments":
+        return cls([Fault(path, message)])
+
+
+class PlanRefused(DashboardsError):
+    """The plan does not hold any more; nothing was changed."""
+
+
+class ApiError(DashboardsError):
+    """The API answered with a status that is no success."""
+
+    status: int = 0
+
+
+class Refused(ApiError):
+    """400. ``fields`` maps a field, or ``detail``, to the API's own messages, cleaned and capped."""
+
+    status = 400
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self.fields = fields
+        said = "; ".join(f'{name}: "{" ".join(messages)}"' for name, messages in fields.items())
+        if "too far in the past" in said:
+            text = "The API holds 30 days of calls and the window starts before that. Ask for a later window, such as 30d."
+        elif said:
+            text = f"The API refused the request (400): {said}. Change what it names and call again."
+        else:
+            text = (
+                "The API refused the request (400) and gave no reason that can be shown. Check the arguments."
+            )
+        super().__init__(text)
+
+
+class KeyRejected(ApiError):
+    """401."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The API did not accept the key (401). Set CEKURA_API_KEY (or the X-CEKURA-API-KEY header) to a valid one."
+        )
+
+
+class Forbidden(ApiError):
+    """403."""
+
+    status = 403
+
+    def __init__(self, thing: str) -> None:
+        super().__init__(
+            f"This key may not use {thing} (403). Use a key of that project, or ask its owner for access."
+        )
+
+
+class NotFound(ApiError):
+    """404. ``number`` is what was asked for."""
+
+    status = 404
+    NEXT = {  # noqa: RUF012 - never changed
+        "dashboard": "list_dashboards shows the ones you can use.",
+        "widget": "get_dashboard lists the widgets of a dashboard.",
+    }
+
+    def __init__(self, kind: str, number: int | str | None) -> None:
+        self.kind, self.number = kind, number
+        what = f"{kind} {number}" if number is not None else kind
+        super().__init__(f"No {what} for this key. {self.NEXT.get(kind, 'Check CEKURA_BASE_URL.')}")
+
+
+class RateLimited(ApiError):
+    """429. ``wait_s`` is what the API asks for, if it said."""
+
+    status = 429
+
+    def __init__(self, wait_s: float | None) -> None:
+        self.wait_s = wait_s
+        when = f"in {wait_s:.0f} seconds" if wait_s is not None else "in a minute"
+        super().__init__(
+            f"The API limits how often this key may ask (429). Try again {when}, with fewer calls at once."
+        )
+
+
+class ApiFault(ApiError):
+    """5xx."""
+
+    def __init__(self, status: int, wait_s: float | None = None) -> None:
+        self.status, self.wait_s = status, wait_s
+        super().__init__(
+            f"The API failed on its side ({status}). Try again later; a narrower window is less work for it."
+        )
+
+
+class UnexpectedStatus(ApiError):
+    """A status that the API does not document; redirects are not followed."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(
+            f"The API answered with the unexpected status {status}. Check that CEKURA_BASE_URL is the API's address."
+        )
+
+
+class UnreadableAnswer(DashboardsError):
+    """A success whose body is not what the API documents."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The API's answer could not be read: {problem}.")
+
+
+class Unreachable(DashboardsError):
+    """No answer came."""
+
+
+class NotSent(Unreachable):
+    """The request certainly did not reach the API."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The API could not be reached ({why}). Check the network and CEKURA_BASE_URL, then try again."
+        )
+
+
+class ConnectionBroken(Unreachable):
+    """The connection broke after the request may have been sent."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The connection to the API broke ({why}). Try again.")
+
+
+class DeadlinePassed(Unreachable):
+    """No answer in time."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(
+            f"No answer within {after_s:.0f} seconds. Ask for a narrower window or fewer widgets, or raise CEKURA_TIMEOUT_S."
+        )

@@ -1,0 +1,295 @@
+"""Filters: the validated model of one, and what can be read off a stored one.
+
+A filter is a condition ``{field, op, value}`` or a group ``{operator, conditions}``. Stored filters stay plain JSON,
+as the API may know more than this page; a filter that a caller gives is validated by ``Filter``.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from cekura_dashboards.api.fields import FILTERED, FilterOp, GroupOperator, filter_field
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.suggest import did_you_mean
+from cekura_dashboards.text import quoted
+
+RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
+_ROW_FIELDS = "metric_evaluations."
+
+
+class Filter(BaseModel):
+    """A condition (`field`, `op`, `value`) or a group (`operator`, `conditions`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str | None = Field(
+        None, description="e.g. success, duration, agent.id, topic, timestamp, metadata.KEY"
+    )
+    op: FilterOp | None = None
+    value: Any = Field(
+        None, description="text, number, true/false; a list for op in; ISO or now-30m, today-7d for times"
+    )
+    operator: GroupOperator | None = Field(None, description="same_row: on one metric evaluation")
+    conditions: list["Filter"] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Filter":
+        if self.conditions is not None or self.operator is not None:
+            self._check_group()
+        else:
+            self._check_condition()
+        return self
+
+    def _check_group(self) -> None:
+        if self.field is not None or self.op is not None:
+            raise fault(
+                "",
+                "is a condition and a group at once; keep `field`, `op`, `value` or `operator`, `conditions`.",
+            )
+        if not self.conditions:
+            raise fault("conditions", "needs at least one condition.")
+        if self.operator is None:
+            raise fault("operator", "is missing; give `and`, `or` or `same_row`.")
+        if self.operator == "same_row":
+            strangers = [c.field for c in self.conditions if c.field and not c.field.startswith(_ROW_FIELDS)]
+            if strangers:
+                raise fault(
+                    "conditions",
+                    f"of same_row take metric_evaluations fields only, not `{quoted(strangers[0])}`.",
+                )
+
+    def _check_condition(self) -> None:
+        if self.field is None:
+            raise fault("field", "is missing; a condition is {field, op, value}.")
+        known = filter_field(self.field)
+        if known is None:
+            hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
+            raise fault("field", f"`{quoted(self.field, limit=60)}` cannot be filtered; {hint}")
+        if self.op is None:
+            raise fault("op", f"is missing; for {self.field} try {', '.join(known.ops or ('eq', 'in'))}.")
+        _check_value(known.kind, self.op, self.value)
+
+    def to_json(self) -> JsonObject:
+        """As the API takes it."""
+        if self.conditions is not None:
+            return {"operator": self.operator, "conditions": [child.to_json() for child in self.conditions]}
+        return {"field": self.field, "op": self.op, "value": self.value}
+
+
+def fault(at: str, message: str) -> PydanticCustomError:
+    """An error of validation whose path ends in ``at``."""
+    return PydanticCustomError("fault", "{message}", {"message": message, "at": at})
+
+
+def _check_value(kind: str, op: str, value: Any) -> None:
+    """Refuse a value that the operator or the field's type cannot take."""
+    if op == "isnull":
+        if not isinstance(value, bool):
+            raise fault("value", "of isnull is true or false.")
+        return
+    if op == "in":
+        if not isinstance(value, list) or not value:
+            raise fault("value", "of in is a list with at least one value.")
+        for item in value:
+            _check_one(kind, "eq", item)
+        return
+    _check_one(kind, op, value)
+
+
+def _check_one(kind: str, op: str, value: Any) -> None:
+    if value is None:
+        raise fault("value", "is missing; to test for no value use op isnull.")
+    if op in {"contains", "startswith", "endswith", "regex"} or kind == "text":
+        if not isinstance(value, str):
+            raise fault("value", "is text here.")
+        if op == "regex":
+            _check_regex(value)
+    elif kind == "boolean" and not isinstance(value, bool):
+        raise fault("value", "is true or false here.")
+    elif kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise fault("value", "is a number here.")
+    elif kind == "time" and (
+        not isinstance(value, str) or resolve_time(value, op, datetime.now(UTC)) is None
+    ):
+        raise fault("value", "is a time: ISO 8601, or relative as now-30m or today-7d (units s m h d w M y).")
+    elif not isinstance(value, str | int | float):
+        raise fault("value", "is text, a number, true or false here.")
+
+
+def _check_regex(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError):
+        raise fault("value", "is no valid regular expression.") from None
+
+
+def undocumented(node: Any, path: str = "filters") -> Iterator[str]:
+    """Warnings for operators outside what is documented for their field: the API may or may not take them."""
+    for place, condition in _conditions(node, path):
+        known = filter_field(str(condition.get("field")))
+        op = condition.get("op")
+        if known and known.ops and op not in known.ops:
+            yield f"{place}: {op} is not documented for {condition['field']} ({', '.join(known.ops)}); the API may refuse it."
+
+
+def _conditions(node: Any, path: str) -> Iterator[tuple[str, JsonObject]]:
+    if not isinstance(node, dict):
+        return
+    children = node.get("conditions")
+    if isinstance(children, list):
+        for index, child in enumerate(children):
+            yield from _conditions(child, f"{path}.conditions[{index}]")
+    elif "field" in node:
+        yield path, node
+
+
+def both(*filters: JsonObject | None) -> JsonObject:
+    """AND of any number of filters, flat; empty ones are left out.
+
+    >>> a = {"field": "success", "op": "eq", "value": True}
+    >>> both(a, None, {}) == a, len(both(a, both(a, a))["conditions"])
+    (True, 3)
+    """
+    parts = [part for item in filters for part in _and_parts(item)]
+    return parts[0] if len(parts) == 1 else {"operator": "and", "conditions": parts} if parts else {}
+
+
+def _and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
+    """The conditions and groups that must all hold, nested ANDs flattened."""
+    if not node:
+        return
+    children = node.get("conditions")
+    if isinstance(children, list) and node.get("operator", "and") == "and":
+        for child in children:
+            if isinstance(child, dict):
+                yield from _and_parts(child)
+    elif "field" in node or children:
+        yield node
+
+
+def _is_time(node: JsonObject) -> bool:
+    return node.get("field") == "timestamp"
+
+
+def without_time(node: JsonObject | None) -> JsonObject:
+    """The filter less every time condition all of whose ancestors are ``and``."""
+    return both(*(part for part in _and_parts(node) if not _is_time(part)))
+
+
+def has_nested_time(node: JsonObject | None) -> bool:
+    """Whether a time condition stands inside ``or`` or ``same_row``, where it cannot be taken out."""
+    return any(
+        _is_time(condition)
+        for part in _and_parts(node)
+        if not _is_time(part)
+        for _, condition in _conditions(part, "")
+    )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The time bounds that a filter sets, as instants; None where it sets none."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+def time_bounds(node: JsonObject | None, now: datetime) -> Bounds:
+    """The tightest bounds among the time conditions that must all hold.
+
+    ``today`` is the start of the UTC day for gt and gte, its end for lt and lte. ``eq`` bounds both sides.
+    """
+    starts, ends = list[datetime](), list[datetime]()
+    for part in _and_parts(node):
+        op = str(part.get("op"))
+        moment = resolve_time(part.get("value"), op, now) if _is_time(part) else None
+        if moment is not None and op in {"gt", "gte", "eq"}:
+            starts.append(moment)
+        if moment is not None and op in {"lt", "lte", "eq"}:
+            ends.append(moment)
+    return Bounds(max(starts, default=None), min(ends, default=None))
+
+
+def resolve_time(value: Any, op: str, now: datetime) -> datetime | None:
+    """A filter's time value as an instant in UTC; None if it is none."""
+    text = str(value)
+    try:
+        if match := RELATIVE.fullmatch(text):
+            word, amount, unit = match.groups()
+            moment = now - timedelta(seconds=int(amount or 0) * _SECONDS[unit or "s"])
+            if word == "now":
+                return moment
+            day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+            return day + timedelta(days=1) if op in {"lt", "lte"} else day
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def within(start: datetime, end: datetime) -> JsonObject:
+    """The filter for the half-open window ``[start, end)``.
+
+    >>> within(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))["conditions"][1]
+    {'field': 'timestamp', 'op': 'lt', 'value': '2026-11-08T00:00:00Z'}
+    """
+    return {
+        "operator": "and",
+        "conditions": [
+            {"field": "timestamp", "op": "gte", "value": instant(start)},
+            {"field": "timestamp", "op": "lt", "value": instant(end)},
+        ],
+    }
+
+
+def instant(moment: datetime) -> str:
+    """ISO 8601 in UTC with a Z, to the second, or to the microsecond where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_WORDS = {
+    "eq": "=", "neq": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "contains": "contains", "in": "in",
+    "startswith": "starts with", "endswith": "ends with", "regex": "matches",
+}  # fmt: skip
+
+
+def in_words(node: JsonObject | None) -> str:
+    """A filter as a person would write it; texts in it are quoted and capped.
+
+    >>> in_words({"operator": "or", "conditions": [{"field": "topic", "op": "in", "value": ["a", "b"]},
+    ...     {"field": "success", "op": "isnull", "value": True}]})
+    'topic in ("a", "b") or success has no value'
+    """
+    return _words(node, nested=False) if node else "none"
+
+
+def _words(node: JsonObject, *, nested: bool) -> str:
+    children = node.get("conditions")
+    if isinstance(children, list):
+        operator = str(node.get("operator", "and"))
+        joint = " or " if operator == "or" else " and "
+        inner = joint.join(_words(child, nested=True) for child in children if isinstance(child, dict))
+        if operator == "same_row":
+            return f"one evaluation with ({inner})"
+        return f"({inner})" if nested and len(children) > 1 else inner
+    field, op, value = quoted(str(node.get("field")), limit=60), str(node.get("op")), node.get("value")
+    if op == "isnull":
+        return f"{field} has {'no' if value else 'a'} value"
+    return f"{field} {_WORDS.get(op, quoted(op, limit=20))} {_value_words(value)}"
+
+
+def _value_words(value: Any) -> str:
+    if isinstance(value, list):
+        shown = [_value_words(item) for item in value[:6]]
+        return f"({', '.join(shown)}{f', … {len(value) - 6} more' if len(value) > 6 else ''})"  # noqa: PLR2004 - as sliced
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, str):
+        return f'"{quoted(value, limit=80)}"'
+    return quoted(str(value), limit=80)

@@ -1,0 +1,79 @@
+"""When to ask again, and after how long: never past the deadline, never a write that may have arrived."""
+
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import tenacity
+
+from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, NotSent, RateLimited
+from cekura_dashboards.api.transport import Answer
+
+MAX_ATTEMPTS = 4
+FIRST_WAIT_S = 0.25
+MAX_WAIT_S = 4.0
+MAX_RETRY_AFTER_S = 20.0
+"""A longer ``Retry-After`` is not waited for: the caller is told how long to wait instead."""
+PASSING_FAULTS = {502, 503, 504}
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """Seconds to wait by a ``Retry-After`` header, in seconds or as a date; None if absent or unreadable.
+
+    >>> from datetime import datetime, UTC
+    >>> now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    >>> retry_after_s("7", now), retry_after_s("Sat, 21 Nov 2026 12:01:00 GMT", now), retry_after_s("soon", now)
+    (7.0, 60.0, None)
+    """
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), 1e9)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def is_worth_retrying(error: BaseException, *, safe: bool) -> bool:
+    """``safe``: asking twice changes nothing, as for reads."""
+    if isinstance(error, NotSent | RateLimited):
+        return True
+    return safe and (
+        isinstance(error, ConnectionBroken)
+        or (isinstance(error, ApiFault) and error.status in PASSING_FAULTS)
+    )
+
+
+async def with_retries(
+    attempt: Callable[[], Awaitable[Answer]], *, safe: bool, remaining_s: Callable[[], float], sleep: Sleep
+) -> Answer:
+    """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline."""
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait_s if isinstance(error, RateLimited | ApiFault) else None
+        if asked is not None:
+            return asked
+        ceiling = min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        upcoming = state.upcoming_sleep
+        return state.attempt_number >= MAX_ATTEMPTS or upcoming > min(MAX_RETRY_AFTER_S, remaining_s())
+
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(lambda error: is_worth_retrying(error, safe=safe)),
+        wait=wait,
+        stop=stop,
+        sleep=sleep,
+        reraise=True,
+    )
+    return await retrying(attempt)

@@ -1,0 +1,150 @@
+"""From buckets to overall, extremes and a bounded series."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cekura_dashboards.insight.model import Bucket, Series
+from cekura_dashboards.insight.numbers import exact, sig, weighted_mean
+from cekura_dashboards.insight.timeline import (
+    PERIODS,
+    STEPS,
+    Span,
+    choose_step,
+    floor_to,
+    is_partial,
+    iso,
+    next_month,
+    origin_of,
+    starts,
+)
+
+ADDITIVE = {"count", "sum"}
+FEW, TOO_FEW = 30, 5
+"""A figure resting on fewer calls is flagged, or left out of extremes."""
+
+
+def combine(function: str, parts: Sequence[Bucket]) -> float | None:
+    """One value for several buckets: sums for count and sum, the extremes for min and max, the mean weighted by n
+    for avg. Percentiles are never merged: the median of the buckets' own is given, the typical bucket.
+    """
+    known = [part for part in parts if part.value is not None]
+    values = [part.value for part in known if part.value is not None]
+    if not values:
+        return None
+    if function in ADDITIVE:
+        return sum(values)
+    if function == "min":
+        return min(values)
+    if function == "max":
+        return max(values)
+    if function == "avg":
+        weights = [float(part.n or 0) for part in known]
+        return weighted_mean(values, weights) if any(weights) else statistics.fmean(values)
+    return statistics.median(values)
+
+
+def merged(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
+    """Buckets of all groups brought to one per time, in order of time."""
+    by_time = defaultdict[float, list[Bucket]](list)
+    for bucket in buckets:
+        by_time[bucket.time].append(bucket)
+    return [Bucket(time, combine(function, parts), total(parts)) for time, parts in sorted(by_time.items())]
+
+
+def total(parts: Iterable[Bucket]) -> int | None:
+    """The calls that these buckets rest on; None if any does not say."""
+    counts = [part.n for part in parts]
+    return None if any(n is None for n in counts) else sum(n for n in counts if n is not None)
+
+
+def end_of(bucket: Bucket, period: str) -> float:
+    """Where a bucket of the API's ``time_period`` ends."""
+    return next_month(bucket.time) if period == "month" else bucket.time + STEPS[PERIODS.get(period, "1d")]
+
+
+def is_cut(bucket: Bucket, period: str, span: Span) -> bool:
+    """Whether the window, or now, cuts this bucket."""
+    return is_partial(bucket.time, end_of(bucket, period) - bucket.time, span)
+
+
+def filled(function: str, period: str, buckets: list[Bucket], span: Span) -> list[Bucket]:
+    """For count and sum, a time without a row is 0; for all else it stays missing."""
+    if period == "month" or function not in ADDITIVE:
+        return buckets
+    present = {bucket.time for bucket in buckets}
+    step = STEPS[PERIODS.get(period, "1d")]
+    empty = [Bucket(time, 0, 0) for time in starts(span, step) if time not in present]
+    zeroed = [Bucket(b.time, 0, 0) if b.value is None and not b.n else b for b in buckets]
+    return sorted([*zeroed, *empty])
+
+
+def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> dict[str, Any]:
+    """``highest`` and ``lowest`` as ``[when, value]`` among full buckets of at least five calls."""
+    step = STEPS[PERIODS.get(period, "1d")]
+    full = [
+        b
+        for b in buckets
+        if b.value is not None
+        and not is_cut(b, period, span)
+        and (function in ADDITIVE or b.n is None or b.n >= TOO_FEW)
+    ]
+    if len(full) < 2:  # noqa: PLR2004 - one bucket has no extremes
+        return {}
+    highest = max(full, key=lambda b: (b.value or 0, -b.time))
+    lowest = min(full, key=lambda b: (b.value or 0, b.time))
+    return {
+        name: [iso(b.time, step=step), shown(function, b.value)] for name, b in (("highest", highest), ("lowest", lowest))
+    }
+
+
+def series(function: str, period: str, buckets: list[Bucket], span: Span, points: int) -> Series | None:
+    """At most ``points`` aligned buckets; neighbours are combined where the API sent more."""
+    if points <= 0 or not buckets:
+        return None
+    measure = function if function in {*ADDITIVE, "avg", "min", "max"} else f"{function} of a bucket"
+    if period == "month":
+        return _months(measure, buckets, span, points)
+    least = STEPS[PERIODS.get(period, "1d")]
+    name = choose_step(span, points, least)
+    step = STEPS[name]
+    origin = origin_of(span, step)
+    held = defaultdict[float, list[Bucket]](list)
+    for bucket in buckets:
+        held[floor_to(bucket.time, step, origin)].append(bucket)
+    if step > least and function.startswith("p"):
+        measure = f"median of {function} per {period}"
+    times = starts(span, step)[-points:]
+    return Series(
+        measure=measure,
+        start=iso(times[0], step=step),
+        step=name,
+        value=[shown(function, combine(function, held[time])) if time in held else None for time in times],
+        n=_counts(function, [total(held[time]) if time in held else 0 for time in times]),
+        partial=[i for i, time in enumerate(times) if is_partial(time, step, span)],
+    )
+
+
+def _months(measure: str, buckets: list[Bucket], span: Span, points: int) -> Series:
+    kept = buckets[-points:]
+    return Series(
+        measure=measure,
+        start=iso(kept[0].time, step=86400),
+        step="1mo",
+        value=[shown(measure, b.value) for b in kept],
+        n=_counts(measure, [b.n for b in kept]),
+        partial=[i for i, b in enumerate(kept) if is_cut(b, "month", span)],
+    )
+
+
+def _counts(function: str, counts: list[int | None]) -> list[int | None] | None:
+    """The n of each bucket; left out for a count, which is its own n, and where none is known."""
+    return None if function == "count" or all(n is None for n in counts) else counts
+
+
+def shown(function: str, value: float | None) -> float | int | None:
+    """A value rounded for showing; counts stay exact."""
+    if value is None:
+        return None
+    return exact(value) if function == "count" else sig(value)

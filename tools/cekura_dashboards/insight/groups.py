@@ -1,0 +1,24 @@
+"""Groups: the largest by name, the rest together."""
+
+from typing import Any
+
+from cekura_dashboards.insight.model import Groups
+from cekura_dashboards.insight.numbers import exact, sig
+
+MOST = 15
+
+
+def grouped(by: str, rows: list[tuple[str | None, int | None, float | None]], columns: list[str]) -> Groups:
+    """``rows``: (group, n, value). The largest 15 by n come first; equal ones by name."""
+    ordered = sorted(rows, key=lambda row: (-(row[1] or 0), -(abs(row[2] or 0)), str(row[0])))
+    top: list[list[Any]] = [[name, n, _shown(value)] for name, n, value in ordered[:MOST]]
+    rest = ordered[MOST:]
+    other = {"groups": len(rest), "n": sum(n or 0 for _, n, _ in rest)} if rest else None
+    return Groups(by=by, columns=columns, top=top, other=other)
+
+
+def _shown(value: float | None) -> float | int | None:
+    """Whole values, such as counts, exact."""
+    if value is None:
+        return None
+    return exact(value) if float(value).is_integer() else sig(value)

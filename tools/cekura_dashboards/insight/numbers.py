@@ -1,0 +1,78 @@
+"""Arithmetic that every summary shares. Rounding happens once, at the end, through ``sig``."""
+
+import math
+from collections.abc import Sequence
+
+
+def sig(value: float, digits: int = 4) -> float | int:
+    """Round to significant digits; whole numbers come back as int, counts below 10^15 exact.
+
+    >>> sig(0.87123), sig(1234.56), sig(12.0), sig(0)
+    (0.8712, 1235, 12, 0)
+    """
+    if isinstance(value, int) or value == 0:
+        return int(value)
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def exact(value: float) -> float | int:
+    """A count: whole numbers whole, whatever their size.
+
+    >>> exact(1234567.0), exact(0.5)
+    (1234567, 0.5)
+    """
+    return int(value) if float(value).is_integer() else sig(value)
+
+
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """Linear interpolation between order statistics of a sorted, non-empty sequence.
+
+    Source: Hyndman and Fan (1996), definition 7.
+
+    >>> quantile([1, 2, 3, 4], 0.5), quantile([7], 0.99)
+    (2.5, 7.0)
+    """
+    place = q * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def wilson(rate: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Score interval of a proportion; (0, 1) for n = 0.
+
+    Source: Wilson (1927), Journal of the American Statistical Association 22.
+
+    >>> [round(x, 4) for x in wilson(0.5, 100)]
+    [0.4038, 0.5962]
+    """
+    if n <= 0:
+        return (0.0, 1.0)
+    square = z * z
+    centre = (rate + square / (2 * n)) / (1 + square / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
+    """None when the weights add up to nothing.
+
+    >>> weighted_mean([1.0, 3.0], [1, 3]), weighted_mean([], [])
+    (2.5, None)
+    """
+    total = math.fsum(weights)
+    return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total if total > 0 else None
+
+
+def lead_interval(first: int, second: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Interval for the difference of two shares of one whole, in points of percent.
+
+    Source: variance of a difference of multinomial proportions, Goodman (1965), Technometrics 7.
+
+    >>> [round(x, 1) for x in lead_interval(5120, 2210, 10234)]
+    [26.9, 30.0]
+    """
+    a, b = first / total, second / total
+    half = z * math.sqrt(max(0.0, a + b - (a - b) ** 2) / total)
+    return (100 * (a - b - half), 100 * (a - b + half))

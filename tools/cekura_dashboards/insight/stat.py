@@ -1,0 +1,36 @@
+"""Stats: a few figures for the whole window."""
+
+from cekura_dashboards.insight.model import Summary
+from cekura_dashboards.insight.numbers import exact, sig
+
+PLAUSIBLE_RATIO = 1.0
+
+
+def stat(figures: dict[str, float | None], *, extra: list[str]) -> Summary:
+    """``extra``: names of figures that are not documented; they are shown with unit unknown.
+
+    The unit of each figure is its own; success and latency may rest on fewer calls than ``total_calls``.
+    """
+    calls = figures.get("total_calls")
+    n = None if calls is None else round(calls)
+    facts: dict[str, object] = {
+        name: None if value is None else exact(value) if name == "total_calls" else sig(value) for name, value in figures.items()
+    }
+    units = {"total_calls": "calls", "avg_duration": "s", "success_rate": rate_unit([figures.get("success_rate")])}
+    facts["units"] = {name: units.get(name, "unknown") for name in figures}
+    caveats = ["success_rate and p95_latency may rest on fewer calls than total_calls"] if n else []
+    if extra:
+        caveats.append(f"{len(extra)} figures here are not documented by the API")
+    return Summary(kind="stat", unit="mixed", n=n, facts=facts, caveats=caveats)
+
+
+def rate_unit(values: list[float | None]) -> str:
+    """``ratio`` or ``percent`` by what the values show; ``unknown`` when they cannot tell.
+
+    >>> rate_unit([0.9, 1.0]), rate_unit([90.0]), rate_unit([0.0, None]), rate_unit([1.0])
+    ('ratio', 'percent', 'unknown', 'unknown')
+    """
+    known = [v for v in values if v is not None]
+    if any(v > PLAUSIBLE_RATIO for v in known):
+        return "percent"
+    return "ratio" if any(0 < v < PLAUSIBLE_RATIO for v in known) else "unknown"

@@ -1,0 +1,73 @@
+"""Windows and aligned buckets, in seconds since 1970 UTC."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800
+MONDAY = 4 * DAY
+"""The first Monday after the epoch: weeks begin on it."""
+STEPS = {
+    "5m": 5 * MINUTE, "15m": 15 * MINUTE, "1h": HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": 12 * HOUR,
+    "1d": DAY, "2d": 2 * DAY, "3d": 3 * DAY, "1w": WEEK, "2w": 2 * WEEK,
+}  # fmt: skip
+PERIODS = {"hour": "1h", "day": "1d", "week": "1w"}
+
+
+@dataclass(frozen=True)
+class Span:
+    """The half-open window ``[start, end)`` that was asked about; ``end`` is never later than now."""
+
+    start: float
+    end: float
+
+
+def iso(seconds: float, *, step: int = 1) -> str:
+    """An instant in UTC: the date alone for steps of whole days, else to the minute or second.
+
+    >>> iso(0), iso(0, step=DAY), iso(61)
+    ('1970-01-01T00:00Z', '1970-01-01', '1970-01-01T00:01:01Z')
+    """
+    moment = datetime.fromtimestamp(seconds, UTC)
+    if step % DAY == 0 and seconds % DAY == 0:
+        return moment.strftime("%Y-%m-%d")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if int(seconds) % MINUTE else "%Y-%m-%dT%H:%MZ")
+
+
+def floor_to(seconds: float, step: int, origin: float = MONDAY) -> float:
+    """The start of the bucket that holds this instant."""
+    return origin + math.floor((seconds - origin) / step) * step
+
+
+def origin_of(span: Span, step: int) -> float:
+    """Where buckets of this step begin: Mondays for weeks, the window's first day for 2d and 3d, else the hour."""
+    return floor_to(span.start, DAY) if step in {2 * DAY, 3 * DAY} else MONDAY
+
+
+def choose_step(span: Span, points: int, least: int = 0) -> str:
+    """The shortest step, of at least ``least`` seconds, that cuts the window into at most ``points`` buckets.
+
+    >>> choose_step(Span(0, 7 * DAY), 30), choose_step(Span(0, 30 * DAY), 12), choose_step(Span(0, DAY), 1)
+    ('6h', '3d', '1d')
+    """
+    fitting = [name for name, step in STEPS.items() if step >= least and len(starts(span, step)) <= points]
+    return fitting[0] if fitting else next(reversed(STEPS))
+
+
+def starts(span: Span, step: int) -> list[float]:
+    """The start of every bucket that overlaps the window."""
+    first = floor_to(span.start, step, origin_of(span, step))
+    count = max(0, math.ceil((span.end - first) / step))
+    return [first + i * step for i in range(min(count, 100_000))]
+
+
+def is_partial(start: float, step: float, span: Span) -> bool:
+    """Whether the window, or now, cuts the bucket."""
+    return start < span.start or start + step > span.end
+
+
+def next_month(seconds: float) -> float:
+    """The start of the month after the one that holds this instant."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    year, month = (moment.year + 1, 1) if moment.month == 12 else (moment.year, moment.month + 1)  # noqa: PLR2004 - months
+    return datetime(year, month, 1, tzinfo=UTC).timestamp()

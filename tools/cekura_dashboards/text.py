@@ -1,0 +1,35 @@
+"""Text that people wrote is data: cleaned, capped and quoted before it stands among the server's own words."""
+
+import unicodedata
+
+LABEL_LIMIT = 80
+_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+
+
+def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
+    """One line without control characters or bidirectional overrides, at most ``limit`` characters.
+
+    >>> cleaned("two\\nlines\\x1b[31m")
+    'two lines[31m'
+    """
+    spaced = " ".join(text[: limit * 8].translate(_BIDI).split())
+    kept = "".join(
+        char for char in spaced if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    )
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
+    """``cleaned``, without quotes that could end a quotation, and without ``secret``."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    return cleaned(text, limit=limit).replace('"', "'")
+
+
+def named(name: str | None) -> str:
+    """A name in double quotes, or ``unnamed``.
+
+    >>> named('The "big" one'), named(None)
+    ('"The \\'big\\' one"', 'unnamed')
+    """
+    return f'"{quoted(name, limit=LABEL_LIMIT)}"' if name else "unnamed"
