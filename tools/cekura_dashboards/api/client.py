@@ -38,6 +38,8 @@ from cekura_dashboards.api.transport import Answer, Transport
 from cekura_dashboards.text import quoted
 
 MAX_PAGES = 100
+PAGE_SIZE = 100
+"""Asked for where pages are small; the API may give fewer."""
 T = TypeVar("T")
 
 
@@ -79,7 +81,7 @@ class CekuraClient:
 
     async def list_dashboards(self, project_id: int | None = None) -> AsyncIterator[list[DashboardRow]]:
         """Pages of dashboards, of one project or of all that the key can see."""
-        query = {} if project_id is None else {"project_id": str(project_id)}
+        query = _given(project_id=project_id, page_size=PAGE_SIZE)
         async for page in self._pages("GET", "/dashboards/dashboards/", query=query):
             yield [_parse(DashboardRow, raw) for raw in page]
 
@@ -159,7 +161,7 @@ class CekuraClient:
         return _parse_list(Metric, answer.body)
 
     async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
-        query = _given(project_id=project_id, q=name_contains)
+        query = _given(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
         found = list[Agent]()
         async for page in self._pages("GET", "/test_framework/v2/aiagents/", query=query):
             found += [_parse(Agent, raw) for raw in page]

@@ -5,6 +5,7 @@
     DashboardsError
     ├── InvalidArguments      the arguments are wrong; nothing was sent
     ├── PlanRefused           a plan_id does not fit: expired, other operations, or the dashboard moved
+    ├── EditFailed            a write failed, and what became of each operation was read back
     ├── ApiError              the API answered, and not with success
     │   ├── Refused           400
     │   ├── KeyRejected       401
@@ -57,6 +58,20 @@ class InvalidArguments(DashboardsError):
 
 class PlanRefused(DashboardsError):
     """The plan does not hold any more; nothing was changed."""
+
+
+class EditFailed(DashboardsError):
+    """``outcomes`` tells of each operation whether it is applied, not applied or unknown."""
+
+    def __init__(self, cause: str, outcomes: dict[str, str]) -> None:
+        self.outcomes = outcomes
+        kinds = set(outcomes.values())
+        if kinds == {"not applied"}:
+            told = "Read back: nothing was changed, so it is safe to call again."
+        else:
+            told = "Read back: " + "; ".join(f"{name} {outcome}" for name, outcome in outcomes.items())
+            told += ". Look at it with get_dashboard before calling again."
+        super().__init__(f"{cause}\n{told}")
 
 
 class ApiError(DashboardsError):

@@ -26,7 +26,7 @@ _ROW_FIELDS = "metric_evaluations."
 class Filter(BaseModel):
     """A condition (`field`, `op`, `value`) or a group (`operator`, `conditions`)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     field: str | None = Field(
         None, description="e.g. success, duration, agent.id, topic, timestamp, metadata.KEY"

@@ -2,7 +2,18 @@
 
 import statistics
 
-from cekura_dashboards.insight.buckets import ADDITIVE, FEW, combine, extremes, filled, is_cut, merged, series, shown, total
+from cekura_dashboards.insight.buckets import (
+    ADDITIVE,
+    FEW,
+    combine,
+    extremes,
+    filled,
+    is_cut,
+    merged,
+    series,
+    shown,
+    total,
+)
 from cekura_dashboards.insight.groups import grouped
 from cekura_dashboards.insight.model import Bucket, Summary
 from cekura_dashboards.insight.numbers import sig, wilson
@@ -13,7 +24,14 @@ NOTABLE = 0.01
 
 
 def bar(
-    buckets: list[Bucket], span: Span, *, function: str, period: str, unit: str, points: int, by: str | None = None
+    buckets: list[Bucket],
+    span: Span,
+    *,
+    function: str,
+    period: str,
+    unit: str,
+    points: int,
+    by: str | None = None,
 ) -> Summary:
     """``period``: the API's own bucket. ``by``: what the buckets are grouped by.
 
@@ -36,7 +54,9 @@ def bar(
         facts |= extremes(function, period, timed, span)
     caveats += _caveats(function, period, timed, span)
     if not merges:
-        caveats.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
+        caveats.append(
+            f"{function} of several groups cannot be merged, so there is no series; see the groups"
+        )
     return Summary(
         kind="bar",
         unit=unit,
@@ -87,6 +107,10 @@ def _group_rows(function: str, buckets: list[Bucket]) -> list[tuple[str | None, 
     names = dict.fromkeys(b.group for b in buckets)
     held = {name: [b for b in buckets if b.group == name] for name in names}
     return [
-        (name, round(combine(function, parts) or 0) if function == "count" else total(parts), combine(function, parts))
+        (
+            name,
+            round(combine(function, parts) or 0) if function == "count" else total(parts),
+            combine(function, parts),
+        )
         for name, parts in held.items()
     ]

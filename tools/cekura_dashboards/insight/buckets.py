@@ -95,7 +95,8 @@ def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> d
     highest = max(full, key=lambda b: (b.value or 0, -b.time))
     lowest = min(full, key=lambda b: (b.value or 0, b.time))
     return {
-        name: [iso(b.time, step=step), shown(function, b.value)] for name, b in (("highest", highest), ("lowest", lowest))
+        name: [iso(b.time, step=step, zone=span.zone), shown(function, b.value)]
+        for name, b in (("highest", highest), ("lowest", lowest))
     }
 
 
@@ -118,7 +119,7 @@ def series(function: str, period: str, buckets: list[Bucket], span: Span, points
     times = starts(span, step)[-points:]
     return Series(
         measure=measure,
-        start=iso(times[0], step=step),
+        start=iso(times[0], step=step, zone=span.zone),
         step=name,
         value=[shown(function, combine(function, held[time])) if time in held else None for time in times],
         n=_counts(function, [total(held[time]) if time in held else 0 for time in times]),

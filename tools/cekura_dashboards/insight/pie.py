@@ -63,7 +63,9 @@ def _caveats(slices: list[Slice], labels: list[str | None]) -> list[str]:
         and abs(piece.pct - 100 * piece.value / whole) > PCT_TOLERANCE
     ]
     if wrong:
-        said.append(f"{len(wrong)} percentages that the API sent do not match the values; these are computed from the values")
+        said.append(
+            f"{len(wrong)} percentages that the API sent do not match the values; these are computed from the values"
+        )
     folded = Counter(" ".join(label.casefold().split()) for label in labels if label is not None)
     if twins := sum(1 for count in folded.values() if count > 1):
         said.append(f"{twins} labels occur in several spellings that differ only in case or spaces")

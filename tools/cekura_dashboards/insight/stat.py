@@ -14,9 +14,14 @@ def stat(figures: dict[str, float | None], *, extra: list[str]) -> Summary:
     calls = figures.get("total_calls")
     n = None if calls is None else round(calls)
     facts: dict[str, object] = {
-        name: None if value is None else exact(value) if name == "total_calls" else sig(value) for name, value in figures.items()
+        name: None if value is None else exact(value) if name == "total_calls" else sig(value)
+        for name, value in figures.items()
     }
-    units = {"total_calls": "calls", "avg_duration": "s", "success_rate": rate_unit([figures.get("success_rate")])}
+    units = {
+        "total_calls": "calls",
+        "avg_duration": "s",
+        "success_rate": rate_unit([figures.get("success_rate")]),
+    }
     facts["units"] = {name: units.get(name, "unknown") for name in figures}
     caveats = ["success_rate and p95_latency may rest on fewer calls than total_calls"] if n else []
     if extra:

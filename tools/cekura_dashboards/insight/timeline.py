@@ -20,10 +20,12 @@ class Span:
 
     start: float
     end: float
+    zone: str = "Z"
+    """How times of this span are marked; "" when they are the API's local ones."""
 
 
-def iso(seconds: float, *, step: int = 1) -> str:
-    """An instant in UTC: the date alone for steps of whole days, else to the minute or second.
+def iso(seconds: float, *, step: int = 1, zone: str = "Z") -> str:
+    """An instant: the date alone for steps of whole days, else to the minute or second.
 
     >>> iso(0), iso(0, step=DAY), iso(61)
     ('1970-01-01T00:00Z', '1970-01-01', '1970-01-01T00:01:01Z')
@@ -31,7 +33,7 @@ def iso(seconds: float, *, step: int = 1) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
     if step % DAY == 0 and seconds % DAY == 0:
         return moment.strftime("%Y-%m-%d")
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if int(seconds) % MINUTE else "%Y-%m-%dT%H:%MZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S" if int(seconds) % MINUTE else "%Y-%m-%dT%H:%M") + zone
 
 
 def floor_to(seconds: float, step: int, origin: float = MONDAY) -> float:

@@ -1,0 +1,58 @@
+"""What a tool may use."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.settings import Settings
+
+Progress = Callable[[int, int, str], Awaitable[None]]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def no_progress(_done: int, _of: int, _message: str) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """``now`` gives aware UTC times; ``progress`` takes done, total and a message."""
+
+    api: CekuraClient
+    settings: Settings
+    now: Callable[[], datetime] = utc_now
+    progress: Progress = no_progress
+
+    def for_one_call(self) -> "ToolContext":
+        """The same context, its deadline starting now."""
+        return replace(self, api=self.api.within(self.settings.timeout_s))
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings | None = None, *, app: Any = None, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[ToolContext]:
+    """A context for calling tools from Python, with its own connections.
+
+    ``app``: an ASGI application, such as a sandbox, to talk to instead of the network.
+    """
+    from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - the HTTP library is slow to import
+    from cekura_dashboards.settings import load_settings  # noqa: PLC0415 - beside it
+
+    settings = settings or load_settings()
+    transport = HttpTransport(settings.base_url, app=app)
+    try:
+        client = CekuraClient(
+            transport=transport, key=settings.api_key or SecretStr(""), timeout_s=settings.timeout_s, now=now
+        )
+        yield ToolContext(client, settings, now)
+    finally:
+        await transport.aclose()

@@ -1,0 +1,131 @@
+"""The token that ties a commit to its dry run, without any state kept here.
+
+A ``plan_id`` holds an expiry and an HMAC, keyed from the caller's own API key, over the operations and over what was
+stored when they were planned; and short digests of the same, which authorise nothing but name what moved. It proves a
+dry run, not a person's consent.
+"""
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from cekura_dashboards.api.errors import PlanRefused
+
+LIFETIME = timedelta(hours=1)
+DETAILED = 6
+"""Up to so many covered things the digests go down to single fields."""
+
+Covered = Mapping[str, Mapping[str, Any]]
+"""What must not move: by name (``widget 12``), the stored fields."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Makes and checks plan ids for one key at one time."""
+
+    key: SecretStr
+    now: datetime
+
+    def issue(self, operations: Any, covered: Covered) -> str:
+        expiry = int((self.now + LIFETIME).timestamp())
+        return ".".join(
+            [
+                _base36(expiry),
+                _digest(operations, 6),
+                _digests(covered),
+                self._mac(expiry, operations, covered),
+            ]
+        )
+
+    def check(self, plan_id: str, operations: Any, covered: Covered) -> None:
+        """Return if the plan holds.
+
+        Raises:
+            PlanRefused: with what is different.
+        """
+        parts = plan_id.strip().split(".")
+        if len(parts) != 4 or not parts[0].isalnum():  # noqa: PLR2004 - as issued
+            raise PlanRefused("plan_id is not one of this server's. Call again without plan_id to get one.")
+        expiry = int(parts[0], 36) if len(parts[0]) < 10 else 0  # noqa: PLR2004 - far beyond any date
+        if expiry <= self.now.timestamp():
+            raise PlanRefused(
+                "The plan is older than an hour. Nothing was changed; call again without plan_id to see it anew."
+            )
+        if hmac.compare_digest(parts[3].encode(), self._mac(expiry, operations, covered).encode()):
+            return
+        if parts[1] != _digest(operations, 6):
+            raise PlanRefused(
+                "Nothing was changed: these operations are not the planned ones. Repeat the arguments exactly, or call "
+                "without plan_id to plan these."
+            )
+        moved = _moved(parts[2], covered)
+        if moved:
+            raise PlanRefused(
+                f"Nothing was changed: since the plan was made, {'; '.join(moved)}. "
+                "Look at it with get_dashboard, then call without plan_id to plan anew."
+            )
+        raise PlanRefused("plan_id does not fit this key. Call again without plan_id to get one.")
+
+    def _mac(self, expiry: int, operations: Any, covered: Covered) -> str:
+        secret = hashlib.sha256(b"cekura-dashboards plan\0" + self.key.get_secret_value().encode()).digest()
+        message = canonical([expiry, operations, covered])
+        return _text(hmac.new(secret, message, hashlib.sha256).digest()[:16])
+
+
+def canonical(value: Any) -> bytes:
+    """The same bytes for the same JSON, whatever the order of keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str).encode()
+
+
+def _digests(covered: Covered) -> str:
+    if len(covered) > DETAILED:
+        return "".join(_digest(covered[name], 4) for name in sorted(covered))
+    return "".join(
+        _digest(covered[name][field], 2) for name in sorted(covered) for field in sorted(covered[name])
+    )
+
+
+def _moved(digests: str, covered: Covered) -> list[str]:
+    """What is different from what the digests were made of, with its new value."""
+    if len(covered) > DETAILED:
+        expected = [(name, "", _digest(covered[name], 4)) for name in sorted(covered)]
+    else:
+        expected = [
+            (name, field, _digest(covered[name][field], 2))
+            for name in sorted(covered)
+            for field in sorted(covered[name])
+        ]
+    if len(digests) != sum(len(digest) for _, _, digest in expected):
+        return ["other widgets or dashboards are touched than were planned"]
+    told, place = list[str](), 0
+    for name, field, digest in expected:
+        if digests[place : place + len(digest)] != digest:
+            value = (
+                json.dumps(covered[name].get(field), ensure_ascii=False, default=str)[:80] if field else ""
+            )
+            told.append(f"{name} changed: {field} is now {value}" if field else f"{name} changed")
+        place += len(digest)
+    return told
+
+
+def _digest(value: Any, characters: int) -> str:
+    return _text(hashlib.sha256(canonical(value)).digest())[:characters]
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
+    return digits

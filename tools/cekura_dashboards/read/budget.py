@@ -1,0 +1,122 @@
+"""How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cekura_dashboards.read.render import render_report
+from cekura_dashboards.read.reports import WidgetBrief, WidgetReport
+from cekura_dashboards.text import cleaned
+
+ONE_WIDGET = 1600
+EACH_OF_SEVERAL = 600
+WHOLE_ANSWER = 9000
+STRUCTURED = 1.5
+"""How many times the budget of the text the structured answer may take."""
+ALONE = "ask for this widget alone"
+
+
+def fit(reports: Sequence[WidgetReport], *, head: int = 0) -> list[WidgetReport]:
+    """Keep each report, text and structure, inside the budget. Detail goes first; what went is told in the report."""
+    if len(reports) == 1:
+        each = ONE_WIDGET - head
+    else:
+        each = min(EACH_OF_SEVERAL, (WHOLE_ANSWER - head) // max(1, len(reports)) - 1)
+    return [_fitted(item, each) for item in reports]
+
+
+def _fits(item: WidgetReport, budget: int) -> bool:
+    if len(render_report(item)) > budget:
+        return False
+    return len(item.model_dump_json(by_alias=True, exclude_none=True)) <= STRUCTURED * budget
+
+
+def _fitted(item: WidgetReport, budget: int) -> WidgetReport:
+    """Shorten step by step: the series' counts, the series, the tails of groups and slices, caveats."""
+    steps = (_without_counts, _without_series, _short_groups, _short_top, _short_caveats, _facts_only, _bare)
+    for step in steps:
+        if _fits(item, budget):
+            break
+        item = step(item)
+    return item
+
+
+def _leaving(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
+    left = [*(item.left_out or []), what] if what and what not in (item.left_out or []) else item.left_out
+    return item.model_copy(update={**changes, "left_out": left})
+
+
+def _without_counts(item: WidgetReport) -> WidgetReport:
+    if item.series is None or item.series.n is None:
+        return item
+    return _leaving(item, f"n per bucket ({ALONE})", series=item.series.model_copy(update={"n": None}))
+
+
+def _without_series(item: WidgetReport) -> WidgetReport:
+    if item.series is None:
+        return item
+    kept = [text for text in item.left_out or [] if not text.startswith("n per bucket")]
+    return _leaving(
+        item.model_copy(update={"left_out": kept}), f"series ({ALONE}, or fewer points)", series=None
+    )
+
+
+def _short_groups(item: WidgetReport) -> WidgetReport:
+    if item.groups is None or len(item.groups.top) <= 5:  # noqa: PLR2004 - as sliced below
+        return item
+    tail = item.groups.top[5:]
+    held = item.groups.other or {"groups": 0, "n": 0}
+    other = {"groups": held["groups"] + len(tail), "n": held["n"] + sum(row[1] or 0 for row in tail)}
+    return _leaving(
+        item, f"smaller groups ({ALONE})",
+        groups=item.groups.model_copy(update={"top": item.groups.top[:5], "other": other}),
+    )  # fmt: skip
+
+
+def _short_top(item: WidgetReport) -> WidgetReport:
+    """Fewer slices of a pie, and labels cut to 24 characters."""
+    facts = item.facts or {}
+    top = facts.get("top")
+    groups = item.groups
+    if groups:
+        groups = groups.model_copy(update={"top": [[_cut(row[0]), *row[1:]] for row in groups.top]})
+    if not isinstance(top, list):
+        return item.model_copy(update={"groups": groups})
+    short = {**facts, "top": [[_cut(row[0]), *row[1:]] for row in top[:4]]}
+    if len(top) > 4:  # noqa: PLR2004 - as sliced above
+        held = facts.get("other") or {"categories": 0, "n": 0, "pct": 0.0}
+        short["other"] = {
+            "categories": held["categories"] + len(top) - 4,
+            "n": held["n"] + sum(row[1] for row in top[4:]),
+            "pct": round(held["pct"] + sum(row[2] for row in top[4:]), 1),
+        }
+    return _leaving(item, f"smaller slices and long labels ({ALONE})", facts=short, groups=groups)
+
+
+def _cut(label: str | None) -> str | None:
+    return cleaned(label, limit=24) if label is not None else None
+
+
+def _short_caveats(item: WidgetReport) -> WidgetReport:
+    caveats = item.caveats or []
+    return _leaving(item, f"some caveats ({ALONE})", caveats=[c[:160] for c in caveats[:3]] or None)
+
+
+def _facts_only(item: WidgetReport) -> WidgetReport:
+    name = cleaned(item.widget.name, limit=40) if item.widget.name else None
+    widget = WidgetBrief(id=item.widget.id, name=name, chart_type=item.widget.chart_type)
+    error = item.error[:200] if item.error else None
+    return _leaving(
+        item, "", widget=widget, window=None, groups=None, caveats=None, not_tested=None, error=error,
+        left_out=None if error else [f"details ({ALONE})"],
+    )  # fmt: skip
+
+
+def _bare(item: WidgetReport) -> WidgetReport:
+    """The last resort, for dashboards of dozens of widgets: one figure each."""
+    keys = ("overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max")
+    facts = {key: value for key, value in (item.facts or {}).items() if key in keys}
+    first = dict(list(facts.items())[:1])
+    left = ["details"] if item.error is None else None
+    return item.model_copy(
+        update={"facts": first or None, "left_out": left, "error": item.error and item.error[:80]}
+    )

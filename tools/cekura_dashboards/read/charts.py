@@ -1,0 +1,213 @@
+"""The one path to chart data, for saved, windowed and previewed widgets.
+
+Whether an override replaces the saved filters or is ANDed with them is not documented, nor whether a preview obeys
+the dashboard that it names. Every request sent here means the same under each reading: filters are self-contained,
+an override never reaches beyond the saved time bounds, and where it would have to, the widget is previewed alone.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import anyio
+
+from cekura_dashboards.api.chart_data import Chart, ChartEnvelope, decode
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, KeyRejected, UnreadableAnswer
+from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
+from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.windows import DEFAULT, Window, resolve
+
+AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Target:
+    """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included."""
+
+    config: WidgetConfig
+    filters: JsonObject
+    dashboard: int | None = None
+
+    @property
+    def id(self) -> int | None:
+        return self.config.id if isinstance(self.config, Widget) else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came back for one target: a chart, or an error. ``beyond``: the window reaches past the saved bounds."""
+
+    target: Target
+    window: Window
+    chart: Chart | None = None
+    error: DashboardsError | None = None
+    beyond: Bounds | None = None
+    scope: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Ask:
+    """One request upstream and the readings that it will fill."""
+
+    readings: list[Reading]
+    fetch: Callable[[list[int]], Awaitable[list[ChartEnvelope]]]
+    found: list[Reading] = field(default_factory=list[Reading])
+
+
+def saved(widget: Widget) -> Target:
+    return Target(widget, widget.effective_filters or widget.filters or {}, widget.dashboard)
+
+
+def unsaved(config: WidgetConfig, dashboard_id: int | None, dashboard_filters: JsonObject | None) -> Target:
+    return Target(config, both(dashboard_filters, config.filters), dashboard_id)
+
+
+async def read_charts(
+    context: ToolContext, targets: Sequence[Target], window: str | None, extra: JsonObject | None = None
+) -> list[Reading]:
+    """Chart data of each target, in order. A target that fails carries its error and fails no other.
+
+    Raises:
+        InvalidArguments: for a window that cannot be asked for.
+        DashboardsError: if all targets failed alike.
+    """
+    now = context.now()
+    asked = resolve(window, now, context.settings.zone) if window else None
+    if extra:
+        asked, extra = _time_of(extra, asked, now)
+    placed = [_place(context, target, asked, extra, now) for target in targets]
+    asks = _combined(context, [item for item in placed if item[1] is None], extra)
+    asks += [
+        _Ask([reading], partial(_preview, context, body)) for reading, body in placed if body is not None
+    ]  # fmt: skip
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+    async with anyio.create_task_group() as group:
+        for ask in asks:
+            group.start_soon(_fill, ask, limiter)
+    by_target = {id(reading.target): reading for ask in asks for reading in ask.found}
+    readings = [by_target[id(target)] for target in targets]
+    if any(isinstance(r.error, KeyRejected) for r in readings) or len({str(r.error) for r in readings}) == 1:
+        for reading in readings:
+            if reading.error:
+                raise reading.error
+    return await _with_scope(context, readings)
+
+
+def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
+    """Take a time range out of the extra filters: it is the window."""
+    bounds = time_bounds(extra, now)
+    if bounds.start is None and bounds.end is None:
+        return asked, extra
+    if asked is not None or bounds.start is None:
+        raise InvalidArguments.at(
+            "filters", "holds a time range; give the time in `window` instead, as 2026-11-01/2026-11-08."
+        )
+    return Window(bounds.start, min(bounds.end or now, now), "asked"), without_time(extra)
+
+
+def _place(
+    context: ToolContext, target: Target, asked: Window | None, extra: JsonObject | None, now: datetime
+) -> tuple[Reading, JsonObject | None]:
+    """The reading to fill, and the body to preview; no body means that the saved widget is asked."""
+    bounds = time_bounds(target.filters, now)
+    notes = list[str]()
+    if has_nested_time(target.filters):
+        notes.append("a saved time condition inside or/same_row still applies; it could not be replaced")
+    if asked is not None:
+        window = asked
+        notes += asked.notes
+    elif bounds.start is not None:
+        end = min(bounds.end, now) if bounds.end else now
+        window = Window(bounds.start, max(end, bounds.start), "saved")
+    else:
+        window = resolve(DEFAULT, now, context.settings.zone, source="default")
+        notes.append("no date range is saved, so the last 7 days are shown")
+    reading = Reading(target, window, notes=tuple(notes))
+    inside = _is_inside(window, bounds)
+    if target.id is not None and inside:
+        return reading, None
+    filters = both(without_time(target.filters), within(window.start, window.end), extra)
+    body = {**target.config.definition(), "filters": filters}
+    if inside and target.dashboard is not None:
+        return reading, {**body, "dashboard": target.dashboard}
+    return replace(reading, beyond=None if inside else bounds, scope="key"), body
+
+
+def _is_inside(window: Window, bounds: Bounds) -> bool:
+    """Whether the window lies inside the saved bounds, or none are saved."""
+    return (bounds.start is None or bounds.start <= window.start) and (
+        bounds.end is None or window.end <= bounds.end
+    )
+
+
+def _combined(
+    context: ToolContext, placed: list[tuple[Reading, None]] | list[Any], extra: JsonObject | None
+) -> list[_Ask]:
+    """Requests for saved widgets: one without override, and one for each distinct self-contained filter."""
+    groups: dict[str, tuple[JsonObject | None, list[Reading]]] = {}
+    for reading, _ in placed:
+        override = None
+        if reading.window.source != "saved" or extra:
+            span = within(reading.window.start, reading.window.end)
+            override = both(without_time(reading.target.filters), span, extra)
+        group = groups.setdefault(json.dumps(override, sort_keys=True), (override, []))
+        group[1].append(reading)
+    return [
+        _Ask(readings, partial(_bulk, context, override)) for override, readings in groups.values()
+    ]  # fmt: skip
+
+
+async def _bulk(context: ToolContext, override: JsonObject | None, ids: list[int]) -> list[ChartEnvelope]:
+    return await context.api.bulk_data(ids, override)
+
+
+async def _preview(context: ToolContext, body: JsonObject, _ids: list[int]) -> list[ChartEnvelope]:
+    return [await context.api.preview_data(body)]
+
+
+async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
+    """Ask for all at once; if that fails, for each alone, so that the failing one is found."""
+    ids = [reading.target.id or 0 for reading in ask.readings]
+    try:
+        async with limiter:
+            envelopes = await ask.fetch(list(dict.fromkeys(ids)))
+        by_id = {envelope.widget_id: envelope for envelope in envelopes}
+        alone = envelopes[0] if len(set(ids)) == 1 and len(envelopes) == 1 else None
+        ask.found = [_decoded(r, alone or by_id.get(r.target.id)) for r in ask.readings]
+    except KeyRejected as error:
+        ask.found = [replace(reading, error=error) for reading in ask.readings]
+    except DashboardsError as error:
+        if len(ask.readings) == 1:
+            ask.found = [replace(ask.readings[0], error=error)]
+            return
+        singles = [_Ask([reading], ask.fetch) for reading in ask.readings]
+        async with anyio.create_task_group() as group:
+            for single in singles:
+                group.start_soon(_fill, single, limiter)
+        ask.found = [reading for single in singles for reading in single.found]
+
+
+def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
+    config = reading.target.config
+    if envelope is None:
+        return replace(reading, error=UnreadableAnswer(f"it holds nothing for widget {reading.target.id}"))
+    try:
+        return replace(
+            reading, chart=decode(envelope, chart_type=config.chart_type, group_by=config.group_by)
+        )
+    except UnreadableAnswer as error:
+        return replace(reading, error=error)
+
+
+async def _with_scope(context: ToolContext, readings: list[Reading]) -> list[Reading]:
+    """Where a widget was previewed without its dashboard, tell how many projects that covers, if several."""
+    if not any(reading.scope for reading in readings):
+        return readings
+    count = len(await context.api.projects())
+    note = f"covers all {count} projects that this key can see, as no dashboard scopes it"
+    return [replace(r, notes=(*r.notes, note)) if r.scope and count > 1 else r for r in readings]

@@ -1,0 +1,117 @@
+"""The facts of a dashboard's charts, or of chosen widgets."""
+
+from functools import partial
+
+import anyio
+from pydantic import Field, model_validator
+
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
+from cekura_dashboards.api.filters import Filter, fault
+from cekura_dashboards.api.models import Widget
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.budget import fit
+from cekura_dashboards.read.charts import AT_ONCE, read_charts, saved
+from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.render import render_reports
+from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, report
+from cekura_dashboards.read.request import POINTS, WINDOW
+from cekura_dashboards.text import named
+from cekura_dashboards.tool import Request, Result, Tool
+
+MAX_WIDGETS = 60
+ONE, SEVERAL = 30, 12
+"""Buckets in a series unless asked otherwise."""
+
+
+class WidgetsDataRequest(Request):
+    dashboard_id: int | None = Field(None, description="all widgets of this dashboard")
+    widget_ids: list[int] | None = Field(None, max_length=MAX_WIDGETS, description="or just these")
+    window: str | None = WINDOW
+    filters: Filter | None = Field(None, description="and only calls that match; a condition or a group")
+    points: int | None = POINTS
+
+    @model_validator(mode="after")
+    def _something(self) -> "WidgetsDataRequest":
+        if self.dashboard_id is None and not self.widget_ids:
+            raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
+        return self
+
+
+class WidgetsData(Result):
+    dashboard: str | None = None
+    widgets: list[WidgetReport]
+
+
+async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
+    title, widgets, missing = await _find(context, request)
+    extra = request.filters.to_json() if request.filters else None
+    readings = (
+        await read_charts(context, [saved(w) for w in widgets], request.window, extra) if widgets else []
+    )
+    charted = [r.target.config for r in readings if r.chart is not None]
+    names = await group_names(context, charted)
+    points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
+    reports = [report(reading, points, names) for reading in readings]
+    failed = [
+        WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()
+    ]
+    head = len(title or "") + 2 if title else 0
+    return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head))
+
+
+async def _find(
+    context: ToolContext, request: WidgetsDataRequest
+) -> tuple[str | None, list[Widget], dict[int, DashboardsError]]:
+    """The dashboard's title, its widgets or the chosen ones, and those that could not be read."""
+    wanted = list(dict.fromkeys(request.widget_ids or []))
+    if request.dashboard_id is not None:
+        dashboard = await context.api.get_dashboard(request.dashboard_id)
+        title = f"dashboard {dashboard.id} {named(dashboard.name)}"
+        if not wanted:
+            return title, dashboard.widgets, {}
+        mine = {widget.id: widget for widget in dashboard.widgets}
+        missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
+        return title, [mine[i] for i in wanted if i in mine], missing
+    found, missing = dict[int, Widget](), dict[int, DashboardsError]()
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+    async with anyio.create_task_group() as group:
+        for widget_id in wanted:
+            group.start_soon(partial(_get, context, widget_id, found, missing, limiter))
+    if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
+        raise next(iter(missing.values()))
+    return None, [found[i] for i in wanted if i in found], missing
+
+
+async def _get(
+    context: ToolContext,
+    widget_id: int,
+    found: dict[int, Widget],
+    missing: dict[int, DashboardsError],
+    limiter: anyio.CapacityLimiter,
+) -> None:
+    try:
+        async with limiter:
+            found[widget_id] = await context.api.get_widget(widget_id)
+    except DashboardsError as error:
+        missing[widget_id] = error
+
+
+def render(result: WidgetsData) -> str:
+    if not result.widgets:
+        return f"{result.dashboard} has no widgets. bulk_edit_dashboard creates some."
+    return "\n\n".join(part for part in (result.dashboard, render_reports(result.widgets)) if part)
+
+
+TOOL = Tool(
+    name="get_widgets_data",
+    title="Chart data of a dashboard",
+    description=(
+        "Facts and a short series for every chart of a dashboard, or for chosen widgets: n, unit, window, overall, "
+        "extremes, percentiles, top slices, groups. Use it to answer questions about the numbers; give `window` for "
+        "another time range and `filters` to narrow. For something not charted yet use preview_widget."
+    ),
+    request=WidgetsDataRequest,
+    result=WidgetsData,
+    run=run,
+    render=render,
+)

@@ -1,0 +1,92 @@
+"""The facts of a widget that is not saved."""
+
+import json
+from typing import Any
+
+from pydantic import Field
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.fields import METRIC_VALUE
+from cekura_dashboards.api.filters import both, time_bounds, undocumented
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.budget import fit
+from cekura_dashboards.read.charts import read_charts, unsaved
+from cekura_dashboards.read.get_widgets_data import ONE
+from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.render import render_report
+from cekura_dashboards.read.reports import WidgetReport, report
+from cekura_dashboards.read.request import POINTS, WINDOW, NewWidget
+from cekura_dashboards.read.rules import check
+from cekura_dashboards.tool import Request, Result, Tool
+
+DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
+
+
+class PreviewRequest(Request):
+    widget: NewWidget
+    dashboard_id: int | None = Field(
+        None, description="apply this dashboard's filters, as if the widget were on it"
+    )
+    window: str | None = WINDOW
+    points: int | None = POINTS
+
+
+class Preview(Result):
+    report: WidgetReport
+    widget: dict[str, Any] = Field(description="the definition, ready for bulk_edit_dashboard create")
+    warnings: list[str] | None = None
+
+
+async def run(context: ToolContext, request: PreviewRequest) -> Preview:
+    config = request.widget.config()
+    if faults := check(config, "widget."):
+        raise InvalidArguments(faults)
+    dashboard_filters = None
+    if request.dashboard_id is not None:
+        dashboard_filters = (await context.api.get_dashboard(request.dashboard_id)).filters
+    target = unsaved(config, request.dashboard_id, dashboard_filters)
+    [reading] = await read_charts(context, [target], request.window)
+    points = ONE if request.points is None else request.points
+    [shown] = fit([report(reading, points, await group_names(context, [config]))])
+    warnings = list(undocumented(config.filters, "widget.filters"))
+    if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
+        where = "it nor its dashboard" if request.dashboard_id is not None else "the widget"
+        warnings.append(no_date_range(where))
+    return Preview(report=shown, widget=config.definition(), warnings=warnings or None)
+
+
+def no_date_range(where: str) -> str:
+    """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
+    word = "neither" if "nor" in where else "no part of"
+    return (
+        f"{word} {where} has a date range; saved like this, the chart answers 400 unless its dashboard has one. "
+        f"Add to filters: {json.dumps(DATE_RANGE)}"
+    )
+
+
+def needs_metric(config: WidgetConfig) -> bool:
+    """Whether the metric's type decides what this widget can be."""
+    return config.field == METRIC_VALUE and config.metric is not None
+
+
+def render(result: Preview) -> str:
+    lines = [render_report(result.report)]
+    lines += [f"warning: {text}" for text in result.warnings or []]
+    lines.append("widget: " + json.dumps(result.widget, separators=(",", ":"), ensure_ascii=False))
+    return "\n".join(lines)
+
+
+TOOL = Tool(
+    name="preview_widget",
+    title="Preview a widget",
+    description=(
+        "What a widget would show, without saving it: the same facts as get_widgets_data, and its definition ready "
+        "for bulk_edit_dashboard. Use it for any question that no saved chart answers, and before creating or "
+        "changing one. look_up fields tells what can be plotted."
+    ),
+    request=PreviewRequest,
+    result=Preview,
+    run=run,
+    render=render,
+)

@@ -1,0 +1,100 @@
+"""Reports as text. Pure: a renderer sees the typed result and nothing else."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cekura_dashboards.read.reports import SeriesShown, WidgetBrief, WidgetReport
+from cekura_dashboards.text import named
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def render_reports(reports: Sequence[WidgetReport]) -> str:
+    return "\n\n".join(render_report(item) for item in reports)
+
+
+def render_report(item: WidgetReport) -> str:
+    """One widget: what it is, the figures, a series, what to keep in mind."""
+    lines = [title_of(item.widget)]
+    if item.window:
+        lines.append(f"{item.window.start} to {item.window.end} ({item.window.source})")
+    if item.error is not None:
+        return "\n".join([*lines, f"failed: {item.error}"])
+    basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
+    figures = [
+        figure(name, value) for name, value in (item.facts or {}).items() if name not in {"top", "columns"}
+    ]
+    lines.append("; ".join(part for part in [*basis, *figures] if part))
+    if item.facts and "top" in item.facts:
+        lines.append(_rows(item.facts["columns"], item.facts["top"]) if "columns" in item.facts else "")
+    if item.groups:
+        lines.append(f"by {item.groups.by} " + _rows(item.groups.columns, item.groups.top))
+        if item.groups.other:
+            lines.append(figure("other", item.groups.other))
+    if item.series:
+        lines += _series_lines(item.series)
+    for word, texts in (("not tested", item.not_tested), ("note", item.caveats), ("left out", item.left_out)):
+        lines += [f"{word}: {text}" for text in texts or []]
+    return "\n".join(line for line in lines if line)
+
+
+def title_of(widget: WidgetBrief) -> str:
+    plots = [widget.chart_type, widget.aggregation_function, f"of {widget.field}" if widget.field else None]
+    if widget.metric:
+        plots.append(f"metric {widget.metric}")
+    if widget.time_period:
+        plots.append(f"per {widget.time_period}")
+    if widget.group_by:
+        plots.append(f"by {widget.group_by}")
+    number = f"widget {widget.id}" if widget.id is not None else "unsaved widget"
+    return f"{number} {named(widget.name)}: {' '.join(part for part in plots if part)}"
+
+
+def figure(name: str, value: Any) -> str:
+    """``name value``; lists joined by spaces, mappings by commas."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+        return f"{name}: {inner}"
+    if isinstance(value, list):
+        return f"{name} {' '.join(plain(item) for item in value)}"
+    return f"{name} {plain(value)}"
+
+
+def plain(value: Any) -> str:
+    """A value as JSON writes it, texts without quotes."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _rows(columns: list[str], rows: list[list[Any]]) -> str:
+    """``(label, n, pct): "a" 12 60.0; "b" 8 40.0``."""
+    shown_rows = [
+        " ".join([named(row[0]) if row[0] is not None else "null", *(plain(cell) for cell in row[1:])])
+        for row in rows
+    ]
+    return f"({', '.join(columns)}): {'; '.join(shown_rows)}"
+
+
+def _series_lines(series: SeriesShown) -> list[str]:
+    head = f"{series.measure} every {series.step} from {series.start}: "
+    lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
+    if series.n:
+        lines.append("n " + " ".join("-" if n is None else str(n) for n in series.n))
+    spark = sparkline(series.value)
+    cut = f"  partial: {' '.join(str(i) for i in series.partial)} (from 0)" if series.partial else ""
+    return [*lines, spark + cut]
+
+
+def sparkline(values: Sequence[float | int | None]) -> str:
+    """One character per bucket, a dot where there is no data.
+
+    >>> sparkline([0, None, 1]), sparkline([5, 5])
+    ('▁·█', '▅▅')
+    """
+    known = [v for v in values if v is not None]
+    if not known:
+        return "·" * len(values)
+    low, high = min(known), max(known)
+    if low == high:
+        return "".join("·" if v is None else BARS[4] for v in values)
+    return "".join("·" if v is None else BARS[min(7, int((v - low) / (high - low) * 8))] for v in values)

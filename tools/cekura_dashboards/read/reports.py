@@ -1,0 +1,133 @@
+"""Reports: what a tool answers about one widget's chart."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cekura_dashboards.api.models import Widget, WidgetConfig
+from cekura_dashboards.insight import Summary
+from cekura_dashboards.read.charts import Reading
+from cekura_dashboards.read.summaries import group_name, summarise
+from cekura_dashboards.read.windows import shown
+from cekura_dashboards.text import cleaned, named
+
+
+class WidgetBrief(BaseModel):
+    """Which widget, and what it plots."""
+
+    id: int | None = None
+    name: str | None = None
+    chart_type: str
+    field: str | None = None
+    metric: str | None = None
+    aggregation_function: str | None = None
+    time_period: str | None = None
+    group_by: str | None = None
+
+
+class WindowShown(BaseModel):
+    """The half-open window, as instants in UTC."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    start: str = Field(alias="from")
+    end: str = Field(alias="to")
+    source: str = Field(description="asked, saved or default")
+
+
+class SeriesShown(BaseModel):
+    """Aligned buckets; value[i] begins at start + i * step. null: no data. partial: positions cut by window or now."""
+
+    measure: str
+    start: str
+    step: str
+    value: list[float | int | None]
+    n: list[int | None] | None = None
+    partial: list[int] | None = None
+
+
+class GroupsShown(BaseModel):
+    """The largest groups, a row each."""
+
+    by: str
+    columns: list[str]
+    top: list[list[Any]]
+    other: dict[str, Any] | None = None
+
+
+class WidgetReport(BaseModel):
+    """The facts of one widget over one window, or why there are none."""
+
+    widget: WidgetBrief
+    window: WindowShown | None = None
+    unit: str | None = None
+    n: int | None = None
+    facts: dict[str, Any] | None = None
+    series: SeriesShown | None = None
+    groups: GroupsShown | None = None
+    not_tested: list[str] | None = None
+    caveats: list[str] | None = None
+    left_out: list[str] | None = Field(None, description="what did not fit, and how to get it")
+    error: str | None = None
+
+
+def brief(config: WidgetConfig) -> WidgetBrief:
+    """A widget in the fewest words."""
+    metric = None
+    if config.metric is not None:
+        name = config.metric_name if isinstance(config, Widget) and config.metric_name else None
+        metric = f"{config.metric} {named(name)}" if name else str(config.metric)
+    return WidgetBrief(
+        id=config.id if isinstance(config, Widget) else None,
+        name=cleaned(config.name) if config.name else None,
+        chart_type=cleaned(config.chart_type, limit=40),
+        field=cleaned(config.field) if config.field else None,
+        metric=metric,
+        aggregation_function=config.aggregation_function or None,
+        time_period=config.time_period or None,
+        group_by=group_name(config) if config.group_by else None,
+    )
+
+
+def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport:
+    """``points``: the most buckets in the series. ``names``: what to call numbered groups."""
+    about = brief(reading.target.config)
+    window = WindowShown(
+        start=shown(reading.window.start), end=shown(reading.window.end), source=reading.window.source
+    )
+    if reading.error is not None:
+        return WidgetReport(widget=about, window=window, error=str(reading.error))
+    summary, untested = summarise(reading, points, names)
+    caveats = [*summary.caveats, *reading.notes]
+    if summary.n == 0:
+        caveats.insert(0, _why_empty(reading))
+    return WidgetReport(
+        widget=about,
+        window=window,
+        unit=summary.unit,
+        n=summary.n,
+        facts=summary.facts,
+        series=_series(summary),
+        groups=GroupsShown(**asdict(summary.groups)) if summary.groups else None,
+        not_tested=untested or None,
+        caveats=caveats or None,
+    )
+
+
+def _series(summary: Summary) -> SeriesShown | None:
+    if summary.series is None:
+        return None
+    plain = asdict(summary.series)
+    return SeriesShown(**{**plain, "partial": plain["partial"] or None})
+
+
+def _why_empty(reading: Reading) -> str:
+    """An empty answer's likely causes, and the filter that was really sent."""
+    sent = json.dumps(reading.target.filters, separators=(",", ":"), ensure_ascii=False)
+    shown_filter = cleaned(sent, limit=400)
+    return (
+        f"no calls with a value: the window may hold none, or the filters {shown_filter} exclude them; "
+        "try a longer window, or look_up values for the filtered field"
+    )

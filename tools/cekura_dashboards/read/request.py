@@ -1,0 +1,103 @@
+"""Arguments that several tools share."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.api.fields import (
+    METRIC_VALUE,
+    PLOTTED,
+    Aggregation,
+    ChartType,
+    DataType,
+    TimePeriod,
+    is_metadata,
+    plotted_type,
+)
+from cekura_dashboards.api.filters import Filter, fault
+from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
+from cekura_dashboards.suggest import did_you_mean
+from cekura_dashboards.text import quoted
+from cekura_dashboards.tool import Request
+
+WINDOW = Field(
+    None,
+    description="24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08. "
+    "Absent: the saved date range.",
+)
+POINTS = Field(None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
+MAX_NAME = 255
+
+
+class GroupBy(Request):
+    """By a field, or by buckets of time."""
+
+    type: Literal["field", "bucket"]
+    field: str | None = Field(None, description="for type field: agent.id, topic, metadata.KEY …")
+    interval: int | None = Field(None, ge=1, description="for type bucket: milliseconds")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "GroupBy":
+        if self.type == "field" and not self.field:
+            raise fault("field", "is missing; group by a field such as agent.id or metadata.KEY.")
+        if self.type == "bucket" and not self.interval:
+            raise fault("interval", "is missing; give milliseconds, 3600000 for an hour.")
+        return self
+
+
+class WidgetFields(Request):
+    """The fields of a widget that can be set."""
+
+    name: str | None = Field(None, max_length=MAX_NAME)
+    chart_type: ChartType | None = None
+    field: str | None = Field(
+        None,
+        max_length=MAX_NAME,
+        description="what to plot: duration, success, topic, metric_evaluations.value, metadata.KEY …",
+    )
+    metric: int | None = Field(None, description="metric id, for field metric_evaluations.value")
+    data_type: DataType | None = Field(None, description="leave out; it is inferred")
+    time_period: TimePeriod | None = Field(None, description="bar only")
+    aggregation_function: Aggregation | None = Field(None, description="bar only")
+    group_by: GroupBy | None = None
+    filters: Filter | None = None
+    metadata: dict[str, Any] | None = Field(None, description="layout and styling of the web app")
+
+    @model_validator(mode="after")
+    def _known_field(self) -> "WidgetFields":
+        if self.field and plotted_type(self.field) is None:
+            hint = did_you_mean(self.field, [*PLOTTED, "metadata.KEY"])
+            if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith(
+                "metadata."
+            ):
+                hint = "only top-level metadata keys can be plotted."
+            raise fault("field", f"`{quoted(self.field, limit=60)}` cannot be plotted; {hint}")
+        return self
+
+    def given(self) -> JsonObject:
+        """The fields that were given and are not null, as the API takes them."""
+        found: JsonObject = {}
+        for name in WRITABLE:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, Filter):
+                value = value.to_json()
+            elif isinstance(value, GroupBy):
+                value = value.model_dump(exclude_none=True)
+            found[name] = value
+        return found
+
+
+class NewWidget(WidgetFields):
+    """A widget to preview or create."""
+
+    chart_type: ChartType = Field(
+        description="line and pie need field; bar needs field, aggregation_function, time_period; stat needs neither"
+    )  # type: ignore[assignment]  # required here
+
+    def config(self) -> WidgetConfig:
+        return WidgetConfig.model_validate(self.given())
+
+
+__all__ = ["METRIC_VALUE", "POINTS", "WINDOW", "Filter", "GroupBy", "NewWidget", "WidgetFields"]

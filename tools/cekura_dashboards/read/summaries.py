@@ -1,0 +1,231 @@
+"""From decoded chart data to a summary: units, names, what lay outside the window, what was not tested."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cekura_dashboards import insight
+from cekura_dashboards.api.chart_data import Chart, number
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.insight import Bucket, Point, Slice, Span, Summary
+from cekura_dashboards.insight.timeline import DAY, HOUR, PERIODS, STEPS, iso
+from cekura_dashboards.read.charts import Reading
+from cekura_dashboards.read.windows import shown
+from cekura_dashboards.text import cleaned
+
+FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
+
+
+@dataclass
+class _Times:
+    """What was seen of the undocumented zone of times while reading them."""
+
+    bare: bool = False
+    offsets: set[float] = field(default_factory=set[float])
+
+    def read(self, text: Any, *, wall: bool = False) -> float | None:
+        """Seconds since 1970; None if the text is no time.
+
+        ``wall``: as if the time of day that was sent were in UTC, so that a day begins where the API begins it.
+        """
+        try:
+            moment = datetime.fromisoformat(text)
+        except (TypeError, ValueError):
+            return None
+        if moment.tzinfo is None:
+            self.bare = True
+            return moment.replace(tzinfo=UTC).timestamp()
+        offset = moment.utcoffset()
+        self.offsets.add(offset.total_seconds() if offset else 0.0)
+        return (moment.replace(tzinfo=UTC) if wall else moment).timestamp()
+
+    def local(self, span: Span) -> Span:
+        """The span in the same wall time."""
+        offset = max(self.offsets, default=0.0)
+        return Span(span.start + offset, span.end + offset, "") if offset else span
+
+
+def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Summary, list[str]]:
+    """The summary, and what was not tested. ``names``: what to call groups that the API numbers."""
+    chart, config = reading.chart, reading.target.config
+    if chart is None:
+        raise ValueError("a reading that failed has nothing to summarise")
+    span = Span(reading.window.start.timestamp(), reading.window.end.timestamp())
+    by = group_name(config) if config.group_by else None
+    if chart.chart_type == "stat":
+        figures = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
+        extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
+        known = {
+            cleaned(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
+        }
+        summary = insight.stat(figures | known, extra=list(known))
+        return summary, _unseen(reading)
+    if chart.chart_type == "pie":
+        return _pie(chart, by, names), _unseen(reading)
+    if chart.chart_type == "bar":
+        return _bar(reading, chart, span, points, by, names)
+    if chart.chart_type == "line":
+        return _line(reading, chart, span, points, by, names)
+    kind = cleaned(chart.chart_type, limit=40)
+    return Summary(
+        kind=kind, unit="unknown", n=None, facts={}, caveats=[f'chart type "{kind}" is not chartable here']
+    ), []
+
+
+def group_name(config: WidgetConfig) -> str:
+    """What a widget is grouped by, in a word."""
+    group_by = config.group_by or {}
+    if group_by.get("type") == "bucket":
+        return f"time buckets of {group_by.get('interval')} ms"
+    return cleaned(str(group_by.get("field") or "group"), limit=60)
+
+
+def _label(value: Any, names: dict[str, str]) -> str | None:
+    """A label or group as text: numbered ones by name, booleans as true and false."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = cleaned(str(value))
+    return f"{names[text]} ({text})" if text in names else text
+
+
+def _pie(chart: Chart, by: str | None, names: dict[str, str]) -> Summary:
+    labels = {"1": "true", "0": "false"} if chart.data_type == "boolean" else {}
+    slices = [
+        Slice(
+            _label(labels.get(str(row.label), row.label), {}),
+            max(0.0, number(row.value) or 0.0),
+            number(row.percentage),
+            _label(row.group, names),
+        )
+        for row in chart.rows
+    ]
+    return insight.pie(slices, by=by)
+
+
+def _bar(
+    reading: Reading, chart: Chart, span: Span, points: int, by: str | None, names: dict[str, str]
+) -> tuple[Summary, list[str]]:
+    config, times = reading.target.config, _Times()
+    function, period = config.aggregation_function or "", config.time_period or "day"
+    buckets, unread = list[Bucket](), 0
+    for row in chart.rows:
+        time, count = times.read(row.time_interval, wall=True), number(row.sample_count)
+        if time is None:
+            unread += 1
+            continue
+        is_time = chart.data_type == "datetime" and function != "count"
+        value = _Times().read(row.value) if is_time else number(row.value)
+        buckets.append(Bucket(time, value, None if count is None else int(count), _label(row.group, names)))
+    width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
+    span = times.local(span)
+    kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
+    span, untested = _tested(reading, span, [b.time + width for b in kept])
+    unit = unit_of(config, chart, [b.value for b in kept])
+    if unit == "time":
+        summary = _times_only(kept, function)
+    else:
+        summary = insight.bar(kept, span, function=function, period=period, unit=unit, points=points, by=by)
+    return _told(summary, times, len(buckets) - len(kept), unread, by, chart), untested
+
+
+def _line(
+    reading: Reading, chart: Chart, span: Span, points: int, by: str | None, names: dict[str, str]
+) -> tuple[Summary, list[str]]:
+    config, times = reading.target.config, _Times()
+    boolean = (
+        chart.data_type == "boolean"
+        or bool(chart.rows)
+        and all(isinstance(r.value, bool) for r in chart.rows)
+    )
+    calls, unread, outside = list[Point](), 0, 0
+    for row in chart.rows:
+        time = times.read(row.timestamp)
+        if time is None:
+            unread += 1
+        elif not span.start - 1 <= time < span.end + 1:
+            outside += 1
+        else:
+            value = time if chart.data_type == "datetime" else number(row.value)
+            calls.append(
+                Point(
+                    time, value, row.id if isinstance(row.id, int | str) else None, _label(row.group, names)
+                )
+            )
+    span, untested = _tested(reading, span, [p.time for p in calls])
+    if chart.data_type == "datetime":
+        summary = _times_only([Bucket(p.time, p.value, 1) for p in calls], "line")
+    else:
+        unit = "ratio" if boolean else unit_of(config, chart, [])
+        summary = insight.line(calls, span, unit=unit, boolean=boolean, points=points, by=by)
+    return _told(summary, times, outside, unread, by, chart), untested
+
+
+def _times_only(buckets: list[Bucket], kind: str) -> Summary:
+    """Values that are times have no mean: only the first and the last are told."""
+    values = [b.value for b in buckets if b.value is not None]
+    facts = {"first": iso(min(values)), "last": iso(max(values))} if values else {}
+    n = sum(b.n or 0 for b in buckets)
+    return Summary(kind="line" if kind == "line" else "bar", unit="time", n=n, facts=facts)
+
+
+def _told(
+    summary: Summary, times: _Times, outside: int, unread: int, by: str | None, chart: Chart
+) -> Summary:
+    """Add what was seen in places where the API's form is not documented, or wrong."""
+    said = list[str]()
+    if outside:
+        said.append(
+            f"{outside} rows lay outside the window and were left out; the API may not have applied it"
+        )
+    if unread:
+        said.append(f"{unread} rows had no readable time and were left out")
+    if times.bare:
+        said.append("times came without an offset and are read as UTC")
+    if others := sorted(offset / HOUR for offset in times.offsets if offset):
+        said.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
+    if by and chart.rows and not chart.grouped:
+        said.append("the widget is grouped, but the rows name no group")
+    return replace(summary, caveats=[*summary.caveats, *said])
+
+
+def _tested(reading: Reading, span: Span, times: Iterable[float]) -> tuple[Span, list[str]]:
+    """Where the window reaches past the saved bounds and nothing came from there, that part was not tested."""
+    seen = list(times)
+    bounds = reading.beyond
+    if bounds is None or not seen:
+        return span, _unseen(reading) if not seen else []
+    untested, start, end = list[str](), span.start, span.end
+    if bounds.start and span.start < bounds.start.timestamp() <= min(seen):
+        start = bounds.start.timestamp()
+        untested.append(f"{iso(span.start)} to {iso(start)}: nothing came from before the saved date range")
+    if bounds.end and max(seen) <= bounds.end.timestamp() < span.end:
+        end = bounds.end.timestamp()
+        untested.append(f"{iso(end)} to {iso(span.end)}: nothing came from after the saved date range")
+    return Span(start, end), untested
+
+
+def _unseen(reading: Reading) -> list[str]:
+    """For data without times: that the answer may cover the saved part only."""
+    bounds = reading.beyond
+    if bounds is None:
+        return []
+    edges = [("from", bounds.start), ("to", bounds.end)]
+    told = " ".join(f"{word} {shown(moment)}" for word, moment in edges if moment)
+    return [f"whether more than the saved date range ({told}) is covered cannot be seen from this chart"]
+
+
+def unit_of(config: WidgetConfig, chart: Chart, values: list[float | None]) -> str:
+    """The unit of a bar's or line's values; ``unknown`` rather than a guess."""
+    function, plotted = config.aggregation_function, config.field or ""
+    if function == "count" and config.chart_type == "bar":
+        return "calls"
+    if plotted == "duration":
+        return "s"
+    if plotted == "timestamp" or chart.data_type == "datetime":
+        return "time"
+    if chart.data_type == "boolean" or plotted in {"success", "is_reviewed"}:
+        return insight.rate_unit(values)
+    return "unknown"

@@ -1,0 +1,104 @@
+"""Time windows: words and intervals in, instants out."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.suggest import nearest
+from cekura_dashboards.text import quoted
+
+LIMIT = timedelta(days=30)
+"""How far back the API lets chart data begin."""
+MARGIN = timedelta(minutes=5)
+DEFAULT = "7d"
+WORDS = ("24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month")
+_ROLLING = re.compile(r"(\d{1,4})(h|d|w)")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+@dataclass(frozen=True)
+class Window:
+    """The half-open span ``[start, end)`` in UTC, and where it came from: asked, saved or default."""
+
+    start: datetime
+    end: datetime
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") -> Window:
+    """A window from a word (24h, 7d, today, last_week …) or an ISO 8601 interval.
+
+    Days and weeks begin in ``zone``, weeks on Monday. An end in the future is moved to now, a start within 5 minutes
+    of the API's 30-day limit inside it; both are told in ``notes``.
+
+    Raises:
+        InvalidArguments: for another text, an empty window, or a start too long ago.
+    """
+    word = text.strip()
+    start, end = _interval(word, zone) if "/" in word else _word(word.lower(), now, zone)
+    notes = list[str]()
+    if end > now:
+        end = now
+        notes.append("the window's end was in the future; it ends now")
+    earliest = now - LIMIT
+    if earliest - MARGIN <= start < earliest + MARGIN:
+        start = earliest + MARGIN
+        notes.append("the start was moved 5 minutes inside the API's limit of 30 days")
+    elif start < earliest:
+        first = (earliest + MARGIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+        raise InvalidArguments.at(
+            "window", f'"{quoted(word, limit=60)}" starts more than 30 days ago, which the API refuses; '
+            f"the earliest start is {first}."
+        )  # fmt: skip
+    if start >= end:
+        raise InvalidArguments.at(
+            "window",
+            f'"{quoted(word, limit=60)}" is empty: it ends before it starts, or is all in the future.',
+        )
+    return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
+
+
+def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if match := _ROLLING.fullmatch(word):
+        return now - int(match[1]) * _UNITS[match[2]], now
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = today - timedelta(days=today.weekday())
+    spans = {
+        "today": (today, now),
+        "yesterday": (today - timedelta(days=1), today),
+        "this_week": (monday, now),
+        "last_week": (monday - timedelta(weeks=1), monday),
+        "this_month": (today.replace(day=1), now),
+    }
+    if word not in spans:
+        known = nearest(word.replace(" ", "_"), WORDS)
+        hint = (
+            f"did you mean {known}?"
+            if known
+            else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
+        )
+        raise InvalidArguments.at("window", f'"{quoted(word, limit=60)}" is not a window; {hint}')
+    return spans[word]
+
+
+def _interval(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    parts = [part.strip() for part in text.split("/")]
+    try:
+        start, end = (datetime.fromisoformat(part) for part in parts)
+        return tuple(m if m.tzinfo else m.replace(tzinfo=zone) for m in (start, end))  # type: ignore[return-value]  # two in, two out
+    except (ValueError, OverflowError):
+        raise InvalidArguments.at(
+            "window", f'"{quoted(text, limit=60)}" is not an interval START/END of ISO 8601 dates or times, as 2026-11-01/2026-11-08.'
+        ) from None  # fmt: skip
+
+
+def shown(moment: datetime) -> str:
+    """An instant in UTC to the minute.
+
+    >>> shown(datetime(2026, 11, 21, 4, 20, 59, tzinfo=UTC))
+    '2026-11-21T04:20Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -1,0 +1,71 @@
+"""Settings, from the environment."""
+
+import os
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cekura_dashboards.text import quoted
+
+PREFIX = "CEKURA_"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable ``CEKURA_`` + its name; an empty one counts as absent."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    api_key: SecretStr | None = None
+    base_url: str = "https://api.cekura.ai"
+    project_id: int | None = Field(None, ge=1)
+    timeout_s: float = Field(30.0, ge=1, le=600)
+    time_zone: str = "UTC"
+    read_only: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        local = value.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+        if not (value.startswith("https://") or local):
+            raise ValueError("must start with https:// (http:// only for this machine)")
+        return value.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be an IANA time zone such as Europe/Berlin") from None
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment; ``given`` ones win.
+
+    Raises:
+        SettingsError: naming the first wrong variable, its value and what it may be.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        value = "" if name.endswith("KEY") else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
+        raise SettingsError(f"{name}{value} {first['msg'].removeprefix('Value error, ')}") from None

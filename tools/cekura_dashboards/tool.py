@@ -1,0 +1,47 @@
+"""What a tool is: its models, the text about it that a model reads, and the functions that do it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cekura_dashboards.context import ToolContext
+
+
+class Request(BaseModel):
+    """Arguments of a tool. Unknown ones are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Result(BaseModel):
+    """What a tool answers; rendered as text by one pure function, and sent as it is besides."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    notes: list[str] | None = Field(None, description="how arguments were read")
+
+    def to_json(self) -> dict[str, Any]:
+        """The structured answer; what is None is absent."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+Q = TypeVar("Q", bound=Request)
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool(Generic[Q, R]):
+    """One entry of the catalogue. ``run`` may raise any error of ``cekura_dashboards.api.errors``, none else."""
+
+    name: str
+    title: str
+    description: str
+    request: type[Q]
+    result: type[R]
+    run: Callable[[ToolContext, Q], Awaitable[R]]
+    render: Callable[[R], str]
+    writes: bool = False
+    destructive: bool = False
+    idempotent: bool = True
