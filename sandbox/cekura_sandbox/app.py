@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from cekura_sandbox import calls
 from cekura_sandbox.call_logs import call_logs
 from cekura_sandbox.charts import ChartError, Charts
+from cekura_sandbox.json_types import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate
 from cekura_sandbox.readings import Readings
 from cekura_sandbox.samples import PREDEFINED
@@ -56,22 +57,16 @@ class World:
     def saved(self, widget: Body, override: Any) -> Body:
         """Chart data of a stored widget, the override combined as the reading says."""
         saved = [widget["effective_filters"]]
-        where = (
-            saved
-            if not override
-            else [override]
-            if self.readings.override == "replace"
-            else [*saved, override]
-        )
+        where = saved if not override else [override] if self.readings.override == "replace" else [*saved, override]
         return self.charts.data(widget, where, self.store.project_of(widget), self.now())
 
 
 async def _body(request: Request) -> Body:
     try:
-        parsed = json.loads(await request.body() or b"{}")
+        parsed: Any = json.loads(await request.body() or b"{}")
     except ValueError:
         raise Invalid({"detail": "JSON parse error."}) from None
-    if not isinstance(parsed, dict):
+    if not is_object(parsed):
         raise Invalid({"non_field_errors": ["Invalid data. Expected a dictionary."]})
     return parsed
 
@@ -160,7 +155,7 @@ def _dashboards(world: World) -> APIRouter:
     return router
 
 
-def _widgets(world: World) -> APIRouter:
+def _widgets(world: World) -> APIRouter:  # noqa: C901 - a router is a list of routes
     router, store = APIRouter(prefix="/dashboards/widgets", tags=["widgets"]), world.store
 
     @router.get("/")
@@ -174,7 +169,7 @@ def _widgets(world: World) -> APIRouter:
     @router.post("/bulk_data/")
     def bulk_data(request: Request, pages: Paging, body: JsonBody) -> Body:
         numbers = body.get("widget_ids")
-        if not isinstance(numbers, list):
+        if not is_list(numbers):
             raise Invalid({"widget_ids": ["This field is required."]})
         widgets = [store.widget(number) for number in numbers]
         return paginate(request, pages, widgets, lambda widget: world.saved(widget, body.get("filters")))

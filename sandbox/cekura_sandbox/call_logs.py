@@ -70,8 +70,6 @@ def _transcript(call: dict[str, Any]) -> str:
             f"[00:01] Main Agent: Hello, this is {call['agent_name']}. How can I help?",
             f"[00:06] Caller: It is about {call['topic'] or 'something else'}.",
             "[00:11] Main Agent: One moment, I will look that up.",
-            "[00:24] Main Agent: That is done."
-            if call["success"]
-            else "[00:24] Caller: Never mind, goodbye.",
+            "[00:24] Main Agent: That is done." if call["success"] else "[00:24] Caller: Never mind, goodbye.",
         ]
     )

@@ -49,25 +49,18 @@ DROPOFFS = ["identity check", "choosing a slot", "payment", "waiting for a looku
 
 def fill(con: duckdb.DuckDBPyConnection, *, now: datetime, seed: int, count: int) -> None:
     """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``."""
+    con.execute(f"CREATE MACRO u(i, salt) AS hash(i || '/{int(seed)}/' || salt)::DOUBLE / 18446744073709551616.0")
     con.execute(
-        f"CREATE MACRO u(i, salt) AS hash(i || '/{int(seed)}/' || salt)::DOUBLE / 18446744073709551616.0"
+        "CREATE MACRO gauss(i, salt) AS sqrt(-2 * ln(1 - u(i, salt || 'a'))) * cos(2 * pi() * u(i, salt || 'b'))"
     )
-    con.execute(
-        "CREATE MACRO gauss(i, salt) AS "
-        "sqrt(-2 * ln(1 - u(i, salt || 'a'))) * cos(2 * pi() * u(i, salt || 'b'))"
-    )
-    _table(
-        con, "agents", "id INT, name TEXT, project INT, share DOUBLE, success DOUBLE, seconds DOUBLE", AGENTS
-    )
+    _table(con, "agents", "id INT, name TEXT, project INT, share DOUBLE, success DOUBLE, seconds DOUBLE", AGENTS)
     _table(con, "metrics", "id INT, name TEXT, eval_type TEXT, project INT, share DOUBLE", METRICS)
     _fill_slots(con, now)
     _fill_calls(con, now, count)
-    _fill_evaluations(con, now)
+    _fill_evaluations(con)
 
 
-def _table(
-    con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Iterable[tuple[object, ...]]
-) -> None:
+def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
     con.execute(f"CREATE TABLE {name} ({columns})")
     rows = list(rows)
     con.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - our own names
@@ -154,7 +147,7 @@ def _fill_calls(con: duckdb.DuckDBPyConnection, now: datetime, count: int) -> No
     )
 
 
-def _fill_evaluations(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
+def _fill_evaluations(con: duckdb.DuckDBPyConnection) -> None:
     """One row per call and metric evaluated; ``number`` or ``label`` holds the value, by the metric's type."""
     con.execute(
         """

@@ -55,9 +55,7 @@ class Charts:
         self._con = con
         self._readings = readings
 
-    def data(
-        self, widget: dict[str, Any], where: list[Any], project: int | None, now: datetime
-    ) -> dict[str, Any]:
+    def data(self, widget: dict[str, Any], where: list[Any], project: int | None, now: datetime) -> dict[str, Any]:
         """``where``: the filters that all hold at once. ``project`` None: everything that the key can see."""
         condition, parameters = self._where(where, project, now)
         chart = widget["chart_type"]
@@ -112,9 +110,7 @@ class Charts:
         return kind, column, label, "calls c"
 
     def _metric(self, widget: dict[str, Any]) -> tuple[str, str, str, str]:
-        found = self._con.execute(
-            "SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")]
-        ).fetchone()
+        found = self._con.execute("SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")]).fetchone()
         if not found:
             raise ChartError({"metric": [f'Invalid pk "{widget.get("metric")}" - object does not exist.']})
         name, eval_type = found
@@ -155,12 +151,9 @@ class Charts:
         for key, call, moment, value in found:
             yield key, {"id": call, "timestamp": moment, "value": self._value(value)}
 
-    def _pie(
-        self, column: str, source: str, group: str, parameters: list[Any]
-    ) -> Iterable[tuple[Any, dict[str, Any]]]:
+    def _pie(self, column: str, source: str, group: str, parameters: list[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
         found = self._run(
-            f"SELECT {group} AS g, {column} AS slice, count(*) AS n {source} "
-            "GROUP BY g, slice ORDER BY n DESC, slice",
+            f"SELECT {group} AS g, {column} AS slice, count(*) AS n {source} GROUP BY g, slice ORDER BY n DESC, slice",
             parameters,
         )
         totals = Counter[Any]()
@@ -184,20 +177,18 @@ class Charts:
         if self._readings.empty_buckets == "null":
             rows = _with_empty(rows, widget["time_period"])
         for key, bucket, value, count in rows:
-            if value is not None and rate and self._readings.rates == "percent":
-                value *= 100
-            yield (
-                key,
-                {"time_interval": self._moment(bucket), "value": self._value(value), "sample_count": count},
-            )
+            scale = 100 if rate and self._readings.rates == "percent" else None
+            shown = self._value(value if value is None or scale is None else scale * value)
+            yield key, {"time_interval": self._moment(bucket), "value": shown, "sample_count": count}
 
     def _stat(self, source: str, parameters: list[Any]) -> Any:
         total, success, duration = self._run(
             f"SELECT count(*), avg(CAST(c.success AS INT)), avg(c.duration) {source}", parameters
         )[0]
+        calls = f"SELECT c.id {source}"
         latency = self._run(
-            "SELECT quantile_cont(e.number, 0.95) FROM evaluations e WHERE e.metric_name = 'Response latency' "
-            f"AND e.call_id IN (SELECT c.id {source})",
+            "SELECT quantile_cont(e.number, 0.95) FROM evaluations e "
+            f"WHERE e.metric_name = 'Response latency' AND e.call_id IN ({calls})",
             parameters,
         )[0][0]
         if success is not None and self._readings.rates == "percent":

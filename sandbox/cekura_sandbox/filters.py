@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cekura_sandbox.json_types import is_list, is_object
+
 TEXT_OPS = {
     "contains": "contains(lower({c}), lower({v}))",
     "startswith": "starts_with(lower({c}), lower({v}))",
@@ -54,7 +56,7 @@ def to_sql(node: Any, sql: Sql, now: datetime, *, row: bool = False) -> str:
     """``row``: inside ``same_row``, where conditions speak of the one evaluation ``e``."""
     if node is None or node == {}:
         return "TRUE"
-    if not isinstance(node, dict):
+    if not is_object(node):
         raise FilterError("Filters must be an object.")
     if "conditions" in node or "operator" in node:
         return _group(node, sql, now, row=row)
@@ -63,11 +65,12 @@ def to_sql(node: Any, sql: Sql, now: datetime, *, row: bool = False) -> str:
 
 def lower_time_bounds(node: Any, now: datetime) -> list[datetime]:
     """Every ``gt`` or ``gte`` on ``timestamp``, wherever it stands in the filter."""
-    if not isinstance(node, dict):
+    if not is_object(node):
         return []
     if node.get("field") == "timestamp" and node.get("op") in {"gt", "gte"}:
         return [resolve_time(node.get("value"), str(node["op"]), now)]
-    return [bound for child in node.get("conditions") or [] for bound in lower_time_bounds(child, now)]
+    conditions = node.get("conditions")
+    return [bound for child in (conditions if is_list(conditions) else []) for bound in lower_time_bounds(child, now)]
 
 
 def resolve_time(value: Any, op: str, now: datetime) -> datetime:
@@ -87,10 +90,11 @@ def resolve_time(value: Any, op: str, now: datetime) -> datetime:
 
 
 def _group(node: dict[str, Any], sql: Sql, now: datetime, *, row: bool) -> str:
-    operator, conditions = node.get("operator", "and"), node.get("conditions")
+    operator = node.get("operator", "and")
     if operator not in {"and", "or", "same_row"}:
         raise FilterError(f"Invalid operator: {operator}")
-    if not isinstance(conditions, list):
+    conditions = node.get("conditions")
+    if not is_list(conditions):
         raise FilterError("conditions must be a list.")
     if not conditions:
         return "TRUE"
@@ -128,7 +132,7 @@ def _test(column: str, kind: str, op: str, value: Any, sql: Sql, now: datetime) 
             raise FilterError("isnull takes a boolean.")
         return f"{column} IS {'' if value else 'NOT '}NULL"
     if op == "in":
-        if not isinstance(value, list):
+        if not is_list(value):
             raise FilterError("in takes a list.")
         if not value:
             return "FALSE"
@@ -148,7 +152,7 @@ def _compile(pattern: Any) -> None:
 
 
 def _numeric(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
+    values = value if is_list(value) else [value]
     return bool(values) and all(isinstance(item, int | float) for item in values)
 
 

@@ -16,9 +16,7 @@ class PageMissing(Exception):
 class Pages:
     """The ``page`` and ``page_size`` of a request: 10 a page by default, 100 at the most."""
 
-    def __init__(
-        self, page: Annotated[int, Query(ge=1)] = 1, page_size: Annotated[int, Query(ge=1)] = 10
-    ) -> None:
+    def __init__(self, page: Annotated[int, Query(ge=1)] = 1, page_size: Annotated[int, Query(ge=1)] = 10) -> None:
         self.page = page
         self.size = min(page_size, 100)
 

@@ -10,6 +10,7 @@ from typing import Any
 from cekura_sandbox.calls import METRICS, PROJECTS
 from cekura_sandbox.charts import AGGREGATIONS, CHARTS, FIELD_TYPES, GROUP_COLUMNS
 from cekura_sandbox.filters import FilterError, Sql, to_sql
+from cekura_sandbox.json_types import is_object
 from cekura_sandbox.samples import DASHBOARDS
 
 Record = dict[str, Any]
@@ -18,7 +19,7 @@ WIDGET_DEFAULTS: Record = {
     "dashboard": None, "name": None, "chart_type": None, "field": "", "metric": None, "data_type": None,
     "time_period": None, "aggregation_function": None, "group_by": None, "filters": None, "metadata": None,
 }  # fmt: skip
-CHOICES = {
+CHOICES: dict[str, list[str | None]] = {
     "chart_type": ["line", "bar", "pie", "stat"],
     "data_type": ["numeric", "boolean", "string", "datetime", "dynamic", "", None],
     "time_period": ["hour", "day", "week", "month", "", None],
@@ -164,17 +165,17 @@ class Store:
         """Create, update and delete widgets of one dashboard: all of it, or none."""
         with self._transaction():
             mine = {w["id"] for w in self.dashboard(dashboard)["widgets"]}
-            named = [item.get("id") for item in body.get("update") or []] + list(body.get("delete") or [])
+            creates: list[Record] = body.get("create") or []
+            updates: list[Record] = body.get("update") or []
+            deletes: list[int] = body.get("delete") or []
+            named = [*(item.get("id") for item in updates), *deletes]
             if strangers := [number for number in named if number not in mine]:
                 raise Invalid({"detail": f"Widgets not found in this dashboard: {strangers}"})
-            created = [
-                self.create_widget({**item, "dashboard": dashboard}) for item in body.get("create") or []
-            ]
-            updated = [self.update_widget(item["id"], item) for item in body.get("update") or []]
-            deleted = list(body.get("delete") or [])
-            for number in deleted:
+            created = [self.create_widget({**item, "dashboard": dashboard}) for item in creates]
+            updated = [self.update_widget(item["id"], item) for item in updates]
+            for number in deletes:
                 self.delete_widget(number)
-            return {"created": created, "updated": updated, "deleted": deleted}
+            return {"created": created, "updated": updated, "deleted": deletes}
 
     def checked(self, config: Record) -> Record:
         """Return the configuration if the API would take it.
@@ -184,7 +185,7 @@ class Store:
         """
         errors: Record = {}
         for name, choices in CHOICES.items():
-            if config[name] not in choices:
+            if not isinstance(config[name], str | None) or config[name] not in choices:
                 errors[name] = ["This field is required."] if config[name] is None else [
                     f'"{config[name]}" is not a valid choice.'
                 ]  # fmt: skip
@@ -285,7 +286,7 @@ def _group_errors(group_by: Any) -> Record:
     if not group_by:
         return {}
     wrong: Record = {"group_by": ["Invalid group by configuration."]}
-    if not isinstance(group_by, dict):
+    if not is_object(group_by):
         return wrong
     if group_by.get("type") == "bucket":
         interval = group_by.get("interval")

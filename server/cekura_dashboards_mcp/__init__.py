@@ -1,0 +1,1 @@
+"""The MCP server of Cekura dashboards: registration, transports and the command line."""

@@ -37,7 +37,7 @@ async def call_tool(
     """
     request, notes = parse(tool.request, arguments)
     result = await tool.run(context.for_one_call(), request)
-    notes = [*(result.notes or []), *notes]
-    result = result.model_copy(update={"notes": notes or None})
-    text = "\n".join([tool.render(result), *(f"note: {note}" for note in notes)])
+    told: list[str] = [*(result.notes or []), *notes]
+    result = result.model_copy(update={"notes": told or None})
+    text = "\n".join([tool.render(result), *(f"note: {note}" for note in told)])
     return text, result.to_json()

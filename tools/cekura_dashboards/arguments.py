@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.suggest import did_you_mean, one_of
 from cekura_dashboards.text import quoted
 from cekura_dashboards.tool import Request
@@ -40,12 +41,13 @@ def _coerced(kind: Any, value: Any, path: Path, notes: list[str]) -> Any:
         return _coerced_list(get_args(kind)[0], value, path, notes)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         value = _from_json(value, dict, path, notes)
-        if not isinstance(value, dict):
+        found = as_object(value)
+        if found is None:
             return value
         fields = kind.model_fields
         return {
             name: _coerced(fields[name].annotation, item, (*path, name), notes) if name in fields else item
-            for name, item in value.items()
+            for name, item in found.items()
         }
     if get_origin(kind) is dict:
         return _from_json(value, dict, path, notes)
@@ -62,13 +64,14 @@ def _plain_type(kind: Any) -> Any:
 
 def _coerced_list(item: Any, value: Any, path: Path, notes: list[str]) -> Any:
     value = _from_json(value, list, path, notes)
-    if not isinstance(value, list):
+    items = as_list(value)
+    if items is None:
         if isinstance(value, str) and _plain_type(item) is int and "," in value:
-            value = [part.strip() for part in value.split(",")]
+            items = [part.strip() for part in value.split(",")]
         else:
-            value = [value]
+            items = [value]
         notes.append(f"{where(path)}: one value was read as a list")
-    return [_coerced(item, element, (*path, index), notes) for index, element in enumerate(value)]
+    return [_coerced(item, element, (*path, index), notes) for index, element in enumerate(items)]
 
 
 def _from_json(value: Any, kind: type, path: Path, notes: list[str]) -> Any:
@@ -106,11 +109,7 @@ def _whole(value: Any) -> Any:
 
 
 def _truth(value: Any) -> Any:
-    return (
-        {"true": True, "false": False}.get(value.strip().casefold(), value)
-        if isinstance(value, str)
-        else value
-    )
+    return {"true": True, "false": False}.get(value.strip().casefold(), value) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> Any:
@@ -130,11 +129,7 @@ def _seen(value: Any) -> str:
         shown = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         shown = str(type(value).__name__)
-    return (
-        quoted(shown, limit=60).replace("'", '"')
-        if not isinstance(value, str)
-        else f'"{quoted(value, limit=60)}"'
-    )
+    return quoted(shown, limit=60).replace("'", '"') if not isinstance(value, str) else f'"{quoted(value, limit=60)}"'
 
 
 _KINDS = {
@@ -144,16 +139,16 @@ _KINDS = {
 
 
 def _fault(model: type[BaseModel], error: Any) -> Fault:
-    path, context, kind = tuple(error["loc"]), error.get("ctx") or {}, error["type"]
+    path: Path = tuple(error["loc"])
+    context: JsonObject = error.get("ctx") or {}
+    kind: str = error["type"]
     if kind == "fault":
         inner = (*path, context["at"]) if context["at"] else path
         return Fault(where(inner), context["message"])
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
         known = list(owner.model_fields)
-        return Fault(
-            "", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}"
-        )
+        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
     if kind == "missing":
         owner = _model_at(model, path[:-1])
         field = owner.model_fields.get(str(path[-1]))
@@ -162,11 +157,7 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
     if kind == "literal_error":
         choices = [str(choice) for choice in _choices(model, path)]
         seen = error["input"]
-        hint = (
-            did_you_mean(seen, choices, limit=16)
-            if isinstance(seen, str)
-            else f"it can be {one_of(choices)}."
-        )
+        hint = did_you_mean(seen, choices, limit=16) if isinstance(seen, str) else f"it can be {one_of(choices)}."
         return Fault(where(path), f"{_seen(seen)} is not a choice; {hint}")
     limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
     if kind in limits:

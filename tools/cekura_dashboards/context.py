@@ -1,6 +1,6 @@
 """What a tool may use."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ class ToolContext:
 @asynccontextmanager
 async def open_context(
     settings: Settings | None = None, *, app: Any = None, now: Callable[[], datetime] = utc_now
-) -> AsyncIterator[ToolContext]:
+) -> AsyncGenerator[ToolContext]:
     """A context for calling tools from Python, with its own connections.
 
     ``app``: an ASGI application, such as a sandbox, to talk to instead of the network.

@@ -1,99 +1,98 @@
 """JSON schemas that every client accepts, from Pydantic models.
 
 Some clients refuse ``$ref``, ``$defs``, unions with null, an untyped property, an array without ``items``, or an object
-without ``properties``; some drop a tool whose schema is long. So references are written out, recursion once, and what
-only decorates (titles, defaults of null) is left away. Validation is by the models and stays as deep as they are.
+without ``properties``; some drop a tool whose schema is long. So references are written out, recursion once, a model is
+described where it first stands, and what only decorates (titles, defaults) is left away. Validation is by the models
+and stays as deep as they are.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
-KEPT = {
-    "type",
-    "description",
-    "enum",
-    "items",
-    "properties",
-    "required",
-    "minimum",
-    "maximum",
-    "maxItems",
-    "maxLength",
-}
+LIMITS = {"minimum", "maximum", "maxItems"}
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
-    """What a client is shown of a tool's arguments."""
+    """What a client is shown of a tool's arguments. Properties marked ``hidden`` are accepted but not advertised."""
     raw = model.model_json_schema(by_alias=True)
-    return (
-        {"required": [], **_written_out(raw, raw.get("$defs", {}), ())}
-        if "required" not in raw
-        else _written_out(raw, raw.get("$defs", {}), ())
-    )
+    return _Writer(raw.get("$defs", {}), described=True).write({k: v for k, v in raw.items() if k != "description"})
 
 
 def output_schema(model: type[BaseModel]) -> Schema:
-    """What a client is shown of a tool's structured answer: without descriptions where they repeat a name."""
+    """What a client is shown of a tool's structured answer: shapes alone; mixed values are untyped."""
     raw = model.model_json_schema(by_alias=True, mode="serialization")
-    return _loosened(_written_out(raw, raw.get("$defs", {}), ()))
+    return _Writer(raw.get("$defs", {}), described=False).write(raw)
 
 
-def _written_out(node: Schema, defs: dict[str, Schema], inside: tuple[str, ...]) -> Schema:
-    if "$ref" in node:
-        name = node["$ref"].rpartition("/")[2]
-        merged = {**defs[name], **{k: v for k, v in node.items() if k != "$ref"}}
-        return _written_out(merged, defs, (*inside, name))
-    if "anyOf" in node:
-        options = [option for option in node["anyOf"] if option.get("type") != "null"]
-        rest = {k: v for k, v in node.items() if k not in {"anyOf", "default"}}
-        merged = {**options[0], **rest} if len(options) == 1 else {**_several(options), **rest}
-        return _written_out(merged, defs, inside)
-    if "const" in node:
-        node = {"enum": [node["const"]], **node}
-    found = {k: v for k, v in node.items() if k in KEPT}
-    if "enum" in found:
-        found = {"type": "string", **found}
-    if found.get("type") == "object" or "properties" in found:
-        properties = found.get("properties", {})
-        found["properties"] = {
-            name: _written_out(child, defs, inside)
-            for name, child in properties.items()
-            if not _repeats(child, inside)
+@dataclass
+class _Writer:
+    defs: dict[str, Schema]
+    described: bool
+    seen: set[str] = field(default_factory=set[str])
+
+    def write(self, node: Schema, inside: tuple[str, ...] = (), *, tell: bool = True) -> Schema:
+        """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
+        if "$ref" in node:
+            name = node["$ref"].rpartition("/")[2]
+            merged = {**self.defs[name], **{k: v for k, v in node.items() if k != "$ref"}}
+            first = name not in self.seen
+            self.seen.add(name)
+            return self.write(merged, (*inside, name), tell=tell and first)
+        if "anyOf" in node:
+            return self._union(node, inside, tell=tell)
+        if "const" in node:
+            node = {**node, "enum": [node["const"]]}
+        return self._plain(node, inside, tell=tell)
+
+    def _plain(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
+        found: Schema = {k: v for k, v in node.items() if k in {"type", "enum"}}
+        if "enum" in found:
+            found = {"type": "string", **found}
+        if self.described:
+            found |= {k: node[k] for k in LIMITS if k in node}
+            if tell and "description" in node:
+                found["description"] = node["description"]
+        if found.get("type") == "object":
+            return self._object(node, found, inside, tell=tell)
+        if found.get("type") == "array":
+            plain: Schema = {"type": "string"} if self.described else {}
+            found["items"] = self.write(node.get("items") or plain, inside, tell=tell)
+            return found
+        if "type" in found:
+            return found
+        return {**ANY_VALUE, **found} if self.described else {}
+
+    def _object(self, node: Schema, found: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
+        properties = {
+            name: self.write(child, inside, tell=tell)
+            for name, child in node.get("properties", {}).items()
+            if not child.get("hidden") and not _repeats(child, inside)
         }
-    elif found.get("type") == "array":
-        found["items"] = _written_out(found.get("items") or {"type": "string"}, defs, inside)
-    elif "type" not in found:
-        found = {**ANY_VALUE, **found}
-    return found
+        if properties or self.described:
+            found["properties"] = properties
+        if "required" in node:
+            found["required"] = node["required"]
+        return found
 
-
-def _several(options: list[Schema]) -> Schema:
-    """A union of plain types, as a list of them."""
-    types = list(dict.fromkeys(option["type"] for option in options if isinstance(option.get("type"), str)))
-    return {"type": types[0] if len(types) == 1 else types}
+    def _union(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
+        """A union with null as the rest of it; one of plain types as a list of them."""
+        options = [option for option in node["anyOf"] if option.get("type") != "null"]
+        rest = {k: v for k, v in node.items() if k != "anyOf"}
+        if len(options) == 1 and (self.described or "default" in node):
+            return self.write({**options[0], **rest}, inside, tell=tell)
+        if not self.described:
+            return {}
+        types = list(dict.fromkeys(option["type"] for option in options))
+        return self._plain({**rest, "type": types}, inside, tell=tell)
 
 
 def _repeats(node: Schema, inside: tuple[str, ...]) -> bool:
-    """Whether this property leads, through a list, back to a model that it is already the second time inside of."""
-    options = node.get("anyOf", [node])
-    names = [option.get("items", {}).get("$ref", "").rpartition("/")[2] for option in options]
+    """Whether this property is a list of a model that the node is already the second time inside of."""
+    names = [
+        option.get("items", {}).get("$ref", "").rpartition("/")[2] for option in node.get("anyOf", [node])
+    ]  # fmt: skip
     return any(name and inside.count(name) > 1 for name in names)
-
-
-def _loosened(node: Schema) -> Schema:
-    """Without what an answer need not promise: descriptions and limits; columns of mixed values stay untyped."""
-    found: Schema = {
-        k: v for k, v in node.items() if k in {"type", "enum", "items", "properties", "required"}
-    }
-    if node == {**ANY_VALUE, "description": node.get("description")} or node == ANY_VALUE:
-        return {}
-    if "items" in found:
-        found["items"] = _loosened(found["items"])
-    if "properties" in found:
-        found["properties"] = {name: _loosened(child) for name, child in found["properties"].items()}
-        if not found["properties"]:
-            del found["properties"]
-    return found

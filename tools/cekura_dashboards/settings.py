@@ -23,8 +23,8 @@ class Settings(BaseSettings):
 
     api_key: SecretStr | None = None
     base_url: str = "https://api.cekura.ai"
-    project_id: int | None = Field(None, ge=1)
-    timeout_s: float = Field(30.0, ge=1, le=600)
+    project_id: int | None = Field(default=None, ge=1)
+    timeout_s: float = Field(default=30.0, ge=1, le=600)
     time_zone: str = "UTC"
     read_only: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"

@@ -1,4 +1,4 @@
-"""Did you mean …?"""
+"""Near misses: did you mean this one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

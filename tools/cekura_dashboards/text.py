@@ -7,15 +7,13 @@ _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0
 
 
 def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
-    """One line without control characters or bidirectional overrides, at most ``limit`` characters.
+    r"""One line without control characters or bidirectional overrides, at most ``limit`` characters.
 
-    >>> cleaned("two\\nlines\\x1b[31m")
+    >>> cleaned("two\nlines\x1b[31m")
     'two lines[31m'
     """
     spaced = " ".join(text[: limit * 8].translate(_BIDI).split())
-    kept = "".join(
-        char for char in spaced if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    )
+    kept = "".join(char for char in spaced if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 
@@ -27,9 +25,9 @@ def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
 
 
 def named(name: str | None) -> str:
-    """A name in double quotes, or ``unnamed``.
+    r"""A name in double quotes, or ``unnamed``.
 
     >>> named('The "big" one'), named(None)
-    ('"The \\'big\\' one"', 'unnamed')
+    ('"The \'big\' one"', 'unnamed')
     """
     return f'"{quoted(name, limit=LABEL_LIMIT)}"' if name else "unnamed"

@@ -18,9 +18,7 @@ class Request(BaseModel):
 class Result(BaseModel):
     """What a tool answers; rendered as text by one pure function, and sent as it is besides."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    notes: list[str] | None = Field(None, description="how arguments were read")
+    notes: list[str] | None = Field(default=None, description="how arguments were read")
 
     def to_json(self) -> dict[str, Any]:
         """The structured answer; what is None is absent."""

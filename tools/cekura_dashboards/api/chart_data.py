@@ -1,13 +1,13 @@
 """Chart data as the API sends it, every documented and tolerated form, brought to one."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from cekura_dashboards.api.errors import UnreadableAnswer
-from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.api.models import JsonObject, as_list, as_object
 
 Key = str | int | float | bool | None
 KNOWN_KEYS = {
@@ -34,9 +34,7 @@ class ChartEnvelope(msgspec.Struct):
         try:
             return msgspec.json.decode(body, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnreadableAnswer(
-                f"chart data is not a JSON object as documented ({type(error).__name__})"
-            ) from None
+            raise UnreadableAnswer(f"chart data is not a JSON object as documented ({type(error).__name__})") from None
 
 
 class LineRow(msgspec.Struct, frozen=True):
@@ -88,22 +86,23 @@ def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | N
         UnreadableAnswer: if the data is nothing like any form that is documented or tolerated.
     """
     kind = envelope.chart_type if isinstance(envelope.chart_type, str) and envelope.chart_type else chart_type
-    about = envelope.metadata if isinstance(envelope.metadata, dict) else {}
-    names = {
-        "data_type": about.get("data_type") if isinstance(about.get("data_type"), str) else None,
-        "display_name": about.get("display_name") if isinstance(about.get("display_name"), str) else None,
-    }
+    about = as_object(envelope.metadata) or {}
+    chart = Chart(kind, data_type=_text(about.get("data_type")), display_name=_text(about.get("display_name")))
     if kind == "stat":
-        return Chart(kind, stat=_stat(envelope.data), **names)
+        return replace(chart, stat=_stat(envelope.data))
     if kind not in ROWS:
-        return Chart(kind, **names)
-    grouping = envelope.group_by if isinstance(envelope.group_by, dict) and envelope.group_by else group_by
+        return chart
+    grouping = as_object(envelope.group_by) or group_by
     if not grouping:
         rows = _plain(envelope.data, kind)
         if rows is not None:
-            return Chart(kind, rows, **names)
+            return replace(chart, rows=rows)
     rows, grouped = _grouped(_list(envelope.data), kind, grouping or {})
-    return Chart(kind, rows, grouped=grouped, **names)
+    return replace(chart, rows=rows, grouped=grouped)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _plain(data: msgspec.Raw, kind: str) -> list[Any] | None:
@@ -125,10 +124,11 @@ def _list(data: msgspec.Raw) -> list[JsonObject]:
 
 def _stat(data: msgspec.Raw) -> JsonObject:
     """The figures, sent as an object or as an array holding one."""
-    found = msgspec.json.decode(data)
-    if isinstance(found, list):
-        found = next((item for item in found if isinstance(item, dict)), {})
-    return found if isinstance(found, dict) else {}
+    found: Any = msgspec.json.decode(data)
+    for item in [found, *(as_list(found) or [])]:
+        if (figures := as_object(item)) is not None:
+            return figures
+    return {}
 
 
 def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[list[Any], bool]:
@@ -137,12 +137,8 @@ def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[
         rows = list[Any]()
         for item in items:
             name = next((key for key in _group_names(group_by) if key in item), None)
-            inner = item.get("data")
-            rows += [
-                _row(kind, row, item.get(name) if name else None)
-                for row in (inner if isinstance(inner, list) else [])
-                if isinstance(row, dict)
-            ]
+            inner = [as_object(row) for row in as_list(item.get("data")) or []]
+            rows += [_row(kind, row, item.get(name) if name else None) for row in inner if row is not None]
         return rows, True
     extra = dict.fromkeys(key for item in items for key in item if key not in KNOWN_KEYS[kind])
     name = next((key for key in _group_names(group_by) if key in extra), None)

@@ -1,6 +1,6 @@
 """Typed calls of the Cekura dashboards API."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -32,15 +32,18 @@ from cekura_dashboards.api.models import (
     Project,
     Widget,
     WidgetConfig,
+    as_list,
+    as_object,
 )
 from cekura_dashboards.api.retries import Sleep, retry_after_s, with_retries
-from cekura_dashboards.api.transport import Answer, Transport
+from cekura_dashboards.api.wire import Answer, Transport
 from cekura_dashboards.text import quoted
 
 MAX_PAGES = 100
 PAGE_SIZE = 100
 """Asked for where pages are small; the API may give fewer."""
 T = TypeVar("T")
+S = TypeVar("S", Dashboard, Widget)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class _Page:
 class _PageEnvelope(msgspec.Struct):
     results: list[msgspec.Raw]
     next: str | None = None
+
+
+_LIST_OR_PAGE: Any = list[msgspec.Raw] | _PageEnvelope
 
 
 def _utc_now() -> datetime:
@@ -86,17 +92,15 @@ class CekuraClient:
             yield [_parse(DashboardRow, raw) for raw in page]
 
     async def get_dashboard(self, dashboard_id: int) -> Dashboard:
-        answer = await self._ask(
-            "GET", f"/dashboards/dashboards/{dashboard_id}/", about=("dashboard", dashboard_id)
-        )
+        answer = await self.ask("GET", f"/dashboards/dashboards/{dashboard_id}/", about=("dashboard", dashboard_id))
         return _same_id(_parse(Dashboard, answer.body), dashboard_id)
 
     async def get_widget(self, widget_id: int) -> Widget:
-        answer = await self._ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
+        answer = await self.ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
         return _same_id(_parse(Widget, answer.body), widget_id)
 
     async def update_widget(self, widget_id: int, fields: JsonObject) -> Widget:
-        answer = await self._ask(
+        answer = await self.ask(
             "PATCH", f"/dashboards/widgets/{widget_id}/", body=fields, safe=False, about=("widget", widget_id)
         )
         return _same_id(_parse(Widget, answer.body), widget_id)
@@ -105,7 +109,7 @@ class CekuraClient:
         self, dashboard_id: int, *, create: list[JsonObject], update: list[JsonObject], delete: list[int]
     ) -> BulkResult:
         """Create, update and delete widgets of one dashboard in one transaction."""
-        answer = await self._ask(
+        answer = await self.ask(
             "POST",
             f"/dashboards/dashboards/{dashboard_id}/bulk_widgets/",
             body={"create": create, "update": update, "delete": delete},
@@ -114,18 +118,12 @@ class CekuraClient:
         )
         return _parse(BulkResult, answer.body)
 
-    async def bulk_data(
-        self, widget_ids: list[int], filters: JsonObject | None = None
-    ) -> list[ChartEnvelope]:
+    async def bulk_data(self, widget_ids: list[int], filters: JsonObject | None = None) -> list[ChartEnvelope]:
         """Chart data of saved widgets, all pages; ``filters`` is sent as the override."""
         body: JsonObject = {"widget_ids": widget_ids}
         if filters:
             body["filters"] = filters
-        about = (
-            ("widget", widget_ids[0])
-            if len(widget_ids) == 1
-            else ("widget", "among " + str(widget_ids)[1:-1])
-        )
+        about = ("widget", widget_ids[0]) if len(widget_ids) == 1 else ("widget", "among " + str(widget_ids)[1:-1])
         found = list[ChartEnvelope]()
         async for page in self._pages("POST", "/dashboards/widgets/bulk_data/", body=body, about=about):
             found += [ChartEnvelope.read(raw) for raw in page]
@@ -133,7 +131,7 @@ class CekuraClient:
 
     async def preview_data(self, widget: JsonObject) -> ChartEnvelope:
         """Chart data of a widget that is not saved."""
-        answer = await self._ask(
+        answer = await self.ask(
             "POST",
             "/dashboards/widgets/preview_data/",
             body=widget,
@@ -143,19 +141,19 @@ class CekuraClient:
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
-        answer = await self._ask("GET", "/dashboards/dashboards/predefined_widgets/")
-        found = _decode(answer.body, Any)
-        if isinstance(found, dict):
-            lists = [value for value in found.values() if isinstance(value, list)]
-            found = lists[0] if lists else []
-        return [WidgetConfig.model_validate(item) for item in found if isinstance(item, dict)]
+        answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
+        found: Any = _decode(answer.body, object)
+        inner: JsonObject = as_object(found) or {}
+        values = [found, *inner.values()]
+        held = next((items for value in values if (items := as_list(value)) is not None), [])
+        return [WidgetConfig.model_validate(item) for item in held if as_object(item) is not None]
 
     async def projects(self) -> list[Project]:
-        answer = await self._ask("GET", "/user/v1/projects/")
+        answer = await self.ask("GET", "/user/v1/projects/")
         return _parse_list(Project, answer.body)
 
     async def metrics(self, *, project_id: int | None = None, agent_id: int | None = None) -> list[Metric]:
-        answer = await self._ask(
+        answer = await self.ask(
             "GET", "/test_framework/v2/metrics/", query=_given(project_id=project_id, agent_id=agent_id)
         )
         return _parse_list(Metric, answer.body)
@@ -181,7 +179,7 @@ class CekuraClient:
         query, asked = query or {}, list[dict[str, str]]()
         while len(asked) < MAX_PAGES:
             asked.append(query)
-            answer = await client._ask(method, path, query=query, body=body, about=about)
+            answer = await client.ask(method, path, query=query, body=body, about=about)
             envelope = _decode(answer.body, _PageEnvelope)
             yield envelope.results
             if not envelope.next:
@@ -191,7 +189,7 @@ class CekuraClient:
                 raise UnreadableAnswer("its pages repeat")
         raise UnreadableAnswer(f"it has more than {MAX_PAGES} pages")
 
-    async def _ask(
+    async def ask(
         self,
         method: str,
         path: str,
@@ -228,9 +226,7 @@ class CekuraClient:
         match answer.status:
             case status if 200 <= status < 300:  # noqa: PLR2004 - the success range
                 if "html" in answer.content_type:
-                    raise UnreadableAnswer(
-                        "it is a web page, not JSON. Check CEKURA_BASE_URL, or a proxy in between"
-                    )
+                    raise UnreadableAnswer("it is a web page, not JSON. Check CEKURA_BASE_URL, or a proxy in between")
             case 400:
                 raise Refused(_messages(answer.body, self.key))
             case 401:
@@ -278,13 +274,11 @@ def _parse(kind: type[T], body: bytes | msgspec.Raw) -> T:
 
 def _parse_list(kind: type[T], body: bytes) -> list[T]:
     """A plain array, or pages with ``results`` in case one is wrapped after all."""
-    found = _decode(body, Any)
-    if isinstance(found, dict) and isinstance(found.get("results"), list):
-        body = msgspec.json.encode(found["results"])
-    return [_parse(kind, raw) for raw in _decode(body, list[msgspec.Raw])]
+    found: list[msgspec.Raw] | _PageEnvelope = _decode(body, _LIST_OR_PAGE)
+    return [_parse(kind, raw) for raw in (found if isinstance(found, list) else found.results)]
 
 
-def _same_id(found: Any, asked: int) -> Any:
+def _same_id(found: S, asked: int) -> S:
     if found.id != asked:
         raise UnreadableAnswer(f"it is about {found.id}, but {asked} was asked for")
     return found
@@ -293,14 +287,12 @@ def _same_id(found: Any, asked: int) -> Any:
 def _messages(body: bytes, key: SecretStr) -> dict[str, list[str]]:
     """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
     try:
-        found = msgspec.json.decode(body)
+        found = as_object(msgspec.json.decode(body)) or {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
         return {}
     messages = dict[str, list[str]]()
     for name, value in list(found.items())[:8]:
-        texts = value if isinstance(value, list) else [value]
+        texts = as_list(value) or [value]
         shown = [quoted(text, secret=key.get_secret_value()) for text in texts[:3] if isinstance(text, str)]
         if shown:
             messages[quoted(str(name), limit=40)] = shown

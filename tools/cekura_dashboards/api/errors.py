@@ -3,7 +3,7 @@
 ::
 
     DashboardsError
-    ├── InvalidArguments      the arguments are wrong; nothing was sent
+    ├── InvalidArguments      the arguments are wrong; nothing was sent, or changed
     ├── PlanRefused           a plan_id does not fit: expired, other operations, or the dashboard moved
     ├── EditFailed            a write failed, and what became of each operation was read back
     ├── ApiError              the API answered, and not with success
@@ -42,14 +42,14 @@ class Fault(NamedTuple):
 
 
 class InvalidArguments(DashboardsError):
-    """Nothing was sent. ``faults`` holds everything that was found wrong, not only the first."""
+    """``faults`` holds everything that was found wrong, not only the first."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], *, lead: str = "Nothing was sent.") -> None:
         self.faults = tuple(faults)
         shown = [str(fault) for fault in self.faults[:8]]
         if more := len(self.faults) - len(shown):
             shown.append(f"… and {more} more")
-        super().__init__("Nothing was sent. " + "\n".join(shown))
+        super().__init__(lead + " " + "\n".join(shown))
 
     @classmethod
     def at(cls, path: str, message: str) -> "InvalidArguments":
@@ -89,13 +89,13 @@ class Refused(ApiError):
         self.fields = fields
         said = "; ".join(f'{name}: "{" ".join(messages)}"' for name, messages in fields.items())
         if "too far in the past" in said:
-            text = "The API holds 30 days of calls and the window starts before that. Ask for a later window, such as 30d."
+            text = (
+                "The API holds 30 days of calls and the window starts before that. Ask for a later window, such as 30d."
+            )
         elif said:
             text = f"The API refused the request (400): {said}. Change what it names and call again."
         else:
-            text = (
-                "The API refused the request (400) and gave no reason that can be shown. Check the arguments."
-            )
+            text = "The API refused the request (400) and gave no reason that can be shown. Check the arguments."
         super().__init__(text)
 
 
@@ -116,9 +116,7 @@ class Forbidden(ApiError):
     status = 403
 
     def __init__(self, thing: str) -> None:
-        super().__init__(
-            f"This key may not use {thing} (403). Use a key of that project, or ask its owner for access."
-        )
+        super().__init__(f"This key may not use {thing} (403). Use a key of that project, or ask its owner for access.")
 
 
 class NotFound(ApiError):
@@ -165,7 +163,7 @@ class UnexpectedStatus(ApiError):
     def __init__(self, status: int) -> None:
         self.status = status
         super().__init__(
-            f"The API answered with the unexpected status {status}. Check that CEKURA_BASE_URL is the API's address."
+            f"The API answered with the unexpected status {status}. Check that CEKURA_BASE_URL is its address."
         )
 
 
@@ -201,5 +199,6 @@ class DeadlinePassed(Unreachable):
 
     def __init__(self, after_s: float) -> None:
         super().__init__(
-            f"No answer within {after_s:.0f} seconds. Ask for a narrower window or fewer widgets, or raise CEKURA_TIMEOUT_S."
+            f"No answer within {after_s:.0f} seconds. "
+            "Ask for a narrower window or fewer widgets, or raise CEKURA_TIMEOUT_S."
         )

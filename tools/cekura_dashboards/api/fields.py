@@ -9,9 +9,7 @@ DataType = Literal["numeric", "boolean", "string", "datetime", "dynamic"]
 ChartType = Literal["line", "bar", "pie", "stat"]
 Aggregation = Literal["count", "sum", "avg", "min", "max", "p50", "p95", "p99"]
 TimePeriod = Literal["hour", "day", "week", "month"]
-FilterOp = Literal[
-    "eq", "neq", "gt", "gte", "lt", "lte", "contains", "startswith", "endswith", "in", "isnull", "regex"
-]
+FilterOp = Literal["eq", "neq", "gt", "gte", "lt", "lte", "contains", "startswith", "endswith", "in", "isnull", "regex"]
 GroupOperator = Literal["and", "or", "same_row"]
 
 CHART_TYPES: tuple[str, ...] = get_args(ChartType)

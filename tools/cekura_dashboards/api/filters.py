@@ -14,28 +14,30 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from cekura_dashboards.api.fields import FILTERED, FilterOp, GroupOperator, filter_field
-from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.suggest import did_you_mean
 from cekura_dashboards.text import quoted
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
 _ROW_FIELDS = "metric_evaluations."
+MOST_SHOWN = 6
+"""Values of a list that are put in words."""
 
 
 class Filter(BaseModel):
-    """A condition (`field`, `op`, `value`) or a group (`operator`, `conditions`)."""
+    """A condition (field, op, value) or a group (operator, conditions)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     field: str | None = Field(
-        None, description="e.g. success, duration, agent.id, topic, timestamp, metadata.KEY"
+        default=None, description="e.g. success, duration, agent.id, topic, timestamp, metadata.KEY"
     )
     op: FilterOp | None = None
     value: Any = Field(
-        None, description="text, number, true/false; a list for op in; ISO or now-30m, today-7d for times"
+        default=None, description="text, number, true/false; a list for op in; ISO or now-30m, today-7d for times"
     )
-    operator: GroupOperator | None = Field(None, description="same_row: on one metric evaluation")
+    operator: GroupOperator | None = Field(default=None, description="same_row: on one metric evaluation")
     conditions: list["Filter"] | None = None
 
     @model_validator(mode="after")
@@ -94,9 +96,10 @@ def _check_value(kind: str, op: str, value: Any) -> None:
             raise fault("value", "of isnull is true or false.")
         return
     if op == "in":
-        if not isinstance(value, list) or not value:
+        items = as_list(value)
+        if not items:
             raise fault("value", "of in is a list with at least one value.")
-        for item in value:
+        for item in items:
             _check_one(kind, "eq", item)
         return
     _check_one(kind, op, value)
@@ -114,9 +117,7 @@ def _check_one(kind: str, op: str, value: Any) -> None:
         raise fault("value", "is true or false here.")
     elif kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise fault("value", "is a number here.")
-    elif kind == "time" and (
-        not isinstance(value, str) or resolve_time(value, op, datetime.now(UTC)) is None
-    ):
+    elif kind == "time" and (not isinstance(value, str) or resolve_time(value, op, datetime.now(UTC)) is None):
         raise fault("value", "is a time: ISO 8601, or relative as now-30m or today-7d (units s m h d w M y).")
     elif not isinstance(value, str | int | float):
         raise fault("value", "is text, a number, true or false here.")
@@ -135,18 +136,20 @@ def undocumented(node: Any, path: str = "filters") -> Iterator[str]:
         known = filter_field(str(condition.get("field")))
         op = condition.get("op")
         if known and known.ops and op not in known.ops:
-            yield f"{place}: {op} is not documented for {condition['field']} ({', '.join(known.ops)}); the API may refuse it."
+            ops = ", ".join(known.ops)
+            yield f"{place}: {op} is not documented for {condition['field']} ({ops}); the API may refuse it."
 
 
 def _conditions(node: Any, path: str) -> Iterator[tuple[str, JsonObject]]:
-    if not isinstance(node, dict):
+    found = as_object(node)
+    if found is None:
         return
-    children = node.get("conditions")
-    if isinstance(children, list):
+    children = as_list(found.get("conditions"))
+    if children is not None:
         for index, child in enumerate(children):
             yield from _conditions(child, f"{path}.conditions[{index}]")
-    elif "field" in node:
-        yield path, node
+    elif "field" in found:
+        yield path, found
 
 
 def both(*filters: JsonObject | None) -> JsonObject:
@@ -164,11 +167,10 @@ def _and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
     """The conditions and groups that must all hold, nested ANDs flattened."""
     if not node:
         return
-    children = node.get("conditions")
-    if isinstance(children, list) and node.get("operator", "and") == "and":
+    children = as_list(node.get("conditions"))
+    if children is not None and node.get("operator", "and") == "and":
         for child in children:
-            if isinstance(child, dict):
-                yield from _and_parts(child)
+            yield from _and_parts(as_object(child))
     elif "field" in node or children:
         yield node
 
@@ -185,10 +187,7 @@ def without_time(node: JsonObject | None) -> JsonObject:
 def has_nested_time(node: JsonObject | None) -> bool:
     """Whether a time condition stands inside ``or`` or ``same_row``, where it cannot be taken out."""
     return any(
-        _is_time(condition)
-        for part in _and_parts(node)
-        if not _is_time(part)
-        for _, condition in _conditions(part, "")
+        _is_time(condition) for part in _and_parts(node) if not _is_time(part) for _, condition in _conditions(part, "")
     )
 
 
@@ -270,11 +269,11 @@ def in_words(node: JsonObject | None) -> str:
 
 
 def _words(node: JsonObject, *, nested: bool) -> str:
-    children = node.get("conditions")
-    if isinstance(children, list):
+    children = as_list(node.get("conditions"))
+    if children is not None:
         operator = str(node.get("operator", "and"))
         joint = " or " if operator == "or" else " and "
-        inner = joint.join(_words(child, nested=True) for child in children if isinstance(child, dict))
+        inner = joint.join(_words(as_object(child) or {}, nested=True) for child in children)
         if operator == "same_row":
             return f"one evaluation with ({inner})"
         return f"({inner})" if nested and len(children) > 1 else inner
@@ -285,9 +284,10 @@ def _words(node: JsonObject, *, nested: bool) -> str:
 
 
 def _value_words(value: Any) -> str:
-    if isinstance(value, list):
-        shown = [_value_words(item) for item in value[:6]]
-        return f"({', '.join(shown)}{f', … {len(value) - 6} more' if len(value) > 6 else ''})"  # noqa: PLR2004 - as sliced
+    items = as_list(value)
+    if items is not None:
+        more = f", … {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else ""
+        return f"({', '.join(_value_words(item) for item in items[:MOST_SHOWN])}{more})"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, str):

@@ -1,10 +1,29 @@
 """What the API stores, read tolerantly: unknown keys and unknown choices are kept, nothing is refused for them."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field
 
 JsonObject = dict[str, Any]
+
+
+def is_object(value: Any) -> TypeGuard[JsonObject]:
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def as_object(value: Any) -> JsonObject | None:
+    """The value if it is a JSON object."""
+    return value if is_object(value) else None
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """The value if it is a JSON array."""
+    return value if is_list(value) else None
+
 
 WRITABLE = (
     "name", "chart_type", "field", "metric", "data_type", "time_period", "aggregation_function", "group_by",

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import tenacity
 
 from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, NotSent, RateLimited
-from cekura_dashboards.api.transport import Answer
+from cekura_dashboards.api.wire import Answer
 
 MAX_ATTEMPTS = 4
 FIRST_WAIT_S = 0.25
@@ -47,8 +47,7 @@ def is_worth_retrying(error: BaseException, *, safe: bool) -> bool:
     if isinstance(error, NotSent | RateLimited):
         return True
     return safe and (
-        isinstance(error, ConnectionBroken)
-        or (isinstance(error, ApiFault) and error.status in PASSING_FAULTS)
+        isinstance(error, ConnectionBroken) or (isinstance(error, ApiFault) and error.status in PASSING_FAULTS)
     )
 
 

@@ -4,10 +4,9 @@ One pool of connections serves the process. Keys travel with each request and no
 no redirects followed.
 """
 
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import httpx
@@ -20,6 +19,7 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from cekura_dashboards.api.wire import Answer
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 96 * 2**20
@@ -30,38 +30,6 @@ NEVER_SENT = (
     httpx.UnsupportedProtocol,
     httpx.ProxyError,
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response, its body read whole."""
-
-    status: int
-    body: bytes
-    content_type: str = ""
-    retry_after: str | None = None
-
-
-class Transport(Protocol):
-    """Sends one request and returns the answer, whatever its status.
-
-    Raises:
-        Unreachable: if there is none.
-        UnreadableAnswer: if it is larger than the cap.
-    """
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        key: SecretStr,
-        timeout_s: float,
-        query: dict[str, str],
-        body: bytes | None,
-    ) -> Answer: ...
-
-    async def aclose(self) -> None: ...
 
 
 class HttpTransport:

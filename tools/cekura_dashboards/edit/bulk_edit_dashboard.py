@@ -32,11 +32,11 @@ MOST = 60
 
 class BulkEditRequest(Request):
     dashboard_id: int
-    create: list[NewWidget] | None = Field(None, max_length=MOST)
+    create: list[NewWidget] | None = Field(default=None, max_length=MOST)
     update: list[WidgetUpdate] | None = Field(
-        None, max_length=MOST, description="as update_widget's changes, with id"
+        default=None, max_length=MOST, description="as update_widget's changes, with id"
     )
-    delete: list[int] | None = Field(None, max_length=MOST, description="widget ids")
+    delete: list[int] | None = Field(default=None, max_length=MOST, description="widget ids")
     plan_id: str | None = PLAN_ID
 
     @model_validator(mode="after")
@@ -145,9 +145,7 @@ async def commit(context: ToolContext, made: Plan) -> Receipt:
 def _planned(made: Plan) -> list[Change]:
     """What would change, as a receipt would tell it."""
     deletes = [
-        Change(
-            op="delete", id=n, name=made.before[n].name, fields=before_after(made.before[n].writable(), {})
-        )
+        Change(op="delete", id=n, name=made.before[n].name, fields=before_after(made.before[n].writable(), {}))
         for n in made.deletes
     ]
     updates = [
@@ -190,9 +188,7 @@ def _differences(made: Plan, done: Stored) -> list[str]:
     for config, widget in zip(made.creates, done.created, strict=False):
         told += differences(config, widget, None, f"widget {widget.id}")
         if widget.dashboard not in {made.dashboard_id, None}:
-            told.append(
-                f"widget {widget.id} was created on dashboard {widget.dashboard}, not {made.dashboard_id}"
-            )
+            told.append(f"widget {widget.id} was created on dashboard {widget.dashboard}, not {made.dashboard_id}")
     for number, fields in made.updates.items():
         if number in done.updated:
             told += differences(fields, done.updated[number], made.before[number], f"widget {number}")
@@ -206,8 +202,7 @@ def _undo_arguments(made: Plan, created: list[int]) -> JsonObject:
     arguments: JsonObject = {"dashboard_id": made.dashboard_id}
     restored = [made.before[n].definition() for n in made.deletes if can_be_recreated(made.before[n])]
     back: list[JsonObject] = [
-        {"id": number, **undo_update(made.before[number].writable(), fields)}
-        for number, fields in made.updates.items()
+        {"id": number, **undo_update(made.before[number].writable(), fields)} for number, fields in made.updates.items()
     ]
     for name, value in (("create", restored), ("update", back), ("delete", created)):
         if value:

@@ -74,9 +74,7 @@ async def commit_bulk(context: ToolContext, plan: Plan) -> Stored:
     except IN_DOUBT as error:
         return await _read_back(context, plan, dashboard_id, known, str(error))
     if done.errors:
-        said = "; ".join(
-            quoted(str(entry), secret=context.api.key.get_secret_value()) for entry in done.errors
-        )
+        said = "; ".join(quoted(str(entry), secret=context.api.key.get_secret_value()) for entry in done.errors)
         return await _read_back(context, plan, dashboard_id, known, f"The API reported errors: {said}")
     return _stored(done)
 
@@ -90,9 +88,7 @@ def _stored(done: BulkResult) -> Stored:
     return Stored(done.created, {widget.id: widget for widget in done.updated}, done.deleted)
 
 
-async def _read_back(
-    context: ToolContext, plan: Plan, dashboard_id: int, known: set[int], cause: str
-) -> Stored:
+async def _read_back(context: ToolContext, plan: Plan, dashboard_id: int, known: set[int], cause: str) -> Stored:
     """Compare the dashboard with what was asked, operation by operation; nothing is sent again."""
     names = _operation_names(plan)
     try:
@@ -132,11 +128,7 @@ def _outcome(before: Widget, fields: JsonObject, found: Widget | None) -> str:
         return "unknown"
     if _holds(found, fields):
         return "applied"
-    return (
-        "not applied"
-        if all(same(getattr(found, name), getattr(before, name)) for name in fields)
-        else "unknown"
-    )
+    return "not applied" if all(same(getattr(found, name), getattr(before, name)) for name in fields) else "unknown"
 
 
 def _holds(widget: Widget, fields: JsonObject) -> bool:
@@ -151,9 +143,7 @@ def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: 
         if field in asked and not same(value, asked[field]):
             told.append(f"{name} {field}: asked {_json(asked[field])}, stored {_json(value)}")
         elif field not in asked and before is not None and not same(value, getattr(before, field)):
-            told.append(
-                f"{name} {field}: changed unasked from {_json(getattr(before, field))} to {_json(value)}"
-            )
+            told.append(f"{name} {field}: changed unasked from {_json(getattr(before, field))} to {_json(value)}")
     return told
 
 

@@ -65,8 +65,7 @@ def covered_widgets(widgets: list[Widget]) -> dict[str, JsonObject]:
 def stored_fields(fields: JsonObject) -> JsonObject:
     """Writable fields with an empty text and null brought to one."""
     return {
-        name: fields.get(name) or None if not isinstance(fields.get(name), int) else fields[name]
-        for name in WRITABLE
+        name: fields.get(name) or None if not isinstance(fields.get(name), int) else fields[name] for name in WRITABLE
     }
 
 
@@ -129,7 +128,7 @@ class Checker:
             InvalidArguments: if there are faults.
         """
         if self.faults:
-            raise InvalidArguments(self.faults)
+            raise InvalidArguments(self.faults, lead="Nothing was changed.")
         return self.warnings
 
 
@@ -159,9 +158,7 @@ def can_be_recreated(widget: Widget) -> bool:
 def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:
     """The arguments that set the sent fields back to what they were."""
     values = {name: before[name] for name in sent if name != "metadata" and not same(before[name], None)}
-    clear = [
-        name for name in sent if name not in values and (name != "metadata" or not same(sent[name], None))
-    ]
+    clear = [name for name in sent if name not in values and (name != "metadata" or not same(sent[name], None))]
     if "metadata" in sent and before["metadata"]:
         values["metadata"] = before["metadata"]
     return {**values, **({"clear": clear} if clear else {})}

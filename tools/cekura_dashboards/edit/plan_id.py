@@ -87,9 +87,7 @@ def canonical(value: Any) -> bytes:
 def _digests(covered: Covered) -> str:
     if len(covered) > DETAILED:
         return "".join(_digest(covered[name], 4) for name in sorted(covered))
-    return "".join(
-        _digest(covered[name][field], 2) for name in sorted(covered) for field in sorted(covered[name])
-    )
+    return "".join(_digest(covered[name][field], 2) for name in sorted(covered) for field in sorted(covered[name]))
 
 
 def _moved(digests: str, covered: Covered) -> list[str]:
@@ -107,9 +105,7 @@ def _moved(digests: str, covered: Covered) -> list[str]:
     told, place = list[str](), 0
     for name, field, digest in expected:
         if digests[place : place + len(digest)] != digest:
-            value = (
-                json.dumps(covered[name].get(field), ensure_ascii=False, default=str)[:80] if field else ""
-            )
+            value = json.dumps(covered[name].get(field), ensure_ascii=False, default=str)[:80] if field else ""
             told.append(f"{name} changed: {field} is now {value}" if field else f"{name} changed")
         place += len(digest)
     return told

@@ -37,7 +37,7 @@ class Receipt(Result):
     outcome: Literal["applied", "nothing_to_do", "needs_plan"]
     dashboard_id: int | None = None
     changes: list[Change]
-    differences: list[str] | None = Field(None, description="stored otherwise than asked")
+    differences: list[str] | None = Field(default=None, description="stored otherwise than asked")
     warnings: list[str] | None = None
     plan_id: str | None = None
     undo: Undo | None = None
@@ -55,11 +55,7 @@ def before_after(before: JsonObject, after: JsonObject) -> dict[str, list[Any]]:
 
 def same(first: Any, second: Any) -> bool:
     """Whether the API would take both to mean the same."""
-    return (
-        (first or None) == (second or None)
-        if not _is_number(first) and not _is_number(second)
-        else first == second
-    )
+    return (first or None) == (second or None) if not _is_number(first) and not _is_number(second) else first == second
 
 
 def _is_number(value: Any) -> bool:
@@ -93,14 +89,14 @@ def fitted(receipt: Receipt) -> Receipt:
 HEADS = {
     "applied": "Done.",
     "nothing_to_do": "Nothing to do: it is stored like this already.",
-    "needs_plan": "Nothing was changed. This would be lost; call again with the same arguments and this plan_id to go on.",
+    "needs_plan": "Nothing was changed yet. This is what would happen; undo would bring deleted widgets back under "
+    "new ids. If the user agrees, call again with the same arguments and this plan_id.",
 }
 
 
 def render(receipt: Receipt) -> str:
     lines = [
-        HEADS[receipt.outcome]
-        + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")
+        HEADS[receipt.outcome] + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")
     ]
     lines += [_line(change) for change in receipt.changes]
     for word, texts in (

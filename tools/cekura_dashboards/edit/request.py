@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from cekura_dashboards.api.fields import ChartType
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.read.request import WidgetFields
@@ -24,15 +25,17 @@ CLEAR = Field(
     description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged",
 )
 PLAN_ID = Field(
-    None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
+    default=None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
 )
 
 
 class WidgetChanges(WidgetFields):
     """New values. `filters` and `group_by` replace the whole; `metadata` merges one level deep."""
 
+    chart_type: ChartType | None = None
 
-class WidgetUpdate(WidgetFields):
+
+class WidgetUpdate(WidgetChanges):
     """A widget's id and its new values."""
 
     id: int

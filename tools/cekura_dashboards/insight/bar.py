@@ -54,9 +54,7 @@ def bar(
         facts |= extremes(function, period, timed, span)
     caveats += _caveats(function, period, timed, span)
     if not merges:
-        caveats.append(
-            f"{function} of several groups cannot be merged, so there is no series; see the groups"
-        )
+        caveats.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
     return Summary(
         kind="bar",
         unit=unit,

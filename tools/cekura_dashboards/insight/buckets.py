@@ -26,8 +26,9 @@ FEW, TOO_FEW = 30, 5
 
 
 def combine(function: str, parts: Sequence[Bucket]) -> float | None:
-    """One value for several buckets: sums for count and sum, the extremes for min and max, the mean weighted by n
-    for avg. Percentiles are never merged: the median of the buckets' own is given, the typical bucket.
+    """One value for several buckets: a sum for count and sum, the extreme for min and max, for avg the mean by n.
+
+    Percentiles are never merged: the median of the buckets' own is given, the typical bucket.
     """
     known = [part for part in parts if part.value is not None]
     values = [part.value for part in known if part.value is not None]

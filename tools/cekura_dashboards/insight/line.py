@@ -58,7 +58,7 @@ def _series(known: list[Point], span: Span, points: int, measure: str) -> Series
     sums, counts = [0.0] * len(times), [0] * len(times)
     for point in known:
         place = bisect_right(times, point.time) - 1
-        if 0 <= place and point.value is not None:
+        if place >= 0 and point.value is not None:
             sums[place] += point.value
             counts[place] += 1
     return Series(

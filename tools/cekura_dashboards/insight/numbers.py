@@ -10,8 +10,8 @@ def sig(value: float, digits: int = 4) -> float | int:
     >>> sig(0.87123), sig(1234.56), sig(12.0), sig(0)
     (0.8712, 1235, 12, 0)
     """
-    if isinstance(value, int) or value == 0:
-        return int(value)
+    if isinstance(value, int):
+        return value
     rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() else rounded
 
@@ -65,7 +65,7 @@ def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | 
     return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total if total > 0 else None
 
 
-def lead_interval(first: int, second: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def lead_interval(first: float, second: float, total: float, z: float = 1.959963984540054) -> tuple[float, float]:
     """Interval for the difference of two shares of one whole, in points of percent.
 
     Source: variance of a difference of multinomial proportions, Goodman (1965), Technometrics 7.

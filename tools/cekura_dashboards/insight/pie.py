@@ -20,7 +20,7 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None) -> S
     counts = dict[str | None, float]()
     for piece in slices:
         counts[piece.label] = counts.get(piece.label, 0) + piece.value
-    whole = sum(counts.values())
+    whole: float = sum(counts.values())
     if whole <= 0:
         return Summary(kind="pie", unit=unit, n=0, facts={"total": 0, "categories": len(counts)})
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))

@@ -1,6 +1,6 @@
 """How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cekura_dashboards.read.render import render_report
@@ -12,6 +12,7 @@ EACH_OF_SEVERAL = 600
 WHOLE_ANSWER = 9000
 STRUCTURED = 1.5
 """How many times the budget of the text the structured answer may take."""
+FEW_GROUPS, FEW_SLICES = 5, 4
 ALONE = "ask for this widget alone"
 
 
@@ -55,39 +56,36 @@ def _without_series(item: WidgetReport) -> WidgetReport:
     if item.series is None:
         return item
     kept = [text for text in item.left_out or [] if not text.startswith("n per bucket")]
-    return _leaving(
-        item.model_copy(update={"left_out": kept}), f"series ({ALONE}, or fewer points)", series=None
-    )
+    return _leaving(item.model_copy(update={"left_out": kept}), f"series ({ALONE}, or fewer points)", series=None)
 
 
 def _short_groups(item: WidgetReport) -> WidgetReport:
-    if item.groups is None or len(item.groups.top) <= 5:  # noqa: PLR2004 - as sliced below
+    if item.groups is None or len(item.groups.top) <= FEW_GROUPS:
         return item
-    tail = item.groups.top[5:]
+    tail = item.groups.top[FEW_GROUPS:]
     held = item.groups.other or {"groups": 0, "n": 0}
     other = {"groups": held["groups"] + len(tail), "n": held["n"] + sum(row[1] or 0 for row in tail)}
     return _leaving(
         item, f"smaller groups ({ALONE})",
-        groups=item.groups.model_copy(update={"top": item.groups.top[:5], "other": other}),
+        groups=item.groups.model_copy(update={"top": item.groups.top[:FEW_GROUPS], "other": other}),
     )  # fmt: skip
 
 
 def _short_top(item: WidgetReport) -> WidgetReport:
     """Fewer slices of a pie, and labels cut to 24 characters."""
-    facts = item.facts or {}
-    top = facts.get("top")
-    groups = item.groups
+    facts, groups = item.facts or {}, item.groups
+    top: list[list[Any]] = facts.get("top") or []
     if groups:
         groups = groups.model_copy(update={"top": [[_cut(row[0]), *row[1:]] for row in groups.top]})
-    if not isinstance(top, list):
+    if not top:
         return item.model_copy(update={"groups": groups})
-    short = {**facts, "top": [[_cut(row[0]), *row[1:]] for row in top[:4]]}
-    if len(top) > 4:  # noqa: PLR2004 - as sliced above
+    short = {**facts, "top": [[_cut(row[0]), *row[1:]] for row in top[:FEW_SLICES]]}
+    if tail := top[FEW_SLICES:]:
         held = facts.get("other") or {"categories": 0, "n": 0, "pct": 0.0}
         short["other"] = {
-            "categories": held["categories"] + len(top) - 4,
-            "n": held["n"] + sum(row[1] for row in top[4:]),
-            "pct": round(held["pct"] + sum(row[2] for row in top[4:]), 1),
+            "categories": held["categories"] + len(tail),
+            "n": held["n"] + sum(row[1] for row in tail),
+            "pct": round(held["pct"] + sum(row[2] for row in tail), 1),
         }
     return _leaving(item, f"smaller slices and long labels ({ALONE})", facts=short, groups=groups)
 
@@ -117,6 +115,4 @@ def _bare(item: WidgetReport) -> WidgetReport:
     facts = {key: value for key, value in (item.facts or {}).items() if key in keys}
     first = dict(list(facts.items())[:1])
     left = ["details"] if item.error is None else None
-    return item.model_copy(
-        update={"facts": first or None, "left_out": left, "error": item.error and item.error[:80]}
-    )
+    return item.model_copy(update={"facts": first or None, "left_out": left, "error": item.error and item.error[:80]})

@@ -140,9 +140,7 @@ def _place(
 
 def _is_inside(window: Window, bounds: Bounds) -> bool:
     """Whether the window lies inside the saved bounds, or none are saved."""
-    return (bounds.start is None or bounds.start <= window.start) and (
-        bounds.end is None or window.end <= bounds.end
-    )
+    return (bounds.start is None or bounds.start <= window.start) and (bounds.end is None or window.end <= bounds.end)
 
 
 def _combined(
@@ -197,9 +195,7 @@ def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
     if envelope is None:
         return replace(reading, error=UnreadableAnswer(f"it holds nothing for widget {reading.target.id}"))
     try:
-        return replace(
-            reading, chart=decode(envelope, chart_type=config.chart_type, group_by=config.group_by)
-        )
+        return replace(reading, chart=decode(envelope, chart_type=config.chart_type, group_by=config.group_by))
     except UnreadableAnswer as error:
         return replace(reading, error=error)
 

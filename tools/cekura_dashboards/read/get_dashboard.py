@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import JsonObject, Widget
@@ -23,8 +23,8 @@ class GetDashboardRequest(Request):
 
 
 class WidgetShown(WidgetBrief):
-    filters: dict[str, Any] | None = Field(None, description="its own, without the dashboard's")
-    layout: Any = Field(None, description="metadata, if short")
+    filters: dict[str, Any] | None = Field(default=None, description="its own, without the dashboard's")
+    layout: Any = Field(default=None, description="metadata, if short")
 
 
 class DashboardSetup(Result):
@@ -55,9 +55,7 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
 
 
 def _widget(widget: Widget) -> WidgetShown:
-    return WidgetShown(
-        **brief(widget).model_dump(), filters=widget.filters or None, layout=_short(widget.metadata)
-    )
+    return WidgetShown(**brief(widget).model_dump(), filters=widget.filters or None, layout=_short(widget.metadata))
 
 
 def _short(metadata: Any) -> Any:

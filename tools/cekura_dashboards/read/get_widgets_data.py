@@ -24,10 +24,10 @@ ONE, SEVERAL = 30, 12
 
 
 class WidgetsDataRequest(Request):
-    dashboard_id: int | None = Field(None, description="all widgets of this dashboard")
-    widget_ids: list[int] | None = Field(None, max_length=MAX_WIDGETS, description="or just these")
+    dashboard_id: int | None = Field(default=None, description="all widgets of this dashboard")
+    widget_ids: list[int] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
     window: str | None = WINDOW
-    filters: Filter | None = Field(None, description="and only calls that match; a condition or a group")
+    filters: Filter | None = Field(default=None, description="and only calls that match; a condition or a group")
     points: int | None = POINTS
 
     @model_validator(mode="after")
@@ -45,16 +45,12 @@ class WidgetsData(Result):
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     title, widgets, missing = await _find(context, request)
     extra = request.filters.to_json() if request.filters else None
-    readings = (
-        await read_charts(context, [saved(w) for w in widgets], request.window, extra) if widgets else []
-    )
+    readings = await read_charts(context, [saved(w) for w in widgets], request.window, extra) if widgets else []
     charted = [r.target.config for r in readings if r.chart is not None]
     names = await group_names(context, charted)
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
     reports = [report(reading, points, names) for reading in readings]
-    failed = [
-        WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()
-    ]
+    failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     head = len(title or "") + 2 if title else 0
     return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head))
 

@@ -15,9 +15,9 @@ MOST_READ = 1000
 
 
 class ListRequest(Request):
-    project_id: int | None = Field(None, description="default: CEKURA_PROJECT_ID, else every project")
-    search: str | None = Field(None, description="part of the name")
-    page: int = Field(1, ge=1, description="20 a page")
+    project_id: int | None = Field(default=None, description="default: CEKURA_PROJECT_ID, else every project")
+    search: str | None = Field(default=None, description="part of the name")
+    page: int = Field(default=1, ge=1, description="20 a page")
 
 
 class DashboardShown(BaseModel):
@@ -67,9 +67,7 @@ def _shown(row: DashboardRow, context: ToolContext) -> DashboardShown:
         id=row.id,
         name=cleaned(row.name) if row.name else None,
         project=row.project,
-        widgets=int(count)
-        if isinstance(count, int) or (isinstance(count, str) and count.isdigit())
-        else None,
+        widgets=int(count) if isinstance(count, int) or (isinstance(count, str) and count.isdigit()) else None,
         date_range=date_range(row.filters, context),
         updated=row.updated_at[:10] if row.updated_at else None,
     )

@@ -31,8 +31,8 @@ MOST_PROJECTS = 10
 
 class LookUpRequest(Request):
     kind: Kind
-    search: str | None = Field(None, description="part of the name")
-    field: str | None = Field(None, description="for kind values: topic, call_ended_reason, metadata.KEY …")
+    search: str | None = Field(default=None, description="part of the name")
+    field: str | None = Field(default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …")
     project_id: int | None = None
     agent_id: int | None = None
 
@@ -97,9 +97,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
     if name in {"agent.id", "agent.agent_name"}:
         raise InvalidArguments.at("field", "agents are listed by kind agents.")
     if name == METRIC_VALUE:
-        raise InvalidArguments.at(
-            "field", "values of a metric: preview_widget with chart_type pie and the metric id."
-        )
+        raise InvalidArguments.at("field", "values of a metric: preview_widget with chart_type pie and the metric id.")
     if kind is None:
         raise InvalidArguments.at(
             "field",

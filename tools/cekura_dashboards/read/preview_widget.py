@@ -26,7 +26,7 @@ DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
 class PreviewRequest(Request):
     widget: NewWidget
     dashboard_id: int | None = Field(
-        None, description="apply this dashboard's filters, as if the widget were on it"
+        default=None, description="apply this dashboard's filters, as if the widget were on it"
     )
     window: str | None = WINDOW
     points: int | None = POINTS

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.read.reports import SeriesShown, WidgetBrief, WidgetReport
 from cekura_dashboards.text import named
 
@@ -22,9 +23,7 @@ def render_report(item: WidgetReport) -> str:
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
     basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
-    figures = [
-        figure(name, value) for name, value in (item.facts or {}).items() if name not in {"top", "columns"}
-    ]
+    figures = [figure(name, value) for name, value in (item.facts or {}).items() if name not in {"top", "columns"}]
     lines.append("; ".join(part for part in [*basis, *figures] if part))
     if item.facts and "top" in item.facts:
         lines.append(_rows(item.facts["columns"], item.facts["top"]) if "columns" in item.facts else "")
@@ -53,11 +52,10 @@ def title_of(widget: WidgetBrief) -> str:
 
 def figure(name: str, value: Any) -> str:
     """``name value``; lists joined by spaces, mappings by commas."""
-    if isinstance(value, dict):
-        inner = ", ".join(f"{key} {plain(item)}" for key, item in value.items())
-        return f"{name}: {inner}"
-    if isinstance(value, list):
-        return f"{name} {' '.join(plain(item) for item in value)}"
+    if (held := as_object(value)) is not None:
+        return f"{name}: " + ", ".join(f"{key} {plain(item)}" for key, item in held.items())
+    if (items := as_list(value)) is not None:
+        return f"{name} {' '.join(plain(item) for item in items)}"
     return f"{name} {plain(value)}"
 
 
@@ -69,8 +67,7 @@ def plain(value: Any) -> str:
 def _rows(columns: list[str], rows: list[list[Any]]) -> str:
     """``(label, n, pct): "a" 12 60.0; "b" 8 40.0``."""
     shown_rows = [
-        " ".join([named(row[0]) if row[0] is not None else "null", *(plain(cell) for cell in row[1:])])
-        for row in rows
+        " ".join([named(row[0]) if row[0] is not None else "null", *(plain(cell) for cell in row[1:])]) for row in rows
     ]
     return f"({', '.join(columns)}): {'; '.join(shown_rows)}"
 

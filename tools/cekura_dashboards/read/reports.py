@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.insight import Summary
@@ -30,10 +30,8 @@ class WidgetBrief(BaseModel):
 class WindowShown(BaseModel):
     """The half-open window, as instants in UTC."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    start: str = Field(alias="from")
-    end: str = Field(alias="to")
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
     source: str = Field(description="asked, saved or default")
 
 
@@ -69,15 +67,15 @@ class WidgetReport(BaseModel):
     groups: GroupsShown | None = None
     not_tested: list[str] | None = None
     caveats: list[str] | None = None
-    left_out: list[str] | None = Field(None, description="what did not fit, and how to get it")
+    left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
 
 
-def brief(config: WidgetConfig) -> WidgetBrief:
+def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
     """A widget in the fewest words."""
     metric = None
     if config.metric is not None:
-        name = config.metric_name if isinstance(config, Widget) and config.metric_name else None
+        name = config.metric_name if isinstance(config, Widget) and config.metric_name else metric_name
         metric = f"{config.metric} {named(name)}" if name else str(config.metric)
     return WidgetBrief(
         id=config.id if isinstance(config, Widget) else None,
@@ -93,10 +91,8 @@ def brief(config: WidgetConfig) -> WidgetBrief:
 
 def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport:
     """``points``: the most buckets in the series. ``names``: what to call numbered groups."""
-    about = brief(reading.target.config)
-    window = WindowShown(
-        start=shown(reading.window.start), end=shown(reading.window.end), source=reading.window.source
-    )
+    about = brief(reading.target.config, reading.chart.display_name if reading.chart else None)
+    window = WindowShown(start=shown(reading.window.start), end=shown(reading.window.end), source=reading.window.source)
     if reading.error is not None:
         return WidgetReport(widget=about, window=window, error=str(reading.error))
     summary, untested = summarise(reading, points, names)
@@ -119,8 +115,11 @@ def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport
 def _series(summary: Summary) -> SeriesShown | None:
     if summary.series is None:
         return None
-    plain = asdict(summary.series)
-    return SeriesShown(**{**plain, "partial": plain["partial"] or None})
+    plain = summary.series
+    return SeriesShown(
+        measure=plain.measure, start=plain.start, step=plain.step, value=plain.value, n=plain.n,
+        partial=plain.partial or None,
+    )  # fmt: skip
 
 
 def _why_empty(reading: Reading) -> str:

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.fields import (
-    METRIC_VALUE,
     PLOTTED,
     Aggregation,
     ChartType,
@@ -25,7 +24,7 @@ WINDOW = Field(
     description="24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08. "
     "Absent: the saved date range.",
 )
-POINTS = Field(None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
+POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
 MAX_NAME = 255
 
 
@@ -33,8 +32,8 @@ class GroupBy(Request):
     """By a field, or by buckets of time."""
 
     type: Literal["field", "bucket"]
-    field: str | None = Field(None, description="for type field: agent.id, topic, metadata.KEY …")
-    interval: int | None = Field(None, ge=1, description="for type bucket: milliseconds")
+    field: str | None = Field(default=None, description="for type field: agent.id, topic, metadata.KEY …")
+    interval: int | None = Field(default=None, ge=1, description="for type bucket: milliseconds")
 
     @model_validator(mode="after")
     def _complete(self) -> "GroupBy":
@@ -46,30 +45,27 @@ class GroupBy(Request):
 
 
 class WidgetFields(Request):
-    """The fields of a widget that can be set."""
+    """The fields of a widget that can be set, but for `chart_type`, which only a new one must have."""
 
-    name: str | None = Field(None, max_length=MAX_NAME)
-    chart_type: ChartType | None = None
+    name: str | None = Field(default=None, max_length=MAX_NAME)
     field: str | None = Field(
         None,
         max_length=MAX_NAME,
         description="what to plot: duration, success, topic, metric_evaluations.value, metadata.KEY …",
     )
-    metric: int | None = Field(None, description="metric id, for field metric_evaluations.value")
-    data_type: DataType | None = Field(None, description="leave out; it is inferred")
-    time_period: TimePeriod | None = Field(None, description="bar only")
-    aggregation_function: Aggregation | None = Field(None, description="bar only")
+    metric: int | None = Field(default=None, description="metric id, for field metric_evaluations.value")
+    data_type: DataType | None = Field(default=None, json_schema_extra={"hidden": True})
+    time_period: TimePeriod | None = Field(default=None, description="bar only")
+    aggregation_function: Aggregation | None = Field(default=None, description="bar only")
     group_by: GroupBy | None = None
     filters: Filter | None = None
-    metadata: dict[str, Any] | None = Field(None, description="layout and styling of the web app")
+    metadata: dict[str, Any] | None = Field(default=None, description="layout and styling of the web app")
 
     @model_validator(mode="after")
     def _known_field(self) -> "WidgetFields":
         if self.field and plotted_type(self.field) is None:
             hint = did_you_mean(self.field, [*PLOTTED, "metadata.KEY"])
-            if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith(
-                "metadata."
-            ):
+            if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith("metadata."):
                 hint = "only top-level metadata keys can be plotted."
             raise fault("field", f"`{quoted(self.field, limit=60)}` cannot be plotted; {hint}")
         return self
@@ -78,7 +74,7 @@ class WidgetFields(Request):
         """The fields that were given and are not null, as the API takes them."""
         found: JsonObject = {}
         for name in WRITABLE:
-            value = getattr(self, name)
+            value = getattr(self, name, None)
             if value is None:
                 continue
             if isinstance(value, Filter):
@@ -94,10 +90,7 @@ class NewWidget(WidgetFields):
 
     chart_type: ChartType = Field(
         description="line and pie need field; bar needs field, aggregation_function, time_period; stat needs neither"
-    )  # type: ignore[assignment]  # required here
+    )
 
     def config(self) -> WidgetConfig:
         return WidgetConfig.model_validate(self.given())
-
-
-__all__ = ["METRIC_VALUE", "POINTS", "WINDOW", "Filter", "GroupBy", "NewWidget", "WidgetFields"]

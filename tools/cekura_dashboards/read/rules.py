@@ -21,9 +21,7 @@ def check(config: WidgetConfig, path: str, *, eval_type: str | None = None) -> l
     if chart == "stat":
         return [Fault(f"{path}field", "a stat plots no field; leave it empty.")] if field else []
     if not field:
-        return [
-            Fault(f"{path}field", f"is missing; a {chart} plots one, such as duration, success or topic.")
-        ]
+        return [Fault(f"{path}field", f"is missing; a {chart} plots one, such as duration, success or topic.")]
     if field == METRIC_VALUE and config.metric is None:
         return [Fault(f"{path}metric", f"is missing; {METRIC_VALUE} needs a metric id (look_up metrics).")]
     faults = list[Fault]()
@@ -45,9 +43,7 @@ def check(config: WidgetConfig, path: str, *, eval_type: str | None = None) -> l
     function = config.aggregation_function
     if chart == "bar" and function and function not in allowed.aggregations:
         can = one_of(allowed.aggregations)
-        faults.append(
-            Fault(f"{path}aggregation_function", f"a {kind} field is aggregated by {can}, not {function}.")
-        )
+        faults.append(Fault(f"{path}aggregation_function", f"a {kind} field is aggregated by {can}, not {function}."))
     return faults
 
 

@@ -54,9 +54,9 @@ def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Sum
     span = Span(reading.window.start.timestamp(), reading.window.end.timestamp())
     by = group_name(config) if config.group_by else None
     if chart.chart_type == "stat":
-        figures = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
+        figures: dict[str, float | None] = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
         extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
-        known = {
+        known: dict[str, float | None] = {
             cleaned(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
         }
         summary = insight.stat(figures | known, extra=list(known))
@@ -135,11 +135,7 @@ def _line(
     reading: Reading, chart: Chart, span: Span, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
     config, times = reading.target.config, _Times()
-    boolean = (
-        chart.data_type == "boolean"
-        or bool(chart.rows)
-        and all(isinstance(r.value, bool) for r in chart.rows)
-    )
+    boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
     calls, unread, outside = list[Point](), 0, 0
     for row in chart.rows:
         time = times.read(row.timestamp)
@@ -150,9 +146,7 @@ def _line(
         else:
             value = time if chart.data_type == "datetime" else number(row.value)
             calls.append(
-                Point(
-                    time, value, row.id if isinstance(row.id, int | str) else None, _label(row.group, names)
-                )
+                Point(time, value, row.id if isinstance(row.id, int | str) else None, _label(row.group, names))
             )
     span, untested = _tested(reading, span, [p.time for p in calls])
     if chart.data_type == "datetime":
@@ -171,15 +165,11 @@ def _times_only(buckets: list[Bucket], kind: str) -> Summary:
     return Summary(kind="line" if kind == "line" else "bar", unit="time", n=n, facts=facts)
 
 
-def _told(
-    summary: Summary, times: _Times, outside: int, unread: int, by: str | None, chart: Chart
-) -> Summary:
+def _told(summary: Summary, times: _Times, outside: int, unread: int, by: str | None, chart: Chart) -> Summary:
     """Add what was seen in places where the API's form is not documented, or wrong."""
     said = list[str]()
     if outside:
-        said.append(
-            f"{outside} rows lay outside the window and were left out; the API may not have applied it"
-        )
+        said.append(f"{outside} rows lay outside the window and were left out; the API may not have applied it")
     if unread:
         said.append(f"{unread} rows had no readable time and were left out")
     if times.bare:

@@ -75,11 +75,7 @@ def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]
     }
     if word not in spans:
         known = nearest(word.replace(" ", "_"), WORDS)
-        hint = (
-            f"did you mean {known}?"
-            if known
-            else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
-        )
+        hint = f"did you mean {known}?" if known else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
         raise InvalidArguments.at("window", f'"{quoted(word, limit=60)}" is not a window; {hint}')
     return spans[word]
 
@@ -88,11 +84,13 @@ def _interval(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     parts = [part.strip() for part in text.split("/")]
     try:
         start, end = (datetime.fromisoformat(part) for part in parts)
-        return tuple(m if m.tzinfo else m.replace(tzinfo=zone) for m in (start, end))  # type: ignore[return-value]  # two in, two out
     except (ValueError, OverflowError):
         raise InvalidArguments.at(
-            "window", f'"{quoted(text, limit=60)}" is not an interval START/END of ISO 8601 dates or times, as 2026-11-01/2026-11-08.'
-        ) from None  # fmt: skip
+            "window",
+            f'"{quoted(text, limit=60)}" is not an interval START/END of ISO 8601 dates or times, '
+            "as 2026-11-01/2026-11-08.",
+        ) from None
+    return start if start.tzinfo else start.replace(tzinfo=zone), end if end.tzinfo else end.replace(tzinfo=zone)
 
 
 def shown(moment: datetime) -> str:

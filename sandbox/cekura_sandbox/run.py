@@ -1,0 +1,41 @@
+"""The sandbox as a server on this machine."""
+
+import sys
+from dataclasses import fields
+from typing import get_args
+
+import uvicorn
+
+from cekura_sandbox.app import create_app
+from cekura_sandbox.readings import Readings
+
+
+def readings_from(chosen: dict[str, str]) -> Readings:
+    """Readings by name.
+
+    Raises:
+        ValueError: for a name or value that there is not.
+    """
+    known = {field.name: get_args(field.type) for field in fields(Readings)}
+    given: dict[str, str | float] = {}
+    for name, value in chosen.items():
+        if name not in known:
+            raise ValueError(f'no reading "{name}"; there are {", ".join(known)}')
+        if known[name] and value not in known[name]:
+            raise ValueError(f'reading {name} is {" or ".join(known[name])}, not "{value}"')
+        given[name] = value if known[name] else float(value)
+    return Readings(**given)  # type: ignore[arg-type]  # checked against the fields above
+
+
+def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[str, str]) -> None:
+    """Serve on 127.0.0.1 until stopped; the calls are generated before the first request is answered."""
+    app = create_app(seed=seed, count=count, key=key, readings=readings_from(readings))
+    app.state.world.con  # noqa: B018 - generates the calls
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+    server.config.load()
+    print(  # noqa: T201 - not the protocol's stdout
+        f"{count} calls of the last 30 days on http://127.0.0.1:{port}. Use them with\n"
+        f"  CEKURA_BASE_URL=http://127.0.0.1:{port} CEKURA_API_KEY={key} cekura-dashboards",
+        file=sys.stderr,
+    )
+    server.run()

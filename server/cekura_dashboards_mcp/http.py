@@ -1,0 +1,67 @@
+"""Stateless Streamable HTTP on this machine, each request bringing its own key."""
+
+from ipaddress import ip_address
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cekura_dashboards_mcp.connection import KEY_HEADER, Connection
+from cekura_dashboards_mcp.server import create_server
+
+PATH = "/mcp"
+LOCAL = TransportSecuritySettings(
+    enable_dns_rebinding_protection=True,
+    allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*"],
+    allowed_origins=["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
+)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``.
+
+    Raises:
+        ValueError: if it is no such thing, or not an address of this machine.
+    """
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
+        raise ValueError(f'--http takes HOST:PORT, such as 127.0.0.1:8000, not "{text}"')
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f'--http serves this machine only: use 127.0.0.1:{port}, not "{text}"')
+    return host, int(port)
+
+
+class KeyRequired:
+    """Answers 401 to requests without a key, before anything else sees them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not Headers(scope=scope).get(KEY_HEADER):
+            refusal = {"error": "Send your Cekura API key in the X-CEKURA-API-KEY header."}
+            await JSONResponse(refusal, 401)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def http_app(connection: Connection) -> Starlette:
+    """The server as an ASGI application at ``/mcp``."""
+    app = create_server(connection).streamable_http_app(
+        streamable_http_path=PATH, stateless_http=True, transport_security=LOCAL
+    )
+    if connection.key_per_request:
+        app.add_middleware(KeyRequired)
+    return app
+
+
+def run_http(connection: Connection, host: str, port: int) -> None:
+    uvicorn.run(http_app(connection), host=host, port=port, log_config=None, access_log=False)

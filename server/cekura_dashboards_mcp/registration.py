@@ -1,0 +1,79 @@
+"""From the catalogue of tools to tools of an MCP server."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool as McpTool
+from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import Field
+
+from cekura_dashboards import TOOLS, Tool, call_tool
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.schema import input_schema, output_schema
+from cekura_dashboards_mcp.connection import Connection
+
+log = logging.getLogger(__name__)
+
+
+class CatalogueTool(McpTool):
+    """A tool of the catalogue, its arguments validated and its errors worded by the catalogue itself."""
+
+    catalogue_entry: Tool[Any, Any] = Field(exclude=True)
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any] | None:
+        return output_schema(self.catalogue_entry.result)
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
+        """Answer with text and structure; a fault of ours with its exact text and isError."""
+        connection: Connection = context.request_context.lifespan_context
+        try:
+            tools = replace(await connection.tool_context(context.headers), progress=context.report_progress)
+            text, structured = await call_tool(tools, self.catalogue_entry, arguments)
+        except DashboardsError as error:
+            log.info("%s: %s", self.name, type(error).__name__)
+            return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+        except Exception as error:
+            raise UnexpectedToolError(
+                f"{self.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more."
+            ) from error
+        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+
+
+def _never_called() -> None:
+    """Stands where the SDK wants a function; ``CatalogueTool.run`` does the work."""
+
+
+_METADATA = func_metadata(_never_called, structured_output=False)
+
+
+def registered(tool: Tool[Any, Any]) -> CatalogueTool:
+    return CatalogueTool(
+        catalogue_entry=tool,
+        fn=_never_called,
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        context_kwarg=None,
+        parameters=input_schema(tool.request),
+        fn_metadata=_METADATA,
+        is_async=True,
+        annotations=ToolAnnotations(
+            title=tool.title,
+            read_only_hint=not tool.writes,
+            destructive_hint=tool.destructive,
+            idempotent_hint=tool.idempotent,
+            open_world_hint=True,
+        ),
+    )
+
+
+def catalogue(*, read_only: bool) -> Sequence[Tool[Any, Any]]:
+    """The tools to offer: in read-only mode, none that writes."""
+    return [tool for tool in TOOLS if not (read_only and tool.writes)]
