@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -50,6 +51,12 @@ class World:
                 self._con = con
             return self._con
 
+    def close(self) -> None:
+        with self._lock:
+            if self._con is not None:
+                self._con.close()
+                self._con = None
+
     @property
     def charts(self) -> Charts:
         return Charts(self.con, self.readings)
@@ -88,8 +95,14 @@ def create_app(
     ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
     before its first use.
     """
-    app = FastAPI(title="Cekura dashboards sandbox", version="1")
     world = World(now=now, seed=seed, count=count, key=key, readings=readings or Readings())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        yield
+        world.close()
+
+    app = FastAPI(title="Cekura dashboards sandbox", version="1", lifespan=lifespan)
     app.state.world = world
 
     async def authenticated(request: Request) -> None:

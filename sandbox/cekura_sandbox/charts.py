@@ -185,12 +185,11 @@ class Charts:
         total, success, duration = self._run(
             f"SELECT count(*), avg(CAST(c.success AS INT)), avg(c.duration) {source}", parameters
         )[0]
-        calls = f"SELECT c.id {source}"
-        latency = self._run(
-            "SELECT quantile_cont(e.number, 0.95) FROM evaluations e "
-            f"WHERE e.metric_name = 'Response latency' AND e.call_id IN ({calls})",
-            parameters,
-        )[0][0]
+        latencies = (
+            "SELECT quantile_cont(e.number, 0.95) FROM evaluations e WHERE e.metric_name = 'Response latency' "
+            "AND e.call_id IN (SELECT c.id {source})"
+        )
+        latency = self._run(latencies.format(source=source), parameters)[0][0]
         if success is not None and self._readings.rates == "percent":
             success *= 100
         row = {

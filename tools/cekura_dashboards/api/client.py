@@ -34,6 +34,7 @@ from cekura_dashboards.api.models import (
     WidgetConfig,
     as_list,
     as_object,
+    is_list,
 )
 from cekura_dashboards.api.retries import Sleep, retry_after_s, with_retries
 from cekura_dashboards.api.wire import Answer, Transport
@@ -142,10 +143,9 @@ class CekuraClient:
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
         answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
-        found: Any = _decode(answer.body, object)
-        inner: JsonObject = as_object(found) or {}
-        values = [found, *inner.values()]
-        held = next((items for value in values if (items := as_list(value)) is not None), [])
+        found = _decode(answer.body, object)
+        values: list[Any] = [found, *(as_object(found) or {}).values()]
+        held = next((value for value in values if is_list(value)), [])
         return [WidgetConfig.model_validate(item) for item in held if as_object(item) is not None]
 
     async def projects(self) -> list[Project]:

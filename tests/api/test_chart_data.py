@@ -1,0 +1,111 @@
+"""Chart data in every documented and tolerated form."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from cekura_dashboards.api.chart_data import ChartEnvelope, decode, number
+from cekura_dashboards.api.errors import UnreadableAnswer
+from hypothesis import given
+from hypothesis import strategies as st
+
+BAR_ROW = {"time_interval": "2026-11-03T00:00:00Z", "value": 4.5, "sample_count": 10}
+"""From the examples of the API's reference page for bulk widget data."""
+BY_AGENT = {"type": "field", "field": "agent.id"}
+
+
+def chart(data: Any, chart_type: str = "bar", group_by: Any = None, **envelope: Any) -> Any:
+    body = msgspec.json.encode({"widget_id": 1, "data": data, **envelope})
+    return decode(ChartEnvelope.read(body), chart_type=chart_type, group_by=group_by)
+
+
+def test_the_documented_examples_are_read() -> None:
+    line = chart([{"id": 1, "timestamp": "2025-11-03T10:30:00Z", "value": 45}], "line").rows
+    assert (line[0].id, line[0].timestamp, line[0].value) == (1, "2025-11-03T10:30:00Z", 45)
+    [bar] = chart([BAR_ROW]).rows
+    assert (bar.time_interval, bar.value, bar.sample_count, bar.group) == ("2026-11-03T00:00:00Z", 4.5, 10, None)
+    [pie] = chart([{"label": "customer_ended_call", "value": 320, "percentage": 45.7}], "pie").rows
+    assert (pie.label, pie.value, pie.percentage) == ("customer_ended_call", 320, 45.7)
+
+
+STAT = {"total_calls": 3, "success_rate": None, "avg_duration": 12.5, "p95_latency": 900}
+
+
+@pytest.mark.parametrize("data", [STAT, [STAT], [[], STAT]])
+def test_a_stat_may_be_an_object_or_an_array_holding_one(data: Any) -> None:
+    assert chart(data, "stat").stat == STAT
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 3])
+def test_a_stat_without_figures_is_empty(data: Any) -> None:
+    assert chart(data, "stat").stat == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{**BAR_ROW, "group": 31}],
+        [{**BAR_ROW, "agent.id": 31}],
+        [{**BAR_ROW, "agent_id": 31}],
+        [{**BAR_ROW, "label": 31}],
+        [{**BAR_ROW, "whatever": 31}],
+        [{"group": 31, "data": [BAR_ROW]}],
+        [{"label": 31, "data": [BAR_ROW]}],
+        [{"agent.id": 31, "data": [BAR_ROW]}],
+    ],
+)
+@pytest.mark.parametrize("told", [True, False], ids=["answer names group_by", "only the widget does"])
+def test_grouped_rows_in_each_form_carry_their_group(data: Any, told: bool) -> None:  # noqa: FBT001 - a parameter
+    body = msgspec.json.encode({"data": data, "group_by": BY_AGENT if told else None})
+    found = decode(ChartEnvelope.read(body), chart_type="bar", group_by=None if told else BY_AGENT)
+    [row] = found.rows
+    assert (row.group, row.value, found.grouped) == (31, 4.5, True)
+
+
+def test_grouped_rows_without_a_group_are_kept_and_marked() -> None:
+    found = chart([BAR_ROW], group_by=BY_AGENT)
+    assert (len(found.rows), found.grouped) == (1, False)
+
+
+def test_nulls_and_unknown_keys_pass() -> None:
+    [row] = chart([{"time_interval": None, "value": None, "sample_count": None, "colour": "red"}]).rows
+    assert (row.time_interval, row.value) == (None, None)
+    assert chart(None).rows == []
+
+
+def test_an_unknown_chart_type_is_kept() -> None:
+    assert chart([{"a": 1}], "list").chart_type == "list"
+
+
+@pytest.mark.parametrize("data", ["x", 3, {"rows": []}, [1], [[1]]])
+def test_data_that_is_no_list_of_rows_is_an_error(data: Any) -> None:
+    with pytest.raises(UnreadableAnswer):
+        chart(data)
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"[]", b'"x"', b"\xff", b"[" * 5000])
+def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswer):
+        ChartEnvelope.read(body)
+
+
+json_rows = st.lists(
+    st.dictionaries(
+        st.sampled_from(["time_interval", "value", "sample_count", "group", "data", "label", "id", "timestamp"]),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.lists(st.integers()),
+        max_size=5,
+    ),
+    max_size=5,
+)
+
+
+@given(json_rows, st.sampled_from(["line", "bar", "pie", "stat", "list"]), st.sampled_from([None, BY_AGENT]))
+def test_any_rows_are_decoded_or_refused(data: Any, chart_type: str, group_by: Any) -> None:
+    found = chart(data, chart_type, group_by)
+    assert len(found.rows) <= max(len(data), sum(len(row.get("data") or []) for row in data if isinstance(row.get("data"), list)))
+
+
+@given(st.one_of(st.integers(), st.floats(), st.text(), st.booleans(), st.none()))
+def test_a_number_is_finite_or_none(value: Any) -> None:
+    found = number(value)
+    assert found is None or abs(found) < float("inf")

@@ -1,0 +1,150 @@
+"""The typed client: pages, statuses, and the key kept to itself."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.wire import Answer
+from pydantic import SecretStr
+from support import KEY, Sent, now, open_tools, shared_sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+class Fixed:
+    """Answers every request by a function of it, and keeps the requests."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.sent = list[Sent]()
+
+    async def send(self, method: str, path: str, *, query: dict[str, str], **_: Any) -> Answer:
+        self.sent.append(Sent(method, path, query, None))
+        found = self.answer(self.sent[-1])
+        return found if isinstance(found, Answer) else Answer(200, json.dumps(found).encode(), "application/json")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def client(answer: Any) -> tuple[CekuraClient, Fixed]:
+    transport = Fixed(answer)
+    return CekuraClient(transport=transport, key=SecretStr(KEY), now=now), transport
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (302, errors.UnexpectedStatus),
+        (400, errors.Refused),
+        (401, errors.KeyRejected),
+        (403, errors.Forbidden),
+        (404, errors.NotFound),
+        (405, errors.UnexpectedStatus),
+        (418, errors.UnexpectedStatus),
+        (500, errors.ApiFault),
+        (599, errors.ApiFault),
+    ],
+)
+async def test_every_status_has_its_error(status: int, error: type[Exception]) -> None:
+    made, _ = client(lambda _: Answer(status, b"<html>internal detail</html>"))
+    with pytest.raises(error) as caught:
+        await made.get_widget(7)
+    assert type(caught.value) is error
+    assert "internal detail" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"detail": "Not so."}', {"detail": ["Not so."]}),
+        (b'{"name": ["Too long.", "Too odd."]}', {"name": ["Too long.", "Too odd."]}),
+        (b'{"name": {"deep": "x"}, "count": 3}', {}),
+        (b"<html>no</html>", {}),
+        (b"\xff\xfe", {}),
+        (b"[1]", {}),
+        (f'{{"detail": "the key {KEY} is bad"}}'.encode(), {"detail": ["the key [key] is bad"]}),
+    ],
+)
+async def test_of_a_400_only_the_documented_messages_are_kept(body: bytes, said: dict[str, list[str]]) -> None:
+    made, _ = client(lambda _: Answer(400, body))
+    with pytest.raises(errors.Refused) as caught:
+        await made.get_widget(7)
+    assert caught.value.fields == said
+
+
+async def test_next_is_followed_by_its_query_and_never_its_host() -> None:
+    def answer(request: Sent) -> Any:
+        if request.query.get("page") == "2":
+            return {"results": [{"id": 2}], "next": None}
+        return {"results": [{"id": 1}], "next": "https://evil.invalid/elsewhere/?page=2&page_size=100"}
+
+    made, transport = client(answer)
+    assert [agent.id for agent in await made.agents()] == [1, 2]
+    assert {request.path for request in transport.sent} == {"/test_framework/v2/aiagents/"}
+
+
+async def test_pages_that_repeat_end_in_an_error() -> None:
+    made, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=1"})
+    with pytest.raises(errors.UnreadableAnswer, match="repeat"):
+        await made.agents()
+    assert len(transport.sent) == 2
+
+
+async def test_pages_without_end_are_cut_off() -> None:
+    numbers = iter(range(1000))
+    made, transport = client(lambda _: {"results": [], "next": f"https://x.invalid/?page={next(numbers)}"})
+    with pytest.raises(errors.UnreadableAnswer, match="more than 100 pages"):
+        await made.agents()
+    assert len(transport.sent) == 100
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (Answer(200, b"<html></html>", "text/html; charset=utf-8"), "web page"),
+        (Answer(200, b'{"id": 7, "chart_type"'), "not valid JSON"),
+        (Answer(200, b'{"id": "seven", "chart_type": "pie"}'), "id has another type"),
+        (Answer(200, b'{"id": 8, "chart_type": "pie"}'), "about 8, but 7"),
+    ],
+    ids=["html", "truncated", "wrong type", "another widget"],
+)
+async def test_a_success_that_is_not_what_was_asked_is_an_error(answer: Answer, problem: str) -> None:
+    made, _ = client(lambda _: answer)
+    with pytest.raises(errors.UnreadableAnswer, match=problem):
+        await made.get_widget(7)
+
+
+async def test_unknown_keys_and_chart_types_are_kept() -> None:
+    made, _ = client(lambda _: {"id": 7, "chart_type": "list", "colour": "red", "metadata": [1]})
+    widget = await made.get_widget(7)
+    assert (widget.chart_type, widget.metadata, widget.model_extra) == ("list", [1], {"colour": "red"})
+
+
+@pytest.mark.parametrize(
+    "body", [[{"name": "A", "chart_type": "stat"}], {"id": 1, "widgets": [{"name": "A", "chart_type": "stat"}]}, {}]
+)
+async def test_predefined_widgets_may_be_a_list_or_an_object_holding_one(body: Any) -> None:
+    made, _ = client(lambda _: body)
+    assert [w.name for w in await made.predefined_widgets()] == (["A"] if body else [])
+
+
+async def test_the_key_stands_in_no_repr_log_or_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        await context.api.get_dashboard(11)
+        with pytest.raises(errors.NotFound) as caught:
+            await context.api.get_dashboard(4711)
+        texts = [repr(context), repr(context.settings), repr(caught.value), str(caught.value), caplog.text]
+        assert recorder.keys == {KEY}
+    assert not [text for text in texts if KEY in text]
+
+
+async def test_one_deadline_covers_all_pages() -> None:
+    made, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=2"})
+    with pytest.raises(errors.DeadlinePassed):
+        await made.within(0).agents()
+    assert transport.sent == []

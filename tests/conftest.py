@@ -1,0 +1,44 @@
+"""Fixtures and the flag that regenerates golden files."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from support import ERAS, Era, close_sandboxes
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed_at_the_end() -> Generator[None]:
+    yield
+    close_sandboxes()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=ERAS, ids=["2026-07-28", "2025-11-25"])
+def era(request: pytest.FixtureRequest) -> Era:
+    """Each protocol era in turn."""
+    found: Era = request.param
+    return found
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the file of that name in tests/golden."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.write_text(text + "\n", encoding="utf-8")
+        assert text + "\n" == path.read_text(encoding="utf-8")
+
+    return compare

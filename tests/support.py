@@ -1,0 +1,165 @@
+"""What the tests share: one clock, sandboxes, and a transport that records and can fail on purpose."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.server import create_server
+from cekura_sandbox import Readings, create_app
+from fastapi import FastAPI
+from mcp import Client
+from mcp.types import CallToolResult, TextContent
+from pydantic import SecretStr
+
+NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
+"""A Wednesday; client and sandbox share it."""
+KEY = "test-key-3f9a"
+Era = Literal["auto", "legacy"]
+ERAS: list[Era] = ["auto", "legacy"]
+BY_NAME: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in TOOLS}
+Json = dict[str, Any]
+
+
+def now() -> datetime:
+    return NOW
+
+
+_made = list[FastAPI]()
+
+
+def new_sandbox(readings: Readings | None = None, *, count: int = 300) -> FastAPI:
+    """One of its own, for tests that edit."""
+    _made.append(create_app(now=now, count=count, key=KEY, readings=readings))
+    return _made[-1]
+
+
+@cache
+def shared_sandbox(readings: Readings | None = None, count: int = 6000) -> FastAPI:
+    """One for all tests that only read."""
+    return new_sandbox(readings, count=count)
+
+
+def close_sandboxes() -> None:
+    """Close every database, and forget the sandboxes."""
+    shared_sandbox.cache_clear()
+    for app in _made:
+        app.state.world.close()
+    _made.clear()
+
+
+def sql(app: FastAPI, query: str) -> list[tuple[Any, ...]]:
+    """The sandbox's calls, asked without going through its API."""
+    rows: list[tuple[Any, ...]] = app.state.world.con.cursor().execute(query).fetchall()
+    return rows
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(api_key=SecretStr(KEY), base_url="http://localhost", **given)
+
+
+@dataclass
+class Sent:
+    """One request that went out."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+
+
+Fault = Callable[[Sent], Answer | Exception | None]
+
+
+@dataclass
+class Recorder:
+    """Passes requests on to an inner transport and keeps them; ``fault`` may answer or raise in its place.
+
+    ``after``: as ``fault``, but once the request was carried out, so that its answer is lost.
+    """
+
+    inner: Transport
+    sent: list[Sent] = field(default_factory=list[Sent])
+    fault: Fault | None = None
+    after: Fault | None = None
+    keys: set[str] = field(default_factory=set[str], repr=False)
+
+    async def send(
+        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
+    ) -> Answer:
+        request = Sent(method, path, query, msgspec.json.decode(body) if body else None)
+        self.sent.append(request)
+        self.keys.add(key.get_secret_value())
+        self._maybe(self.fault, request)
+        replaced = self.fault(request) if self.fault else None
+        if isinstance(replaced, Answer):
+            return replaced
+        answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
+        self._maybe(self.after, request)
+        return answer
+
+    @staticmethod
+    def _maybe(fault: Fault | None, request: Sent) -> None:
+        found = fault(request) if fault else None
+        if isinstance(found, Exception):
+            raise found
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    def paths(self) -> list[str]:
+        return [f"{request.method} {request.path}" for request in self.sent]
+
+    def writes(self) -> list[Sent]:
+        reads = {"/dashboards/widgets/bulk_data/", "/dashboards/widgets/preview_data/"}
+        return [request for request in self.sent if request.method != "GET" and request.path not in reads]
+
+
+async def no_wait(_seconds: float) -> None:
+    """Stands in for sleeping between tries."""
+
+
+@asynccontextmanager
+async def open_tools(app: FastAPI, **given: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
+    """A context against a sandbox, and the recorder of what it sends."""
+    recorder = Recorder(HttpTransport("http://localhost", app=app))
+    client = CekuraClient(transport=recorder, key=SecretStr(KEY), now=now, sleep=no_wait)
+    try:
+        yield ToolContext(client, settings(**given), now), recorder
+    finally:
+        await recorder.aclose()
+
+
+async def ask(context: ToolContext, tool: str, **arguments: Any) -> tuple[str, Json]:
+    """Text and structure of one call."""
+    return await call_tool(context, BY_NAME[tool], arguments)
+
+
+async def report_of(context: ToolContext, **arguments: Any) -> Json:
+    """The one report of a get_widgets_data call."""
+    _, answer = await ask(context, "get_widgets_data", **arguments)
+    [report] = answer["widgets"]
+    found: Json = report
+    return found
+
+
+@asynccontextmanager
+async def connect(app: FastAPI, era: Era = "auto", **given: Any) -> AsyncGenerator[Client]:
+    """An MCP client of one protocol era, in memory, to a server over a sandbox."""
+    connection = Connection(settings(**given), app_factory=lambda: app, now=now)
+    async with Client(create_server(connection), mode=era) as client:
+        yield client
+
+
+def text_of(result: CallToolResult) -> str:
+    [block] = result.content
+    assert isinstance(block, TextContent)
+    return block.text
