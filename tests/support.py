@@ -1,5 +1,6 @@
 """What the tests share: one clock, sandboxes, and a transport that records and can fail on purpose."""
 
+import gc
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ def close_sandboxes() -> None:
     for app in _made:
         app.state.world.close()
     _made.clear()
+    gc.collect()  # else the database library reports what the interpreter has not freed yet
 
 
 def sql(app: FastAPI, query: str) -> list[tuple[Any, ...]]:
@@ -98,19 +100,10 @@ class Recorder:
         request = Sent(method, path, query, msgspec.json.decode(body) if body else None)
         self.sent.append(request)
         self.keys.add(key.get_secret_value())
-        self._maybe(self.fault, request)
-        replaced = self.fault(request) if self.fault else None
-        if isinstance(replaced, Answer):
+        if (replaced := _replaced(self.fault, request)) is not None:
             return replaced
         answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
-        self._maybe(self.after, request)
-        return answer
-
-    @staticmethod
-    def _maybe(fault: Fault | None, request: Sent) -> None:
-        found = fault(request) if fault else None
-        if isinstance(found, Exception):
-            raise found
+        return _replaced(self.after, request) or answer
 
     async def aclose(self) -> None:
         await self.inner.aclose()
@@ -121,6 +114,13 @@ class Recorder:
     def writes(self) -> list[Sent]:
         reads = {"/dashboards/widgets/bulk_data/", "/dashboards/widgets/preview_data/"}
         return [request for request in self.sent if request.method != "GET" and request.path not in reads]
+
+
+def _replaced(fault: Fault | None, request: Sent) -> Answer | None:
+    found = fault(request) if fault else None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 async def no_wait(_seconds: float) -> None:

@@ -92,7 +92,12 @@ def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
 json_rows = st.lists(
     st.dictionaries(
         st.sampled_from(["time_interval", "value", "sample_count", "group", "data", "label", "id", "timestamp"]),
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.lists(st.integers()),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text(max_size=5)
+        | st.lists(st.integers()),
         max_size=5,
     ),
     max_size=5,
@@ -102,7 +107,9 @@ json_rows = st.lists(
 @given(json_rows, st.sampled_from(["line", "bar", "pie", "stat", "list"]), st.sampled_from([None, BY_AGENT]))
 def test_any_rows_are_decoded_or_refused(data: Any, chart_type: str, group_by: Any) -> None:
     found = chart(data, chart_type, group_by)
-    assert len(found.rows) <= max(len(data), sum(len(row.get("data") or []) for row in data if isinstance(row.get("data"), list)))
+    assert len(found.rows) <= max(
+        len(data), sum(len(row.get("data") or []) for row in data if isinstance(row.get("data"), list))
+    )
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(), st.booleans(), st.none()))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from support import KEY, Sent, now, open_tools, shared_sandbox
 pytestmark = pytest.mark.anyio
 
 
+Answering = Callable[[Sent], Any]
+
+
 class Fixed:
     """Answers every request by a function of it, and keeps the requests."""
 
-    def __init__(self, answer: Any) -> None:
+    def __init__(self, answer: Answering) -> None:
         self.answer = answer
         self.sent = list[Sent]()
 
@@ -30,7 +34,7 @@ class Fixed:
         """Nothing to close."""
 
 
-def client(answer: Any) -> tuple[CekuraClient, Fixed]:
+def client(answer: Answering) -> tuple[CekuraClient, Fixed]:
     transport = Fixed(answer)
     return CekuraClient(transport=transport, key=SecretStr(KEY), now=now), transport
 

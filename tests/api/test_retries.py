@@ -53,7 +53,14 @@ async def write(client: CekuraClient) -> object:
 
 @pytest.mark.parametrize(
     "fault",
-    [Answer(502, b""), Answer(503, b""), Answer(504, b""), limited(), errors.NotSent("x"), errors.ConnectionBroken("x")],
+    [
+        Answer(502, b""),
+        Answer(503, b""),
+        Answer(504, b""),
+        limited(),
+        errors.NotSent("x"),
+        errors.ConnectionBroken("x"),
+    ],
     ids=["502", "503", "504", "429", "not sent", "broken"],
 )
 async def test_a_read_is_tried_again_after_a_passing_fault(fault: Answer | Exception) -> None:
@@ -96,7 +103,9 @@ async def test_a_write_that_certainly_did_nothing_is_tried_again(fault: Answer |
     ],
     ids=["502", "503", "broken", "too slow"],
 )
-async def test_a_write_that_may_have_arrived_is_never_repeated(fault: Answer | Exception, error: type[Exception]) -> None:
+async def test_a_write_that_may_have_arrived_is_never_repeated(
+    fault: Answer | Exception, error: type[Exception]
+) -> None:
     script = Scripted(fault, Answer(200, WIDGET))
     with pytest.raises(error):
         await write(script.client())
@@ -113,7 +122,9 @@ async def test_retry_after_is_obeyed_in_both_its_forms(header: str, wait: float)
 
 
 @pytest.mark.parametrize(("header", "timeout_s"), [("3600", 600), ("15", 10), ("99999999999999999999", 600)])
-async def test_a_retry_after_beyond_the_cap_or_deadline_is_told_and_not_waited_for(header: str, timeout_s: float) -> None:
+async def test_a_retry_after_beyond_the_cap_or_deadline_is_told_and_not_waited_for(
+    header: str, timeout_s: float
+) -> None:
     script = Scripted(limited(header))
     with pytest.raises(errors.RateLimited, match="Try again in .* seconds"):
         await read(script.client(timeout_s))
@@ -129,5 +140,3 @@ async def test_an_unreadable_retry_after_is_passed_over() -> None:
 @pytest.mark.parametrize("header", ["-1", "1e9", "", "٣", "Wed, 99 Nov 2026 15:30:05 GMT"])
 def test_what_is_no_wait_is_none(header: str) -> None:
     assert retry_after_s(header, datetime(2026, 11, 18, tzinfo=UTC)) is None
-
-

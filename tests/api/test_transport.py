@@ -35,7 +35,11 @@ def test_every_fault_of_the_library_is_translated(kind: type[Exception]) -> None
     found = translate(error, 30)
     name = kind.__name__
     expected = (
-        errors.NotSent if name in NEVER_ARRIVED else errors.DeadlinePassed if name in TOO_SLOW else errors.ConnectionBroken
+        errors.NotSent
+        if name in NEVER_ARRIVED
+        else errors.DeadlinePassed
+        if name in TOO_SLOW
+        else errors.ConnectionBroken
     )
     assert type(found) is expected
     assert "secret" not in str(found)
@@ -84,7 +88,6 @@ async def test_a_body_over_the_cap_ends_in_an_error_that_says_what_to_do() -> No
 
 async def test_an_answer_that_never_comes_ends_at_the_deadline() -> None:
 
-
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         await anyio.Event().wait()
 
@@ -99,5 +102,3 @@ async def test_a_port_where_nobody_listens_was_certainly_not_reached() -> None:
     with pytest.raises(errors.NotSent):
         await transport.send("GET", "/", key=SecretStr(KEY), timeout_s=5, query={}, body=None)
     await transport.aclose()
-
-

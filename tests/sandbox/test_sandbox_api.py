@@ -18,7 +18,9 @@ SINCE = {"field": "timestamp", "op": "gte", "value": "today-20d"}
 @asynccontextmanager
 async def http(app: FastAPI, key: str | None = KEY) -> AsyncGenerator[httpx.AsyncClient]:
     headers = {"X-CEKURA-API-KEY": key} if key else {}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox", headers=headers) as made:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://sandbox", headers=headers
+    ) as made:
         yield made
 
 
@@ -67,13 +69,18 @@ async def test_chart_data_needs_a_lower_time_bound_no_older_than_thirty_days() -
             "detail": "Timestamp filter value is too far in the past. Maximum allowed range is 30 days."
         }
         young = {**old, "value": (NOW - timedelta(days=29, hours=23)).isoformat()}
-        assert (await api.post("/dashboards/widgets/preview_data/", json={**widget, "filters": young})).status_code == 200
+        assert (
+            await api.post("/dashboards/widgets/preview_data/", json={**widget, "filters": young})
+        ).status_code == 200
 
 
 async def test_a_bulk_edit_is_all_or_nothing() -> None:
     async with http(new_sandbox()) as api:
         before = (await api.get("/dashboards/dashboards/11/")).json()
-        body = {"create": [{"chart_type": "pie", "field": "topic"}, {"chart_type": "pie", "field": "nonsense"}], "delete": [201]}
+        body = {
+            "create": [{"chart_type": "pie", "field": "topic"}, {"chart_type": "pie", "field": "nonsense"}],
+            "delete": [201],
+        }
         answer = await api.post("/dashboards/dashboards/11/bulk_widgets/", json=body)
         assert (answer.status_code, list(answer.json())) == (400, ["field"])
         assert (await api.get("/dashboards/dashboards/11/")).json() == before
@@ -85,7 +92,10 @@ async def test_a_bulk_edit_is_all_or_nothing() -> None:
         ({}, "chart_type"),
         ({"chart_type": "donut", "field": "topic"}, "chart_type"),
         ({"chart_type": "bar", "field": "success", "aggregation_function": "avg"}, "time_period"),
-        ({"chart_type": "bar", "field": "topic", "aggregation_function": "avg", "time_period": "day"}, "aggregation_function"),
+        (
+            {"chart_type": "bar", "field": "topic", "aggregation_function": "avg", "time_period": "day"},
+            "aggregation_function",
+        ),
         ({"chart_type": "line", "field": "topic"}, "chart_type"),
         ({"chart_type": "pie", "field": "metric_evaluations.value"}, "metric"),
         ({"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}, "chart_type"),
@@ -138,7 +148,9 @@ CONDITIONS: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("condition", "where"), CONDITIONS, ids=[str(c[0].get("op", c[0].get("operator"))) for c in CONDITIONS])
+@pytest.mark.parametrize(
+    ("condition", "where"), CONDITIONS, ids=[str(c[0].get("op", c[0].get("operator"))) for c in CONDITIONS]
+)
 async def test_each_operator_and_group_counts_the_calls_that_match(condition: Json, where: str) -> None:
     app = shared_sandbox()
     async with http(app) as api:
@@ -155,7 +167,11 @@ async def test_an_injection_in_a_value_or_key_is_only_text() -> None:
             {"field": "topic", "op": "eq", "value": "x' OR '1'='1"},
             {"field": "metadata.x'] IS NULL OR TRUE --", "op": "eq", "value": "1"},
         ):
-            body = {"chart_type": "pie", "field": "topic", "filters": {"operator": "and", "conditions": [SINCE, condition]}}
+            body = {
+                "chart_type": "pie",
+                "field": "topic",
+                "filters": {"operator": "and", "conditions": [SINCE, condition]},
+            }
             assert (await api.post("/dashboards/widgets/preview_data/", json=body)).json()["data"] == []
 
 

@@ -62,7 +62,9 @@ def test_latency_grows_and_sundays_are_quiet() -> None:
         "FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE metric_name = 'Response latency'",
     )
     assert late > early * 1.08
-    [(sunday, tuesday)] = sql(app, "SELECT count(*) FILTER (isodow(ts) = 7), count(*) FILTER (isodow(ts) = 2) FROM calls")
+    [(sunday, tuesday)] = sql(
+        app, "SELECT count(*) FILTER (isodow(ts) = 7), count(*) FILTER (isodow(ts) = 2) FROM calls"
+    )
     assert sunday < 0.6 * tuesday
 
 

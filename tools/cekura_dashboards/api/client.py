@@ -35,6 +35,7 @@ from cekura_dashboards.api.models import (
     as_list,
     as_object,
     is_list,
+    is_object,
 )
 from cekura_dashboards.api.retries import Sleep, retry_after_s, with_retries
 from cekura_dashboards.api.wire import Answer, Transport
@@ -143,10 +144,7 @@ class CekuraClient:
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
         answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
-        found = _decode(answer.body, object)
-        values: list[Any] = [found, *(as_object(found) or {}).values()]
-        held = next((value for value in values if is_list(value)), [])
-        return [WidgetConfig.model_validate(item) for item in held if as_object(item) is not None]
+        return [WidgetConfig.model_validate(item) for item in _objects(_decode(answer.body, object))]
 
     async def projects(self) -> list[Project]:
         answer = await self.ask("GET", "/user/v1/projects/")
@@ -276,6 +274,13 @@ def _parse_list(kind: type[T], body: bytes) -> list[T]:
     """A plain array, or pages with ``results`` in case one is wrapped after all."""
     found: list[msgspec.Raw] | _PageEnvelope = _decode(body, _LIST_OR_PAGE)
     return [_parse(kind, raw) for raw in (found if isinstance(found, list) else found.results)]
+
+
+def _objects(found: Any) -> list[JsonObject]:
+    """The objects of a list, or of the first list that an object holds."""
+    values: list[Any] = [found, *(as_object(found) or {}).values()]
+    items: list[Any] = next((value for value in values if is_list(value)), list[Any]())
+    return [item for item in items if is_object(item)]
 
 
 def _same_id(found: S, asked: int) -> S:

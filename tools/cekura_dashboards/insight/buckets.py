@@ -149,4 +149,4 @@ def shown(function: str, value: float | None) -> float | int | None:
     """A value rounded for showing; counts stay exact."""
     if value is None:
         return None
-    return exact(value) if function == "count" else sig(value)
+    return exact(value) if function == "count" else sig(float(value))

@@ -1,0 +1,368 @@
+"""update_widget and bulk_edit_dashboard: what changes, what the receipt says, and how it is taken back."""
+
+from typing import Any
+
+import pytest
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.context import ToolContext
+from fastapi import FastAPI
+from support import Fault, Json, Sent, ask, new_sandbox, open_tools
+
+pytestmark = pytest.mark.anyio
+IGNORED = {"id", "created_at", "updated_at"}
+NEW_PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
+
+
+def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
+    """The widgets as the sandbox holds them, without ids and times, in the order of their names."""
+    widgets = app.state.world.store.dashboard(dashboard_id)["widgets"]
+    plain = [{k: (v or None) for k, v in widget.items() if k not in IGNORED} for widget in widgets]
+    return sorted(plain, key=lambda widget: str(widget["name"]))
+
+
+async def undo(context: ToolContext, receipt: Json) -> Json:
+    _, answer = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert answer["outcome"] == "applied"
+    assert "differences" not in answer
+    return answer
+
+
+CHANGES: list[Json] = [
+    {"changes": {"name": "Renamed"}},
+    {"changes": {"filters": {"field": "success", "op": "eq", "value": True}}},
+    {"changes": {"group_by": {"type": "field", "field": "metadata.region"}}},
+    {"changes": {"group_by": {"type": "bucket", "interval": 3_600_000}}},
+    {"changes": {"metadata": {"colour": "red"}}},
+    {"changes": {"metadata": {"layout": {"x": 9}}}},
+    {"changes": {"chart_type": "pie"}, "clear": ["aggregation_function", "time_period"]},
+    {"changes": {"field": "metric_evaluations.value", "metric": 501, "aggregation_function": "p95"}},
+    {"changes": {"time_period": "hour", "data_type": "boolean"}},
+    {"clear": ["name", "metadata"]},
+    {"changes": {"metadata": {"only": 1}}, "clear": ["metadata"]},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+async def test_each_kind_of_change_and_its_undo_lead_back(change: Json) -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_widget", widget_id=203, **change)
+        assert receipt["outcome"] == "applied"
+        assert "differences" not in receipt
+        assert stored(app) != before
+        redo = await undo(context, receipt)
+        assert stored(app) == before
+        await undo(context, redo)
+        assert stored(app) != before
+
+
+async def test_only_changed_fields_are_sent_and_metadata_is_merged() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        await ask(
+            context, "update_widget", widget_id=203, changes={"name": "Success rate", "metadata": {"colour": "red"}}
+        )
+        [write] = recorder.writes()
+    assert write.body == {"metadata": {"layout": {"x": 6, "y": 2, "w": 6, "h": 4}, "colour": "red"}}
+
+
+async def test_a_receipt_tells_before_and_after_in_text_and_structure() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
+    assert receipt["changes"] == [
+        {"op": "update", "id": 203, "name": "New", "fields": {"name": ["Success rate", "New"]}}
+    ]
+    assert 'name: "Success rate" → "New"' in text
+    assert receipt["undo"]["arguments"]["plan_id"] in text
+
+
+async def test_a_null_is_ignored_and_told() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New", "filters": None})
+    assert "null was ignored for filters" in text
+    assert receipt["notes"]
+    assert list(receipt["changes"][0]["fields"]) == ["name"]
+
+
+async def test_what_is_stored_already_is_not_sent() -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Success rate"})
+        assert (receipt["outcome"], recorder.writes()) == ("nothing_to_do", [])
+        assert text.startswith("Nothing to do")
+        _, receipt = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": 203, "name": "Success rate"}]
+        )
+        assert (receipt["outcome"], recorder.writes()) == ("nothing_to_do", [])
+
+
+async def test_a_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:
+    def drop_the_name(sent: Sent) -> Answer | None:
+        return Answer(200, b'{"id": 203, "dashboard": 11, "name": "Success rate", "chart_type": "bar", "field": "success", '
+                           b'"aggregation_function": "avg", "time_period": "hour"}') if sent.method == "PATCH" else None  # fmt: skip
+
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.after = drop_the_name
+        text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
+    assert receipt["differences"][0] == "widget 203 name: asked 'New', stored 'Success rate'"
+    assert any("time_period: changed unasked from 'day' to 'hour'" in told for told in receipt["differences"])
+    assert "NOT as asked" in text
+
+
+async def test_a_delete_without_a_plan_changes_nothing_and_tells_what_would_be_lost() -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        text, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
+        assert (stopped["outcome"], recorder.writes(), stored(app) == before) == ("needs_plan", [], True)
+        assert [change["name"] for change in stopped["changes"]] == ["Why calls end", "Topics"]
+        assert stopped["plan_id"] in text
+        _, receipt = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
+        )
+        assert (receipt["outcome"], len(stored(app))) == ("applied", 6)
+        await undo(context, receipt)
+    assert stored(app) == before
+
+
+async def test_a_mixed_edit_goes_through_in_one_request_and_comes_back_in_one() -> None:
+    app = new_sandbox()
+    before = stored(app)
+    edit = {"dashboard_id": 11, "create": [NEW_PIE], "update": [{"id": 203, "clear": ["name"]}], "delete": [205]}
+    async with open_tools(app) as (context, recorder):
+        _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
+        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
+        assert [change["op"] for change in receipt["changes"]] == ["create", "update", "delete"]
+        await undo(context, receipt)
+        assert len(recorder.writes()) == 2
+    assert stored(app) == before
+
+
+async def test_a_chain_of_edits_is_undone_in_reverse_order() -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, _):
+        receipts = list[Json]()
+        for edit in (
+            {"create": [NEW_PIE]},
+            {"update": [{"id": 203, "name": "A"}]},
+            {"update": [{"id": 203, "name": "B"}]},
+        ):
+            _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, **edit)
+            receipts.append(receipt)
+        for receipt in reversed(receipts):
+            await undo(context, receipt)
+    assert stored(app) == before
+
+
+async def test_a_plan_is_refused_when_somebody_else_edited_meanwhile() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
+        app.state.world.store.update_widget(205, {"name": "Renamed by a colleague"})
+        with pytest.raises(errors.PlanRefused, match='widget 205 changed: name is now "Renamed by a colleague"'):
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=stopped["plan_id"])
+    assert app.state.world.store.widget(205)["name"] == "Renamed by a colleague"
+
+
+async def test_an_undo_is_refused_after_a_colleagues_edit() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Mine"})
+        app.state.world.store.update_widget(203, {"name": "Theirs"})
+        with pytest.raises(errors.PlanRefused, match='name is now "Theirs"'):
+            await undo(context, receipt)
+    assert app.state.world.store.widget(203)["name"] == "Theirs"
+
+
+async def test_a_create_is_planned_against_the_widgets_that_are_there() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE])
+        app.state.world.store.create_widget({**NEW_PIE, "dashboard": 11})
+        with pytest.raises(errors.PlanRefused, match="dashboard 11 changed: widgets is now"):
+            await undo(context, receipt)
+
+
+@pytest.mark.parametrize(
+    ("edit", "faults"),
+    [
+        ({"update": [{"id": 216, "name": "x"}], "delete": [9999]}, ["update[0].id", "delete[0]"]),
+        ({"create": [{"chart_type": "line", "field": "topic"}]}, ["create[0].chart_type"]),
+        ({"create": [{"chart_type": "bar", "field": "duration"}]}, ["create[0].aggregation_function", "create[0].time_period"]),
+        ({"create": [{"chart_type": "pie", "field": "metric_evaluations.value", "metric": 999}]}, ["create[0].metric"]),
+        ({"create": [{"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}]}, ["create[0].chart_type"]),
+        ({"create": [NEW_PIE, {"chart_type": "stat", "field": "topic"}]}, ["create[1].field"]),
+        ({"update": [{"id": 202, "aggregation_function": "avg"}, {"id": 203, "aggregation_function": "sum"}]}, ["update[1].aggregation_function"]),
+    ],
+)  # fmt: skip
+async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: Json, faults: list[str]) -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match="Nothing was changed") as caught:
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, **edit)
+        assert [fault.path for fault in caught.value.faults] == faults
+        assert recorder.writes() == []
+    assert stored(app) == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({}, "give create, update or delete"),
+        ({"delete": [201, 201]}, "more than once"),
+        ({"update": [{"id": 201, "name": "x"}], "delete": [201]}, "more than once"),
+        ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "keep one of both"),
+        ({"update": [{"name": "x"}]}, r"update\[0\].id: is missing"),
+        ({"create": [{**NEW_PIE, "id": 3}]}, r"create\[0\].id` is not an argument"),
+    ],
+)
+async def test_arguments_that_contradict_themselves_are_refused_before_anything_is_read(
+    edit: Json, message: str
+) -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match=message):
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, **edit)
+        assert recorder.sent == []
+
+
+async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -> None:
+    app = new_sandbox()
+    app.state.world.store._widgets[203]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: Answer(200, b'{"id": 203, "name": "New", "chart_type": "bar", "field": "a_field_of_tomorrow"}') if sent.method == "PATCH" else None  # fmt: skip
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
+    assert receipt["outcome"] == "applied"
+
+
+async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[NEW_PIE])
+        assert "answers 400" in receipt["warnings"][0]
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE])
+        assert "warnings" not in receipt
+
+
+async def test_a_widget_that_this_server_cannot_create_is_warned_of_before_it_is_deleted() -> None:
+    app = new_sandbox()
+    app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - what the API alone could store
+    async with open_tools(app) as (context, _):
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
+        assert "undo cannot restore it" in stopped["warnings"][0]
+
+
+async def test_an_edit_whose_undo_would_be_too_long_is_refused_with_how_to_split_it() -> None:
+    app = new_sandbox()
+    for number in range(201, 209):
+        app.state.world.store.update_widget(number, {"metadata": {"styling": "x" * 4000}})
+    async with open_tools(app) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match="split it into calls with fewer widgets"):
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=list(range(201, 209)))
+        assert recorder.writes() == []
+
+
+async def test_sixty_updates_at_once_have_a_receipt_inside_the_budget() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        many = [{**NEW_PIE, "name": f"Pie number {i} with a name of some length"} for i in range(60)]
+        _, made = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
+        updates = [
+            {"id": change["id"], "name": f"Renamed {i} to something of some length"}
+            for i, change in enumerate(made["changes"])
+        ]
+        text, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=updates)
+    assert len(receipt["changes"]) == 60
+    without_undo = text[: text.index("\nundo:")]
+    assert len(without_undo) <= 9000
+
+
+# When the answer to a write is lost, it is read back; nothing is repeated.
+
+LOST: list[Any] = [
+    errors.ConnectionBroken("ReadError"),
+    errors.DeadlinePassed(30),
+    Answer(502, b""),
+    Answer(200, b"<html>", "text/html"),
+]
+
+
+def on_write(outcome: Any) -> Fault:
+    def fault(sent: Sent) -> Any:
+        return outcome if sent.method == "PATCH" or sent.path.endswith("bulk_widgets/") else None
+
+    return fault
+
+
+@pytest.mark.parametrize("lost", LOST, ids=["broken", "too slow", "502", "html"])
+async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_lost(lost: Any) -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        recorder.after = on_write(lost)
+        _, one = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
+        _, two = await ask(
+            context,
+            "bulk_edit_dashboard",
+            dashboard_id=11,
+            create=[NEW_PIE, NEW_PIE],
+            update=[{"id": 202, "name": "N"}],
+        )
+        assert len(recorder.writes()) == 2
+        assert all("was lost" in receipt["warnings"][-1] for receipt in (one, two))
+        assert len({change["id"] for change in two["changes"]}) == 3
+        recorder.after = None
+        await undo(context, two)
+        await undo(context, one)
+    assert stored(app) == before
+
+
+@pytest.mark.parametrize("lost", LOST, ids=["broken", "too slow", "502", "html"])
+async def test_an_edit_that_never_arrived_is_reported_as_not_applied(lost: Any) -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on_write(lost)
+        for tool, edit in (
+            ("update_widget", {"widget_id": 203, "changes": {"name": "New"}}),
+            ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [NEW_PIE], "update": [{"id": 203, "name": "x"}]}),
+        ):
+            with pytest.raises(errors.EditFailed, match="nothing was changed, so it is safe") as caught:
+                await ask(context, tool, **edit)
+            assert set(caught.value.outcomes.values()) == {"not applied"}
+        assert len(recorder.writes()) == 2
+    assert stored(app) == before
+
+
+async def test_what_cannot_be_read_back_is_unknown() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        reads = iter([None])
+        recorder.fault = lambda sent: (
+            next(reads, errors.ConnectionBroken("x")) if sent.method == "GET" else errors.ConnectionBroken("x")
+        )
+        with pytest.raises(errors.EditFailed, match="unknown") as caught:
+            await ask(
+                context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE], update=[{"id": 203, "name": "x"}]
+            )
+    assert caught.value.outcomes == {"create 1": "unknown", "update of widget 203": "unknown"}
+
+
+async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> None:
+    def partly(sent: Sent) -> Answer | None:
+        body = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "error": "locked"}]}'
+        return Answer(200, body) if sent.path.endswith("bulk_widgets/") else None
+
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = partly
+        with pytest.raises(errors.EditFailed, match="locked") as caught:
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": 203, "name": "x"}])
+    assert caught.value.outcomes == {"update of widget 203": "not applied"}
+
+
+async def test_a_refusal_of_the_api_passes_through_with_its_reason() -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = on_write(Answer(400, b'{"name": ["This name is taken."]}'))
+        with pytest.raises(errors.Refused, match="This name is taken"):
+            await ask(context, "update_widget", widget_id=203, changes={"name": "x"})

@@ -1,0 +1,185 @@
+"""list_dashboards, get_dashboard and look_up."""
+
+import json
+from typing import Any
+
+import pytest
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from support import Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+
+
+def many_dashboards(count: int) -> Any:
+    """An API with this many dashboards, 30 a page."""
+
+    def answer(sent: Sent) -> Answer | None:
+        if sent.path != "/dashboards/dashboards/":
+            return None
+        page = int(sent.query.get("page", 1))
+        rows = [
+            {"id": i, "name": f"Board {i}", "project": 1, "widget_count": "2"}
+            for i in range((page - 1) * 30, min(count, page * 30))
+        ]
+        following = f"https://other.invalid/?page={page + 1}" if page * 30 < count else None
+        return Answer(200, json.dumps({"count": count, "next": following, "results": rows}).encode())
+
+    return answer
+
+
+async def test_dashboards_are_listed_with_project_size_and_range() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "list_dashboards")
+    first = answer["dashboards"][0]
+    assert (first["id"], first["name"], first["project"], first["widgets"]) == (11, "Operations overview", 1, 8)
+    assert first["date_range"] == "since 2026-11-11T00:00Z"
+    assert answer["dashboards"][2]["date_range"] == "none"
+    assert text.startswith('11 "Operations overview", project 1, 8 widgets, date range since 2026-11-11T00:00Z')
+
+
+async def test_a_default_project_narrows_the_list_and_an_argument_wins() -> None:
+    async with open_tools(shared_sandbox(), project_id=2) as (context, _):
+        _, answer = await ask(context, "list_dashboards")
+        assert [row["id"] for row in answer["dashboards"]] == [13]
+        _, answer = await ask(context, "list_dashboards", project_id=1)
+        assert [row["id"] for row in answer["dashboards"]] == [11, 12]
+
+
+async def test_pages_are_of_twenty_and_say_whether_more_follow() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = many_dashboards(45)
+        sizes = []
+        for page in (1, 2, 3, 4):
+            _, answer = await ask(context, "list_dashboards", page=page)
+            sizes.append((len(answer["dashboards"]), answer["more"]))
+    assert sizes == [(20, True), (20, True), (5, False), (0, False)]
+
+
+async def test_search_reads_all_pages_and_finds_by_part_of_the_name() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = many_dashboards(100)
+        _, answer = await ask(context, "list_dashboards", search="bOARD 99")
+        assert [row["id"] for row in answer["dashboards"]] == [99]
+        text, _ = await ask(context, "list_dashboards", search="nowhere")
+    assert 'none with "nowhere" in the name among 100 read' in text
+
+
+async def test_a_search_stops_at_a_cap_and_says_so() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = many_dashboards(5000)
+        text, _ = await ask(context, "list_dashboards", search="nowhere")
+    assert "the first 1020 dashboards were read" in text
+
+
+async def test_a_dashboard_shows_filters_in_words_and_as_data() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        text, answer = await ask(context, "get_dashboard", dashboard_id=12)
+        assert recorder.paths() == ["GET /dashboards/dashboards/12/"]
+    assert answer["filters_in_words"] == 'timestamp ≥ "today-14d" and agent.id = 33'
+    assert answer["filters"]["operator"] == "and"
+    by_id = {widget["id"]: widget for widget in answer["widgets"]}
+    assert by_id[212]["filters"] == {"field": "success", "op": "eq", "value": False}
+    assert by_id[214]["group_by"] == "metadata.region"
+    assert 'widget 212 "Where callers drop off": pie of dropoff_point, filters {"field":"success"' in text
+
+
+async def test_a_large_dashboard_leaves_out_layouts_and_says_so() -> None:
+    app = new_sandbox()
+    many: list[Json] = [
+        {
+            "name": f"Widget {i}",
+            "chart_type": "pie",
+            "field": "topic",
+            "metadata": {"layout": {"x": i, "note": "y" * 100}},
+        }
+        for i in range(52)
+    ]
+    async with open_tools(app) as (context, _):
+        await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
+        text, answer = await ask(context, "get_dashboard", dashboard_id=11)
+    assert len(text) <= 9000
+    assert answer["left_out"] == ["layout of the widgets"]
+    assert len(answer["widgets"]) == 60
+
+
+async def test_what_can_be_plotted_is_listed_with_charts_and_aggregations() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        text, answer = await ask(context, "look_up", kind="fields")
+        assert recorder.sent == []
+    assert ["success", "boolean", "pie bar", "count avg"] in answer["rows"]
+    assert "metric_evaluations.value needs a metric id" in text
+
+
+async def test_values_are_counted_over_thirty_days() -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "look_up", kind="values", field="topic", project_id=1)
+    truth = dict(
+        sql(app, "SELECT topic, count(*) FROM calls WHERE project = 1 AND ts >= '2026-10-19 15:35' GROUP BY 1")
+    )
+    assert dict(answer["rows"]) == truth
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("duration", "no list of values"),
+        ("agent.id", "kind agents"),
+        ("metric_evaluations.value", "preview_widget"),
+        ("topci", "did you mean `topic`"),
+    ],
+)
+async def test_values_of_other_fields_are_refused_with_the_way_on(field: str, hint: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match=hint):
+            await ask(context, "look_up", kind="values", field=field)
+        assert recorder.sent == []
+
+
+async def test_metrics_of_every_project_or_of_one_agent_are_listed() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        _, everything = await ask(context, "look_up", kind="metrics")
+        assert [row[0] for row in everything["rows"]] == [501, 502, 503, 504, 505, 506, 507]
+        _, one = await ask(context, "look_up", kind="metrics", agent_id=38)
+        assert [row[:3] for row in one["rows"]] == [
+            [506, "Response latency", "numeric"],
+            [507, "Issue resolved", "binary"],
+        ]
+        assert recorder.sent[-1].query == {"agent_id": "38"}
+
+
+async def test_five_hundred_metrics_fit_and_say_how_to_search() -> None:
+    def metrics(sent: Sent) -> Answer | None:
+        rows = [
+            {"id": i, "name": f"A metric with a long name {i}", "eval_type": "numeric", "project": 1}
+            for i in range(500)
+        ]
+        return Answer(200, json.dumps(rows).encode()) if sent.path.endswith("metrics/") else None
+
+    async with open_tools(shared_sandbox(), project_id=1) as (context, recorder):
+        recorder.fault = metrics
+        text, answer = await ask(context, "look_up", kind="metrics")
+        assert (answer["total"], len(text) <= 9000) == (500, True)
+        assert "narrow with search" in text
+        _, found = await ask(context, "look_up", kind="metrics", search="NAME 499")
+        assert [row[0] for row in found["rows"]] == [499]
+
+
+async def test_agents_projects_and_ready_made_widgets_are_listed() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, agents = await ask(context, "look_up", kind="agents")
+        assert (agents["total"], agents["rows"][2]) == (12, [33, "Booking", 1])
+        _, projects = await ask(context, "look_up", kind="projects")
+        assert projects["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
+        _, ready = await ask(context, "look_up", kind="predefined_widgets")
+        widget = ready["rows"][2][1]
+        _, preview = await ask(context, "preview_widget", widget=widget, window="7d")
+        assert preview["report"]["unit"] == "ratio"
+
+
+async def test_a_search_without_a_match_says_so() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "look_up", kind="agents", search="zzz")
+    assert (answer["total"], answer["rows"]) == (0, [])
+    assert 'none match "zzz"' in text

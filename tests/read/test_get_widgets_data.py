@@ -1,0 +1,226 @@
+"""Chart data of whole dashboards: failures stay in their place, answers inside their budget."""
+
+import json
+from typing import Any
+
+import pytest
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.read.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
+from cekura_sandbox import Readings
+from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_one_failing_widget_is_reported_in_its_place_and_fails_no_other() -> None:
+    broken = {
+        "name": "Too old",
+        "chart_type": "pie",
+        "field": "topic",
+        "filters": {"field": "timestamp", "op": "gte", "value": "now-60d"},
+    }
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[broken])
+        number = receipt["changes"][0]["id"]
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
+    by_id = {report["widget"]["id"]: report for report in answer["widgets"]}
+    assert "holds 30 days" in by_id[number]["error"]
+    assert [i for i, report in by_id.items() if "error" in report] == [number]
+    assert f'widget {number} "Too old"' in text
+
+
+async def test_a_widget_that_the_api_does_not_answer_for_is_told() -> None:
+    def forget(sent: Sent) -> Answer | None:
+        if sent.path.endswith("bulk_data/") and len(sent.body["widget_ids"]) > 1:
+            return Answer(200, b'{"count": 0, "next": null, "results": []}')
+        return None
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = forget
+        _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206, 201], window="2026-10-30/2026-10-31")
+        assert all("n" in report for report in answer["widgets"])
+        _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206])
+        assert all("holds nothing for widget" in report["error"] for report in answer["widgets"])
+
+
+async def test_an_unknown_widget_among_others_is_reported_and_alone_is_an_error() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[205, 9999])
+        assert [report["widget"]["id"] for report in answer["widgets"]] == [205, 9999]
+        assert "No widget 9999" in text
+        with pytest.raises(errors.NotFound, match="get_dashboard lists"):
+            await ask(context, "get_widgets_data", widget_ids=[9999])
+
+
+async def test_a_widget_of_another_dashboard_is_not_mixed_in() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "get_widgets_data", dashboard_id=11, widget_ids=[205, 216])
+    assert "error" in answer["widgets"][1]
+
+
+async def test_a_key_that_is_rejected_fails_the_whole_call() -> None:
+    def refuse(sent: Sent) -> Answer | None:
+        return Answer(401, b"{}") if "data" in sent.path else None
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = refuse
+        with pytest.raises(errors.KeyRejected, match="CEKURA_API_KEY"):
+            await ask(context, "get_widgets_data", dashboard_id=11)
+
+
+async def test_more_than_a_page_of_widgets_is_answered_whole() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        many = [{"name": f"Pie {i}", "chart_type": "pie", "field": "topic"} for i in range(17)]
+        await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
+    assert len(answer["widgets"]) == 25
+    assert all("n" in report for report in answer["widgets"])
+    assert len(text) <= WHOLE_ANSWER
+
+
+GROUPED = {204: ("Reception (31)", "agent_id = 31 AND ts >= '2026-11-11' AND success IS NOT NULL"),
+           214: ("north", "agent_id = 33 AND metadata['region'] = 'north' AND ts >= '2026-11-04'")}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["key", "field", "nested"])
+@pytest.mark.parametrize("widget_id", GROUPED)
+async def test_groups_are_named_and_counted_in_each_form_of_rows(form: Any, widget_id: int) -> None:
+    app = shared_sandbox(Readings(grouped=form))
+    name, where = GROUPED[widget_id]
+    async with open_tools(app) as (context, _):
+        report = await report_of(context, widget_ids=[widget_id])
+    sizes = {row[0]: row[1] for row in report["groups"]["top"]}
+    assert [(sizes[name],)] == sql(app, f"SELECT count(*) FROM calls WHERE {where}")
+    assert sum(sizes.values()) == report["n"]
+
+
+@pytest.mark.parametrize(("rates", "unit", "scale"), [("ratio", "ratio", 1), ("percent", "percent", 100)])
+async def test_a_rate_is_told_in_the_unit_it_came_in(rates: Any, unit: str, scale: int) -> None:
+    app = shared_sandbox(Readings(rates=rates, booleans="1", stat="array", buckets="bare", empty_buckets="null"))
+    async with open_tools(app) as (context, _):
+        report = await report_of(context, widget_ids=[203])
+        stat = await report_of(context, widget_ids=[201])
+        pie = await report_of(context, widget_ids=[218])
+    [(truth, n)] = sql(
+        app, "SELECT avg(success::INT), count(success) FROM calls WHERE project = 1 AND ts >= '2026-11-11'"
+    )
+    assert (report["unit"], report["n"]) == (unit, n)
+    assert report["facts"]["overall"] == pytest.approx(truth * scale, rel=1e-3)
+    low, high = report["facts"]["ci95"]
+    assert low < truth * scale < high
+    assert "times came without an offset and are read as UTC" in report["caveats"]
+    assert stat["facts"]["units"]["success_rate"] == unit
+    assert {row[0] for row in pie["facts"]["top"]} == {"true", "false", None}
+
+
+async def test_percentiles_of_a_line_agree_with_the_database() -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        report = await report_of(context, widget_ids=[207])
+    where = "FROM calls WHERE project = 1 AND ts >= '2026-11-11'"
+    [(n, mean, p95, top)] = sql(
+        app, f"SELECT count(*), avg(duration), quantile_cont(duration, 0.95), max(duration) {where}"
+    )
+    facts = report["facts"]
+    assert (report["n"], facts["max"][0]) == (n, pytest.approx(top, rel=1e-3))
+    assert (facts["mean"], facts["p95"]) == (pytest.approx(mean, rel=1e-3), pytest.approx(p95, rel=1e-3))
+    assert [(facts["max"][2],)] == sql(app, f"SELECT id {where} ORDER BY duration DESC LIMIT 1")
+
+
+async def test_an_empty_result_says_why_and_shows_the_filter_that_was_sent() -> None:
+    nobody = {"field": "metadata.region", "op": "eq", "value": "atlantis"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", widget={"chart_type": "pie", "field": "topic", "filters": nobody}, window="7d"
+        )
+    assert answer["report"]["n"] == 0
+    assert "atlantis" in answer["report"]["caveats"][0]
+    assert "try a longer window" in text
+
+
+LONG = "x" * 10_000
+AWKWARD: list[tuple[str, str, Any]] = [
+    ("a 10,000-point line", "line", [{"id": i, "timestamp": f"2026-11-1{i % 8}T0{i % 10}:00:00Z", "value": i / 7} for i in range(10_000)]),
+    ("a pie of long labels", "pie", [{"label": f"{i}{LONG}", "value": i + 1, "percentage": None} for i in range(300)]),
+    ("a pie of control characters", "pie", [{"label": "\u202e\x1b[31m\n" * 50 + str(i), "value": 5} for i in range(30)]),
+    ("groups of long names", "bar", [{"time_interval": "2026-11-12T00:00:00Z", "value": 1, "sample_count": 9, "group": f"{i}{LONG}"} for i in range(300)]),
+    ("hours of a month", "bar", [{"time_interval": f"2026-11-{d:02}T{h:02}:00:00Z", "value": 1234.5678, "sample_count": 99999} for d in range(11, 19) for h in range(24)]),
+    ("nothing", "bar", []),
+    ("null", "line", None),
+    ("an unknown chart", "list", [{"a": 1}]),
+    ("a stat with strangers", "stat", {"total_calls": None, **{f"{LONG}{i}": i for i in range(50)}}),
+    ("odd values", "line", [{"id": None, "timestamp": "never", "value": {}}, {"id": [1], "timestamp": None, "value": "NaN"}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("chart_type", "data"), [case[1:] for case in AWKWARD], ids=[case[0] for case in AWKWARD])
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "among others"])
+async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: bool) -> None:  # noqa: FBT001 - a parameter
+    def fake(sent: Sent) -> Answer | None:
+        if not sent.path.endswith("bulk_data/"):
+            return None
+        group_by = (
+            {"type": "field", "field": "topic"} if data and isinstance(data, list) and "group" in data[0] else None
+        )
+        results = [
+            {
+                "widget_id": i,
+                "chart_type": chart_type,
+                "data": data,
+                "group_by": group_by,
+                "metadata": {"data_type": "numeric"},
+            }
+            for i in sent.body["widget_ids"]
+        ]
+        return Answer(200, json.dumps({"count": len(results), "next": None, "results": results}).encode())
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = fake
+        ids = [202, 204, 205, 207] if several else [204]
+        text, answer = await ask(context, "get_widgets_data", widget_ids=ids)
+    budget = EACH_OF_SEVERAL * len(ids) if several else ONE_WIDGET
+    assert len(text) <= budget
+    assert len(json.dumps(answer, separators=(",", ":"), ensure_ascii=False)) <= STRUCTURED * budget + 40
+    assert not {"\x1b", "\u202e"} & set(text + json.dumps(answer, ensure_ascii=False))
+
+
+async def test_a_dashboard_of_eight_widgets_fits_six_thousand_characters() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
+        assert len(answer["widgets"]) == 8
+        assert len(text) <= 6000
+
+
+async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        many: list[Json] = [
+            {"name": f"A rather long name for the widget number {i}", "chart_type": "pie", "field": "topic"}
+            for i in range(52)
+        ]
+        await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
+    assert len(answer["widgets"]) == 60
+    assert len(text) <= WHOLE_ANSWER
+    assert all("n" in report and report["left_out"] for report in answer["widgets"])
+
+
+async def test_points_choose_the_length_of_the_series() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        facts_only = await report_of(context, widget_ids=[208], points=0)
+        short = await report_of(context, widget_ids=[208], points=5)
+        long = await report_of(context, widget_ids=[208], points=60)
+    assert "series" not in facts_only
+    assert len(short["series"]["value"]) <= 5 < len(long["series"]["value"]) <= 60
+    assert sum(long["series"]["value"]) == sum(short["series"]["value"]) == facts_only["facts"]["total"]
+
+
+async def test_what_was_left_out_names_how_to_get_it() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
+    told = [text for report in answer["widgets"] for text in report.get("left_out", [])]
+    assert told
+    assert all("ask for this widget alone" in item and item in text for item in told)

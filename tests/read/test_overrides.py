@@ -1,0 +1,203 @@
+"""How windows and filters combine with what is saved: the same numbers under every reading of the API."""
+
+import json
+
+from itertools import product
+from typing import Any
+
+import pytest
+from cekura_dashboards.api.wire import Answer
+from cekura_sandbox import Readings
+from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+READINGS = [
+    Readings(override=override, preview=preview, clock_ahead_s=ahead)
+    for override, preview, ahead in product(("replace", "merge"), ("alone", "merge"), (0, 120))
+]  # fmt: skip
+BULK, PREVIEW = "POST /dashboards/widgets/bulk_data/", "POST /dashboards/widgets/preview_data/"
+BILLING = {"field": "topic", "op": "eq", "value": "billing question"}
+
+
+@pytest.fixture(params=READINGS, ids=lambda r: f"{r.override}-{r.preview}-{r.clock_ahead_s}")
+def readings(request: pytest.FixtureRequest) -> Readings:
+    found: Readings = request.param
+    return found
+
+
+def count(readings: Readings, where: str) -> int:
+    [(found,)] = sql(shared_sandbox(readings), f"SELECT count(*) FROM calls WHERE {where}")
+    return int(found)
+
+
+async def test_without_window_or_filter_one_request_without_override_gets_all_saved_data(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
+        asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
+    assert [(sent.path, list(sent.body)) for sent in asked] == [("/dashboards/widgets/bulk_data/", ["widget_ids"])]
+    reports = {report["widget"]["id"]: report for report in answer["widgets"]}
+    assert reports[214]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04'")
+    assert reports[214]["window"]["source"] == "saved"
+    assert reports[212]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND NOT success")
+
+
+async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_filters(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        report = await report_of(context, widget_ids=[214], window="2026-11-10/2026-11-12")
+        assert recorder.paths()[-1] == BULK
+        sent: Json = recorder.sent[-1].body["filters"]
+    assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-10' AND ts < '2026-11-12'")
+    assert [c.get("field") for c in sent["conditions"]] == ["agent.id", "timestamp", "timestamp"]
+
+
+async def test_extra_filters_without_a_window_keep_the_saved_range(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        report = await report_of(context, widget_ids=[214], filters=BILLING)
+        assert recorder.paths()[-1] == BULK
+    assert report["window"]["source"] == "saved"
+    assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND topic = 'billing question'")
+
+
+async def test_widgets_whose_filters_are_equal_share_one_request(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        await ask(context, "get_widgets_data", dashboard_id=12, window="2026-11-10/2026-11-12")
+        bodies = [sent.body for sent in recorder.sent if sent.path.endswith("bulk_data/")]
+    assert sorted(len(body["widget_ids"]) for body in bodies) == [1, 6]
+    assert {sent.method for sent in recorder.sent if sent.path.endswith("/data/")} == set()
+
+
+async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_told(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        report = await report_of(context, widget_ids=[214], window="2026-10-25/2026-11-12")
+        [sent] = [request for request in recorder.sent if request.path.endswith("preview_data/")]
+    assert "dashboard" not in sent.body
+    assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-10-25' AND ts < '2026-11-12'")
+    assert "not_tested" not in report
+    assert any("all 2 projects" in text for text in report["caveats"])
+
+
+async def test_an_earlier_window_is_previewed_too(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-27")
+        assert PREVIEW in recorder.paths()
+    assert report["n"] == count(readings, "ts >= '2026-10-25' AND ts < '2026-10-27'")
+
+
+async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        report = await report_of(context, widget_ids=[219])
+        assert recorder.paths()[-1] == BULK
+    assert report["window"]["source"] == "default"
+    assert any("last 7 days" in text for text in report["caveats"])
+    where = "project = 2 AND ts >= '2026-11-11 15:30' AND ts < '2026-11-18 15:30'"
+    assert report["n"] == count(readings, where)
+
+
+async def test_thirty_days_pass_whatever_the_clock_of_the_api(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        report = await report_of(context, widget_ids=[206], window="30d")
+    assert report["n"] == count(readings, "ts >= '2026-10-19 15:35' AND ts < '2026-11-18 15:30'")
+    assert any("5 minutes inside" in text for text in report["caveats"])
+
+
+async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range(readings: Readings) -> None:
+    widget = {"chart_type": "pie", "field": "topic", "filters": {"field": "success", "op": "eq", "value": True}}
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=12)
+        assert recorder.sent[-1].body["dashboard"] == 12
+    assert answer["report"]["n"] == count(readings, "agent_id = 33 AND success AND ts >= '2026-11-04'")
+    assert answer["widget"] == widget
+
+
+async def test_a_preview_beyond_the_saved_range_leaves_the_dashboard_out_but_keeps_its_filters(
+    readings: Readings,
+) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        _, answer = await ask(
+            context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, dashboard_id=12, window="20d"
+        )
+        [sent] = [request for request in recorder.sent if request.path.endswith("preview_data/")]
+    assert "dashboard" not in sent.body
+    assert answer["report"]["n"] == count(
+        readings, "agent_id = 33 AND ts >= '2026-10-29 15:30' AND ts < '2026-11-18 15:30'"
+    )
+
+
+async def test_a_time_condition_inside_or_stays_and_is_told(readings: Readings) -> None:
+    either = {"operator": "or", "conditions": [{"field": "timestamp", "op": "lt", "value": "2026-11-16"}, BILLING]}
+    saved = {"operator": "and", "conditions": [{"field": "timestamp", "op": "gte", "value": "today-6d"}, either]}
+    app = new_sandbox(readings, count=2000)
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_widget", widget_id=206, changes={"filters": saved})
+        assert receipt["outcome"] == "applied"
+        report = await report_of(context, widget_ids=[206], window="2026-11-15/2026-11-18")
+    where = (
+        "project = 1 AND ts >= '2026-11-15' AND ts < '2026-11-18' AND (ts < '2026-11-16' OR topic = 'billing question')"
+    )
+    assert [(report["n"],)] == sql(app, f"SELECT count(*) FROM calls WHERE {where}")
+    assert any("inside or/same_row still applies" in text for text in report["caveats"])
+
+
+async def test_two_widgets_over_the_same_calls_agree(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        for window in (None, "2026-11-13/2026-11-15", "25d"):
+            given = {"window": window} if window else {}
+            _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 202, 205, 207, 208], **given)
+            assert len({report["n"] for report in answer["widgets"]}) == 1
+
+
+def answering(data: Any, chart_type: str) -> Any:
+
+    envelope = {"widget_id": 0, "chart_type": chart_type, "data": data, "metadata": {}}
+
+    def fault(sent: Sent) -> Answer | None:
+        return Answer(200, json.dumps(envelope).encode()) if sent.path.endswith("preview_data/") else None
+
+    return fault
+
+
+def bars(*days: str) -> list[Json]:
+    return [{"time_interval": f"{day}T00:00:00Z", "value": 5, "sample_count": 5} for day in days]
+
+
+async def test_rows_outside_the_window_are_left_out_and_told() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
+        report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-03")
+    assert report["n"] == 10
+    assert any(text.startswith("2 rows lay outside the window") for text in report["caveats"])
+
+
+async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_never_zero() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = answering(bars("2026-11-11", "2026-11-12"), "bar")
+        report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-13")
+    assert report["not_tested"] == [
+        "2026-11-01T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range"
+    ]
+    assert report["series"]["start"] == "2026-11-11"
+    assert report["facts"]["lowest"] == ["2026-11-11", 5]
+
+
+async def test_a_pie_says_what_it_may_cover() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[205], window="20d")
+    [told] = report["not_tested"]
+    assert "cannot be seen from this chart" in told
+    assert "from 2026-11-11T00:00Z" in told
+
+
+async def test_a_definition_that_is_handed_on_never_holds_the_window() -> None:
+    widget = {"chart_type": "pie", "field": "topic"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "preview_widget", widget=widget, window="24h")
+    assert answer["widget"] == widget
+    [warning] = answer["warnings"]
+    assert '{"field": "timestamp", "op": "gte", "value": "today-7d"}' in warning
+
+
+async def test_a_time_in_the_extra_filters_is_the_window() -> None:
+    since = {"operator": "and", "conditions": [BILLING, {"field": "timestamp", "op": "gte", "value": "now-2d"}]}
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[206], filters=since)
+    assert report["window"] == {"from": "2026-11-16T15:30Z", "to": "2026-11-18T15:30Z", "source": "asked"}

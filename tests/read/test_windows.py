@@ -1,0 +1,94 @@
+"""Windows: words and intervals."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.read.windows import WORDS, resolve
+from hypothesis import given
+from hypothesis import strategies as st
+from support import NOW
+
+UTC_ZONE = ZoneInfo("UTC")
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def span(text: str, zone: ZoneInfo = UTC_ZONE) -> tuple[str, str]:
+    window = resolve(text, NOW, zone)
+    return window.start.strftime("%m-%dT%H:%M"), window.end.strftime("%m-%dT%H:%M")
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("24h", "11-17T15:30", "11-18T15:30"),
+        ("7d", "11-11T15:30", "11-18T15:30"),
+        ("2w", "11-04T15:30", "11-18T15:30"),
+        ("today", "11-18T00:00", "11-18T15:30"),
+        ("yesterday", "11-17T00:00", "11-18T00:00"),
+        ("this_week", "11-16T00:00", "11-18T15:30"),
+        ("last_week", "11-09T00:00", "11-16T00:00"),
+        ("this_month", "11-01T00:00", "11-18T15:30"),
+        (" Today ", "11-18T00:00", "11-18T15:30"),
+        ("2026-11-01/2026-11-08", "11-01T00:00", "11-08T00:00"),
+        ("2026-11-17T10:00Z/2026-11-17T12:30+01:00", "11-17T10:00", "11-17T11:30"),
+    ],
+)
+def test_each_word_and_interval_becomes_instants(text: str, start: str, end: str) -> None:
+    assert span(text) == (start, end)
+
+
+def test_days_begin_in_the_configured_zone() -> None:
+    assert span("today", BERLIN) == ("11-17T23:00", "11-18T15:30")
+    assert span("2026-11-01/2026-11-08", BERLIN) == ("10-31T23:00", "11-07T23:00")
+
+
+def test_a_day_with_a_clock_change_has_another_length() -> None:
+    monday = datetime(2026, 10, 26, 12, tzinfo=UTC)
+    window = resolve("yesterday", monday, BERLIN)
+    assert window.end - window.start == timedelta(hours=25)
+
+
+def test_a_start_at_the_limit_is_moved_inside_and_told() -> None:
+    window = resolve("30d", NOW, UTC_ZONE)
+    assert window.start == NOW - timedelta(days=30) + timedelta(minutes=5)
+    assert "5 minutes" in window.notes[0]
+
+
+def test_a_start_beyond_the_limit_is_refused_with_the_earliest_one() -> None:
+    with pytest.raises(InvalidArguments, match=r"earliest start is 2026-10-19T15:35Z"):
+        resolve("2026-10-01/2026-11-01", NOW, UTC_ZONE)
+
+
+def test_an_end_in_the_future_is_moved_to_now_and_told() -> None:
+    window = resolve("2026-11-17/2026-12-24", NOW, UTC_ZONE)
+    assert (window.end, "ends now" in window.notes[0]) == (NOW, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("last week", "did you mean last_week"),
+        ("yesteday", "did you mean yesterday"),
+        ("fortnight", "use 24h, 7d"),
+        ("2026-11-08/2026-11-01", "empty"),
+        ("2026-12-01/2026-12-02", "empty"),
+        ("2026-11-01/soon", "interval START/END"),
+        ("2026-11-01/2026-11-02/2026-11-03", "interval START/END"),
+        ("0d", "empty"),
+        ("/", "interval"),
+    ],
+)
+def test_what_is_no_window_is_refused_with_a_hint(text: str, hint: str) -> None:
+    with pytest.raises(InvalidArguments, match=hint):
+        resolve(text, NOW, UTC_ZONE)
+
+
+@given(st.text(max_size=30) | st.sampled_from(WORDS) | st.from_regex(r"\d{1,5}[hdw]", fullmatch=True))
+def test_any_text_is_a_window_inside_the_limit_or_refused(text: str) -> None:
+    try:
+        window = resolve(text, NOW, BERLIN)
+    except InvalidArguments:
+        return
+    assert NOW - timedelta(days=30) < window.start < window.end <= NOW
