@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
 from support import ERAS, Era, close_sandboxes
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,6 +9,11 @@ from functools import cache
 from typing import Any, Literal
 
 import msgspec
+from fastapi import FastAPI
+from mcp import Client
+from mcp.types import CallToolResult, TextContent
+from pydantic import SecretStr
+
 from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
@@ -16,10 +21,6 @@ from cekura_dashboards.api.wire import Answer, Transport
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
 from cekura_sandbox import Readings, create_app
-from fastapi import FastAPI
-from mcp import Client
-from mcp.types import CallToolResult, TextContent
-from pydantic import SecretStr
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 """A Wednesday; client and sandbox share it."""
@@ -152,7 +153,7 @@ async def report_of(context: ToolContext, **arguments: Any) -> Json:
 
 
 @asynccontextmanager
-async def connect(app: FastAPI, era: Era = "auto", **given: Any) -> AsyncGenerator[Client]:
+async def connect(app: Any, era: Era = "auto", **given: Any) -> AsyncGenerator[Client]:
     """An MCP client of one protocol era, in memory, to a server over a sandbox."""
     connection = Connection(settings(**given), app_factory=lambda: app, now=now)
     async with Client(create_server(connection), mode=era) as client:

@@ -44,6 +44,10 @@ class World:
 
     @property
     def con(self) -> duckdb.DuckDBPyConnection:
+        return self.generate()
+
+    def generate(self) -> duckdb.DuckDBPyConnection:
+        """The database, its calls generated if they are not yet."""
         with self._lock:
             if self._con is None:
                 con = duckdb.connect()

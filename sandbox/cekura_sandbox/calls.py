@@ -1,6 +1,6 @@
 """Generate calls of voice agents, with things in them to find.
 
-Every draw is a hash of (call, seed, salt), so the same seed gives the same calls relative to ``now``.
+Every draw is the MD5 of (call, seed, salt), so the same seed gives the same calls relative to ``now`` everywhere.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ DROPOFFS = ["identity check", "choosing a slot", "payment", "waiting for a looku
 
 def fill(con: duckdb.DuckDBPyConnection, *, now: datetime, seed: int, count: int) -> None:
     """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``."""
-    con.execute(f"CREATE MACRO u(i, salt) AS hash(i || '/{int(seed)}/' || salt)::DOUBLE / 18446744073709551616.0")
+    con.execute(f"CREATE MACRO u(i, salt) AS md5_number(i || '/{int(seed)}/' || salt)::DOUBLE / {2.0**128}")
     con.execute(
         "CREATE MACRO gauss(i, salt) AS sqrt(-2 * ln(1 - u(i, salt || 'a'))) * cos(2 * pi() * u(i, salt || 'b'))"
     )

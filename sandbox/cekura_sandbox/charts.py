@@ -110,10 +110,10 @@ class Charts:
         return kind, column, label, "calls c"
 
     def _metric(self, widget: dict[str, Any]) -> tuple[str, str, str, str]:
-        found = self._con.execute("SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")]).fetchone()
+        found = self._run("SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")])
         if not found:
             raise ChartError({"metric": [f'Invalid pk "{widget.get("metric")}" - object does not exist.']})
-        name, eval_type = found
+        [(name, eval_type)] = found
         source = f"calls c JOIN evaluations e ON e.call_id = c.id AND e.metric_id = {int(widget['metric'])}"
         if eval_type == "enum":
             return "string", "e.label", name, source

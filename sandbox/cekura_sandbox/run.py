@@ -1,5 +1,6 @@
 """The sandbox as a server on this machine."""
 
+import socket
 import sys
 from dataclasses import fields
 from typing import get_args
@@ -28,14 +29,21 @@ def readings_from(chosen: dict[str, str]) -> Readings:
 
 
 def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[str, str]) -> None:
-    """Serve on 127.0.0.1 until stopped; the calls are generated before the first request is answered."""
+    """Serve on 127.0.0.1 until stopped; port 0 takes a free one. The calls are generated before it listens.
+
+    Raises:
+        ValueError: for a reading that there is not.
+        OSError: if the port is taken.
+    """
     app = create_app(seed=seed, count=count, key=key, readings=readings_from(readings))
-    app.state.world.con  # noqa: B018 - generates the calls
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
-    server.config.load()
-    print(  # noqa: T201 - not the protocol's stdout
-        f"{count} calls of the last 30 days on http://127.0.0.1:{port}. Use them with\n"
-        f"  CEKURA_BASE_URL=http://127.0.0.1:{port} CEKURA_API_KEY={key} cekura-dashboards",
-        file=sys.stderr,
-    )
-    server.run()
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        app.state.world.generate()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        print(  # noqa: T201 - not the protocol's stdout
+            f"{count} calls of the last 30 days on {url}. Use them with\n"
+            f"  CEKURA_BASE_URL={url} CEKURA_API_KEY={key} cekura-dashboards",
+            file=sys.stderr,
+            flush=True,
+        )
+        config = uvicorn.Config(app, log_config=None, access_log=False)
+        uvicorn.Server(config).run(sockets=[listening])

@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from cekura_dashboards.api.chart_data import ChartEnvelope, decode, number
-from cekura_dashboards.api.errors import UnreadableAnswer
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cekura_dashboards.api.chart_data import ChartEnvelope, decode, number
+from cekura_dashboards.api.errors import UnreadableAnswer
 
 BAR_ROW = {"time_interval": "2026-11-03T00:00:00Z", "value": 4.5, "sample_count": 10}
 """From the examples of the API's reference page for bulk widget data."""

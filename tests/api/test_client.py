@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.wire import Answer
-from pydantic import SecretStr
 from support import KEY, Sent, now, open_tools, shared_sandbox
 
 pytestmark = pytest.mark.anyio

@@ -4,6 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from cekura_dashboards.api.filters import (
     Bounds,
     Filter,
@@ -16,9 +20,6 @@ from cekura_dashboards.api.filters import (
     within,
     without_time,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 from support import NOW, Json
 
 TIME = {"field": "timestamp", "op": "gte", "value": "today-7d"}

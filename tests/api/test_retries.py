@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import SecretStr
+
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.retries import retry_after_s
 from cekura_dashboards.api.wire import Answer
-from pydantic import SecretStr
 from support import KEY, now
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +127,7 @@ async def test_a_retry_after_beyond_the_cap_or_deadline_is_told_and_not_waited_f
     header: str, timeout_s: float
 ) -> None:
     script = Scripted(limited(header))
-    with pytest.raises(errors.RateLimited, match="Try again in .* seconds"):
+    with pytest.raises(errors.RateLimited, match=r"Try again in .* seconds"):
         await read(script.client(timeout_s))
     assert script.waits == []
 

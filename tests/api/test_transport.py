@@ -6,9 +6,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from pydantic import SecretStr
+
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.transport import HttpTransport, translate
-from pydantic import SecretStr
 from support import KEY
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +83,7 @@ async def test_cookies_are_not_kept() -> None:
 
 
 async def test_a_body_over_the_cap_ends_in_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(errors.UnreadableAnswer, match="larger than 1 MiB.*narrower window"):
+    with pytest.raises(errors.UnreadableAnswer, match=r"larger than 1 MiB.*narrower window"):
         await ask(responding(200, b"x" * (2**20 + 1)), max_body_bytes=2**20)
 
 

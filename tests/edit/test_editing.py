@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.context import ToolContext
-from fastapi import FastAPI
 from support import Fault, Json, Sent, ask, new_sandbox, open_tools
 
 pytestmark = pytest.mark.anyio

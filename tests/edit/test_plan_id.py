@@ -4,17 +4,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cekura_dashboards.api.errors import PlanRefused
-from cekura_dashboards.edit.plan_id import Signer
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+
+from cekura_dashboards.api.errors import PlanRefused
+from cekura_dashboards.edit.plan_id import Signer
 from support import KEY, NOW
 
 SIGNER = Signer(SecretStr(KEY), NOW)
-OPERATIONS = {"delete": [12], "update": {"13": {"name": "New"}}}
-COVERED = {"widget 12": {"name": "Old", "filters": None}, "dashboard 3": {"widgets": [12, 13]}}
-MANY = {f"widget {i}": {"name": f"W{i}"} for i in range(20)}
+OPERATIONS: dict[str, Any] = {"delete": [12], "update": {"13": {"name": "New"}}}
+COVERED: dict[str, dict[str, Any]] = {
+    "widget 12": {"name": "Old", "filters": None},
+    "dashboard 3": {"widgets": [12, 13]},
+}
+MANY: dict[str, dict[str, Any]] = {f"widget {i}": {"name": f"W{i}"} for i in range(20)}
 
 
 def refused(plan_id: str, operations: Any = OPERATIONS, covered: Any = COVERED, signer: Signer = SIGNER) -> str:

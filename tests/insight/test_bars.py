@@ -4,11 +4,12 @@ import math
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cekura_dashboards.insight import Bucket, Span, Summary, bar
 from cekura_dashboards.insight.buckets import combine, merged
 from cekura_dashboards.insight.timeline import DAY, HOUR, STEPS, choose_step, floor_to, starts
-from hypothesis import given
-from hypothesis import strategies as st
 
 START = datetime(2026, 11, 2, tzinfo=UTC).timestamp()
 """A Monday."""

@@ -2,13 +2,15 @@
 
 import math
 import statistics
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cekura_dashboards.insight import Point, Slice, Span, Summary, line, pie, stat
 from cekura_dashboards.insight.numbers import wilson
 from cekura_dashboards.insight.timeline import HOUR
-from hypothesis import given
-from hypothesis import strategies as st
 
 ONE_DAY = Span(0, 24 * HOUR)
 
@@ -64,7 +66,7 @@ values = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=80
 def test_the_order_of_facts_holds(numbers: list[float]) -> None:
     facts = drawn(calls(*numbers)).facts
     chain = [facts["min"][0], facts["p5"], facts["p50"], facts["p95"], facts["p99"], facts["max"][0]]
-    assert all(a <= b or math.isclose(a, b, rel_tol=1e-3) for a, b in zip(chain, chain[1:], strict=False))
+    assert all(a <= b or math.isclose(a, b, rel_tol=1e-3) for a, b in pairwise(chain))
     assert math.isclose(
         facts["mean"], statistics.fmean(numbers), rel_tol=1e-3, abs_tol=1e-3 + 1e-3 * max(map(abs, numbers))
     )

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from support import Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, sql
@@ -49,7 +50,7 @@ async def test_a_default_project_narrows_the_list_and_an_argument_wins() -> None
 async def test_pages_are_of_twenty_and_say_whether_more_follow() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = many_dashboards(45)
-        sizes = []
+        sizes = list[tuple[int, bool]]()
         for page in (1, 2, 3, 4):
             _, answer = await ask(context, "list_dashboards", page=page)
             sizes.append((len(answer["dashboards"]), answer["more"]))

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.read.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
@@ -165,7 +166,7 @@ async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: b
         group_by = (
             {"type": "field", "field": "topic"} if data and isinstance(data, list) and "group" in data[0] else None
         )
-        results = [
+        results: list[Json] = [
             {
                 "widget_id": i,
                 "chart_type": chart_type,

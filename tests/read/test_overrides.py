@@ -1,19 +1,21 @@
 """How windows and filters combine with what is saved: the same numbers under every reading of the API."""
 
 import json
-
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+
 from cekura_dashboards.api.wire import Answer
 from cekura_sandbox import Readings
 from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
+OVERRIDES: tuple[Literal["replace", "merge"], ...] = ("replace", "merge")
+PREVIEWS: tuple[Literal["alone", "merge"], ...] = ("alone", "merge")
 READINGS = [
     Readings(override=override, preview=preview, clock_ahead_s=ahead)
-    for override, preview, ahead in product(("replace", "merge"), ("alone", "merge"), (0, 120))
+    for override, preview, ahead in product(OVERRIDES, PREVIEWS, (0, 120))
 ]  # fmt: skip
 BULK, PREVIEW = "POST /dashboards/widgets/bulk_data/", "POST /dashboards/widgets/preview_data/"
 BILLING = {"field": "topic", "op": "eq", "value": "billing question"}
@@ -148,7 +150,7 @@ async def test_two_widgets_over_the_same_calls_agree(readings: Readings) -> None
 
 def answering(data: Any, chart_type: str) -> Any:
 
-    envelope = {"widget_id": 0, "chart_type": chart_type, "data": data, "metadata": {}}
+    envelope: Json = {"widget_id": 0, "chart_type": chart_type, "data": data, "metadata": {}}
 
     def fault(sent: Sent) -> Answer | None:
         return Answer(200, json.dumps(envelope).encode()) if sent.path.endswith("preview_data/") else None

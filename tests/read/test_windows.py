@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.read.windows import WORDS, resolve
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.read.windows import WORDS, resolve
 from support import NOW
 
 UTC_ZONE = ZoneInfo("UTC")

@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cekura_sandbox import Readings
 from fastapi import FastAPI
+
+from cekura_sandbox import Readings
 from support import KEY, NOW, Json, new_sandbox, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio

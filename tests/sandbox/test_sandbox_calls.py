@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from cekura_sandbox import calls
 from support import NOW, new_sandbox, shared_sandbox, sql
 

@@ -1,0 +1,211 @@
+"""The command line, as a person or a chat client starts it."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from click.testing import CliRunner
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from cekura_dashboards_mcp.cli import main
+from support import BY_NAME, Era, text_of
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
+
+
+def environment(**given: str) -> dict[str, str]:
+    """This process's environment without its own settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")} | given
+
+
+def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=60,
+        env=environment(**settings), check=False,
+    )  # fmt: skip
+
+
+def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
+    done = run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "cekura-dashboards: No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls "
+        "without one.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CEKURA_BASE_URL", "ftp://x", "must start with https://"),
+        ("CEKURA_BASE_URL", "http://api.cekura.ai", "must start with https://"),
+        ("CEKURA_PROJECT_ID", "twelve", "valid integer"),
+        ("CEKURA_PROJECT_ID", "0", "greater than or equal to 1"),
+        ("CEKURA_TIMEOUT_S", "soon", "valid number"),
+        ("CEKURA_TIMEOUT_S", "0", "greater than or equal to 1"),
+        ("CEKURA_TIME_ZONE", "Mars/Olympus", "IANA time zone"),
+        ("CEKURA_TIME_ZONE", "../etc/passwd", "IANA time zone"),
+        ("CEKURA_READ_ONLY", "perhaps", "valid boolean"),
+        ("CEKURA_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+)
+def test_a_wrong_setting_is_a_one_line_error_that_names_it(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in [known for known in os.environ if known.startswith("CEKURA_")]:
+        monkeypatch.delenv(known)
+    monkeypatch.setenv("CEKURA_API_KEY", "k")
+    monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(main, ["call", "list_dashboards"])
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f'cekura-dashboards: {name} is "{value}"')
+    assert said in line
+
+
+def test_tools_are_listed_without_a_key() -> None:
+    done = run("tools")
+    assert done.returncode == 0
+    assert all(f"\n{name}  (" in "\n" + done.stdout for name in BY_NAME)
+    listed = json.loads(run("tools", "--json").stdout)
+    assert [tool["name"] for tool in listed] == list(BY_NAME)
+
+
+def test_one_tool_is_called_by_hand() -> None:
+    done = run("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith('dashboard 11 "Operations overview"')
+    whole = json.loads(run("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
+    assert whole["structuredContent"]["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["get_dashboard", '{"dashboard_id": 42}'], 1, "No dashboard 42"),
+        (["get_dashboard", "{dashboard_id: 11}"], 2, "not JSON"),
+        (["get_dashboard", "[11]"], 2, "a JSON object"),
+        (["get_dashbord"], 1, "Unknown tool: get_dashbord"),
+    ],
+)
+def test_a_call_that_fails_says_so_by_text_and_exit_code(arguments: list[str], code: int, said: str) -> None:
+    result = CliRunner().invoke(main, ["call", *arguments, "--sandbox"])
+    assert result.exit_code == code
+    assert said in result.output
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8000", "nonsense"])
+def test_http_on_other_than_this_machine_is_refused(address: str) -> None:
+    done = run("serve", "--http", address, CEKURA_API_KEY="k")
+    assert done.returncode == 2
+    assert done.stderr.startswith("cekura-dashboards: --http")
+
+
+@pytest.mark.anyio
+async def test_over_stdio_the_sandbox_answers_and_stdout_carries_only_the_protocol(era: Era, tmp_path: Path) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "serve", "--sandbox"], cwd=tmp_path)
+    async with Client(server, mode=era) as client:
+        assert len((await client.list_tools()).tools) == len(BY_NAME)
+        result = await client.call_tool("get_widgets_data", {"dashboard_id": 12})
+        assert not result.is_error
+        assert "Booking success" in text_of(result)
+        refused = await client.call_tool("get_dashboard", {"dashboard_id": 1})
+        assert refused.is_error
+
+
+def test_stdio_ends_when_its_input_ends() -> None:
+    done = run("serve", "--sandbox", stdin="")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("entry", ["cekura-dashboards", "cekura-dashboards-sandbox"])
+async def test_the_example_configuration_starts_a_server_that_lists_its_tools(entry: str, era: Era) -> None:
+    config: Any = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
+    server = config["mcpServers"][entry]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    parameters = StdioServerParameters(
+        command=server["command"], args=server["args"], env={**server.get("env", {}), "PATH": path}
+    )
+    async with Client(parameters, mode=era) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == set(BY_NAME)
+
+
+def started_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    """A sandbox process on a free port, and its address, once it says that it is up."""
+    process = subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0", "--calls", "500", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    return process, next(word.rstrip(".") for word in first.split() if word.startswith("http"))
+
+
+@pytest.mark.anyio
+async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> None:
+    process, url = await anyio.to_thread.run_sync(started_sandbox, "--key", "abc", "--reading", "stat=array")
+    try:
+        async with httpx.AsyncClient(base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
+            answer = (await http.get("/dashboards/widgets/201/data/")).json()
+            assert isinstance(answer["data"], list)
+        done = await anyio.to_thread.run_sync(
+            lambda: run("call", "list_dashboards", CEKURA_BASE_URL=url, CEKURA_API_KEY="abc")
+        )
+        assert (done.returncode, done.stdout.count("\n")) == (0, 3)
+        port = url.rpartition(":")[2]
+        taken = await anyio.to_thread.run_sync(lambda: run("sandbox", "--port", port, "--calls", "5"))
+        assert taken.returncode == 2
+        assert "cekura-dashboards:" in taken.stderr
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+
+@pytest.mark.anyio
+async def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    process, url = await anyio.to_thread.run_sync(started_sandbox)
+    try:
+        settings = environment(CEKURA_BASE_URL=url, CEKURA_API_KEY="sandbox")
+        done = await anyio.run_process([sys.executable, "-c", code], env=settings, cwd=tmp_path)
+        assert done.stdout.decode().startswith('12 "Booking agent"')
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("line", re.findall(r"^cekura-dashboards (?:tools|call) .*$", README, re.MULTILINE))
+def test_the_readmes_commands_run_as_written(line: str) -> None:
+    result = CliRunner().invoke(main, shlex.split(line, comments=True)[1:])
+    assert result.exit_code == 0
+
+
+def test_a_reading_that_there_is_not_is_refused() -> None:
+    assert 'no reading "colour"' in run("sandbox", "--reading", "colour=red").stderr
+    assert "replace or merge" in run("sandbox", "--reading", "override=both").stderr
+
+
+def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
+    done = run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    for said in (
+        "Which dashboards are there?",
+        "→ preview_widget",
+        "undo: bulk_edit_dashboard",
+        "Nothing was changed yet",
+        "To go on:",
+    ):
+        assert said in done.stdout
+    assert done.stdout.count(" characters, ") == 7

@@ -1,0 +1,94 @@
+"""Streamable HTTP: stateless, on this machine, each request under its own key."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+import uvicorn
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.http import http_app, parse_address
+from support import KEY, Era, now, settings, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+@asynccontextmanager
+async def serving(*, per_request: bool = True) -> AsyncGenerator[str]:
+    """The server on a free port of this machine, over a sandbox."""
+    connection = Connection(settings(), key_per_request=per_request, app_factory=shared_sandbox, now=now)
+    server = uvicorn.Server(uvicorn.Config(http_app(connection), host="127.0.0.1", port=0, log_config=None))
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test runner keeps its own
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve)
+        while not server.started:
+            await anyio.lowlevel.checkpoint()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/mcp"
+        server.should_exit = True
+
+
+async def call(url: str, era: Era, key: str, tool: str, arguments: dict[str, Any]) -> Any:
+    async with (
+        httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": key}) as http,
+        Client(streamable_http_client(url, http_client=http), mode=era) as client,
+    ):
+        return await client.call_tool(tool, arguments)
+
+
+async def test_a_client_with_a_key_gets_answers(era: Era) -> None:
+    async with serving() as url:
+        result = await call(url, era, KEY, "list_dashboards", {})
+    assert not result.is_error
+    assert "Operations overview" in text_of(result)
+
+
+async def test_each_request_is_answered_under_its_own_key(era: Era) -> None:
+    async with serving() as url:
+        assert not (await call(url, era, KEY, "list_dashboards", {})).is_error
+        stranger = await call(url, era, "another-key", "list_dashboards", {})
+    assert stranger.is_error
+    assert "did not accept the key" in text_of(stranger)
+
+
+async def test_without_a_key_the_answer_is_401() -> None:
+    async with serving() as url, httpx.AsyncClient() as http:
+        answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=HEADERS)
+    assert answer.status_code == 401
+    assert "X-CEKURA-API-KEY" in answer.json()["error"]
+
+
+async def test_a_sandbox_needs_no_key(era: Era) -> None:
+    async with serving(per_request=False) as url, Client(url, mode=era) as client:
+        assert not (await client.call_tool("list_dashboards", {})).is_error
+
+
+async def test_another_host_name_is_refused() -> None:
+    async with serving() as url, httpx.AsyncClient() as http:
+        headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, "Host": "evil.invalid"}
+        answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("127.0.0.1:8000", ("127.0.0.1", 8000)), ("[::1]:1", ("::1", 1)), ("localhost:0", ("localhost", 0))],
+)
+def test_an_address_of_this_machine_is_taken(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "8000", ":8000", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "0.0.0.0:80", "example.com:80", "10.0.0.1:80"],
+)
+def test_any_other_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--http"):
+        parse_address(text)

@@ -1,0 +1,168 @@
+"""Tools through a real MCP client in memory, in both protocol eras."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cekura_dashboards import TOOLS
+from cekura_dashboards.api.models import is_list, is_object
+from support import Era, Json, connect, new_sandbox, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
+CALLS: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("get_dashboard", {"dashboard_id": 12}),
+    ("look_up", {"kind": "fields"}),
+    ("look_up", {"kind": "values", "field": "call_ended_reason"}),
+    ("look_up", {"kind": "metrics"}),
+    ("look_up", {"kind": "predefined_widgets"}),
+    ("get_widgets_data", {"dashboard_id": 11}),
+    ("get_widgets_data", {"dashboard_id": 12, "window": "last_week"}),
+    ("get_widgets_data", {"widget_ids": [204]}),
+    ("get_widgets_data", {"widget_ids": [207], "window": "20d"}),
+    ("preview_widget", {"widget": PIE, "window": "yesterday"}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "Renamed"}}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 202, "name": "N"}]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205]}),
+]
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+def ids(calls: list[tuple[str, Json]]) -> list[str]:
+    return [f"{tool}-{index}" for index, (tool, _) in enumerate(calls)]
+
+
+def numbers(value: Any) -> set[str]:
+    """Every number that stands in a JSON value, booleans not being numbers."""
+    if is_object(value):
+        return set[str]().union(*(numbers(item) for item in value.values()))
+    if is_list(value):
+        return set[str]().union(*(numbers(item) for item in value))
+    return {json.dumps(value)} if isinstance(value, int | float) and not isinstance(value, bool) else set()
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=ids(CALLS))
+async def test_text_and_structure_say_the_same(tool: str, arguments: Json, era: Era) -> None:
+    app = shared_sandbox() if not next(t for t in TOOLS if t.name == tool).writes else new_sandbox()
+    async with connect(app, era) as client:
+        result = await client.call_tool(tool, arguments)
+    assert not result.is_error
+    text, structure = text_of(result), result.structured_content
+    assert structure is not None
+    missing = {number for number in numbers(structure) if number not in text}
+    assert missing == set()
+    flat = json.dumps(structure, ensure_ascii=False)
+    unsaid = {number for number in NUMBER.findall(text) if number not in flat}
+    assert unsaid == set()
+    for key in ("caveats", "warnings", "notes", "left_out", "differences", "plan_id"):
+        for said in re.findall(rf'"{key}": (\[.*?\]|".*?")', flat):
+            values: Any = json.loads(said)
+            assert all(value in text for value in (values if is_list(values) else [values]))
+
+
+GOLDEN = [call for call in CALLS if call[0] not in {"update_widget", "bulk_edit_dashboard"}]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), GOLDEN, ids=ids(GOLDEN))
+async def test_answers_are_the_golden_ones(tool: str, arguments: Json, golden: Callable[[str, str], None]) -> None:
+    async with connect(shared_sandbox()) as client:
+        result = await client.call_tool(tool, arguments)
+    name = f"{tool}-{GOLDEN.index((tool, arguments))}.txt"
+    structure = json.dumps(result.structured_content, indent=1, ensure_ascii=False)
+    golden(name, f"{text_of(result)}\n\n{structure}")
+
+
+async def test_the_main_job_goes_from_question_to_edit_and_back(era: Era) -> None:
+    app = new_sandbox()
+    async with connect(app, era) as client:
+
+        async def ask(tool: str, arguments: Json) -> Json:
+            result = await client.call_tool(tool, arguments)
+            assert not result.is_error, text_of(result)
+            assert result.structured_content is not None
+            answer: Json = result.structured_content
+            return answer
+
+        board = (await ask("list_dashboards", {"search": "booking"}))["dashboards"][0]
+        data = await ask("get_widgets_data", {"dashboard_id": board["id"]})
+        assert len(data["widgets"]) == board["widgets"]
+        preview = await ask("preview_widget", {"widget": PIE, "dashboard_id": board["id"]})
+        receipt = await ask("bulk_edit_dashboard", {"dashboard_id": board["id"], "create": [preview["widget"]]})
+        assert (await ask("list_dashboards", {"search": "booking"}))["dashboards"][0]["widgets"] == board["widgets"] + 1
+        await ask(receipt["undo"]["tool"], receipt["undo"]["arguments"])
+        assert (await ask("list_dashboards", {"search": "booking"}))["dashboards"][0]["widgets"] == board["widgets"]
+
+
+MISTAKES: list[tuple[str, Json, str]] = [
+    ("get_dashboard", {}, "Nothing was sent. dashboard_id: is missing."),
+    ("get_dashboard", {"dashboard_id": 42}, "No dashboard 42 for this key. list_dashboards shows the ones you can use."),
+    ("get_dashboard", {"dashbord_id": 11, "dashboard_id": 11}, "Nothing was sent. `dashbord_id` is not an argument here; did you mean `dashboard_id`?"),
+    ("preview_widget", {"widget": {"chart_type": "pie", "feild": "topic"}}, "Nothing was sent. `widget.feild` is not an argument here; did you mean `field`?"),
+    ("get_widgets_data", {"dashboard_id": 11, "window": "lastweek"}, 'Nothing was sent. window: "lastweek" is not a window; did you mean last_week?'),
+    ("get_widgets_data", {}, "Nothing was sent. give dashboard_id or widget_ids. list_dashboards shows the dashboards."),
+    ("get_widgets_data", {"dashboard_id": 11, "points": 99}, "Nothing was sent. points: 99 is out of range; it is at most 60."),
+    ("get_widgets_data", {"dashboard_id": 11, "filters": {"operator": "and", "conditions": [{"field": "success", "op": "equals", "value": True}]}},
+     ('Nothing was sent. filters.conditions[0].op: "equals" is not a choice; it can be `eq`, `neq`, `gt`, `gte`, `lt`, `lte`, `contains`, '
+     "`startswith`, `endswith`, `in`, `isnull` or `regex`.")),
+    ("look_up", {"kind": "metric"}, 'Nothing was sent. kind: "metric" is not a choice; did you mean `metrics`?'),
+    ("look_up", {"kind": "values"}, "Nothing was sent. field: is missing; whose values? e.g. topic, call_ended_reason, metadata.region."),
+    ("update_widget", {"widget_id": [1, 2], "changes": {"name": "x"}}, "Nothing was sent. widget_id: [1, 2] cannot be used; it must be a whole number."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments", "said"), MISTAKES, ids=[f"{m[0]}-{i}" for i, m in enumerate(MISTAKES)])
+async def test_a_mistake_is_answered_with_what_to_do_instead(tool: str, arguments: Json, said: str, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert result.structured_content is None
+    assert text_of(result) == said
+
+
+READ_AS: list[tuple[str, Json, str]] = [
+    ("get_dashboard", {"dashboard_id": "11"}, 'dashboard_id: "11" was read as 11'),
+    ("get_widgets_data", {"widget_ids": 205}, "widget_ids: one value was read as a list"),
+    ("get_widgets_data", {"widget_ids": "[205, 206]"}, "widget_ids: JSON text was read as the list in it"),
+    ("preview_widget", {"widget": json.dumps(PIE)}, "widget: JSON text was read as the object in it"),
+    ("preview_widget", {"widget": {**PIE, "chart_type": "Pie"}}, 'widget.chart_type: "Pie" was read as "pie"'),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "note"), READ_AS, ids=[m[2] for m in READ_AS])
+async def test_what_is_unambiguous_is_accepted_and_told(tool: str, arguments: Json, note: str, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    assert note in result.structured_content["notes"]
+    assert f"note: {note}" in text_of(result)
+
+
+async def test_read_only_mode_does_not_offer_what_writes(era: Era) -> None:
+    async with connect(shared_sandbox(), era, read_only=True) as client:
+        offered = {tool.name for tool in (await client.list_tools()).tools}
+        assert offered == {tool.name for tool in TOOLS if not tool.writes}
+        result = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "x"}})
+        assert result.is_error
+
+
+async def test_a_crash_of_ours_shows_no_detail(era: Era) -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise ZeroDivisionError("detail")
+
+    async with connect(app, era) as client:
+        result = await client.call_tool("list_dashboards", {})
+    assert result.is_error
+    assert "failed unexpectedly (ZeroDivisionError)" in text_of(result)
+    assert "detail" not in text_of(result)
+
+
+async def test_the_server_names_itself_and_its_version(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        assert client.server_info is not None
+        assert (client.server_info.name, client.server_info.version) == ("cekura-dashboards", "0.1.0")
+        assert "undo" in (client.instructions or "")
