@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
-LIMITS = {"minimum", "maximum", "maxItems"}
+LIMITS = ("minimum", "maximum", "maxItems")
 
 
 def input_schema(model: type[BaseModel]) -> Schema:

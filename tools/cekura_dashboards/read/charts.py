@@ -86,9 +86,15 @@ async def read_charts(
         _Ask([reading], partial(_preview, context, body)) for reading, body in placed if body is not None
     ]  # fmt: skip
     limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def fill(ask: _Ask) -> None:
+        await _fill(ask, limiter)
+        done = sum(len(other.found) for other in asks)
+        await context.progress(done, len(targets), f"{done} of {len(targets)} widgets read")
+
     async with anyio.create_task_group() as group:
         for ask in asks:
-            group.start_soon(_fill, ask, limiter)
+            group.start_soon(fill, ask)
     by_target = {id(reading.target): reading for ask in asks for reading in ask.found}
     readings = [by_target[id(target)] for target in targets]
     if any(isinstance(r.error, KeyRejected) for r in readings) or len({str(r.error) for r in readings}) == 1:
