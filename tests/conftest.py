@@ -11,6 +11,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", default=400, type=int, help="calls under mixed faults; 10000 takes minutes")
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff")
 
 

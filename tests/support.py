@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
+import anyio
+import anyio.lowlevel
 import msgspec
+import uvicorn
 from fastapi import FastAPI
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
@@ -135,6 +138,34 @@ async def open_tools(app: FastAPI, **given: Any) -> AsyncGenerator[tuple[ToolCon
     client = CekuraClient(transport=recorder, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         yield ToolContext(client, settings(**given), now), recorder
+    finally:
+        await recorder.aclose()
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncGenerator[str]:
+    """An ASGI application on a free port of this machine."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, log_level="critical", access_log=False))
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve)
+        while not server.started:
+            await anyio.lowlevel.checkpoint()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+
+
+@asynccontextmanager
+async def open_tools_at(
+    url: str, *, timeout_s: float = 30, **given: Any
+) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
+    """As ``open_tools``, over a real connection."""
+    recorder = Recorder(HttpTransport(url))
+    client = CekuraClient(transport=recorder, key=SecretStr(KEY), timeout_s=timeout_s, now=now, sleep=no_wait)
+    try:
+        yield ToolContext(client, settings(timeout_s=timeout_s, **given), now), recorder
     finally:
         await recorder.aclose()
 

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from cekura_sandbox import calls
 from cekura_sandbox.call_logs import call_logs
 from cekura_sandbox.charts import ChartError, Charts
+from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.json_types import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate
 from cekura_sandbox.readings import Readings
@@ -108,6 +109,9 @@ def create_app(
 
     app = FastAPI(title="Cekura dashboards sandbox", version="1", lifespan=lifespan)
     app.state.world = world
+    app.state.faults = faults = Faults()
+    app.add_middleware(FaultInjector, faults=faults)
+    app.include_router(fault_routes(faults))
 
     async def authenticated(request: Request) -> None:
         given = request.headers.get("x-cekura-api-key")

@@ -6,7 +6,8 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection
@@ -46,11 +47,15 @@ class KeyRequired:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not Headers(scope=scope).get(KEY_HEADER):
+        if scope["type"] == "http" and scope["path"] == PATH and not Headers(scope=scope).get(KEY_HEADER):
             refusal = {"error": "Send your Cekura API key in the X-CEKURA-API-KEY header."}
             await JSONResponse(refusal, 401)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+async def _health(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
 
 
 def http_app(connection: Connection) -> Starlette:
@@ -58,6 +63,7 @@ def http_app(connection: Connection) -> Starlette:
     app = create_server(connection).streamable_http_app(
         streamable_http_path=PATH, stateless_http=True, transport_security=LOCAL
     )
+    app.add_route("/health", _health)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)
     return app

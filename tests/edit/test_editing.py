@@ -319,8 +319,10 @@ async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_los
     assert stored(app) == before
 
 
-@pytest.mark.parametrize("lost", LOST, ids=["broken", "too slow", "502", "html"])
-async def test_an_edit_that_never_arrived_is_reported_as_not_applied(lost: Any) -> None:
+@pytest.mark.parametrize(
+    "lost", [Answer(500, b""), Answer(503, b""), Answer(200, b"<html>", "text/html")], ids=["500", "503", "html"]
+)
+async def test_an_edit_that_the_api_failed_at_is_reported_as_not_applied(lost: Any) -> None:
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, recorder):
@@ -334,6 +336,20 @@ async def test_an_edit_that_never_arrived_is_reported_as_not_applied(lost: Any) 
             assert set(caught.value.outcomes.values()) == {"not applied"}
         assert len(recorder.writes()) == 2
     assert stored(app) == before
+
+
+@pytest.mark.parametrize("lost", LOST[:3], ids=["broken", "too slow", "502"])
+async def test_an_edit_that_is_not_there_but_may_still_arrive_is_unknown(lost: Any) -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on_write(lost)
+        with pytest.raises(errors.EditFailed, match="may still arrive") as caught:
+            await ask(
+                context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE], update=[{"id": 203, "name": "x"}]
+            )
+        assert set(caught.value.outcomes.values()) == {"unknown"}
+        assert len(recorder.writes()) == 1
+        assert recorder.paths().count("GET /dashboards/dashboards/11/") == 4
 
 
 async def test_what_cannot_be_read_back_is_unknown() -> None:

@@ -4,17 +4,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 import httpx
 import httpx2
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app, parse_address
-from support import KEY, Era, now, settings, shared_sandbox, text_of
+from support import KEY, Era, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -24,15 +22,8 @@ HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text
 async def serving(*, per_request: bool = True) -> AsyncGenerator[str]:
     """The server on a free port of this machine, over a sandbox."""
     connection = Connection(settings(), key_per_request=per_request, app_factory=shared_sandbox, now=now)
-    server = uvicorn.Server(uvicorn.Config(http_app(connection), host="127.0.0.1", port=0, log_config=None))
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test runner keeps its own
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve)
-        while not server.started:
-            await anyio.lowlevel.checkpoint()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/mcp"
-        server.should_exit = True
+    async with served(http_app(connection)) as url:
+        yield f"{url}/mcp"
 
 
 async def call(url: str, era: Era, key: str, tool: str, arguments: dict[str, Any]) -> Any:

@@ -30,7 +30,7 @@ class ChartEnvelope(msgspec.Struct):
     metadata: Any = None
 
     @classmethod
-    def read(cls, body: bytes | msgspec.Raw) -> "ChartEnvelope":
+    def read(cls, body: bytes | bytearray | msgspec.Raw) -> "ChartEnvelope":
         try:
             return msgspec.json.decode(body, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -44,6 +44,7 @@ from cekura_dashboards.text import quoted
 MAX_PAGES = 100
 PAGE_SIZE = 100
 """Asked for where pages are small; the API may give fewer."""
+Body = bytes | bytearray | msgspec.Raw
 T = TypeVar("T")
 S = TypeVar("S", Dashboard, Widget)
 
@@ -158,10 +159,10 @@ class CekuraClient:
 
     async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
         query = _given(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
-        found = list[Agent]()
+        found = dict[int, Agent]()
         async for page in self._pages("GET", "/test_framework/v2/aiagents/", query=query):
-            found += [_parse(Agent, raw) for raw in page]
-        return found
+            found |= {agent.id: agent for agent in (_parse(Agent, raw) for raw in page)}
+        return list(found.values())
 
     async def _pages(
         self,
@@ -177,7 +178,12 @@ class CekuraClient:
         query, asked = query or {}, list[dict[str, str]]()
         while len(asked) < MAX_PAGES:
             asked.append(query)
-            answer = await client.ask(method, path, query=query, body=body, about=about)
+            try:
+                answer = await client.ask(method, path, query=query, body=body, about=about)
+            except NotFound:
+                if len(asked) == 1:
+                    raise
+                raise UnreadableAnswer("it names a next page that there is not") from None
             envelope = _decode(answer.body, _PageEnvelope)
             yield envelope.results
             if not envelope.next:
@@ -245,7 +251,7 @@ def _given(**query: int | str | None) -> dict[str, str]:
     return {name: str(value) for name, value in query.items() if value is not None}
 
 
-def _decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
+def _decode(body: Body, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -257,7 +263,7 @@ def _decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
-def _parse(kind: type[T], body: bytes | msgspec.Raw) -> T:
+def _parse(kind: type[T], body: Body) -> T:
     adapter = _ADAPTERS.setdefault(kind, TypeAdapter(kind)) if kind not in _ADAPTERS else _ADAPTERS[kind]
     try:
         parsed: T = adapter.validate_json(bytes(body))
@@ -270,7 +276,7 @@ def _parse(kind: type[T], body: bytes | msgspec.Raw) -> T:
     return parsed
 
 
-def _parse_list(kind: type[T], body: bytes) -> list[T]:
+def _parse_list(kind: type[T], body: Body) -> list[T]:
     """A plain array, or pages with ``results`` in case one is wrapped after all."""
     found: list[msgspec.Raw] | _PageEnvelope = _decode(body, _LIST_OR_PAGE)
     return [_parse(kind, raw) for raw in (found if isinstance(found, list) else found.results)]
@@ -289,7 +295,7 @@ def _same_id(found: S, asked: int) -> S:
     return found
 
 
-def _messages(body: bytes, key: SecretStr) -> dict[str, list[str]]:
+def _messages(body: Body, key: SecretStr) -> dict[str, list[str]]:
     """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
     try:
         found = as_object(msgspec.json.decode(body)) or {}

@@ -70,7 +70,7 @@ class EditFailed(DashboardsError):
             told = "Read back: nothing was changed, so it is safe to call again."
         else:
             told = "Read back: " + "; ".join(f"{name} {outcome}" for name, outcome in outcomes.items())
-            told += ". Look at it with get_dashboard before calling again."
+            told += ". It may still arrive: look with get_dashboard before calling again."
         super().__init__(f"{cause}\n{told}")
 
 

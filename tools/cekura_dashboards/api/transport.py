@@ -79,17 +79,22 @@ class HttpTransport:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise translate(error, timeout_s) from None
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        parts, size = list[bytes](), 0
+    async def _read(self, response: httpx.Response) -> bytearray:
+        body = bytearray()
+        announced = response.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._max_body_bytes:
+            raise self._too_large()
         async for part in response.aiter_bytes():
-            size += len(part)
-            if size > self._max_body_bytes:
-                raise UnreadableAnswer(
-                    f"it is larger than {self._max_body_bytes / 2**20:.0f} MiB. "
-                    "Ask for a narrower window, or plot a bar instead of a line"
-                )
-            parts.append(part)
-        return b"".join(parts)
+            body += part
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+        return body
+
+    def _too_large(self) -> UnreadableAnswer:
+        return UnreadableAnswer(
+            f"it is larger than {self._max_body_bytes / 2**20:.0f} MiB. "
+            "Ask for a narrower window, or plot a bar instead of a line"
+        )
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -11,7 +11,7 @@ class Answer:
     """A response, its body read whole."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray
     content_type: str = ""
     retry_after: str | None = None
 

@@ -1,9 +1,11 @@
 """Sending a plan, and finding out what became of it when the answer is lost."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import (
     ApiFault,
     ConnectionBroken,
@@ -12,9 +14,10 @@ from cekura_dashboards.api.errors import (
     EditFailed,
     NotFound,
     UnexpectedStatus,
+    Unreachable,
     UnreadableAnswer,
 )
-from cekura_dashboards.api.models import WRITABLE, BulkResult, Dashboard, JsonObject, Widget
+from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.plan import Plan
 from cekura_dashboards.edit.receipt import same
@@ -22,6 +25,9 @@ from cekura_dashboards.text import quoted
 
 READ_BACK_S = 10.0
 """Time to read back after a write whose answer was lost, beyond the call's own deadline."""
+READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
+"""A write that may still be under way is looked for again after these."""
+GATEWAY_FAULTS = {502, 504}
 IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, UnexpectedStatus)
 LOST_ANSWER = "the API's answer to the edit was lost; what is told here was read back"
 
@@ -46,14 +52,14 @@ async def commit_update(context: ToolContext, plan: Plan) -> Stored:
     try:
         return Stored([], {number: await context.api.update_widget(number, fields)}, [])
     except IN_DOUBT as error:
-        try:
-            found = await context.api.within(READ_BACK_S).get_widget(number)
-        except DashboardsError:
-            raise EditFailed(str(error), {f"update of widget {number}": "unknown"}) from None
-        outcome = _outcome(plan.before[number], fields, found)
-        if outcome != "applied":
-            raise EditFailed(str(error), {f"update of widget {number}": outcome}) from None
-        return Stored([], {number: found}, [], read_back=True)
+        doubt = _Doubt(context, str(error), may_still_arrive=_may_still_arrive(error))
+
+        async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
+            found = await api.get_widget(number)
+            outcome = _outcome(plan.before[number], fields, found)
+            return {f"update of widget {number}": outcome}, Stored([], {number: found}, [], read_back=True)
+
+        return await doubt.settled([f"update of widget {number}"], look)
 
 
 async def commit_bulk(context: ToolContext, plan: Plan) -> Stored:
@@ -63,7 +69,6 @@ async def commit_bulk(context: ToolContext, plan: Plan) -> Stored:
         EditFailed: when the API reported errors, or the answer was lost and not all of it is there.
     """
     dashboard_id = plan.dashboard_id or 0
-    known = set(plan.before) | set(_covered_ids(plan))
     try:
         done = await context.api.bulk_widgets(
             dashboard_id,
@@ -72,11 +77,58 @@ async def commit_bulk(context: ToolContext, plan: Plan) -> Stored:
             delete=plan.deletes,
         )
     except IN_DOUBT as error:
-        return await _read_back(context, plan, dashboard_id, known, str(error))
-    if done.errors:
+        doubt = _Doubt(context, str(error), may_still_arrive=_may_still_arrive(error))
+    else:
+        if not done.errors:
+            return Stored(done.created, {widget.id: widget for widget in done.updated}, done.deleted)
         said = "; ".join(quoted(str(entry), secret=context.api.key.get_secret_value()) for entry in done.errors)
-        return await _read_back(context, plan, dashboard_id, known, f"The API reported errors: {said}")
-    return _stored(done)
+        doubt = _Doubt(context, f"The API reported errors: {said}", may_still_arrive=False)
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
+        try:
+            found = (await api.get_dashboard(dashboard_id)).widgets
+        except NotFound:
+            found = list[Widget]()
+        return _compared(plan, {widget.id: widget for widget in found})
+
+    return await doubt.settled(_operation_names(plan), look)
+
+
+def _may_still_arrive(error: DashboardsError) -> bool:
+    """Whether the write may be carried out after all, later: no whole answer came from the API itself."""
+    return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
+
+
+@dataclass(frozen=True)
+class _Doubt:
+    """A write of which it is not known what became; it is looked for, and never sent again."""
+
+    context: ToolContext
+    cause: str
+    may_still_arrive: bool
+
+    async def settled(
+        self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]
+    ) -> Stored:
+        """What is stored, if all of it was applied.
+
+        Raises:
+            EditFailed: else. What is not there counts as not applied only if it cannot arrive any more.
+        """
+        api = self.context.api.within(READ_BACK_S)
+        outcomes = dict.fromkeys(names, "unknown")
+        for wait_s in READ_BACK_WAITS_S if self.may_still_arrive else (0.0,):
+            if wait_s:
+                await api.sleep(wait_s)
+            try:
+                outcomes, stored = await look(api)
+            except DashboardsError:
+                continue
+            if set(outcomes.values()) == {"applied"}:
+                return stored
+        if self.may_still_arrive:
+            outcomes = {name: "unknown" if told == "not applied" else told for name, told in outcomes.items()}
+        raise EditFailed(self.cause, outcomes) from None
 
 
 def _covered_ids(plan: Plan) -> list[int]:
@@ -84,23 +136,12 @@ def _covered_ids(plan: Plan) -> list[int]:
     return [number for number in ids if isinstance(number, int)]
 
 
-def _stored(done: BulkResult) -> Stored:
-    return Stored(done.created, {widget.id: widget for widget in done.updated}, done.deleted)
-
-
-async def _read_back(context: ToolContext, plan: Plan, dashboard_id: int, known: set[int], cause: str) -> Stored:
-    """Compare the dashboard with what was asked, operation by operation; nothing is sent again."""
-    names = _operation_names(plan)
-    try:
-        found: Dashboard | None = await context.api.within(READ_BACK_S).get_dashboard(dashboard_id)
-    except NotFound:
-        found = None
-    except DashboardsError:
-        raise EditFailed(cause, dict.fromkeys(names, "unknown")) from None
-    now = {widget.id: widget for widget in found.widgets} if found else {}
+def _compared(plan: Plan, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
+    """What the dashboard holds against what was asked, operation by operation."""
+    known = {*plan.before, *_covered_ids(plan)}
     fresh = [widget for number, widget in now.items() if number not in known]
     created, outcomes = list[Widget](), dict[str, str]()
-    for name, config in zip(names, plan.creates, strict=False):
+    for name, config in zip(_operation_names(plan), plan.creates, strict=False):
         twin = next((w for w in fresh if w not in created and _holds(w, config)), None)
         outcomes[name] = "applied" if twin else "unknown" if fresh else "not applied"
         if twin:
@@ -109,9 +150,8 @@ async def _read_back(context: ToolContext, plan: Plan, dashboard_id: int, known:
         outcomes[f"update of widget {number}"] = _outcome(plan.before[number], fields, now.get(number))
     for number in plan.deletes:
         outcomes[f"delete of widget {number}"] = "not applied" if number in now else "applied"
-    if set(outcomes.values()) != {"applied"}:
-        raise EditFailed(cause, outcomes)
-    return Stored(created, {n: now[n] for n in plan.updates}, list(plan.deletes), read_back=True)
+    updated = {number: now[number] for number in plan.updates if number in now}
+    return outcomes, Stored(created, updated, list(plan.deletes), read_back=True)
 
 
 def _operation_names(plan: Plan) -> list[str]:

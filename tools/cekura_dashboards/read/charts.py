@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from cekura_dashboards.api.chart_data import Chart, ChartEnvelope, decode
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, KeyRejected, UnreadableAnswer
@@ -22,6 +23,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.windows import DEFAULT, Window, resolve
 
 AT_ONCE = 6
+SMALL_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
             envelopes = await ask.fetch(list(dict.fromkeys(ids)))
         by_id = {envelope.widget_id: envelope for envelope in envelopes}
         alone = envelopes[0] if len(set(ids)) == 1 and len(envelopes) == 1 else None
-        ask.found = [_decoded(r, alone or by_id.get(r.target.id)) for r in ask.readings]
+        ask.found = [await _in_turn(r, alone or by_id.get(r.target.id)) for r in ask.readings]
     except KeyRejected as error:
         ask.found = [replace(reading, error=error) for reading in ask.readings]
     except DashboardsError as error:
@@ -194,6 +196,13 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
             for single in singles:
                 group.start_soon(_fill, single, limiter)
         ask.found = [reading for single in singles for reading in single.found]
+
+
+async def _in_turn(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
+    """Decode; large data in a thread, so that other calls go on meanwhile."""
+    if envelope is None or len(bytes(envelope.data)) <= SMALL_BYTES:
+        return _decoded(reading, envelope)
+    return await anyio.to_thread.run_sync(_decoded, reading, envelope)
 
 
 def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:

@@ -13,7 +13,7 @@ from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import AT_ONCE, read_charts, saved
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_reports
-from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, report
+from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, reported
 from cekura_dashboards.read.request import POINTS, WINDOW
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import Request, Result, Tool
@@ -49,7 +49,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     charted = [r.target.config for r in readings if r.chart is not None]
     names = await group_names(context, charted)
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
-    reports = [report(reading, points, names) for reading in readings]
+    reports = await reported(readings, points, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     head = len(title or "") + 2 if title else 0
     return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head))

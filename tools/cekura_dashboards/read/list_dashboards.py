@@ -39,11 +39,11 @@ class DashboardList(Result):
 async def run(context: ToolContext, request: ListRequest) -> DashboardList:
     project = request.project_id or context.settings.project_id
     wanted, first = (request.search or "").casefold(), (request.page - 1) * PAGE
-    found, read = list[DashboardRow](), 0
+    found, read = dict[int, DashboardRow](), 0
     caveats = list[str]()
     async for rows in context.api.list_dashboards(project):
         read += len(rows)
-        found += [row for row in rows if wanted in (row.name or "").casefold()]
+        found |= {row.id: row for row in rows if wanted in (row.name or "").casefold()}
         if len(found) > first + PAGE:
             break
         if read >= MOST_READ:
@@ -52,7 +52,7 @@ async def run(context: ToolContext, request: ListRequest) -> DashboardList:
     if not found:
         searched = f' with "{cleaned(request.search)}" in the name' if request.search else ""
         caveats.append(f"none{searched} among {read} read" + (f" in project {project}" if project else ""))
-    rows = found[first : first + PAGE]
+    rows = list(found.values())[first : first + PAGE]
     return DashboardList(
         dashboards=[_shown(row, context) for row in rows],
         page=request.page,

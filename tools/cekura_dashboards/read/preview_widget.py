@@ -15,7 +15,7 @@ from cekura_dashboards.read.charts import read_charts, unsaved
 from cekura_dashboards.read.get_widgets_data import ONE
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_report
-from cekura_dashboards.read.reports import WidgetReport, report
+from cekura_dashboards.read.reports import WidgetReport, reported
 from cekura_dashboards.read.request import POINTS, WINDOW, NewWidget
 from cekura_dashboards.read.rules import check
 from cekura_dashboards.tool import Request, Result, Tool
@@ -48,7 +48,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     target = unsaved(config, request.dashboard_id, dashboard_filters)
     [reading] = await read_charts(context, [target], request.window)
     points = ONE if request.points is None else request.points
-    [shown] = fit([report(reading, points, await group_names(context, [config]))])
+    shown = fit(await reported([reading], points, await group_names(context, [config])))[0]
     warnings = list(undocumented(config.filters, "widget.filters"))
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
         where = "it nor its dashboard" if request.dashboard_id is not None else "the widget"

@@ -1,9 +1,12 @@
 """Reports: what a tool answers about one widget's chart."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import Widget, WidgetConfig
@@ -12,6 +15,9 @@ from cekura_dashboards.read.charts import Reading
 from cekura_dashboards.read.summaries import group_name, summarise
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.text import cleaned, named
+
+FEW_ROWS = 2000
+"""Up to so many rows are summarised at once: less work than handing them to a thread."""
 
 
 class WidgetBrief(BaseModel):
@@ -110,6 +116,14 @@ def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport
         not_tested=untested or None,
         caveats=caveats or None,
     )
+
+
+async def reported(readings: Sequence[Reading], points: int, names: dict[str, str]) -> list[WidgetReport]:
+    """The report of each reading; large ones are worked on in a thread, so that other calls go on meanwhile."""
+    rows = sum(len(reading.chart.rows) for reading in readings if reading.chart)
+    if rows <= FEW_ROWS:
+        return [report(reading, points, names) for reading in readings]
+    return [await anyio.to_thread.run_sync(report, reading, points, names) for reading in readings]
 
 
 def _series(summary: Summary) -> SeriesShown | None:

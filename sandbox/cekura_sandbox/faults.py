@@ -1,0 +1,239 @@
+"""Faults on purpose: what a network, a proxy or a failing API may do to a request.
+
+Asked for by the header ``X-Sandbox-Fault: KIND`` or ``KIND=VALUE`` on a request, or ahead of time through
+``POST /sandbox/faults/``. Dropped connections and streams need a real server around the sandbox.
+"""
+
+import json
+import random
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+from urllib.parse import parse_qsl, urlencode
+
+import anyio
+from fastapi import APIRouter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cekura_sandbox.json_types import is_list, is_object
+
+Kind = Literal[
+    "latency",  # value: seconds
+    "rate_limited",  # value: the Retry-After header
+    "error_500",
+    "error_502",  # with the HTML of a proxy
+    "error_503",
+    "drop_before",  # the connection ends, the request was not applied
+    "drop_after",  # it was applied, the answer is lost
+    "truncated",
+    "html",  # 200 with a page to sign in
+    "wrong_types",
+    "repeat_page",  # every page names itself as the next
+    "foreign_next",  # the next page is on another host
+    "redirect",
+    "huge",  # value: bytes
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+HEADER = "x-sandbox-fault"
+HTML = b"<!doctype html><html><body>Sign in to continue (node gw-17)</body></html>"
+
+
+@dataclass
+class Fault:
+    """A fault to come. ``times`` None: for ever; ``share``: how many of the requests that match it meets."""
+
+    kind: Kind
+    value: str | None = None
+    method: str = ""
+    path: str = ""
+    times: int | None = 1
+    share: float = 1.0
+
+    def matches(self, method: str, path: str) -> bool:
+        return self.method in {"", method} and self.path in path and self.times != 0
+
+
+@dataclass
+class Faults:
+    """The faults to come, and what happened to each request: ``[method, path, fault or empty]``."""
+
+    coming: list[Fault] = field(default_factory=list[Fault])
+    log: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    disconnected: int = 0
+    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - no secret
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, *faults: Fault) -> None:
+        for fault in faults:
+            if fault.kind not in KINDS:
+                raise ValueError(f"no fault {fault.kind}; there are {', '.join(KINDS)}")
+        with self._lock:
+            self.coming += faults
+
+    def clear(self) -> None:
+        with self._lock:
+            self.coming.clear()
+            self.log.clear()
+            self.disconnected = 0
+
+    def take(self, method: str, path: str, asked: str | None) -> Fault | None:
+        """The fault that this request meets, if any."""
+        with self._lock:
+            found = _from_header(asked) if asked else None
+            for fault in self.coming if found is None else []:
+                if fault.matches(method, path) and self.chance.random() < fault.share:
+                    found = fault
+                    if fault.times is not None:
+                        fault.times -= 1
+                    break
+            self.log.append((method, path, found.kind if found else ""))
+            return found
+
+
+def _from_header(text: str) -> Fault | None:
+    kind, _, value = text.partition("=")
+    known: list[Any] = [name for name in KINDS if name == kind]
+    return Fault(known[0], value or None) if known else None
+
+
+class FaultInjector:
+    """The middleware that does it."""
+
+    def __init__(self, app: ASGIApp, faults: Faults) -> None:
+        self._app = app
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912 - a table of kinds
+        if scope["type"] != "http" or scope["path"].startswith("/sandbox/"):
+            await self._app(scope, receive, send)
+            return
+        fault = self._faults.take(scope["method"], scope["path"], Headers(scope=scope).get(HEADER))
+        if fault is None:
+            await self._app(scope, receive, send)
+            return
+        match fault.kind:
+            case "latency":
+                await self._app(scope, await self._waited(float(fault.value or 1), receive), send)
+            case "rate_limited":
+                await _answer(send, 429, b'{"detail": "Request was throttled."}', retry_after=fault.value)
+            case "error_500":
+                await _answer(send, 500, b'{"detail": "Internal error in db-7"}')
+            case "error_502":
+                await _answer(send, 502, HTML, kind=b"text/html")
+            case "error_503":
+                await _answer(send, 503, b"", retry_after=fault.value)
+            case "html":
+                await _answer(send, 200, HTML, kind=b"text/html")
+            case "redirect":
+                await _answer(send, 302, b"", location="https://elsewhere.invalid/")
+            case "huge":
+                await _stream(send, int(fault.value or 200_000_000))
+            case "drop_before":
+                await _break_off(send)
+            case "drop_after":
+                await self._collect(scope, receive)
+                await _break_off(send)
+            case _:
+                status, body = await self._collect(scope, receive)
+                await _answer(send, status, _spoiled(fault.kind, body, scope))
+
+    async def _waited(self, seconds: float, receive: Receive) -> Receive:
+        """Wait, or notice that the caller hangs up; then give again what was received meanwhile."""
+        held = list[Message]()
+        with anyio.move_on_after(seconds):
+            while True:
+                held.append(await receive())
+                if held[-1]["type"] == "http.disconnect":
+                    self._faults.disconnected += 1
+                    break
+
+        async def again() -> Message:
+            return held.pop(0) if held else await receive()
+
+        return again
+
+    async def _collect(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        """What the API itself would answer."""
+        status, parts = 0, list[bytes]()
+
+        async def keep(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                parts.append(message.get("body", b""))
+
+        await self._app(scope, receive, keep)
+        return status, b"".join(parts)
+
+
+async def _answer(
+    send: Send, status: int, body: bytes, *, kind: bytes = b"application/json", **headers: str | None
+) -> None:
+    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items() if value is not None]
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), length, *given]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _break_off(send: Send) -> None:
+    """Promise more than is sent; the server then closes the connection."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+
+async def _stream(send: Send, size: int) -> None:
+    """A body of that many bytes whose length is not told beforehand."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    part = b"[" + b"0," * 32_768
+    for _ in range(size // len(part) + 1):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b"0]"})
+
+
+def _spoiled(kind: str, body: bytes, scope: Scope) -> bytes:
+    if kind == "truncated":
+        return body[: len(body) // 2]
+    found: Any = json.loads(body or b"null")
+    if kind == "wrong_types":
+        found = _wrong(found)
+    elif is_object(found) and "results" in found:
+        query = dict(parse_qsl(scope["query_string"].decode()))
+        host = "https://elsewhere.invalid" if kind == "foreign_next" else "https://api.sandbox.invalid"
+        if kind == "repeat_page" or query.get("page") != "2":
+            following = query if kind == "repeat_page" else {**query, "page": "2"}
+            found["next"] = f"{host}{scope['path']}?{urlencode(following)}"
+    return json.dumps(found).encode()
+
+
+def _wrong(value: Any) -> Any:
+    """Ids as words, lists as objects, objects as lists, wherever a known field holds them."""
+    if is_list(value):
+        return [_wrong(item) for item in value]
+    if not is_object(value):
+        return value
+    swapped = {"id": "not-a-number", "results": {"0": 1}, "widgets": "none", "created": 0, "data": "soon", "name": [1]}
+    return {name: swapped.get(name, inner) for name, inner in value.items()}
+
+
+def fault_routes(faults: Faults) -> APIRouter:
+    """The routes that ask for faults ahead of time; they need no key."""
+    router = APIRouter(prefix="/sandbox/faults", include_in_schema=False)
+
+    @router.get("/")
+    def show() -> dict[str, Any]:
+        return {"coming": [asdict(fault) for fault in faults.coming], "log": faults.log}
+
+    @router.post("/")
+    def add(fault: Fault) -> dict[str, Any]:
+        faults.add(fault)
+        return show()
+
+    @router.delete("/")
+    def clear() -> dict[str, Any]:
+        faults.clear()
+        return show()
+
+    return router

@@ -1,0 +1,99 @@
+"""Deadlines hold, a cancelled call cancels what it asked upstream, and large answers leave others their turn."""
+
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+
+from cekura_dashboards.api import errors
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.http import http_app
+from cekura_dashboards_mcp.server import create_server
+from cekura_sandbox.faults import Fault
+from support import Era, ask, new_sandbox, now, open_tools_at, served, settings
+
+pytestmark = pytest.mark.anyio
+SLOW = Fault("latency", "60", times=None)
+
+
+async def until(condition: Any) -> None:
+    """Give others their turn until it holds; the test's own deadline ends it otherwise."""
+    while not condition():
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize(("tool", "arguments"), [
+    ("list_dashboards", {}),
+    ("get_widgets_data", {"dashboard_id": 11}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "x"}}),
+])  # fmt: skip
+async def test_a_call_ends_within_a_second_of_its_deadline(tool: str, arguments: dict[str, Any]) -> None:
+    app = new_sandbox(count=10)
+    app.state.faults.add(SLOW)
+    async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
+        with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed, match="No answer within 1 seconds"):
+            await ask(context, tool, **arguments)
+
+
+async def test_one_deadline_covers_all_requests_of_a_call() -> None:
+    app = new_sandbox(count=10)
+    app.state.faults.add(Fault("latency", "0.7", times=None))
+    async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
+        with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed):
+            await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, dashboard_id=11)
+
+
+async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
+    app = new_sandbox(count=10)
+    app.state.faults.add(SLOW)
+    async with served(app) as url:
+        connection = Connection(settings().model_copy(update={"base_url": url}), now=now)
+        async with Client(create_server(connection), mode=era) as client:
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.call_tool, "get_widgets_data", {"widget_ids": [201, 202]})
+                    await until(lambda: len(app.state.faults.log) == 2)
+                    group.cancel_scope.cancel()
+                await until(lambda: app.state.faults.disconnected == 2)
+
+
+async def test_a_write_that_outlasts_the_deadline_is_read_back_and_never_called_undone() -> None:
+    """The sandbox goes on with a write whose caller hung up, as a real API may."""
+    app = new_sandbox(count=10)
+    app.state.faults.add(Fault("latency", "60", method="PATCH"))
+    async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
+        with anyio.fail_after(3):
+            try:
+                _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "x"})
+                told = receipt["outcome"]
+            except errors.EditFailed as error:
+                [told] = error.outcomes.values()
+    assert told in {"applied", "unknown"}
+    assert app.state.world.store.widget(203)["name"] == "x"
+
+
+async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() -> None:
+    app = new_sandbox(count=100_000)
+    app.state.world.generate()
+    connection = Connection(settings(), key_per_request=False, app_factory=lambda: app, now=now)
+    answers = list[int]()
+    done = anyio.Event()
+    async with served(http_app(connection)) as url, httpx.AsyncClient() as http:
+
+        async def large() -> None:
+            async with Client(f"{url}/mcp") as client:
+                result = await client.call_tool(
+                    "preview_widget", {"widget": {"chart_type": "line", "field": "duration"}, "window": "30d"}
+                )
+                assert result.structured_content is not None
+                assert result.structured_content["report"]["n"] > 99_000
+            done.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(large)
+            while not done.is_set():
+                answers.append((await http.get(f"{url}/health")).status_code)
+    assert set(answers) == {200}
+    assert len(answers) > 10

@@ -1,0 +1,128 @@
+"""Many calls under mixed faults: every answer right or an honest error, every write reported for what it is."""
+
+import random
+import tracemalloc
+from collections import Counter
+from typing import Any
+
+import anyio
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from cekura_dashboards import ToolContext
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_sandbox.faults import KINDS, Fault
+from support import KEY, Json, ask, new_sandbox, no_wait, now, served, settings
+
+pytestmark = pytest.mark.anyio
+WORKERS = 8
+SHARE = 0.3
+READS: list[tuple[str, Json]] = [
+    ("list_dashboards", {"search": "overview"}),
+    ("get_dashboard", {"dashboard_id": 12}),
+    ("look_up", {"kind": "agents"}),
+    ("get_widgets_data", {"widget_ids": [204]}),
+    ("get_widgets_data", {"widget_ids": [205], "window": "last_week"}),
+    ("preview_widget", {"widget": {"chart_type": "pie", "field": "topic"}, "window": "7d"}),
+]
+PIE: Json = {"chart_type": "pie", "field": "topic"}
+
+
+def mixed_faults() -> list[Fault]:
+    """All kinds, each as likely; together they meet three requests in ten."""
+    values = {"latency": "0.002", "huge": str(3 * 2**20)}
+    kinds: list[Any] = list(KINDS)
+    shares = [SHARE / (len(kinds) - SHARE * i) for i in range(len(kinds))]
+    return [Fault(kind, values.get(kind), times=None, share=share) for kind, share in zip(kinds, shares, strict=True)]
+
+
+class Worker:
+    """Reads what nobody edits, and edits one dashboard of its own, checking each outcome against what is stored."""
+
+    def __init__(self, app: FastAPI, context: ToolContext, truth: list[Any], number: int, seen: Counter[str]) -> None:
+        self.store = app.state.world.store
+        self.context, self.truth, self.seen = context, truth, seen
+        self.random = random.Random(number)  # noqa: S311 - no secret
+        self.dashboard: int = self.store.create_dashboard({"name": f"Worker {number}", "project": 1})["id"]
+        self.widget: int = self.store.create_widget({**PIE, "name": "start", "dashboard": self.dashboard})["id"]
+        self.count = 0
+
+    async def step(self) -> None:
+        self.count += 1
+        kind = self.random.random()
+        await (self.read() if kind < 0.6 else self.rename() if kind < 0.8 else self.create())
+
+    async def read(self) -> None:
+        place = self.random.randrange(len(READS))
+        tool, arguments = READS[place]
+        try:
+            answer = await ask(self.context, tool, **arguments)
+        except errors.DashboardsError:
+            self.seen["error"] += 1
+            return
+        assert answer == self.truth[place], "a wrong success"
+        self.seen["right"] += 1
+
+    async def rename(self) -> None:
+        before, name = self.store.widget(self.widget)["name"], f"name {self.count}"
+        told = await self.outcome("update_widget", widget_id=self.widget, changes={"name": name})
+        after = self.store.widget(self.widget)["name"]
+        assert after in {before, name}
+        assert told == "unknown" or (told == "applied") == (after == name)
+
+    async def create(self) -> None:
+        name = f"made {self.count}"
+        told = await self.outcome("bulk_edit_dashboard", dashboard_id=self.dashboard, create=[{**PIE, "name": name}])
+        made = [w for w in self.store.widgets(self.dashboard) if w["name"] == name]
+        assert len(made) <= 1, "a create was doubled"
+        assert told == "unknown" or (told == "applied") == (len(made) == 1)
+        for widget in made:
+            self.store.delete_widget(widget["id"])
+
+    async def outcome(self, tool: str, **arguments: Any) -> str:
+        try:
+            _, receipt = await ask(self.context, tool, **arguments)
+            told = str(receipt["outcome"])
+            assert "differences" not in receipt
+        except errors.EditFailed as error:
+            [told] = error.outcomes.values()
+        except errors.DashboardsError:
+            told = "not applied"
+        self.seen[f"write {told}"] += 1
+        return told
+
+
+async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_write(pytestconfig: pytest.Config) -> None:
+    calls = int(pytestconfig.getoption("--soak"))
+    app, seen = new_sandbox(count=500), Counter[str]()
+    async with served(app) as url:
+        transport = HttpTransport(url, max_body_bytes=2**20)
+        client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
+        context = ToolContext(client, settings(), now)
+        truth = [await ask(context, tool, **arguments) for tool, arguments in READS]
+        workers = [Worker(app, context, truth, number, seen) for number in range(WORKERS)]
+        app.state.faults.add(*mixed_faults())
+        quarter = calls // 4 // WORKERS
+        sizes = list[int]()
+        tracemalloc.start()
+        for _ in range(4):
+            async with anyio.create_task_group() as group:
+                for worker in workers:
+                    group.start_soon(steps, worker, quarter)
+            app.state.faults.log.clear()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        await transport.aclose()
+    assert sum(seen.values()) == quarter * 4 * WORKERS
+    assert seen["right"] > seen["error"] > 0
+    assert seen["write applied"] > 0
+    assert sizes[3] - sizes[1] < 2 * 2**20, f"memory grows: {sizes}"
+    print(dict(seen), sizes)  # noqa: T201 - shown with -s
+
+
+async def steps(worker: Worker, count: int) -> None:
+    for _ in range(count):
+        await worker.step()
