@@ -4,9 +4,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support import ERAS, Era, close_sandboxes
 
+settings.register_profile("thorough", max_examples=5000)
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -145,7 +145,9 @@ async def open_tools(app: FastAPI, **given: Any) -> AsyncGenerator[tuple[ToolCon
 @asynccontextmanager
 async def served(app: Any) -> AsyncGenerator[str]:
     """An ASGI application on a free port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, log_level="critical", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, log_level="critical", access_log=False)
+    )
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve)
         while not server.started:

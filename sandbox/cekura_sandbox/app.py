@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import duckdb
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from cekura_sandbox import calls
@@ -19,6 +21,24 @@ from cekura_sandbox.json_types import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate
 from cekura_sandbox.readings import Readings
 from cekura_sandbox.samples import PREDEFINED
+from cekura_sandbox.shapes import (
+    BULK_BODY,
+    BULK_DATA_BODY,
+    DASHBOARD_BODY,
+    WIDGET_BODY,
+    BulkShape,
+    CallPage,
+    ChartPage,
+    ChartShape,
+    DashboardPage,
+    DashboardShape,
+    NamedPage,
+    NamedShape,
+    WidgetPage,
+    WidgetShape,
+    answers,
+    takes,
+)
 from cekura_sandbox.store import WIDGET_DEFAULTS, Invalid, Missing, Store, both
 
 Clock = Callable[[], datetime]
@@ -85,6 +105,7 @@ async def _body(request: Request) -> Body:
 
 JsonBody = Annotated[Body, Depends(_body)]
 Paging = Annotated[Pages, Depends(Pages)]
+Number = Annotated[int, Path(alias="id", ge=1, le=2**31 - 1)]
 
 
 def create_app(
@@ -108,6 +129,7 @@ def create_app(
         world.close()
 
     app = FastAPI(title="Cekura dashboards sandbox", version="1", lifespan=lifespan)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of changing it
     app.state.world = world
     app.state.faults = faults = Faults()
     app.add_middleware(FaultInjector, faults=faults)
@@ -128,9 +150,24 @@ def create_app(
     app.add_exception_handler(_Unauthenticated, answer(401, lambda _: {"detail": "Invalid API key."}))
     app.add_exception_handler(Missing, answer(404, lambda _: {"detail": "Not found."}))
     app.add_exception_handler(PageMissing, answer(404, lambda _: {"detail": "Invalid page."}))
+    app.add_exception_handler(RequestValidationError, answer(400, _query_errors))
     app.add_exception_handler(Invalid, answer(400, lambda error: error.body))
     app.add_exception_handler(ChartError, answer(400, lambda error: error.body))
     return app
+
+
+def _document(app: FastAPI) -> Body:
+    """The OpenAPI document, without the 422 that FastAPI would answer and this API does not."""
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+    return document
+
+
+def _query_errors(error: RequestValidationError) -> Body:
+    """What is wrong with a path or query, as Django would say it; a path that is no number is a 404 elsewhere."""
+    return {str(item["loc"][-1]): ["Enter a valid value."] for item in error.errors()}
 
 
 class _Unauthenticated(Exception):
@@ -140,37 +177,37 @@ class _Unauthenticated(Exception):
 def _dashboards(world: World) -> APIRouter:
     router, store = APIRouter(prefix="/dashboards/dashboards", tags=["dashboards"]), world.store
 
-    @router.get("/")
+    @router.get("/", **answers(DashboardPage))
     def list_dashboards(request: Request, pages: Paging, project_id: int | None = None) -> Body:
         return paginate(request, pages, store.dashboards(project_id))
 
-    @router.post("/", status_code=201)
+    @router.post("/", **answers(DashboardShape, status=201), **takes(DASHBOARD_BODY))
     def create_dashboard(body: JsonBody) -> Body:
         return store.create_dashboard(body)
 
-    @router.get("/predefined_widgets/")
-    def predefined_widgets() -> list[Body]:
-        return PREDEFINED
+    @router.get("/predefined_widgets/", **answers(Any))
+    def predefined_widgets() -> Any:
+        return {"widgets": PREDEFINED} if world.readings.predefined == "object" else PREDEFINED
 
-    @router.get("/{number}/")
-    def get_dashboard(number: int) -> Body:
+    @router.get("/{id}/", **answers(DashboardShape))
+    def get_dashboard(number: Number) -> Body:
         return store.dashboard(number)
 
-    @router.patch("/{number}/")
-    @router.put("/{number}/")
-    def update_dashboard(number: int, body: JsonBody) -> Body:
+    @router.patch("/{id}/", **answers(DashboardShape), **takes(DASHBOARD_BODY))
+    @router.put("/{id}/", **answers(DashboardShape), **takes(DASHBOARD_BODY))
+    def update_dashboard(number: Number, body: JsonBody) -> Body:
         return store.update_dashboard(number, body)
 
-    @router.delete("/{number}/", status_code=204)
-    def delete_dashboard(number: int) -> None:
+    @router.delete("/{id}/", **answers(None, status=204))
+    def delete_dashboard(number: Number) -> None:
         store.delete_dashboard(number)
 
-    @router.post("/{number}/duplicate/", status_code=201)
-    def duplicate(number: int, body: JsonBody) -> Body:
+    @router.post("/{id}/duplicate/", **answers(DashboardShape, status=201), **takes({"name": {"type": "string"}}))
+    def duplicate(number: Number, body: JsonBody) -> Body:
         return store.duplicate(number, body)
 
-    @router.post("/{number}/bulk_widgets/")
-    def bulk_widgets(number: int, body: JsonBody) -> Body:
+    @router.post("/{id}/bulk_widgets/", **answers(BulkShape), **takes(BULK_BODY))
+    def bulk_widgets(number: Number, body: JsonBody) -> Body:
         return store.bulk(number, body)
 
     return router
@@ -179,46 +216,48 @@ def _dashboards(world: World) -> APIRouter:
 def _widgets(world: World) -> APIRouter:  # noqa: C901 - a router is a list of routes
     router, store = APIRouter(prefix="/dashboards/widgets", tags=["widgets"]), world.store
 
-    @router.get("/")
+    @router.get("/", **answers(WidgetPage))
     def list_widgets(request: Request, pages: Paging, dashboard_id: int | None = None) -> Body:
         return paginate(request, pages, store.widgets(dashboard_id))
 
-    @router.post("/", status_code=201)
+    @router.post("/", **answers(WidgetShape, status=201), **takes(WIDGET_BODY, "chart_type"))
     def create_widget(body: JsonBody) -> Body:
         return store.create_widget(body)
 
-    @router.post("/bulk_data/")
+    @router.post("/bulk_data/", **answers(ChartPage), **takes(BULK_DATA_BODY, "widget_ids"))
     def bulk_data(request: Request, pages: Paging, body: JsonBody) -> Body:
         numbers = body.get("widget_ids")
-        if not is_list(numbers):
-            raise Invalid({"widget_ids": ["This field is required."]})
+        if not is_list(numbers) or not all(isinstance(number, int) for number in numbers):
+            raise Invalid({"widget_ids": ["A list of ids is required."]})
         widgets = [store.widget(number) for number in numbers]
         return paginate(request, pages, widgets, lambda widget: world.saved(widget, body.get("filters")))
 
-    @router.post("/preview_data/")
+    @router.post("/preview_data/", **answers(ChartShape), **takes(WIDGET_BODY, "chart_type"))
     def preview_data(body: JsonBody) -> Body:
         widget = store.checked(WIDGET_DEFAULTS | {k: v for k, v in body.items() if k in WIDGET_DEFAULTS})
         where = [widget["filters"]]
         if widget["dashboard"] is not None and world.readings.preview == "merge":
             where = [both(store.dashboard(widget["dashboard"])["filters"], widget["filters"])]
         answer = world.charts.data(widget, where, store.project_of(widget), world.now())
-        return {k: v for k, v in answer.items() if k not in {"widget_id", "can_group_by"}}
+        if world.readings.preview_answer == "whole":
+            return answer
+        return {k: v for k, v in answer.items() if k not in {"widget_id", "group_by", "can_group_by"}}
 
-    @router.get("/{number}/")
-    def get_widget(number: int) -> Body:
+    @router.get("/{id}/", **answers(WidgetShape))
+    def get_widget(number: Number) -> Body:
         return store.widget(number)
 
-    @router.patch("/{number}/")
-    @router.put("/{number}/")
-    def update_widget(number: int, body: JsonBody) -> Body:
+    @router.patch("/{id}/", **answers(WidgetShape), **takes(WIDGET_BODY))
+    @router.put("/{id}/", **answers(WidgetShape), **takes(WIDGET_BODY))
+    def update_widget(number: Number, body: JsonBody) -> Body:
         return store.update_widget(number, body)
 
-    @router.delete("/{number}/", status_code=204)
-    def delete_widget(number: int) -> None:
+    @router.delete("/{id}/", **answers(None, status=204))
+    def delete_widget(number: Number) -> None:
         store.delete_widget(number)
 
-    @router.get("/{number}/data/")
-    def widget_data(number: int, filters: str | None = None) -> Body:
+    @router.get("/{id}/data/", **answers(ChartShape))
+    def widget_data(number: Number, filters: str | None = None) -> Body:
         return world.saved(store.widget(number), _json_text(filters))
 
     return router
@@ -234,11 +273,11 @@ def _json_text(text: str | None) -> Any:
 def _lookups(world: World) -> APIRouter:
     router = APIRouter(tags=["lookups"])
 
-    @router.get("/user/v1/projects/")
+    @router.get("/user/v1/projects/", **answers(list[NamedShape]))
     def projects() -> list[Body]:
         return [{"id": number, "name": name} for number, name in calls.PROJECTS]
 
-    @router.get("/test_framework/v2/metrics/")
+    @router.get("/test_framework/v2/metrics/", **answers(list[NamedShape]))
     def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:
         if agent_id is not None:
             project_id = next((a[2] for a in calls.AGENTS if a[0] == agent_id), -1)
@@ -248,7 +287,7 @@ def _lookups(world: World) -> APIRouter:
             if project_id in (None, project)
         ]
 
-    @router.get("/test_framework/v2/aiagents/")
+    @router.get("/test_framework/v2/aiagents/", **answers(NamedPage))
     def agents(request: Request, pages: Paging, project_id: int | None = None, q: str = "") -> Body:
         found = [
             {"id": number, "name": name, "project": project, "description": f"Answers as {name}."}
@@ -257,7 +296,7 @@ def _lookups(world: World) -> APIRouter:
         ]
         return paginate(request, pages, found)
 
-    @router.get("/observability/v2/call-logs/")
+    @router.get("/observability/v2/call-logs/", **answers(CallPage))
     def list_call_logs(
         request: Request,
         pages: Paging,

@@ -20,5 +20,9 @@ class Readings:
     buckets: Literal["utc", "bare"] = "utc"
     """``time_interval`` ends in Z, or carries no offset."""
     empty_buckets: Literal["omit", "null"] = "omit"
+    predefined: Literal["object", "list"] = "object"
+    """Ready-made widgets come in an object, as the document says, or as a list."""
+    preview_answer: Literal["whole", "short"] = "whole"
+    """A preview's answer names ``widget_id``, ``group_by`` and ``can_group_by``; or leaves them out."""
     clock_ahead_s: float = 0
     """How far the API's clock runs ahead of the caller's, 0 to 120 seconds."""

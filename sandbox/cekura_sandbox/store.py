@@ -1,7 +1,7 @@
 """Dashboards and widgets: what is stored, and the rules for what may be."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import RLock
@@ -10,7 +10,7 @@ from typing import Any
 from cekura_sandbox.calls import METRICS, PROJECTS
 from cekura_sandbox.charts import AGGREGATIONS, CHARTS, FIELD_TYPES, GROUP_COLUMNS
 from cekura_sandbox.filters import FilterError, Sql, to_sql
-from cekura_sandbox.json_types import is_object
+from cekura_sandbox.json_types import is_list, is_object
 from cekura_sandbox.samples import DASHBOARDS
 
 Record = dict[str, Any]
@@ -95,8 +95,7 @@ class Store:
                 raise Missing
             changes = {name: body[name] for name in DASHBOARD_FIELDS if name in body}
             errors = _text_errors(changes, "name") | self._filter_errors(changes)
-            if changes.get("project") not in {None, *(p[0] for p in PROJECTS)}:
-                errors["project"] = [f'Invalid pk "{changes["project"]}" - object does not exist.']
+            errors |= _pk_errors(changes, "project", [project[0] for project in PROJECTS])
             if errors:
                 raise Invalid(errors)
             self._dashboards[number] |= copy.deepcopy(changes) | {"updated_at": self._stamp()}
@@ -165,9 +164,10 @@ class Store:
         """Create, update and delete widgets of one dashboard: all of it, or none."""
         with self._transaction():
             mine = {w["id"] for w in self.dashboard(dashboard)["widgets"]}
-            creates: list[Record] = body.get("create") or []
-            updates: list[Record] = body.get("update") or []
-            deletes: list[int] = body.get("delete") or []
+            creates, updates = _objects(body, "create"), _objects(body, "update")
+            deletes: list[Any] = body.get("delete") or []
+            if not is_list(deletes) or not all(_is_pk(number) for number in deletes):
+                raise Invalid({"delete": ["A list of ids is expected."]})
             named = [*(item.get("id") for item in updates), *deletes]
             if strangers := [number for number in named if number not in mine]:
                 raise Invalid({"detail": f"Widgets not found in this dashboard: {strangers}"})
@@ -190,8 +190,7 @@ class Store:
                     f'"{config[name]}" is not a valid choice.'
                 ]  # fmt: skip
         errors |= _text_errors(config, "name") | _text_errors(config, "field") | self._filter_errors(config)
-        if config["dashboard"] is not None and config["dashboard"] not in self._dashboards:
-            errors["dashboard"] = [f'Invalid pk "{config["dashboard"]}" - object does not exist.']
+        errors |= _pk_errors(config, "dashboard", self._dashboards) | _pk_errors(config, "metric", None)
         if not errors:
             errors = _plot_errors(config) | _group_errors(config["group_by"])
         if errors:
@@ -222,6 +221,27 @@ def both(first: Any, second: Any) -> Record:
 
 def _writable(body: Record) -> Record:
     return {name: body[name] for name in WIDGET_DEFAULTS if name in body}
+
+
+def _is_pk(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _pk_errors(config: Record, name: str, known: Collection[int] | None) -> Record:
+    """``known`` None: which ones exist is checked elsewhere."""
+    value = config.get(name)
+    if value is None:
+        return {}
+    if not _is_pk(value):
+        return {name: [f"Incorrect type. Expected pk value, received {type(value).__name__}."]}
+    return {} if known is None or value in known else {name: [f'Invalid pk "{value}" - object does not exist.']}
+
+
+def _objects(body: Record, name: str) -> list[Record]:
+    items: Any = body.get(name) or []
+    if not is_list(items) or not all(is_object(item) for item in items):
+        raise Invalid({name: ["A list of objects is expected."]})
+    return items
 
 
 def _text_errors(config: Record, name: str) -> Record:

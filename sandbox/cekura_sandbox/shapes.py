@@ -1,0 +1,148 @@
+"""The shapes that the sandbox's own OpenAPI document promises. Answers are made as they are, not through these."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cekura_sandbox.store import CHOICES, MAX_NAME
+
+Schema = dict[str, Any]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class WidgetShape(_Shape):
+    id: int
+    dashboard: int | None
+    name: str | None
+    chart_type: str
+    data_type: str | None
+    field: str
+    metric: int | None
+    metric_name: str = ""
+    time_period: str | None
+    aggregation_function: str | None
+    group_by: dict[str, Any] | None
+    filters: dict[str, Any] | None
+    effective_filters: dict[str, Any]
+    metadata: Any
+    created_at: str | None
+    updated_at: str | None
+
+
+class DashboardRowShape(_Shape):
+    id: int
+    name: str | None
+    project: int | None
+    filters: dict[str, Any] | None
+    widget_count: str
+    created_at: str | None
+    updated_at: str | None
+
+
+class DashboardShape(DashboardRowShape):
+    widgets: list[WidgetShape]
+
+
+class _Page(_Shape):
+    count: int
+    next: str | None
+    previous: str | None
+
+
+class DashboardPage(_Page):
+    results: list[DashboardRowShape]
+
+
+class WidgetPage(_Page):
+    results: list[WidgetShape]
+
+
+class ChartShape(_Shape):
+    widget_id: int = 0
+    field_name: str
+    chart_type: str
+    data: list[dict[str, Any]] | dict[str, Any]
+    aggregation_function: str | None
+    time_period: str | None
+    group_by: dict[str, Any] | None = None
+    can_group_by: bool = False
+    metadata: dict[str, Any]
+
+
+class ChartPage(_Page):
+    results: list[ChartShape]
+
+
+class BulkShape(_Shape):
+    created: list[WidgetShape]
+    updated: list[WidgetShape]
+    deleted: list[int]
+
+
+class NamedShape(_Shape):
+    id: int
+    name: str
+
+
+class NamedPage(_Page):
+    results: list[NamedShape]
+
+
+class CallShape(_Shape):
+    id: int
+    call_id: str
+    agent: int | None
+    duration: str
+    success: bool | None
+    timestamp: str
+    transcript: str
+
+
+class CallPage(_Page):
+    results: list[CallShape]
+
+
+class Problem(_Shape):
+    """``detail``, or a list of messages for each field."""
+
+
+def answers(shape: Any, *, status: int = 200) -> dict[str, Any]:
+    """What a route is documented to answer, for its decorator."""
+    documented: dict[int | str, Any] = {code: {"model": Problem} for code in (400, 401, 404)}
+    return {"response_model": None, "status_code": status, "responses": {status: {"model": shape}, **documented}}
+
+
+def takes(properties: Schema, *required: str) -> dict[str, Any]:
+    """The JSON body that a route is documented to take."""
+    schema: Schema = {"type": "object", "properties": properties, "required": list(required)}
+    if not required:
+        del schema["required"]
+    return {"openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}}
+
+
+def _or_null(kind: str, **more: Any) -> Schema:
+    return {"type": [kind, "null"], **more}
+
+
+FILTERS = _or_null("object")
+NAME = _or_null("string", maxLength=MAX_NAME)
+DASHBOARD_BODY: Schema = {"name": NAME, "project": _or_null("integer"), "filters": FILTERS}
+WIDGET_BODY: Schema = {
+    "dashboard": _or_null("integer"),
+    "name": NAME,
+    "filters": FILTERS,
+    "field": {"type": "string", "maxLength": MAX_NAME},
+    "metric": _or_null("integer"),
+    "group_by": _or_null("object"),
+    "metadata": {},
+    **{name: {"enum": choices} for name, choices in CHOICES.items()},
+}
+BULK_BODY: Schema = {
+    "create": {"type": "array", "items": {"type": "object"}},
+    "update": {"type": "array", "items": {"type": "object"}},
+    "delete": {"type": "array", "items": {"type": "integer"}},
+}
+BULK_DATA_BODY: Schema = {"widget_ids": {"type": "array", "items": {"type": "integer"}}, "filters": {"type": "object"}}

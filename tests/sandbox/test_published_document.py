@@ -1,0 +1,211 @@
+"""Held to the published document: what the tools send, and what the sandbox answers.
+
+``tests/facts/published_api.json`` holds the names, types and choices of the API's published OpenAPI document. Two things
+there are known to be otherwise, and are right here: ``filters`` in a query is typed as an object but travels as JSON
+text, and the data of a stat is typed as an array but is an object.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+from cekura_dashboards import TOOLS
+from support import KEY, Json, Sent, ask, new_sandbox, open_tools, shared_sandbox
+
+FACTS: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "facts" / "published_api.json").read_text(encoding="utf-8")
+)
+OPERATIONS: dict[str, Json] = FACTS["operations"]
+STAT = "stat data is an object"
+QUERY_FILTERS = "filters in a query are JSON text"
+
+
+def operation(method: str, path: str) -> Json:
+    pattern = re.sub(r"/\d+/", "/{id}/", path)
+    return OPERATIONS[f"{method} {pattern}"]
+
+
+def plain(schema: Any) -> Any:
+    """The facts as JSON Schema: ``nullable`` written out."""
+    if not isinstance(schema, dict):
+        return schema
+    found: Json = {k: plain(v) if k == "items" else v for k, v in schema.items() if k not in {"nullable", "format"}}
+    if "properties" in found:
+        found["properties"] = {name: plain(inner) for name, inner in found["properties"].items()}
+    if schema.get("nullable") and isinstance(found.get("type"), str):
+        found["type"] = [found["type"], "null"]
+    return found
+
+
+def assert_documented(sent: Sent) -> None:
+    known = operation(sent.method, sent.path)
+    for name, value in sent.query.items():
+        assert name in known["query"], f"{sent.path} has no {name}"
+        if known["query"][name] == "integer":
+            assert value.isdecimal()
+    if sent.body is not None:
+        schema = plain(known["body"])
+        assert set(sent.body) <= set(schema["properties"])
+        read_only = {"id", "effective_filters", "metric_name", "created_at", "updated_at"}
+        items = [*sent.body.get("create", []), *sent.body.get("update", [])]
+        widget = plain(OPERATIONS["PATCH /dashboards/widgets/{id}/"]["body"])
+        for item in items:
+            assert set(item) <= set(widget["properties"])
+            assert set(item) & read_only <= {"id"}
+            jsonschema.validate(item, widget)
+        if not sent.path.endswith("bulk_widgets/"):
+            assert not set(sent.body) & read_only
+        jsonschema.validate(sent.body, {k: v for k, v in schema.items() if sent.method != "PATCH" or k != "required"})
+        for node in filters_in(sent.body):
+            assert set(node) in ({"field", "op", "value"}, {"operator", "conditions"})
+
+
+def filters_in(value: Any) -> list[Json]:
+    """Every condition and group inside a body."""
+    if isinstance(value, list):
+        return [node for item in value for node in filters_in(item)]
+    if not isinstance(value, dict):
+        return []
+    mine = [value] if "op" in value or "conditions" in value else []
+    return mine + [
+        node
+        for name, inner in value.items()
+        if name in {"filters", "conditions", "create", "update"}
+        for node in filters_in(inner)
+    ]
+
+
+PIE: Json = {
+    "name": "T",
+    "chart_type": "pie",
+    "field": "topic",
+    "filters": {"field": "success", "op": "eq", "value": False},
+}
+CALLS: list[tuple[str, Json]] = [
+    ("list_dashboards", {"project_id": 1, "search": "x"}),
+    ("get_dashboard", {"dashboard_id": 12}),
+    *(("look_up", {"kind": kind}) for kind in ("metrics", "agents", "projects", "predefined_widgets")),
+    ("look_up", {"kind": "metrics", "agent_id": 33}),
+    ("look_up", {"kind": "values", "field": "topic", "project_id": 2}),
+    ("look_up", {"kind": "values", "field": "metadata.region", "agent_id": 33}),
+    *(("get_widgets_data", {"dashboard_id": number, **window}) for number in (11, 12, 13) for window in ({}, {"window": "yesterday"}, {"window": "25d"})),
+    ("get_widgets_data", {"widget_ids": [204, 219], "filters": PIE["filters"]}),
+    ("preview_widget", {"widget": PIE}),
+    ("preview_widget", {"widget": PIE, "dashboard_id": 12, "window": "3d"}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "x", "metadata": {"a": 1}}, "clear": ["filters", "data_type"]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 204, "clear": ["group_by"]}]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205]}),
+]  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_every_request_of_every_tool_is_documented() -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        for tool, arguments in CALLS:
+            _, answer = await ask(context, tool, **arguments)
+            if "plan_id" in answer:
+                await ask(context, tool, **arguments, plan_id=answer["plan_id"])
+        for sent in recorder.sent:
+            assert_documented(sent)
+        assert {tool for tool, _ in CALLS} == {tool.name for tool in TOOLS}
+        assert len({(sent.method, re.sub(r"\d+", "", sent.path)) for sent in recorder.sent}) == 11
+
+
+REQUESTS: list[tuple[str, str, Json | None]] = [
+    ("GET", "/dashboards/dashboards/", None),
+    ("POST", "/dashboards/dashboards/", {"name": "New", "project": 1}),
+    ("GET", "/dashboards/dashboards/11/", None),
+    ("PATCH", "/dashboards/dashboards/11/", {"name": "Renamed"}),
+    ("PUT", "/dashboards/dashboards/11/", {"name": "Renamed", "filters": {"field": "timestamp", "op": "gte", "value": "today-7d"}}),
+    ("POST", "/dashboards/dashboards/11/bulk_widgets/", {"create": [PIE], "update": [{"id": 203, "name": "x"}], "delete": [205]}),
+    ("POST", "/dashboards/dashboards/11/duplicate/", {}),
+    ("GET", "/dashboards/dashboards/predefined_widgets/", None),
+    ("GET", "/dashboards/widgets/", None),
+    ("POST", "/dashboards/widgets/", PIE),
+    ("GET", "/dashboards/widgets/203/", None),
+    ("PATCH", "/dashboards/widgets/203/", {"name": "x"}),
+    ("PUT", "/dashboards/widgets/203/", {"chart_type": "stat", "field": ""}),
+    *(("GET", f"/dashboards/widgets/{number}/data/", None) for number in (202, 204, 206, 207)),
+    ("GET", '/dashboards/widgets/206/data/?filters={"field":"timestamp","op":"gte","value":"today"}', None),
+    ("POST", "/dashboards/widgets/bulk_data/", {"widget_ids": [202, 206]}),
+    ("POST", "/dashboards/widgets/preview_data/", {**PIE, "filters": {"field": "timestamp", "op": "gte", "value": "today"}}),
+    ("GET", "/user/v1/projects/", None),
+    ("GET", "/test_framework/v2/metrics/?project_id=1", None),
+    ("GET", "/test_framework/v2/aiagents/?q=o", None),
+    ("GET", "/observability/v2/call-logs/?project_id=1&page_size=3", None),
+    ("DELETE", "/dashboards/widgets/203/", None),
+    ("DELETE", "/dashboards/dashboards/11/", None),
+]  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_the_sandbox_answers_in_the_published_shapes_on_every_path() -> None:
+    seen = set[str]()
+    headers = {"X-CEKURA-API-KEY": KEY}
+    transport = httpx.ASGITransport(new_sandbox())
+    async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=headers) as http:
+        for method, path, body in REQUESTS:
+            answer = await http.request(method, path, json=body)
+            known = operation(method, path.partition("?")[0])
+            seen.add(f"{method} {re.sub(r'/[0-9]+/', '/{id}/', path.partition('?')[0])}")
+            assert str(answer.status_code) in known["responses"], (method, path, answer.text)
+            if schema := known["responses"][str(answer.status_code)]:
+                jsonschema.validate(answer.json(), plain(schema))
+        assert seen == set(OPERATIONS)
+        stat = await http.get("/dashboards/widgets/209/data/")
+        assert stat.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_the_known_deviations_are_just_two() -> None:
+    headers = {"X-CEKURA-API-KEY": KEY}
+    transport = httpx.ASGITransport(shared_sandbox())
+    async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=headers) as http:
+        stat = (await http.get("/dashboards/widgets/201/data/")).json()
+    found = list[str]()
+    known = OPERATIONS["GET /dashboards/widgets/{id}/data/"]
+    validator = jsonschema.Draft202012Validator(plain(known["responses"]["200"]))
+    if [list(error.absolute_path) for error in validator.iter_errors(stat)] == [["data"]]:
+        found.append(STAT)
+    if known["query"]["filters"] == "object":
+        found.append(QUERY_FILTERS)
+    assert found == [STAT, QUERY_FILTERS]
+
+
+def test_the_two_documents_name_the_same_operations_parameters_and_fields() -> None:
+    mine: Json = shared_sandbox().openapi()
+    paths: Json = mine["paths"]
+    assert {f"{m.upper()} {p}" for p, methods in paths.items() for m in methods} == set(OPERATIONS)
+    for name, facts in OPERATIONS.items():
+        method, path = name.split()
+        own = paths[path][method.lower()]
+        query = {p["name"] for p in own.get("parameters", []) if p["in"] == "query"}
+        assert query <= set(facts["query"]), name
+        if "requestBody" in own:
+            body = own["requestBody"]["content"]["application/json"]["schema"]
+            published = plain(facts["body"])
+            assert set(body["properties"]) <= set(published["properties"]), name
+            for field, schema in body["properties"].items():
+                if "enum" in schema:
+                    assert schema["enum"] == published["properties"][field]["enum"]
+        documented = {code for code in own["responses"] if code < "400"}
+        assert documented <= set(facts["responses"]), name
+
+
+OWN = schemathesis.openapi.from_asgi("/openapi.json", new_sandbox())
+
+
+@OWN.parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_sandbox_keeps_to_its_own_document(case: Any) -> None:
+    answer = case.call(headers={"X-CEKURA-API-KEY": KEY})
+    case.validate_response(answer, checks=[not_a_server_error, response_schema_conformance, status_code_conformance])

@@ -1,0 +1,149 @@
+"""Wrong input, as much as can be thought of: no crash, nothing sent, each error names the argument and a fix."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cekura_dashboards import Tool
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards.arguments import parse
+from cekura_dashboards.schema import input_schema
+from support import BY_NAME, Json, ask, open_tools, shared_sandbox
+
+WORDS = [
+    "widget",
+    "id",
+    "name",
+    "chart_type",
+    "field",
+    "op",
+    "value",
+    "filters",
+    "conditions",
+    "operator",
+    "window",
+    "plan_id",
+    "kind",
+]
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    | st.sampled_from(["11", "true", "[1]", '{"a": 1}', "{", "[" * 50, "\x00", "\u202e", "💥", "pie", "topic", "7d", "-1", "1e400"])
+)  # fmt: skip
+anything = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=15,
+)
+arbitrary = st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=8), anything, max_size=5)
+VALID: dict[str, Json] = {
+    "list_dashboards": {"project_id": 1, "search": "x", "page": 1},
+    "get_dashboard": {"dashboard_id": 11},
+    "look_up": {"kind": "values", "field": "topic", "project_id": 1},
+    "get_widgets_data": {"dashboard_id": 11, "widget_ids": [201], "window": "7d", "filters": {"field": "success", "op": "eq", "value": True}, "points": 5},
+    "preview_widget": {"widget": {"name": "x", "chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day",
+                                  "group_by": {"type": "field", "field": "topic"},
+                                  "filters": {"operator": "and", "conditions": [{"field": "topic", "op": "in", "value": ["a"]}]}}, "dashboard_id": 11},
+    "update_widget": {"widget_id": 203, "changes": {"name": "x", "metadata": {"a": 1}}, "clear": ["filters"], "plan_id": "x"},
+    "bulk_edit_dashboard": {"dashboard_id": 11, "create": [{"chart_type": "pie", "field": "topic"}], "update": [{"id": 203, "name": "x"}], "delete": [205]},
+}  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place inside a JSON value."""
+    inner: list[tuple[Any, Any]] = (
+        list(value.items()) if is_object(value) else list(enumerate(value)) if is_list(value) else []
+    )
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copy: Any = dict(value) if is_object(value) else list(value)
+    copy[path[0]] = changed(value[path[0]], path[1:], new)
+    return copy
+
+
+@st.composite
+def near_valid(draw: st.DrawFn, name: str) -> Json:
+    """Valid arguments with one or two places spoiled, or one argument too many."""
+    found: Any = VALID[name]
+    for _ in range(draw(st.integers(1, 2))):
+        path = draw(st.sampled_from(places(found)[1:] or [()]))
+        found = changed(found, path, draw(anything)) if path else {**found, draw(st.text(max_size=6)): 1}
+    return found
+
+
+def check(tool: Tool[Any, Any], arguments: Json) -> None:
+    """Arguments are read, or refused by name with something to do."""
+    refusal = refused(tool, arguments)
+    if refusal is None:
+        return
+    assert refusal.faults
+    assert str(refusal).startswith("Nothing was sent.")
+    for fault in refusal.faults:
+        assert len(fault.message) > 5
+        assert "pydantic" not in fault.message
+        assert "validation error" not in fault.message
+        assert len(str(fault)) < 700
+
+
+def refused(tool: Tool[Any, Any], arguments: Json) -> InvalidArguments | None:
+    try:
+        parse(tool.request, arguments)
+    except InvalidArguments as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_arbitrary_json_is_read_or_refused(name: str) -> None:
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @given(arbitrary)
+    def run(arguments: Json) -> None:
+        check(BY_NAME[name], arguments)
+
+    run()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_nearly_valid_arguments_are_read_or_refused(name: str) -> None:
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @given(near_valid(name))
+    def run(arguments: Json) -> None:
+        check(BY_NAME[name], arguments)
+
+    run()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_what_is_refused_was_never_sent(name: str) -> None:
+    wrong: list[Json] = [
+        {**VALID[name], "colour": "red"},
+        {key: {"not": ["what", "was", "asked"]} for key in VALID[name]},
+        dict.fromkeys(VALID[name]),
+        {"arguments": json.dumps(VALID[name])},
+    ]  # fmt: skip
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        for arguments in wrong[:2]:
+            with pytest.raises(InvalidArguments):
+                await ask(context, name, **arguments)
+        for arguments in wrong[2:]:
+            if refused(BY_NAME[name], arguments):
+                with pytest.raises(InvalidArguments):
+                    await ask(context, name, **arguments)
+        assert recorder.sent == []
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_valid_arguments_here_are_valid(name: str) -> None:
+    _, notes = parse(BY_NAME[name].request, VALID[name])
+    assert notes == []
+    assert set(VALID[name]) <= set(input_schema(BY_NAME[name].request)["properties"])
