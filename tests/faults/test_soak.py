@@ -1,5 +1,6 @@
 """Many calls under mixed faults: every answer right or an honest error, every write reported for what it is."""
 
+import gc
 import random
 import tracemalloc
 from collections import Counter
@@ -96,7 +97,7 @@ class Worker:
 
 
 async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_write(pytestconfig: pytest.Config) -> None:
-    calls = int(pytestconfig.getoption("--soak"))
+    calls = int(str(pytestconfig.getoption("--soak")))
     app, seen = new_sandbox(count=500), Counter[str]()
     async with served(app) as url:
         transport = HttpTransport(url, max_body_bytes=2**20)
@@ -113,6 +114,7 @@ async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_writ
                 for worker in workers:
                     group.start_soon(steps, worker, quarter)
             app.state.faults.log.clear()
+            gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
         await transport.aclose()

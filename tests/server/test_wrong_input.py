@@ -77,7 +77,8 @@ def near_valid(draw: st.DrawFn, name: str) -> Json:
     for _ in range(draw(st.integers(1, 2))):
         path = draw(st.sampled_from(places(found)[1:] or [()]))
         found = changed(found, path, draw(anything)) if path else {**found, draw(st.text(max_size=6)): 1}
-    return found
+    arguments: Json = found
+    return arguments
 
 
 def check(tool: Tool[Any, Any], arguments: Json) -> None:
