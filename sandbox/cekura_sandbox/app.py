@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Annotated, Any
 
 import duckdb
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_sandbox import calls
 from cekura_sandbox.call_logs import call_logs
@@ -133,6 +135,7 @@ def create_app(
     app.state.world = world
     app.state.faults = faults = Faults()
     app.add_middleware(FaultInjector, faults=faults)
+    app.add_middleware(DateHeader, now=world.now)
     app.include_router(fault_routes(faults))
 
     async def authenticated(request: Request) -> None:
@@ -168,6 +171,23 @@ def _document(app: FastAPI) -> Body:
 def _query_errors(error: RequestValidationError) -> Body:
     """What is wrong with a path or query, as Django would say it; a path that is no number is a 404 elsewhere."""
     return {str(item["loc"][-1]): ["Enter a valid value."] for item in error.errors()}
+
+
+class DateHeader:
+    """Adds the sandbox's own time to every answer."""
+
+    def __init__(self, app: ASGIApp, now: Clock) -> None:
+        self._app = app
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._now(), usegmt=True).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 class _Unauthenticated(Exception):

@@ -45,5 +45,5 @@ def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[st
             file=sys.stderr,
             flush=True,
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False)
+        config = uvicorn.Config(app, log_config=None, access_log=False, date_header=False)
         uvicorn.Server(config).run(sockets=[listening])

@@ -122,6 +122,17 @@ def demo() -> None:
     anyio.run(run_demo)
 
 
+@main.command()
+@click.option("--probe", is_flag=True, help="Find out how the API reads what its documents leave open; only reads.")
+@SANDBOX
+def doctor(*, probe: bool, sandbox: bool) -> None:
+    """Check settings, key, API and clock, one line each; changes nothing."""
+    from cekura_dashboards_mcp.doctor import examine  # noqa: PLC0415 - see above
+
+    if not anyio.run(examine, connection(sandbox=sandbox, key_needed=False), probe):
+        raise SystemExit(1)
+
+
 def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: bool = False) -> "Connection":
     """The connection that the settings and flags describe, or a one-line error."""
     from cekura_dashboards.settings import SettingsError, load_settings  # noqa: PLC0415 - see above

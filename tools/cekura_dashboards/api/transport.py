@@ -73,6 +73,7 @@ class HttpTransport:
                         await self._read(response),
                         response.headers.get("content-type", ""),
                         response.headers.get("retry-after"),
+                        response.headers.get("date"),
                     )
         except TimeoutError:
             raise DeadlinePassed(timeout_s) from None

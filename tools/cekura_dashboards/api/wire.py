@@ -14,6 +14,7 @@ class Answer:
     body: bytes | bytearray
     content_type: str = ""
     retry_after: str | None = None
+    date: str | None = None
 
 
 class Transport(Protocol):

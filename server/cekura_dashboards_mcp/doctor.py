@@ -1,0 +1,114 @@
+"""Is everything in order? Settings, key, API and clock, one line each; nothing is changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+
+import click
+
+from cekura_dashboards import ToolContext
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable
+from cekura_dashboards.read.probe import Finding, probe
+from cekura_dashboards_mcp.connection import Connection
+
+SKEW_S = 60
+"""A clock that is off by more is told; the API's relative times then mean other instants than ours."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """``passed`` None: it could not be checked."""
+
+    name: str
+    passed: bool | None
+    told: str
+
+
+async def examine(
+    connection: Connection,
+    with_probe: bool,  # noqa: FBT001 - anyio.run passes by position
+    say: Callable[[str], None] = click.echo,
+) -> bool:
+    """Print the checks, and the findings of the probe; whether all is in order."""
+    try:
+        checks = await checked(connection)
+        for check in checks:
+            mark = {True: "ok  ", False: "FAIL", None: "?   "}[check.passed]
+            say(f"{mark} {check.name}: {check.told}")
+        passed = all(check.passed is not False for check in checks)
+        if with_probe and passed and connection.settings.api_key is not None:
+            context = (await connection.tool_context(None)).for_one_call()
+            say("")
+            for line in report(await probe(context)):
+                say(line)
+        return passed
+    finally:
+        await connection.aclose()
+
+
+async def checked(connection: Connection) -> list[Check]:
+    """Each check in turn; what depends on one that failed is not asked."""
+    settings = connection.settings
+    told = f"{settings.base_url}, time zone {settings.time_zone}, {settings.timeout_s:g} s a call"
+    found = [Check("settings", True, told + (", read-only" if settings.read_only else ""))]
+    if settings.api_key is None:
+        return [*found, Check("key", False, "none; set CEKURA_API_KEY, or try --sandbox")]
+    found.append(Check("key", True, "given"))
+    context = (await connection.tool_context(None)).for_one_call()
+    return [*found, *await _asked(context)]
+
+
+async def _asked(context: ToolContext) -> list[Check]:
+    try:
+        answer = await context.api.ask("GET", "/user/v1/projects/")
+        projects = await context.api.projects()
+    except Unreachable as error:
+        return [Check("API", False, str(error))]
+    except KeyRejected as error:
+        return [Check("API", True, "answers"), Check("key", False, str(error))]
+    except DashboardsError as error:
+        return [Check("API", False, str(error))]
+    wanted = context.settings.project_id
+    visible = Check("projects", bool(projects), f"{len(projects)} visible" if projects else "none visible to this key")
+    if wanted is not None and wanted not in {project.id for project in projects}:
+        visible = Check(
+            "projects", False, f"CEKURA_PROJECT_ID is {wanted}, which this key cannot see; look_up projects"
+        )
+    return [
+        Check("API", True, "answers"),
+        Check("key", True, "accepted"),
+        visible,
+        skew(answer.date, context.now()),
+    ]
+
+
+def skew(date: str | None, now: datetime) -> Check:
+    """How far this machine's clock is from the API's, by its ``Date`` header."""
+    try:
+        theirs = parsedate_to_datetime(date or "")
+        ahead_s = (theirs - now).total_seconds()
+    except (TypeError, ValueError):
+        return Check("clock", None, "the API does not say its time")
+    told = f"the API is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+    return Check(
+        "clock", abs(ahead_s) <= SKEW_S or None, told + ("" if abs(ahead_s) <= SKEW_S else "; set this machine's clock")
+    )
+
+
+MEANINGS = {
+    ("override", "replace"): "an override stands in place of what is saved",
+    ("override", "merge"): "an override is ANDed with what is saved",
+    ("preview", "alone"): "a preview obeys its own filters only",
+    ("preview", "merge"): "a preview also obeys the dashboard that it names",
+}
+
+
+def report(findings: list[Finding]) -> list[str]:
+    """Lines that can be pasted anywhere."""
+    lines = [f"cekura-dashboards {version('cekura-dashboards-mcp')}: how this API reads what its documents leave open"]
+    for finding in findings:
+        meaning = MEANINGS.get((finding.question, finding.answer)) or finding.why
+        lines.append(f"  {finding.question}: {finding.answer}" + (f" ({meaning})" if meaning else ""))
+    return lines
