@@ -1,12 +1,14 @@
 """The one module that speaks HTTP: bytes out, bytes in, every fault one of ours.
 
 One pool of connections serves the process. Keys travel with each request and nothing else is kept: no cookies,
-no redirects followed.
+no redirects followed. Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``).
 """
 
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
@@ -32,22 +34,54 @@ NEVER_SENT = (
 )
 
 
+BUSY, MOST_PARTS = 4, 8
+"""The library looks at every connection of a pool for each request, which is slow for many; so the pool has parts, and
+another is begun when each has this many requests under way."""
+
+
+@dataclass
+class _Part:
+    """A part of the pool."""
+
+    http: httpx.AsyncBaseTransport
+    under_way: int = 0
+
+
 class HttpTransport:
-    """``app``: an ASGI application to talk to in this process instead of the network."""
+    """Requests straight to connections: the library's client, with its cookies and redirects, is not in between.
+
+    ``app``: an ASGI application to talk to in this process instead of the network.
+    """
 
     def __init__(self, base_url: str, *, app: Any = None, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._base = httpx.URL(base_url)
+        self._prefix = self._base.raw_path.rstrip(b"/")
+        self._app = app
         self._max_body_bytes = max_body_bytes
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            transport=httpx.ASGITransport(app) if app else None,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            headers={
-                "Accept": "application/json",
-                "User-Agent": f"cekura-dashboards-mcp/{version('cekura-dashboards-mcp')}",
-            },
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30),
-        )
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": f"cekura-dashboards-mcp/{version('cekura-dashboards-mcp')}",
+        }
+        self._ssl = httpx.create_ssl_context() if self._base.scheme == "https" and not app else None
+        self._parts = list[_Part]()
+
+    def _free_part(self) -> "_Part":
+        """The part of the pool with the least to do; a further one when all are busy."""
+        least = min(self._parts, key=lambda part: part.under_way, default=None)
+        if least is None or (least.under_way >= BUSY and len(self._parts) < MOST_PARTS):
+            least = _Part(self._connections())
+            self._parts.append(least)
+        return least
+
+    def _connections(self) -> httpx.AsyncBaseTransport:
+        if self._app:
+            return httpx.ASGITransport(self._app)
+        limits = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30)
+        proxy = None if proxy_bypass(self._base.host) else getproxies().get(self._base.scheme)
+        if self._ssl is None:
+            return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
+        return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=self._ssl)
 
     async def send(
         self,
@@ -59,15 +93,24 @@ class HttpTransport:
         query: dict[str, str],
         body: bytes | None,
     ) -> Answer:
-        headers = {"X-CEKURA-API-KEY": key.get_secret_value()}
+        headers = {**self._headers, "X-CEKURA-API-KEY": key.get_secret_value()}
         if body is not None:
             headers["Content-Type"] = "application/json"
+        raw_path = self._prefix + path.encode() + (b"?" + urlencode(query).encode() if query else b"")
         timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        request = httpx.Request(
+            method,
+            self._base.copy_with(raw_path=raw_path),
+            headers=headers,
+            content=body,
+            extensions={"timeout": timeout.as_dict()},
+        )
+        part = self._free_part()
+        part.under_way += 1
         try:
             with anyio.fail_after(timeout_s):
-                async with self._http.stream(
-                    method, path, params=query or None, content=body, headers=headers, timeout=timeout
-                ) as response:
+                response = await part.http.handle_async_request(request)
+                try:
                     return Answer(
                         response.status_code,
                         await self._read(response),
@@ -75,10 +118,14 @@ class HttpTransport:
                         response.headers.get("retry-after"),
                         response.headers.get("date"),
                     )
+                finally:
+                    await response.aclose()
         except TimeoutError:
             raise DeadlinePassed(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise translate(error, timeout_s) from None
+        finally:
+            part.under_way -= 1
 
     async def _read(self, response: httpx.Response) -> bytearray:
         body = bytearray()
@@ -98,7 +145,9 @@ class HttpTransport:
         )
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        for part in self._parts:
+            await part.http.aclose()
+        self._parts.clear()
 
 
 def translate(error: Exception, timeout_s: float) -> Unreachable:

@@ -61,7 +61,11 @@ def figure(name: str, value: Any) -> str:
 
 def plain(value: Any) -> str:
     """A value as JSON writes it, texts without quotes."""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    return json.dumps(value)
 
 
 def _rows(columns: list[str], rows: list[list[Any]]) -> str:

@@ -1,0 +1,1 @@
+"""What the server costs, against the least that a server on the same SDK costs. ``python -m benchmarks`` measures."""

@@ -1,0 +1,34 @@
+"""A real client's calls to one server, so many at once.
+
+``python -m benchmarks.load PORT TOOL AT_ONCE CALLS`` prints calls a second.
+"""
+
+import sys
+import time
+
+import anyio
+
+from benchmarks.speed import ADD, CALL, client_of
+
+
+async def run(port: int, tool: str, at_once: int, calls: int) -> float:
+    arguments = dict([CALL, ADD])[tool]
+    share = calls // at_once
+    async with client_of(port) as client:
+
+        async def worker() -> None:
+            for _ in range(share):
+                result = await client.call_tool(tool, arguments)
+                if result.is_error:
+                    raise RuntimeError(result.model_dump_json())
+
+        await client.call_tool(tool, arguments)
+        begun = time.perf_counter()
+        async with anyio.create_task_group() as group:
+            for _ in range(at_once):
+                group.start_soon(worker)
+        return share * at_once / (time.perf_counter() - begun)
+
+
+if __name__ == "__main__":
+    print(anyio.run(run, int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))  # noqa: T201 - its answer

@@ -1,0 +1,152 @@
+"""Start, latency, throughput and memory, always beside the bare server in the same run."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+from benchmarks.processes import KEY, free_port, memory_mib, running
+
+OURS = ["-m", "cekura_dashboards_mcp", "serve"]
+BARE = ["-m", "benchmarks.bare"]
+CALL: tuple[str, dict[str, Any]] = ("get_widgets_data", {"widget_ids": [1], "points": 30})
+ADD: tuple[str, dict[str, Any]] = ("add", {"a": 1, "b": 2})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure of ours and of the bare server, medians with the lowest and highest, and their ratio."""
+
+    what: str
+    ours: str
+    bare: str
+    ratio: float
+
+
+def spread(values: list[float], unit: str, digits: int = 2) -> str:
+    """``median (lowest to highest) unit``."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f}) {unit}"
+
+
+async def _time_to_list(arguments: list[str]) -> float:
+    server = StdioServerParameters(command=sys.executable, args=arguments, env={"CEKURA_API_KEY": KEY})
+    begun = time.perf_counter()
+    async with Client(server) as client:
+        await client.list_tools()
+        return time.perf_counter() - begun
+
+
+async def start(runs: int) -> Row:
+    """From starting the process to the answer to tools/list over stdio, in turn."""
+    ours, bare = list[float](), list[float]()
+    for counted in [False, *[True] * runs]:
+        pair = await _time_to_list(OURS), await _time_to_list(BARE)
+        if counted:
+            ours.append(pair[0])
+            bare.append(pair[1])
+    ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
+    return Row("start to tools/list, stdio", spread(ours, "s"), spread(bare, "s"), ratio)
+
+
+async def over_http(rounds: int, calls: int) -> list[Row]:
+    """Latency, throughput and idle memory over HTTP, the API answering at once from a third process."""
+    upstream, ours, bare = free_port(), free_port(), free_port()
+    with (
+        running("-m", "benchmarks.upstream", str(upstream), port=upstream),
+        running(
+            *OURS, "--http", f"127.0.0.1:{ours}", port=ours, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}"
+        ) as mine,
+        running(*BARE, str(bare), port=bare) as least,
+    ):
+        idle = memory_mib(mine), memory_mib(least)
+        rows = [await _latency(upstream, ours, bare, rounds)]
+        rows += [await _throughput(ours, bare, at_once, calls) for at_once in (1, 8, 32)]
+        if idle[0] and idle[1]:
+            rows.append(Row("idle memory", f"{idle[0]:.0f} MiB", f"{idle[1]:.0f} MiB", idle[0] / idle[1]))
+        return rows
+
+
+async def _latency(upstream: int, ours: int, bare: int, rounds: int) -> Row:
+    """What a call takes beyond the API requests that it makes, against a whole call of the bare server."""
+    mine, plain, least = list[float](), list[float](), list[float]()
+    base = f"http://127.0.0.1:{upstream}/dashboards/widgets"
+    async with httpx.AsyncClient() as http, client_of(ours) as us, client_of(bare) as them:
+
+        async def same_requests() -> None:
+            await http.get(f"{base}/1/")
+            await http.post(f"{base}/bulk_data/", json={"widget_ids": [1]})
+
+        for index in range(rounds + 20):
+            taken = [
+                await _timed(lambda: us.call_tool(*CALL)),
+                await _timed(same_requests),
+                await _timed(lambda: them.call_tool(*ADD)),
+            ]
+            if index >= 20:  # noqa: PLR2004 - warm by then
+                for values, value in zip((mine, plain, least), taken, strict=True):
+                    values.append(1000 * value)
+    added = [a - b for a, b in zip(mine, plain, strict=True)]
+    ratio = statistics.median(added) / statistics.median(least)
+    return Row("added latency of a call, HTTP", _quartiles(added), _quartiles(least), ratio)
+
+
+def _quartiles(values: list[float]) -> str:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.1f} ({low:.1f} to {high:.1f}) ms"
+
+
+async def _timed(call: Callable[[], Awaitable[Any]]) -> float:
+    begun = time.perf_counter()
+    await call()
+    return time.perf_counter() - begun
+
+
+def client_of(port: int) -> Client:
+    """An MCP client of the newest protocol, with a key."""
+    http = httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": KEY}, timeout=60)
+    return Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http))
+
+
+async def _throughput(ours: int, bare: int, at_once: int, calls: int) -> Row:
+    """Calls a second with so many under way, in three turns each."""
+    mine, least = list[float](), list[float]()
+    for _ in range(3):
+        mine.append(await _rate(ours, CALL, at_once, calls))
+        least.append(await _rate(bare, ADD, at_once, calls))
+    ratio = statistics.median(a / b for a, b in zip(mine, least, strict=True))
+    return Row(f"calls a second, {at_once} at once", spread(mine, "", 0), spread(least, "", 0), ratio)
+
+
+async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int) -> float:
+    """The load comes from processes of its own, one for each 8 at once, so that it is not what is measured."""
+    workers = max(1, at_once // 16)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        str(port),
+        call[0],
+        str(at_once // workers),
+        str(calls // workers),
+    ]
+    begun_rates = list[float]()
+
+    async def one() -> None:
+        done = await anyio.run_process(command, stderr=subprocess.DEVNULL)
+        begun_rates.append(float(done.stdout))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(workers):
+            group.start_soon(one)
+    return sum(begun_rates)

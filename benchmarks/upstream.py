@@ -1,0 +1,46 @@
+"""An API that answers at once with one widget of 30 buckets. ``python -m benchmarks.upstream PORT``."""
+
+import json
+import sys
+from typing import Any
+
+import uvicorn
+
+WIDGET = {
+    "id": 1, "dashboard": None, "name": "Calls", "chart_type": "bar", "field": "agent_id", "time_period": "day",
+    "aggregation_function": "count", "group_by": None, "metadata": {"data_type": "numeric"},
+    "filters": {"field": "timestamp", "op": "gte", "value": "today-29d"},
+    "effective_filters": {"field": "timestamp", "op": "gte", "value": "today-29d"},
+}  # fmt: skip
+
+
+def page() -> bytes:
+    """The data of 30 days up to today."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - once
+
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = [
+        {"time_interval": (today - timedelta(days=29 - i)).isoformat(), "value": 100 + i, "sample_count": 100 + i}
+        for i in range(30)
+    ]
+    data = {**WIDGET, "widget_id": 1, "field_name": "agent_id", "data": rows}
+    return json.dumps({"count": 1, "next": None, "previous": None, "results": [data]}).encode()
+
+
+BODIES = {"/dashboards/widgets/1/": json.dumps(WIDGET).encode(), "/dashboards/widgets/bulk_data/": page()}
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] != "http":
+        return
+    while (await receive()).get("more_body"):
+        continue
+    body = BODIES.get(scope["path"], b"{}")
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    config = {"log_config": None, "access_log": False, "lifespan": "off"}
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), **config)  # type: ignore[arg-type]  # options by name
