@@ -1,6 +1,12 @@
-"""The least server: one tool that adds. ``python -m benchmarks.bare [PORT]``: stdio, or HTTP on that port."""
+"""The least server: a tool that adds, and one that only makes the API requests that ours makes for one widget.
 
+``python -m benchmarks.bare [PORT]``: stdio, or HTTP on that port. ``UPSTREAM`` is the API's address.
+"""
+
+import os
 import sys
+from functools import cache
+from typing import Any
 
 import uvicorn
 from mcp.server import MCPServer
@@ -12,6 +18,21 @@ server = MCPServer("bare", log_level="WARNING")
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
+
+
+@cache
+def client() -> Any:
+    import httpx  # noqa: PLC0415 - only for the one tool
+
+    return httpx.AsyncClient(base_url=os.environ["UPSTREAM"])
+
+
+@server.tool()
+async def fetch() -> int:
+    """Ask the API for a widget and its data, and throw both away."""
+    widget = await client().get("/dashboards/widgets/1/")
+    data = await client().post("/dashboards/widgets/bulk_data/", json={"widget_ids": [1]})
+    return len(widget.content) + len(data.content)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import time
 
 import anyio
 
-from benchmarks.speed import ADD, CALL, client_of
+from benchmarks.speed import ADD, CALL, FETCH, client_of
 
 
 async def run(port: int, tool: str, at_once: int, calls: int) -> float:
-    arguments = dict([CALL, ADD])[tool]
+    arguments = dict([CALL, ADD, FETCH])[tool]
     share = calls // at_once
     async with client_of(port) as client:
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*arguments: str, port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(*arguments: str, port: int, **environment: str) -> Generator[subprocess.Popen[bytes]]:
     """A Python process that listens on a port of this machine."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("CEKURA_")} | environment
     process = subprocess.Popen([sys.executable, *arguments], env=env)  # noqa: S603 - our own modules

@@ -19,8 +19,10 @@ from benchmarks.processes import KEY, free_port, memory_mib, running
 
 OURS = ["-m", "cekura_dashboards_mcp", "serve"]
 BARE = ["-m", "benchmarks.bare"]
+TURNS = 3
 CALL: tuple[str, dict[str, Any]] = ("get_widgets_data", {"widget_ids": [1], "points": 30})
 ADD: tuple[str, dict[str, Any]] = ("add", {"a": 1, "b": 2})
+FETCH: tuple[str, dict[str, Any]] = ("fetch", {})
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Row:
 def spread(values: list[float], unit: str, digits: int = 2) -> str:
     """``median (lowest to highest) unit``."""
     low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f}) {unit}"
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f}) {unit}".rstrip()
 
 
 async def _time_to_list(arguments: list[str]) -> float:
@@ -67,11 +69,12 @@ async def over_http(rounds: int, calls: int) -> list[Row]:
         running(
             *OURS, "--http", f"127.0.0.1:{ours}", port=ours, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}"
         ) as mine,
-        running(*BARE, str(bare), port=bare) as least,
+        running(*BARE, str(bare), port=bare, UPSTREAM=f"http://127.0.0.1:{upstream}") as least,
     ):
         idle = memory_mib(mine), memory_mib(least)
         rows = [await _latency(upstream, ours, bare, rounds)]
-        rows += [await _throughput(ours, bare, at_once, calls) for at_once in (1, 8, 32)]
+        rows += [await _throughput(ours, bare, at_once, calls, ADD) for at_once in (1, 8, 32)]
+        rows.append(await _throughput(ours, bare, 32, calls, FETCH))
         if idle[0] and idle[1]:
             rows.append(Row("idle memory", f"{idle[0]:.0f} MiB", f"{idle[1]:.0f} MiB", idle[0] / idle[1]))
         return rows
@@ -118,14 +121,17 @@ def client_of(port: int) -> Client:
     return Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http))
 
 
-async def _throughput(ours: int, bare: int, at_once: int, calls: int) -> Row:
-    """Calls a second with so many under way, in three turns each."""
+async def _throughput(ours: int, bare: int, at_once: int, calls: int, of_bare: tuple[str, dict[str, Any]]) -> Row:
+    """Calls a second with so many under way, in turn."""
     mine, least = list[float](), list[float]()
-    for _ in range(3):
+    for _ in range(TURNS):
         mine.append(await _rate(ours, CALL, at_once, calls))
-        least.append(await _rate(bare, ADD, at_once, calls))
+        least.append(await _rate(bare, of_bare, at_once, calls))
     ratio = statistics.median(a / b for a, b in zip(mine, least, strict=True))
-    return Row(f"calls a second, {at_once} at once", spread(mine, "", 0), spread(least, "", 0), ratio)
+    what = f"calls a second, {at_once} at once"
+    if of_bare is FETCH:
+        what += ", the bare server making the same API requests"
+    return Row(what, spread(mine, "", 0), spread(least, "", 0), ratio)
 
 
 async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int) -> float:

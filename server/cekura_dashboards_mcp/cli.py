@@ -1,5 +1,6 @@
 """The command line. What a command needs is imported when it runs, so that a server starts quickly."""
 
+import gc
 import json
 import logging
 import sys
@@ -55,9 +56,13 @@ def serve(address: str | None = None, *, sandbox: bool = False) -> None:
             raise Stopped(str(error)) from None
         run_http(connection(sandbox=sandbox, key_needed=False, per_request=not sandbox), host, port)
         return
+    gc.disable()  # nothing that is imported is garbage, and looking for it is a part of the start that is felt
     from cekura_dashboards_mcp.server import create_server  # noqa: PLC0415 - see above
 
-    create_server(connection(sandbox=sandbox)).run("stdio")
+    server = create_server(connection(sandbox=sandbox))
+    gc.freeze()
+    gc.enable()
+    server.run("stdio")
 
 
 @main.command()

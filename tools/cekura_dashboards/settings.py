@@ -4,8 +4,7 @@ import os
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from cekura_dashboards.text import quoted
 
@@ -16,10 +15,10 @@ class SettingsError(Exception):
     """A setting is wrong; the text is one line that names it."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Each field is the environment variable ``CEKURA_`` + its name; an empty one counts as absent."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_key: SecretStr | None = None
     base_url: str = "https://api.cekura.ai"
@@ -62,8 +61,9 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         SettingsError: naming the first wrong variable, its value and what it may be.
     """
+    environment = {name: os.environ.get(PREFIX + name.upper()) for name in Settings.model_fields}
     try:
-        return Settings(**given)
+        return Settings.model_validate({name: text for name, text in environment.items() if text} | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()

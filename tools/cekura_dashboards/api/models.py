@@ -33,7 +33,7 @@ WRITABLE = (
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class WidgetConfig(_Stored):

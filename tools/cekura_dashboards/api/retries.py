@@ -4,11 +4,13 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import tenacity
+from typing import TYPE_CHECKING
 
 from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, NotSent, RateLimited
 from cekura_dashboards.api.wire import Answer
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 MAX_ATTEMPTS = 4
 FIRST_WAIT_S = 0.25
@@ -55,8 +57,9 @@ async def with_retries(
     attempt: Callable[[], Awaitable[Answer]], *, safe: bool, remaining_s: Callable[[], float], sleep: Sleep
 ) -> Answer:
     """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline."""
+    import tenacity  # noqa: PLC0415 - start-up does not wait for it
 
-    def wait(state: tenacity.RetryCallState) -> float:
+    def wait(state: "RetryCallState") -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.wait_s if isinstance(error, RateLimited | ApiFault) else None
         if asked is not None:
@@ -64,7 +67,7 @@ async def with_retries(
         ceiling = min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter
 
-    def stop(state: tenacity.RetryCallState) -> bool:
+    def stop(state: "RetryCallState") -> bool:
         upcoming = state.upcoming_sleep
         return state.attempt_number >= MAX_ATTEMPTS or upcoming > min(MAX_RETRY_AFTER_S, remaining_s())
 

@@ -6,11 +6,11 @@ an override never reaches beyond the saved time bounds, and where it would have 
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +22,7 @@ from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.windows import DEFAULT, Window, resolve
 
+T = TypeVar("T")
 AT_ONCE = 6
 SMALL_BYTES = 100_000
 
@@ -94,9 +95,7 @@ async def read_charts(
         done = sum(len(other.found) for other in asks)
         await context.progress(done, len(targets), f"{done} of {len(targets)} widgets read")
 
-    async with anyio.create_task_group() as group:
-        for ask in asks:
-            group.start_soon(fill, ask)
+    await each(asks, fill)
     by_target = {id(reading.target): reading for ask in asks for reading in ask.found}
     readings = [by_target[id(target)] for target in targets]
     if any(isinstance(r.error, KeyRejected) for r in readings) or len({str(r.error) for r in readings}) == 1:
@@ -104,6 +103,16 @@ async def read_charts(
             if reading.error:
                 raise reading.error
     return await _with_scope(context, readings)
+
+
+async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    """Do it for every item at once."""
+    if len(items) == 1:
+        await do(items[0])
+        return
+    async with anyio.create_task_group() as group:
+        for item in items:
+            group.start_soon(do, item)
 
 
 def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
@@ -192,9 +201,7 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
             ask.found = [replace(ask.readings[0], error=error)]
             return
         singles = [_Ask([reading], ask.fetch) for reading in ask.readings]
-        async with anyio.create_task_group() as group:
-            for single in singles:
-                group.start_soon(_fill, single, limiter)
+        await each(singles, partial(_fill, limiter=limiter))
         ask.found = [reading for single in singles for reading in single.found]
 
 

@@ -1,7 +1,5 @@
 """The facts of a dashboard's charts, or of chosen widgets."""
 
-from functools import partial
-
 import anyio
 from pydantic import Field, model_validator
 
@@ -10,7 +8,7 @@ from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
-from cekura_dashboards.read.charts import AT_ONCE, read_charts, saved
+from cekura_dashboards.read.charts import AT_ONCE, each, read_charts, saved
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_reports
 from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, reported
@@ -70,26 +68,18 @@ async def _find(
         return title, [mine[i] for i in wanted if i in mine], missing
     found, missing = dict[int, Widget](), dict[int, DashboardsError]()
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    async with anyio.create_task_group() as group:
-        for widget_id in wanted:
-            group.start_soon(partial(_get, context, widget_id, found, missing, limiter))
+
+    async def get(widget_id: int) -> None:
+        try:
+            async with limiter:
+                found[widget_id] = await context.api.get_widget(widget_id)
+        except DashboardsError as error:
+            missing[widget_id] = error
+
+    await each(wanted, get)
     if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
         raise next(iter(missing.values()))
     return None, [found[i] for i in wanted if i in found], missing
-
-
-async def _get(
-    context: ToolContext,
-    widget_id: int,
-    found: dict[int, Widget],
-    missing: dict[int, DashboardsError],
-    limiter: anyio.CapacityLimiter,
-) -> None:
-    try:
-        async with limiter:
-            found[widget_id] = await context.api.get_widget(widget_id)
-    except DashboardsError as error:
-        missing[widget_id] = error
 
 
 def render(result: WidgetsData) -> str:

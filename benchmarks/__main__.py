@@ -1,0 +1,54 @@
+"""Measure, print a table, and write it into ``benchmarks/README.md``."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import anyio
+import click
+
+from benchmarks import sizes, speed
+
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+async def measure(runs: int, rounds: int, calls: int) -> str:
+    rows = [await speed.start(runs), *await speed.over_http(rounds, calls)]
+    libraries = f"mcp {version('mcp')}, httpx {version('httpx')}"
+    lines = [
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, Python {platform.python_version()}, {libraries}.",
+        "",
+        "| | this server | bare server | ratio |",
+        "| --- | --- | --- | --- |",
+        *(f"| {row.what} | {row.ours} | {row.bare} | {row.ratio:.2f} |" for row in rows),
+        "",
+        "| answer of get_widgets_data | characters | tokens | the API's JSON | tokens |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {size.what} | {size.characters:,} | {size.tokens:,} | {size.raw_characters:,} | {size.raw_tokens:,} |"
+            for size in await sizes.sizes()
+        ),
+    ]
+    size, tokens = sizes.tool_list()
+    return "\n".join([*lines, "", f"What a model sees of the tool list: {size:,} bytes, {tokens:,} tokens."])
+
+
+@click.command()
+@click.option("--runs", default=11, show_default=True, help="Starts of each server.")
+@click.option("--rounds", default=200, show_default=True, help="Calls timed one by one.")
+@click.option("--calls", default=1600, show_default=True, help="Calls in each turn of throughput.")
+@click.option("--write/--no-write", default=True, show_default=True, help="Write the figures into the README.")
+def main(runs: int, rounds: int, calls: int, *, write: bool) -> None:
+    """Compare this server with the least one on the same SDK, in one run."""
+    text = anyio.run(measure, runs, rounds, calls)
+    click.echo(text)
+    if write:
+        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
