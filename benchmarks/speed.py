@@ -104,6 +104,28 @@ async def _latency(upstream: int, ours: int, bare: int, rounds: int) -> Row:
     return Row("added latency of a call, HTTP", _quartiles(added), _quartiles(least), ratio)
 
 
+async def health(calls: int = 100_000) -> tuple[float, float]:
+    """Slowest health request, in ms, while one line of that many calls is answered, and how long that took, in s."""
+    upstream, ours = free_port(), free_port()
+    sandbox = ["-m", "cekura_dashboards_mcp", "sandbox", "--port", str(upstream), "--calls", str(calls), "--key", KEY]
+    slowest, taken = list[float](), list[float]()
+    line = {"widget": {"chart_type": "line", "field": "duration"}, "window": "30d"}
+    with (
+        running(*sandbox, port=upstream),
+        running(*OURS, "--http", f"127.0.0.1:{ours}", port=ours, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}"),
+    ):
+        async with client_of(ours) as us, httpx.AsyncClient() as http, anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                taken.append(await _timed(lambda: us.call_tool("preview_widget", line)))
+
+            await http.get(f"http://127.0.0.1:{ours}/health")
+            group.start_soon(ask)
+            while not taken:
+                slowest.append(1000 * await _timed(lambda: http.get(f"http://127.0.0.1:{ours}/health")))
+    return max(slowest), taken[0]
+
+
 def _quartiles(values: list[float]) -> str:
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle:.1f} ({low:.1f} to {high:.1f}) ms"

@@ -47,22 +47,29 @@ def main(context: click.Context) -> None:
 @SANDBOX
 def serve(address: str | None = None, *, sandbox: bool = False) -> None:
     """Run the MCP server, over stdio unless --http is given."""
+    gc.disable()  # nothing that is imported is garbage, and looking for it is a part of the start that is felt
     if address is not None:
-        from cekura_dashboards_mcp.http import parse_address, run_http  # noqa: PLC0415 - see above
+        from cekura_dashboards_mcp.http import http_app, parse_address, run_http  # noqa: PLC0415 - see above
 
         try:
             host, port = parse_address(address)
         except ValueError as error:
             raise Stopped(str(error)) from None
-        run_http(connection(sandbox=sandbox, key_needed=False, per_request=not sandbox), host, port)
+        app = http_app(connection(sandbox=sandbox, key_needed=False, per_request=not sandbox))
+        _all_imported()
+        run_http(app, host, port)
         return
-    gc.disable()  # nothing that is imported is garbage, and looking for it is a part of the start that is felt
     from cekura_dashboards_mcp.server import create_server  # noqa: PLC0415 - see above
 
     server = create_server(connection(sandbox=sandbox))
+    _all_imported()
+    server.run("stdio")
+
+
+def _all_imported() -> None:
+    """Look for garbage again, but not among what stays for ever."""
     gc.freeze()
     gc.enable()
-    server.run("stdio")
 
 
 @main.command()

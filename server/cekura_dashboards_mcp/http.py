@@ -69,5 +69,5 @@ def http_app(connection: Connection) -> Starlette:
     return app
 
 
-def run_http(connection: Connection, host: str, port: int) -> None:
-    uvicorn.run(http_app(connection), host=host, port=port, log_config=None, access_log=False)
+def run_http(app: Starlette, host: str, port: int) -> None:
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)

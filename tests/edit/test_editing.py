@@ -246,6 +246,15 @@ async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
         assert "warnings" not in receipt
 
 
+async def test_a_date_range_of_the_dashboard_is_seen_when_one_widget_is_changed() -> None:
+    failed = {"filters": {"field": "success", "op": "eq", "value": False}}
+    async with open_tools(new_sandbox()) as (context, _):
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes=failed)
+        assert "warnings" not in receipt
+        _, receipt = await ask(context, "update_widget", widget_id=219, changes=failed)
+        assert "neither the widget nor its dashboard has a date range" in receipt["warnings"][0]
+
+
 async def test_a_widget_that_this_server_cannot_create_is_warned_of_before_it_is_deleted() -> None:
     app = new_sandbox()
     app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - what the API alone could store

@@ -1,5 +1,6 @@
 """Deadlines hold, a cancelled call cancels what it asked upstream, and large answers leave others their turn."""
 
+import tracemalloc
 from typing import Any
 
 import anyio
@@ -72,6 +73,18 @@ async def test_a_write_that_outlasts_the_deadline_is_read_back_and_never_called_
                 [told] = error.outcomes.values()
     assert told in {"applied", "unknown"}
     assert app.state.world.store.widget(203)["name"] == "x"
+
+
+async def test_a_body_of_two_hundred_megabytes_ends_in_an_error_with_memory_bounded() -> None:
+    app = new_sandbox(count=10)
+    app.state.faults.add(Fault("huge", str(200 * 10**6), path="preview_data"))
+    async with served(app) as url, open_tools_at(url) as (context, _):
+        tracemalloc.start()
+        with pytest.raises(errors.UnreadableAnswer, match=r"larger than 96 MiB.*narrower window"):
+            await ask(context, "preview_widget", widget={"chart_type": "line", "field": "duration"}, window="7d")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 128 * 2**20
 
 
 async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() -> None:

@@ -96,14 +96,9 @@ class Checker:
             self.faults += check(config, path, eval_type=await self._eval_type(config, path))
         if "filters" in touched:
             self.warnings += undocumented(config.filters, f"{path}filters")
-            filters = both(self.dashboard_filters, config.filters)
-            if time_bounds(filters, self.context.now()).start is None:
-                self.warnings.append(f"{named(config.name)}: {no_date_range('it nor its dashboard')}")
-        elif (
-            "chart_type" in touched
-            and time_bounds(both(self.dashboard_filters, config.filters), self.context.now()).start is None
-        ):
-            self.warnings.append(f"{named(config.name)}: {no_date_range('it nor its dashboard')}")
+        bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
+        if touched & {"filters", "chart_type"} and bounds.start is None:
+            self.warnings.append(f"{named(config.name)}: {no_date_range(on_dashboard=True)}")
 
     async def _eval_type(self, config: WidgetConfig, path: str) -> str | None:
         """The type of the metric that is plotted; a fault if the project has no such metric."""

@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import JsonObject, Widget
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.commit import LOST_ANSWER, commit_update, differences
 from cekura_dashboards.edit.plan import (
@@ -51,7 +51,8 @@ class UpdateRequest(Request):
 async def plan(context: ToolContext, request: UpdateRequest) -> Plan:
     stored = await context.api.get_widget(request.widget_id)
     sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
-    checker = Checker(context, await _project(context, stored, sent), None)
+    dashboard = await _dashboard(context, stored, sent)
+    checker = Checker(context, dashboard.project if dashboard else None, dashboard.filters if dashboard else None)
     if sent:
         await checker.updated(stored, sent, "changes.")
     made = Plan(
@@ -70,12 +71,11 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan:
     return made
 
 
-async def _project(context: ToolContext, stored: Widget, sent: JsonObject) -> int | None:
-    """The project of the widget's dashboard, asked for only where a metric has to be checked."""
-    if stored.dashboard is None or not {"field", "metric", "chart_type", "aggregation_function"} & {*sent}:
+async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject) -> Dashboard | None:
+    """The widget's dashboard, read only where its project or filters decide what is right."""
+    if stored.dashboard is None or not {"filters", "field", "metric", "chart_type", "aggregation_function"} & {*sent}:
         return None
-    plots_metric = (sent.get("field") or stored.field) == "metric_evaluations.value"
-    return (await context.api.get_dashboard(stored.dashboard)).project if plots_metric else None
+    return await context.api.get_dashboard(stored.dashboard)
 
 
 async def commit(context: ToolContext, made: Plan) -> Receipt:

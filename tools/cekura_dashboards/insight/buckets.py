@@ -30,6 +30,8 @@ def combine(function: str, parts: Sequence[Bucket]) -> float | None:
 
     Percentiles are never merged: the median of the buckets' own is given, the typical bucket.
     """
+    if len(parts) == 1:
+        return parts[0].value
     known = [part for part in parts if part.value is not None]
     values = [part.value for part in known if part.value is not None]
     if not values:
@@ -56,8 +58,12 @@ def merged(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
 
 def total(parts: Iterable[Bucket]) -> int | None:
     """The calls that these buckets rest on; None if any does not say."""
-    counts = [part.n for part in parts]
-    return None if any(n is None for n in counts) else sum(n for n in counts if n is not None)
+    counted = 0
+    for part in parts:
+        if part.n is None:
+            return None
+        counted += part.n
+    return counted
 
 
 def end_of(bucket: Bucket, period: str) -> float:

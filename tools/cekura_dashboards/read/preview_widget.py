@@ -6,9 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.filters import both, time_bounds, undocumented
-from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import read_charts, unsaved
@@ -51,23 +49,15 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     shown = fit(await reported([reading], points, await group_names(context, [config])))[0]
     warnings = list(undocumented(config.filters, "widget.filters"))
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
-        where = "it nor its dashboard" if request.dashboard_id is not None else "the widget"
-        warnings.append(no_date_range(where))
+        warnings.append(no_date_range(on_dashboard=request.dashboard_id is not None))
     return Preview(report=shown, widget=config.definition(), warnings=warnings or None)
 
 
-def no_date_range(where: str) -> str:
+def no_date_range(*, on_dashboard: bool) -> str:
     """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
-    word = "neither" if "nor" in where else "no part of"
-    return (
-        f"{word} {where} has a date range; saved like this, the chart answers 400 unless its dashboard has one. "
-        f"Add to filters: {json.dumps(DATE_RANGE)}"
-    )
-
-
-def needs_metric(config: WidgetConfig) -> bool:
-    """Whether the metric's type decides what this widget can be."""
-    return config.field == METRIC_VALUE and config.metric is not None
+    who = "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
+    unless = "" if on_dashboard else " unless its dashboard has one"
+    return f"{who}; saved like this, the chart answers 400{unless}. Add to filters: {json.dumps(DATE_RANGE)}"
 
 
 def render(result: Preview) -> str:
