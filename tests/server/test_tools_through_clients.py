@@ -127,6 +127,26 @@ READ_AS: list[tuple[str, Json, str]] = [
     ("get_dashboard", {"dashboard_id": "11"}, 'dashboard_id: "11" was read as 11'),
     ("get_widgets_data", {"widget_ids": 205}, "widget_ids: one value was read as a list"),
     ("get_widgets_data", {"widget_ids": "[205, 206]"}, "widget_ids: JSON text was read as the list in it"),
+    (
+        "get_widgets_data",
+        {"widget_ids": [205], "filters": {"field": "success", "op": "eq", "value": "False"}},
+        'filters.value: "False" was read as false',
+    ),
+    (
+        "get_widgets_data",
+        {"widget_ids": [205], "filters": {"field": "duration", "op": "gt", "value": "60.5"}},
+        'filters.value: "60.5" was read as 60.5',
+    ),
+    (
+        "get_widgets_data",
+        {"widget_ids": [205], "filters": {"field": "topic", "op": "in", "value": "complaint"}},
+        "filters.value: one value was read as a list",
+    ),
+    (
+        "get_widgets_data",
+        {"widget_ids": [205], "filters": {"field": "agent.id", "op": "in", "value": ["33", 31]}},
+        'filters.value: ["33", 31] was read as [33, 31]',
+    ),
     ("preview_widget", {"widget": json.dumps(PIE)}, "widget: JSON text was read as the object in it"),
     ("preview_widget", {"widget": {**PIE, "chart_type": "Pie"}}, 'widget.chart_type: "Pie" was read as "pie"'),
 ]

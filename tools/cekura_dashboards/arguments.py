@@ -1,6 +1,7 @@
 """Arguments as a model sends them in, a validated request out; or every fault, each with a path and a fix."""
 
 import json
+import re
 import types
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -8,13 +9,17 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.api.fields import filter_field
+from cekura_dashboards.api.filters import Filter
+from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list
 from cekura_dashboards.suggest import did_you_mean, one_of
 from cekura_dashboards.text import quoted
 from cekura_dashboards.tool import Request
 
 Q = TypeVar("Q", bound=Request)
 Path = tuple[str | int, ...]
+NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
 
 
 def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
@@ -45,10 +50,11 @@ def _coerced(kind: Any, value: Any, path: Path, notes: list[str]) -> Any:
         if found is None:
             return value
         fields = kind.model_fields
-        return {
+        read = {
             name: _coerced(fields[name].annotation, item, (*path, name), notes) if name in fields else item
             for name, item in found.items()
         }
+        return _coerced_condition(read, path, notes) if kind is Filter else read
     if get_origin(kind) is dict:
         return _from_json(value, dict, path, notes)
     return _coerced_scalar(kind, value, path, notes)
@@ -60,6 +66,32 @@ def _plain_type(kind: Any) -> Any:
         options = [option for option in get_args(kind) if option is not type(None)]
         return options[0] if len(options) == 1 else Any
     return kind
+
+
+def _coerced_condition(condition: JsonObject, path: Path, notes: list[str]) -> JsonObject:
+    """A filter's value in quotes, where its field holds numbers or booleans; one value for the list of ``in``."""
+    field, value = condition.get("field"), condition.get("value")
+    known = filter_field(field) if isinstance(field, str) else None
+    if known is None or value is None:
+        return condition
+    place = (*path, "value")
+    if condition.get("op") == "in" and not is_list(value):
+        value = [value]
+        notes.append(f"{where(place)}: one value was read as a list")
+    read = {"number": _number, "boolean": _truth}.get(known.kind)
+    if read is None or condition.get("op") in TEXT_OPS:
+        return {**condition, "value": value}
+    items = value if is_list(value) else [value]
+    found = [read(item) for item in items]
+    if found != items:
+        notes.append(f"{where(place)}: {_seen(value)} was read as {json.dumps(found if is_list(value) else found[0])}")
+    return {**condition, "value": found if is_list(value) else found[0]}
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
+        return value
+    return float(value) if "." in value else int(value)
 
 
 def _coerced_list(item: Any, value: Any, path: Path, notes: list[str]) -> Any:

@@ -114,7 +114,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
         raise reading.error
     rows = [[_text(row.label), row.value] for row in (reading.chart.rows if reading.chart else [])]
     window = f"{shown(reading.window.start)} to {shown(reading.window.end)}"
-    notes = [note for note in reading.notes if "project" in note]
+    notes = [note for note in reading.notes if "project" in note and not scope]
     return ["value", "calls"], rows, [f"calls from {window}", *notes]
 
 
