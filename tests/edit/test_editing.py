@@ -246,6 +246,19 @@ async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
         assert "warnings" not in receipt
 
 
+async def test_an_edit_whose_undo_this_server_could_not_write_is_applied_and_says_so() -> None:
+    app = new_sandbox()
+    for number in (202, 203):
+        app.state.world.store._widgets[number]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
+    change = {"field": "success", "aggregation_function": "avg"}
+    async with open_tools(app) as (context, _):
+        _, one = await ask(context, "update_widget", widget_id=203, changes=change)
+        _, two = await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": 202, **change}])
+    for receipt in (one, two):
+        assert (receipt["outcome"], "undo" in receipt) == ("applied", False)
+        assert any("there is no undo" in text for text in receipt["warnings"])
+
+
 async def test_a_date_range_of_the_dashboard_is_seen_when_one_widget_is_changed() -> None:
     failed = {"filters": {"field": "success", "op": "eq", "value": False}}
     async with open_tools(new_sandbox()) as (context, _):

@@ -46,6 +46,29 @@ async def test_a_widget_that_the_api_does_not_answer_for_is_told() -> None:
         assert all("holds nothing for widget" in report["error"] for report in answer["widgets"])
 
 
+async def test_the_data_of_another_widget_is_not_taken_for_the_one_asked() -> None:
+    def another(sent: Sent) -> Answer | None:
+        body = b'{"results": [{"widget_id": 999, "chart_type": "pie", "data": [{"label": "x", "value": 1}]}]}'
+        return Answer(200, body) if sent.path.endswith("bulk_data/") else None
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = another
+        with pytest.raises(errors.UnreadableAnswer, match="nothing for widget 205"):
+            await report_of(context, widget_ids=[205])
+
+
+async def test_names_and_scope_that_cannot_be_read_lose_no_numbers() -> None:
+    def broken(sent: Sent) -> Answer | None:
+        return Answer(500, b"") if sent.path.endswith(("aiagents/", "projects/")) else None
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = broken
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[204], window="20d")
+    assert answer["widgets"][0]["groups"]["top"][0][0] == "31"
+    assert "agents are shown by id" in text
+    assert "how many could not be read" in text
+
+
 async def test_an_unknown_widget_among_others_is_reported_and_alone_is_an_error() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[205, 9999])

@@ -10,6 +10,7 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, commit_bulk, differences
 from cekura_dashboards.edit.plan import (
+    NO_UNDO,
     Checker,
     Plan,
     can_be_recreated,
@@ -76,7 +77,6 @@ async def plan(context: ToolContext, request: BulkEditRequest) -> Plan:
     warnings = checker.done()
     touched = [mine[number] for number in [*updates, *deletes]]
     made = Plan(
-        tool=NAME,
         dashboard_id=dashboard.id,
         creates=creates,
         updates=updates,
@@ -130,13 +130,15 @@ async def commit(context: ToolContext, made: Plan) -> Receipt:
             )
         )
     done = await commit_bulk(context, made)
+    undo = _undo(context, made, done)
+    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else []), *([] if undo else [NO_UNDO])]
     receipt = Receipt(
         outcome="applied",
         dashboard_id=made.dashboard_id,
         changes=_changes(made, done),
         differences=_differences(made, done) or None,
-        warnings=[*made.warnings, *([LOST_ANSWER] if done.read_back else [])] or None,
-        undo=_undo(context, made, done),
+        warnings=warnings or None,
+        undo=undo,
         notes=notes,
     )
     return fitted(receipt)
@@ -225,7 +227,6 @@ def _undo(context: ToolContext, made: Plan, done: Stored) -> Undo | None:
             if sent:
                 updates[item.id] = sent
     reverse = Plan(
-        tool=NAME,
         dashboard_id=made.dashboard_id,
         creates=[item.given() for item in request.create or []],
         updates=updates,

@@ -28,7 +28,6 @@ class Plan:
     ``updates`` maps a widget's id to the fields to send. ``operations`` and ``covered`` are what a plan_id vouches for.
     """
 
-    tool: str
     dashboard_id: int | None
     creates: list[JsonObject] = field(default_factory=list[JsonObject])
     updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
@@ -148,6 +147,9 @@ def can_be_recreated(widget: Widget) -> bool:
     except ValidationError:
         return False
     return True
+
+
+NO_UNDO = "there is no undo: what was stored before holds what this server cannot write"
 
 
 def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:

@@ -1,12 +1,13 @@
 """Change one widget."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.commit import LOST_ANSWER, commit_update, differences
 from cekura_dashboards.edit.plan import (
+    NO_UNDO,
     Checker,
     Plan,
     changed_only,
@@ -56,7 +57,6 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan:
     if sent:
         await checker.updated(stored, sent, "changes.")
     made = Plan(
-        tool=NAME,
         dashboard_id=stored.dashboard,
         updates={stored.id: sent} if sent else {},
         before={stored.id: stored},
@@ -89,19 +89,22 @@ async def commit(context: ToolContext, made: Plan) -> Receipt:
     change = Change(
         op="update", id=stored.id, name=stored.name, fields=before_after(before.writable(), stored.writable())
     )
+    undo = _undo(context, made, before, stored)
+    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else []), *([] if undo else [NO_UNDO])]
     receipt = Receipt(
         outcome="applied",
         dashboard_id=made.dashboard_id,
         changes=[change],
         differences=differences(sent, stored, before, f"widget {stored.id}") or None,
-        warnings=[*made.warnings, *([LOST_ANSWER] if done.read_back else [])] or None,
-        undo=_undo(context, made, before, stored),
+        warnings=warnings or None,
+        undo=undo,
         notes=notes,
     )
     return fitted(receipt)
 
 
-def _undo(context: ToolContext, made: Plan, before: Widget, stored: Widget) -> Undo:
+def _undo(context: ToolContext, made: Plan, before: Widget, stored: Widget) -> Undo | None:
+    """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
     back = undo_update(before.writable(), made.updates[before.id])
     clear: list[Clearable] | None = back.pop("clear", None)
     arguments: JsonObject = {"widget_id": before.id}
@@ -109,9 +112,12 @@ def _undo(context: ToolContext, made: Plan, before: Widget, stored: Widget) -> U
         arguments["changes"] = back
     if clear:
         arguments["clear"] = clear
-    changes = WidgetChanges.model_validate(back) if back else None
+    try:
+        changes = WidgetChanges.model_validate(back) if back else None
+    except ValidationError:
+        return None
     sent = changed_only(sent_fields(changes, clear, stored.writable()), stored)
-    reverse = Plan(tool=NAME, dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {})
+    reverse = Plan(dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {})
     covered = {f"widget {stored.id}": stored_fields(stored.writable())}
     plan_id = signer(context).issue(reverse.operations, covered)
     return Undo(tool=NAME, arguments={**arguments, "plan_id": plan_id})

@@ -96,13 +96,13 @@ def _cut(label: str | None) -> str | None:
 
 def _short_caveats(item: WidgetReport) -> WidgetReport:
     caveats = item.caveats or []
-    return _leaving(item, f"some caveats ({ALONE})", caveats=[c[:160] for c in caveats[:3]] or None)
+    return _leaving(item, f"some caveats ({ALONE})", caveats=[cleaned(c, limit=160) for c in caveats[:3]] or None)
 
 
 def _facts_only(item: WidgetReport) -> WidgetReport:
     name = cleaned(item.widget.name, limit=40) if item.widget.name else None
     widget = WidgetBrief(id=item.widget.id, name=name, chart_type=item.widget.chart_type)
-    error = item.error[:200] if item.error else None
+    error = cleaned(item.error, limit=200) if item.error else None
     return _leaving(
         item, "", widget=widget, window=None, groups=None, caveats=None, not_tested=None, error=error,
         left_out=None if error else [f"details ({ALONE})"],
@@ -115,4 +115,6 @@ def _bare(item: WidgetReport) -> WidgetReport:
     facts = {key: value for key, value in (item.facts or {}).items() if key in keys}
     first = dict(list(facts.items())[:1])
     left = ["details"] if item.error is None else None
-    return item.model_copy(update={"facts": first or None, "left_out": left, "error": item.error and item.error[:80]})
+    return item.model_copy(
+        update={"facts": first or None, "left_out": left, "error": item.error and cleaned(item.error, limit=80)}
+    )

@@ -84,7 +84,7 @@ async def read_charts(
     if extra:
         asked, extra = _time_of(extra, asked, now)
     placed = [_place(context, target, asked, extra, now) for target in targets]
-    asks = _combined(context, [item for item in placed if item[1] is None], extra)
+    asks = _combined(context, [reading for reading, body in placed if body is None], extra)
     asks += [
         _Ask([reading], partial(_preview, context, body)) for reading, body in placed if body is not None
     ]  # fmt: skip
@@ -160,12 +160,10 @@ def _is_inside(window: Window, bounds: Bounds) -> bool:
     return (bounds.start is None or bounds.start <= window.start) and (bounds.end is None or window.end <= bounds.end)
 
 
-def _combined(
-    context: ToolContext, placed: list[tuple[Reading, None]] | list[Any], extra: JsonObject | None
-) -> list[_Ask]:
+def _combined(context: ToolContext, readings: list[Reading], extra: JsonObject | None) -> list[_Ask]:
     """Requests for saved widgets: one without override, and one for each distinct self-contained filter."""
     groups: dict[str, tuple[JsonObject | None, list[Reading]]] = {}
-    for reading, _ in placed:
+    for reading in readings:
         override = None
         if reading.window.source != "saved" or extra:
             span = within(reading.window.start, reading.window.end)
@@ -173,7 +171,7 @@ def _combined(
         group = groups.setdefault(json.dumps(override, sort_keys=True), (override, []))
         group[1].append(reading)
     return [
-        _Ask(readings, partial(_bulk, context, override)) for override, readings in groups.values()
+        _Ask(alike, partial(_bulk, context, override)) for override, alike in groups.values()
     ]  # fmt: skip
 
 
@@ -192,8 +190,8 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
         async with limiter:
             envelopes = await ask.fetch(list(dict.fromkeys(ids)))
         by_id = {envelope.widget_id: envelope for envelope in envelopes}
-        alone = envelopes[0] if len(set(ids)) == 1 and len(envelopes) == 1 else None
-        ask.found = [await _in_turn(r, alone or by_id.get(r.target.id)) for r in ask.readings]
+        unnamed = by_id.get(None) or by_id.get(0) if len(ask.readings) == 1 else None
+        ask.found = [await _in_turn(r, by_id.get(r.target.id) or unnamed) for r in ask.readings]
     except KeyRejected as error:
         ask.found = [replace(reading, error=error) for reading in ask.readings]
     except DashboardsError as error:
@@ -226,6 +224,12 @@ async def _with_scope(context: ToolContext, readings: list[Reading]) -> list[Rea
     """Where a widget was previewed without its dashboard, tell how many projects that covers, if several."""
     if not any(reading.scope for reading in readings):
         return readings
-    count = len(await context.api.projects())
-    note = f"covers all {count} projects that this key can see, as no dashboard scopes it"
-    return [replace(r, notes=(*r.notes, note)) if r.scope and count > 1 else r for r in readings]
+    try:
+        count = len(await context.api.projects())
+    except DashboardsError:
+        note = "covers every project that this key can see; how many could not be read"
+    else:
+        if count <= 1:
+            return readings
+        note = f"covers all {count} projects that this key can see, as no dashboard scopes it"
+    return [replace(r, notes=(*r.notes, note)) if r.scope else r for r in readings]

@@ -45,12 +45,12 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     extra = request.filters.to_json() if request.filters else None
     readings = await read_charts(context, [saved(w) for w in widgets], request.window, extra) if widgets else []
     charted = [r.target.config for r in readings if r.chart is not None]
-    names = await group_names(context, charted)
+    names, notes = await group_names(context, charted)
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
     reports = await reported(readings, points, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     head = len(title or "") + 2 if title else 0
-    return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head))
+    return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head), notes=notes or None)
 
 
 async def _find(

@@ -46,11 +46,12 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     target = unsaved(config, request.dashboard_id, dashboard_filters)
     [reading] = await read_charts(context, [target], request.window)
     points = ONE if request.points is None else request.points
-    shown = fit(await reported([reading], points, await group_names(context, [config])))[0]
+    names, notes = await group_names(context, [config])
+    shown = fit(await reported([reading], points, names))[0]
     warnings = list(undocumented(config.filters, "widget.filters"))
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=request.dashboard_id is not None))
-    return Preview(report=shown, widget=config.definition(), warnings=warnings or None)
+    return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
 
 
 def no_date_range(*, on_dashboard: bool) -> str:
