@@ -40,6 +40,14 @@ def mixed_faults() -> list[Fault]:
     return [Fault(kind, values.get(kind), times=None, share=share) for kind, share in zip(kinds, shares, strict=True)]
 
 
+def figures(answer: Json) -> Any:
+    """Every number of an answer about charts, without the names that only accompany them."""
+    reports = answer.get("widgets") or [answer["report"]]
+    kept = ("window", "unit", "n", "facts", "series", "not_tested")
+    sizes = [[row[1:] for row in report.get("groups", {"top": []})["top"]] for report in reports]
+    return [[report.get(name) for name in kept] for report in reports], sizes
+
+
 class Worker:
     """Reads what nobody edits, and edits one dashboard of its own, checking each outcome against what is stored."""
 
@@ -63,6 +71,10 @@ class Worker:
             answer = await ask(self.context, tool, **arguments)
         except errors.DashboardsError:
             self.seen["error"] += 1
+            return
+        if "could not be read" in answer[0]:
+            assert figures(answer[1]) == figures(self.truth[place][1]), "a wrong success"
+            self.seen["right, names missing and told"] += 1
             return
         assert answer == self.truth[place], "a wrong success"
         self.seen["right"] += 1
