@@ -10,13 +10,14 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool as McpTool
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import Field
 
-from cekura_dashboards import TOOLS, Tool, call_tool
-from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards import TOOLS, Plan, Tool, ToolContext, WritingTool, answered, call_tool, understood
+from cekura_dashboards.api.errors import DashboardsError, PlanRefused
 from cekura_dashboards.schema import input_schema, output_schema
 from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.consent import ask, can_ask
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,11 @@ class CatalogueTool(McpTool):
         connection: Connection = context.request_context.lifespan_context
         try:
             tools = replace(await connection.tool_context(context.headers), progress=context.report_progress)
-            text, structured = await call_tool(tools, self.catalogue_entry, arguments)
+            tool = self.catalogue_entry
+            if isinstance(tool, WritingTool):
+                answer = await _written(tools, tool, arguments, context)
+            else:
+                answer = await call_tool(tools, tool, arguments)
         except DashboardsError as error:
             log.info("%s: %s", self.name, type(error).__name__)
             return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
@@ -43,7 +48,39 @@ class CatalogueTool(McpTool):
             raise UnexpectedToolError(
                 f"{self.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more."
             ) from error
+        if isinstance(answer, InputRequiredResult):
+            return answer
+        text, structured = answer
         return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+
+
+async def _written(
+    tools: ToolContext, tool: WritingTool[Any], arguments: dict[str, Any], context: Context[Any, Any]
+) -> tuple[str, dict[str, Any]] | InputRequiredResult:
+    """Run a writing tool; where its plan needs a person, and there is one to ask, ask first."""
+    confirm, asked = tools.settings.confirm, tools.for_one_call()
+    request, notes = await understood(asked, tool.request, arguments)
+    made: Plan[Any] = await tool.plan(asked, request)
+    if made.needs_approval(confirm) and confirm != "never" and can_ask(context):
+        if (question := await ask(context, made.question)) is not None:
+            return question
+        made = await _planned_again(tools, tool, request, made)
+    return answered(tool, await tool.carry_out(tools.for_one_call(), made), notes)
+
+
+async def _planned_again(tools: ToolContext, tool: WritingTool[Any], request: Any, made: Plan[Any]) -> Plan[Any]:
+    """The same plan, approved, from what is stored now: a person may take their time to answer.
+
+    Raises:
+        PlanRefused: if it is not the same any more.
+    """
+    now: Plan[Any] = await tool.plan(tools.for_one_call(), request)
+    if now.fingerprint != made.fingerprint:
+        raise PlanRefused(
+            "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
+            "Look at it with get_dashboard, then call again."
+        )
+    return replace(now, approved=True)
 
 
 def _never_called() -> None:

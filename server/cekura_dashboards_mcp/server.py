@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from mcp.server import MCPServer
+from mcp.server.request_state import RequestStateSecurity
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.registration import catalogue, registered
@@ -26,6 +27,7 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         finally:
             await connection.aclose()
 
+    keys = connection.settings.state_secrets
     return MCPServer(
         "cekura-dashboards",
         title="Cekura dashboards",
@@ -33,5 +35,6 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         version=version("cekura-dashboards-mcp"),
         tools=[registered(tool) for tool in catalogue(read_only=connection.settings.read_only)],
         lifespan=lifespan,
+        request_state_security=RequestStateSecurity(keys=keys) if keys else None,
         log_level=connection.settings.log_level,
     )

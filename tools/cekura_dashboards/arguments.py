@@ -4,16 +4,21 @@ import json
 import re
 import types
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from cekura_dashboards import aliases
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.fields import filter_field
+from cekura_dashboards.api.fields import FilterOp, filter_field
 from cekura_dashboards.api.filters import Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.references import GivenName, Reference, resolve
 from cekura_dashboards.suggest import did_you_mean, one_of
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import named, quoted
 from cekura_dashboards.tool import Request
 
 Q = TypeVar("Q", bound=Request)
@@ -25,113 +30,200 @@ TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
 def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
     """The request, and notes on what was read otherwise than it was written.
 
-    Numbers and booleans in quotes, objects and lists as JSON text, and one thing for a list of them are accepted.
+    Numbers and booleans in quotes, objects and lists as JSON text, one thing for a list of them, and the words of
+    ``cekura_dashboards.aliases`` are accepted.
 
     Raises:
         InvalidArguments: with everything that is wrong.
     """
-    notes = list[str]()
-    data = _coerced(model, raw, (), notes)
+    reader = _Reader()
+    return _validated(model, reader.read(model, raw, ())), reader.notes
+
+
+async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
+    """As ``parse``, and names of dashboards and widgets stand for their ids.
+
+    Nothing is sent unless all else is right.
+
+    Raises:
+        InvalidArguments: with everything that is wrong, or the names that nothing or more than one thing has.
+        DashboardsError: if the names could not be looked up.
+    """
+    reader = _Reader(names={})
+    data = reader.read(model, raw, ())
+    request = _validated(model, data)
+    if not reader.names:
+        return request, reader.notes
+    names = reader.names
+    dashboards = {key: name for key, name in names.items() if name.kind == "dashboard"}
+    found = await resolve(context, dashboards.values(), None)
+    ids = {key: found[name] for key, name in dashboards.items()}
+    where_to_look: int | None = getattr(request, "dashboard_id", None)
+    where_to_look = ids.get(where_to_look, where_to_look) if where_to_look is not None else None
+    widgets = {key: name for key, name in names.items() if name.kind == "widget"}
+    found = await resolve(context, widgets.values(), where_to_look)
+    ids |= {key: found[name] for key, name in widgets.items()}
+    told = [f"{name.path}: {named(name.text)} was taken as {name.kind} {ids[key]}" for key, name in names.items()]
+    return _validated(model, _with_ids(data, ids)), [*reader.notes, *told]
+
+
+def _with_ids(data: Any, ids: dict[int, int]) -> Any:
+    """The data with the stand-ins of names replaced."""
+    if (found := as_object(data)) is not None:
+        return {key: _with_ids(item, ids) for key, item in found.items()}
+    if (items := as_list(data)) is not None:
+        return [_with_ids(item, ids) for item in items]
+    return ids.get(data, data) if isinstance(data, int) and not isinstance(data, bool) else data
+
+
+def _validated(model: type[Q], data: Any) -> Q:
     try:
-        return model.model_validate(data), notes
+        return model.model_validate(data)
     except ValidationError as error:
         raise InvalidArguments([_fault(model, item) for item in error.errors(include_url=False)]) from None
 
 
-def _coerced(kind: Any, value: Any, path: Path, notes: list[str]) -> Any:
-    kind = _plain_type(kind)
-    if value is None or kind is Any:
-        return value
-    if get_origin(kind) is list:
-        return _coerced_list(get_args(kind)[0], value, path, notes)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        value = _from_json(value, dict, path, notes)
-        found = as_object(value)
-        if found is None:
+STAND_IN = -(2**61)
+"""Below every id that could be meant: stands for a name until it is looked up."""
+
+
+@dataclass
+class _Reader:
+    """Reads what a model sends as what it means. ``names`` None: names do not stand for ids."""
+
+    notes: list[str] = field(default_factory=list[str])
+    names: dict[int, GivenName] | None = None
+
+    def read(self, kind: Any, value: Any, path: Path) -> Any:
+        kind, reference = _plain_type(kind)
+        if value is None or kind is Any:
             return value
+        if get_origin(kind) is list:
+            return self._list(get_args(kind)[0], value, path)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            value = self._from_json(value, dict, path)
+            found = as_object(value)
+            return value if found is None else self._object(kind, found, path)
+        if get_origin(kind) is dict:
+            return self._from_json(value, dict, path)
+        value = self._scalar(kind, value, path)
+        if reference is not None and self.names is not None and isinstance(value, str) and value.strip():
+            self.names[STAND_IN - len(self.names)] = GivenName(reference.kind, value, where(path))
+            return min(self.names)
+        return value
+
+    def _object(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
         fields = kind.model_fields
-        read = {
-            name: _coerced(fields[name].annotation, item, (*path, name), notes) if name in fields else item
-            for name, item in found.items()
-        }
-        return _coerced_condition(read, path, notes) if kind is Filter else read
-    if get_origin(kind) is dict:
-        return _from_json(value, dict, path, notes)
-    return _coerced_scalar(kind, value, path, notes)
+        read: JsonObject = {}
+        for name, item in found.items():
+            meant = self._named(kind, name, found, read)
+            if meant != name:
+                self.notes.append(f"{where((*path, name))} was read as {meant}")
+            place = (*path, meant)
+            read[meant] = self.read(_annotation(fields[meant]), item, place) if meant in fields else item
+        if kind is Filter:
+            return self._condition(read, path)
+        if "field" in read and "chart_type" in fields:
+            read["field"] = self._aliased(read["field"], aliases.PLOTTED_FIELDS, (*path, "field"))
+        return read
+
+    def _named(self, kind: type[BaseModel], name: str, found: JsonObject, read: JsonObject) -> str:
+        if kind is Filter and name == "operator" and "field" in found and "op" not in found:
+            return "op"
+        return aliases.argument(name, kind.model_fields, {*found, *read}) or name
+
+    def _aliased(self, value: Any, known: dict[str, str], path: Path) -> Any:
+        if isinstance(value, str) and (meant := known.get(value.strip().casefold())):
+            self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(meant)}")
+            return meant
+        return value
+
+    def _condition(self, condition: JsonObject, path: Path) -> JsonObject:
+        """A filter's value in quotes, where its field holds numbers or booleans; one value for the list of ``in``."""
+        if "field" in condition:
+            condition["field"] = self._aliased(condition["field"], aliases.FILTER_FIELDS, (*path, "field"))
+        if isinstance(condition.get("op"), str):
+            condition["op"] = self._scalar(FilterOp, condition["op"], (*path, "op"))
+        name, value = condition.get("field"), condition.get("value")
+        known = filter_field(name) if isinstance(name, str) else None
+        if known is None or value is None:
+            return condition
+        place = (*path, "value")
+        if condition.get("op") == "in" and not is_list(value):
+            value = [value]
+            self.notes.append(f"{where(place)}: one value was read as a list")
+        read = {"number": _number, "boolean": _truth}.get(known.kind)
+        if read is None or condition.get("op") in TEXT_OPS:
+            return {**condition, "value": value}
+        items = value if is_list(value) else [value]
+        found = [read(item) for item in items]
+        if found != items:
+            shown = json.dumps(found if is_list(value) else found[0])
+            self.notes.append(f"{where(place)}: {_seen(value)} was read as {shown}")
+        return {**condition, "value": found if is_list(value) else found[0]}
+
+    def _list(self, item: Any, value: Any, path: Path) -> Any:
+        value = self._from_json(value, list, path)
+        items = as_list(value)
+        if items is None:
+            if isinstance(value, str) and _plain_type(item)[0] is int and re.fullmatch(r"[\d\s,]*,[\d\s,]*", value):
+                items = [part.strip() for part in value.split(",")]
+            else:
+                items = [value]
+            self.notes.append(f"{where(path)}: one value was read as a list")
+        return [self.read(item, element, (*path, index)) for index, element in enumerate(items)]
+
+    def _from_json(self, value: Any, kind: type, path: Path) -> Any:
+        """JSON text read as what it holds, if that is of the kind wanted."""
+        if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
+            return value
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if not isinstance(found, kind):
+            return value
+        self.notes.append(f"{where(path)}: JSON text was read as the {'object' if kind is dict else 'list'} in it")
+        return found
+
+    def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
+        read: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
+        name = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if get_origin(kind) is Literal and isinstance(value, str):
+            folded = value.strip().casefold().replace(" ", "_")
+            found = folded if folded in get_args(kind) else aliases.value(name, value)
+        elif name == "window" and isinstance(value, str):
+            found = aliases.value(name, value)
+        elif read is not None:
+            found = read(value)
+        else:
+            return value
+        if found is not value and (type(found) is not type(value) or found != value):
+            self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(found)}")
+        return found
 
 
-def _plain_type(kind: Any) -> Any:
-    """The type without ``| None``."""
+def _annotation(info: FieldInfo) -> Any:
+    """A field's type with its marks."""
+    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
+    return Annotated[info.annotation, marks[0]] if marks else info.annotation
+
+
+def _plain_type(kind: Any) -> tuple[Any, Reference | None]:
+    """The type without ``| None`` and without marks; and the mark that it is an id."""
     if get_origin(kind) in {Union, types.UnionType}:
         options = [option for option in get_args(kind) if option is not type(None)]
-        return options[0] if len(options) == 1 else Any
-    return kind
-
-
-def _coerced_condition(condition: JsonObject, path: Path, notes: list[str]) -> JsonObject:
-    """A filter's value in quotes, where its field holds numbers or booleans; one value for the list of ``in``."""
-    field, value = condition.get("field"), condition.get("value")
-    known = filter_field(field) if isinstance(field, str) else None
-    if known is None or value is None:
-        return condition
-    place = (*path, "value")
-    if condition.get("op") == "in" and not is_list(value):
-        value = [value]
-        notes.append(f"{where(place)}: one value was read as a list")
-    read = {"number": _number, "boolean": _truth}.get(known.kind)
-    if read is None or condition.get("op") in TEXT_OPS:
-        return {**condition, "value": value}
-    items = value if is_list(value) else [value]
-    found = [read(item) for item in items]
-    if found != items:
-        notes.append(f"{where(place)}: {_seen(value)} was read as {json.dumps(found if is_list(value) else found[0])}")
-    return {**condition, "value": found if is_list(value) else found[0]}
+        kind = options[0] if len(options) == 1 else Any
+    if get_origin(kind) is Annotated:
+        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
+        return _plain_type(get_args(kind)[0])[0], reference
+    return kind, None
 
 
 def _number(value: Any) -> Any:
     if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
         return value
     return float(value) if "." in value else int(value)
-
-
-def _coerced_list(item: Any, value: Any, path: Path, notes: list[str]) -> Any:
-    value = _from_json(value, list, path, notes)
-    items = as_list(value)
-    if items is None:
-        if isinstance(value, str) and _plain_type(item) is int and "," in value:
-            items = [part.strip() for part in value.split(",")]
-        else:
-            items = [value]
-        notes.append(f"{where(path)}: one value was read as a list")
-    return [_coerced(item, element, (*path, index), notes) for index, element in enumerate(items)]
-
-
-def _from_json(value: Any, kind: type, path: Path, notes: list[str]) -> Any:
-    """JSON text read as what it holds, if that is of the kind wanted."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
-        return value
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        return value
-    if not isinstance(found, kind):
-        return value
-    notes.append(f"{where(path)}: JSON text was read as the {'object' if kind is dict else 'list'} in it")
-    return found
-
-
-def _coerced_scalar(kind: Any, value: Any, path: Path, notes: list[str]) -> Any:
-    read: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
-    if get_origin(kind) is Literal and isinstance(value, str):
-        folded = value.strip().casefold().replace(" ", "_")
-        found = folded if folded in get_args(kind) else value
-    elif read is not None:
-        found = read(value)
-    else:
-        return value
-    if found is not value and (type(found) is not type(value) or found != value):
-        notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(found)}")
-    return found
 
 
 def _whole(value: Any) -> Any:
@@ -183,8 +275,8 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
         return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
     if kind == "missing":
         owner = _model_at(model, path[:-1])
-        field = owner.model_fields.get(str(path[-1]))
-        about = f": {field.description}" if field is not None and field.description else ""
+        info = owner.model_fields.get(str(path[-1]))
+        about = f": {info.description}" if info is not None and info.description else ""
         return Fault(where(path), f"is missing{about}.")
     if kind == "literal_error":
         choices = [str(choice) for choice in _choices(model, path)]
@@ -210,12 +302,12 @@ def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
 def _type_at(model: Any, path: Path) -> Any:
     kind = model
     for part in path:
-        kind = _plain_type(kind)
+        kind = _plain_type(kind)[0]
         if isinstance(part, int):
             kind = get_args(kind)[0] if get_args(kind) else Any
         elif isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
             kind = kind.model_fields[part].annotation
-    return _plain_type(kind)
+    return _plain_type(kind)[0]
 
 
 def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:

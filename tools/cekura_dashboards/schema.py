@@ -13,12 +13,16 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
+ONCE = {"Filter"}
+"""Models that are written out only where they first stand in a tool: they are long."""
+LAST = {"plan_id", "restored"}
 LIMITS = ("minimum", "maximum", "maxItems")
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
     """What a client is shown of a tool's arguments. Properties marked ``hidden`` are accepted but not advertised."""
     raw = model.model_json_schema(by_alias=True)
+    raw["properties"] = dict(sorted(raw.get("properties", {}).items(), key=lambda item: item[0] in LAST))
     return _Writer(raw.get("$defs", {}), described=True).write({k: v for k, v in raw.items() if k != "description"})
 
 
@@ -33,6 +37,7 @@ class _Writer:
     defs: dict[str, Schema]
     described: bool
     seen: set[str] = field(default_factory=set[str])
+    told: set[str] = field(default_factory=set[str])
 
     def write(self, node: Schema, inside: tuple[str, ...] = (), *, tell: bool = True) -> Schema:
         """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
@@ -41,6 +46,8 @@ class _Writer:
             merged = {**self.defs[name], **{k: v for k, v in node.items() if k != "$ref"}}
             first = name not in self.seen
             self.seen.add(name)
+            if not first and self.described and name in ONCE and name not in inside:
+                return {"type": "object", "properties": {}, "description": f"a {name.lower()}, as above"}
             return self.write(merged, (*inside, name), tell=tell and first)
         if "anyOf" in node:
             return self._union(node, inside, tell=tell)
@@ -54,7 +61,8 @@ class _Writer:
             found = {"type": "string", **found}
         if self.described:
             found |= {k: node[k] for k in LIMITS if k in node}
-            if tell and "description" in node:
+            if tell and "description" in node and node["description"] not in self.told:
+                self.told.add(node["description"])
                 found["description"] = node["description"]
         if found.get("type") == "object":
             return self._object(node, found, inside, tell=tell)

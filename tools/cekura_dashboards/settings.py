@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from cekura_dashboards.text import quoted
 
 PREFIX = "CEKURA_"
+SHORTEST_KEY = 32
 
 
 class SettingsError(Exception):
@@ -26,6 +27,8 @@ class Settings(BaseModel):
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     time_zone: str = "UTC"
     read_only: bool = False
+    confirm: Literal["deletes", "writes", "never"] = "deletes"
+    state_keys: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 
     @field_validator("base_url")
@@ -45,14 +48,36 @@ class Settings(BaseModel):
             raise ValueError("must be an IANA time zone such as Europe/Berlin") from None
         return value
 
+    @field_validator("state_keys")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        keys = _parts(value)
+        if any(len(key.encode()) < SHORTEST_KEY for key in keys) or len(set(keys)) < len(keys):
+            raise ValueError(f"must be different secrets of at least {SHORTEST_KEY} bytes, separated by commas")
+        return value
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
     @property
+    def state_secrets(self) -> list[str]:
+        """What seals the state of a question to a person; the first one seals, all open."""
+        return _parts(self.state_keys)
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+
+def _parts(value: SecretStr | None) -> list[str]:
+    return [part.strip() for part in value.get_secret_value().split(",") if part.strip()] if value else []
 
 
 def load_settings(**given: Any) -> Settings:
@@ -67,5 +92,5 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        value = "" if name.endswith("KEY") else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
+        value = "" if name.endswith(("KEY", "KEYS")) else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
         raise SettingsError(f"{name}{value} {first['msg'].removeprefix('Value error, ')}") from None

@@ -35,3 +35,14 @@ def one_of(names: Iterable[str], *, limit: int = 12) -> str:
     if len(quoted) > limit:
         return ", ".join(quoted[:limit]) + f" and {len(quoted) - limit} more"
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def listed(names: Iterable[str], *, limit: int = 6) -> str:
+    """The names with commas; past ``limit`` only how many more.
+
+    >>> listed(["a", "b"]), listed("abcd", limit=2)
+    ('a, b', 'a, b and 2 more')
+    """
+    shown = list(names)
+    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more

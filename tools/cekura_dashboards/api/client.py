@@ -98,6 +98,32 @@ class CekuraClient:
         answer = await self.ask("GET", f"/dashboards/dashboards/{dashboard_id}/", about=("dashboard", dashboard_id))
         return _same_id(_parse(Dashboard, answer.body), dashboard_id)
 
+    async def create_dashboard(self, fields: JsonObject) -> Dashboard:
+        answer = await self.ask("POST", "/dashboards/dashboards/", body=fields, safe=False)
+        return _parse(Dashboard, answer.body)
+
+    async def duplicate_dashboard(self, dashboard_id: int, name: str) -> Dashboard:
+        """A copy with all widgets, made by the API itself."""
+        path = f"/dashboards/dashboards/{dashboard_id}/duplicate/"
+        answer = await self.ask("POST", path, body={"name": name}, safe=False, about=("dashboard", dashboard_id))
+        return _parse(Dashboard, answer.body)
+
+    async def update_dashboard(self, dashboard_id: int, fields: JsonObject) -> Dashboard:
+        path = f"/dashboards/dashboards/{dashboard_id}/"
+        answer = await self.ask("PATCH", path, body=fields, safe=False, about=("dashboard", dashboard_id))
+        return _same_id(_parse(Dashboard, answer.body), dashboard_id)
+
+    async def delete_dashboard(self, dashboard_id: int) -> None:
+        """Delete a dashboard and all its widgets."""
+        path = f"/dashboards/dashboards/{dashboard_id}/"
+        await self.ask("DELETE", path, safe=False, about=("dashboard", dashboard_id))
+
+    async def list_widgets(self, dashboard_id: int | None = None) -> AsyncIterator[list[Widget]]:
+        """Pages of widgets, of one dashboard or of all that the key can see."""
+        query = _given(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
+        async for page in self._pages("GET", "/dashboards/widgets/", query=query):
+            yield [_parse(Widget, raw) for raw in page]
+
     async def get_widget(self, widget_id: int) -> Widget:
         answer = await self.ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
         return _same_id(_parse(Widget, answer.body), widget_id)

@@ -1,47 +1,57 @@
 """Create, change and delete widgets of one dashboard, all of it or none."""
 
-from typing import Any
-
 from pydantic import Field, ValidationError, model_validator
 
 from cekura_dashboards.api.errors import Fault
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, commit_bulk, differences
+from cekura_dashboards.edit.checker import Checker
+from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
+from cekura_dashboards.edit.layout import placed
 from cekura_dashboards.edit.plan import (
     NO_UNDO,
-    Checker,
     Plan,
-    can_be_recreated,
+    cannot_be_undone,
     changed_only,
-    covered_widgets,
+    checked,
     refuse_too_large,
     signer,
-    undo_update,
 )
-from cekura_dashboards.edit.receipt import Change, Receipt, Undo, before_after, fitted, render
-from cekura_dashboards.edit.request import PLAN_ID, WidgetUpdate, ignored_nulls, sent_fields
-from cekura_dashboards.read.request import NewWidget
-from cekura_dashboards.suggest import one_of
+from cekura_dashboards.edit.receipt import Call, Receipt, fitted
+from cekura_dashboards.edit.request import MOST, CreatedWidget, WidgetUpdate, ignored_nulls, sent_fields
+from cekura_dashboards.edit.restored import Ids, Planned
+from cekura_dashboards.edit.widgets import (
+    all_differences,
+    covered,
+    covered_after,
+    done_changes,
+    planned_changes,
+    restored_lines,
+    undo_arguments,
+)
+from cekura_dashboards.edit.writing import writing_tool
+from cekura_dashboards.read.rules import MetricTypes
+from cekura_dashboards.references import DashboardId, WidgetId
+from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
-from cekura_dashboards.tool import Request, Tool
+from cekura_dashboards.tool import Request
 
 NAME = "bulk_edit_dashboard"
-MOST = 60
 
 
-class BulkEditRequest(Request):
-    dashboard_id: int
-    create: list[NewWidget] | None = Field(default=None, max_length=MOST)
+class DashboardEdit(Request):
+    """Widgets to create, change and delete on one dashboard."""
+
+    dashboard_id: DashboardId
+    create: list[CreatedWidget] | None = Field(default=None, max_length=MOST)
     update: list[WidgetUpdate] | None = Field(
         default=None, max_length=MOST, description="as update_widget's changes, with id"
     )
-    delete: list[int] | None = Field(default=None, max_length=MOST, description="widget ids")
-    plan_id: str | None = PLAN_ID
+    delete: list[WidgetId] | None = Field(default=None, max_length=MOST, description="widget ids")
 
     @model_validator(mode="after")
-    def _each_once(self) -> "BulkEditRequest":
+    def _each_once(self) -> "DashboardEdit":
         if not (self.create or self.update or self.delete):
             raise fault("", "give create, update or delete.")
         named_ids = [item.id for item in self.update or []] + [*(self.delete or [])]
@@ -50,204 +60,118 @@ class BulkEditRequest(Request):
         return self
 
 
-async def plan(context: ToolContext, request: BulkEditRequest) -> Plan:
-    dashboard = await context.api.get_dashboard(request.dashboard_id)
-    mine = {widget.id: widget for widget in dashboard.widgets}
-    checker = Checker(context, dashboard.project, dashboard.filters)
+class BulkEditRequest(DashboardEdit, Planned):
+    pass
+
+
+async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:
+    ids = request.ids()
+    dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    return checked(context, await drafted(context, request, dashboard, ids), request)
+
+
+async def drafted(
+    context: ToolContext,
+    request: BulkEditRequest,
+    dashboard: Dashboard,
+    ids: Ids,
+    metrics: MetricTypes | None = None,
+) -> Plan[WidgetEdits]:
+    """The plan against a dashboard, and perhaps its metrics, that were read already."""
+    checker = Checker(context, dashboard.project, dashboard.filters, metrics=metrics)
     creates = [item.given() for item in request.create or []]
     for index, config in enumerate(creates):
         await checker.created(config, f"create[{index}].")
-    updates, notes = dict[int, JsonObject](), list[str]()
-    for index, item in enumerate(request.update or []):
-        path = f"update[{index}]"
-        notes += ignored_nulls(item, path)
-        if item.id not in mine:
-            checker.faults.append(_stranger(f"{path}.id", item.id, dashboard))
-            continue
-        sent = changed_only(sent_fields(item, item.clear, mine[item.id].writable()), mine[item.id])
-        if not sent:
-            notes.append(f"{path}: widget {item.id} is stored like this already")
-            continue
-        updates[item.id] = sent
-        await checker.updated(mine[item.id], sent, f"{path}.")
-    deletes = list(request.delete or [])
+    updates, notes = await _updates(request, dashboard, checker, ids)
+    deletes = [ids.now("widget", number) for number in request.delete or []]
+    mine = {widget.id: widget for widget in dashboard.widgets}
     for index, number in enumerate(deletes):
         if number not in mine:
             checker.faults.append(_stranger(f"delete[{index}]", number, dashboard))
+    wanted = [(item.place, config) for item, config in zip(request.create or [], creates, strict=True)]
+    shifted, faults = placed(wanted, mine, updates, deletes, ids)
+    checker.faults += faults
     warnings = checker.done()
-    touched = [mine[number] for number in [*updates, *deletes]]
-    made = Plan(
+    named_ids = [ids.now("widget", item.id) for item in request.update or []]
+    edits = WidgetEdits(
         dashboard_id=dashboard.id,
         creates=creates,
-        updates=updates,
+        updates=shifted,
         deletes=deletes,
-        before={widget.id: widget for widget in touched},
-        covered=_covered(dashboard, touched),
-        warnings=[*warnings, *_cannot_be_undone([mine[n] for n in deletes])],
-        notes=notes,
-        approved=request.plan_id is not None,
+        before={number: mine[number] for number in [*named_ids, *shifted, *deletes]},
+        known=frozenset(mine),
+        filters=dashboard.filters,
+        was=tuple(item.was for item in request.create or []),
     )
-    if request.plan_id is not None:
-        signer(context).check(request.plan_id, made.operations, made.covered)
-    refuse_too_large(_undo_arguments(made, [0] * len(creates)))
-    return made
+    refuse_too_large(undo_arguments(edits, [0] * len(creates)))
+    return Plan(
+        work=edits,
+        about=f"dashboard {dashboard.id} {named(dashboard.name)}",
+        operations=request.operations(NAME),
+        covered=covered(dashboard, [*edits.before.values()], ids),
+        changes=planned_changes(edits),
+        dashboard_id=dashboard.id,
+        warnings=[*warnings, *cannot_be_undone([mine[n] for n in deletes])],
+        notes=notes,
+    )
+
+
+async def _updates(
+    request: DashboardEdit, dashboard: Dashboard, checker: Checker, ids: Ids
+) -> tuple[dict[int, JsonObject], list[str]]:
+    """The fields to send for each widget that would change, and notes."""
+    mine = {widget.id: widget for widget in dashboard.widgets}
+    updates, notes = dict[int, JsonObject](), list[str]()
+    for index, item in enumerate(request.update or []):
+        path, number = f"update[{index}]", ids.now("widget", item.id)
+        notes += ignored_nulls(item, path)
+        if number not in mine:
+            checker.faults.append(_stranger(f"{path}.id", number, dashboard))
+            continue
+        sent = changed_only(sent_fields(item, item.clear, mine[number].writable()), mine[number])
+        if not sent:
+            notes.append(f"{path}: widget {number} is stored like this already")
+            continue
+        updates[number] = sent
+        await checker.updated(mine[number], sent, f"{path}.")
+    return updates, notes
 
 
 def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
-    known = one_of((f"{widget.id} {named(widget.name)}" for widget in dashboard.widgets), limit=8)
+    known = listed((f"{widget.id} {named(widget.name)}" for widget in dashboard.widgets), limit=8)
     return Fault(path, f"widget {number} is not on dashboard {dashboard.id}; its widgets: {known or 'none'}.")
 
 
-def _covered(dashboard: Dashboard, touched: list[Widget]) -> dict[str, JsonObject]:
-    """The touched widgets, and the dashboard's filters and widget ids, on which creates depend."""
-    ids = sorted(widget.id for widget in dashboard.widgets)
-    whole = {f"dashboard {dashboard.id}": {"filters": dashboard.filters or None, "widgets": ids}}
-    return {**covered_widgets(touched), **whole}
-
-
-def _cannot_be_undone(deleted: list[Widget]) -> list[str]:
-    return [
-        f"widget {widget.id} {named(widget.name)} holds what this server cannot create, so undo cannot restore it"
-        for widget in deleted
-        if not can_be_recreated(widget)
-    ]
-
-
-async def commit(context: ToolContext, made: Plan) -> Receipt:
-    notes = made.notes or None
-    if made.is_empty:
-        return Receipt(outcome="nothing_to_do", dashboard_id=made.dashboard_id, changes=[], notes=notes)
-    if made.deletes and not made.approved:
-        plan_id = signer(context).issue(made.operations, made.covered)
-        return fitted(
-            Receipt(
-                outcome="needs_plan",
-                dashboard_id=made.dashboard_id,
-                changes=_planned(made),
-                warnings=made.warnings or None,
-                plan_id=plan_id,
-                notes=notes,
-            )
-        )
-    done = await commit_bulk(context, made)
-    undo = _undo(context, made, done)
+async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
+    edits = made.work
+    done = await commit_bulk(context, edits)
+    undo = undo_call(context, edits, done)
     warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else []), *([] if undo else [NO_UNDO])]
     receipt = Receipt(
         outcome="applied",
-        dashboard_id=made.dashboard_id,
-        changes=_changes(made, done),
-        differences=_differences(made, done) or None,
+        dashboard_id=edits.dashboard_id,
+        changes=done_changes(edits, done),
+        differences=all_differences(edits, done) or None,
         warnings=warnings or None,
+        restored=restored_lines(edits.was, done.created) or None,
         undo=undo,
-        notes=notes,
+        notes=made.notes or None,
     )
     return fitted(receipt)
 
 
-def _planned(made: Plan) -> list[Change]:
-    """What would change, as a receipt would tell it."""
-    deletes = [
-        Change(op="delete", id=n, name=made.before[n].name, fields=before_after(made.before[n].writable(), {}))
-        for n in made.deletes
-    ]
-    updates = [
-        Change(
-            op="update",
-            id=number,
-            name=made.before[number].name,
-            fields=before_after(made.before[number].writable(), {**made.before[number].writable(), **fields}),
-        )
-        for number, fields in made.updates.items()
-    ]
-    creates = [Change(op="create", name=c.get("name"), fields=before_after({}, c)) for c in made.creates]
-    return [*deletes, *updates, *creates]
-
-
-def _changes(made: Plan, done: Stored) -> list[Change]:
-    created = [
-        Change(op="create", id=w.id, name=w.name, fields=before_after({}, w.writable())) for w in done.created
-    ]  # fmt: skip
-    updated = [
-        Change(
-            op="update",
-            id=number,
-            name=widget.name,
-            fields=before_after(made.before[number].writable(), widget.writable()),
-        )
-        for number, widget in done.updated.items()
-        if number in made.before
-    ]
-    deleted = [
-        Change(op="delete", id=n, name=made.before[n].name if n in made.before else None) for n in done.deleted
-    ]  # fmt: skip
-    return [*created, *updated, *deleted]
-
-
-def _differences(made: Plan, done: Stored) -> list[str]:
-    told = list[str]()
-    if len(done.created) != len(made.creates):
-        told.append(f"{len(made.creates)} widgets were to be created, {len(done.created)} were answered")
-    for config, widget in zip(made.creates, done.created, strict=False):
-        told += differences(config, widget, None, f"widget {widget.id}")
-        if widget.dashboard not in {made.dashboard_id, None}:
-            told.append(f"widget {widget.id} was created on dashboard {widget.dashboard}, not {made.dashboard_id}")
-    for number, fields in made.updates.items():
-        if number in done.updated:
-            told += differences(fields, done.updated[number], made.before[number], f"widget {number}")
-        else:
-            told.append(f"widget {number} was to be updated, but was not answered")
-    missing = sorted(set(made.deletes) - set(done.deleted))
-    return [*told, *(f"widget {number} was to be deleted, but was not answered" for number in missing)]
-
-
-def _undo_arguments(made: Plan, created: list[int]) -> JsonObject:
-    arguments: JsonObject = {"dashboard_id": made.dashboard_id}
-    restored = [made.before[n].definition() for n in made.deletes if can_be_recreated(made.before[n])]
-    back: list[JsonObject] = [
-        {"id": number, **undo_update(made.before[number].writable(), fields)} for number, fields in made.updates.items()
-    ]
-    for name, value in (("create", restored), ("update", back), ("delete", created)):
-        if value:
-            arguments[name] = value
-    return arguments
-
-
-def _undo(context: ToolContext, made: Plan, done: Stored) -> Undo | None:
-    """The reverse edit, with a plan_id over what is stored now."""
-    arguments = _undo_arguments(made, [widget.id for widget in done.created])
+def undo_call(context: ToolContext, edits: WidgetEdits, done: Stored) -> Call | None:
+    """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
+    arguments = undo_arguments(edits, [widget.id for widget in done.created])
     try:
         request = BulkEditRequest.model_validate(arguments)
     except ValidationError:
         return None
-    updates = dict[int, JsonObject]()
-    for item in request.update or []:
-        if item.id in done.updated:
-            stored = done.updated[item.id]
-            sent = changed_only(sent_fields(item, item.clear, stored.writable()), stored)
-            if sent:
-                updates[item.id] = sent
-    reverse = Plan(
-        dashboard_id=made.dashboard_id,
-        creates=[item.given() for item in request.create or []],
-        updates=updates,
-        deletes=list(request.delete or []),
-    )
-    touched = [done.updated[n] for n in updates] + [w for w in done.created if w.id in reverse.deletes]
-    whole: Any = made.covered[f"dashboard {made.dashboard_id}"]
-    ids = sorted((set(whole["widgets"]) - set(done.deleted)) | {widget.id for widget in done.created})
-    covered = {
-        **covered_widgets(touched),
-        f"dashboard {made.dashboard_id}": {"filters": whole["filters"], "widgets": ids},
-    }
-    plan_id = signer(context).issue(reverse.operations, covered)
-    return Undo(tool=NAME, arguments={**arguments, "plan_id": plan_id})
+    plan_id = signer(context).issue(request.operations(NAME), covered_after(edits, done))
+    return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})
 
 
-async def run(context: ToolContext, request: BulkEditRequest) -> Receipt:
-    return await commit(context, await plan(context, request))
-
-
-TOOL = Tool(
+TOOL = writing_tool(
     name=NAME,
     title="Edit a dashboard's widgets",
     description=(
@@ -256,10 +180,8 @@ TOOL = Tool(
         "repeat the call with it once the user agrees. Widgets come from preview_widget, ids from get_dashboard."
     ),
     request=BulkEditRequest,
-    result=Receipt,
-    run=run,
-    render=render,
-    writes=True,
+    plan=plan,
+    commit=commit,
     destructive=True,
     idempotent=False,
 )

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import (
@@ -19,7 +19,6 @@ from cekura_dashboards.api.errors import (
 )
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.plan import Plan
 from cekura_dashboards.edit.receipt import same
 from cekura_dashboards.text import quoted
 
@@ -32,6 +31,31 @@ IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, Unexpe
 LOST_ANSWER = "the API's answer to the edit was lost; what is told here was read back"
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidgetEdits:
+    """Operations on the widgets of one dashboard, which was read just before.
+
+    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched; ``known`` are
+    the ids that were there; ``was`` are the ids that the created ones had before they were deleted, if any.
+    """
+
+    dashboard_id: int | None
+    creates: list[JsonObject] = field(default_factory=list[JsonObject])
+    updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
+    deletes: list[int] = field(default_factory=list[int])
+    before: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    known: frozenset[int] = frozenset()
+    filters: JsonObject | None = None
+    was: tuple[int | None, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.creates or self.updates or self.deletes)
+
+
 @dataclass(frozen=True)
 class Stored:
     """What the API holds after an edit. ``created`` are in the order in which they were asked."""
@@ -42,74 +66,72 @@ class Stored:
     read_back: bool = False
 
 
-async def commit_update(context: ToolContext, plan: Plan) -> Stored:
+async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
     """Send the change of one widget.
 
     Raises:
         EditFailed: when the answer was lost and the change is not there, or cannot be told.
     """
-    [(number, fields)] = plan.updates.items()
+    [(number, fields)] = edits.updates.items()
     try:
         return Stored([], {number: await context.api.update_widget(number, fields)}, [])
     except IN_DOUBT as error:
-        doubt = _Doubt(context, str(error), may_still_arrive=_may_still_arrive(error))
+        doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
 
         async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
             found = await api.get_widget(number)
-            outcome = _outcome(plan.before[number], fields, found)
+            outcome = _outcome(edits.before[number], fields, found)
             return {f"update of widget {number}": outcome}, Stored([], {number: found}, [], read_back=True)
 
         return await doubt.settled([f"update of widget {number}"], look)
 
 
-async def commit_bulk(context: ToolContext, plan: Plan) -> Stored:
+async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
     """Send a bulk edit as one transaction.
 
     Raises:
         EditFailed: when the API reported errors, or the answer was lost and not all of it is there.
     """
-    dashboard_id = plan.dashboard_id or 0
+    dashboard_id = edits.dashboard_id or 0
     try:
         done = await context.api.bulk_widgets(
             dashboard_id,
-            create=plan.creates,
-            update=[{"id": number, **fields} for number, fields in plan.updates.items()],
-            delete=plan.deletes,
+            create=edits.creates,
+            update=[{"id": number, **fields} for number, fields in edits.updates.items()],
+            delete=edits.deletes,
         )
     except IN_DOUBT as error:
-        doubt = _Doubt(context, str(error), may_still_arrive=_may_still_arrive(error))
+        doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
     else:
         if not done.errors:
             return Stored(done.created, {widget.id: widget for widget in done.updated}, done.deleted)
         said = "; ".join(quoted(str(entry), secret=context.api.key.get_secret_value()) for entry in done.errors)
-        doubt = _Doubt(context, f"The API reported errors: {said}", may_still_arrive=False)
+        doubt = Doubt[Stored](context, f"The API reported errors: {said}", may_still_arrive=False)
 
     async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
         try:
             found = (await api.get_dashboard(dashboard_id)).widgets
         except NotFound:
             found = list[Widget]()
-        return _compared(plan, {widget.id: widget for widget in found})
+        return _compared(edits, {widget.id: widget for widget in found})
 
-    return await doubt.settled(_operation_names(plan), look)
+    return await doubt.settled(_operation_names(edits), look)
 
 
-def _may_still_arrive(error: DashboardsError) -> bool:
+def may_still_arrive(error: DashboardsError) -> bool:
     """Whether the write may be carried out after all, later: no whole answer came from the API itself."""
     return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
 
 
 @dataclass(frozen=True)
-class _Doubt:
+class Doubt(Generic[T]):
     """A write of which it is not known what became; it is looked for, and never sent again."""
 
     context: ToolContext
     cause: str
     may_still_arrive: bool
 
-    async def settled(
-        self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]
-    ) -> Stored:
+    async def settled(self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]) -> T:
         """What is stored, if all of it was applied.
 
         Raises:
@@ -131,35 +153,29 @@ class _Doubt:
         raise EditFailed(self.cause, outcomes) from None
 
 
-def _covered_ids(plan: Plan) -> list[int]:
-    ids = plan.covered.get(f"dashboard {plan.dashboard_id}", {}).get("widgets", [])
-    return [number for number in ids if isinstance(number, int)]
-
-
-def _compared(plan: Plan, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
+def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
     """What the dashboard holds against what was asked, operation by operation."""
-    known = {*plan.before, *_covered_ids(plan)}
-    fresh = [widget for number, widget in now.items() if number not in known]
+    fresh = [widget for number, widget in now.items() if number not in edits.known]
     created, outcomes = list[Widget](), dict[str, str]()
-    for name, config in zip(_operation_names(plan), plan.creates, strict=False):
+    for name, config in zip(_operation_names(edits), edits.creates, strict=False):
         twin = next((w for w in fresh if w not in created and _holds(w, config)), None)
         outcomes[name] = "applied" if twin else "unknown" if fresh else "not applied"
         if twin:
             created.append(twin)
-    for number, fields in plan.updates.items():
-        outcomes[f"update of widget {number}"] = _outcome(plan.before[number], fields, now.get(number))
-    for number in plan.deletes:
+    for number, fields in edits.updates.items():
+        outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
+    for number in edits.deletes:
         outcomes[f"delete of widget {number}"] = "not applied" if number in now else "applied"
-    updated = {number: now[number] for number in plan.updates if number in now}
-    return outcomes, Stored(created, updated, list(plan.deletes), read_back=True)
+    updated = {number: now[number] for number in edits.updates if number in now}
+    return outcomes, Stored(created, updated, list(edits.deletes), read_back=True)
 
 
-def _operation_names(plan: Plan) -> list[str]:
+def _operation_names(edits: WidgetEdits) -> list[str]:
     """Creates first, in order: they have no id yet."""
     return [
-        *(f"create {index + 1}" for index in range(len(plan.creates))),
-        *(f"update of widget {number}" for number in plan.updates),
-        *(f"delete of widget {number}" for number in plan.deletes),
+        *(f"create {index + 1}" for index in range(len(edits.creates))),
+        *(f"update of widget {number}" for number in edits.updates),
+        *(f"delete of widget {number}" for number in edits.deletes),
     ]
 
 
@@ -178,14 +194,14 @@ def _holds(widget: Widget, fields: JsonObject) -> bool:
 def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
     """What is stored otherwise than asked, and what changed unasked."""
     told = list[str]()
-    for field in WRITABLE:
-        value: Any = getattr(stored, field)
-        if field in asked and not same(value, asked[field]):
-            told.append(f"{name} {field}: asked {_json(asked[field])}, stored {_json(value)}")
-        elif field not in asked and before is not None and not same(value, getattr(before, field)):
-            told.append(f"{name} {field}: changed unasked from {_json(getattr(before, field))} to {_json(value)}")
+    for part in WRITABLE:
+        value: Any = getattr(stored, part)
+        if part in asked and not same(value, asked[part]):
+            told.append(f"{name} {part}: asked {as_json(asked[part])}, stored {as_json(value)}")
+        elif part not in asked and before is not None and not same(value, getattr(before, part)):
+            told.append(f"{name} {part}: changed unasked from {as_json(getattr(before, part))} to {as_json(value)}")
     return told
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     return quoted(json.dumps(value, ensure_ascii=False), limit=120)

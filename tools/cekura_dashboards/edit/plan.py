@@ -1,64 +1,113 @@
-"""Plans: what an edit would do, found out by reading only; and their commit."""
+"""Plans: what an edit would do, found out by reading only."""
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.fields import METRIC_VALUE
-from cekura_dashboards.api.filters import both, time_bounds, undocumented
-from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, WidgetConfig
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.plan_id import Covered, Signer
-from cekura_dashboards.edit.receipt import PAYLOAD_LIMIT, same
-from cekura_dashboards.read.preview_widget import no_date_range
+from cekura_dashboards.edit.plan_id import Covered, Signer, canonical
+from cekura_dashboards.edit.receipt import PAYLOAD_LIMIT, Change, Receipt, fitted, line_of, same
+from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.read.request import NewWidget
-from cekura_dashboards.read.rules import check
-from cekura_dashboards.text import named
+from cekura_dashboards.text import cleaned
 
-PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_function"}
+W = TypeVar("W")
+MOST_ASKED = 12
+"""Operations that a question to a person lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Generic[W]):
     """What would be done, and what was stored when it was planned. Making one writes nothing.
 
-    ``updates`` maps a widget's id to the fields to send. ``operations`` and ``covered`` are what a plan_id vouches for.
+    ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
+    ``operations`` and ``covered``.
     """
 
-    dashboard_id: int | None
-    creates: list[JsonObject] = field(default_factory=list[JsonObject])
-    updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
-    deletes: list[int] = field(default_factory=list[int])
-    before: dict[int, Widget] = field(default_factory=dict[int, Widget])
-    covered: Covered = field(default_factory=dict[str, dict[str, Any]])
+    work: W
+    about: str
+    operations: JsonObject
+    covered: Covered
+    changes: list[Change]
+    dashboard_id: int | None = None
     warnings: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     approved: bool = False
 
     @property
-    def operations(self) -> JsonObject:
-        return {
-            "dashboard": self.dashboard_id,
-            "create": self.creates,
-            "update": {str(number): fields for number, fields in self.updates.items()},
-            "delete": sorted(self.deletes),
-        }
+    def is_empty(self) -> bool:
+        return not self.changes
 
     @property
-    def is_empty(self) -> bool:
-        return not (self.creates or self.updates or self.deletes)
+    def deletes(self) -> bool:
+        return any(change.op == "delete" for change in self.changes)
+
+    def needs_approval(self, confirm: str) -> bool:
+        """Whether neither a plan_id nor a person stands behind this yet, though one must."""
+        return not self.approved and not self.is_empty and (self.deletes or confirm == "writes")
+
+    @property
+    def question(self) -> str:
+        """What a person is asked; the same for the same plan, whenever it is made."""
+        lines = [cleaned(line_of(change), limit=160) for change in self.changes[:MOST_ASKED]]
+        if more := len(self.changes) - len(lines):
+            lines.append(f"… and {more} more")
+        lines += [f"warning: {text}" for text in self.warnings[:3]]
+        lost = " What is deleted can be brought back under a new id." if self.deletes else ""
+        return "\n".join([f"Edit {self.about}?{lost}", *lines, f"(plan {self.fingerprint})"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs when the operations or anything covered does."""
+        return Signer.fingerprint(canonical([self.operations, self.covered]))
 
 
 def signer(context: ToolContext) -> Signer:
     return Signer(context.api.key, context.now())
 
 
-def covered_widgets(widgets: list[Widget]) -> dict[str, JsonObject]:
+def issued(context: ToolContext, plan: Plan[Any]) -> str:
+    return signer(context).issue(plan.operations, plan.covered)
+
+
+def checked(context: ToolContext, plan: Plan[W], request: Planned) -> Plan[W]:
+    """The plan, approved if the request brings a plan_id that holds.
+
+    Raises:
+        PlanRefused: if it does not hold.
+    """
+    if request.plan_id is None:
+        return plan
+    signer(context).check(request.plan_id, plan.operations, plan.covered)
+    return replace(plan, approved=True)
+
+
+def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
+    """The answer to a plan that is not to be carried out, or not yet; None for one that is."""
+    if plan.is_empty:
+        outcome = "nothing_to_do"
+    elif plan.needs_approval(context.settings.confirm):
+        outcome = "needs_plan"
+    else:
+        return None
+    receipt = Receipt(
+        outcome=outcome,
+        dashboard_id=plan.dashboard_id,
+        changes=plan.changes,
+        warnings=plan.warnings or None,
+        plan_id=issued(context, plan) if outcome == "needs_plan" else None,
+        notes=plan.notes or None,
+    )
+    return fitted(receipt)
+
+
+def covered_widgets(widgets: list[Widget], ids: Ids) -> dict[str, JsonObject]:
     """What of these widgets a plan vouches for."""
-    return {f"widget {widget.id}": stored_fields(widget.writable()) for widget in widgets}
+    return {f"widget {ids.then('widget', widget.id)}": stored_fields(widget.writable()) for widget in widgets}
 
 
 def stored_fields(fields: JsonObject) -> JsonObject:
@@ -68,65 +117,18 @@ def stored_fields(fields: JsonObject) -> JsonObject:
     }
 
 
+def covered_dashboard(number: int, filters: Any, widgets: list[int], ids: Ids, **more: Any) -> dict[str, JsonObject]:
+    """A dashboard's filters and widget ids, on which creates depend; ``more`` of its fields besides."""
+    then = sorted(ids.then("widget", widget) for widget in widgets)
+    return {f"dashboard {ids.then('dashboard', number)}": {"filters": filters or None, "widgets": then, **more}}
+
+
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
     """The fields of an update that would change something."""
     return {name: value for name, value in sent.items() if not same(value, getattr(stored, name))}
 
 
-@dataclass
-class Checker:
-    """Collects what is wrong with an edit and what to warn of. Faults only for what the edit touches."""
-
-    context: ToolContext
-    project: int | None
-    dashboard_filters: JsonObject | None
-    faults: list[Fault] = field(default_factory=list[Fault])
-    warnings: list[str] = field(default_factory=list[str])
-    _metrics: dict[int, str | None] | None = None
-
-    async def created(self, config: JsonObject, path: str) -> None:
-        await self._check(WidgetConfig.model_validate(config), path, {*config})
-
-    async def updated(self, stored: Widget, sent: JsonObject, path: str) -> None:
-        await self._check(WidgetConfig.model_validate({**stored.writable(), **sent}), path, {*sent})
-
-    async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
-        if touched & PLOT_FIELDS:
-            self.faults += check(config, path, eval_type=await self._eval_type(config, path))
-        if "filters" in touched:
-            self.warnings += undocumented(config.filters, f"{path}filters")
-        bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
-        if touched & {"filters", "chart_type"} and bounds.start is None:
-            self.warnings.append(f"{named(config.name)}: {no_date_range(on_dashboard=True)}")
-
-    async def _eval_type(self, config: WidgetConfig, path: str) -> str | None:
-        """The type of the metric that is plotted; a fault if the project has no such metric."""
-        if config.field != METRIC_VALUE or config.metric is None or self.project is None:
-            return None
-        if self._metrics is None:
-            found = await self.context.api.metrics(project_id=self.project)
-            self._metrics = {metric.id: metric.eval_type for metric in found}
-        if config.metric not in self._metrics:
-            self.faults.append(
-                Fault(
-                    f"{path}metric",
-                    f"no metric {config.metric} in project {self.project}; look_up metrics lists them.",
-                )
-            )
-        return self._metrics.get(config.metric)
-
-    def done(self) -> list[str]:
-        """The warnings.
-
-        Raises:
-            InvalidArguments: if there are faults.
-        """
-        if self.faults:
-            raise InvalidArguments(self.faults, lead="Nothing was changed.")
-        return self.warnings
-
-
-def refuse_too_large(undo: JsonObject) -> None:
+def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls with fewer widgets each") -> None:
     """Refuse an edit whose undo would be too long to hand over.
 
     Raises:
@@ -135,8 +137,7 @@ def refuse_too_large(undo: JsonObject) -> None:
     size = len(json.dumps(undo, separators=(",", ":"), ensure_ascii=False))
     if size > PAYLOAD_LIMIT:
         raise InvalidArguments.at(
-            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; "
-            "split it into calls with fewer widgets each."
+            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; {instead}."
         )  # fmt: skip
 
 
@@ -147,6 +148,15 @@ def can_be_recreated(widget: Widget) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def cannot_be_undone(deleted: list[Widget]) -> list[str]:
+    """Warnings of deletes that an undo cannot put right."""
+    return [
+        f"widget {widget.id} holds what this server cannot create, so undo cannot restore it"
+        for widget in deleted
+        if not can_be_recreated(widget)
+    ]
 
 
 NO_UNDO = "there is no undo: what was stored before holds what this server cannot write"

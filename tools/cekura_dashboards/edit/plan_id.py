@@ -73,6 +73,11 @@ class Signer:
             )
         raise PlanRefused("plan_id does not fit this key. Call again without plan_id to get one.")
 
+    @staticmethod
+    def fingerprint(content: bytes) -> str:
+        """Eight characters that tell one content from another."""
+        return _text(hashlib.sha256(content).digest())[:8]
+
     def _mac(self, expiry: int, operations: Any, covered: Covered) -> str:
         secret = hashlib.sha256(b"cekura-dashboards plan\0" + self.key.get_secret_value().encode()).digest()
         message = canonical([expiry, operations, covered])

@@ -1,6 +1,7 @@
 """What an edit did: before → after, what the API stored otherwise than asked, and how to take it back."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -11,44 +12,50 @@ from cekura_dashboards.tool import Result
 
 VALUE_LIMIT = 200
 TEXT_BUDGET = 9000
+FEW_WARNINGS = 5
 PAYLOAD_LIMIT = 20_000
 """Characters that an undo may take; an edit that would need more is refused beforehand."""
 
 
 class Change(BaseModel):
-    """One operation. ``fields`` maps a field to ``[before, after]``."""
+    """One operation on a widget, or on a dashboard. ``fields`` maps a field to ``[before, after]``."""
 
     op: Literal["create", "update", "delete"]
+    of: Literal["dashboard"] | None = None
     id: int | None = None
     name: str | None = None
+    dashboard_id: int | None = None
     fields: dict[str, list[Any]] | None = None
 
 
-class Undo(BaseModel):
-    """The call that puts things back."""
+class Call(BaseModel):
+    """A call, ready to be made."""
 
     tool: str
     arguments: dict[str, Any]
 
 
 class Receipt(Result):
-    """``outcome`` needs_plan: nothing was changed yet; call again with the ``plan_id`` to go on."""
+    """What an edit did. ``changes`` are what was done, or with ``needs_plan`` what would be."""
 
-    outcome: Literal["applied", "nothing_to_do", "needs_plan"]
+    outcome: Literal["applied", "partly_applied", "nothing_to_do", "needs_plan"]
     dashboard_id: int | None = None
     changes: list[Change]
     differences: list[str] | None = Field(default=None, description="stored otherwise than asked")
+    not_done: list[str] | None = None
     warnings: list[str] | None = None
+    restored: list[str] | None = None
     plan_id: str | None = None
-    undo: Undo | None = None
+    complete: list[Call] | None = None
+    undo: Call | None = None
     left_out: list[str] | None = None
 
 
-def before_after(before: JsonObject, after: JsonObject) -> dict[str, list[Any]]:
+def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = WRITABLE) -> dict[str, list[Any]]:
     """The writable fields that differ, an empty text and null being the same."""
     return {
         name: [_short(before.get(name)), _short(after.get(name))]
-        for name in WRITABLE
+        for name in fields
         if not same(before.get(name), after.get(name))
     }
 
@@ -70,24 +77,30 @@ def _short(value: Any) -> Any:
     return value if len(text) <= VALUE_LIMIT else cleaned(text, limit=VALUE_LIMIT)
 
 
-def fitted(receipt: Receipt) -> Receipt:
-    """Leave out the values of all but the first changes when there are too many to show."""
+def fitted(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
+    """Leave out the values of all but the first changes, then warnings, when there are too many to show."""
     changes = receipt.changes
     kept = len(changes)
-    while kept and len(render(receipt.model_copy(update={"undo": None}))) > TEXT_BUDGET:
+    while kept and not _fits(receipt, budget):
         kept = kept * 3 // 4 if kept > 1 else 0
         shown = [c if i < kept else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
-        receipt = receipt.model_copy(
-            update={
-                "changes": shown,
-                "left_out": [f"values of {len(changes) - kept} changes (get_dashboard shows them)"],
-            }
-        )
+        left = [f"values of {len(changes) - kept} changes (get_dashboard shows them)"]
+        receipt = receipt.model_copy(update={"changes": shown, "left_out": left})
+    warnings = receipt.warnings or []
+    if not _fits(receipt, budget) and len(warnings) > FEW_WARNINGS:
+        left = [*(receipt.left_out or []), f"{len(warnings) - FEW_WARNINGS} more warnings"]
+        receipt = receipt.model_copy(update={"warnings": warnings[:FEW_WARNINGS], "left_out": left})
     return receipt
+
+
+def _fits(receipt: Receipt, budget: int) -> bool:
+    """Whether the text fits, without the payloads that are handed on."""
+    return len(render(receipt.model_copy(update={"undo": None, "complete": None, "restored": None}))) <= budget
 
 
 HEADS = {
     "applied": "Done.",
+    "partly_applied": "Only part of it was done.",
     "nothing_to_do": "Nothing to do: it is stored like this already.",
     "needs_plan": "Nothing was changed yet. This is what would happen; undo would bring deleted widgets back under "
     "new ids. If the user agrees, call again with the same arguments and this plan_id.",
@@ -98,35 +111,39 @@ def render(receipt: Receipt) -> str:
     lines = [
         HEADS[receipt.outcome] + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")
     ]
-    lines += [_line(change) for change in receipt.changes]
+    lines += [line_of(change) for change in receipt.changes]
     for word, texts in (
-        ("NOT as asked", receipt.differences), ("warning", receipt.warnings), ("left out", receipt.left_out),
+        ("NOT as asked", receipt.differences), ("NOT done", receipt.not_done), ("warning", receipt.warnings),
+        ("left out", receipt.left_out),
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
+    if receipt.restored:
+        lines.append(f"restored under new ids; to older undo calls add restored: {as_text(receipt.restored)}")
     if receipt.plan_id:
         lines.append(f"plan_id: {receipt.plan_id}")
-    if receipt.undo:
-        arguments = json.dumps(receipt.undo.arguments, separators=(",", ":"), ensure_ascii=False)
-        lines.append(f"undo: {receipt.undo.tool} {arguments}")
+    calls = [*(("to complete it", call) for call in receipt.complete or []), ("undo", receipt.undo)]
+    for word, call in calls:
+        if call:
+            lines.append(f"{word}: {call.tool} {as_text(call.arguments)}")
     return "\n".join(lines)
 
 
-def _line(change: Change) -> str:
-    head = f"{change.op} {change.id if change.id is not None else 'new'} {named(change.name)}"
+def line_of(change: Change) -> str:
+    """``update 203 "Success rate": name: "Old" → "New"``."""
+    number = change.id if change.id is not None else "new"
+    head = f"{change.op} {'dashboard ' if change.of else ''}{number} {named(change.name)}"
+    if change.dashboard_id is not None:
+        head += f" on dashboard {change.dashboard_id}"
     if not change.fields:
         return head
-    parts = [f"{name}: {_value(before)} → {_value(after)}" for name, (before, after) in change.fields.items()]
-    return (
-        f"{head}: {'; '.join(parts)}"
+    parts = [
+        f"{name}: {as_text(before)} → {as_text(after)}"
         if change.op == "update"
-        else head
-        + ": "
-        + "; ".join(
-            f"{name}: {_value(after if change.op == 'create' else before)}"
-            for name, (before, after) in change.fields.items()
-        )
-    )
+        else f"{name}: {as_text(after if change.op == 'create' else before)}"
+        for name, (before, after) in change.fields.items()
+    ]
+    return f"{head}: {'; '.join(parts)}"
 
 
-def _value(value: Any) -> str:
+def as_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

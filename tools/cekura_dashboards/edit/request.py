@@ -1,13 +1,16 @@
-"""Arguments of the writing tools."""
+"""Arguments that the writing tools share."""
 
-from typing import Literal
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.fields import ChartType
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.read.request import WidgetFields
+from cekura_dashboards.api.models import JsonObject, as_object
+from cekura_dashboards.read.request import NewWidget, WidgetFields
+from cekura_dashboards.references import WidgetId
 
 Clearable = Literal[
     "name",
@@ -24,9 +27,31 @@ CLEAR = Field(
     None,
     description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged",
 )
-PLAN_ID = Field(
-    default=None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
-)
+MOST = 60
+"""Widgets that one call creates, changes or deletes at the most."""
+PLACE = re.compile(r"top|after[ :]*(\d{1,15})", re.ASCII)
+
+
+class CreatedWidget(NewWidget):
+    """A widget to create."""
+
+    place: str | None = Field(
+        default=None, description='top, or "after 203"; only where the dashboard\'s widgets show a grid'
+    )
+    was: int | None = Field(
+        default=None, json_schema_extra={"hidden": True}, description="the id of the deleted widget that this restores"
+    )
+
+    @field_validator("place", mode="before")
+    @classmethod
+    def _placed(cls, value: Any) -> Any:
+        held = as_object(value)
+        text = f"after {held['after']}" if held and set(held) == {"after"} else value
+        if text is None:
+            return None
+        if not isinstance(text, str) or not PLACE.fullmatch(text.strip()):
+            raise fault("", 'is top, or "after ID" with the id of a widget there.')
+        return text.strip()
 
 
 class WidgetChanges(WidgetFields):
@@ -38,19 +63,19 @@ class WidgetChanges(WidgetFields):
 class WidgetUpdate(WidgetChanges):
     """A widget's id and its new values."""
 
-    id: int
+    id: WidgetId
     clear: list[Clearable] | None = CLEAR
 
     @model_validator(mode="after")
     def _not_both(self) -> "WidgetUpdate":
-        check_clear(self, self.clear)
+        check_clear(self.given(), self.clear)
         return self
 
 
-def check_clear(fields: WidgetFields, clear: list[Clearable] | None) -> None:
+def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
     """Refuse to set and empty the same field; metadata may be both, which replaces it whole."""
     for name in clear or []:
-        if name != "metadata" and name in fields.given():
+        if name != "metadata" and name in given:
             raise fault("clear", f"names {name}, which is also given a new value; keep one of both.")
 
 
@@ -64,7 +89,7 @@ def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:
     return [f"{path}: null was ignored for {', '.join(sorted(names))}; clear empties a field"]
 
 
-def sent_fields(fields: WidgetFields | None, clear: list[Clearable] | None, stored: JsonObject) -> JsonObject:
+def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored: JsonObject) -> JsonObject:
     """What to send so that a stored widget becomes what was asked: cleared, replaced and merged."""
     sent: JsonObject = {name: "" if name == "field" else None for name in clear or []}
     given = fields.given() if fields else {}

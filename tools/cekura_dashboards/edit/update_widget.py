@@ -5,70 +5,76 @@ from pydantic import Field, ValidationError, model_validator
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.commit import LOST_ANSWER, commit_update, differences
+from cekura_dashboards.edit.checker import Checker
+from cekura_dashboards.edit.commit import LOST_ANSWER, WidgetEdits, commit_update
 from cekura_dashboards.edit.plan import (
     NO_UNDO,
-    Checker,
     Plan,
     changed_only,
+    checked,
     covered_widgets,
     refuse_too_large,
     signer,
-    stored_fields,
     undo_update,
 )
-from cekura_dashboards.edit.receipt import Change, Receipt, Undo, before_after, fitted, render
+from cekura_dashboards.edit.receipt import Call, Receipt, fitted
 from cekura_dashboards.edit.request import (
     CLEAR,
-    PLAN_ID,
     Clearable,
     WidgetChanges,
     check_clear,
     ignored_nulls,
     sent_fields,
 )
-from cekura_dashboards.tool import Request, Tool
+from cekura_dashboards.edit.restored import Ids, Planned
+from cekura_dashboards.edit.widgets import all_differences, done_changes, planned_changes
+from cekura_dashboards.edit.writing import writing_tool
+from cekura_dashboards.references import WidgetId
+from cekura_dashboards.text import named
 
 NAME = "update_widget"
 
 
-class UpdateRequest(Request):
-    widget_id: int
+class UpdateRequest(Planned):
+    widget_id: WidgetId
     changes: WidgetChanges | None = Field(
         None, description="new values; filters and group_by replace the whole, metadata merges"
     )
     clear: list[Clearable] | None = CLEAR
-    plan_id: str | None = PLAN_ID
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateRequest":
         if self.changes is None and not self.clear:
             raise fault("changes", "is missing; give the new values, or clear.")
         if self.changes is not None:
-            check_clear(self.changes, self.clear)
+            check_clear(self.changes.given(), self.clear)
         return self
 
 
-async def plan(context: ToolContext, request: UpdateRequest) -> Plan:
-    stored = await context.api.get_widget(request.widget_id)
+async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits]:
+    ids = request.ids()
+    stored = await context.api.get_widget(ids.now("widget", request.widget_id))
     sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
     dashboard = await _dashboard(context, stored, sent)
     checker = Checker(context, dashboard.project if dashboard else None, dashboard.filters if dashboard else None)
     if sent:
         await checker.updated(stored, sent, "changes.")
-    made = Plan(
-        dashboard_id=stored.dashboard,
-        updates={stored.id: sent} if sent else {},
-        before={stored.id: stored},
-        covered=covered_widgets([stored]),
-        warnings=checker.done(),
-        notes=ignored_nulls(request.changes, "changes"),
-        approved=request.plan_id is not None,
-    )
-    if request.plan_id is not None:
-        signer(context).check(request.plan_id, made.operations, made.covered)
+    warnings = checker.done()
     refuse_too_large(undo_update(stored.writable(), sent))
-    return made
+    edits = WidgetEdits(
+        dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {}, before={stored.id: stored}
+    )
+    made = Plan(
+        work=edits,
+        about=f"widget {stored.id} {named(stored.name)}",
+        operations=request.operations(NAME),
+        covered=covered_widgets([stored], ids),
+        changes=planned_changes(edits),
+        dashboard_id=stored.dashboard,
+        warnings=warnings,
+        notes=ignored_nulls(request.changes, "changes"),
+    )
+    return checked(context, made, request)
 
 
 async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject) -> Dashboard | None:
@@ -78,56 +84,42 @@ async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject) -> 
     return await context.api.get_dashboard(stored.dashboard)
 
 
-async def commit(context: ToolContext, made: Plan) -> Receipt:
-    [before] = made.before.values()
-    notes = made.notes or None
-    if made.is_empty:
-        return Receipt(outcome="nothing_to_do", dashboard_id=made.dashboard_id, changes=[], notes=notes)
-    sent = made.updates[before.id]
-    done = await commit_update(context, made)
-    stored = done.updated[before.id]
-    change = Change(
-        op="update", id=stored.id, name=stored.name, fields=before_after(before.writable(), stored.writable())
-    )
-    undo = _undo(context, made, before, stored)
+async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
+    edits = made.work
+    done = await commit_update(context, edits)
+    [(number, stored)] = done.updated.items()
+    undo = _undo(context, edits.before[number], edits.updates[number], stored)
     warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else []), *([] if undo else [NO_UNDO])]
     receipt = Receipt(
         outcome="applied",
-        dashboard_id=made.dashboard_id,
-        changes=[change],
-        differences=differences(sent, stored, before, f"widget {stored.id}") or None,
+        dashboard_id=edits.dashboard_id,
+        changes=done_changes(edits, done),
+        differences=all_differences(edits, done) or None,
         warnings=warnings or None,
         undo=undo,
-        notes=notes,
+        notes=made.notes or None,
     )
     return fitted(receipt)
 
 
-def _undo(context: ToolContext, made: Plan, before: Widget, stored: Widget) -> Undo | None:
+def _undo(context: ToolContext, before: Widget, sent: JsonObject, stored: Widget) -> Call | None:
     """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
-    back = undo_update(before.writable(), made.updates[before.id])
-    clear: list[Clearable] | None = back.pop("clear", None)
+    back = undo_update(before.writable(), sent)
+    clear = back.pop("clear", None)
     arguments: JsonObject = {"widget_id": before.id}
     if back:
         arguments["changes"] = back
     if clear:
         arguments["clear"] = clear
     try:
-        changes = WidgetChanges.model_validate(back) if back else None
+        request = UpdateRequest.model_validate(arguments)
     except ValidationError:
         return None
-    sent = changed_only(sent_fields(changes, clear, stored.writable()), stored)
-    reverse = Plan(dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {})
-    covered = {f"widget {stored.id}": stored_fields(stored.writable())}
-    plan_id = signer(context).issue(reverse.operations, covered)
-    return Undo(tool=NAME, arguments={**arguments, "plan_id": plan_id})
+    plan_id = signer(context).issue(request.operations(NAME), covered_widgets([stored], Ids()))
+    return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})
 
 
-async def run(context: ToolContext, request: UpdateRequest) -> Receipt:
-    return await commit(context, await plan(context, request))
-
-
-TOOL = Tool(
+TOOL = writing_tool(
     name=NAME,
     title="Change a widget",
     description=(
@@ -136,8 +128,6 @@ TOOL = Tool(
         "bulk_edit_dashboard; to see the numbers first, preview_widget."
     ),
     request=UpdateRequest,
-    result=Receipt,
-    run=run,
-    render=render,
-    writes=True,
+    plan=plan,
+    commit=commit,
 )

@@ -71,13 +71,20 @@ def unsaved(config: WidgetConfig, dashboard_id: int | None, dashboard_filters: J
 
 
 async def read_charts(
-    context: ToolContext, targets: Sequence[Target], window: str | None, extra: JsonObject | None = None
+    context: ToolContext,
+    targets: Sequence[Target],
+    window: str | None,
+    extra: JsonObject | None = None,
+    *,
+    alone: bool = True,
 ) -> list[Reading]:
     """Chart data of each target, in order. A target that fails carries its error and fails no other.
 
+    ``alone``: the data are all that is asked for, so that if all targets fail alike, that is raised.
+
     Raises:
         InvalidArguments: for a window that cannot be asked for.
-        DashboardsError: if all targets failed alike.
+        DashboardsError: for a key that is not accepted; or if all targets failed alike.
     """
     now = context.now()
     asked = resolve(window, now, context.settings.zone) if window else None
@@ -98,7 +105,8 @@ async def read_charts(
     await each(asks, fill)
     by_target = {id(reading.target): reading for ask in asks for reading in ask.found}
     readings = [by_target[id(target)] for target in targets]
-    if any(isinstance(r.error, KeyRejected) for r in readings) or len({str(r.error) for r in readings}) == 1:
+    alike = alone and len({str(r.error) for r in readings}) == 1
+    if alike or any(isinstance(r.error, KeyRejected) for r in readings):
         for reading in readings:
             if reading.error:
                 raise reading.error

@@ -12,6 +12,7 @@ from cekura_dashboards.read.budget import WHOLE_ANSWER
 from cekura_dashboards.read.list_dashboards import date_range
 from cekura_dashboards.read.render import title_of
 from cekura_dashboards.read.reports import WidgetBrief, brief
+from cekura_dashboards.references import DashboardId
 from cekura_dashboards.text import cleaned, named
 from cekura_dashboards.tool import Request, Result, Tool
 
@@ -19,7 +20,7 @@ LAYOUT_LIMIT = 200
 
 
 class GetDashboardRequest(Request):
-    dashboard_id: int
+    dashboard_id: DashboardId
 
 
 class WidgetShown(WidgetBrief):

@@ -13,6 +13,7 @@ from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_reports
 from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, reported
 from cekura_dashboards.read.request import POINTS, WINDOW
+from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import Request, Result, Tool
 
@@ -22,8 +23,8 @@ ONE, SEVERAL = 30, 12
 
 
 class WidgetsDataRequest(Request):
-    dashboard_id: int | None = Field(default=None, description="all widgets of this dashboard")
-    widget_ids: list[int] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
+    dashboard_id: DashboardId | None = Field(default=None, description="all widgets of this dashboard")
+    widget_ids: list[WidgetId] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
     window: str | None = WINDOW
     filters: Filter | None = Field(default=None, description="and only calls that match; a condition or a group")
     points: int | None = POINTS

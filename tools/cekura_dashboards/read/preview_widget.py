@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import Field
 
 from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.filters import both, time_bounds, undocumented
+from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import read_charts, unsaved
@@ -15,7 +17,8 @@ from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_report
 from cekura_dashboards.read.reports import WidgetReport, reported
 from cekura_dashboards.read.request import POINTS, WINDOW, NewWidget
-from cekura_dashboards.read.rules import check
+from cekura_dashboards.read.rules import check, doubts, metric_types
+from cekura_dashboards.references import DashboardId
 from cekura_dashboards.tool import Request, Result, Tool
 
 DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
@@ -23,7 +26,7 @@ DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
 
 class PreviewRequest(Request):
     widget: NewWidget
-    dashboard_id: int | None = Field(
+    dashboard_id: DashboardId | None = Field(
         default=None, description="apply this dashboard's filters, as if the widget were on it"
     )
     window: str | None = WINDOW
@@ -40,18 +43,34 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
-    dashboard_filters = None
+    dashboard_filters, project = None, context.settings.project_id
     if request.dashboard_id is not None:
-        dashboard_filters = (await context.api.get_dashboard(request.dashboard_id)).filters
+        dashboard = await context.api.get_dashboard(request.dashboard_id)
+        dashboard_filters, project = dashboard.filters, dashboard.project
+    doubtful = await _metric_rules(context, config, project)
     target = unsaved(config, request.dashboard_id, dashboard_filters)
     [reading] = await read_charts(context, [target], request.window)
     points = ONE if request.points is None else request.points
     names, notes = await group_names(context, [config])
     shown = fit(await reported([reading], points, names))[0]
-    warnings = list(undocumented(config.filters, "widget.filters"))
+    warnings = [*doubtful, *undocumented(config.filters, "widget.filters")]
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=request.dashboard_id is not None))
     return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
+
+
+async def _metric_rules(context: ToolContext, config: WidgetConfig, project: int | None) -> list[str]:
+    """Warnings by the type of the metric that is plotted, if there is one.
+
+    Raises:
+        InvalidArguments: if it cannot be charted like this.
+    """
+    if config.field != METRIC_VALUE:
+        return []
+    metrics = await metric_types(context, project)
+    if faults := check(config, "widget.", metrics):
+        raise InvalidArguments(faults)
+    return doubts(config, "widget.", metrics)
 
 
 def no_date_range(*, on_dashboard: bool) -> str:

@@ -1,5 +1,7 @@
 """Which field, chart and aggregation go together. Impossible ones are refused, unknown ones pass with a warning."""
 
+from dataclasses import dataclass
+
 from cekura_dashboards.api.errors import Fault
 from cekura_dashboards.api.fields import (
     CHART_TYPES,
@@ -10,11 +12,29 @@ from cekura_dashboards.api.fields import (
     plotted_type,
 )
 from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.context import ToolContext
 from cekura_dashboards.suggest import one_of
+from cekura_dashboards.text import quoted
 
 
-def check(config: WidgetConfig, path: str, *, eval_type: str | None = None) -> list[Fault]:
-    """What makes this configuration impossible. ``eval_type``: the metric's, if it is known."""
+@dataclass(frozen=True)
+class MetricTypes:
+    """The metrics of a project: id to ``eval_type``."""
+
+    project: int
+    types: dict[int, str | None]
+
+
+async def metric_types(context: ToolContext, project: int | None) -> MetricTypes | None:
+    """None where no project is known: then the API alone decides."""
+    if project is None:
+        return None
+    found = await context.api.metrics(project_id=project)
+    return MetricTypes(project, {metric.id: metric.eval_type for metric in found})
+
+
+def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:
+    """What makes this configuration impossible, with what is possible instead."""
     chart, field = config.chart_type, config.field or ""
     if chart not in CHART_TYPES:
         return []
@@ -32,23 +52,43 @@ def check(config: WidgetConfig, path: str, *, eval_type: str | None = None) -> l
                                   ("time_period", "hour, day, week, month"))
             if not getattr(config, name)
         ]  # fmt: skip
-    kind, allowed = _allowed(field, eval_type)
+    if field == METRIC_VALUE and metrics is not None and config.metric not in metrics.types:
+        text = f"no metric {config.metric} in project {metrics.project}; look_up metrics lists them."
+        return [*faults, Fault(f"{path}metric", text)]
+    return [*faults, *_impossible(config, path, metrics)]
+
+
+def _impossible(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list[Fault]:
+    kind, allowed = combinations(config, metrics)
     if allowed is None:
-        return faults
+        return []
+    chart, function = config.chart_type, config.aggregation_function
     if chart not in allowed.charts:
-        return [
-            *faults,
-            Fault(f"{path}chart_type", f"a {kind} field is drawn as {one_of(allowed.charts)}, not {chart}."),
-        ]
-    function = config.aggregation_function
+        return [Fault(f"{path}chart_type", f"a {kind} is drawn as {one_of(allowed.charts)}, not {chart}.")]
     if chart == "bar" and function and function not in allowed.aggregations:
         can = one_of(allowed.aggregations)
-        faults.append(Fault(f"{path}aggregation_function", f"a {kind} field is aggregated by {can}, not {function}."))
-    return faults
+        return [Fault(f"{path}aggregation_function", f"a {kind} is aggregated by {can}, not {function}.")]
+    return []
 
 
-def _allowed(field: str, eval_type: str | None) -> tuple[str, Combinations | None]:
+def doubts(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list[str]:
+    """Warnings of what is not documented: the API may or may not take it."""
+    if config.field and plotted_type(config.field) is None:
+        return [f"{path}field: `{quoted(config.field, limit=60)}` is not documented; the API decides"]
+    if config.field != METRIC_VALUE or metrics is None or config.metric not in metrics.types:
+        return []
+    kind = metrics.types[config.metric]
+    if kind in METRIC_COMBINATIONS:
+        return []
+    what = f'a metric of type "{quoted(kind, limit=40)}"' if kind else "a metric without a type"
+    return [f"{path}metric: which charts {what} can have is not documented; the API decides"]
+
+
+def combinations(config: WidgetConfig, metrics: MetricTypes | None) -> tuple[str, Combinations | None]:
+    """What is plotted, in words, and what it can be drawn as; None where that is not known."""
+    field = config.field or ""
     if field == METRIC_VALUE:
-        return f"{eval_type} metric", METRIC_COMBINATIONS.get(eval_type or "")
-    kind = plotted_type(field)
-    return str(kind), COMBINATIONS.get(kind or "")
+        kind = metrics.types.get(config.metric or 0) if metrics else None
+        return f"{kind} metric", METRIC_COMBINATIONS.get(kind or "")
+    plotted = plotted_type(field)
+    return f"{plotted} field", COMBINATIONS.get(plotted or "")

@@ -1,0 +1,62 @@
+"""What is wrong with the widgets of an edit, and what to warn of."""
+
+from dataclasses import dataclass, field
+
+from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.fields import METRIC_VALUE
+from cekura_dashboards.api.filters import both, time_bounds, undocumented
+from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.preview_widget import no_date_range
+from cekura_dashboards.read.rules import MetricTypes, check, doubts, metric_types
+from cekura_dashboards.suggest import listed
+from cekura_dashboards.text import named
+
+PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_function"}
+
+
+@dataclass
+class Checker:
+    """Collects faults and warnings. Faults only for what the edit touches."""
+
+    context: ToolContext
+    project: int | None
+    dashboard_filters: JsonObject | None
+    faults: list[Fault] = field(default_factory=list[Fault])
+    warnings: list[str] = field(default_factory=list[str])
+    metrics: MetricTypes | None = None
+    without_range: list[str] = field(default_factory=list[str])
+
+    async def created(self, config: JsonObject, path: str) -> None:
+        await self._check(WidgetConfig.model_validate(config), path, {*config})
+
+    async def updated(self, stored: Widget, sent: JsonObject, path: str) -> None:
+        await self._check(WidgetConfig.model_validate({**stored.writable(), **sent}), path, {*sent})
+
+    async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
+        if touched & PLOT_FIELDS:
+            metrics = await self._types(config)
+            self.faults += check(config, path, metrics)
+            self.warnings += doubts(config, path, metrics)
+        if "filters" in touched:
+            self.warnings += undocumented(config.filters, f"{path}filters")
+        bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
+        if touched & {"filters", "chart_type"} and bounds.start is None:
+            self.without_range.append(named(config.name))
+
+    async def _types(self, config: WidgetConfig) -> MetricTypes | None:
+        if config.field == METRIC_VALUE and config.metric is not None and self.metrics is None:
+            self.metrics = await metric_types(self.context, self.project)
+        return self.metrics
+
+    def done(self) -> list[str]:
+        """The warnings.
+
+        Raises:
+            InvalidArguments: if there are faults.
+        """
+        if self.faults:
+            raise InvalidArguments(self.faults, lead="Nothing was changed.")
+        if not self.without_range:
+            return self.warnings
+        return [*self.warnings, f"{listed(self.without_range)}: {no_date_range(on_dashboard=True)}"]

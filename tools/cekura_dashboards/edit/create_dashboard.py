@@ -1,0 +1,230 @@
+"""A new dashboard: empty, with widgets, or a copy."""
+
+from dataclasses import dataclass
+
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
+from cekura_dashboards.api.filters import undocumented
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edit import bulk_edit_dashboard, update_dashboard
+from cekura_dashboards.edit.checker import Checker
+from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
+from cekura_dashboards.edit.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
+from cekura_dashboards.edit.dashboards import (
+    covered_whole,
+    dashboard_change,
+    dashboard_differences,
+    fields_of,
+    send_create,
+    send_update,
+    surely_not_applied,
+)
+from cekura_dashboards.edit.layout import placed
+from cekura_dashboards.edit.plan import Plan, checked, signer
+from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after, fitted
+from cekura_dashboards.edit.restored import Ids, line
+from cekura_dashboards.edit.widgets import all_differences, restored_lines
+from cekura_dashboards.edit.writing import writing_tool
+from cekura_dashboards.text import named
+
+NAME = CREATE
+MOST_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A dashboard to create. ``known``: the ids of those that are there. ``source``: what it is to be a copy of."""
+
+    fields: JsonObject
+    widgets: list[JsonObject]
+    known: tuple[int, ...]
+    source: Dashboard | None
+    was: int | None
+    widgets_were: tuple[int | None, ...]
+
+
+async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Creation]:
+    ids = request.ids()
+    source = None
+    if request.copy_of is not None:
+        source = await context.api.get_dashboard(ids.now("dashboard", request.copy_of))
+    project = await _project(context, request, source)
+    filters = request.filters.to_json() if request.filters else source.filters if source else None
+    checker = Checker(context, project, filters)
+    checker.warnings += undocumented(filters if request.filters else None, "filters")
+    widgets = [item.given() for item in request.widgets or []]
+    for index, config in enumerate(widgets):
+        await checker.created(config, f"widgets[{index}].")
+    wanted = [(item.place, config) for item, config in zip(request.widgets or [], widgets, strict=True)]
+    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids)
+    checker.faults += [Fault(found.path.replace("create", "widgets"), found.message) for found in faults]
+    warnings = checker.done()
+    known, namesakes = await _listed(context, project, request.name)
+    if namesakes:
+        warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
+    fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
+    copied = [Change(op="create", name=widget.name) for widget in source.widgets] if source else []
+    made = Plan(
+        work=Creation(fields, widgets, known, source, request.was, tuple(w.was for w in request.widgets or [])),
+        about=f"the dashboards of project {project}" if project is not None else "the dashboards",
+        operations=request.operations(NAME),
+        covered=covered_whole(source, ids) if source else {},
+        changes=[
+            dashboard_change("create", None, request.name, {}, fields),
+            *copied,
+            *(Change(op="create", name=c.get("name"), fields=before_after({}, c)) for c in widgets),
+        ],
+        warnings=warnings,
+    )
+    return checked(context, made, request)
+
+
+async def _project(context: ToolContext, request: CreateDashboardRequest, source: Dashboard | None) -> int | None:
+    if request.was is not None:
+        return request.project_id
+    if source is not None:
+        if request.project_id not in {None, source.project}:
+            raise InvalidArguments.at(
+                "project_id",
+                f"a copy stays in the project of its original, {source.project}; leave project_id out, or "
+                "create a dashboard there and use copy_widgets.",
+            )
+        return source.project
+    if (known := request.project_id or context.settings.project_id) is not None:
+        return known
+    projects = await context.api.projects()
+    if len(projects) == 1:
+        return projects[0].id
+    shown = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:8])
+    raise InvalidArguments.at("project_id", f"is missing; the key sees several projects: {shown}.")
+
+
+async def _listed(context: ToolContext, project: int | None, name: str) -> tuple[tuple[int, ...], list[int]]:
+    """The ids of the dashboards there, by which a new one is known; and of those of the same name."""
+    known, namesakes = list[int](), list[int]()
+    async for rows in context.api.list_dashboards(project):
+        known += [row.id for row in rows]
+        namesakes += [row.id for row in rows if row.name == name]
+        if len(known) >= MOST_LISTED:
+            break
+    return tuple(known), namesakes
+
+
+async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
+    work, steps = made.work, _Steps()
+    dashboard, steps.read_back = await send_create(
+        context, work.fields, work.source.id if work.source else None, work.known
+    )
+    dashboard = await _with_filters(context, work, dashboard, steps)
+    done = await _with_widgets(context, work, dashboard, steps)
+    dashboard = dashboard.model_copy(update={"widgets": [*dashboard.widgets, *done.created]})
+    receipt = Receipt(
+        outcome="partly_applied" if steps.not_done else "applied",
+        dashboard_id=dashboard.id,
+        changes=_changes(dashboard),
+        differences=[*_copy_differences(work, dashboard, steps), *steps.differences] or None,
+        not_done=steps.not_done or None,
+        warnings=[*made.warnings, *([LOST_ANSWER] if steps.read_back else [])] or None,
+        restored=_restored(work, dashboard, done) or None,
+        complete=steps.left or None,
+        undo=_undo(context, dashboard),
+        notes=made.notes or None,
+    )
+    return fitted(receipt)
+
+
+@dataclass
+class _Steps:
+    """What became of the calls after the first."""
+
+    def __post_init__(self) -> None:
+        self.not_done = list[str]()
+        self.left = list[Call]()
+        self.differences = list[str]()
+        self.read_back = False
+
+    def failed(self, what: str, error: DashboardsError, call: Call) -> None:
+        self.not_done.append(f"{what}: {error}")
+        if surely_not_applied(error):
+            self.left.append(call)
+
+
+async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
+    """A copy has its original's filters; set the ones that were asked for."""
+    fields = {"filters": work.fields["filters"]}
+    if work.source is None or not dashboard_differences(fields, made):
+        return made
+    try:
+        changed, read_back = await send_update(context, made, fields)
+    except DashboardsError as error:
+        call = Call(tool=update_dashboard.NAME, arguments={"dashboard_id": made.id, **fields})
+        steps.failed("its filters", error, call)
+        return made
+    steps.read_back |= read_back
+    return changed.model_copy(update={"widgets": changed.widgets or made.widgets})
+
+
+async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Stored:
+    if not work.widgets:
+        return Stored([], {}, [])
+    edits = WidgetEdits(
+        dashboard_id=made.id, creates=work.widgets, known=frozenset(w.id for w in made.widgets), was=work.widgets_were
+    )
+    try:
+        done = await commit_bulk(context, edits)
+    except DashboardsError as error:
+        call = Call(tool=bulk_edit_dashboard.NAME, arguments={"dashboard_id": made.id, "create": work.widgets})
+        steps.failed(f"its {len(work.widgets)} widgets", error, call)
+        return Stored([], {}, [])
+    steps.read_back |= done.read_back
+    steps.differences += all_differences(edits, done)
+    return done
+
+
+def _changes(made: Dashboard) -> list[Change]:
+    widgets = [
+        Change(op="create", id=w.id, name=w.name, fields=before_after({}, w.writable())) for w in made.widgets
+    ]  # fmt: skip
+    return [dashboard_change("create", made.id, made.name, {}, fields_of(made)), *widgets]
+
+
+def _copy_differences(work: Creation, made: Dashboard, steps: _Steps) -> list[str]:
+    asked = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
+    told = dashboard_differences(asked, made)
+    if work.source is not None:
+        copied = [_plain(widget) for widget in made.widgets]
+        missing = [widget for widget in work.source.widgets if _plain(widget) not in copied]
+        told += [f"widget {w.id} {named(w.name)} has no equal in the copy" for w in missing]
+    return told
+
+
+def _plain(widget: Widget) -> JsonObject:
+    return widget.definition()
+
+
+def _restored(work: Creation, made: Dashboard, done: Stored) -> list[str]:
+    if work.was is None:
+        return []
+    return [line("dashboard", work.was, made.id), *restored_lines(work.widgets_were, done.created)]
+
+
+def _undo(context: ToolContext, made: Dashboard) -> Call:
+    arguments: JsonObject = {"dashboard_id": made.id}
+    request = DeleteDashboardRequest.model_validate(arguments)
+    plan_id = signer(context).issue(request.operations(DELETE), covered_whole(made, Ids()))
+    return Call(tool=DELETE, arguments={**arguments, "plan_id": plan_id})
+
+
+TOOL = writing_tool(
+    name=NAME,
+    title="Create a dashboard",
+    description=(
+        "Create a dashboard with its first widgets, or as a copy of one with `copy_of`, then with a new name and, if "
+        "given, new filters. Give a date range in filters, such as timestamp gte today-7d: charts need one. Answers "
+        "with the new ids and an `undo` call."
+    ),
+    request=CreateDashboardRequest,
+    plan=plan,
+    commit=commit,
+    idempotent=False,
+)

@@ -1,0 +1,128 @@
+"""Whole dashboards: what a plan covers of them, and sending their edits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import DashboardsError, EditFailed, NotFound
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edit.commit import IN_DOUBT, Doubt, as_json, may_still_arrive
+from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets
+from cekura_dashboards.edit.plan_id import Covered
+from cekura_dashboards.edit.receipt import Change, before_after, same
+from cekura_dashboards.edit.restored import Ids
+
+FIELDS = ("name", "project", "filters")
+
+
+def fields_of(dashboard: Dashboard) -> JsonObject:
+    return {name: getattr(dashboard, name) for name in FIELDS}
+
+
+def covered_whole(dashboard: Dashboard, ids: Ids) -> Covered:
+    """The dashboard's own fields, and every widget on it."""
+    return {**covered_setup(dashboard, ids), **covered_widgets(dashboard.widgets, ids)}
+
+
+def covered_setup(dashboard: Dashboard, ids: Ids) -> Covered:
+    """The dashboard's own fields, and which widgets it has."""
+    return covered_dashboard(
+        dashboard.id,
+        dashboard.filters,
+        [widget.id for widget in dashboard.widgets],
+        ids,
+        name=dashboard.name or None,
+        project=dashboard.project,
+    )
+
+
+def dashboard_change(op: Any, number: int | None, name: str | None, before: JsonObject, after: JsonObject) -> Change:
+    return Change(op=op, of="dashboard", id=number, name=name, fields=before_after(before, after, FIELDS))
+
+
+def dashboard_differences(asked: JsonObject, stored: Dashboard) -> list[str]:
+    """What is stored otherwise than asked."""
+    return [
+        f"dashboard {stored.id} {name}: asked {as_json(value)}, stored {as_json(getattr(stored, name))}"
+        for name, value in asked.items()
+        if not same(value, getattr(stored, name))
+    ]
+
+
+async def send_create(
+    context: ToolContext, fields: JsonObject, copy_of: int | None, known: Sequence[int]
+) -> tuple[Dashboard, bool]:
+    """Create a dashboard, or have one duplicated; and whether that was read back. ``known``: the ids there before.
+
+    Raises:
+        EditFailed: when the answer was lost and no such dashboard is there, or more than one.
+    """
+    name = fields.get("name") or ""
+    try:
+        if copy_of is not None:
+            return await context.api.duplicate_dashboard(copy_of, name), False
+        return await context.api.create_dashboard(fields), False
+    except IN_DOUBT as error:
+        doubt = Doubt[Dashboard](context, str(error), may_still_arrive=may_still_arrive(error))
+
+        async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+            fresh = list[int]()
+            async for rows in api.list_dashboards(fields.get("project")):
+                fresh += [row.id for row in rows if row.id not in known and same(row.name, name)]
+            if len(fresh) == 1:
+                return {"create of the dashboard": "applied"}, await api.get_dashboard(fresh[0])
+            outcome = "unknown" if fresh else "not applied"
+            return {"create of the dashboard": outcome}, Dashboard(id=0)
+
+        return await doubt.settled(["create of the dashboard"], look), True
+
+
+async def send_update(context: ToolContext, before: Dashboard, fields: JsonObject) -> tuple[Dashboard, bool]:
+    """Change a dashboard's own fields; and whether that was read back.
+
+    Raises:
+        EditFailed: when the answer was lost and the change is not there, or cannot be told.
+    """
+    what = f"update of dashboard {before.id}"
+    try:
+        return await context.api.update_dashboard(before.id, fields), False
+    except IN_DOUBT as error:
+        doubt = Doubt[Dashboard](context, str(error), may_still_arrive=may_still_arrive(error))
+
+        async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+            found = await api.get_dashboard(before.id)
+            applied = not dashboard_differences(fields, found)
+            untouched = all(same(getattr(found, name), getattr(before, name)) for name in fields)
+            return {what: "applied" if applied else "not applied" if untouched else "unknown"}, found
+
+        return await doubt.settled([what], look), True
+
+
+async def send_delete(context: ToolContext, number: int) -> bool:
+    """Delete a dashboard; whether that was read back.
+
+    Raises:
+        EditFailed: when the answer was lost and the dashboard is still there.
+    """
+    what = f"delete of dashboard {number}"
+    try:
+        await context.api.delete_dashboard(number)
+    except IN_DOUBT as error:
+        doubt = Doubt[None](context, str(error), may_still_arrive=may_still_arrive(error))
+
+        async def look(api: CekuraClient) -> tuple[dict[str, str], None]:
+            try:
+                await api.get_dashboard(number)
+            except NotFound:
+                return {what: "applied"}, None
+            return {what: "not applied"}, None
+
+        await doubt.settled([what], look)
+        return True
+    return False
+
+
+def surely_not_applied(error: DashboardsError) -> bool:
+    """Whether nothing of a write that failed like this was stored: then it may be sent again."""
+    return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}

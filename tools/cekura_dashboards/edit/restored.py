@@ -1,0 +1,81 @@
+"""Ids of what an undo created again: plans that are older know it by its old id.
+
+A receipt lists ``widget 203 = 230``; an older undo call takes such lines as ``restored``, and then means the new ids.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic import Field, field_validator
+
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.tool import Request
+
+LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15})", re.ASCII)
+MOST = 400
+
+
+class Planned(Request):
+    """Arguments of every tool that writes."""
+
+    plan_id: str | None = Field(
+        default=None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
+    )
+    restored: list[str] | None = Field(
+        default=None, max_length=MOST, description="lines of a later undo's receipt, for older undo calls"
+    )
+
+    @field_validator("restored")
+    @classmethod
+    def _readable(cls, value: list[str] | None) -> list[str] | None:
+        for line in value or []:
+            if not LINE.fullmatch(line.strip()):
+                raise fault("", 'holds lines as receipts give them, such as "widget 203 = 230".')
+        return value
+
+    def operations(self, tool: str) -> dict[str, object]:
+        """What a plan_id vouches for: the tool and its arguments, as they were given."""
+        given = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
+        return {"tool": tool, **given}
+
+    def ids(self) -> "Ids":
+        return Ids.read(self.restored or [])
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Which ids stand for which today."""
+
+    new: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+
+    @classmethod
+    def read(cls, lines: Iterable[str]) -> "Ids":
+        found = [match for line in lines if (match := LINE.fullmatch(line.strip()))]
+        return cls({(match[1], int(match[2])): int(match[3]) for match in found})
+
+    def now(self, kind: str, old: int) -> int:
+        """The id that a thing has today."""
+        seen = {old}
+        while (following := self.new.get((kind, old))) is not None and following not in seen:
+            old = following
+            seen.add(old)
+        return old
+
+    def then(self, kind: str, number: int) -> int:
+        """The id that a thing of today had at first."""
+        older = {(k, new): old for (k, old), new in self.new.items()}
+        seen = {number}
+        while (before := older.get((kind, number))) is not None and before not in seen:
+            number = before
+            seen.add(number)
+        return number
+
+
+def line(kind: str, old: int, new: int) -> str:
+    """Say that something was created again, as ``Ids`` reads it.
+
+    >>> Ids.read([line("widget", 203, 230), line("widget", 230, 245)]).now("widget", 203)
+    245
+    """
+    return f"{kind} {old} = {new}"
