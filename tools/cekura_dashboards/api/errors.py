@@ -52,8 +52,8 @@ class InvalidArguments(DashboardsError):
         super().__init__(lead + " " + "\n".join(shown))
 
     @classmethod
-    def at(cls, path: str, message: str) -> "InvalidArguments":
-        return cls([Fault(path, message)])
+    def at(cls, path: str, message: str, *, lead: str = "Nothing was sent.") -> "InvalidArguments":
+        return cls([Fault(path, message)], lead=lead)
 
 
 class PlanRefused(DashboardsError):
@@ -70,7 +70,7 @@ class EditFailed(DashboardsError):
             told = "Read back: nothing was changed, so it is safe to call again."
         else:
             told = "Read back: " + "; ".join(f"{name} {outcome}" for name, outcome in outcomes.items())
-            told += ". It may still arrive: look with get_dashboard before calling again."
+            told += ". It may still arrive: look with get_dashboard or list_dashboards before calling again."
         super().__init__(f"{cause}\n{told}")
 
 

@@ -131,7 +131,7 @@ async def _copies(
             config = source.definition()
             await checker.created(config, f"widget {source.id} on dashboard {dashboard.id}: ")
             configs.append(config)
-            twin = next((w for w in dashboard.widgets if w.definition() == config), None)
+            twin = next((w for w in dashboard.widgets if _plain(w) == _plain(source)), None)
             if twin is not None:
                 warnings.append(f"dashboard {dashboard.id} has one like widget {source.id} already: {twin.id}")
         faults += checker.faults
@@ -151,6 +151,11 @@ async def _copies(
     if without_range:
         warnings.append(f"dashboards {listed(without_range)}: {no_date_range(on_dashboard=True)}")
     return edits, warnings, notes
+
+
+def _plain(widget: Widget) -> JsonObject:
+    """What it is, wherever it stands."""
+    return {name: value for name, value in widget.definition().items() if name != "metadata"}
 
 
 def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: Ids) -> list[JsonObject]:

@@ -88,6 +88,7 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
                 "project_id",
                 f"a copy stays in the project of its original, {source.project}; leave project_id out, or "
                 "create a dashboard there and use copy_widgets.",
+                lead="Nothing was changed.",
             )
         return source.project
     if (known := request.project_id or context.settings.project_id) is not None:
@@ -96,7 +97,9 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
     if len(projects) == 1:
         return projects[0].id
     shown = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:8])
-    raise InvalidArguments.at("project_id", f"is missing; the key sees several projects: {shown}.")
+    raise InvalidArguments.at(
+        "project_id", f"is missing; the key sees several projects: {shown}.", lead="Nothing was changed."
+    )
 
 
 async def _listed(context: ToolContext, project: int | None, name: str) -> tuple[tuple[int, ...], list[int]]:

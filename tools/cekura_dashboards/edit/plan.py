@@ -137,7 +137,8 @@ def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls wi
     size = len(json.dumps(undo, separators=(",", ":"), ensure_ascii=False))
     if size > PAYLOAD_LIMIT:
         raise InvalidArguments.at(
-            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; {instead}."
+            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; {instead}.",
+            lead="Nothing was changed.",
         )  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""Any sequence of edits, undone from the last to the first, leads back to where it began."""
+
+from typing import Any, cast
+
+import hypothesis.strategies as st
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from cekura_dashboards.context import ToolContext
+from support import Json, ask, new_sandbox, open_tools
+from test_dashboards import content
+
+SEQUENCES, EDITS = 200, 7
+names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
+filters = st.sampled_from(
+    [
+        {"field": "success", "op": "eq", "value": True},
+        {"field": "timestamp", "op": "gte", "value": "today-3d"},
+        {"operator": "or", "conditions": [{"field": "topic", "op": "in", "value": ["a", "b"]},
+                                          {"field": "duration", "op": "gt", "value": 60}]},
+    ]
+)  # fmt: skip
+group_bys = st.sampled_from([{"type": "field", "field": "agent.id"}, {"type": "bucket", "interval": 3_600_000}])
+metadata = st.sampled_from([{"colour": "red"}, {"layout": {"x": 1, "y": 50, "w": 3, "h": 2}}, {"a": {"b": [1, None]}}])
+changes = st.fixed_dictionaries(
+    {}, optional={"name": names, "filters": filters, "group_by": group_bys, "metadata": metadata}
+)
+clears = st.lists(st.sampled_from(["name", "filters", "group_by", "metadata"]), max_size=2, unique=True)
+widgets = st.fixed_dictionaries(
+    {"chart_type": st.just("pie"), "field": st.sampled_from(["topic", "success"])},
+    optional={"name": names, "filters": filters, "metadata": metadata},
+)
+
+
+class Editing(RuleBasedStateMachine):
+    """Edits one sandbox; ``done`` are the receipts, and what was restored since each."""
+
+    portal: BlockingPortal
+    context: ToolContext
+
+    @initialize()
+    def start(self) -> None:
+        self.entered = start_blocking_portal()
+        self.portal = self.entered.__enter__()
+        self.app = new_sandbox(count=5)
+        self.opened = self.portal.wrap_async_context_manager(open_tools(self.app))
+        self.context, _ = self.opened.__enter__()
+        self.before = content(self.app)
+        self.done = list[tuple[Json, list[str]]]()
+
+    def call(self, tool: str, arguments: Json) -> Json:
+        async def asked() -> Json:
+            _, receipt = await ask(self.context, tool, **arguments)
+            if receipt["outcome"] == "needs_plan":
+                _, receipt = await ask(self.context, tool, **arguments, plan_id=receipt["plan_id"])
+            return receipt
+
+        receipt = cast("Json", self.portal.call(asked))
+        assert receipt["outcome"] in {"applied", "nothing_to_do"}
+        assert "differences" not in receipt
+        return receipt
+
+    def edit(self, tool: str, **arguments: Any) -> None:
+        receipt = self.call(tool, arguments)
+        if receipt["outcome"] == "applied":
+            self.done.append((receipt, []))
+
+    def dashboards(self) -> list[int]:
+        return [row["id"] for row in self.app.state.world.store.dashboards()]
+
+    def on(self, dashboard: int) -> list[int]:
+        return [widget["id"] for widget in self.app.state.world.store.dashboard(dashboard)["widgets"]]
+
+    def some(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(self.dashboards()))
+
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data(), new=changes, clear=clears)
+    def change_a_widget(self, data: st.DataObject, new: Json, clear: list[str]) -> None:
+        ids = self.on(self.some(data))
+        clear = [name for name in clear if name not in new or name == "metadata"]
+        if ids and (new or clear):
+            optional = {"changes": new, "clear": clear}
+            given = {name: value for name, value in optional.items() if value}
+            self.edit("update_widget", widget_id=data.draw(st.sampled_from(ids)), **given)
+
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data(), create=st.lists(widgets, max_size=2), new=changes)
+    def edit_a_dashboards_widgets(self, data: st.DataObject, create: list[Json], new: Json) -> None:
+        dashboard = self.some(data)
+        ids = data.draw(st.permutations(self.on(dashboard)))
+        lost, changed = ids[: data.draw(st.integers(0, 2))], ids[2:3]
+        optional = {"create": create, "delete": lost, "update": [{"id": number, **new} for number in changed]}
+        given = {name: value for name, value in optional.items() if value}
+        if given:
+            self.edit("bulk_edit_dashboard", dashboard_id=dashboard, **given)
+
+    @rule(name=names, project=st.sampled_from([1, 2]), first=st.lists(widgets, max_size=2))
+    def create_a_dashboard(self, name: str, project: int, first: list[Json]) -> None:
+        given = {"widgets": first} if first else {}
+        self.edit("create_dashboard", name=name, project_id=project, **given)
+
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data(), name=names)
+    def copy_a_dashboard(self, data: st.DataObject, name: str) -> None:
+        self.edit("create_dashboard", name=name, copy_of=self.some(data))
+
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data(), new=st.fixed_dictionaries({}, optional={"name": names, "filters": filters}), clear=st.booleans())
+    def change_a_dashboard(self, data: st.DataObject, new: Json, clear: bool) -> None:  # noqa: FBT001 - drawn
+        given = {**new, **({"clear": ["filters"]} if clear and "filters" not in new else {})}
+        if given:
+            self.edit("update_dashboard", dashboard_id=self.some(data), **given)
+
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data())
+    def delete_a_dashboard(self, data: st.DataObject) -> None:
+        self.edit("delete_dashboard", dashboard_id=self.some(data))
+
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data())
+    def copy_some_widgets(self, data: st.DataObject) -> None:
+        source = self.some(data)
+        project = self.app.state.world.store.dashboard(source)["project"]
+        near = [n for n in self.dashboards() if self.app.state.world.store.dashboard(n)["project"] == project]
+        if ids := self.on(source)[:2]:
+            self.edit("copy_widgets", widget_ids=ids, dashboard_ids=data.draw(st.permutations(near))[:3])
+
+    @precondition(lambda self: bool(self.done))
+    @rule()
+    def undo_the_last(self) -> None:
+        receipt, restored = self.done.pop()
+        given = {"restored": restored} if restored else {}
+        answer = self.call(receipt["undo"]["tool"], {**receipt["undo"]["arguments"], **given})
+        for _, lines in self.done:
+            lines += answer.get("restored", [])
+
+    def teardown(self) -> None:
+        if not hasattr(self, "done"):
+            return
+        try:
+            while self.done:
+                self.undo_the_last()
+            assert content(self.app) == self.before
+        finally:
+            self.opened.__exit__(None, None, None)
+            self.entered.__exit__(None, None, None)
+            self.app.state.world.close()
+
+
+class TestEditing(Editing.TestCase):  # type: ignore[name-defined,misc]  # made by Hypothesis when asked for
+    settings = settings(
+        max_examples=SEQUENCES,
+        stateful_step_count=EDITS,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )

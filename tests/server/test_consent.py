@@ -1,0 +1,222 @@
+"""A person's confirmation through the client, in both protocol eras; whatever is not a yes changes nothing."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp.types import ElicitResult, ErrorData
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.http import http_app
+from cekura_dashboards_mcp.server import create_server
+from support import KEY, Era, Json, new_sandbox, now, served, settings, text_of
+
+pytestmark = pytest.mark.anyio
+DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
+RENAME: Json = {"widget_id": 203, "changes": {"name": "New"}}
+YES = ElicitResult(action="accept", content={"confirm": True})
+NOT_A_YES: dict[str, Any] = {
+    "declined": ElicitResult(action="decline"),
+    "cancelled": ElicitResult(action="cancel"),
+    "unticked": ElicitResult(action="accept", content={"confirm": False}),
+    "empty": ElicitResult(action="accept", content={}),
+    "nonsense": ElicitResult(action="accept", content={"confirm": "maybe"}),
+    "nothing": ElicitResult(action="accept"),
+}
+
+
+@dataclass
+class Person:
+    """Answers every question alike, and remembers them. ``meanwhile`` happens while they think."""
+
+    answer: Any = field(default_factory=lambda: YES)
+    meanwhile: Any = None
+    asked: list[str] = field(default_factory=list[str])
+
+    async def __call__(self, _context: Any, params: Any) -> ElicitResult | ErrorData:
+        self.asked.append(params.message)
+        if self.meanwhile:
+            self.meanwhile()
+        answer: ElicitResult | ErrorData = self.answer
+        return answer
+
+
+@asynccontextmanager
+async def connected(app: FastAPI, era: Era, person: Person | None, **given: Any) -> AsyncGenerator[Client]:
+    connection = Connection(settings(**given), app_factory=lambda: app, now=now)
+    async with Client(create_server(connection), mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def names(app: FastAPI) -> list[str]:
+    return [widget["name"] for widget in app.state.world.store.dashboard(11)["widgets"]]
+
+
+async def test_a_delete_asks_the_person_and_goes_through_in_one_call(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert result.structured_content["outcome"] == "applied"
+    assert "Topics" not in names(app)
+    [question] = person.asked
+    assert question.startswith('Edit dashboard 11 "Operations overview"?')
+    assert 'delete 205 "Why calls end"' in question
+    assert 'delete 206 "Topics"' in question
+
+
+@pytest.mark.parametrize("answer", NOT_A_YES)
+async def test_whatever_is_not_a_yes_changes_nothing(answer: str, era: Era) -> None:
+    app, person = new_sandbox(), Person(NOT_A_YES[answer])
+    async with connected(app, era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    assert result.is_error
+    assert text_of(result).startswith("Nothing was changed: the user did not confirm.")
+    assert "Topics" in names(app)
+    assert len(person.asked) == 1
+
+
+async def test_without_a_person_a_delete_stops_with_a_plan(era: Era) -> None:
+    app = new_sandbox()
+    async with connected(app, era, None) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+        assert result.structured_content is not None
+        assert result.structured_content["outcome"] == "needs_plan"
+        assert "Topics" in names(app)
+
+
+async def test_a_plan_stands_for_the_person(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person) as client:
+        dry = await client.call_tool("preview_edit", DELETE)
+        assert dry.structured_content is not None
+        plan_id = dry.structured_content["plan_id"]
+        result = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": plan_id})
+    assert not result.is_error
+    assert person.asked == []
+    assert "Topics" not in names(app)
+
+
+async def test_an_edit_that_deletes_nothing_asks_nobody_unless_every_write_must_be_confirmed(era: Era) -> None:
+    app, person = new_sandbox(), Person(ElicitResult(action="decline"))
+    async with connected(app, era, person) as client:
+        assert not (await client.call_tool("update_widget", RENAME)).is_error
+    assert person.asked == []
+    async with connected(app, era, person, confirm="writes") as client:
+        assert (await client.call_tool("update_widget", {**RENAME, "clear": ["metadata"]})).is_error
+    assert 'update 203 "New"' in person.asked[0]
+    async with connected(app, era, None, confirm="writes") as client:
+        stopped = (await client.call_tool("update_widget", {"widget_id": 203, "clear": ["metadata"]})).structured_content
+        assert stopped is not None
+        assert stopped["outcome"] == "needs_plan"
+        arguments = {"widget_id": 203, "clear": ["metadata"], "plan_id": stopped["plan_id"]}
+        done = (await client.call_tool("update_widget", arguments)).structured_content
+        assert done is not None
+        assert done["outcome"] == "applied"
+
+
+async def test_never_asks_nobody_and_a_delete_still_needs_a_plan(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person, confirm="never") as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    assert result.structured_content is not None
+    assert result.structured_content["outcome"] == "needs_plan"
+    assert person.asked == []
+
+
+async def test_what_somebody_else_changes_while_the_person_thinks_is_not_overrun(era: Era) -> None:
+    app = new_sandbox()
+    person = Person()
+
+    def edit_it_once() -> None:
+        if len(person.asked) == 1:
+            app.state.world.store.update_widget(206, {"name": "Topics, mended"})
+
+    person.meanwhile = edit_it_once
+    async with connected(app, era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    if era == "auto":
+        assert "Topics, mended" in person.asked[1]
+        assert not result.is_error
+    else:
+        assert result.is_error
+        assert "changed by somebody else" in text_of(result)
+        assert "Topics, mended" in names(app)
+
+
+async def test_a_fault_is_told_before_anybody_is_asked(era: Era) -> None:
+    person = Person()
+    async with connected(new_sandbox(), era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [9999]})
+    assert result.is_error
+    assert person.asked == []
+
+
+class InTurn:
+    """Two replicas behind one address: each request goes to the other one than the last."""
+
+    def __init__(self, *apps: Starlette) -> None:
+        self.apps, self.count = apps, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.count += 1
+        await self.apps[self.count % len(self.apps)](scope, receive, send)
+
+
+@asynccontextmanager
+async def replicas(app: FastAPI, **given: Any) -> AsyncGenerator[str]:
+    made = [
+        http_app(Connection(settings(**given), key_per_request=True, app_factory=lambda: app, now=now)) for _ in "ab"
+    ]
+    both = Starlette()
+    both.mount("/", InTurn(*made))
+    async with made[0].router.lifespan_context(made[0]), made[1].router.lifespan_context(made[1]), served(both) as url:
+        yield f"{url}/mcp"
+
+
+async def over_http(url: str, era: Era, person: Person) -> Any:
+    async with (
+        httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": KEY}) as http,
+        Client(streamable_http_client(url, http_client=http), mode=era, elicitation_callback=person) as client,
+    ):
+        try:
+            return await client.call_tool("bulk_edit_dashboard", DELETE)
+        except MCPError as error:
+            return error
+
+
+async def test_a_question_of_one_replica_is_answered_to_another_when_they_share_their_keys() -> None:
+    app, person = new_sandbox(), Person()
+    async with replicas(app, state_keys="one secret that all replicas share!!") as url:
+        result = await over_http(url, "auto", person)
+    assert not result.is_error
+    assert len(person.asked) == 1
+    assert "Topics" not in names(app)
+
+
+async def test_replicas_that_share_no_key_change_nothing() -> None:
+    app, person = new_sandbox(), Person()
+    async with replicas(app) as url:
+        refusal = await over_http(url, "auto", person)
+    assert isinstance(refusal, MCPError)
+    assert "requestState" in str(refusal)
+    assert "Topics" in names(app)
+
+
+async def test_a_client_of_the_old_era_on_stateless_http_cannot_be_asked() -> None:
+    app, person = new_sandbox(), Person()
+    async with replicas(app) as url:
+        result = await over_http(url, "legacy", person)
+    assert result.structured_content["outcome"] == "needs_plan"
+    assert person.asked == []
+    assert "Topics" in names(app)
