@@ -197,3 +197,21 @@ def text_of(result: CallToolResult) -> str:
     [block] = result.content
     assert isinstance(block, TextContent)
     return block.text
+
+
+UNTOLD = {"id", "created_at", "updated_at", "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
+
+
+def content(app: FastAPI) -> list[Any]:
+    """Every dashboard with its widgets, without ids and times, in the order of their names."""
+    store = app.state.world.store
+    found = list[Any]()
+    for row in store.dashboards():
+        whole = store.dashboard(row["id"])
+        widgets = [plain(widget) for widget in whole["widgets"]]
+        found.append([plain(whole), sorted(widgets, key=repr)])
+    return sorted(found, key=repr)
+
+
+def plain(record: Json) -> Json:
+    return {name: value or None for name, value in record.items() if name not in UNTOLD}

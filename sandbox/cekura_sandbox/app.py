@@ -89,7 +89,12 @@ class World:
         return Charts(self.con, self.readings)
 
     def saved(self, widget: Body, override: Any) -> Body:
-        """Chart data of a stored widget, the override combined as the reading says."""
+        """Chart data of a stored widget, the override combined as the reading says.
+
+        Raises:
+            Invalid: if what is stored cannot be charted.
+        """
+        self.store.checked({name: widget[name] for name in WIDGET_DEFAULTS})
         saved = [widget["effective_filters"]]
         where = saved if not override else [override] if self.readings.override == "replace" else [*saved, override]
         return self.charts.data(widget, where, self.store.project_of(widget), self.now())

@@ -53,9 +53,11 @@ async def _conversation(client: Client) -> None:
     preview = await _ask(
         client, "Show me the latency per day.", "preview_widget", {"widget": WIDGET, "dashboard_id": 11}
     )
-    made = await _ask(client, "Add it.", "bulk_edit_dashboard", {"dashboard_id": 11, "create": [preview["widget"]]})
-    await _ask(client, "Take it back.", made["undo"]["tool"], made["undo"]["arguments"])
-    await _ask(client, "Delete the pie of topics.", "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [206]})
+    edit = {"dashboard_id": 11, "create": [preview["widget"]], "delete": [206]}
+    planned = await _ask(client, "Put it in place of the pie of topics; show me first.", "preview_edit", edit)
+    done = await _ask(client, "Do it.", "bulk_edit_dashboard", {**edit, "plan_id": planned["plan_id"]})
+    await _ask(client, "Take it back.", done["undo"]["tool"], done["undo"]["arguments"])
+    await _ask(client, "Is anything wrong with this dashboard?", "check_dashboard", {"dashboard_id": 11})
 
 
 async def _ask(client: Client, question: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:

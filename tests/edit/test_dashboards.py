@@ -3,32 +3,15 @@
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.context import ToolContext
-from support import Fault, Json, Sent, ask, new_sandbox, open_tools
+from support import Fault, Json, Sent, ask, content, new_sandbox, open_tools, plain
 
 pytestmark = pytest.mark.anyio
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
 SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
-UNTOLD = {"id", "created_at", "updated_at", "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
-
-
-def content(app: FastAPI) -> list[Any]:
-    """Every dashboard with its widgets, without ids and times, in the order of their names."""
-    store = app.state.world.store
-    found = list[Any]()
-    for row in store.dashboards():
-        whole = store.dashboard(row["id"])
-        widgets = [plain(widget) for widget in whole["widgets"]]
-        found.append([plain(whole), sorted(widgets, key=repr)])
-    return sorted(found, key=repr)
-
-
-def plain(record: Json) -> Json:
-    return {name: value or None for name, value in record.items() if name not in UNTOLD}
 
 
 async def undo(context: ToolContext, receipt: Json, *restored: str) -> Json:
@@ -259,7 +242,9 @@ async def test_copies_go_below_what_is_there_and_stay_as_they_are_where_no_grid_
 
 async def test_a_metric_of_another_project_cannot_be_copied() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
-        with pytest.raises(errors.InvalidArguments, match="widget 210 on dashboard 13: metric: no metric 501 in project 2"):
+        with pytest.raises(
+            errors.InvalidArguments, match="widget 210 on dashboard 13: metric: no metric 501 in project 2"
+        ):
             await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[11, 13])
         assert recorder.writes() == []
 
@@ -399,3 +384,46 @@ async def test_a_copy_in_which_the_api_left_something_out_is_reported() -> None:
         text, receipt = await ask(context, "create_dashboard", name="C", copy_of=13)
     assert 'widget 216 "Issues resolved" has no equal in the copy' in receipt["differences"]
     assert "NOT as asked" in text
+
+
+async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, recorder):
+        recorder.after = lambda sent: (
+            Answer(200, b'{"id": 11, "name": "Old", "project": 1, "filters": null, "widgets": []}')
+            if sent.method == "PATCH"
+            else None
+        )
+        text, receipt = await ask(context, "update_dashboard", dashboard_id=11, name="New")
+    assert receipt["differences"][0] == "dashboard 11 name: asked 'New', stored 'Old'"
+    assert any("filters: asked" in told for told in receipt["differences"])
+    assert "NOT as asked" in text
+
+
+METRIC_BAR: Json = {
+    "chart_type": "bar",
+    "field": "metric_evaluations.value",
+    "aggregation_function": "avg",
+    "time_period": "day",
+}
+
+
+async def test_the_type_of_a_metric_decides_its_charts_before_it_is_drawn_and_before_it_is_saved() -> None:
+    line = {"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}
+    async with open_tools(new_sandbox(count=300)) as (context, recorder):
+        for tool, arguments in (
+            ("preview_widget", {"widget": line, "dashboard_id": 11}),
+            ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [line]}),
+        ):
+            with pytest.raises(errors.InvalidArguments, match="chart_type: an enum metric is drawn as `pie`, not line"):
+                await ask(context, tool, **arguments)
+        assert not any("preview_data" in path for path in recorder.paths())
+        unknown = {**METRIC_BAR, "metric": 505}
+        text, preview = await ask(context, "preview_widget", widget=unknown, dashboard_id=11)
+        assert (
+            'which charts a metric of type "continuous_qualitative" can have is not documented'
+            in preview["warnings"][0]
+        )
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[unknown])
+        assert receipt["outcome"] == "applied"
+        assert "is not documented; the API decides" in receipt["warnings"][0]
+        assert "warning: " in text

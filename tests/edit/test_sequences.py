@@ -1,6 +1,6 @@
 """Any sequence of edits, undone from the last to the first, leads back to where it began."""
 
-from typing import Any, cast
+from typing import Any
 
 import hypothesis.strategies as st
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cekura_dashboards.context import ToolContext
-from support import Json, ask, new_sandbox, open_tools
-from test_dashboards import content
+from support import Json, ask, content, new_sandbox, open_tools
 
 SEQUENCES, EDITS = 200, 7
 names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
@@ -56,7 +55,7 @@ class Editing(RuleBasedStateMachine):
                 _, receipt = await ask(self.context, tool, **arguments, plan_id=receipt["plan_id"])
             return receipt
 
-        receipt = cast("Json", self.portal.call(asked))
+        receipt = self.portal.call(asked)
         assert receipt["outcome"] in {"applied", "nothing_to_do"}
         assert "differences" not in receipt
         return receipt
@@ -107,7 +106,9 @@ class Editing(RuleBasedStateMachine):
         self.edit("create_dashboard", name=name, copy_of=self.some(data))
 
     @precondition(lambda self: bool(self.dashboards()))
-    @rule(data=st.data(), new=st.fixed_dictionaries({}, optional={"name": names, "filters": filters}), clear=st.booleans())
+    @rule(
+        data=st.data(), new=st.fixed_dictionaries({}, optional={"name": names, "filters": filters}), clear=st.booleans()
+    )
     def change_a_dashboard(self, data: st.DataObject, new: Json, clear: bool) -> None:  # noqa: FBT001 - drawn
         given = {**new, **({"clear": ["filters"]} if clear and "filters" not in new else {})}
         if given:
@@ -134,7 +135,7 @@ class Editing(RuleBasedStateMachine):
         given = {"restored": restored} if restored else {}
         answer = self.call(receipt["undo"]["tool"], {**receipt["undo"]["arguments"], **given})
         for _, lines in self.done:
-            lines += answer.get("restored", [])
+            lines.extend(answer.get("restored", []))
 
     def teardown(self) -> None:
         if not hasattr(self, "done"):
@@ -149,10 +150,10 @@ class Editing(RuleBasedStateMachine):
             self.app.state.world.close()
 
 
-class TestEditing(Editing.TestCase):  # type: ignore[name-defined,misc]  # made by Hypothesis when asked for
-    settings = settings(
-        max_examples=SEQUENCES,
-        stateful_step_count=EDITS,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-    )
+TestEditing = Editing.TestCase
+TestEditing.settings = settings(
+    max_examples=SEQUENCES,
+    stateful_step_count=EDITS,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)

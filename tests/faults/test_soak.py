@@ -57,12 +57,21 @@ class Worker:
         self.random = random.Random(number)  # noqa: S311 - no secret
         self.dashboard: int = self.store.create_dashboard({"name": f"Worker {number}", "project": 1})["id"]
         self.widget: int = self.store.create_widget({**PIE, "name": "start", "dashboard": self.dashboard})["id"]
-        self.count = 0
+        self.count, self.number = 0, number
 
     async def step(self) -> None:
         self.count += 1
         kind = self.random.random()
-        await (self.read() if kind < 0.6 else self.rename() if kind < 0.8 else self.create())
+        for share, act in (
+            (0.6, self.read),
+            (0.72, self.rename),
+            (0.82, self.create),
+            (0.9, self.copy),
+            (1, self.board),
+        ):
+            if kind < share:
+                await act()
+                return
 
     async def read(self) -> None:
         place = self.random.randrange(len(READS))
@@ -95,13 +104,53 @@ class Worker:
         for widget in made:
             self.store.delete_widget(widget["id"])
 
+    async def copy(self) -> None:
+        """Onto a dashboard that is there for this one copy."""
+        target: int = self.store.create_dashboard({"name": f"target {self.number}", "project": 1})["id"]
+        told = await self.outcome("copy_widgets", widget_ids=[self.widget], dashboard_ids=[target])
+        made = len(self.store.widgets(target))
+        assert made <= 1, "a copy was doubled"
+        assert told == "unknown" or (told == "applied") == (made == 1)
+        self.store.delete_dashboard(target)
+
+    async def board(self) -> None:
+        """A dashboard of its own, created with a widget and deleted again."""
+        name = f"board {self.number} {self.count}"
+        told = await self.outcome("create_dashboard", name=name, project_id=1, widgets=[PIE])
+        made = [row["id"] for row in self.store.dashboards() if row["name"] == name]
+        assert len(made) <= 1, "a dashboard was doubled"
+        held = len(self.store.widgets(made[0])) if made else 0
+        assert held <= 1, "a widget was doubled"
+        if told == "applied":
+            assert (len(made), held) == (1, 1)
+        elif told == "partly_applied":
+            assert made
+        elif told == "not applied":
+            assert not made
+        for number in made:
+            await self.delete(number)
+
+    async def delete(self, number: int) -> None:
+        try:
+            _, stopped = await ask(self.context, "delete_dashboard", dashboard_id=number)
+        except errors.DashboardsError:
+            self.seen["error"] += 1
+            self.store.delete_dashboard(number)
+            return
+        told = await self.outcome("delete_dashboard", dashboard_id=number, plan_id=stopped["plan_id"])
+        there = any(row["id"] == number for row in self.store.dashboards())
+        assert told == "unknown" or (told == "applied") == (not there)
+        if there:
+            self.store.delete_dashboard(number)
+
     async def outcome(self, tool: str, **arguments: Any) -> str:
         try:
             _, receipt = await ask(self.context, tool, **arguments)
             told = str(receipt["outcome"])
             assert "differences" not in receipt
         except errors.EditFailed as error:
-            [told] = error.outcomes.values()
+            found = set(error.outcomes.values())
+            told = found.pop() if len(found) == 1 else "unknown"
         except errors.DashboardsError:
             told = "not applied"
         self.seen[f"write {told}"] += 1
@@ -130,7 +179,7 @@ async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_writ
             sizes.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
         await transport.aclose()
-    assert sum(seen.values()) == quarter * 4 * WORKERS
+    assert sum(worker.count for worker in workers) == quarter * 4 * WORKERS
     assert seen["right"] > seen["error"] > 0
     assert seen["write applied"] > 0
     assert sizes[3] - sizes[1] < 2 * 2**20, f"memory grows: {sizes}"

@@ -204,8 +204,9 @@ def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
         "Which dashboards are there?",
         "→ preview_widget",
         "undo: bulk_edit_dashboard",
-        "Nothing was changed yet",
+        "Dry run, nothing was changed.",
+        'delete 206 "Topics"',
         "To go on:",
     ):
         assert said in done.stdout
-    assert done.stdout.count(" characters, ") == 7
+    assert done.stdout.count(" characters, ") == 8

@@ -42,7 +42,7 @@ class Person:
     meanwhile: Any = None
     asked: list[str] = field(default_factory=list[str])
 
-    async def __call__(self, _context: Any, params: Any) -> ElicitResult | ErrorData:
+    async def __call__(self, context: Any, params: Any) -> ElicitResult | ErrorData:  # noqa: ARG002 - the SDK names it
         self.asked.append(params.message)
         if self.meanwhile:
             self.meanwhile()
@@ -116,7 +116,9 @@ async def test_an_edit_that_deletes_nothing_asks_nobody_unless_every_write_must_
         assert (await client.call_tool("update_widget", {**RENAME, "clear": ["metadata"]})).is_error
     assert 'update 203 "New"' in person.asked[0]
     async with connected(app, era, None, confirm="writes") as client:
-        stopped = (await client.call_tool("update_widget", {"widget_id": 203, "clear": ["metadata"]})).structured_content
+        stopped = (
+            await client.call_tool("update_widget", {"widget_id": 203, "clear": ["metadata"]})
+        ).structured_content
         assert stopped is not None
         assert stopped["outcome"] == "needs_plan"
         arguments = {"widget_id": 203, "clear": ["metadata"], "plan_id": stopped["plan_id"]}

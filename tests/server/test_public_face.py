@@ -31,12 +31,14 @@ def test_the_readme_is_short_and_its_files_exist() -> None:
 
 def test_the_public_surface_is_exactly_what_is_named() -> None:
     modules = {
+        "aliases",
         "api",
         "arguments",
         "context",
         "edit",
         "insight",
         "read",
+        "references",
         "schema",
         "settings",
         "suggest",

@@ -11,7 +11,7 @@ from cekura_dashboards.schema import input_schema, output_schema
 from cekura_dashboards_mcp.registration import registered
 from support import BY_NAME, Json, connect, shared_sandbox
 
-BUDGET = 18_000
+BUDGET = 30_000
 """Bytes of compact JSON for name, description and input schema of all tools together."""
 NAMES = list(BY_NAME)
 

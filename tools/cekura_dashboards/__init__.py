@@ -46,6 +46,7 @@ __all__ = [
     "TOOLS",
     "Plan",
     "Receipt",
+    "Result",
     "Settings",
     "Tool",
     "ToolContext",

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from cekura_dashboards import aliases
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.fields import FilterOp, filter_field
+from cekura_dashboards.api.fields import GROUP_OPERATORS, FilterOp, filter_field
 from cekura_dashboards.api.filters import Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list
 from cekura_dashboards.context import ToolContext
@@ -121,15 +121,14 @@ class _Reader:
                 self.notes.append(f"{where((*path, name))} was read as {meant}")
             place = (*path, meant)
             read[meant] = self.read(_annotation(fields[meant]), item, place) if meant in fields else item
-        if kind is Filter:
-            return self._condition(read, path)
-        if "field" in read and "chart_type" in fields:
-            read["field"] = self._aliased(read["field"], aliases.PLOTTED_FIELDS, (*path, "field"))
-        return read
+        if "field" in read:
+            known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
+            read["field"] = self._aliased(read["field"], known, (*path, "field"))
+        return self._condition(read, path) if kind is Filter else read
 
     def _named(self, kind: type[BaseModel], name: str, found: JsonObject, read: JsonObject) -> str:
-        if kind is Filter and name == "operator" and "field" in found and "op" not in found:
-            return "op"
+        if kind is Filter and name == "operator" and not {"op", "conditions"} & {*found, *read}:
+            return "operator" if str(found[name]).strip().casefold() in GROUP_OPERATORS else "op"
         return aliases.argument(name, kind.model_fields, {*found, *read}) or name
 
     def _aliased(self, value: Any, known: dict[str, str], path: Path) -> Any:
@@ -140,8 +139,6 @@ class _Reader:
 
     def _condition(self, condition: JsonObject, path: Path) -> JsonObject:
         """A filter's value in quotes, where its field holds numbers or booleans; one value for the list of ``in``."""
-        if "field" in condition:
-            condition["field"] = self._aliased(condition["field"], aliases.FILTER_FIELDS, (*path, "field"))
         if isinstance(condition.get("op"), str):
             condition["op"] = self._scalar(FilterOp, condition["op"], (*path, "op"))
         name, value = condition.get("field"), condition.get("value")

@@ -137,7 +137,7 @@ class Lint:
                 text, better = "a sum of scores grows with the number of calls and says nothing of them", "avg"
             elif widget.field == "agent_id" and function != "count":
                 text, better = (
-                    f"a {function} of ids means nothing; what can be told is how many calls there were",
+                    f"{function} of ids means nothing; what can be told is how many calls there were",
                     "count",
                 )
             else:

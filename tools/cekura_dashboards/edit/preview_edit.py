@@ -13,7 +13,7 @@ from cekura_dashboards.edit.commit import WidgetEdits
 from cekura_dashboards.edit.plan import Plan, issued
 from cekura_dashboards.edit.receipt import Change, Receipt, fitted, line_of
 from cekura_dashboards.edit.restored import Ids
-from cekura_dashboards.read.budget import WHOLE_ANSWER, fit
+from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import Target, read_charts, saved, unsaved
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import plain, render_report
@@ -86,8 +86,7 @@ async def _effects(
     before = [saved(stored) for _, stored, _ in charted if stored is not None]
     reports = await _reports(context, [*after, *before])
     old = {item.widget.id: item for item in reports[len(after) :]}
-    budget = max(0, WHOLE_ANSWER - FOR_CHANGES)
-    fitting = fit(reports[: len(after)], head=WHOLE_ANSWER - budget)
+    fitting = fit(reports[: len(after)], head=FOR_CHANGES if len(after) > 1 else 0)
     return [
         _effect(what, old.get(stored.id) if stored else None, whole, shown)
         for (what, stored, _), whole, shown in zip(charted, reports, fitting, strict=False)

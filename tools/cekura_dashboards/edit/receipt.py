@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.api.models import WRITABLE, JsonObject
+from cekura_dashboards.api.models import WRITABLE, JsonObject, as_object
 from cekura_dashboards.text import cleaned, named
 from cekura_dashboards.tool import Result
 
 VALUE_LIMIT = 200
 TEXT_BUDGET = 9000
 FEW_WARNINGS = 5
+FEW_INSIDE = 4
 PAYLOAD_LIMIT = 20_000
 """Characters that an undo may take; an edit that would need more is refused beforehand."""
 
@@ -52,12 +53,24 @@ class Receipt(Result):
 
 
 def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = WRITABLE) -> dict[str, list[Any]]:
-    """The writable fields that differ, an empty text and null being the same."""
-    return {
-        name: [_short(before.get(name)), _short(after.get(name))]
-        for name in fields
-        if not same(before.get(name), after.get(name))
-    }
+    """The writable fields that differ, an empty text and null being the same; of metadata only what differs in it."""
+    found = dict[str, list[Any]]()
+    for name in fields:
+        old, new = before.get(name), after.get(name)
+        if same(old, new):
+            continue
+        inside = _differing(old, new, name) if name == "metadata" and old and new else None
+        found |= inside if inside and len(inside) <= FEW_INSIDE else {name: [_short(old), _short(new)]}
+    return found
+
+
+def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
+    """What differs between two JSON values, by path."""
+    old, new = as_object(before), as_object(after)
+    if old is None or new is None:
+        return {} if same(before, after) else {cleaned(path): [_short(before), _short(after)]}
+    inside = [_differing(old.get(name), new.get(name), f"{path}.{name}") for name in dict.fromkeys([*old, *new])]
+    return {name: pair for part in inside for name, pair in part.items()}
 
 
 def same(first: Any, second: Any) -> bool:

@@ -5,11 +5,13 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.fields import (
+    FILTERED,
     PLOTTED,
     Aggregation,
     ChartType,
     DataType,
     TimePeriod,
+    filter_field,
     is_metadata,
     plotted_type,
 )
@@ -39,6 +41,9 @@ class GroupBy(Request):
     def _complete(self) -> "GroupBy":
         if self.type == "field" and not self.field:
             raise fault("field", "is missing; group by a field such as agent.id or metadata.KEY.")
+        if self.type == "field" and filter_field(self.field or "") is None and self.field not in PLOTTED:
+            hint = did_you_mean(self.field or "", [*FILTERED, "metadata.KEY"], limit=20)
+            raise fault("field", f"`{quoted(self.field or '', limit=60)}` cannot be grouped by; {hint}")
         if self.type == "bucket" and not self.interval:
             raise fault("interval", "is missing; give milliseconds, 3600000 for an hour.")
         return self

@@ -64,10 +64,10 @@ def _impossible(config: WidgetConfig, path: str, metrics: MetricTypes | None) ->
         return []
     chart, function = config.chart_type, config.aggregation_function
     if chart not in allowed.charts:
-        return [Fault(f"{path}chart_type", f"a {kind} is drawn as {one_of(allowed.charts)}, not {chart}.")]
+        return [Fault(f"{path}chart_type", f"{kind} is drawn as {one_of(allowed.charts)}, not {chart}.")]
     if chart == "bar" and function and function not in allowed.aggregations:
         can = one_of(allowed.aggregations)
-        return [Fault(f"{path}aggregation_function", f"a {kind} is aggregated by {can}, not {function}.")]
+        return [Fault(f"{path}aggregation_function", f"{kind} is aggregated by {can}, not {function}.")]
     return []
 
 
@@ -89,6 +89,10 @@ def combinations(config: WidgetConfig, metrics: MetricTypes | None) -> tuple[str
     field = config.field or ""
     if field == METRIC_VALUE:
         kind = metrics.types.get(config.metric or 0) if metrics else None
-        return f"{kind} metric", METRIC_COMBINATIONS.get(kind or "")
+        return f"{_article(kind)} metric", METRIC_COMBINATIONS.get(kind or "")
     plotted = plotted_type(field)
-    return f"{plotted} field", COMBINATIONS.get(plotted or "")
+    return f"{_article(plotted)} field", COMBINATIONS.get(plotted or "")
+
+
+def _article(word: str | None) -> str:
+    return f"{'an' if str(word)[:1] in 'aeiou' else 'a'} {word}"

@@ -1,0 +1,115 @@
+"""check_dashboard: what is planted is found, and each finding carries an edit that mends it."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from cekura_dashboards.api.wire import Answer
+from support import Json, ask, new_sandbox, open_tools
+
+pytestmark = pytest.mark.anyio
+SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-7d"}
+GOOD: Json = {
+    "name": "Success",
+    "chart_type": "bar",
+    "field": "success",
+    "aggregation_function": "avg",
+    "time_period": "day",
+}
+METRIC: Json = {**GOOD, "name": "Latency", "field": "metric_evaluations.value", "metric": 501}
+NEVER: Json = {"field": "topic", "op": "eq", "value": "no such topic"}
+
+
+def planted(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | None = None) -> int:
+    """A dashboard with these widgets; ``forced`` is stored in the last one whatever the API would say."""
+    store = app.state.world.store
+    number: int = store.create_dashboard({"name": "Planted", "project": 1, "filters": filters})["id"]
+    ids = [store.create_widget({**widget, "dashboard": number})["id"] for widget in widgets]
+    store._widgets[ids[-1]] |= forced or {}  # noqa: SLF001 - what the API alone could store
+    return number
+
+
+PLANTS: list[tuple[str, list[Json], Json, str]] = [
+    ("broken", [GOOD], {"field": "colour"}, "is no field of calls"),
+    ("broken", [GOOD], {"aggregation_function": "sum"}, "is aggregated by"),
+    ("broken", [GOOD], {"time_period": None}, "time_period: is missing"),
+    ("broken", [METRIC], {"metric": 999}, "no metric 999 in project 1"),
+    ("broken", [METRIC], {"metric": 504, "chart_type": "line"}, "enum metric is drawn as"),
+    ("empty", [{**GOOD, "filters": NEVER}], {}, "its own filters may be too narrow"),
+    ("duplicate", [GOOD, {**GOOD, "name": "The same"}], {}, "shows the same as widget"),
+    ("sum_of_score", [{**METRIC, "aggregation_function": "sum"}], {}, "a sum of scores"),
+    ("sum_of_score", [{**GOOD, "field": "agent_id"}], {}, "avg of ids means nothing"),
+    ("many_slices", [{"name": "Slices", "chart_type": "pie", "field": "metadata.caller"}], {}, "slices cannot be told apart"),
+    ("many_buckets", [{**GOOD, "time_period": "hour"}], {}, "bars are more than can be read"),
+    ("no_name", [{**GOOD, "name": None}], {}, "without a name"),
+    ("same_name", [GOOD, {**GOOD, "field": "duration"}], {}, "has the same name as widget"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "widgets", "forced", "why"), PLANTS, ids=[f"{p[0]}-{i}" for i, p in enumerate(PLANTS)]
+)
+async def test_a_planted_fault_is_found_and_its_fix_mends_it(
+    kind: str, widgets: list[Json], forced: Json, why: str
+) -> None:
+    app = new_sandbox(count=3000)
+    if kind == "many_slices":
+        app.state.world.con.execute("UPDATE calls SET metadata = json_object('caller', 'C' || (id % 20))")
+    number = planted(app, *widgets, forced=forced)
+    async with open_tools(app) as (context, recorder):
+        text, found = await ask(context, "check_dashboard", dashboard_id=number)
+        assert recorder.writes() == []
+        [finding] = found["findings"]
+        assert (finding["kind"], why in finding["text"]) == (kind, True)
+        assert finding["fix"]["arguments"]["plan_id"] in text
+        _, receipt = await ask(context, finding["fix"]["tool"], **finding["fix"]["arguments"])
+        assert receipt["outcome"] == "applied"
+        text, found = await ask(context, "check_dashboard", dashboard_id=number)
+        assert found["findings"] == []
+        assert "nothing found" in text
+
+
+async def test_charts_without_any_date_range_are_found_and_mended_on_the_dashboard() -> None:
+    app = new_sandbox(count=2000)
+    number = planted(app, GOOD, {"name": "Topics", "chart_type": "pie", "field": "topic"}, filters=None)
+    async with open_tools(app) as (context, _):
+        _, found = await ask(context, "check_dashboard", dashboard_id=number)
+        [finding] = found["findings"]
+        assert (finding["kind"], len(finding["widgets"])) == ("no_date_range", 2)
+        assert finding["fix"]["tool"] == "update_dashboard"
+        await ask(context, "update_dashboard", **finding["fix"]["arguments"])
+        assert app.state.world.store.dashboard(number)["filters"] == SINCE
+        _, found = await ask(context, "check_dashboard", dashboard_id=number)
+    assert found["findings"] == []
+
+
+async def test_a_dashboard_in_order_yields_no_finding() -> None:
+    async with open_tools(new_sandbox(count=3000)) as (context, _):
+        text, found = await ask(context, "check_dashboard", dashboard_id=12)
+    assert found["findings"] == []
+    assert text == 'dashboard 12 "Booking agent": nothing found'
+
+
+async def test_data_that_could_not_be_read_are_not_called_empty() -> None:
+    app = new_sandbox(count=500)
+    number = planted(app, GOOD)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: Answer(500, b"") if sent.path.endswith("bulk_data/") else None
+        text, found = await ask(context, "check_dashboard", dashboard_id=number)
+    assert found["findings"] == []
+    assert "500" in found["not_tested"][0]
+    assert "not tested: widget" in text
+
+
+async def test_many_findings_stay_inside_the_budget() -> None:
+    app = new_sandbox(count=500)
+    number = planted(app, *({**GOOD, "name": f"Widget {i}", "field": "agent_id"} for i in range(30)))
+    store = app.state.world.store
+    for index, widget in enumerate(store.dashboard(number)["widgets"]):
+        store.update_widget(widget["id"], {"filters": {"field": "duration", "op": "gt", "value": index}})
+    async with open_tools(app) as (context, _):
+        text, found = await ask(context, "check_dashboard", dashboard_id=number)
+    assert len(found["findings"]) == 20
+    assert found["left_out"] == ["10 more findings; mend these and check again"]
+    assert len(text) < 9000

@@ -1,0 +1,142 @@
+"""The words that models guess are understood where they leave no doubt, and told; names stand for ids."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards import aliases
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.fields import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
+from cekura_dashboards.arguments import parse
+from support import BY_NAME, Era, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+BAR: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
+
+GUESSES: list[tuple[str, Json, Json, str]] = [
+    ("preview_widget", {"widget": {"type": "donut", "field": "topics", "title": "T"}},
+     {"widget": {"chart_type": "pie", "field": "topic", "name": "T"}}, "widget.type was read as chart_type"),
+    ("preview_widget", {"widget": {"chartType": "Column", "field": "duration", "aggregation": "Average", "interval": "daily"}},
+     {"widget": BAR}, 'widget.aggregation_function: "Average" was read as "avg"'),
+    ("preview_widget", {"widget": {**BAR, "groupBy": {"type": "field", "field": "agent.id"}}},
+     {"widget": {**BAR, "group_by": {"type": "field", "field": "agent.id"}}}, "widget.groupBy was read as group_by"),
+    ("preview_widget", {"widget": {**BAR, "field": "agent", "aggregation_function": "count"}, "time_range": "last 7 days"},
+     {"widget": {**BAR, "field": "agent_id", "aggregation_function": "count"}, "window": "7d"}, 'window: "last 7 days" was read as "7d"'),
+    ("get_widgets_data", {"id": 11, "filter": {"column": "agent_id", "operator": "==", "value": 33}},
+     {"dashboard_id": 11, "filters": {"field": "agent.id", "op": "eq", "value": 33}}, 'filters.op: "==" was read as "eq"'),
+    ("get_widgets_data", {"ids": [203], "filters": {"operator": "any", "conditions": [{"field": "duration", "op": ">=", "value": "60"}]}},
+     {"widget_ids": [203], "filters": {"operator": "or", "conditions": [{"field": "duration", "op": "gte", "value": 60}]}}, 'filters.operator: "any" was read as "or"'),
+    ("get_dashboard", {"dashboard": "11"}, {"dashboard_id": 11}, "dashboard was read as dashboard_id"),
+    ("look_up", {"type": "metric", "query": "lat"}, {"kind": "metrics", "search": "lat"}, 'kind: "metric" was read as "metrics"'),
+    ("update_widget", {"widget": 203, "set": {"label": "N"}}, {"widget_id": 203, "changes": {"name": "N"}}, "changes.label was read as name"),
+    ("bulk_edit_dashboard", {"dashboardId": 11, "add": [{**BAR}], "remove": [205]},
+     {"dashboard_id": 11, "create": [BAR], "delete": [205]}, "remove was read as delete"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "guess", "meant", "note"), GUESSES, ids=[g[3] for g in GUESSES])
+def test_a_guess_is_read_as_what_it_means_and_told(tool: str, guess: Json, meant: Json, note: str) -> None:
+    model = BY_NAME[tool].request
+    request, notes = parse(model, guess)
+    plain, none = parse(model, meant)
+    assert request == plain
+    assert note in notes
+    assert none == []
+
+
+def test_an_alias_gives_way_to_the_word_itself() -> None:
+    with pytest.raises(errors.InvalidArguments, match=r"`widget\.type` is not an argument here"):
+        parse(BY_NAME["preview_widget"].request, {"widget": {**BAR, "type": "pie"}})
+
+
+def test_every_alias_leads_to_a_word_of_the_product() -> None:
+    fields = {name for tool in BY_NAME.values() for name in _fields(tool.request)}
+    assert {name for options in aliases.ARGUMENTS.values() for name in options} <= fields | {"compare_to"}
+    choices = {
+        "chart_type": CHART_TYPES,
+        "aggregation_function": AGGREGATIONS,
+        "time_period": TIME_PERIODS,
+        "op": FILTER_OPS,
+    }
+    for argument, known in choices.items():
+        assert set(aliases.VALUES[argument].values()) <= set(known)
+        assert not set(aliases.VALUES[argument]) & set(known)
+    assert set(aliases.PLOTTED_FIELDS.values()) <= set(PLOTTED)
+    assert set(aliases.FILTER_FIELDS.values()) <= set(FILTERED)
+
+
+def _fields(model: Any) -> set[str]:
+    found = set[str](model.model_fields)
+    inner = [getattr(kind, "__args__", ()) for kind in (info.annotation for info in model.model_fields.values())]
+    for kinds in inner:
+        for kind in kinds:
+            for part in (kind, *getattr(kind, "__args__", ())):
+                if hasattr(part, "model_fields") and part is not model:
+                    found |= _fields(part)
+    return found
+
+
+NEAR: list[tuple[str, Json, str]] = [
+    ("preview_widget", {"widget": {"chart_type": "pai", "field": "topic"}}, 'widget.chart_type: "pai" is not a choice; did you mean `pie`?'),
+    ("preview_widget", {"widget": {**BAR, "aggregation_function": "cuont"}}, "did you mean `count`?"),
+    ("preview_widget", {"widget": {**BAR, "field": "duraton"}}, "widget.field: `duraton` cannot be plotted; did you mean `duration`?"),
+    ("preview_widget", {"widget": {**BAR, "group_by": {"type": "field", "field": "agent.ids"}}}, "did you mean `agent.id`?"),
+    ("preview_widget", {"widget": {**BAR, "filters": {"field": "topc", "op": "eq", "value": "x"}}}, "widget.filters.field: `topc` cannot be filtered; did you mean `topic`?"),
+    ("preview_widget", {"widget": {**BAR, "filters": {"field": "topic", "op": "contain", "value": "x"}}}, "did you mean `contains`?"),
+    ("preview_widget", {"widget": {**BAR, "colour": 1}}, "`widget.colour` is not an argument here"),
+    ("update_dashboard", {"dashboard_id": 11, "nmae": "x"}, "did you mean `name`?"),
+    ("get_dashboard", {"dashboard_id": "Operation overview"}, 'Not found. dashboard_id: no dashboard "Operation overview"; there is "Operations overview" (11).'),
+    ("update_widget", {"widget_id": "Sucess rate", "changes": {"name": "x"}}, 'Not found. widget_id: no widget "Sucess rate"; there is "Success rate" (203).'),
+    ("get_dashboard", {"dashboard_id": "zzzzzz"}, 'no dashboard "zzzzzz"; list_dashboards shows them.'),
+    ("bulk_edit_dashboard", {"dashboard_id": 13, "delete": ["Success rate"]}, 'delete[0]: no widget "Success rate"; get_dashboard lists'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments", "said"), NEAR, ids=[n[2] for n in NEAR])
+async def test_a_near_miss_is_answered_with_the_nearest(tool: str, arguments: Json, said: str, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert said in text_of(result)
+
+
+async def test_exact_names_stand_for_ids_and_the_ids_are_told() -> None:
+    async with open_tools(new_sandbox(count=200)) as (context, _):
+        _, found = await ask(context, "get_dashboard", dashboard_id="Booking agent")
+        assert found["id"] == 12
+        assert 'dashboard_id: "Booking agent" was taken as dashboard 12' in found["notes"]
+        text, edited = await ask(
+            context,
+            "bulk_edit_dashboard",
+            dashboard_id="operations overview",
+            update=[{"id": "Topics", "name": "Subjects"}],
+        )
+        assert edited["changes"][0]["id"] == 206
+        assert 'update[0].id: "Topics" was taken as widget 206' in text
+        _, copied = await ask(context, "copy_widgets", widget_ids="Success rate", dashboard_ids=["Booking agent", 13])
+        assert {change["dashboard_id"] for change in copied["changes"]} == {12, 13}
+
+
+async def test_a_name_that_several_have_is_refused_with_their_ids() -> None:
+    app = new_sandbox(count=10)
+    app.state.world.store.create_dashboard({"name": "Booking agent", "project": 2})
+    async with open_tools(app) as (context, recorder):
+        with pytest.raises(
+            errors.InvalidArguments, match='2 dashboards are called "Booking agent"; give the id: 12, 14'
+        ):
+            await ask(context, "delete_dashboard", dashboard_id="Booking agent")
+        await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12])
+        with pytest.raises(errors.InvalidArguments, match='2 widgets are called "Success rate"; give the id: 203, '):
+            await ask(context, "update_widget", widget_id="Success rate", changes={"name": "x"})
+        _, receipt = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": "Success rate", "name": "x"}]
+        )
+        assert receipt["changes"][0]["id"] == 203
+        assert len(recorder.writes()) == 2
+
+
+async def test_names_are_looked_up_only_when_all_else_is_right() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments):
+            await ask(context, "get_widgets_data", dashboard_id="Booking agent", points=99)
+        assert recorder.sent == []
