@@ -175,7 +175,8 @@ async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_n
         recorder.fault = answering(bars("2026-11-11", "2026-11-12"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-13")
     assert report["not_tested"] == [
-        "2026-11-01T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range"
+        "2026-11-01T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range",
+        "trend, steps, unusual, gaps: 2 full buckets, fewer than 8",
     ]
     assert report["series"]["start"] == "2026-11-11"
     assert report["facts"]["lowest"] == ["2026-11-11", 5]

@@ -1,5 +1,6 @@
 """Bars: one value per bucket of time."""
 
+import math
 import statistics
 
 from cekura_dashboards.insight.buckets import (
@@ -14,10 +15,12 @@ from cekura_dashboards.insight.buckets import (
     shown,
     total,
 )
+from cekura_dashboards.insight.course import Course
+from cekura_dashboards.insight.findings import Outcome, examine
 from cekura_dashboards.insight.groups import grouped
 from cekura_dashboards.insight.model import Bucket, Summary
 from cekura_dashboards.insight.numbers import sig, wilson
-from cekura_dashboards.insight.timeline import Span
+from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial, starts
 
 NOTABLE = 0.01
 """An unweighted mean that differs by more, relative to the weighted one, is shown beside it."""
@@ -55,6 +58,7 @@ def bar(
     caveats += _caveats(function, period, timed, span)
     if not merges:
         caveats.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
+    found = _tested(function, period, timed, span, unit) if merges else Outcome()
     return Summary(
         kind="bar",
         unit=unit,
@@ -62,8 +66,39 @@ def bar(
         facts=facts,
         series=series(function, period, timed, span, points) if merges else None,
         groups=grouped(by, _group_rows(function, measured), ["group", "n", _name(function)]) if by else None,
+        findings=found.findings,
+        not_tested=found.not_tested,
         caveats=caveats,
     )
+
+
+def _tested(function: str, period: str, timed: list[Bucket], span: Span, unit: str) -> Outcome:
+    """Trend, steps, unusual buckets and gaps, among the full buckets."""
+    if period not in PERIODS:
+        return Outcome(not_tested=["trend, steps, unusual, gaps: months are too few"])
+    step = STEPS[PERIODS[period]]
+    whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
+    held = {bucket.time: bucket for bucket in timed}
+    values = [held[time].value if time in held else None for time in whole]
+    sizes: list[float | None] = [held[time].n if time in held else 0 for time in whole]
+    scale = {"ratio": 1.0, "percent": 100.0}.get(unit, 0.0)
+    errors = [_sampling_error(value, n, scale) for value, n in zip(values, sizes, strict=True)]
+    additive, counted = function in ADDITIVE, function == "count"
+    course = Course(whole, values, sizes, errors, step, additive=additive, counted=counted)
+    if counted:
+        return examine(course, course, zone=span.zone)
+    if any(n is None for n in sizes):
+        return examine(course, zone=span.zone)
+    counts = Course(whole, sizes, sizes, [0.0] * len(whole), step, additive=True, counted=True)
+    return examine(course, counts, zone=span.zone)
+
+
+def _sampling_error(value: float | None, n: float | None, scale: float) -> float:
+    """Of a rate over n calls; 0 where it is not known."""
+    if value is None or not n or not scale:
+        return 0.0
+    rate = (min(1.0, max(0.0, value / scale)) * n + 1) / (n + 2)
+    return scale * math.sqrt(rate * (1 - rate) / n)
 
 
 def _name(function: str) -> str:

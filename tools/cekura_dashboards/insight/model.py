@@ -68,4 +68,7 @@ class Summary:
     facts: dict[str, Any]
     series: Series | None = None
     groups: Groups | None = None
+    findings: list[dict[str, Any]] | None = None
+    """None: nothing was tested. Empty: tested, and nothing found."""
+    not_tested: list[str] = field(default_factory=list[str])
     caveats: list[str] = field(default_factory=list[str])

@@ -12,7 +12,7 @@ EACH_OF_SEVERAL = 600
 WHOLE_ANSWER = 9000
 STRUCTURED = 1.5
 """How many times the budget of the text the structured answer may take."""
-FEW_GROUPS, FEW_SLICES = 5, 4
+FEW_GROUPS, FEW_SLICES, FEW_FINDINGS = 5, 4, 2
 ALONE = "ask for this widget alone"
 
 
@@ -32,8 +32,11 @@ def _fits(item: WidgetReport, budget: int) -> bool:
 
 
 def _fitted(item: WidgetReport, budget: int) -> WidgetReport:
-    """Shorten step by step: the series' counts, the series, the tails of groups and slices, caveats."""
-    steps = (_without_counts, _without_series, _short_groups, _short_top, _short_caveats, _facts_only, _bare)
+    """Shorten step by step: the series' counts, the series, the tails of groups, slices and findings, caveats."""
+    steps = (
+        _without_counts, _without_series, _short_groups, _short_top, _short_findings, _short_caveats, _facts_only,
+        _bare,
+    )  # fmt: skip
     for step in steps:
         if _fits(item, budget):
             break
@@ -94,6 +97,14 @@ def _cut(label: str | None) -> str | None:
     return cleaned(label, limit=24) if label is not None else None
 
 
+def _short_findings(item: WidgetReport) -> WidgetReport:
+    findings = item.findings or []
+    if len(findings) <= FEW_FINDINGS:
+        return item
+    what = f"{len(findings) - FEW_FINDINGS} more findings ({ALONE})"
+    return _leaving(item, what, findings=findings[:FEW_FINDINGS])
+
+
 def _short_caveats(item: WidgetReport) -> WidgetReport:
     caveats = item.caveats or []
     return _leaving(item, f"some caveats ({ALONE})", caveats=[cleaned(c, limit=160) for c in caveats[:3]] or None)
@@ -104,7 +115,7 @@ def _facts_only(item: WidgetReport) -> WidgetReport:
     widget = WidgetBrief(id=item.widget.id, name=name, chart_type=item.widget.chart_type)
     error = cleaned(item.error, limit=200) if item.error else None
     return _leaving(
-        item, "", widget=widget, window=None, groups=None, caveats=None, not_tested=None, error=error,
+        item, "", widget=widget, window=None, groups=None, findings=None, caveats=None, not_tested=None, error=error,
         left_out=None if error else [f"details ({ALONE})"],
     )  # fmt: skip
 

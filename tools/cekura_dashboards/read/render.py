@@ -22,6 +22,7 @@ def render_report(item: WidgetReport) -> str:
         lines.append(f"{item.window.start} to {item.window.end} ({item.window.source})")
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
+    lines += finding_lines(item.findings)
     basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
     figures = [figure(name, value) for name, value in (item.facts or {}).items() if name not in {"top", "columns"}]
     lines.append("; ".join(part for part in [*basis, *figures] if part))
@@ -36,6 +37,22 @@ def render_report(item: WidgetReport) -> str:
     for word, texts in (("not tested", item.not_tested), ("note", item.caveats), ("left out", item.left_out)):
         lines += [f"{word}: {text}" for text in texts or []]
     return "\n".join(line for line in lines if line)
+
+
+def finding_lines(findings: Sequence[dict[str, Any]] | None) -> list[str]:
+    """One line each, the kind first; or that there are none."""
+    if findings == []:
+        return ["no trend, step, unusual bucket or gap found"]
+    return [_finding(found) for found in findings or []]
+
+
+def _finding(found: dict[str, Any]) -> str:
+    """``step at 2026-11-18: 0.901 → 0.812, change -0.089, pct -9.9, n 4123 2240, clear``."""
+    kind, rest = found["kind"], {k: v for k, v in found.items() if k not in {"kind", "verdict", "before", "after"}}
+    place = f"at {rest.pop('at')}" if "at" in rest else f"from {rest.pop('from')}"
+    parts = [f"{plain(found['before'])} → {plain(found['after'])}"] if "before" in found else []
+    parts += [figure(name, value) for name, value in rest.items()]
+    return f"{kind} {place}: " + ", ".join([*parts, *([found["verdict"]] if "verdict" in found else [])])
 
 
 def title_of(widget: WidgetBrief) -> str:

@@ -68,6 +68,7 @@ class WidgetReport(BaseModel):
     window: WindowShown | None = None
     unit: str | None = None
     n: int | None = None
+    findings: list[dict[str, Any]] | None = Field(default=None, description="empty: tested, none found")
     facts: dict[str, Any] | None = None
     series: SeriesShown | None = None
     groups: GroupsShown | None = None
@@ -110,10 +111,11 @@ def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport
         window=window,
         unit=summary.unit,
         n=summary.n,
+        findings=summary.findings,
         facts=summary.facts,
         series=_series(summary),
         groups=GroupsShown(**asdict(summary.groups)) if summary.groups else None,
-        not_tested=untested or None,
+        not_tested=[*untested, *summary.not_tested] or None,
         caveats=caveats or None,
     )
 
