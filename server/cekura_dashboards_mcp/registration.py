@@ -62,7 +62,7 @@ async def _written(
     request, notes = await understood(asked, tool.request, arguments)
     made: Plan[Any] = await tool.plan(asked, request)
     if made.needs_approval(confirm) and confirm != "never" and can_ask(context):
-        if (question := await ask(context, made.question)) is not None:
+        if (question := await ask(context, made.question(tools))) is not None:
             return question
         made = await _planned_again(tools, tool, request, made)
     return answered(tool, await tool.carry_out(tools.for_one_call(), made), notes)
@@ -75,7 +75,7 @@ async def _planned_again(tools: ToolContext, tool: WritingTool[Any], request: An
         PlanRefused: if it is not the same any more.
     """
     now: Plan[Any] = await tool.plan(tools.for_one_call(), request)
-    if now.fingerprint != made.fingerprint:
+    if now.fingerprint(tools) != made.fingerprint(tools):
         raise PlanRefused(
             "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
             "Look at it with get_dashboard, then call again."

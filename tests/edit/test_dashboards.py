@@ -303,7 +303,7 @@ async def test_older_undo_calls_go_on_working_for_what_was_restored_under_new_id
         edited = await carried_out(context, "bulk_edit_dashboard", mixed)
         deleted = await carried_out(context, "delete_dashboard", {"dashboard_id": 13})
         back = await undo(context, deleted)
-        assert back["restored"][0] == f"dashboard 13 = {back['dashboard_id']}"
+        assert back["restored"][0].startswith(f"dashboard 13 = {back['dashboard_id']} #")
         back_too = await undo(context, edited, *back["restored"])
         assert back_too["restored"][0].startswith("widget 218 = ")
         with pytest.raises(errors.NotFound):
@@ -316,9 +316,9 @@ async def test_what_is_restored_stands_for_the_old_only_where_it_is_the_same() -
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         renamed = await carried_out(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
-        with pytest.raises(errors.PlanRefused):
-            await undo(context, renamed, "widget 218 = 219")
-        with pytest.raises(errors.InvalidArguments, match="restored: holds lines as receipts give them"):
+        with pytest.raises(errors.PlanRefused, match="a line that no receipt for this key has"):
+            await undo(context, renamed, "widget 218 = 219 #AAAAAAAA")
+        with pytest.raises(errors.InvalidArguments, match="restored: holds lines exactly as receipts give them"):
             await undo(context, renamed, "218 is 219")
 
 
@@ -374,16 +374,33 @@ async def test_the_second_of_two_editors_is_refused_and_told_what_moved() -> Non
 async def test_a_copy_in_which_the_api_left_something_out_is_reported() -> None:
     app = new_sandbox(count=10)
 
-    def without_widgets(sent: Sent) -> Answer | None:
+    def without_a_widget(sent: Sent) -> Answer | None:
         if not sent.path.endswith("duplicate/"):
             return None
-        return Answer(201, b'{"id": 14, "name": "C", "project": 1, "filters": null, "widgets": []}')
+        app.state.world.store.delete_widget(221)
+        return Answer(201, b'{"id": 14, "name": "C", "project": 2, "filters": null}')
 
     async with open_tools(app) as (context, recorder):
-        recorder.after = without_widgets
+        recorder.after = without_a_widget
         text, receipt = await ask(context, "create_dashboard", name="C", copy_of=13)
     assert 'widget 216 "Issues resolved" has no equal in the copy' in receipt["differences"]
     assert "NOT as asked" in text
+
+
+async def test_a_copy_whose_answer_leaves_out_the_widgets_is_read_again() -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        recorder.after = lambda sent: (
+            Answer(201, b'{"id": 14, "name": "C", "project": 2, "filters": null}')
+            if sent.path.endswith("duplicate/")
+            else None
+        )
+        _, receipt = await ask(context, "create_dashboard", name="C", copy_of=13)
+        assert "differences" not in receipt
+        recorder.after = None
+        await undo(context, receipt)
+    assert content(app) == before
 
 
 async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:

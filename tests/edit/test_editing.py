@@ -273,7 +273,14 @@ async def test_a_widget_that_this_server_cannot_create_is_warned_of_before_it_is
     app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - what the API alone could store
     async with open_tools(app) as (context, _):
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
-        assert "undo cannot restore it" in stopped["warnings"][0]
+        assert "there is no undo" in stopped["warnings"][0]
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
+        assert "undo cannot put back widget 205" in stopped["warnings"][0]
+        _, receipt = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
+        )
+        back = await undo(context, receipt)
+        assert [change["name"] for change in back["changes"]] == ["Topics"]
 
 
 async def test_an_edit_whose_undo_would_be_too_long_is_refused_with_how_to_split_it() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -12,13 +12,14 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult, ErrorData
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server
-from support import KEY, Era, Json, new_sandbox, now, served, settings, text_of
+from support import BY_NAME, KEY, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
 
 pytestmark = pytest.mark.anyio
 DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
@@ -154,6 +155,21 @@ async def test_what_somebody_else_changes_while_the_person_thinks_is_not_overrun
         assert result.is_error
         assert "changed by somebody else" in text_of(result)
         assert "Topics, mended" in names(app)
+
+
+async def test_a_yes_counts_for_one_state_of_things_and_one_key() -> None:
+    app = new_sandbox()
+    tool: Any = BY_NAME["update_widget"]
+    async with open_tools(app) as (context, _):
+        request = tool.request.model_validate(RENAME)
+        first = await tool.plan(context, request)
+        again = await tool.plan(context, request)
+        assert first.question(context) == again.question(context)
+        app.state.world.store._widgets[203]["updated_at"] = "2026-11-18T15:31:00Z"  # noqa: SLF001 - as if changed and put back
+        later = await tool.plan(context, request)
+        assert later.question(context) != first.question(context)
+        stranger = replace(context, api=replace(context.api, key=SecretStr("another")))
+        assert again.question(stranger) != first.question(context)
 
 
 async def test_a_fault_is_told_before_anybody_is_asked(era: Era) -> None:

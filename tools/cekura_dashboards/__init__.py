@@ -5,6 +5,7 @@
 ['list_dashboards', 'get_dashboard']
 """
 
+import re
 from typing import Any
 
 from cekura_dashboards.arguments import understood
@@ -24,6 +25,7 @@ from cekura_dashboards.edit.receipt import Receipt
 from cekura_dashboards.edit.writing import WritingTool
 from cekura_dashboards.read import get_dashboard, get_widgets_data, list_dashboards, look_up, preview_widget
 from cekura_dashboards.settings import Settings, load_settings
+from cekura_dashboards.text import cleaned
 from cekura_dashboards.tool import Result, Tool
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -72,9 +74,23 @@ async def call_tool(
     return answered(tool, await tool.run(context, request), notes)
 
 
+MOST_NOTES, MOST_IN_A_NOTE = 10, 160
+_PLACE = re.compile(r"\[\d+\]")
+
+
+def condensed(notes: list[str]) -> list[str]:
+    """Notes that differ only in the place they are about told once, and at most ten."""
+    alike = dict[str, list[str]]()
+    for note in notes:
+        alike.setdefault(_PLACE.sub("", note), []).append(cleaned(note, limit=MOST_IN_A_NOTE))
+    told = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
+    more = [f"{len(told) - MOST_NOTES} more of the kind"] if len(told) > MOST_NOTES else []
+    return [*told[:MOST_NOTES], *more]
+
+
 def answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> tuple[str, dict[str, Any]]:
     """A result as text and as structure, with notes on how the arguments were read."""
-    told: list[str] = [*(result.notes or []), *notes]
+    told = condensed([*(result.notes or []), *notes])
     result = result.model_copy(update={"notes": told or None})
     text = "\n".join([tool.render(result), *(f"note: {note}" for note in told)])
     return text, result.to_json()

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from cekura_dashboards import aliases
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.fields import GROUP_OPERATORS, FilterOp, filter_field
+from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
 from cekura_dashboards.api.filters import Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list
 from cekura_dashboards.context import ToolContext
@@ -24,6 +24,9 @@ from cekura_dashboards.tool import Request
 Q = TypeVar("Q", bound=Request)
 Path = tuple[str | int, ...]
 NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+DEEPEST = 40
+"""Objects and lists inside each other; the API needs three or four."""
 TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
 
 
@@ -98,6 +101,8 @@ class _Reader:
         kind, reference = _plain_type(kind)
         if value is None or kind is Any:
             return value
+        if len(path) > DEEPEST:
+            raise InvalidArguments.at(where(path[:6]), f"is nested more than {DEEPEST} levels deep; put it flatter.")
         if get_origin(kind) is list:
             return self._list(get_args(kind)[0], value, path)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -123,6 +128,8 @@ class _Reader:
             read[meant] = self.read(_annotation(fields[meant]), item, place) if meant in fields else item
         if "field" in read:
             known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
+            if "interval" in fields and read["field"] in PLOTTED:
+                return read
             read["field"] = self._aliased(read["field"], known, (*path, "field"))
         return self._condition(read, path) if kind is Filter else read
 
@@ -224,7 +231,7 @@ def _number(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 19:  # noqa: PLR2004 - 64 bits
+    if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
         return int(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

@@ -1,8 +1,11 @@
 """Text that people wrote is data: cleaned, capped and quoted before it stands among the server's own words."""
 
+import json
 import unicodedata
+from typing import Any
 
 LABEL_LIMIT = 80
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
 
@@ -13,7 +16,7 @@ def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
     'two lines[31m'
     """
     spaced = " ".join(text[: limit * 8].translate(_BIDI).split())
-    kept = "".join(char for char in spaced if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
+    kept = "".join(char for char in spaced if unicodedata.category(char) not in HIDDEN)
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 
@@ -22,6 +25,20 @@ def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
     if secret:
         text = text.replace(secret, "[key]")
     return cleaned(text, limit=limit).replace('"', "'")
+
+
+def json_text(value: Any) -> str:
+    r"""Compact JSON; characters that could change how text is shown are escaped, so that it stays the same JSON.
+
+    >>> json_text({"a": "b\u202ec"})
+    '{"a":"b\\u202ec"}'
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return "".join(_escaped(char) if unicodedata.category(char) in HIDDEN else char for char in text)
+
+
+def _escaped(char: str) -> str:
+    return json.dumps(char)[1:-1]
 
 
 def named(name: str | None) -> str:

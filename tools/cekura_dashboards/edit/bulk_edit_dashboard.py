@@ -1,6 +1,6 @@
 """Create, change and delete widgets of one dashboard, all of it or none."""
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import Fault
 from cekura_dashboards.api.filters import fault
@@ -10,16 +10,24 @@ from cekura_dashboards.edit.checker import Checker
 from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
 from cekura_dashboards.edit.layout import placed
 from cekura_dashboards.edit.plan import (
-    NO_UNDO,
     Plan,
-    cannot_be_undone,
     changed_only,
     checked,
     refuse_too_large,
     signer,
+    way_back,
 )
 from cekura_dashboards.edit.receipt import Call, Receipt, fitted
-from cekura_dashboards.edit.request import MOST, CreatedWidget, WidgetUpdate, ignored_nulls, sent_fields
+from cekura_dashboards.edit.request import (
+    MOST,
+    MOST_UNDONE,
+    CreatedWidget,
+    WidgetUpdate,
+    check_counts,
+    ignored_nulls,
+    sent_fields,
+    unmergeable,
+)
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.widgets import (
     all_differences,
@@ -44,11 +52,18 @@ class DashboardEdit(Request):
     """Widgets to create, change and delete on one dashboard."""
 
     dashboard_id: DashboardId
-    create: list[CreatedWidget] | None = Field(default=None, max_length=MOST)
-    update: list[WidgetUpdate] | None = Field(
-        default=None, max_length=MOST, description="as update_widget's changes, with id"
+    create: list[CreatedWidget] | None = Field(
+        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}
     )
-    delete: list[WidgetId] | None = Field(default=None, max_length=MOST, description="widget ids")
+    update: list[WidgetUpdate] | None = Field(
+        default=None,
+        max_length=MOST_UNDONE,
+        json_schema_extra={"maxItems": MOST},
+        description="as update_widget's changes, with id",
+    )
+    delete: list[WidgetId] | None = Field(
+        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}, description="widget ids"
+    )
 
     @model_validator(mode="after")
     def _each_once(self) -> "DashboardEdit":
@@ -61,11 +76,14 @@ class DashboardEdit(Request):
 
 
 class BulkEditRequest(DashboardEdit, Planned):
-    pass
+    @model_validator(mode="after")
+    def _not_too_many(self) -> "BulkEditRequest":
+        check_counts(self, create=self.create, update=self.update, delete=self.delete)
+        return self
 
 
 async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:
-    ids = request.ids()
+    ids = request.ids(signer(context))
     dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
     return checked(context, await drafted(context, request, dashboard, ids), request)
 
@@ -79,6 +97,7 @@ async def drafted(
 ) -> Plan[WidgetEdits]:
     """The plan against a dashboard, and perhaps its metrics, that were read already."""
     checker = Checker(context, dashboard.project, dashboard.filters, metrics=metrics)
+    checker.lenient = request.plan_id is not None
     creates = [item.given() for item in request.create or []]
     for index, config in enumerate(creates):
         await checker.created(config, f"create[{index}].")
@@ -103,7 +122,8 @@ async def drafted(
         filters=dashboard.filters,
         was=tuple(item.was for item in request.create or []),
     )
-    refuse_too_large(undo_arguments(edits, [0] * len(creates)))
+    way = way_back(BulkEditRequest, undo_arguments(edits, [0] * len(creates)))
+    refuse_too_large(way.arguments)
     return Plan(
         work=edits,
         about=f"dashboard {dashboard.id} {named(dashboard.name)}",
@@ -111,8 +131,9 @@ async def drafted(
         covered=covered(dashboard, [*edits.before.values()], ids),
         changes=planned_changes(edits),
         dashboard_id=dashboard.id,
-        warnings=[*warnings, *cannot_be_undone([mine[n] for n in deletes])],
+        warnings=[*warnings, *(way.warnings if not edits.is_empty else [])],
         notes=notes,
+        stamps=[dashboard.updated_at, *(widget.updated_at for widget in edits.before.values())],
     )
 
 
@@ -127,6 +148,9 @@ async def _updates(
         notes += ignored_nulls(item, path)
         if number not in mine:
             checker.faults.append(_stranger(f"{path}.id", number, dashboard))
+            continue
+        if (problem := unmergeable(item, item.clear, mine[number])) is not None:
+            checker.faults.append(Fault(f"{path}.metadata", problem))
             continue
         sent = changed_only(sent_fields(item, item.clear, mine[number].writable()), mine[number])
         if not sent:
@@ -145,16 +169,15 @@ def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
 async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     edits = made.work
     done = await commit_bulk(context, edits)
-    undo = undo_call(context, edits, done)
-    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else []), *([] if undo else [NO_UNDO])]
+    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else [])]
     receipt = Receipt(
         outcome="applied",
         dashboard_id=edits.dashboard_id,
         changes=done_changes(edits, done),
         differences=all_differences(edits, done) or None,
         warnings=warnings or None,
-        restored=restored_lines(edits.was, done.created) or None,
-        undo=undo,
+        restored=restored_lines(signer(context), edits.was, done.created) or None,
+        undo=undo_call(context, edits, done),
         notes=made.notes or None,
     )
     return fitted(receipt)
@@ -162,13 +185,11 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
 
 def undo_call(context: ToolContext, edits: WidgetEdits, done: Stored) -> Call | None:
     """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
-    arguments = undo_arguments(edits, [widget.id for widget in done.created])
-    try:
-        request = BulkEditRequest.model_validate(arguments)
-    except ValidationError:
+    way = way_back(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
+    if way.request is None:
         return None
-    plan_id = signer(context).issue(request.operations(NAME), covered_after(edits, done))
-    return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})
+    plan_id = signer(context).issue(way.request.operations(NAME), covered_after(edits, done, way.arguments))
+    return Call(tool=NAME, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

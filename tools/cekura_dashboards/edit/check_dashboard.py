@@ -1,5 +1,7 @@
 """What is wrong with a dashboard, each finding with the edit that mends it."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel
 
 from cekura_dashboards.api.errors import DashboardsError, Refused
@@ -10,17 +12,17 @@ from cekura_dashboards.edit import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.edit.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.edit.lint import Draft, Lint, Seen
 from cekura_dashboards.edit.plan import issued
-from cekura_dashboards.edit.receipt import Call, as_text
+from cekura_dashboards.edit.receipt import Call
 from cekura_dashboards.edit.restored import Ids
 from cekura_dashboards.edit.update_dashboard import UpdateDashboardRequest
 from cekura_dashboards.read.charts import Reading, read_charts, saved
 from cekura_dashboards.read.rules import MetricTypes, metric_types
 from cekura_dashboards.read.summaries import summarise
 from cekura_dashboards.references import DashboardId
-from cekura_dashboards.text import named
+from cekura_dashboards.text import cleaned, json_text, named
 from cekura_dashboards.tool import Request, Result, Tool
 
-MOST_FINDINGS = 20
+MOST_FINDINGS, MOST_FAILED = 20, 5
 
 
 class CheckRequest(Request):
@@ -47,9 +49,9 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     dashboard = await context.api.get_dashboard(request.dashboard_id)
     targets = [saved(widget) for widget in dashboard.widgets]
     readings = await read_charts(context, targets, None, alone=False) if targets else []
-    metrics = None
+    metrics, problem = None, None
     if any(widget.field == METRIC_VALUE for widget in dashboard.widgets):
-        metrics = await metric_types(context, dashboard.project)
+        metrics, problem = await metric_types(context, dashboard.project)
     seen = {reading.target.id or 0: _seen(reading) for reading in readings}
     drafts = Lint(dashboard, seen, metrics, context.now()).findings()
     findings = [await _finding(context, dashboard, metrics, draft) for draft in drafts[:MOST_FINDINGS]]
@@ -57,14 +59,16 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     return CheckResult(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
-        not_tested=[
-            f"widget {reading.target.id}: {reading.error}"
-            for reading in readings
-            if reading.error is not None and not isinstance(reading.error, Refused)
-        ]
-        or None,
+        not_tested=_not_tested(readings, problem) or None,
         left_out=[f"{more} more findings; mend these and check again"] if more else None,
     )
+
+
+def _not_tested(readings: Sequence[Reading], problem: str | None) -> list[str]:
+    failed = [r for r in readings if r.error is not None and not isinstance(r.error, Refused)]
+    told = [f"widget {reading.target.id}: {cleaned(str(reading.error), limit=200)}" for reading in failed[:MOST_FAILED]]
+    more = [f"{len(failed) - MOST_FAILED} more widgets"] if len(failed) > MOST_FAILED else []
+    return [*([problem] if problem else []), *told, *more]
 
 
 def _seen(reading: Reading) -> Seen:
@@ -84,6 +88,8 @@ def _seen(reading: Reading) -> Seen:
 
 async def _finding(context: ToolContext, dashboard: Dashboard, metrics: MetricTypes | None, draft: Draft) -> Finding:
     """The finding with its edit, which was planned like any; without one if it cannot be."""
+    if not draft.edit:
+        return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}
     tool = update_dashboard.NAME if draft.of_dashboard else bulk_edit_dashboard.NAME
     try:
@@ -106,7 +112,7 @@ def render(result: CheckResult) -> str:
         ids = " ".join(str(number) for number in finding.widgets)
         lines.append(f"{finding.kind}, widget{'s' if len(finding.widgets) > 1 else ''} {ids}: {finding.text}")
         if finding.fix:
-            lines.append(f"  fix: {finding.fix.tool} {as_text(finding.fix.arguments)}")
+            lines.append(f"  fix: {finding.fix.tool} {json_text(finding.fix.arguments)}")
     lines += [f"not tested: {text}" for text in result.not_tested or []]
     lines += [f"left out: {text}" for text in result.left_out or []]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.preview_widget import no_date_range
 from cekura_dashboards.read.rules import MetricTypes, check, doubts, metric_types
+from cekura_dashboards.read.windows import LIMIT
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
 
@@ -17,7 +18,11 @@ PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_func
 
 @dataclass
 class Checker:
-    """Collects faults and warnings. Faults only for what the edit touches."""
+    """Collects faults and warnings. Faults only for what the edit touches.
+
+    ``lenient``: a plan stands behind the edit, so that what is stored, or was, may be written as it is; what seems
+    impossible is a warning, and the API decides.
+    """
 
     context: ToolContext
     project: int | None
@@ -25,6 +30,7 @@ class Checker:
     faults: list[Fault] = field(default_factory=list[Fault])
     warnings: list[str] = field(default_factory=list[str])
     metrics: MetricTypes | None = None
+    lenient: bool = False
     without_range: list[str] = field(default_factory=list[str])
 
     async def created(self, config: JsonObject, path: str) -> None:
@@ -36,17 +42,24 @@ class Checker:
     async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
         if touched & PLOT_FIELDS:
             metrics = await self._types(config)
-            self.faults += check(config, path, metrics)
+            problems = check(config, path, metrics)
+            self.faults += [] if self.lenient else problems
+            self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
             self.warnings += doubts(config, path, metrics)
         if "filters" in touched:
             self.warnings += undocumented(config.filters, f"{path}filters")
         bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
         if touched & {"filters", "chart_type"} and bounds.start is None:
             self.without_range.append(named(config.name))
+        if "filters" in touched and bounds.start is not None and bounds.start < self.context.now() - LIMIT:
+            self.warnings.append(
+                f"{named(config.name)}: the date range starts before the 30 days that the API holds; it answers 400"
+            )
 
     async def _types(self, config: WidgetConfig) -> MetricTypes | None:
         if config.field == METRIC_VALUE and config.metric is not None and self.metrics is None:
-            self.metrics = await metric_types(self.context, self.project)
+            self.metrics, problem = await metric_types(self.context, self.project)
+            self.warnings += [problem] if problem and problem not in self.warnings else []
         return self.metrics
 
     def done(self) -> list[str]:

@@ -17,7 +17,7 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
+from cekura_dashboards.api.models import WRITABLE, BulkResult, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.receipt import same
 from cekura_dashboards.text import quoted
@@ -103,10 +103,38 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
     except IN_DOUBT as error:
         doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
     else:
+        if not done.errors and _names_all(edits, done):
+            return Stored(_in_order(edits, done.created), {widget.id: widget for widget in done.updated}, done.deleted)
         if not done.errors:
-            return Stored(done.created, {widget.id: widget for widget in done.updated}, done.deleted)
+            doubt = Doubt[Stored](context, "The API's answer does not name every operation.", may_still_arrive=False)
+            return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
         said = "; ".join(quoted(str(entry), secret=context.api.key.get_secret_value()) for entry in done.errors)
         doubt = Doubt[Stored](context, f"The API reported errors: {said}", may_still_arrive=False)
+    return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
+
+
+def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
+    """Whether the answer tells of each operation."""
+    return (
+        len(done.created) == len(edits.creates)
+        and {widget.id for widget in done.updated} == set(edits.updates)
+        and set(done.deleted) == set(edits.deletes)
+    )
+
+
+def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
+    """The created widgets in the order in which they were asked: by what they hold, the rest as they came."""
+    left, found = [*created], dict[int, Widget]()
+    for index, config in enumerate(edits.creates):
+        twin = next((widget for widget in left if _holds(widget, config)), None)
+        if twin is not None:
+            found[index] = twin
+            left.remove(twin)
+    return [found[index] if index in found else left.pop(0) for index in range(len(edits.creates))]
+
+
+def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]:
+    """Reads the dashboard back and tells what became of each operation."""
 
     async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
         try:
@@ -115,7 +143,7 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
             found = list[Widget]()
         return _compared(edits, {widget.id: widget for widget in found})
 
-    return await doubt.settled(_operation_names(edits), look)
+    return look
 
 
 def may_still_arrive(error: DashboardsError) -> bool:

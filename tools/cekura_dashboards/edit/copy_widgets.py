@@ -61,7 +61,7 @@ class Copies:
 
 
 async def plan(context: ToolContext, request: CopyRequest) -> Plan[Copies]:
-    ids = request.ids()
+    ids = request.ids(signer(context))
     numbers = dict.fromkeys(ids.now("dashboard", number) for number in request.dashboard_ids)
     wanted = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
     dashboards, sources = await _read(context, [*numbers], [*wanted], optional=request.remove is not None)
@@ -82,6 +82,7 @@ async def plan(context: ToolContext, request: CopyRequest) -> Plan[Copies]:
         changes=[change for edit in edits for change in _planned(edit)],
         warnings=warnings,
         notes=notes,
+        stamps=[*(d.updated_at for d in dashboards), *(w.updated_at for w in [*sources, *touched])],
     )
     return checked(context, made, request)
 
@@ -286,7 +287,11 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[tuple[WidgetEdits
     request = CopyRequest.model_validate({**arguments, "plan_id": ""})
     held: Covered = {
         **(covered_widgets(work.sources, Ids()) if work.removes else {}),
-        **{name: value for edits, done in stored for name, value in covered_after(edits, done).items()},
+        **{
+            name: value
+            for edits, done in stored
+            for name, value in covered_after(edits, done, {"delete": arguments.get("remove", [])}).items()
+        },
     }
     plan_id = signer(context).issue(request.operations(NAME), held)
     return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})

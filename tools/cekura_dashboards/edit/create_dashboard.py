@@ -11,16 +11,19 @@ from cekura_dashboards.edit.checker import Checker
 from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
 from cekura_dashboards.edit.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.edit.dashboards import (
+    covered_namesakes,
     covered_whole,
     dashboard_change,
     dashboard_differences,
     fields_of,
+    listed_dashboards,
     send_create,
     send_update,
     surely_not_applied,
 )
 from cekura_dashboards.edit.layout import placed
 from cekura_dashboards.edit.plan import Plan, checked, signer
+from cekura_dashboards.edit.plan_id import Covered
 from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after, fitted
 from cekura_dashboards.edit.restored import Ids, line
 from cekura_dashboards.edit.widgets import all_differences, restored_lines
@@ -28,7 +31,6 @@ from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.text import named
 
 NAME = CREATE
-MOST_LISTED = 1000
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ class Creation:
 
 
 async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Creation]:
-    ids = request.ids()
+    ids = request.ids(signer(context))
     source = None
     if request.copy_of is not None:
         source = await context.api.get_dashboard(ids.now("dashboard", request.copy_of))
     project = await _project(context, request, source)
     filters = request.filters.to_json() if request.filters else source.filters if source else None
     checker = Checker(context, project, filters)
+    checker.lenient = request.plan_id is not None
     checker.warnings += undocumented(filters if request.filters else None, "filters")
     widgets = [item.given() for item in request.widgets or []]
     for index, config in enumerate(widgets):
@@ -59,8 +62,8 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids)
     checker.faults += [Fault(found.path.replace("create", "widgets"), found.message) for found in faults]
     warnings = checker.done()
-    known, namesakes = await _listed(context, project, request.name)
-    if namesakes:
+    known, namesakes = await listed_dashboards(context, project, request.name)
+    if namesakes and request.was is None:
         warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
     fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
     copied = [Change(op="create", name=widget.name) for widget in source.widgets] if source else []
@@ -68,7 +71,8 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         work=Creation(fields, widgets, known, source, request.was, tuple(w.was for w in request.widgets or [])),
         about=f"the dashboards of project {project}" if project is not None else "the dashboards",
         operations=request.operations(NAME),
-        covered=covered_whole(source, ids) if source else {},
+        covered=_covered(request, source, namesakes, ids),
+        stamps=[str(sorted(known)), source.updated_at if source else None],
         changes=[
             dashboard_change("create", None, request.name, {}, fields),
             *copied,
@@ -77,6 +81,12 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         warnings=warnings,
     )
     return checked(context, made, request)
+
+
+def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int], ids: Ids) -> Covered:
+    """A copy's original; and for one that is brought back, that it was not brought back before."""
+    whole: Covered = covered_whole(source, ids) if source else {}
+    return whole if request.was is None else {**whole, **covered_namesakes(namesakes)}
 
 
 async def _project(context: ToolContext, request: CreateDashboardRequest, source: Dashboard | None) -> int | None:
@@ -102,22 +112,12 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
     )
 
 
-async def _listed(context: ToolContext, project: int | None, name: str) -> tuple[tuple[int, ...], list[int]]:
-    """The ids of the dashboards there, by which a new one is known; and of those of the same name."""
-    known, namesakes = list[int](), list[int]()
-    async for rows in context.api.list_dashboards(project):
-        known += [row.id for row in rows]
-        namesakes += [row.id for row in rows if row.name == name]
-        if len(known) >= MOST_LISTED:
-            break
-    return tuple(known), namesakes
-
-
 async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     work, steps = made.work, _Steps()
     dashboard, steps.read_back = await send_create(
         context, work.fields, work.source.id if work.source else None, work.known
     )
+    dashboard = await _whole(context, work, dashboard)
     dashboard = await _with_filters(context, work, dashboard, steps)
     done = await _with_widgets(context, work, dashboard, steps)
     dashboard = dashboard.model_copy(update={"widgets": [*dashboard.widgets, *done.created]})
@@ -128,7 +128,7 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
         differences=[*_copy_differences(work, dashboard, steps), *steps.differences] or None,
         not_done=steps.not_done or None,
         warnings=[*made.warnings, *([LOST_ANSWER] if steps.read_back else [])] or None,
-        restored=_restored(work, dashboard, done) or None,
+        restored=_restored(context, work, dashboard, done) or None,
         complete=steps.left or None,
         undo=_undo(context, dashboard),
         notes=made.notes or None,
@@ -150,6 +150,16 @@ class _Steps:
         self.not_done.append(f"{what}: {error}")
         if surely_not_applied(error):
             self.left.append(call)
+
+
+async def _whole(context: ToolContext, work: Creation, made: Dashboard) -> Dashboard:
+    """A copy whose answer left out widgets, read again; as it came if that fails."""
+    if work.source is None or len(made.widgets) >= len(work.source.widgets):
+        return made
+    try:
+        return await context.api.get_dashboard(made.id)
+    except DashboardsError:
+        return made
 
 
 async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
@@ -205,10 +215,11 @@ def _plain(widget: Widget) -> JsonObject:
     return widget.definition()
 
 
-def _restored(work: Creation, made: Dashboard, done: Stored) -> list[str]:
+def _restored(context: ToolContext, work: Creation, made: Dashboard, done: Stored) -> list[str]:
     if work.was is None:
         return []
-    return [line("dashboard", work.was, made.id), *restored_lines(work.widgets_were, done.created)]
+    name = signer(context)
+    return [line(name, "dashboard", work.was, made.id), *restored_lines(name, work.widgets_were, done.created)]
 
 
 def _undo(context: ToolContext, made: Dashboard) -> Call:

@@ -13,6 +13,7 @@ from cekura_dashboards.edit.plan_id import Covered
 from cekura_dashboards.edit.receipt import Change, before_after, same
 from cekura_dashboards.edit.restored import Ids
 
+MOST_LISTED = 1000
 FIELDS = ("name", "project", "filters")
 
 
@@ -35,6 +36,24 @@ def covered_setup(dashboard: Dashboard, ids: Ids) -> Covered:
         name=dashboard.name or None,
         project=dashboard.project,
     )
+
+
+def covered_namesakes(numbers: Sequence[int]) -> Covered:
+    """Which dashboards of a name there are: one more means that it was created already."""
+    return {"dashboards of this name": {"ids": sorted(numbers)}}
+
+
+async def listed_dashboards(
+    context: ToolContext, project: int | None, name: str | None
+) -> tuple[tuple[int, ...], list[int]]:
+    """The ids of the dashboards there, by which a new one is known; and of those of this name."""
+    known, namesakes = list[int](), list[int]()
+    async for rows in context.api.list_dashboards(project):
+        known += [row.id for row in rows]
+        namesakes += [row.id for row in rows if same(row.name, name)]
+        if len(known) >= MOST_LISTED:
+            break
+    return tuple(known), namesakes
 
 
 def dashboard_change(op: Any, number: int | None, name: str | None, before: JsonObject, after: JsonObject) -> Change:

@@ -1,20 +1,25 @@
 """Delete a dashboard and all its widgets."""
 
-from pydantic import ValidationError
+from dataclasses import dataclass
 
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.commit import LOST_ANSWER
 from cekura_dashboards.edit.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
-from cekura_dashboards.edit.dashboards import covered_whole, dashboard_change, fields_of, send_delete
+from cekura_dashboards.edit.dashboards import (
+    covered_namesakes,
+    covered_whole,
+    dashboard_change,
+    fields_of,
+    listed_dashboards,
+    send_delete,
+)
 from cekura_dashboards.edit.plan import (
-    NO_UNDO,
     Plan,
-    can_be_recreated,
-    cannot_be_undone,
     checked,
     refuse_too_large,
     signer,
+    way_back,
 )
 from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after, fitted
 from cekura_dashboards.edit.writing import writing_tool
@@ -23,37 +28,47 @@ from cekura_dashboards.text import named
 NAME = DELETE
 
 
-async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[Dashboard]:
-    ids = request.ids()
+@dataclass(frozen=True)
+class Deletion:
+    """The dashboard to delete, and the ids of others of its name."""
+
+    dashboard: Dashboard
+    namesakes: list[int]
+
+
+async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[Deletion]:
+    ids = request.ids(signer(context))
     dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
-    refuse_too_large(_undo_arguments(dashboard), instead="delete some of its widgets with bulk_edit_dashboard first")
+    way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
+    refuse_too_large(way.arguments, instead="delete some of its widgets with bulk_edit_dashboard first")
+    _, namesakes = await listed_dashboards(context, dashboard.project, dashboard.name)
     widgets = [
         Change(op="delete", id=w.id, name=w.name, fields=before_after(w.writable(), {})) for w in dashboard.widgets
     ]  # fmt: skip
     made = Plan(
-        work=dashboard,
+        work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
         about=f"dashboard {dashboard.id} {named(dashboard.name)}",
         operations=request.operations(NAME),
         covered=covered_whole(dashboard, ids),
         changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],
         dashboard_id=dashboard.id,
-        warnings=cannot_be_undone(dashboard.widgets),
+        warnings=way.warnings,
+        stamps=[dashboard.updated_at, *(widget.updated_at for widget in dashboard.widgets)],
     )
     return checked(context, made, request)
 
 
-async def commit(context: ToolContext, made: Plan[Dashboard]) -> Receipt:
-    dashboard = made.work
+async def commit(context: ToolContext, made: Plan[Deletion]) -> Receipt:
+    dashboard = made.work.dashboard
     read_back = await send_delete(context, dashboard.id)
-    undo = _undo(context, dashboard)
-    warnings = [*made.warnings, *([LOST_ANSWER] if read_back else []), *([] if undo else [NO_UNDO])]
+    warnings = [*made.warnings, *([LOST_ANSWER] if read_back else [])]
     short = [change.model_copy(update={"fields": None}) for change in made.changes]
     receipt = Receipt(
         outcome="applied",
         dashboard_id=dashboard.id,
         changes=short,
         warnings=warnings or None,
-        undo=undo,
+        undo=_undo(context, made.work),
         notes=made.notes or None,
     )
     return fitted(receipt)
@@ -61,20 +76,19 @@ async def commit(context: ToolContext, made: Plan[Dashboard]) -> Receipt:
 
 def _undo_arguments(dashboard: Dashboard) -> JsonObject:
     """The arguments of create_dashboard that bring it back, under new ids."""
-    widgets = [{**w.definition(), "was": w.id} for w in dashboard.widgets if can_be_recreated(w)]
+    widgets: list[JsonObject] = [{**widget.definition(), "was": widget.id} for widget in dashboard.widgets]
     arguments: JsonObject = {"name": dashboard.name or "", "was": dashboard.id}
     optional = (("project_id", dashboard.project), ("filters", dashboard.filters), ("widgets", widgets))
     return arguments | {name: value for name, value in optional if value}
 
 
-def _undo(context: ToolContext, dashboard: Dashboard) -> Call | None:
-    arguments = _undo_arguments(dashboard)
-    try:
-        request = CreateDashboardRequest.model_validate(arguments)
-    except ValidationError:
+def _undo(context: ToolContext, work: Deletion) -> Call | None:
+    """Its plan covers which dashboards of that name there are, so that it brings back one and no second."""
+    way = way_back(CreateDashboardRequest, _undo_arguments(work.dashboard))
+    if way.request is None:
         return None
-    plan_id = signer(context).issue(request.operations(CREATE), {})
-    return Call(tool=CREATE, arguments={**arguments, "plan_id": plan_id})
+    plan_id = signer(context).issue(way.request.operations(CREATE), covered_namesakes(work.namesakes))
+    return Call(tool=CREATE, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

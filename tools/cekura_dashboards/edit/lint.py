@@ -8,18 +8,19 @@ from typing import Literal
 
 from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_VALUE, TIME_PERIODS, is_metadata, plotted_type
-from cekura_dashboards.api.filters import both, time_bounds
+from cekura_dashboards.api.filters import both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.edit.request import MOST
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.read.charts import Reading
 from cekura_dashboards.read.preview_widget import DATE_RANGE
 from cekura_dashboards.read.rules import MetricTypes, check
-from cekura_dashboards.read.windows import shown
+from cekura_dashboards.read.windows import LIMIT, shown
 from cekura_dashboards.text import cleaned, named
 
 Kind = Literal[
-    "broken", "no_date_range", "empty", "duplicate", "sum_of_score", "many_slices", "many_buckets", "no_name",
-    "same_name",
+    "broken", "no_date_range", "old_date_range", "empty", "duplicate", "sum_of_score", "many_slices", "many_buckets",
+    "no_name", "same_name",
 ]  # fmt: skip
 MOST_SLICES, KEPT_SLICES = 12, 8
 MOST_BUCKETS = 60
@@ -60,8 +61,8 @@ class Lint:
 
     def findings(self) -> list[Draft]:
         looks: tuple[Callable[[], Iterator[Draft]], ...] = (
-            self._broken, self._no_date_range, self._empty, self._duplicates, self._sums, self._slices, self._buckets,
-            self._names,
+            self._broken, self._no_date_range, self._old_date_ranges, self._empty, self._duplicates, self._sums,
+            self._slices, self._buckets, self._names,
         )  # fmt: skip
         return [found for look in looks for found in look()]
 
@@ -78,9 +79,10 @@ class Lint:
             problem = self._problem(widget)
             if problem is None:
                 continue
-            changes = _mended(widget, self.metrics)
             text = f"its chart cannot be drawn: {problem}"
-            if changes:
+            if not self._is_impossible(widget):
+                yield Draft("broken", [widget.id], text, {})
+            elif changes := _mended(widget, self.metrics):
                 yield Draft("broken", [widget.id], text, {"update": [{"id": widget.id, **changes}]})
             else:
                 yield self._delete("broken", [widget], text)
@@ -93,9 +95,35 @@ class Lint:
             return str(faults[0])
         seen = self.seen.get(widget.id)
         error = seen.reading.error if seen else None
-        if isinstance(error, Refused) and time_bounds(both(self.dashboard.filters, widget.filters), self.now).start:
+        start = time_bounds(both(self.dashboard.filters, widget.filters), self.now).start
+        if isinstance(error, Refused) and start is not None and start >= self._earliest:
             return cleaned(str(error), limit=200)
         return None
+
+    def _is_impossible(self, widget: Widget) -> bool:
+        """Whether the rules say that it cannot be drawn, and not only the API, whose reasons may pass."""
+        unknown = bool(widget.field) and plotted_type(widget.field or "") is None
+        return unknown or bool(check(widget, "", self.metrics))
+
+    @property
+    def _earliest(self) -> datetime:
+        return self.now - LIMIT
+
+    def _old_date_ranges(self) -> Iterator[Draft]:
+        """Fixed ranges that have aged past what the API holds."""
+        why = (
+            "the date range starts before the 30 days that the API holds, so the charts answer 400; proposed is 7 days"
+        )
+        own = self.dashboard.filters
+        start = time_bounds(own, self.now).start
+        if start is not None and start < self._earliest:
+            edit = {"filters": both(without_time(own), DATE_RANGE)}
+            yield Draft("old_date_range", [w.id for w in self._widgets()], why, edit, of_dashboard=True)
+        for widget in self._widgets():
+            start = time_bounds(widget.filters, self.now).start
+            if start is not None and start < self._earliest:
+                filters = both(without_time(widget.filters), DATE_RANGE)
+                yield Draft("old_date_range", [widget.id], why, {"update": [{"id": widget.id, "filters": filters}]})
 
     def _no_date_range(self) -> Iterator[Draft]:
         filters = self.dashboard.filters
@@ -177,7 +205,7 @@ class Lint:
 
     def _names(self) -> Iterator[Draft]:
         taken = {w.name for w in self._widgets() if w.name}
-        if bare := [w for w in self._widgets() if not w.name]:
+        if bare := [w for w in self._widgets() if not w.name][:MOST]:
             text = "without a name nobody can say which chart is meant"
             updates = [{"id": w.id, "name": _free(title(w), taken)} for w in bare]
             yield Draft("no_name", [w.id for w in bare], text, {"update": updates})

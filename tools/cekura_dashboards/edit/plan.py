@@ -1,21 +1,22 @@
 """Plans: what an edit would do, found out by reading only."""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
-
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
+from cekura_dashboards.arguments import parse
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.plan_id import Covered, Signer, canonical
+from cekura_dashboards.edit.plan_id import Covered, Signer
 from cekura_dashboards.edit.receipt import PAYLOAD_LIMIT, Change, Receipt, fitted, line_of, same
 from cekura_dashboards.edit.restored import Ids, Planned
-from cekura_dashboards.read.request import NewWidget
+from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import cleaned
 
 W = TypeVar("W")
+ITEM = re.compile(r"(create|update|widgets)\[(\d+)\]")
 MOST_ASKED = 12
 """Operations that a question to a person lists."""
 
@@ -25,7 +26,7 @@ class Plan(Generic[W]):
     """What would be done, and what was stored when it was planned. Making one writes nothing.
 
     ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
-    ``operations`` and ``covered``.
+    ``operations`` and ``covered``; ``stamps`` are when what is covered was last changed.
     """
 
     work: W
@@ -36,6 +37,7 @@ class Plan(Generic[W]):
     dashboard_id: int | None = None
     warnings: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
+    stamps: list[str | None] = field(default_factory=list[str | None])
     approved: bool = False
 
     @property
@@ -50,20 +52,18 @@ class Plan(Generic[W]):
         """Whether neither a plan_id nor a person stands behind this yet, though one must."""
         return not self.approved and not self.is_empty and (self.deletes or confirm == "writes")
 
-    @property
-    def question(self) -> str:
+    def question(self, context: ToolContext) -> str:
         """What a person is asked; the same for the same plan, whenever it is made."""
         lines = [cleaned(line_of(change), limit=160) for change in self.changes[:MOST_ASKED]]
         if more := len(self.changes) - len(lines):
             lines.append(f"… and {more} more")
         lines += [f"warning: {text}" for text in self.warnings[:3]]
         lost = " What is deleted can be brought back under a new id." if self.deletes else ""
-        return "\n".join([f"Edit {self.about}?{lost}", *lines, f"(plan {self.fingerprint})"])
+        return "\n".join([f"Edit {self.about}?{lost}", *lines, f"(plan {self.fingerprint(context)})"])
 
-    @property
-    def fingerprint(self) -> str:
-        """Differs when the operations or anything covered does."""
-        return Signer.fingerprint(canonical([self.operations, self.covered]))
+    def fingerprint(self, context: ToolContext) -> str:
+        """Differs for another key, and when the operations, anything covered or its last change do."""
+        return signer(context).fingerprint([self.operations, self.covered, self.stamps])
 
 
 def signer(context: ToolContext) -> Signer:
@@ -142,25 +142,57 @@ def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls wi
         )  # fmt: skip
 
 
-def can_be_recreated(widget: Widget) -> bool:
-    """Whether an undo could create this widget again through this server's own checks."""
-    try:
-        NewWidget.model_validate(widget.definition())
-    except ValidationError:
-        return False
-    return True
+Q = TypeVar("Q", bound=Planned)
 
 
-def cannot_be_undone(deleted: list[Widget]) -> list[str]:
-    """Warnings of deletes that an undo cannot put right."""
-    return [
-        f"widget {widget.id} holds what this server cannot create, so undo cannot restore it"
-        for widget in deleted
-        if not can_be_recreated(widget)
-    ]
+@dataclass(frozen=True)
+class Way(Generic[Q]):
+    """The way back: the call's request and arguments, and what it cannot put back. No request: there is no way."""
+
+    request: Q | None
+    arguments: JsonObject
+    lost: list[str]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an undo will not do, for before and after the edit."""
+        if self.request is None:
+            return ["there is no undo: what is stored holds what this server cannot write"]
+        return [f"undo cannot put back {listed(self.lost)}: what is stored there this server cannot write"] * bool(
+            self.lost
+        )
 
 
-NO_UNDO = "there is no undo: what was stored before holds what this server cannot write"
+def way_back(model: type[Q], arguments: JsonObject) -> Way[Q]:
+    """The undo call as this server itself would read it, without what it could not write again."""
+    arguments, lost = dict(arguments), list[str]()
+    while True:
+        try:
+            request, _ = parse(model, {**arguments, "plan_id": "undo"})
+        except InvalidArguments as error:
+            dropped = _without_faulty(arguments, [fault.path for fault in error.faults])
+            if dropped is None:
+                return Way(None, {}, [])
+            arguments, names = dropped
+            lost += names
+        else:
+            return Way(request, arguments, lost)
+
+
+def _without_faulty(arguments: JsonObject, paths: list[str]) -> tuple[JsonObject, list[str]] | None:
+    """The arguments less the items, or the filters, that the paths are in; None if nothing can be left out."""
+    kept, names = dict(arguments), list[str]()
+    places = sorted({(match[1], int(match[2])) for path in paths if (match := ITEM.match(path))}, reverse=True)
+    for name, index in places:
+        items = [*kept[name]]
+        item = items.pop(index)
+        names.append(f"widget {item.get('was', item.get('id'))}")
+        kept[name] = items
+    if any(path.startswith("filters") for path in paths) and "filters" in kept:
+        del kept["filters"]
+        names.append("the dashboard's filters")
+    kept = {name: value for name, value in kept.items() if value != []}
+    return (kept, names) if names and len(kept) > 1 else None
 
 
 def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:

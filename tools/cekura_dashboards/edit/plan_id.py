@@ -8,6 +8,7 @@ dry run, not a person's consent.
 import hashlib
 import hmac
 import json
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from cekura_dashboards.api.errors import PlanRefused
 
 LIFETIME = timedelta(hours=1)
+EXPIRY = re.compile(r"[0-9a-z]{1,9}", re.ASCII)
 DETAILED = 6
 """Up to so many covered things the digests go down to single fields."""
 
@@ -51,9 +53,9 @@ class Signer:
             PlanRefused: with what is different.
         """
         parts = plan_id.strip().split(".")
-        if len(parts) != 4 or not parts[0].isalnum():  # noqa: PLR2004 - as issued
+        if len(parts) != 4 or not EXPIRY.fullmatch(parts[0]):  # noqa: PLR2004 - as issued
             raise PlanRefused("plan_id is not one of this server's. Call again without plan_id to get one.")
-        expiry = int(parts[0], 36) if len(parts[0]) < 10 else 0  # noqa: PLR2004 - far beyond any date
+        expiry = int(parts[0], 36)
         if expiry <= self.now.timestamp():
             raise PlanRefused(
                 "The plan is older than an hour. Nothing was changed; call again without plan_id to see it anew."
@@ -73,15 +75,16 @@ class Signer:
             )
         raise PlanRefused("plan_id does not fit this key. Call again without plan_id to get one.")
 
-    @staticmethod
-    def fingerprint(content: bytes) -> str:
-        """Eight characters that tell one content from another."""
-        return _text(hashlib.sha256(content).digest())[:8]
+    def fingerprint(self, content: Any) -> str:
+        """Eight characters that tell one content from another, under this key."""
+        return _text(hmac.new(self._secret(), canonical(content), hashlib.sha256).digest())[:8]
 
     def _mac(self, expiry: int, operations: Any, covered: Covered) -> str:
-        secret = hashlib.sha256(b"cekura-dashboards plan\0" + self.key.get_secret_value().encode()).digest()
         message = canonical([expiry, operations, covered])
-        return _text(hmac.new(secret, message, hashlib.sha256).digest()[:16])
+        return _text(hmac.new(self._secret(), message, hashlib.sha256).digest()[:16])
+
+    def _secret(self) -> bytes:
+        return hashlib.sha256(b"cekura-dashboards plan\0" + self.key.get_secret_value().encode()).digest()
 
 
 def canonical(value: Any) -> bytes:

@@ -49,7 +49,7 @@ class EditPreview(Result):
 
 async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
     dashboard = await context.api.get_dashboard(request.dashboard_id)
-    edit = BulkEditRequest.model_validate(request.model_dump(exclude_none=True))
+    edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
     plan = await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids())
     shown = fitted(Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES)
     effects, left = await _effects(context, plan, dashboard.filters)
@@ -58,7 +58,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
         dashboard_id=dashboard.id,
         changes=shown.changes,
         effects=effects or None,
-        warnings=plan.warnings or None,
+        warnings=shown.warnings,
         plan_id=None if plan.is_empty else issued(context, plan),
         notes=plan.notes or None,
         left_out=left or None,

@@ -1,18 +1,19 @@
 """What an edit did: before → after, what the API stored otherwise than asked, and how to take it back."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.api.models import WRITABLE, JsonObject, as_object
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.api.models import WRITABLE, JsonObject, as_list, as_object
+from cekura_dashboards.text import cleaned, json_text, named
 from cekura_dashboards.tool import Result
 
 VALUE_LIMIT = 200
-TEXT_BUDGET = 9000
-FEW_WARNINGS = 5
+TEXT_BUDGET = 8000
+"""Characters; notes on how arguments were read may come on top."""
+STRUCTURED = 1.5
+FEW = 5
 FEW_INSIDE = 4
 PAYLOAD_LIMIT = 20_000
 """Characters that an undo may take; an edit that would need more is refused beforehand."""
@@ -74,24 +75,36 @@ def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether the API would take both to mean the same."""
-    return (first or None) == (second or None) if not _is_number(first) and not _is_number(second) else first == second
+    """Whether the API would take both to mean the same: an empty text, list or object is like null; true is not 1."""
+    return _equal(_or_none(first), _or_none(second))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+def _or_none(value: Any) -> Any:
+    return None if value in ("", [], {}) else value
+
+
+def _equal(first: Any, second: Any) -> bool:
+    if isinstance(first, bool) or isinstance(second, bool):
+        return first is second
+    objects, lists = (as_object(first), as_object(second)), (as_list(first), as_list(second))
+    if objects[0] is not None and objects[1] is not None:
+        old, new = objects[0], objects[1]
+        return old.keys() == new.keys() and all(_equal(value, new[name]) for name, value in old.items())
+    if lists[0] is not None and lists[1] is not None:
+        return len(lists[0]) == len(lists[1]) and all(map(_equal, lists[0], lists[1]))
+    return bool(first == second)
 
 
 def _short(value: Any) -> Any:
     """The value, or its first characters when it is long."""
     if isinstance(value, str):
         return cleaned(value, limit=VALUE_LIMIT)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json_text(value)
     return value if len(text) <= VALUE_LIMIT else cleaned(text, limit=VALUE_LIMIT)
 
 
 def fitted(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
-    """Leave out the values of all but the first changes, then warnings, when there are too many to show."""
+    """Leave out what is too much to show: the values of later changes, then warnings and the like, then changes."""
     changes = receipt.changes
     kept = len(changes)
     while kept and not _fits(receipt, budget):
@@ -99,24 +112,35 @@ def fitted(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
         shown = [c if i < kept else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
         left = [f"values of {len(changes) - kept} changes (get_dashboard shows them)"]
         receipt = receipt.model_copy(update={"changes": shown, "left_out": left})
-    warnings = receipt.warnings or []
-    if not _fits(receipt, budget) and len(warnings) > FEW_WARNINGS:
-        left = [*(receipt.left_out or []), f"{len(warnings) - FEW_WARNINGS} more warnings"]
-        receipt = receipt.model_copy(update={"warnings": warnings[:FEW_WARNINGS], "left_out": left})
+    for name in ("warnings", "differences", "not_done"):
+        told: list[str] = getattr(receipt, name) or []
+        if len(told) > FEW and not _fits(receipt, budget):
+            receipt = _leaving(receipt, f"{len(told) - FEW} more {name.replace('_', ' ')}", {name: told[:FEW]})
+    kept = len(changes)
+    while kept > FEW and not _fits(receipt, budget):
+        kept = kept * 3 // 4
+        receipt = receipt.model_copy(update={"changes": receipt.changes[:kept]})
+    if kept < len(changes):
+        receipt = _leaving(receipt, f"{len(changes) - kept} more changes (get_dashboard shows them)", {})
     return receipt
 
 
+def _leaving(receipt: Receipt, what: str, changes: JsonObject) -> Receipt:
+    return receipt.model_copy(update={**changes, "left_out": [*(receipt.left_out or []), what]})
+
+
 def _fits(receipt: Receipt, budget: int) -> bool:
-    """Whether the text fits, without the payloads that are handed on."""
-    return len(render(receipt.model_copy(update={"undo": None, "complete": None, "restored": None}))) <= budget
+    """Whether text and structure fit, without the payloads that are handed on."""
+    plain = receipt.model_copy(update={"undo": None, "complete": None, "restored": None})
+    return len(render(plain)) <= budget and len(plain.model_dump_json(exclude_none=True)) <= STRUCTURED * budget
 
 
 HEADS = {
     "applied": "Done.",
     "partly_applied": "Only part of it was done.",
     "nothing_to_do": "Nothing to do: it is stored like this already.",
-    "needs_plan": "Nothing was changed yet. This is what would happen; undo would bring deleted widgets back under "
-    "new ids. If the user agrees, call again with the same arguments and this plan_id.",
+    "needs_plan": "Nothing was changed yet. This is what would happen; what is deleted can be brought back under new "
+    "ids, unless a warning says otherwise. If the user agrees, call again with the same arguments and this plan_id.",
 }
 
 
@@ -131,13 +155,13 @@ def render(receipt: Receipt) -> str:
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
     if receipt.restored:
-        lines.append(f"restored under new ids; to older undo calls add restored: {as_text(receipt.restored)}")
+        lines.append(f"restored under new ids; to older undo calls add restored: {json_text(receipt.restored)}")
     if receipt.plan_id:
         lines.append(f"plan_id: {receipt.plan_id}")
     calls = [*(("to complete it", call) for call in receipt.complete or []), ("undo", receipt.undo)]
     for word, call in calls:
         if call:
-            lines.append(f"{word}: {call.tool} {as_text(call.arguments)}")
+            lines.append(f"{word}: {call.tool} {json_text(call.arguments)}")
     return "\n".join(lines)
 
 
@@ -150,13 +174,9 @@ def line_of(change: Change) -> str:
     if not change.fields:
         return head
     parts = [
-        f"{name}: {as_text(before)} → {as_text(after)}"
+        f"{name}: {json_text(before)} → {json_text(after)}"
         if change.op == "update"
-        else f"{name}: {as_text(after if change.op == 'create' else before)}"
+        else f"{name}: {json_text(after if change.op == 'create' else before)}"
         for name, (before, after) in change.fields.items()
     ]
     return f"{head}: {'; '.join(parts)}"
-
-
-def as_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

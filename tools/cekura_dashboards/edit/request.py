@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.fields import ChartType
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import JsonObject, as_object
+from cekura_dashboards.api.models import JsonObject, Widget, as_object
+from cekura_dashboards.edit.restored import Planned
 from cekura_dashboards.read.request import NewWidget, WidgetFields
 from cekura_dashboards.references import WidgetId
 
@@ -27,8 +28,8 @@ CLEAR = Field(
     None,
     description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged",
 )
-MOST = 60
-"""Widgets that one call creates, changes or deletes at the most."""
+MOST, MOST_UNDONE = 60, 400
+"""Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
 PLACE = re.compile(r"top|after[ :]*(\d{1,15})", re.ASCII)
 
 
@@ -77,6 +78,21 @@ def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
     for name in clear or []:
         if name != "metadata" and name in given:
             raise fault("clear", f"names {name}, which is also given a new value; keep one of both.")
+
+
+def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
+    """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
+    for name, items in lists.items():
+        if request.plan_id is None and len(items or []) > MOST:
+            raise fault(name, f"is too long; at most {MOST}.")
+
+
+def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widget) -> str | None:
+    """Why metadata cannot be merged into what is stored; None if it can."""
+    held = stored.metadata
+    if fields.metadata is None or "metadata" in (clear or []) or not held or isinstance(held, dict):
+        return None
+    return "what is stored is no object to merge into; to replace it, put metadata into clear as well."
 
 
 def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Ids of what an undo created again: plans that are older know it by its old id.
 
-A receipt lists ``widget 203 = 230``; an older undo call takes such lines as ``restored``, and then means the new ids.
+A receipt lists ``widget 203 = 230 #s1gNed-_``; an older undo call takes such lines as ``restored``, and then means the
+new ids. The end of a line is a signature under the caller's key, so that a plan cannot be turned on another widget.
 """
 
 import re
@@ -9,10 +10,12 @@ from dataclasses import dataclass, field
 
 from pydantic import Field, field_validator
 
+from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.api.filters import fault
+from cekura_dashboards.edit.plan_id import Signer
 from cekura_dashboards.tool import Request
 
-LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15})", re.ASCII)
+LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
 MOST = 400
 
 
@@ -31,7 +34,7 @@ class Planned(Request):
     def _readable(cls, value: list[str] | None) -> list[str] | None:
         for line in value or []:
             if not LINE.fullmatch(line.strip()):
-                raise fault("", 'holds lines as receipts give them, such as "widget 203 = 230".')
+                raise fault("", "holds lines exactly as receipts give them.")
         return value
 
     def operations(self, tool: str) -> dict[str, object]:
@@ -39,8 +42,13 @@ class Planned(Request):
         given = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
         return {"tool": tool, **given}
 
-    def ids(self) -> "Ids":
-        return Ids.read(self.restored or [])
+    def ids(self, signer: Signer) -> "Ids":
+        """Which ids stand for which today.
+
+        Raises:
+            PlanRefused: for a line that this server did not write for this key.
+        """
+        return Ids.read(self.restored or [], signer)
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,14 @@ class Ids:
     new: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
     @classmethod
-    def read(cls, lines: Iterable[str]) -> "Ids":
-        found = [match for line in lines if (match := LINE.fullmatch(line.strip()))]
-        return cls({(match[1], int(match[2])): int(match[3]) for match in found})
+    def read(cls, lines: Iterable[str], signer: Signer) -> "Ids":
+        found = dict[tuple[str, int], int]()
+        for given in lines:
+            match = LINE.fullmatch(given.strip())
+            if match is None or line(signer, match[1], int(match[2]), int(match[3])) != given.strip():
+                raise PlanRefused("restored holds a line that no receipt for this key has. Nothing was changed.")
+            found[match[1], int(match[2])] = int(match[3])
+        return cls(found)
 
     def now(self, kind: str, old: int) -> int:
         """The id that a thing has today."""
@@ -72,10 +85,7 @@ class Ids:
         return number
 
 
-def line(kind: str, old: int, new: int) -> str:
-    """Say that something was created again, as ``Ids`` reads it.
-
-    >>> Ids.read([line("widget", 203, 230), line("widget", 230, 245)]).now("widget", 203)
-    245
-    """
-    return f"{kind} {old} = {new}"
+def line(signer: Signer, kind: str, old: int, new: int) -> str:
+    """Say that something was created again, as ``Ids`` reads it."""
+    said = f"{kind} {old} = {new}"
+    return f"{said} #{signer.fingerprint(['restored', said])}"

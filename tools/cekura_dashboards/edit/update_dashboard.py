@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from cekura_dashboards.api.filters import Filter, both, fault, time_bounds, undocumented
 from cekura_dashboards.api.models import Dashboard, JsonObject
@@ -17,13 +17,14 @@ from cekura_dashboards.edit.dashboards import (
     fields_of,
     send_update,
 )
-from cekura_dashboards.edit.plan import NO_UNDO, Plan, checked, refuse_too_large, signer
+from cekura_dashboards.edit.plan import Plan, checked, refuse_too_large, signer, way_back
 from cekura_dashboards.edit.receipt import Call, Receipt, fitted, same
 from cekura_dashboards.edit.request import check_clear
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.read.preview_widget import DATE_RANGE
 from cekura_dashboards.read.request import MAX_NAME
+from cekura_dashboards.read.windows import LIMIT
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
@@ -42,6 +43,8 @@ class UpdateDashboardRequest(Planned):
     def _something(self) -> "UpdateDashboardRequest":
         if not self.given() and not self.clear:
             raise fault("", "give name or filters, or clear one of them.")
+        if self.name is not None and not self.name.strip():
+            raise fault("name", "is empty; give a name, or put name into clear.")
         check_clear(self.given(), self.clear)
         return self
 
@@ -59,11 +62,12 @@ class DashboardUpdate:
 
 
 async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
-    ids = request.ids()
+    ids = request.ids(signer(context))
     before = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
     asked: JsonObject = dict.fromkeys(request.clear or []) | request.given()
     fields = {name: value for name, value in asked.items() if not same(value, getattr(before, name))}
-    refuse_too_large({name: getattr(before, name) for name in fields})
+    way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))
+    refuse_too_large(way.arguments)
     nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
     after = {**fields_of(before), **fields}
     change = dashboard_change("update", before.id, before.name, fields_of(before), after)
@@ -74,7 +78,8 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         covered=covered_setup(before, ids),
         changes=[change] if fields else [],
         dashboard_id=before.id,
-        warnings=_warnings(context, before, fields),
+        warnings=[*_warnings(context, before, fields), *(way.warnings if fields else [])],
+        stamps=[before.updated_at],
         notes=[f"null was ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [],
     )
     return checked(context, made, request)
@@ -87,6 +92,9 @@ def _warnings(context: ToolContext, before: Dashboard, fields: JsonObject) -> li
     filters: JsonObject | None = fields["filters"]
     told, now = [*undocumented(filters, "filters")], context.now()
     bare = [w for w in before.widgets if time_bounds(both(filters, w.filters), now).start is None]
+    start = time_bounds(filters, now).start
+    if start is not None and start < now - LIMIT:
+        told.append("the date range starts before the 30 days that the API holds, so the charts answer 400")
     if bare:
         shown = listed(f"{w.id} {named(w.name)}" for w in bare)
         told.append(f"without a date range these charts answer 400: {shown}. Add to filters: {json.dumps(DATE_RANGE)}")
@@ -97,30 +105,31 @@ async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
     before, fields = made.work.before, made.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
-    undo = _undo(context, before, fields, stored)
-    warnings = [*made.warnings, *([LOST_ANSWER] if read_back else []), *([] if undo else [NO_UNDO])]
+    warnings = [*made.warnings, *([LOST_ANSWER] if read_back else [])]
     receipt = Receipt(
         outcome="applied",
         dashboard_id=before.id,
         changes=[dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],
         differences=dashboard_differences({**fields_of(before), **fields}, stored) or None,
         warnings=warnings or None,
-        undo=undo,
+        undo=_undo(context, before, fields, stored),
         notes=made.notes or None,
     )
     return fitted(receipt)
 
 
-def _undo(context: ToolContext, before: Dashboard, fields: JsonObject, stored: Dashboard) -> Call | None:
+def _undo_arguments(before: Dashboard, fields: JsonObject) -> JsonObject:
     back = {name: getattr(before, name) for name in fields if not same(getattr(before, name), None)}
     clear = [name for name in fields if name not in back]
-    arguments: JsonObject = {"dashboard_id": before.id, **back, **({"clear": clear} if clear else {})}
-    try:
-        request = UpdateDashboardRequest.model_validate(arguments)
-    except ValidationError:
+    return {"dashboard_id": before.id, **back, **({"clear": clear} if clear else {})}
+
+
+def _undo(context: ToolContext, before: Dashboard, fields: JsonObject, stored: Dashboard) -> Call | None:
+    way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))
+    if way.request is None:
         return None
-    plan_id = signer(context).issue(request.operations(NAME), covered_setup(stored, Ids()))
-    return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})
+    plan_id = signer(context).issue(way.request.operations(NAME), covered_setup(stored, Ids()))
+    return Call(tool=NAME, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

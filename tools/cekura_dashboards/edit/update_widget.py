@@ -1,14 +1,14 @@
 """Change one widget."""
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.checker import Checker
 from cekura_dashboards.edit.commit import LOST_ANSWER, WidgetEdits, commit_update
 from cekura_dashboards.edit.plan import (
-    NO_UNDO,
     Plan,
     changed_only,
     checked,
@@ -16,6 +16,7 @@ from cekura_dashboards.edit.plan import (
     refuse_too_large,
     signer,
     undo_update,
+    way_back,
 )
 from cekura_dashboards.edit.receipt import Call, Receipt, fitted
 from cekura_dashboards.edit.request import (
@@ -25,6 +26,7 @@ from cekura_dashboards.edit.request import (
     check_clear,
     ignored_nulls,
     sent_fields,
+    unmergeable,
 )
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.widgets import all_differences, done_changes, planned_changes
@@ -44,7 +46,7 @@ class UpdateRequest(Planned):
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateRequest":
-        if self.changes is None and not self.clear:
+        if not (self.changes and self.changes.model_fields_set) and not self.clear:
             raise fault("changes", "is missing; give the new values, or clear.")
         if self.changes is not None:
             check_clear(self.changes.given(), self.clear)
@@ -52,15 +54,19 @@ class UpdateRequest(Planned):
 
 
 async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits]:
-    ids = request.ids()
+    ids = request.ids(signer(context))
     stored = await context.api.get_widget(ids.now("widget", request.widget_id))
+    if request.changes and (problem := unmergeable(request.changes, request.clear, stored)) is not None:
+        raise InvalidArguments.at("changes.metadata", problem, lead="Nothing was changed.")
     sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
     dashboard = await _dashboard(context, stored, sent)
     checker = Checker(context, dashboard.project if dashboard else None, dashboard.filters if dashboard else None)
+    checker.lenient = request.plan_id is not None
     if sent:
         await checker.updated(stored, sent, "changes.")
     warnings = checker.done()
-    refuse_too_large(undo_update(stored.writable(), sent))
+    way = way_back(UpdateRequest, _undo_arguments(stored, sent))
+    refuse_too_large(way.arguments)
     edits = WidgetEdits(
         dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {}, before={stored.id: stored}
     )
@@ -71,7 +77,8 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
         covered=covered_widgets([stored], ids),
         changes=planned_changes(edits),
         dashboard_id=stored.dashboard,
-        warnings=warnings,
+        warnings=[*warnings, *(way.warnings if sent else [])],
+        stamps=[stored.updated_at],
         notes=ignored_nulls(request.changes, "changes"),
     )
     return checked(context, made, request)
@@ -88,35 +95,32 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     edits = made.work
     done = await commit_update(context, edits)
     [(number, stored)] = done.updated.items()
-    undo = _undo(context, edits.before[number], edits.updates[number], stored)
-    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else []), *([] if undo else [NO_UNDO])]
+    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else [])]
     receipt = Receipt(
         outcome="applied",
         dashboard_id=edits.dashboard_id,
         changes=done_changes(edits, done),
         differences=all_differences(edits, done) or None,
         warnings=warnings or None,
-        undo=undo,
+        undo=_undo(context, edits.before[number], edits.updates[number], stored),
         notes=made.notes or None,
     )
     return fitted(receipt)
 
 
-def _undo(context: ToolContext, before: Widget, sent: JsonObject, stored: Widget) -> Call | None:
-    """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
+def _undo_arguments(before: Widget, sent: JsonObject) -> JsonObject:
     back = undo_update(before.writable(), sent)
     clear = back.pop("clear", None)
-    arguments: JsonObject = {"widget_id": before.id}
-    if back:
-        arguments["changes"] = back
-    if clear:
-        arguments["clear"] = clear
-    try:
-        request = UpdateRequest.model_validate(arguments)
-    except ValidationError:
+    return {"widget_id": before.id} | ({"changes": back} if back else {}) | ({"clear": clear} if clear else {})
+
+
+def _undo(context: ToolContext, before: Widget, sent: JsonObject, stored: Widget) -> Call | None:
+    """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
+    way = way_back(UpdateRequest, _undo_arguments(before, sent))
+    if way.request is None:
         return None
-    plan_id = signer(context).issue(request.operations(NAME), covered_widgets([stored], Ids()))
-    return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})
+    plan_id = signer(context).issue(way.request.operations(NAME), covered_widgets([stored], Ids()))
+    return Call(tool=NAME, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

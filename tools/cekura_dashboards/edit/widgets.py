@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.edit.commit import Stored, WidgetEdits, differences
-from cekura_dashboards.edit.plan import can_be_recreated, covered_dashboard, covered_widgets, undo_update
-from cekura_dashboards.edit.plan_id import Covered
+from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets, undo_update
+from cekura_dashboards.edit.plan_id import Covered, Signer
 from cekura_dashboards.edit.receipt import Change, before_after
 from cekura_dashboards.edit.restored import Ids, line
 
@@ -59,32 +59,26 @@ def done_changes(edits: WidgetEdits, done: Stored) -> list[Change]:
 def all_differences(edits: WidgetEdits, done: Stored) -> list[str]:
     """What is stored otherwise than asked."""
     told = list[str]()
-    if len(done.created) != len(edits.creates):
-        told.append(f"{len(edits.creates)} widgets were to be created, {len(done.created)} were answered")
     for config, widget in zip(edits.creates, done.created, strict=False):
         told += differences(config, widget, None, f"widget {widget.id}")
         if widget.dashboard not in {edits.dashboard_id, None}:
             told.append(f"widget {widget.id} was created on dashboard {widget.dashboard}, not {edits.dashboard_id}")
     for number, fields in edits.updates.items():
-        if number in done.updated:
-            told += differences(fields, done.updated[number], edits.before[number], f"widget {number}")
-        else:
-            told.append(f"widget {number} was to be updated, but was not answered")
-    missing = sorted(set(edits.deletes) - set(done.deleted))
-    return [*told, *(f"widget {number} was to be deleted, but was not answered" for number in missing)]
+        told += differences(fields, done.updated[number], edits.before[number], f"widget {number}")
+    return told
 
 
-def restored_lines(was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
+def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
     """Old and new ids of what was created again."""
-    return [line("widget", old, widget.id) for old, widget in zip(was, created, strict=False) if old is not None]
+    return [
+        line(signer, "widget", old, widget.id) for old, widget in zip(was, created, strict=False) if old is not None
+    ]
 
 
 def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
     """The arguments of bulk_edit_dashboard that put these edits back."""
     arguments: JsonObject = {"dashboard_id": edits.dashboard_id}
-    restored: list[JsonObject] = [
-        {**edits.before[n].definition(), "was": n} for n in edits.deletes if can_be_recreated(edits.before[n])
-    ]
+    restored: list[JsonObject] = [{**edits.before[n].definition(), "was": n} for n in edits.deletes]
     back: list[JsonObject] = [
         {"id": number, **undo_update(edits.before[number].writable(), fields)}
         for number, fields in edits.updates.items()
@@ -95,8 +89,10 @@ def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
     return arguments
 
 
-def covered_after(edits: WidgetEdits, done: Stored) -> Covered:
-    """What the undo of these edits is planned against: what is stored now."""
+def covered_after(edits: WidgetEdits, done: Stored, undo: JsonObject) -> Covered:
+    """What the undo of these edits is planned against: what is stored now of the widgets that it names."""
     ids = sorted((set(edits.known) - set(done.deleted)) | {widget.id for widget in done.created})
+    named = {item["id"] for item in undo.get("update", [])} | {*undo.get("delete", [])}
     whole = covered_dashboard(edits.dashboard_id or 0, edits.filters, ids, Ids())
-    return {**covered_widgets([*done.updated.values(), *done.created], Ids()), **whole}
+    touched = [widget for widget in [*done.updated.values(), *done.created] if widget.id in named]
+    return {**covered_widgets(touched, Ids()), **whole}

@@ -147,8 +147,8 @@ def _levelled(
 ) -> list[float]:
     """Each value as if its slot were like all; unchanged where the slots hardly differ.
 
-    A slot's effect is the median of what its values are above the level ``around`` each (by default that of all), or, if
-    it ``scales``, of how many times that level they are.
+    A slot's effect is the median of what its values are above the level ``around`` each (by default that of all), or,
+    if it ``scales``, of how many times that level they are.
 
     Source: one half of a step of median polish, Tukey (1977), about a running level.
     """

@@ -9,7 +9,7 @@ from cekura_dashboards.text import cleaned
 
 ONE_WIDGET = 1600
 EACH_OF_SEVERAL = 600
-WHOLE_ANSWER = 9000
+WHOLE_ANSWER = 8000
 STRUCTURED = 1.5
 """How many times the budget of the text the structured answer may take."""
 FEW_GROUPS, FEW_SLICES, FEW_FINDINGS = 5, 4, 2

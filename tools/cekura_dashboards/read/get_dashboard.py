@@ -6,14 +6,14 @@ from typing import Any
 from pydantic import Field
 
 from cekura_dashboards.api.filters import in_words
-from cekura_dashboards.api.models import JsonObject, Widget
+from cekura_dashboards.api.models import Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import WHOLE_ANSWER
 from cekura_dashboards.read.list_dashboards import date_range
 from cekura_dashboards.read.render import title_of
 from cekura_dashboards.read.reports import WidgetBrief, brief
 from cekura_dashboards.references import DashboardId
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.text import cleaned, json_text, named
 from cekura_dashboards.tool import Request, Result, Tool
 
 LAYOUT_LIMIT = 200
@@ -81,21 +81,17 @@ def render(result: DashboardSetup) -> str:
         f"date range {result.date_range}; filters: {result.filters_in_words}",
     ]
     if result.filters:
-        lines.append(f"filters {_json(result.filters)}")
+        lines.append(f"filters {json_text(result.filters)}")
     for widget in result.widgets:
         line = title_of(widget)
         if widget.filters:
-            line += f", filters {_json(widget.filters)}"
+            line += f", filters {json_text(widget.filters)}"
         if widget.layout:
-            line += f", layout {_json(widget.layout)}"
+            line += f", layout {json_text(widget.layout)}"
         lines.append(line)
     if not result.widgets:
         lines.append("no widgets; bulk_edit_dashboard creates some")
     return "\n".join([*lines, *(f"left out: {text}" for text in result.left_out or [])])
-
-
-def _json(value: JsonObject | Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 TOOL = Tool(

@@ -19,6 +19,7 @@ from cekura_dashboards.read.reports import WidgetReport, reported
 from cekura_dashboards.read.request import POINTS, WINDOW, NewWidget
 from cekura_dashboards.read.rules import check, doubts, metric_types
 from cekura_dashboards.references import DashboardId
+from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import Request, Result, Tool
 
 DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
@@ -67,10 +68,10 @@ async def _metric_rules(context: ToolContext, config: WidgetConfig, project: int
     """
     if config.field != METRIC_VALUE:
         return []
-    metrics = await metric_types(context, project)
+    metrics, problem = await metric_types(context, project)
     if faults := check(config, "widget.", metrics):
         raise InvalidArguments(faults)
-    return doubts(config, "widget.", metrics)
+    return [*([problem] if problem else []), *doubts(config, "widget.", metrics)]
 
 
 def no_date_range(*, on_dashboard: bool) -> str:
@@ -83,7 +84,7 @@ def no_date_range(*, on_dashboard: bool) -> str:
 def render(result: Preview) -> str:
     lines = [render_report(result.report)]
     lines += [f"warning: {text}" for text in result.warnings or []]
-    lines.append("widget: " + json.dumps(result.widget, separators=(",", ":"), ensure_ascii=False))
+    lines.append("widget: " + json_text(result.widget))
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cekura_dashboards.api.errors import Fault
+from cekura_dashboards.api.errors import DashboardsError, Fault, KeyRejected
 from cekura_dashboards.api.fields import (
     CHART_TYPES,
     COMBINATIONS,
@@ -25,12 +25,24 @@ class MetricTypes:
     types: dict[int, str | None]
 
 
-async def metric_types(context: ToolContext, project: int | None) -> MetricTypes | None:
-    """None where no project is known: then the API alone decides."""
+async def metric_types(context: ToolContext, project: int | None) -> tuple[MetricTypes | None, str | None]:
+    """The types, or None where no project is known or they cannot be read, which is told: then the API alone decides.
+
+    Raises:
+        KeyRejected: when nothing else can be read either.
+    """
     if project is None:
-        return None
-    found = await context.api.metrics(project_id=project)
-    return MetricTypes(project, {metric.id: metric.eval_type for metric in found})
+        return None, None
+    try:
+        found = await context.api.metrics(project_id=project)
+    except KeyRejected:
+        raise
+    except DashboardsError:
+        return (
+            None,
+            f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say",
+        )
+    return MetricTypes(project, {metric.id: metric.eval_type for metric in found}), None
 
 
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:

@@ -1,0 +1,267 @@
+"""What the API alone could store or answer, and calls made twice: told as it is, and put back where it can be."""
+
+import json
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from support import Fault, Json, Sent, ask, content, new_sandbox, open_tools
+
+pytestmark = pytest.mark.anyio
+PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
+
+
+def force(app: FastAPI, number: int, **fields: Any) -> None:
+    app.state.world.store._widgets[number] |= fields  # noqa: SLF001 - what the API alone could store
+
+
+def answering(body: Json) -> Fault:
+    def fault(sent: Sent) -> Answer | None:
+        return Answer(200, json.dumps(body).encode()) if sent.path.endswith("bulk_widgets/") else None
+
+    return fault
+
+
+async def test_an_answer_that_names_no_operation_is_read_back_and_not_believed() -> None:
+    app = new_sandbox(count=10)
+    nothing: Json = {"created": [], "updated": [], "deleted": []}
+    async with open_tools(app) as (context, recorder):
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
+        recorder.fault = answering(nothing)
+        with pytest.raises(errors.EditFailed, match="does not name every operation") as caught:
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=stopped["plan_id"])
+        assert caught.value.outcomes == {"delete of widget 205": "not applied"}
+        recorder.fault, recorder.after = None, answering(nothing)
+        _, made = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
+        assert made["changes"][0]["id"] == 221
+        assert "undo" in made
+
+
+async def test_created_widgets_are_told_apart_by_what_they_hold_and_not_by_their_place() -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+
+    def reversed_order(sent: Sent) -> Answer | None:
+        if not sent.path.endswith("bulk_widgets/") or not sent.body["create"]:
+            return None
+        made = [w for w in app.state.world.store.dashboard(11)["widgets"] if w["id"] > 220]
+        return Answer(200, json.dumps({"created": made[::-1], "updated": [], "deleted": []}).encode())
+
+    async with open_tools(app) as (context, recorder):
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
+        _, gone = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
+        )
+        recorder.after = reversed_order
+        _, back = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+    assert "differences" not in back
+    names = {w["id"]: w["name"] for w in app.state.world.store.dashboard(11)["widgets"]}
+    [why, topics] = [int(line.split(" = ")[1].split()[0]) for line in back["restored"]]
+    assert (names[why], names[topics]) == ("Why calls end", "Topics")
+    assert content(app) == before
+
+
+async def test_a_deleted_dashboard_is_brought_back_once_and_not_twice() -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        _, stopped = await ask(context, "delete_dashboard", dashboard_id=13)
+        _, gone = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=stopped["plan_id"])
+        await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+        with pytest.raises(errors.PlanRefused, match="dashboards of this name changed"):
+            await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+    assert content(app) == before
+
+
+async def test_a_large_dashboard_is_deleted_and_comes_back_whole() -> None:
+    app = new_sandbox(count=10)
+    for index in range(70):
+        app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        _, stopped = await ask(context, "delete_dashboard", dashboard_id=13)
+        assert "warnings" not in stopped
+        _, gone = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=stopped["plan_id"])
+        await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+    assert content(app) == before
+
+
+async def test_what_an_undo_cannot_put_back_is_told_before_the_edit_and_the_rest_is_put_back() -> None:
+    app = new_sandbox(count=10)
+    force(app, 203, filters={"field": "success", "op": "sounds_like", "value": "x"})
+    edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "clear": ["filters"]}], "delete": [205]}
+    async with open_tools(app) as (context, _):
+        _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
+        assert stopped["warnings"] == ["undo cannot put back widget 203: what is stored there this server cannot write"]
+        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
+        _, back = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert [(change["op"], change["name"]) for change in back["changes"]] == [("create", "Why calls end")]
+
+
+@pytest.mark.parametrize(
+    ("number", "forced", "change"),
+    [
+        (207, {"chart_type": "pie"}, {"chart_type": "line"}),
+        (203, {"group_by": {"type": "field", "field": "agent_id"}}, {"group_by": {"type": "field", "field": "topic"}}),
+    ],
+)
+async def test_an_undo_puts_back_even_what_could_not_be_asked_for_anew(number: int, forced: Json, change: Json) -> None:
+    app = new_sandbox(count=10)
+    force(app, number, **forced)
+    async with open_tools(app) as (context, recorder):
+        _, receipt = await ask(context, "update_widget", widget_id=number, changes=change)
+        undo = receipt["undo"]
+        recorder.fault = lambda sent: Answer(400, b'{"detail": "No."}') if sent.method == "PATCH" else None
+        with pytest.raises(errors.Refused):
+            await ask(context, undo["tool"], **undo["arguments"])
+        assert recorder.writes()[-1].body == forced
+
+
+async def test_metadata_that_is_no_object_is_not_replaced_unasked() -> None:
+    app = new_sandbox(count=10)
+    force(app, 203, metadata=["a"])
+    async with open_tools(app) as (context, recorder):
+        for tool, arguments in (
+            ("update_widget", {"widget_id": 203, "changes": {"metadata": {"colour": "red"}}}),
+            ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "metadata": {"colour": "red"}}]}),
+        ):
+            with pytest.raises(errors.InvalidArguments, match="no object to merge into"):
+                await ask(context, tool, **arguments)
+        assert recorder.writes() == []
+        changes = {"metadata": {"colour": "red"}}
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes=changes, clear=["metadata"])
+    assert receipt["outcome"] == "applied"
+
+
+async def test_true_and_one_are_not_the_same() -> None:
+    app = new_sandbox(count=10)
+    force(app, 203, metadata={"hidden": 1})
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"metadata": {"hidden": True}})
+    assert receipt["changes"][0]["fields"] == {"metadata.hidden": [1, True]}
+
+
+async def test_a_date_range_that_has_grown_too_old_is_mended_and_no_chart_deleted_for_it() -> None:
+    app = new_sandbox(count=2000)
+    old = {"field": "timestamp", "op": "gte", "value": "2026-10-01T00:00:00Z"}
+    app.state.world.store.update_dashboard(12, {"filters": {"operator": "and", "conditions": [old, PIE_ONLY]}})
+    async with open_tools(app) as (context, _):
+        _, found = await ask(context, "check_dashboard", dashboard_id=12)
+        [finding] = found["findings"]
+        assert (finding["kind"], finding["fix"]["tool"]) == ("old_date_range", "update_dashboard")
+        await ask(context, finding["fix"]["tool"], **finding["fix"]["arguments"])
+        _, found = await ask(context, "check_dashboard", dashboard_id=12)
+        assert found["findings"] == []
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=12, filters=old)
+        assert "starts before the 30 days" in receipt["warnings"][0]
+
+
+PIE_ONLY: Json = {"field": "agent.id", "op": "eq", "value": 33}
+
+
+async def test_a_chart_that_only_the_api_refuses_is_reported_and_not_proposed_for_deletion() -> None:
+    app = new_sandbox(count=500)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: Answer(400, b'{"detail": "Busy."}') if sent.path.endswith("bulk_data/") else None
+        _, found = await ask(context, "check_dashboard", dashboard_id=12)
+    assert len(found["findings"]) == 7
+    assert all("fix" not in finding and "Busy." in finding["text"] for finding in found["findings"])
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_metrics_that_cannot_be_read_stand_in_the_way_of_nothing(status: int) -> None:
+    app = new_sandbox(count=2000)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: Answer(status, b"") if "metrics" in sent.path else None
+        _, found = await ask(context, "check_dashboard", dashboard_id=12)
+        assert "could not be read" in found["not_tested"][0]
+        _, receipt = await ask(context, "update_widget", widget_id=210, changes={"aggregation_function": "p50"})
+        assert "could not be read" in receipt["warnings"][0]
+        metric = {
+            "chart_type": "bar",
+            "field": "metric_evaluations.value",
+            "metric": 501,
+            "aggregation_function": "avg",
+            "time_period": "day",
+        }
+        _, preview = await ask(context, "preview_widget", widget=metric, dashboard_id=12)
+        assert "could not be read" in preview["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("get_dashboard", {"dashboard_id": "--5"}),
+        ("update_widget", {"widget_id": 203, "changes": {"name": "x"}, "plan_id": "².a.b.c"}),
+        ("update_dashboard", {"dashboard_id": 11, "name": "   "}),
+        ("update_widget", {"widget_id": 203, "changes": {}}),
+    ],
+)
+async def test_odd_input_is_refused_in_words(tool: str, arguments: Json) -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, recorder):
+        with pytest.raises((errors.InvalidArguments, errors.PlanRefused)):
+            await ask(context, tool, **arguments)
+        assert recorder.writes() == []
+
+
+async def test_filters_nested_without_end_are_refused_in_words() -> None:
+    deep: Json = {"field": "success", "op": "eq", "value": True}
+    for _ in range(600):
+        deep = {"operator": "and", "conditions": [deep]}
+    async with open_tools(new_sandbox(count=10)) as (context, _):
+        with pytest.raises(errors.InvalidArguments, match="nested more than"):
+            await ask(context, "update_widget", widget_id=203, changes={"filters": deep})
+
+
+async def test_a_dry_run_tells_of_ignored_nulls_like_the_edit() -> None:
+    edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "filters": None, "name": "N"}]}
+    async with open_tools(new_sandbox(count=200)) as (context, _):
+        _, dry = await ask(context, "preview_edit", **edit)
+        assert dry["notes"] == ["update[0]: null was ignored for filters; clear empties a field"]
+        _, done = await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
+    assert done["notes"] == dry["notes"]
+
+
+async def test_text_that_would_turn_the_line_around_is_shown_escaped_and_stored_as_it_is() -> None:
+    app, topic = new_sandbox(count=10), "abc\u202edef\u2028x"
+    async with open_tools(app) as (context, _):
+        filters = {"field": "topic", "op": "eq", "value": topic}
+        text, receipt = await ask(context, "update_widget", widget_id=203, changes={"filters": filters})
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert not {"\u202e", "\u2028"} & set(text)
+    assert "abc\\u202edef" in text
+    assert receipt["changes"][0]["fields"]["filters"][1]["value"] == topic
+
+
+LONG = "A name as long as names are when people explain what they mean, and then some more of it"
+GUESSED = {"type": "column", "column": "duration", "aggregation": "average", "interval": "daily"}
+LARGE: list[tuple[str, Json]] = [
+    ("bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**GUESSED, "title": f"{LONG} {i}"} for i in range(60)]}),
+    ("preview_edit", {"dashboard_id": 13, "create": [
+        {**PIE, "name": f"{LONG} {i}", "filters": {"field": "success", "op": "gt", "value": True}} for i in range(60)]}),
+    ("delete_dashboard", {"dashboard_id": 14}),
+    ("create_dashboard", {"name": "C", "copy_of": 14}),
+    ("copy_widgets", {"widget_ids": list(range(221, 241)), "dashboard_ids": [11, 12, 13, 15]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments"), LARGE, ids=[tool for tool, _ in LARGE])
+async def test_no_answer_is_above_the_budget(tool: str, arguments: Json) -> None:
+    app = new_sandbox(count=100)
+    store = app.state.world.store
+    for name, count in (("Large", 110), ("Small", 1)):
+        number = store.create_dashboard({"name": name, "project": 1})["id"]
+        for index in range(count):
+            store.create_widget({**PIE, "name": f"{LONG} {index}", "dashboard": number})
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, tool, **arguments)
+    payloads = ("undo", "complete", "restored")
+    lines = [
+        line for line in text.splitlines() if not line.startswith(("undo: ", "to complete it: ", "restored under"))
+    ]
+    assert len("\n".join(lines)) <= 9000
+    assert len(json.dumps({k: v for k, v in answer.items() if k not in payloads}, ensure_ascii=False)) <= 1.6 * 9000
+    assert any("more" in left or "values of" in left for left in answer["left_out"])
