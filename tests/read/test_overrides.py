@@ -75,14 +75,27 @@ async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_t
     assert "dashboard" not in sent.body
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-10-25' AND ts < '2026-11-12'")
     assert "not_tested" not in report
-    assert any("all 2 projects" in text for text in report["caveats"])
+    assert any("kept to project 1 by its 7 agents" in text for text in report["caveats"])
+
+
+async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings: Readings) -> None:
+    pie = {"chart_type": "pie", "field": "topic"}
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
+    assert any("all 2 projects" in text for text in wide["report"]["caveats"])
+    async with open_tools(shared_sandbox(readings), project_id=2) as (context, _):
+        _, kept = await ask(context, "preview_widget", widget=pie, window="3d")
+    assert kept["report"]["n"] == count(
+        readings, "project = 2 AND ts >= '2026-11-15 15:30' AND ts < '2026-11-18 15:30'"
+    )
+    assert "kept to project 2 by its 5 agents" in kept["report"]["caveats"]
 
 
 async def test_an_earlier_window_is_previewed_too(readings: Readings) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-27")
         assert PREVIEW in recorder.paths()
-    assert report["n"] == count(readings, "ts >= '2026-10-25' AND ts < '2026-10-27'")
+    assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-25' AND ts < '2026-10-27'")
 
 
 async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(readings: Readings) -> None:
@@ -98,7 +111,7 @@ async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(read
 async def test_thirty_days_pass_whatever_the_clock_of_the_api(readings: Readings) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[206], window="30d")
-    assert report["n"] == count(readings, "ts >= '2026-10-19 15:35' AND ts < '2026-11-18 15:30'")
+    assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-19 15:35' AND ts < '2026-11-18 15:30'")
     assert any("5 minutes inside" in text for text in report["caveats"])
 
 

@@ -1,6 +1,8 @@
 """Chart data in, summary out. Pure: no I/O, no clock; the window and now come with the request."""
 
 from cekura_dashboards.insight.bar import bar
+from cekura_dashboards.insight.buckets import combine
+from cekura_dashboards.insight.compare import Cell, Kind, Side, compare
 from cekura_dashboards.insight.line import line
 from cekura_dashboards.insight.model import Bucket, Groups, Point, Series, Slice, Summary
 from cekura_dashboards.insight.pie import pie
@@ -8,5 +10,6 @@ from cekura_dashboards.insight.stat import rate_unit, stat
 from cekura_dashboards.insight.timeline import Span
 
 __all__ = [
-    "Bucket", "Groups", "Point", "Series", "Slice", "Span", "Summary", "bar", "line", "pie", "rate_unit", "stat",
+    "Bucket", "Cell", "Groups", "Kind", "Point", "Series", "Side", "Slice", "Span", "Summary", "bar", "combine",
+    "compare", "line", "pie", "rate_unit", "stat",
 ]  # fmt: skip

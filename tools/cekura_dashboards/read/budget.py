@@ -34,8 +34,8 @@ def _fits(item: WidgetReport, budget: int) -> bool:
 def _fitted(item: WidgetReport, budget: int) -> WidgetReport:
     """Shorten step by step: the series' counts, the series, the tails of groups, slices and findings, caveats."""
     steps = (
-        _without_counts, _without_series, _short_groups, _short_top, _short_findings, _short_caveats, _facts_only,
-        _bare,
+        _without_counts, _without_series, _short_groups, _short_top, _short_findings, _short_comparison, _short_caveats,
+        _facts_only, _bare,
     )  # fmt: skip
     for step in steps:
         if _fits(item, budget):
@@ -103,6 +103,16 @@ def _short_findings(item: WidgetReport) -> WidgetReport:
         return item
     what = f"{len(findings) - FEW_FINDINGS} more findings ({ALONE})"
     return _leaving(item, what, findings=findings[:FEW_FINDINGS])
+
+
+def _short_comparison(item: WidgetReport) -> WidgetReport:
+    """Fewer contributors and changed shares."""
+    found = dict(item.comparison or {})
+    for name in ("contributors", "shares"):
+        if name in found and len(found[name]["top"]) > FEW_FINDINGS:
+            more = found[name].get("more", 0) + len(found[name]["top"]) - FEW_FINDINGS
+            found[name] = {**found[name], "top": found[name]["top"][:FEW_FINDINGS], "more": more}
+    return item.model_copy(update={"comparison": found or None})
 
 
 def _short_caveats(item: WidgetReport) -> WidgetReport:

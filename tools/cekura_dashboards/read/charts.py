@@ -24,16 +24,21 @@ from cekura_dashboards.read.windows import DEFAULT, Window, resolve
 
 T = TypeVar("T")
 AT_ONCE = 6
+MOST_AGENTS = 300
 SMALL_BYTES = 100_000
 
 
 @dataclass(frozen=True)
 class Target:
-    """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included."""
+    """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
+
+    ``window``: its own, in place of the one that all are asked for.
+    """
 
     config: WidgetConfig
     filters: JsonObject
     dashboard: int | None = None
+    window: Window | None = None
 
     @property
     def id(self) -> int | None:
@@ -42,14 +47,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Reading:
-    """What came back for one target: a chart, or an error. ``beyond``: the window reaches past the saved bounds."""
+    """What came back for one target: a chart, or an error.
+
+    ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
+    """
 
     target: Target
     window: Window
     chart: Chart | None = None
     error: DashboardsError | None = None
     beyond: Bounds | None = None
-    scope: str | None = None
+    alone: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -90,7 +98,8 @@ async def read_charts(
     asked = resolve(window, now, context.settings.zone) if window else None
     if extra:
         asked, extra = _time_of(extra, asked, now)
-    placed = [_place(context, target, asked, extra, now) for target in targets]
+    placed = [_place(context, target, target.window or asked, extra, now) for target in targets]
+    placed = await _scoped(context, placed)
     asks = _combined(context, [reading for reading, body in placed if body is None], extra)
     asks += [
         _Ask([reading], partial(_preview, context, body)) for reading, body in placed if body is not None
@@ -110,7 +119,7 @@ async def read_charts(
         for reading in readings:
             if reading.error:
                 raise reading.error
-    return await _with_scope(context, readings)
+    return readings
 
 
 async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
@@ -160,7 +169,7 @@ def _place(
     body = {**target.config.definition(), "filters": filters}
     if inside and target.dashboard is not None:
         return reading, {**body, "dashboard": target.dashboard}
-    return replace(reading, beyond=None if inside else bounds, scope="key"), body
+    return replace(reading, beyond=None if inside else bounds, alone=True), body
 
 
 def _is_inside(window: Window, bounds: Bounds) -> bool:
@@ -228,16 +237,55 @@ def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
         return replace(reading, error=error)
 
 
-async def _with_scope(context: ToolContext, readings: list[Reading]) -> list[Reading]:
-    """Where a widget was previewed without its dashboard, tell how many projects that covers, if several."""
-    if not any(reading.scope for reading in readings):
-        return readings
+async def _scoped(
+    context: ToolContext, placed: list[tuple[Reading, JsonObject | None]]
+) -> list[tuple[Reading, JsonObject | None]]:
+    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers."""
+    if not any(reading.alone for reading, _ in placed):
+        return placed
     try:
         count = len(await context.api.projects())
     except DashboardsError:
-        note = "covers every project that this key can see; how many could not be read"
-    else:
-        if count <= 1:
-            return readings
-        note = f"covers all {count} projects that this key can see, as no dashboard scopes it"
-    return [replace(r, notes=(*r.notes, note)) if r.scope else r for r in readings]
+        return [
+            (_noted(r, "covers every project that this key can see; how many could not be read"), b) for r, b in placed
+        ]
+    if count <= 1:
+        return placed
+    agents = dict[int | None, tuple[int, list[int]] | None]()
+    for reading, _ in placed:
+        if reading.alone and reading.target.dashboard not in agents:
+            agents[reading.target.dashboard] = await _agents_of(context, reading.target.dashboard)
+    return [_kept_to(reading, body, agents.get(reading.target.dashboard), count) for reading, body in placed]
+
+
+async def _agents_of(context: ToolContext, dashboard: int | None) -> tuple[int, list[int]] | None:
+    """The project of a dashboard, or the default one, and its agents; None where they are not known, or too many."""
+    try:
+        project = context.settings.project_id
+        if dashboard is not None:
+            project = (await context.api.get_dashboard(dashboard)).project
+        if project is None:
+            return None
+        found = [agent.id for agent in await context.api.agents(project_id=project)]
+    except DashboardsError:
+        return None
+    return (project, found) if 0 < len(found) <= MOST_AGENTS else None
+
+
+def _kept_to(
+    reading: Reading, body: JsonObject | None, agents: tuple[int, list[int]] | None, count: int
+) -> tuple[Reading, JsonObject | None]:
+    if not reading.alone or body is None:
+        return reading, body
+    if agents is None:
+        return _noted(reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"), body
+    project, ids = agents
+    theirs = {"field": "agent.id", "op": "in", "value": ids}
+    said = f"kept to project {project} by its {len(ids)} agents, as the dashboard's own scope ends at its date range"
+    if reading.target.dashboard is None:
+        said = f"kept to project {project} by its {len(ids)} agents"
+    return _noted(reading, said), {**body, "filters": both(body["filters"], theirs)}
+
+
+def _noted(reading: Reading, note: str) -> Reading:
+    return replace(reading, notes=(*reading.notes, note)) if reading.alone else reading

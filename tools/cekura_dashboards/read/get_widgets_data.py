@@ -9,10 +9,18 @@ from cekura_dashboards.api.models import Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import AT_ONCE, each, read_charts, saved
+from cekura_dashboards.read.comparisons import compared
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_reports
 from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, reported
-from cekura_dashboards.read.request import POINTS, WINDOW
+from cekura_dashboards.read.request import (
+    COMPARE_FILTERS,
+    COMPARE_TO,
+    POINTS,
+    WINDOW,
+    check_comparison,
+    with_comparison,
+)
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import Request, Result, Tool
@@ -27,12 +35,17 @@ class WidgetsDataRequest(Request):
     widget_ids: list[WidgetId] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
     window: str | None = WINDOW
     filters: Filter | None = Field(default=None, description="and only calls that match; a condition or a group")
+    compare_to: str | None = COMPARE_TO
+    compare_filters: Filter | None = COMPARE_FILTERS
     points: int | None = POINTS
+
+    _comparison = model_validator(mode="before")(with_comparison)
 
     @model_validator(mode="after")
     def _something(self) -> "WidgetsDataRequest":
         if self.dashboard_id is None and not self.widget_ids:
             raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
+        check_comparison(self.compare_to, self.compare_filters)
         return self
 
 
@@ -49,6 +62,8 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     names, notes = await group_names(context, charted)
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
     reports = await reported(readings, points, names)
+    if request.compare_to or request.compare_filters:
+        reports = await compared(context, readings, reports, request.compare_to, request.compare_filters, extra, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     head = len(title or "") + 2 if title else 0
     return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head), notes=notes or None)

@@ -3,20 +3,29 @@
 import json
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import METRIC_VALUE
-from cekura_dashboards.api.filters import both, time_bounds, undocumented
+from cekura_dashboards.api.filters import Filter, both, time_bounds, undocumented
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import read_charts, unsaved
+from cekura_dashboards.read.comparisons import compared
 from cekura_dashboards.read.get_widgets_data import ONE
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_report
 from cekura_dashboards.read.reports import WidgetReport, reported
-from cekura_dashboards.read.request import POINTS, WINDOW, NewWidget
+from cekura_dashboards.read.request import (
+    COMPARE_FILTERS,
+    COMPARE_TO,
+    POINTS,
+    WINDOW,
+    NewWidget,
+    check_comparison,
+    with_comparison,
+)
 from cekura_dashboards.read.rules import check, doubts, metric_types
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.text import json_text
@@ -31,7 +40,16 @@ class PreviewRequest(Request):
         default=None, description="apply this dashboard's filters, as if the widget were on it"
     )
     window: str | None = WINDOW
+    compare_to: str | None = COMPARE_TO
+    compare_filters: Filter | None = COMPARE_FILTERS
     points: int | None = POINTS
+
+    _comparison = model_validator(mode="before")(with_comparison)
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> "PreviewRequest":
+        check_comparison(self.compare_to, self.compare_filters)
+        return self
 
 
 class Preview(Result):
@@ -53,7 +71,10 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     [reading] = await read_charts(context, [target], request.window)
     points = ONE if request.points is None else request.points
     names, notes = await group_names(context, [config])
-    shown = fit(await reported([reading], points, names))[0]
+    reports = await reported([reading], points, names)
+    if request.compare_to or request.compare_filters:
+        reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
+    shown = fit(reports)[0]
     warnings = [*doubtful, *undocumented(config.filters, "widget.filters")]
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=request.dashboard_id is not None))

@@ -22,6 +22,7 @@ def render_report(item: WidgetReport) -> str:
         lines.append(f"{item.window.start} to {item.window.end} ({item.window.source})")
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
+    lines += comparison_lines(item.comparison)
     lines += finding_lines(item.findings)
     basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
     figures = [figure(name, value) for name, value in (item.facts or {}).items() if name not in {"top", "columns"}]
@@ -37,6 +38,30 @@ def render_report(item: WidgetReport) -> str:
     for word, texts in (("not tested", item.not_tested), ("note", item.caveats), ("left out", item.left_out)):
         lines += [f"{word}: {text}" for text in texts or []]
     return "\n".join(line for line in lines if line)
+
+
+def comparison_lines(found: dict[str, Any] | None) -> list[str]:
+    """``compared with … : this 0.81 against 0.85, difference -0.04, …, clear``, then what contributed."""
+    if found is None:
+        return []
+    against = found.get("where") or found.get("against")
+    head = f"compared with {found['from']} to {found['to']} ({against})" if "from" in found else "not compared"
+    if "not_compared" in found:
+        return [f"{head}: {found['not_compared']}"]
+    sides = {"value": "", "n": "n ", "total": "total "}
+    parts = [
+        f"{name} " + " ".join(f"{word}{plain(found[name][key])}" for key, word in sides.items() if key in found[name])
+        for name in ("this", "that")
+        if name in found
+    ]
+    shown = ("difference", "pct", "ci95", "per", "verdict", "rate_effect", "mix_effect", "simpson")
+    parts += [figure(name, found[name]) for name in shown if name in found]
+    lines = [f"{head}: {', '.join(parts)}"]
+    for name in ("contributors", "shares", "figures"):
+        if name in found:
+            more = f"; {found[name]['more']} more" if "more" in found[name] else ""
+            lines.append(f"{name} {_rows(found[name]['columns'], found[name]['top'])}{more}")
+    return [*lines, *(f"note: {text}" for text in found.get("notes", []))]
 
 
 def finding_lines(findings: Sequence[dict[str, Any]] | None) -> list[str]:

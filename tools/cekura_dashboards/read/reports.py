@@ -68,6 +68,7 @@ class WidgetReport(BaseModel):
     window: WindowShown | None = None
     unit: str | None = None
     n: int | None = None
+    comparison: dict[str, Any] | None = Field(default=None, description="this against that; contributors by group")
     findings: list[dict[str, Any]] | None = Field(default=None, description="empty: tested, none found")
     facts: dict[str, Any] | None = None
     series: SeriesShown | None = None

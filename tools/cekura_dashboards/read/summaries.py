@@ -18,7 +18,7 @@ FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
 @dataclass
-class _Times:
+class Times:
     """What was seen of the undocumented zone of times while reading them."""
 
     bare: bool = False
@@ -51,22 +51,17 @@ def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Sum
     chart, config = reading.chart, reading.target.config
     if chart is None:
         raise ValueError("a reading that failed has nothing to summarise")
-    span = Span(reading.window.start.timestamp(), reading.window.end.timestamp())
     by = group_name(config) if config.group_by else None
     if chart.chart_type == "stat":
-        figures: dict[str, float | None] = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
-        extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
-        known: dict[str, float | None] = {
-            cleaned(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
-        }
-        summary = insight.stat(figures | known, extra=list(known))
+        figures, extra = stat_figures(chart)
+        summary = insight.stat(figures, extra=extra)
         return summary, _unseen(reading)
     if chart.chart_type == "pie":
-        return _pie(chart, by, names), _unseen(reading)
+        return insight.pie(pie_slices(chart, names), by=by), _unseen(reading)
     if chart.chart_type == "bar":
-        return _bar(reading, chart, span, points, by, names)
+        return _bar(reading, chart, points, by, names)
     if chart.chart_type == "line":
-        return _line(reading, chart, span, points, by, names)
+        return _line(reading, chart, points, by, names)
     kind = cleaned(chart.chart_type, limit=40)
     return Summary(
         kind=kind, unit="unknown", n=None, facts={}, caveats=[f'chart type "{kind}" is not chartable here']
@@ -91,9 +86,56 @@ def _label(value: Any, names: dict[str, str]) -> str | None:
     return f"{names[text]} ({text})" if text in names else text
 
 
-def _pie(chart: Chart, by: str | None, names: dict[str, str]) -> Summary:
+@dataclass
+class Rows:
+    """The rows of a bar or line inside the window, and what was seen of the rest."""
+
+    span: Span
+    times: Times
+    buckets: list[Bucket] = field(default_factory=list[Bucket])
+    calls: list[Point] = field(default_factory=list[Point])
+    outside: int = 0
+    unread: int = 0
+    boolean: bool = False
+
+
+def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
+    config, times = reading.target.config, Times()
+    function, period = config.aggregation_function or "", config.time_period or "day"
+    is_time = chart.data_type == "datetime" and function != "count"
+    buckets, unread = list[Bucket](), 0
+    for row in chart.rows:
+        time, count = times.read(row.time_interval, wall=True), number(row.sample_count)
+        if time is None:
+            unread += 1
+            continue
+        value = Times().read(row.value) if is_time else number(row.value)
+        buckets.append(Bucket(time, value, None if count is None else int(count), _label(row.group, names)))
+    width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
+    span = times.local(_span(reading))
+    kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
+    return Rows(span, times, kept, outside=len(buckets) - len(kept), unread=unread)
+
+
+def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
+    boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
+    rows = Rows(_span(reading), Times(), boolean=boolean)
+    for row in chart.rows:
+        time = rows.times.read(row.timestamp)
+        if time is None:
+            rows.unread += 1
+        elif not rows.span.start - 1 <= time < rows.span.end + 1:
+            rows.outside += 1
+        else:
+            value = time if chart.data_type == "datetime" else number(row.value)
+            who = row.id if isinstance(row.id, int | str) else None
+            rows.calls.append(Point(time, value, who, _label(row.group, names)))
+    return rows
+
+
+def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
     labels = {"1": "true", "0": "false"} if chart.data_type == "boolean" else {}
-    slices = [
+    return [
         Slice(
             _label(labels.get(str(row.label), row.label), {}),
             max(0.0, number(row.value) or 0.0),
@@ -102,59 +144,49 @@ def _pie(chart: Chart, by: str | None, names: dict[str, str]) -> Summary:
         )
         for row in chart.rows
     ]
-    return insight.pie(slices, by=by)
+
+
+def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
+    """The documented figures and up to six others, whose names come second."""
+    figures: dict[str, float | None] = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
+    extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
+    known: dict[str, float | None] = {
+        cleaned(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
+    }
+    return figures | known, list(known)
+
+
+def _span(reading: Reading) -> Span:
+    return Span(reading.window.start.timestamp(), reading.window.end.timestamp())
 
 
 def _bar(
-    reading: Reading, chart: Chart, span: Span, points: int, by: str | None, names: dict[str, str]
+    reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
-    config, times = reading.target.config, _Times()
+    config = reading.target.config
     function, period = config.aggregation_function or "", config.time_period or "day"
-    buckets, unread = list[Bucket](), 0
-    for row in chart.rows:
-        time, count = times.read(row.time_interval, wall=True), number(row.sample_count)
-        if time is None:
-            unread += 1
-            continue
-        is_time = chart.data_type == "datetime" and function != "count"
-        value = _Times().read(row.value) if is_time else number(row.value)
-        buckets.append(Bucket(time, value, None if count is None else int(count), _label(row.group, names)))
+    rows = bar_rows(reading, chart, names)
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
-    span = times.local(span)
-    kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
-    span, untested = _tested(reading, span, [b.time + width for b in kept])
-    unit = unit_of(config, chart, [b.value for b in kept])
+    span, untested = _tested(reading, rows.span, [b.time + width for b in rows.buckets])
+    unit = unit_of(config, chart, [b.value for b in rows.buckets])
     if unit == "time":
-        summary = _times_only(kept, function)
+        summary = _times_only(rows.buckets, function)
     else:
-        summary = insight.bar(kept, span, function=function, period=period, unit=unit, points=points, by=by)
-    return _told(summary, times, len(buckets) - len(kept), unread, by, chart), untested
+        summary = insight.bar(rows.buckets, span, function=function, period=period, unit=unit, points=points, by=by)
+    return _told(summary, rows, by, chart), untested
 
 
 def _line(
-    reading: Reading, chart: Chart, span: Span, points: int, by: str | None, names: dict[str, str]
+    reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
-    config, times = reading.target.config, _Times()
-    boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
-    calls, unread, outside = list[Point](), 0, 0
-    for row in chart.rows:
-        time = times.read(row.timestamp)
-        if time is None:
-            unread += 1
-        elif not span.start - 1 <= time < span.end + 1:
-            outside += 1
-        else:
-            value = time if chart.data_type == "datetime" else number(row.value)
-            calls.append(
-                Point(time, value, row.id if isinstance(row.id, int | str) else None, _label(row.group, names))
-            )
-    span, untested = _tested(reading, span, [p.time for p in calls])
+    rows = line_rows(reading, chart, names)
+    span, untested = _tested(reading, rows.span, [p.time for p in rows.calls])
     if chart.data_type == "datetime":
-        summary = _times_only([Bucket(p.time, p.value, 1) for p in calls], "line")
+        summary = _times_only([Bucket(p.time, p.value, 1) for p in rows.calls], "line")
     else:
-        unit = "ratio" if boolean else unit_of(config, chart, [])
-        summary = insight.line(calls, span, unit=unit, boolean=boolean, points=points, by=by)
-    return _told(summary, times, outside, unread, by, chart), untested
+        unit = "ratio" if rows.boolean else unit_of(reading.target.config, chart, [])
+        summary = insight.line(rows.calls, span, unit=unit, boolean=rows.boolean, points=points, by=by)
+    return _told(summary, rows, by, chart), untested
 
 
 def _times_only(buckets: list[Bucket], kind: str) -> Summary:
@@ -165,16 +197,16 @@ def _times_only(buckets: list[Bucket], kind: str) -> Summary:
     return Summary(kind="line" if kind == "line" else "bar", unit="time", n=n, facts=facts)
 
 
-def _told(summary: Summary, times: _Times, outside: int, unread: int, by: str | None, chart: Chart) -> Summary:
+def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart) -> Summary:
     """Add what was seen in places where the API's form is not documented, or wrong."""
     said = list[str]()
-    if outside:
-        said.append(f"{outside} rows lay outside the window and were left out; the API may not have applied it")
-    if unread:
-        said.append(f"{unread} rows had no readable time and were left out")
-    if times.bare:
+    if rows.outside:
+        said.append(f"{rows.outside} rows lay outside the window and were left out; the API may not have applied it")
+    if rows.unread:
+        said.append(f"{rows.unread} rows had no readable time and were left out")
+    if rows.times.bare:
         said.append("times came without an offset and are read as UTC")
-    if others := sorted(offset / HOUR for offset in times.offsets if offset):
+    if others := sorted(offset / HOUR for offset in rows.times.offsets if offset):
         said.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
     if by and chart.rows and not chart.grouped:
         said.append("the widget is grouped, but the rows name no group")
@@ -188,7 +220,7 @@ def _tested(reading: Reading, span: Span, times: Iterable[float]) -> tuple[Span,
     if bounds is None or not seen:
         return span, _unseen(reading) if not seen else []
     untested, start, end = list[str](), span.start, span.end
-    if bounds.start and span.start < bounds.start.timestamp() <= min(seen):
+    if bounds.start and span.start < bounds.start.timestamp() < min(seen):
         start = bounds.start.timestamp()
         untested.append(f"{iso(span.start)} to {iso(start)}: nothing came from before the saved date range")
     if bounds.end and max(seen) <= bounds.end.timestamp() < span.end:

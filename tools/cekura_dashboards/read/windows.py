@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
@@ -100,3 +100,42 @@ def shown(moment: datetime) -> str:
     '2026-11-21T04:20Z'
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+COMPARISONS = ("previous_period", "previous_week")
+
+
+def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Window:
+    """The window to compare with: the one before, the same a week before, or an interval.
+
+    The period before keeps the time of day: it lies whole days back where the window is a day or longer, or begins one.
+
+    Raises:
+        InvalidArguments: for another word, an overlap, or a start that the API does not hold any more.
+    """
+    word = how.strip()
+    if "/" in word:
+        return resolve(word, now, zone)
+    if word.lower() not in COMPARISONS:
+        known = nearest(word.replace(" ", "_"), COMPARISONS)
+        hint = f"did you mean {known}?" if known else "use previous_period, previous_week or an interval."
+        raise InvalidArguments.at("compare_to", f'"{quoted(word, limit=60)}" is not a comparison; {hint}')
+    day, span = timedelta(days=1), window.end - window.start
+    if word.lower() == "previous_week":
+        if span > 7 * day:
+            raise InvalidArguments.at(
+                "compare_to", "previous_week overlaps a window longer than a week; use previous_period."
+            )
+        shift = 7 * day
+    else:
+        starts_a_day = any(window.start.astimezone(where).time() == time.min for where in (zone, UTC))
+        shift = -(-span // day) * day if starts_a_day or span >= day else span
+    start, earliest = window.start - shift, now - LIMIT
+    if start < earliest - MARGIN:
+        longest = (now - earliest) / 2 if word.lower() == "previous_period" else LIMIT - 7 * day
+        raise InvalidArguments.at(
+            "compare_to", f"{word} would start {shown(start)}, before the 30 days that the API holds; the longest "
+            f"window that can be compared like this is the last {longest.days} days."
+        )  # fmt: skip
+    notes = [] if shift % (7 * day) == timedelta(0) else ["the two sides hold different weekdays"]
+    return Window(max(start, earliest + MARGIN), window.end - shift, word.lower(), tuple(notes))

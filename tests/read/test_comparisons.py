@@ -1,0 +1,115 @@
+"""compare_to and compare_filters against the sandbox: the same figures as asking for both sides by hand."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_sandbox import Readings
+from support import Json, ask, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+READINGS = [
+    Readings(override=override, preview=preview) for override in ("replace", "merge") for preview in ("alone", "merge")
+]
+BOOKING: Json = {"field": "agent.id", "op": "eq", "value": 33}
+RECEPTION: Json = {"field": "agent.id", "op": "eq", "value": 31}
+
+
+def rate(readings: Readings, where: str) -> tuple[int, float]:
+    [(n, mean)] = sql(
+        shared_sandbox(readings),
+        f"SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE project = 1 AND {where}",
+    )
+    return int(n), float(mean)
+
+
+@pytest.mark.parametrize("readings", READINGS, ids=str)
+async def test_the_period_before_is_the_same_as_asking_for_it(readings: Readings) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        report = await report_of(context, widget_ids=[203], window="7d", compare_to="previous_period")
+    found = report["comparison"]
+    n, mean = rate(readings, "ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'")
+    assert (found["from"], found["to"]) == ("2026-11-04T15:30Z", "2026-11-11T15:30Z")
+    assert found["that"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    n, mean = rate(readings, "ts >= '2026-11-11 15:30'")
+    assert found["this"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert "notes" in found
+
+
+COMPARED: list[tuple[str, str, str, str]] = [
+    ("today", "previous_period", "2026-11-17T00:00Z", "2026-11-17T15:30Z"),
+    ("24h", "previous_week", "2026-11-10T15:30Z", "2026-11-11T15:30Z"),
+    ("yesterday", "previous_period", "2026-11-16T00:00Z", "2026-11-17T00:00Z"),
+    ("this_week", "previous_week", "2026-11-09T00:00Z", "2026-11-11T15:30Z"),
+    ("2026-11-10/2026-11-12", "2026-11-01/2026-11-03", "2026-11-01T00:00Z", "2026-11-03T00:00Z"),
+]
+
+
+@pytest.mark.parametrize(("window", "to", "start", "end"), COMPARED)
+async def test_each_form_names_the_other_window(window: str, to: str, start: str, end: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[202], window=window, compare_to=to)
+    assert (report["comparison"]["from"], report["comparison"]["to"]) == (start, end)
+    assert (
+        report["comparison"]["difference"]
+        == report["comparison"]["this"]["value"] - report["comparison"]["that"]["value"]
+    )
+
+
+async def test_one_agent_against_another_over_the_same_time() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        arguments: Json = {"widget_ids": [203], "window": "7d", "filters": BOOKING}
+        report = await report_of(context, **arguments, compare_filters=RECEPTION)
+        same = await report_of(context, **arguments, compare_to={"filters": RECEPTION})
+    assert report["comparison"]["where"] == "agent.id = 31"
+    n, mean = rate(Readings(), "agent_id = 31 AND ts >= '2026-11-11 15:30'")
+    assert report["comparison"]["that"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert same["comparison"] == report["comparison"]
+
+
+async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        report = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-11")
+    found = report["comparison"]
+    assert found["verdict"] == "clear"
+    assert found["contributors"]["top"][0][0] == "Booking (33)"
+    assert found["rate_effect"] + found["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
+
+
+async def test_every_chart_of_a_dashboard_is_compared_in_one_call() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_period"
+        )
+    assert all("comparison" in report for report in answer["widgets"])
+    assert all("not_compared" not in report["comparison"] for report in answer["widgets"])
+    assert len(text) <= 8000
+    assert text.count("compared with 2026-11-04T15:30Z") == len(answer["widgets"])
+
+
+WRONG: list[tuple[Json, str]] = [
+    ({"window": "20d", "compare_to": "previous_period"}, "compare like this is the last 15 days"),
+    ({"window": "10d", "compare_to": "previous_week"}, "overlaps a window longer than a week"),
+    ({"window": "7d", "compare_to": "previous_month"}, "is not a comparison; did you mean previous_period"),
+    ({"window": "7d", "compare_to": "previous_week", "compare_filters": BOOKING}, "two comparisons; give one of both"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
+async def test_what_cannot_be_compared_is_refused_with_what_can(arguments: Json, said: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(errors.InvalidArguments, match=said.replace("compare like", "compared like")):
+            await ask(context, "get_widgets_data", widget_ids=[202], **arguments)
+
+
+async def test_an_unsaved_widget_is_compared_likewise() -> None:
+    pie: Any = {"chart_type": "pie", "field": "topic"}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", widget=pie, dashboard_id=11, window="3d", compare_to="previous_period"
+        )
+    top = answer["report"]["comparison"]["shares"]["top"][0]
+    assert top[0] == "billing question"
+    assert (top[3] > 10, top[4]) == (True, "possible")
+    assert "shares (label, this_pct, that_pct, points, verdict): " in text

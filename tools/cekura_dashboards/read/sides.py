@@ -1,0 +1,90 @@
+"""From a reading to one side of a comparison."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.insight import Bucket, Cell, Kind, Point, Side, Span, combine
+from cekura_dashboards.insight.buckets import ADDITIVE, filled, merged, total
+from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.read.charts import Reading
+from cekura_dashboards.read.summaries import bar_rows, line_rows, pie_slices, stat_figures, unit_of
+
+ENOUGH_DAYS = 5
+SCALES = {"ratio": 1.0, "percent": 100.0}
+
+
+def side_of(reading: Reading, chart: Chart, names: dict[str, str]) -> tuple[Kind, Side, float]:
+    """What kind of measure it is, this side of it, and what a rate of one is written as (0 for what is no rate)."""
+    seconds = (reading.window.end - reading.window.start).total_seconds()
+    if chart.chart_type == "stat":
+        figures: dict[str | None, float] = {
+            name: value for name, value in stat_figures(chart)[0].items() if value is not None
+        }
+        return "figures", Side([], seconds, parts=figures), 0.0
+    if chart.chart_type == "pie":
+        parts = defaultdict[str | None, float](float)
+        for piece in pie_slices(chart, names):
+            parts[piece.label] += piece.value
+        return "shares", Side([], seconds, parts=parts), 0.0
+    if chart.chart_type == "line":
+        return _line_side(reading, chart, names, seconds)
+    return _bar_side(reading, chart, names, seconds)
+
+
+def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> tuple[Kind, Side, float]:
+    config, rows = reading.target.config, bar_rows(reading, chart, names)
+    function, period = config.aggregation_function or "", config.time_period or "day"
+    kinds: dict[str, Kind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
+    kind = kinds.get(function, "median")
+    known = [bucket for bucket in rows.buckets if bucket.value is not None]
+    timed = filled(function, period, merged(function, known), rows.span) if known else []
+    held = _by_cluster(timed, rows.span, period)
+    cells = [_cell(function, time, parts) for time, parts in held if any(part.value is not None for part in parts)]
+    groups = _groups(function, known) if config.group_by else {}
+    parts: dict[str | None, float] = {"value": combine(function, known) or 0.0} if kind == "extreme" else {}
+    scale = SCALES.get(unit_of(config, chart, [bucket.value for bucket in known]), 0.0)
+    return kind, Side(cells, seconds, groups, parts, total(known)), scale
+
+
+def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
+    """Hours brought to days of the window, where there are enough of them; else as they are."""
+    if period != "hour" or span.end - span.start < ENOUGH_DAYS * DAY:
+        return [(bucket.time, [bucket]) for bucket in buckets]
+    held = defaultdict[float, list[Bucket]](list)
+    for bucket in buckets:
+        held[span.start + max(0.0, bucket.time - span.start) // DAY * DAY].append(bucket)
+    return sorted(held.items())
+
+
+def _cell(function: str, time: float, parts: list[Bucket]) -> Cell:
+    known = [part for part in parts if part.value is not None]
+    return Cell(time, total(known), combine(function, known) or 0.0)
+
+
+def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[float, float]]:
+    held = defaultdict[str | None, list[Bucket]](list)
+    for bucket in known:
+        held[bucket.group].append(bucket)
+    if function not in ADDITIVE and function != "avg":
+        return {}
+    return {name: (float(total(parts) or 0), combine(function, parts) or 0.0) for name, parts in held.items()}
+
+
+def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> tuple[Kind, Side, float]:
+    rows = line_rows(reading, chart, names)
+    step = DAY if seconds >= ENOUGH_DAYS * DAY else HOUR
+    clusters = defaultdict[float, list[float]](list)
+    groups = defaultdict[str | None, list[float]](list)
+    known = [Point(*call) for call in rows.calls if call.value is not None]
+    for call in known:
+        value = call.value or 0.0
+        clusters[rows.span.start + max(0.0, call.time - rows.span.start) // step * step].append(value)
+        groups[call.group].append(value)
+    cells = [
+        Cell(time, len(values), sum(values) / len(values), sum(value * value for value in values))
+        for time, values in sorted(clusters.items())
+    ]
+    split = {name: (float(len(values)), sum(values) / len(values)) for name, values in groups.items()}
+    grouped = split if reading.target.config.group_by else {}
+    return "mean", Side(cells, seconds, grouped, {}, len(known)), 1.0 if rows.boolean else 0.0
