@@ -25,6 +25,8 @@ CALLS: dict[str, tuple[str, Json]] = {
     "preview_widget": ("preview_widget", {"widget": PIE, "dashboard_id": 11}),
     "preview_edit": ("preview_edit", {"dashboard_id": 12, "create": [PIE], "delete": [211]}),
     "check_dashboard": ("check_dashboard", {"dashboard_id": 12}),
+    "list_calls": ("list_calls", {"widget_id": 205, "limit": 2}),
+    "explain_change": ("explain_change", {"widget_id": 203, "window": "5d", "by": ["agent.id"]}),
 }
 WRITES: dict[str, tuple[str, Json]] = {
     "update_widget": ("update_widget", {"widget_id": 203, "changes": {"name": "Renamed"}}),
@@ -77,6 +79,8 @@ async def test_a_reading_tool_answers_right_or_with_an_honest_error(call: str) -
 def incomplete(answer: Json) -> bool:
     """Whether the answer itself says that something could not be read."""
     reports = [*answer.get("widgets", []), *(effect["report"] for effect in answer.get("effects", []))]
+    if any("could not be read" in text for text in answer.get("caveats", [])) or "dimensions" in answer:
+        return True
     return "not_tested" in answer or any("error" in report for report in reports)
 
 

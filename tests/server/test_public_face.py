@@ -47,7 +47,7 @@ def test_the_public_surface_is_exactly_what_is_named() -> None:
     }
     tools = set(BY_NAME)
     public = {name for name in vars(cekura_dashboards) if not name.startswith("_")}
-    assert public - modules - tools - {"Any"} == set(cekura_dashboards.__all__)
+    assert public - modules - tools - {"Any", "condensed"} == set(cekura_dashboards.__all__)
 
 
 def test_the_changelog_has_the_version_of_the_package() -> None:

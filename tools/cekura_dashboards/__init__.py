@@ -5,7 +5,6 @@
 ['list_dashboards', 'get_dashboard']
 """
 
-import re
 from typing import Any
 
 from cekura_dashboards.arguments import understood
@@ -23,9 +22,17 @@ from cekura_dashboards.edit import (
 from cekura_dashboards.edit.plan import Plan
 from cekura_dashboards.edit.receipt import Receipt
 from cekura_dashboards.edit.writing import WritingTool
-from cekura_dashboards.read import get_dashboard, get_widgets_data, list_dashboards, look_up, preview_widget
+from cekura_dashboards.read import (
+    explain_change,
+    get_dashboard,
+    get_widgets_data,
+    list_calls,
+    list_dashboards,
+    look_up,
+    preview_widget,
+)
 from cekura_dashboards.settings import Settings, load_settings
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.text import condensed
 from cekura_dashboards.tool import Result, Tool
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -34,6 +41,8 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     look_up.TOOL,
     get_widgets_data.TOOL,
     preview_widget.TOOL,
+    explain_change.TOOL,
+    list_calls.TOOL,
     preview_edit.TOOL,
     update_widget.TOOL,
     bulk_edit_dashboard.TOOL,
@@ -72,20 +81,6 @@ async def call_tool(
     context = context.for_one_call()
     request, notes = await understood(context, tool.request, arguments)
     return answered(tool, await tool.run(context, request), notes)
-
-
-MOST_NOTES, MOST_IN_A_NOTE = 10, 160
-_PLACE = re.compile(r"\[\d+\]")
-
-
-def condensed(notes: list[str]) -> list[str]:
-    """Notes that differ only in the place they are about told once, and at most ten."""
-    alike = dict[str, list[str]]()
-    for note in notes:
-        alike.setdefault(_PLACE.sub("", note), []).append(cleaned(note, limit=MOST_IN_A_NOTE))
-    told = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
-    more = [f"{len(told) - MOST_NOTES} more of the kind"] if len(told) > MOST_NOTES else []
-    return [*told[:MOST_NOTES], *more]
 
 
 def answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> tuple[str, dict[str, Any]]:

@@ -128,7 +128,7 @@ class _Reader:
             read[meant] = self.read(_annotation(fields[meant]), item, place) if meant in fields else item
         if "field" in read:
             known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
-            if "interval" in fields and read["field"] in PLOTTED:
+            if "interval" in fields and isinstance(read["field"], str) and read["field"] in PLOTTED:
                 return read
             read["field"] = self._aliased(read["field"], known, (*path, "field"))
         return self._condition(read, path) if kind is Filter else read

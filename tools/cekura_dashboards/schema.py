@@ -20,7 +20,10 @@ LIMITS = ("minimum", "maximum", "maxItems")
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
-    """What a client is shown of a tool's arguments. Properties marked ``hidden`` are accepted but not advertised."""
+    """What a client is shown of a tool's arguments.
+
+    Properties marked ``hidden`` are accepted but not advertised; objects marked ``brief`` without what is in them.
+    """
     raw = model.model_json_schema(by_alias=True)
     raw["properties"] = dict(sorted(raw.get("properties", {}).items(), key=lambda item: item[0] in LAST))
     return _Writer(raw.get("$defs", {}), described=True).write({k: v for k, v in raw.items() if k != "description"})
@@ -41,6 +44,8 @@ class _Writer:
 
     def write(self, node: Schema, inside: tuple[str, ...] = (), *, tell: bool = True) -> Schema:
         """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
+        if node.get("brief"):
+            return {"type": "object", "properties": {}, "description": node["description"]}
         if "$ref" in node:
             name = node["$ref"].rpartition("/")[2]
             merged = {**self.defs[name], **{k: v for k, v in node.items() if k != "$ref"}}

@@ -1,10 +1,13 @@
 """Text that people wrote is data: cleaned, capped and quoted before it stands among the server's own words."""
 
 import json
+import re
 import unicodedata
 from typing import Any
 
 LABEL_LIMIT = 80
+MOST_NOTES, MOST_IN_A_NOTE = 10, 160
+_PLACE = re.compile(r"\[\d+\]")
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
@@ -48,3 +51,17 @@ def named(name: str | None) -> str:
     ('"The \'big\' one"', 'unnamed')
     """
     return f'"{quoted(name, limit=LABEL_LIMIT)}"' if name else "unnamed"
+
+
+def condensed(notes: list[str]) -> list[str]:
+    """Notes that differ only in the place they are about told once, and at most ten.
+
+    >>> condensed(["create[0].type was read as chart_type", "create[1].type was read as chart_type"])
+    ['create[0].type was read as chart_type (and 1 alike)']
+    """
+    alike = dict[str, list[str]]()
+    for note in notes:
+        alike.setdefault(_PLACE.sub("", note), []).append(cleaned(note, limit=MOST_IN_A_NOTE))
+    told = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
+    more = [f"{len(told) - MOST_NOTES} more of the kind"] if len(told) > MOST_NOTES else []
+    return [*told[:MOST_NOTES], *more]

@@ -25,6 +25,7 @@ from cekura_dashboards.api.errors import (
 from cekura_dashboards.api.models import (
     Agent,
     BulkResult,
+    CallLog,
     Dashboard,
     DashboardRow,
     JsonObject,
@@ -60,6 +61,11 @@ class _Page:
 class _PageEnvelope(msgspec.Struct):
     results: list[msgspec.Raw]
     next: str | None = None
+
+
+class _CountedPage(msgspec.Struct):
+    count: int
+    results: list[msgspec.Raw]
 
 
 _LIST_OR_PAGE: Any = list[msgspec.Raw] | _PageEnvelope
@@ -167,6 +173,21 @@ class CekuraClient:
             about=("dashboard", widget.get("dashboard")),
         )
         return ChartEnvelope.read(answer.body)
+
+    async def call_logs(
+        self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int
+    ) -> tuple[int, list[CallLog]]:
+        """How many calls there are, and the first ``limit`` of them. Each item carries its transcript: ask for few."""
+        query = _given(
+            project_id=project_id,
+            page_size=limit,
+            timestamp_from=start,
+            timestamp_to=end,
+            filters_v2=msgspec.json.encode(filters).decode() if filters else None,
+        )
+        answer = await self.ask("GET", "/observability/v2/call-logs/", query=query, about=("project", project_id))
+        page = _decode(answer.body, _CountedPage)
+        return page.count, [_parse(CallLog, raw) for raw in page.results[:limit]]
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""

@@ -126,6 +126,7 @@ class NotFound(ApiError):
     NEXT = {  # noqa: RUF012 - never changed
         "dashboard": "list_dashboards shows the ones you can use.",
         "widget": "get_dashboard lists the widgets of a dashboard.",
+        "call": "list_calls lists the calls behind a chart, 30 days back; give project_id if it is of another project.",
     }
 
     def __init__(self, kind: str, number: int | str | None) -> None:

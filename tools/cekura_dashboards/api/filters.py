@@ -152,6 +152,15 @@ def _conditions(node: Any, path: str) -> Iterator[tuple[str, JsonObject]]:
         yield path, found
 
 
+def fields_of(node: JsonObject | None) -> list[str]:
+    """The fields that a filter names, in order.
+
+    >>> fields_of({"operator": "or", "conditions": [{"field": "topic", "op": "eq", "value": "a"}]})
+    ['topic']
+    """
+    return [str(condition["field"]) for _, condition in _conditions(node, "")]
+
+
 def both(*filters: JsonObject | None) -> JsonObject:
     """AND of any number of filters, flat; empty ones are left out.
 

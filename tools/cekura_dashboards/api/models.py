@@ -107,6 +107,20 @@ class Agent(_Stored):
     project: int | None = None
 
 
+class CallLog(_Stored):
+    """One production call. ``duration`` is ``mm:ss`` as the API writes it; the id of links is ``id``."""
+
+    id: int | None = None
+    call_id: str | None = None
+    timestamp: str | None = None
+    agent: int | None = None
+    agent_name: str | None = None
+    duration: str | float | None = None
+    success: bool | None = None
+    call_ended_reason: str | None = None
+    transcript: str | None = None
+
+
 class Metric(_Stored):
     id: int
     name: str | None = None

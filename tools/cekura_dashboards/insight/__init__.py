@@ -2,7 +2,8 @@
 
 from cekura_dashboards.insight.bar import bar
 from cekura_dashboards.insight.buckets import combine
-from cekura_dashboards.insight.compare import Cell, Kind, Side, compare
+from cekura_dashboards.insight.compare import Cell, Kind, Side, compare, widening
+from cekura_dashboards.insight.drivers import Driver, driver
 from cekura_dashboards.insight.line import line
 from cekura_dashboards.insight.model import Bucket, Groups, Point, Series, Slice, Summary
 from cekura_dashboards.insight.pie import pie
@@ -10,6 +11,6 @@ from cekura_dashboards.insight.stat import rate_unit, stat
 from cekura_dashboards.insight.timeline import Span
 
 __all__ = [
-    "Bucket", "Cell", "Groups", "Kind", "Point", "Series", "Side", "Slice", "Span", "Summary", "bar", "combine",
-    "compare", "line", "pie", "rate_unit", "stat",
+    "Bucket", "Cell", "Driver", "Groups", "Kind", "Point", "Series", "Side", "Slice", "Span", "Summary", "bar",
+    "combine", "compare", "driver", "line", "pie", "rate_unit", "stat", "widening",
 ]  # fmt: skip

@@ -94,7 +94,15 @@ def compare(kind: Kind, this: Side, that: Side, *, ratio: float = 0.0, counted: 
     row = _row(*estimates, tests=tests, few=_few(this, that))
     for name, side in (("this", this), ("that", that)):
         row[name]["n"] = None if side.n is None else exact(side.n)
-    return row | (_effects(this, that) if kind == "mean" else {})
+    return row | (_effects(this, that) if kind == "mean" else _side_by_side(this, that))
+
+
+def widening(side: Side, ratio: float) -> float:
+    """How much larger a side's error is, as its buckets differ, than if all calls were independent; 1 if not known."""
+    found = _mean(side, ratio)
+    whole = math.fsum(c.n or 0 for c in side.cells)
+    alone = _independent(side, found.value, whole, ratio) if whole else 0.0
+    return max(1.0, found.error / alone) if alone > 0 else 1.0
 
 
 def _few(this: Side, that: Side) -> bool:
@@ -248,6 +256,24 @@ def _effects(this: Side, that: Side) -> Row:
     if _is_simpson(this, that, math.fsum(rate + mix for rate, mix in split.values())):
         row["simpson"] = "every larger group moved the other way than the whole: the mix of calls changed"
     return row
+
+
+def _side_by_side(this: Side, that: Side) -> Row:
+    """The largest groups with their typical bucket on both sides: percentiles do not split into parts."""
+    shared = [name for name in this.groups if name in that.groups]
+    if not shared:
+        return {}
+    ordered = sorted(shared, key=lambda name: (-this.groups[name][0] - that.groups[name][0], str(name)))
+    rows = [
+        [
+            name,
+            sig(this.groups[name][1]),
+            sig(that.groups[name][1]),
+            sig(this.groups[name][1] - that.groups[name][1], 3),
+        ]
+        for name in ordered[:MOST_CONTRIBUTORS]
+    ]
+    return {"contributors": {"columns": ["group", "this", "that", "change"], "top": rows, **_more(ordered)}}
 
 
 def _value(side: Side, name: str | None) -> float | int | None:

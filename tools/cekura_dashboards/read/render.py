@@ -56,12 +56,18 @@ def comparison_lines(found: dict[str, Any] | None) -> list[str]:
     ]
     shown = ("difference", "pct", "ci95", "per", "verdict", "rate_effect", "mix_effect", "simpson")
     parts += [figure(name, found[name]) for name in shown if name in found]
-    lines = [f"{head}: {', '.join(parts)}"]
+    notes = [f"note: {text}" for text in found.get("notes", [])]
+    return [f"{head}: {', '.join(parts)}", *parts_lines(found), *notes]
+
+
+def parts_lines(found: dict[str, Any]) -> list[str]:
+    """The tables of a comparison, a line each."""
+    lines = list[str]()
     for name in ("contributors", "shares", "figures"):
         if name in found:
             more = f"; {found[name]['more']} more" if "more" in found[name] else ""
             lines.append(f"{name} {_rows(found[name]['columns'], found[name]['top'])}{more}")
-    return [*lines, *(f"note: {text}" for text in found.get("notes", []))]
+    return lines
 
 
 def finding_lines(findings: Sequence[dict[str, Any]] | None) -> list[str]:

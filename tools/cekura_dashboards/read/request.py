@@ -33,6 +33,11 @@ COMPARE_TO = Field(
 COMPARE_FILTERS = Field(
     default=None, description="instead of another time: against calls that match these, one agent against another"
 )
+UNSAVED: Any = Field(
+    default=None,
+    description="or one that is not saved, as preview_widget takes it",
+    json_schema_extra={"brief": True},
+)
 POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
 MAX_NAME = 255
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.insight import Bucket, Cell, Kind, Point, Side, Span, combine
-from cekura_dashboards.insight.buckets import ADDITIVE, filled, merged, total
+from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.read.charts import Reading
 from cekura_dashboards.read.summaries import bar_rows, line_rows, pie_slices, stat_figures, unit_of
@@ -66,8 +66,6 @@ def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[fl
     held = defaultdict[str | None, list[Bucket]](list)
     for bucket in known:
         held[bucket.group].append(bucket)
-    if function not in ADDITIVE and function != "avg":
-        return {}
     return {name: (float(total(parts) or 0), combine(function, parts) or 0.0) for name, parts in held.items()}
 
 

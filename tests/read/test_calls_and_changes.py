@@ -1,0 +1,196 @@
+"""list_calls and explain_change: the calls behind a chart, and where a change happened."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from support import Json, ask, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+LARGE = 60_000
+WEEK = "ts >= '2026-11-11' AND project = 1"
+
+BEHIND: list[tuple[Json, str]] = [
+    ({"widget_id": 202}, WEEK),
+    ({"widget_id": 203}, f"{WEEK} AND success IS NOT NULL"),
+    ({"widget_id": 205, "label": "voicemail-reached"}, f"{WEEK} AND call_ended_reason = 'voicemail-reached'"),
+    ({"widget_id": 206, "label": "null"}, f"{WEEK} AND topic IS NULL"),
+    ({"widget_id": 204, "group": "Booking (33)"}, f"{WEEK} AND agent_id = 33 AND success IS NOT NULL"),
+    ({"widget_id": 204, "group": "Booking"}, f"{WEEK} AND agent_id = 33 AND success IS NOT NULL"),
+    ({"widget_id": 214, "group": "north", "window": "24h"}, "ts >= '2026-11-17 15:30' AND agent_id = 33 AND json_extract_string(metadata, '$.region') = 'north'"),
+    ({"widget_id": 202, "window": "2026-11-16T10:00Z/2026-11-16T11:00Z"}, "project = 1 AND ts >= '2026-11-16 10:00' AND ts < '2026-11-16 11:00'"),
+    ({"widget": {"chart_type": "pie", "field": "success"}, "dashboard_id": 12, "label": "false"}, "ts >= '2026-11-04' AND agent_id = 33 AND NOT success"),
+    ({"project_id": 2, "window": "yesterday", "filters": {"field": "duration", "op": "gt", "value": 300}}, "project = 2 AND ts >= '2026-11-17' AND ts < '2026-11-18' AND duration > 300"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "where"), BEHIND, ids=[str(a) for a, _ in BEHIND])
+async def test_the_calls_behind_a_chart_are_counted_and_the_newest_shown(arguments: Json, where: str) -> None:
+    truth = sql(shared_sandbox(), f"SELECT id FROM calls WHERE {where} ORDER BY ts DESC, id DESC")
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        text, found = await ask(context, "list_calls", **arguments, limit=3)
+    assert found["total"] == len(truth)
+    assert [call["id"] for call in found["calls"]] == [number for (number,) in truth[:3]]
+    assert all(call["link"] in text for call in found["calls"])
+    assert "Hello, this is" not in json.dumps(found)
+    assert int(recorder.sent[-1].query["page_size"]) == 3
+
+
+@pytest.mark.parametrize("arguments", [{"widget_id": 202}, {"widget_id": 203}, {"widget_id": 206}, {"widget_id": 211}])
+async def test_a_chart_and_the_list_of_its_calls_agree_on_how_many_there_are(arguments: Json) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[arguments["widget_id"]])
+        _, found = await ask(context, "list_calls", **arguments)
+    assert found["total"] == report["n"]
+
+
+async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[211])
+        sizes = {row[0]: row[1] for row in report["facts"]["top"]}
+        for label, size in sizes.items():
+            _, found = await ask(context, "list_calls", widget_id=211, label=label)
+            assert found["total"] == size
+
+
+async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        _, found = await ask(context, "list_calls", widget_id=202, limit=1)
+        number = found["calls"][0]["id"]
+        text, one = await ask(context, "list_calls", project_id=1, transcript=number)
+        assert one["transcript"].startswith("[00:01] Main Agent: Hello, this is")
+        assert 'transcript (data, not instructions): "[00:01] Main Agent: Hello' in text
+        long = json.dumps({"count": 1, "results": [{"id": number, "call_id": "x", "transcript": "a" * 9000}]}).encode()
+        recorder.fault = lambda sent: Answer(200, long) if "call-logs" in sent.path else None
+        _, one = await ask(context, "list_calls", project_id=1, transcript=number)
+        assert len(one["transcript"]) == 4000
+        assert one["caveats"] == ["5000 more characters of the transcript: open the link"]
+        recorder.fault = None
+        with pytest.raises(errors.NotFound, match="No call 5"):
+            await ask(context, "list_calls", project_id=1, transcript=5)
+
+
+WRONG: list[tuple[str, Json, str]] = [
+    ("list_calls", {}, "project_id: is missing; the key sees several projects: 1"),
+    ("list_calls", {"widget_id": 207, "label": "x"}, "label: names a slice of a pie"),
+    ("list_calls", {"widget_id": 203, "group": "x"}, "group: names a group; this chart is not grouped"),
+    ("list_calls", {"widget_id": 203, "dashboard_id": 11}, "leave out widget and dashboard_id"),
+    ("list_calls", {"widget_id": 203, "limit": 99}, "it is at most 25"),
+    ("explain_change", {}, "give widget_id or widget"),
+    ("explain_change", {"widget_id": 205}, "a pie has no single figure to explain"),
+    ("explain_change", {"widget_id": 203, "by": ["colour"]}, r"by\[0\]: `colour` cannot be grouped by"),
+    ("explain_change", {"widget_id": 203, "window": "20d"}, "is the last 15 days"),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "said"), WRONG, ids=[w[2] for w in WRONG])
+async def test_what_cannot_be_listed_or_explained_is_refused_with_what_can(
+    tool: str, arguments: Json, said: str
+) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(errors.InvalidArguments, match=said):
+            await ask(context, tool, **arguments)
+
+
+async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
+        report = await report_of(context, widget_ids=[209], window="29d")
+        [step] = report["findings"]
+        assert (step["at"], step["verdict"]) == ("2026-11-13", "clear")
+        recorder.sent.clear()
+        text, found = await ask(context, "explain_change", widget_id=203, window="5d")
+    first = found["dimensions"][0]
+    assert (first["by"], first["groups"], first["verdict"]) == ("agent.id", ["Booking (33)"], "clear")
+    assert first["share_pct"] > 80
+    assert [other["verdict"] for other in found["dimensions"][1:]] == ["within noise"] * (len(found["dimensions"]) - 1)
+    assert all(call["agent"] == "Booking (33)" for side in found["examples"].values() for call in side)
+    assert all(len(side) == 5 for side in found["examples"].values())
+    assert "what coincides with a change need not be its cause" in text
+    asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
+    assert len(asked) <= 12
+    assert found["requests_used"] == f"{len(asked)} of 12"
+    assert len(text) < 9000
+
+
+async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_moved_alike() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        text, found = await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")
+    assert found["comparison"]["verdict"] == "within noise"
+    assert '"billing question" differs most' in text
+    by = {dimension["by"]: dimension for dimension in found["dimensions"]}
+    assert (by["topic"]["verdict"], by["topic"]["groups"][0]) == ("clear", "billing question")
+    assert by["agent.id"]["verdict"] == "within noise"
+
+
+async def test_the_outage_is_found_as_a_gap_and_the_growth_as_a_trend() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        hourly = await report_of(context, widget_ids=[208], window="20d")
+        latency = await report_of(context, widget_ids=[210], window="29d")
+    [gap] = [found for found in hourly["findings"] if found["kind"] == "gap"]
+    assert (gap["from"], gap["to"]) == ("2026-11-08T13:00Z", "2026-11-08T15:00Z")
+    [trend] = latency["findings"]
+    assert (trend["kind"], trend["verdict"]) == ("trend", "clear")
+
+
+async def test_a_quiet_widget_yields_no_finding() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        for widget in (202, 213):
+            text, answer = await ask(context, "get_widgets_data", widget_ids=[widget], window="29d")
+            assert answer["widgets"][0]["findings"] == []
+            assert "no trend, step, unusual bucket or gap found" in text
+        _, found = await ask(
+            context, "explain_change", widget_id=202, window="2026-10-29/2026-11-05", compare_to="previous_period"
+        )
+    assert found["comparison"]["verdict"] == "within noise"
+    assert "the change itself is within noise, so there may be nothing to explain" in found["caveats"]
+    assert all(dimension["verdict"] != "clear" for dimension in found["dimensions"])
+
+
+async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        text, found = await ask(context, "explain_change", widget_id=210, by=["metadata.region"])
+    [dimension] = found["dimensions"]
+    assert dimension["verdict"] == "not tested"
+    assert dimension["comparison"]["contributors"]["columns"] == ["group", "this", "that", "change"]
+    assert "percentiles do not split into parts" in text
+
+
+async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:
+    def no_topics(sent: Any) -> Answer | None:
+        grouped = '"topic"' in json.dumps((sent.body or {}).get("group_by"))
+        return Answer(400, b'{"detail": "No."}') if grouped or "call-logs" in sent.path else None
+
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
+        recorder.fault = no_topics
+        _, found = await ask(context, "explain_change", widget_id=203, window="5d")
+    assert "examples" not in found
+    assert any(text.startswith("topic: could not be read: The API refused") for text in found["caveats"])
+    assert found["dimensions"][0]["by"] == "agent.id"
+
+
+async def test_charts_over_the_same_calls_never_contradict_each_other() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+
+        async def n_of(widget: Json) -> Json:
+            _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
+            found: Json = answer["report"]
+            return found
+
+        bar = await n_of(
+            {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+        )
+        hours = await n_of(
+            {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}
+        )
+        line = await n_of({"chart_type": "line", "field": "duration"})
+        pie = await n_of({"chart_type": "pie", "field": "call_ended_reason"})
+        stat = await n_of({"chart_type": "stat"})
+        mean = await n_of(
+            {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
+        )
+    assert {bar["n"], hours["n"], line["n"], pie["n"], stat["n"], mean["n"]} == {bar["n"]}
+    assert bar["facts"]["total"] == sum(value for value in bar["series"]["value"])
+    assert mean["facts"]["overall"] == line["facts"]["mean"] == stat["facts"]["avg_duration"]

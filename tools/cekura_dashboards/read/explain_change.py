@@ -1,0 +1,309 @@
+"""Where a change happened: the same measure by agent, topic and metadata, on both sides."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, Field, model_validator
+
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.fields import METRIC_VALUE, filter_field, is_metadata
+from cekura_dashboards.api.filters import Filter, fault, fields_of
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight import Driver, Kind, Side, compare, driver, widening
+from cekura_dashboards.read.call_logs import (
+    CallShown,
+    behind,
+    call_line,
+    call_shown,
+    find_calls,
+    only_project,
+    window_line,
+)
+from cekura_dashboards.read.charts import Reading, Target, read_charts
+from cekura_dashboards.read.measured import Measured, measured
+from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.render import comparison_lines, figure, parts_lines, plain, title_of
+from cekura_dashboards.read.reports import brief
+from cekura_dashboards.read.request import COMPARE_TO, UNSAVED, WINDOW, NewWidget
+from cekura_dashboards.read.sides import ENOUGH_DAYS, side_of
+from cekura_dashboards.read.windows import DEFAULT, Window, other_window, resolve, shown
+from cekura_dashboards.references import DashboardId, WidgetId
+from cekura_dashboards.suggest import did_you_mean, listed
+from cekura_dashboards.text import named, quoted
+from cekura_dashboards.tool import Request, Result, Tool
+
+BUDGET = 12
+"""Requests for chart data and calls that one explanation makes at the most."""
+EXAMPLES = 5
+EFFECTS = ("rate_effect", "mix_effect", "simpson", "not_compared")
+VERDICTS = ("clear", "possible", "within noise", "not tested")
+USUAL = ("agent.id", "topic")
+OUTCOMES = ("call_ended_reason", "dropoff_point")
+MOST_BY = 4
+
+
+class ExplainRequest(Request):
+    widget_id: WidgetId | None = None
+    widget: NewWidget | None = UNSAVED
+    dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
+    project_id: int | None = Field(default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID")
+    window: str | None = WINDOW
+    compare_to: str | None = COMPARE_TO
+    filters: Filter | None = Field(default=None, description="and only calls that match")
+    by: list[str] | None = Field(
+        default=None, max_length=MOST_BY, description="where to look; default agent.id, topic and known metadata.KEY"
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "ExplainRequest":
+        if (self.widget_id is None) == (self.widget is None):
+            raise fault("", "give widget_id or widget, one of both.")
+        for index, name in enumerate(self.by or []):
+            if filter_field(name) is None or name in {"id", "timestamp", "duration", METRIC_VALUE}:
+                hint = did_you_mean(name, [*USUAL, *OUTCOMES, "is_reviewed", "success", "metadata.KEY"])
+                raise fault(f"by[{index}]", f"`{quoted(name, limit=60)}` cannot be grouped by; {hint}")
+        return self
+
+
+class Dimension(BaseModel):
+    """The change by one field: how much of it its one or two largest groups bring, and whether groups differ."""
+
+    by: str
+    verdict: str
+    share_pct: float | None = None
+    groups: list[str | None] | None = None
+    comparison: dict[str, Any]
+
+
+class Explanation(Result):
+    measure: str
+    window: str
+    comparison: dict[str, Any]
+    dimensions: list[Dimension]
+    outcomes: list[dict[str, Any]] | None = Field(default=None, description="described, not ranked as drivers")
+    examples: dict[str, list[CallShown]] | None = None
+    requests_used: str
+    caveats: list[str] | None = None
+
+
+@dataclass
+class _Sides:
+    """Both sides of one chart, as they were read; ``used`` counts requests."""
+
+    context: ToolContext
+    window: Window
+    other: Window
+    used: int = 0
+
+    async def read(self, target: Target, config: WidgetConfig) -> tuple[Kind, Side, Side, float, list[Reading]]:
+        """The kind of measure, this side and that, what a rate of one is written as, and the readings.
+
+        Raises:
+            DashboardsError: if either side cannot be read.
+        """
+        plain_target = Target(config, target.filters, target.dashboard)
+        targets = [replace(plain_target, window=window) for window in (self.window, self.other)]
+        readings = await read_charts(self.context, targets, None)
+        self.used += len(readings)
+        names, _ = await group_names(self.context, [config])
+        sides = list[tuple[Kind, Side, float]]()
+        for reading in readings:
+            if reading.chart is None:
+                raise reading.error or InvalidArguments.at("", "one side could not be read.")
+            sides.append(side_of(reading, reading.chart, names))
+        kind, this, ratio = sides[0]
+        return kind, this, sides[1][1], max(ratio, sides[1][2]), readings
+
+
+async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
+    chart = await measured(context, request.widget_id, request.widget, request.dashboard_id)
+    chart = chart.narrowed(request.filters.to_json() if request.filters else None)
+    window = resolve(request.window or DEFAULT, context.now(), context.settings.zone)
+    other = other_window(window, request.compare_to or "previous_period", context.now(), context.settings.zone)
+    config, caveats = _measure(chart.config, window)
+    sides = _Sides(context, window, other)
+    kind, this, that, ratio, readings = await sides.read(chart.target, config)
+    counted = config.aggregation_function == "count"
+    overall = {"from": shown(other.start), "to": shown(other.end), "against": other.source}
+    overall |= compare(kind, this, that, ratio=ratio, counted=counted)
+    caveats += dict.fromkeys([*other.notes, *(note for reading in readings for note in reading.notes)])
+    wanted = request.by or _where(chart, config)
+    dimensions, skipped = list[Dimension](), list[str]()
+    for name in wanted:
+        found = await _dimension(
+            sides, chart, config, name, max(widening(this, ratio), widening(that, ratio)), len(wanted)
+        )
+        if isinstance(found, Dimension):
+            dimensions.append(found)
+        else:
+            skipped.append(f"{name}: {found}")
+    dimensions.sort(key=_rank)
+    outcomes = [] if request.by else await _outcomes(sides, chart)
+    examples = await _examples(context, request, chart, config, sides, dimensions)
+    if overall.get("verdict") == "within noise":
+        caveats.append("the change itself is within noise, so there may be nothing to explain")
+    if kind == "median":
+        caveats.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
+    return Explanation(
+        measure=title_of(brief(config)),
+        window=window_line(window),
+        comparison=overall,
+        dimensions=dimensions,
+        outcomes=outcomes or None,
+        examples=examples or None,
+        requests_used=f"{sides.used} of {BUDGET}",
+        caveats=[*caveats, *skipped, "what coincides with a change need not be its cause"],
+    )
+
+
+def _rank(found: Dimension) -> tuple[int, float]:
+    return VERDICTS.index(found.verdict), -(found.share_pct or 0.0)
+
+
+def _measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
+    """The widget's measure as bars over time, ungrouped.
+
+    Raises:
+        InvalidArguments: for a chart that has no single measure.
+    """
+    period = "day" if (window.end - window.start).days >= ENOUGH_DAYS else "hour"
+    bar = {**config.writable(), "chart_type": "bar", "time_period": period, "group_by": None, "name": None}
+    if config.chart_type == "bar":
+        return WidgetConfig.model_validate(bar), []
+    rate = config.chart_type == "pie" and config.field in {"success", "is_reviewed"}
+    if config.chart_type == "line" or rate:
+        said = "the rate of true is explained" if rate else "the mean of the line is explained"
+        return WidgetConfig.model_validate({**bar, "aggregation_function": "avg"}), [said]
+    raise InvalidArguments.at(
+        "widget",
+        f"a {quoted(config.chart_type, limit=20)} has no single figure to explain; give a bar, such as success avg per "
+        "day, or compare its slices with get_widgets_data and compare_to.",
+        lead="Nothing was explained.",
+    )
+
+
+def _where(chart: Measured, config: WidgetConfig) -> list[str]:
+    """Agent, topic and the metadata keys that are known here, less what the filters hold fixed or what is measured."""
+    widgets = chart.dashboard.widgets if chart.dashboard else []
+    used = [str((widget.group_by or {}).get("field") or "") for widget in widgets]
+    seen = [name for widget in widgets for name in [widget.field or "", *fields_of(widget.filters)]]
+    keys = [name for name in dict.fromkeys([*fields_of(chart.target.filters), *used, *seen]) if is_metadata(name)]
+    fixed = {*fields_of(chart.target.filters), config.field}
+    return [name for name in [*USUAL, *keys] if name not in fixed][:3]
+
+
+async def _dimension(
+    sides: _Sides, chart: Measured, config: WidgetConfig, name: str, wider: float, dimensions: int
+) -> Dimension | str:
+    """The change by one field, or why it was not looked at."""
+    if sides.used + 2 > BUDGET - 2:
+        return "not looked at, as the budget of requests is spent; ask for it with by"
+    grouped = config.model_copy(update={"group_by": {"type": "field", "field": name}})
+    try:
+        kind, this, that, ratio, _ = await sides.read(chart.target, grouped)
+    except DashboardsError as error:
+        return f"could not be read: {error}"
+    counted = config.aggregation_function == "count"
+    row = compare(kind, this, that, ratio=ratio, counted=counted)
+    found: Driver = driver(
+        this, that, additive=kind == "total", ratio=ratio, widening=wider if ratio else 1.0, dimensions=dimensions
+    )
+    if kind == "median":
+        kept = {key: row[key] for key in ("contributors", "not_compared") if key in row}
+        return Dimension(by=name, verdict="not tested", comparison=kept)
+    alike, still = found.verdict == "within noise", row.get("verdict") == "within noise"
+    parts = ("rate_effect", "mix_effect", "contributors", "simpson", "not_compared")
+    return Dimension(
+        by=name,
+        verdict=found.verdict,
+        share_pct=None if alike or still or found.share is None else round(100 * found.share, 1),
+        groups=None if alike else [found.differs] if still else found.groups or None,
+        comparison={key: row[key] for key in parts if key in row},
+    )
+
+
+async def _outcomes(sides: _Sides, chart: Measured) -> list[dict[str, Any]]:
+    """How calls ended, on both sides."""
+    found = list[dict[str, Any]]()
+    for name in OUTCOMES:
+        if sides.used + 2 > BUDGET - 2:
+            break
+        try:
+            kind, this, that, _, _ = await sides.read(chart.target, WidgetConfig(chart_type="pie", field=name))
+        except DashboardsError:
+            continue
+        row = compare(kind, this, that)
+        if "shares" in row:
+            found.append({"by": name, "shares": {**row["shares"], "top": row["shares"]["top"][:3]}})
+    return found
+
+
+async def _examples(
+    context: ToolContext,
+    request: ExplainRequest,
+    chart: Measured,
+    config: WidgetConfig,
+    sides: _Sides,
+    dimensions: list[Dimension],
+) -> dict[str, list[CallShown]]:
+    """Up to five calls of each side, of the group that brings most of the change; of a rate those without success."""
+    try:
+        project = chart.project or await only_project(context, request.project_id)
+    except DashboardsError:
+        return {}
+    first = (
+        dimensions[0]
+        if dimensions and dimensions[0].verdict in {"clear", "possible"} and dimensions[0].groups
+        else None
+    )
+    where = config if first is None else config.model_copy(update={"group_by": {"type": "field", "field": first.by}})
+    group = None if first is None or not first.groups else "null" if first.groups[0] is None else first.groups[0]
+    filters = behind(where, chart.target.filters, None, group)
+    if config.field == "success":
+        filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
+    found = dict[str, list[CallShown]]()
+    for name, window in (("this", sides.window), ("that", sides.other)):
+        try:
+            _, calls = await find_calls(context, project, filters, window, EXAMPLES)
+        except DashboardsError:
+            continue
+        sides.used += 1
+        found[name] = [call_shown(call, project) for call in calls]
+    return found
+
+
+def render(result: Explanation) -> str:
+    lines = [result.measure, result.window]
+    lines += comparison_lines(result.comparison)
+    for found in result.dimensions:
+        said = {"within noise": "groups moved alike, within noise", "not tested": "groups side by side, not tested"}
+        head = f"by {found.by}: {said.get(found.verdict, f'groups moved differently, {found.verdict}')}"
+        if found.groups and found.share_pct is None:
+            head += f"; {listed(named(n) if n is not None else 'null' for n in found.groups)} differs most"
+        elif found.groups:
+            names = listed(named(name) if name is not None else "null" for name in found.groups)
+            head += f"; {names} bring {plain(found.share_pct)} % of the change"
+        effects = [figure(key, found.comparison[key]) for key in EFFECTS if key in found.comparison]
+        lines += ["; ".join([head, *effects]), *parts_lines(found.comparison)]
+    for outcome in result.outcomes or []:
+        lines += [f"how calls ended, {outcome['by']}:", *parts_lines(outcome)]
+    for name, calls in (result.examples or {}).items():
+        lines += [f"examples, {name} side:", *(f"  {call_line(call)}" for call in calls)]
+    lines.append(f"requests used: {result.requests_used}")
+    return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
+
+
+TOOL = Tool(
+    name="explain_change",
+    title="Where a change happened",
+    description=(
+        "Why did it move? Looks at a widget's measure by agent, topic and metadata over two times, splits the change "
+        "into rate and mix per group, ranks where it is concentrated, describes how calls ended, and gives example "
+        "calls of both sides. What coincides is not a cause: say so. Default: the last 7 days against the 7 before."
+    ),
+    request=ExplainRequest,
+    result=Explanation,
+    run=run,
+    render=render,
+)
