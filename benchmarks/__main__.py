@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import click
 
-from benchmarks import sizes, speed
+from benchmarks import decoding, sizes, speed
 
 README = Path(__file__).parent / "README.md"
 HEALTH = (
@@ -44,6 +44,10 @@ async def measure(runs: int, rounds: int, calls: int) -> str:
             f"What a model sees of the tool list: {size:,} bytes, {tokens:,} tokens.",
             "",
             HEALTH.format(taken_s=taken_s, slowest_ms=slowest_ms),
+            "",
+            "| calls of a line | from bytes to answer | memory beyond the data |",
+            "| --- | --- | --- |",
+            *(f"| {d.calls:,} | {d.seconds:.2f} s | {d.megabytes:.0f} MB |" for d in decoding.decodings()),
         ]
     )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.insight import Point, Slice, Span, Summary, line, pie, stat
+from cekura_dashboards.insight import Calls, Point, Slice, Span, Summary, line, pie, stat
 from cekura_dashboards.insight.numbers import wilson
 from cekura_dashboards.insight.timeline import HOUR
 
@@ -16,7 +16,7 @@ ONE_DAY = Span(0, 24 * HOUR)
 
 
 def drawn(points: list[Point], *, boolean: bool = False, most: int = 24) -> Summary:
-    return line(points, ONE_DAY, unit="s", boolean=boolean, points=most)
+    return line(Calls.of(points, ONE_DAY), ONE_DAY, unit="s", boolean=boolean, points=most)
 
 
 def calls(*values: float | None) -> list[Point]:
@@ -137,3 +137,16 @@ def test_a_stat_says_the_unit_of_each_figure(rate: float | None, unit: str) -> N
     found = stat({"total_calls": 123456, "success_rate": rate, "avg_duration": 61.234}, extra=[])
     assert found.facts["units"] == {"total_calls": "calls", "success_rate": unit, "avg_duration": "s"}
     assert (found.n, found.facts["total_calls"], found.facts["avg_duration"]) == (123456, 123456, 61.23)
+
+
+@given(st.permutations([Point(i * 900.0, float(i % 7), i, "ab"[i % 2]) for i in range(60)]))
+def test_calls_are_the_same_in_any_order(points: list[Point]) -> None:
+    found = Calls.of(points, ONE_DAY, grouped=True)
+    plain = Calls.of(sorted(points), ONE_DAY, grouped=True)
+    assert (
+        (found.lowest, found.highest)
+        == (plain.lowest, plain.highest)
+        == (points[points.index(Point(0.0, 0.0, 0, "a"))], Point(5400.0, 6.0, 6, "a"))
+    )
+    assert {time: sorted(cell) for time, cell in found.cells.items()} == {t: sorted(c) for t, c in plain.cells.items()}
+    assert sum(map(len, found.groups.values())) == len(found.values()) == 60

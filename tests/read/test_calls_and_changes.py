@@ -160,7 +160,8 @@ async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
 
 async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:
     def no_topics(sent: Any) -> Answer | None:
-        grouped = '"topic"' in json.dumps((sent.body or {}).get("group_by"))
+        body: Json = sent.body or {}
+        grouped = '"topic"' in json.dumps(body.get("group_by"))
         return Answer(400, b'{"detail": "No."}') if grouped or "call-logs" in sent.path else None
 
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):

@@ -37,7 +37,7 @@ class ChartEnvelope(msgspec.Struct):
             raise UnreadableAnswer(f"chart data is not a JSON object as documented ({type(error).__name__})") from None
 
 
-class LineRow(msgspec.Struct, frozen=True):
+class LineRow(msgspec.Struct, frozen=True, gc=False):
     """One call."""
 
     id: Any = None
@@ -46,7 +46,7 @@ class LineRow(msgspec.Struct, frozen=True):
     group: Any = None
 
 
-class BarRow(msgspec.Struct, frozen=True):
+class BarRow(msgspec.Struct, frozen=True, gc=False):
     """One bucket."""
 
     time_interval: Any = None
@@ -55,7 +55,7 @@ class BarRow(msgspec.Struct, frozen=True):
     group: Any = None
 
 
-class PieRow(msgspec.Struct, frozen=True):
+class PieRow(msgspec.Struct, frozen=True, gc=False):
     """One slice."""
 
     label: Any = None

@@ -2,6 +2,7 @@
 
 from cekura_dashboards.insight.bar import bar
 from cekura_dashboards.insight.buckets import combine
+from cekura_dashboards.insight.calls import Calls, grain_of
 from cekura_dashboards.insight.compare import Cell, Kind, Side, compare, widening
 from cekura_dashboards.insight.drivers import Driver, driver
 from cekura_dashboards.insight.line import line
@@ -11,6 +12,6 @@ from cekura_dashboards.insight.stat import rate_unit, stat
 from cekura_dashboards.insight.timeline import Span
 
 __all__ = [
-    "Bucket", "Cell", "Driver", "Groups", "Kind", "Point", "Series", "Side", "Slice", "Span", "Summary", "bar",
-    "combine", "compare", "driver", "line", "pie", "rate_unit", "stat", "widening",
+    "Bucket", "Calls", "Cell", "Driver", "Groups", "Kind", "Point", "Series", "Side", "Slice", "Span", "Summary", "bar",
+    "combine", "compare", "driver", "grain_of", "line", "pie", "rate_unit", "stat", "widening",
 ]  # fmt: skip

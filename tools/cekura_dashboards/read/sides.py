@@ -1,10 +1,11 @@
 """From a reading to one side of a comparison."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.insight import Bucket, Cell, Kind, Point, Side, Span, combine
+from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.read.charts import Reading
@@ -72,17 +73,11 @@ def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[fl
 def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> tuple[Kind, Side, float]:
     rows = line_rows(reading, chart, names)
     step = DAY if seconds >= ENOUGH_DAYS * DAY else HOUR
-    clusters = defaultdict[float, list[float]](list)
-    groups = defaultdict[str | None, list[float]](list)
-    known = [Point(*call) for call in rows.calls if call.value is not None]
-    for call in known:
-        value = call.value or 0.0
-        clusters[rows.span.start + max(0.0, call.time - rows.span.start) // step * step].append(value)
-        groups[call.group].append(value)
+    clusters = rows.calls.by(step, rows.span.start // rows.calls.grain * rows.calls.grain)
     cells = [
-        Cell(time, len(values), sum(values) / len(values), sum(value * value for value in values))
+        Cell(time, len(values), math.fsum(values) / len(values), math.fsum(value * value for value in values))
         for time, values in sorted(clusters.items())
     ]
-    split = {name: (float(len(values)), sum(values) / len(values)) for name, values in groups.items()}
-    grouped = split if reading.target.config.group_by else {}
-    return "mean", Side(cells, seconds, grouped, {}, len(known)), 1.0 if rows.boolean else 0.0
+    n = sum(len(values) for values in clusters.values())
+    split = {name: (float(len(values)), math.fsum(values) / len(values)) for name, values in rows.calls.groups.items()}
+    return "mean", Side(cells, seconds, split, {}, n), 1.0 if rows.boolean else 0.0

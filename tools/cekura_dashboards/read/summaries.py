@@ -1,15 +1,16 @@
 """From decoded chart data to a summary: units, names, what lay outside the window, what was not tested."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cekura_dashboards import insight
-from cekura_dashboards.api.chart_data import Chart, number
+from cekura_dashboards.api.chart_data import Chart, LineRow, number
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.insight import Bucket, Point, Slice, Span, Summary
-from cekura_dashboards.insight.timeline import DAY, HOUR, PERIODS, STEPS, iso
+from cekura_dashboards.insight import Bucket, Calls, Point, Slice, Span, Summary, grain_of
+from cekura_dashboards.insight.timeline import DAY, HOUR, MINUTE, PERIODS, STEPS, iso
 from cekura_dashboards.read.charts import Reading
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.text import cleaned
@@ -92,8 +93,8 @@ class Rows:
 
     span: Span
     times: Times
+    calls: Calls
     buckets: list[Bucket] = field(default_factory=list[Bucket])
-    calls: list[Point] = field(default_factory=list[Point])
     outside: int = 0
     unread: int = 0
     boolean: bool = False
@@ -114,23 +115,92 @@ def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
     span = times.local(_span(reading))
     kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
-    return Rows(span, times, kept, outside=len(buckets) - len(kept), unread=unread)
+    return Rows(span, times, Calls(HOUR), kept, outside=len(buckets) - len(kept), unread=unread)
 
 
 def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
     boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
-    rows = Rows(_span(reading), Times(), boolean=boolean)
+    span, grouped = _span(reading), bool(reading.target.config.group_by)
+    rows = Rows(span, Times(), Calls(grain_of(span)), boolean=boolean)
+    if not grouped and chart.data_type != "datetime" and _is_uniform(chart.rows):
+        _by_prefix(rows, chart.rows)
+        return rows
+    kept = list[Point]()
     for row in chart.rows:
         time = rows.times.read(row.timestamp)
         if time is None:
             rows.unread += 1
-        elif not rows.span.start - 1 <= time < rows.span.end + 1:
+        elif not span.start - 1 <= time < span.end + 1:
             rows.outside += 1
         else:
             value = time if chart.data_type == "datetime" else number(row.value)
             who = row.id if isinstance(row.id, int | str) else None
-            rows.calls.append(Point(time, value, who, _label(row.group, names)))
+            kept.append(Point(time, value, who, _label(row.group, names)))
+    rows.calls = Calls.of(kept, span, grouped=grouped)
     return rows
+
+
+def _is_uniform(rows: list[LineRow]) -> bool:
+    """Whether all times are texts in UTC, and all values plain: then a time's first letters tell its hour."""
+    return (
+        {type(row.timestamp) for row in rows} == {str}
+        and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
+        and {row.timestamp[19:20] + row.timestamp[-1:] for row in rows} <= {"ZZ", ".Z"}
+        and {row.timestamp[4:5] + row.timestamp[10:11] + row.timestamp[13:14] for row in rows} == {"-T:"}
+    )
+
+
+def _by_prefix(rows: Rows, given: list[LineRow]) -> None:
+    """One pass over the calls, keyed by the minute or hour that their time begins with."""
+    letters, rest = (16, ":00+00:00") if rows.calls.grain == MINUTE else (13, ":00:00+00:00")
+    held = defaultdict[str, list[float]](list)
+    for row in given:
+        if row.value is not None:
+            held[row.timestamp[:letters]].append(row.value)
+    rows.calls.nulls = sum(_is_inside(rows, row) for row in given if row.value is None)
+    for key in sorted(held):
+        start = rows.times.read(key + rest)
+        if start is None:
+            rows.unread += len(held[key])
+        elif rows.span.start - 1 <= start and start + rows.calls.grain <= rows.span.end + 1:
+            rows.calls.cells[start] = held[key]
+        else:
+            _by_call(rows, [row for row in given if row.timestamp[:letters] == key and row.value is not None], start)
+    rows.calls.cells = dict(sorted(rows.calls.cells.items()))
+    values = [min(cell) for cell in rows.calls.cells.values()], [max(cell) for cell in rows.calls.cells.values()]
+    if values[0]:
+        rows.calls.lowest = _first(rows, given, min(values[0]))
+        rows.calls.highest = _first(rows, given, max(values[1]))
+
+
+def _by_call(rows: Rows, given: list[LineRow], start: float) -> None:
+    """The stretch that an edge of the window cuts: each call's own time decides."""
+    for row in given:
+        if _is_inside(rows, row):
+            rows.calls.cells.setdefault(start, []).append(row.value)
+
+
+def _is_inside(rows: Rows, row: LineRow) -> bool:
+    """Whether a call lies in the window; one that does not is counted."""
+    time = rows.times.read(row.timestamp)
+    if time is None:
+        rows.unread += 1
+        return False
+    inside = rows.span.start - 1 <= time < rows.span.end + 1
+    rows.outside += not inside
+    return inside
+
+
+def _first(rows: Rows, given: list[LineRow], value: float) -> Point | None:
+    """The earliest call of this value inside the window."""
+    alike = [row for row in given if row.value == value]
+    while alike:
+        row = min(alike, key=lambda found: (found.timestamp, str(found.id)))
+        time = rows.times.read(row.timestamp)
+        if time is not None and rows.span.start - 1 <= time < rows.span.end + 1:
+            return Point(time, float(row.value), row.id if isinstance(row.id, int | str) else None)
+        alike = [other for other in alike if other.timestamp > row.timestamp]
+    return None
 
 
 def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
@@ -180,9 +250,9 @@ def _line(
     reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
     rows = line_rows(reading, chart, names)
-    span, untested = _tested(reading, rows.span, [p.time for p in rows.calls])
+    span, untested = _tested(reading, rows.span, rows.calls.cells)
     if chart.data_type == "datetime":
-        summary = _times_only([Bucket(p.time, p.value, 1) for p in rows.calls], "line")
+        summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
     else:
         unit = "ratio" if rows.boolean else unit_of(reading.target.config, chart, [])
         summary = insight.line(rows.calls, span, unit=unit, boolean=rows.boolean, points=points, by=by)

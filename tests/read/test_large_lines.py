@@ -1,0 +1,52 @@
+"""Lines of many calls: the quick way through uniform rows gives what the careful one gives."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.api.chart_data import ChartEnvelope, decode
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.read.charts import Reading, Target
+from cekura_dashboards.read.reports import report
+from cekura_dashboards.read.windows import Window
+from support import Json
+
+END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
+LINE = WidgetConfig(chart_type="line", field="duration")
+
+
+def facts_of(rows: list[Json], *, days: float) -> Any:
+    envelope = ChartEnvelope.read(msgspec.json.encode({"chart_type": "line", "data": rows}))
+    window = Window(END - timedelta(days=days), END, "asked")
+    chart = decode(envelope, chart_type="line", group_by=None)
+    return report(Reading(Target(LINE, {}), window, chart), 30, {}).model_dump()
+
+
+times = st.integers(-3600 * 8, 3600 * 30).map(lambda s: END - timedelta(days=1) + timedelta(seconds=s))
+values = st.none() | st.floats(0, 1000) | st.integers(0, 50)
+
+
+@given(st.lists(st.tuples(times, values), max_size=60), st.sampled_from([0.5, 1.0, 3.0]))
+def test_the_quick_way_and_the_careful_way_agree(calls: list[tuple[datetime, Any]], days: float) -> None:
+    uniform = [
+        {"id": i, "timestamp": t.isoformat().replace("+00:00", "Z"), "value": v} for i, (t, v) in enumerate(calls)
+    ]
+    offset = [{**row, "timestamp": row["timestamp"].replace("Z", "+00:00")} for row in uniform]
+    assert facts_of(uniform, days=days) == facts_of(offset, days=days)
+
+
+def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:
+    rows: list[Json] = [
+        {"id": 1, "timestamp": "2026-11-18T10:00:00Z", "value": 1.0},
+        {"id": 2, "timestamp": "2026-11-18T12:00:00+02:00", "value": "3"},
+        {"id": 3, "timestamp": "2026-11-18T10:30:00", "value": True},
+        {"id": 4, "timestamp": 5, "value": 1},
+        {"id": 5, "timestamp": "2026-11-18T10:30:00Z", "value": "NaN"},
+    ]
+    found = facts_of(rows, days=1)
+    assert (found["n"], found["facts"]["max"][2]) == (3, 2)
+    assert any("no readable time" in text for text in found["caveats"])
+    assert any("without an offset" in text for text in found["caveats"])
