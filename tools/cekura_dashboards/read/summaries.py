@@ -193,7 +193,7 @@ def _is_inside(rows: Rows, row: LineRow) -> bool:
 
 def _first(rows: Rows, given: list[LineRow], value: float) -> Point | None:
     """The earliest call of this value inside the window."""
-    alike = [row for row in given if row.value == value]
+    alike: list[LineRow] = [row for row in given if row.value == value]
     while alike:
         row = min(alike, key=lambda found: (found.timestamp, str(found.id)))
         time = rows.times.read(row.timestamp)
