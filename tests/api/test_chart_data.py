@@ -1,5 +1,6 @@
 """Chart data in every documented and tolerated form."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cekura_dashboards.api import chart_data
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode, number
 from cekura_dashboards.api.errors import UnreadableAnswer
 
@@ -117,3 +119,18 @@ def test_any_rows_are_decoded_or_refused(data: Any, chart_type: str, group_by: A
 def test_a_number_is_finite_or_none(value: Any) -> None:
     found = number(value)
     assert found is None or abs(found) < float("inf")
+
+
+@pytest.mark.parametrize("joint", [",", " ,\n ", ", "])
+def test_large_data_is_decoded_in_pieces_and_all_of_it(joint: str) -> None:
+    rows = [
+        {"id": i, "timestamp": "2026-11-18T10:00:00Z", "value": i % 7, "note": "}, {" * (i % 3)} for i in range(60_000)
+    ]
+    data = "[" + joint.join(json.dumps(row) for row in rows) + "]"
+    assert len(data) > 2 * chart_data.PIECE
+    envelope = ChartEnvelope.read(f'{{"chart_type": "line", "data": {data}}}'.encode())
+    found = decode(envelope, chart_type="line", group_by=None).rows
+    assert [row.id for row in found] == list(range(60_000))
+    whole = ChartEnvelope.read(f'{{"chart_type": "line", "data": {data[:-1]}, 5]}}'.encode())
+    with pytest.raises(UnreadableAnswer):
+        decode(whole, chart_type="line", group_by=None)

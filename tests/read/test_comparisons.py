@@ -113,3 +113,41 @@ async def test_an_unsaved_widget_is_compared_likewise() -> None:
     assert top[0] == "billing question"
     assert (top[3] > 10, top[4]) == (True, "possible")
     assert "shares (label, this_pct, that_pct, points, verdict): " in text
+
+
+COUNTED: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+
+
+async def test_the_share_of_calls_that_match_is_a_rate_with_its_interval_per_bucket() -> None:
+    billing: Json = {"field": "topic", "op": "eq", "value": "billing question"}
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        text, answer = await ask(
+            context, "preview_widget", widget=COUNTED, dashboard_id=11, window="7d", share_where=billing, compare_to="previous_period"
+        )  # fmt: skip
+        assert recorder.writes() == []
+    report = answer["report"]
+    [(n, matching)] = sql(
+        shared_sandbox(),
+        "SELECT count(*), count(*) FILTER (topic = 'billing question') FROM calls WHERE project = 1 AND ts >= '2026-11-11 15:30'",
+    )
+    assert report["n"] == n
+    assert report["facts"]["overall"] == pytest.approx(matching / n, abs=1e-4)
+    assert report["unit"] == "ratio"
+    series = report["series"]
+    assert all(
+        low <= value <= high for low, value, high in zip(series["low"], series["value"], series["high"], strict=True)
+    )
+    [(n, matching)] = sql(
+        shared_sandbox(),
+        "SELECT count(*), count(*) FILTER (topic = 'billing question') FROM calls WHERE project = 1 AND ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'",
+    )
+    assert report["comparison"]["that"] == {"value": pytest.approx(matching / n, abs=1e-4), "n": n}
+    assert 'share of calls where topic = "billing question"' in text
+    assert answer["widget"] == COUNTED
+
+
+async def test_a_share_of_what_is_not_counted_is_refused() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match="share_where: needs a widget that counts calls"):
+            await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, share_where=BOOKING)
+        assert recorder.sent == []

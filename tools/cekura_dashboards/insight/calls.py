@@ -1,6 +1,7 @@
 """Single calls, held by short stretches of time rather than one by one: a million of them are a few hundred lists."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ MINUTES_UP_TO = 2.6 * DAY
 def grain_of(span: Span) -> int:
     """How long the stretches of a window are, in seconds."""
     return MINUTE if span.end - span.start <= MINUTES_UP_TO else HOUR
+
+
+FEW_LEFT = 4096
+"""So many values are sorted at once."""
 
 
 @dataclass
@@ -60,6 +65,52 @@ class Calls:
         for time, values in self.cells.items():
             held[floor_to(time, int(step), origin)].extend(values)
         return held
+
+
+def quantiles_of(cells: Sequence[list[float]], shares: Sequence[float]) -> list[float]:
+    """Quantiles over all cells together, exactly as if they were sorted as one; sorts each cell.
+
+    No single step takes long, whatever the number of values, so that other threads get their turn.
+
+    >>> quantiles_of([[3.0, 1.0], [4.0], [2.0]], [0.5, 1.0])
+    [2.5, 4.0]
+    """
+    for cell in cells:
+        cell.sort()
+    last, found = sum(map(len, cells)) - 1, list[float]()
+    for share in shares:
+        place = share * last
+        low = math.floor(place)
+        bottom = _nth(cells, low)
+        top = bottom if low == place else _nth(cells, low + 1)
+        found.append(bottom + (top - bottom) * (place - low))
+    return found
+
+
+def _nth(cells: Sequence[list[float]], rank: int) -> float:
+    """The value of this rank, from 0, over sorted cells.
+
+    Source: selection by a weighted median of medians, Frederickson and Johnson (1982).
+    """
+    lows, highs = [0] * len(cells), [len(cell) for cell in cells]
+    while sum(highs) - sum(lows) > FEW_LEFT:
+        middles = sorted((cell[(a + b) // 2], b - a) for cell, a, b in zip(cells, lows, highs, strict=True) if a < b)
+        half, passed, pivot = (sum(highs) - sum(lows)) / 2, 0, middles[-1][0]
+        for value, weight in middles:
+            passed += weight
+            if passed >= half:
+                pivot = value
+                break
+        below = [bisect_left(cell, pivot, a, b) for cell, a, b in zip(cells, lows, highs, strict=True)]
+        upto = [bisect_right(cell, pivot, a, b) for cell, a, b in zip(cells, lows, highs, strict=True)]
+        if rank < sum(below):
+            highs = below
+        elif rank >= sum(upto):
+            lows = upto
+        else:
+            return pivot
+    left = sorted(value for cell, a, b in zip(cells, lows, highs, strict=True) for value in cell[a:b])
+    return left[rank - sum(lows)]
 
 
 def spread(values: Sequence[float], mean: float) -> float:

@@ -4,16 +4,17 @@ import math
 import statistics
 
 from cekura_dashboards.insight.buckets import TOO_FEW
-from cekura_dashboards.insight.calls import Calls, spread
+from cekura_dashboards.insight.calls import Calls, quantiles_of, spread
 from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.findings import Outcome, examine
 from cekura_dashboards.insight.groups import grouped
 from cekura_dashboards.insight.model import Point, Series, Summary
-from cekura_dashboards.insight.numbers import quantile, sig, wilson
+from cekura_dashboards.insight.numbers import sig, wilson
 from cekura_dashboards.insight.timeline import STEPS, Span, choose_step, is_partial, iso, origin_of, starts
 
 FINE = ("5m", "15m", "1h", "1d")
 MOST_TESTED, USUAL_N = 750, 10
+PERCENTILES = (5, 50, 95, 99)
 
 
 def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by: str | None = None) -> Summary:
@@ -30,11 +31,10 @@ def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by:
     if boolean:
         facts = {"rate": sig(mean), "ci95": [sig(bound) for bound in wilson(mean, len(values))]}
     else:
-        values.sort()
         facts = {
             "mean": sig(mean),
             "sd": sig(math.sqrt(squares / (len(values) - 1))) if len(values) > 1 else None,
-            **{f"p{q}": sig(quantile(values, q / 100)) for q in (5, 50, 95, 99)},
+            **_percentiles(calls),
             "min": _call(calls.lowest),
             "max": _call(calls.highest),
         }
@@ -52,6 +52,11 @@ def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by:
         findings=found.findings,
         not_tested=found.not_tested,
     )
+
+
+def _percentiles(calls: Calls) -> dict[str, object]:
+    found = quantiles_of([*calls.cells.values()], [q / 100 for q in PERCENTILES])
+    return {f"p{q}": sig(value) for q, value in zip(PERCENTILES, found, strict=True)}
 
 
 def _call(point: Point | None) -> list[object] | None:

@@ -52,7 +52,8 @@ def _leaving(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
 def _without_counts(item: WidgetReport) -> WidgetReport:
     if item.series is None or item.series.n is None:
         return item
-    return _leaving(item, f"n per bucket ({ALONE})", series=item.series.model_copy(update={"n": None}))
+    without = item.series.model_copy(update={"n": None, "low": None, "high": None})
+    return _leaving(item, f"n per bucket ({ALONE})", series=without)
 
 
 def _without_series(item: WidgetReport) -> WidgetReport:

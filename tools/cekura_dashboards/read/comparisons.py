@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import Filter, in_words
+from cekura_dashboards.api.filters import Filter, both, in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import compare
-from cekura_dashboards.read.charts import Reading, read_charts
+from cekura_dashboards.read.charts import Reading, Target, read_charts
 from cekura_dashboards.read.reports import WidgetReport
+from cekura_dashboards.read.shares import read_share
 from cekura_dashboards.read.sides import side_of
 from cekura_dashboards.read.summaries import summarise
 from cekura_dashboards.read.windows import other_window, shown
@@ -24,10 +25,12 @@ async def other_sides(
     how: str | None,
     filters: JsonObject | None,
     extra: JsonObject | None,
+    matching: JsonObject | None,
 ) -> list[Reading | InvalidArguments]:
     """For each reading the one to compare it with, or why there is none.
 
-    ``filters``: of the other side, instead of another time; ``extra``: those of this side, or of both.
+    ``filters``: of the other side, instead of another time; ``extra``: those of this side, or of both; ``matching``:
+    what the calls of a share match.
 
     Raises:
         InvalidArguments: if none can be compared.
@@ -47,8 +50,16 @@ async def other_sides(
         for reading, window in zip(readings, windows, strict=True)
         if not isinstance(window, InvalidArguments)
     ]
+    if matching:
+        return [await read_share(context, _counted(target, filters), matching, None) for target in targets]
     found = iter(await read_charts(context, targets, None, filters or extra, alone=False))
     return [window if isinstance(window, InvalidArguments) else next(found) for window in windows]
+
+
+def _counted(target: Target, filters: JsonObject | None) -> Target:
+    """The count that a share was made from."""
+    config = target.config.model_copy(update={"aggregation_function": "count", "field": "agent_id"})
+    return replace(target, config=config, filters=both(target.filters, filters))
 
 
 def comparison(
@@ -80,11 +91,12 @@ async def compared(
     filters: Filter | None,
     extra: JsonObject | None,
     names: dict[str, str],
+    matching: JsonObject | None = None,
 ) -> list[WidgetReport]:
-    """The reports with their comparison."""
+    """The reports with their comparison. ``matching``: they are shares of calls that match."""
     other_filters = filters.to_json() if filters else None
     charted = [reading for reading in readings if reading.chart is not None]
-    others = await other_sides(context, charted, how, other_filters, extra) if charted else []
+    others = await other_sides(context, charted, how, other_filters, extra, matching) if charted else []
     by_reading = {id(reading): other for reading, other in zip(charted, others, strict=True)}
     return [
         report

@@ -27,6 +27,7 @@ from cekura_dashboards.read.request import (
     with_comparison,
 )
 from cekura_dashboards.read.rules import check, doubts, metric_types
+from cekura_dashboards.read.shares import check_countable, read_share, with_intervals
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import Request, Result, Tool
@@ -42,6 +43,9 @@ class PreviewRequest(Request):
     window: str | None = WINDOW
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
+    share_where: Filter | None = Field(
+        default=None, description="of a bar that counts: the share of calls that match, a rate per bucket"
+    )
     points: int | None = POINTS
 
     _comparison = model_validator(mode="before")(with_comparison)
@@ -68,12 +72,21 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
         dashboard_filters, project = dashboard.filters, dashboard.project
     doubtful = await _metric_rules(context, config, project)
     target = unsaved(config, request.dashboard_id, dashboard_filters)
-    [reading] = await read_charts(context, [target], request.window)
+    matching = request.share_where.to_json() if request.share_where else None
+    if matching:
+        check_countable(config)
+        reading = await read_share(context, target, matching, request.window)
+    else:
+        [reading] = await read_charts(context, [target], request.window)
     points = ONE if request.points is None else request.points
     names, notes = await group_names(context, [config])
     reports = await reported([reading], points, names)
+    if matching:
+        reports = [with_intervals(report) for report in reports]
     if request.compare_to or request.compare_filters:
-        reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
+        reports = await compared(
+            context, [reading], reports, request.compare_to, request.compare_filters, None, names, matching
+        )
     shown = fit(reports)[0]
     warnings = [*doubtful, *undocumented(config.filters, "widget.filters")]
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:

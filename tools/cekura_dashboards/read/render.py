@@ -129,6 +129,9 @@ def _series_lines(series: SeriesShown) -> list[str]:
     lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
     if series.n:
         lines.append("n " + " ".join("-" if n is None else str(n) for n in series.n))
+    for name, bound in (("low", series.low), ("high", series.high)):
+        if bound:
+            lines.append(f"{name} " + " ".join("-" if v is None else plain(v) for v in bound))
     spark = sparkline(series.value)
     cut = f"  partial: {' '.join(str(i) for i in series.partial)} (from 0)" if series.partial else ""
     return [*lines, spark + cut]

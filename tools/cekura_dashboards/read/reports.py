@@ -49,6 +49,8 @@ class SeriesShown(BaseModel):
     step: str
     value: list[float | int | None]
     n: list[int | None] | None = None
+    low: list[float | int | None] | None = None
+    high: list[float | int | None] | None = None
     partial: list[int] | None = None
 
 

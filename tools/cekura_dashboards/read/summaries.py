@@ -145,8 +145,7 @@ def _is_uniform(rows: list[LineRow]) -> bool:
     return (
         {type(row.timestamp) for row in rows} == {str}
         and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
-        and {row.timestamp[19:20] + row.timestamp[-1:] for row in rows} <= {"ZZ", ".Z"}
-        and {row.timestamp[4:5] + row.timestamp[10:11] + row.timestamp[13:14] for row in rows} == {"-T:"}
+        and {(t := row.timestamp)[4:5] + t[10:11] + t[13:14] + t[19:20] + t[-1:] for row in rows} <= {"-T:ZZ", "-T:.Z"}
     )
 
 
