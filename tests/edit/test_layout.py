@@ -91,6 +91,16 @@ async def test_where_no_grid_is_shown_nothing_is_placed_and_a_wish_is_refused() 
     assert "metadata" not in receipt["changes"][0]["fields"]
 
 
+async def test_a_widget_that_is_restored_keeps_its_old_place_or_that_it_had_none() -> None:
+    app = new_sandbox(count=10)
+    app.state.world.store.update_widget(204, {"metadata": None})
+    async with open_tools(app) as (context, _):
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[204])
+        _, gone = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[204], plan_id=stopped["plan_id"])
+        _, back = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+    assert app.state.world.store.widget(back["changes"][0]["id"])["metadata"] is None
+
+
 async def test_one_widget_without_a_place_hides_the_grid() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.update_widget(204, {"metadata": None})

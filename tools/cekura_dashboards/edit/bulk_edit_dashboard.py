@@ -107,7 +107,8 @@ async def drafted(
     for index, number in enumerate(deletes):
         if number not in mine:
             checker.faults.append(_stranger(f"delete[{index}]", number, dashboard))
-    wanted = [(item.place, config) for item, config in zip(request.create or [], creates, strict=True)]
+    asked = zip(request.create or [], creates, strict=True)
+    wanted = [(item.place, config) for item, config in asked if item.was is None]  # what is restored has its old place
     shifted, faults = placed(wanted, mine, updates, deletes, ids)
     checker.faults += faults
     warnings = checker.done()
