@@ -7,7 +7,7 @@ import duckdb
 from fastapi import Request
 
 from cekura_sandbox.filters import FilterError, Sql, to_sql
-from cekura_sandbox.pages import Pages
+from cekura_sandbox.pages import PageMissing, Pages
 from cekura_sandbox.store import Invalid
 
 COLUMNS = (
@@ -34,6 +34,8 @@ def call_logs(
         parts.append(f"c.project = {sql.bind(project)}")
     where = " AND ".join(parts)
     counted = con.cursor().execute(f"SELECT count(*) FROM calls c WHERE {where}", sql.parameters).fetchone()  # noqa: S608 - bound
+    if (pages.page - 1) * pages.size > (counted[0] if counted else 0):
+        raise PageMissing
     rows = (
         con.cursor()
         .execute(

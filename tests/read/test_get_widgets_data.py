@@ -57,16 +57,27 @@ async def test_the_data_of_another_widget_is_not_taken_for_the_one_asked() -> No
             await report_of(context, widget_ids=[205])
 
 
-async def test_names_and_scope_that_cannot_be_read_lose_no_numbers() -> None:
+async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
     def broken(sent: Sent) -> Answer | None:
         return Answer(500, b"") if sent.path.endswith(("aiagents/", "projects/")) else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = broken
-        text, answer = await ask(context, "get_widgets_data", widget_ids=[204], window="20d")
-    assert answer["widgets"][0]["groups"]["top"][0][0] == "31"
-    assert "agents are shown by id" in text
-    assert "how many could not be read" in text
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[204])
+        assert answer["widgets"][0]["groups"]["top"][0][0] == "31"
+        assert "agents are shown by id" in text
+        pie = {"chart_type": "pie", "field": "topic"}
+        _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
+    assert "covers every project that this key can see, as no dashboard scopes it" in wide["report"]["caveats"]
+
+
+async def test_numbers_of_a_wider_scope_are_no_answer_where_the_own_one_cannot_be_read() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: Answer(500, b"") if sent.path.endswith("aiagents/") else None
+        _, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], window="yesterday")
+        assert all("error" not in report for report in answer["widgets"])
+        with pytest.raises(errors.ApiFault):
+            await ask(context, "get_widgets_data", widget_ids=[202], window="20d")
 
 
 async def test_an_unknown_widget_among_others_is_reported_and_alone_is_an_error() -> None:

@@ -48,10 +48,9 @@ class Calls:
             cells[floor_to(point.time, found.grain)].append(point.value)
             if grouped:
                 groups[point.group].append(point.value)
-            low, high = found.lowest, found.highest
-            if low is None or (point.value, point.time) < (low.value, low.time):
+            if found.lowest is None or _order(point, 1) < _order(found.lowest, 1):
                 found.lowest = point
-            if high is None or (-point.value, point.time) < (-(high.value or 0.0), high.time):
+            if found.highest is None or _order(point, -1) < _order(found.highest, -1):
                 found.highest = point
         found.cells, found.groups = dict(sorted(cells.items())), dict(groups)
         return found
@@ -65,6 +64,11 @@ class Calls:
         for time, values in self.cells.items():
             held[floor_to(time, int(step), origin)].extend(values)
         return held
+
+
+def _order(point: Point, sign: int) -> tuple[float, float, str]:
+    """By value, then time, then id, so that the same calls give the same one in any order."""
+    return sign * (point.value or 0.0), point.time, str(point.id)
 
 
 def quantiles_of(cells: Sequence[list[float]], shares: Sequence[float]) -> list[float]:

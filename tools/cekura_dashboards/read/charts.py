@@ -102,8 +102,11 @@ async def read_charts(
     placed = await _scoped(context, placed)
     asks = _combined(context, [reading for reading, body in placed if body is None], extra)
     asks += [
-        _Ask([reading], partial(_preview, context, body)) for reading, body in placed if body is not None
-    ]  # fmt: skip
+        _Ask([reading], partial(_preview, context, body))
+        for reading, body in placed
+        if body is not None and reading.error is None
+    ]
+    unscoped = [reading for reading, _ in placed if reading.error is not None]
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
     async def fill(ask: _Ask) -> None:
@@ -112,7 +115,8 @@ async def read_charts(
         await context.progress(done, len(targets), f"{done} of {len(targets)} widgets read")
 
     await each(asks, fill)
-    by_target = {id(reading.target): reading for ask in asks for reading in ask.found}
+    found = [*unscoped, *(reading for ask in asks for reading in ask.found)]
+    by_target = {id(reading.target): reading for reading in found}
     readings = [by_target[id(target)] for target in targets]
     alike = alone and len({str(r.error) for r in readings}) == 1
     if alike or any(isinstance(r.error, KeyRejected) for r in readings):
@@ -240,26 +244,27 @@ def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
 async def _scoped(
     context: ToolContext, placed: list[tuple[Reading, JsonObject | None]]
 ) -> list[tuple[Reading, JsonObject | None]]:
-    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers."""
+    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
+
+    A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
+    """
     if not any(reading.alone for reading, _ in placed):
         return placed
     try:
-        count = len(await context.api.projects())
+        count: int | None = len(await context.api.projects())
     except DashboardsError:
-        return [
-            (_noted(r, "covers every project that this key can see; how many could not be read"), b) for r, b in placed
-        ]
-    if count <= 1:
+        count = None
+    if count is not None and count <= 1:
         return placed
-    agents = dict[int | None, tuple[int, list[int]] | None]()
+    scopes = dict[int | None, tuple[int, list[int]] | DashboardsError | None]()
     for reading, _ in placed:
-        if reading.alone and reading.target.dashboard not in agents:
-            agents[reading.target.dashboard] = await _agents_of(context, reading.target.dashboard)
-    return [_kept_to(reading, body, agents.get(reading.target.dashboard), count) for reading, body in placed]
+        if reading.alone and reading.target.dashboard not in scopes:
+            scopes[reading.target.dashboard] = await _agents_of(context, reading.target.dashboard)
+    return [_kept_to(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
 
 
-async def _agents_of(context: ToolContext, dashboard: int | None) -> tuple[int, list[int]] | None:
-    """The project of a dashboard, or the default one, and its agents; None where they are not known, or too many."""
+async def _agents_of(context: ToolContext, dashboard: int | None) -> tuple[int, list[int]] | DashboardsError | None:
+    """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
     try:
         project = context.settings.project_id
         if dashboard is not None:
@@ -267,23 +272,26 @@ async def _agents_of(context: ToolContext, dashboard: int | None) -> tuple[int, 
         if project is None:
             return None
         found = [agent.id for agent in await context.api.agents(project_id=project)]
-    except DashboardsError:
-        return None
+    except DashboardsError as error:
+        return error
     return (project, found) if 0 < len(found) <= MOST_AGENTS else None
 
 
 def _kept_to(
-    reading: Reading, body: JsonObject | None, agents: tuple[int, list[int]] | None, count: int
+    reading: Reading, body: JsonObject | None, scope: tuple[int, list[int]] | DashboardsError | None, count: int | None
 ) -> tuple[Reading, JsonObject | None]:
     if not reading.alone or body is None:
         return reading, body
-    if agents is None:
-        return _noted(reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"), body
-    project, ids = agents
+    if isinstance(scope, DashboardsError):
+        return replace(reading, error=scope), body
+    if scope is None:
+        projects = f"all {count} projects" if count else "every project"
+        return _noted(reading, f"covers {projects} that this key can see, as no dashboard scopes it"), body
+    project, ids = scope
     theirs = {"field": "agent.id", "op": "in", "value": ids}
-    said = f"kept to project {project} by its {len(ids)} agents, as the dashboard's own scope ends at its date range"
-    if reading.target.dashboard is None:
-        said = f"kept to project {project} by its {len(ids)} agents"
+    said = f"kept to project {project} by its {len(ids)} agents"
+    if reading.target.dashboard is not None:
+        said += ", as the dashboard's own scope ends at its date range"
     return _noted(reading, said), {**body, "filters": both(body["filters"], theirs)}
 
 
