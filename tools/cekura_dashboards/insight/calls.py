@@ -74,7 +74,10 @@ def _order(point: Point, sign: int) -> tuple[float, float, str]:
 def quantiles_of(cells: Sequence[list[float]], shares: Sequence[float]) -> list[float]:
     """Quantiles over all cells together, exactly as if they were sorted as one; sorts each cell.
 
-    No single step takes long, whatever the number of values, so that other threads get their turn.
+    Linear between order statistics. No single step takes long, whatever the number of values, so that other threads get
+    their turn.
+
+    Source: Hyndman and Fan (1996), definition 7.
 
     >>> quantiles_of([[3.0, 1.0], [4.0], [2.0]], [0.5, 1.0])
     [2.5, 4.0]

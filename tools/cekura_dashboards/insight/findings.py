@@ -26,7 +26,6 @@ class Outcome:
 
     findings: list[Finding] | None = None
     not_tested: list[str] = field(default_factory=list[str])
-    caveats: list[str] = field(default_factory=list[str])
 
 
 def examine(course: Course, calls: Course | None = None, *, zone: str = "Z") -> Outcome:

@@ -25,20 +25,6 @@ def exact(value: float) -> float | int:
     return int(value) if float(value).is_integer() else sig(value)
 
 
-def quantile(ordered: Sequence[float], q: float) -> float:
-    """Linear interpolation between order statistics of a sorted, non-empty sequence.
-
-    Source: Hyndman and Fan (1996), definition 7.
-
-    >>> quantile([1, 2, 3, 4], 0.5), quantile([7], 0.99)
-    (2.5, 7.0)
-    """
-    place = q * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
 def wilson(rate: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """Score interval of a proportion; (0, 1) for n = 0.
 
