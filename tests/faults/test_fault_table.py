@@ -79,7 +79,7 @@ async def test_a_reading_tool_answers_right_or_with_an_honest_error(call: str) -
 def incomplete(answer: Json) -> bool:
     """Whether the answer itself says that something could not be read."""
     reports = [*answer.get("widgets", []), *(effect["report"] for effect in answer.get("effects", []))]
-    if any("could not be read" in text for text in answer.get("caveats", [])) or "dimensions" in answer:
+    if "could not be read" in str(answer):
         return True
     return "not_tested" in answer or any("error" in report for report in reports)
 

@@ -68,7 +68,7 @@ async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
         assert "agents are shown by id" in text
         pie = {"chart_type": "pie", "field": "topic"}
         _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
-    assert "covers every project that this key can see, as no dashboard scopes it" in wide["report"]["caveats"]
+    assert "covers every project that this key can see; how many could not be read" in wide["report"]["caveats"]
 
 
 async def test_numbers_of_a_wider_scope_are_no_answer_where_the_own_one_cannot_be_read() -> None:

@@ -285,8 +285,9 @@ def _kept_to(
     if isinstance(scope, DashboardsError):
         return replace(reading, error=scope), body
     if scope is None:
-        projects = f"all {count} projects" if count else "every project"
-        return _noted(reading, f"covers {projects} that this key can see, as no dashboard scopes it"), body
+        if count is None:
+            return _noted(reading, "covers every project that this key can see; how many could not be read"), body
+        return _noted(reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"), body
     project, ids = scope
     theirs = {"field": "agent.id", "op": "in", "value": ids}
     said = f"kept to project {project} by its {len(ids)} agents"
