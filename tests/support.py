@@ -32,6 +32,8 @@ Era = Literal["auto", "legacy"]
 ERAS: list[Era] = ["auto", "legacy"]
 BY_NAME: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in TOOLS}
 Json = dict[str, Any]
+PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
+SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
 
 
 def now() -> datetime:
@@ -199,7 +201,8 @@ def text_of(result: CallToolResult) -> str:
     return block.text
 
 
-UNTOLD = {"id", "created_at", "updated_at", "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
+GIVEN = {"id", "created_at", "updated_at"}
+UNTOLD = {*GIVEN, "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
 
 
 def content(app: FastAPI) -> list[Any]:
@@ -215,3 +218,32 @@ def content(app: FastAPI) -> list[Any]:
 
 def plain(record: Json) -> Json:
     return {name: value or None for name, value in record.items() if name not in UNTOLD}
+
+
+def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
+    """The widgets as the sandbox holds them, without ids and times, in the order of their names."""
+    widgets = app.state.world.store.dashboard(dashboard_id)["widgets"]
+    kept = [{k: (v or None) for k, v in widget.items() if k not in GIVEN} for widget in widgets]
+    return sorted(kept, key=lambda widget: str(widget["name"]))
+
+
+async def undo(context: ToolContext, receipt: Json, *restored: str) -> Json:
+    arguments = {**receipt["undo"]["arguments"], **({"restored": [*restored]} if restored else {})}
+    _, answer = await ask(context, receipt["undo"]["tool"], **arguments)
+    assert answer["outcome"] == "applied"
+    assert "differences" not in answer
+    return answer
+
+
+async def carried_out(context: ToolContext, tool: str, arguments: Json) -> Json:
+    """The receipt of an edit, planned first where it must be."""
+    _, receipt = await ask(context, tool, **arguments)
+    if receipt["outcome"] == "needs_plan":
+        _, receipt = await ask(context, tool, **arguments, plan_id=receipt["plan_id"])
+    assert receipt["outcome"] == "applied"
+    assert "differences" not in receipt
+    return receipt
+
+
+def on(path_end: str, outcome: Any) -> Fault:
+    return lambda sent: outcome if sent.method != "GET" and sent.path.endswith(path_end) else None

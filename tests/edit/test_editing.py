@@ -1,32 +1,12 @@
 """update_widget and bulk_edit_dashboard: what changes, what the receipt says, and how it is taken back."""
 
-from typing import Any
-
 import pytest
-from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.context import ToolContext
-from support import Fault, Json, Sent, ask, new_sandbox, open_tools
+from support import PIE, Json, Sent, ask, new_sandbox, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
-IGNORED = {"id", "created_at", "updated_at"}
-NEW_PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
-
-
-def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
-    """The widgets as the sandbox holds them, without ids and times, in the order of their names."""
-    widgets = app.state.world.store.dashboard(dashboard_id)["widgets"]
-    plain = [{k: (v or None) for k, v in widget.items() if k not in IGNORED} for widget in widgets]
-    return sorted(plain, key=lambda widget: str(widget["name"]))
-
-
-async def undo(context: ToolContext, receipt: Json) -> Json:
-    _, answer = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
-    assert answer["outcome"] == "applied"
-    assert "differences" not in answer
-    return answer
 
 
 CHANGES: list[Json] = [
@@ -130,7 +110,7 @@ async def test_a_delete_without_a_plan_changes_nothing_and_tells_what_would_be_l
 async def test_a_mixed_edit_goes_through_in_one_request_and_comes_back_in_one() -> None:
     app = new_sandbox()
     before = stored(app)
-    edit = {"dashboard_id": 11, "create": [NEW_PIE], "update": [{"id": 203, "clear": ["name"]}], "delete": [205]}
+    edit = {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "clear": ["name"]}], "delete": [205]}
     async with open_tools(app) as (context, recorder):
         _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
         _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
@@ -146,7 +126,7 @@ async def test_a_chain_of_edits_is_undone_in_reverse_order() -> None:
     async with open_tools(app) as (context, _):
         receipts = list[Json]()
         for edit in (
-            {"create": [NEW_PIE]},
+            {"create": [PIE]},
             {"update": [{"id": 203, "name": "A"}]},
             {"update": [{"id": 203, "name": "B"}]},
         ):
@@ -180,8 +160,8 @@ async def test_an_undo_is_refused_after_a_colleagues_edit() -> None:
 async def test_a_create_is_planned_against_the_widgets_that_are_there() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
-        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE])
-        app.state.world.store.create_widget({**NEW_PIE, "dashboard": 11})
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
+        app.state.world.store.create_widget({**PIE, "dashboard": 11})
         with pytest.raises(errors.PlanRefused, match="dashboard 11 changed: widgets is now"):
             await undo(context, receipt)
 
@@ -194,7 +174,7 @@ async def test_a_create_is_planned_against_the_widgets_that_are_there() -> None:
         ({"create": [{"chart_type": "bar", "field": "duration"}]}, ["create[0].aggregation_function", "create[0].time_period"]),
         ({"create": [{"chart_type": "pie", "field": "metric_evaluations.value", "metric": 999}]}, ["create[0].metric"]),
         ({"create": [{"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}]}, ["create[0].chart_type"]),
-        ({"create": [NEW_PIE, {"chart_type": "stat", "field": "topic"}]}, ["create[1].field"]),
+        ({"create": [PIE, {"chart_type": "stat", "field": "topic"}]}, ["create[1].field"]),
         ({"update": [{"id": 202, "aggregation_function": "avg"}, {"id": 203, "aggregation_function": "sum"}]}, ["update[1].aggregation_function"]),
     ],
 )  # fmt: skip
@@ -217,7 +197,7 @@ async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: 
         ({"update": [{"id": 201, "name": "x"}], "delete": [201]}, "more than once"),
         ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "keep one of both"),
         ({"update": [{"name": "x"}]}, r"update\[0\].id: is missing"),
-        ({"create": [{**NEW_PIE, "id": 3}]}, r"create\[0\].id` is not an argument"),
+        ({"create": [{**PIE, "id": 3}]}, r"create\[0\].id` is not an argument"),
     ],
 )
 async def test_arguments_that_contradict_themselves_are_refused_before_anything_is_read(
@@ -240,9 +220,9 @@ async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -
 
 async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
     async with open_tools(new_sandbox()) as (context, _):
-        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[NEW_PIE])
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[PIE])
         assert "answers 400" in receipt["warnings"][0]
-        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE])
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
         assert "warnings" not in receipt
 
 
@@ -296,7 +276,7 @@ async def test_an_edit_whose_undo_would_be_too_long_is_refused_with_how_to_split
 async def test_sixty_updates_at_once_have_a_receipt_inside_the_budget() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
-        many = [{**NEW_PIE, "name": f"Pie number {i} with a name of some length"} for i in range(60)]
+        many = [{**PIE, "name": f"Pie number {i} with a name of some length"} for i in range(60)]
         _, made = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
         updates = [
             {"id": change["id"], "name": f"Renamed {i} to something of some length"}
@@ -306,109 +286,3 @@ async def test_sixty_updates_at_once_have_a_receipt_inside_the_budget() -> None:
     assert len(receipt["changes"]) == 60
     without_undo = text[: text.index("\nundo:")]
     assert len(without_undo) <= 9000
-
-
-# When the answer to a write is lost, it is read back; nothing is repeated.
-
-LOST: list[Any] = [
-    errors.ConnectionBroken("ReadError"),
-    errors.DeadlinePassed(30),
-    Answer(502, b""),
-    Answer(200, b"<html>", "text/html"),
-]
-
-
-def on_write(outcome: Any) -> Fault:
-    def fault(sent: Sent) -> Any:
-        return outcome if sent.method == "PATCH" or sent.path.endswith("bulk_widgets/") else None
-
-    return fault
-
-
-@pytest.mark.parametrize("lost", LOST, ids=["broken", "too slow", "502", "html"])
-async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_lost(lost: Any) -> None:
-    app = new_sandbox()
-    before = stored(app)
-    async with open_tools(app) as (context, recorder):
-        recorder.after = on_write(lost)
-        _, one = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
-        _, two = await ask(
-            context,
-            "bulk_edit_dashboard",
-            dashboard_id=11,
-            create=[NEW_PIE, NEW_PIE],
-            update=[{"id": 202, "name": "N"}],
-        )
-        assert len(recorder.writes()) == 2
-        assert all("was lost" in receipt["warnings"][-1] for receipt in (one, two))
-        assert len({change["id"] for change in two["changes"]}) == 3
-        recorder.after = None
-        await undo(context, two)
-        await undo(context, one)
-    assert stored(app) == before
-
-
-@pytest.mark.parametrize(
-    "lost", [Answer(500, b""), Answer(503, b""), Answer(200, b"<html>", "text/html")], ids=["500", "503", "html"]
-)
-async def test_an_edit_that_the_api_failed_at_is_reported_as_not_applied(lost: Any) -> None:
-    app = new_sandbox()
-    before = stored(app)
-    async with open_tools(app) as (context, recorder):
-        recorder.fault = on_write(lost)
-        for tool, edit in (
-            ("update_widget", {"widget_id": 203, "changes": {"name": "New"}}),
-            ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [NEW_PIE], "update": [{"id": 203, "name": "x"}]}),
-        ):
-            with pytest.raises(errors.EditFailed, match="nothing was changed, so it is safe") as caught:
-                await ask(context, tool, **edit)
-            assert set(caught.value.outcomes.values()) == {"not applied"}
-        assert len(recorder.writes()) == 2
-    assert stored(app) == before
-
-
-@pytest.mark.parametrize("lost", LOST[:3], ids=["broken", "too slow", "502"])
-async def test_an_edit_that_is_not_there_but_may_still_arrive_is_unknown(lost: Any) -> None:
-    app = new_sandbox()
-    async with open_tools(app) as (context, recorder):
-        recorder.fault = on_write(lost)
-        with pytest.raises(errors.EditFailed, match="may still arrive") as caught:
-            await ask(
-                context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE], update=[{"id": 203, "name": "x"}]
-            )
-        assert set(caught.value.outcomes.values()) == {"unknown"}
-        assert len(recorder.writes()) == 1
-        assert recorder.paths().count("GET /dashboards/dashboards/11/") == 4
-
-
-async def test_what_cannot_be_read_back_is_unknown() -> None:
-    app = new_sandbox()
-    async with open_tools(app) as (context, recorder):
-        reads = iter([None])
-        recorder.fault = lambda sent: (
-            next(reads, errors.ConnectionBroken("x")) if sent.method == "GET" else errors.ConnectionBroken("x")
-        )
-        with pytest.raises(errors.EditFailed, match="unknown") as caught:
-            await ask(
-                context, "bulk_edit_dashboard", dashboard_id=11, create=[NEW_PIE], update=[{"id": 203, "name": "x"}]
-            )
-    assert caught.value.outcomes == {"create 1": "unknown", "update of widget 203": "unknown"}
-
-
-async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> None:
-    def partly(sent: Sent) -> Answer | None:
-        body = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "error": "locked"}]}'
-        return Answer(200, body) if sent.path.endswith("bulk_widgets/") else None
-
-    async with open_tools(new_sandbox()) as (context, recorder):
-        recorder.fault = partly
-        with pytest.raises(errors.EditFailed, match="locked") as caught:
-            await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": 203, "name": "x"}])
-    assert caught.value.outcomes == {"update of widget 203": "not applied"}
-
-
-async def test_a_refusal_of_the_api_passes_through_with_its_reason() -> None:
-    async with open_tools(new_sandbox()) as (context, recorder):
-        recorder.fault = on_write(Answer(400, b'{"name": ["This name is taken."]}'))
-        with pytest.raises(errors.Refused, match="This name is taken"):
-            await ask(context, "update_widget", widget_id=203, changes={"name": "x"})

@@ -1,0 +1,80 @@
+"""copy_widgets: the same charts on many dashboards."""
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from support import SINCE, ask, content, new_sandbox, on, open_tools, undo
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_copy_to_many_of_which_some_fail_says_which_and_how_to_complete_it() -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on("/12/bulk_widgets/", Answer(400, b'{"detail": "Locked."}'))
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 12])
+        assert receipt["outcome"] == "partly_applied"
+        assert [change["dashboard_id"] for change in receipt["changes"]] == [11]
+        assert "dashboard 12: " in receipt["not_done"][0]
+        assert "Locked." in receipt["not_done"][0]
+        assert receipt["complete"][0]["arguments"]["dashboard_ids"] == [12]
+        recorder.fault = None
+        _, rest = await ask(context, receipt["complete"][0]["tool"], **receipt["complete"][0]["arguments"])
+        await undo(context, rest)
+        await undo(context, receipt)
+    assert content(app) == before
+
+
+async def test_the_same_three_charts_on_twelve_dashboards_are_two_calls_and_one_undo() -> None:
+    app = new_sandbox(count=10)
+    store = app.state.world.store
+    targets = [store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": SINCE})["id"] for i in range(12)]
+    before = content(app)
+    async with open_tools(app, confirm="writes") as (context, recorder):
+        wanted = {"widget_ids": [202, 203, 205], "dashboard_ids": targets}
+        dry, stopped = await ask(context, "copy_widgets", **wanted)
+        assert recorder.writes() == []
+        text, receipt = await ask(context, "copy_widgets", **wanted, plan_id=stopped["plan_id"])
+        assert [len(store.dashboard(number)["widgets"]) for number in targets] == [3] * 12
+        assert max(len(dry), len(text)) < 9000
+        await undo(context, receipt)
+    assert content(app) == before
+
+
+async def test_copies_go_below_what_is_there_and_stay_as_they_are_where_no_grid_is_shown() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12, 13])
+    where = {change["dashboard_id"]: app.state.world.store.widget(change["id"]) for change in receipt["changes"]}
+    assert where[12]["metadata"] == {"layout": {"x": 6, "y": 12, "w": 6, "h": 4}}
+    assert where[13]["metadata"] == app.state.world.store.widget(203)["metadata"]
+
+
+async def test_a_metric_of_another_project_cannot_be_copied() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, recorder):
+        with pytest.raises(
+            errors.InvalidArguments, match="widget 210 on dashboard 13: metric: no metric 501 in project 2"
+        ):
+            await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[11, 13])
+        assert recorder.writes() == []
+
+
+async def test_a_widget_is_not_copied_onto_its_own_dashboard_and_an_equal_one_is_warned_of() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, _):
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 13])
+        assert "widget 218 is on dashboard 13 itself" in receipt["notes"][0]
+        assert len(receipt["changes"]) == 1
+        _, again = await ask(context, "copy_widgets", widget_ids=[219], dashboard_ids=[11])
+        _, twice = await ask(context, "copy_widgets", widget_ids=[again["changes"][0]["id"]], dashboard_ids=[13])
+    assert "has one like widget" in twice["warnings"][0]
+
+
+async def test_copies_are_taken_away_only_by_an_undo() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match="remove: belongs to an undo"):
+            await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12], remove=[209])
+        with pytest.raises(errors.PlanRefused):
+            await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12], remove=[209], plan_id="a.b.c.d")
+        assert recorder.writes() == []

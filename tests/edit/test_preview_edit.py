@@ -1,0 +1,57 @@
+"""preview_edit: what an edit would change and show, and the plan that carries it."""
+
+import pytest
+
+from cekura_dashboards.api import errors
+from support import PIE, ask, new_sandbox, open_tools
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_dry_run_shows_changes_and_numbers_and_its_plan_carries_the_edit() -> None:
+    app = new_sandbox(count=2000)
+    edit = {
+        "dashboard_id": 11,
+        "create": [PIE],
+        "update": [{"id": 203, "filters": {"field": "agent.id", "op": "eq", "value": 33}}, {"id": 202, "name": "N"}],
+        "delete": [205],
+    }
+    async with open_tools(app) as (context, recorder):
+        text, dry = await ask(context, "preview_edit", **edit)
+        assert recorder.writes() == []
+        assert [change["op"] for change in dry["changes"]] == ["delete", "update", "update", "create"]
+        created, updated = sorted(dry["effects"], key=lambda effect: str(effect["change"]))
+        assert created["report"]["widget"]["chart_type"] == "pie"
+        assert (updated["change"], updated["figure"]) == ("update 203", "overall")
+        assert 0 < updated["after"] < 1
+        assert updated["before"] != updated["after"]
+        assert f"overall {updated['before']} → {updated['after']}" in text
+        _, data = await ask(context, "get_widgets_data", widget_ids=[203], points=0)
+        assert updated["before"] == data["widgets"][0]["facts"]["overall"]
+        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
+        assert receipt["outcome"] == "applied"
+        _, data = await ask(context, "get_widgets_data", widget_ids=[203], points=0)
+        assert updated["after"] == data["widgets"][0]["facts"]["overall"]
+
+
+async def test_a_dry_run_of_sixty_widgets_fits_the_budget() -> None:
+    app = new_sandbox(count=500)
+    many = [{**PIE, "name": f"Pie {i} with a name of some length", "metadata": {"note": "x" * 60}} for i in range(60)]
+    async with open_tools(app) as (context, _):
+        text, dry = await ask(context, "preview_edit", dashboard_id=13, create=many)
+    assert len(text) < 9000
+    assert len(dry["changes"]) == 60
+    assert any("50 more charts" in left for left in dry["left_out"])
+
+
+async def test_the_second_of_two_editors_is_refused_and_told_what_moved() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (first, _), open_tools(app) as (second, _):
+        mine = {"dashboard_id": 11, "update": [{"id": 203, "name": "First"}]}
+        theirs = {"dashboard_id": 11, "update": [{"id": 203, "name": "Second"}]}
+        _, plan_1 = await ask(first, "preview_edit", **mine)
+        _, plan_2 = await ask(second, "preview_edit", **theirs)
+        await ask(first, "bulk_edit_dashboard", **mine, plan_id=plan_1["plan_id"])
+        with pytest.raises(errors.PlanRefused, match='widget 203 changed: name is now "First"'):
+            await ask(second, "bulk_edit_dashboard", **theirs, plan_id=plan_2["plan_id"])
+    assert app.state.world.store.widget(203)["name"] == "First"

@@ -1,0 +1,151 @@
+"""When the answer to a write is lost, it is read back; nothing is repeated."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.context import ToolContext
+from support import PIE, Fault, Json, Sent, ask, content, new_sandbox, open_tools, stored, undo
+
+pytestmark = pytest.mark.anyio
+LOST: list[Any] = [
+    errors.ConnectionBroken("ReadError"),
+    errors.DeadlinePassed(30),
+    Answer(502, b""),
+    Answer(200, b"<html>", "text/html"),
+    Answer(500, b""),
+]
+LOST_IDS = ["broken", "too slow", "502", "html", "500"]
+WRITES: list[tuple[str, Json]] = [
+    ("create_dashboard", {"name": "New", "project_id": 1}),
+    ("create_dashboard", {"name": "Copied", "copy_of": 12}),
+    ("update_dashboard", {"dashboard_id": 11, "name": "Renamed"}),
+    ("delete_dashboard", {"dashboard_id": 13}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
+]
+
+
+async def planned(context: ToolContext, tool: str, arguments: Json) -> Json:
+    """The arguments, with the plan that a deletion needs."""
+    if tool != "delete_dashboard":
+        return arguments
+    _, stopped = await ask(context, tool, **arguments)
+    return {**arguments, "plan_id": stopped["plan_id"]}
+
+
+def on_write(outcome: Any) -> Fault:
+    def fault(sent: Sent) -> Any:
+        return outcome if sent.method == "PATCH" or sent.path.endswith("bulk_widgets/") else None
+
+    return fault
+
+
+@pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
+async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_lost(lost: Any) -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        recorder.after = on_write(lost)
+        _, one = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
+        _, two = await ask(
+            context,
+            "bulk_edit_dashboard",
+            dashboard_id=11,
+            create=[PIE, PIE],
+            update=[{"id": 202, "name": "N"}],
+        )
+        assert len(recorder.writes()) == 2
+        assert all("was lost" in receipt["warnings"][-1] for receipt in (one, two))
+        assert len({change["id"] for change in two["changes"]}) == 3
+        recorder.after = None
+        await undo(context, two)
+        await undo(context, one)
+    assert stored(app) == before
+
+
+@pytest.mark.parametrize(
+    "lost", [Answer(500, b""), Answer(503, b""), Answer(200, b"<html>", "text/html")], ids=["500", "503", "html"]
+)
+async def test_an_edit_that_the_api_failed_at_is_reported_as_not_applied(lost: Any) -> None:
+    app = new_sandbox()
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on_write(lost)
+        for tool, edit in (
+            ("update_widget", {"widget_id": 203, "changes": {"name": "New"}}),
+            ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "name": "x"}]}),
+        ):
+            with pytest.raises(errors.EditFailed, match="nothing was changed, so it is safe") as caught:
+                await ask(context, tool, **edit)
+            assert set(caught.value.outcomes.values()) == {"not applied"}
+        assert len(recorder.writes()) == 2
+    assert stored(app) == before
+
+
+@pytest.mark.parametrize("lost", LOST[:3], ids=LOST_IDS[:3])
+async def test_an_edit_that_is_not_there_but_may_still_arrive_is_unknown(lost: Any) -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on_write(lost)
+        with pytest.raises(errors.EditFailed, match="may still arrive") as caught:
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE], update=[{"id": 203, "name": "x"}])
+        assert set(caught.value.outcomes.values()) == {"unknown"}
+        assert len(recorder.writes()) == 1
+        assert recorder.paths().count("GET /dashboards/dashboards/11/") == 4
+
+
+async def test_what_cannot_be_read_back_is_unknown() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        reads = iter([None])
+        recorder.fault = lambda sent: (
+            next(reads, errors.ConnectionBroken("x")) if sent.method == "GET" else errors.ConnectionBroken("x")
+        )
+        with pytest.raises(errors.EditFailed, match="unknown") as caught:
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE], update=[{"id": 203, "name": "x"}])
+    assert caught.value.outcomes == {"create 1": "unknown", "update of widget 203": "unknown"}
+
+
+async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> None:
+    def partly(sent: Sent) -> Answer | None:
+        body = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "error": "locked"}]}'
+        return Answer(200, body) if sent.path.endswith("bulk_widgets/") else None
+
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = partly
+        with pytest.raises(errors.EditFailed, match="locked") as caught:
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": 203, "name": "x"}])
+    assert caught.value.outcomes == {"update of widget 203": "not applied"}
+
+
+@pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
+@pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
+async def test_an_edit_whose_answer_was_lost_is_read_back(lost: Any, tool: str, arguments: Json) -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        arguments = await planned(context, tool, arguments)
+        recorder.after = lambda sent: lost if sent in recorder.writes() else None
+        _, receipt = await ask(context, tool, **arguments)
+        assert receipt["outcome"] == "applied"
+        assert "was lost" in receipt["warnings"][-1]
+        assert len(recorder.writes()) == (2 if tool == "copy_widgets" else 1)
+        recorder.after = None
+        await undo(context, receipt)
+    assert content(app) == before
+
+
+@pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
+async def test_an_edit_that_did_not_arrive_is_not_called_done(tool: str, arguments: Json) -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        arguments = await planned(context, tool, arguments)
+        for lost, told in ((Answer(500, b""), "not applied"), (errors.DeadlinePassed(30), "unknown")):
+            recorder.fault = lambda sent, lost=lost: lost if sent in recorder.writes() else None
+            with pytest.raises(errors.EditFailed) as caught:
+                await ask(context, tool, **arguments)
+            assert set(caught.value.outcomes.values()) == {told}
+    assert content(app) == before

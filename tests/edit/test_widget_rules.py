@@ -1,0 +1,38 @@
+"""Which charts a widget can be: told before it is drawn and before it is saved."""
+
+import pytest
+
+from cekura_dashboards.api import errors
+from support import Json, ask, new_sandbox, open_tools
+
+pytestmark = pytest.mark.anyio
+
+
+METRIC_BAR: Json = {
+    "chart_type": "bar",
+    "field": "metric_evaluations.value",
+    "aggregation_function": "avg",
+    "time_period": "day",
+}
+
+
+async def test_the_type_of_a_metric_decides_its_charts_before_it_is_drawn_and_before_it_is_saved() -> None:
+    line = {"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}
+    async with open_tools(new_sandbox(count=300)) as (context, recorder):
+        for tool, arguments in (
+            ("preview_widget", {"widget": line, "dashboard_id": 11}),
+            ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [line]}),
+        ):
+            with pytest.raises(errors.InvalidArguments, match="chart_type: an enum metric is drawn as `pie`, not line"):
+                await ask(context, tool, **arguments)
+        assert not any("preview_data" in path for path in recorder.paths())
+        unknown = {**METRIC_BAR, "metric": 505}
+        text, preview = await ask(context, "preview_widget", widget=unknown, dashboard_id=11)
+        assert (
+            'which charts a metric of type "continuous_qualitative" can have is not documented'
+            in preview["warnings"][0]
+        )
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[unknown])
+        assert receipt["outcome"] == "applied"
+        assert "is not documented; the API decides" in receipt["warnings"][0]
+        assert "warning: " in text
