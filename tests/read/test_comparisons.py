@@ -146,6 +146,18 @@ async def test_the_share_of_calls_that_match_is_a_rate_with_its_interval_per_buc
     assert answer["widget"] == COUNTED
 
 
+async def test_the_other_side_of_a_share_counts_the_same_field() -> None:
+    by_dropoff: Json = {**COUNTED, "field": "dropoff_point"}
+    voicemail: Json = {"field": "call_ended_reason", "op": "eq", "value": "voicemail-reached"}
+    asked: Json = {"widget": by_dropoff, "dashboard_id": 11, "share_where": voicemail}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "preview_widget", **asked, window="7d", compare_to="previous_period")
+        _, alone = await ask(context, "preview_widget", **asked, window="2026-11-04T15:30Z/2026-11-11T15:30Z")
+    that = answer["report"]["comparison"]["that"]
+    assert that["n"] == alone["report"]["n"]
+    assert that["value"] == pytest.approx(alone["report"]["facts"]["overall"], abs=1e-4)
+
+
 async def test_a_share_of_what_is_not_counted_is_refused() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match="share_where: needs a widget that counts calls"):

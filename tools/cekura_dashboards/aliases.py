@@ -76,6 +76,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 """An argument's name to what it may be called here: the first that the object takes and was not given."""
 
+INSIDE = {"compare_to": {"filters": "compare_filters"}}
+"""An argument that is given an object with one key, to the argument that the key means."""
+
 VALUES: dict[str, dict[str, str]] = {
     "chart_type": {
         "area": "line", "line_chart": "line", "scatter": "line", "timeseries": "line",

@@ -122,10 +122,11 @@ class _Reader:
         read: JsonObject = {}
         for name, item in found.items():
             meant = self._named(kind, name, found, read)
+            meant, held = self._moved(meant, item, kind, found)
             if meant != name:
                 self.notes.append(f"{where((*path, name))} was read as {meant}")
             place = (*path, meant)
-            read[meant] = self.read(_annotation(fields[meant]), item, place) if meant in fields else item
+            read[meant] = self.read(_annotation(fields[meant]), held, place) if meant in fields else held
         if "field" in read:
             known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
             if "interval" in fields and isinstance(read["field"], str) and read["field"] in PLOTTED:
@@ -137,6 +138,15 @@ class _Reader:
         if kind is Filter and name == "operator" and not {"op", "conditions"} & {*found, *read}:
             return "operator" if str(found[name]).strip().casefold() in GROUP_OPERATORS else "op"
         return aliases.argument(name, kind.model_fields, {*found, *read}) or name
+
+    def _moved(self, name: str, value: Any, kind: type[BaseModel], found: JsonObject) -> tuple[str, Any]:
+        """What an object with one key stands for, where that is another argument."""
+        inner = as_object(value)
+        if inner is None or len(inner) != 1:
+            return name, value
+        [(key, held)] = inner.items()
+        meant = aliases.INSIDE.get(name, {}).get(key, "")
+        return (meant, held) if meant in kind.model_fields and meant not in found else (name, value)
 
     def _aliased(self, value: Any, known: dict[str, str], path: Path) -> Any:
         if isinstance(value, str) and (meant := known.get(value.strip().casefold())):

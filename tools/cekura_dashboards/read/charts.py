@@ -6,7 +6,7 @@ an override never reaches beyond the saved time bounds, and where it would have 
 """
 
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -20,12 +20,14 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, KeyR
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.read.windows import DEFAULT, Window, resolve
+from cekura_dashboards.read.windows import Window, resolve, saved_window
 
 T = TypeVar("T")
 AT_ONCE = 6
 MOST_AGENTS = 300
 SMALL_BYTES = 100_000
+FEW_ROWS = 2000
+"""Up to so many rows are worked on at once: less work than handing them to a thread."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,19 @@ class Target:
 
 
 @dataclass(frozen=True)
+class ShareOf:
+    """The counting chart that a share was made from, and what the calls of the share match."""
+
+    counted: Target
+    matching: JsonObject
+
+
+@dataclass(frozen=True)
 class Reading:
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
+    ``share_of``: the chart was made from two others.
     """
 
     target: Target
@@ -59,6 +70,7 @@ class Reading:
     beyond: Bounds | None = None
     alone: bool = False
     notes: tuple[str, ...] = ()
+    share_of: ShareOf | None = None
 
 
 @dataclass
@@ -136,6 +148,16 @@ async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]])
             group.start_soon(do, item)
 
 
+async def apart(work: Callable[..., T], *args: Any, small: bool) -> T:
+    """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
+    return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
+
+
+def are_few(readings: Iterable[Reading]) -> bool:
+    """Whether their rows are small work."""
+    return sum(len(reading.chart.rows) for reading in readings if reading.chart) <= FEW_ROWS
+
+
 def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
     """Take a time range out of the extra filters: it is the window."""
     bounds = time_bounds(extra, now)
@@ -156,14 +178,9 @@ def _place(
     notes = list[str]()
     if has_nested_time(target.filters):
         notes.append("a saved time condition inside or/same_row still applies; it could not be replaced")
-    if asked is not None:
-        window = asked
-        notes += asked.notes
-    elif bounds.start is not None:
-        end = min(bounds.end, now) if bounds.end else now
-        window = Window(bounds.start, max(end, bounds.start), "saved")
-    else:
-        window = resolve(DEFAULT, now, context.settings.zone, source="default")
+    window = asked or saved_window(bounds, now, context.settings.zone)
+    notes += window.notes
+    if window.source == "default":
         notes.append("no date range is saved, so the last 7 days are shown")
     reading = Reading(target, window, notes=tuple(notes))
     inside = _is_inside(window, bounds)
@@ -225,10 +242,8 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
 
 
 async def _in_turn(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
-    """Decode; large data in a thread, so that other calls go on meanwhile."""
-    if envelope is None or len(bytes(envelope.data)) <= SMALL_BYTES:
-        return _decoded(reading, envelope)
-    return await anyio.to_thread.run_sync(_decoded, reading, envelope)
+    small = envelope is None or len(bytes(envelope.data)) <= SMALL_BYTES
+    return await apart(_decoded, reading, envelope, small=small)
 
 
 def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:

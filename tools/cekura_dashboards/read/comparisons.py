@@ -9,12 +9,11 @@ from cekura_dashboards.api.filters import Filter, both, in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import compare
-from cekura_dashboards.read.charts import Reading, Target, read_charts
+from cekura_dashboards.read.charts import Reading, ShareOf, Target, apart, are_few, read_charts
 from cekura_dashboards.read.reports import WidgetReport
 from cekura_dashboards.read.shares import read_share
-from cekura_dashboards.read.sides import side_of
-from cekura_dashboards.read.summaries import summarise
-from cekura_dashboards.read.windows import other_window, shown
+from cekura_dashboards.read.sides import measure_of
+from cekura_dashboards.read.windows import Window, other_window, shown
 
 Comparison = dict[str, Any]
 
@@ -25,12 +24,10 @@ async def other_sides(
     how: str | None,
     filters: JsonObject | None,
     extra: JsonObject | None,
-    matching: JsonObject | None,
 ) -> list[Reading | InvalidArguments]:
     """For each reading the one to compare it with, or why there is none.
 
-    ``filters``: of the other side, instead of another time; ``extra``: those of this side, or of both; ``matching``:
-    what the calls of a share match.
+    ``filters``: of the other side, instead of another time; ``extra``: those of this side, or of both.
 
     Raises:
         InvalidArguments: if none can be compared.
@@ -45,21 +42,28 @@ async def other_sides(
     errors = [window for window in windows if isinstance(window, InvalidArguments)]
     if errors and len(errors) == len(windows):
         raise errors[0]
-    targets = [
-        replace(reading.target, window=window)
+    asked = [
+        (reading, window)
         for reading, window in zip(readings, windows, strict=True)
         if not isinstance(window, InvalidArguments)
     ]
-    if matching:
-        return [await read_share(context, _counted(target, filters), matching, None) for target in targets]
-    found = iter(await read_charts(context, targets, None, filters or extra, alone=False))
-    return [window if isinstance(window, InvalidArguments) else next(found) for window in windows]
+    targets = [replace(reading.target, window=window) for reading, window in asked if reading.share_of is None]
+    charts = iter(await read_charts(context, targets, None, filters or extra, alone=False) if targets else [])
+    shares = iter(
+        [
+            await read_share(context, _other(reading.share_of, window, filters), reading.share_of.matching, None)
+            for reading, window in asked
+            if reading.share_of is not None
+        ]
+    )
+    return [
+        window if isinstance(window, InvalidArguments) else next(shares if reading.share_of else charts)
+        for reading, window in zip(readings, windows, strict=True)
+    ]
 
 
-def _counted(target: Target, filters: JsonObject | None) -> Target:
-    """The count that a share was made from."""
-    config = target.config.model_copy(update={"aggregation_function": "count", "field": "agent_id"})
-    return replace(target, config=config, filters=both(target.filters, filters))
+def _other(share: ShareOf, window: Window, filters: JsonObject | None) -> Target:
+    return replace(share.counted, window=window, filters=both(share.counted.filters, filters))
 
 
 def comparison(
@@ -72,14 +76,13 @@ def comparison(
     what |= {"where": in_words(filters)} if filters else {"against": other.window.source}
     if reading.chart is None or other.chart is None:
         return what | {"not_compared": f"the other side could not be read: {other.error or reading.error}"}
-    untested = summarise(other, 0, names)[1] if other.beyond else []
-    if untested and other.chart.chart_type in {"bar", "line"}:
-        return what | {"not_compared": untested[0]}
-    kind, this, ratio = side_of(reading, reading.chart, names)
-    _, that, _ = side_of(other, other.chart, names)
+    that = measure_of(other, other.chart, names)
+    if that.untested and other.chart.chart_type in {"bar", "line"}:
+        return what | {"not_compared": that.untested[0]}
+    this = measure_of(reading, reading.chart, names)
     counted = reading.target.config.aggregation_function == "count"
-    notes = [*other.window.notes, *(note for note in other.notes if note not in reading.notes), *untested]
-    row = compare(kind, this, that, ratio=ratio, counted=counted, tests=tests)
+    notes = [*other.window.notes, *(note for note in other.notes if note not in reading.notes), *that.untested]
+    row = compare(this.kind, this.side, that.side, ratio=this.scale, counted=counted, tests=tests)
     return what | row | ({"notes": notes} if notes else {})
 
 
@@ -91,18 +94,17 @@ async def compared(
     filters: Filter | None,
     extra: JsonObject | None,
     names: dict[str, str],
-    matching: JsonObject | None = None,
 ) -> list[WidgetReport]:
-    """The reports with their comparison. ``matching``: they are shares of calls that match."""
+    """The reports with their comparison."""
     other_filters = filters.to_json() if filters else None
     charted = [reading for reading in readings if reading.chart is not None]
-    others = await other_sides(context, charted, how, other_filters, extra, matching) if charted else []
-    by_reading = {id(reading): other for reading, other in zip(charted, others, strict=True)}
+    others = await other_sides(context, charted, how, other_filters, extra) if charted else []
+    small = are_few([*charted, *(other for other in others if isinstance(other, Reading))])
+    by_reading = {
+        id(reading): await apart(comparison, reading, other, names, len(charted), other_filters, small=small)
+        for reading, other in zip(charted, others, strict=True)
+    }
     return [
-        report
-        if id(reading) not in by_reading
-        else report.model_copy(
-            update={"comparison": comparison(reading, by_reading[id(reading)], names, len(charted), other_filters)}
-        )
+        report.model_copy(update={"comparison": by_reading.get(id(reading))})
         for reading, report in zip(readings, reports, strict=True)
     ]

@@ -1,5 +1,6 @@
 """Where a change happened: the same measure by agent, topic and metadata, on both sides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,10 +8,10 @@ from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field, is_metadata
-from cekura_dashboards.api.filters import Filter, fault, fields_of
+from cekura_dashboards.api.filters import fault, fields_of
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight import Driver, Kind, Side, compare, driver, widening
+from cekura_dashboards.insight import Driver, compare, driver, widening
 from cekura_dashboards.read.call_logs import (
     CallShown,
     behind,
@@ -20,20 +21,20 @@ from cekura_dashboards.read.call_logs import (
     only_project,
     window_line,
 )
-from cekura_dashboards.read.charts import Reading, Target, read_charts
-from cekura_dashboards.read.measured import Measured, measured
+from cekura_dashboards.read.charts import Reading, Target, apart, are_few, read_charts
+from cekura_dashboards.read.measured import Measured, MeasuredRequest, measured
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import comparison_lines, figure, parts_lines, plain, title_of
 from cekura_dashboards.read.reports import brief
-from cekura_dashboards.read.request import COMPARE_TO, UNSAVED, WINDOW, NewWidget
-from cekura_dashboards.read.sides import ENOUGH_DAYS, side_of
+from cekura_dashboards.read.request import COMPARE_TO, RECENT_WINDOW
+from cekura_dashboards.read.sides import ENOUGH_DAYS, Measure, measure_of
 from cekura_dashboards.read.windows import DEFAULT, Window, other_window, resolve, shown
-from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.suggest import did_you_mean, listed
 from cekura_dashboards.text import named, quoted
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import Result, Tool
 
-BUDGET = 12
+MOST_CHARTS = 10
+BUDGET = MOST_CHARTS + 2
 """Requests for chart data and calls that one explanation makes at the most."""
 EXAMPLES = 5
 EFFECTS = ("rate_effect", "mix_effect", "simpson", "not_compared")
@@ -43,14 +44,9 @@ OUTCOMES = ("call_ended_reason", "dropoff_point")
 MOST_BY = 4
 
 
-class ExplainRequest(Request):
-    widget_id: WidgetId | None = None
-    widget: NewWidget | None = UNSAVED
-    dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
-    project_id: int | None = Field(default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID")
-    window: str | None = WINDOW
+class ExplainRequest(MeasuredRequest):
+    window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
-    filters: Filter | None = Field(default=None, description="and only calls that match")
     by: list[str] | None = Field(
         default=None, max_length=MOST_BY, description="where to look; default agent.id, topic and known metadata.KEY"
     )
@@ -87,74 +83,92 @@ class Explanation(Result):
     caveats: list[str] | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Sides:
-    """Both sides of one chart, as they were read; ``used`` counts requests."""
+    """Both sides of one chart: what was read of each, and what it measures."""
 
-    context: ToolContext
-    window: Window
-    other: Window
-    used: int = 0
+    readings: list[Reading]
+    this: Measure
+    that: Measure
 
-    async def read(self, target: Target, config: WidgetConfig) -> tuple[Kind, Side, Side, float, list[Reading]]:
-        """The kind of measure, this side and that, what a rate of one is written as, and the readings.
+    @property
+    def scale(self) -> float:
+        """What a rate of one is written as, 0 for what is no rate."""
+        return max(self.this.scale, self.that.scale)
 
-        Raises:
-            DashboardsError: if either side cannot be read.
-        """
-        plain_target = Target(config, target.filters, target.dashboard)
-        targets = [replace(plain_target, window=window) for window in (self.window, self.other)]
-        readings = await read_charts(self.context, targets, None)
-        self.used += len(readings)
-        names, _ = await group_names(self.context, [config])
-        sides = list[tuple[Kind, Side, float]]()
-        for reading in readings:
-            if reading.chart is None:
-                raise reading.error or InvalidArguments.at("", "one side could not be read.")
-            sides.append(side_of(reading, reading.chart, names))
-        kind, this, ratio = sides[0]
-        return kind, this, sides[1][1], max(ratio, sides[1][2]), readings
+    @property
+    def widening(self) -> float:
+        return max(widening(self.this.side, self.scale), widening(self.that.side, self.scale))
+
+    def compared(self, *, counted: bool = False) -> dict[str, Any]:
+        return compare(self.this.kind, self.this.side, self.that.side, ratio=self.scale, counted=counted)
+
+
+async def _read(
+    context: ToolContext, chart: Measured, configs: list[WidgetConfig], window: Window, other: Window
+) -> list[_Sides | DashboardsError]:
+    """Both sides of each chart, or why one could not be read; all are asked for at once."""
+    plain_target = Target(chart.config, chart.target.filters, chart.target.dashboard)
+    targets = [replace(plain_target, config=config, window=side) for config in configs for side in (window, other)]
+    readings = await read_charts(context, targets, None, alone=False)
+    names, _ = await group_names(context, configs)
+    small, found = are_few(readings), list[_Sides | DashboardsError]()
+    for pair in zip(readings[::2], readings[1::2], strict=True):
+        charts = [reading.chart for reading in pair if reading.chart is not None]
+        if len(charts) < len(pair):
+            found.append(next(reading.error for reading in pair if reading.error is not None))
+            continue
+        this, that = [
+            await apart(measure_of, reading, part, names, small=small)
+            for reading, part in zip(pair, charts, strict=True)
+        ]
+        found.append(_Sides([*pair], this, that))
+    return found
 
 
 async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
-    chart = await measured(context, request.widget_id, request.widget, request.dashboard_id)
-    chart = chart.narrowed(request.filters.to_json() if request.filters else None)
-    window = resolve(request.window or DEFAULT, context.now(), context.settings.zone)
-    other = other_window(window, request.compare_to or "previous_period", context.now(), context.settings.zone)
+    chart = await measured(context, request)
+    now, zone = context.now(), context.settings.zone
+    window = resolve(request.window or DEFAULT, now, zone)
+    other = other_window(window, request.compare_to or "previous_period", now, zone)
     config, caveats = _measure(chart.config, window)
-    sides = _Sides(context, window, other)
-    kind, this, that, ratio, readings = await sides.read(chart.target, config)
-    counted = config.aggregation_function == "count"
-    overall = {"from": shown(other.start), "to": shown(other.end), "against": other.source}
-    overall |= compare(kind, this, that, ratio=ratio, counted=counted)
-    caveats += dict.fromkeys([*other.notes, *(note for reading in readings for note in reading.notes)])
     wanted = request.by or _where(chart, config)
+    grouped = [config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in wanted]
+    ends = [WidgetConfig(chart_type="pie", field=name) for name in OUTCOMES if not request.by]
+    configs = [config, *grouped, *ends][: MOST_CHARTS // 2]
+    base, *others = await _read(context, chart, configs, window, other)
+    if isinstance(base, DashboardsError):
+        raise base
+    overall = {"from": shown(other.start), "to": shown(other.end), "against": other.source}
+    overall |= base.compared(counted=_is_counted(config))
+    noted = [note for reading in base.readings for note in reading.notes]
+    caveats += dict.fromkeys([*other.notes, *base.this.untested, *base.that.untested, *noted])
     dimensions, skipped = list[Dimension](), list[str]()
-    for name in wanted:
-        found = await _dimension(
-            sides, chart, config, name, max(widening(this, ratio), widening(that, ratio)), len(wanted)
-        )
-        if isinstance(found, Dimension):
-            dimensions.append(found)
+    for name, sides in zip(wanted, others, strict=False):
+        if isinstance(sides, DashboardsError):
+            skipped.append(f"{name}: could not be read: {sides}")
         else:
-            skipped.append(f"{name}: {found}")
+            dimensions.append(_dimension(name, sides, config, base.widening, len(wanted)))
     dimensions.sort(key=_rank)
-    outcomes = [] if request.by else await _outcomes(sides, chart)
-    examples = await _examples(context, request, chart, config, sides, dimensions)
+    examples = await _examples(context, request, chart, config, (window, other), dimensions)
     if overall.get("verdict") == "within noise":
         caveats.append("the change itself is within noise, so there may be nothing to explain")
-    if kind == "median":
+    if base.this.kind == "median":
         caveats.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
     return Explanation(
         measure=title_of(brief(config)),
         window=window_line(window),
         comparison=overall,
         dimensions=dimensions,
-        outcomes=outcomes or None,
+        outcomes=_outcomes(OUTCOMES, others[len(wanted) :]) or None,
         examples=examples or None,
-        requests_used=f"{sides.used} of {BUDGET}",
+        requests_used=f"{2 * len(configs) + len(examples)} of {BUDGET}",
         caveats=[*caveats, *skipped, "what coincides with a change need not be its cause"],
     )
+
+
+def _is_counted(config: WidgetConfig) -> bool:
+    return config.aggregation_function == "count"
 
 
 def _rank(found: Dimension) -> tuple[int, float]:
@@ -193,21 +207,16 @@ def _where(chart: Measured, config: WidgetConfig) -> list[str]:
     return [name for name in [*USUAL, *keys] if name not in fixed][:3]
 
 
-async def _dimension(
-    sides: _Sides, chart: Measured, config: WidgetConfig, name: str, wider: float, dimensions: int
-) -> Dimension | str:
-    """The change by one field, or why it was not looked at."""
-    if sides.used + 2 > BUDGET - 2:
-        return "not looked at, as the budget of requests is spent; ask for it with by"
-    grouped = config.model_copy(update={"group_by": {"type": "field", "field": name}})
-    try:
-        kind, this, that, ratio, _ = await sides.read(chart.target, grouped)
-    except DashboardsError as error:
-        return f"could not be read: {error}"
-    counted = config.aggregation_function == "count"
-    row = compare(kind, this, that, ratio=ratio, counted=counted)
+def _dimension(name: str, sides: _Sides, config: WidgetConfig, wider: float, dimensions: int) -> Dimension:
+    """The change by one field. ``wider``: how much wider than binomial the measure itself varies."""
+    row, kind = sides.compared(counted=_is_counted(config)), sides.this.kind
     found: Driver = driver(
-        this, that, additive=kind == "total", ratio=ratio, widening=wider if ratio else 1.0, dimensions=dimensions
+        sides.this.side,
+        sides.that.side,
+        additive=kind == "total",
+        ratio=sides.scale,
+        widening=wider if sides.scale else 1.0,
+        dimensions=dimensions,
     )
     if kind == "median":
         kept = {key: row[key] for key in ("contributors", "not_compared") if key in row}
@@ -223,17 +232,11 @@ async def _dimension(
     )
 
 
-async def _outcomes(sides: _Sides, chart: Measured) -> list[dict[str, Any]]:
+def _outcomes(names: Sequence[str], read: Sequence[_Sides | DashboardsError]) -> list[dict[str, Any]]:
     """How calls ended, on both sides."""
     found = list[dict[str, Any]]()
-    for name in OUTCOMES:
-        if sides.used + 2 > BUDGET - 2:
-            break
-        try:
-            kind, this, that, _, _ = await sides.read(chart.target, WidgetConfig(chart_type="pie", field=name))
-        except DashboardsError:
-            continue
-        row = compare(kind, this, that)
+    for name, sides in zip(names, read, strict=False):
+        row = {} if isinstance(sides, DashboardsError) else sides.compared()
         if "shares" in row:
             found.append({"by": name, "shares": {**row["shares"], "top": row["shares"]["top"][:3]}})
     return found
@@ -244,7 +247,7 @@ async def _examples(
     request: ExplainRequest,
     chart: Measured,
     config: WidgetConfig,
-    sides: _Sides,
+    windows: tuple[Window, Window],
     dimensions: list[Dimension],
 ) -> dict[str, list[CallShown]]:
     """Up to five calls of each side, of the group that brings most of the change; of a rate those without success."""
@@ -263,12 +266,11 @@ async def _examples(
     if config.field == "success":
         filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
     found = dict[str, list[CallShown]]()
-    for name, window in (("this", sides.window), ("that", sides.other)):
+    for name, window in zip(("this", "that"), windows, strict=True):
         try:
             _, calls = await find_calls(context, project, filters, window, EXAMPLES)
         except DashboardsError:
             continue
-        sides.used += 1
         found[name] = [call_shown(call, project) for call in calls]
     return found
 

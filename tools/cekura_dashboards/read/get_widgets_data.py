@@ -19,7 +19,6 @@ from cekura_dashboards.read.request import (
     POINTS,
     WINDOW,
     check_comparison,
-    with_comparison,
 )
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.text import named
@@ -38,8 +37,6 @@ class WidgetsDataRequest(Request):
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
     points: int | None = POINTS
-
-    _comparison = model_validator(mode="before")(with_comparison)
 
     @model_validator(mode="after")
     def _something(self) -> "WidgetsDataRequest":

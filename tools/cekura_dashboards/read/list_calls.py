@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import NotFound
-from cekura_dashboards.api.filters import Filter, fault, in_words, time_bounds
+from cekura_dashboards.api.filters import fault, in_words, time_bounds
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.call_logs import (
@@ -15,26 +15,20 @@ from cekura_dashboards.read.call_logs import (
     only_project,
     window_line,
 )
-from cekura_dashboards.read.measured import measured
-from cekura_dashboards.read.request import UNSAVED, WINDOW, NewWidget
-from cekura_dashboards.read.windows import DEFAULT, LIMIT, Window, resolve
-from cekura_dashboards.references import DashboardId, WidgetId
+from cekura_dashboards.read.measured import MeasuredRequest, measured
+from cekura_dashboards.read.request import WINDOW
+from cekura_dashboards.read.windows import LIMIT, Window, resolve, saved_window
 from cekura_dashboards.text import json_text
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import Result, Tool
 
 FEW, MOST = 10, 25
 TRANSCRIPT = 4000
 
 
-class ListCallsRequest(Request):
-    widget_id: WidgetId | None = None
-    widget: NewWidget | None = UNSAVED
-    dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
-    project_id: int | None = Field(default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID")
+class ListCallsRequest(MeasuredRequest):
     window: str | None = WINDOW
     label: str | None = Field(default=None, description="a slice of a pie; null for calls without a value")
     group: str | None = Field(default=None, description="a group of a grouped chart, as it was shown")
-    filters: Filter | None = Field(default=None, description="and only calls that match")
     limit: int = Field(default=FEW, ge=1, le=MOST)
     transcript: int | None = Field(default=None, description="the id of one call: what was said in it")
 
@@ -56,13 +50,12 @@ class Calls(Result):
 
 
 async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
-    chart = await measured(context, request.widget_id, request.widget, request.dashboard_id)
+    chart = await measured(context, request)
     project = chart.project or await only_project(context, request.project_id)
     if request.transcript is not None:
         return await _one(context, request.transcript, project)
-    extra = request.filters.to_json() if request.filters else None
-    window = _window(context, request.window, chart.narrowed(extra).target.filters)
-    filters = behind(chart.config, chart.narrowed(extra).target.filters, request.label, request.group)
+    window = _window(context, request.window, chart.target.filters)
+    filters = behind(chart.config, chart.target.filters, request.label, request.group)
     total, found = await find_calls(context, project, filters, window, request.limit)
     return Calls(
         total=total,
@@ -77,13 +70,7 @@ async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
 def _window(context: ToolContext, asked: str | None, filters: JsonObject) -> Window:
     """The window that was asked for, or the saved date range, or the last 7 days."""
     now, zone = context.now(), context.settings.zone
-    if asked:
-        return resolve(asked, now, zone)
-    bounds = time_bounds(filters, now)
-    if bounds.start is None:
-        return resolve(DEFAULT, now, zone, source="default")
-    end = min(bounds.end, now) if bounds.end else now
-    return Window(bounds.start, max(end, bounds.start), "saved")
+    return resolve(asked, now, zone) if asked else saved_window(time_bounds(filters, now), now, zone)
 
 
 def _why_none(window: Window) -> list[str]:

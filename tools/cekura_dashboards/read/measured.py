@@ -2,11 +2,25 @@
 
 from dataclasses import dataclass, replace
 
-from cekura_dashboards.api.filters import both
-from cekura_dashboards.api.models import Dashboard, JsonObject, WidgetConfig
+from pydantic import Field
+
+from cekura_dashboards.api.filters import Filter, both
+from cekura_dashboards.api.models import Dashboard, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.charts import Target, saved, unsaved
-from cekura_dashboards.read.request import NewWidget
+from cekura_dashboards.read.request import UNSAVED, NewWidget
+from cekura_dashboards.references import DashboardId, WidgetId
+from cekura_dashboards.tool import Request
+
+
+class MeasuredRequest(Request):
+    """Which chart is meant, and where."""
+
+    widget_id: WidgetId | None = None
+    widget: NewWidget | None = UNSAVED
+    dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
+    project_id: int | None = Field(default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID")
+    filters: Filter | None = Field(default=None, description="and only calls that match")
 
 
 @dataclass(frozen=True)
@@ -21,20 +35,17 @@ class Measured:
     def config(self) -> WidgetConfig:
         return self.target.config
 
-    def narrowed(self, extra: JsonObject | None) -> "Measured":
-        return replace(self, target=replace(self.target, filters=both(self.target.filters, extra)))
 
-
-async def measured(
-    context: ToolContext, widget_id: int | None, widget: NewWidget | None, dashboard_id: int | None
-) -> Measured:
+async def measured(context: ToolContext, request: MeasuredRequest) -> Measured:
     """Read what is needed to know the chart's filters and project."""
-    if widget_id is not None:
-        stored = await context.api.get_widget(widget_id)
+    if request.widget_id is not None:
+        stored = await context.api.get_widget(request.widget_id)
         dashboard = await context.api.get_dashboard(stored.dashboard) if stored.dashboard is not None else None
-        return Measured(saved(stored), dashboard.project if dashboard else None, dashboard)
-    config = widget.config() if widget else WidgetConfig(chart_type="stat")
-    dashboard = await context.api.get_dashboard(dashboard_id) if dashboard_id is not None else None
-    filters = dashboard.filters if dashboard else None
-    target = unsaved(config, dashboard_id, filters)
-    return Measured(target, dashboard.project if dashboard else None, dashboard)
+        target = saved(stored)
+    else:
+        config = request.widget.config() if request.widget else WidgetConfig(chart_type="stat")
+        dashboard = await context.api.get_dashboard(request.dashboard_id) if request.dashboard_id is not None else None
+        target = unsaved(config, request.dashboard_id, dashboard.filters if dashboard else None)
+    extra = request.filters.to_json() if request.filters else None
+    narrowed = replace(target, filters=both(target.filters, extra))
+    return Measured(narrowed, dashboard.project if dashboard else None, dashboard)

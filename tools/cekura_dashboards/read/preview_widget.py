@@ -24,7 +24,6 @@ from cekura_dashboards.read.request import (
     WINDOW,
     NewWidget,
     check_comparison,
-    with_comparison,
 )
 from cekura_dashboards.read.rules import check, doubts, metric_types
 from cekura_dashboards.read.shares import check_countable, read_share, with_intervals
@@ -47,8 +46,6 @@ class PreviewRequest(Request):
         default=None, description="of a bar that counts: the share of calls that match, a rate per bucket"
     )
     points: int | None = POINTS
-
-    _comparison = model_validator(mode="before")(with_comparison)
 
     @model_validator(mode="after")
     def _one_comparison(self) -> "PreviewRequest":
@@ -84,9 +81,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if matching:
         reports = [with_intervals(report) for report in reports]
     if request.compare_to or request.compare_filters:
-        reports = await compared(
-            context, [reading], reports, request.compare_to, request.compare_filters, None, names, matching
-        )
+        reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
     shown = fit(reports)[0]
     warnings = [*doubtful, *undocumented(config.filters, "widget.filters")]
     if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:

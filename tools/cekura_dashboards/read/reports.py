@@ -5,19 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.insight import Summary
-from cekura_dashboards.read.charts import Reading
+from cekura_dashboards.read.charts import Reading, apart, are_few
 from cekura_dashboards.read.summaries import group_name, summarise
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.text import cleaned, named
-
-FEW_ROWS = 2000
-"""Up to so many rows are summarised at once: less work than handing them to a thread."""
 
 
 class WidgetBrief(BaseModel):
@@ -124,11 +119,9 @@ def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport
 
 
 async def reported(readings: Sequence[Reading], points: int, names: dict[str, str]) -> list[WidgetReport]:
-    """The report of each reading; large ones are worked on in a thread, so that other calls go on meanwhile."""
-    rows = sum(len(reading.chart.rows) for reading in readings if reading.chart)
-    if rows <= FEW_ROWS:
-        return [report(reading, points, names) for reading in readings]
-    return [await anyio.to_thread.run_sync(report, reading, points, names) for reading in readings]
+    """The report of each reading."""
+    small = are_few(readings)
+    return [await apart(report, reading, points, names, small=small) for reading in readings]
 
 
 def _series(summary: Summary) -> SeriesShown | None:

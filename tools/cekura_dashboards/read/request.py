@@ -16,16 +16,14 @@ from cekura_dashboards.api.fields import (
     plotted_type,
 )
 from cekura_dashboards.api.filters import Filter, fault
-from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig, as_object
+from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
 from cekura_dashboards.suggest import did_you_mean
 from cekura_dashboards.text import quoted
 from cekura_dashboards.tool import Request
 
-WINDOW = Field(
-    None,
-    description="24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08. "
-    "Absent: the saved date range.",
-)
+_WINDOWS = "24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08"
+WINDOW = Field(None, description=f"{_WINDOWS}. Absent: the saved date range.")
+RECENT_WINDOW = Field(None, description=f"{_WINDOWS}. Absent: 7d")
 COMPARE_TO = Field(
     default=None,
     description="previous_period, previous_week or an interval: the same over that time, with difference and verdict",
@@ -40,15 +38,6 @@ UNSAVED: Any = Field(
 )
 POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
 MAX_NAME = 255
-
-
-def with_comparison(data: Any) -> Any:
-    """``compare_to: {"filters": …}`` means ``compare_filters``."""
-    found = as_object(data)
-    held = as_object(found.get("compare_to")) if found else None
-    if found is None or held is None or set(held) != {"filters"} or "compare_filters" in found:
-        return data
-    return {**found, "compare_to": None, "compare_filters": held["filters"]}
 
 
 def check_comparison(to: str | None, filters: Filter | None) -> None:

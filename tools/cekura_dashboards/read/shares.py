@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from cekura_dashboards.api.chart_data import BarRow, Chart, Key
+from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import sig, wilson
-from cekura_dashboards.read.charts import Reading, Target, read_charts
+from cekura_dashboards.read.charts import Reading, ShareOf, Target, read_charts
 from cekura_dashboards.read.reports import WidgetReport
 
 
@@ -44,7 +44,7 @@ async def read_share(context: ToolContext, target: Target, matching: JsonObject,
         if reading.chart is None:
             raise reading.error or InvalidArguments.at("share_where", "could not be read.")
         rows = reading.chart.rows
-        counts.append({(str(row.time_interval), row.group): _number(row.value) for row in rows})
+        counts.append({(str(row.time_interval), row.group): number(row.value) or 0.0 for row in rows})
     whole, matched = counts
     rows = [
         BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
@@ -56,11 +56,7 @@ async def read_share(context: ToolContext, target: Target, matching: JsonObject,
     )
     first = readings[0].chart
     chart = Chart("bar", rows=rows, data_type="boolean", grouped=bool(first and first.grouped))
-    return replace(readings[0], target=replace(target, config=shown), chart=chart)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return replace(readings[0], target=replace(target, config=shown), chart=chart, share_of=ShareOf(target, matching))
 
 
 def with_intervals(report: WidgetReport) -> WidgetReport:

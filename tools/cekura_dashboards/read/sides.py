@@ -3,37 +3,50 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.read.charts import Reading
-from cekura_dashboards.read.summaries import bar_rows, line_rows, pie_slices, stat_figures, unit_of
+from cekura_dashboards.read.summaries import bar_rows, line_rows, pie_slices, stat_figures, unit_of, unseen
 
 ENOUGH_DAYS = 5
 SCALES = {"ratio": 1.0, "percent": 100.0}
 
 
-def side_of(reading: Reading, chart: Chart, names: dict[str, str]) -> tuple[Kind, Side, float]:
-    """What kind of measure it is, this side of it, and what a rate of one is written as (0 for what is no rate)."""
+@dataclass(frozen=True)
+class Measure:
+    """One side, and what kind of measure it is.
+
+    ``scale``: what a rate of one is written as, 0 for what is no rate. ``untested``: what of the window was not seen.
+    """
+
+    kind: Kind
+    side: Side
+    scale: float
+    untested: list[str]
+
+
+def measure_of(reading: Reading, chart: Chart, names: dict[str, str]) -> Measure:
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
         figures: dict[str | None, float] = {
             name: value for name, value in stat_figures(chart)[0].items() if value is not None
         }
-        return "figures", Side([], seconds, parts=figures), 0.0
+        return Measure("figures", Side([], seconds, parts=figures), 0.0, unseen(reading))
     if chart.chart_type == "pie":
         parts = defaultdict[str | None, float](float)
         for piece in pie_slices(chart, names):
             parts[piece.label] += piece.value
-        return "shares", Side([], seconds, parts=parts), 0.0
+        return Measure("shares", Side([], seconds, parts=parts), 0.0, unseen(reading))
     if chart.chart_type == "line":
         return _line_side(reading, chart, names, seconds)
     return _bar_side(reading, chart, names, seconds)
 
 
-def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> tuple[Kind, Side, float]:
+def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
     config, rows = reading.target.config, bar_rows(reading, chart, names)
     function, period = config.aggregation_function or "", config.time_period or "day"
     kinds: dict[str, Kind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
@@ -45,7 +58,7 @@ def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: fl
     groups = _groups(function, known) if config.group_by else {}
     parts: dict[str | None, float] = {"value": combine(function, known) or 0.0} if kind == "extreme" else {}
     scale = SCALES.get(unit_of(config, chart, [bucket.value for bucket in known]), 0.0)
-    return kind, Side(cells, seconds, groups, parts, total(known)), scale
+    return Measure(kind, Side(cells, seconds, groups, parts, total(known)), scale, rows.tested(reading)[1])
 
 
 def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
@@ -70,7 +83,7 @@ def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[fl
     return {name: (float(total(parts) or 0), combine(function, parts) or 0.0) for name, parts in held.items()}
 
 
-def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> tuple[Kind, Side, float]:
+def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
     rows = line_rows(reading, chart, names)
     step = DAY if seconds >= ENOUGH_DAYS * DAY else HOUR
     clusters = rows.calls.by(step, rows.span.start // rows.calls.grain * rows.calls.grain)
@@ -80,4 +93,5 @@ def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: f
     ]
     n = sum(len(values) for values in clusters.values())
     split = {name: (float(len(values)), math.fsum(values) / len(values)) for name, values in rows.calls.groups.items()}
-    return "mean", Side(cells, seconds, split, {}, n), 1.0 if rows.boolean else 0.0
+    scale = 1.0 if rows.boolean else 0.0
+    return Measure("mean", Side(cells, seconds, split, {}, n), scale, rows.tested(reading)[1])

@@ -1,5 +1,6 @@
 """From decoded chart data to a summary: units, names, what lay outside the window, what was not tested."""
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -56,9 +57,9 @@ def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Sum
     if chart.chart_type == "stat":
         figures, extra = stat_figures(chart)
         summary = insight.stat(figures, extra=extra)
-        return summary, _unseen(reading)
+        return summary, unseen(reading)
     if chart.chart_type == "pie":
-        return insight.pie(pie_slices(chart, names), by=by), _unseen(reading)
+        return insight.pie(pie_slices(chart, names), by=by), unseen(reading)
     if chart.chart_type == "bar":
         return _bar(reading, chart, points, by, names)
     if chart.chart_type == "line":
@@ -87,20 +88,63 @@ def _label(value: Any, names: dict[str, str]) -> str | None:
     return f"{names[text]} ({text})" if text in names else text
 
 
-@dataclass
-class Rows:
-    """The rows of a bar or line inside the window, and what was seen of the rest."""
+@dataclass(kw_only=True)
+class Rows(ABC):
+    """The rows of a chart inside the window, and what was seen of the rest."""
 
     span: Span
-    times: Times
-    calls: Calls
-    buckets: list[Bucket] = field(default_factory=list[Bucket])
+    times: Times = field(default_factory=Times)
     outside: int = 0
     unread: int = 0
-    boolean: bool = False
+
+    @abstractmethod
+    def seen(self) -> Iterable[float]:
+        """Times from which something came."""
+
+    def tested(self, reading: Reading) -> tuple[Span, list[str]]:
+        """The part of the window that counts as tested, and what does not.
+
+        That is what lies past the saved bounds, if nothing came from there.
+        """
+        seen = list(self.seen())
+        bounds = reading.beyond
+        if bounds is None or not seen:
+            return self.span, unseen(reading) if not seen else []
+        untested, start, end = list[str](), self.span.start, self.span.end
+        if bounds.start and start < bounds.start.timestamp() < min(seen):
+            untested.append(
+                f"{iso(start)} to {iso(bounds.start.timestamp())}: nothing came from before the saved date range"
+            )
+            start = bounds.start.timestamp()
+        if bounds.end and max(seen) <= bounds.end.timestamp() < end:
+            untested.append(
+                f"{iso(bounds.end.timestamp())} to {iso(end)}: nothing came from after the saved date range"
+            )
+            end = bounds.end.timestamp()
+        return Span(start, end), untested
 
 
-def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
+@dataclass(kw_only=True)
+class BarRows(Rows):
+    """``width``: seconds of a bucket."""
+
+    buckets: list[Bucket]
+    width: float
+
+    def seen(self) -> Iterable[float]:
+        return (bucket.time + self.width for bucket in self.buckets)
+
+
+@dataclass(kw_only=True)
+class LineRows(Rows):
+    calls: Calls
+    boolean: bool
+
+    def seen(self) -> Iterable[float]:
+        return self.calls.cells
+
+
+def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
     config, times = reading.target.config, Times()
     function, period = config.aggregation_function or "", config.time_period or "day"
     is_time = chart.data_type == "datetime" and function != "count"
@@ -115,13 +159,14 @@ def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
     span = times.local(_span(reading))
     kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
-    return Rows(span, times, Calls(HOUR), kept, outside=len(buckets) - len(kept), unread=unread)
+    outside = len(buckets) - len(kept)
+    return BarRows(span=span, times=times, buckets=kept, width=width, outside=outside, unread=unread)
 
 
-def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> Rows:
+def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows:
     boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
     span, grouped = _span(reading), bool(reading.target.config.group_by)
-    rows = Rows(span, Times(), Calls(grain_of(span)), boolean=boolean)
+    rows = LineRows(span=span, calls=Calls(grain_of(span)), boolean=boolean)
     if not grouped and chart.data_type != "datetime" and _is_uniform(chart.rows):
         _by_prefix(rows, chart.rows)
         return rows
@@ -149,7 +194,7 @@ def _is_uniform(rows: list[LineRow]) -> bool:
     )
 
 
-def _by_prefix(rows: Rows, given: list[LineRow]) -> None:
+def _by_prefix(rows: LineRows, given: list[LineRow]) -> None:
     """One pass over the calls, keyed by the minute or hour that their time begins with."""
     letters, rest = (16, ":00+00:00") if rows.calls.grain == MINUTE else (13, ":00:00+00:00")
     held = defaultdict[str, list[float]](list)
@@ -172,14 +217,14 @@ def _by_prefix(rows: Rows, given: list[LineRow]) -> None:
         rows.calls.highest = _first(rows, given, max(values[1]))
 
 
-def _by_call(rows: Rows, given: list[LineRow], start: float) -> None:
+def _by_call(rows: LineRows, given: list[LineRow], start: float) -> None:
     """The stretch that an edge of the window cuts: each call's own time decides."""
     for row in given:
         if _is_inside(rows, row):
             rows.calls.cells.setdefault(start, []).append(row.value)
 
 
-def _is_inside(rows: Rows, row: LineRow) -> bool:
+def _is_inside(rows: LineRows, row: LineRow) -> bool:
     """Whether a call lies in the window; one that does not is counted."""
     time = rows.times.read(row.timestamp)
     if time is None:
@@ -190,7 +235,7 @@ def _is_inside(rows: Rows, row: LineRow) -> bool:
     return inside
 
 
-def _first(rows: Rows, given: list[LineRow], value: float) -> Point | None:
+def _first(rows: LineRows, given: list[LineRow], value: float) -> Point | None:
     """The earliest call of this value inside the window."""
     alike: list[LineRow] = [row for row in given if row.value == value]
     while alike:
@@ -235,8 +280,7 @@ def _bar(
     config = reading.target.config
     function, period = config.aggregation_function or "", config.time_period or "day"
     rows = bar_rows(reading, chart, names)
-    width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
-    span, untested = _tested(reading, rows.span, [b.time + width for b in rows.buckets])
+    span, untested = rows.tested(reading)
     unit = unit_of(config, chart, [b.value for b in rows.buckets])
     if unit == "time":
         summary = _times_only(rows.buckets, function)
@@ -249,7 +293,7 @@ def _line(
     reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
     rows = line_rows(reading, chart, names)
-    span, untested = _tested(reading, rows.span, rows.calls.cells)
+    span, untested = rows.tested(reading)
     if chart.data_type == "datetime":
         summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
     else:
@@ -282,23 +326,7 @@ def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart) -> Summary
     return replace(summary, caveats=[*summary.caveats, *said])
 
 
-def _tested(reading: Reading, span: Span, times: Iterable[float]) -> tuple[Span, list[str]]:
-    """Where the window reaches past the saved bounds and nothing came from there, that part was not tested."""
-    seen = list(times)
-    bounds = reading.beyond
-    if bounds is None or not seen:
-        return span, _unseen(reading) if not seen else []
-    untested, start, end = list[str](), span.start, span.end
-    if bounds.start and span.start < bounds.start.timestamp() < min(seen):
-        start = bounds.start.timestamp()
-        untested.append(f"{iso(span.start)} to {iso(start)}: nothing came from before the saved date range")
-    if bounds.end and max(seen) <= bounds.end.timestamp() < span.end:
-        end = bounds.end.timestamp()
-        untested.append(f"{iso(end)} to {iso(span.end)}: nothing came from after the saved date range")
-    return Span(start, end), untested
-
-
-def _unseen(reading: Reading) -> list[str]:
+def unseen(reading: Reading) -> list[str]:
     """For data without times: that the answer may cover the saved part only."""
     bounds = reading.beyond
     if bounds is None:

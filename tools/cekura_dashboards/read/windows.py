@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.filters import Bounds
 from cekura_dashboards.suggest import nearest
 from cekura_dashboards.text import quoted
 
@@ -59,6 +60,14 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") 
             f'"{quoted(word, limit=60)}" is empty: it ends before it starts, or is all in the future.',
         )
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
+
+
+def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
+    """The saved date range as far as it has come; without one the last 7 days."""
+    if bounds.start is None:
+        return resolve(DEFAULT, now, zone, source="default")
+    end = min(bounds.end, now) if bounds.end else now
+    return Window(bounds.start, max(end, bounds.start), "saved")
 
 
 def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
