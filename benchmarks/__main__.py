@@ -3,19 +3,16 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import anyio
 import click
 
-from benchmarks import decoding, sizes, speed
+from benchmarks import decoding, figures, sizes, speed
 
-README = Path(__file__).parent / "README.md"
 HEALTH = (
     "While a line of 100,000 calls was answered, in {taken_s:.1f} s with the API's part, the slowest health request "
     "took {slowest_ms:.0f} ms."
 )
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 async def measure(runs: int, rounds: int, calls: int) -> str:
@@ -62,9 +59,7 @@ def main(runs: int, rounds: int, calls: int, *, write: bool) -> None:
     text = anyio.run(measure, runs, rounds, calls)
     click.echo(text)
     if write:
-        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        figures.write("figures", text)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,36 @@ def test_intervals_hold_the_truth_and_equal_weeks_are_not_called_clear() -> None
     assert clear / COMPARISONS <= 0.01
 
 
+def fortnight(rng: random.Random, rate: float) -> Side:
+    """Weekends have fewer calls and a lower rate."""
+    days = [week(rng, rate - (0.15 if day % 7 > 4 else 0), 160 if day % 7 > 4 else 400, days=1) for day in range(14)]
+    cells = [day.cells[0]._replace(time=(4 + i) * DAY) for i, day in enumerate(days)]
+    return Side(cells, 14 * DAY, n=sum(cell.n or 0 for cell in cells))
+
+
+def test_weekends_that_both_sides_have_widen_no_interval() -> None:
+    rng, held, clear, widths = random.Random(12), 0, 0, list[float]()  # noqa: S311 - no secret
+    for _ in range(COMPARISONS):
+        change = rng.choice([0.0, -0.04])
+        row = compare("mean", fortnight(rng, 0.8 + change), fortnight(rng, 0.8), ratio=1.0)
+        held += row["ci95"][0] <= change <= row["ci95"][1]
+        clear += compare("mean", fortnight(rng, 0.8), fortnight(rng, 0.8), ratio=1.0)["verdict"] == "clear"
+        widths.append(row["ci95"][1] - row["ci95"][0])
+    assert 0.93 <= held / COMPARISONS <= 0.97
+    assert clear / COMPARISONS <= 0.01
+    assert sum(widths) / COMPARISONS <= 0.055
+
+
+def test_weekends_that_only_one_side_has_do() -> None:
+    rng, wider = random.Random(13), list[float]()  # noqa: S311 - no secret
+    for _ in range(100):
+        this, that = fortnight(rng, 0.8), fortnight(rng, 0.8)
+        fewer = Side(that.cells[:13], 13 * DAY, n=that.n)
+        ends = [compare("mean", this, side, ratio=1.0)["ci95"] for side in (that, fewer)]
+        wider.append((ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0]))
+    assert sum(wider) / len(wider) > 1.3
+
+
 def test_a_change_far_beyond_the_days_differences_is_clear() -> None:
     rng = random.Random(1)  # noqa: S311 - no secret
     row = compare("mean", week(rng, 0.7, 500), week(rng, 0.9, 500), ratio=1.0)

@@ -146,6 +146,41 @@ def test_a_single_bucket_far_off_is_unusual_unless_its_few_calls_explain_it() ->
     assert kinds(examine(uncertain)) == []
 
 
+def test_what_is_unusual_is_told_beside_what_is_usual_on_its_own_level() -> None:
+    rng = random.Random(8)  # noqa: S311 - no secret
+    values: list[float | None] = [(60 if i < 12 else 20) + rng.gauss(0, 1) for i in range(28)]
+    values[5] = 40.0
+    outcome = examine(course(values))
+    assert outcome.findings is not None
+    [run] = [found for found in outcome.findings if found["kind"] == "unusual"]
+    assert (run["from"], run["value"]) == ("1971-01-09", 40)
+    assert run["usual"] == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize("n", [14, 29, 56, 700])
+def test_noise_is_hardly_ever_unusual_and_a_bucket_six_deviations_off_mostly_is(n: int) -> None:
+    rng, rounds, false, found = random.Random(n), 7000 // n, 0, 0  # noqa: S311 - no secret
+    for _ in range(rounds):
+        values = white(rng, n)
+        false += bool(find_unusual(values, [0.0] * n))
+        values[n // 2] += 6
+        found += any(run.start <= n // 2 < run.end for run in find_unusual(values, [0.0] * n))
+    assert false / rounds <= 0.03
+    assert found / rounds >= 0.75
+
+
+def test_hours_of_few_calls_count_in_their_day_and_not_by_themselves() -> None:
+    times = [MONDAY + i * HOUR for i in range(24 * 12)]
+    busy = [9 <= i % 24 < 17 for i in range(len(times))]
+    values: list[float | None] = [50.0 if full else 90.0 for full in busy]
+    hours = Course(times, values, [20.0 if full else 2.0 for full in busy], [0.0] * len(times), HOUR)
+    assert len(hours.known()) == 8 * 12
+    [level] = set(hours.daily().known().numbers())
+    assert level == pytest.approx((8 * 20 * 50 + 16 * 2 * 90) / (8 * 20 + 16 * 2))
+    few = Course(times[:24], values[:24], [2.0] * 24, [0.0] * 24, HOUR)
+    assert examine(few).not_tested[0] == "trend, steps, unusual: 0 full buckets of 5 calls or more, fewer than 8"
+
+
 def weeks_of_calls(rng: random.Random, days: int) -> list[float | None]:
     """Calls per hour with nights, days and weekends."""
     found = list[float | None]()

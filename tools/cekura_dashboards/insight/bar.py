@@ -79,11 +79,11 @@ def _tested(function: str, period: str, timed: list[Bucket], span: Span, unit: s
     step = STEPS[PERIODS[period]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
     held = {bucket.time: bucket for bucket in timed}
-    values = [held[time].value if time in held else None for time in whole]
+    additive, counted = function in ADDITIVE, function == "count"
     sizes: list[float | None] = [held[time].n if time in held else 0 for time in whole]
+    values = [held[time].value if time in held else None for time in whole]
     scale = {"ratio": 1.0, "percent": 100.0}.get(unit, 0.0)
     errors = [_sampling_error(value, n, scale) for value, n in zip(values, sizes, strict=True)]
-    additive, counted = function in ADDITIVE, function == "count"
     course = Course(whole, values, sizes, errors, step, additive=additive, counted=counted)
     if counted:
         return examine(course, course, zone=span.zone)

@@ -7,10 +7,12 @@ taken to be smaller than if all calls were independent. Intervals are Student's,
 
 import math
 import statistics
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from cekura_dashboards.insight.course import is_weekend
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
 from cekura_dashboards.insight.numbers import exact, sig
 from cekura_dashboards.insight.timeline import DAY, HOUR
@@ -90,7 +92,8 @@ def compare(kind: Kind, this: Side, that: Side, *, ratio: float = 0.0, counted: 
         return _totals(this, that, counted=counted, tests=tests)
     if kind == "extreme":
         return _extremes(this, that)
-    estimates = [_mean(side, ratio) if kind == "mean" else _median(side) for side in (this, that)]
+    weekends = _weekends_alike(this, that)
+    estimates = [_mean(side, ratio, weekends=weekends) if kind == "mean" else _median(side) for side in (this, that)]
     row = _row(*estimates, tests=tests, few=_few(this, that))
     for name, side in (("this", this), ("that", that)):
         row[name]["n"] = None if side.n is None else exact(side.n)
@@ -134,8 +137,17 @@ def _joint_df(this: _Estimate, that: _Estimate) -> float:
     return (this.error**2 + that.error**2) ** 2 / below if below > 0 else 0.0
 
 
-def _mean(side: Side, ratio: float) -> _Estimate:
-    """A rate or mean over all calls, its error from how the buckets differ."""
+def _weekends_alike(this: Side, that: Side) -> bool:
+    """Whether both have as many buckets of weekdays and as many of weekends, two or more of each."""
+    found = [Counter(is_weekend(cell.time) for cell in side.cells) for side in (this, that)]
+    return found[0] == found[1] and min(found[0][True], found[0][False]) > 1
+
+
+def _mean(side: Side, ratio: float, *, weekends: bool = False) -> _Estimate:
+    """A rate or mean over all calls, its error from how the buckets differ; ``weekends``: apart from weekends.
+
+    Source of the latter: stratified clusters, Cochran (1977), Sampling Techniques, chapter 5.
+    """
     weights = [1.0 if any(c.n is None for c in side.cells) else float(c.n or 0) for c in side.cells]
     whole = math.fsum(weights)
     if whole <= 0:
@@ -144,9 +156,15 @@ def _mean(side: Side, ratio: float) -> _Estimate:
     count = sum(w > 0 for w in weights)
     if count < 2:  # noqa: PLR2004 - one bucket shows no difference
         return _Estimate(value, _independent(side, value, whole, ratio), max(0.0, whole - 1))
-    square = math.fsum((w * (c.value - value)) ** 2 for c, w in zip(side.cells, weights, strict=True))
-    clustered = math.sqrt(square * count / (count - 1)) / whole
-    return _Estimate(value, max(clustered, _independent(side, value, whole, ratio)), count - 1)
+    parts = defaultdict[bool, list[float]](list)
+    for cell, weight in zip(side.cells, weights, strict=True):
+        if weight > 0:
+            parts[weekends and is_weekend(cell.time)].append(weight * (cell.value - value))
+    square = math.fsum(
+        len(part) * statistics.variance(part) if len(part) > 1 else part[0] ** 2 for part in parts.values()
+    )
+    clustered = math.sqrt(square) / whole
+    return _Estimate(value, max(clustered, _independent(side, value, whole, ratio)), max(1, count - len(parts)))
 
 
 def _independent(side: Side, value: float, whole: float, ratio: float) -> float:

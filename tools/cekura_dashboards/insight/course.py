@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from cekura_dashboards.insight.buckets import TOO_FEW
 from cekura_dashboards.insight.timeline import DAY, HOUR, WEEK, floor_to
 
 LEAST = 8
@@ -37,8 +38,8 @@ class Course:
         return len(self.times)
 
     def known(self) -> "Course":
-        """Without the buckets that have no data."""
-        kept = [i for i, value in enumerate(self.values) if value is not None]
+        """Without the buckets that have no data, or a value that rests on fewer than five calls."""
+        kept = [i for i, (value, n) in enumerate(zip(self.values, self.n, strict=True)) if self._is_known(value, n)]
         return replace(
             self,
             times=[self.times[i] for i in kept],
@@ -46,6 +47,9 @@ class Course:
             n=[self.n[i] for i in kept],
             errors=[self.errors[i] for i in kept],
         )
+
+    def _is_known(self, value: float | None, n: float | None) -> bool:
+        return value is not None and (self.additive or self.counted or n is None or n >= TOO_FEW)
 
     def numbers(self) -> list[float]:
         return [value for value in self.values if value is not None]

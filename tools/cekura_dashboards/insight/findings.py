@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from cekura_dashboards.insight.buckets import TOO_FEW
 from cekura_dashboards.insight.course import LEAST, Course, is_weekend
 from cekura_dashboards.insight.gaps import find_gaps
 from cekura_dashboards.insight.numbers import exact, sig
@@ -37,7 +38,8 @@ def examine(course: Course, calls: Course | None = None, *, zone: str = "Z") -> 
         for name, seen in (("trend, steps, unusual", known), ("gaps", calls))
         if seen is not None and len(seen) < LEAST
     ]
-    untested = [f"{', '.join(too_few)}: {len(known)} full buckets, fewer than {LEAST}"] if too_few else []
+    seen = f"full buckets of {TOO_FEW} calls or more" if len(known) < len(course) else "full buckets"
+    untested = [f"{', '.join(too_few)}: {len(known)} {seen}, fewer than {LEAST}"] if too_few else []
     if calls is None:
         untested.append("gaps: the calls per bucket are not known")
     gaps = _gaps(calls, zone) if calls is not None and len(calls) >= LEAST else None
@@ -134,8 +136,10 @@ def _unusual(course: Course, known: Course, cuts: Sequence[int], zone: str) -> l
     fine, steady = course.known(), course.steadied().known()
     where = [known.times[cut] for cut in cuts]
     places = [next((i for i, time in enumerate(fine.times) if time >= at), len(fine)) for at in where]
+    edges = [place for place in places if 0 < place < len(fine)]
+    sizes = [] if fine.additive else [n for n in fine.n if n is not None]
     runs = find_unusual(
-        steady.adjusted(within_days=True), steady.errors, [place for place in places if 0 < place < len(fine)]
+        steady.adjusted(within_days=True), steady.errors, edges, sizes if len(sizes) == len(fine) else []
     )
     found = [
         {
@@ -143,7 +147,7 @@ def _unusual(course: Course, known: Course, cuts: Sequence[int], zone: str) -> l
             "from": iso(fine.times[run.start], step=int(fine.step), zone=zone),
             "buckets": run.end - run.start,
             "value": sig(_level(fine, run.start, run.end)),
-            "usual": sig(_usual(fine, run)),
+            "usual": sig(_usual(fine, run, edges)),
         }
         for run in runs[:MOST_UNUSUAL]
     ]
@@ -152,16 +156,14 @@ def _unusual(course: Course, known: Course, cuts: Sequence[int], zone: str) -> l
     return found
 
 
-def _usual(course: Course, run: Run) -> float:
-    """The median of the same hours of other days, or of all others where there is no rhythm."""
+def _usual(course: Course, run: Run, cuts: Sequence[int]) -> float:
+    """The median of the same hours of other days on the same level, or of the rest of that level."""
     slots = course.slots() or [(0, False)] * len(course)
     wanted = set(slots[run.start : run.end])
-    alike = [
-        value or 0.0
-        for i, (slot, value) in enumerate(zip(slots, course.values, strict=True))
-        if slot in wanted and not run.start <= i < run.end
-    ]
-    return statistics.median(alike) if alike else run.usual
+    start, end = next(part for part in segments(cuts, len(course)) if part[0] <= run.start < part[1])
+    rest = [i for i in range(start, end) if not run.start <= i < run.end]
+    alike = [i for i in rest if slots[i] in wanted]
+    return statistics.median(course.values[i] or 0.0 for i in (alike or rest or range(start, end)))
 
 
 def _inside(run: Finding, gaps: Sequence[Finding]) -> bool:

@@ -3,7 +3,6 @@
 import math
 import statistics
 
-from cekura_dashboards.insight.buckets import TOO_FEW
 from cekura_dashboards.insight.calls import Calls, quantiles_of, spread
 from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.findings import Outcome, examine
@@ -91,7 +90,7 @@ def _tested(calls: Calls, span: Span, sd: float, n: int) -> Outcome:
     by_time = calls.by(step, origin_of(span, step))
     held = [by_time.get(time, []) for time in whole]
     sizes: list[float | None] = [len(values) for values in held]
-    means = [statistics.fmean(values) if len(values) >= TOO_FEW else None for values in held]
+    means = [statistics.fmean(values) if values else None for values in held]
     errors = [sd / math.sqrt(len(values)) if values else 0.0 for values in held]
     counts = Course(whole, sizes, sizes, [0.0] * len(whole), step, additive=True, counted=True)
     return examine(Course(whole, means, sizes, errors, step), counts, zone=span.zone)

@@ -5,10 +5,13 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.insight.distributions import NORMAL, two_sided
-from cekura_dashboards.insight.steps import MAD_TO_SD, segments
+from cekura_dashboards.insight.distributions import NORMAL, t_quantile, two_sided
+from cekura_dashboards.insight.steps import segments
 
 LEAST_SCORE = 4.0
+MOST_SHARE, AT_LEAST = 10, 3
+"""Up to a tenth of the buckets can be unusual, and up to three of a few."""
+NO_DIFFERENCE = 1e-9
 
 
 class Run(NamedTuple):
@@ -20,34 +23,85 @@ class Run(NamedTuple):
     size: float
 
 
-def find_unusual(values: Sequence[float], errors: Sequence[float], cuts: Sequence[int] = ()) -> list[Run]:
+def find_unusual(
+    values: Sequence[float], errors: Sequence[float], cuts: Sequence[int] = (), sizes: Sequence[float] = ()
+) -> list[Run]:
     """The runs, the largest first. ``cuts``: where the level changes, which is not unusual but a step.
+
+    ``errors``: the sampling error of each, 0 where it is not known. ``sizes``: the calls that each rests on; one of
+    fewer calls than usual may differ by as much more as chance then does.
 
     >>> find_unusual([10.0, 11, 9, 10, 30, 29, 10, 11, 9, 10], [0.0] * 10)[0][:3]
     (4, 6, 10.0)
     >>> find_unusual([10.0, 11, 9, 10, 30, 10, 11, 9, 10, 11], [0, 0, 0, 0, 10, 0, 0, 0, 0, 0])
     []
+    >>> few = [10.0, 11, 9, 10, 15, 10, 11, 9, 10, 11]
+    >>> find_unusual(few, [0.0] * 10)[0][:3], find_unusual(few, [0.0] * 10, sizes=[50] * 4 + [2] + [50] * 5)
+    ((4, 5, 10.0), [])
     """
-    scores, levels = list[float](), list[float]()
-    for start, end in segments(cuts, len(values)):
-        part = values[start:end]
-        level = statistics.median(part)
-        spread = MAD_TO_SD * statistics.median(abs(value - level) for value in part)
-        for value, error in zip(part, errors[start:end], strict=True):
-            scale = math.hypot(spread, error)
-            difference = value - level
-            scores.append(
-                difference / scale if scale > 0 else math.copysign(math.inf, difference) if difference else 0.0
-            )
-            levels.append(level)
-    bound = max(LEAST_SCORE, NORMAL.inv_cdf(two_sided(0.99, len(values))))
-    return _runs(scores, levels, bound)
+    levels = [level for part in segments(cuts, len(values)) for level in _level(values, *part)]
+    differences = [value - level for value, level in zip(values, levels, strict=True)]
+    negligible = NO_DIFFERENCE * max(map(abs, values), default=0.0)
+    differences = [0.0 if abs(difference) <= negligible else difference for difference in differences]
+    steadied = [d * weight for d, weight in zip(differences, _weights(sizes, len(values)), strict=True)]
+    far = outliers(steadied)
+    rest = [difference for i, difference in enumerate(steadied) if i not in far]
+    spread = statistics.stdev(rest) if len(rest) > 1 else 0.0
+    bound = NORMAL.inv_cdf(two_sided(0.99, max(1, len(values))))
+    scores = [
+        (math.copysign(math.inf, difference) if not spread else difference / spread)
+        if i in far and abs(differences[i]) > bound * errors[i]
+        else 0.0
+        for i, difference in enumerate(steadied)
+    ]
+    return _runs(scores, levels)
 
 
-def _runs(scores: Sequence[float], levels: Sequence[float], bound: float) -> list[Run]:
+def outliers(values: Sequence[float]) -> set[int]:
+    """The places of those that do not belong to one normal distribution with the rest, at 1 % for all together.
+
+    Source: the generalised extreme Studentised deviate, Rosner (1983), Technometrics 25.
+
+    >>> outliers([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9]), outliers([1.0, 1, 1])
+    ({9}, set())
+    """
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    whole, square = math.fsum(values), math.fsum(value * value for value in values)
+    low, high, taken, found = 0, len(order), list[int](), 0
+    for _ in range(max(AT_LEAST, len(order) // MOST_SHARE)):
+        count = high - low
+        if count <= AT_LEAST:
+            break
+        mean = whole / count
+        variance = (square - whole * mean) / (count - 1)
+        if variance <= NO_DIFFERENCE * square / count:
+            break
+        below, above = mean - values[order[low]], values[order[high - 1]] - mean
+        t = t_quantile(two_sided(0.99, count), count - 2)
+        limit = (count - 1) * t / math.sqrt((count - 2 + t * t) * count)
+        at = order[low] if below > above else order[high - 1]
+        low, high = (low + 1, high) if below > above else (low, high - 1)
+        taken.append(at)
+        if max(below, above) / math.sqrt(variance) > limit:
+            found = len(taken)
+        whole, square = whole - values[at], square - values[at] ** 2
+    return set(taken[:found])
+
+
+def _level(values: Sequence[float], start: int, end: int) -> list[float]:
+    return [statistics.median(values[start:end])] * (end - start) if end > start else []
+
+
+def _weights(sizes: Sequence[float], count: int) -> list[float]:
+    """1, or less for what rests on fewer calls than usual: chance goes with the root of the calls."""
+    usual = statistics.median(sizes) if sizes else 0.0
+    return [min(1.0, math.sqrt(size / usual)) for size in sizes] if usual > 0 else [1.0] * count
+
+
+def _runs(scores: Sequence[float], levels: Sequence[float]) -> list[Run]:
     found = list[Run]()
     for i, score in enumerate(scores):
-        if not math.isfinite(score) or abs(score) < bound:
+        if abs(score) < LEAST_SCORE:
             continue
         last = found[-1] if found else None
         if last and last.end == i and (last.size > 0) == (score > 0) and last.usual == levels[i]:

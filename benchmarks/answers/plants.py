@@ -1,0 +1,237 @@
+"""Twelve plants: what is put into the calls, and so what is true of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from benchmarks.answers.calls import (
+    CALL_SD,
+    DAY,
+    HOUR,
+    REGIONS,
+    Calls,
+    Draw,
+    Floats,
+    Region,
+    Setting,
+    draw,
+    rate_unit,
+    value_unit,
+)
+
+NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC).timestamp()
+EARLY = datetime(2026, 11, 18, 6, 10, tzinfo=UTC).timestamp()
+LONG = datetime(2026, 10, 20, tzinfo=UTC).timestamp()
+SHORT, BEFORE = (datetime(2026, *date, tzinfo=UTC).timestamp() for date in ((11, 4), (10, 21)))
+LONG_DAYS, FULL_DAYS, SHORT_DAYS = 30, 29, 14
+BUSY = 300.0
+SETTINGS = (
+    Setting(3.0, 0.0, weekly=False),
+    Setting(3.5, 0.0, weekly=True),
+    Setting(4.0, 0.3, weekly=False),
+    Setting(5.0, 0.3, weekly=True),
+    Setting(6.0, 0.5, weekly=True),
+)
+"""One for each seed, in turn: how large, how alike neighbouring days are, whether weekends differ."""
+LABELS = 40
+SERIES, SIDES = ("line", "avg"), ("avg by region", "line by region")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Calls with what is true of them.
+
+    ``moved``: 1, -1 or 0 for how the level of the values moves inside the window, ``moved_volume`` that of the calls.
+    ``changed``: the same against the time before; ``changed_volume`` for the calls; None where chance decides.
+    ``step``, ``unusual``: the first instant of a day; ``outage``: of an hour. ``driver``: the region or label that
+    brought the change, and whether by its own rate or by its share of calls.
+    """
+
+    charts: tuple[str, ...]
+    start: float
+    end: float
+    this: Calls
+    that: Calls | None = None
+    before: float = 0.0
+    moved: int = 0
+    moved_volume: int = 0
+    step: float | None = None
+    unusual: float | None = None
+    outage: float | None = None
+    changed: int | None = 0
+    driver: tuple[str | None, str] | None = None
+    wrong_percentages: bool = False
+
+
+Plant = Callable[[np.random.Generator, Setting], list[Planted]]
+
+
+def _long(
+    rng: np.random.Generator,
+    setting: Setting,
+    charts: tuple[str, ...],
+    signal: Floats | None = None,
+    *,
+    sign: int = 1,
+    per_day: float = 80.0,
+    end: float = NOW,
+    outage: tuple[float, float] = (0.0, 0.0),
+) -> Planted:
+    """A window of 29 full days and the one that is still filling."""
+    value = None if signal is None else sign * signal
+    asked = Draw(LONG, LONG_DAYS, end, per_day, value=value, volume=signal, outage=outage)
+    return Planted(charts, LONG, end, draw(rng, setting, asked))
+
+
+def _short(rng: np.random.Generator, setting: Setting, charts: tuple[str, ...], this: Draw, that: Draw) -> Planted:
+    """Two weeks, and the two before."""
+    return Planted(charts, SHORT, SHORT + SHORT_DAYS * DAY, draw(rng, setting, this), draw(rng, setting, that), BEFORE)
+
+
+def _fortnights(per_day: float = 80.0) -> tuple[Draw, Draw]:
+    return tuple(Draw(start, SHORT_DAYS, start + SHORT_DAYS * DAY, per_day) for start in (SHORT, BEFORE))  # type: ignore[return-value]
+
+
+def _sign(rng: np.random.Generator) -> int:
+    return 1 if rng.integers(2) else -1
+
+
+def null(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing."""
+    charts = ("line", "avg", "p95", "count")
+    return [
+        _long(rng, setting, charts),
+        _long(rng, setting, ("hourly count",), per_day=BUSY),
+        _short(rng, setting, ("count", "success", "pie of reasons", "stat", *SIDES), *_fortnights()),
+    ]
+
+
+def trend(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """A steady rise or fall, by ``size`` over the window."""
+    sign = _sign(rng)
+    found = _long(rng, setting, (*SERIES, "count"), setting.size * np.linspace(0, 1, LONG_DAYS), sign=sign)
+    return [replace(found, moved=sign, moved_volume=1)]
+
+
+def _stepped(rng: np.random.Generator, setting: Setting, slope: float) -> list[Planted]:
+    sign, at = _sign(rng), int(rng.integers(8, 22))
+    signal = np.where(np.arange(LONG_DAYS) >= at, setting.size, 0) + slope * np.linspace(0, 1, LONG_DAYS)
+    found = _long(rng, setting, (*SERIES, "count"), signal, sign=sign)
+    return [replace(found, moved=sign, moved_volume=1, step=LONG + at * DAY)]
+
+
+def step(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Another level from one day on."""
+    return _stepped(rng, setting, 0.0)
+
+
+def step_with_trend(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """A step on top of a slope of a third of its size."""
+    return _stepped(rng, setting, setting.size / 3)
+
+
+def outlier(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """One day far off, by twice ``size``."""
+    at = int(rng.integers(3, 26))
+    signal = np.where(np.arange(LONG_DAYS) == at, 2 * setting.size, 0.0)
+    return [replace(_long(rng, setting, (*SERIES, "count"), signal, sign=_sign(rng)), unusual=LONG + at * DAY)]
+
+
+def gap(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """No calls for some hours of a day; more of them, the larger ``size`` is."""
+    start = LONG + int(rng.integers(9, 27)) * DAY + int(rng.integers(8, 13)) * HOUR
+    stretch = (start, start + round(setting.size) * HOUR)
+    return [replace(_long(rng, setting, ("line", "hourly count"), per_day=BUSY, outage=stretch), outage=start)]
+
+
+def partial(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing, but the last day has only begun."""
+    return [_long(rng, setting, ("line", "count"), end=EARLY)]
+
+
+def small(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing, in a few calls a day; one day has only two, both two and a half deviations of a call above the mean."""
+    found = _short(rng, setting, ("line", "avg"), *_fortnights(9))
+    far = SHORT + int(rng.integers(2, 12)) * DAY
+    of_day = np.flatnonzero((found.this.time >= far) & (found.this.time < far + DAY))
+    kept = np.setdiff1d(np.arange(len(found.this.time)), of_day[2:])
+    value = found.this.value.copy()
+    value[of_day[:2]] = 60 + 2.5 * CALL_SD
+    thin = replace(
+        found.this,
+        time=found.this.time[kept],
+        value=value[kept],
+        success=found.this.success[kept],
+        region=found.this.region[kept],
+        reason=found.this.reason[kept],
+    )
+    return [replace(found, this=thin, changed=None)]
+
+
+def rate_shift(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """The rate of success of all calls is another than before, by half of ``size``."""
+    sign, (this, that) = -_sign(rng), _fortnights()
+    moved = np.full(SHORT_DAYS, sign * setting.size / 2)
+    found = _short(rng, setting, ("success", "stat"), replace(this, value=moved), that)
+    return [replace(found, changed=sign)]
+
+
+def group(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """One region is worse or better than before, and moves the whole by half of ``size``."""
+    sign, (this, that) = _sign(rng), _fortnights()
+    name = ("north", "south", "coast")[int(rng.integers(3))]
+    held, change = REGIONS[name], sign * setting.size / 2 / REGIONS[name].share
+    moved = Region(held.share, held.value + change * value_unit(80), held.rate - abs(change) * rate_unit(80))
+    found = _short(rng, setting, SIDES[1:], replace(this, regions={**REGIONS, name: moved}), that)
+    rates = _short(rng, setting, SIDES[:1], replace(this, regions={**REGIONS, name: moved}), that)
+    return [
+        replace(found, changed=sign, driver=(name, "rate")),
+        replace(rates, changed=-1, driver=(name, "rate")),
+    ]
+
+
+def simpson(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Both regions are better than before, and the whole is worse, as more calls come from the worse one."""
+    before = {"north": Region(0.75, 75, 0.9), "south": Region(0.25, 45, 0.5)}
+    after = {"north": Region(0.4, 77, 0.93), "south": Region(0.6, 47, 0.53)}
+    this, that = _fortnights()
+    found = _short(rng, setting, SIDES, replace(this, regions=after), replace(that, regions=before))
+    return [replace(found, changed=-1, driver=(None, "mix"))]
+
+
+def long_tail(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Forty labels, the percentages sent are wrong; one label has become more frequent."""
+    this, that = _fortnights()
+    weights = 1 / np.arange(1, LABELS + 1)
+    weights /= weights.sum()
+    label = int(rng.integers(1, 6))
+    before = float(weights[label])
+    after = before + 1.5 * setting.size * float(np.sqrt(2 * before * (1 - before) / (80 * SHORT_DAYS)))
+    grown = weights * (1 - after) / (1 - before)
+    grown[label] = after
+    found = _short(rng, setting, ("pie of reasons",), replace(this, reasons=grown), replace(that, reasons=weights))
+    return [replace(found, changed=1, driver=(f"reason {label}", "share"), wrong_percentages=True)]
+
+
+PLANTS: dict[str, Plant] = {
+    "nothing": null,
+    "trend": trend,
+    "step": step,
+    "step with trend": step_with_trend,
+    "outlier day": outlier,
+    "gap": gap,
+    "partial last day": partial,
+    "few calls": small,
+    "rate shift": rate_shift,
+    "group by its rate": group,
+    "mix, Simpson": simpson,
+    "long-tailed pie": long_tail,
+}
+
+
+def planted(plant: str, seed: int) -> list[Planted]:
+    """The same calls every time."""
+    rng = np.random.default_rng([list(PLANTS).index(plant), seed])
+    return PLANTS[plant](rng, SETTINGS[seed % len(SETTINGS)])

@@ -1,0 +1,208 @@
+"""Mechanical readers: each knows the documented form of what it is handed, and nothing else."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from benchmarks.answers import analyst
+from benchmarks.answers.asked import Handed
+from benchmarks.answers.calls import DAY, HOUR
+from benchmarks.answers.charts import Json, Rows, day_of, iso
+from benchmarks.answers.questions import ENOUGH, NO, Answer, Question, direction
+
+STEPS = {"5m": 300, "15m": 900, "1h": HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": DAY // 2, "1d": DAY}
+LEVELS = ("step", "trend or step", "trend")
+
+
+class Reader(Protocol):
+    """Answers a question from what was handed over; None where it cannot tell."""
+
+    def answer(self, question: Question) -> Answer | None: ...
+
+
+class OfSummary:
+    """The tool's answers: facts, series, findings, comparison. Only what is ``clear`` is a change between two times."""
+
+    def __init__(self, handed: Handed) -> None:
+        self._report = handed.answers[0]
+        self._compared: Json = handed.answers[-1].get("comparison") or {}
+        self._kind = handed.chart.kind
+
+    def answer(self, question: Question) -> Answer | None:
+        facts: Json = self._report.get("facts") or {}
+        match question.kind:
+            case "overall":
+                names = (
+                    "overall",
+                    "mean",
+                    "rate",
+                    "total",
+                    "avg_duration",
+                    *[n for n in facts if n.startswith("typical")],
+                )
+                return next((float(facts[name]) for name in names if name in facts), None)
+            case "calls":
+                return float(self._report["n"])
+            case "extreme":
+                return self._extreme(question.detail, facts)
+            case "one bucket or label":
+                if self._kind == "pie":
+                    return next((float(row[2]) for row in facts["top"] if row[0] == question.detail), None)
+                held = self._days().get(question.detail)
+                return None if held is None else held[0]
+            case "changed":
+                return direction(self._compared["difference"]) if self._compared.get("verdict") == "clear" else NO
+            case "driver":
+                return self._driver()
+            case _:
+                return self._found(question.kind)
+
+    def _extreme(self, which: str, facts: Json) -> Answer | None:
+        if self._kind == "pie":
+            return str(facts["top"][0][0])
+        if which in facts:
+            return str(facts[which][0])
+        days = [(mean, day) for day, (mean, n) in self._days().items() if n >= ENOUGH]
+        return (max if which == "highest" else min)(days)[1] if days else None
+
+    def _days(self) -> dict[str, tuple[float, float]]:
+        """Value and calls of the full days that the series shows; parts of a day are put together by their calls."""
+        series = self._report.get("series")
+        if series is None:
+            return {}
+        start = datetime.fromisoformat(series["start"]).replace(tzinfo=UTC).timestamp()
+        held, cut = defaultdict[str, list[tuple[float, float]]](list), set[str]()
+        added = series["measure"] == "count"
+        for i, value in enumerate(series["value"]):
+            day = day_of(start + i * STEPS[series["step"]])
+            if i in (series.get("partial") or []):
+                cut.add(day)
+            if value is not None:
+                held[day].append((float(value), float(value if added else series["n"][i])))
+        found = dict[str, tuple[float, float]]()
+        for day, parts in held.items():
+            calls = sum(n for _, n in parts)
+            if day not in cut and calls:
+                found[day] = (calls if added else sum(v * n for v, n in parts) / calls, calls)
+        return found
+
+    def _found(self, asked: str) -> Answer | None:
+        if "findings" not in self._report:
+            return None
+        found: list[Json] = self._report["findings"]
+        if asked == "level moved":
+            return direction(sum(f["change"] for f in found if f["kind"] in LEVELS))
+        kinds: dict[str, tuple[tuple[str, ...], str]] = {
+            "step at": (LEVELS[:2], "at"), "unusual day": (("unusual",), "from"), "outage": (("gap",), "from"),
+        }  # fmt: skip
+        wanted, place = kinds[asked]
+        rows = [f for f in found if f["kind"] in wanted]
+        if asked == "step at":
+            rows.sort(key=lambda f: -abs(f["change"]))
+        if not rows:
+            return NO
+        return str(rows[0][place]) if asked == "outage" else str(rows[0][place])[:10]
+
+    def _driver(self) -> Answer | None:
+        if "shares" in self._compared:
+            label, *_, verdict = self._compared["shares"]["top"][0]
+            return NO if verdict == "within noise" else f"{label}, share"
+        if self._compared.get("verdict") != "clear":
+            return NO
+        if abs(self._compared["mix_effect"]) > abs(self._compared["rate_effect"]):
+            return "mix"
+        return f"{self._compared['contributors']['top'][0][0]}, rate"
+
+
+class OfFigures:
+    """The figures for the whole window alone, as a stat shows them."""
+
+    def __init__(self, handed: Handed) -> None:
+        self._summary = OfSummary(handed)
+
+    def answer(self, question: Question) -> Answer | None:
+        return self._summary.answer(question) if question.kind in {"overall", "calls"} else None
+
+
+class OfRows:
+    """Rows of the API, as many as there are, with all of NumPy and SciPy at hand."""
+
+    def __init__(self, handed: Handed, this: Rows | Json, that: Rows | Json) -> None:
+        self._handed, self._this, self._that = handed, this, that
+
+    def answer(self, question: Question) -> Answer | None:
+        handed, this = self._handed, self._this
+        if isinstance(this, dict):
+            return float(this["avg_duration" if question.kind == "overall" else "total_calls"])
+        if handed.chart.kind == "pie":
+            return self._of_pie(this, question)
+        table = analyst.table(this, handed.chart, handed.start, handed.end)
+        how: dict[str, Callable[[], Answer | None]] = {
+            "overall": table.overall,
+            "calls": table.calls,
+            "extreme": lambda: self._place(table.extreme(question.detail, ENOUGH)),
+            "one bucket or label": lambda: table.days().get(question.detail),
+            "level moved": lambda: direction(analyst.moved(table.course())),
+            "step at": lambda: self._place(analyst.step(table), day=True),
+            "unusual day": lambda: self._place(analyst.unusual(table), day=True),
+            "outage": lambda: self._place(analyst.outage(table)),
+        }
+        return how.get(question.kind, lambda: self._of_sides(question, table))()
+
+    def _place(self, time: float | None, *, day: bool = False) -> Answer:
+        if time is None:
+            return NO
+        by_day = day or (self._handed.chart.step == DAY and time % DAY == 0)
+        return day_of(time) if by_day else iso(time)[:16] + "Z"
+
+    def _of_sides(self, question: Question, this: analyst.Table) -> Answer | None:
+        assert isinstance(self._that, list)  # noqa: S101 - only a stat is no list
+        that = analyst.table(self._that, self._handed.chart, self._handed.before, self._handed.start)
+        changed = analyst.changed(this.course(), that.course())
+        if question.kind == "changed" or not changed:
+            return direction(changed)
+        return analyst.driver(this.groups(), that.groups())
+
+    def _of_pie(self, rows: Rows, question: Question) -> Answer | None:
+        counts = {str(row["label"]): float(row["value"]) for row in rows}
+        match question.kind:
+            case "overall" | "calls":
+                return sum(counts.values())
+            case "extreme":
+                return max(counts, key=lambda label: counts[label])
+            case "one bucket or label":
+                return next((float(row["percentage"]) for row in rows if row["label"] == question.detail), None)
+            case _:
+                assert isinstance(self._that, list)  # noqa: S101 - only a stat is no list
+                found = analyst.label_moved(counts, {str(row["label"]): float(row["value"]) for row in self._that})
+                return NO if found is None else f"{found}, share"
+
+
+def thinned(rows: Rows | Json, points: int) -> Rows | Json:
+    """At most so many rows of a line or bar, chosen by largest triangles; groups are lost. Anything else as it is.
+
+    Source: Steinarsson (2013), Downsampling Time Series for Visual Representation.
+    """
+    if isinstance(rows, dict) or not rows or "label" in rows[0] or len(rows) <= points:
+        return rows
+    name = "timestamp" if "timestamp" in rows[0] else "time_interval"
+    ordered = sorted(rows, key=lambda row: str(row[name]))
+    x = np.array([datetime.fromisoformat(row[name]).timestamp() for row in ordered])
+    y = np.array([float(row["value"]) for row in ordered])
+    edges = np.linspace(1, len(x) - 1, points - 1).astype(int)
+    kept = [0]
+    for i in range(points - 2):
+        low, high = edges[i], max(edges[i] + 1, edges[i + 1])
+        far = edges[i + 2] if i + 2 < len(edges) else len(x)
+        ahead_x, ahead_y = x[high : max(far, high + 1)].mean(), y[high : max(far, high + 1)].mean()
+        a = kept[-1]
+        area = np.abs((x[a] - ahead_x) * (y[low:high] - y[a]) - (x[a] - x[low:high]) * (ahead_y - y[a]))
+        kept.append(int(low + np.argmax(area)))
+    return [_bare(ordered[i], name) for i in [*kept, len(x) - 1]]
+
+
+def _bare(row: Json, name: str) -> dict[str, Any]:
+    return {name: row[name], "value": row["value"]}
