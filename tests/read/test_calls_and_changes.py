@@ -115,6 +115,16 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert len(text) < 9000
 
 
+async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        text, found = await ask(context, "explain_change", widget_id=209, window="5d")
+    first = found["dimensions"][0]
+    assert (first["by"], first["verdict"], first["mixed"]) == ("metadata.app_version", "clear", True)
+    assert "by metadata.app_version: calls shifted between groups, clear" in text
+    assert all("mixed" not in other for other in found["dimensions"][1:])
+    assert [len(found["examples"][side]) for side in ("this", "that")] == [5, 5]
+
+
 async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_moved_alike() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, found = await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")

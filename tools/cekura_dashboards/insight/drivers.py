@@ -17,13 +17,15 @@ class Driver:
     """One dimension. ``share``: of the change, what its one or two largest groups bring; None without a change.
 
     ``differs``: the group that moved least like the others; ``verdict``: whether that is more than chance, for as many
-    groups and dimensions as were looked at.
+    groups and dimensions as were looked at. ``mixed``: the groups moved little, but calls shifted between them, and the
+    verdict is about that.
     """
 
     share: float | None
     groups: list[str | None]
     differs: str | None
     verdict: str
+    mixed: bool = False
 
 
 def driver(this: Side, that: Side, *, additive: bool, ratio: float, widening: float, dimensions: int) -> Driver:
@@ -38,10 +40,37 @@ def driver(this: Side, that: Side, *, additive: bool, ratio: float, widening: fl
     scores = _scores(this.groups, that.groups, additive=additive, ratio=ratio, widening=max(1.0, widening))
     differs = max(scores, key=lambda name: (abs(scores[name]), str(name)), default=None)
     unlike = abs(scores[differs]) if scores else 0.0
-    tests = max(1, len(scores)) * max(1, dimensions)
-    clear = unlike > NORMAL.inv_cdf(two_sided(0.99, tests))
-    possible = unlike > NORMAL.inv_cdf(two_sided(0.95, tests))
-    return Driver(share, with_it, differs, "clear" if clear else "possible" if possible else "within noise")
+    said = _said(unlike, max(1, len(scores)) * max(1, dimensions))
+    mixed = 0.0 if additive else abs(_mix_score(this.groups, that.groups)) / max(1.0, widening)
+    if said == "within noise" and mixed:
+        moved_away = _said(mixed, max(1, dimensions))
+        return Driver(share, with_it, differs, moved_away, mixed=moved_away != "within noise")
+    return Driver(share, with_it, differs, said)
+
+
+def _said(score: float, tests: int) -> str:
+    if score > NORMAL.inv_cdf(two_sided(0.99, tests)):
+        return "clear"
+    return "possible" if score > NORMAL.inv_cdf(two_sided(0.95, tests)) else "within noise"
+
+
+def _mix_score(this: Groups, that: Groups) -> float:
+    """The mix effect in standard errors, where it is the larger part of the change; 0 where it is not.
+
+    Its error is that of shares of independent calls, with the groups' means taken as they are.
+    """
+    parts = effects(this, that)
+    rate, mix = (math.fsum(held) for held in zip(*parts.values(), strict=True)) if parts else (0.0, 0.0)
+    if abs(mix) <= abs(rate):
+        return 0.0
+    square = 0.0
+    for side in (this, that):
+        whole = math.fsum(n for n, _ in side.values())
+        means = [((this.get(name) or held)[1] + (that.get(name) or held)[1]) / 2 for name, held in side.items()]
+        shares = [n / whole for n, _ in side.values()]
+        middle = math.fsum(share * mean for share, mean in zip(shares, means, strict=True))
+        square += math.fsum(s * (mean - middle) ** 2 for s, mean in zip(shares, means, strict=True)) / whole
+    return mix / math.sqrt(square) if square > 0 else 0.0
 
 
 def _additive(this: Groups, that: Groups) -> dict[str | None, float]:

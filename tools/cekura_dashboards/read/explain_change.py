@@ -67,6 +67,7 @@ class Dimension(BaseModel):
 
     by: str
     verdict: str
+    mixed: bool | None = Field(default=None, description="calls shifted between groups that themselves moved little")
     share_pct: float | None = None
     groups: list[str | None] | None = None
     comparison: dict[str, Any]
@@ -226,6 +227,7 @@ def _dimension(name: str, sides: _Sides, config: WidgetConfig, wider: float, dim
     return Dimension(
         by=name,
         verdict=found.verdict,
+        mixed=found.mixed or None,
         share_pct=None if alike or still or found.share is None else round(100 * found.share, 1),
         groups=None if alike else [found.differs] if still else found.groups or None,
         comparison={key: row[key] for key in parts if key in row},
@@ -261,12 +263,11 @@ async def _examples(
         else None
     )
     where = config if first is None else config.model_copy(update={"group_by": {"type": "field", "field": first.by}})
-    group = None if first is None or not first.groups else "null" if first.groups[0] is None else first.groups[0]
-    filters = behind(where, chart.target.filters, None, group)
-    if config.field == "success":
-        filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
     found = dict[str, list[CallShown]]()
     for name, window in zip(("this", "that"), windows, strict=True):
+        filters = behind(where, chart.target.filters, None, None if first is None else _group_on(name, first))
+        if config.field == "success":
+            filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
         try:
             _, calls = await find_calls(context, project, filters, window, EXAMPLES)
         except DashboardsError:
@@ -275,17 +276,28 @@ async def _examples(
     return found
 
 
+def _group_on(side: str, dimension: Dimension) -> str | None:
+    """The first group of the change that has calls on this side, as it is asked for."""
+    rows = dimension.comparison["contributors"]
+    nothing = 0 if "change" in rows["columns"] else None
+    empty = {row[0] for row in rows["top"] if row[rows["columns"].index(side)] == nothing}
+    names = [name for name in dimension.groups or [] if name not in empty]
+    return None if not names else "null" if names[0] is None else names[0]
+
+
 def render(result: Explanation) -> str:
     lines = [result.measure, result.window]
     lines += comparison_lines(result.comparison)
     for found in result.dimensions:
         said = {"within noise": "groups moved alike, within noise", "not tested": "groups side by side, not tested"}
-        head = f"by {found.by}: {said.get(found.verdict, f'groups moved differently, {found.verdict}')}"
+        how = "calls shifted between groups" if found.mixed else "groups moved differently"
+        head = f"by {found.by}: {said.get(found.verdict, f'{how}, {found.verdict}')}"
         if found.groups and found.share_pct is None:
             head += f"; {listed(named(n) if n is not None else 'null' for n in found.groups)} differs most"
         elif found.groups:
             names = listed(named(name) if name is not None else "null" for name in found.groups)
-            head += f"; {names} bring {plain(found.share_pct)} % of the change"
+            verb = "bring" if len(found.groups) > 1 else "brings"
+            head += f"; {names} {verb} {plain(found.share_pct)} % of the change"
         effects = [figure(key, found.comparison[key]) for key in EFFECTS if key in found.comparison]
         lines += ["; ".join([head, *effects]), *parts_lines(found.comparison)]
     for outcome in result.outcomes or []:
