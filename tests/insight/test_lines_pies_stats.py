@@ -72,6 +72,15 @@ def test_the_order_of_facts_holds(numbers: list[float]) -> None:
     )
 
 
+def test_the_last_full_bucket_stands_beside_the_one_before() -> None:
+    made = [Point(hour * HOUR + i, 10.0 + hour, i) for hour in range(23) for i in range(6)]
+    until = Span(0, 22.5 * HOUR)
+    found = line(Calls.of(made, until), until, unit="s", boolean=False, points=24)
+    assert (found.facts["last"], found.facts["previous"]) == (["1970-01-01T21:00Z", 31], 30)
+    few = [point for point in made if point.time < 21 * HOUR + 4]
+    assert "last" not in line(Calls.of(few, until), until, unit="s", boolean=False, points=24).facts
+
+
 @given(values, st.floats(0.1, 100))
 def test_scaling_the_values_scales_the_facts(numbers: list[float], factor: float) -> None:
     plain, scaled = drawn(calls(*numbers)).facts, drawn(calls(*(v * factor for v in numbers))).facts

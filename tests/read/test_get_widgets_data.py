@@ -9,7 +9,7 @@ from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.read.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
 from cekura_sandbox import Readings
-from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
+from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 
@@ -227,6 +227,51 @@ async def test_a_dashboard_of_eight_widgets_fits_six_thousand_characters() -> No
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
         assert len(answer["widgets"]) == 8
         assert len(text) <= 6000
+
+
+async def test_a_stat_shows_how_each_figure_changed_against_the_period_before() -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        report = await report_of(context, widget_ids=[201])
+    query = (
+        "SELECT count(*), avg(success::INT), avg(duration) FROM calls WHERE project = 1 AND ts >= '{}' AND ts < '{}'"
+    )
+    [this], [that] = (
+        sql(app, query.format("2026-11-11", "2026-11-19")),
+        sql(app, query.format("2026-11-03", "2026-11-10 15:30")),
+    )
+    change = report["facts"]["change"]
+    assert (change["from"], change["to"]) == ("2026-11-03T00:00Z", "2026-11-10T15:30Z")
+    assert change["total_calls"] == this[0] - that[0]
+    assert change["success_rate"] == pytest.approx(this[1] - that[1], rel=0.01)
+    assert change["avg_duration"] == pytest.approx(float(this[2] - that[2]), rel=0.01)
+    assert "change: the two sides hold different weekdays" in report["caveats"]
+
+
+async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no_change() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        report = await report_of(context, widget_ids=[201], window="20d")
+        assert "change" not in report["facts"]
+        recorder.fault = on("preview_data/", Answer(500, b"no"))
+        report = await report_of(context, widget_ids=[201])
+        assert report["n"]
+        assert "change" not in report["facts"]
+        assert any(text.startswith("change: the period before could not be read") for text in report["not_tested"])
+        recorder.fault = on("preview_data/", Answer(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
+        report = await report_of(context, widget_ids=[201])
+        assert "change: nothing came from the period before" in report["not_tested"]
+
+
+async def test_what_holds_for_several_widgets_is_said_once() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11, compare_to="previous_period")
+        assert "note: all widgets: the two sides hold different weekdays" in text
+        assert text.count("the two sides hold different weekdays") == 1
+        assert text.count("kept to project 1") == 1
+        assert any(said.startswith("widgets 201, 205, 206: whether more than") for said in answer["shared"])
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], compare_to="previous_period")
+    assert "shared" not in answer
+    assert text.count("the two sides hold different weekdays") == 2
 
 
 async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:

@@ -47,7 +47,7 @@ class CheckResult(Result):
 
 async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     dashboard = await context.api.get_dashboard(request.dashboard_id)
-    targets = [saved(widget) for widget in dashboard.widgets]
+    targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
     readings = await read_charts(context, targets, None, alone=False) if targets else []
     metrics, problem = None, None
     if any(widget.field == METRIC_VALUE for widget in dashboard.widgets):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit import bulk_edit_dashboard
 from cekura_dashboards.edit.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
@@ -52,7 +52,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
     edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
     plan = await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids())
     shown = fitted(Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES)
-    effects, left = await _effects(context, plan, dashboard.filters)
+    effects, left = await _effects(context, plan, dashboard)
     left = [*(shown.left_out or []), *left]
     return EditPreview(
         dashboard_id=dashboard.id,
@@ -66,7 +66,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
 
 
 async def _effects(
-    context: ToolContext, plan: Plan[WidgetEdits], dashboard_filters: JsonObject | None
+    context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dashboard
 ) -> tuple[list[Effect], list[str]]:
     """What the new and changed charts would show, and of how many that is left out."""
     edits = plan.work
@@ -82,8 +82,8 @@ async def _effects(
     left, charted = left if len(charted) > MOST_CHARTS else [], charted[:MOST_CHARTS]
     if not charted:
         return [], left
-    after = [unsaved(config, edits.dashboard_id, dashboard_filters) for _, _, config in charted]
-    before = [saved(stored) for _, stored, _ in charted if stored is not None]
+    after = [unsaved(config, dashboard) for _, _, config in charted]
+    before = [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
     reports = await _reports(context, [*after, *before])
     old = {item.widget.id: item for item in reports[len(after) :]}
     fitting = fit(reports[: len(after)], head=FOR_CHANGES if len(after) > 1 else 0)

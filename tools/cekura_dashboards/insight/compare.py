@@ -359,13 +359,18 @@ def _shares(this: Side, that: Side, tests: int) -> Row:
     }
 
 
+def _difference(this: float, that: float) -> float | int:
+    """Of whole numbers exact."""
+    return exact(this - that) if float(this).is_integer() and float(that).is_integer() else sig(this - that, 3)
+
+
 def _figures(this: Side, that: Side) -> Row:
     """The figures of a stat side by side: how they vary from day to day is not known, so no verdict is given."""
     names = [name for name in this.parts if name in that.parts]
     if not names:
         return {"not_compared": "no figures on one side"}
     rows = [
-        [name, sig(this.parts[name]), sig(that.parts[name]), sig(this.parts[name] - that.parts[name], 3)]
+        [name, exact(this.parts[name]), exact(that.parts[name]), _difference(this.parts[name], that.parts[name])]
         for name in names
     ]
     return {

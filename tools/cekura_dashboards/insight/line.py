@@ -3,6 +3,7 @@
 import math
 import statistics
 
+from cekura_dashboards.insight.buckets import TOO_FEW
 from cekura_dashboards.insight.calls import Calls, quantiles_of, spread
 from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.findings import Outcome, examine
@@ -12,7 +13,7 @@ from cekura_dashboards.insight.numbers import sig, wilson
 from cekura_dashboards.insight.timeline import STEPS, Span, choose_step, is_partial, iso, origin_of, starts
 
 FINE = ("5m", "15m", "1h", "1d")
-MOST_TESTED, USUAL_N = 750, 10
+MOST_TESTED, USUAL_N, USUAL_POINTS = 750, 10, 30
 PERCENTILES = (5, 50, 95, 99)
 
 
@@ -37,6 +38,7 @@ def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by:
             "min": _call(calls.lowest),
             "max": _call(calls.highest),
         }
+    facts |= _latest(calls, span, points)
     if calls.nulls:
         facts["nulls"] = calls.nulls
     found = _tested(calls, span, math.sqrt(squares / len(values)), len(values))
@@ -51,6 +53,18 @@ def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by:
         findings=found.findings,
         not_tested=found.not_tested,
     )
+
+
+def _latest(calls: Calls, span: Span, points: int) -> dict[str, object]:
+    """The last two full buckets, if both hold enough calls: ``last`` as ``[when, mean]``, ``previous`` its mean."""
+    name = choose_step(span, points or USUAL_POINTS)
+    step = STEPS[name]
+    full = [time for time in starts(span, step) if not is_partial(time, step, span)][-2:]
+    parts = [[v for time, cell in calls.cells.items() if start <= time < start + step for v in cell] for start in full]
+    if len(parts) < 2 or min(map(len, parts)) < TOO_FEW:  # noqa: PLR2004 - the last and the one before
+        return {}
+    before, last = (sig(statistics.fmean(part)) for part in parts)
+    return {"last": [iso(full[1], step=step), last], "previous": before}
 
 
 def _percentiles(calls: Calls) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from cekura_dashboards.read.render import render_report
@@ -14,6 +15,8 @@ STRUCTURED = 1.5
 """How many times the budget of the text the structured answer may take."""
 FEW_GROUPS, FEW_SLICES, FEW_FINDINGS = 5, 4, 2
 ALONE = "ask for this widget alone"
+SEVERAL = 3
+"""What is said of so many widgets is said once for all of them."""
 
 
 def fit(reports: Sequence[WidgetReport], *, head: int = 0) -> list[WidgetReport]:
@@ -23,6 +26,36 @@ def fit(reports: Sequence[WidgetReport], *, head: int = 0) -> list[WidgetReport]
     else:
         each = min(EACH_OF_SEVERAL, (WHOLE_ANSWER - head) // max(1, len(reports)) - 1)
     return [_fitted(item, each) for item in reports]
+
+
+def told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list[str]]:
+    """The reports without what is said of several of them, and those texts, each with the widgets that it holds for."""
+    holders = defaultdict[str, list[WidgetReport]](list)
+    for item in reports:
+        texts = [*(item.caveats or []), *_compared_notes(item)]
+        for text in sorted({*texts}, key=texts.index):
+            holders[text].append(item)
+    said = {text: items for text, items in holders.items() if len(items) >= SEVERAL}
+    lines = [f"{_who(items, len(reports))}: {text}" for text, items in said.items()]
+    return [_without(item, said) for item in reports], lines
+
+
+def _compared_notes(item: WidgetReport) -> list[str]:
+    found: list[str] = (item.comparison or {}).get("notes") or []
+    return found
+
+
+def _who(items: Sequence[WidgetReport], count: int) -> str:
+    return "all widgets" if len(items) == count else f"widgets {', '.join(str(item.widget.id) for item in items)}"
+
+
+def _without(item: WidgetReport, said: Collection[str]) -> WidgetReport:
+    changes: dict[str, Any] = {"caveats": [text for text in item.caveats or [] if text not in said] or None}
+    if item.comparison and "notes" in item.comparison:
+        rest = [text for text in _compared_notes(item) if text not in said]
+        kept = {name: value for name, value in item.comparison.items() if name != "notes"}
+        changes["comparison"] = kept | ({"notes": rest} if rest else {})
+    return item.model_copy(update=changes)
 
 
 def _fits(item: WidgetReport, budget: int) -> bool:

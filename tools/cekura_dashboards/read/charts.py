@@ -18,7 +18,7 @@ import anyio.to_thread
 from cekura_dashboards.api.chart_data import Chart, ChartEnvelope, decode
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, KeyRejected, UnreadableAnswer
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
-from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.windows import Window, resolve, saved_window
 
@@ -34,12 +34,14 @@ FEW_ROWS = 2000
 class Target:
     """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
 
-    ``window``: its own, in place of the one that all are asked for.
+    ``project``: its dashboard's, where that is known already. ``window``: its own, in place of the one that all are
+    asked for.
     """
 
     config: WidgetConfig
     filters: JsonObject
     dashboard: int | None = None
+    project: int | None = None
     window: Window | None = None
 
     @property
@@ -60,7 +62,7 @@ class Reading:
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``share_of``: the chart was made from two others.
+    ``kept``: read so, but kept to its dashboard's project. ``share_of``: the chart was made from two others.
     """
 
     target: Target
@@ -69,6 +71,7 @@ class Reading:
     error: DashboardsError | None = None
     beyond: Bounds | None = None
     alone: bool = False
+    kept: bool = False
     notes: tuple[str, ...] = ()
     share_of: ShareOf | None = None
 
@@ -82,12 +85,15 @@ class _Ask:
     found: list[Reading] = field(default_factory=list[Reading])
 
 
-def saved(widget: Widget) -> Target:
-    return Target(widget, widget.effective_filters or widget.filters or {}, widget.dashboard)
+def saved(widget: Widget, project: int | None = None) -> Target:
+    return Target(widget, widget.effective_filters or widget.filters or {}, widget.dashboard, project)
 
 
-def unsaved(config: WidgetConfig, dashboard_id: int | None, dashboard_filters: JsonObject | None) -> Target:
-    return Target(config, both(dashboard_filters, config.filters), dashboard_id)
+def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
+    """A widget as if it were on this dashboard."""
+    if dashboard is None:
+        return Target(config, config.filters or {})
+    return Target(config, both(dashboard.filters, config.filters), dashboard.id, dashboard.project)
 
 
 async def read_charts(
@@ -274,16 +280,18 @@ async def _scoped(
     scopes = dict[int | None, tuple[int, list[int]] | DashboardsError | None]()
     for reading, _ in placed:
         if reading.alone and reading.target.dashboard not in scopes:
-            scopes[reading.target.dashboard] = await _agents_of(context, reading.target.dashboard)
+            scopes[reading.target.dashboard] = await _agents_of(context, reading.target)
     return [_kept_to(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
 
 
-async def _agents_of(context: ToolContext, dashboard: int | None) -> tuple[int, list[int]] | DashboardsError | None:
+async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:
     """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
     try:
-        project = context.settings.project_id
-        if dashboard is not None:
-            project = (await context.api.get_dashboard(dashboard)).project
+        project = target.project
+        if project is None and target.dashboard is not None:
+            project = (await context.api.get_dashboard(target.dashboard)).project
+        elif project is None:
+            project = context.settings.project_id
         if project is None:
             return None
         found = [agent.id for agent in await context.api.agents(project_id=project)]
@@ -308,7 +316,7 @@ def _kept_to(
     said = f"kept to project {project} by its {len(ids)} agents"
     if reading.target.dashboard is not None:
         said += ", as the dashboard's own scope ends at its date range"
-    return _noted(reading, said), {**body, "filters": both(body["filters"], theirs)}
+    return replace(_noted(reading, said), kept=True), {**body, "filters": both(body["filters"], theirs)}
 
 
 def _noted(reading: Reading, note: str) -> Reading:

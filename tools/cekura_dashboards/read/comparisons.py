@@ -9,11 +9,13 @@ from cekura_dashboards.api.filters import Filter, both, in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import compare
+from cekura_dashboards.insight.numbers import exact, sig
 from cekura_dashboards.read.charts import Reading, ShareOf, Target, apart, are_few, read_charts
 from cekura_dashboards.read.reports import WidgetReport
 from cekura_dashboards.read.shares import read_share
 from cekura_dashboards.read.sides import measure_of
-from cekura_dashboards.read.windows import Window, other_window, shown
+from cekura_dashboards.read.summaries import stat_figures
+from cekura_dashboards.read.windows import PERIOD_BEFORE, Window, has_a_period_before, other_window, shown
 
 Comparison = dict[str, Any]
 
@@ -81,7 +83,7 @@ def comparison(
         return what | {"not_compared": that.untested[0]}
     this = measure_of(reading, reading.chart, names)
     counted = reading.target.config.aggregation_function == "count"
-    notes = [*other.window.notes, *(note for note in other.notes if note not in reading.notes), *that.untested]
+    notes = [*(note for note in other.notes if note not in reading.notes), *that.untested]
     row = compare(this.kind, this.side, that.side, ratio=this.scale, counted=counted, tests=tests)
     return what | row | ({"notes": notes} if notes else {})
 
@@ -95,7 +97,9 @@ async def compared(
     extra: JsonObject | None,
     names: dict[str, str],
 ) -> list[WidgetReport]:
-    """The reports with their comparison."""
+    """The reports with their comparison; if none is asked for, those of stats with the change of each figure."""
+    if not how and filters is None:
+        return await _with_changes(context, readings, reports, extra)
     other_filters = filters.to_json() if filters else None
     charted = [reading for reading in readings if reading.chart is not None]
     others = await other_sides(context, charted, how, other_filters, extra) if charted else []
@@ -108,3 +112,41 @@ async def compared(
         report.model_copy(update={"comparison": by_reading.get(id(reading))})
         for reading, report in zip(readings, reports, strict=True)
     ]
+
+
+async def _with_changes(
+    context: ToolContext, readings: Sequence[Reading], reports: Sequence[WidgetReport], extra: JsonObject | None
+) -> list[WidgetReport]:
+    """The reports, those of stats with the change of each figure against the period before, where the API holds it."""
+    now, zone = context.now(), context.settings.zone
+    stats = [r for r in readings if r.chart is not None and r.target.config.chart_type == "stat"]
+    stats = [reading for reading in stats if has_a_period_before(reading.window, now, zone)]
+    others = await other_sides(context, stats, PERIOD_BEFORE, None, extra) if stats else []
+    by_reading = {id(reading): other for reading, other in zip(stats, others, strict=True)}
+    return [
+        _with_change(report, reading, by_reading.get(id(reading)))
+        for reading, report in zip(readings, reports, strict=True)
+    ]
+
+
+def _with_change(report: WidgetReport, reading: Reading, other: Reading | InvalidArguments | None) -> WidgetReport:
+    if reading.chart is None or not isinstance(other, Reading):
+        return report
+    that = stat_figures(other.chart)[0] if other.chart else {}
+    if not that.get("total_calls"):
+        why = (
+            f"the period before could not be read: {other.error}"
+            if other.error
+            else "nothing came from the period before"
+        )
+        return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
+    pairs = {name: (value, that.get(name)) for name, value in stat_figures(reading.chart)[0].items()}
+    change: dict[str, Any] = {"from": shown(other.window.start), "to": shown(other.window.end)}
+    change |= {
+        name: exact(now - before) if name == "total_calls" else sig(now - before, 3)
+        for name, (now, before) in pairs.items()
+        if now is not None and before is not None
+    }
+    notes = other.window.notes if other.kept else [note for note in other.notes if note not in reading.notes]
+    caveats = [*(report.caveats or []), *(f"change: {note}" for note in notes)]
+    return report.model_copy(update={"facts": {**(report.facts or {}), "change": change}, "caveats": caveats or None})

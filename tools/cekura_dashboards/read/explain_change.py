@@ -21,7 +21,7 @@ from cekura_dashboards.read.call_logs import (
     only_project,
     window_line,
 )
-from cekura_dashboards.read.charts import Reading, Target, apart, are_few, read_charts
+from cekura_dashboards.read.charts import Reading, apart, are_few, read_charts
 from cekura_dashboards.read.measured import Measured, MeasuredRequest, measured
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import comparison_lines, figure, parts_lines, plain, title_of
@@ -109,7 +109,7 @@ async def _read(
     context: ToolContext, chart: Measured, configs: list[WidgetConfig], window: Window, other: Window
 ) -> list[_Sides | DashboardsError]:
     """Both sides of each chart, or why one could not be read; all are asked for at once."""
-    plain_target = Target(chart.config, chart.target.filters, chart.target.dashboard)
+    plain_target = replace(chart.target, window=None)
     targets = [replace(plain_target, config=config, window=side) for config in configs for side in (window, other)]
     readings = await read_charts(context, targets, None, alone=False)
     names, _ = await group_names(context, configs)

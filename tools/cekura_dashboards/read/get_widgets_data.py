@@ -5,9 +5,9 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, fault
-from cekura_dashboards.api.models import Widget
+from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.read.budget import fit
+from cekura_dashboards.read.budget import fit, told_once
 from cekura_dashboards.read.charts import AT_ONCE, each, read_charts, saved
 from cekura_dashboards.read.comparisons import compared
 from cekura_dashboards.read.names import group_names
@@ -48,37 +48,41 @@ class WidgetsDataRequest(Request):
 
 class WidgetsData(Result):
     dashboard: str | None = None
+    shared: list[str] | None = Field(default=None, description="said of several widgets")
     widgets: list[WidgetReport]
 
 
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
-    title, widgets, missing = await _find(context, request)
+    dashboard, widgets, missing = await _find(context, request)
     extra = request.filters.to_json() if request.filters else None
-    readings = await read_charts(context, [saved(w) for w in widgets], request.window, extra) if widgets else []
+    targets = [saved(widget, dashboard.project if dashboard else None) for widget in widgets]
+    readings = await read_charts(context, targets, request.window, extra) if targets else []
     charted = [r.target.config for r in readings if r.chart is not None]
     names, notes = await group_names(context, charted)
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
     reports = await reported(readings, points, names)
-    if request.compare_to or request.compare_filters:
-        reports = await compared(context, readings, reports, request.compare_to, request.compare_filters, extra, names)
+    reports = await compared(context, readings, reports, request.compare_to, request.compare_filters, extra, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
-    head = len(title or "") + 2 if title else 0
-    return WidgetsData(dashboard=title, widgets=fit([*reports, *failed], head=head), notes=notes or None)
+    title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
+    reports, shared = told_once(reports)
+    head = sum(len(line) + 2 for line in (title, *shared) if line)
+    return WidgetsData(
+        dashboard=title, shared=shared or None, widgets=fit([*reports, *failed], head=head), notes=notes or None
+    )
 
 
 async def _find(
     context: ToolContext, request: WidgetsDataRequest
-) -> tuple[str | None, list[Widget], dict[int, DashboardsError]]:
-    """The dashboard's title, its widgets or the chosen ones, and those that could not be read."""
+) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError]]:
+    """The dashboard, its widgets or the chosen ones, and those that could not be read."""
     wanted = list(dict.fromkeys(request.widget_ids or []))
     if request.dashboard_id is not None:
         dashboard = await context.api.get_dashboard(request.dashboard_id)
-        title = f"dashboard {dashboard.id} {named(dashboard.name)}"
         if not wanted:
-            return title, dashboard.widgets, {}
+            return dashboard, dashboard.widgets, {}
         mine = {widget.id: widget for widget in dashboard.widgets}
         missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
-        return title, [mine[i] for i in wanted if i in mine], missing
+        return dashboard, [mine[i] for i in wanted if i in mine], missing
     found, missing = dict[int, Widget](), dict[int, DashboardsError]()
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
@@ -98,7 +102,8 @@ async def _find(
 def render(result: WidgetsData) -> str:
     if not result.widgets:
         return f"{result.dashboard} has no widgets. bulk_edit_dashboard creates some."
-    return "\n\n".join(part for part in (result.dashboard, render_reports(result.widgets)) if part)
+    head = "\n".join([*([result.dashboard] if result.dashboard else []), *(f"note: {t}" for t in result.shared or [])])
+    return "\n\n".join(part for part in (head, render_reports(result.widgets)) if part)
 
 
 TOOL = Tool(

@@ -109,7 +109,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
         )
     scope = await _agent_scope(context, request)
     config = WidgetConfig(chart_type="pie", field=name, filters=scope)
-    [reading] = await read_charts(context, [unsaved(config, None, None)], "30d")
+    [reading] = await read_charts(context, [unsaved(config, None)], "30d")
     if reading.error:
         raise reading.error
     rows = [[_text(row.label), row.value] for row in (reading.chart.rows if reading.chart else [])]

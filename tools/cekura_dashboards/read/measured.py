@@ -41,11 +41,11 @@ async def measured(context: ToolContext, request: MeasuredRequest) -> Measured:
     if request.widget_id is not None:
         stored = await context.api.get_widget(request.widget_id)
         dashboard = await context.api.get_dashboard(stored.dashboard) if stored.dashboard is not None else None
-        target = saved(stored)
+        target = saved(stored, dashboard.project if dashboard else None)
     else:
         config = request.widget.config() if request.widget else WidgetConfig(chart_type="stat")
         dashboard = await context.api.get_dashboard(request.dashboard_id) if request.dashboard_id is not None else None
-        target = unsaved(config, request.dashboard_id, dashboard.filters if dashboard else None)
+        target = unsaved(config, dashboard)
     extra = request.filters.to_json() if request.filters else None
     narrowed = replace(target, filters=both(target.filters, extra))
     return Measured(narrowed, dashboard.project if dashboard else None, dashboard)

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import METRIC_VALUE
-from cekura_dashboards.api.filters import Filter, both, time_bounds, undocumented
+from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
@@ -63,12 +63,9 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
-    dashboard_filters, project = None, context.settings.project_id
-    if request.dashboard_id is not None:
-        dashboard = await context.api.get_dashboard(request.dashboard_id)
-        dashboard_filters, project = dashboard.filters, dashboard.project
-    doubtful = await _metric_rules(context, config, project)
-    target = unsaved(config, request.dashboard_id, dashboard_filters)
+    dashboard = None if request.dashboard_id is None else await context.api.get_dashboard(request.dashboard_id)
+    doubtful = await _metric_rules(context, config, dashboard.project if dashboard else context.settings.project_id)
+    target = unsaved(config, dashboard)
     matching = request.share_where.to_json() if request.share_where else None
     if matching:
         check_countable(config)
@@ -80,12 +77,11 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     reports = await reported([reading], points, names)
     if matching:
         reports = [with_intervals(report) for report in reports]
-    if request.compare_to or request.compare_filters:
-        reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
+    reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
     shown = fit(reports)[0]
     warnings = [*doubtful, *undocumented(config.filters, "widget.filters")]
-    if time_bounds(both(dashboard_filters, config.filters), context.now()).start is None:
-        warnings.append(no_date_range(on_dashboard=request.dashboard_id is not None))
+    if time_bounds(target.filters, context.now()).start is None:
+        warnings.append(no_date_range(on_dashboard=dashboard is not None))
     return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
 
 

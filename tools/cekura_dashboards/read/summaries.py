@@ -169,7 +169,7 @@ def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows
     rows = LineRows(span=span, calls=Calls(grain_of(span)), boolean=boolean)
     if not grouped and chart.data_type != "datetime" and _is_uniform(chart.rows):
         _by_prefix(rows, chart.rows)
-        return rows
+        return _checked(rows)
     kept = list[Point]()
     for row in chart.rows:
         time = rows.times.read(row.timestamp)
@@ -179,10 +179,20 @@ def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows
             rows.outside += 1
         else:
             value = time if chart.data_type == "datetime" else number(row.value)
-            who = row.id if isinstance(row.id, int | str) else None
-            kept.append(Point(time, value, who, _label(row.group, names)))
+            kept.append(Point(time, value, _call_id(row), _label(row.group, names)))
     rows.calls = Calls.of(kept, span, grouped=grouped)
+    return _checked(rows)
+
+
+def _checked(rows: LineRows) -> LineRows:
+    """What is said to be true or false is that only if no value lies outside 0 and 1."""
+    lowest, highest = rows.calls.lowest, rows.calls.highest
+    rows.boolean &= not (lowest and highest) or 0 <= (lowest.value or 0) <= (highest.value or 0) <= 1
     return rows
+
+
+def _call_id(row: LineRow) -> int | str | None:
+    return cleaned(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
 
 
 def _is_uniform(rows: list[LineRow]) -> bool:
@@ -242,7 +252,7 @@ def _first(rows: LineRows, given: list[LineRow], value: float) -> Point | None:
         row = min(alike, key=lambda found: (found.timestamp, str(found.id)))
         time = rows.times.read(row.timestamp)
         if time is not None and rows.span.start - 1 <= time < rows.span.end + 1:
-            return Point(time, float(row.value), row.id if isinstance(row.id, int | str) else None)
+            return Point(time, float(row.value), _call_id(row))
         alike = [other for other in alike if other.timestamp > row.timestamp]
     return None
 

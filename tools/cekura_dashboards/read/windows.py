@@ -13,6 +13,7 @@ from cekura_dashboards.text import quoted
 LIMIT = timedelta(days=30)
 """How far back the API lets chart data begin."""
 MARGIN = timedelta(minutes=5)
+WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
 WORDS = ("24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month")
 _ROLLING = re.compile(r"(\d{1,4})(h|d|w)")
@@ -111,7 +112,8 @@ def shown(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
-COMPARISONS = ("previous_period", "previous_week")
+PERIOD_BEFORE = "previous_period"
+COMPARISONS = (PERIOD_BEFORE, "previous_week")
 
 
 def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Window:
@@ -129,22 +131,33 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
         known = nearest(word.replace(" ", "_"), COMPARISONS)
         hint = f"did you mean {known}?" if known else "use previous_period, previous_week or an interval."
         raise InvalidArguments.at("compare_to", f'"{quoted(word, limit=60)}" is not a comparison; {hint}')
-    day, span = timedelta(days=1), window.end - window.start
     if word.lower() == "previous_week":
-        if span > 7 * day:
+        if window.end - window.start > WEEK:
             raise InvalidArguments.at(
                 "compare_to", "previous_week overlaps a window longer than a week; use previous_period."
             )
-        shift = 7 * day
+        shift, longest = WEEK, LIMIT - WEEK
     else:
-        starts_a_day = any(window.start.astimezone(where).time() == time.min for where in (zone, UTC))
-        shift = -(-span // day) * day if starts_a_day or span >= day else span
-    start, earliest = window.start - shift, now - LIMIT
-    if start < earliest - MARGIN:
-        longest = (now - earliest) / 2 if word.lower() == "previous_period" else LIMIT - 7 * day
+        shift, longest = _to_the_period_before(window, zone), LIMIT / 2
+    if not _is_held(window.start - shift, now):
         raise InvalidArguments.at(
-            "compare_to", f"{word} would start {shown(start)}, before the 30 days that the API holds; the longest "
-            f"window that can be compared like this is the last {longest.days} days."
+            "compare_to", f"{word} would start {shown(window.start - shift)}, before the 30 days that the API holds; "
+            f"the longest window that can be compared like this is the last {longest.days} days."
         )  # fmt: skip
-    notes = [] if shift % (7 * day) == timedelta(0) else ["the two sides hold different weekdays"]
-    return Window(max(start, earliest + MARGIN), window.end - shift, word.lower(), tuple(notes))
+    notes = [] if shift % WEEK == timedelta(0) else ["the two sides hold different weekdays"]
+    return Window(max(window.start - shift, now - LIMIT + MARGIN), window.end - shift, word.lower(), tuple(notes))
+
+
+def has_a_period_before(window: Window, now: datetime, zone: ZoneInfo) -> bool:
+    """Whether the API still holds the period before."""
+    return _is_held(window.start - _to_the_period_before(window, zone), now)
+
+
+def _is_held(start: datetime, now: datetime) -> bool:
+    return start >= now - LIMIT - MARGIN
+
+
+def _to_the_period_before(window: Window, zone: ZoneInfo) -> timedelta:
+    day, span = timedelta(days=1), window.end - window.start
+    starts_a_day = any(window.start.astimezone(where).time() == time.min for where in (zone, UTC))
+    return -(-span // day) * day if starts_a_day or span >= day else span
