@@ -29,11 +29,12 @@ class Decoding:
     megabytes: float
 
 
-def body_of(calls: int) -> bytes:
+def body_of(calls: int, end: datetime = END) -> bytes:
     """Calls spread evenly over 29 days, their lengths without an order."""
-    step = (END - START) / calls
+    start = end - (END - START)
+    step = (end - start) / calls
     rows = ",".join(
-        f'{{"id":{1_000_000 + i},"timestamp":"{(START + i * step).isoformat(timespec="seconds")[:19]}Z",'
+        f'{{"id":{1_000_000 + i},"timestamp":"{(start + i * step).isoformat(timespec="seconds")[:19]}Z",'
         f'"value":{i * 7919 % 6000 / 10}}}'
         for i in range(calls)
     )

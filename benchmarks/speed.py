@@ -104,14 +104,13 @@ async def _latency(upstream: int, ours: int, bare: int, rounds: int) -> Row:
     return Row("added latency of a call, HTTP", _quartiles(added), _quartiles(least), ratio)
 
 
-async def health(calls: int = 100_000) -> tuple[float, float]:
+async def health(calls: int) -> tuple[float, float]:
     """Slowest health request, in ms, while one line of that many calls is answered, and how long that took, in s."""
     upstream, ours = free_port(), free_port()
-    sandbox = ["-m", "cekura_dashboards_mcp", "sandbox", "--port", str(upstream), "--calls", str(calls), "--key", KEY]
     slowest, taken = list[float](), list[float]()
     line = {"widget": {"chart_type": "line", "field": "duration"}, "window": "30d"}
     with (
-        running(*sandbox, port=upstream),
+        running("-m", "benchmarks.upstream", str(upstream), str(calls), port=upstream),
         running(*OURS, "--http", f"127.0.0.1:{ours}", port=ours, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}"),
     ):
         async with client_of(ours) as us, httpx.AsyncClient() as http, anyio.create_task_group() as group:

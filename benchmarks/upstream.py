@@ -1,7 +1,11 @@
-"""An API that answers at once with one widget of 30 buckets. ``python -m benchmarks.upstream PORT``."""
+"""An API that answers at once: one widget of 30 buckets, and a preview of so many calls.
+
+``python -m benchmarks.upstream PORT [CALLS]``.
+"""
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvicorn
@@ -16,8 +20,6 @@ WIDGET = {
 
 def page() -> bytes:
     """The data of 30 days up to today."""
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - once
-
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = [
         {"time_interval": (today - timedelta(days=29 - i)).isoformat(), "value": 100 + i, "sample_count": 100 + i}
@@ -42,5 +44,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2:  # noqa: PLR2004 - the number of calls is given
+        from benchmarks.decoding import body_of
+
+        BODIES["/dashboards/widgets/preview_data/"] = body_of(int(sys.argv[2]), datetime.now(UTC))
     config = {"log_config": None, "access_log": False, "lifespan": "off"}
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), **config)  # type: ignore[arg-type]  # options by name

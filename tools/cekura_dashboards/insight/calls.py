@@ -118,8 +118,3 @@ def _nth(cells: Sequence[list[float]], rank: int) -> float:
             return pivot
     left = sorted(value for cell, a, b in zip(cells, lows, highs, strict=True) for value in cell[a:b])
     return left[rank - sum(lows)]
-
-
-def spread(values: Sequence[float], mean: float) -> float:
-    """The sum of squared differences from the mean."""
-    return math.fsum((value - mean) ** 2 for value in values)

@@ -4,12 +4,12 @@ import math
 import statistics
 
 from cekura_dashboards.insight.buckets import TOO_FEW
-from cekura_dashboards.insight.calls import Calls, quantiles_of, spread
+from cekura_dashboards.insight.calls import Calls, quantiles_of
 from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.findings import Outcome, examine
 from cekura_dashboards.insight.groups import grouped
 from cekura_dashboards.insight.model import Point, Series, Summary
-from cekura_dashboards.insight.numbers import sig, wilson
+from cekura_dashboards.insight.numbers import sig, squares, wilson
 from cekura_dashboards.insight.timeline import STEPS, Span, choose_step, is_partial, iso, origin_of, starts
 
 FINE = ("5m", "15m", "1h", "1d")
@@ -27,13 +27,13 @@ def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by:
         facts: dict[str, object] = {"nulls": calls.nulls} if calls.nulls else {}
         return Summary(kind="line", unit=unit, n=0, facts=facts)
     mean = statistics.fmean(values)
-    squares = spread(values, mean)
+    apart = squares(values, mean)
     if boolean:
         facts = {"rate": sig(mean), "ci95": [sig(bound) for bound in wilson(mean, len(values))]}
     else:
         facts = {
             "mean": sig(mean),
-            "sd": sig(math.sqrt(squares / (len(values) - 1))) if len(values) > 1 else None,
+            "sd": sig(math.sqrt(apart / (len(values) - 1))) if len(values) > 1 else None,
             **_percentiles(calls),
             "min": _call(calls.lowest),
             "max": _call(calls.highest),
@@ -41,7 +41,7 @@ def line(calls: Calls, span: Span, *, unit: str, boolean: bool, points: int, by:
     facts |= _latest(calls, span, points)
     if calls.nulls:
         facts["nulls"] = calls.nulls
-    found = _tested(calls, span, math.sqrt(squares / len(values)), len(values))
+    found = _tested(calls, span, math.sqrt(apart / len(values)), len(values))
     measure = "rate" if boolean else "mean"
     return Summary(
         kind="line",

@@ -51,6 +51,16 @@ def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | 
     return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total if total > 0 else None
 
 
+def squares(values: Sequence[float], mean: float | None = None) -> float:
+    """The sum of squared differences from the mean; in floats, as the fractions of ``statistics`` take far longer.
+
+    >>> squares([1.0, 2.0, 3.0]), squares([5.0])
+    (2.0, 0.0)
+    """
+    middle = math.fsum(values) / len(values) if mean is None else mean
+    return math.fsum((value - middle) ** 2 for value in values)
+
+
 def lead_interval(first: float, second: float, total: float, z: float = 1.959963984540054) -> tuple[float, float]:
     """Interval for the difference of two shares of one whole, in points of percent.
 

@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 from cekura_dashboards.insight.course import LEAST, inflation, lag_correlation
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
+from cekura_dashboards.insight.numbers import squares
 
 MOST_CUTS = 5
 SHORTEST = 3
 LIMIT = 4.0
 """Values further from the median, in robust standard deviations, count as that far."""
 MAD_TO_SD = 1.4826
+NO_SPREAD = 1e-12
+"""Of the largest value: what rounding alone makes."""
 
 
 class Cut(NamedTuple):
@@ -36,10 +39,13 @@ def find_steps(values: Sequence[float]) -> list[Cut]:
     >>> find_steps([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     []
     """
-    spread = statistics.pstdev(winsorised(values)) if len(values) >= LEAST else 0.0
-    if spread <= 0 or not math.isfinite(spread):
+    if len(values) < LEAST:
         return []
-    scaled = [value / spread for value in winsorised(values)]
+    plain = winsorised(values)
+    spread = math.sqrt(squares(plain) / len(plain))
+    if not math.isfinite(spread) or spread <= NO_SPREAD * max(map(abs, plain)):
+        return []
+    scaled = [value / spread for value in plain]
     count = len(scaled)
     cuts = _segmented(scaled, penalty=3 * math.log(count), least=max(SHORTEST, count // 50))
     while cuts:
@@ -129,7 +135,7 @@ def _scores(values: Sequence[float], cuts: Sequence[int], *, unbiased: bool = Fa
     found = list[float]()
     for (a, b), (_, c) in pairwise(parts):
         left, right = values[a:b], values[b:c]
-        square = statistics.pvariance(left) / len(left) + statistics.pvariance(right) / len(right)
+        square = squares(left) / len(left) ** 2 + squares(right) / len(right) ** 2
         difference = abs(math.fsum(left) / len(left) - math.fsum(right) / len(right))
         found.append(difference / math.sqrt(square * grown + 1e-12))
     return found

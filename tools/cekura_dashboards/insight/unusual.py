@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cekura_dashboards.insight.distributions import NORMAL, t_quantile, two_sided
+from cekura_dashboards.insight.numbers import squares
 from cekura_dashboards.insight.steps import segments
 
 LEAST_SCORE = 4.0
@@ -46,7 +47,7 @@ def find_unusual(
     steadied = [d * weight for d, weight in zip(differences, _weights(sizes, len(values)), strict=True)]
     far = outliers(steadied)
     rest = [difference for i, difference in enumerate(steadied) if i not in far]
-    spread = statistics.stdev(rest) if len(rest) > 1 else 0.0
+    spread = math.sqrt(squares(rest) / (len(rest) - 1)) if len(rest) > 1 else 0.0
     bound = NORMAL.inv_cdf(two_sided(0.99, max(1, len(values))))
     scores = [
         (math.copysign(math.inf, difference) if not spread else difference / spread)
