@@ -78,3 +78,19 @@ async def test_copies_are_taken_away_only_by_an_undo() -> None:
         with pytest.raises(errors.PlanRefused):
             await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12], remove=[209], plan_id="a.b.c.d")
         assert recorder.writes() == []
+
+
+async def test_the_metrics_of_a_project_are_asked_for_once_however_many_dashboards_there_are() -> None:
+    app = new_sandbox(count=10)
+    store = app.state.world.store
+    targets = [store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": SINCE})["id"] for i in range(4)]
+    async with open_tools(app) as (context, recorder):
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[210, 211], dashboard_ids=targets)
+        assert len(receipt["changes"]) == 8
+        assert len([sent for sent in recorder.sent if sent.path.endswith("/metrics/")]) == 1
+        recorder.sent.clear()
+        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path.endswith("/metrics/") else None
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[210, 211], dashboard_ids=targets)
+        assert len(receipt["changes"]) == 8
+        assert len([sent for sent in recorder.sent if sent.path.endswith("/metrics/")]) == 1
+    assert any("the metrics of project 1 could not be read" in text for text in receipt["warnings"])

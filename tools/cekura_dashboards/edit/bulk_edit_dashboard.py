@@ -39,7 +39,7 @@ from cekura_dashboards.edit.widgets import (
     undo_arguments,
 )
 from cekura_dashboards.edit.writing import writing_tool
-from cekura_dashboards.read.rules import MetricTypes
+from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
@@ -93,10 +93,10 @@ async def drafted(
     request: BulkEditRequest,
     dashboard: Dashboard,
     ids: Ids,
-    metrics: MetricTypes | None = None,
+    metrics: Metrics | None = None,
 ) -> Plan[WidgetEdits]:
     """The plan against a dashboard, and perhaps its metrics, that were read already."""
-    checker = Checker(context, dashboard.project, dashboard.filters, metrics=metrics)
+    checker = Checker(context, dashboard.project, dashboard.filters, metrics or Metrics(context))
     checker.lenient = request.plan_id is not None
     creates = [item.given() for item in request.create or []]
     for index, config in enumerate(creates):

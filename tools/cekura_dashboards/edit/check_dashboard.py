@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from cekura_dashboards.api.errors import DashboardsError, Refused
-from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit import bulk_edit_dashboard, update_dashboard
@@ -15,8 +14,8 @@ from cekura_dashboards.edit.plan import issued
 from cekura_dashboards.edit.receipt import Call
 from cekura_dashboards.edit.restored import Ids
 from cekura_dashboards.edit.update_dashboard import UpdateDashboardRequest
-from cekura_dashboards.read.charts import Reading, read_charts, saved
-from cekura_dashboards.read.rules import MetricTypes, metric_types
+from cekura_dashboards.read.charts import Reading, apart, are_few, read_charts, saved
+from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.read.summaries import summarise
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.text import cleaned, json_text, named
@@ -49,26 +48,26 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     dashboard = await context.api.get_dashboard(request.dashboard_id)
     targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
     readings = await read_charts(context, targets, None, alone=False) if targets else []
-    metrics, problem = None, None
-    if any(widget.field == METRIC_VALUE for widget in dashboard.widgets):
-        metrics, problem = await metric_types(context, dashboard.project)
-    seen = {reading.target.id or 0: _seen(reading) for reading in readings}
-    drafts = Lint(dashboard, seen, metrics, context.now()).findings()
+    metrics = Metrics(context)
+    types, unread = await metrics.of(dashboard.project, *dashboard.widgets)
+    small = are_few(readings)
+    seen = {reading.target.id or 0: await apart(_seen, reading, small=small) for reading in readings}
+    drafts = Lint(dashboard, seen, types, context.now()).findings()
     findings = [await _finding(context, dashboard, metrics, draft) for draft in drafts[:MOST_FINDINGS]]
     more = len(drafts) - len(findings)
     return CheckResult(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
-        not_tested=_not_tested(readings, problem) or None,
+        not_tested=[*unread, *_not_tested(readings)] or None,
         left_out=[f"{more} more findings; mend these and check again"] if more else None,
     )
 
 
-def _not_tested(readings: Sequence[Reading], problem: str | None) -> list[str]:
+def _not_tested(readings: Sequence[Reading]) -> list[str]:
     failed = [r for r in readings if r.error is not None and not isinstance(r.error, Refused)]
     told = [f"widget {reading.target.id}: {cleaned(str(reading.error), limit=200)}" for reading in failed[:MOST_FAILED]]
     more = [f"{len(failed) - MOST_FAILED} more widgets"] if len(failed) > MOST_FAILED else []
-    return [*([problem] if problem else []), *told, *more]
+    return [*told, *more]
 
 
 def _seen(reading: Reading) -> Seen:
@@ -86,7 +85,7 @@ def _seen(reading: Reading) -> Seen:
     return Seen(reading, summary.n, labels, len(times), untested=bool(untested))
 
 
-async def _finding(context: ToolContext, dashboard: Dashboard, metrics: MetricTypes | None, draft: Draft) -> Finding:
+async def _finding(context: ToolContext, dashboard: Dashboard, metrics: Metrics, draft: Draft) -> Finding:
     """The finding with its edit, which was planned like any; without one if it cannot be."""
     if not draft.edit:
         return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.filters import both, time_bounds, undocumented
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.preview_widget import no_date_range
-from cekura_dashboards.read.rules import MetricTypes, check, doubts, metric_types
+from cekura_dashboards.read.rules import Metrics, check, doubts
 from cekura_dashboards.read.windows import LIMIT
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
@@ -27,9 +26,9 @@ class Checker:
     context: ToolContext
     project: int | None
     dashboard_filters: JsonObject | None
+    metrics: Metrics
     faults: list[Fault] = field(default_factory=list[Fault])
     warnings: list[str] = field(default_factory=list[str])
-    metrics: MetricTypes | None = None
     lenient: bool = False
     without_range: list[str] = field(default_factory=list[str])
 
@@ -41,7 +40,8 @@ class Checker:
 
     async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
         if touched & PLOT_FIELDS:
-            metrics = await self._types(config)
+            metrics, unread = await self.metrics.of(self.project, config)
+            self.warnings += [text for text in unread if text not in self.warnings]
             problems = check(config, path, metrics)
             self.faults += [] if self.lenient else problems
             self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
@@ -55,12 +55,6 @@ class Checker:
             self.warnings.append(
                 f"{named(config.name)}: the date range starts before the 30 days that the API holds; it answers 400"
             )
-
-    async def _types(self, config: WidgetConfig) -> MetricTypes | None:
-        if config.field == METRIC_VALUE and config.metric is not None and self.metrics is None:
-            self.metrics, problem = await metric_types(self.context, self.project)
-            self.warnings += [problem] if problem and problem not in self.warnings else []
-        return self.metrics
 
     def done(self) -> list[str]:
         """The warnings.

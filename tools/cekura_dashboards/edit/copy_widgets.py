@@ -21,6 +21,7 @@ from cekura_dashboards.edit.widgets import all_differences, covered, covered_aft
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.read.charts import AT_ONCE, each
 from cekura_dashboards.read.preview_widget import no_date_range
+from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.suggest import listed
 
@@ -121,9 +122,9 @@ async def _copies(
     context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: Ids
 ) -> tuple[list[WidgetEdits], list[str], list[str]]:
     edits, faults, warnings, notes = list[WidgetEdits](), list[Fault](), list[str](), list[str]()
-    without_range = list[str]()
+    without_range, metrics = list[str](), Metrics(context)
     for dashboard in dashboards:
-        checker = Checker(context, dashboard.project, dashboard.filters)
+        checker = Checker(context, dashboard.project, dashboard.filters, metrics)
         configs = list[JsonObject]()
         for source in sources:
             if source.dashboard == dashboard.id:

@@ -28,6 +28,7 @@ from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after, 
 from cekura_dashboards.edit.restored import Ids, line
 from cekura_dashboards.edit.widgets import all_differences, restored_lines
 from cekura_dashboards.edit.writing import writing_tool
+from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.text import named
 
 NAME = CREATE
@@ -52,7 +53,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         source = await context.api.get_dashboard(ids.now("dashboard", request.copy_of))
     project = await _project(context, request, source)
     filters = request.filters.to_json() if request.filters else source.filters if source else None
-    checker = Checker(context, project, filters)
+    checker = Checker(context, project, filters, Metrics(context))
     checker.lenient = request.plan_id is not None
     checker.warnings += undocumented(filters if request.filters else None, "filters")
     widgets = [item.given() for item in request.widgets or []]

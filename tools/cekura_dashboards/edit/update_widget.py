@@ -31,6 +31,7 @@ from cekura_dashboards.edit.request import (
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.widgets import all_differences, done_changes, planned_changes
 from cekura_dashboards.edit.writing import writing_tool
+from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.references import WidgetId
 from cekura_dashboards.text import named
 
@@ -60,7 +61,8 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
         raise InvalidArguments.at("changes.metadata", problem, lead="Nothing was changed.")
     sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
     dashboard = await _dashboard(context, stored, sent)
-    checker = Checker(context, dashboard.project if dashboard else None, dashboard.filters if dashboard else None)
+    project, filters = (dashboard.project, dashboard.filters) if dashboard else (None, None)
+    checker = Checker(context, project, filters, Metrics(context))
     checker.lenient = request.plan_id is not None
     if sent:
         await checker.updated(stored, sent, "changes.")

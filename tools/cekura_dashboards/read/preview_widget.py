@@ -6,9 +6,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
-from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import read_charts, unsaved
@@ -25,7 +23,7 @@ from cekura_dashboards.read.request import (
     NewWidget,
     check_comparison,
 )
-from cekura_dashboards.read.rules import check, doubts, metric_types
+from cekura_dashboards.read.rules import Metrics, check, doubts
 from cekura_dashboards.read.shares import check_countable, read_share, with_intervals
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.text import json_text
@@ -64,7 +62,10 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
     dashboard = None if request.dashboard_id is None else await context.api.get_dashboard(request.dashboard_id)
-    doubtful = await _metric_rules(context, config, dashboard.project if dashboard else context.settings.project_id)
+    project = dashboard.project if dashboard else context.settings.project_id
+    metrics, unread = await Metrics(context).of(project, config)
+    if faults := check(config, "widget.", metrics):
+        raise InvalidArguments(faults)
     target = unsaved(config, dashboard)
     matching = request.share_where.to_json() if request.share_where else None
     if matching:
@@ -79,24 +80,10 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
         reports = [with_intervals(report) for report in reports]
     reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
     shown = fit(reports)[0]
-    warnings = [*doubtful, *undocumented(config.filters, "widget.filters")]
+    warnings = [*unread, *doubts(config, "widget.", metrics), *undocumented(config.filters, "widget.filters")]
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
     return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
-
-
-async def _metric_rules(context: ToolContext, config: WidgetConfig, project: int | None) -> list[str]:
-    """Warnings by the type of the metric that is plotted, if there is one.
-
-    Raises:
-        InvalidArguments: if it cannot be charted like this.
-    """
-    if config.field != METRIC_VALUE:
-        return []
-    metrics, problem = await metric_types(context, project)
-    if faults := check(config, "widget.", metrics):
-        raise InvalidArguments(faults)
-    return [*([problem] if problem else []), *doubts(config, "widget.", metrics)]
 
 
 def no_date_range(*, on_dashboard: bool) -> str:

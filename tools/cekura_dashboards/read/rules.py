@@ -25,24 +25,35 @@ class MetricTypes:
     types: dict[int, str | None]
 
 
-async def metric_types(context: ToolContext, project: int | None) -> tuple[MetricTypes | None, str | None]:
-    """The types, or None where no project is known or they cannot be read, which is told: then the API alone decides.
+class Metrics:
+    """The metrics of projects, those of each asked for once in a call, and only where a widget plots one."""
 
-    Raises:
-        KeyRejected: when nothing else can be read either.
-    """
-    if project is None:
-        return None, None
-    try:
-        found = await context.api.metrics(project_id=project)
-    except KeyRejected:
-        raise
-    except DashboardsError:
-        return (
-            None,
-            f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say",
-        )
-    return MetricTypes(project, {metric.id: metric.eval_type for metric in found}), None
+    def __init__(self, context: ToolContext) -> None:
+        self._context = context
+        self._held = dict[int, MetricTypes | None]()
+
+    async def of(self, project: int | None, *configs: WidgetConfig) -> tuple[MetricTypes | None, list[str]]:
+        """The types; None where none is plotted, no project is known, or, which is told, they cannot be read.
+
+        Raises:
+            KeyRejected: when nothing else can be read either.
+        """
+        if project is None or not any(config.field == METRIC_VALUE for config in configs):
+            return None, []
+        if project not in self._held:
+            self._held[project] = await self._read(project)
+        held = self._held[project]
+        unread = f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say"
+        return held, [unread] if held is None else []
+
+    async def _read(self, project: int) -> MetricTypes | None:
+        try:
+            found = await self._context.api.metrics(project_id=project)
+        except KeyRejected:
+            raise
+        except DashboardsError:
+            return None
+        return MetricTypes(project, {metric.id: metric.eval_type for metric in found})
 
 
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:
