@@ -7,17 +7,18 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.checker import Checker
-from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
+from cekura_dashboards.edit.commit import WidgetEdits, commit_bulk
 from cekura_dashboards.edit.layout import placed
 from cekura_dashboards.edit.plan import (
     Plan,
     changed_only,
     checked,
+    receipt_of,
     refuse_too_large,
     signer,
     way_back,
 )
-from cekura_dashboards.edit.receipt import Call, Receipt, fitted
+from cekura_dashboards.edit.receipt import Receipt
 from cekura_dashboards.edit.request import (
     MOST,
     MOST_UNDONE,
@@ -170,27 +171,16 @@ def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
 async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     edits = made.work
     done = await commit_bulk(context, edits)
-    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else [])]
-    receipt = Receipt(
-        outcome="applied",
-        dashboard_id=edits.dashboard_id,
-        changes=done_changes(edits, done),
-        differences=all_differences(edits, done) or None,
-        warnings=warnings or None,
-        restored=restored_lines(signer(context), edits.was, done.created) or None,
-        undo=undo_call(context, edits, done),
-        notes=made.notes or None,
-    )
-    return fitted(receipt)
-
-
-def undo_call(context: ToolContext, edits: WidgetEdits, done: Stored) -> Call | None:
-    """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
     way = way_back(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
-    if way.request is None:
-        return None
-    plan_id = signer(context).issue(way.request.operations(NAME), covered_after(edits, done, way.arguments))
-    return Call(tool=NAME, arguments={**way.arguments, "plan_id": plan_id})
+    return receipt_of(
+        made,
+        done_changes(edits, done),
+        dashboard_id=edits.dashboard_id,
+        differences=all_differences(edits, done),
+        restored=restored_lines(signer(context), edits.was, done.created),
+        undo=way.call(context, NAME, covered_after(edits, done, way.arguments)),
+        read_back=done.read_back,
+    )
 
 
 TOOL = writing_tool(

@@ -6,9 +6,8 @@ from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.filters import both, time_bounds, undocumented
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.read.preview_widget import no_date_range
+from cekura_dashboards.read.date_range import TOO_OLD, is_too_old, no_date_range
 from cekura_dashboards.read.rules import Metrics, check, doubts
-from cekura_dashboards.read.windows import LIMIT
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
 
@@ -51,10 +50,8 @@ class Checker:
         bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
         if touched & {"filters", "chart_type"} and bounds.start is None:
             self.without_range.append(named(config.name))
-        if "filters" in touched and bounds.start is not None and bounds.start < self.context.now() - LIMIT:
-            self.warnings.append(
-                f"{named(config.name)}: the date range starts before the 30 days that the API holds; it answers 400"
-            )
+        if "filters" in touched and is_too_old(bounds, self.context.now()):
+            self.warnings.append(f"{named(config.name)}: {TOO_OLD}; it answers 400")
 
     def done(self) -> list[str]:
         """The warnings.

@@ -28,7 +28,6 @@ READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
 """A write that may still be under way is looked for again after these."""
 GATEWAY_FAULTS = {502, 504}
 IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, UnexpectedStatus)
-LOST_ANSWER = "the API's answer to the edit was lost; what is told here was read back"
 
 
 T = TypeVar("T")
@@ -73,17 +72,14 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
         EditFailed: when the answer was lost and the change is not there, or cannot be told.
     """
     [(number, fields)] = edits.updates.items()
-    try:
-        return Stored([], {number: await context.api.update_widget(number, fields)}, [])
-    except IN_DOUBT as error:
-        doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
+    what = f"update of widget {number}"
 
-        async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
-            found = await api.get_widget(number)
-            outcome = _outcome(edits.before[number], fields, found)
-            return {f"update of widget {number}": outcome}, Stored([], {number: found}, [], read_back=True)
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
+        found = await api.get_widget(number)
+        return {what: _outcome(edits.before[number], fields, found)}, found
 
-        return await doubt.settled([f"update of widget {number}"], look)
+    widget, read_back = await sent(context, context.api.update_widget(number, fields), [what], look)
+    return Stored([], {number: widget}, [], read_back)
 
 
 async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
@@ -179,6 +175,29 @@ class Doubt(Generic[T]):
         if self.may_still_arrive:
             outcomes = {name: "unknown" if told == "not applied" else told for name, told in outcomes.items()}
         raise EditFailed(self.cause, outcomes) from None
+
+
+async def sent(
+    context: ToolContext,
+    write: Awaitable[T],
+    names: list[str],
+    look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]],
+) -> tuple[T, bool]:
+    """What a write answered; or what ``look`` read back, if the answer was lost, which is said.
+
+    Raises:
+        EditFailed: when the answer was lost and not all of it is there.
+    """
+    try:
+        return await write, False
+    except IN_DOUBT as error:
+        doubt = Doubt[T](context, str(error), may_still_arrive=may_still_arrive(error))
+        return await doubt.settled(names, look), True
+
+
+def surely_not_applied(error: DashboardsError) -> bool:
+    """Whether nothing of a write that failed like this was stored: then it may be sent again."""
+    return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
 
 
 def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:

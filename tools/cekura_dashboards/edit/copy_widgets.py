@@ -1,9 +1,8 @@
 """The same widgets on many dashboards."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import anyio
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault, InvalidArguments, NotFound
@@ -11,16 +10,16 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_object
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.checker import Checker
-from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
+from cekura_dashboards.edit.commit import Stored, WidgetEdits, commit_bulk, surely_not_applied
 from cekura_dashboards.edit.layout import placed
-from cekura_dashboards.edit.plan import Plan, checked, covered_widgets, signer
+from cekura_dashboards.edit.plan import Plan, checked, covered_widgets, receipt_of, signer, way_back
 from cekura_dashboards.edit.plan_id import Covered
-from cekura_dashboards.edit.receipt import Call, Change, Receipt, fitted
+from cekura_dashboards.edit.receipt import Call, Change, Receipt
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.widgets import all_differences, covered, covered_after
 from cekura_dashboards.edit.writing import writing_tool
-from cekura_dashboards.read.charts import AT_ONCE, each
-from cekura_dashboards.read.preview_widget import no_date_range
+from cekura_dashboards.read.charts import gathered
+from cekura_dashboards.read.date_range import no_date_range
 from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.suggest import listed
@@ -92,29 +91,11 @@ async def _read(
     context: ToolContext, numbers: Sequence[int], widgets: Sequence[int], *, optional: bool
 ) -> tuple[list[Dashboard], list[Widget]]:
     """The dashboards and the widgets to copy. ``optional``: widgets that are gone are left out."""
-    dashboards, known = dict[int, Dashboard](), dict[int, Widget]()
-    problems = list[DashboardsError]()
-    limiter = anyio.CapacityLimiter(AT_ONCE)
-
-    async def dashboard(number: int) -> None:
-        try:
-            async with limiter:
-                dashboards[number] = await context.api.get_dashboard(number)
-        except DashboardsError as error:
-            problems.append(error)
-
-    async def widget(number: int) -> None:
-        try:
-            async with limiter:
-                known[number] = await context.api.get_widget(number)
-        except DashboardsError as error:
-            if not (optional and isinstance(error, NotFound)):
-                problems.append(error)
-
-    await each(numbers, dashboard)
-    await each(widgets, widget)
-    if problems:
-        raise problems[0]
+    dashboards, unread = await gathered(numbers, context.api.get_dashboard)
+    known, missing = await gathered(widgets, context.api.get_widget)
+    gone = [error for error in missing.values() if not (optional and isinstance(error, NotFound))]
+    for error in [*unread.values(), *gone]:
+        raise error
     return [dashboards[number] for number in numbers], [known[number] for number in widgets if number in known]
 
 
@@ -199,53 +180,40 @@ def _planned(edits: WidgetEdits) -> list[Change]:
     return [*creates, *deletes]
 
 
-@dataclass
-class _Outcome:
-    """What became of each dashboard, in the order in which they were asked."""
-
-    done: dict[int, Stored] = field(default_factory=dict[int, Stored])
-    failed: dict[int, DashboardsError] = field(default_factory=dict[int, DashboardsError])
-
-
 async def commit(context: ToolContext, made: Plan[Copies]) -> Receipt:
-    work, outcome = made.work, _Outcome()
-    limiter = anyio.CapacityLimiter(AT_ONCE)
+    work, finished = made.work, 0
+    edits = {edit.dashboard_id or 0: edit for edit in work.edits}
 
-    async def one(edits: WidgetEdits) -> None:
-        number = edits.dashboard_id or 0
+    async def one(number: int) -> Stored:
+        nonlocal finished
         try:
-            async with limiter:
-                outcome.done[number] = await commit_bulk(context, edits)
-        except DashboardsError as error:
-            outcome.failed[number] = error
-        await context.progress(len(outcome.done) + len(outcome.failed), len(work.edits), "dashboards done")
+            return await commit_bulk(context, edits[number])
+        finally:
+            finished += 1
+            await context.progress(finished, len(edits), "dashboards done")
 
-    await each(work.edits, one)
-    if not outcome.done:
-        raise _all_failed(outcome)
-    edits = [edit for edit in work.edits if (edit.dashboard_id or 0) in outcome.done]
-    stored = [(edit, outcome.done[edit.dashboard_id or 0]) for edit in edits]
-    lost = any(done.read_back for _, done in stored)
-    receipt = Receipt(
-        outcome="partly_applied" if outcome.failed else "applied",
-        changes=[change for edit, done in stored for change in _done(edit, done)],
-        differences=[text for edit, done in stored for text in all_differences(edit, done)] or None,
-        not_done=[f"dashboard {number}: {error}" for number, error in sorted(outcome.failed.items())] or None,
-        warnings=[*made.warnings, *([LOST_ANSWER] if lost else [])] or None,
-        complete=_rest(work, outcome),
-        undo=_undo(context, work, stored),
-        notes=made.notes or None,
+    stored, failed = await gathered(edits, one)
+    if not stored:
+        raise _all_failed(failed)
+    done = [(edits[number], stored[number]) for number in edits if number in stored]
+    return receipt_of(
+        made,
+        [change for edit, held in done for change in _done(edit, held)],
+        differences=[text for edit, held in done for text in all_differences(edit, held)],
+        not_done=[f"dashboard {number}: {error}" for number, error in sorted(failed.items())],
+        complete=_rest(work, failed),
+        undo=_undo(context, work, done),
+        read_back=any(held.read_back for _, held in done),
     )
-    return fitted(receipt)
 
 
-def _all_failed(outcome: _Outcome) -> DashboardsError:
+def _all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
     """One error for all: the first, with what is known of each operation."""
-    errors = [outcome.failed[number] for number in sorted(outcome.failed)]
+    errors = [failed[number] for number in sorted(failed)]
     if len(errors) == 1 or not any(isinstance(error, EditFailed) for error in errors):
         return errors[0]
     told = dict[str, str]()
-    for number, error in sorted(outcome.failed.items()):
+    for number, error in sorted(failed.items()):
         held = error.outcomes if isinstance(error, EditFailed) else {"all": "not applied"}
         told |= {f"dashboard {number} {name}": text for name, text in held.items()}
     first = next(error for error in errors if isinstance(error, EditFailed))
@@ -262,15 +230,11 @@ def _done(edits: WidgetEdits, done: Stored) -> list[Change]:
     return [*created, *deleted]
 
 
-def _rest(work: Copies, outcome: _Outcome) -> list[Call] | None:
+def _rest(work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
     """The call for the dashboards on which surely nothing was done."""
-    again = [
-        number
-        for number, error in sorted(outcome.failed.items())
-        if not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
-    ]
+    again = [number for number, error in sorted(failed.items()) if surely_not_applied(error)]
     if not again or work.removes:
-        return None
+        return []
     return [Call(tool=NAME, arguments={"widget_ids": [w.id for w in work.sources], "dashboard_ids": again})]
 
 
@@ -285,7 +249,6 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[tuple[WidgetEdits
             return None
     else:
         arguments["remove"] = [widget.id for _, done in stored for widget in done.created]
-    request = CopyRequest.model_validate({**arguments, "plan_id": ""})
     held: Covered = {
         **(covered_widgets(work.sources, Ids()) if work.removes else {}),
         **{
@@ -294,8 +257,7 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[tuple[WidgetEdits
             for name, value in covered_after(edits, done, {"delete": arguments.get("remove", [])}).items()
         },
     }
-    plan_id = signer(context).issue(request.operations(NAME), held)
-    return Call(tool=NAME, arguments={**arguments, "plan_id": plan_id})
+    return way_back(CopyRequest, arguments).call(context, NAME, held)
 
 
 TOOL = writing_tool(

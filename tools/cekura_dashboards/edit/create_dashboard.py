@@ -1,14 +1,14 @@
 """A new dashboard: empty, with widgets, or a copy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
 from cekura_dashboards.api.filters import undocumented
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.edit.checker import Checker
-from cekura_dashboards.edit.commit import LOST_ANSWER, Stored, WidgetEdits, commit_bulk
+from cekura_dashboards.edit.commit import Stored, WidgetEdits, commit_bulk, surely_not_applied
 from cekura_dashboards.edit.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.edit.dashboards import (
     covered_namesakes,
@@ -19,15 +19,15 @@ from cekura_dashboards.edit.dashboards import (
     listed_dashboards,
     send_create,
     send_update,
-    surely_not_applied,
 )
 from cekura_dashboards.edit.layout import placed
-from cekura_dashboards.edit.plan import Plan, checked, signer
+from cekura_dashboards.edit.plan import Plan, checked, receipt_of, signer, way_back
 from cekura_dashboards.edit.plan_id import Covered
-from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after, fitted
+from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after
 from cekura_dashboards.edit.restored import Ids, line
 from cekura_dashboards.edit.widgets import all_differences, restored_lines
 from cekura_dashboards.edit.writing import writing_tool
+from cekura_dashboards.read.call_logs import only_project
 from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.text import named
 
@@ -102,15 +102,7 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
                 lead="Nothing was changed.",
             )
         return source.project
-    if (known := request.project_id or context.settings.project_id) is not None:
-        return known
-    projects = await context.api.projects()
-    if len(projects) == 1:
-        return projects[0].id
-    shown = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:8])
-    raise InvalidArguments.at(
-        "project_id", f"is missing; the key sees several projects: {shown}.", lead="Nothing was changed."
-    )
+    return await only_project(context, request.project_id, lead="Nothing was changed.")
 
 
 async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
@@ -122,30 +114,28 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     dashboard = await _with_filters(context, work, dashboard, steps)
     done = await _with_widgets(context, work, dashboard, steps)
     dashboard = dashboard.model_copy(update={"widgets": [*dashboard.widgets, *done.created]})
-    receipt = Receipt(
-        outcome="partly_applied" if steps.not_done else "applied",
+    way = way_back(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
+    return receipt_of(
+        made,
+        _changes(dashboard),
         dashboard_id=dashboard.id,
-        changes=_changes(dashboard),
-        differences=[*_copy_differences(work, dashboard, steps), *steps.differences] or None,
-        not_done=steps.not_done or None,
-        warnings=[*made.warnings, *([LOST_ANSWER] if steps.read_back else [])] or None,
-        restored=_restored(context, work, dashboard, done) or None,
-        complete=steps.left or None,
-        undo=_undo(context, dashboard),
-        notes=made.notes or None,
+        differences=[*_copy_differences(work, dashboard, steps), *steps.differences],
+        not_done=steps.not_done,
+        restored=_restored(context, work, dashboard, done),
+        complete=steps.left,
+        undo=way.call(context, DELETE, covered_whole(dashboard, Ids())),
+        read_back=steps.read_back,
     )
-    return fitted(receipt)
 
 
 @dataclass
 class _Steps:
     """What became of the calls after the first."""
 
-    def __post_init__(self) -> None:
-        self.not_done = list[str]()
-        self.left = list[Call]()
-        self.differences = list[str]()
-        self.read_back = False
+    not_done: list[str] = field(default_factory=list[str])
+    left: list[Call] = field(default_factory=list[Call])
+    differences: list[str] = field(default_factory=list[str])
+    read_back: bool = False
 
     def failed(self, what: str, error: DashboardsError, call: Call) -> None:
         self.not_done.append(f"{what}: {error}")
@@ -206,14 +196,10 @@ def _copy_differences(work: Creation, made: Dashboard, steps: _Steps) -> list[st
     asked = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
     told = dashboard_differences(asked, made)
     if work.source is not None:
-        copied = [_plain(widget) for widget in made.widgets]
-        missing = [widget for widget in work.source.widgets if _plain(widget) not in copied]
+        copied = [widget.definition() for widget in made.widgets]
+        missing = [widget for widget in work.source.widgets if widget.definition() not in copied]
         told += [f"widget {w.id} {named(w.name)} has no equal in the copy" for w in missing]
     return told
-
-
-def _plain(widget: Widget) -> JsonObject:
-    return widget.definition()
 
 
 def _restored(context: ToolContext, work: Creation, made: Dashboard, done: Stored) -> list[str]:
@@ -221,13 +207,6 @@ def _restored(context: ToolContext, work: Creation, made: Dashboard, done: Store
         return []
     name = signer(context)
     return [line(name, "dashboard", work.was, made.id), *restored_lines(name, work.widgets_were, done.created)]
-
-
-def _undo(context: ToolContext, made: Dashboard) -> Call:
-    arguments: JsonObject = {"dashboard_id": made.id}
-    request = DeleteDashboardRequest.model_validate(arguments)
-    plan_id = signer(context).issue(request.operations(DELETE), covered_whole(made, Ids()))
-    return Call(tool=DELETE, arguments={**arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

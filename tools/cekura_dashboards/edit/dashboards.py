@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import DashboardsError, EditFailed, NotFound
+from cekura_dashboards.api.errors import NotFound
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.commit import IN_DOUBT, Doubt, as_json, may_still_arrive
+from cekura_dashboards.edit.commit import as_json, sent
 from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets
 from cekura_dashboards.edit.plan_id import Covered
 from cekura_dashboards.edit.receipt import Change, before_after, same
@@ -77,24 +77,19 @@ async def send_create(
     Raises:
         EditFailed: when the answer was lost and no such dashboard is there, or more than one.
     """
-    name = fields.get("name") or ""
-    try:
-        if copy_of is not None:
-            return await context.api.duplicate_dashboard(copy_of, name), False
-        return await context.api.create_dashboard(fields), False
-    except IN_DOUBT as error:
-        doubt = Doubt[Dashboard](context, str(error), may_still_arrive=may_still_arrive(error))
+    name, what = fields.get("name") or "", "create of the dashboard"
 
-        async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
-            fresh = list[int]()
-            async for rows in api.list_dashboards(fields.get("project")):
-                fresh += [row.id for row in rows if row.id not in known and same(row.name, name)]
-            if len(fresh) == 1:
-                return {"create of the dashboard": "applied"}, await api.get_dashboard(fresh[0])
-            outcome = "unknown" if fresh else "not applied"
-            return {"create of the dashboard": outcome}, Dashboard(id=0)
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+        fresh = list[int]()
+        async for rows in api.list_dashboards(fields.get("project")):
+            fresh += [row.id for row in rows if row.id not in known and same(row.name, name)]
+        if len(fresh) == 1:
+            return {what: "applied"}, await api.get_dashboard(fresh[0])
+        return {what: "unknown" if fresh else "not applied"}, Dashboard(id=0)
 
-        return await doubt.settled(["create of the dashboard"], look), True
+    api = context.api
+    write = api.create_dashboard(fields) if copy_of is None else api.duplicate_dashboard(copy_of, name)
+    return await sent(context, write, [what], look)
 
 
 async def send_update(context: ToolContext, before: Dashboard, fields: JsonObject) -> tuple[Dashboard, bool]:
@@ -104,18 +99,14 @@ async def send_update(context: ToolContext, before: Dashboard, fields: JsonObjec
         EditFailed: when the answer was lost and the change is not there, or cannot be told.
     """
     what = f"update of dashboard {before.id}"
-    try:
-        return await context.api.update_dashboard(before.id, fields), False
-    except IN_DOUBT as error:
-        doubt = Doubt[Dashboard](context, str(error), may_still_arrive=may_still_arrive(error))
 
-        async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
-            found = await api.get_dashboard(before.id)
-            applied = not dashboard_differences(fields, found)
-            untouched = all(same(getattr(found, name), getattr(before, name)) for name in fields)
-            return {what: "applied" if applied else "not applied" if untouched else "unknown"}, found
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+        found = await api.get_dashboard(before.id)
+        applied = not dashboard_differences(fields, found)
+        untouched = all(same(getattr(found, name), getattr(before, name)) for name in fields)
+        return {what: "applied" if applied else "not applied" if untouched else "unknown"}, found
 
-        return await doubt.settled([what], look), True
+    return await sent(context, context.api.update_dashboard(before.id, fields), [what], look)
 
 
 async def send_delete(context: ToolContext, number: int) -> bool:
@@ -125,23 +116,13 @@ async def send_delete(context: ToolContext, number: int) -> bool:
         EditFailed: when the answer was lost and the dashboard is still there.
     """
     what = f"delete of dashboard {number}"
-    try:
-        await context.api.delete_dashboard(number)
-    except IN_DOUBT as error:
-        doubt = Doubt[None](context, str(error), may_still_arrive=may_still_arrive(error))
 
-        async def look(api: CekuraClient) -> tuple[dict[str, str], None]:
-            try:
-                await api.get_dashboard(number)
-            except NotFound:
-                return {what: "applied"}, None
-            return {what: "not applied"}, None
+    async def look(api: CekuraClient) -> tuple[dict[str, str], None]:
+        try:
+            await api.get_dashboard(number)
+        except NotFound:
+            return {what: "applied"}, None
+        return {what: "not applied"}, None
 
-        await doubt.settled([what], look)
-        return True
-    return False
-
-
-def surely_not_applied(error: DashboardsError) -> bool:
-    """Whether nothing of a write that failed like this was stored: then it may be sent again."""
-    return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
+    _, read_back = await sent(context, context.api.delete_dashboard(number), [what], look)
+    return read_back

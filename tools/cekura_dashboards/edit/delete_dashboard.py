@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.commit import LOST_ANSWER
 from cekura_dashboards.edit.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.edit.dashboards import (
     covered_namesakes,
@@ -17,11 +16,12 @@ from cekura_dashboards.edit.dashboards import (
 from cekura_dashboards.edit.plan import (
     Plan,
     checked,
+    receipt_of,
     refuse_too_large,
     signer,
     way_back,
 )
-from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after, fitted
+from cekura_dashboards.edit.receipt import Change, Receipt, before_after
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.text import named
 
@@ -61,17 +61,11 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
 async def commit(context: ToolContext, made: Plan[Deletion]) -> Receipt:
     dashboard = made.work.dashboard
     read_back = await send_delete(context, dashboard.id)
-    warnings = [*made.warnings, *([LOST_ANSWER] if read_back else [])]
     short = [change.model_copy(update={"fields": None}) for change in made.changes]
-    receipt = Receipt(
-        outcome="applied",
-        dashboard_id=dashboard.id,
-        changes=short,
-        warnings=warnings or None,
-        undo=_undo(context, made.work),
-        notes=made.notes or None,
-    )
-    return fitted(receipt)
+    way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
+    # the undo's plan covers which dashboards of that name there are, so that it brings back one and no second
+    undo = way.call(context, CREATE, covered_namesakes(made.work.namesakes))
+    return receipt_of(made, short, dashboard_id=dashboard.id, undo=undo, read_back=read_back)
 
 
 def _undo_arguments(dashboard: Dashboard) -> JsonObject:
@@ -80,15 +74,6 @@ def _undo_arguments(dashboard: Dashboard) -> JsonObject:
     arguments: JsonObject = {"name": dashboard.name or "", "was": dashboard.id}
     optional = (("project_id", dashboard.project), ("filters", dashboard.filters), ("widgets", widgets))
     return arguments | {name: value for name, value in optional if value}
-
-
-def _undo(context: ToolContext, work: Deletion) -> Call | None:
-    """Its plan covers which dashboards of that name there are, so that it brings back one and no second."""
-    way = way_back(CreateDashboardRequest, _undo_arguments(work.dashboard))
-    if way.request is None:
-        return None
-    plan_id = signer(context).issue(way.request.operations(CREATE), covered_namesakes(work.namesakes))
-    return Call(tool=CREATE, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

@@ -13,9 +13,9 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.edit.request import MOST
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.read.charts import Reading
-from cekura_dashboards.read.preview_widget import DATE_RANGE
+from cekura_dashboards.read.date_range import DATE_RANGE, TOO_OLD, is_too_old
 from cekura_dashboards.read.rules import MetricTypes, check
-from cekura_dashboards.read.windows import LIMIT, shown
+from cekura_dashboards.read.windows import shown
 from cekura_dashboards.text import cleaned, named
 
 Kind = Literal[
@@ -76,52 +76,40 @@ class Lint:
 
     def _broken(self) -> Iterator[Draft]:
         for widget in self._widgets():
-            problem = self._problem(widget)
+            problem, impossible = self._problem(widget)
             if problem is None:
                 continue
             text = f"its chart cannot be drawn: {problem}"
-            if not self._is_impossible(widget):
+            if not impossible:
                 yield Draft("broken", [widget.id], text, {})
             elif changes := _mended(widget, self.metrics):
                 yield Draft("broken", [widget.id], text, {"update": [{"id": widget.id, **changes}]})
             else:
                 yield self._delete("broken", [widget], text)
 
-    def _problem(self, widget: Widget) -> str | None:
+    def _problem(self, widget: Widget) -> tuple[str | None, bool]:
+        """Why it cannot be drawn; and whether the rules say so, and not only the API, whose reasons may pass."""
         field_name = widget.field or ""
         if field_name and plotted_type(field_name) is None:
-            return f"{named(field_name)} is no field of calls"
+            return f"{named(field_name)} is no field of calls", True
         if faults := check(widget, "", self.metrics):
-            return str(faults[0])
+            return str(faults[0]), True
         seen = self.seen.get(widget.id)
         error = seen.reading.error if seen else None
-        start = time_bounds(both(self.dashboard.filters, widget.filters), self.now).start
-        if isinstance(error, Refused) and start is not None and start >= self._earliest:
-            return cleaned(str(error), limit=200)
-        return None
-
-    def _is_impossible(self, widget: Widget) -> bool:
-        """Whether the rules say that it cannot be drawn, and not only the API, whose reasons may pass."""
-        unknown = bool(widget.field) and plotted_type(widget.field or "") is None
-        return unknown or bool(check(widget, "", self.metrics))
-
-    @property
-    def _earliest(self) -> datetime:
-        return self.now - LIMIT
+        bounds = time_bounds(both(self.dashboard.filters, widget.filters), self.now)
+        if isinstance(error, Refused) and bounds.start is not None and not is_too_old(bounds, self.now):
+            return cleaned(str(error), limit=200), False
+        return None, False
 
     def _old_date_ranges(self) -> Iterator[Draft]:
         """Fixed ranges that have aged past what the API holds."""
-        why = (
-            "the date range starts before the 30 days that the API holds, so the charts answer 400; proposed is 7 days"
-        )
+        why = f"{TOO_OLD}, so the charts answer 400; proposed is 7 days"
         own = self.dashboard.filters
-        start = time_bounds(own, self.now).start
-        if start is not None and start < self._earliest:
+        if is_too_old(time_bounds(own, self.now), self.now):
             edit = {"filters": both(without_time(own), DATE_RANGE)}
             yield Draft("old_date_range", [w.id for w in self._widgets()], why, edit, of_dashboard=True)
         for widget in self._widgets():
-            start = time_bounds(widget.filters, self.now).start
-            if start is not None and start < self._earliest:
+            if is_too_old(time_bounds(widget.filters, self.now), self.now):
                 filters = both(without_time(widget.filters), DATE_RANGE)
                 yield Draft("old_date_range", [widget.id], why, {"update": [{"id": widget.id, "filters": filters}]})
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -10,13 +11,14 @@ from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
 from cekura_dashboards.arguments import parse
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.plan_id import Covered, Signer
-from cekura_dashboards.edit.receipt import PAYLOAD_LIMIT, Change, Receipt, fitted, line_of, same
+from cekura_dashboards.edit.receipt import PAYLOAD_LIMIT, Call, Change, Receipt, fitted, line_of, or_none, same
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import cleaned
 
 W = TypeVar("W")
 ITEM = re.compile(r"(create|update|widgets)\[(\d+)\]")
+LOST_ANSWER = "the API's answer to the edit was lost; what is told here was read back"
 MOST_ASKED = 12
 """Operations that a question to a person lists."""
 
@@ -105,6 +107,34 @@ def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
     return fitted(receipt)
 
 
+def receipt_of(
+    made: Plan[Any],
+    changes: list[Change],
+    *,
+    dashboard_id: int | None = None,
+    differences: Sequence[str] = (),
+    not_done: Sequence[str] = (),
+    restored: Sequence[str] = (),
+    complete: Sequence[Call] = (),
+    undo: Call | None = None,
+    read_back: bool = False,
+) -> Receipt:
+    """The receipt of a plan that was carried out, or of the part that was. ``read_back``: an answer was lost."""
+    receipt = Receipt(
+        outcome="partly_applied" if not_done else "applied",
+        dashboard_id=dashboard_id,
+        changes=changes,
+        differences=[*differences] or None,
+        not_done=[*not_done] or None,
+        warnings=[*made.warnings, *([LOST_ANSWER] if read_back else [])] or None,
+        restored=[*restored] or None,
+        complete=[*complete] or None,
+        undo=undo,
+        notes=made.notes or None,
+    )
+    return fitted(receipt)
+
+
 def covered_widgets(widgets: list[Widget], ids: Ids) -> dict[str, JsonObject]:
     """What of these widgets a plan vouches for."""
     return {f"widget {ids.then('widget', widget.id)}": stored_fields(widget.writable()) for widget in widgets}
@@ -112,9 +142,7 @@ def covered_widgets(widgets: list[Widget], ids: Ids) -> dict[str, JsonObject]:
 
 def stored_fields(fields: JsonObject) -> JsonObject:
     """Writable fields with an empty text and null brought to one."""
-    return {
-        name: fields.get(name) or None if not isinstance(fields.get(name), int) else fields[name] for name in WRITABLE
-    }
+    return {name: or_none(fields.get(name)) for name in WRITABLE}
 
 
 def covered_dashboard(number: int, filters: Any, widgets: list[int], ids: Ids, **more: Any) -> dict[str, JsonObject]:
@@ -161,6 +189,13 @@ class Way(Generic[Q]):
         return [f"undo cannot put back {listed(self.lost)}: what is stored there this server cannot write"] * bool(
             self.lost
         )
+
+    def call(self, context: ToolContext, tool: str, covered: Covered) -> Call | None:
+        """The undo, with a plan_id over what is stored now; None if this server could not write it."""
+        if self.request is None:
+            return None
+        plan_id = signer(context).issue(self.request.operations(tool), covered)
+        return Call(tool=tool, arguments={**self.arguments, "plan_id": plan_id})
 
 
 def way_back(model: type[Q], arguments: JsonObject) -> Way[Q]:

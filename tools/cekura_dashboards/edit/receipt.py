@@ -76,10 +76,10 @@ def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
 
 def same(first: Any, second: Any) -> bool:
     """Whether the API would take both to mean the same: an empty text, list or object is like null; true is not 1."""
-    return _equal(_or_none(first), _or_none(second))
+    return _equal(or_none(first), or_none(second))
 
 
-def _or_none(value: Any) -> Any:
+def or_none(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
 

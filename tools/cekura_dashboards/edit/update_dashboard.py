@@ -1,6 +1,5 @@
 """Change a dashboard's name and filters."""
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +8,6 @@ from pydantic import Field, model_validator
 from cekura_dashboards.api.filters import Filter, both, fault, time_bounds, undocumented
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.commit import LOST_ANSWER
 from cekura_dashboards.edit.dashboards import (
     covered_setup,
     dashboard_change,
@@ -17,14 +15,13 @@ from cekura_dashboards.edit.dashboards import (
     fields_of,
     send_update,
 )
-from cekura_dashboards.edit.plan import Plan, checked, refuse_too_large, signer, way_back
-from cekura_dashboards.edit.receipt import Call, Receipt, fitted, same
+from cekura_dashboards.edit.plan import Plan, checked, receipt_of, refuse_too_large, signer, way_back
+from cekura_dashboards.edit.receipt import Receipt, same
 from cekura_dashboards.edit.request import check_clear
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.writing import writing_tool
-from cekura_dashboards.read.preview_widget import DATE_RANGE
+from cekura_dashboards.read.date_range import ADD_ONE, TOO_OLD, is_too_old
 from cekura_dashboards.read.request import MAX_NAME
-from cekura_dashboards.read.windows import LIMIT
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import named
@@ -92,12 +89,11 @@ def _warnings(context: ToolContext, before: Dashboard, fields: JsonObject) -> li
     filters: JsonObject | None = fields["filters"]
     told, now = [*undocumented(filters, "filters")], context.now()
     bare = [w for w in before.widgets if time_bounds(both(filters, w.filters), now).start is None]
-    start = time_bounds(filters, now).start
-    if start is not None and start < now - LIMIT:
-        told.append("the date range starts before the 30 days that the API holds, so the charts answer 400")
+    if is_too_old(time_bounds(filters, now), now):
+        told.append(f"{TOO_OLD}, so the charts answer 400")
     if bare:
         shown = listed(f"{w.id} {named(w.name)}" for w in bare)
-        told.append(f"without a date range these charts answer 400: {shown}. Add to filters: {json.dumps(DATE_RANGE)}")
+        told.append(f"without a date range these charts answer 400: {shown}. {ADD_ONE}")
     return told
 
 
@@ -105,31 +101,23 @@ async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
     before, fields = made.work.before, made.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
-    warnings = [*made.warnings, *([LOST_ANSWER] if read_back else [])]
-    receipt = Receipt(
-        outcome="applied",
-        dashboard_id=before.id,
-        changes=[dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],
-        differences=dashboard_differences({**fields_of(before), **fields}, stored) or None,
-        warnings=warnings or None,
-        undo=_undo(context, before, fields, stored),
-        notes=made.notes or None,
+    undo = way_back(UpdateDashboardRequest, _undo_arguments(before, fields)).call(
+        context, NAME, covered_setup(stored, Ids())
     )
-    return fitted(receipt)
+    return receipt_of(
+        made,
+        [dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],
+        dashboard_id=before.id,
+        differences=dashboard_differences({**fields_of(before), **fields}, stored),
+        undo=undo,
+        read_back=read_back,
+    )
 
 
 def _undo_arguments(before: Dashboard, fields: JsonObject) -> JsonObject:
     back = {name: getattr(before, name) for name in fields if not same(getattr(before, name), None)}
     clear = [name for name in fields if name not in back]
     return {"dashboard_id": before.id, **back, **({"clear": clear} if clear else {})}
-
-
-def _undo(context: ToolContext, before: Dashboard, fields: JsonObject, stored: Dashboard) -> Call | None:
-    way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))
-    if way.request is None:
-        return None
-    plan_id = signer(context).issue(way.request.operations(NAME), covered_setup(stored, Ids()))
-    return Call(tool=NAME, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

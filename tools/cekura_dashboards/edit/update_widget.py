@@ -7,18 +7,19 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.checker import Checker
-from cekura_dashboards.edit.commit import LOST_ANSWER, WidgetEdits, commit_update
+from cekura_dashboards.edit.commit import WidgetEdits, commit_update
 from cekura_dashboards.edit.plan import (
     Plan,
     changed_only,
     checked,
     covered_widgets,
+    receipt_of,
     refuse_too_large,
     signer,
     undo_update,
     way_back,
 )
-from cekura_dashboards.edit.receipt import Call, Receipt, fitted
+from cekura_dashboards.edit.receipt import Receipt
 from cekura_dashboards.edit.request import (
     CLEAR,
     Clearable,
@@ -97,32 +98,21 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     edits = made.work
     done = await commit_update(context, edits)
     [(number, stored)] = done.updated.items()
-    warnings = [*made.warnings, *([LOST_ANSWER] if done.read_back else [])]
-    receipt = Receipt(
-        outcome="applied",
+    way = way_back(UpdateRequest, _undo_arguments(edits.before[number], edits.updates[number]))
+    return receipt_of(
+        made,
+        done_changes(edits, done),
         dashboard_id=edits.dashboard_id,
-        changes=done_changes(edits, done),
-        differences=all_differences(edits, done) or None,
-        warnings=warnings or None,
-        undo=_undo(context, edits.before[number], edits.updates[number], stored),
-        notes=made.notes or None,
+        differences=all_differences(edits, done),
+        undo=way.call(context, NAME, covered_widgets([stored], Ids())),
+        read_back=done.read_back,
     )
-    return fitted(receipt)
 
 
 def _undo_arguments(before: Widget, sent: JsonObject) -> JsonObject:
     back = undo_update(before.writable(), sent)
     clear = back.pop("clear", None)
     return {"widget_id": before.id} | ({"changes": back} if back else {}) | ({"clear": clear} if clear else {})
-
-
-def _undo(context: ToolContext, before: Widget, sent: JsonObject, stored: Widget) -> Call | None:
-    """The reverse edit, with a plan_id over what is stored now; None if this server could not write it."""
-    way = way_back(UpdateRequest, _undo_arguments(before, sent))
-    if way.request is None:
-        return None
-    plan_id = signer(context).issue(way.request.operations(NAME), covered_widgets([stored], Ids()))
-    return Call(tool=NAME, arguments={**way.arguments, "plan_id": plan_id})
 
 
 TOOL = writing_tool(

@@ -19,7 +19,7 @@ from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.findings import Outcome, examine
 from cekura_dashboards.insight.groups import grouped
 from cekura_dashboards.insight.model import Bucket, Summary
-from cekura_dashboards.insight.numbers import sig, wilson
+from cekura_dashboards.insight.numbers import SCALES, sig, wilson
 from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial, starts
 
 NOTABLE = 0.01
@@ -82,7 +82,7 @@ def _tested(function: str, period: str, timed: list[Bucket], span: Span, unit: s
     additive, counted = function in ADDITIVE, function == "count"
     sizes: list[float | None] = [held[time].n if time in held else 0 for time in whole]
     values = [held[time].value if time in held else None for time in whole]
-    scale = {"ratio": 1.0, "percent": 100.0}.get(unit, 0.0)
+    scale = SCALES.get(unit, 0.0)
     errors = [_sampling_error(value, n, scale) for value, n in zip(values, sizes, strict=True)]
     course = Course(whole, values, sizes, errors, step, additive=additive, counted=counted)
     if counted:
@@ -112,7 +112,7 @@ def _name(function: str) -> str:
 
 def _mean_facts(buckets: list[Bucket], overall: float, n: int | None, unit: str) -> dict[str, object]:
     facts: dict[str, object] = {}
-    scale = {"ratio": 1.0, "percent": 100.0}.get(unit)
+    scale = SCALES.get(unit)
     if scale and n:
         facts["ci95"] = [sig(scale * bound) for bound in wilson(min(1.0, max(0.0, overall / scale)), n)]
     plain = statistics.fmean(b.value for b in buckets if b.value is not None)

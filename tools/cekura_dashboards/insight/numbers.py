@@ -51,6 +51,10 @@ def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | 
     return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total if total > 0 else None
 
 
+SCALES = {"ratio": 1.0, "percent": 100.0}
+"""What a rate of one is written as in a unit of rates."""
+
+
 def squares(values: Sequence[float], mean: float | None = None) -> float:
     """The sum of squared differences from the mean; in floats, as the fractions of ``statistics`` take far longer.
 

@@ -109,7 +109,7 @@ def window_line(window: Window) -> str:
     return f"{shown(window.start)} to {shown(window.end)} ({window.source})"
 
 
-async def only_project(context: ToolContext, given: int | None) -> int:
+async def only_project(context: ToolContext, given: int | None, *, lead: str = "Nothing was read.") -> int:
     """The project to look in.
 
     Raises:
@@ -123,4 +123,4 @@ async def only_project(context: ToolContext, given: int | None) -> int:
         return projects[0].id
     listed: list[Any] = [f"{project.id} {named(project.name)}" for project in projects[:8]]
     text = f"is missing; the key sees several projects: {', '.join(listed)}."
-    raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
+    raise InvalidArguments.at("project_id", text, lead=lead)

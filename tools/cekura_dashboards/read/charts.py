@@ -154,6 +154,24 @@ async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]])
             group.start_soon(do, item)
 
 
+async def gathered(
+    numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
+) -> tuple[dict[int, T], dict[int, DashboardsError]]:
+    """What each number gives, a few at once; and the errors of those that give none."""
+    found, failed = dict[int, T](), dict[int, DashboardsError]()
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(number: int) -> None:
+        try:
+            async with limiter:
+                found[number] = await get(number)
+        except DashboardsError as error:
+            failed[number] = error
+
+    await each([*numbers], one)
+    return found, failed
+
+
 async def apart(work: Callable[..., T], *args: Any, small: bool) -> T:
     """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)

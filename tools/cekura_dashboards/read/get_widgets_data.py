@@ -1,6 +1,5 @@
 """The facts of a dashboard's charts, or of chosen widgets."""
 
-import anyio
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
@@ -8,7 +7,7 @@ from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit, told_once
-from cekura_dashboards.read.charts import AT_ONCE, each, read_charts, saved
+from cekura_dashboards.read.charts import gathered, read_charts, saved
 from cekura_dashboards.read.comparisons import compared
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_reports
@@ -83,17 +82,7 @@ async def _find(
         mine = {widget.id: widget for widget in dashboard.widgets}
         missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
         return dashboard, [mine[i] for i in wanted if i in mine], missing
-    found, missing = dict[int, Widget](), dict[int, DashboardsError]()
-    limiter = anyio.CapacityLimiter(AT_ONCE)
-
-    async def get(widget_id: int) -> None:
-        try:
-            async with limiter:
-                found[widget_id] = await context.api.get_widget(widget_id)
-        except DashboardsError as error:
-            missing[widget_id] = error
-
-    await each(wanted, get)
+    found, missing = await gathered(wanted, context.api.get_widget)
     if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
         raise next(iter(missing.values()))
     return None, [found[i] for i in wanted if i in found], missing

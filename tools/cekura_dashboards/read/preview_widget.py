@@ -1,6 +1,5 @@
 """The facts of a widget that is not saved."""
 
-import json
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -11,6 +10,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
 from cekura_dashboards.read.charts import read_charts, unsaved
 from cekura_dashboards.read.comparisons import compared
+from cekura_dashboards.read.date_range import no_date_range
 from cekura_dashboards.read.get_widgets_data import ONE
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.render import render_report
@@ -28,8 +28,6 @@ from cekura_dashboards.read.shares import check_countable, read_share, with_inte
 from cekura_dashboards.references import DashboardId
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import Request, Result, Tool
-
-DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
 
 
 class PreviewRequest(Request):
@@ -84,13 +82,6 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
     return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
-
-
-def no_date_range(*, on_dashboard: bool) -> str:
-    """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
-    who = "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
-    unless = "" if on_dashboard else " unless its dashboard has one"
-    return f"{who}; saved like this, the chart answers 400{unless}. Add to filters: {json.dumps(DATE_RANGE)}"
 
 
 def render(result: Preview) -> str:

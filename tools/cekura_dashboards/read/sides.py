@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
+from cekura_dashboards.insight.numbers import SCALES
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.read.charts import Reading
 from cekura_dashboards.read.summaries import bar_rows, line_rows, pie_slices, stat_figures, unit_of, unseen
 
 ENOUGH_DAYS = 5
-SCALES = {"ratio": 1.0, "percent": 100.0}
 
 
 @dataclass(frozen=True)
