@@ -66,7 +66,7 @@ def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) ->
         at = rng.randint(n // 4, 3 * n // 4)
         values = [value + (2.5 if i >= at else 0) for i, value in enumerate(white(rng, n))]
         hits += any(abs(cut.at - at) <= 1 for cut in find_steps(values))
-    assert hits / SERIES >= (0.85 if n >= 30 else 0.8)
+    assert hits / SERIES >= 0.85
 
 
 def test_a_slope_is_a_trend_and_noise_is_none() -> None:
