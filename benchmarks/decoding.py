@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.read.budget import fit
-from cekura_dashboards.read.charts import Reading, Target
+from cekura_dashboards.read.readings import Reading, Target
 from cekura_dashboards.read.render import render_report
 from cekura_dashboards.read.reports import report
 from cekura_dashboards.read.windows import Window

@@ -14,6 +14,7 @@ from benchmarks.answers.charts import Json, Rows, day_of, iso
 from benchmarks.answers.questions import ENOUGH, NO, Answer, Question, direction
 
 STEPS = {"5m": 300, "15m": 900, "1h": HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": DAY // 2, "1d": DAY}
+OVERALL = ("overall", "mean", "rate", "total", "avg_duration")
 LEVELS = ("step", "trend or step", "trend")
 
 
@@ -35,14 +36,7 @@ class OfSummary:
         facts: Json = self._report.get("facts") or {}
         match question.kind:
             case "overall":
-                names = (
-                    "overall",
-                    "mean",
-                    "rate",
-                    "total",
-                    "avg_duration",
-                    *[n for n in facts if n.startswith("typical")],
-                )
+                names = (*OVERALL, *(name for name in facts if name.startswith("typical")))
                 return next((float(facts[name]) for name in names if name in facts), None)
             case "calls":
                 return float(self._report["n"])

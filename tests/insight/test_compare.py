@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.insight import Cell, Side, compare
-from cekura_dashboards.insight.compare import effects
+from cekura_dashboards.insight.effects import effects
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
 COMPARISONS = 2000

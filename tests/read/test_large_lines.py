@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.read.charts import Reading, Target
+from cekura_dashboards.read.readings import Reading, Target
 from cekura_dashboards.read.reports import report
 from cekura_dashboards.read.windows import Window
 from support import Json

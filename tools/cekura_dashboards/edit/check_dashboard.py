@@ -14,7 +14,9 @@ from cekura_dashboards.edit.plan import issued
 from cekura_dashboards.edit.receipt import Call
 from cekura_dashboards.edit.restored import Ids
 from cekura_dashboards.edit.update_dashboard import UpdateDashboardRequest
-from cekura_dashboards.read.charts import Reading, apart, are_few, read_charts, saved
+from cekura_dashboards.read.at_once import apart
+from cekura_dashboards.read.charts import read_charts
+from cekura_dashboards.read.readings import Reading, are_few, saved
 from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.read.summaries import summarise
 from cekura_dashboards.references import DashboardId

@@ -18,7 +18,7 @@ from cekura_dashboards.edit.receipt import Call, Change, Receipt
 from cekura_dashboards.edit.restored import Ids, Planned
 from cekura_dashboards.edit.widgets import all_differences, covered, covered_after
 from cekura_dashboards.edit.writing import writing_tool
-from cekura_dashboards.read.charts import gathered
+from cekura_dashboards.read.at_once import gathered
 from cekura_dashboards.read.date_range import no_date_range
 from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.references import DashboardId, WidgetId

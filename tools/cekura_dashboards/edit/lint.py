@@ -12,8 +12,8 @@ from cekura_dashboards.api.filters import both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.edit.request import MOST
 from cekura_dashboards.insight.timeline import DAY, HOUR
-from cekura_dashboards.read.charts import Reading
 from cekura_dashboards.read.date_range import DATE_RANGE, TOO_OLD, is_too_old
+from cekura_dashboards.read.readings import Reading
 from cekura_dashboards.read.rules import MetricTypes, check
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.text import cleaned, named

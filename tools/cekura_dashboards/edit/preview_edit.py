@@ -14,8 +14,9 @@ from cekura_dashboards.edit.plan import Plan, issued
 from cekura_dashboards.edit.receipt import Change, Receipt, fitted, line_of
 from cekura_dashboards.edit.restored import Ids
 from cekura_dashboards.read.budget import fit
-from cekura_dashboards.read.charts import Target, read_charts, saved, unsaved
+from cekura_dashboards.read.charts import read_charts
 from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.readings import Target, saved, unsaved
 from cekura_dashboards.read.render import plain, render_report
 from cekura_dashboards.read.reports import WidgetReport, reported
 from cekura_dashboards.tool import Result, Tool

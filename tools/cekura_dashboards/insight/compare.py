@@ -14,14 +14,13 @@ from typing import Any, Literal, NamedTuple
 
 from cekura_dashboards.insight.course import is_weekend
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
+from cekura_dashboards.insight.effects import MOST_CONTRIBUTORS, Groups, Row, by_rate_and_mix, more, side_by_side
 from cekura_dashboards.insight.numbers import exact, sig
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
 Kind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
 FEW_BUCKETS = 5
 """With fewer full buckets on a side the most that is said is ``possible``."""
-MOST_CONTRIBUTORS = 5
-ENOUGH_CALLS = 30
 
 
 class Cell(NamedTuple):
@@ -43,7 +42,7 @@ class Side:
 
     cells: Sequence[Cell]
     seconds: float
-    groups: Mapping[str | None, tuple[float, float]] = field(default_factory=dict[str | None, tuple[float, float]])
+    groups: Groups = field(default_factory=dict[str | None, tuple[float, float]])
     parts: Mapping[str | None, float] = field(default_factory=dict[str | None, float])
     n: float | None = None
 
@@ -54,9 +53,6 @@ class _Estimate(NamedTuple):
     value: float
     error: float
     df: float
-
-
-Row = dict[str, Any]
 
 
 def verdict(difference: float, error: float, df: float, *, tests: int = 1, most: str = "clear") -> str:
@@ -97,7 +93,9 @@ def compare(kind: Kind, this: Side, that: Side, *, ratio: float = 0.0, counted: 
     row = _row(*estimates, tests=tests, few=_few(this, that))
     for name, side in (("this", this), ("that", that)):
         row[name]["n"] = None if side.n is None else exact(side.n)
-    return row | (_effects(this, that) if kind == "mean" else _side_by_side(this, that))
+    return row | (
+        by_rate_and_mix(this.groups, that.groups) if kind == "mean" else side_by_side(this.groups, that.groups)
+    )
 
 
 def widening(side: Side, ratio: float) -> float:
@@ -218,11 +216,7 @@ def _totals(this: Side, that: Side, *, counted: bool, tests: int) -> Row:
     changes = [(name, this.groups.get(name, zero)[1], that.groups.get(name, zero)[1]) for name in names]
     ordered = sorted(changes, key=lambda held: (-abs(held[1] * scales[0] - held[2] * scales[1]), str(held[0])))
     rows = [[n, exact(a), exact(b), sig(a * scales[0] - b * scales[1], 3)] for n, a, b in ordered[:MOST_CONTRIBUTORS]]
-    return row | {"contributors": {"columns": ["group", "this", "that", "change"], "top": rows, **_more(changes)}}
-
-
-def _more(held: Sequence[Any]) -> Row:
-    return {"more": len(held) - MOST_CONTRIBUTORS} if len(held) > MOST_CONTRIBUTORS else {}
+    return row | {"contributors": {"columns": ["group", "this", "that", "change"], "top": rows, **more(changes)}}
 
 
 def _paired(this: Side, that: Side) -> list[float] | None:
@@ -251,90 +245,6 @@ def _extremes(this: Side, that: Side) -> Row:
     }
 
 
-def _effects(this: Side, that: Side) -> Row:
-    """How much of the change each group brought by its own rate, and by its share of calls; they add up to the change.
-
-    Source: Kitagawa (1955), Journal of the American Statistical Association 50, with the mix about the overall mean.
-    """
-    split = effects(this.groups, that.groups)
-    if not split:
-        return {}
-    ordered = sorted(split.items(), key=lambda item: (-abs(sum(item[1])), str(item[0])))
-    rows = [
-        [name, _value(this, name), _value(that, name), sig(rate, 3), sig(mix, 3)]
-        for name, (rate, mix) in ordered[:MOST_CONTRIBUTORS]
-    ]
-    row: Row = {
-        "rate_effect": sig(math.fsum(rate for rate, _ in split.values()), 3),
-        "mix_effect": sig(math.fsum(mix for _, mix in split.values()), 3),
-        "contributors": {
-            "columns": ["group", "this", "that", "rate_effect", "mix_effect"], "top": rows, **_more(ordered),
-        },
-    }  # fmt: skip
-    if _is_simpson(this, that, math.fsum(rate + mix for rate, mix in split.values())):
-        row["simpson"] = "every larger group moved the other way than the whole: the mix of calls changed"
-    return row
-
-
-def _side_by_side(this: Side, that: Side) -> Row:
-    """The largest groups with their typical bucket on both sides: percentiles do not split into parts."""
-    shared = [name for name in this.groups if name in that.groups]
-    if not shared:
-        return {}
-    ordered = sorted(shared, key=lambda name: (-this.groups[name][0] - that.groups[name][0], str(name)))
-    rows = [
-        [
-            name,
-            sig(this.groups[name][1]),
-            sig(that.groups[name][1]),
-            sig(this.groups[name][1] - that.groups[name][1], 3),
-        ]
-        for name in ordered[:MOST_CONTRIBUTORS]
-    ]
-    return {"contributors": {"columns": ["group", "this", "that", "change"], "top": rows, **_more(ordered)}}
-
-
-def _value(side: Side, name: str | None) -> float | int | None:
-    held = side.groups.get(name)
-    return sig(held[1]) if held and held[0] else None
-
-
-def effects(
-    this: Mapping[str | None, tuple[float, float]], that: Mapping[str | None, tuple[float, float]]
-) -> dict[str | None, tuple[float, float]]:
-    """The rate effect and the mix effect of each group, from its calls and its mean on both sides.
-
-    >>> effects({"a": (50, 0.8), "b": (50, 0.4)}, {"a": (80, 0.8), "b": (20, 0.4)})
-    {'a': (0.0, -0.042), 'b': (0.0, -0.078)}
-    """
-    wholes = [math.fsum(n for n, _ in side.values()) for side in (this, that)]
-    if min(wholes) <= 0:
-        return {}
-    means = [
-        math.fsum(n * value for n, value in side.values()) / whole
-        for side, whole in zip((this, that), wholes, strict=True)
-    ]
-    middle, found = sum(means) / 2, dict[str | None, tuple[float, float]]()
-    for name in dict.fromkeys([*this, *that]):
-        new_n, new = this.get(name, (0.0, 0.0))
-        old_n, old = that.get(name, (0.0, 0.0))
-        new, old = (old if not new_n else new), (new if not old_n else old)
-        shares = new_n / wholes[0], old_n / wholes[1]
-        rate = (new - old) * (shares[0] + shares[1]) / 2
-        mix = (shares[0] - shares[1]) * ((new + old) / 2 - middle)
-        found[name] = (round(rate, 15) + 0.0, round(mix, 15) + 0.0)
-    return found
-
-
-def _is_simpson(this: Side, that: Side, change: float) -> bool:
-    larger = [
-        this.groups[name][1] - that.groups[name][1]
-        for name in this.groups
-        if name in that.groups and min(this.groups[name][0], that.groups[name][0]) >= ENOUGH_CALLS
-    ]
-    return len(larger) > 1 and bool(change) and all(moved * change < 0 for moved in larger)
-
-
 def _shares(this: Side, that: Side, tests: int) -> Row:
     """The labels whose share of calls changed most, in points of percent."""
     wholes = [math.fsum(side.parts.values()) for side in (this, that)]
@@ -354,7 +264,7 @@ def _shares(this: Side, that: Side, tests: int) -> Row:
         "shares": {
             "columns": ["label", "this_pct", "that_pct", "points", "verdict"],
             "top": [row for _, row in rows[:MOST_CONTRIBUTORS]],
-            **_more(rows),
+            **more(rows),
         },
     }
 

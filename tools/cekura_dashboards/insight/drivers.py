@@ -1,13 +1,12 @@
 """Where a change happened: how concentrated it is in few groups of a dimension, and how unlike the groups are."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cekura_dashboards.insight.compare import ENOUGH_CALLS, Side, effects
+from cekura_dashboards.insight.compare import Side
 from cekura_dashboards.insight.distributions import NORMAL, two_sided
+from cekura_dashboards.insight.effects import ENOUGH_CALLS, Groups, effects
 
-Groups = Mapping[str | None, tuple[float, float]]
 FEW = 2
 """Groups that a concentrated change is in at the most."""
 

@@ -6,74 +6,24 @@ an override never reaches beyond the saved time bounds, and where it would have 
 """
 
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 
-from cekura_dashboards.api.chart_data import Chart, ChartEnvelope, decode
+from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, KeyRejected, UnreadableAnswer
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
+from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.at_once import AT_ONCE, apart, each
+from cekura_dashboards.read.readings import Reading, Target
+from cekura_dashboards.read.scope import scoped
 from cekura_dashboards.read.windows import Window, resolve, saved_window
 
-T = TypeVar("T")
-AT_ONCE = 6
-MOST_AGENTS = 300
 SMALL_BYTES = 100_000
-FEW_ROWS = 2000
-"""Up to so many rows are worked on at once: less work than handing them to a thread."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
-
-    ``project``: its dashboard's, where that is known already. ``window``: its own, in place of the one that all are
-    asked for.
-    """
-
-    config: WidgetConfig
-    filters: JsonObject
-    dashboard: int | None = None
-    project: int | None = None
-    window: Window | None = None
-
-    @property
-    def id(self) -> int | None:
-        return self.config.id if isinstance(self.config, Widget) else None
-
-
-@dataclass(frozen=True)
-class ShareOf:
-    """The counting chart that a share was made from, and what the calls of the share match."""
-
-    counted: Target
-    matching: JsonObject
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What came back for one target: a chart, or an error.
-
-    ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project. ``share_of``: the chart was made from two others.
-    """
-
-    target: Target
-    window: Window
-    chart: Chart | None = None
-    error: DashboardsError | None = None
-    beyond: Bounds | None = None
-    alone: bool = False
-    kept: bool = False
-    notes: tuple[str, ...] = ()
-    share_of: ShareOf | None = None
 
 
 @dataclass
@@ -83,17 +33,6 @@ class _Ask:
     readings: list[Reading]
     fetch: Callable[[list[int]], Awaitable[list[ChartEnvelope]]]
     found: list[Reading] = field(default_factory=list[Reading])
-
-
-def saved(widget: Widget, project: int | None = None) -> Target:
-    return Target(widget, widget.effective_filters or widget.filters or {}, widget.dashboard, project)
-
-
-def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
-    """A widget as if it were on this dashboard."""
-    if dashboard is None:
-        return Target(config, config.filters or {})
-    return Target(config, both(dashboard.filters, config.filters), dashboard.id, dashboard.project)
 
 
 async def read_charts(
@@ -117,7 +56,7 @@ async def read_charts(
     if extra:
         asked, extra = _time_of(extra, asked, now)
     placed = [_place(context, target, target.window or asked, extra, now) for target in targets]
-    placed = await _scoped(context, placed)
+    placed = await scoped(context, placed)
     asks = _combined(context, [reading for reading, body in placed if body is None], extra)
     asks += [
         _Ask([reading], partial(_preview, context, body))
@@ -142,44 +81,6 @@ async def read_charts(
             if reading.error:
                 raise reading.error
     return readings
-
-
-async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Do it for every item at once."""
-    if len(items) == 1:
-        await do(items[0])
-        return
-    async with anyio.create_task_group() as group:
-        for item in items:
-            group.start_soon(do, item)
-
-
-async def gathered(
-    numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
-) -> tuple[dict[int, T], dict[int, DashboardsError]]:
-    """What each number gives, a few at once; and the errors of those that give none."""
-    found, failed = dict[int, T](), dict[int, DashboardsError]()
-    limiter = anyio.CapacityLimiter(AT_ONCE)
-
-    async def one(number: int) -> None:
-        try:
-            async with limiter:
-                found[number] = await get(number)
-        except DashboardsError as error:
-            failed[number] = error
-
-    await each([*numbers], one)
-    return found, failed
-
-
-async def apart(work: Callable[..., T], *args: Any, small: bool) -> T:
-    """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
-    return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
-
-
-def are_few(readings: Iterable[Reading]) -> bool:
-    """Whether their rows are small work."""
-    return sum(len(reading.chart.rows) for reading in readings if reading.chart) <= FEW_ROWS
 
 
 def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
@@ -278,64 +179,3 @@ def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
         return replace(reading, chart=decode(envelope, chart_type=config.chart_type, group_by=config.group_by))
     except UnreadableAnswer as error:
         return replace(reading, error=error)
-
-
-async def _scoped(
-    context: ToolContext, placed: list[tuple[Reading, JsonObject | None]]
-) -> list[tuple[Reading, JsonObject | None]]:
-    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
-
-    A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
-    """
-    if not any(reading.alone for reading, _ in placed):
-        return placed
-    try:
-        count: int | None = len(await context.api.projects())
-    except DashboardsError:
-        count = None
-    if count is not None and count <= 1:
-        return placed
-    scopes = dict[int | None, tuple[int, list[int]] | DashboardsError | None]()
-    for reading, _ in placed:
-        if reading.alone and reading.target.dashboard not in scopes:
-            scopes[reading.target.dashboard] = await _agents_of(context, reading.target)
-    return [_kept_to(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
-
-
-async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:
-    """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
-    try:
-        project = target.project
-        if project is None and target.dashboard is not None:
-            project = (await context.api.get_dashboard(target.dashboard)).project
-        elif project is None:
-            project = context.settings.project_id
-        if project is None:
-            return None
-        found = [agent.id for agent in await context.api.agents(project_id=project)]
-    except DashboardsError as error:
-        return error
-    return (project, found) if 0 < len(found) <= MOST_AGENTS else None
-
-
-def _kept_to(
-    reading: Reading, body: JsonObject | None, scope: tuple[int, list[int]] | DashboardsError | None, count: int | None
-) -> tuple[Reading, JsonObject | None]:
-    if not reading.alone or body is None:
-        return reading, body
-    if isinstance(scope, DashboardsError):
-        return replace(reading, error=scope), body
-    if scope is None:
-        if count is None:
-            return _noted(reading, "covers every project that this key can see; how many could not be read"), body
-        return _noted(reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"), body
-    project, ids = scope
-    theirs = {"field": "agent.id", "op": "in", "value": ids}
-    said = f"kept to project {project} by its {len(ids)} agents"
-    if reading.target.dashboard is not None:
-        said += ", as the dashboard's own scope ends at its date range"
-    return replace(_noted(reading, said), kept=True), {**body, "filters": both(body["filters"], theirs)}
-
-
-def _noted(reading: Reading, note: str) -> Reading:
-    return replace(reading, notes=(*reading.notes, note)) if reading.alone else reading

@@ -10,11 +10,13 @@ from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import compare
 from cekura_dashboards.insight.numbers import exact, sig
-from cekura_dashboards.read.charts import Reading, ShareOf, Target, apart, are_few, read_charts
+from cekura_dashboards.read.at_once import apart
+from cekura_dashboards.read.charts import read_charts
+from cekura_dashboards.read.readings import Reading, ShareOf, Target, are_few
 from cekura_dashboards.read.reports import WidgetReport
+from cekura_dashboards.read.rows import stat_figures
 from cekura_dashboards.read.shares import read_share
 from cekura_dashboards.read.sides import measure_of
-from cekura_dashboards.read.summaries import stat_figures
 from cekura_dashboards.read.windows import PERIOD_BEFORE, Window, has_a_period_before, other_window, shown
 
 Comparison = dict[str, Any]

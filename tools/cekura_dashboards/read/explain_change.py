@@ -12,6 +12,7 @@ from cekura_dashboards.api.filters import fault, fields_of
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Driver, compare, driver, widening
+from cekura_dashboards.read.at_once import apart
 from cekura_dashboards.read.call_logs import (
     CallShown,
     behind,
@@ -21,9 +22,10 @@ from cekura_dashboards.read.call_logs import (
     only_project,
     window_line,
 )
-from cekura_dashboards.read.charts import Reading, apart, are_few, read_charts
+from cekura_dashboards.read.charts import read_charts
 from cekura_dashboards.read.measured import Measured, MeasuredRequest, measured
 from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.readings import Reading, are_few
 from cekura_dashboards.read.render import comparison_lines, figure, parts_lines, plain, title_of
 from cekura_dashboards.read.reports import brief
 from cekura_dashboards.read.request import COMPARE_TO, RECENT_WINDOW

@@ -6,10 +6,12 @@ from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.at_once import gathered
 from cekura_dashboards.read.budget import fit, told_once
-from cekura_dashboards.read.charts import gathered, read_charts, saved
+from cekura_dashboards.read.charts import read_charts
 from cekura_dashboards.read.comparisons import compared
 from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.readings import saved
 from cekura_dashboards.read.render import render_reports
 from cekura_dashboards.read.reports import WidgetBrief, WidgetReport, reported
 from cekura_dashboards.read.request import (

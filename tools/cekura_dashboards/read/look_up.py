@@ -16,7 +16,8 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.read.charts import read_charts, unsaved
+from cekura_dashboards.read.charts import read_charts
+from cekura_dashboards.read.readings import unsaved
 from cekura_dashboards.read.render import plain
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.suggest import did_you_mean

@@ -7,7 +7,7 @@ from pydantic import Field
 from cekura_dashboards.api.filters import Filter, both
 from cekura_dashboards.api.models import Dashboard, WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.read.charts import Target, saved, unsaved
+from cekura_dashboards.read.readings import Target, saved, unsaved
 from cekura_dashboards.read.request import UNSAVED, NewWidget
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.tool import Request

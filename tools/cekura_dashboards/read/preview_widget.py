@@ -8,11 +8,12 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import fit
-from cekura_dashboards.read.charts import read_charts, unsaved
+from cekura_dashboards.read.charts import read_charts
 from cekura_dashboards.read.comparisons import compared
 from cekura_dashboards.read.date_range import no_date_range
 from cekura_dashboards.read.get_widgets_data import ONE
 from cekura_dashboards.read.names import group_names
+from cekura_dashboards.read.readings import unsaved
 from cekura_dashboards.read.render import render_report
 from cekura_dashboards.read.reports import WidgetReport, reported
 from cekura_dashboards.read.request import (

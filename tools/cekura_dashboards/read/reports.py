@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.insight import Summary
-from cekura_dashboards.read.charts import Reading, apart, are_few
+from cekura_dashboards.read.at_once import apart
+from cekura_dashboards.read.readings import Reading, are_few
 from cekura_dashboards.read.summaries import group_name, summarise
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.text import cleaned, named

@@ -8,7 +8,8 @@ from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import sig, wilson
-from cekura_dashboards.read.charts import Reading, ShareOf, Target, read_charts
+from cekura_dashboards.read.charts import read_charts
+from cekura_dashboards.read.readings import Reading, ShareOf, Target
 from cekura_dashboards.read.reports import WidgetReport
 
 

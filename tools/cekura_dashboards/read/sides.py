@@ -10,8 +10,9 @@ from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.numbers import SCALES
 from cekura_dashboards.insight.timeline import DAY, HOUR
-from cekura_dashboards.read.charts import Reading
-from cekura_dashboards.read.summaries import bar_rows, line_rows, pie_slices, stat_figures, unit_of, unseen
+from cekura_dashboards.read.readings import Reading
+from cekura_dashboards.read.rows import bar_rows, line_rows, pie_slices, stat_figures, unseen
+from cekura_dashboards.read.summaries import unit_of
 
 ENOUGH_DAYS = 5
 

@@ -1,0 +1,46 @@
+"""Several things at once: requests, and work that would hold up others."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from cekura_dashboards.api.errors import DashboardsError
+
+T = TypeVar("T")
+AT_ONCE = 6
+"""Requests under way for one call."""
+
+
+async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    """Do it for every item at once."""
+    if len(items) == 1:
+        await do(items[0])
+        return
+    async with anyio.create_task_group() as group:
+        for item in items:
+            group.start_soon(do, item)
+
+
+async def gathered(
+    numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
+) -> tuple[dict[int, T], dict[int, DashboardsError]]:
+    """What each number gives, a few at once; and the errors of those that give none."""
+    found, failed = dict[int, T](), dict[int, DashboardsError]()
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(number: int) -> None:
+        try:
+            async with limiter:
+                found[number] = await get(number)
+        except DashboardsError as error:
+            failed[number] = error
+
+    await each([*numbers], one)
+    return found, failed
+
+
+async def apart(work: Callable[..., T], *args: Any, small: bool) -> T:
+    """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
+    return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
