@@ -13,6 +13,7 @@ LEAST_SCORE = 4.0
 MOST_SHARE, AT_LEAST = 10, 3
 """Up to a tenth of the buckets can be unusual, and up to three of a few."""
 NO_DIFFERENCE = 1e-9
+MANY, MANY_NEED = 20, 3.0
 
 
 class Run(NamedTuple):
@@ -78,15 +79,21 @@ def outliers(values: Sequence[float]) -> set[int]:
         if variance <= NO_DIFFERENCE * square / count:
             break
         below, above = mean - values[order[low]], values[order[high - 1]] - mean
-        t = t_quantile(two_sided(0.99, count), count - 2)
-        limit = (count - 1) * t / math.sqrt((count - 2 + t * t) * count)
         at = order[low] if below > above else order[high - 1]
         low, high = (low + 1, high) if below > above else (low, high - 1)
         taken.append(at)
-        if max(below, above) / math.sqrt(variance) > limit:
+        if _is_far(max(below, above) / math.sqrt(variance), count):
             found = len(taken)
         whole, square = whole - values[at], square - values[at] ** 2
     return set(taken[:found])
+
+
+def _is_far(deviation: float, count: int) -> bool:
+    """Whether the largest of so many deviations is beyond chance. Of many, none up to 3 is: that is told at once."""
+    if count >= MANY and deviation <= MANY_NEED:
+        return False
+    t = t_quantile(two_sided(0.99, count), count - 2)
+    return deviation > (count - 1) * t / math.sqrt((count - 2 + t * t) * count)
 
 
 def _level(values: Sequence[float], start: int, end: int) -> list[float]:

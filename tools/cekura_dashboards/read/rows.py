@@ -158,7 +158,7 @@ def _is_uniform(rows: list[LineRow]) -> bool:
     return (
         {type(row.timestamp) for row in rows} == {str}
         and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
-        and {(t := row.timestamp)[4:5] + t[10:11] + t[13:14] + t[19:20] + t[-1:] for row in rows} <= {"-T:ZZ", "-T:.Z"}
+        and {(t := row.timestamp)[13:14] + t[19:20] + t[-1:] for row in rows} <= {":ZZ", ":.Z"}
     )
 
 
