@@ -167,7 +167,7 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
 
 
 async def _in_turn(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
-    small = envelope is None or len(bytes(envelope.data)) <= SMALL_BYTES
+    small = envelope is None or len(memoryview(envelope.data)) <= SMALL_BYTES
     return await apart(_decoded, reading, envelope, small=small)
 
 
