@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.schema import input_schema
+from cekura_dashboards.schema import input_schemas
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 Json = dict[str, Any]
@@ -134,6 +134,7 @@ def tokens(text: str) -> int:
 
 def tool_list() -> tuple[int, int]:
     """Bytes and tokens of what a model sees of all tools: name, description, input schema, as compact JSON."""
-    seen = [{"name": t.name, "description": t.description, "inputSchema": input_schema(t.request)} for t in TOOLS]
+    schemas = input_schemas(t.request for t in TOOLS)
+    seen = [{"name": t.name, "description": t.description, "inputSchema": schemas[t.request]} for t in TOOLS]
     text = json.dumps(seen, separators=(",", ":"), ensure_ascii=False)
     return len(text.encode()), tokens(text)

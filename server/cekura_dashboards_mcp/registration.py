@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -11,15 +11,25 @@ from mcp.server.mcpserver.exceptions import UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool as McpTool
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from cekura_dashboards import TOOLS, Plan, Tool, ToolContext, WritingTool, answered, call_tool, understood
 from cekura_dashboards.api.errors import DashboardsError, PlanRefused
-from cekura_dashboards.schema import input_schema, output_schema
+from cekura_dashboards.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.consent import ask, can_ask
 
 log = logging.getLogger(__name__)
+
+
+@cache
+def _inputs() -> dict[type[BaseModel], Schema]:
+    return input_schemas(tool.request for tool in TOOLS)
+
+
+@cache
+def _outputs() -> dict[type[BaseModel], Schema]:
+    return output_schemas(tool.result for tool in TOOLS)
 
 
 class CatalogueTool(McpTool):
@@ -29,7 +39,7 @@ class CatalogueTool(McpTool):
 
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
-        return output_schema(self.catalogue_entry.result)
+        return _outputs()[self.catalogue_entry.result]
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
         """Answer with text and structure; a fault of ours with its exact text and isError."""
@@ -98,7 +108,7 @@ def registered(tool: Tool[Any, Any]) -> CatalogueTool:
         title=tool.title,
         description=tool.description,
         context_kwarg=None,
-        parameters=input_schema(tool.request),
+        parameters=_inputs()[tool.request],
         fn_metadata=_METADATA,
         is_async=True,
         annotations=ToolAnnotations(

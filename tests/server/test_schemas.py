@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from cekura_dashboards import TOOLS, Tool
-from cekura_dashboards.schema import input_schema, output_schema
+from cekura_dashboards.schema import input_schemas, output_schemas
 from cekura_dashboards_mcp.registration import registered
 from support import BY_NAME, Json, connect, shared_sandbox
 
 BUDGET = 30_000
 """Bytes of compact JSON for name, description and input schema of all tools together."""
 NAMES = list(BY_NAME)
+INPUTS = input_schemas(tool.request for tool in TOOLS)
+OUTPUTS = output_schemas(tool.result for tool in TOOLS)
 
 
 def compact(value: Any) -> str:
@@ -30,13 +32,13 @@ def nodes(schema: Any) -> Iterator[Json]:
 
 
 def test_what_a_model_sees_of_all_tools_is_small() -> None:
-    seen = [{"name": t.name, "description": t.description, "inputSchema": input_schema(t.request)} for t in TOOLS]
+    seen = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
     assert len(compact(seen).encode()) < BUDGET
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_input_schema_is_one_that_every_client_accepts(name: str) -> None:
-    schema = input_schema(BY_NAME[name].request)
+    schema = INPUTS[BY_NAME[name].request]
     text = compact(schema)
     assert len(text) < 8000
     for word in ("$ref", "$defs", "anyOf", "oneOf", "allOf", '"null"', "additionalProperties", '"title"', '"default"'):
@@ -52,14 +54,14 @@ def test_an_input_schema_is_one_that_every_client_accepts(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_output_schema_is_small_and_plain(name: str) -> None:
-    text = compact(output_schema(BY_NAME[name].result))
+    text = compact(OUTPUTS[BY_NAME[name].result])
     assert len(text.encode()) < 4000
     assert "$ref" not in text
     assert "$defs" not in text
 
 
 def test_filters_are_shown_one_level_deep_and_validated_to_any_depth() -> None:
-    shown = input_schema(BY_NAME["get_widgets_data"].request)["properties"]["filters"]
+    shown = INPUTS[BY_NAME["get_widgets_data"].request]["properties"]["filters"]
     inner = shown["properties"]["conditions"]["items"]
     assert {"field", "op", "value"} <= set(inner["properties"])
     assert "conditions" not in inner["properties"]

@@ -11,7 +11,7 @@ from cekura_dashboards import Tool
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.arguments import parse
-from cekura_dashboards.schema import input_schema
+from cekura_dashboards.schema import input_schemas
 from support import BY_NAME, Json, ask, open_tools, shared_sandbox
 
 WORDS = [
@@ -155,4 +155,4 @@ async def test_what_is_refused_was_never_sent(name: str) -> None:
 def test_the_valid_arguments_here_are_valid(name: str) -> None:
     _, notes = parse(BY_NAME[name].request, VALID[name])
     assert notes == []
-    assert set(VALID[name]) <= set(input_schema(BY_NAME[name].request)["properties"])
+    assert set(VALID[name]) <= set(input_schemas([BY_NAME[name].request])[BY_NAME[name].request]["properties"])

@@ -6,10 +6,13 @@ described where it first stands, and what only decorates (titles, defaults) is l
 and stays as deep as they are.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
 
 Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
@@ -19,20 +22,49 @@ LAST = {"plan_id", "restored"}
 LIMITS = ("minimum", "maximum", "maxItems")
 
 
-def input_schema(model: type[BaseModel]) -> Schema:
-    """What a client is shown of a tool's arguments.
+def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
+    """What a client is shown of the arguments of tools.
 
     Properties marked ``hidden`` are accepted but not advertised; objects marked ``brief`` without what is in them.
     """
-    raw = model.model_json_schema(by_alias=True)
-    raw["properties"] = dict(sorted(raw.get("properties", {}).items(), key=lambda item: item[0] in LAST))
-    return _Writer(raw.get("$defs", {}), described=True).write({k: v for k, v in raw.items() if k != "description"})
+    found = dict[type[BaseModel], Schema]()
+    for model, raw, defs in _raw(models, "validation"):
+        raw["properties"] = dict(sorted(raw.get("properties", {}).items(), key=lambda item: item[0] in LAST))
+        raw.pop("description", None)
+        found[model] = _Writer(defs, described=True).write(raw)
+    return found
 
 
-def output_schema(model: type[BaseModel]) -> Schema:
-    """What a client is shown of a tool's structured answer: shapes alone; mixed values are untyped."""
-    raw = model.model_json_schema(by_alias=True, mode="serialization")
-    return _Writer(raw.get("$defs", {}), described=False).write(raw)
+def output_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
+    """What a client is shown of structured answers: shapes alone; mixed values are untyped."""
+    return {model: _Writer(defs, described=False).write(raw) for model, raw, defs in _raw(models, "serialization")}
+
+
+def _raw(
+    models: Iterable[type[BaseModel]], mode: JsonSchemaMode
+) -> Iterator[tuple[type[BaseModel], Schema, dict[str, Schema]]]:
+    """Each model's own schema, and those of all that it refers to: generated together, as they share most."""
+    asked = [*dict.fromkeys(models)]
+    places, whole = models_json_schema([(model, mode) for model in asked], schema_generator=_Bare)
+    defs: dict[str, Schema] = whole["$defs"]
+    for model in asked:
+        yield model, {**defs[places[model, mode]["$ref"].rpartition("/")[2]]}, defs
+
+
+class _Bare(GenerateJsonSchema):
+    """As much as the writer needs: no sorting, nothing compared, and of a default only that there is one.
+
+    Half the time of generating schemas goes into these, and a server's start is felt.
+    """
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return {**self.generate_inner(schema["schema"]), "default": None}
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002 - as given
+        return value
+
+    def get_flattened_anyof(self, schemas: list[JsonSchemaValue]) -> JsonSchemaValue:
+        return {"anyOf": [one for part in schemas for one in (part["anyOf"] if [*part] == ["anyOf"] else [part])]}
 
 
 @dataclass
