@@ -50,7 +50,7 @@ async def measure(runs: int, rounds: int, calls: int) -> str:
 
 
 @click.command()
-@click.option("--runs", default=11, show_default=True, help="Starts of each server.")
+@click.option("--runs", default=21, show_default=True, help="Starts of each server.")
 @click.option("--rounds", default=200, show_default=True, help="Calls timed one by one.")
 @click.option("--calls", default=1600, show_default=True, help="Calls in each turn of throughput.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the figures into the README.")
