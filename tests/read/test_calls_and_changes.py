@@ -123,6 +123,8 @@ async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -
     assert "by metadata.app_version: calls shifted between groups, clear" in text
     assert all("mixed" not in other for other in found["dimensions"][1:])
     assert [len(found["examples"][side]) for side in ("this", "that")] == [5, 5]
+    assert [outcome["by"] for outcome in found["outcomes"]] == ["call_ended_reason"]
+    assert "how calls ended by dropoff_point was not looked at, as the budget of requests is spent" in found["caveats"]
 
 
 async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_moved_alike() -> None:

@@ -54,6 +54,11 @@ class Course:
     def numbers(self) -> list[float]:
         return [value for value in self.values if value is not None]
 
+    def sizes(self) -> list[float]:
+        """The calls that each value rests on; empty for counts and sums, and where not all are known."""
+        known = [n for n in self.n if n is not None]
+        return known if len(known) == len(self) and not self.additive else []
+
     def daily(self) -> "Course":
         """Whole days of a finer course: sums, or means weighted by n. Days that are not whole are left out."""
         if self.step >= DAY:

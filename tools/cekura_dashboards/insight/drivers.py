@@ -1,6 +1,7 @@
 """Where a change happened: how concentrated it is in few groups of a dimension, and how unlike the groups are."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cekura_dashboards.insight.compare import Side
@@ -29,7 +30,10 @@ class Driver:
 
 def driver(this: Side, that: Side, *, additive: bool, ratio: float, widening: float, dimensions: int) -> Driver:
     """``widening``: how much larger the error of a group is than if calls were independent, 1 or more."""
-    moved = _additive(this.groups, that.groups) if additive else _effects(this.groups, that.groups)
+    parts = {} if additive else effects(this.groups, that.groups)
+    moved = (
+        _additive(this.groups, that.groups) if additive else {name: rate + mix for name, (rate, mix) in parts.items()}
+    )
     change = math.fsum(moved.values())
     largest = sorted(moved, key=lambda name: (-moved[name] * math.copysign(1, change), str(name)))[:FEW]
     with_it = [name for name in largest if moved[name] * change > 0]
@@ -40,11 +44,10 @@ def driver(this: Side, that: Side, *, additive: bool, ratio: float, widening: fl
     differs = max(scores, key=lambda name: (abs(scores[name]), str(name)), default=None)
     unlike = abs(scores[differs]) if scores else 0.0
     said = _said(unlike, max(1, len(scores)) * max(1, dimensions))
-    mixed = 0.0 if additive else abs(_mix_score(this.groups, that.groups)) / max(1.0, widening)
-    if said == "within noise" and mixed:
-        moved_away = _said(mixed, max(1, dimensions))
-        return Driver(share, with_it, differs, moved_away, mixed=moved_away != "within noise")
-    return Driver(share, with_it, differs, said)
+    if said != "within noise":
+        return Driver(share, with_it, differs, said)
+    shifted = _said(abs(_mix_score(parts, this.groups, that.groups)) / max(1.0, widening), max(1, dimensions))
+    return Driver(share, with_it, differs, shifted, mixed=shifted != "within noise")
 
 
 def _said(score: float, tests: int) -> str:
@@ -53,12 +56,11 @@ def _said(score: float, tests: int) -> str:
     return "possible" if score > NORMAL.inv_cdf(two_sided(0.95, tests)) else "within noise"
 
 
-def _mix_score(this: Groups, that: Groups) -> float:
+def _mix_score(parts: Mapping[str | None, tuple[float, float]], this: Groups, that: Groups) -> float:
     """The mix effect in standard errors, where it is the larger part of the change; 0 where it is not.
 
     Its error is that of shares of independent calls, with the groups' means taken as they are.
     """
-    parts = effects(this, that)
     rate, mix = (math.fsum(held) for held in zip(*parts.values(), strict=True)) if parts else (0.0, 0.0)
     if abs(mix) <= abs(rate):
         return 0.0
@@ -75,10 +77,6 @@ def _mix_score(this: Groups, that: Groups) -> float:
 def _additive(this: Groups, that: Groups) -> dict[str | None, float]:
     zero = (0.0, 0.0)
     return {n: this.get(n, zero)[1] - that.get(n, zero)[1] for n in dict.fromkeys([*this, *that])}
-
-
-def _effects(this: Groups, that: Groups) -> dict[str | None, float]:
-    return {name: rate + mix for name, (rate, mix) in effects(this, that).items()}
 
 
 def _scores(this: Groups, that: Groups, *, additive: bool, ratio: float, widening: float) -> dict[str | None, float]:

@@ -137,10 +137,7 @@ def _unusual(course: Course, known: Course, cuts: Sequence[int], zone: str) -> l
     where = [known.times[cut] for cut in cuts]
     places = [next((i for i, time in enumerate(fine.times) if time >= at), len(fine)) for at in where]
     edges = [place for place in places if 0 < place < len(fine)]
-    sizes = [] if fine.additive else [n for n in fine.n if n is not None]
-    runs = find_unusual(
-        steady.adjusted(within_days=True), steady.errors, edges, sizes if len(sizes) == len(fine) else []
-    )
+    runs = find_unusual(steady.adjusted(within_days=True), steady.errors, edges, fine.sizes())
     found = [
         {
             "kind": "unusual",

@@ -121,19 +121,21 @@ async def _with_changes(
 ) -> list[WidgetReport]:
     """The reports, those of stats with the change of each figure against the period before, where the API holds it."""
     now, zone = context.now(), context.settings.zone
-    stats = [r for r in readings if r.chart is not None and r.target.config.chart_type == "stat"]
-    stats = [reading for reading in stats if has_a_period_before(reading.window, now, zone)]
-    others = await other_sides(context, stats, PERIOD_BEFORE, None, extra) if stats else []
+    stats = [
+        reading
+        for reading in readings
+        if reading.chart and reading.chart.chart_type == "stat" and has_a_period_before(reading.window, now, zone)
+    ]
+    targets = [replace(r.target, window=other_window(r.window, PERIOD_BEFORE, now, zone)) for r in stats]
+    others = await read_charts(context, targets, None, extra, alone=False) if targets else []
     by_reading = {id(reading): other for reading, other in zip(stats, others, strict=True)}
     return [
-        _with_change(report, reading, by_reading.get(id(reading)))
+        _with_change(report, reading, by_reading[id(reading)]) if id(reading) in by_reading else report
         for reading, report in zip(readings, reports, strict=True)
     ]
 
 
-def _with_change(report: WidgetReport, reading: Reading, other: Reading | InvalidArguments | None) -> WidgetReport:
-    if reading.chart is None or not isinstance(other, Reading):
-        return report
+def _with_change(report: WidgetReport, reading: Reading, other: Reading) -> WidgetReport:
     that = stat_figures(other.chart)[0] if other.chart else {}
     if not that.get("total_calls"):
         why = (
@@ -142,7 +144,8 @@ def _with_change(report: WidgetReport, reading: Reading, other: Reading | Invali
             else "nothing came from the period before"
         )
         return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
-    pairs = {name: (value, that.get(name)) for name, value in stat_figures(reading.chart)[0].items()}
+    this = stat_figures(reading.chart)[0] if reading.chart else {}
+    pairs = {name: (value, that.get(name)) for name, value in this.items()}
     change: dict[str, Any] = {"from": shown(other.window.start), "to": shown(other.window.end)}
     change |= {
         name: exact(now - before) if name == "total_calls" else sig(now - before, 3)

@@ -111,8 +111,7 @@ async def _read(
     context: ToolContext, chart: Measured, configs: list[WidgetConfig], window: Window, other: Window
 ) -> list[_Sides | DashboardsError]:
     """Both sides of each chart, or why one could not be read; all are asked for at once."""
-    plain_target = replace(chart.target, window=None)
-    targets = [replace(plain_target, config=config, window=side) for config in configs for side in (window, other)]
+    targets = [replace(chart.target, config=config, window=side) for config in configs for side in (window, other)]
     readings = await read_charts(context, targets, None, alone=False)
     names, _ = await group_names(context, configs)
     small, found = are_few(readings), list[_Sides | DashboardsError]()
@@ -152,6 +151,11 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
             skipped.append(f"{name}: could not be read: {sides}")
         else:
             dimensions.append(_dimension(name, sides, config, base.widening, len(wanted)))
+    ended = others[len(wanted) :]
+    skipped += [
+        f"how calls ended by {end.field} was not looked at, as the budget of requests is spent"
+        for end in ends[len(ended) :]
+    ]
     dimensions.sort(key=_rank)
     examples = await _examples(context, request, chart, config, (window, other), dimensions)
     if overall.get("verdict") == "within noise":
@@ -163,7 +167,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         window=window_line(window),
         comparison=overall,
         dimensions=dimensions,
-        outcomes=_outcomes(OUTCOMES, others[len(wanted) :]) or None,
+        outcomes=_outcomes(OUTCOMES, ended) or None,
         examples=examples or None,
         requests_used=f"{2 * len(configs) + len(examples)} of {BUDGET}",
         caveats=[*caveats, *skipped, "what coincides with a change need not be its cause"],

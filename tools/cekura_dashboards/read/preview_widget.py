@@ -63,7 +63,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     dashboard = None if request.dashboard_id is None else await context.api.get_dashboard(request.dashboard_id)
     project = dashboard.project if dashboard else context.settings.project_id
     metrics, unread = await Metrics(context).of(project, config)
-    if faults := check(config, "widget.", metrics):
+    if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
     target = unsaved(config, dashboard)
     matching = request.share_where.to_json() if request.share_where else None
