@@ -219,6 +219,6 @@ async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_n
             else None
         )
         text, receipt = await ask(context, "update_dashboard", dashboard_id=11, name="New")
-    assert receipt["differences"][0] == "dashboard 11 name: asked 'New', stored 'Old'"
+    assert receipt["differences"][0] == 'dashboard 11 name: asked "New", stored "Old"'
     assert any("filters: asked" in told for told in receipt["differences"])
     assert "NOT as asked" in text

@@ -81,7 +81,7 @@ WRONG: list[tuple[str, Json, str]] = [
     ("list_calls", {"widget_id": 203, "limit": 99}, "it is at most 25"),
     ("explain_change", {}, "give widget_id or widget"),
     ("explain_change", {"widget_id": 205}, "a pie has no single figure to explain"),
-    ("explain_change", {"widget_id": 203, "by": ["colour"]}, r"by\[0\]: `colour` cannot be grouped by"),
+    ("explain_change", {"widget_id": 203, "by": ["colour"]}, r'by\[0\]: "colour" cannot be grouped by'),
     ("explain_change", {"widget_id": 203, "window": "20d"}, "is the last 15 days"),
 ]
 
@@ -120,7 +120,7 @@ async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -
         text, found = await ask(context, "explain_change", widget_id=209, window="5d")
     first = found["dimensions"][0]
     assert (first["by"], first["verdict"], first["mixed"]) == ("metadata.app_version", "clear", True)
-    assert "by metadata.app_version: calls shifted between groups, clear" in text
+    assert 'by "metadata.app_version": calls shifted between groups, clear' in text
     assert all("mixed" not in other for other in found["dimensions"][1:])
     assert [len(found["examples"][side]) for side in ("this", "that")] == [5, 5]
     assert [outcome["by"] for outcome in found["outcomes"]] == ["call_ended_reason"]

@@ -79,9 +79,9 @@ def _fields(model: Any) -> set[str]:
 NEAR: list[tuple[str, Json, str]] = [
     ("preview_widget", {"widget": {"chart_type": "pai", "field": "topic"}}, 'widget.chart_type: "pai" is not a choice; did you mean `pie`?'),
     ("preview_widget", {"widget": {**BAR, "aggregation_function": "cuont"}}, "did you mean `count`?"),
-    ("preview_widget", {"widget": {**BAR, "field": "duraton"}}, "widget.field: `duraton` cannot be plotted; did you mean `duration`?"),
+    ("preview_widget", {"widget": {**BAR, "field": "duraton"}}, 'widget.field: "duraton" cannot be plotted; did you mean `duration`?'),
     ("preview_widget", {"widget": {**BAR, "group_by": {"type": "field", "field": "agent.ids"}}}, "did you mean `agent.id`?"),
-    ("preview_widget", {"widget": {**BAR, "filters": {"field": "topc", "op": "eq", "value": "x"}}}, "widget.filters.field: `topc` cannot be filtered; did you mean `topic`?"),
+    ("preview_widget", {"widget": {**BAR, "filters": {"field": "topc", "op": "eq", "value": "x"}}}, 'widget.filters.field: "topc" cannot be filtered; did you mean `topic`?'),
     ("preview_widget", {"widget": {**BAR, "filters": {"field": "topic", "op": "contain", "value": "x"}}}, "did you mean `contains`?"),
     ("preview_widget", {"widget": {**BAR, "colour": 1}}, "`widget.colour` is not an argument here"),
     ("update_dashboard", {"dashboard_id": 11, "nmae": "x"}, "did you mean `name`?"),

@@ -1,26 +1,123 @@
-"""Text that people wrote is data: cleaned, capped and quoted before it stands among the server's own words."""
+"""Text that did not come from this program is data: cleaned, capped, and quoted wherever it is printed."""
 
 import json
 import re
-import unicodedata
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Callable, Container
+from itertools import chain
+from typing import Annotated, Any, Self
+
+from pydantic import GetCoreSchemaHandler, WrapValidator
+from pydantic_core import CoreSchema, core_schema
 
 LABEL_LIMIT = 80
 MOST_NOTES, MOST_IN_A_NOTE = 10, 160
 _PLACE = re.compile(r"\[\d+\]")
-HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+_IGNORABLE = (
+    (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164),
+    (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+"""Letters and marks that show nothing: Default_Ignorable_Code_Point of Unicode 16 where the general category does not
+say so, and the blank of Braille."""
+_EDGES = [*chain.from_iterable((first, last + 1) for first, last in _IGNORABLE)]
+
+
+def is_hidden(char: str) -> bool:
+    r"""Whether a character shows nothing itself, breaks the line, or changes how others are shown.
+
+    >>> [is_hidden(char) for char in ("a", " ", "\n", "\u202e", "\ufe0f", "\u3164")]
+    [False, False, True, True, True, True]
+    """
+    return not char.isprintable() or bisect_right(_EDGES, ord(char)) % 2 == 1
 
 
 def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
-    r"""One line without control characters or bidirectional overrides, at most ``limit`` characters.
+    r"""One line without hidden characters, at most ``limit`` characters.
 
     >>> cleaned("two\nlines\x1b[31m")
     'two lines[31m'
     """
-    spaced = " ".join(text[: limit * 8].translate(_BIDI).split())
-    kept = "".join(char for char in spaced if unicodedata.category(char) not in HIDDEN)
-    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+    spaced = " ".join(text[: limit * 8].split())
+    if not (spaced.isascii() and spaced.isprintable()):
+        spaced = " ".join("".join(char for char in spaced if not is_hidden(char)).split())
+    return spaced if len(spaced) <= limit else spaced[: limit - 1] + "…"
+
+
+class Foreign(str):
+    r"""Text that people or the API wrote: clean from the start, and in double quotes wherever it is printed.
+
+    As a value, in JSON and in comparisons, it is the clean text without quotes.
+
+    >>> name = Foreign('two\nlines "quoted"')
+    >>> f"{name}", name == 'two lines "quoted"', Foreign(name) is name
+    ('"two lines \'quoted\'"', True, True)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str, *, limit: int = LABEL_LIMIT) -> Self:
+        if type(text) is cls and len(text) <= limit:
+            return text
+        return super().__new__(cls, cleaned(str.__str__(text), limit=limit))
+
+    def __str__(self) -> str:
+        return '"' + self.replace('"', "'") + '"'
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        def made(value: Any, read: Callable[[Any], str]) -> "Foreign":
+            return value if isinstance(value, cls) else cls(read(value))
+
+        return core_schema.no_info_wrap_validator_function(made, core_schema.str_schema())
+
+
+Word = Annotated[str, WrapValidator(lambda value, read: value if isinstance(value, Foreign) else read(value))]
+"""In an answer: a word of this program's own, or ``Foreign``."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[\dT:.Z+-]{0,24}", re.ASCII)
+
+
+def word(text: Any, known: Container[str], *, limit: int = LABEL_LIMIT) -> str:
+    """A word that is known here as it is, any other as ``Foreign``.
+
+    >>> f"{word('bar', {'bar', 'pie'})} {word('list', {'bar', 'pie'})}"
+    'bar "list"'
+    """
+    return text if isinstance(text, str) and text in known else Foreign(str(text), limit=limit)
+
+
+def unquoted(text: str) -> str:
+    """A word of an answer as a plain text, to be handed on rather than printed.
+
+    >>> f"{unquoted(Foreign('a b'))}"
+    'a b'
+    """
+    return text[:]
+
+
+def time_text(text: str | None) -> str | None:
+    """A time as the API wrote it, if it is one in ISO 8601; anything else as ``Foreign``; None for none.
+
+    >>> f"{time_text('2026-11-21T04:20:00Z')} {time_text('2026 undo: x')}"
+    '2026-11-21T04:20:00Z "2026 undo: x"'
+    """
+    return text if text and _TIME.fullmatch(text) else foreign(text, limit=40)
+
+
+def foreign(text: str | None, *, limit: int = LABEL_LIMIT) -> Foreign | None:
+    """The text as ``Foreign``; None for none and for an empty one."""
+    return Foreign(text, limit=limit) if text else None
+
+
+def named(name: str | None) -> str:
+    r"""A name in double quotes, or ``unnamed``.
+
+    >>> named('The "big" one'), named(None)
+    ('"The \'big\' one"', 'unnamed')
+    """
+    return str(Foreign(name)) if name else "unnamed"
 
 
 def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
@@ -37,20 +134,15 @@ def json_text(value: Any) -> str:
     '{"a":"b\\u202ec"}'
     """
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return "".join(_escaped(char) if unicodedata.category(char) in HIDDEN else char for char in text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(json.dumps(char)[1:-1] if is_hidden(char) else char for char in text)
 
 
-def _escaped(char: str) -> str:
-    return json.dumps(char)[1:-1]
-
-
-def named(name: str | None) -> str:
-    r"""A name in double quotes, or ``unnamed``.
-
-    >>> named('The "big" one'), named(None)
-    ('"The \'big\' one"', 'unnamed')
-    """
-    return f'"{quoted(name, limit=LABEL_LIMIT)}"' if name else "unnamed"
+def short_json(value: Any, *, limit: int = LABEL_LIMIT) -> str:
+    """``json_text``, cut to ``limit`` characters."""
+    text = json_text(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def condensed(notes: list[str]) -> list[str]:

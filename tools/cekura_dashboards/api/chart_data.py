@@ -1,6 +1,5 @@
 """Chart data as the API sends it, every documented and tolerated form, brought to one."""
 
-import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.text import word
 
 Key = str | int | float | bool | None
 KNOWN_KEYS = {
@@ -87,9 +87,12 @@ def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | N
     """``chart_type`` and ``group_by`` are the widget's own, for when the answer leaves them out.
 
     Raises:
-        UnreadableAnswer: if the data is nothing like any form that is documented or tolerated.
+        UnreadableAnswer: if the data is nothing like any form that is documented or tolerated, or of another chart.
     """
     kind = envelope.chart_type if isinstance(envelope.chart_type, str) and envelope.chart_type else chart_type
+    if chart_type and kind != chart_type:
+        told = [word(name, ROWS.keys() | {"stat"}, limit=40) for name in (kind, chart_type)]
+        raise UnreadableAnswer(f"it is a {told[0]}, but a {told[1]} was asked for")
     about = as_object(envelope.metadata) or {}
     chart = Chart(kind, data_type=_text(about.get("data_type")), display_name=_text(about.get("display_name")))
     if kind == "stat":
@@ -184,11 +187,15 @@ def _row(kind: str, item: JsonObject, group: Any) -> Any:
     return ROWS[kind](**{key: item.get(key) for key in KNOWN_KEYS[kind]}, group=group)
 
 
-def number(value: Any) -> float | None:
-    """A value as a finite number, booleans as 1 and 0; None for anything else.
+LARGEST = 1e15
+"""Beyond it a float does not hold every whole number, and squares and their sums would overflow in the end."""
 
-    >>> number(True), number("2.5"), number(float("nan")), number("fast")
-    (1.0, 2.5, None, None)
+
+def number(value: Any) -> float | None:
+    """A value as a number of a usable size, booleans as 1 and 0; None for anything else.
+
+    >>> number(True), number("2.5"), number(float("nan")), number("fast"), number(1e300)
+    (1.0, 2.5, None, None, None)
     """
     if isinstance(value, str):
         try:
@@ -201,4 +208,10 @@ def number(value: Any) -> float | None:
         found = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) <= LARGEST else None
+
+
+def count_of(value: Any) -> int | None:
+    """A number of calls; None for what is none, such as -1."""
+    found = number(value)
+    return None if found is None or found < 0 else int(found)

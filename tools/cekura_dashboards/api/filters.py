@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cekura_dashboards.api.fields import FILTERED, FilterOp, GroupOperator, filter_field
+from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.suggest import did_you_mean
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import Foreign, json_text, word
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
@@ -63,7 +63,7 @@ class Filter(BaseModel):
             if strangers:
                 raise fault(
                     "conditions",
-                    f"of same_row take metric_evaluations fields only, not `{quoted(strangers[0])}`.",
+                    f"of same_row take metric_evaluations fields only, not {Foreign(strangers[0])}.",
                 )
 
     def _check_condition(self) -> None:
@@ -72,7 +72,7 @@ class Filter(BaseModel):
         known = filter_field(self.field)
         if known is None:
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
-            raise fault("field", f"`{quoted(self.field, limit=60)}` cannot be filtered; {hint}")
+            raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}")
         if self.op is None:
             raise fault("op", f"is missing; for {self.field} try {', '.join(known.ops or ('eq', 'in'))}.")
         _check_value(known.kind, self.op, self.value)
@@ -137,7 +137,8 @@ def undocumented(node: Any, path: str = "filters") -> Iterator[str]:
         op = condition.get("op")
         if known and known.ops and op not in known.ops:
             ops = ", ".join(known.ops)
-            yield f"{place}: {op} is not documented for {condition['field']} ({ops}); the API may refuse it."
+            told = word(op, FILTER_OPS)
+            yield f"{place}: {told} is not documented for {condition['field']} ({ops}); the API may refuse it."
 
 
 def _conditions(node: Any, path: str) -> Iterator[tuple[str, JsonObject]]:
@@ -286,10 +287,10 @@ def _words(node: JsonObject, *, nested: bool) -> str:
         if operator == "same_row":
             return f"one evaluation with ({inner})"
         return f"({inner})" if nested and len(children) > 1 else inner
-    field, op, value = quoted(str(node.get("field")), limit=60), str(node.get("op")), node.get("value")
+    field, op, value = word(node.get("field"), FILTERED), str(node.get("op")), node.get("value")
     if op == "isnull":
         return f"{field} has {'no' if value else 'a'} value"
-    return f"{field} {_WORDS.get(op, quoted(op, limit=20))} {_value_words(value)}"
+    return f"{field} {_WORDS[op] if op in _WORDS else Foreign(op, limit=20)} {_value_words(value)}"
 
 
 def _value_words(value: Any) -> str:
@@ -300,5 +301,5 @@ def _value_words(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, str):
-        return f'"{quoted(value, limit=80)}"'
-    return quoted(str(value), limit=80)
+        return str(Foreign(value))
+    return str(value) if isinstance(value, int | float) else str(Foreign(json_text(value)))

@@ -1,8 +1,12 @@
 """What the API stores, read tolerantly: unknown keys and unknown choices are kept, nothing is refused for them."""
 
-from typing import Any, TypeGuard
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Self, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from cekura_dashboards.api.fields import AGGREGATIONS, TIME_PERIODS
+from cekura_dashboards.text import short_json, word
 
 JsonObject = dict[str, Any]
 
@@ -32,8 +36,50 @@ WRITABLE = (
 """The fields of a widget that can be sent; ``dashboard`` is chosen by where it is sent to."""
 
 
+SHOWN_BY = (*(name for name in WRITABLE if name not in {"name", "data_type", "metadata"}), "effective_filters")
+"""The fields that decide what a widget shows."""
+
+
 class _Stored(BaseModel):
+    """A record of the API. A field of another type than is known here counts as absent, and is kept in ``odd``.
+
+    So one odd widget hides neither its dashboard nor the others.
+    """
+
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"id"})
+    """Fields without which nothing can be said about a record, or done to it."""
+    _odd: JsonObject = PrivateAttr(default_factory=dict[str, Any])
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tolerant(cls, data: Any, read: Callable[[Any], Self]) -> Self:
+        try:
+            return read(data)
+        except ValidationError as error:
+            found = as_object(data)
+            wrong = {str(part["loc"][0]) for part in error.errors(include_url=False) if part["loc"]}
+            if found is None or wrong & cls.ESSENTIAL or not wrong <= {*found}:
+                raise
+        made = read({name: value for name, value in found.items() if name not in wrong})
+        made._odd.update({name: found[name] for name in wrong})  # noqa: SLF001 - its own
+        return made
+
+    def stored(self, name: str) -> Any:
+        """A field as it is stored, whether it could be read or not."""
+        return self._odd[name] if name in self._odd else getattr(self, name)
+
+    def unreadable(self, *names: str) -> str | None:
+        """Which of these fields cannot be read, and what it holds; None if all can."""
+        return next((f"{name} is {short_json(self._odd[name])}" for name in names if name in self._odd), None)
+
+
+def _with_ids(value: Any) -> Any:
+    """The records of a list that have an id; without one nothing can be said about a record, or done to it."""
+    items = as_list(value)
+    if items is None:
+        return [] if value is None else value
+    return [item for item in items if not is_object(item) or isinstance(item.get("id"), int)]
 
 
 class WidgetConfig(_Stored):
@@ -50,9 +96,23 @@ class WidgetConfig(_Stored):
     filters: JsonObject | None = None
     metadata: Any = None
 
+    @property
+    def function(self) -> str:
+        """The aggregation of a bar, ``Foreign`` if it is none that is known; "" for none."""
+        return word(self.aggregation_function, AGGREGATIONS) if self.aggregation_function else ""
+
+    @property
+    def period(self) -> str:
+        """The bucket of a bar, ``Foreign`` if it is none that is known; a day where none is said."""
+        return word(self.time_period, TIME_PERIODS) if self.time_period else "day"
+
     def writable(self) -> JsonObject:
         """The fields that can be sent, as they are stored."""
-        return {name: getattr(self, name) for name in WRITABLE}
+        return {name: self.stored(name) for name in WRITABLE}
+
+    def problem(self) -> str | None:
+        """Why it cannot be told what this widget shows; None if it can."""
+        return self.unreadable(*SHOWN_BY)
 
     def definition(self) -> JsonObject:
         """The writable fields that are set: the shortest way to say what this widget is."""
@@ -70,6 +130,9 @@ class Widget(WidgetConfig):
     updated_at: str | None = None
 
 
+Widgets = Annotated[list[Widget], BeforeValidator(_with_ids)]
+
+
 class DashboardRow(_Stored):
     """A dashboard as a list shows it."""
 
@@ -84,16 +147,18 @@ class DashboardRow(_Stored):
 class Dashboard(DashboardRow):
     """A dashboard with its widgets."""
 
-    widgets: list[Widget] = Field(default_factory=list[Widget])
+    ESSENTIAL = frozenset({"id", "widgets"})
+    widgets: Widgets = Field(default_factory=list[Widget])
 
 
 class BulkResult(_Stored):
     """What one bulk edit did. Any entry in ``errors`` means that it failed."""
 
+    ESSENTIAL = frozenset({"created", "updated", "deleted", "errors"})
     created: list[Widget] = Field(default_factory=list[Widget])
     updated: list[Widget] = Field(default_factory=list[Widget])
     deleted: list[int] = Field(default_factory=list[int])
-    errors: list[JsonObject] = Field(default_factory=list[JsonObject])
+    errors: list[Any] = Field(default_factory=list[Any])
 
 
 class Project(_Stored):

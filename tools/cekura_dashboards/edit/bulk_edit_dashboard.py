@@ -121,7 +121,7 @@ async def drafted(
         deletes=deletes,
         before={number: mine[number] for number in [*named_ids, *shifted, *deletes]},
         known=frozenset(mine),
-        filters=dashboard.filters,
+        filters=dashboard.stored("filters"),
         was=tuple(item.was for item in request.create or []),
     )
     way = way_back(BulkEditRequest, undo_arguments(edits, [0] * len(creates)))

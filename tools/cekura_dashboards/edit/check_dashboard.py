@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Refused
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
@@ -81,8 +82,8 @@ def _seen(reading: Reading) -> Seen:
     if chart.chart_type == "pie":
         for row in chart.rows:
             label = None if row.label is None else str(row.label)
-            sizes[label] = sizes.get(label, 0) + (row.value if isinstance(row.value, int | float) else 0)
-    times = {row.time_interval for row in chart.rows} if chart.chart_type == "bar" else set[str | None]()
+            sizes[label] = sizes.get(label, 0) + (number(row.value) or 0.0)
+    times = {str(row.time_interval) for row in chart.rows} if chart.chart_type == "bar" else set[str]()
     labels = sorted(sizes, key=lambda label: (-sizes[label], str(label)))
     return Seen(reading, summary.n, labels, len(times), untested=bool(untested))
 

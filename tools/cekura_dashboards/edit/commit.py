@@ -1,6 +1,5 @@
 """Sending a plan, and finding out what became of it when the answer is lost."""
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -20,8 +19,11 @@ from cekura_dashboards.api.errors import (
 from cekura_dashboards.api.models import WRITABLE, BulkResult, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.receipt import same
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import json_text, quoted, short_json
 
+MOST_SHOWN = 120
+"""Characters of a value that a difference shows."""
+MOST_ERRORS = 5
 READ_BACK_S = 10.0
 """Time to read back after a write whose answer was lost, beyond the call's own deadline."""
 READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
@@ -47,7 +49,7 @@ class WidgetEdits:
     deletes: list[int] = field(default_factory=list[int])
     before: dict[int, Widget] = field(default_factory=dict[int, Widget])
     known: frozenset[int] = frozenset()
-    filters: JsonObject | None = None
+    filters: Any = None
     was: tuple[int | None, ...] = ()
 
     @property
@@ -104,7 +106,8 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
         if not done.errors:
             doubt = Doubt[Stored](context, "The API's answer does not name every operation.", may_still_arrive=False)
             return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
-        said = "; ".join(quoted(str(entry), secret=context.api.key.get_secret_value()) for entry in done.errors)
+        key = context.api.key.get_secret_value()
+        said = "; ".join(f'"{quoted(json_text(entry), secret=key)}"' for entry in done.errors[:MOST_ERRORS])
         doubt = Doubt[Stored](context, f"The API reported errors: {said}", may_still_arrive=False)
     return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
 
@@ -231,24 +234,24 @@ def _outcome(before: Widget, fields: JsonObject, found: Widget | None) -> str:
         return "unknown"
     if _holds(found, fields):
         return "applied"
-    return "not applied" if all(same(getattr(found, name), getattr(before, name)) for name in fields) else "unknown"
+    return "not applied" if all(same(found.stored(name), before.stored(name)) for name in fields) else "unknown"
 
 
 def _holds(widget: Widget, fields: JsonObject) -> bool:
-    return all(same(getattr(widget, name), value) for name, value in fields.items())
+    return all(same(widget.stored(name), value) for name, value in fields.items())
 
 
 def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
     """What is stored otherwise than asked, and what changed unasked."""
     told = list[str]()
     for part in WRITABLE:
-        value: Any = getattr(stored, part)
+        value: Any = stored.stored(part)
         if part in asked and not same(value, asked[part]):
             told.append(f"{name} {part}: asked {as_json(asked[part])}, stored {as_json(value)}")
-        elif part not in asked and before is not None and not same(value, getattr(before, part)):
-            told.append(f"{name} {part}: changed unasked from {as_json(getattr(before, part))} to {as_json(value)}")
+        elif part not in asked and before is not None and not same(value, before.stored(part)):
+            told.append(f"{name} {part}: changed unasked from {as_json(before.stored(part))} to {as_json(value)}")
     return told
 
 
 def as_json(value: Any) -> str:
-    return quoted(json.dumps(value, ensure_ascii=False), limit=120)
+    return short_json(value, limit=MOST_SHOWN)

@@ -126,7 +126,10 @@ async def _copies(
         if configs:
             edits.append(
                 WidgetEdits(
-                    dashboard_id=dashboard.id, creates=configs, known=frozenset(mine), filters=dashboard.filters
+                    dashboard_id=dashboard.id,
+                    creates=configs,
+                    known=frozenset(mine),
+                    filters=dashboard.stored("filters"),
                 )
             )
     if faults:
@@ -166,7 +169,7 @@ def _removals(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Ids) 
                     deletes=deletes,
                     before={number: mine[number] for number in deletes},
                     known=frozenset(mine),
-                    filters=dashboard.filters,
+                    filters=dashboard.stored("filters"),
                 )
             )
     return edits

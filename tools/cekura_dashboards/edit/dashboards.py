@@ -18,7 +18,7 @@ FIELDS = ("name", "project", "filters")
 
 
 def fields_of(dashboard: Dashboard) -> JsonObject:
-    return {name: getattr(dashboard, name) for name in FIELDS}
+    return {name: dashboard.stored(name) for name in FIELDS}
 
 
 def covered_whole(dashboard: Dashboard, ids: Ids) -> Covered:
@@ -30,7 +30,7 @@ def covered_setup(dashboard: Dashboard, ids: Ids) -> Covered:
     """The dashboard's own fields, and which widgets it has."""
     return covered_dashboard(
         dashboard.id,
-        dashboard.filters,
+        dashboard.stored("filters"),
         [widget.id for widget in dashboard.widgets],
         ids,
         name=dashboard.name or None,
@@ -63,9 +63,9 @@ def dashboard_change(op: Any, number: int | None, name: str | None, before: Json
 def dashboard_differences(asked: JsonObject, stored: Dashboard) -> list[str]:
     """What is stored otherwise than asked."""
     return [
-        f"dashboard {stored.id} {name}: asked {as_json(value)}, stored {as_json(getattr(stored, name))}"
+        f"dashboard {stored.id} {name}: asked {as_json(value)}, stored {as_json(stored.stored(name))}"
         for name, value in asked.items()
-        if not same(value, getattr(stored, name))
+        if not same(value, stored.stored(name))
     ]
 
 
@@ -103,7 +103,7 @@ async def send_update(context: ToolContext, before: Dashboard, fields: JsonObjec
     async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
         found = await api.get_dashboard(before.id)
         applied = not dashboard_differences(fields, found)
-        untouched = all(same(getattr(found, name), getattr(before, name)) for name in fields)
+        untouched = all(same(found.stored(name), before.stored(name)) for name in fields)
         return {what: "applied" if applied else "not applied" if untouched else "unknown"}, found
 
     return await sent(context, context.api.update_dashboard(before.id, fields), [what], look)

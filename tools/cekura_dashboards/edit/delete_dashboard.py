@@ -72,7 +72,7 @@ def _undo_arguments(dashboard: Dashboard) -> JsonObject:
     """The arguments of create_dashboard that bring it back, under new ids."""
     widgets: list[JsonObject] = [{**widget.definition(), "was": widget.id} for widget in dashboard.widgets]
     arguments: JsonObject = {"name": dashboard.name or "", "was": dashboard.id}
-    optional = (("project_id", dashboard.project), ("filters", dashboard.filters), ("widgets", widgets))
+    optional = (("project_id", dashboard.project), ("filters", dashboard.stored("filters")), ("widgets", widgets))
     return arguments | {name: value for name, value in optional if value}
 
 

@@ -146,7 +146,7 @@ class Lint:
 
     def _sums(self) -> Iterator[Draft]:
         for widget in self._widgets():
-            function = widget.aggregation_function
+            function = widget.function
             if widget.chart_type != "bar" or not function:
                 continue
             if widget.field == METRIC_VALUE and function == "sum":
@@ -255,5 +255,5 @@ def title(widget: Widget) -> str:
     what = cleaned(widget.metric_name or (widget.field or "").removeprefix("metadata.").replace("_", " "))
     if widget.chart_type != "bar":
         return f"{what} ({widget.chart_type})".strip()
-    function = widget.aggregation_function or ""
-    return f"{_WORDS.get(function, function.upper())} {what} per {widget.time_period}".strip()
+    function = widget.function
+    return cleaned(f"{_WORDS.get(function, function.upper())} {what} per {widget.period}")

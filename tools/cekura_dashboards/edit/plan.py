@@ -153,7 +153,7 @@ def covered_dashboard(number: int, filters: Any, widgets: list[int], ids: Ids, *
 
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
     """The fields of an update that would change something."""
-    return {name: value for name, value in sent.items() if not same(value, getattr(stored, name))}
+    return {name: value for name, value in sent.items() if not same(value, stored.stored(name))}
 
 
 def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls with fewer widgets each") -> None:

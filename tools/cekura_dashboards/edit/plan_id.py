@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import PlanRefused
+from cekura_dashboards.text import short_json
 
 LIFETIME = timedelta(hours=1)
 EXPIRY = re.compile(r"[0-9a-z]{1,9}", re.ASCII)
@@ -113,8 +114,8 @@ def _moved(digests: str, covered: Covered) -> list[str]:
     told, place = list[str](), 0
     for name, field, digest in expected:
         if digests[place : place + len(digest)] != digest:
-            value = json.dumps(covered[name].get(field), ensure_ascii=False, default=str)[:80] if field else ""
-            told.append(f"{name} changed: {field} is now {value}" if field else f"{name} changed")
+            is_now = f": {field} is now {short_json(covered[name].get(field))}" if field else ""
+            told.append(f"{name} changed{is_now}")
         place += len(digest)
     return told
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import WRITABLE, JsonObject, as_list, as_object
-from cekura_dashboards.text import cleaned, json_text, named
+from cekura_dashboards.text import Foreign, Word, json_text, named
 from cekura_dashboards.tool import Result
 
 VALUE_LIMIT = 200
@@ -25,9 +25,9 @@ class Change(BaseModel):
     op: Literal["create", "update", "delete"]
     of: Literal["dashboard"] | None = None
     id: int | None = None
-    name: str | None = None
+    name: Foreign | None = None
     dashboard_id: int | None = None
-    fields: dict[str, list[Any]] | None = None
+    fields: dict[Word, list[Any]] | None = None
 
 
 class Call(BaseModel):
@@ -69,7 +69,7 @@ def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
     """What differs between two JSON values, by path."""
     old, new = as_object(before), as_object(after)
     if old is None or new is None:
-        return {} if same(before, after) else {cleaned(path): [_short(before), _short(after)]}
+        return {} if same(before, after) else {Foreign(path): [_short(before), _short(after)]}
     inside = [_differing(old.get(name), new.get(name), f"{path}.{name}") for name in dict.fromkeys([*old, *new])]
     return {name: pair for part in inside for name, pair in part.items()}
 
@@ -98,9 +98,9 @@ def _equal(first: Any, second: Any) -> bool:
 def _short(value: Any) -> Any:
     """The value, or its first characters when it is long."""
     if isinstance(value, str):
-        return cleaned(value, limit=VALUE_LIMIT)
+        return Foreign(value, limit=VALUE_LIMIT)
     text = json_text(value)
-    return value if len(text) <= VALUE_LIMIT else cleaned(text, limit=VALUE_LIMIT)
+    return value if len(text) <= VALUE_LIMIT else Foreign(text, limit=VALUE_LIMIT)
 
 
 def fitted(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:

@@ -62,7 +62,7 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
     ids = request.ids(signer(context))
     before = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
     asked: JsonObject = dict.fromkeys(request.clear or []) | request.given()
-    fields = {name: value for name, value in asked.items() if not same(value, getattr(before, name))}
+    fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
     way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))
     refuse_too_large(way.arguments)
     nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
@@ -115,7 +115,7 @@ async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
 
 
 def _undo_arguments(before: Dashboard, fields: JsonObject) -> JsonObject:
-    back = {name: getattr(before, name) for name in fields if not same(getattr(before, name), None)}
+    back = {name: before.stored(name) for name in fields if not same(before.stored(name), None)}
     clear = [name for name in fields if name not in back]
     return {"dashboard_id": before.id, **back, **({"clear": clear} if clear else {})}
 

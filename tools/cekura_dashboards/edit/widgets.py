@@ -12,7 +12,7 @@ from cekura_dashboards.edit.restored import Ids, line
 
 def covered(dashboard: Dashboard, touched: Sequence[Widget], ids: Ids) -> Covered:
     """The touched widgets, and the dashboard's filters and widget ids, on which creates depend."""
-    whole = covered_dashboard(dashboard.id, dashboard.filters, [w.id for w in dashboard.widgets], ids)
+    whole = covered_dashboard(dashboard.id, dashboard.stored("filters"), [w.id for w in dashboard.widgets], ids)
     return {**covered_widgets([*touched], ids), **whole}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from cekura_dashboards.insight.course import is_weekend
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
 from cekura_dashboards.insight.effects import MOST_CONTRIBUTORS, Groups, Row, by_rate_and_mix, more, side_by_side
-from cekura_dashboards.insight.numbers import exact, sig
+from cekura_dashboards.insight.numbers import exact, percent_of, sig
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
 Kind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
@@ -119,8 +119,8 @@ def _row(this: _Estimate, that: _Estimate, *, tests: int, few: bool) -> Row:
         "that": {"value": sig(that.value)},
         "difference": sig(difference, 3),
     }
-    if that.value:
-        row["pct"] = sig(100 * difference / abs(that.value), 3)
+    if (pct := percent_of(difference, that.value)) is not None:
+        row["pct"] = sig(pct, 3)
     if error > 0 and df > 0:
         half = t_quantile(two_sided(0.95), df) * error
         row["ci95"] = [sig(difference - half, 3), sig(difference + half, 3)]

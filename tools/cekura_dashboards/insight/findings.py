@@ -9,7 +9,7 @@ from typing import Any
 from cekura_dashboards.insight.buckets import TOO_FEW
 from cekura_dashboards.insight.course import LEAST, Course, is_weekend
 from cekura_dashboards.insight.gaps import find_gaps
-from cekura_dashboards.insight.numbers import exact, sig
+from cekura_dashboards.insight.numbers import exact, percent_of, sig
 from cekura_dashboards.insight.steps import find_steps, segments
 from cekura_dashboards.insight.timeline import DAY, iso
 from cekura_dashboards.insight.trend import find_trend
@@ -100,8 +100,8 @@ def _level(course: Course, start: int, end: int) -> float:
 
 
 def _change(old: float, new: float) -> Finding:
-    change: Finding = {"change": sig(new - old, 3)}
-    return change | ({"pct": sig(100 * (new - old) / abs(old), 3)} if old else {})
+    pct = percent_of(new - old, old)
+    return {"change": sig(new - old, 3), **({} if pct is None else {"pct": sig(pct, 3)})}
 
 
 def _counts(course: Course, before: tuple[int, int], after: tuple[int, int]) -> Finding:
@@ -119,13 +119,14 @@ def _trend(course: Course, levels: Sequence[float], cuts: Sequence[int], zone: s
     span = (course.times[-1] - course.times[0]) / DAY
     start = _level(course, 0, max(1, len(course) // 4))
     change = per_day * span
+    pct = percent_of(change, start)
     return [
         {
             "kind": "trend",
             "from": iso(course.times[0], step=int(course.step), zone=zone),
             "per_day": sig(per_day, 3),
             "change": sig(change, 3),
-            **({"pct": sig(100 * change / abs(start), 3)} if start else {}),
+            **({} if pct is None else {"pct": sig(pct, 3)}),
             "verdict": trend.verdict,
         }
     ]

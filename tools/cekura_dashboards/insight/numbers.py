@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+LARGEST_PERCENT = 1e12
+
 
 def sig(value: float, digits: int = 4) -> float | int:
     """Round to significant digits; whole numbers come back as int, counts below 10^15 exact.
@@ -23,6 +25,18 @@ def exact(value: float) -> float | int:
     (1234567, 0.5)
     """
     return int(value) if float(value).is_integer() else sig(value)
+
+
+def percent_of(change: float, base: float) -> float | None:
+    """A change in percent of what it starts from; None from nothing, or from next to nothing.
+
+    >>> percent_of(-1.0, 4.0), percent_of(1.0, 0.0), percent_of(1e15, 1e-300)
+    (-25.0, None, None)
+    """
+    if not base:
+        return None
+    found = 100 * change / abs(base)
+    return found if abs(found) <= LARGEST_PERCENT else None
 
 
 def wilson(rate: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cekura_dashboards.read.render import render_report
 from cekura_dashboards.read.reports import WidgetBrief, WidgetReport
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.text import Foreign, cleaned, foreign
 
 ONE_WIDGET = 1600
 EACH_OF_SEVERAL = 600
@@ -128,7 +128,7 @@ def _short_top(item: WidgetReport) -> WidgetReport:
 
 
 def _cut(label: str | None) -> str | None:
-    return cleaned(label, limit=24) if label is not None else None
+    return label if label is None or not isinstance(label, Foreign) else Foreign(label, limit=24)
 
 
 def _short_findings(item: WidgetReport) -> WidgetReport:
@@ -155,7 +155,7 @@ def _short_caveats(item: WidgetReport) -> WidgetReport:
 
 
 def _facts_only(item: WidgetReport) -> WidgetReport:
-    name = cleaned(item.widget.name, limit=40) if item.widget.name else None
+    name = foreign(item.widget.name, limit=40)
     widget = WidgetBrief(id=item.widget.id, name=name, chart_type=item.widget.chart_type)
     error = cleaned(item.error, limit=200) if item.error else None
     return _leaving(

@@ -12,45 +12,52 @@ from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.names import AGENT_FIELDS
 from cekura_dashboards.read.windows import Window, shown
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.text import Foreign, Word, cleaned, foreign, named, time_text
 
 LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"
+DURATION = re.compile(r"[\d:.]{1,20}", re.ASCII)
 NUMBERED = re.compile(r"(?:.*\()?(\d{1,18})\)?", re.DOTALL)
 
 
 class CallShown(BaseModel):
     """One call, without what was said in it."""
 
-    id: int | str
-    time: str | None = None
-    agent: str | None = None
-    duration: str | None = None
+    id: int | Foreign
+    time: Word | None = None
+    agent: Foreign | None = None
+    duration: Word | None = None
     success: bool | None = None
-    ended_reason: str | None = None
+    ended_reason: Foreign | None = None
     link: str | None = None
 
 
 def call_shown(call: CallLog, project: int) -> CallShown:
-    number = call.id if call.id is not None else cleaned(call.call_id or "")
-    agent = f"{cleaned(call.agent_name)} ({call.agent})" if call.agent_name else None
+    number = call.id if call.id is not None else Foreign(call.call_id or "")
+    agent = Foreign(f"{cleaned(call.agent_name)} ({call.agent})") if call.agent_name else None
     return CallShown(
         id=number,
-        time=cleaned(call.timestamp, limit=40) if call.timestamp else None,
+        time=time_text(call.timestamp),
         agent=agent,
-        duration=cleaned(str(call.duration), limit=20) if call.duration is not None else None,
+        duration=_duration(call.duration),
         success=call.success,
-        ended_reason=cleaned(call.call_ended_reason) if call.call_ended_reason else None,
+        ended_reason=foreign(call.call_ended_reason),
         link=LINK.format(project=project, id=number) if call.id is not None else None,
     )
 
 
+def _duration(seconds: str | float | None) -> str | None:
+    """As the API writes it, such as ``02:39``."""
+    text = "" if seconds is None else str(seconds)
+    return text if DURATION.fullmatch(text) else foreign(text, limit=20)
+
+
 def call_line(call: CallShown) -> str:
     parts = [
-        str(call.id), call.time, named(call.agent) if call.agent else None, call.duration,
+        call.id, call.time, call.agent, call.duration,
         {True: "success", False: "no success", None: None}[call.success],
-        named(call.ended_reason) if call.ended_reason else None, call.link,
+        call.ended_reason, call.link,
     ]  # fmt: skip
-    return ", ".join(part for part in parts if part)
+    return ", ".join(str(part) for part in parts if part is not None)
 
 
 def behind(config: WidgetConfig, filters: JsonObject, label: str | None, group: str | None) -> JsonObject:

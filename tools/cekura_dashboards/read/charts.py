@@ -32,6 +32,7 @@ class _Ask:
 
     readings: list[Reading]
     fetch: Callable[[list[int]], Awaitable[list[ChartEnvelope]]]
+    previews: bool = False
     found: list[Reading] = field(default_factory=list[Reading])
 
 
@@ -57,9 +58,9 @@ async def read_charts(
         asked, extra = _time_of(extra, asked, now)
     placed = [_place(context, target, target.window or asked, extra, now) for target in targets]
     placed = await scoped(context, placed)
-    asks = _combined(context, [reading for reading, body in placed if body is None], extra)
+    asks = _combined(context, [reading for reading, body in placed if body is None and reading.error is None], extra)
     asks += [
-        _Ask([reading], partial(_preview, context, body))
+        _Ask([reading], partial(_preview, context, body), previews=True)
         for reading, body in placed
         if body is not None and reading.error is None
     ]
@@ -107,6 +108,8 @@ def _place(
     notes += window.notes
     if window.source == "default":
         notes.append("no date range is saved, so the last 7 days are shown")
+    if (problem := target.problem) is not None:
+        return Reading(target, window, error=UnreadableAnswer(problem)), None
     reading = Reading(target, window, notes=tuple(notes))
     inside = _is_inside(window, bounds)
     if target.id is not None and inside:
@@ -152,18 +155,27 @@ async def _fill(ask: _Ask, limiter: anyio.CapacityLimiter) -> None:
     try:
         async with limiter:
             envelopes = await ask.fetch(list(dict.fromkeys(ids)))
-        by_id = {envelope.widget_id: envelope for envelope in envelopes}
-        unnamed = by_id.get(None) or by_id.get(0) if len(ask.readings) == 1 else None
-        ask.found = [await _in_turn(r, by_id.get(r.target.id) or unnamed) for r in ask.readings]
+        answers = _answers(ask, envelopes)
+        ask.found = [await _in_turn(reading, answers.get(reading.target.id or 0)) for reading in ask.readings]
     except KeyRejected as error:
         ask.found = [replace(reading, error=error) for reading in ask.readings]
     except DashboardsError as error:
         if len(ask.readings) == 1:
             ask.found = [replace(ask.readings[0], error=error)]
             return
-        singles = [_Ask([reading], ask.fetch) for reading in ask.readings]
+        singles = [replace(ask, readings=[reading], found=[]) for reading in ask.readings]
         await each(singles, partial(_fill, limiter=limiter))
         ask.found = [reading for single in singles for reading in single.found]
+
+
+def _answers(ask: _Ask, envelopes: list[ChartEnvelope]) -> dict[int, ChartEnvelope]:
+    """What was answered for each widget. A preview is one request with one answer, whatever id that bears."""
+    asked = ask.readings[0].target.id or 0
+    if ask.previews:
+        return {asked: envelopes[0]}
+    by_id = {envelope.widget_id: envelope for envelope in envelopes if isinstance(envelope.widget_id, int)}
+    unnamed = [envelope for envelope in envelopes if not envelope.widget_id]
+    return {asked: unnamed[0], **by_id} if len(ask.readings) == 1 and unnamed else by_id
 
 
 async def _in_turn(reading: Reading, envelope: ChartEnvelope | None) -> Reading:

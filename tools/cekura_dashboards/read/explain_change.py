@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.fields import METRIC_VALUE, filter_field, is_metadata
+from cekura_dashboards.api.fields import CHART_TYPES, METRIC_VALUE, filter_field, is_metadata
 from cekura_dashboards.api.filters import fault, fields_of
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
@@ -27,12 +27,12 @@ from cekura_dashboards.read.measured import Measured, MeasuredRequest, measured
 from cekura_dashboards.read.names import group_names
 from cekura_dashboards.read.readings import Reading, are_few
 from cekura_dashboards.read.render import comparison_lines, figure, parts_lines, plain, title_of
-from cekura_dashboards.read.reports import brief
+from cekura_dashboards.read.reports import brief, field_word
 from cekura_dashboards.read.request import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.read.sides import ENOUGH_DAYS, Measure, measure_of
 from cekura_dashboards.read.windows import DEFAULT, Window, other_window, resolve, shown
 from cekura_dashboards.suggest import did_you_mean, listed
-from cekura_dashboards.text import named, quoted
+from cekura_dashboards.text import Foreign, Word, unquoted, word
 from cekura_dashboards.tool import Result, Tool
 
 MOST_CHARTS = 10
@@ -60,18 +60,18 @@ class ExplainRequest(MeasuredRequest):
         for index, name in enumerate(self.by or []):
             if filter_field(name) is None or name in {"id", "timestamp", "duration", METRIC_VALUE}:
                 hint = did_you_mean(name, [*USUAL, *OUTCOMES, "is_reviewed", "success", "metadata.KEY"])
-                raise fault(f"by[{index}]", f"`{quoted(name, limit=60)}` cannot be grouped by; {hint}")
+                raise fault(f"by[{index}]", f"{Foreign(name)} cannot be grouped by; {hint}")
         return self
 
 
 class Dimension(BaseModel):
     """The change by one field: how much of it its one or two largest groups bring, and whether groups differ."""
 
-    by: str
+    by: Word
     verdict: str
     mixed: bool | None = Field(default=None, description="calls shifted between groups that themselves moved little")
     share_pct: float | None = None
-    groups: list[str | None] | None = None
+    groups: list[Word | None] | None = None
     comparison: dict[str, Any]
 
 
@@ -148,9 +148,9 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     dimensions, skipped = list[Dimension](), list[str]()
     for name, sides in zip(wanted, others, strict=False):
         if isinstance(sides, DashboardsError):
-            skipped.append(f"{name}: could not be read: {sides}")
+            skipped.append(f"{field_word(name)}: could not be read: {sides}")
         else:
-            dimensions.append(_dimension(name, sides, config, base.widening, len(wanted)))
+            dimensions.append(_dimension(field_word(name), sides, config, base.widening, len(wanted)))
     ended = others[len(wanted) :]
     skipped += [
         f"how calls ended by {end.field} was not looked at, as the budget of requests is spent"
@@ -198,8 +198,8 @@ def _measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[s
         return WidgetConfig.model_validate({**bar, "aggregation_function": "avg"}), [said]
     raise InvalidArguments.at(
         "widget",
-        f"a {quoted(config.chart_type, limit=20)} has no single figure to explain; give a bar, such as success avg per "
-        "day, or compare its slices with get_widgets_data and compare_to.",
+        f"a {word(config.chart_type, CHART_TYPES)} has no single figure to explain; give a bar, such as success avg "
+        "per day, or compare its slices with get_widgets_data and compare_to.",
         lead="Nothing was explained.",
     )
 
@@ -268,7 +268,11 @@ async def _examples(
         if dimensions and dimensions[0].verdict in {"clear", "possible"} and dimensions[0].groups
         else None
     )
-    where = config if first is None else config.model_copy(update={"group_by": {"type": "field", "field": first.by}})
+    where = (
+        config
+        if first is None
+        else config.model_copy(update={"group_by": {"type": "field", "field": unquoted(first.by)}})
+    )
     found = dict[str, list[CallShown]]()
     for name, window in zip(("this", "that"), windows, strict=True):
         filters = behind(where, chart.target.filters, None, None if first is None else _group_on(name, first))
@@ -288,7 +292,7 @@ def _group_on(side: str, dimension: Dimension) -> str | None:
     nothing = 0 if "change" in rows["columns"] else None
     empty = {row[0] for row in rows["top"] if row[rows["columns"].index(side)] == nothing}
     names = [name for name in dimension.groups or [] if name not in empty]
-    return None if not names else "null" if names[0] is None else names[0]
+    return None if not names else "null" if names[0] is None else unquoted(names[0])
 
 
 def render(result: Explanation) -> str:
@@ -299,9 +303,9 @@ def render(result: Explanation) -> str:
         how = "calls shifted between groups" if found.mixed else "groups moved differently"
         head = f"by {found.by}: {said.get(found.verdict, f'{how}, {found.verdict}')}"
         if found.groups and found.share_pct is None:
-            head += f"; {listed(named(n) if n is not None else 'null' for n in found.groups)} differs most"
+            head += f"; {listed(plain(n) for n in found.groups)} differs most"
         elif found.groups:
-            names = listed(named(name) if name is not None else "null" for name in found.groups)
+            names = listed(plain(name) for name in found.groups)
             verb = "bring" if len(found.groups) > 1 else "brings"
             head += f"; {names} {verb} {plain(found.share_pct)} % of the change"
         effects = [figure(key, found.comparison[key]) for key in EFFECTS if key in found.comparison]

@@ -6,14 +6,14 @@ from typing import Any
 from pydantic import Field
 
 from cekura_dashboards.api.filters import in_words
-from cekura_dashboards.api.models import Widget
+from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.budget import WHOLE_ANSWER
 from cekura_dashboards.read.list_dashboards import date_range
 from cekura_dashboards.read.render import title_of
 from cekura_dashboards.read.reports import WidgetBrief, brief
 from cekura_dashboards.references import DashboardId
-from cekura_dashboards.text import cleaned, json_text, named
+from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, time_text
 from cekura_dashboards.tool import Request, Result, Tool
 
 LAYOUT_LIMIT = 200
@@ -26,16 +26,17 @@ class GetDashboardRequest(Request):
 class WidgetShown(WidgetBrief):
     filters: dict[str, Any] | None = Field(default=None, description="its own, without the dashboard's")
     layout: Any = Field(default=None, description="metadata, if short")
+    unreadable: str | None = None
 
 
 class DashboardSetup(Result):
     id: int
-    name: str | None = None
+    name: Foreign | None = None
     project: int | None = None
     date_range: str
     filters_in_words: str
     filters: dict[str, Any] | None = None
-    updated: str | None = None
+    updated: Word | None = None
     widgets: list[WidgetShown]
     left_out: list[str] | None = None
 
@@ -44,19 +45,29 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
     found = await context.api.get_dashboard(request.dashboard_id)
     result = DashboardSetup(
         id=found.id,
-        name=cleaned(found.name) if found.name else None,
+        name=foreign(found.name),
         project=found.project,
         date_range=date_range(found.filters, context),
-        filters_in_words=in_words(found.filters),
+        filters_in_words=_filters(found),
         filters=found.filters or None,
-        updated=found.updated_at,
+        updated=time_text(found.updated_at),
         widgets=[_widget(widget) for widget in found.widgets],
     )
     return _fitted(result)
 
 
+def _filters(found: Dashboard) -> str:
+    problem = found.unreadable("filters")
+    return f"cannot be read: {problem}" if problem else in_words(found.filters)
+
+
 def _widget(widget: Widget) -> WidgetShown:
-    return WidgetShown(**brief(widget).model_dump(), filters=widget.filters or None, layout=_short(widget.metadata))
+    return WidgetShown(
+        **dict(brief(widget)),
+        filters=widget.filters or None,
+        layout=_short(widget.metadata),
+        unreadable=widget.problem(),
+    )
 
 
 def _short(metadata: Any) -> Any:
@@ -86,6 +97,8 @@ def render(result: DashboardSetup) -> str:
         line = title_of(widget)
         if widget.filters:
             line += f", filters {json_text(widget.filters)}"
+        if widget.unreadable:
+            line += f", cannot be read: {widget.unreadable}"
         if widget.layout:
             line += f", layout {json_text(widget.layout)}"
         lines.append(line)

@@ -6,7 +6,7 @@ from cekura_dashboards.api.filters import time_bounds
 from cekura_dashboards.api.models import DashboardRow, JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.windows import shown
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.text import Foreign, Word, foreign, named, time_text
 from cekura_dashboards.tool import Request, Result, Tool
 
 PAGE = 20
@@ -22,11 +22,11 @@ class ListRequest(Request):
 
 class DashboardShown(BaseModel):
     id: int
-    name: str | None = None
+    name: Foreign | None = None
     project: int | None = None
     widgets: int | None = None
     date_range: str
-    updated: str | None = None
+    updated: Word | None = None
 
 
 class DashboardList(Result):
@@ -50,7 +50,7 @@ async def run(context: ToolContext, request: ListRequest) -> DashboardList:
             caveats.append(f"the first {read} dashboards were read; give project_id to read others")
             break
     if not found:
-        searched = f' with "{cleaned(request.search)}" in the name' if request.search else ""
+        searched = f" with {Foreign(request.search)} in the name" if request.search else ""
         caveats.append(f"none{searched} among {read} read" + (f" in project {project}" if project else ""))
     rows = list(found.values())[first : first + PAGE]
     return DashboardList(
@@ -65,11 +65,11 @@ def _shown(row: DashboardRow, context: ToolContext) -> DashboardShown:
     count = row.widget_count
     return DashboardShown(
         id=row.id,
-        name=cleaned(row.name) if row.name else None,
+        name=foreign(row.name),
         project=row.project,
         widgets=int(count) if isinstance(count, int) or (isinstance(count, str) and count.isdigit()) else None,
         date_range=date_range(row.filters, context),
-        updated=row.updated_at[:10] if row.updated_at else None,
+        updated=time_text((row.updated_at or "")[:10]),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import (
     COMBINATIONS,
@@ -16,12 +17,13 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight.numbers import exact
 from cekura_dashboards.read.charts import read_charts
 from cekura_dashboards.read.readings import unsaved
 from cekura_dashboards.read.render import plain
 from cekura_dashboards.read.windows import shown
 from cekura_dashboards.suggest import did_you_mean
-from cekura_dashboards.text import cleaned, named, quoted
+from cekura_dashboards.text import Foreign, word
 from cekura_dashboards.tool import Request, Result, Tool
 
 Kind = Literal["fields", "values", "metrics", "agents", "projects", "predefined_widgets"]
@@ -65,7 +67,7 @@ async def run(context: ToolContext, request: LookUpRequest) -> Found:
             break
         kept.append(row)
     if not rows:
-        caveats = [*caveats, f'none match "{quoted(request.search)}"' if request.search else "none"]
+        caveats = [*caveats, f"none match {Foreign(request.search)}" if request.search else "none"]
     return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), caveats=caveats or None)
 
 
@@ -102,7 +104,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
     if kind is None:
         raise InvalidArguments.at(
             "field",
-            f"`{quoted(name, limit=60)}` is not a field; {did_you_mean(name, [*PLOTTED, 'metadata.KEY'])}",
+            f"{Foreign(name)} is not a field; {did_you_mean(name, [*PLOTTED, 'metadata.KEY'])}",
         )
     if kind not in {"string", "boolean"}:
         raise InvalidArguments.at(
@@ -113,7 +115,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
     [reading] = await read_charts(context, [unsaved(config, None)], "30d")
     if reading.error:
         raise reading.error
-    rows = [[_text(row.label), row.value] for row in (reading.chart.rows if reading.chart else [])]
+    rows = [[_text(row.label), _count(row.value)] for row in (reading.chart.rows if reading.chart else [])]
     window = f"{shown(reading.window.start)} to {shown(reading.window.end)}"
     notes = [note for note in reading.notes if "project" in note and not scope]
     return ["value", "calls"], rows, [f"calls from {window}", *notes]
@@ -144,8 +146,17 @@ async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
                 f"metrics of the first {MOST_PROJECTS} of {len(projects)} projects; give project_id for others"
             )
     unique = {metric.id: metric for metric in found}
-    rows = [[m.id, _text(m.name), m.eval_type, m.project] for m in unique.values()]
+    rows = [[m.id, _text(m.name), _kind(m), m.project] for m in unique.values()]
     return ["id", "name", "type", "project"], rows, caveats
+
+
+def _count(value: Any) -> float | int | None:
+    found = number(value)
+    return None if found is None else exact(found)
+
+
+def _kind(metric: Metric) -> str | None:
+    return word(metric.eval_type, METRIC_COMBINATIONS) if metric.eval_type else None
 
 
 async def _agents(context: ToolContext, request: LookUpRequest) -> Table:
@@ -164,7 +175,7 @@ async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
 
 
 def _text(value: Any) -> Any:
-    return cleaned(value) if isinstance(value, str) else value
+    return Foreign(value) if isinstance(value, str) else value
 
 
 _SOURCES = {
@@ -184,7 +195,7 @@ def render(result: Found) -> str:
 
 
 def _line(row: list[Any]) -> str:
-    return " | ".join(named(cell) if isinstance(cell, str) and " " in cell else plain(cell) for cell in row)
+    return " | ".join(plain(cell) for cell in row)
 
 
 TOOL = Tool(

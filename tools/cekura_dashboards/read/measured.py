@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field
 
+from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.filters import Filter, both
 from cekura_dashboards.api.models import Dashboard, WidgetConfig
 from cekura_dashboards.context import ToolContext
@@ -46,6 +47,8 @@ async def measured(context: ToolContext, request: MeasuredRequest) -> Measured:
         config = request.widget.config() if request.widget else WidgetConfig(chart_type="stat")
         dashboard = await context.api.get_dashboard(request.dashboard_id) if request.dashboard_id is not None else None
         target = unsaved(config, dashboard)
+    if target.problem is not None:
+        raise UnreadableAnswer(target.problem)
     extra = request.filters.to_json() if request.filters else None
     narrowed = replace(target, filters=both(target.filters, extra))
     return Measured(narrowed, dashboard.project if dashboard else None, dashboard)

@@ -18,7 +18,7 @@ class Target:
     """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
 
     ``project``: its dashboard's, where that is known already. ``window``: its own, in place of the one that all are
-    asked for.
+    asked for. ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied.
     """
 
     config: WidgetConfig
@@ -26,6 +26,12 @@ class Target:
     dashboard: int | None = None
     project: int | None = None
     window: Window | None = None
+    unreadable: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is to be charted cannot be told; None if it can."""
+        return self.unreadable or self.config.problem()
 
     @property
     def id(self) -> int | None:
@@ -67,7 +73,9 @@ def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
     """A widget as if it were on this dashboard."""
     if dashboard is None:
         return Target(config, config.filters or {})
-    return Target(config, both(dashboard.filters, config.filters), dashboard.id, dashboard.project)
+    odd = dashboard.unreadable("filters")
+    unreadable = f"of dashboard {dashboard.id}, {odd}" if odd else None
+    return Target(config, both(dashboard.filters, config.filters), dashboard.id, dashboard.project, None, unreadable)
 
 
 def are_few(readings: Iterable[Reading]) -> bool:

@@ -95,7 +95,7 @@ def title_of(widget: WidgetBrief) -> str:
     if widget.group_by:
         plots.append(f"by {widget.group_by}")
     number = f"widget {widget.id}" if widget.id is not None else "unsaved widget"
-    return f"{number} {named(widget.name)}: {' '.join(part for part in plots if part)}"
+    return f"{number} {named(widget.name)}: {' '.join(str(part) for part in plots if part)}"
 
 
 def figure(name: str, value: Any) -> str:
@@ -108,9 +108,9 @@ def figure(name: str, value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as JSON writes it, texts without quotes."""
+    """A value as JSON writes it; of texts only those from elsewhere in quotes."""
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
     return json.dumps(value)
@@ -118,9 +118,7 @@ def plain(value: Any) -> str:
 
 def _rows(columns: list[str], rows: list[list[Any]]) -> str:
     """``(label, n, pct): "a" 12 60.0; "b" 8 40.0``."""
-    shown_rows = [
-        " ".join([named(row[0]) if row[0] is not None else "null", *(plain(cell) for cell in row[1:])]) for row in rows
-    ]
+    shown_rows = [" ".join(plain(cell) for cell in row) for row in rows]
     return f"({', '.join(columns)}): {'; '.join(shown_rows)}"
 
 

@@ -1,32 +1,32 @@
 """Reports: what a tool answers about one widget's chart."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.insight import Summary
 from cekura_dashboards.read.at_once import apart
 from cekura_dashboards.read.readings import Reading, are_few
 from cekura_dashboards.read.summaries import group_name, summarise
 from cekura_dashboards.read.windows import shown
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.text import Foreign, Word, cleaned, foreign, json_text, named, word
 
 
 class WidgetBrief(BaseModel):
     """Which widget, and what it plots."""
 
     id: int | None = None
-    name: str | None = None
-    chart_type: str
-    field: str | None = None
+    name: Foreign | None = None
+    chart_type: Word
+    field: Word | None = None
     metric: str | None = None
-    aggregation_function: str | None = None
-    time_period: str | None = None
-    group_by: str | None = None
+    aggregation_function: Word | None = None
+    time_period: Word | None = None
+    group_by: Word | None = None
 
 
 class WindowShown(BaseModel):
@@ -53,7 +53,7 @@ class SeriesShown(BaseModel):
 class GroupsShown(BaseModel):
     """The largest groups, a row each."""
 
-    by: str
+    by: Word
     columns: list[str]
     top: list[list[Any]]
     other: dict[str, Any] | None = None
@@ -68,13 +68,18 @@ class WidgetReport(BaseModel):
     n: int | None = None
     comparison: dict[str, Any] | None = Field(default=None, description="this against that; contributors by group")
     findings: list[dict[str, Any]] | None = Field(default=None, description="empty: tested, none found")
-    facts: dict[str, Any] | None = None
+    facts: dict[Word, Any] | None = None
     series: SeriesShown | None = None
     groups: GroupsShown | None = None
     not_tested: list[str] | None = None
     caveats: list[str] | None = None
     left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
+
+
+def field_word(name: str) -> str:
+    """A field as a word of the API, or quoted, such as the keys of metadata, which people chose."""
+    return word(name, {**PLOTTED, **FILTERED})
 
 
 def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
@@ -85,19 +90,22 @@ def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
         metric = f"{config.metric} {named(name)}" if name else str(config.metric)
     return WidgetBrief(
         id=config.id if isinstance(config, Widget) else None,
-        name=cleaned(config.name) if config.name else None,
-        chart_type=cleaned(config.chart_type, limit=40),
-        field=cleaned(config.field) if config.field else None,
+        name=foreign(config.name),
+        chart_type=word(config.chart_type, CHART_TYPES, limit=40),
+        field=field_word(config.field) if config.field else None,
         metric=metric,
-        aggregation_function=config.aggregation_function or None,
-        time_period=config.time_period or None,
+        aggregation_function=config.function or None,
+        time_period=config.period if config.time_period else None,
         group_by=group_name(config) if config.group_by else None,
     )
 
 
 def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport:
     """``points``: the most buckets in the series. ``names``: what to call numbered groups."""
-    about = brief(reading.target.config, reading.chart.display_name if reading.chart else None)
+    config = reading.target.config
+    about = brief(config, reading.chart.display_name if reading.chart else None)
+    if reading.share_of is not None:
+        about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
     window = WindowShown(start=shown(reading.window.start), end=shown(reading.window.end), source=reading.window.source)
     if reading.error is not None:
         return WidgetReport(widget=about, window=window, error=str(reading.error))
@@ -137,8 +145,7 @@ def _series(summary: Summary) -> SeriesShown | None:
 
 def _why_empty(reading: Reading) -> str:
     """An empty answer's likely causes, and the filter that was really sent."""
-    sent = json.dumps(reading.target.filters, separators=(",", ":"), ensure_ascii=False)
-    shown_filter = cleaned(sent, limit=400)
+    shown_filter = cleaned(json_text(reading.target.filters), limit=400)
     return (
         f"no calls with a value: the window may hold none, or the filters {shown_filter} exclude them; "
         "try a longer window, or look_up values for the filtered field"

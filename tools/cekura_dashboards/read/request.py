@@ -18,7 +18,7 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
 from cekura_dashboards.suggest import did_you_mean
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import Foreign
 from cekura_dashboards.tool import Request
 
 _WINDOWS = "24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08"
@@ -59,7 +59,7 @@ class GroupBy(Request):
             raise fault("field", "is missing; group by a field such as agent.id or metadata.KEY.")
         if self.type == "field" and filter_field(self.field or "") is None and self.field not in PLOTTED:
             hint = did_you_mean(self.field or "", [*FILTERED, "metadata.KEY"], limit=20)
-            raise fault("field", f"`{quoted(self.field or '', limit=60)}` cannot be grouped by; {hint}")
+            raise fault("field", f"{Foreign(self.field or '')} cannot be grouped by; {hint}")
         if self.type == "bucket" and not self.interval:
             raise fault("interval", "is missing; give milliseconds, 3600000 for an hour.")
         return self
@@ -88,7 +88,7 @@ class WidgetFields(Request):
             hint = did_you_mean(self.field, [*PLOTTED, "metadata.KEY"])
             if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith("metadata."):
                 hint = "only top-level metadata keys can be plotted."
-            raise fault("field", f"`{quoted(self.field, limit=60)}` cannot be plotted; {hint}")
+            raise fault("field", f"{Foreign(self.field)} cannot be plotted; {hint}")
         return self
 
     def given(self) -> JsonObject:

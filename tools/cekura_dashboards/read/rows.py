@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cekura_dashboards.api.chart_data import Chart, LineRow, number
+from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, count_of, number
+from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.insight import Bucket, Calls, Point, Slice, Span, grain_of
 from cekura_dashboards.insight.timeline import DAY, MINUTE, PERIODS, STEPS, iso
 from cekura_dashboards.read.readings import Reading
 from cekura_dashboards.read.windows import shown
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.text import Foreign, json_text
 
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""A time outside of them is no time of a call."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
@@ -32,6 +35,8 @@ class Times:
         try:
             moment = datetime.fromisoformat(text)
         except (TypeError, ValueError):
+            return None
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
             return None
         if moment.tzinfo is None:
             self.bare = True
@@ -104,16 +109,16 @@ class LineRows(Rows):
 
 def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
     config, times = reading.target.config, Times()
-    function, period = config.aggregation_function or "", config.time_period or "day"
-    is_time = chart.data_type == "datetime" and function != "count"
+    period = config.period
+    is_time = plots_times(config, chart)
     buckets, unread = list[Bucket](), 0
     for row in chart.rows:
-        time, count = times.read(row.time_interval, wall=True), number(row.sample_count)
+        time, count = times.read(row.time_interval, wall=True), count_of(row.sample_count)
         if time is None:
             unread += 1
             continue
         value = Times().read(row.value) if is_time else number(row.value)
-        buckets.append(Bucket(time, value, None if count is None else int(count), _label(row.group, names)))
+        buckets.append(Bucket(time, value, count, _label(row.group, names)))
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
     span = times.local(_span(reading))
     kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
@@ -121,11 +126,18 @@ def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
     return BarRows(span=span, times=times, buckets=kept, width=width, outside=outside, unread=unread)
 
 
+def plots_times(config: WidgetConfig, chart: Chart) -> bool:
+    """Whether the values themselves are times; how many there are is a number."""
+    times = chart.data_type == "datetime" or config.field == "timestamp"
+    return times and not (config.chart_type == "bar" and config.function == "count")
+
+
 def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows:
     boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
+    is_time = plots_times(reading.target.config, chart)
     span, grouped = _span(reading), bool(reading.target.config.group_by)
     rows = LineRows(span=span, calls=Calls(grain_of(span)), boolean=boolean)
-    if not grouped and chart.data_type != "datetime" and _is_uniform(chart.rows):
+    if not grouped and not is_time and _is_uniform(chart.rows):
         _by_prefix(rows, chart.rows)
         return _checked(rows)
     kept = list[Point]()
@@ -136,7 +148,7 @@ def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows
         elif not span.start - 1 <= time < span.end + 1:
             rows.outside += 1
         else:
-            value = time if chart.data_type == "datetime" else number(row.value)
+            value = time if is_time else number(row.value)
             kept.append(Point(time, value, _call_id(row), _label(row.group, names)))
     rows.calls = Calls.of(kept, span, grouped=grouped)
     return _checked(rows)
@@ -150,15 +162,17 @@ def _checked(rows: LineRows) -> LineRows:
 
 
 def _call_id(row: LineRow) -> int | str | None:
-    return cleaned(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
+    return Foreign(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
 
 
 def _is_uniform(rows: list[LineRow]) -> bool:
-    """Whether all times are texts in UTC, and all values plain: then a time's first letters tell its hour."""
+    """Whether all times are texts in UTC and all values usable as they are: then a time's first letters tell its hour."""
     return (
         {type(row.timestamp) for row in rows} == {str}
         and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
         and {(t := row.timestamp)[13:14] + t[19:20] + t[-1:] for row in rows} <= {":ZZ", ":.Z"}
+        and max((row.value for row in rows if row.value is not None), default=0) <= LARGEST
+        and min((row.value for row in rows if row.value is not None), default=0) >= -LARGEST
     )
 
 
@@ -233,7 +247,7 @@ def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
     figures: dict[str, float | None] = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
     extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
     known: dict[str, float | None] = {
-        cleaned(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
+        Foreign(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
     }
     return figures | known, list(known)
 
@@ -248,8 +262,8 @@ def _label(value: Any, names: dict[str, str]) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    text = cleaned(str(value))
-    return f"{names[text]} ({text})" if text in names else text
+    text = str(value) if isinstance(value, int | float | str) else json_text(value)
+    return Foreign(f"{names[text]} ({text})") if text in names else Foreign(text)
 
 
 def unseen(reading: Reading) -> list[str]:

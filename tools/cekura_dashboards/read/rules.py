@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, KeyRejected
 from cekura_dashboards.api.fields import (
+    AGGREGATIONS,
     CHART_TYPES,
     COMBINATIONS,
     METRIC_COMBINATIONS,
@@ -14,7 +15,7 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.suggest import one_of
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import Foreign, word
 
 
 @dataclass(frozen=True)
@@ -89,21 +90,21 @@ def _impossible(config: WidgetConfig, path: str, metrics: MetricTypes | None) ->
     if chart not in allowed.charts:
         return [Fault(f"{path}chart_type", f"{kind} is drawn as {one_of(allowed.charts)}, not {chart}.")]
     if chart == "bar" and function and function not in allowed.aggregations:
-        can = one_of(allowed.aggregations)
-        return [Fault(f"{path}aggregation_function", f"{kind} is aggregated by {can}, not {function}.")]
+        text = f"{kind} is aggregated by {one_of(allowed.aggregations)}, not {word(function, AGGREGATIONS)}."
+        return [Fault(f"{path}aggregation_function", text)]
     return []
 
 
 def doubts(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list[str]:
     """Warnings of what is not documented: the API may or may not take it."""
     if config.field and plotted_type(config.field) is None:
-        return [f"{path}field: `{quoted(config.field, limit=60)}` is not documented; the API decides"]
+        return [f"{path}field: {Foreign(config.field)} is not documented; the API decides"]
     if config.field != METRIC_VALUE or metrics is None or config.metric not in metrics.types:
         return []
     kind = metrics.types[config.metric]
     if kind in METRIC_COMBINATIONS:
         return []
-    what = f'a metric of type "{quoted(kind, limit=40)}"' if kind else "a metric without a type"
+    what = f"a metric of type {Foreign(kind, limit=40)}" if kind else "a metric without a type"
     return [f"{path}metric: which charts {what} can have is not documented; the API decides"]
 
 
@@ -112,10 +113,10 @@ def combinations(config: WidgetConfig, metrics: MetricTypes | None) -> tuple[str
     field = config.field or ""
     if field == METRIC_VALUE:
         kind = metrics.types.get(config.metric or 0) if metrics else None
-        return f"{_article(kind)} metric", METRIC_COMBINATIONS.get(kind or "")
+        return f"{_article(kind and word(kind, METRIC_COMBINATIONS))} metric", METRIC_COMBINATIONS.get(kind or "")
     plotted = plotted_type(field)
     return f"{_article(plotted)} field", COMBINATIONS.get(plotted or "")
 
 
-def _article(word: str | None) -> str:
-    return f"{'an' if str(word)[:1] in 'aeiou' else 'a'} {word}"
+def _article(kind: str | None) -> str:
+    return f"{'an' if (kind or '')[:1] in 'aeiou' else 'a'} {kind}"

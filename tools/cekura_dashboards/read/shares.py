@@ -1,9 +1,10 @@
 """The share of calls that match: a rate per bucket, from two counts."""
 
 from dataclasses import replace
+from typing import Any
 
 from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
 from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.context import ToolContext
@@ -11,6 +12,7 @@ from cekura_dashboards.insight.numbers import sig, wilson
 from cekura_dashboards.read.charts import read_charts
 from cekura_dashboards.read.readings import Reading, ShareOf, Target
 from cekura_dashboards.read.reports import WidgetReport
+from cekura_dashboards.text import json_text
 
 
 def check_countable(config: WidgetConfig) -> None:
@@ -45,8 +47,10 @@ async def read_share(context: ToolContext, target: Target, matching: JsonObject,
         if reading.chart is None:
             raise reading.error or InvalidArguments.at("share_where", "could not be read.")
         rows = reading.chart.rows
-        counts.append({(str(row.time_interval), row.group): number(row.value) or 0.0 for row in rows})
+        counts.append({(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows})
     whole, matched = counts
+    if any(not 0 <= count <= whole.get(place, 0.0) for place, count in matched.items()):
+        raise UnreadableAnswer("more calls match than there are in a bucket")
     rows = [
         BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
         for (time, group), n in whole.items()
@@ -58,6 +62,11 @@ async def read_share(context: ToolContext, target: Target, matching: JsonObject,
     first = readings[0].chart
     chart = Chart("bar", rows=rows, data_type="boolean", grouped=bool(first and first.grouped))
     return replace(readings[0], target=replace(target, config=shown), chart=chart, share_of=ShareOf(target, matching))
+
+
+def _group(value: Any) -> Key:
+    """What the rows of a group share; a list or an object as its JSON."""
+    return value if isinstance(value, Key) else json_text(value)
 
 
 def with_intervals(report: WidgetReport) -> WidgetReport:

@@ -49,7 +49,7 @@ def measure_of(reading: Reading, chart: Chart, names: dict[str, str]) -> Measure
 
 def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
     config, rows = reading.target.config, bar_rows(reading, chart, names)
-    function, period = config.aggregation_function or "", config.time_period or "day"
+    function, period = config.function, config.period
     kinds: dict[str, Kind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
     kind = kinds.get(function, "median")
     known = [bucket for bucket in rows.buckets if bucket.value is not None]

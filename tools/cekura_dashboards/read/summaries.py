@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from cekura_dashboards import insight
 from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.timeline import HOUR, iso
 from cekura_dashboards.read.readings import Reading
-from cekura_dashboards.read.rows import Rows, bar_rows, line_rows, pie_slices, stat_figures, unseen
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.read.rows import Rows, bar_rows, line_rows, pie_slices, plots_times, stat_figures, unseen
+from cekura_dashboards.text import Foreign, json_text, word
 
 
 def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Summary, list[str]]:
@@ -28,9 +29,9 @@ def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Sum
         return _bar(reading, chart, points, by, names)
     if chart.chart_type == "line":
         return _line(reading, chart, points, by, names)
-    kind = cleaned(chart.chart_type, limit=40)
+    kind = Foreign(chart.chart_type, limit=40)
     return Summary(
-        kind=kind, unit="unknown", n=None, facts={}, caveats=[f'chart type "{kind}" is not chartable here']
+        kind=kind, unit="unknown", n=None, facts={}, caveats=[f"chart type {kind} is not chartable here"]
     ), []
 
 
@@ -38,15 +39,15 @@ def group_name(config: WidgetConfig) -> str:
     """What a widget is grouped by, in a word."""
     group_by = config.group_by or {}
     if group_by.get("type") == "bucket":
-        return f"time buckets of {group_by.get('interval')} ms"
-    return cleaned(str(group_by.get("field") or "group"), limit=60)
+        return f"time buckets of {json_text(group_by.get('interval'))} ms"
+    return word(group_by.get("field") or "group", {"group", *PLOTTED, *FILTERED})
 
 
 def _bar(
     reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
     config = reading.target.config
-    function, period = config.aggregation_function or "", config.time_period or "day"
+    function, period = config.function, config.period
     rows = bar_rows(reading, chart, names)
     span, untested = rows.tested(reading)
     unit = unit_of(config, chart, [b.value for b in rows.buckets])
@@ -62,7 +63,7 @@ def _line(
 ) -> tuple[Summary, list[str]]:
     rows = line_rows(reading, chart, names)
     span, untested = rows.tested(reading)
-    if chart.data_type == "datetime":
+    if plots_times(reading.target.config, chart):
         summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
     else:
         unit = "ratio" if rows.boolean else unit_of(reading.target.config, chart, [])
@@ -101,7 +102,7 @@ def unit_of(config: WidgetConfig, chart: Chart, values: list[float | None]) -> s
         return "calls"
     if plotted == "duration":
         return "s"
-    if plotted == "timestamp" or chart.data_type == "datetime":
+    if plots_times(config, chart):
         return "time"
     if chart.data_type == "boolean" or plotted in {"success", "is_reviewed"}:
         return insight.rate_unit(values)

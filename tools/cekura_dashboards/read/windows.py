@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Bounds
 from cekura_dashboards.suggest import nearest
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import Foreign
 
 LIMIT = timedelta(days=30)
 """How far back the API lets chart data begin."""
@@ -52,13 +52,13 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") 
     elif start < earliest:
         first = (earliest + MARGIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
         raise InvalidArguments.at(
-            "window", f'"{quoted(word, limit=60)}" starts more than 30 days ago, which the API refuses; '
+            "window", f"{Foreign(word, limit=60)} starts more than 30 days ago, which the API refuses; "
             f"the earliest start is {first}."
         )  # fmt: skip
     if start >= end:
         raise InvalidArguments.at(
             "window",
-            f'"{quoted(word, limit=60)}" is empty: it ends before it starts, or is all in the future.',
+            f"{Foreign(word, limit=60)} is empty: it ends before it starts, or is all in the future.",
         )
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
 
@@ -86,7 +86,7 @@ def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]
     if word not in spans:
         known = nearest(word.replace(" ", "_"), WORDS)
         hint = f"did you mean {known}?" if known else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
-        raise InvalidArguments.at("window", f'"{quoted(word, limit=60)}" is not a window; {hint}')
+        raise InvalidArguments.at("window", f"{Foreign(word, limit=60)} is not a window; {hint}")
     return spans[word]
 
 
@@ -97,7 +97,7 @@ def _interval(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     except (ValueError, OverflowError):
         raise InvalidArguments.at(
             "window",
-            f'"{quoted(text, limit=60)}" is not an interval START/END of ISO 8601 dates or times, '
+            f"{Foreign(text, limit=60)} is not an interval START/END of ISO 8601 dates or times, "
             "as 2026-11-01/2026-11-08.",
         ) from None
     return start if start.tzinfo else start.replace(tzinfo=zone), end if end.tzinfo else end.replace(tzinfo=zone)
@@ -130,7 +130,7 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
     if word.lower() not in COMPARISONS:
         known = nearest(word.replace(" ", "_"), COMPARISONS)
         hint = f"did you mean {known}?" if known else "use previous_period, previous_week or an interval."
-        raise InvalidArguments.at("compare_to", f'"{quoted(word, limit=60)}" is not a comparison; {hint}')
+        raise InvalidArguments.at("compare_to", f"{Foreign(word, limit=60)} is not a comparison; {hint}")
     if word.lower() == "previous_week":
         if window.end - window.start > WEEK:
             raise InvalidArguments.at(

@@ -1,0 +1,71 @@
+"""Whatever the API answers within its published document: an answer or an error of ours, never a failure of this code."""
+
+import json
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from arbitrary import Arbitrary
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.context import ToolContext
+from support import KEY, Json, ask, no_wait, now
+from support import settings as tool_settings
+
+BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+COUNT: Json = {**BAR, "field": "agent_id", "aggregation_function": "count"}
+BY_AGENT: Json = {**BAR, "group_by": {"type": "field", "field": "agent.id"}}
+CALLS: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("get_dashboard", {"dashboard_id": 11}),
+    *(("look_up", {"kind": kind}) for kind in ("metrics", "agents", "projects", "predefined_widgets")),
+    ("look_up", {"kind": "values", "field": "topic"}),
+    ("get_widgets_data", {"dashboard_id": 11}),
+    ("get_widgets_data", {"dashboard_id": 11, "window": "today", "compare_to": "previous_period"}),
+    ("get_widgets_data", {"widget_ids": [203, 204], "compare_to": "2026-11-01/2026-11-05"}),
+    *(("preview_widget", {"widget": widget, "window": "7d"}) for widget in (BAR, BY_AGENT, COUNT)),
+    *(
+        ("preview_widget", {"widget": {"chart_type": chart, "field": field}, "window": "7d", "compare_to": "previous_period"})
+        for chart, field in (("line", "duration"), ("line", "timestamp"), ("pie", "topic"), ("pie", "success"))
+    ),
+    ("preview_widget", {"widget": {"chart_type": "stat"}, "window": "7d"}),
+    ("preview_widget", {"widget": COUNT, "window": "7d", "share_where": {"field": "success", "op": "eq", "value": True}}),
+    ("explain_change", {"widget": BAR, "by": ["agent.id", "topic"]}),
+    ("explain_change", {"widget_id": 203}),
+    ("list_calls", {"widget_id": 203, "project_id": 1}),
+    ("list_calls", {"transcript": 5, "project_id": 1}),
+    ("check_dashboard", {"dashboard_id": 11}),
+    ("preview_edit", {"dashboard_id": 11, "create": [{**BAR, "place": "top"}]}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "New", "filters": {"field": "topic", "op": "eq", "value": "a"}}}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [BAR, {**BAR, "name": "b"}]}),
+    ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [BAR]}),
+    ("create_dashboard", {"name": "New", "copy_of": 11}),
+    ("update_dashboard", {"dashboard_id": 11, "name": "New"}),
+    ("delete_dashboard", {"dashboard_id": 11}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [11, 12]}),
+]  # fmt: skip
+
+
+async def answered(seed: int, tool: str, arguments: Json) -> None:
+    client = CekuraClient(transport=Arbitrary(seed), key=SecretStr(KEY), now=now, sleep=no_wait)
+    context = ToolContext(client, tool_settings(), now)
+    try:
+        text, answer = await ask(context, tool, **arguments)
+    except DashboardsError:
+        return
+    assert text
+    assert not {char for char in text if char != "\n" and not char.isprintable()}
+    json.dumps(answer, allow_nan=False)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
+def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json]) -> None:
+    @settings(deadline=None, suppress_health_check=[*HealthCheck])
+    @given(st.integers(0, 2**32))
+    def run(seed: int) -> None:
+        anyio.run(answered, seed, *call)
+
+    run()
