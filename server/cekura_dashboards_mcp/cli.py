@@ -154,12 +154,19 @@ def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: b
         settings = load_settings()
     except SettingsError as error:
         raise Stopped(str(error)) from None
-    logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    _log_to_stderr(settings.log_level)
     if sandbox:
         return Connection(_for_sandbox(settings), app_factory=_sandbox_app())
     if key_needed and settings.api_key is None:
         raise Stopped(NO_KEY)
     return Connection(settings, key_per_request=per_request)
+
+
+def _log_to_stderr(level: str) -> None:
+    """What this program says at the level asked for; of libraries warnings only, as they log headers and bodies."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("cekura_dashboards", "cekura_dashboards_mcp"):
+        logging.getLogger(name).setLevel(level)
 
 
 def _for_sandbox(settings: "Settings") -> "Settings":

@@ -9,11 +9,30 @@ from pydantic import SecretStr
 
 from cekura_dashboards import Settings, ToolContext
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import KeyRejected
+from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
+from cekura_dashboards.settings import usable_key
 
 KEY_HEADER = "x-cekura-api-key"
+
+
+class NoUsableKey(DashboardsError):
+    """A request brings no key, or one that no key can look like."""
+
+
+def key_of(header: str | None) -> SecretStr:
+    """The key that a request brings.
+
+    Raises:
+        NoUsableKey: if it brings none, or one that cannot be handed on.
+    """
+    if not header or not header.strip():
+        raise NoUsableKey("Send your Cekura API key in the X-CEKURA-API-KEY header.")
+    try:
+        return usable_key(header)
+    except ValueError as error:
+        raise NoUsableKey(f"The X-CEKURA-API-KEY header {error}.") from None
 
 
 @dataclass
@@ -35,10 +54,7 @@ class Connection:
     def _key(self, headers: Mapping[str, str] | None) -> SecretStr:
         if not self.key_per_request:
             return self.settings.api_key or SecretStr("")
-        given = (headers or {}).get(KEY_HEADER)
-        if not given:
-            raise KeyRejected
-        return SecretStr(given)
+        return key_of((headers or {}).get(KEY_HEADER))
 
     def transport(self) -> Transport:
         """The pool that every call shares."""

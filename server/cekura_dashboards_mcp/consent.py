@@ -35,7 +35,7 @@ class NotConfirmed(DashboardsError):
 class Consent(BaseModel):
     """The form that a client shows."""
 
-    confirm: bool = Field(description="Carry out this edit")
+    confirm: bool = Field(description="Carry out this edit", strict=True)
 
 
 def can_ask(context: Context[Any, Any]) -> bool:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cekura_dashboards_mcp.connection import KEY_HEADER, Connection
+from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
 from cekura_dashboards_mcp.server import create_server
 
 PATH = "/mcp"
@@ -41,16 +41,21 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 class KeyRequired:
-    """Answers 401 to requests without a key, before anything else sees them."""
+    """Answers 403 to requests without a usable key, before anything else sees them.
+
+    Not 401: on that, MCP clients go looking for an OAuth server.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH and not Headers(scope=scope).get(KEY_HEADER):
-            refusal = {"error": "Send your Cekura API key in the X-CEKURA-API-KEY header."}
-            await JSONResponse(refusal, 401)(scope, receive, send)
-            return
+        if scope["type"] == "http" and scope["path"] == PATH:
+            try:
+                key_of(Headers(scope=scope).get(KEY_HEADER))
+            except NoUsableKey as error:
+                await JSONResponse({"error": str(error)}, 403)(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
 

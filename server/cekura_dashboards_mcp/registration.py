@@ -71,7 +71,7 @@ async def _written(
     confirm, asked = tools.settings.confirm, tools.for_one_call()
     request, notes = await understood(asked, tool.request, arguments)
     made: Plan[Any] = await tool.plan(asked, request)
-    if made.needs_approval(confirm) and confirm != "never" and can_ask(context):
+    if made.needs_person(confirm) and can_ask(context):
         if (question := await ask(context, made.question(tools))) is not None:
             return question
         made = await _planned_again(tools, tool, request, made)

@@ -38,5 +38,5 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         tools=[registered(tool) for tool in catalogue(read_only=connection.settings.read_only)],
         lifespan=lifespan,
         request_state_security=RequestStateSecurity(keys=keys) if keys else None,
-        log_level=connection.settings.log_level,
+        log_level="WARNING",
     )

@@ -62,7 +62,7 @@ async def test_a_receipt_tells_before_and_after_in_text_and_structure() -> None:
 async def test_a_null_is_ignored_and_told() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New", "filters": None})
-    assert "null was ignored for filters" in text
+    assert "empty values were ignored for filters" in text
     assert receipt["notes"]
     assert list(receipt["changes"][0]["fields"]) == ["name"]
 

@@ -1,17 +1,18 @@
 """What the API alone could store or answer, and calls made twice: told as it is, and put back where it can be."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
+from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Answer
-from support import Fault, Json, Sent, ask, content, new_sandbox, open_tools
+from support import PIE, Fault, Json, Sent, ask, carried_out, content, new_sandbox, open_tools, undo
 
 pytestmark = pytest.mark.anyio
-PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
 
 
 def force(app: FastAPI, number: int, **fields: Any) -> None:
@@ -220,7 +221,7 @@ async def test_a_dry_run_tells_of_ignored_nulls_like_the_edit() -> None:
     edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "filters": None, "name": "N"}]}
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, dry = await ask(context, "preview_edit", **edit)
-        assert dry["notes"] == ["update[0]: null was ignored for filters; clear empties a field"]
+        assert dry["notes"] == ["update[0]: empty values were ignored for filters; clear empties a field"]
         _, done = await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
     assert done["notes"] == dry["notes"]
 
@@ -265,3 +266,90 @@ async def test_no_answer_is_above_the_budget(tool: str, arguments: Json) -> None
     assert len("\n".join(lines)) <= 9000
     assert len(json.dumps({k: v for k, v in answer.items() if k not in payloads}, ensure_ascii=False)) <= 1.6 * 9000
     assert any("more" in left or "values of" in left for left in answer["left_out"])
+
+
+async def test_a_receipt_of_an_undo_lists_new_ids_that_its_own_undo_takes_too() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        deleted = await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]})
+        back = await undo(context, deleted)
+        gone = await undo(context, back, *back["restored"])
+        again = await undo(context, gone)
+        await undo(context, again, *back["restored"], *again["restored"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "path"),
+    [
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "was": 203}]}, "create[0].was"),
+        ("create_dashboard", {"name": "New", "project_id": 1, "was": 11}, "was"),
+        ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [PIE, {**PIE, "was": 203}]}, "widgets[1].was"),
+    ],
+)
+async def test_what_was_never_deleted_cannot_be_restored(tool: str, arguments: Json, path: str) -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match=re.escape(f"{path}: belongs to an undo")):
+            await ask(context, tool, **arguments)
+        if tool == "bulk_edit_dashboard":
+            _, dry = await ask(context, "preview_edit", **arguments)
+            with pytest.raises(InvalidArguments, match="belongs to an undo"):
+                await ask(context, tool, **arguments, plan_id=dry["plan_id"])
+    assert recorder.writes() == []
+
+
+ODD: dict[str, Json] = {
+    "group_by is [1,2]": {"group_by": [1, 2]},
+    'group_by is "agent.id"': {"group_by": "agent.id"},
+    "chart_type is 5": {"chart_type": 5},
+    'metric is "latency"': {"metric": "latency"},
+    "field is [": {"field": ["topic"]},
+}
+
+
+@pytest.mark.parametrize("problem", ODD)
+async def test_one_odd_widget_hides_neither_its_dashboard_nor_the_others(problem: str) -> None:
+    app = new_sandbox()
+    force(app, 204, **ODD[problem])
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        setup, found = await ask(context, "get_dashboard", dashboard_id=11)
+        assert len(found["widgets"]) == 8
+        assert f"cannot be read: {problem}" in setup
+        _, data = await ask(context, "get_widgets_data", dashboard_id=11)
+        assert [report["widget"]["id"] for report in data["widgets"] if "error" in report] == [204]
+        assert problem in data["widgets"][3]["error"]
+        await ask(context, "check_dashboard", dashboard_id=11)
+        receipt = await carried_out(context, "update_widget", {"widget_id": 203, "changes": {"name": "Fine"}})
+        await undo(context, receipt)
+        arguments: Json = {"dashboard_id": 11, "update": [{"id": 202, "name": "Fine"}], "create": [PIE]}
+        await undo(context, await carried_out(context, "bulk_edit_dashboard", arguments))
+    assert content(app) == before
+
+
+async def test_an_odd_filter_of_a_dashboard_is_shown_and_no_number_is_told_of_other_calls() -> None:
+    def odd(sent: Sent) -> Answer | None:
+        whole = {"id": 11, "project": 1, "filters": [1], "widgets": [], "name": "Odd"}
+        return Answer(200, json.dumps(whole).encode()) if sent.path.endswith("/11/") else None
+
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = odd
+        setup, _ = await ask(context, "get_dashboard", dashboard_id=11)
+        assert "filters: cannot be read: filters is [1]" in setup
+        with pytest.raises(errors.UnreadableAnswer, match="of dashboard 11, filters is"):
+            await ask(context, "preview_widget", widget=PIE, dashboard_id=11, window="7d")
+
+
+async def test_an_odd_ready_made_widget_stands_beside_the_others() -> None:
+    made = [{"name": "Odd", "chart_type": "bar", "group_by": [1]}, {"name": "Overview", "chart_type": "stat"}]
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = lambda _: Answer(200, json.dumps(made).encode())
+        _, found = await ask(context, "look_up", kind="predefined_widgets")
+    assert [row[0] for row in found["rows"]] == ["Odd", "Overview"]
+
+
+async def test_the_answer_to_a_preview_is_taken_whatever_widget_it_names() -> None:
+    pie = {"widget_id": 999, "chart_type": "pie", "data": [{"label": "a", "value": 3}], "metadata": {}}
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: Answer(200, json.dumps(pie).encode()) if "preview_data" in sent.path else None
+        _, found = await ask(context, "preview_widget", widget=PIE, window="7d")
+    assert found["report"]["facts"]["total"] == 3

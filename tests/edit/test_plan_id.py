@@ -23,13 +23,13 @@ MANY: dict[str, dict[str, Any]] = {f"widget {i}": {"name": f"W{i}"} for i in ran
 
 def refused(plan_id: str, operations: Any = OPERATIONS, covered: Any = COVERED, signer: Signer = SIGNER) -> str:
     with pytest.raises(PlanRefused) as caught:
-        signer.check(plan_id, operations, covered)
+        signer.check(plan_id, operations, [covered])
     return str(caught.value)
 
 
 def test_a_plan_holds_whatever_the_order_of_keys() -> None:
     plan_id = SIGNER.issue(OPERATIONS, COVERED)
-    SIGNER.check(plan_id, dict(reversed(OPERATIONS.items())), dict(reversed(COVERED.items())))
+    SIGNER.check(plan_id, dict(reversed(OPERATIONS.items())), [dict(reversed(COVERED.items()))])
     assert len(plan_id) < 80
 
 
@@ -54,7 +54,7 @@ def test_of_many_widgets_the_one_that_moved_is_named() -> None:
 def test_a_plan_ends_after_an_hour() -> None:
     plan_id = SIGNER.issue(OPERATIONS, COVERED)
     later = Signer(SIGNER.key, NOW + timedelta(minutes=59))
-    later.check(plan_id, OPERATIONS, COVERED)
+    later.check(plan_id, OPERATIONS, [COVERED])
     assert "older than an hour" in refused(plan_id, signer=Signer(SIGNER.key, NOW + timedelta(hours=1)))
 
 
@@ -64,13 +64,20 @@ def test_a_plan_of_another_key_is_refused() -> None:
 
 def test_a_prolonged_expiry_does_not_fit() -> None:
     head, *rest = SIGNER.issue(OPERATIONS, COVERED).split(".")
-    assert "does not fit" in refused(".".join(["zzzzzzz", *rest]))
-    assert head != "zzzzzzz"
+    assert "does not fit" in refused(".".join(["dzzzzzzz", *rest]))
+    assert head != "dzzzzzzz"
+
+
+def test_a_plan_says_signed_whether_it_is_of_a_dry_run_or_of_an_undo() -> None:
+    dry, undo = SIGNER.issue(OPERATIONS, COVERED), SIGNER.issue(OPERATIONS, COVERED, origin="undo")
+    assert SIGNER.check(dry, OPERATIONS, [COVERED]) == "dry run"
+    assert SIGNER.check(undo, OPERATIONS, [COVERED]) == "undo"
+    assert "does not fit" in refused("u" + dry[1:])
 
 
 @given(
     st.text(max_size=60)
-    | st.from_regex(r"[0-9a-z]{1,12}\.[A-Za-z0-9_-]{0,8}\.[A-Za-z0-9_-]{0,30}\.[A-Za-z0-9_-]{0,24}", fullmatch=True)
+    | st.from_regex(r"[du][0-9a-z]{1,12}\.[A-Za-z0-9_-]{0,8}\.[A-Za-z0-9_-]{0,30}\.[A-Za-z0-9_-]{0,24}", fullmatch=True)
 )
 def test_any_other_text_is_refused(text: str) -> None:
     assert refused(text)
@@ -89,6 +96,6 @@ covered_things = st.dictionaries(
 def test_a_plan_holds_exactly_for_what_it_covers(first: Any, second: Any) -> None:
     plan_id = SIGNER.issue(OPERATIONS, first)
     if first == second:
-        SIGNER.check(plan_id, OPERATIONS, second)
+        SIGNER.check(plan_id, OPERATIONS, [second])
     else:
         refused(plan_id, covered=second)

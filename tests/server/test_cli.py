@@ -49,7 +49,7 @@ def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("CEKURA_BASE_URL", "ftp://x", "must start with https://"),
+        ("CEKURA_BASE_URL", "ftp://x", "must be https://"),
         ("CEKURA_BASE_URL", "http://api.cekura.ai", "must start with https://"),
         ("CEKURA_PROJECT_ID", "twelve", "valid integer"),
         ("CEKURA_PROJECT_ID", "0", "greater than or equal to 1"),

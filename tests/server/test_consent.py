@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server
-from support import BY_NAME, KEY, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
+from support import BY_NAME, KEY, PIE, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
 
 pytestmark = pytest.mark.anyio
 DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
@@ -30,6 +30,7 @@ NOT_A_YES: dict[str, Any] = {
     "cancelled": ElicitResult(action="cancel"),
     "unticked": ElicitResult(action="accept", content={"confirm": False}),
     "empty": ElicitResult(action="accept", content={}),
+    "a word": ElicitResult(action="accept", content={"confirm": "yes"}),
     "nonsense": ElicitResult(action="accept", content={"confirm": "maybe"}),
     "nothing": ElicitResult(action="accept"),
 }
@@ -96,16 +97,50 @@ async def test_without_a_person_a_delete_stops_with_a_plan(era: Era) -> None:
         assert "Topics" in names(app)
 
 
-async def test_a_plan_stands_for_the_person(era: Era) -> None:
-    app, person = new_sandbox(), Person()
+async def answer_of(client: Client, tool: str, arguments: Json) -> Json:
+    result = await client.call_tool(tool, arguments)
+    assert result.structured_content is not None, text_of(result)
+    found: Json = result.structured_content
+    return found
+
+
+async def test_a_plan_is_no_way_around_a_person_who_said_no(era: Era) -> None:
+    app, person = new_sandbox(), Person(NOT_A_YES["declined"])
+    twin = {**app.state.world.store._widgets[206], "id": 207}  # noqa: SLF001 - a duplicate, which a ready fix deletes
+    app.state.world.store._widgets[207] = twin  # noqa: SLF001 - see above
     async with connected(app, era, person) as client:
-        dry = await client.call_tool("preview_edit", DELETE)
-        assert dry.structured_content is not None
-        plan_id = dry.structured_content["plan_id"]
-        result = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": plan_id})
-    assert not result.is_error
-    assert person.asked == []
-    assert "Topics" not in names(app)
+        planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
+        checked = await answer_of(client, "check_dashboard", {"dashboard_id": 11})
+        fixes = [found["fix"] for found in checked["findings"] if "delete" in found["fix"]["arguments"]]
+        calls = [("bulk_edit_dashboard", {**DELETE, "plan_id": planned})]
+        calls += [(fix["tool"], fix["arguments"]) for fix in fixes]
+        before = names(app)
+        for tool, arguments in calls:
+            assert (await client.call_tool(tool, arguments)).is_error
+    assert len(person.asked) == len(calls)
+    assert names(app) == before
+
+
+async def test_with_every_write_to_be_confirmed_a_plan_is_asked_about_too_and_an_undo_is_not(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person, confirm="writes") as client:
+        planned = (await answer_of(client, "preview_edit", {"dashboard_id": 11, "create": [PIE]}))["plan_id"]
+        arguments = {"dashboard_id": 11, "create": [PIE], "plan_id": planned}
+        done = await answer_of(client, "bulk_edit_dashboard", arguments)
+        assert len(person.asked) == 1
+        back = await answer_of(client, done["undo"]["tool"], done["undo"]["arguments"])
+        assert back["outcome"] == "applied"
+        assert len(person.asked) == 1
+        again = await answer_of(client, back["undo"]["tool"], back["undo"]["arguments"])
+        assert again["outcome"] == "applied"
+    assert len(person.asked) == 1
+
+
+async def test_the_question_for_a_dashboard_says_that_it_is_deleted(era: Era) -> None:
+    app, person = new_sandbox(), Person(NOT_A_YES["declined"])
+    async with connected(app, era, person) as client:
+        await client.call_tool("delete_dashboard", {"dashboard_id": 11})
+    assert person.asked[0].startswith('Delete dashboard 11 "Operations overview" with its 8 widgets?')
 
 
 async def test_an_edit_that_deletes_nothing_asks_nobody_unless_every_write_must_be_confirmed(era: Era) -> None:

@@ -49,10 +49,10 @@ async def test_each_request_is_answered_under_its_own_key(era: Era) -> None:
     assert "did not accept the key" in text_of(stranger)
 
 
-async def test_without_a_key_the_answer_is_401() -> None:
+async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth() -> None:
     async with serving() as url, httpx.AsyncClient() as http:
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=HEADERS)
-    assert answer.status_code == 401
+    assert answer.status_code == 403
     assert "X-CEKURA-API-KEY" in answer.json()["error"]
 
 

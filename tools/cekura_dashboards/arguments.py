@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from annotated_types import Ge
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -14,8 +15,9 @@ from cekura_dashboards import aliases
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
 from cekura_dashboards.api.filters import Filter
-from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list
+from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.read.at_once import apart
 from cekura_dashboards.references import GivenName, Reference, resolve
 from cekura_dashboards.suggest import did_you_mean, one_of
 from cekura_dashboards.text import named, quoted
@@ -25,6 +27,12 @@ Q = TypeVar("Q", bound=Request)
 Path = tuple[str | int, ...]
 NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
+"""In one object or list, and in all: an undo of the largest edit needs 400 items and 20,000 characters."""
+SMALL = 10_000
+"""Characters that are read in a few milliseconds; more are read in a thread."""
+MOST_TOLD = 8
+BLANK: tuple[Any, ...] = (None, "", [], {})
 DEEPEST = 40
 """Objects and lists inside each other; the API needs three or four."""
 TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
@@ -40,6 +48,7 @@ def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
         InvalidArguments: with everything that is wrong.
     """
     reader = _Reader()
+    reader.refuse_too_large(raw, ())
     return _validated(model, reader.read(model, raw, ())), reader.notes
 
 
@@ -53,8 +62,8 @@ async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) 
         DashboardsError: if the names could not be looked up.
     """
     reader = _Reader(names={})
-    data = reader.read(model, raw, ())
-    request = _validated(model, data)
+    size = reader.refuse_too_large(raw, ())
+    request, data = await apart(_read, reader, model, raw, small=size <= SMALL)
     if not reader.names:
         return request, reader.notes
     names = reader.names
@@ -70,6 +79,11 @@ async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) 
     return _validated(model, _with_ids(data, ids)), [*reader.notes, *told]
 
 
+def _read(reader: "_Reader", model: type[Q], raw: dict[str, Any]) -> tuple[Q, Any]:
+    data = reader.read(model, raw, ())
+    return _validated(model, data), data
+
+
 def _with_ids(data: Any, ids: dict[int, int]) -> Any:
     """The data with the stand-ins of names replaced."""
     if (found := as_object(data)) is not None:
@@ -83,7 +97,9 @@ def _validated(model: type[Q], data: Any) -> Q:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidArguments([_fault(model, item) for item in error.errors(include_url=False)]) from None
+        found = error.errors(include_url=False)
+        shown = [_fault(model, item) for item in found[:MOST_TOLD]]
+        raise InvalidArguments(shown, more=len(found) - len(shown)) from None
 
 
 STAND_IN = -(2**61)
@@ -96,6 +112,28 @@ class _Reader:
 
     notes: list[str] = field(default_factory=list[str])
     names: dict[int, GivenName] | None = None
+    characters: int = 0
+
+    def refuse_too_large(self, value: Any, path: Path) -> int:
+        """Count what is given before anything is done with it; the characters so far.
+
+        Raises:
+            InvalidArguments: for more than any call needs.
+        """
+        waiting = [value]
+        while waiting:
+            item = waiting.pop()
+            size = len(item) if isinstance(item, str | dict | list) else 1
+            if size > MOST_ITEMS and not isinstance(item, str):
+                raise InvalidArguments.at(where(path), f"holds {size} items in one place; at most {MOST_ITEMS}.")
+            if is_object(item):
+                waiting += [*item, *item.values()]
+            elif is_list(item):
+                waiting += item
+            self.characters += size + 1
+            if self.characters > MOST_CHARACTERS:
+                raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
+        return self.characters
 
     def read(self, kind: Any, value: Any, path: Path) -> Any:
         kind, reference = _plain_type(kind)
@@ -113,31 +151,38 @@ class _Reader:
             return self._from_json(value, dict, path)
         value = self._scalar(kind, value, path)
         if reference is not None and self.names is not None and isinstance(value, str) and value.strip():
-            self.names[STAND_IN - len(self.names)] = GivenName(reference.kind, value, where(path))
-            return min(self.names)
+            stand_in = STAND_IN - len(self.names)
+            self.names[stand_in] = GivenName(reference.kind, value, where(path))
+            return stand_in
         return value
 
     def _object(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
         fields = kind.model_fields
         read: JsonObject = {}
         for name, item in found.items():
-            meant = self._named(kind, name, found, read)
+            meant = name if name in fields else aliases.argument(name, fields, {*found, *read}) or name
+            if kind is Filter and meant == "operator":
+                meant = _operator(found)
             meant, held = self._moved(meant, item, kind, found)
             if meant != name:
                 self.notes.append(f"{where((*path, name))} was read as {meant}")
             place = (*path, meant)
-            read[meant] = self.read(_annotation(fields[meant]), held, place) if meant in fields else held
-        if "field" in read:
+            read[meant] = self._field(fields[meant], held, place) if meant in fields else held
+        if isinstance(read.get("field"), str):
             known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
-            if "interval" in fields and isinstance(read["field"], str) and read["field"] in PLOTTED:
+            if "interval" in fields and read["field"] in PLOTTED:
                 return read
             read["field"] = self._aliased(read["field"], known, (*path, "field"))
         return self._condition(read, path) if kind is Filter else read
 
-    def _named(self, kind: type[BaseModel], name: str, found: JsonObject, read: JsonObject) -> str:
-        if kind is Filter and name == "operator" and not {"op", "conditions"} & {*found, *read}:
-            return "operator" if str(found[name]).strip().casefold() in GROUP_OPERATORS else "op"
-        return aliases.argument(name, kind.model_fields, {*found, *read}) or name
+    def _field(self, info: FieldInfo, value: Any, path: Path) -> Any:
+        """A field's value; a blank, as strict clients fill in, is as none where none is allowed."""
+        kind, reference = _plain_type(_annotation(info))
+        if not info.is_required() and kind is not Any and _is_blank(kind, value, info):
+            return info.default
+        found = self.read(Annotated[kind, reference] if reference else kind, value, path)
+        blank = kind is Filter and is_object(found) and not any(item not in BLANK for item in found.values())
+        return info.default if blank and not info.is_required() else found
 
     def _moved(self, name: str, value: Any, kind: type[BaseModel], found: JsonObject) -> tuple[str, Any]:
         """What an object with one key stands for, where that is another argument."""
@@ -197,6 +242,7 @@ class _Reader:
             return value
         if not isinstance(found, kind):
             return value
+        self.refuse_too_large(found, path)
         self.notes.append(f"{where(path)}: JSON text was read as the {'object' if kind is dict else 'list'} in it")
         return found
 
@@ -215,6 +261,24 @@ class _Reader:
         if found is not value and (type(found) is not type(value) or found != value):
             self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(found)}")
         return found
+
+
+def _operator(found: JsonObject) -> str:
+    """What ``operator`` is in a filter: a condition's, as models often call it, or that of a group."""
+    if any(found.get(name) not in BLANK for name in ("op", "conditions")):
+        return "operator"
+    text = str(found["operator"]).strip().casefold()
+    return "operator" if text in GROUP_OPERATORS or found["operator"] in BLANK else "op"
+
+
+def _is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
+    """Whether a value stands for none: empty, or 0 where a number is an id or begins at 1."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, bool) or kind is not int:
+        return value in BLANK
+    least = next((mark.ge for mark in info.metadata if isinstance(mark, Ge)), 1)
+    return value == 0 and isinstance(least, int) and least > 0
 
 
 def _annotation(info: FieldInfo) -> Any:

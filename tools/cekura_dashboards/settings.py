@@ -1,7 +1,10 @@
 """Settings, from the environment."""
 
 import os
+import re
+from ipaddress import ip_address
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -10,6 +13,33 @@ from cekura_dashboards.text import quoted
 
 PREFIX = "CEKURA_"
 SHORTEST_KEY = 32
+
+
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as a URL or an address has it, is this machine and no other.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "localhost.example", "127.1.example")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def usable_key(text: str) -> SecretStr:
+    """A key without the space or line end that copying leaves around it.
+
+    Raises:
+        ValueError: if it cannot stand in a header; the text does not hold it.
+    """
+    key = text.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("holds characters that no key has, such as spaces, line ends or letters beyond ASCII")
+    return SecretStr(key)
 
 
 class SettingsError(Exception):
@@ -33,11 +63,26 @@ class Settings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _http(cls, value: str) -> str:
-        local = value.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
-        if not (value.startswith("https://") or local):
+    def _safe(cls, value: str) -> str:
+        """Where the key is sent to: read as a URL, as ``http://localhost.example`` only looks like this machine."""
+        value = value.strip()
+        try:
+            parts = urlsplit(value)
+            host, _port = parts.hostname or "", parts.port
+        except ValueError:
+            raise ValueError("is not a URL with a host and, if any, a port from 0 to 65535") from None
+        if parts.scheme not in {"https", "http"} or not HOST.fullmatch(host) or not value.isprintable():
+            raise ValueError("must be https://HOST, perhaps with a port and a path")
+        if "@" in parts.netloc or parts.query or parts.fragment or value.endswith(("?", "#")):
+            raise ValueError("must have no user, no ? and no #")
+        if parts.scheme == "http" and not is_loopback(host):
             raise ValueError("must start with https:// (http:// only for this machine)")
         return value.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else usable_key(value.get_secret_value())
 
     @field_validator("time_zone")
     @classmethod
@@ -86,9 +131,9 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         SettingsError: naming the first wrong variable, its value and what it may be.
     """
-    environment = {name: os.environ.get(PREFIX + name.upper()) for name in Settings.model_fields}
+    environment = {name: os.environ.get(PREFIX + name.upper(), "") for name in Settings.model_fields}
     try:
-        return Settings.model_validate({name: text for name, text in environment.items() if text} | given)
+        return Settings.model_validate({name: text for name, text in environment.items() if text.strip()} | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()

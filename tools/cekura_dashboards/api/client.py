@@ -353,5 +353,5 @@ def _messages(body: Body, key: SecretStr) -> dict[str, list[str]]:
         texts = as_list(value) or [value]
         shown = [quoted(text, secret=key.get_secret_value()) for text in texts[:3] if isinstance(text, str)]
         if shown:
-            messages[quoted(str(name), limit=40)] = shown
+            messages[quoted(str(name), limit=40, secret=key.get_secret_value())] = shown
     return messages

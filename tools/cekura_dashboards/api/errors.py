@@ -42,12 +42,12 @@ class Fault(NamedTuple):
 
 
 class InvalidArguments(DashboardsError):
-    """``faults`` holds everything that was found wrong, not only the first."""
+    """``faults`` holds everything that was found wrong, not only the first; ``more``: how many are not in it."""
 
-    def __init__(self, faults: Sequence[Fault], *, lead: str = "Nothing was sent.") -> None:
+    def __init__(self, faults: Sequence[Fault], *, lead: str = "Nothing was sent.", more: int = 0) -> None:
         self.faults = tuple(faults)
         shown = [str(fault) for fault in self.faults[:8]]
-        if more := len(self.faults) - len(shown):
+        if more := more + len(self.faults) - len(shown):
             shown.append(f"… and {more} more")
         super().__init__(lead + " " + "\n".join(shown))
 

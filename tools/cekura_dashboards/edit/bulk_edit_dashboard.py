@@ -26,6 +26,7 @@ from cekura_dashboards.edit.request import (
     WidgetUpdate,
     check_counts,
     ignored_nulls,
+    restored_path,
     sent_fields,
     unmergeable,
 )
@@ -82,6 +83,9 @@ class BulkEditRequest(DashboardEdit, Planned):
         check_counts(self, create=self.create, update=self.update, delete=self.delete)
         return self
 
+    def restores(self) -> str | None:
+        return restored_path("create", self.create)
+
 
 async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:
     ids = request.ids(signer(context))
@@ -130,7 +134,7 @@ async def drafted(
         work=edits,
         about=f"dashboard {dashboard.id} {named(dashboard.name)}",
         operations=request.operations(NAME),
-        covered=covered(dashboard, [*edits.before.values()], ids),
+        covered=covered(dashboard, [*edits.before.values()]),
         changes=planned_changes(edits),
         dashboard_id=dashboard.id,
         warnings=[*warnings, *(way.warnings if not edits.is_empty else [])],

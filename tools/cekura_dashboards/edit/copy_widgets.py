@@ -46,6 +46,9 @@ class CopyRequest(Planned):
             raise fault("remove", "belongs to an undo; to delete widgets use bulk_edit_dashboard.")
         return self
 
+    def restores(self) -> str | None:
+        return "remove" if self.remove is not None else None
+
 
 @dataclass(frozen=True)
 class Copies:
@@ -71,11 +74,12 @@ async def plan(context: ToolContext, request: CopyRequest) -> Plan[Copies]:
         edits, warnings, notes = _removals(dashboards, request.remove, ids), [], []
     touched = [widget for edit in edits for widget in edit.before.values()]
     everything: Covered = {
-        **covered_widgets(touched if request.remove is not None else sources, ids),
-        **{name: held for dashboard in dashboards for name, held in covered(dashboard, [], ids).items()},
+        **covered_widgets(touched if request.remove is not None else sources),
+        **{name: held for dashboard in dashboards for name, held in covered(dashboard, []).items()},
     }
     made = Plan(
         work=Copies(request, sources, edits),
+        verb="Take copies away from" if request.remove is not None else "Copy widgets to",
         about=f"{len(edits)} dashboards",
         operations=request.operations(NAME),
         covered=everything,
@@ -253,7 +257,7 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[tuple[WidgetEdits
     else:
         arguments["remove"] = [widget.id for _, done in stored for widget in done.created]
     held: Covered = {
-        **(covered_widgets(work.sources, Ids()) if work.removes else {}),
+        **(covered_widgets(work.sources) if work.removes else {}),
         **{
             name: value
             for edits, done in stored

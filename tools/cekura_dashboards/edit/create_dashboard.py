@@ -24,7 +24,7 @@ from cekura_dashboards.edit.layout import placed
 from cekura_dashboards.edit.plan import Plan, checked, receipt_of, signer, way_back
 from cekura_dashboards.edit.plan_id import Covered
 from cekura_dashboards.edit.receipt import Call, Change, Receipt, before_after
-from cekura_dashboards.edit.restored import Ids, line
+from cekura_dashboards.edit.restored import line
 from cekura_dashboards.edit.widgets import all_differences, restored_lines
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.read.call_logs import only_project
@@ -70,9 +70,10 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     copied = [Change(op="create", name=widget.name) for widget in source.widgets] if source else []
     made = Plan(
         work=Creation(fields, widgets, known, source, request.was, tuple(w.was for w in request.widgets or [])),
-        about=f"the dashboards of project {project}" if project is not None else "the dashboards",
+        verb="Create",
+        about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
         operations=request.operations(NAME),
-        covered=_covered(request, source, namesakes, ids),
+        covered=_covered(request, source, namesakes),
         stamps=[str(sorted(known)), source.updated_at if source else None],
         changes=[
             dashboard_change("create", None, request.name, {}, fields),
@@ -84,9 +85,9 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     return checked(context, made, request)
 
 
-def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int], ids: Ids) -> Covered:
+def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int]) -> Covered:
     """A copy's original; and for one that is brought back, that it was not brought back before."""
-    whole: Covered = covered_whole(source, ids) if source else {}
+    whole: Covered = covered_whole(source) if source else {}
     return whole if request.was is None else {**whole, **covered_namesakes(namesakes)}
 
 
@@ -123,7 +124,7 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
         not_done=steps.not_done,
         restored=_restored(context, work, dashboard, done),
         complete=steps.left,
-        undo=way.call(context, DELETE, covered_whole(dashboard, Ids())),
+        undo=way.call(context, DELETE, covered_whole(dashboard)),
         read_back=steps.read_back,
     )
 

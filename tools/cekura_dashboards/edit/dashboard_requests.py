@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.filters import Filter, fault
-from cekura_dashboards.edit.request import MOST, MOST_UNDONE, CreatedWidget, check_counts
+from cekura_dashboards.edit.request import MOST, MOST_UNDONE, CreatedWidget, check_counts, restored_path
 from cekura_dashboards.edit.restored import Planned
 from cekura_dashboards.read.request import MAX_NAME
 from cekura_dashboards.references import DashboardId
@@ -31,6 +31,9 @@ class CreateDashboardRequest(Planned):
         if self.copy_of is not None and any(widget.place for widget in self.widgets or []):
             raise fault("widgets", "cannot be placed in a copy yet to be made; add them with bulk_edit_dashboard then.")
         return self
+
+    def restores(self) -> str | None:
+        return "was" if self.was is not None else restored_path("widgets", self.widgets)
 
 
 class DeleteDashboardRequest(Planned):

@@ -11,7 +11,6 @@ from cekura_dashboards.edit.commit import as_json, sent
 from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets
 from cekura_dashboards.edit.plan_id import Covered
 from cekura_dashboards.edit.receipt import Change, before_after, same
-from cekura_dashboards.edit.restored import Ids
 
 MOST_LISTED = 1000
 FIELDS = ("name", "project", "filters")
@@ -21,18 +20,17 @@ def fields_of(dashboard: Dashboard) -> JsonObject:
     return {name: dashboard.stored(name) for name in FIELDS}
 
 
-def covered_whole(dashboard: Dashboard, ids: Ids) -> Covered:
+def covered_whole(dashboard: Dashboard) -> Covered:
     """The dashboard's own fields, and every widget on it."""
-    return {**covered_setup(dashboard, ids), **covered_widgets(dashboard.widgets, ids)}
+    return {**covered_setup(dashboard), **covered_widgets(dashboard.widgets)}
 
 
-def covered_setup(dashboard: Dashboard, ids: Ids) -> Covered:
+def covered_setup(dashboard: Dashboard) -> Covered:
     """The dashboard's own fields, and which widgets it has."""
     return covered_dashboard(
         dashboard.id,
         dashboard.stored("filters"),
         [widget.id for widget in dashboard.widgets],
-        ids,
         name=dashboard.name or None,
         project=dashboard.project,
     )

@@ -47,9 +47,10 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
     ]  # fmt: skip
     made = Plan(
         work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
-        about=f"dashboard {dashboard.id} {named(dashboard.name)}",
+        verb="Delete",
+        about=f"dashboard {dashboard.id} {named(dashboard.name)} with its {len(dashboard.widgets)} widgets",
         operations=request.operations(NAME),
-        covered=covered_whole(dashboard, ids),
+        covered=covered_whole(dashboard),
         changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],
         dashboard_id=dashboard.id,
         warnings=way.warnings,

@@ -10,9 +10,9 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
 from cekura_dashboards.arguments import parse
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edit.plan_id import Covered, Signer
+from cekura_dashboards.edit.plan_id import Covered, Origin, Signer
 from cekura_dashboards.edit.receipt import PAYLOAD_LIMIT, Call, Change, Receipt, fitted, line_of, or_none, same
-from cekura_dashboards.edit.restored import Ids, Planned
+from cekura_dashboards.edit.restored import Planned
 from cekura_dashboards.suggest import listed
 from cekura_dashboards.text import cleaned
 
@@ -28,7 +28,8 @@ class Plan(Generic[W]):
     """What would be done, and what was stored when it was planned. Making one writes nothing.
 
     ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
-    ``operations`` and ``covered``; ``stamps`` are when what is covered was last changed.
+    ``operations`` and ``covered``; ``stamps`` are when what is covered was last changed. ``origin``: of the plan_id
+    that the request brought, if any; ``approved``: a person said yes.
     """
 
     work: W
@@ -40,6 +41,8 @@ class Plan(Generic[W]):
     warnings: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     stamps: list[str | None] = field(default_factory=list[str | None])
+    verb: str = "Edit"
+    origin: Origin | None = None
     approved: bool = False
 
     @property
@@ -50,9 +53,15 @@ class Plan(Generic[W]):
     def deletes(self) -> bool:
         return any(change.op == "delete" for change in self.changes)
 
-    def needs_approval(self, confirm: str) -> bool:
+    def needs_person(self, confirm: str) -> bool:
+        """Whether a person must be asked, where one can be: a dry run is no consent, and an undo needs none."""
+        asked_for = self.deletes or confirm == "writes"
+        return asked_for and confirm != "never" and self.origin != "undo" and not (self.approved or self.is_empty)
+
+    def needs_plan(self, confirm: str) -> bool:
         """Whether neither a plan_id nor a person stands behind this yet, though one must."""
-        return not self.approved and not self.is_empty and (self.deletes or confirm == "writes")
+        asked_for = self.deletes or confirm == "writes"
+        return asked_for and self.origin is None and not (self.approved or self.is_empty)
 
     def question(self, context: ToolContext) -> str:
         """What a person is asked; the same for the same plan, whenever it is made."""
@@ -61,7 +70,7 @@ class Plan(Generic[W]):
             lines.append(f"… and {more} more")
         lines += [f"warning: {text}" for text in self.warnings[:3]]
         lost = " What is deleted can be brought back under a new id." if self.deletes else ""
-        return "\n".join([f"Edit {self.about}?{lost}", *lines, f"(plan {self.fingerprint(context)})"])
+        return "\n".join([f"{self.verb} {self.about}?{lost}", *lines, f"(plan {self.fingerprint(context)})"])
 
     def fingerprint(self, context: ToolContext) -> str:
         """Differs for another key, and when the operations, anything covered or its last change do."""
@@ -77,22 +86,26 @@ def issued(context: ToolContext, plan: Plan[Any]) -> str:
 
 
 def checked(context: ToolContext, plan: Plan[W], request: Planned) -> Plan[W]:
-    """The plan, approved if the request brings a plan_id that holds.
+    """The plan, with the origin of the plan_id that the request brings, if any.
 
     Raises:
         PlanRefused: if it does not hold.
+        InvalidArguments: for what only an undo may say.
     """
-    if request.plan_id is None:
-        return plan
-    signer(context).check(request.plan_id, plan.operations, plan.covered)
-    return replace(plan, approved=True)
+    origin = None
+    if request.plan_id is not None:
+        known_as = [ids.renamed(plan.covered) for ids in request.ids(signer(context)).over_time()]
+        origin = signer(context).check(request.plan_id, plan.operations, known_as)
+    if origin != "undo" and (path := request.restores()) is not None:
+        raise InvalidArguments.at(path, "belongs to an undo, whose plan_id it needs.", lead="Nothing was changed.")
+    return replace(plan, origin=origin)
 
 
 def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
     """The answer to a plan that is not to be carried out, or not yet; None for one that is."""
     if plan.is_empty:
         outcome = "nothing_to_do"
-    elif plan.needs_approval(context.settings.confirm):
+    elif plan.needs_plan(context.settings.confirm):
         outcome = "needs_plan"
     else:
         return None
@@ -135,9 +148,9 @@ def receipt_of(
     return fitted(receipt)
 
 
-def covered_widgets(widgets: list[Widget], ids: Ids) -> dict[str, JsonObject]:
+def covered_widgets(widgets: list[Widget]) -> dict[str, JsonObject]:
     """What of these widgets a plan vouches for."""
-    return {f"widget {ids.then('widget', widget.id)}": stored_fields(widget.writable()) for widget in widgets}
+    return {f"widget {widget.id}": stored_fields(widget.writable()) for widget in widgets}
 
 
 def stored_fields(fields: JsonObject) -> JsonObject:
@@ -145,10 +158,9 @@ def stored_fields(fields: JsonObject) -> JsonObject:
     return {name: or_none(fields.get(name)) for name in WRITABLE}
 
 
-def covered_dashboard(number: int, filters: Any, widgets: list[int], ids: Ids, **more: Any) -> dict[str, JsonObject]:
+def covered_dashboard(number: int, filters: Any, widgets: list[int], **more: Any) -> dict[str, JsonObject]:
     """A dashboard's filters and widget ids, on which creates depend; ``more`` of its fields besides."""
-    then = sorted(ids.then("widget", widget) for widget in widgets)
-    return {f"dashboard {ids.then('dashboard', number)}": {"filters": filters or None, "widgets": then, **more}}
+    return {f"dashboard {number}": {"filters": filters or None, "widgets": sorted(widgets), **more}}
 
 
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
@@ -194,7 +206,7 @@ class Way(Generic[Q]):
         """The undo, with a plan_id over what is stored now; None if this server could not write it."""
         if self.request is None:
             return None
-        plan_id = signer(context).issue(self.request.operations(tool), covered)
+        plan_id = signer(context).issue(self.request.operations(tool), covered, origin="undo")
         return Call(tool=tool, arguments={**self.arguments, "plan_id": plan_id})
 
 

@@ -1,8 +1,9 @@
 """The token that ties a commit to its dry run, without any state kept here.
 
 A ``plan_id`` holds an expiry and an HMAC, keyed from the caller's own API key, over the operations and over what was
-stored when they were planned; and short digests of the same, which authorise nothing but name what moved. It proves a
-dry run, not a person's consent.
+stored when they were planned; and short digests of the same, which authorise nothing but name what moved. It says,
+signed, whether it comes from a dry run, which is no person's consent, or from a receipt, whose undo puts back what was
+there.
 """
 
 import hashlib
@@ -10,10 +11,10 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -21,7 +22,9 @@ from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.text import short_json
 
 LIFETIME = timedelta(hours=1)
-EXPIRY = re.compile(r"[0-9a-z]{1,9}", re.ASCII)
+EXPIRY = re.compile(r"[du][0-9a-z]{1,9}", re.ASCII)
+Origin = Literal["dry run", "undo"]
+LETTERS: dict[Origin, str] = {"dry run": "d", "undo": "u"}
 DETAILED = 6
 """Up to so many covered things the digests go down to single fields."""
 
@@ -36,39 +39,41 @@ class Signer:
     key: SecretStr
     now: datetime
 
-    def issue(self, operations: Any, covered: Covered) -> str:
+    def issue(self, operations: Any, covered: Covered, *, origin: Origin = "dry run") -> str:
         expiry = int((self.now + LIFETIME).timestamp())
         return ".".join(
             [
-                _base36(expiry),
+                LETTERS[origin] + _base36(expiry),
                 _digest(operations, 6),
                 _digests(covered),
-                self._mac(expiry, operations, covered),
+                self._mac(origin, expiry, operations, covered),
             ]
         )
 
-    def check(self, plan_id: str, operations: Any, covered: Covered) -> None:
-        """Return if the plan holds.
+    def check(self, plan_id: str, operations: Any, covered: Sequence[Covered]) -> Origin:
+        """Where a plan that holds comes from. ``covered``: under each of the ids by which the plan may know it.
 
         Raises:
-            PlanRefused: with what is different.
+            PlanRefused: with what is different from the first.
         """
         parts = plan_id.strip().split(".")
         if len(parts) != 4 or not EXPIRY.fullmatch(parts[0]):  # noqa: PLR2004 - as issued
             raise PlanRefused("plan_id is not one of this server's. Call again without plan_id to get one.")
-        expiry = int(parts[0], 36)
+        origin: Origin = "undo" if parts[0][0] == LETTERS["undo"] else "dry run"
+        expiry = int(parts[0][1:], 36)
         if expiry <= self.now.timestamp():
             raise PlanRefused(
                 "The plan is older than an hour. Nothing was changed; call again without plan_id to see it anew."
             )
-        if hmac.compare_digest(parts[3].encode(), self._mac(expiry, operations, covered).encode()):
-            return
+        given = parts[3].encode()
+        if any(hmac.compare_digest(given, self._mac(origin, expiry, operations, held).encode()) for held in covered):
+            return origin
         if parts[1] != _digest(operations, 6):
             raise PlanRefused(
                 "Nothing was changed: these operations are not the planned ones. Repeat the arguments exactly, or call "
                 "without plan_id to plan these."
             )
-        moved = _moved(parts[2], covered)
+        moved = _moved(parts[2], covered[0])
         if moved:
             raise PlanRefused(
                 f"Nothing was changed: since the plan was made, {'; '.join(moved)}. "
@@ -80,8 +85,8 @@ class Signer:
         """Eight characters that tell one content from another, under this key."""
         return _text(hmac.new(self._secret(), canonical(content), hashlib.sha256).digest())[:8]
 
-    def _mac(self, expiry: int, operations: Any, covered: Covered) -> str:
-        message = canonical([expiry, operations, covered])
+    def _mac(self, origin: Origin, expiry: int, operations: Any, covered: Covered) -> str:
+        message = canonical([origin, expiry, operations, covered])
         return _text(hmac.new(self._secret(), message, hashlib.sha256).digest()[:16])
 
     def _secret(self) -> bytes:

@@ -55,6 +55,11 @@ class CreatedWidget(NewWidget):
         return text.strip()
 
 
+def restored_path(name: str, items: Sequence[CreatedWidget] | None) -> str | None:
+    """Where the first of these widgets says which deleted one it restores; None if none does."""
+    return next((f"{name}[{index}].was" for index, item in enumerate(items or []) if item.was is not None), None)
+
+
 class WidgetChanges(WidgetFields):
     """New values. `filters` and `group_by` replace the whole; `metadata` merges one level deep."""
 
@@ -96,13 +101,13 @@ def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widge
 
 
 def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:
-    """Notes on fields that were sent as null, which changes nothing."""
+    """Notes on fields that were sent empty, which changes nothing."""
     if fields is None:
         return []
     names = [name for name in fields.model_fields_set if getattr(fields, name) is None and name != "clear"]
     if not names:
         return []
-    return [f"{path}: null was ignored for {', '.join(sorted(names))}; clear empties a field"]
+    return [f"{path}: empty values were ignored for {', '.join(sorted(names))}; clear empties a field"]
 
 
 def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored: JsonObject) -> JsonObject:

@@ -5,14 +5,16 @@ new ids. The end of a line is a signature under the caller's key, so that a plan
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.edit.plan_id import Signer
+from cekura_dashboards.api.models import is_list
+from cekura_dashboards.edit.plan_id import Covered, Signer
 from cekura_dashboards.tool import Request
 
 LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
@@ -41,6 +43,10 @@ class Planned(Request):
         """What a plan_id vouches for: the tool and its arguments, as they were given."""
         given = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
         return {"tool": tool, **given}
+
+    def restores(self) -> str | None:
+        """The path of an argument that says what was deleted before, as only an undo may; None if none does."""
+        return None
 
     def ids(self, signer: Signer) -> "Ids":
         """Which ids stand for which today.
@@ -75,14 +81,35 @@ class Ids:
             seen.add(old)
         return old
 
-    def then(self, kind: str, number: int) -> int:
-        """The id that a thing of today had at first."""
-        older = {(k, new): old for (k, old), new in self.new.items()}
-        seen = {number}
-        while (before := older.get((kind, number))) is not None and before not in seen:
-            number = before
-            seen.add(number)
-        return number
+    def over_time(self) -> "Iterator[Ids]":
+        """What a plan of an earlier time may know of this: all of it still to come, less and less of it, none."""
+        yield self
+        lines = sorted(self.new.items(), key=lambda item: item[1])
+        for count in range(1, len(lines) + 1):
+            yield Ids(dict(lines[count:]))
+
+    def renamed(self, covered: Covered) -> Covered:
+        """What a plan covers, under the ids that its things had at first."""
+        older = {(kind, new): old for (kind, old), new in self.new.items()}
+        if not older:
+            return covered
+
+        def then(kind: str, number: int) -> int:
+            seen = {number}
+            while (before := older.get((kind, number))) is not None and before not in seen:
+                number = before
+                seen.add(number)
+            return number
+
+        found = dict[str, Mapping[str, Any]]()
+        for name, fields in covered.items():
+            kind, _, number = name.partition(" ")
+            if number.isdecimal():
+                name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its first id
+            if is_list(fields.get("widgets")):
+                fields = {**fields, "widgets": sorted(then("widget", widget) for widget in fields["widgets"])}  # noqa: PLW2901 - see above
+            found[name] = fields
+        return found
 
 
 def line(signer: Signer, kind: str, old: int, new: int) -> str:

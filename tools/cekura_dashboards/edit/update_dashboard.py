@@ -18,7 +18,7 @@ from cekura_dashboards.edit.dashboards import (
 from cekura_dashboards.edit.plan import Plan, checked, receipt_of, refuse_too_large, signer, way_back
 from cekura_dashboards.edit.receipt import Receipt, same
 from cekura_dashboards.edit.request import check_clear
-from cekura_dashboards.edit.restored import Ids, Planned
+from cekura_dashboards.edit.restored import Planned
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.read.date_range import ADD_ONE, TOO_OLD, is_too_old
 from cekura_dashboards.read.request import MAX_NAME
@@ -72,12 +72,12 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         work=DashboardUpdate(before, fields),
         about=f"dashboard {before.id} {named(before.name)}",
         operations=request.operations(NAME),
-        covered=covered_setup(before, ids),
+        covered=covered_setup(before),
         changes=[change] if fields else [],
         dashboard_id=before.id,
         warnings=[*_warnings(context, before, fields), *(way.warnings if fields else [])],
         stamps=[before.updated_at],
-        notes=[f"null was ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [],
+        notes=[f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [],
     )
     return checked(context, made, request)
 
@@ -101,9 +101,7 @@ async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
     before, fields = made.work.before, made.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
-    undo = way_back(UpdateDashboardRequest, _undo_arguments(before, fields)).call(
-        context, NAME, covered_setup(stored, Ids())
-    )
+    undo = way_back(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_setup(stored))
     return receipt_of(
         made,
         [dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],

@@ -29,7 +29,7 @@ from cekura_dashboards.edit.request import (
     sent_fields,
     unmergeable,
 )
-from cekura_dashboards.edit.restored import Ids, Planned
+from cekura_dashboards.edit.restored import Planned
 from cekura_dashboards.edit.widgets import all_differences, done_changes, planned_changes
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.read.rules import Metrics
@@ -77,7 +77,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
         work=edits,
         about=f"widget {stored.id} {named(stored.name)}",
         operations=request.operations(NAME),
-        covered=covered_widgets([stored], ids),
+        covered=covered_widgets([stored]),
         changes=planned_changes(edits),
         dashboard_id=stored.dashboard,
         warnings=[*warnings, *(way.warnings if sent else [])],
@@ -104,7 +104,7 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
         done_changes(edits, done),
         dashboard_id=edits.dashboard_id,
         differences=all_differences(edits, done),
-        undo=way.call(context, NAME, covered_widgets([stored], Ids())),
+        undo=way.call(context, NAME, covered_widgets([stored])),
         read_back=done.read_back,
     )
 

@@ -7,13 +7,13 @@ from cekura_dashboards.edit.commit import Stored, WidgetEdits, differences
 from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets, undo_update
 from cekura_dashboards.edit.plan_id import Covered, Signer
 from cekura_dashboards.edit.receipt import Change, before_after
-from cekura_dashboards.edit.restored import Ids, line
+from cekura_dashboards.edit.restored import line
 
 
-def covered(dashboard: Dashboard, touched: Sequence[Widget], ids: Ids) -> Covered:
+def covered(dashboard: Dashboard, touched: Sequence[Widget]) -> Covered:
     """The touched widgets, and the dashboard's filters and widget ids, on which creates depend."""
-    whole = covered_dashboard(dashboard.id, dashboard.stored("filters"), [w.id for w in dashboard.widgets], ids)
-    return {**covered_widgets([*touched], ids), **whole}
+    whole = covered_dashboard(dashboard.id, dashboard.stored("filters"), [w.id for w in dashboard.widgets])
+    return {**covered_widgets([*touched]), **whole}
 
 
 def planned_changes(edits: WidgetEdits) -> list[Change]:
@@ -93,6 +93,6 @@ def covered_after(edits: WidgetEdits, done: Stored, undo: JsonObject) -> Covered
     """What the undo of these edits is planned against: what is stored now of the widgets that it names."""
     ids = sorted((set(edits.known) - set(done.deleted)) | {widget.id for widget in done.created})
     named = {item["id"] for item in undo.get("update", [])} | {*undo.get("delete", [])}
-    whole = covered_dashboard(edits.dashboard_id or 0, edits.filters, ids, Ids())
+    whole = covered_dashboard(edits.dashboard_id or 0, edits.filters, ids)
     touched = [widget for widget in [*done.updated.values(), *done.created] if widget.id in named]
-    return {**covered_widgets(touched, Ids()), **whole}
+    return {**covered_widgets(touched), **whole}

@@ -166,7 +166,7 @@ def _call_id(row: LineRow) -> int | str | None:
 
 
 def _is_uniform(rows: list[LineRow]) -> bool:
-    """Whether all times are texts in UTC and all values usable as they are: then a time's first letters tell its hour."""
+    """Whether all times are texts in UTC and all values plain numbers: a time's first letters then tell its hour."""
     return (
         {type(row.timestamp) for row in rows} == {str}
         and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
