@@ -15,7 +15,7 @@ PREFIX = "CEKURA_"
 SHORTEST_KEY = 32
 
 
-HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 
 def is_loopback(host: str) -> bool:
@@ -71,10 +71,10 @@ class Settings(BaseModel):
             host, _port = parts.hostname or "", parts.port
         except ValueError:
             raise ValueError("is not a URL with a host and, if any, a port from 0 to 65535") from None
-        if parts.scheme not in {"https", "http"} or not HOST.fullmatch(host) or not value.isprintable():
-            raise ValueError("must be https://HOST, perhaps with a port and a path")
-        if "@" in parts.netloc or parts.query or parts.fragment or value.endswith(("?", "#")):
+        if "@" in parts.netloc or "?" in value or "#" in value:
             raise ValueError("must have no user, no ? and no #")
+        if parts.scheme not in {"https", "http"} or not NETLOC.fullmatch(parts.netloc) or not value.isprintable():
+            raise ValueError("must be https://HOST, perhaps with a port and a path")
         if parts.scheme == "http" and not is_loopback(host):
             raise ValueError("must start with https:// (http:// only for this machine)")
         return value.rstrip("/")

@@ -1,0 +1,103 @@
+"""Arguments of any size are refused before work is done on them; blanks that strict clients fill in count as absent."""
+
+import json
+
+import pytest
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.arguments import MOST_CHARACTERS, MOST_ITEMS, parse
+from support import BY_NAME, PIE, Json, ask, new_sandbox, open_tools, shared_sandbox
+
+TOO_LARGE: dict[str, tuple[str, Json]] = {
+    "30,000 unknown arguments": ("get_widgets_data", {f"argument {i}": i for i in range(30_000)}),
+    "60,000 names": ("get_widgets_data", {"widget_ids": [f"name {i}" for i in range(60_000)]}),
+    "many names in JSON text": ("get_widgets_data", {"widget_ids": json.dumps([f"name {i}" for i in range(9_000)])}),
+    "a long text": ("list_dashboards", {"search": "x" * MOST_CHARACTERS}),
+    "many small objects": ("preview_widget", {"widget": {"metadata": [[[[i]] * 400] * 400 for i in range(400)]}}),
+    "keys in metadata": ("preview_widget", {"widget": {**PIE, "metadata": {str(i): i for i in range(MOST_ITEMS + 1)}}}),
+}  # fmt: skip
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("what", TOO_LARGE)
+async def test_too_much_is_refused_by_its_size_alone(what: str) -> None:
+    tool, arguments = TOO_LARGE[what]
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match=r"holds [0-9]+ items in one place|is too large; at most"):
+            await ask(context, tool, **arguments)
+    assert recorder.sent == []
+
+
+def test_the_faults_of_many_arguments_are_counted_and_the_first_told() -> None:
+    with pytest.raises(InvalidArguments) as caught:
+        parse(BY_NAME["get_widgets_data"].request, {f"argument {i}": i for i in range(MOST_ITEMS)})
+    assert str(caught.value).endswith(f"… and {MOST_ITEMS - 8} more")
+
+
+BLANKS: list[tuple[str, Json, Json]] = [
+    ("get_widgets_data", {"dashboard_id": 11}, {"widget_ids": [], "window": "", "filters": {}, "compare_to": "", "compare_filters": {}}),
+    ("get_widgets_data", {"widget_ids": [203]}, {"dashboard_id": 0, "filters": {"field": "", "value": "", "conditions": []}}),
+    ("list_dashboards", {}, {"project_id": 0, "search": "", "page": 0}),
+    ("look_up", {"kind": "agents"}, {"search": "", "field": "", "project_id": 0, "agent_id": 0}),
+    ("list_calls", {"widget_id": 203}, {"widget": {}, "dashboard_id": 0, "window": "", "label": "", "group": "", "transcript": 0, "filters": {}}),
+    ("preview_widget", {"widget": PIE, "dashboard_id": 11}, {"share_where": {}, "compare_to": "", "window": ""}),
+    ("explain_change", {"widget_id": 203}, {"by": [], "widget": {}, "dashboard_id": 0, "compare_to": "", "project_id": 0}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "New"}}, {"plan_id": "", "restored": [], "clear": []}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE]}, {"update": [], "delete": [], "plan_id": "", "restored": []}),
+    ("create_dashboard", {"name": "New", "project_id": 1}, {"filters": {}, "widgets": [], "copy_of": 0, "plan_id": ""}),
+    ("update_dashboard", {"dashboard_id": 11, "name": "New"}, {"filters": {}, "clear": [], "plan_id": ""}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}, {"remove": [], "plan_id": "", "restored": []}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments", "blanks"), BLANKS, ids=[f"{i}-{b[0]}" for i, b in enumerate(BLANKS)])
+def test_blanks_count_as_absent_wherever_absent_is_allowed(tool: str, arguments: Json, blanks: Json) -> None:
+    model = BY_NAME[tool].request
+    plain, _ = parse(model, arguments)
+    filled, notes = parse(model, {**arguments, **blanks})
+    assert filled.model_dump() == plain.model_dump()
+    assert notes == []
+
+
+def test_blanks_inside_a_widget_count_as_absent_too() -> None:
+    blanks = {
+        "metric": 0,
+        "data_type": "",
+        "time_period": "",
+        "aggregation_function": "",
+        "group_by": {},
+        "filters": {},
+    }
+    plain, _ = parse(BY_NAME["preview_widget"].request, {"widget": PIE})
+    filled, _ = parse(BY_NAME["preview_widget"].request, {"widget": {**PIE, **blanks, "metadata": {}}})
+    assert filled.model_dump() == plain.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [({"points": 0, "dashboard_id": 11}, "points"), ({"dashboard_id": 11, "filters": {"field": "topic", "op": "eq", "value": ""}}, "filters")],
+)  # fmt: skip
+def test_what_means_something_is_kept(arguments: Json, name: str) -> None:
+    request, _ = parse(BY_NAME["get_widgets_data"].request, arguments)
+    kept = request.model_dump(exclude_none=True)[name]
+    assert kept == arguments[name]
+
+
+@pytest.mark.anyio
+async def test_a_strict_client_that_fills_in_everything_can_write() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        filled = {
+            "name": "New",
+            "field": "",
+            "metric": 0,
+            "time_period": "",
+            "filters": {},
+            "group_by": {},
+            "metadata": {},
+        }
+        text, answer = await ask(
+            context, "update_widget", widget_id=203, changes=filled, clear=[], plan_id="", restored=[]
+        )
+    assert answer["outcome"] == "applied"
+    assert list(answer["changes"][0]["fields"]) == ["name"]
+    assert "empty values were ignored for field, filters, group_by, metadata, metric, time_period" in text

@@ -1,0 +1,103 @@
+"""Settings decide where the key goes: what only looks like this machine is refused, and no text shows the key."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import Refused
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.settings import SettingsError, load_settings, usable_key
+from support import KEY, Recorder, new_sandbox, no_wait, now
+
+FOREIGN = [
+    "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example",
+    "http://[::1].evil.example", "http://localhost:80@evil.example", "http://evil.example#http://localhost",
+    "http://evil.example", "http://0.0.0.0", "http://10.0.0.1", "https://user:pass@api.cekura.ai", "https://a?b", "https://a#b",
+    "https://", "ftp://localhost", "localhost", "http://127.0.0.1\\@evil.example", "https://a b", "https://a\nb", "http://localhost:x",
+    "http://localhost:99999", "https://a:-1", "http://[::1", "http://127.0.0.1%2eevil.example", "http://127.0.0.1:80:80",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+def test_an_address_that_the_key_must_not_go_to_is_one_line(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(base_url=url)
+    assert str(caught.value).startswith("CEKURA_BASE_URL")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.cekura.ai", "https://proxy.example:8443/cekura/", "http://127.0.0.1:8765", "http://localhost", "http://[::1]:1"]
+)  # fmt: skip
+def test_an_address_over_https_or_of_this_machine_is_taken(url: str) -> None:
+    assert load_settings(base_url=url).base_url == url.rstrip("/")
+
+
+@given(st.text(max_size=40))
+def test_whatever_follows_a_local_name_is_no_other_host(rest: str) -> None:
+    try:
+        url = load_settings(base_url=f"http://localhost{rest}").base_url
+    except SettingsError:
+        return
+    assert HttpTransport(url)._base.host in {"localhost", "127.0.0.1"}  # noqa: SLF001 - where a request would go
+
+
+def test_space_around_a_key_is_taken_off() -> None:
+    found = load_settings(api_key=f" {KEY}\r\n").api_key
+    assert found is not None
+    assert found.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("key", ["käy-1234", "key\n1234", "key 1234", "\u202ekey-1234"])
+def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
+    environment = {**os.environ, "CEKURA_API_KEY": key, "PYTHONIOENCODING": "utf-8"}
+    found = subprocess.run(
+        [sys.executable, "-m", "cekura_dashboards_mcp", "doctor"], env=environment, capture_output=True, check=False
+    )
+    told = found.stderr.decode()
+    assert found.returncode == 2
+    assert told.count("\n") == 1
+    assert told.startswith("cekura-dashboards: CEKURA_API_KEY holds characters")
+    assert "1234" not in told
+    with pytest.raises(ValueError, match="holds characters"):
+        usable_key(key)
+
+
+@pytest.mark.anyio
+async def test_a_refusal_that_names_the_key_does_not_show_it() -> None:
+    recorder = Recorder(HttpTransport("http://localhost", app=new_sandbox()))
+    said = {KEY: ["is wrong"], "detail": f"not {KEY}", f"x{KEY}": [f"{KEY}{KEY}"]}
+    recorder.fault = lambda _: Answer(400, json.dumps(said).encode())
+    client = CekuraClient(transport=recorder, key=usable_key(KEY), now=now, sleep=no_wait)
+    with pytest.raises(Refused) as caught:
+        await client.projects()
+    await recorder.aclose()
+    assert KEY not in str(caught.value)
+    assert "[key]" in str(caught.value)
+
+
+def test_debug_logs_nothing_of_headers_or_bodies() -> None:
+    environment = {
+        **os.environ,
+        "CEKURA_API_KEY": KEY,
+        "CEKURA_LOG_LEVEL": "DEBUG",
+        "CEKURA_BASE_URL": "http://127.0.0.1:9",
+    }
+    found = subprocess.run(
+        [sys.executable, "-m", "cekura_dashboards_mcp", "call", "list_dashboards"], env=environment, capture_output=True, check=False
+    )  # fmt: skip
+    told = (found.stderr + found.stdout).decode()
+    assert "could not be reached" in told
+    assert KEY not in told
+    assert not {"X-CEKURA-API-KEY", "httpcore", "params"} & {
+        word for line in told.splitlines() for word in line.split()
+    }
+    assert logging.getLogger("httpcore").level == logging.NOTSET
