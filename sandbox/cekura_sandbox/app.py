@@ -300,7 +300,11 @@ def _lookups(world: World) -> APIRouter:
 
     @router.get("/user/v1/projects/", **answers(list[NamedShape]))
     def projects() -> list[Body]:
-        return [{"id": number, "name": name} for number, name in calls.PROJECTS]
+        reported = {1: [11]}
+        return [
+            {"id": number, "name": name, "daily_report_dashboard_ids": reported.get(number, [])}
+            for number, name in calls.PROJECTS
+        ]
 
     @router.get("/test_framework/v2/metrics/", **answers(list[NamedShape]))
     def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:

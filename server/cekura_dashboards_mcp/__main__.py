@@ -1,6 +1,6 @@
 """``python -m cekura_dashboards_mcp`` is ``cekura-dashboards``."""
 
-from cekura_dashboards_mcp.cli import main
+from cekura_dashboards_mcp.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -3,6 +3,8 @@
 import gc
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from cekura_dashboards_mcp.connection import Connection
 
 SANDBOX_KEY = "sandbox"
+INTERRUPTED = 130
+"""128 and the number of the signal, as shells have it."""
 SANDBOX = click.option("--sandbox", is_flag=True, help="Answer from a local sandbox: no key, no network.")
 NO_KEY = "No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls without one."
 
@@ -28,6 +32,19 @@ class Stopped(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         click.echo(f"cekura-dashboards: {self.message}", err=True, file=file)
+
+
+def program() -> None:
+    """Run as a program of its own: Ctrl-C ends it at once, with the exit code that shells know.
+
+    Nothing is lost by it: no state is kept, and a thread that waits for standard input could not be ended otherwise.
+    """
+    signal.signal(signal.SIGINT, _interrupted)
+    main()
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    os._exit(INTERRUPTED)
 
 
 @click.group(invoke_without_command=True)
@@ -57,12 +74,17 @@ def serve(address: str | None = None, *, sandbox: bool = False) -> None:
             raise Stopped(str(error)) from None
         app = http_app(connection(sandbox=sandbox, key_needed=False, per_request=not sandbox))
         _all_imported()
-        run_http(app, host, port)
+        try:
+            run_http(app, host, port)
+        except OSError as error:
+            raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
         return
     from cekura_dashboards_mcp.server import create_server  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.stdio import leave_with_reader  # noqa: PLC0415 - see above
 
     server = create_server(connection(sandbox=sandbox))
     _all_imported()
+    leave_with_reader(sys.stdout)
     server.run("stdio")
 
 

@@ -8,19 +8,19 @@ from typing import Any
 
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.resolve import (
-    Elicit,
-    Resolve,
-    build_resolver_plans,
-    resolve_arguments,
-)
 from mcp.shared.exceptions import MCPError
 from mcp.types import InputRequiredResult
-from mcp_types.version import is_version_at_least
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards_mcp.sdk import (
+    Elicit,
+    Resolve,
+    ToolError,
+    build_resolver_plans,
+    is_version_at_least,
+    resolve_arguments,
+)
 
 FIRST_ASKED_BY_RESULT = "2026-07-28"
 

@@ -1,5 +1,7 @@
 """Stateless Streamable HTTP on this machine, each request bringing its own key."""
 
+import socket
+import sys
 from ipaddress import ip_address
 
 import uvicorn
@@ -11,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
+from cekura_dashboards_mcp.edge import LocalOnly, WholeRequests, server_config
 from cekura_dashboards_mcp.server import create_server
 
 PATH = "/mcp"
@@ -69,10 +72,22 @@ def http_app(connection: Connection) -> Starlette:
         streamable_http_path=PATH, stateless_http=True, transport_security=LOCAL
     )
     app.add_route("/health", _health)
+    app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)
+    app.add_middleware(LocalOnly)
     return app
 
 
 def run_http(app: Starlette, host: str, port: int) -> None:
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+    """Serve until stopped; port 0 takes a free one.
+
+    Raises:
+        OSError: if the address is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    config = server_config(app)
+    with socket.create_server((host, port), family=family, backlog=config.backlog) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Serving MCP at http://{shown}:{listening.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
+        uvicorn.Server(config).run(sockets=[listening])

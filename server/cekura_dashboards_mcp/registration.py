@@ -1,15 +1,13 @@
 """From the catalogue of tools to tools of an MCP server."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import UnexpectedToolError
-from mcp.server.mcpserver.tools import Tool as McpTool
-from mcp.server.mcpserver.utilities.func_metadata import func_metadata
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
@@ -18,8 +16,11 @@ from cekura_dashboards.api.errors import DashboardsError, PlanRefused
 from cekura_dashboards.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.consent import ask, can_ask
+from cekura_dashboards_mcp.sdk import Tool as McpTool
+from cekura_dashboards_mcp.sdk import UnexpectedToolError, func_metadata
 
 log = logging.getLogger(__name__)
+SENTENCE = re.compile(r"(?<=\.)\s+")
 
 
 @cache
@@ -100,13 +101,13 @@ def _never_called() -> None:
 _METADATA = func_metadata(_never_called, structured_output=False)
 
 
-def registered(tool: Tool[Any, Any]) -> CatalogueTool:
+def registered(tool: Tool[Any, Any], description: str) -> CatalogueTool:
     return CatalogueTool(
         catalogue_entry=tool,
         fn=_never_called,
         name=tool.name,
         title=tool.title,
-        description=tool.description,
+        description=description,
         context_kwarg=None,
         parameters=_inputs()[tool.request],
         fn_metadata=_METADATA,
@@ -122,5 +123,13 @@ def registered(tool: Tool[Any, Any]) -> CatalogueTool:
 
 
 def catalogue(*, read_only: bool) -> Sequence[Tool[Any, Any]]:
-    """The tools to offer: in read-only mode, none that writes."""
-    return [tool for tool in TOOLS if not (read_only and tool.writes)]
+    """The tools to offer: in read-only mode none that writes, nor one that only prepares for it."""
+    left = {tool.name for tool in TOOLS if read_only and tool.writes}
+    return [tool for tool in TOOLS if tool.name not in left and tool.prepares not in left]
+
+
+def about(text: str, offered: Sequence[Tool[Any, Any]]) -> str:
+    """What is said to a model, without the sentences that point to a tool that is not offered."""
+    absent = {tool.name for tool in TOOLS} - {tool.name for tool in offered}
+    sentences = SENTENCE.split(text)
+    return " ".join(sentence for sentence in sentences if not any(name in sentence for name in absent))

@@ -8,7 +8,8 @@ from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
 
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.registration import catalogue, registered
+from cekura_dashboards_mcp.registration import about, catalogue, registered
+from cekura_dashboards_mcp.sdk import serve_tools_only
 
 INSTRUCTIONS = (
     "Cekura dashboards: call analytics of voice agents. Find a dashboard with list_dashboards, read its numbers with "
@@ -30,13 +31,17 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
             await connection.aclose()
 
     keys = connection.settings.state_secrets
-    return MCPServer(
+    offered = catalogue(read_only=connection.settings.read_only)
+    server = MCPServer(
         "cekura-dashboards",
         title="Cekura dashboards",
-        instructions=INSTRUCTIONS,
+        instructions=about(INSTRUCTIONS, offered),
         version=version("cekura-dashboards-mcp"),
-        tools=[registered(tool) for tool in catalogue(read_only=connection.settings.read_only)],
+        tools=[registered(tool, about(tool.description, offered)) for tool in offered],
         lifespan=lifespan,
         request_state_security=RequestStateSecurity(keys=keys) if keys else None,
         log_level="WARNING",
+        subscriptions=False,
     )
+    serve_tools_only(server)
+    return server

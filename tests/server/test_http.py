@@ -15,6 +15,7 @@ from cekura_dashboards_mcp.http import http_app, parse_address
 from support import KEY, Era, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
+LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
 
@@ -66,6 +67,35 @@ async def test_another_host_name_is_refused() -> None:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, "Host": "evil.invalid"}
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
     assert answer.status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("Host", "localhost:1.evil.example", 421),
+        ("Host", "localhost.evil.example:80", 421),
+        ("Host", "127.0.0.1@evil.example", 421),
+        ("Origin", "http://localhost:1.evil.example", 403),
+        ("Origin", "https://evil.example", 403),
+        ("Origin", "null", 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/mcp", "/health"])
+async def test_a_name_that_only_begins_like_this_machine_is_refused(
+    path: str, name: str, value: str, status: int
+) -> None:
+    async with serving() as url, httpx.AsyncClient() as http:
+        headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, name: value}
+        answer = await http.post(url.removesuffix("/mcp") + path, json=LIST, headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+async def test_a_key_that_cannot_be_handed_on_is_refused_in_words() -> None:
+    async with serving() as url, httpx.AsyncClient() as http:
+        answer = await http.post(url, json=LIST, headers={**HEADERS, "X-CEKURA-API-KEY": "two words"})
+    assert answer.status_code == 403
+    assert "holds characters that no key has" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

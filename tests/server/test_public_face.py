@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cekura_dashboards
+import cekura_dashboards_mcp
 from support import BY_NAME
 
 ROOT = Path(__file__).parents[2]
@@ -59,3 +60,10 @@ def test_no_module_is_longer_than_400_lines() -> None:
     long = [path.name for folder in ("server", "tools", "sandbox") for path in (ROOT / folder).rglob("*.py")
             if len(path.read_text(encoding="utf-8").splitlines()) > 400]  # fmt: skip
     assert long == []
+
+
+def test_one_module_holds_what_the_sdk_does_not_document_as_public() -> None:
+    internal = re.compile(r"^\s*from (mcp\.server\.mcpserver\.\w+|mcp_types)", re.MULTILINE)
+    folder = Path(cekura_dashboards_mcp.__path__[0])
+    users = {path.name for path in folder.glob("*.py") if internal.search(path.read_text(encoding="utf-8"))}
+    assert users == {"sdk.py"}

@@ -69,7 +69,7 @@ def test_filters_are_shown_one_level_deep_and_validated_to_any_depth() -> None:
 
 @pytest.mark.parametrize("tool", TOOLS, ids=NAMES)
 def test_every_tool_says_what_it_does_to_the_world(tool: Tool[Any, Any]) -> None:
-    made = registered(tool)
+    made = registered(tool, tool.description)
     hints = made.annotations
     assert hints is not None
     assert hints.read_only_hint is not tool.writes

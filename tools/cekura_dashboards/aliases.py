@@ -121,7 +121,8 @@ FILTER_FIELDS = _SHARED | {
 }  # fmt: skip
 """Fields of calls: what is plotted and what is filtered are called differently in places."""
 
-_WINDOW = re.compile(r"(?:the_)?(?:last|past)_(\d{1,3})_?(hour|day|week)s?|(\d{1,3})_?(hour|day|week)s?")
+_WINDOW = re.compile(r"(?:the_)?(?:(?:last|past)_)?(\d{1,5})_?([a-z]{2,6}?)s?", re.ASCII)
+_WINDOW_UNITS = {"min": "m", "minute": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
 _WINDOW_WORDS = {"last_24h": "24h", "last_day": "24h", "past_day": "24h", "past_week": "7d", "past_month": "30d"}
 
 
@@ -141,8 +142,10 @@ def argument(name: str, fields: Collection[str], given: Collection[str]) -> str 
 def value(field: str, text: str) -> str:
     """The choice that a text means for this argument, or the text itself.
 
-    >>> value("op", ">="), value("chart_type", "Donut"), value("window", "last 7 days"), value("op", "eq")
-    ('gte', 'pie', '7d', 'eq')
+    >>> value("op", ">="), value("chart_type", "Donut"), value("op", "eq")
+    ('gte', 'pie', 'eq')
+    >>> value("window", "last 7 days"), value("window", "15 minutes"), value("window", "the past 90 min")
+    ('7d', '15m', '90m')
     """
     folded = text.strip().casefold().replace(" ", "_").replace("-", "_")
     if field == "window":
@@ -151,6 +154,7 @@ def value(field: str, text: str) -> str:
 
 
 def _window(folded: str) -> str | None:
-    if match := _WINDOW.fullmatch(folded):
-        return f"{match[1] or match[3]}{(match[2] or match[4])[0]}"
+    match = _WINDOW.fullmatch(folded)
+    if match and match[2] in _WINDOW_UNITS:
+        return f"{match[1]}{_WINDOW_UNITS[match[2]]}"
     return _WINDOW_WORDS.get(folded)

@@ -31,7 +31,10 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, kw_only=True)
 class Tool(Generic[Q, R]):
-    """One entry of the catalogue. ``run`` may raise any error of ``cekura_dashboards.api.errors``, none else."""
+    """One entry of the catalogue. ``run`` may raise any error of ``cekura_dashboards.api.errors``, none else.
+
+    ``prepares``: the tool without which this one is of no use.
+    """
 
     name: str
     title: str
@@ -43,3 +46,4 @@ class Tool(Generic[Q, R]):
     writes: bool = False
     destructive: bool = False
     idempotent: bool = True
+    prepares: str | None = None

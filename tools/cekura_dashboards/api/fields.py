@@ -12,6 +12,8 @@ TimePeriod = Literal["hour", "day", "week", "month"]
 FilterOp = Literal["eq", "neq", "gt", "gte", "lt", "lte", "contains", "startswith", "endswith", "in", "isnull", "regex"]
 GroupOperator = Literal["and", "or", "same_row"]
 
+CALL_LOG_OPS: frozenset[str] = frozenset(get_args(FilterOp)) - {"endswith", "regex"}
+"""What is published of the filters of call logs; charts take more."""
 CHART_TYPES: tuple[str, ...] = get_args(ChartType)
 AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 TIME_PERIODS: tuple[str, ...] = get_args(TimePeriod)

@@ -153,6 +153,11 @@ def _conditions(node: Any, path: str) -> Iterator[tuple[str, JsonObject]]:
         yield path, found
 
 
+def operators_of(node: JsonObject | None) -> set[str]:
+    """The operators of all conditions of a filter."""
+    return {str(condition.get("op")) for _, condition in _conditions(node, "")}
+
+
 def fields_of(node: JsonObject | None) -> list[str]:
     """The fields that a filter names, in order.
 

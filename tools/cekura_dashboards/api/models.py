@@ -162,8 +162,11 @@ class BulkResult(_Stored):
 
 
 class Project(_Stored):
+    """``daily_report_dashboard_ids``: the dashboards that its daily report shows."""
+
     id: int
     name: str | None = None
+    daily_report_dashboard_ids: list[int] | None = None
 
 
 class Agent(_Stored):

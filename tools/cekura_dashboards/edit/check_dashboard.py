@@ -90,7 +90,7 @@ def _seen(reading: Reading) -> Seen:
 
 async def _finding(context: ToolContext, dashboard: Dashboard, metrics: Metrics, draft: Draft) -> Finding:
     """The finding with its edit, which was planned like any; without one if it cannot be."""
-    if not draft.edit:
+    if not draft.edit or context.settings.read_only:
         return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}
     tool = update_dashboard.NAME if draft.of_dashboard else bulk_edit_dashboard.NAME
@@ -125,8 +125,8 @@ TOOL = Tool(
     title="Check a dashboard",
     description=(
         "Find what is wrong with a dashboard: broken, empty or duplicate charts, sums of scores, pies and bars that "
-        "cannot be read, a missing date range, missing or equal names. Each finding says why it matters and carries "
-        "the call that mends it; ask the user which to make."
+        "cannot be read, a missing date range, missing or equal names. Each finding says why it matters. With it "
+        "comes the bulk_edit_dashboard or update_dashboard call that mends it; ask the user which to make."
     ),
     request=CheckRequest,
     result=CheckResult,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edit.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
@@ -53,10 +54,21 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
         covered=covered_whole(dashboard),
         changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],
         dashboard_id=dashboard.id,
-        warnings=way.warnings,
+        warnings=[*await _reported_daily(context, dashboard), *way.warnings],
         stamps=[dashboard.updated_at, *(widget.updated_at for widget in dashboard.widgets)],
     )
     return checked(context, made, request)
+
+
+async def _reported_daily(context: ToolContext, dashboard: Dashboard) -> list[str]:
+    """That the project's daily report shows it, where that can be read: an undo does not put it back there."""
+    try:
+        projects = await context.api.projects()
+    except DashboardsError:
+        return []
+    shown = [p for p in projects if p.id == dashboard.project and dashboard.id in (p.daily_report_dashboard_ids or [])]
+    told = "shows it, and an undo does not put it back there"
+    return [f"the daily report of project {project.id} {named(project.name)} {told}" for project in shown]
 
 
 async def commit(context: ToolContext, made: Plan[Deletion]) -> Receipt:

@@ -140,6 +140,7 @@ TOOL = Tool(
         "what the new and changed charts would show, warnings, and a plan_id with which the edit goes through only if "
         "nobody changed the dashboard meanwhile. Show it to the user before an edit that is large or deletes."
     ),
+    prepares=bulk_edit_dashboard.NAME,
     request=DashboardEdit,
     result=EditPreview,
     run=run,

@@ -6,13 +6,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
-from cekura_dashboards.api.filters import both, instant, within, without_time
+from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, plotted_type
+from cekura_dashboards.api.filters import both, instant, operators_of, within, without_time
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.read.names import AGENT_FIELDS
 from cekura_dashboards.read.windows import Window, shown
-from cekura_dashboards.text import Foreign, Word, cleaned, foreign, named, time_text
+from cekura_dashboards.suggest import listed
+from cekura_dashboards.text import Foreign, Word, cleaned, foreign, named, time_text, word
 
 LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"
 DURATION = re.compile(r"[\d:.]{1,20}", re.ASCII)
@@ -105,7 +106,15 @@ def _group(config: WidgetConfig, group: str) -> JsonObject:
 async def find_calls(
     context: ToolContext, project: int, filters: JsonObject, window: Window, limit: int
 ) -> tuple[int, list[CallLog]]:
-    """How many calls of a project match in a window, and the newest of them."""
+    """How many calls of a project match in a window, and the newest of them.
+
+    Raises:
+        InvalidArguments: for a filter that charts take and call logs do not.
+    """
+    if unknown := sorted(operators_of(filters) - CALL_LOG_OPS):
+        told = listed(str(word(op, FILTER_OPS)) for op in unknown)
+        text = f"of this chart hold {told}, which call logs do not take, only charts; narrow by eq, in or contains."
+        raise InvalidArguments.at("filters", text, lead="No calls were read.")
     scope = both(filters, within(window.start, window.end))
     return await context.api.call_logs(
         project, scope, start=instant(window.start), end=instant(window.end), limit=limit

@@ -157,7 +157,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         for end in ends[len(ended) :]
     ]
     dimensions.sort(key=_rank)
-    examples = await _examples(context, request, chart, config, (window, other), dimensions)
+    examples, unread = await _examples(context, request, chart, config, (window, other), dimensions)
     if overall.get("verdict") == "within noise":
         caveats.append("the change itself is within noise, so there may be nothing to explain")
     if base.this.kind == "median":
@@ -170,7 +170,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         outcomes=_outcomes(OUTCOMES, ended) or None,
         examples=examples or None,
         requests_used=f"{2 * len(configs) + len(examples)} of {BUDGET}",
-        caveats=[*caveats, *skipped, "what coincides with a change need not be its cause"],
+        caveats=[*caveats, *skipped, *unread, "what coincides with a change need not be its cause"],
     )
 
 
@@ -257,12 +257,15 @@ async def _examples(
     config: WidgetConfig,
     windows: tuple[Window, Window],
     dimensions: list[Dimension],
-) -> dict[str, list[CallShown]]:
-    """Up to five calls of each side, of the group that brings most of the change; of a rate those without success."""
+) -> tuple[dict[str, list[CallShown]], list[str]]:
+    """Up to five calls of each side, of the group that brings most of the change; of a rate those without success.
+
+    And why there are none, where they could not be read.
+    """
     try:
         project = chart.project or await only_project(context, request.project_id)
-    except DashboardsError:
-        return {}
+    except DashboardsError as error:
+        return {}, [f"example calls could not be read: {error}"]
     first = (
         dimensions[0]
         if dimensions and dimensions[0].verdict in {"clear", "possible"} and dimensions[0].groups
@@ -273,17 +276,18 @@ async def _examples(
         if first is None
         else config.model_copy(update={"group_by": {"type": "field", "field": unquoted(first.by)}})
     )
-    found = dict[str, list[CallShown]]()
+    found, unread = dict[str, list[CallShown]](), list[str]()
     for name, window in zip(("this", "that"), windows, strict=True):
         filters = behind(where, chart.target.filters, None, None if first is None else _group_on(name, first))
         if config.field == "success":
             filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
         try:
             _, calls = await find_calls(context, project, filters, window, EXAMPLES)
-        except DashboardsError:
+        except DashboardsError as error:
+            unread.append(f"example calls of {name} side could not be read: {error}")
             continue
         found[name] = [call_shown(call, project) for call in calls]
-    return found
+    return found, [*dict.fromkeys(unread)]
 
 
 def _group_on(side: str, dimension: Dimension) -> str | None:

@@ -103,7 +103,7 @@ def render(result: DashboardSetup) -> str:
             line += f", layout {json_text(widget.layout)}"
         lines.append(line)
     if not result.widgets:
-        lines.append("no widgets; bulk_edit_dashboard creates some")
+        lines.append("no widgets")
     return "\n".join([*lines, *(f"left out: {text}" for text in result.left_out or [])])
 
 

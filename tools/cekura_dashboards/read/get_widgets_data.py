@@ -92,7 +92,7 @@ async def _find(
 
 def render(result: WidgetsData) -> str:
     if not result.widgets:
-        return f"{result.dashboard} has no widgets. bulk_edit_dashboard creates some."
+        return f"{result.dashboard} has no widgets."
     head = "\n".join([*([result.dashboard] if result.dashboard else []), *(f"note: {t}" for t in result.shared or [])])
     return "\n\n".join(part for part in (head, render_reports(result.widgets)) if part)
 

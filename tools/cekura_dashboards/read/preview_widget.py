@@ -52,7 +52,7 @@ class PreviewRequest(Request):
 
 class Preview(Result):
     report: WidgetReport
-    widget: dict[str, Any] = Field(description="the definition, ready for bulk_edit_dashboard create")
+    widget: dict[str, Any] = Field(description="the definition, to save it unchanged")
     warnings: list[str] | None = None
 
 
@@ -96,9 +96,9 @@ TOOL = Tool(
     name="preview_widget",
     title="Preview a widget",
     description=(
-        "What a widget would show, without saving it: the same facts as get_widgets_data, and its definition ready "
-        "for bulk_edit_dashboard. Use it for any question that no saved chart answers, and before creating or "
-        "changing one. look_up fields tells what can be plotted."
+        "What a widget would show, without saving it: the same facts as get_widgets_data. With them comes its "
+        "definition, ready for bulk_edit_dashboard. Use it for any question that no saved chart answers, and before "
+        "creating or changing one. look_up fields tells what can be plotted."
     ),
     request=PreviewRequest,
     result=Preview,

@@ -21,7 +21,7 @@ from cekura_dashboards.suggest import did_you_mean
 from cekura_dashboards.text import Foreign
 from cekura_dashboards.tool import Request
 
-_WINDOWS = "24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08"
+_WINDOWS = "15m, 24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08"
 WINDOW = Field(None, description=f"{_WINDOWS}. Absent: the saved date range.")
 RECENT_WINDOW = Field(None, description=f"{_WINDOWS}. Absent: 7d")
 COMPARE_TO = Field(

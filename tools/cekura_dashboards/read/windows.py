@@ -15,9 +15,10 @@ LIMIT = timedelta(days=30)
 MARGIN = timedelta(minutes=5)
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
-WORDS = ("24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month")
-_ROLLING = re.compile(r"(\d{1,4})(h|d|w)")
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+WORDS = ("15m", "24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month")
+SHORTEST = timedelta(minutes=5)
+_ROLLING = re.compile(r"(\d{1,5})(m|h|d|w)", re.ASCII)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Window:
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") -> Window:
-    """A window from a word (24h, 7d, today, last_week …) or an ISO 8601 interval.
+    """A window from a word (15m, 24h, 7d, today, last_week …) or an ISO 8601 interval.
 
     Days and weeks begin in ``zone``, weeks on Monday. An end in the future is moved to now, a start within 5 minutes
     of the API's 30-day limit inside it; both are told in ``notes``.
@@ -73,6 +74,9 @@ def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
 
 def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     if match := _ROLLING.fullmatch(word):
+        if int(match[1]) * _UNITS[match[2]] < SHORTEST:
+            text = f"{Foreign(word, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
+            raise InvalidArguments.at("window", text)
         return now - int(match[1]) * _UNITS[match[2]], now
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     monday = today - timedelta(days=today.weekday())

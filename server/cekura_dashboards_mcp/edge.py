@@ -1,0 +1,179 @@
+"""The edge of the HTTP server: what is half open, too large or too much ends there, before any work is done on it."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from cekura_dashboards.settings import NETLOC, is_loopback
+
+MOST_BODY_BYTES = 1024 * 1024
+"""Of one request: four times the largest arguments, as JSON may escape what it holds."""
+HALF_OPEN_S = 15.0
+"""Seconds that a request may take to arrive whole."""
+SHUTDOWN_S = 10
+"""Seconds that running calls have to end once the server is told to stop."""
+REPEATED_LOG_S = 10.0
+MOST_BACKLOG, LEAST_BACKLOG = 128, 8
+
+
+def most_connections() -> int:
+    """Half of the descriptors that this process may open: the others are for requests to the API, and files."""
+    if sys.platform == "win32":
+        return 10_000
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(LEAST_BACKLOG, min(soft, 20_000) // 2)
+
+
+def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
+    """How uvicorn serves: a bounded number of connections, none of them half open for longer than ``within_s``."""
+    most = most_connections()
+
+    class Guarded(GuardedProtocol):
+        most_connections = most
+        half_open_s = within_s
+
+    logging.getLogger("asyncio").addFilter(OnceInAWhile())
+    return Config(
+        app,
+        http=Guarded,
+        backlog=max(LEAST_BACKLOG, min(MOST_BACKLOG, most // 2)),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        log_config=None,
+        access_log=False,
+    )
+
+
+class GuardedProtocol(H11Protocol):
+    """Closes connections beyond the most that there may be, and those on which no whole request head arrives in time.
+
+    uvicorn itself waits for a request head without end, and takes connections until descriptors run out.
+    """
+
+    most_connections: int = 1000
+    half_open_s: float = HALF_OPEN_S
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            transport.abort()
+        else:
+            self._waiting = self.loop.call_later(self.half_open_s, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle  # None until there is a first request
+        under_way = cycle is not None and not cycle.response_complete
+        if self._waiting is not None and under_way:
+            self._waiting.cancel()
+            self._waiting = None
+        elif self._waiting is None and not under_way and not self.transport.is_closing():
+            self._waiting = self.loop.call_later(self.half_open_s, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        super().connection_lost(exc)
+
+
+class LocalOnly:
+    """Refuses requests that a web page or another name of this machine leads here.
+
+    Host and origin are compared whole: the SDK's own check takes ``localhost:1.evil.example`` for this machine.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            if not _is_here(f"//{headers.get('host', '')}"):
+                await JSONResponse({"error": "This server is for requests to this machine only."}, 421)(
+                    scope, receive, send
+                )
+                return
+            if (origin := headers.get("origin")) is not None and not _is_here(origin):
+                await JSONResponse({"error": "No web page may call this server."}, 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_here(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"", "http", "https"} and NETLOC.fullmatch(parts.netloc) is not None and is_loopback(host)
+
+
+class WholeRequests:
+    """Hands on requests whose body has arrived: within 15 seconds, and no larger than a call can be."""
+
+    def __init__(self, app: ASGIApp, within_s: float = HALF_OPEN_S) -> None:
+        self._app, self._within_s = app, within_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        with anyio.move_on_after(self._within_s) as waited:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > MOST_BODY_BYTES:
+                    text = f"The request is larger than {MOST_BODY_BYTES // 1024} KiB."
+                    await JSONResponse({"error": text}, 413, {"connection": "close"})(scope, receive, send)
+                    return
+        if waited.cancelled_caught:
+            text = f"The request did not arrive whole within {self._within_s:.0f} seconds."
+            await JSONResponse({"error": text}, 408, {"connection": "close"})(scope, receive, send)
+            return
+        await self._app(scope, _again(bytes(body), receive), send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then whatever comes after it."""
+    held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return held.pop() if held else await receive()
+
+    return next_message
+
+
+class OnceInAWhile(logging.Filter):
+    """Lets a message through once in ten seconds: out of descriptors, the event loop says so thousands of times."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._last = dict[Any, float]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = self._now()
+        if now - self._last.get(record.msg, -REPEATED_LOG_S) < REPEATED_LOG_S:
+            return False
+        if len(self._last) >= LEAST_BACKLOG:
+            self._last.clear()
+        self._last[record.msg] = now
+        return True

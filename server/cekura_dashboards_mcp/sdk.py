@@ -1,0 +1,40 @@
+"""The parts of the MCP SDK that it does not document as public; nothing else here imports any.
+
+A tool of the catalogue validates its own arguments, words its own errors and asks a person in the middle of a call, for
+which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: a newer SDK is taken once these hold.
+
+- ``Tool``, ``func_metadata``, ``UnexpectedToolError``: ``tests/server/test_tools_through_clients.py`` and
+  ``tests/server/test_schemas.py`` would notice.
+- ``build_resolver_plans``, ``resolve_arguments``: ``tests/server/test_consent.py``, in both eras of the protocol.
+- ``serve_tools_only``: ``tests/server/test_tools_through_clients.py`` looks at the capabilities of both eras.
+- ``is_version_at_least``: ``tests/server/test_consent.py``, where an old client on stateless HTTP cannot be asked.
+"""
+
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp_types.version import is_version_at_least
+
+__all__ = [
+    "Elicit",
+    "Resolve",
+    "Tool",
+    "ToolError",
+    "UnexpectedToolError",
+    "build_resolver_plans",
+    "func_metadata",
+    "is_version_at_least",
+    "resolve_arguments",
+    "serve_tools_only",
+]
+
+
+def serve_tools_only(server: MCPServer[Any]) -> None:
+    """Take back the handlers from which the SDK advertises prompts and resources, of which there are none here."""
+    handlers = server._lowlevel_server._request_handlers  # noqa: SLF001 - there is no public way to take one back
+    for method in [name for name in handlers if name.startswith(("prompts/", "resources/"))]:
+        del handlers[method]

@@ -1,0 +1,214 @@
+"""Processes end when they are told to, quietly, and the HTTP server lives through whoever holds connections open."""
+
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, OnceInAWhile, WholeRequests, server_config
+from cekura_dashboards_mcp.http import http_app
+from support import Json, served, settings, shared_sandbox
+
+WAIT_S = 20
+INITIALIZE: Json = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}  # fmt: skip
+LIST: Json = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
+HEADERS = {"Accept": "application/json, text/event-stream"}
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
+
+
+@contextmanager
+def started(*arguments: str, files: int | None = None, **environment: str) -> Generator[subprocess.Popen[bytes]]:
+    """The program with these arguments, perhaps with a limit on open files."""
+    program = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments]
+    if files is not None:
+        program = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *program]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, env=environment or None) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def over_stdio() -> Generator[subprocess.Popen[bytes]]:
+    """A server that has answered once and waits for the next line."""
+    with started("--sandbox") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
+        process.stdin.flush()
+        assert b'"serverInfo"' in process.stdout.readline()
+        yield process
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    code = process.wait(WAIT_S)
+    assert process.stderr is not None
+    return code, process.stderr.read().decode()
+
+
+@posix
+def test_ctrl_c_ends_a_server_over_stdio_at_once_and_quietly() -> None:
+    with over_stdio() as process:
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == (130, "")
+
+
+@posix
+def test_a_closed_standard_output_ends_it_quietly() -> None:
+    with over_stdio() as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert ended(process) == (0, "")
+
+
+def test_a_closed_standard_input_ends_it_quietly() -> None:
+    with over_stdio() as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert ended(process) == (0, "")
+
+
+@contextmanager
+def over_http(*arguments: str, **given: Any) -> Generator[tuple[subprocess.Popen[bytes], str]]:
+    with started("--http", "127.0.0.1:0", *arguments, **given) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline().decode().strip()
+        assert line.startswith("Serving MCP at http://127.0.0.1:")
+        yield process, line.rpartition(" ")[2].removesuffix("/mcp")
+
+
+@posix
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_stopped_http_server_ends_without_a_traceback(sent: signal.Signals, code: int) -> None:
+    with over_http("--sandbox") as (process, _):
+        process.send_signal(sent)
+        assert ended(process) == (code, "")
+
+
+def test_an_address_that_is_taken_is_one_line() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with started("--http", address, "--sandbox") as process:
+            code, told = ended(process)
+    assert code == 2
+    assert told.startswith(f"cekura-dashboards: {address} cannot be served:")
+    assert told.count("\n") == 1
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_running_call_is_answered_before_the_server_ends() -> None:
+    asked = anyio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI
+        asked.set()
+        await let_go.wait()
+        body = b'{"count": 0, "next": null, "results": []}'
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+
+    let_go, api = anyio.Event(), Starlette()
+    api.mount("/", slow)
+    answers = list[httpx.Response]()
+
+    async def call(url: str) -> None:
+        async with httpx.AsyncClient(headers={**HEADERS, "X-CEKURA-API-KEY": "k"}, timeout=WAIT_S) as http:
+            answers.append(await http.post(f"{url}/mcp", json=LIST))
+
+    async with served(api) as base_url:
+        with over_http(CEKURA_BASE_URL=base_url) as (process, url):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, url)
+                await asked.wait()
+                process.send_signal(signal.SIGTERM)
+                assert process.poll() is None
+                let_go.set()
+            code, told = await anyio.to_thread.run_sync(ended, process)
+    assert (code, told) == (-signal.SIGTERM, "")
+    assert "none among 0 read" in answers[0].text
+
+
+@posix
+def test_out_of_descriptors_the_server_says_little_and_answers_again_afterwards() -> None:
+    with over_http("--sandbox", files=64) as (process, url):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        with ExitStack() as held:
+            for _ in range(300):
+                held.enter_context(closing(socket.create_connection((host, int(port)), WAIT_S)))
+        answer = httpx.get(f"{url}/health", timeout=WAIT_S)
+        process.send_signal(signal.SIGINT)
+        _, told = ended(process)
+    assert answer.json() == {"status": "ok"}
+    assert len(told) < 20_000
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nHo", b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"])
+async def test_a_connection_without_a_whole_request_head_is_closed(sent: bytes) -> None:
+    server = uvicorn.Server(server_config(http_app_of_a_sandbox(), within_s=0.05))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listening])
+            async with await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1]) as stream:
+                if sent:
+                    await stream.send(sent)
+                with anyio.fail_after(WAIT_S), pytest.raises(anyio.EndOfStream):
+                    await stream.receive()
+            server.should_exit = True
+
+
+def http_app_of_a_sandbox() -> Starlette:
+    return http_app(Connection(settings(), key_per_request=True, app_factory=shared_sandbox))
+
+
+async def never(*_: Any) -> None:
+    raise AssertionError("the request was handed on")
+
+
+async def sent_through(messages: list[Any]) -> Any:
+    """The status that a request with these messages gets; after them nothing comes any more."""
+    told = list[Any]()
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop(0)
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    await WholeRequests(never, within_s=0.05)({"type": "http", "method": "POST", "headers": []}, receive, send)
+    return told[0]["status"] if told else None
+
+
+@pytest.mark.anyio
+async def test_a_body_that_does_not_arrive_whole_or_is_too_large_is_refused() -> None:
+    part = {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+    assert await sent_through([part, part]) == 408
+    assert await sent_through([part] * (MOST_BODY_BYTES // 1000 + 1)) == 413
+    assert await sent_through([part, {"type": "http.disconnect"}]) is None
+
+
+def test_the_same_message_is_logged_once_in_a_while() -> None:
+    times = iter([0.0, 1.0, 9.0, 10.5, 10.6])
+    kept = OnceInAWhile(lambda: next(times))
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "socket.accept() out of system resource", None, None)
+    assert [bool(kept.filter(record)) for _ in range(5)] == [True, False, False, True, False]
