@@ -63,7 +63,8 @@ class Arbitrary:
             answer["id"] = int(number[1])
         if is_object(answer) and self._chance.random() < 0.9:
             answer |= {"next": None} if "next" in answer else {}
-        for widget in answer.get("widgets") or [] if is_object(answer) else []:
+        widgets: list[Any] = (answer.get("widgets") or []) if is_object(answer) else []
+        for widget in widgets:
             if is_object(widget) and self._chance.random() < 0.7:
                 widget |= {"chart_type": self._pick(CHARTS), "field": self._pick(["success", "duration", "topic"])}
         if path.endswith("bulk_data/"):

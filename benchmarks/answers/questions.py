@@ -42,7 +42,7 @@ class Question:
         if self.kind != "step at" or truth == NO:
             return (truth,)
         day = np.datetime64(truth)
-        return tuple(str(day + shift) for shift in (-1, 0, 1))
+        return tuple(str(day + np.timedelta64(shift, "D")) for shift in (-1, 0, 1))
 
 
 def questions(found: Planted, chart: Chart, rng: np.random.Generator) -> list[Question]:

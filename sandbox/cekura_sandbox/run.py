@@ -36,7 +36,12 @@ def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[st
         OSError: if the port is taken.
     """
     app = create_app(seed=seed, count=count, key=key, readings=readings_from(readings))
-    with socket.create_server(("127.0.0.1", port)) as listening:
+    tcp = socket.IPPROTO_TCP  # named, so that the event loop has answers sent at once
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, tcp) as listening:
+        if sys.platform != "win32":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen()
         app.state.world.generate()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         print(  # noqa: T201 - not the protocol's stdout

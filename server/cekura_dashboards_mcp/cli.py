@@ -72,10 +72,11 @@ def serve(address: str | None = None, *, sandbox: bool = False) -> None:
             host, port = parse_address(address)
         except ValueError as error:
             raise Stopped(str(error)) from None
-        app = http_app(connection(sandbox=sandbox, key_needed=False, per_request=not sandbox))
+        link = connection(sandbox=sandbox, key_needed=False, per_request=not sandbox)
+        app = http_app(link)
         _all_imported()
         try:
-            run_http(app, host, port)
+            run_http(app, link, host, port)
         except OSError as error:
             raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
         return

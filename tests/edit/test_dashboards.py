@@ -222,3 +222,16 @@ async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_n
     assert receipt["differences"][0] == 'dashboard 11 name: asked "New", stored "Old"'
     assert any("filters: asked" in told for told in receipt["differences"])
     assert "NOT as asked" in text
+
+
+async def test_before_a_dashboard_of_the_daily_report_is_deleted_that_is_warned_of() -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        _, shown = await ask(context, "delete_dashboard", dashboard_id=11)
+        _, another = await ask(context, "delete_dashboard", dashboard_id=12)
+        recorder.fault = lambda sent: Answer(500, b"") if "projects" in sent.path else None
+        _, unread = await ask(context, "delete_dashboard", dashboard_id=11)
+    assert shown["warnings"] == [
+        'the daily report of project 1 "Northside Clinics" shows it, and an undo does not put it back there'
+    ]
+    assert another["outcome"] == unread["outcome"] == "needs_plan"
+    assert "warnings" not in another

@@ -348,7 +348,7 @@ async def test_an_odd_ready_made_widget_stands_beside_the_others() -> None:
 
 
 async def test_the_answer_to_a_preview_is_taken_whatever_widget_it_names() -> None:
-    pie = {"widget_id": 999, "chart_type": "pie", "data": [{"label": "a", "value": 3}], "metadata": {}}
+    pie: Json = {"widget_id": 999, "chart_type": "pie", "data": [{"label": "a", "value": 3}], "metadata": {}}
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Answer(200, json.dumps(pie).encode()) if "preview_data" in sent.path else None
         _, found = await ask(context, "preview_widget", widget=PIE, window="7d")

@@ -147,7 +147,7 @@ async def planted(app: FastAPI, call: tuple[str, Json], keys: set[str], text: st
 def test_no_tool_prints_a_line_that_the_api_wrote(call: tuple[str, Json]) -> None:
     app = new_sandbox()
 
-    @settings(deadline=None, max_examples=15, suppress_health_check=[*HealthCheck])
+    @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.sets(st.sampled_from(KEYS), min_size=1, max_size=4),
         st.sampled_from(BREAKS),

@@ -1,13 +1,14 @@
 """list_calls and explain_change: the calls behind a chart, and where a change happened."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
-from support import Json, ask, open_tools, report_of, shared_sandbox, sql
+from support import NOW, Json, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -207,3 +208,27 @@ async def test_charts_over_the_same_calls_never_contradict_each_other() -> None:
     assert {bar["n"], hours["n"], line["n"], pie["n"], stat["n"], mean["n"]} == {bar["n"]}
     assert bar["facts"]["total"] == sum(value for value in bar["series"]["value"])
     assert mean["facts"]["overall"] == line["facts"]["mean"] == stat["facts"]["avg_duration"]
+
+
+REGEX: Json = {"field": "topic", "op": "regex", "value": "refill|billing"}
+
+
+async def test_an_operator_that_call_logs_do_not_take_is_told_before_they_are_asked() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match="hold regex, which call logs do not take"):
+            await ask(context, "list_calls", widget_id=203, filters=REGEX)
+        assert not [sent for sent in recorder.sent if "call-logs" in sent.path]
+        text, _ = await ask(context, "explain_change", widget_id=203, filters=REGEX)
+    assert "example calls of this side could not be read: No calls were read. filters: of this chart hold regex" in text
+
+
+@pytest.mark.parametrize(
+    ("window", "minutes"), [("5m", 5), ("last 15 minutes", 15), ("90m", 90), ("the past 2 hours", 120)]
+)
+async def test_windows_of_minutes_are_read(window: str, minutes: int) -> None:
+    app = shared_sandbox(count=60_000)
+    async with open_tools(app) as (context, _):
+        _, found = await ask(context, "list_calls", widget_id=202, window=window)
+    since = NOW - timedelta(minutes=minutes)
+    query = f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '{since:%Y-%m-%d %H:%M:%S}'"
+    assert [(found["total"],)] == sql(app, query)

@@ -72,12 +72,14 @@ def test_an_end_in_the_future_is_moved_to_now_and_told() -> None:
     [
         ("last week", "did you mean last_week"),
         ("yesteday", "did you mean yesterday"),
-        ("fortnight", "use 24h, 7d"),
+        ("fortnight", "use 15m, 24h, 7d"),
         ("2026-11-08/2026-11-01", "empty"),
         ("2026-12-01/2026-12-02", "empty"),
         ("2026-11-01/soon", "interval START/END"),
         ("2026-11-01/2026-11-02/2026-11-03", "interval START/END"),
-        ("0d", "empty"),
+        ("0d", "too short"),
+        ("4m", "the shortest is 5m"),
+        ("1M", "a month is 30d"),
         ("/", "interval"),
     ],
 )

@@ -60,7 +60,7 @@ def test_blanks_count_as_absent_wherever_absent_is_allowed(tool: str, arguments:
 
 
 def test_blanks_inside_a_widget_count_as_absent_too() -> None:
-    blanks = {
+    blanks: Json = {
         "metric": 0,
         "data_type": "",
         "time_period": "",
@@ -86,7 +86,7 @@ def test_what_means_something_is_kept(arguments: Json, name: str) -> None:
 @pytest.mark.anyio
 async def test_a_strict_client_that_fills_in_everything_can_write() -> None:
     async with open_tools(new_sandbox()) as (context, _):
-        filled = {
+        filled: Json = {
             "name": "New",
             "field": "",
             "metric": 0,

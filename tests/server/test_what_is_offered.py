@@ -29,9 +29,9 @@ async def test_no_capability_is_advertised_that_is_not_there(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         capabilities = client.server_capabilities
         assert capabilities is not None
-        advertised = capabilities.model_dump(exclude_none=True)
+        advertised: Json = capabilities.model_dump(exclude_none=True)
         assert {name for name in advertised if name not in {"experimental", "extensions"}} == {"tools"}
-        assert not (advertised["tools"] or {}).get("list_changed")
+        assert not advertised["tools"].get("list_changed")
 
 
 async def test_read_only_mode_points_to_no_tool_that_it_does_not_offer(era: Era) -> None:

@@ -120,17 +120,15 @@ class _Reader:
         Raises:
             InvalidArguments: for more than any call needs.
         """
-        waiting = [value]
+        waiting: list[Any] = [value]
         while waiting:
             item = waiting.pop()
-            size = len(item) if isinstance(item, str | dict | list) else 1
-            if size > MOST_ITEMS and not isinstance(item, str):
-                raise InvalidArguments.at(where(path), f"holds {size} items in one place; at most {MOST_ITEMS}.")
-            if is_object(item):
-                waiting += [*item, *item.values()]
-            elif is_list(item):
-                waiting += item
-            self.characters += size + 1
+            inside: list[Any] = [*item, *item.values()] if is_object(item) else item if is_list(item) else []
+            count = len(inside) // 2 if is_object(item) else len(inside)
+            if count > MOST_ITEMS:
+                raise InvalidArguments.at(where(path), f"holds {count} items in one place; at most {MOST_ITEMS}.")
+            waiting.extend(inside)
+            self.characters += len(item) + 1 if isinstance(item, str) else count + 1
             if self.characters > MOST_CHARACTERS:
                 raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
         return self.characters

@@ -21,6 +21,7 @@ from cekura_dashboards.text import Foreign, json_text, word
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
 _ROW_FIELDS = "metric_evaluations."
+LONGEST_REGEX = 1000
 MOST_SHOWN = 6
 """Values of a list that are put in words."""
 
@@ -124,6 +125,8 @@ def _check_one(kind: str, op: str, value: Any) -> None:
 
 
 def _check_regex(pattern: str) -> None:
+    if len(pattern) > LONGEST_REGEX:
+        raise fault("value", f"is longer than {LONGEST_REGEX} characters, which a regular expression may have here.")
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError):

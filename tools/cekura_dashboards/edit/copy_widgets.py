@@ -23,6 +23,7 @@ from cekura_dashboards.read.date_range import no_date_range
 from cekura_dashboards.read.rules import Metrics
 from cekura_dashboards.references import DashboardId, WidgetId
 from cekura_dashboards.suggest import listed
+from cekura_dashboards.text import foreign
 
 NAME = "copy_widgets"
 MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
@@ -180,9 +181,10 @@ def _removals(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Ids) 
 
 
 def _planned(edits: WidgetEdits) -> list[Change]:
-    creates = [Change(op="create", name=c.get("name"), dashboard_id=edits.dashboard_id) for c in edits.creates]
+    creates = [Change(op="create", name=foreign(c.get("name")), dashboard_id=edits.dashboard_id) for c in edits.creates]
     deletes = [
-        Change(op="delete", id=n, name=edits.before[n].name, dashboard_id=edits.dashboard_id) for n in edits.deletes
+        Change(op="delete", id=n, name=foreign(edits.before[n].name), dashboard_id=edits.dashboard_id)
+        for n in edits.deletes
     ]
     return [*creates, *deletes]
 
@@ -229,9 +231,9 @@ def _all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
 
 def _done(edits: WidgetEdits, done: Stored) -> list[Change]:
     where = edits.dashboard_id
-    created = [Change(op="create", id=w.id, name=w.name, dashboard_id=where) for w in done.created]
+    created = [Change(op="create", id=w.id, name=foreign(w.name), dashboard_id=where) for w in done.created]
     deleted = [
-        Change(op="delete", id=n, name=edits.before[n].name if n in edits.before else None, dashboard_id=where)
+        Change(op="delete", id=n, name=foreign(edits.before[n].name if n in edits.before else None), dashboard_id=where)
         for n in done.deleted
     ]
     return [*created, *deleted]

@@ -29,7 +29,7 @@ from cekura_dashboards.edit.widgets import all_differences, restored_lines
 from cekura_dashboards.edit.writing import writing_tool
 from cekura_dashboards.read.call_logs import only_project
 from cekura_dashboards.read.rules import Metrics
-from cekura_dashboards.text import named
+from cekura_dashboards.text import foreign, named
 
 NAME = CREATE
 
@@ -67,7 +67,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     if namesakes and request.was is None:
         warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
     fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
-    copied = [Change(op="create", name=widget.name) for widget in source.widgets] if source else []
+    copied = [Change(op="create", name=foreign(widget.name)) for widget in source.widgets] if source else []
     made = Plan(
         work=Creation(fields, widgets, known, source, request.was, tuple(w.was for w in request.widgets or [])),
         verb="Create",
@@ -78,7 +78,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         changes=[
             dashboard_change("create", None, request.name, {}, fields),
             *copied,
-            *(Change(op="create", name=c.get("name"), fields=before_after({}, c)) for c in widgets),
+            *(Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in widgets),
         ],
         warnings=warnings,
     )
@@ -188,7 +188,7 @@ async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, s
 
 def _changes(made: Dashboard) -> list[Change]:
     widgets = [
-        Change(op="create", id=w.id, name=w.name, fields=before_after({}, w.writable())) for w in made.widgets
+        Change(op="create", id=w.id, name=foreign(w.name), fields=before_after({}, w.writable())) for w in made.widgets
     ]  # fmt: skip
     return [dashboard_change("create", made.id, made.name, {}, fields_of(made)), *widgets]
 

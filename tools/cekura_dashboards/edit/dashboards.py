@@ -11,6 +11,7 @@ from cekura_dashboards.edit.commit import as_json, sent
 from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets
 from cekura_dashboards.edit.plan_id import Covered
 from cekura_dashboards.edit.receipt import Change, before_after, same
+from cekura_dashboards.text import foreign
 
 MOST_LISTED = 1000
 FIELDS = ("name", "project", "filters")
@@ -55,7 +56,7 @@ async def listed_dashboards(
 
 
 def dashboard_change(op: Any, number: int | None, name: str | None, before: JsonObject, after: JsonObject) -> Change:
-    return Change(op=op, of="dashboard", id=number, name=name, fields=before_after(before, after, FIELDS))
+    return Change(op=op, of="dashboard", id=number, name=foreign(name), fields=before_after(before, after, FIELDS))
 
 
 def dashboard_differences(asked: JsonObject, stored: Dashboard) -> list[str]:

@@ -24,7 +24,7 @@ from cekura_dashboards.edit.plan import (
 )
 from cekura_dashboards.edit.receipt import Change, Receipt, before_after
 from cekura_dashboards.edit.writing import writing_tool
-from cekura_dashboards.text import named
+from cekura_dashboards.text import foreign, named
 
 NAME = DELETE
 
@@ -44,8 +44,9 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
     refuse_too_large(way.arguments, instead="delete some of its widgets with bulk_edit_dashboard first")
     _, namesakes = await listed_dashboards(context, dashboard.project, dashboard.name)
     widgets = [
-        Change(op="delete", id=w.id, name=w.name, fields=before_after(w.writable(), {})) for w in dashboard.widgets
-    ]  # fmt: skip
+        Change(op="delete", id=widget.id, name=foreign(widget.name), fields=before_after(widget.writable(), {}))
+        for widget in dashboard.widgets
+    ]
     made = Plan(
         work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
         verb="Delete",

@@ -8,6 +8,7 @@ from cekura_dashboards.edit.plan import covered_dashboard, covered_widgets, undo
 from cekura_dashboards.edit.plan_id import Covered, Signer
 from cekura_dashboards.edit.receipt import Change, before_after
 from cekura_dashboards.edit.restored import line
+from cekura_dashboards.text import foreign
 
 
 def covered(dashboard: Dashboard, touched: Sequence[Widget]) -> Covered:
@@ -19,40 +20,43 @@ def covered(dashboard: Dashboard, touched: Sequence[Widget]) -> Covered:
 def planned_changes(edits: WidgetEdits) -> list[Change]:
     """What would change, as a receipt would tell it."""
     deletes = [
-        Change(op="delete", id=n, name=edits.before[n].name, fields=before_after(edits.before[n].writable(), {}))
+        Change(
+            op="delete", id=n, name=foreign(edits.before[n].name), fields=before_after(edits.before[n].writable(), {})
+        )
         for n in edits.deletes
     ]
     updates = [
         Change(
             op="update",
             id=number,
-            name=edits.before[number].name,
+            name=foreign(edits.before[number].name),
             fields=before_after(edits.before[number].writable(), {**edits.before[number].writable(), **fields}),
         )
         for number, fields in edits.updates.items()
     ]
-    creates = [Change(op="create", name=c.get("name"), fields=before_after({}, c)) for c in edits.creates]
+    creates = [Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in edits.creates]
     return [*deletes, *updates, *creates]
 
 
 def done_changes(edits: WidgetEdits, done: Stored) -> list[Change]:
     """What did change."""
     created = [
-        Change(op="create", id=w.id, name=w.name, fields=before_after({}, w.writable())) for w in done.created
+        Change(op="create", id=w.id, name=foreign(w.name), fields=before_after({}, w.writable())) for w in done.created
     ]  # fmt: skip
     updated = [
         Change(
             op="update",
             id=number,
-            name=widget.name,
+            name=foreign(widget.name),
             fields=before_after(edits.before[number].writable(), widget.writable()),
         )
         for number, widget in done.updated.items()
         if number in edits.before
     ]
     deleted = [
-        Change(op="delete", id=n, name=edits.before[n].name if n in edits.before else None) for n in done.deleted
-    ]  # fmt: skip
+        Change(op="delete", id=number, name=foreign(edits.before[number].name if number in edits.before else None))
+        for number in done.deleted
+    ]
     return [*created, *updated, *deleted]
 
 

@@ -1,0 +1,292 @@
+"""Hostile requests to a server over HTTP while a client works, whose answers must stay right.
+
+``python -m benchmarks.hostile``: 1,000 random and 100 directed requests; a test sends fewer.
+"""
+
+import contextlib
+import json
+import random
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+from mcp import Client
+from mcp.types import TextContent
+
+AT_ONCE = 8
+PATIENCE_S = 30
+Json = dict[str, Any]
+ASKED: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("get_dashboard", {"dashboard_id": 11}),
+    ("get_widgets_data", {"widget_ids": [203, 205], "window": "2020-01-01/2099-01-01"}),
+    ("look_up", {"kind": "agents"}),
+]
+"""What the client asks; the third is refused, in words that do not change with time."""
+TOOLS = [
+    "get_widgets_data",
+    "preview_widget",
+    "explain_change",
+    "update_widget",
+    "bulk_edit_dashboard",
+    "list_calls",
+    "nothing",
+]
+VERSIONS = ["2026-07-28", "2025-11-25", "2024-11-05", "1999-01-01", ""]
+
+
+def called(tool: str, arguments: Any) -> Json:
+    """A call as an old client sends it."""
+    return {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+
+
+def nested(depth: int) -> Any:
+    """Filters inside each other."""
+    found: Json = {"field": "topic", "op": "eq", "value": "x"}
+    for _ in range(depth):
+        found = {"operator": "and", "conditions": [found]}
+    return found
+
+
+def directed() -> list[bytes]:
+    """Bodies that are each made to hurt in one way."""
+    many = {f"argument {i}": i for i in range(30_000)}
+    names = [f"name {i}" for i in range(60_000)]
+    calls = [
+        called("get_widgets_data", many),
+        called("get_widgets_data", {"widget_ids": names}),
+        called("get_widgets_data", {"widget_ids": json.dumps(names[:9_000])}),
+        called("get_widgets_data", {"dashboard_id": 11, "filters": nested(30)}),
+        called("get_widgets_data", {"dashboard_id": 11, "filters": nested(400)}),
+        called("preview_widget", {"widget": {"metadata": [[i] * 40 for i in range(4000)]}}),
+        called("update_widget", {"widget_id": 203, "changes": {"name": "x" * 300_000}}),
+        called("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [*range(30_000)]}),
+        called("list_dashboards", {"search": "\\u0000" * 40_000}),
+        called("explain_change", {"widget_id": 203, "by": ["topic"] * 20_000}),
+        called("list_calls", {"label": "(" * 200_000}),
+        called("preview_widget", {"widget": {"filters": {"field": "topic", "op": "regex", "value": "(a*)*b" * 5_000}}}),
+    ]
+    bodies = [json.dumps(call).encode() for call in calls]
+    raw = [
+        b"[" * 100_000, b'{"a":' * 100_000, b'"' + b"x" * 900_000, b"\xff\xfe" * 1000, b"", b"null", b"[]",
+        b"[" + bodies[0][:99] + b"]", b'{"jsonrpc": "2.0", "id": 1e400, "method": "ping"}', b'{"jsonrpc": "1.0"}',
+        b"x" * 3_000_000, b'{"id": ' + b"9" * 100_000 + b"}",
+        json.dumps([called("list_dashboards", {})] * 500).encode(),
+    ]  # fmt: skip
+    return [*bodies, *raw] * 4
+
+
+class Attacker:
+    """Sends one hostile request after another; whatever comes back is fine."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        self._url, self._chance = url, random.Random(seed)  # noqa: S311 - no secret
+        self._host, self._port = urlsplit(url).hostname or "", urlsplit(url).port or 80
+
+    def _any(self, depth: int = 0) -> Any:
+        kind = self._chance.randrange(9 if depth < 4 else 5)  # noqa: PLR2004 - a table of kinds
+        simple = [None, True, self._chance.randint(-(2**70), 2**70), self._chance.random() * 1e308, self._text()]
+        if kind < len(simple):
+            return simple[kind]
+        count = self._chance.randrange(5)
+        if kind % 2:
+            return [self._any(depth + 1) for _ in range(count)]
+        return {self._text(): self._any(depth + 1) for _ in range(count)}
+
+    def _text(self) -> str:
+        known = [
+            "dashboard_id",
+            "widget_ids",
+            "filters",
+            "widget",
+            "window",
+            "7d",
+            "field",
+            "op",
+            "id",
+            "203",
+            "\u202e\n",
+            "x" * 999,
+        ]
+        return self._chance.choice(known)
+
+    def _random_body(self) -> bytes:
+        body = json.dumps(called(self._chance.choice(TOOLS), self._any())).encode()
+        spoil = self._chance.randrange(4)
+        if spoil == 1:
+            place = self._chance.randrange(len(body))
+            body = body[:place] + self._chance.randbytes(3) + body[place:]
+        return self._chance.randbytes(200) if spoil == 2 else body  # noqa: PLR2004 - a kind of spoiling
+
+    async def random_request(self, http: httpx.AsyncClient) -> None:
+        if self._chance.random() < 0.2:  # noqa: PLR2004 - now and then
+            await self._half_a_request()
+            return
+        headers = {
+            "Content-Type": self._chance.choice(["application/json", "text/plain", "application/json; charset=x"]),
+            "Accept": self._chance.choice(["application/json, text/event-stream", "*/*", "text/html"]),
+            "MCP-Protocol-Version": self._chance.choice(VERSIONS),
+            "Mcp-Session-Id": self._chance.choice(["", "a" * 500]),
+            "Mcp-Method": self._chance.choice(["", "tools/call", "ping"]),
+        }
+        method = self._chance.choice(["POST", "POST", "POST", "PUT", "DELETE", "OPTIONS"])
+        path = self._chance.choice(["/mcp", "/mcp", "/mcp", "/mcp/", "/", "/health", "/../mcp"])
+        await self._sent(http, method, path, headers, self._random_body())
+
+    async def directed_request(self, http: httpx.AsyncClient, body: bytes) -> None:
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        await self._sent(http, "POST", "/mcp", headers, body)
+
+    async def _sent(
+        self, http: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> None:
+        try:
+            await http.request(method, self._url + path, headers=headers, content=body)
+        except httpx.TransportError:
+            return  # the server may hang up on what is not HTTP any more
+
+    async def _half_a_request(self) -> None:
+        """Bytes that begin like a request and end in the middle."""
+        try:
+            async with await anyio.connect_tcp(self._host, self._port) as stream:
+                text = f"POST /mcp HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nContent-Length: 99\r\n\r\n"
+                await stream.send(text.encode()[: self._chance.randrange(1, len(text))])
+        except OSError:
+            return
+
+
+@dataclass
+class Outcome:
+    """``wrong``: answers of the client that were not as before the attack; ``health_ms``: of each health request."""
+
+    answers: int = 0
+    wrong: list[str] = field(default_factory=list[str])
+    health_ms: list[float] = field(default_factory=list[float])
+    memory_mib: list[float] = field(default_factory=list[float])
+    seconds: float = 0.0
+
+
+@asynccontextmanager
+async def a_server() -> AsyncGenerator[tuple[int, str]]:
+    """A server over HTTP on a sandbox, in a process of its own: its number and its address."""
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--http", "127.0.0.1:0", "--sandbox"]
+    async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            line = b""
+            while process.stderr and not line.endswith(b"\n"):
+                line += await process.stderr.receive()
+            yield process.pid, line.decode().strip().rpartition(" ")[2].removesuffix("/mcp")
+        finally:
+            process.kill()
+
+
+def memory_mib(process: int) -> float:
+    """What a process holds in memory, where the system tells."""
+    status = Path(f"/proc/{process}/status")
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text(encoding="ascii")) if status.exists() else None
+    return int(found[1]) / 1024 if found else 0.0
+
+
+async def attacked(count: int, bodies: list[bytes], *, seed: int = 1) -> Outcome:
+    """Send ``count`` random requests and one with each of these bodies, while a client of each era works."""
+    outcome, done = Outcome(), anyio.Event()
+    async with a_server() as (process, url), anyio.create_task_group() as group:
+        truth = {
+            (tool, json.dumps(arguments)): await _answer(url, "auto", tool, arguments) for tool, arguments in ASKED
+        }
+        outcome.memory_mib.append(memory_mib(process))
+        for era in ("auto", "legacy"):
+            group.start_soon(_work, url, era, truth, outcome, done)
+        group.start_soon(_watch, url, outcome, done)
+        begun = time.perf_counter()
+        await _attack(url, count, bodies, seed, lambda: outcome.memory_mib.append(memory_mib(process)))
+        outcome.seconds = time.perf_counter() - begun
+        done.set()
+    return outcome
+
+
+async def _attack(url: str, count: int, bodies: list[bytes], seed: int, quarter: Callable[[], None]) -> None:
+    attacker, limiter = Attacker(url, seed), anyio.CapacityLimiter(AT_ONCE)
+    jobs: list[bytes | None] = [*bodies, *[None] * count]
+    random.Random(seed).shuffle(jobs)  # noqa: S311 - no secret
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
+
+        async def one(body: bytes | None) -> None:
+            async with limiter:
+                await (attacker.random_request(http) if body is None else attacker.directed_request(http, body))
+
+        step = max(1, len(jobs) // 4)
+        for start in range(0, len(jobs), step):
+            async with anyio.create_task_group() as group:
+                for job in jobs[start : start + step]:
+                    group.start_soon(one, job)
+            quarter()
+
+
+async def _answer(url: str, era: Any, tool: str, arguments: Json) -> str:
+    async with Client(f"{url}/mcp", mode=era) as client:
+        result = await client.call_tool(tool, arguments)
+        return "".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+async def _work(url: str, era: str, truth: dict[tuple[str, str], str], outcome: Outcome, done: anyio.Event) -> None:
+    while not done.is_set():
+        for tool, arguments in ASKED:
+            found = await _answer(url, era, tool, arguments)
+            outcome.answers += 1
+            if found != truth[tool, json.dumps(arguments)]:
+                outcome.wrong.append(found)
+
+
+WATCH = """
+import http.client, sys, time
+connection = http.client.HTTPConnection(sys.argv[1], timeout=30)
+while True:
+    begun = time.perf_counter()
+    connection.request("GET", "/health")
+    answer = connection.getresponse().read()
+    print((time.perf_counter() - begun) * 1000, answer == b'{"status":"ok"}', flush=True)
+    time.sleep(0.02)
+"""
+"""In a process of its own: beside the attack it would measure how busy the attacker is."""
+
+
+async def _watch(url: str, outcome: Outcome, done: anyio.Event) -> None:
+    async with await anyio.open_process([sys.executable, "-c", WATCH, urlsplit(url).netloc], stderr=None) as process:
+        await done.wait()
+        process.terminate()
+        told = b""
+        with contextlib.suppress(anyio.EndOfStream):
+            while process.stdout:
+                told += await process.stdout.receive()
+    for line in told.decode().splitlines():
+        took, right = line.split()
+        outcome.health_ms.append(float(took))
+        outcome.wrong += [] if right == "True" else ["/health"]
+
+
+def main() -> None:
+    bodies = directed()
+    found = anyio.run(lambda: attacked(1000, bodies))
+    slow = sorted(found.health_ms)
+    print(f"1000 random and {len(bodies)} directed requests in {found.seconds:.1f} s, {AT_ONCE} at once")  # noqa: T201
+    print(f"answers to the client: {found.answers}, wrong: {len(found.wrong)}")  # noqa: T201
+    print(  # noqa: T201
+        f"/health: {len(slow)} requests, median {statistics.median(slow):.1f} ms, "
+        f"p99 {slow[int(len(slow) * 0.99)]:.1f} ms, slowest {slow[-1]:.1f} ms"
+    )
+    print("memory in MiB, before and after each quarter: " + " ".join(f"{size:.0f}" for size in found.memory_mib))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
