@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cekura_dashboards.answers.budget import fit
+from cekura_dashboards.answers.render import render_report
+from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.read.budget import fit
-from cekura_dashboards.read.readings import Reading, Target
-from cekura_dashboards.read.render import render_report
-from cekura_dashboards.read.reports import report
-from cekura_dashboards.read.windows import Window
+from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.window import Window
 
 END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 START = END - timedelta(days=29)

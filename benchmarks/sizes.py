@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.schema import input_schemas
+from cekura_dashboards.arguments.schema import input_schemas
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 Json = dict[str, Any]

@@ -10,8 +10,8 @@ import click
 
 from cekura_dashboards import ToolContext
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable
-from cekura_dashboards.read.probe import Finding, probe
 from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.probe import Finding, probe
 
 SKEW_S = 60
 """A clock that is off by more is told; the API's relative times then mean other instants than ours."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards import TOOLS, Plan, Tool, ToolContext, WritingTool, answered, call_tool, understood
 from cekura_dashboards.api.errors import DashboardsError, PlanRefused
-from cekura_dashboards.schema import Schema, input_schemas, output_schemas
+from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.consent import ask, can_ask
 from cekura_dashboards_mcp.sdk import Tool as McpTool

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import PlanRefused
-from cekura_dashboards.edit.plan_id import Signer
+from cekura_dashboards.plans.plan_id import Signer
 from support import KEY, NOW
 
 SIGNER = Signer(SecretStr(KEY), NOW)

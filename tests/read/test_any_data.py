@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cekura_dashboards.answers.budget import ONE_WIDGET, STRUCTURED
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.read.budget import ONE_WIDGET, STRUCTURED
 from support import Json, Sent, ask, open_tools, shared_sandbox
 
 LONG = "label " * 1700

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from cekura_dashboards.answers.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.read.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
 from cekura_sandbox import Readings
 from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, shared_sandbox, sql
 

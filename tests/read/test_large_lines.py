@@ -7,11 +7,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.read.readings import Reading, Target
-from cekura_dashboards.read.reports import report
-from cekura_dashboards.read.windows import Window
+from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.window import Window
 from support import Json
 
 END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)

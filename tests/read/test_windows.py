@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.read.windows import WORDS, resolve
+from cekura_dashboards.charts.window import WORDS, resolve
 from support import NOW
 
 UTC_ZONE = ZoneInfo("UTC")

@@ -7,9 +7,9 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import SecretStr
 
-from cekura_dashboards.read.probe import UNSETTLED, probe
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.doctor import examine, report, skew
+from cekura_dashboards_mcp.probe import UNSETTLED, probe
 from cekura_sandbox import Readings
 from support import KEY, NOW, now, open_tools, settings, shared_sandbox
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.arguments import MOST_CHARACTERS, MOST_ITEMS, parse
+from cekura_dashboards.arguments.reader import MOST_CHARACTERS, MOST_ITEMS, parse
 from support import BY_NAME, PIE, Json, ask, new_sandbox, open_tools, shared_sandbox
 
 TOO_LARGE: dict[str, tuple[str, Json]] = {

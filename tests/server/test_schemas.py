@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards import TOOLS, Tool
-from cekura_dashboards.schema import input_schemas, output_schemas
+from cekura_dashboards.arguments.schema import input_schemas, output_schemas
 from cekura_dashboards_mcp.registration import registered
 from support import BY_NAME, Json, connect, shared_sandbox
 

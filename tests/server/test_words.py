@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards import aliases
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.fields import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
-from cekura_dashboards.arguments import parse
+from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments.reader import parse
 from support import BY_NAME, Era, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from cekura_dashboards import Tool
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards.arguments import parse
-from cekura_dashboards.schema import input_schemas
+from cekura_dashboards.arguments.reader import parse
+from cekura_dashboards.arguments.schema import input_schemas
 from support import BY_NAME, Json, ask, open_tools, shared_sandbox
 
 WORDS = [

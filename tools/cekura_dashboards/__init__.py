@@ -7,30 +7,28 @@
 
 from typing import Any
 
-from cekura_dashboards.arguments import understood
-from cekura_dashboards.context import ToolContext, open_context
-from cekura_dashboards.edit import (
+from cekura_dashboards.arguments.reader import understood
+from cekura_dashboards.catalogue import (
     bulk_edit_dashboard,
     check_dashboard,
     copy_widgets,
     create_dashboard,
     delete_dashboard,
-    preview_edit,
-    update_dashboard,
-    update_widget,
-)
-from cekura_dashboards.edit.plan import Plan
-from cekura_dashboards.edit.receipt import Receipt
-from cekura_dashboards.edit.writing import WritingTool
-from cekura_dashboards.read import (
     explain_change,
     get_dashboard,
     get_widgets_data,
     list_calls,
     list_dashboards,
     look_up,
+    preview_edit,
     preview_widget,
+    update_dashboard,
+    update_widget,
 )
+from cekura_dashboards.context import ToolContext, open_context
+from cekura_dashboards.plans.plan import Plan
+from cekura_dashboards.plans.receipt import Receipt
+from cekura_dashboards.plans.writing import WritingTool
 from cekura_dashboards.settings import Settings, load_settings
 from cekura_dashboards.text import condensed
 from cekura_dashboards.tool import Result, Tool

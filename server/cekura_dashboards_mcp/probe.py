@@ -1,0 +1,218 @@
+"""How an API behaves where its documents leave it open, found out by reading only.
+
+Every answer is a word from a short list, so a report can be shown to anybody: it holds no name, id or number of calls.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.filters import both, time_bounds, within
+from cekura_dashboards.api.models import Dashboard, JsonObject, is_list, is_object
+from cekura_dashboards.charts.window import LIMIT, MARGIN
+from cekura_dashboards.context import ToolContext
+
+UNSETTLED = "not settled"
+MOST_DASHBOARDS = 20
+EARLIER = timedelta(days=3)
+Rows = list[JsonObject]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one open question; ``why`` tells what keeps it from being settled."""
+
+    question: str
+    answer: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A saved widget whose date range leaves something before it: what the first two questions are asked of."""
+
+    dashboard: Dashboard
+    widget_id: int
+    earlier: JsonObject
+
+
+async def probe(context: ToolContext) -> list[Finding]:
+    """Each open question with its answer, or why it could not be settled here."""
+    questions: list[tuple[str, Callable[[ToolContext], Awaitable[Finding]]]] = [
+        ("override", _override),
+        ("preview", _preview),
+        ("grouped", _grouped),
+        ("booleans", _booleans),
+        ("rates", _rates),
+        ("stat", _stat),
+        ("buckets", _buckets),
+        ("empty_buckets", _empty_buckets),
+        ("predefined", _predefined),
+        ("preview_answer", _preview_answer),
+        ("page_size", _page_size),
+    ]
+    found = list[Finding]()
+    for question, settle in questions:
+        try:
+            found.append(await settle(context))
+        except DashboardsError as error:
+            found.append(Finding(question, UNSETTLED, type(error).__name__))
+    return found
+
+
+async def _subject(context: ToolContext) -> _Subject | None:
+    """A widget on a dashboard with a date range that begins late enough for calls to lie before it."""
+    now, seen = context.now(), 0
+    async for rows in context.api.list_dashboards():
+        for row in rows:
+            start = time_bounds(row.filters, now).start
+            if start is None or start - EARLIER < now - LIMIT + MARGIN:
+                continue
+            seen += 1
+            dashboard = await context.api.get_dashboard(row.id)
+            subject = await _usable(context, dashboard, start)
+            if subject is not None or seen >= MOST_DASHBOARDS:
+                return subject
+    return None
+
+
+async def _usable(context: ToolContext, dashboard: Dashboard, start: datetime) -> _Subject | None:
+    """The first widget that has data before the saved range, seen by previewing it on its own."""
+    earlier = within(start - EARLIER, start)
+    for widget in dashboard.widgets:
+        if widget.chart_type not in {"bar", "pie", "line"} or time_bounds(widget.filters, context.now()).start:
+            continue
+        body = {**widget.definition(), "filters": both(earlier, widget.filters)}
+        if _rows(await context.api.preview_data(body)):
+            return _Subject(dashboard, widget.id, earlier)
+    return None
+
+
+def _rows(envelope: ChartEnvelope) -> Rows:
+    found: Any = msgspec.json.decode(envelope.data)
+    return [row for row in found if is_object(row)] if is_list(found) else []
+
+
+async def _override(context: ToolContext) -> Finding:
+    """An override with an earlier window finds data only if it stands in place of the saved range."""
+    subject = await _subject(context)
+    if subject is None:
+        return Finding("override", UNSETTLED, "no dashboard has a date range with calls before it")
+    envelopes = await context.api.bulk_data([subject.widget_id], subject.earlier)
+    return Finding("override", "replace" if any(_rows(envelope) for envelope in envelopes) else "merge")
+
+
+async def _preview(context: ToolContext) -> Finding:
+    """A preview that names a dashboard, with an earlier window, finds data only if it does not obey its filters."""
+    subject = await _subject(context)
+    if subject is None:
+        return Finding("preview", UNSETTLED, "no dashboard has a date range with calls before it")
+    widget = next(widget for widget in subject.dashboard.widgets if widget.id == subject.widget_id)
+    body = {**widget.definition(), "filters": both(subject.earlier, widget.filters), "dashboard": subject.dashboard.id}
+    return Finding("preview", "alone" if _rows(await context.api.preview_data(body)) else "merge")
+
+
+async def _shown(context: ToolContext, days: int = 7, **widget: Any) -> ChartEnvelope:
+    now = context.now()
+    return await context.api.preview_data({**widget, "filters": within(now - timedelta(days=days), now)})
+
+
+def _bar(field: str, function: str, period: str = "day") -> JsonObject:
+    return {"chart_type": "bar", "field": field, "aggregation_function": function, "time_period": period}
+
+
+async def _grouped(context: ToolContext) -> Finding:
+    field = "agent.id"
+    rows = _rows(await _shown(context, **_bar("agent_id", "count"), group_by={"type": "field", "field": field}))
+    if not rows:
+        return Finding("grouped", UNSETTLED, "no calls in the last 7 days")
+    if any(is_list(row.get("data")) for row in rows):
+        return Finding("grouped", "nested")
+    extra = {key for row in rows for key in row} - KNOWN_KEYS["bar"]
+    names = {"group": "key", field: "field", "agent_id": "field"}
+    known = [names[key] for key in sorted(extra) if key in names]
+    return Finding("grouped", known[0] if known else "another key" if extra else "no key")
+
+
+async def _booleans(context: ToolContext) -> Finding:
+    rows = _rows(await _shown(context, chart_type="pie", field="success"))
+    labels: list[Any] = [row.get("label") for row in rows if row.get("label") is not None]
+    if not labels:
+        return Finding("booleans", UNSETTLED, "no calls in the last 7 days")
+    if isinstance(labels[0], bool):
+        return Finding("booleans", "true")
+    return Finding("booleans", "1" if isinstance(labels[0], int) else "text")
+
+
+async def _rates(context: ToolContext) -> Finding:
+    rows = _rows(await _shown(context, **_bar("success", "avg")))
+    values = [value for row in rows if (value := number(row.get("value"))) is not None]
+    if any(value > 1 for value in values):
+        return Finding("rates", "percent")
+    if any(0 < value < 1 for value in values):
+        return Finding("rates", "ratio")
+    return Finding("rates", UNSETTLED, "every rate of the last 7 days is 0 or 1, or there are none")
+
+
+async def _stat(context: ToolContext) -> Finding:
+    found: Any = msgspec.json.decode((await _shown(context, chart_type="stat")).data)
+    return Finding("stat", "object" if is_object(found) else "array" if is_list(found) else "another")
+
+
+async def _buckets(context: ToolContext) -> Finding:
+    rows = _rows(await _shown(context, **_bar("agent_id", "count")))
+    if not rows:
+        return Finding("buckets", UNSETTLED, "no calls in the last 7 days")
+    text = str(rows[0].get("time_interval"))
+    try:
+        offset = datetime.fromisoformat(text).utcoffset()
+    except ValueError:
+        return Finding("buckets", "no ISO 8601")
+    return Finding("buckets", "bare" if offset is None else "utc" if not offset else "another zone")
+
+
+async def _empty_buckets(context: ToolContext) -> Finding:
+    """Tell how an hour without calls, as at night, comes."""
+    rows = _rows(await _shown(context, 20, **_bar("success", "avg", "hour")))
+    times = [datetime.fromisoformat(str(row.get("time_interval"))) for row in rows]
+    if any(row.get("value") is None and not row.get("sample_count") for row in rows):
+        return Finding("empty_buckets", "null")
+    if any(row.get("sample_count") == 0 for row in rows):
+        return Finding("empty_buckets", "zero")
+    if any(later - earlier > timedelta(hours=1) for earlier, later in pairwise(times)):
+        return Finding("empty_buckets", "omit")
+    return Finding("empty_buckets", UNSETTLED, "every hour of the last 20 days has calls")
+
+
+async def _predefined(context: ToolContext) -> Finding:
+    answer = await context.api.ask("GET", "/dashboards/dashboards/predefined_widgets/")
+    found: Any = msgspec.json.decode(answer.body)
+    return Finding("predefined", "list" if is_list(found) else "object" if is_object(found) else "another")
+
+
+async def _preview_answer(context: ToolContext) -> Finding:
+    envelope = await _shown(context, chart_type="stat")
+    return Finding("preview_answer", "short" if envelope.widget_id is None else "whole")
+
+
+async def _page_size(context: ToolContext) -> Finding:
+    """How many a page holds unless asked, and whether more can be asked for."""
+    plain, asked = await _page(context, {}), await _page(context, {"page_size": "100"})
+    if plain is None or asked is None or plain[1] <= plain[0]:
+        return Finding("page_size", UNSETTLED, "there are too few widgets to fill a page")
+    return Finding("page_size", f"{plain[0]} by default, {'more' if asked[0] > plain[0] else 'no more'} on request")
+
+
+async def _page(context: ToolContext, query: dict[str, str]) -> tuple[int, int] | None:
+    """The widgets on one page, and how many there are in all."""
+    answer = await context.api.ask("GET", "/dashboards/widgets/", query=query)
+    found: Any = msgspec.json.decode(answer.body)
+    if not is_object(found) or not is_list(found.get("results")) or not isinstance(found.get("count"), int):
+        return None
+    return len(found["results"]), found["count"]

@@ -1,0 +1,259 @@
+"""What is wrong with a dashboard, and the edit that mends it. Pure: sees what was read and nothing else."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from cekura_dashboards.api.errors import Refused
+from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_VALUE, TIME_PERIODS, is_metadata, plotted_type
+from cekura_dashboards.api.filters import both, time_bounds, without_time
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.charts.target import Reading
+from cekura_dashboards.charts.window import shown
+from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.widgets.date_range import DATE_RANGE, TOO_OLD, is_too_old
+from cekura_dashboards.widgets.edits import MOST
+from cekura_dashboards.widgets.rules import MetricTypes, check
+
+Kind = Literal[
+    "broken", "no_date_range", "old_date_range", "empty", "duplicate", "sum_of_score", "many_slices", "many_buckets",
+    "no_name", "same_name",
+]  # fmt: skip
+MOST_SLICES, KEPT_SLICES = 12, 8
+MOST_BUCKETS = 60
+WIDTHS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A finding. ``edit``: arguments for bulk_edit_dashboard, or for update_dashboard if ``of_dashboard``."""
+
+    kind: Kind
+    widget_ids: list[int]
+    text: str
+    edit: JsonObject
+    of_dashboard: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a widget's data showed: how many calls, labels by size, buckets; ``untested`` if part was not seen."""
+
+    reading: Reading
+    n: int | None = None
+    labels: Sequence[str | None] = ()
+    buckets: int = 0
+    untested: bool = False
+
+
+@dataclass
+class Lint:
+    """Looks for one thing after the other; what is to be deleted is not looked at again."""
+
+    dashboard: Dashboard
+    seen: Mapping[int, Seen]
+    metrics: MetricTypes | None
+    now: datetime
+    gone: set[int] = field(default_factory=set[int])
+
+    def findings(self) -> list[Draft]:
+        looks: tuple[Callable[[], Iterator[Draft]], ...] = (
+            self._broken, self._no_date_range, self._old_date_ranges, self._empty, self._duplicates, self._sums,
+            self._slices, self._buckets, self._names,
+        )  # fmt: skip
+        return [found for look in looks for found in look()]
+
+    def _widgets(self) -> list[Widget]:
+        return [w for w in self.dashboard.widgets if w.id not in self.gone and w.chart_type in CHART_TYPES]
+
+    def _delete(self, kind: Kind, widgets: Sequence[Widget], text: str) -> Draft:
+        ids = [widget.id for widget in widgets]
+        self.gone.update(ids)
+        return Draft(kind, ids, text, {"delete": ids})
+
+    def _broken(self) -> Iterator[Draft]:
+        for widget in self._widgets():
+            problem, impossible = self._problem(widget)
+            if problem is None:
+                continue
+            text = f"its chart cannot be drawn: {problem}"
+            if not impossible:
+                yield Draft("broken", [widget.id], text, {})
+            elif changes := _mended(widget, self.metrics):
+                yield Draft("broken", [widget.id], text, {"update": [{"id": widget.id, **changes}]})
+            else:
+                yield self._delete("broken", [widget], text)
+
+    def _problem(self, widget: Widget) -> tuple[str | None, bool]:
+        """Why it cannot be drawn; and whether the rules say so, and not only the API, whose reasons may pass."""
+        field_name = widget.field or ""
+        if field_name and plotted_type(field_name) is None:
+            return f"{named(field_name)} is no field of calls", True
+        if faults := check(widget, "", self.metrics):
+            return str(faults[0]), True
+        seen = self.seen.get(widget.id)
+        error = seen.reading.error if seen else None
+        bounds = time_bounds(both(self.dashboard.filters, widget.filters), self.now)
+        if isinstance(error, Refused) and bounds.start is not None and not is_too_old(bounds, self.now):
+            return cleaned(str(error), limit=200), False
+        return None, False
+
+    def _old_date_ranges(self) -> Iterator[Draft]:
+        """Fixed ranges that have aged past what the API holds."""
+        why = f"{TOO_OLD}, so the charts answer 400; proposed is 7 days"
+        own = self.dashboard.filters
+        if is_too_old(time_bounds(own, self.now), self.now):
+            edit = {"filters": both(without_time(own), DATE_RANGE)}
+            yield Draft("old_date_range", [w.id for w in self._widgets()], why, edit, of_dashboard=True)
+        for widget in self._widgets():
+            if is_too_old(time_bounds(widget.filters, self.now), self.now):
+                filters = both(without_time(widget.filters), DATE_RANGE)
+                yield Draft("old_date_range", [widget.id], why, {"update": [{"id": widget.id, "filters": filters}]})
+
+    def _no_date_range(self) -> Iterator[Draft]:
+        filters = self.dashboard.filters
+        bare = [w for w in self._widgets() if time_bounds(both(filters, w.filters), self.now).start is None]
+        if bare:
+            text = (
+                "neither these charts nor the dashboard have a date range, and without one the API answers 400; "
+                "the last 7 days are proposed"
+            )
+            edit = {"filters": both(filters, DATE_RANGE)}
+            yield Draft("no_date_range", [w.id for w in bare], text, edit, of_dashboard=True)
+
+    def _empty(self) -> Iterator[Draft]:
+        for widget in self._widgets():
+            seen = self.seen.get(widget.id)
+            if seen is None or seen.reading.chart is None or seen.n != 0 or seen.untested:
+                continue
+            window = seen.reading.window
+            why = "; its own filters may be too narrow" if widget.filters else ""
+            text = f"it shows nothing: no calls from {shown(window.start)} to {shown(window.end)}{why}"
+            yield self._delete("empty", [widget], text)
+
+    def _duplicates(self) -> Iterator[Draft]:
+        alike = defaultdict[str, list[Widget]](list)
+        for widget in self._widgets():
+            plots = {k: v for k, v in widget.definition().items() if k not in {"name", "metadata"}}
+            alike[repr(sorted(plots.items()))].append(widget)
+        for first, *others in alike.values():
+            if others:
+                text = f"shows the same as widget {first.id} {named(first.name)}, so it takes room and tells nothing"
+                yield self._delete("duplicate", others, text)
+
+    def _sums(self) -> Iterator[Draft]:
+        for widget in self._widgets():
+            function = widget.function
+            if widget.chart_type != "bar" or not function:
+                continue
+            if widget.field == METRIC_VALUE and function == "sum":
+                text, better = "a sum of scores grows with the number of calls and says nothing of them", "avg"
+            elif widget.field == "agent_id" and function != "count":
+                text, better = (
+                    f"{function} of ids means nothing; what can be told is how many calls there were",
+                    "count",
+                )
+            else:
+                continue
+            yield Draft(
+                "sum_of_score", [widget.id], text, {"update": [{"id": widget.id, "aggregation_function": better}]}
+            )
+
+    def _slices(self) -> Iterator[Draft]:
+        for widget in self._widgets():
+            seen = self.seen.get(widget.id)
+            if widget.chart_type != "pie" or seen is None or len(seen.labels) <= MOST_SLICES:
+                continue
+            largest = [label for label in seen.labels if label is not None][:KEPT_SLICES]
+            text = (
+                f"{len(seen.labels)} slices cannot be told apart; proposed are the {len(largest)} largest, and a name "
+                "that says so"
+            )
+            name = f"{(widget.name or title(widget))[:200]} ({len(largest)} largest)"
+            filters = both(widget.filters, _only(widget, largest))
+            yield Draft(
+                "many_slices", [widget.id], text, {"update": [{"id": widget.id, "name": name, "filters": filters}]}
+            )
+
+    def _buckets(self) -> Iterator[Draft]:
+        for widget in self._widgets():
+            seen = self.seen.get(widget.id)
+            if widget.chart_type != "bar" or seen is None or seen.buckets <= MOST_BUCKETS:
+                continue
+            window = seen.reading.window
+            span = (window.end - window.start).total_seconds()
+            period = next((p for p in TIME_PERIODS if span / WIDTHS[p] <= MOST_BUCKETS), "month")
+            text = f"{seen.buckets} bars are more than can be read; per {period} they are {span / WIDTHS[period]:.0f}"
+            yield Draft(
+                "many_buckets", [widget.id], text, {"update": [{"id": widget.id, "time_period": period}]}
+            )  # fmt: skip
+
+    def _names(self) -> Iterator[Draft]:
+        taken = {w.name for w in self._widgets() if w.name}
+        if bare := [w for w in self._widgets() if not w.name][:MOST]:
+            text = "without a name nobody can say which chart is meant"
+            updates = [{"id": w.id, "name": _free(title(w), taken)} for w in bare]
+            yield Draft("no_name", [w.id for w in bare], text, {"update": updates})
+        by_name = defaultdict[str, list[Widget]](list)
+        for widget in self._widgets():
+            by_name[(widget.name or "").strip().casefold()].append(widget)
+        for name, (first, *others) in by_name.items():
+            if name and others:
+                text = f"has the same name as widget {first.id}, {named(first.name)}, though it shows something else"
+                updates = [{"id": w.id, "name": _free(f"{w.name}: {title(w)}"[:240], taken)} for w in others]
+                yield Draft("same_name", [w.id for w in others], text, {"update": updates})
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number if it is taken; it is taken then."""
+    found, count = name, 1
+    while found in taken:
+        count += 1
+        found = f"{name} {count}"
+    taken.add(found)
+    return found
+
+
+def _mended(widget: Widget, metrics: MetricTypes | None) -> JsonObject:
+    """The fewest changes that make the chart possible; none if there are none."""
+    if widget.field and plotted_type(widget.field) is None:
+        return {}
+    for chart in dict.fromkeys([widget.chart_type, "bar", "pie", "line"]):
+        for function in dict.fromkeys([widget.aggregation_function or "avg", "avg", "count"]):
+            wanted: JsonObject = {"chart_type": chart}
+            if chart == "bar":
+                wanted |= {"aggregation_function": function, "time_period": widget.time_period or "day"}
+            if not check(widget.model_copy(update=wanted), "", metrics):
+                return {name: value for name, value in wanted.items() if value != getattr(widget, name)}
+    return {}
+
+
+def _only(widget: Widget, labels: Sequence[str]) -> JsonObject:
+    """The filter that keeps these labels."""
+    name = widget.field or ""
+    keep: JsonObject = {"field": name, "op": "in", "value": [*labels]}
+    if name == METRIC_VALUE:
+        own = {"field": "metric_evaluations.metric.id", "op": "eq", "value": widget.metric}
+        return {"operator": "same_row", "conditions": [own, keep]}
+    return keep if name in FILTERED or is_metadata(name) else {}
+
+
+_WORDS = {"avg": "Average", "sum": "Total", "count": "Number of calls by", "min": "Lowest", "max": "Highest"}
+
+
+def title(widget: Widget) -> str:
+    """A name that says what is plotted.
+
+    >>> title(Widget(id=1, chart_type="bar", field="duration", aggregation_function="p95", time_period="day"))
+    'P95 duration per day'
+    """
+    if widget.chart_type == "stat":
+        return "Overview"
+    what = cleaned(widget.metric_name or (widget.field or "").removeprefix("metadata.").replace("_", " "))
+    if widget.chart_type != "bar":
+        return f"{what} ({widget.chart_type})".strip()
+    function = widget.function
+    return cleaned(f"{_WORDS.get(function, function.upper())} {what} per {widget.period}")

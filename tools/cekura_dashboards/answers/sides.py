@@ -1,0 +1,98 @@
+"""From a reading to one side of a comparison."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cekura_dashboards.answers.summary import unit_of
+from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, unseen
+from cekura_dashboards.charts.target import Reading
+from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
+from cekura_dashboards.insight.buckets import filled, merged, total
+from cekura_dashboards.insight.numbers import SCALES
+from cekura_dashboards.insight.timeline import DAY, HOUR
+
+ENOUGH_DAYS = 5
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One side, and what kind of measure it is.
+
+    ``scale``: what a rate of one is written as, 0 for what is no rate. ``untested``: what of the window was not seen.
+    """
+
+    kind: Kind
+    side: Side
+    scale: float
+    untested: list[str]
+
+
+def measure_of(reading: Reading, chart: Chart, names: dict[str, str]) -> Measure:
+    seconds = (reading.window.end - reading.window.start).total_seconds()
+    if chart.chart_type == "stat":
+        figures: dict[str | None, float] = {
+            name: value for name, value in stat_figures(chart)[0].items() if value is not None
+        }
+        return Measure("figures", Side([], seconds, parts=figures), 0.0, unseen(reading))
+    if chart.chart_type == "pie":
+        parts = defaultdict[str | None, float](float)
+        for piece in pie_slices(chart, names):
+            parts[piece.label] += piece.value
+        return Measure("shares", Side([], seconds, parts=parts), 0.0, unseen(reading))
+    if chart.chart_type == "line":
+        return _line_side(reading, chart, names, seconds)
+    return _bar_side(reading, chart, names, seconds)
+
+
+def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
+    config, rows = reading.target.config, bar_rows(reading, chart, names)
+    function, period = config.function, config.period
+    kinds: dict[str, Kind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
+    kind = kinds.get(function, "median")
+    known = [bucket for bucket in rows.buckets if bucket.value is not None]
+    timed = filled(function, period, merged(function, known), rows.span) if known else []
+    held = _by_cluster(timed, rows.span, period)
+    cells = [_cell(function, time, parts) for time, parts in held if any(part.value is not None for part in parts)]
+    groups = _groups(function, known) if config.group_by else {}
+    parts: dict[str | None, float] = {"value": combine(function, known) or 0.0} if kind == "extreme" else {}
+    scale = SCALES.get(unit_of(config, chart, [bucket.value for bucket in known]), 0.0)
+    return Measure(kind, Side(cells, seconds, groups, parts, total(known)), scale, rows.tested(reading)[1])
+
+
+def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
+    """Hours brought to days of the window, where there are enough of them; else as they are."""
+    if period != "hour" or span.end - span.start < ENOUGH_DAYS * DAY:
+        return [(bucket.time, [bucket]) for bucket in buckets]
+    held = defaultdict[float, list[Bucket]](list)
+    for bucket in buckets:
+        held[span.start + max(0.0, bucket.time - span.start) // DAY * DAY].append(bucket)
+    return sorted(held.items())
+
+
+def _cell(function: str, time: float, parts: list[Bucket]) -> Cell:
+    known = [part for part in parts if part.value is not None]
+    return Cell(time, total(known), combine(function, known) or 0.0)
+
+
+def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[float, float]]:
+    held = defaultdict[str | None, list[Bucket]](list)
+    for bucket in known:
+        held[bucket.group].append(bucket)
+    return {name: (float(total(parts) or 0), combine(function, parts) or 0.0) for name, parts in held.items()}
+
+
+def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
+    rows = line_rows(reading, chart, names)
+    step = DAY if seconds >= ENOUGH_DAYS * DAY else HOUR
+    clusters = rows.calls.by(step, rows.span.start // rows.calls.grain * rows.calls.grain)
+    cells = [
+        Cell(time, len(values), math.fsum(values) / len(values), math.fsum(value * value for value in values))
+        for time, values in sorted(clusters.items())
+    ]
+    n = sum(len(values) for values in clusters.values())
+    split = {name: (float(len(values)), math.fsum(values) / len(values)) for name, values in rows.calls.groups.items()}
+    scale = 1.0 if rows.boolean else 0.0
+    return Measure("mean", Side(cells, seconds, split, {}, n), scale, rows.tested(reading)[1])

@@ -1,0 +1,390 @@
+"""Arguments as a model sends them in, a validated request out; or every fault, each with a path and a fix."""
+
+import json
+import re
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from annotated_types import Ge
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
+from cekura_dashboards.api.filters import Filter
+from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
+from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments.references import GivenName, Reference, resolve
+from cekura_dashboards.concurrency import apart
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.suggest import did_you_mean, one_of
+from cekura_dashboards.text import named, quoted
+from cekura_dashboards.tool import Request
+
+Q = TypeVar("Q", bound=Request)
+Path = tuple[str | int, ...]
+NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
+"""In one object or list, and in all: an undo of the largest edit needs 400 items and 20,000 characters."""
+SMALL = 10_000
+"""Characters that are read in a few milliseconds; more are read in a thread."""
+MOST_TOLD = 8
+BLANK: tuple[Any, ...] = (None, "", [], {})
+DEEPEST = 40
+"""Objects and lists inside each other; the API needs three or four."""
+TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
+
+
+def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
+    """The request, and notes on what was read otherwise than it was written.
+
+    Numbers and booleans in quotes, objects and lists as JSON text, one thing for a list of them, and the words of
+    ``cekura_dashboards.arguments.aliases`` are accepted.
+
+    Raises:
+        InvalidArguments: with everything that is wrong.
+    """
+    reader = _Reader()
+    reader.refuse_too_large(raw, ())
+    return _validated(model, reader.read(model, raw, ())), reader.notes
+
+
+async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
+    """As ``parse``, and names of dashboards and widgets stand for their ids.
+
+    Nothing is sent unless all else is right.
+
+    Raises:
+        InvalidArguments: with everything that is wrong, or the names that nothing or more than one thing has.
+        DashboardsError: if the names could not be looked up.
+    """
+    reader = _Reader(names={})
+    size = reader.refuse_too_large(raw, ())
+    request, data = await apart(_read, reader, model, raw, small=size <= SMALL)
+    if not reader.names:
+        return request, reader.notes
+    names = reader.names
+    dashboards = {key: name for key, name in names.items() if name.kind == "dashboard"}
+    found = await resolve(context, dashboards.values(), None)
+    ids = {key: found[name] for key, name in dashboards.items()}
+    where_to_look: int | None = getattr(request, "dashboard_id", None)
+    where_to_look = ids.get(where_to_look, where_to_look) if where_to_look is not None else None
+    widgets = {key: name for key, name in names.items() if name.kind == "widget"}
+    found = await resolve(context, widgets.values(), where_to_look)
+    ids |= {key: found[name] for key, name in widgets.items()}
+    told = [f"{name.path}: {named(name.text)} was taken as {name.kind} {ids[key]}" for key, name in names.items()]
+    return _validated(model, _with_ids(data, ids)), [*reader.notes, *told]
+
+
+def _read(reader: "_Reader", model: type[Q], raw: dict[str, Any]) -> tuple[Q, Any]:
+    data = reader.read(model, raw, ())
+    return _validated(model, data), data
+
+
+def _with_ids(data: Any, ids: dict[int, int]) -> Any:
+    """The data with the stand-ins of names replaced."""
+    if (found := as_object(data)) is not None:
+        return {key: _with_ids(item, ids) for key, item in found.items()}
+    if (items := as_list(data)) is not None:
+        return [_with_ids(item, ids) for item in items]
+    return ids.get(data, data) if isinstance(data, int) and not isinstance(data, bool) else data
+
+
+def _validated(model: type[Q], data: Any) -> Q:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        shown = [_fault(model, item) for item in found[:MOST_TOLD]]
+        raise InvalidArguments(shown, more=len(found) - len(shown)) from None
+
+
+STAND_IN = -(2**61)
+"""Below every id that could be meant: stands for a name until it is looked up."""
+
+
+@dataclass
+class _Reader:
+    """Reads what a model sends as what it means. ``names`` None: names do not stand for ids."""
+
+    notes: list[str] = field(default_factory=list[str])
+    names: dict[int, GivenName] | None = None
+    characters: int = 0
+
+    def refuse_too_large(self, value: Any, path: Path) -> int:
+        """Count what is given before anything is done with it; the characters so far.
+
+        Raises:
+            InvalidArguments: for more than any call needs.
+        """
+        waiting: list[Any] = [value]
+        while waiting:
+            item = waiting.pop()
+            inside: list[Any] = [*item, *item.values()] if is_object(item) else item if is_list(item) else []
+            count = len(inside) // 2 if is_object(item) else len(inside)
+            if count > MOST_ITEMS:
+                raise InvalidArguments.at(where(path), f"holds {count} items in one place; at most {MOST_ITEMS}.")
+            waiting.extend(inside)
+            self.characters += len(item) + 1 if isinstance(item, str) else count + 1
+            if self.characters > MOST_CHARACTERS:
+                raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
+        return self.characters
+
+    def read(self, kind: Any, value: Any, path: Path) -> Any:
+        kind, reference = _plain_type(kind)
+        if value is None or kind is Any:
+            return value
+        if len(path) > DEEPEST:
+            raise InvalidArguments.at(where(path[:6]), f"is nested more than {DEEPEST} levels deep; put it flatter.")
+        if get_origin(kind) is list:
+            return self._list(get_args(kind)[0], value, path)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            value = self._from_json(value, dict, path)
+            found = as_object(value)
+            return value if found is None else self._object(kind, found, path)
+        if get_origin(kind) is dict:
+            return self._from_json(value, dict, path)
+        value = self._scalar(kind, value, path)
+        if reference is not None and self.names is not None and isinstance(value, str) and value.strip():
+            stand_in = STAND_IN - len(self.names)
+            self.names[stand_in] = GivenName(reference.kind, value, where(path))
+            return stand_in
+        return value
+
+    def _object(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
+        fields = kind.model_fields
+        read: JsonObject = {}
+        for name, item in found.items():
+            meant = name if name in fields else aliases.argument(name, fields, {*found, *read}) or name
+            if kind is Filter and meant == "operator":
+                meant = _operator(found)
+            meant, held = self._moved(meant, item, kind, found)
+            if meant != name:
+                self.notes.append(f"{where((*path, name))} was read as {meant}")
+            place = (*path, meant)
+            read[meant] = self._field(fields[meant], held, place) if meant in fields else held
+        if isinstance(read.get("field"), str):
+            known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
+            if "interval" in fields and read["field"] in PLOTTED:
+                return read
+            read["field"] = self._aliased(read["field"], known, (*path, "field"))
+        return self._condition(read, path) if kind is Filter else read
+
+    def _field(self, info: FieldInfo, value: Any, path: Path) -> Any:
+        """A field's value; a blank, as strict clients fill in, is as none where none is allowed."""
+        kind, reference = _plain_type(_annotation(info))
+        if not info.is_required() and kind is not Any and _is_blank(kind, value, info):
+            return info.default
+        found = self.read(Annotated[kind, reference] if reference else kind, value, path)
+        blank = kind is Filter and is_object(found) and not any(item not in BLANK for item in found.values())
+        return info.default if blank and not info.is_required() else found
+
+    def _moved(self, name: str, value: Any, kind: type[BaseModel], found: JsonObject) -> tuple[str, Any]:
+        """What an object with one key stands for, where that is another argument."""
+        inner = as_object(value)
+        if inner is None or len(inner) != 1:
+            return name, value
+        [(key, held)] = inner.items()
+        meant = aliases.INSIDE.get(name, {}).get(key, "")
+        return (meant, held) if meant in kind.model_fields and meant not in found else (name, value)
+
+    def _aliased(self, value: Any, known: dict[str, str], path: Path) -> Any:
+        if isinstance(value, str) and (meant := known.get(value.strip().casefold())):
+            self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(meant)}")
+            return meant
+        return value
+
+    def _condition(self, condition: JsonObject, path: Path) -> JsonObject:
+        """A filter's value in quotes, where its field holds numbers or booleans; one value for the list of ``in``."""
+        if isinstance(condition.get("op"), str):
+            condition["op"] = self._scalar(FilterOp, condition["op"], (*path, "op"))
+        name, value = condition.get("field"), condition.get("value")
+        known = filter_field(name) if isinstance(name, str) else None
+        if known is None or value is None:
+            return condition
+        place = (*path, "value")
+        if condition.get("op") == "in" and not is_list(value):
+            value = [value]
+            self.notes.append(f"{where(place)}: one value was read as a list")
+        read = {"number": _number, "boolean": _truth}.get(known.kind)
+        if read is None or condition.get("op") in TEXT_OPS:
+            return {**condition, "value": value}
+        items = value if is_list(value) else [value]
+        found = [read(item) for item in items]
+        if found != items:
+            shown = json.dumps(found if is_list(value) else found[0])
+            self.notes.append(f"{where(place)}: {_seen(value)} was read as {shown}")
+        return {**condition, "value": found if is_list(value) else found[0]}
+
+    def _list(self, item: Any, value: Any, path: Path) -> Any:
+        value = self._from_json(value, list, path)
+        items = as_list(value)
+        if items is None:
+            if isinstance(value, str) and _plain_type(item)[0] is int and re.fullmatch(r"[\d\s,]*,[\d\s,]*", value):
+                items = [part.strip() for part in value.split(",")]
+            else:
+                items = [value]
+            self.notes.append(f"{where(path)}: one value was read as a list")
+        return [self.read(item, element, (*path, index)) for index, element in enumerate(items)]
+
+    def _from_json(self, value: Any, kind: type, path: Path) -> Any:
+        """JSON text read as what it holds, if that is of the kind wanted."""
+        if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
+            return value
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if not isinstance(found, kind):
+            return value
+        self.refuse_too_large(found, path)
+        self.notes.append(f"{where(path)}: JSON text was read as the {'object' if kind is dict else 'list'} in it")
+        return found
+
+    def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
+        read: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
+        name = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if get_origin(kind) is Literal and isinstance(value, str):
+            folded = value.strip().casefold().replace(" ", "_")
+            found = folded if folded in get_args(kind) else aliases.value(name, value)
+        elif name == "window" and isinstance(value, str):
+            found = aliases.value(name, value)
+        elif read is not None:
+            found = read(value)
+        else:
+            return value
+        if found is not value and (type(found) is not type(value) or found != value):
+            self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(found)}")
+        return found
+
+
+def _operator(found: JsonObject) -> str:
+    """What ``operator`` is in a filter: a condition's, as models often call it, or that of a group."""
+    if any(found.get(name) not in BLANK for name in ("op", "conditions")):
+        return "operator"
+    text = str(found["operator"]).strip().casefold()
+    return "operator" if text in GROUP_OPERATORS or found["operator"] in BLANK else "op"
+
+
+def _is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
+    """Whether a value stands for none: empty, or 0 where a number is an id or begins at 1."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, bool) or kind is not int:
+        return value in BLANK
+    least = next((mark.ge for mark in info.metadata if isinstance(mark, Ge)), 1)
+    return value == 0 and isinstance(least, int) and least > 0
+
+
+def _annotation(info: FieldInfo) -> Any:
+    """A field's type with its marks."""
+    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
+    return Annotated[info.annotation, marks[0]] if marks else info.annotation
+
+
+def _plain_type(kind: Any) -> tuple[Any, Reference | None]:
+    """The type without ``| None`` and without marks; and the mark that it is an id."""
+    if get_origin(kind) in {Union, types.UnionType}:
+        options = [option for option in get_args(kind) if option is not type(None)]
+        kind = options[0] if len(options) == 1 else Any
+    if get_origin(kind) is Annotated:
+        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
+        return _plain_type(get_args(kind)[0])[0], reference
+    return kind, None
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
+        return value
+    return float(value) if "." in value else int(value)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _truth(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def where(path: Path) -> str:
+    """``update[0].filters.op``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return quoted(text, limit=120)
+
+
+def _seen(value: Any) -> str:
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        shown = str(type(value).__name__)
+    return quoted(shown, limit=60).replace("'", '"') if not isinstance(value, str) else f'"{quoted(value, limit=60)}"'
+
+
+_KINDS = {
+    "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
+    "dict": "an object", "model": "an object", "literal": "one of the choices",
+}  # fmt: skip
+
+
+def _fault(model: type[BaseModel], error: Any) -> Fault:
+    path: Path = tuple(error["loc"])
+    context: JsonObject = error.get("ctx") or {}
+    kind: str = error["type"]
+    if kind == "fault":
+        inner = (*path, context["at"]) if context["at"] else path
+        return Fault(where(inner), context["message"])
+    if kind == "extra_forbidden":
+        owner = _model_at(model, path[:-1])
+        known = list(owner.model_fields)
+        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
+    if kind == "missing":
+        owner = _model_at(model, path[:-1])
+        info = owner.model_fields.get(str(path[-1]))
+        about = f": {info.description}" if info is not None and info.description else ""
+        return Fault(where(path), f"is missing{about}.")
+    if kind == "literal_error":
+        choices = [str(choice) for choice in _choices(model, path)]
+        seen = error["input"]
+        hint = did_you_mean(seen, choices, limit=16) if isinstance(seen, str) else f"it can be {one_of(choices)}."
+        return Fault(where(path), f"{_seen(seen)} is not a choice; {hint}")
+    limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+    if kind in limits:
+        word, key = limits[kind]
+        return Fault(where(path), f"{_seen(error['input'])} is out of range; it is {word} {context[key]}.")
+    if kind in {"string_too_long", "too_long"}:
+        return Fault(where(path), f"is too long; at most {context['max_length']}.")
+    name = next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
+    return Fault(where(path), f"{_seen(error['input'])} cannot be used; it must be {name}.")
+
+
+def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
+    """The model that the object at this path is validated by."""
+    found = _type_at(model, path)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else model
+
+
+def _type_at(model: Any, path: Path) -> Any:
+    kind = model
+    for part in path:
+        kind = _plain_type(kind)[0]
+        if isinstance(part, int):
+            kind = get_args(kind)[0] if get_args(kind) else Any
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+            kind = kind.model_fields[part].annotation
+    return _plain_type(kind)[0]
+
+
+def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
+    return get_args(_type_at(model, path))

@@ -1,0 +1,203 @@
+"""Create, change and delete widgets of one dashboard, all of it or none."""
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.api.errors import Fault
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.arguments.references import DashboardId, WidgetId
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import (
+    all_differences,
+    covered,
+    covered_after,
+    done_changes,
+    planned_changes,
+    restored_lines,
+    undo_arguments,
+)
+from cekura_dashboards.plans.checker import Checker
+from cekura_dashboards.plans.layout import placed
+from cekura_dashboards.plans.plan import (
+    Plan,
+    changed_only,
+    checked,
+    receipt_of,
+    refuse_too_large,
+    signer,
+    way_back,
+)
+from cekura_dashboards.plans.receipt import Receipt
+from cekura_dashboards.plans.restored import Ids, Planned
+from cekura_dashboards.plans.send import WidgetEdits, commit_bulk
+from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.suggest import listed
+from cekura_dashboards.text import named
+from cekura_dashboards.tool import Request
+from cekura_dashboards.widgets.edits import (
+    MOST,
+    MOST_UNDONE,
+    CreatedWidget,
+    WidgetUpdate,
+    check_counts,
+    ignored_nulls,
+    restored_path,
+    sent_fields,
+    unmergeable,
+)
+from cekura_dashboards.widgets.rules import Metrics
+
+NAME = "bulk_edit_dashboard"
+
+
+class DashboardEdit(Request):
+    """Widgets to create, change and delete on one dashboard."""
+
+    dashboard_id: DashboardId
+    create: list[CreatedWidget] | None = Field(
+        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}
+    )
+    update: list[WidgetUpdate] | None = Field(
+        default=None,
+        max_length=MOST_UNDONE,
+        json_schema_extra={"maxItems": MOST},
+        description="as update_widget's changes, with id",
+    )
+    delete: list[WidgetId] | None = Field(
+        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}, description="widget ids"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "DashboardEdit":
+        if not (self.create or self.update or self.delete):
+            raise fault("", "give create, update or delete.")
+        named_ids = [item.id for item in self.update or []] + [*(self.delete or [])]
+        if twice := sorted({number for number in named_ids if named_ids.count(number) > 1}):
+            raise fault("", f"widget {twice[0]} is named more than once in update and delete; name it once.")
+        return self
+
+
+class BulkEditRequest(DashboardEdit, Planned):
+    @model_validator(mode="after")
+    def _not_too_many(self) -> "BulkEditRequest":
+        check_counts(self, create=self.create, update=self.update, delete=self.delete)
+        return self
+
+    def restores(self) -> str | None:
+        return restored_path("create", self.create)
+
+
+async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:
+    ids = request.ids(signer(context))
+    dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    return checked(context, await drafted(context, request, dashboard, ids), request)
+
+
+async def drafted(
+    context: ToolContext,
+    request: BulkEditRequest,
+    dashboard: Dashboard,
+    ids: Ids,
+    metrics: Metrics | None = None,
+) -> Plan[WidgetEdits]:
+    """The plan against a dashboard, and perhaps its metrics, that were read already."""
+    checker = Checker(context, dashboard.project, dashboard.filters, metrics or Metrics(context))
+    checker.lenient = request.plan_id is not None
+    creates = [item.given() for item in request.create or []]
+    for index, config in enumerate(creates):
+        await checker.created(config, f"create[{index}].")
+    updates, notes = await _updates(request, dashboard, checker, ids)
+    deletes = [ids.now("widget", number) for number in request.delete or []]
+    mine = {widget.id: widget for widget in dashboard.widgets}
+    for index, number in enumerate(deletes):
+        if number not in mine:
+            checker.faults.append(_stranger(f"delete[{index}]", number, dashboard))
+    asked = zip(request.create or [], creates, strict=True)
+    wanted = [(item.place, config) for item, config in asked if item.was is None]  # what is restored has its old place
+    shifted, faults = placed(wanted, mine, updates, deletes, ids)
+    checker.faults += faults
+    warnings = checker.done()
+    named_ids = [ids.now("widget", item.id) for item in request.update or []]
+    edits = WidgetEdits(
+        dashboard_id=dashboard.id,
+        creates=creates,
+        updates=shifted,
+        deletes=deletes,
+        before={number: mine[number] for number in [*named_ids, *shifted, *deletes]},
+        known=frozenset(mine),
+        filters=dashboard.stored("filters"),
+        was=tuple(item.was for item in request.create or []),
+    )
+    way = way_back(BulkEditRequest, undo_arguments(edits, [0] * len(creates)))
+    refuse_too_large(way.arguments)
+    return Plan(
+        work=edits,
+        about=f"dashboard {dashboard.id} {named(dashboard.name)}",
+        operations=request.operations(NAME),
+        covered=covered(dashboard, [*edits.before.values()]),
+        changes=planned_changes(edits),
+        dashboard_id=dashboard.id,
+        warnings=[*warnings, *(way.warnings if not edits.is_empty else [])],
+        notes=notes,
+        stamps=[dashboard.updated_at, *(widget.updated_at for widget in edits.before.values())],
+    )
+
+
+async def _updates(
+    request: DashboardEdit, dashboard: Dashboard, checker: Checker, ids: Ids
+) -> tuple[dict[int, JsonObject], list[str]]:
+    """The fields to send for each widget that would change, and notes."""
+    mine = {widget.id: widget for widget in dashboard.widgets}
+    updates, notes = dict[int, JsonObject](), list[str]()
+    for index, item in enumerate(request.update or []):
+        path, number = f"update[{index}]", ids.now("widget", item.id)
+        notes += ignored_nulls(item, path)
+        if number not in mine:
+            checker.faults.append(_stranger(f"{path}.id", number, dashboard))
+            continue
+        if (problem := unmergeable(item, item.clear, mine[number])) is not None:
+            checker.faults.append(Fault(f"{path}.metadata", problem))
+            continue
+        sent = changed_only(sent_fields(item, item.clear, mine[number].writable()), mine[number])
+        if not sent:
+            notes.append(f"{path}: widget {number} is stored like this already")
+            continue
+        updates[number] = sent
+        await checker.updated(mine[number], sent, f"{path}.")
+    return updates, notes
+
+
+def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
+    known = listed((f"{widget.id} {named(widget.name)}" for widget in dashboard.widgets), limit=8)
+    return Fault(path, f"widget {number} is not on dashboard {dashboard.id}; its widgets: {known or 'none'}.")
+
+
+async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
+    edits = made.work
+    done = await commit_bulk(context, edits)
+    way = way_back(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
+    return receipt_of(
+        made,
+        done_changes(edits, done),
+        dashboard_id=edits.dashboard_id,
+        differences=all_differences(edits, done),
+        restored=restored_lines(signer(context), edits.was, done.created),
+        undo=way.call(context, NAME, covered_after(edits, done, way.arguments)),
+        read_back=done.read_back,
+    )
+
+
+TOOL = writing_tool(
+    name=NAME,
+    title="Edit a dashboard's widgets",
+    description=(
+        "Create, change and delete widgets of one dashboard in one transaction. Answers with before and after, and an "
+        "`undo` call. With `delete` the first call changes nothing: it tells what would be lost and gives a plan_id; "
+        "repeat the call with it once the user agrees. Widgets come from preview_widget, ids from get_dashboard."
+    ),
+    request=BulkEditRequest,
+    plan=plan,
+    commit=commit,
+    destructive=True,
+    idempotent=False,
+)

@@ -1,0 +1,135 @@
+"""What is wrong with a dashboard, each finding with the edit that mends it."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from cekura_dashboards.answers.lint import Draft, Lint, Seen
+from cekura_dashboards.answers.summary import summarise
+from cekura_dashboards.api.chart_data import number
+from cekura_dashboards.api.errors import DashboardsError, Refused
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
+from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
+from cekura_dashboards.catalogue.update_dashboard import UpdateDashboardRequest
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.target import Reading, are_few, saved
+from cekura_dashboards.concurrency import apart
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.plan import issued
+from cekura_dashboards.plans.receipt import Call
+from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.text import cleaned, json_text, named
+from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.widgets.rules import Metrics
+
+MOST_FINDINGS, MOST_FAILED = 20, 5
+
+
+class CheckRequest(Request):
+    dashboard_id: DashboardId
+
+
+class Finding(BaseModel):
+    """What is wrong and why it matters. ``fix``: the call that mends it, planned already."""
+
+    kind: str
+    widgets: list[int]
+    text: str
+    fix: Call | None = None
+
+
+class CheckResult(Result):
+    dashboard: str
+    findings: list[Finding]
+    not_tested: list[str] | None = None
+    left_out: list[str] | None = None
+
+
+async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
+    dashboard = await context.api.get_dashboard(request.dashboard_id)
+    targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
+    readings = await read_charts(context, targets, None, alone=False) if targets else []
+    metrics = Metrics(context)
+    types, unread = await metrics.of(dashboard.project, *dashboard.widgets)
+    small = are_few(readings)
+    seen = {reading.target.id or 0: await apart(_seen, reading, small=small) for reading in readings}
+    drafts = Lint(dashboard, seen, types, context.now()).findings()
+    findings = [await _finding(context, dashboard, metrics, draft) for draft in drafts[:MOST_FINDINGS]]
+    more = len(drafts) - len(findings)
+    return CheckResult(
+        dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
+        findings=findings,
+        not_tested=[*unread, *_not_tested(readings)] or None,
+        left_out=[f"{more} more findings; mend these and check again"] if more else None,
+    )
+
+
+def _not_tested(readings: Sequence[Reading]) -> list[str]:
+    failed = [r for r in readings if r.error is not None and not isinstance(r.error, Refused)]
+    told = [f"widget {reading.target.id}: {cleaned(str(reading.error), limit=200)}" for reading in failed[:MOST_FAILED]]
+    more = [f"{len(failed) - MOST_FAILED} more widgets"] if len(failed) > MOST_FAILED else []
+    return [*told, *more]
+
+
+def _seen(reading: Reading) -> Seen:
+    chart = reading.chart
+    if chart is None:
+        return Seen(reading)
+    summary, untested = summarise(reading, 0, {})
+    sizes = dict[str | None, float]()
+    if chart.chart_type == "pie":
+        for row in chart.rows:
+            label = None if row.label is None else str(row.label)
+            sizes[label] = sizes.get(label, 0) + (number(row.value) or 0.0)
+    times = {str(row.time_interval) for row in chart.rows} if chart.chart_type == "bar" else set[str]()
+    labels = sorted(sizes, key=lambda label: (-sizes[label], str(label)))
+    return Seen(reading, summary.n, labels, len(times), untested=bool(untested))
+
+
+async def _finding(context: ToolContext, dashboard: Dashboard, metrics: Metrics, draft: Draft) -> Finding:
+    """The finding with its edit, which was planned like any; without one if it cannot be."""
+    if not draft.edit or context.settings.read_only:
+        return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
+    arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}
+    tool = update_dashboard.NAME if draft.of_dashboard else bulk_edit_dashboard.NAME
+    try:
+        if draft.of_dashboard:
+            change = UpdateDashboardRequest.model_validate(arguments)
+            plan_id = issued(context, await update_dashboard.plan(context, change))
+        else:
+            edit = BulkEditRequest.model_validate(arguments)
+            plan_id = issued(context, await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids(), metrics))
+    except (DashboardsError, ValueError):
+        return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
+    fix = Call(tool=tool, arguments={**arguments, "plan_id": plan_id})
+    return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text, fix=fix)
+
+
+def render(result: CheckResult) -> str:
+    count = len(result.findings)
+    lines = [f"{result.dashboard}: " + (f"{count} finding{'s' if count > 1 else ''}" if count else "nothing found")]
+    for finding in result.findings:
+        ids = " ".join(str(number) for number in finding.widgets)
+        lines.append(f"{finding.kind}, widget{'s' if len(finding.widgets) > 1 else ''} {ids}: {finding.text}")
+        if finding.fix:
+            lines.append(f"  fix: {finding.fix.tool} {json_text(finding.fix.arguments)}")
+    lines += [f"not tested: {text}" for text in result.not_tested or []]
+    lines += [f"left out: {text}" for text in result.left_out or []]
+    return "\n".join(lines)
+
+
+TOOL = Tool(
+    name="check_dashboard",
+    title="Check a dashboard",
+    description=(
+        "Find what is wrong with a dashboard: broken, empty or duplicate charts, sums of scores, pies and bars that "
+        "cannot be read, a missing date range, missing or equal names. Each finding says why it matters. With it "
+        "comes the bulk_edit_dashboard or update_dashboard call that mends it; ask the user which to make."
+    ),
+    request=CheckRequest,
+    result=CheckResult,
+    run=run,
+    render=render,
+)

@@ -1,0 +1,225 @@
+"""A new dashboard: empty, with widgets, or a copy."""
+
+from dataclasses import dataclass, field
+
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
+from cekura_dashboards.api.filters import undocumented
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
+from cekura_dashboards.charts.calls import only_project
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import all_differences, restored_lines
+from cekura_dashboards.plans.checker import Checker
+from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
+from cekura_dashboards.plans.dashboards import (
+    covered_namesakes,
+    covered_whole,
+    dashboard_change,
+    dashboard_differences,
+    fields_of,
+    listed_dashboards,
+    send_create,
+    send_update,
+)
+from cekura_dashboards.plans.layout import placed
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of, signer, way_back
+from cekura_dashboards.plans.plan_id import Covered
+from cekura_dashboards.plans.receipt import Call, Change, Receipt, before_after
+from cekura_dashboards.plans.restored import line
+from cekura_dashboards.plans.send import Stored, WidgetEdits, commit_bulk, surely_not_applied
+from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.text import foreign, named
+from cekura_dashboards.widgets.rules import Metrics
+
+NAME = CREATE
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A dashboard to create. ``known``: the ids of those that are there. ``source``: what it is to be a copy of."""
+
+    fields: JsonObject
+    widgets: list[JsonObject]
+    known: tuple[int, ...]
+    source: Dashboard | None
+    was: int | None
+    widgets_were: tuple[int | None, ...]
+
+
+async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Creation]:
+    ids = request.ids(signer(context))
+    source = None
+    if request.copy_of is not None:
+        source = await context.api.get_dashboard(ids.now("dashboard", request.copy_of))
+    project = await _project(context, request, source)
+    filters = request.filters.to_json() if request.filters else source.filters if source else None
+    checker = Checker(context, project, filters, Metrics(context))
+    checker.lenient = request.plan_id is not None
+    checker.warnings += undocumented(filters if request.filters else None, "filters")
+    widgets = [item.given() for item in request.widgets or []]
+    for index, config in enumerate(widgets):
+        await checker.created(config, f"widgets[{index}].")
+    wanted = [(item.place, config) for item, config in zip(request.widgets or [], widgets, strict=True)]
+    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids)
+    checker.faults += [Fault(found.path.replace("create", "widgets"), found.message) for found in faults]
+    warnings = checker.done()
+    known, namesakes = await listed_dashboards(context, project, request.name)
+    if namesakes and request.was is None:
+        warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
+    fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
+    copied = [Change(op="create", name=foreign(widget.name)) for widget in source.widgets] if source else []
+    made = Plan(
+        work=Creation(fields, widgets, known, source, request.was, tuple(w.was for w in request.widgets or [])),
+        verb="Create",
+        about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
+        operations=request.operations(NAME),
+        covered=_covered(request, source, namesakes),
+        stamps=[str(sorted(known)), source.updated_at if source else None],
+        changes=[
+            dashboard_change("create", None, request.name, {}, fields),
+            *copied,
+            *(Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in widgets),
+        ],
+        warnings=warnings,
+    )
+    return checked(context, made, request)
+
+
+def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int]) -> Covered:
+    """A copy's original; and for one that is brought back, that it was not brought back before."""
+    whole: Covered = covered_whole(source) if source else {}
+    return whole if request.was is None else {**whole, **covered_namesakes(namesakes)}
+
+
+async def _project(context: ToolContext, request: CreateDashboardRequest, source: Dashboard | None) -> int | None:
+    if request.was is not None:
+        return request.project_id
+    if source is not None:
+        if request.project_id not in {None, source.project}:
+            raise InvalidArguments.at(
+                "project_id",
+                f"a copy stays in the project of its original, {source.project}; leave project_id out, or "
+                "create a dashboard there and use copy_widgets.",
+                lead="Nothing was changed.",
+            )
+        return source.project
+    return await only_project(context, request.project_id, lead="Nothing was changed.")
+
+
+async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
+    work, steps = made.work, _Steps()
+    dashboard, steps.read_back = await send_create(
+        context, work.fields, work.source.id if work.source else None, work.known
+    )
+    dashboard = await _whole(context, work, dashboard)
+    dashboard = await _with_filters(context, work, dashboard, steps)
+    done = await _with_widgets(context, work, dashboard, steps)
+    dashboard = dashboard.model_copy(update={"widgets": [*dashboard.widgets, *done.created]})
+    way = way_back(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
+    return receipt_of(
+        made,
+        _changes(dashboard),
+        dashboard_id=dashboard.id,
+        differences=[*_copy_differences(work, dashboard, steps), *steps.differences],
+        not_done=steps.not_done,
+        restored=_restored(context, work, dashboard, done),
+        complete=steps.left,
+        undo=way.call(context, DELETE, covered_whole(dashboard)),
+        read_back=steps.read_back,
+    )
+
+
+@dataclass
+class _Steps:
+    """What became of the calls after the first."""
+
+    not_done: list[str] = field(default_factory=list[str])
+    left: list[Call] = field(default_factory=list[Call])
+    differences: list[str] = field(default_factory=list[str])
+    read_back: bool = False
+
+    def failed(self, what: str, error: DashboardsError, call: Call) -> None:
+        self.not_done.append(f"{what}: {error}")
+        if surely_not_applied(error):
+            self.left.append(call)
+
+
+async def _whole(context: ToolContext, work: Creation, made: Dashboard) -> Dashboard:
+    """A copy whose answer left out widgets, read again; as it came if that fails."""
+    if work.source is None or len(made.widgets) >= len(work.source.widgets):
+        return made
+    try:
+        return await context.api.get_dashboard(made.id)
+    except DashboardsError:
+        return made
+
+
+async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
+    """A copy has its original's filters; set the ones that were asked for."""
+    fields = {"filters": work.fields["filters"]}
+    if work.source is None or not dashboard_differences(fields, made):
+        return made
+    try:
+        changed, read_back = await send_update(context, made, fields)
+    except DashboardsError as error:
+        call = Call(tool=update_dashboard.NAME, arguments={"dashboard_id": made.id, **fields})
+        steps.failed("its filters", error, call)
+        return made
+    steps.read_back |= read_back
+    return changed.model_copy(update={"widgets": changed.widgets or made.widgets})
+
+
+async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Stored:
+    if not work.widgets:
+        return Stored([], {}, [])
+    edits = WidgetEdits(
+        dashboard_id=made.id, creates=work.widgets, known=frozenset(w.id for w in made.widgets), was=work.widgets_were
+    )
+    try:
+        done = await commit_bulk(context, edits)
+    except DashboardsError as error:
+        call = Call(tool=bulk_edit_dashboard.NAME, arguments={"dashboard_id": made.id, "create": work.widgets})
+        steps.failed(f"its {len(work.widgets)} widgets", error, call)
+        return Stored([], {}, [])
+    steps.read_back |= done.read_back
+    steps.differences += all_differences(edits, done)
+    return done
+
+
+def _changes(made: Dashboard) -> list[Change]:
+    widgets = [
+        Change(op="create", id=w.id, name=foreign(w.name), fields=before_after({}, w.writable())) for w in made.widgets
+    ]  # fmt: skip
+    return [dashboard_change("create", made.id, made.name, {}, fields_of(made)), *widgets]
+
+
+def _copy_differences(work: Creation, made: Dashboard, steps: _Steps) -> list[str]:
+    asked = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
+    told = dashboard_differences(asked, made)
+    if work.source is not None:
+        copied = [widget.definition() for widget in made.widgets]
+        missing = [widget for widget in work.source.widgets if widget.definition() not in copied]
+        told += [f"widget {w.id} {named(w.name)} has no equal in the copy" for w in missing]
+    return told
+
+
+def _restored(context: ToolContext, work: Creation, made: Dashboard, done: Stored) -> list[str]:
+    if work.was is None:
+        return []
+    name = signer(context)
+    return [line(name, "dashboard", work.was, made.id), *restored_lines(name, work.widgets_were, done.created)]
+
+
+TOOL = writing_tool(
+    name=NAME,
+    title="Create a dashboard",
+    description=(
+        "Create a dashboard with its first widgets, or as a copy of one with `copy_of`, then with a new name and, if "
+        "given, new filters. Give a date range in filters, such as timestamp gte today-7d: charts need one. Answers "
+        "with the new ids and an `undo` call."
+    ),
+    request=CreateDashboardRequest,
+    plan=plan,
+    commit=commit,
+    idempotent=False,
+)

@@ -1,0 +1,105 @@
+"""Delete a dashboard and all its widgets."""
+
+from dataclasses import dataclass
+
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
+from cekura_dashboards.plans.dashboards import (
+    covered_namesakes,
+    covered_whole,
+    dashboard_change,
+    fields_of,
+    listed_dashboards,
+    send_delete,
+)
+from cekura_dashboards.plans.plan import (
+    Plan,
+    checked,
+    receipt_of,
+    refuse_too_large,
+    signer,
+    way_back,
+)
+from cekura_dashboards.plans.receipt import Change, Receipt, before_after
+from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.text import foreign, named
+
+NAME = DELETE
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """The dashboard to delete, and the ids of others of its name."""
+
+    dashboard: Dashboard
+    namesakes: list[int]
+
+
+async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[Deletion]:
+    ids = request.ids(signer(context))
+    dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
+    refuse_too_large(way.arguments, instead="delete some of its widgets with bulk_edit_dashboard first")
+    _, namesakes = await listed_dashboards(context, dashboard.project, dashboard.name)
+    widgets = [
+        Change(op="delete", id=widget.id, name=foreign(widget.name), fields=before_after(widget.writable(), {}))
+        for widget in dashboard.widgets
+    ]
+    made = Plan(
+        work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
+        verb="Delete",
+        about=f"dashboard {dashboard.id} {named(dashboard.name)} with its {len(dashboard.widgets)} widgets",
+        operations=request.operations(NAME),
+        covered=covered_whole(dashboard),
+        changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],
+        dashboard_id=dashboard.id,
+        warnings=[*await _reported_daily(context, dashboard), *way.warnings],
+        stamps=[dashboard.updated_at, *(widget.updated_at for widget in dashboard.widgets)],
+    )
+    return checked(context, made, request)
+
+
+async def _reported_daily(context: ToolContext, dashboard: Dashboard) -> list[str]:
+    """That the project's daily report shows it, where that can be read: an undo does not put it back there."""
+    try:
+        projects = await context.api.projects()
+    except DashboardsError:
+        return []
+    shown = [p for p in projects if p.id == dashboard.project and dashboard.id in (p.daily_report_dashboard_ids or [])]
+    told = "shows it, and an undo does not put it back there"
+    return [f"the daily report of project {project.id} {named(project.name)} {told}" for project in shown]
+
+
+async def commit(context: ToolContext, made: Plan[Deletion]) -> Receipt:
+    dashboard = made.work.dashboard
+    read_back = await send_delete(context, dashboard.id)
+    short = [change.model_copy(update={"fields": None}) for change in made.changes]
+    way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
+    # the undo's plan covers which dashboards of that name there are, so that it brings back one and no second
+    undo = way.call(context, CREATE, covered_namesakes(made.work.namesakes))
+    return receipt_of(made, short, dashboard_id=dashboard.id, undo=undo, read_back=read_back)
+
+
+def _undo_arguments(dashboard: Dashboard) -> JsonObject:
+    """The arguments of create_dashboard that bring it back, under new ids."""
+    widgets: list[JsonObject] = [{**widget.definition(), "was": widget.id} for widget in dashboard.widgets]
+    arguments: JsonObject = {"name": dashboard.name or "", "was": dashboard.id}
+    optional = (("project_id", dashboard.project), ("filters", dashboard.stored("filters")), ("widgets", widgets))
+    return arguments | {name: value for name, value in optional if value}
+
+
+TOOL = writing_tool(
+    name=NAME,
+    title="Delete a dashboard",
+    description=(
+        "Delete a dashboard with all its widgets. The first call changes nothing: it tells what would be lost and "
+        "gives a plan_id; repeat the call with it once the user agrees. The `undo` call brings the dashboard back "
+        "under new ids."
+    ),
+    request=DeleteDashboardRequest,
+    plan=plan,
+    commit=commit,
+    destructive=True,
+)

@@ -1,0 +1,121 @@
+"""How one dashboard is set up."""
+
+import json
+from typing import Any
+
+from pydantic import Field
+
+from cekura_dashboards.answers.budget import WHOLE_ANSWER
+from cekura_dashboards.answers.render import title_of
+from cekura_dashboards.answers.report import WidgetBrief, brief
+from cekura_dashboards.api.filters import in_words
+from cekura_dashboards.api.models import Dashboard, Widget
+from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.catalogue.list_dashboards import date_range
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, time_text
+from cekura_dashboards.tool import Request, Result, Tool
+
+LAYOUT_LIMIT = 200
+
+
+class GetDashboardRequest(Request):
+    dashboard_id: DashboardId
+
+
+class WidgetShown(WidgetBrief):
+    filters: dict[str, Any] | None = Field(default=None, description="its own, without the dashboard's")
+    layout: Any = Field(default=None, description="metadata, if short")
+    unreadable: str | None = None
+
+
+class DashboardSetup(Result):
+    id: int
+    name: Foreign | None = None
+    project: int | None = None
+    date_range: str
+    filters_in_words: str
+    filters: dict[str, Any] | None = None
+    updated: Word | None = None
+    widgets: list[WidgetShown]
+    left_out: list[str] | None = None
+
+
+async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSetup:
+    found = await context.api.get_dashboard(request.dashboard_id)
+    result = DashboardSetup(
+        id=found.id,
+        name=foreign(found.name),
+        project=found.project,
+        date_range=date_range(found.filters, context),
+        filters_in_words=_filters(found),
+        filters=found.filters or None,
+        updated=time_text(found.updated_at),
+        widgets=[_widget(widget) for widget in found.widgets],
+    )
+    return _fitted(result)
+
+
+def _filters(found: Dashboard) -> str:
+    problem = found.unreadable("filters")
+    return f"cannot be read: {problem}" if problem else in_words(found.filters)
+
+
+def _widget(widget: Widget) -> WidgetShown:
+    return WidgetShown(
+        **dict(brief(widget)),
+        filters=widget.filters or None,
+        layout=_short(widget.metadata),
+        unreadable=widget.problem(),
+    )
+
+
+def _short(metadata: Any) -> Any:
+    return metadata if metadata and len(json.dumps(metadata)) <= LAYOUT_LIMIT else None
+
+
+def _fitted(result: DashboardSetup) -> DashboardSetup:
+    """Leave out the layouts, then the widgets' filters, when the answer grows too long."""
+    for name in ("layout", "filters"):
+        if len(render(result)) <= WHOLE_ANSWER:
+            break
+        widgets = [widget.model_copy(update={name: None}) for widget in result.widgets]
+        left = [*(result.left_out or []), f"{name} of the widgets"]
+        result = result.model_copy(update={"widgets": widgets, "left_out": left})
+    return result
+
+
+def render(result: DashboardSetup) -> str:
+    project = f"project {result.project}" if result.project is not None else "no project"
+    lines = [
+        f"dashboard {result.id} {named(result.name)}, {project}, updated {result.updated}",
+        f"date range {result.date_range}; filters: {result.filters_in_words}",
+    ]
+    if result.filters:
+        lines.append(f"filters {json_text(result.filters)}")
+    for widget in result.widgets:
+        line = title_of(widget)
+        if widget.filters:
+            line += f", filters {json_text(widget.filters)}"
+        if widget.unreadable:
+            line += f", cannot be read: {widget.unreadable}"
+        if widget.layout:
+            line += f", layout {json_text(widget.layout)}"
+        lines.append(line)
+    if not result.widgets:
+        lines.append("no widgets")
+    return "\n".join([*lines, *(f"left out: {text}" for text in result.left_out or [])])
+
+
+TOOL = Tool(
+    name="get_dashboard",
+    title="Dashboard setup",
+    description=(
+        "How one dashboard is set up: its filters and date range, and for each widget its id, name, what it plots, "
+        "its own filters and layout. No chart data: that is get_widgets_data. Read it before editing."
+    ),
+    request=GetDashboardRequest,
+    result=DashboardSetup,
+    run=run,
+    render=render,
+)

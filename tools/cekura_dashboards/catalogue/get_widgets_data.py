@@ -1,0 +1,112 @@
+"""The facts of a dashboard's charts, or of chosen widgets."""
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.answers.budget import fit, told_once
+from cekura_dashboards.answers.comparison import compared
+from cekura_dashboards.answers.render import render_reports
+from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, reported
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
+from cekura_dashboards.api.filters import Filter, fault
+from cekura_dashboards.api.models import Dashboard, Widget
+from cekura_dashboards.arguments.references import DashboardId, WidgetId
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.target import saved
+from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.lookups import group_names
+from cekura_dashboards.text import named
+from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.widgets.request import (
+    COMPARE_FILTERS,
+    COMPARE_TO,
+    POINTS,
+    WINDOW,
+    check_comparison,
+)
+
+MAX_WIDGETS = 60
+ONE, SEVERAL = 30, 12
+"""Buckets in a series unless asked otherwise."""
+
+
+class WidgetsDataRequest(Request):
+    dashboard_id: DashboardId | None = Field(default=None, description="all widgets of this dashboard")
+    widget_ids: list[WidgetId] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
+    window: str | None = WINDOW
+    filters: Filter | None = Field(default=None, description="and only calls that match; a condition or a group")
+    compare_to: str | None = COMPARE_TO
+    compare_filters: Filter | None = COMPARE_FILTERS
+    points: int | None = POINTS
+
+    @model_validator(mode="after")
+    def _something(self) -> "WidgetsDataRequest":
+        if self.dashboard_id is None and not self.widget_ids:
+            raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
+        check_comparison(self.compare_to, self.compare_filters)
+        return self
+
+
+class WidgetsData(Result):
+    dashboard: str | None = None
+    shared: list[str] | None = Field(default=None, description="said of several widgets")
+    widgets: list[WidgetReport]
+
+
+async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
+    dashboard, widgets, missing = await _find(context, request)
+    extra = request.filters.to_json() if request.filters else None
+    targets = [saved(widget, dashboard.project if dashboard else None) for widget in widgets]
+    readings = await read_charts(context, targets, request.window, extra) if targets else []
+    charted = [r.target.config for r in readings if r.chart is not None]
+    names, notes = await group_names(context, charted)
+    points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
+    reports = await reported(readings, points, names)
+    reports = await compared(context, readings, reports, request.compare_to, request.compare_filters, extra, names)
+    failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
+    title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
+    reports, shared = told_once(reports)
+    head = sum(len(line) + 2 for line in (title, *shared) if line)
+    return WidgetsData(
+        dashboard=title, shared=shared or None, widgets=fit([*reports, *failed], head=head), notes=notes or None
+    )
+
+
+async def _find(
+    context: ToolContext, request: WidgetsDataRequest
+) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError]]:
+    """The dashboard, its widgets or the chosen ones, and those that could not be read."""
+    wanted = list(dict.fromkeys(request.widget_ids or []))
+    if request.dashboard_id is not None:
+        dashboard = await context.api.get_dashboard(request.dashboard_id)
+        if not wanted:
+            return dashboard, dashboard.widgets, {}
+        mine = {widget.id: widget for widget in dashboard.widgets}
+        missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
+        return dashboard, [mine[i] for i in wanted if i in mine], missing
+    found, missing = await gathered(wanted, context.api.get_widget)
+    if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
+        raise next(iter(missing.values()))
+    return None, [found[i] for i in wanted if i in found], missing
+
+
+def render(result: WidgetsData) -> str:
+    if not result.widgets:
+        return f"{result.dashboard} has no widgets."
+    head = "\n".join([*([result.dashboard] if result.dashboard else []), *(f"note: {t}" for t in result.shared or [])])
+    return "\n\n".join(part for part in (head, render_reports(result.widgets)) if part)
+
+
+TOOL = Tool(
+    name="get_widgets_data",
+    title="Chart data of a dashboard",
+    description=(
+        "Facts and a short series for every chart of a dashboard, or for chosen widgets: n, unit, window, overall, "
+        "extremes, percentiles, top slices, groups. Use it to answer questions about the numbers; give `window` for "
+        "another time range and `filters` to narrow. For something not charted yet use preview_widget."
+    ),
+    request=WidgetsDataRequest,
+    result=WidgetsData,
+    run=run,
+    render=render,
+)

@@ -1,0 +1,117 @@
+"""Which dashboards there are."""
+
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.api.filters import time_bounds
+from cekura_dashboards.api.models import DashboardRow, JsonObject
+from cekura_dashboards.charts.window import shown
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.text import Foreign, Word, foreign, named, time_text
+from cekura_dashboards.tool import Request, Result, Tool
+
+PAGE = 20
+MOST_READ = 1000
+"""Dashboards that are read at the most in one search."""
+
+
+class ListRequest(Request):
+    project_id: int | None = Field(default=None, description="default: CEKURA_PROJECT_ID, else every project")
+    search: str | None = Field(default=None, description="part of the name")
+    page: int = Field(default=1, ge=1, description="20 a page")
+
+
+class DashboardShown(BaseModel):
+    id: int
+    name: Foreign | None = None
+    project: int | None = None
+    widgets: int | None = None
+    date_range: str
+    updated: Word | None = None
+
+
+class DashboardList(Result):
+    dashboards: list[DashboardShown]
+    page: int
+    more: bool
+    caveats: list[str] | None = None
+
+
+async def run(context: ToolContext, request: ListRequest) -> DashboardList:
+    project = request.project_id or context.settings.project_id
+    wanted, first = (request.search or "").casefold(), (request.page - 1) * PAGE
+    found, read = dict[int, DashboardRow](), 0
+    caveats = list[str]()
+    async for rows in context.api.list_dashboards(project):
+        read += len(rows)
+        found |= {row.id: row for row in rows if wanted in (row.name or "").casefold()}
+        if len(found) > first + PAGE:
+            break
+        if read >= MOST_READ:
+            caveats.append(f"the first {read} dashboards were read; give project_id to read others")
+            break
+    if not found:
+        searched = f" with {Foreign(request.search)} in the name" if request.search else ""
+        caveats.append(f"none{searched} among {read} read" + (f" in project {project}" if project else ""))
+    rows = list(found.values())[first : first + PAGE]
+    return DashboardList(
+        dashboards=[_shown(row, context) for row in rows],
+        page=request.page,
+        more=len(found) > first + PAGE,
+        caveats=caveats or None,
+    )
+
+
+def _shown(row: DashboardRow, context: ToolContext) -> DashboardShown:
+    count = row.widget_count
+    return DashboardShown(
+        id=row.id,
+        name=foreign(row.name),
+        project=row.project,
+        widgets=int(count) if isinstance(count, int) or (isinstance(count, str) and count.isdigit()) else None,
+        date_range=date_range(row.filters, context),
+        updated=time_text((row.updated_at or "")[:10]),
+    )
+
+
+def date_range(filters: JsonObject | None, context: ToolContext) -> str:
+    """A saved date range in words: ``since 2026-11-14T00:00Z``."""
+    bounds = time_bounds(filters, context.now())
+    words = [
+        f"since {shown(bounds.start)}" if bounds.start else "",
+        f"until {shown(bounds.end)}" if bounds.end else "",
+    ]
+    return " ".join(word for word in words if word) or "none"
+
+
+def render(result: DashboardList) -> str:
+    lines = [_line(row) for row in result.dashboards]
+    if result.more:
+        lines.append(f"page {result.page}; more on page {result.page + 1}")
+    elif result.page > 1 or not lines:
+        lines.append(f"page {result.page}; no more")
+    return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
+
+
+def _line(row: DashboardShown) -> str:
+    parts = [
+        f"{row.id} {named(row.name)}",
+        f"project {row.project}" if row.project is not None else "no project",
+        f"{row.widgets} widgets" if row.widgets is not None else "",
+        f"date range {row.date_range}",
+        f"updated {row.updated}" if row.updated else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+TOOL = Tool(
+    name="list_dashboards",
+    title="List dashboards",
+    description=(
+        "The dashboards that this key can see: id, name, project, number of widgets, saved date range, last change. "
+        "Start here to find a dashboard's id; then get_widgets_data for its numbers or get_dashboard for its setup."
+    ),
+    request=ListRequest,
+    result=DashboardList,
+    run=run,
+    render=render,
+)

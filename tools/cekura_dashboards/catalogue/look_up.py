@@ -1,0 +1,213 @@
+"""What exists here: fields, values, metrics, agents, projects, ready-made widgets."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.answers.render import plain
+from cekura_dashboards.api.chart_data import number
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.fields import (
+    COMBINATIONS,
+    FILTERED,
+    METRIC_COMBINATIONS,
+    METRIC_VALUE,
+    PLOTTED,
+    plotted_type,
+)
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.models import Metric, WidgetConfig
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.target import unsaved
+from cekura_dashboards.charts.window import shown
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight.numbers import exact
+from cekura_dashboards.suggest import did_you_mean
+from cekura_dashboards.text import Foreign, word
+from cekura_dashboards.tool import Request, Result, Tool
+
+Kind = Literal["fields", "values", "metrics", "agents", "projects", "predefined_widgets"]
+ROWS_BUDGET = 6000
+"""Characters of rows; what does not fit is counted, and `search` brings it back."""
+MOST_PROJECTS = 10
+
+
+class LookUpRequest(Request):
+    kind: Kind
+    search: str | None = Field(default=None, description="part of the name")
+    field: str | None = Field(default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …")
+    project_id: int | None = None
+    agent_id: int | None = None
+
+    @model_validator(mode="after")
+    def _field_for_values(self) -> "LookUpRequest":
+        if self.kind == "values" and not self.field:
+            raise fault("field", "is missing; whose values? e.g. topic, call_ended_reason, metadata.region.")
+        return self
+
+
+class Found(Result):
+    kind: Kind
+    columns: list[str]
+    rows: list[list[Any]]
+    total: int = Field(description="matching rows, shown or not")
+    caveats: list[str] | None = None
+
+
+async def run(context: ToolContext, request: LookUpRequest) -> Found:
+    columns, rows, caveats = await _SOURCES[request.kind](context, request)
+    if request.search:
+        wanted = request.search.casefold()
+        rows = [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]
+    kept, used = list[list[Any]](), 0
+    for row in rows:
+        used += len(_line(row)) + 1
+        if used > ROWS_BUDGET:
+            caveats = [*caveats, f"{len(rows) - len(kept)} more do not fit; narrow with search"]
+            break
+        kept.append(row)
+    if not rows:
+        caveats = [*caveats, f"none match {Foreign(request.search)}" if request.search else "none"]
+    return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), caveats=caveats or None)
+
+
+Table = tuple[list[str], list[list[Any]], list[str]]
+
+
+async def _fields(_context: ToolContext, _request: LookUpRequest) -> Table:
+    rows = list[list[Any]]()
+    for name, kind in [*PLOTTED.items(), ("metadata.KEY", "string")]:
+        allowed = COMBINATIONS.get(kind)
+        charts = " ".join(allowed.charts) if allowed else "by metric"
+        rows.append([name, kind, charts, " ".join(allowed.aggregations) if allowed else "by metric"])
+    metric = "; ".join(f"{kind} metric: {' '.join(c.charts)}" for kind, c in METRIC_COMBINATIONS.items())
+    only_filtered = [name for name in FILTERED if name not in PLOTTED]
+    return (
+        ["field", "type", "charts", "bar aggregations"],
+        rows,
+        [
+            "stat plots no field: calls, success rate, average duration, p95 latency",
+            f"{METRIC_VALUE} needs a metric id; {metric}",
+            f"filters also take {', '.join(only_filtered)}; group_by takes agent.id, strings and metadata.KEY",
+        ],
+    )
+
+
+async def _values(context: ToolContext, request: LookUpRequest) -> Table:
+    """The values that occur, counted by the API as a pie over the last 30 days."""
+    name = {"agent_id": "agent.id"}.get(request.field or "", request.field or "")
+    kind = plotted_type(name)
+    if name in {"agent.id", "agent.agent_name"}:
+        raise InvalidArguments.at("field", "agents are listed by kind agents.")
+    if name == METRIC_VALUE:
+        raise InvalidArguments.at("field", "values of a metric: preview_widget with chart_type pie and the metric id.")
+    if kind is None:
+        raise InvalidArguments.at(
+            "field",
+            f"{Foreign(name)} is not a field; {did_you_mean(name, [*PLOTTED, 'metadata.KEY'])}",
+        )
+    if kind not in {"string", "boolean"}:
+        raise InvalidArguments.at(
+            "field", f"{name} is {kind}; it has no list of values. preview_widget shows its distribution."
+        )
+    scope = await _agent_scope(context, request)
+    config = WidgetConfig(chart_type="pie", field=name, filters=scope)
+    [reading] = await read_charts(context, [unsaved(config, None)], "30d")
+    if reading.error:
+        raise reading.error
+    rows = [[_text(row.label), _count(row.value)] for row in (reading.chart.rows if reading.chart else [])]
+    window = f"{shown(reading.window.start)} to {shown(reading.window.end)}"
+    notes = [note for note in reading.notes if "project" in note and not scope]
+    return ["value", "calls"], rows, [f"calls from {window}", *notes]
+
+
+async def _agent_scope(context: ToolContext, request: LookUpRequest) -> dict[str, Any] | None:
+    if request.agent_id is not None:
+        return {"field": "agent.id", "op": "eq", "value": request.agent_id}
+    project = request.project_id or context.settings.project_id
+    if project is None:
+        return None
+    agents = [agent.id for agent in await context.api.agents(project_id=project)]
+    return {"field": "agent.id", "op": "in", "value": agents or [0]}
+
+
+async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
+    project = request.project_id or context.settings.project_id
+    caveats = list[str]()
+    if request.agent_id is not None or project is not None:
+        found = await context.api.metrics(project_id=project, agent_id=request.agent_id)
+    else:
+        projects = await context.api.projects()
+        found = list[Metric]()
+        for item in projects[:MOST_PROJECTS]:
+            found += await context.api.metrics(project_id=item.id)
+        if len(projects) > MOST_PROJECTS:
+            caveats.append(
+                f"metrics of the first {MOST_PROJECTS} of {len(projects)} projects; give project_id for others"
+            )
+    unique = {metric.id: metric for metric in found}
+    rows = [[m.id, _text(m.name), _kind(m), m.project] for m in unique.values()]
+    return ["id", "name", "type", "project"], rows, caveats
+
+
+def _count(value: Any) -> float | int | None:
+    found = number(value)
+    return None if found is None else exact(found)
+
+
+def _kind(metric: Metric) -> str | None:
+    return word(metric.eval_type, METRIC_COMBINATIONS) if metric.eval_type else None
+
+
+async def _agents(context: ToolContext, request: LookUpRequest) -> Table:
+    project = request.project_id or context.settings.project_id
+    found = await context.api.agents(project_id=project)
+    return ["id", "name", "project"], [[a.id, _text(a.name), a.project] for a in found], []
+
+
+async def _projects(context: ToolContext, _request: LookUpRequest) -> Table:
+    return ["id", "name"], [[p.id, _text(p.name)] for p in await context.api.projects()], []
+
+
+async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
+    found = await context.api.predefined_widgets()
+    return ["name", "widget"], [[_text(w.name), w.definition()] for w in found], []
+
+
+def _text(value: Any) -> Any:
+    return Foreign(value) if isinstance(value, str) else value
+
+
+_SOURCES = {
+    "fields": _fields,
+    "values": _values,
+    "metrics": _metrics,
+    "agents": _agents,
+    "projects": _projects,
+    "predefined_widgets": _predefined,
+}
+
+
+def render(result: Found) -> str:
+    lines = [f"{result.kind} ({', '.join(result.columns)}), {result.total} in all"]
+    lines += [_line(row) for row in result.rows]
+    return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
+
+
+def _line(row: list[Any]) -> str:
+    return " | ".join(plain(cell) for cell in row)
+
+
+TOOL = Tool(
+    name="look_up",
+    title="Look up what exists",
+    description=(
+        "What can be used here. kind: fields (what can be plotted and filtered, with charts and aggregations), values "
+        "(the values that really occur in `field`, with counts), metrics (id, name, type), agents, projects, "
+        "predefined_widgets. Use it before guessing an id, a field or a filter value."
+    ),
+    request=LookUpRequest,
+    result=Found,
+    run=run,
+    render=render,
+)

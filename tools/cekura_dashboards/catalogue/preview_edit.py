@@ -1,0 +1,148 @@
+"""The dry run of bulk_edit_dashboard: what would change, and what the charts would show."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.answers.budget import fit
+from cekura_dashboards.answers.render import plain, render_report
+from cekura_dashboards.answers.report import WidgetReport, reported
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
+from cekura_dashboards.catalogue import bulk_edit_dashboard
+from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.target import Target, saved, unsaved
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.lookups import group_names
+from cekura_dashboards.plans.checker import PLOT_FIELDS
+from cekura_dashboards.plans.plan import Plan, issued
+from cekura_dashboards.plans.receipt import Change, Receipt, fitted, line_of
+from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.plans.send import WidgetEdits
+from cekura_dashboards.tool import Result, Tool
+
+MOST_CHARTS = 10
+POINTS = 12
+FOR_CHANGES = 4000
+HEADLINES = ("overall", "total", "rate", "mean", "total_calls")
+SHOWN_BY = PLOT_FIELDS | {"filters", "group_by"}
+"""The fields that decide what a chart shows."""
+
+
+class Effect(BaseModel):
+    """One chart as it would be. ``before`` and ``after`` are the headline figure of a chart that is there already."""
+
+    change: str
+    figure: str | None = None
+    before: float | int | None = None
+    after: float | int | None = None
+    report: WidgetReport
+
+
+class EditPreview(Result):
+    dashboard_id: int
+    changes: list[Change]
+    effects: list[Effect] | None = None
+    warnings: list[str] | None = None
+    plan_id: str | None = Field(default=None, description="for bulk_edit_dashboard with the same arguments")
+    left_out: list[str] | None = None
+
+
+async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
+    dashboard = await context.api.get_dashboard(request.dashboard_id)
+    edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
+    plan = await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids())
+    shown = fitted(Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES)
+    effects, left = await _effects(context, plan, dashboard)
+    left = [*(shown.left_out or []), *left]
+    return EditPreview(
+        dashboard_id=dashboard.id,
+        changes=shown.changes,
+        effects=effects or None,
+        warnings=shown.warnings,
+        plan_id=None if plan.is_empty else issued(context, plan),
+        notes=plan.notes or None,
+        left_out=left or None,
+    )
+
+
+async def _effects(
+    context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dashboard
+) -> tuple[list[Effect], list[str]]:
+    """What the new and changed charts would show, and of how many that is left out."""
+    edits = plan.work
+    charted: list[tuple[str, Widget | None, WidgetConfig]] = [
+        (f"create {index + 1}", None, WidgetConfig.model_validate(config)) for index, config in enumerate(edits.creates)
+    ]
+    charted += [
+        (f"update {number}", edits.before[number], _changed(edits.before[number], fields))
+        for number, fields in edits.updates.items()
+        if SHOWN_BY & {*fields}
+    ]
+    left = [f"the numbers of {len(charted) - MOST_CHARTS} more charts (preview_widget shows them)"]
+    left, charted = left if len(charted) > MOST_CHARTS else [], charted[:MOST_CHARTS]
+    if not charted:
+        return [], left
+    after = [unsaved(config, dashboard) for _, _, config in charted]
+    before = [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
+    reports = await _reports(context, [*after, *before])
+    old = {item.widget.id: item for item in reports[len(after) :]}
+    fitting = fit(reports[: len(after)], head=FOR_CHANGES if len(after) > 1 else 0)
+    return [
+        _effect(what, old.get(stored.id) if stored else None, whole, shown)
+        for (what, stored, _), whole, shown in zip(charted, reports, fitting, strict=False)
+    ], left
+
+
+def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
+    return WidgetConfig.model_validate({**stored.writable(), **fields})
+
+
+async def _reports(context: ToolContext, targets: list[Target]) -> list[WidgetReport]:
+    readings = await read_charts(context, targets, None, alone=False)
+    names, _ = await group_names(context, [reading.target.config for reading in readings if reading.chart])
+    return await reported(readings, POINTS, names)
+
+
+def _effect(what: str, before: WidgetReport | None, after: WidgetReport, shown: WidgetReport) -> Effect:
+    figure, value = _headline(after)
+    if before is None or figure is None:
+        return Effect(change=what, report=shown)
+    was, old = _headline(before)
+    return Effect(change=what, figure=figure, before=old if was == figure else None, after=value, report=shown)
+
+
+def _headline(report: WidgetReport) -> tuple[str | None, Any]:
+    facts = report.facts or {}
+    return next(((name, facts[name]) for name in HEADLINES if name in facts), (None, None))
+
+
+def render(result: EditPreview) -> str:
+    lines = [f"Dry run, nothing was changed. dashboard {result.dashboard_id}"]
+    lines += [line_of(change) for change in result.changes] or ["it is stored like this already"]
+    for effect in result.effects or []:
+        head = f"{effect.change} would show"
+        if effect.figure and effect.before is not None:
+            head += f", {effect.figure} {plain(effect.before)} → {plain(effect.after)}"
+        lines.append(f"\n{head}:\n{render_report(effect.report)}")
+    lines += [f"warning: {text}" for text in result.warnings or []]
+    lines += [f"left out: {text}" for text in result.left_out or []]
+    if result.plan_id:
+        lines.append(f"plan_id: {result.plan_id} (for bulk_edit_dashboard with the same arguments)")
+    return "\n".join(lines)
+
+
+TOOL = Tool(
+    name="preview_edit",
+    title="Dry run of an edit",
+    description=(
+        "What bulk_edit_dashboard would do with the same arguments, without doing it: before and after of each field, "
+        "what the new and changed charts would show, warnings, and a plan_id with which the edit goes through only if "
+        "nobody changed the dashboard meanwhile. Show it to the user before an edit that is large or deletes."
+    ),
+    prepares=bulk_edit_dashboard.NAME,
+    request=DashboardEdit,
+    result=EditPreview,
+    run=run,
+    render=render,
+)

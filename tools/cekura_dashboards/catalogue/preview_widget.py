@@ -1,0 +1,107 @@
+"""The facts of a widget that is not saved."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.answers.budget import fit
+from cekura_dashboards.answers.comparison import compared
+from cekura_dashboards.answers.render import render_report
+from cekura_dashboards.answers.report import WidgetReport, reported
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
+from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.catalogue.get_widgets_data import ONE
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.share import check_countable, read_share, with_intervals
+from cekura_dashboards.charts.target import unsaved
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.lookups import group_names
+from cekura_dashboards.text import json_text
+from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.widgets.date_range import no_date_range
+from cekura_dashboards.widgets.request import (
+    COMPARE_FILTERS,
+    COMPARE_TO,
+    POINTS,
+    WINDOW,
+    NewWidget,
+    check_comparison,
+)
+from cekura_dashboards.widgets.rules import Metrics, check, doubts
+
+
+class PreviewRequest(Request):
+    widget: NewWidget
+    dashboard_id: DashboardId | None = Field(
+        default=None, description="apply this dashboard's filters, as if the widget were on it"
+    )
+    window: str | None = WINDOW
+    compare_to: str | None = COMPARE_TO
+    compare_filters: Filter | None = COMPARE_FILTERS
+    share_where: Filter | None = Field(
+        default=None, description="of a bar that counts: the share of calls that match, a rate per bucket"
+    )
+    points: int | None = POINTS
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> "PreviewRequest":
+        check_comparison(self.compare_to, self.compare_filters)
+        return self
+
+
+class Preview(Result):
+    report: WidgetReport
+    widget: dict[str, Any] = Field(description="the definition, to save it unchanged")
+    warnings: list[str] | None = None
+
+
+async def run(context: ToolContext, request: PreviewRequest) -> Preview:
+    config = request.widget.config()
+    if faults := check(config, "widget."):
+        raise InvalidArguments(faults)
+    dashboard = None if request.dashboard_id is None else await context.api.get_dashboard(request.dashboard_id)
+    project = dashboard.project if dashboard else context.settings.project_id
+    metrics, unread = await Metrics(context).of(project, config)
+    if metrics is not None and (faults := check(config, "widget.", metrics)):
+        raise InvalidArguments(faults)
+    target = unsaved(config, dashboard)
+    matching = request.share_where.to_json() if request.share_where else None
+    if matching:
+        check_countable(config)
+        reading = await read_share(context, target, matching, request.window)
+    else:
+        [reading] = await read_charts(context, [target], request.window)
+    points = ONE if request.points is None else request.points
+    names, notes = await group_names(context, [config])
+    reports = await reported([reading], points, names)
+    if matching:
+        reports = [with_intervals(report) for report in reports]
+    reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
+    shown = fit(reports)[0]
+    warnings = [*unread, *doubts(config, "widget.", metrics), *undocumented(config.filters, "widget.filters")]
+    if time_bounds(target.filters, context.now()).start is None:
+        warnings.append(no_date_range(on_dashboard=dashboard is not None))
+    return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
+
+
+def render(result: Preview) -> str:
+    lines = [render_report(result.report)]
+    lines += [f"warning: {text}" for text in result.warnings or []]
+    lines.append("widget: " + json_text(result.widget))
+    return "\n".join(lines)
+
+
+TOOL = Tool(
+    name="preview_widget",
+    title="Preview a widget",
+    description=(
+        "What a widget would show, without saving it: the same facts as get_widgets_data. With them comes its "
+        "definition, ready for bulk_edit_dashboard. Use it for any question that no saved chart answers, and before "
+        "creating or changing one. look_up fields tells what can be plotted."
+    ),
+    request=PreviewRequest,
+    result=Preview,
+    run=run,
+    render=render,
+)

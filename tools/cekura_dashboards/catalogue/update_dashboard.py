@@ -1,0 +1,131 @@
+"""Change a dashboard's name and filters."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.api.filters import Filter, both, fault, time_bounds, undocumented
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.dashboards import (
+    covered_setup,
+    dashboard_change,
+    dashboard_differences,
+    fields_of,
+    send_update,
+)
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of, refuse_too_large, signer, way_back
+from cekura_dashboards.plans.receipt import Receipt, same
+from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.suggest import listed
+from cekura_dashboards.text import named
+from cekura_dashboards.widgets.date_range import ADD_ONE, TOO_OLD, is_too_old
+from cekura_dashboards.widgets.edits import check_clear
+from cekura_dashboards.widgets.request import MAX_NAME
+
+NAME = "update_dashboard"
+SETTABLE = ("name", "filters")
+
+
+class UpdateDashboardRequest(Planned):
+    dashboard_id: DashboardId
+    name: str | None = Field(default=None, max_length=MAX_NAME)
+    filters: Filter | None = Field(default=None, description="replace the whole, the date range included")
+    clear: list[Literal["name", "filters"]] | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "UpdateDashboardRequest":
+        if not self.given() and not self.clear:
+            raise fault("", "give name or filters, or clear one of them.")
+        if self.name is not None and not self.name.strip():
+            raise fault("name", "is empty; give a name, or put name into clear.")
+        check_clear(self.given(), self.clear)
+        return self
+
+    def given(self) -> JsonObject:
+        values = {"name": self.name, "filters": self.filters.to_json() if self.filters else None}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class DashboardUpdate:
+    """The fields to send, and the dashboard as it was."""
+
+    before: Dashboard
+    fields: JsonObject
+
+
+async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
+    ids = request.ids(signer(context))
+    before = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    asked: JsonObject = dict.fromkeys(request.clear or []) | request.given()
+    fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
+    way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))
+    refuse_too_large(way.arguments)
+    nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
+    after = {**fields_of(before), **fields}
+    change = dashboard_change("update", before.id, before.name, fields_of(before), after)
+    made = Plan(
+        work=DashboardUpdate(before, fields),
+        about=f"dashboard {before.id} {named(before.name)}",
+        operations=request.operations(NAME),
+        covered=covered_setup(before),
+        changes=[change] if fields else [],
+        dashboard_id=before.id,
+        warnings=[*_warnings(context, before, fields), *(way.warnings if fields else [])],
+        stamps=[before.updated_at],
+        notes=[f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [],
+    )
+    return checked(context, made, request)
+
+
+def _warnings(context: ToolContext, before: Dashboard, fields: JsonObject) -> list[str]:
+    """Of operators that are not documented, and of widgets that would be left without a date range."""
+    if "filters" not in fields:
+        return []
+    filters: JsonObject | None = fields["filters"]
+    told, now = [*undocumented(filters, "filters")], context.now()
+    bare = [w for w in before.widgets if time_bounds(both(filters, w.filters), now).start is None]
+    if is_too_old(time_bounds(filters, now), now):
+        told.append(f"{TOO_OLD}, so the charts answer 400")
+    if bare:
+        shown = listed(f"{w.id} {named(w.name)}" for w in bare)
+        told.append(f"without a date range these charts answer 400: {shown}. {ADD_ONE}")
+    return told
+
+
+async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
+    before, fields = made.work.before, made.work.fields
+    stored, read_back = await send_update(context, before, fields)
+    stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
+    undo = way_back(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_setup(stored))
+    return receipt_of(
+        made,
+        [dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],
+        dashboard_id=before.id,
+        differences=dashboard_differences({**fields_of(before), **fields}, stored),
+        undo=undo,
+        read_back=read_back,
+    )
+
+
+def _undo_arguments(before: Dashboard, fields: JsonObject) -> JsonObject:
+    back = {name: before.stored(name) for name in fields if not same(before.stored(name), None)}
+    clear = [name for name in fields if name not in back]
+    return {"dashboard_id": before.id, **back, **({"clear": clear} if clear else {})}
+
+
+TOOL = writing_tool(
+    name=NAME,
+    title="Change a dashboard",
+    description=(
+        "Change a dashboard's name or its filters, which hold for all its widgets; the date range is one of them. "
+        "Answers with before and after, and an `undo` call. Its widgets are changed with bulk_edit_dashboard."
+    ),
+    request=UpdateDashboardRequest,
+    plan=plan,
+    commit=commit,
+)

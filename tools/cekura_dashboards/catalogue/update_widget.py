@@ -1,0 +1,129 @@
+"""Change one widget."""
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.arguments.references import WidgetId
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import all_differences, done_changes, planned_changes
+from cekura_dashboards.plans.checker import Checker
+from cekura_dashboards.plans.plan import (
+    Plan,
+    changed_only,
+    checked,
+    covered_widgets,
+    receipt_of,
+    refuse_too_large,
+    signer,
+    undo_update,
+    way_back,
+)
+from cekura_dashboards.plans.receipt import Receipt
+from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.plans.send import WidgetEdits, commit_update
+from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.text import named
+from cekura_dashboards.widgets.edits import (
+    CLEAR,
+    Clearable,
+    WidgetChanges,
+    check_clear,
+    ignored_nulls,
+    sent_fields,
+    unmergeable,
+)
+from cekura_dashboards.widgets.rules import Metrics
+
+NAME = "update_widget"
+
+
+class UpdateRequest(Planned):
+    widget_id: WidgetId
+    changes: WidgetChanges | None = Field(
+        None, description="new values; filters and group_by replace the whole, metadata merges"
+    )
+    clear: list[Clearable] | None = CLEAR
+
+    @model_validator(mode="after")
+    def _something(self) -> "UpdateRequest":
+        if not (self.changes and self.changes.model_fields_set) and not self.clear:
+            raise fault("changes", "is missing; give the new values, or clear.")
+        if self.changes is not None:
+            check_clear(self.changes.given(), self.clear)
+        return self
+
+
+async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits]:
+    ids = request.ids(signer(context))
+    stored = await context.api.get_widget(ids.now("widget", request.widget_id))
+    if request.changes and (problem := unmergeable(request.changes, request.clear, stored)) is not None:
+        raise InvalidArguments.at("changes.metadata", problem, lead="Nothing was changed.")
+    sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
+    dashboard = await _dashboard(context, stored, sent)
+    project, filters = (dashboard.project, dashboard.filters) if dashboard else (None, None)
+    checker = Checker(context, project, filters, Metrics(context))
+    checker.lenient = request.plan_id is not None
+    if sent:
+        await checker.updated(stored, sent, "changes.")
+    warnings = checker.done()
+    way = way_back(UpdateRequest, _undo_arguments(stored, sent))
+    refuse_too_large(way.arguments)
+    edits = WidgetEdits(
+        dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {}, before={stored.id: stored}
+    )
+    made = Plan(
+        work=edits,
+        about=f"widget {stored.id} {named(stored.name)}",
+        operations=request.operations(NAME),
+        covered=covered_widgets([stored]),
+        changes=planned_changes(edits),
+        dashboard_id=stored.dashboard,
+        warnings=[*warnings, *(way.warnings if sent else [])],
+        stamps=[stored.updated_at],
+        notes=ignored_nulls(request.changes, "changes"),
+    )
+    return checked(context, made, request)
+
+
+async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject) -> Dashboard | None:
+    """The widget's dashboard, read only where its project or filters decide what is right."""
+    if stored.dashboard is None or not {"filters", "field", "metric", "chart_type", "aggregation_function"} & {*sent}:
+        return None
+    return await context.api.get_dashboard(stored.dashboard)
+
+
+async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
+    edits = made.work
+    done = await commit_update(context, edits)
+    [(number, stored)] = done.updated.items()
+    way = way_back(UpdateRequest, _undo_arguments(edits.before[number], edits.updates[number]))
+    return receipt_of(
+        made,
+        done_changes(edits, done),
+        dashboard_id=edits.dashboard_id,
+        differences=all_differences(edits, done),
+        undo=way.call(context, NAME, covered_widgets([stored])),
+        read_back=done.read_back,
+    )
+
+
+def _undo_arguments(before: Widget, sent: JsonObject) -> JsonObject:
+    back = undo_update(before.writable(), sent)
+    clear = back.pop("clear", None)
+    return {"widget_id": before.id} | ({"changes": back} if back else {}) | ({"clear": clear} if clear else {})
+
+
+TOOL = writing_tool(
+    name=NAME,
+    title="Change a widget",
+    description=(
+        "Change one saved widget: its name, chart, field, aggregation, filters, grouping or layout. Answers with "
+        "before and after, and an `undo` call. To add or delete widgets, or change several at once, use "
+        "bulk_edit_dashboard; to see the numbers first, preview_widget."
+    ),
+    request=UpdateRequest,
+    plan=plan,
+    commit=commit,
+)

@@ -1,0 +1,142 @@
+"""The calls behind a chart: which filter they are, and how one is shown."""
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, plotted_type
+from cekura_dashboards.api.filters import both, instant, operators_of, within, without_time
+from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
+from cekura_dashboards.charts.window import Window, shown
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.lookups import AGENT_FIELDS
+from cekura_dashboards.suggest import listed
+from cekura_dashboards.text import Foreign, Word, cleaned, foreign, named, time_text, word
+
+LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"
+DURATION = re.compile(r"[\d:.]{1,20}", re.ASCII)
+NUMBERED = re.compile(r"(?:.*\()?(\d{1,18})\)?", re.DOTALL)
+
+
+class CallShown(BaseModel):
+    """One call, without what was said in it."""
+
+    id: int | Foreign
+    time: Word | None = None
+    agent: Foreign | None = None
+    duration: Word | None = None
+    success: bool | None = None
+    ended_reason: Foreign | None = None
+    link: str | None = None
+
+
+def call_shown(call: CallLog, project: int) -> CallShown:
+    number = call.id if call.id is not None else Foreign(call.call_id or "")
+    agent = Foreign(f"{cleaned(call.agent_name)} ({call.agent})") if call.agent_name else None
+    return CallShown(
+        id=number,
+        time=time_text(call.timestamp),
+        agent=agent,
+        duration=_duration(call.duration),
+        success=call.success,
+        ended_reason=foreign(call.call_ended_reason),
+        link=LINK.format(project=project, id=number) if call.id is not None else None,
+    )
+
+
+def _duration(seconds: str | float | None) -> str | None:
+    """As the API writes it, such as ``02:39``."""
+    text = "" if seconds is None else str(seconds)
+    return text if DURATION.fullmatch(text) else foreign(text, limit=20)
+
+
+def call_line(call: CallShown) -> str:
+    parts = [
+        call.id, call.time, call.agent, call.duration,
+        {True: "success", False: "no success", None: None}[call.success],
+        call.ended_reason, call.link,
+    ]  # fmt: skip
+    return ", ".join(str(part) for part in parts if part is not None)
+
+
+def behind(config: WidgetConfig, filters: JsonObject, label: str | None, group: str | None) -> JsonObject:
+    """The calls that a chart, or a slice or group of it, rests on; without a time.
+
+    Raises:
+        InvalidArguments: for a label of a chart without labels, or a group of one that is not grouped.
+    """
+    parts = [without_time(filters)]
+    field = config.field or ""
+    if field == METRIC_VALUE:
+        own: JsonObject = {"field": "metric_evaluations.metric.id", "op": "eq", "value": config.metric}
+        value = {"field": METRIC_VALUE, **_value(label, boolean=True)} if label is not None else None
+        parts.append({"operator": "same_row", "conditions": [own, value]} if value else own)
+    elif label is not None:
+        if plotted_type(field) not in {"string", "boolean"}:
+            raise InvalidArguments.at("label", "names a slice of a pie; this chart has none. Give window or group.")
+        parts.append({"field": field, **_value(label, boolean=plotted_type(field) == "boolean")})
+    elif field == "success":
+        parts.append({"field": field, "op": "isnull", "value": False})
+    if group is not None:
+        parts.append(_group(config, group))
+    return both(*parts)
+
+
+def _value(text: str, *, boolean: bool = False) -> JsonObject:
+    if text.strip().casefold() in {"null", "none", ""}:
+        return {"op": "isnull", "value": True}
+    truth = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().casefold())
+    return {"op": "eq", "value": truth if boolean and truth is not None else text}
+
+
+def _group(config: WidgetConfig, group: str) -> JsonObject:
+    field = (config.group_by or {}).get("field")
+    if not field:
+        raise InvalidArguments.at("group", "names a group; this chart is not grouped by a field.")
+    if field in AGENT_FIELDS:
+        match = NUMBERED.fullmatch(group.strip())
+        if match is None:
+            return {"field": "agent.agent_name", "op": "eq", "value": group}
+        return {"field": "agent.id", "op": "eq", "value": int(match[1])}
+    return {"field": field, **_value(group, boolean=plotted_type(str(field)) == "boolean")}
+
+
+async def find_calls(
+    context: ToolContext, project: int, filters: JsonObject, window: Window, limit: int
+) -> tuple[int, list[CallLog]]:
+    """How many calls of a project match in a window, and the newest of them.
+
+    Raises:
+        InvalidArguments: for a filter that charts take and call logs do not.
+    """
+    if unknown := sorted(operators_of(filters) - CALL_LOG_OPS):
+        told = listed(str(word(op, FILTER_OPS)) for op in unknown)
+        text = f"of this chart hold {told}, which call logs do not take, only charts; narrow by eq, in or contains."
+        raise InvalidArguments.at("filters", text, lead="No calls were read.")
+    scope = both(filters, within(window.start, window.end))
+    return await context.api.call_logs(
+        project, scope, start=instant(window.start), end=instant(window.end), limit=limit
+    )
+
+
+def window_line(window: Window) -> str:
+    return f"{shown(window.start)} to {shown(window.end)} ({window.source})"
+
+
+async def only_project(context: ToolContext, given: int | None, *, lead: str = "Nothing was read.") -> int:
+    """The project to look in.
+
+    Raises:
+        InvalidArguments: if it is open which.
+    """
+    known = given or context.settings.project_id
+    if known is not None:
+        return known
+    projects = await context.api.projects()
+    if len(projects) == 1:
+        return projects[0].id
+    listed: list[Any] = [f"{project.id} {named(project.name)}" for project in projects[:8]]
+    text = f"is missing; the key sees several projects: {', '.join(listed)}."
+    raise InvalidArguments.at("project_id", text, lead=lead)

@@ -1,0 +1,54 @@
+"""What a tool is asked about: a saved widget, or one that is not saved."""
+
+from dataclasses import dataclass, replace
+
+from pydantic import Field
+
+from cekura_dashboards.api.errors import UnreadableAnswer
+from cekura_dashboards.api.filters import Filter, both
+from cekura_dashboards.api.models import Dashboard, WidgetConfig
+from cekura_dashboards.arguments.references import DashboardId, WidgetId
+from cekura_dashboards.charts.target import Target, saved, unsaved
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.tool import Request
+from cekura_dashboards.widgets.request import UNSAVED, NewWidget
+
+
+class MeasuredRequest(Request):
+    """Which chart is meant, and where."""
+
+    widget_id: WidgetId | None = None
+    widget: NewWidget | None = UNSAVED
+    dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
+    project_id: int | None = Field(default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID")
+    filters: Filter | None = Field(default=None, description="and only calls that match")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A chart with all filters that hold for it, and the dashboard and project that it belongs to."""
+
+    target: Target
+    project: int | None
+    dashboard: Dashboard | None
+
+    @property
+    def config(self) -> WidgetConfig:
+        return self.target.config
+
+
+async def measured(context: ToolContext, request: MeasuredRequest) -> Measured:
+    """Read what is needed to know the chart's filters and project."""
+    if request.widget_id is not None:
+        stored = await context.api.get_widget(request.widget_id)
+        dashboard = await context.api.get_dashboard(stored.dashboard) if stored.dashboard is not None else None
+        target = saved(stored, dashboard.project if dashboard else None)
+    else:
+        config = request.widget.config() if request.widget else WidgetConfig(chart_type="stat")
+        dashboard = await context.api.get_dashboard(request.dashboard_id) if request.dashboard_id is not None else None
+        target = unsaved(config, dashboard)
+    if target.problem is not None:
+        raise UnreadableAnswer(target.problem)
+    extra = request.filters.to_json() if request.filters else None
+    narrowed = replace(target, filters=both(target.filters, extra))
+    return Measured(narrowed, dashboard.project if dashboard else None, dashboard)

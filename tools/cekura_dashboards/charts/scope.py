@@ -1,0 +1,72 @@
+"""Which calls a widget covers that is read without its dashboard."""
+
+from dataclasses import replace
+
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.filters import both
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.context import ToolContext
+
+MOST_AGENTS = 300
+
+
+async def scoped(
+    context: ToolContext, placed: list[tuple[Reading, JsonObject | None]]
+) -> list[tuple[Reading, JsonObject | None]]:
+    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
+
+    A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
+    """
+    if not any(reading.alone for reading, _ in placed):
+        return placed
+    try:
+        count: int | None = len(await context.api.projects())
+    except DashboardsError:
+        count = None
+    if count is not None and count <= 1:
+        return placed
+    scopes = dict[int | None, tuple[int, list[int]] | DashboardsError | None]()
+    for reading, _ in placed:
+        if reading.alone and reading.target.dashboard not in scopes:
+            scopes[reading.target.dashboard] = await _agents_of(context, reading.target)
+    return [_kept_to(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
+
+
+async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:
+    """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
+    try:
+        project = target.project
+        if project is None and target.dashboard is not None:
+            project = (await context.api.get_dashboard(target.dashboard)).project
+        elif project is None:
+            project = context.settings.project_id
+        if project is None:
+            return None
+        found = [agent.id for agent in await context.api.agents(project_id=project)]
+    except DashboardsError as error:
+        return error
+    return (project, found) if 0 < len(found) <= MOST_AGENTS else None
+
+
+def _kept_to(
+    reading: Reading, body: JsonObject | None, scope: tuple[int, list[int]] | DashboardsError | None, count: int | None
+) -> tuple[Reading, JsonObject | None]:
+    if not reading.alone or body is None:
+        return reading, body
+    if isinstance(scope, DashboardsError):
+        return replace(reading, error=scope), body
+    if scope is None:
+        if count is None:
+            return _noted(reading, "covers every project that this key can see; how many could not be read"), body
+        return _noted(reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"), body
+    project, ids = scope
+    theirs = {"field": "agent.id", "op": "in", "value": ids}
+    said = f"kept to project {project} by its {len(ids)} agents"
+    if reading.target.dashboard is not None:
+        said += ", as the dashboard's own scope ends at its date range"
+    return replace(_noted(reading, said), kept=True), {**body, "filters": both(body["filters"], theirs)}
+
+
+def _noted(reading: Reading, note: str) -> Reading:
+    return replace(reading, notes=(*reading.notes, note)) if reading.alone else reading

@@ -1,0 +1,40 @@
+"""Arguments of the tools that create and delete dashboards: each is the other's undo."""
+
+from pydantic import Field, model_validator
+
+from cekura_dashboards.api.filters import Filter, fault
+from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.widgets.edits import MOST, MOST_UNDONE, CreatedWidget, check_counts, restored_path
+from cekura_dashboards.widgets.request import MAX_NAME
+
+CREATE, DELETE = "create_dashboard", "delete_dashboard"
+
+
+class CreateDashboardRequest(Planned):
+    name: str = Field(max_length=MAX_NAME)
+    project_id: int | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
+    filters: Filter | None = Field(default=None, description="hold for all its widgets; a date range above all")
+    widgets: list[CreatedWidget] | None = Field(
+        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}
+    )
+    copy_of: DashboardId | None = Field(default=None, description="copy this dashboard with its widgets and filters")
+    was: int | None = Field(
+        default=None, json_schema_extra={"hidden": True}, description="the id of the deleted one that this restores"
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "CreateDashboardRequest":
+        if not self.name.strip() and self.was is None:
+            raise fault("name", "is empty; give the dashboard a name.")
+        check_counts(self, widgets=self.widgets)
+        if self.copy_of is not None and any(widget.place for widget in self.widgets or []):
+            raise fault("widgets", "cannot be placed in a copy yet to be made; add them with bulk_edit_dashboard then.")
+        return self
+
+    def restores(self) -> str | None:
+        return "was" if self.was is not None else restored_path("widgets", self.widgets)
+
+
+class DeleteDashboardRequest(Planned):
+    dashboard_id: DashboardId

@@ -1,0 +1,127 @@
+"""Whole dashboards: what a plan covers of them, and sending their edits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import NotFound
+from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.plan import covered_dashboard, covered_widgets
+from cekura_dashboards.plans.plan_id import Covered
+from cekura_dashboards.plans.receipt import Change, before_after, same
+from cekura_dashboards.plans.send import as_json, sent
+from cekura_dashboards.text import foreign
+
+MOST_LISTED = 1000
+FIELDS = ("name", "project", "filters")
+
+
+def fields_of(dashboard: Dashboard) -> JsonObject:
+    return {name: dashboard.stored(name) for name in FIELDS}
+
+
+def covered_whole(dashboard: Dashboard) -> Covered:
+    """The dashboard's own fields, and every widget on it."""
+    return {**covered_setup(dashboard), **covered_widgets(dashboard.widgets)}
+
+
+def covered_setup(dashboard: Dashboard) -> Covered:
+    """The dashboard's own fields, and which widgets it has."""
+    return covered_dashboard(
+        dashboard.id,
+        dashboard.stored("filters"),
+        [widget.id for widget in dashboard.widgets],
+        name=dashboard.name or None,
+        project=dashboard.project,
+    )
+
+
+def covered_namesakes(numbers: Sequence[int]) -> Covered:
+    """Which dashboards of a name there are: one more means that it was created already."""
+    return {"dashboards of this name": {"ids": sorted(numbers)}}
+
+
+async def listed_dashboards(
+    context: ToolContext, project: int | None, name: str | None
+) -> tuple[tuple[int, ...], list[int]]:
+    """The ids of the dashboards there, by which a new one is known; and of those of this name."""
+    known, namesakes = list[int](), list[int]()
+    async for rows in context.api.list_dashboards(project):
+        known += [row.id for row in rows]
+        namesakes += [row.id for row in rows if same(row.name, name)]
+        if len(known) >= MOST_LISTED:
+            break
+    return tuple(known), namesakes
+
+
+def dashboard_change(op: Any, number: int | None, name: str | None, before: JsonObject, after: JsonObject) -> Change:
+    return Change(op=op, of="dashboard", id=number, name=foreign(name), fields=before_after(before, after, FIELDS))
+
+
+def dashboard_differences(asked: JsonObject, stored: Dashboard) -> list[str]:
+    """What is stored otherwise than asked."""
+    return [
+        f"dashboard {stored.id} {name}: asked {as_json(value)}, stored {as_json(stored.stored(name))}"
+        for name, value in asked.items()
+        if not same(value, stored.stored(name))
+    ]
+
+
+async def send_create(
+    context: ToolContext, fields: JsonObject, copy_of: int | None, known: Sequence[int]
+) -> tuple[Dashboard, bool]:
+    """Create a dashboard, or have one duplicated; and whether that was read back. ``known``: the ids there before.
+
+    Raises:
+        EditFailed: when the answer was lost and no such dashboard is there, or more than one.
+    """
+    name, what = fields.get("name") or "", "create of the dashboard"
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+        fresh = list[int]()
+        async for rows in api.list_dashboards(fields.get("project")):
+            fresh += [row.id for row in rows if row.id not in known and same(row.name, name)]
+        if len(fresh) == 1:
+            return {what: "applied"}, await api.get_dashboard(fresh[0])
+        return {what: "unknown" if fresh else "not applied"}, Dashboard(id=0)
+
+    api = context.api
+    write = api.create_dashboard(fields) if copy_of is None else api.duplicate_dashboard(copy_of, name)
+    return await sent(context, write, [what], look)
+
+
+async def send_update(context: ToolContext, before: Dashboard, fields: JsonObject) -> tuple[Dashboard, bool]:
+    """Change a dashboard's own fields; and whether that was read back.
+
+    Raises:
+        EditFailed: when the answer was lost and the change is not there, or cannot be told.
+    """
+    what = f"update of dashboard {before.id}"
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+        found = await api.get_dashboard(before.id)
+        applied = not dashboard_differences(fields, found)
+        untouched = all(same(found.stored(name), before.stored(name)) for name in fields)
+        return {what: "applied" if applied else "not applied" if untouched else "unknown"}, found
+
+    return await sent(context, context.api.update_dashboard(before.id, fields), [what], look)
+
+
+async def send_delete(context: ToolContext, number: int) -> bool:
+    """Delete a dashboard; whether that was read back.
+
+    Raises:
+        EditFailed: when the answer was lost and the dashboard is still there.
+    """
+    what = f"delete of dashboard {number}"
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], None]:
+        try:
+            await api.get_dashboard(number)
+        except NotFound:
+            return {what: "applied"}, None
+        return {what: "not applied"}, None
+
+    _, read_back = await sent(context, context.api.delete_dashboard(number), [what], look)
+    return read_back

@@ -1,0 +1,118 @@
+"""Ids of what an undo created again: plans that are older know it by its old id.
+
+A receipt lists ``widget 203 = 230 #s1gNed-_``; an older undo call takes such lines as ``restored``, and then means the
+new ids. The end of a line is a signature under the caller's key, so that a plan cannot be turned on another widget.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from cekura_dashboards.api.errors import PlanRefused
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.models import is_list
+from cekura_dashboards.plans.plan_id import Covered, Signer
+from cekura_dashboards.tool import Request
+
+LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
+MOST = 400
+
+
+class Planned(Request):
+    """Arguments of every tool that writes."""
+
+    plan_id: str | None = Field(
+        default=None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
+    )
+    restored: list[str] | None = Field(
+        default=None, max_length=MOST, description="lines of a later undo's receipt, for older undo calls"
+    )
+
+    @field_validator("restored")
+    @classmethod
+    def _readable(cls, value: list[str] | None) -> list[str] | None:
+        for line in value or []:
+            if not LINE.fullmatch(line.strip()):
+                raise fault("", "holds lines exactly as receipts give them.")
+        return value
+
+    def operations(self, tool: str) -> dict[str, object]:
+        """What a plan_id vouches for: the tool and its arguments, as they were given."""
+        given = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
+        return {"tool": tool, **given}
+
+    def restores(self) -> str | None:
+        """The path of an argument that says what was deleted before, as only an undo may; None if none does."""
+        return None
+
+    def ids(self, signer: Signer) -> "Ids":
+        """Which ids stand for which today.
+
+        Raises:
+            PlanRefused: for a line that this server did not write for this key.
+        """
+        return Ids.read(self.restored or [], signer)
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Which ids stand for which today."""
+
+    new: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+
+    @classmethod
+    def read(cls, lines: Iterable[str], signer: Signer) -> "Ids":
+        found = dict[tuple[str, int], int]()
+        for given in lines:
+            match = LINE.fullmatch(given.strip())
+            if match is None or line(signer, match[1], int(match[2]), int(match[3])) != given.strip():
+                raise PlanRefused("restored holds a line that no receipt for this key has. Nothing was changed.")
+            found[match[1], int(match[2])] = int(match[3])
+        return cls(found)
+
+    def now(self, kind: str, old: int) -> int:
+        """The id that a thing has today."""
+        seen = {old}
+        while (following := self.new.get((kind, old))) is not None and following not in seen:
+            old = following
+            seen.add(old)
+        return old
+
+    def over_time(self) -> "Iterator[Ids]":
+        """What a plan of an earlier time may know of this: all of it still to come, less and less of it, none."""
+        yield self
+        lines = sorted(self.new.items(), key=lambda item: item[1])
+        for count in range(1, len(lines) + 1):
+            yield Ids(dict(lines[count:]))
+
+    def renamed(self, covered: Covered) -> Covered:
+        """What a plan covers, under the ids that its things had at first."""
+        older = {(kind, new): old for (kind, old), new in self.new.items()}
+        if not older:
+            return covered
+
+        def then(kind: str, number: int) -> int:
+            seen = {number}
+            while (before := older.get((kind, number))) is not None and before not in seen:
+                number = before
+                seen.add(number)
+            return number
+
+        found = dict[str, Mapping[str, Any]]()
+        for name, fields in covered.items():
+            kind, _, number = name.partition(" ")
+            if number.isdecimal():
+                name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its first id
+            if is_list(fields.get("widgets")):
+                fields = {**fields, "widgets": sorted(then("widget", widget) for widget in fields["widgets"])}  # noqa: PLW2901 - see above
+            found[name] = fields
+        return found
+
+
+def line(signer: Signer, kind: str, old: int, new: int) -> str:
+    """Say that something was created again, as ``Ids`` reads it."""
+    said = f"{kind} {old} = {new}"
+    return f"{said} #{signer.fingerprint(['restored', said])}"

@@ -1,0 +1,257 @@
+"""Sending a plan, and finding out what became of it when the answer is lost."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import (
+    ApiFault,
+    ConnectionBroken,
+    DashboardsError,
+    DeadlinePassed,
+    EditFailed,
+    NotFound,
+    UnexpectedStatus,
+    Unreachable,
+    UnreadableAnswer,
+)
+from cekura_dashboards.api.models import WRITABLE, BulkResult, JsonObject, Widget
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.receipt import same
+from cekura_dashboards.text import json_text, quoted, short_json
+
+MOST_SHOWN = 120
+"""Characters of a value that a difference shows."""
+MOST_ERRORS = 5
+READ_BACK_S = 10.0
+"""Time to read back after a write whose answer was lost, beyond the call's own deadline."""
+READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
+"""A write that may still be under way is looked for again after these."""
+GATEWAY_FAULTS = {502, 504}
+IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, UnexpectedStatus)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidgetEdits:
+    """Operations on the widgets of one dashboard, which was read just before.
+
+    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched; ``known`` are
+    the ids that were there; ``was`` are the ids that the created ones had before they were deleted, if any.
+    """
+
+    dashboard_id: int | None
+    creates: list[JsonObject] = field(default_factory=list[JsonObject])
+    updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
+    deletes: list[int] = field(default_factory=list[int])
+    before: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    known: frozenset[int] = frozenset()
+    filters: Any = None
+    was: tuple[int | None, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.creates or self.updates or self.deletes)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the API holds after an edit. ``created`` are in the order in which they were asked."""
+
+    created: list[Widget]
+    updated: dict[int, Widget]
+    deleted: list[int]
+    read_back: bool = False
+
+
+async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
+    """Send the change of one widget.
+
+    Raises:
+        EditFailed: when the answer was lost and the change is not there, or cannot be told.
+    """
+    [(number, fields)] = edits.updates.items()
+    what = f"update of widget {number}"
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
+        found = await api.get_widget(number)
+        return {what: _outcome(edits.before[number], fields, found)}, found
+
+    widget, read_back = await sent(context, context.api.update_widget(number, fields), [what], look)
+    return Stored([], {number: widget}, [], read_back)
+
+
+async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
+    """Send a bulk edit as one transaction.
+
+    Raises:
+        EditFailed: when the API reported errors, or the answer was lost and not all of it is there.
+    """
+    dashboard_id = edits.dashboard_id or 0
+    try:
+        done = await context.api.bulk_widgets(
+            dashboard_id,
+            create=edits.creates,
+            update=[{"id": number, **fields} for number, fields in edits.updates.items()],
+            delete=edits.deletes,
+        )
+    except IN_DOUBT as error:
+        doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
+    else:
+        if not done.errors and _names_all(edits, done):
+            return Stored(_in_order(edits, done.created), {widget.id: widget for widget in done.updated}, done.deleted)
+        if not done.errors:
+            doubt = Doubt[Stored](context, "The API's answer does not name every operation.", may_still_arrive=False)
+            return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
+        key = context.api.key.get_secret_value()
+        said = "; ".join(f'"{quoted(json_text(entry), secret=key)}"' for entry in done.errors[:MOST_ERRORS])
+        doubt = Doubt[Stored](context, f"The API reported errors: {said}", may_still_arrive=False)
+    return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
+
+
+def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
+    """Whether the answer tells of each operation."""
+    return (
+        len(done.created) == len(edits.creates)
+        and {widget.id for widget in done.updated} == set(edits.updates)
+        and set(done.deleted) == set(edits.deletes)
+    )
+
+
+def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
+    """The created widgets in the order in which they were asked: by what they hold, the rest as they came."""
+    left, found = [*created], dict[int, Widget]()
+    for index, config in enumerate(edits.creates):
+        twin = next((widget for widget in left if _holds(widget, config)), None)
+        if twin is not None:
+            found[index] = twin
+            left.remove(twin)
+    return [found[index] if index in found else left.pop(0) for index in range(len(edits.creates))]
+
+
+def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]:
+    """Reads the dashboard back and tells what became of each operation."""
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
+        try:
+            found = (await api.get_dashboard(dashboard_id)).widgets
+        except NotFound:
+            found = list[Widget]()
+        return _compared(edits, {widget.id: widget for widget in found})
+
+    return look
+
+
+def may_still_arrive(error: DashboardsError) -> bool:
+    """Whether the write may be carried out after all, later: no whole answer came from the API itself."""
+    return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
+
+
+@dataclass(frozen=True)
+class Doubt(Generic[T]):
+    """A write of which it is not known what became; it is looked for, and never sent again."""
+
+    context: ToolContext
+    cause: str
+    may_still_arrive: bool
+
+    async def settled(self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]) -> T:
+        """What is stored, if all of it was applied.
+
+        Raises:
+            EditFailed: else. What is not there counts as not applied only if it cannot arrive any more.
+        """
+        api = self.context.api.within(READ_BACK_S)
+        outcomes = dict.fromkeys(names, "unknown")
+        for wait_s in READ_BACK_WAITS_S if self.may_still_arrive else (0.0,):
+            if wait_s:
+                await api.sleep(wait_s)
+            try:
+                outcomes, stored = await look(api)
+            except DashboardsError:
+                continue
+            if set(outcomes.values()) == {"applied"}:
+                return stored
+        if self.may_still_arrive:
+            outcomes = {name: "unknown" if told == "not applied" else told for name, told in outcomes.items()}
+        raise EditFailed(self.cause, outcomes) from None
+
+
+async def sent(
+    context: ToolContext,
+    write: Awaitable[T],
+    names: list[str],
+    look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]],
+) -> tuple[T, bool]:
+    """What a write answered; or what ``look`` read back, if the answer was lost, which is said.
+
+    Raises:
+        EditFailed: when the answer was lost and not all of it is there.
+    """
+    try:
+        return await write, False
+    except IN_DOUBT as error:
+        doubt = Doubt[T](context, str(error), may_still_arrive=may_still_arrive(error))
+        return await doubt.settled(names, look), True
+
+
+def surely_not_applied(error: DashboardsError) -> bool:
+    """Whether nothing of a write that failed like this was stored: then it may be sent again."""
+    return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
+
+
+def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
+    """What the dashboard holds against what was asked, operation by operation."""
+    fresh = [widget for number, widget in now.items() if number not in edits.known]
+    created, outcomes = list[Widget](), dict[str, str]()
+    for name, config in zip(_operation_names(edits), edits.creates, strict=False):
+        twin = next((w for w in fresh if w not in created and _holds(w, config)), None)
+        outcomes[name] = "applied" if twin else "unknown" if fresh else "not applied"
+        if twin:
+            created.append(twin)
+    for number, fields in edits.updates.items():
+        outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
+    for number in edits.deletes:
+        outcomes[f"delete of widget {number}"] = "not applied" if number in now else "applied"
+    updated = {number: now[number] for number in edits.updates if number in now}
+    return outcomes, Stored(created, updated, list(edits.deletes), read_back=True)
+
+
+def _operation_names(edits: WidgetEdits) -> list[str]:
+    """Creates first, in order: they have no id yet."""
+    return [
+        *(f"create {index + 1}" for index in range(len(edits.creates))),
+        *(f"update of widget {number}" for number in edits.updates),
+        *(f"delete of widget {number}" for number in edits.deletes),
+    ]
+
+
+def _outcome(before: Widget, fields: JsonObject, found: Widget | None) -> str:
+    if found is None:
+        return "unknown"
+    if _holds(found, fields):
+        return "applied"
+    return "not applied" if all(same(found.stored(name), before.stored(name)) for name in fields) else "unknown"
+
+
+def _holds(widget: Widget, fields: JsonObject) -> bool:
+    return all(same(widget.stored(name), value) for name, value in fields.items())
+
+
+def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
+    """What is stored otherwise than asked, and what changed unasked."""
+    told = list[str]()
+    for part in WRITABLE:
+        value: Any = stored.stored(part)
+        if part in asked and not same(value, asked[part]):
+            told.append(f"{name} {part}: asked {as_json(asked[part])}, stored {as_json(value)}")
+        elif part not in asked and before is not None and not same(value, before.stored(part)):
+            told.append(f"{name} {part}: changed unasked from {as_json(before.stored(part))} to {as_json(value)}")
+    return told
+
+
+def as_json(value: Any) -> str:
+    return short_json(value, limit=MOST_SHOWN)

@@ -1,0 +1,119 @@
+"""Arguments that the writing tools share."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from cekura_dashboards.api.fields import ChartType
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.models import JsonObject, Widget, as_object
+from cekura_dashboards.arguments.references import WidgetId
+from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.widgets.request import NewWidget, WidgetFields
+
+Clearable = Literal[
+    "name",
+    "metric",
+    "data_type",
+    "time_period",
+    "aggregation_function",
+    "group_by",
+    "filters",
+    "metadata",
+    "field",
+]
+CLEAR = Field(
+    None,
+    description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged",
+)
+MOST, MOST_UNDONE = 60, 400
+"""Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
+PLACE = re.compile(r"top|after[ :]*(\d{1,15})", re.ASCII)
+
+
+class CreatedWidget(NewWidget):
+    """A widget to create."""
+
+    place: str | None = Field(
+        default=None, description='top, or "after 203"; only where the dashboard\'s widgets show a grid'
+    )
+    was: int | None = Field(
+        default=None, json_schema_extra={"hidden": True}, description="the id of the deleted widget that this restores"
+    )
+
+    @field_validator("place", mode="before")
+    @classmethod
+    def _placed(cls, value: Any) -> Any:
+        held = as_object(value)
+        text = f"after {held['after']}" if held and set(held) == {"after"} else value
+        if text is None:
+            return None
+        if not isinstance(text, str) or not PLACE.fullmatch(text.strip()):
+            raise fault("", 'is top, or "after ID" with the id of a widget there.')
+        return text.strip()
+
+
+def restored_path(name: str, items: Sequence[CreatedWidget] | None) -> str | None:
+    """Where the first of these widgets says which deleted one it restores; None if none does."""
+    return next((f"{name}[{index}].was" for index, item in enumerate(items or []) if item.was is not None), None)
+
+
+class WidgetChanges(WidgetFields):
+    """New values. `filters` and `group_by` replace the whole; `metadata` merges one level deep."""
+
+    chart_type: ChartType | None = None
+
+
+class WidgetUpdate(WidgetChanges):
+    """A widget's id and its new values."""
+
+    id: WidgetId
+    clear: list[Clearable] | None = CLEAR
+
+    @model_validator(mode="after")
+    def _not_both(self) -> "WidgetUpdate":
+        check_clear(self.given(), self.clear)
+        return self
+
+
+def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
+    """Refuse to set and empty the same field; metadata may be both, which replaces it whole."""
+    for name in clear or []:
+        if name != "metadata" and name in given:
+            raise fault("clear", f"names {name}, which is also given a new value; keep one of both.")
+
+
+def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
+    """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
+    for name, items in lists.items():
+        if request.plan_id is None and len(items or []) > MOST:
+            raise fault(name, f"is too long; at most {MOST}.")
+
+
+def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widget) -> str | None:
+    """Why metadata cannot be merged into what is stored; None if it can."""
+    held = stored.metadata
+    if fields.metadata is None or "metadata" in (clear or []) or not held or isinstance(held, dict):
+        return None
+    return "what is stored is no object to merge into; to replace it, put metadata into clear as well."
+
+
+def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:
+    """Notes on fields that were sent empty, which changes nothing."""
+    if fields is None:
+        return []
+    names = [name for name in fields.model_fields_set if getattr(fields, name) is None and name != "clear"]
+    if not names:
+        return []
+    return [f"{path}: empty values were ignored for {', '.join(sorted(names))}; clear empties a field"]
+
+
+def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored: JsonObject) -> JsonObject:
+    """What to send so that a stored widget becomes what was asked: cleared, replaced and merged."""
+    sent: JsonObject = {name: "" if name == "field" else None for name in clear or []}
+    given = fields.given() if fields else {}
+    if "metadata" in given and "metadata" not in sent and isinstance(stored.get("metadata"), dict):
+        given["metadata"] = {**stored["metadata"], **given["metadata"]}
+    return sent | given
