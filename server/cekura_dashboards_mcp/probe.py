@@ -13,9 +13,9 @@ import msgspec
 
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import both, time_bounds, within
 from cekura_dashboards.api.models import Dashboard, JsonObject, is_list, is_object
-from cekura_dashboards.charts.window import LIMIT, MARGIN
 from cekura_dashboards.context import ToolContext
 
 UNSETTLED = "not settled"

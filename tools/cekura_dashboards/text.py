@@ -3,7 +3,8 @@
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
+from difflib import get_close_matches
 from itertools import chain
 from typing import Annotated, Any, Self
 
@@ -157,3 +158,47 @@ def condensed(notes: list[str]) -> list[str]:
     told = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
     more = [f"{len(told) - MOST_NOTES} more of the kind"] if len(told) > MOST_NOTES else []
     return [*told[:MOST_NOTES], *more]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The most similar of the known words, or None when none is near.
+
+    >>> nearest("Sucess rate", ["Success rate", "Calls per day"]), nearest("colour", ["field", "name"])
+    ('Success rate', None)
+    """
+    by_fold = {name.casefold(): name for name in known}
+    found = get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    return by_fold[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str], *, limit: int = 12) -> str:
+    """``did you mean `x`?``, or else the known words.
+
+    >>> did_you_mean("dration", ["duration", "success"])
+    'did you mean `duration`?'
+    >>> did_you_mean("zzz", ["duration", "success"])
+    'it can be `duration` or `success`.'
+    """
+    names = list(known)
+    if match := nearest(word, names):
+        return f"did you mean `{match}`?"
+    return f"it can be {one_of(names, limit=limit)}."
+
+
+def one_of(names: Iterable[str], *, limit: int = 12) -> str:
+    """``a``, ``b`` or ``c``; past ``limit`` only how many more."""
+    quoted = [f"`{name}`" for name in names]
+    if len(quoted) > limit:
+        return ", ".join(quoted[:limit]) + f" and {len(quoted) - limit} more"
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def listed(names: Iterable[str], *, limit: int = 6) -> str:
+    """The names with commas; past ``limit`` only how many more.
+
+    >>> listed(["a", "b"]), listed("abcd", limit=2)
+    ('a, b', 'a, b and 2 more')
+    """
+    shown = list(names)
+    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more

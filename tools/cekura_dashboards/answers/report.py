@@ -13,6 +13,7 @@ from cekura_dashboards.charts.target import Reading, are_few
 from cekura_dashboards.charts.window import shown
 from cekura_dashboards.concurrency import apart
 from cekura_dashboards.insight import Summary
+from cekura_dashboards.insight.numbers import sig, wilson
 from cekura_dashboards.text import Foreign, Word, cleaned, foreign, json_text, named, word
 
 
@@ -150,3 +151,16 @@ def _why_empty(reading: Reading) -> str:
         f"no calls with a value: the window may hold none, or the filters {shown_filter} exclude them; "
         "try a longer window, or look_up values for the filtered field"
     )
+
+
+def with_intervals(report: WidgetReport) -> WidgetReport:
+    """The 95 % interval of each bucket's share."""
+    series = report.series
+    if series is None or series.n is None:
+        return report
+    bounds = [
+        None if value is None or not n else wilson(float(value), n)
+        for value, n in zip(series.value, series.n, strict=True)
+    ]
+    low, high = ([None if bound is None else sig(bound[side], 3) for bound in bounds] for side in (0, 1))
+    return report.model_copy(update={"series": series.model_copy(update={"low": low, "high": high})})

@@ -3,6 +3,7 @@
 Source: the dashboards guide and the published OpenAPI document of the API, August 2026.
 """
 
+from datetime import timedelta
 from typing import Literal, NamedTuple, get_args
 
 DataType = Literal["numeric", "boolean", "string", "datetime", "dynamic"]
@@ -19,6 +20,11 @@ AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 TIME_PERIODS: tuple[str, ...] = get_args(TimePeriod)
 FILTER_OPS: tuple[str, ...] = get_args(FilterOp)
 GROUP_OPERATORS: tuple[str, ...] = get_args(GroupOperator)
+
+LIMIT = timedelta(days=30)
+"""How far back the API lets chart data begin."""
+MARGIN = timedelta(minutes=5)
+"""A start that is only this little beyond the limit is moved as far inside it."""
 
 METRIC_VALUE = "metric_evaluations.value"
 METADATA = "metadata."

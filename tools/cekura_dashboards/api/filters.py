@@ -15,8 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.suggest import did_you_mean
-from cekura_dashboards.text import Foreign, json_text, word
+from cekura_dashboards.text import Foreign, did_you_mean, json_text, word
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}

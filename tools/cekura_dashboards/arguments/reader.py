@@ -19,8 +19,7 @@ from cekura_dashboards.arguments import aliases
 from cekura_dashboards.arguments.references import GivenName, Reference, resolve
 from cekura_dashboards.concurrency import apart
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.suggest import did_you_mean, one_of
-from cekura_dashboards.text import named, quoted
+from cekura_dashboards.text import did_you_mean, named, one_of, quoted
 from cekura_dashboards.tool import Request
 
 Q = TypeVar("Q", bound=Request)

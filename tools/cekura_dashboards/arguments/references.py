@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.suggest import nearest
-from cekura_dashboards.text import named
+from cekura_dashboards.text import named, nearest
 
 MOST_READ = 1000
 """Dashboards, or widgets, that are looked through for a name."""

@@ -28,18 +28,16 @@ from cekura_dashboards.plans.plan import (
     way_back,
 )
 from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import Ids, Planned
+from cekura_dashboards.plans.restored import Ids, Planned, check_counts
 from cekura_dashboards.plans.send import WidgetEdits, commit_bulk
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.suggest import listed
-from cekura_dashboards.text import named
+from cekura_dashboards.text import listed, named
 from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.edits import (
     MOST,
     MOST_UNDONE,
     CreatedWidget,
     WidgetUpdate,
-    check_counts,
     ignored_nulls,
     restored_path,
     sent_fields,

@@ -20,8 +20,7 @@ from cekura_dashboards.plans.receipt import Call, Change, Receipt
 from cekura_dashboards.plans.restored import Ids, Planned
 from cekura_dashboards.plans.send import Stored, WidgetEdits, commit_bulk, surely_not_applied
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.suggest import listed
-from cekura_dashboards.text import foreign
+from cekura_dashboards.text import foreign, listed
 from cekura_dashboards.widgets.date_range import no_date_range
 from cekura_dashboards.widgets.rules import Metrics
 

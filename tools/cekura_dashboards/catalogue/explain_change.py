@@ -30,8 +30,7 @@ from cekura_dashboards.concurrency import apart
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Driver, compare, driver, widening
 from cekura_dashboards.lookups import group_names
-from cekura_dashboards.suggest import did_you_mean, listed
-from cekura_dashboards.text import Foreign, Word, unquoted, word
+from cekura_dashboards.text import Foreign, Word, did_you_mean, listed, unquoted, word
 from cekura_dashboards.tool import Result, Tool
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 

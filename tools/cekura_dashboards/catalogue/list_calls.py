@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import NotFound
+from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import fault, in_words, time_bounds
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.calls import (
@@ -15,7 +16,7 @@ from cekura_dashboards.charts.calls import (
     window_line,
 )
 from cekura_dashboards.charts.measured import MeasuredRequest, measured
-from cekura_dashboards.charts.window import LIMIT, Window, resolve, saved_window
+from cekura_dashboards.charts.window import Window, resolve, saved_window
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import Result, Tool

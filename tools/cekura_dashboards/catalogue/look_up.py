@@ -22,8 +22,7 @@ from cekura_dashboards.charts.target import unsaved
 from cekura_dashboards.charts.window import shown
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
-from cekura_dashboards.suggest import did_you_mean
-from cekura_dashboards.text import Foreign, word
+from cekura_dashboards.text import Foreign, did_you_mean, word
 from cekura_dashboards.tool import Request, Result, Tool
 
 Kind = Literal["fields", "values", "metrics", "agents", "projects", "predefined_widgets"]

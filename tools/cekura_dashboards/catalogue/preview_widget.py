@@ -7,13 +7,13 @@ from pydantic import Field, model_validator
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.comparison import compared
 from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import WidgetReport, reported
+from cekura_dashboards.answers.report import WidgetReport, reported, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.get_widgets_data import ONE
 from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.share import check_countable, read_share, with_intervals
+from cekura_dashboards.charts.share import check_countable, read_share
 from cekura_dashboards.charts.target import unsaved
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.lookups import group_names

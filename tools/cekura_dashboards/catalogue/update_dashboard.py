@@ -20,8 +20,7 @@ from cekura_dashboards.plans.plan import Plan, checked, receipt_of, refuse_too_l
 from cekura_dashboards.plans.receipt import Receipt, same
 from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.suggest import listed
-from cekura_dashboards.text import named
+from cekura_dashboards.text import listed, named
 from cekura_dashboards.widgets.date_range import ADD_ONE, TOO_OLD, is_too_old
 from cekura_dashboards.widgets.edits import check_clear
 from cekura_dashboards.widgets.request import MAX_NAME

@@ -12,8 +12,7 @@ from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.charts.window import Window, shown
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.lookups import AGENT_FIELDS
-from cekura_dashboards.suggest import listed
-from cekura_dashboards.text import Foreign, Word, cleaned, foreign, named, time_text, word
+from cekura_dashboards.text import Foreign, Word, cleaned, foreign, listed, named, time_text, word
 
 LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"
 DURATION = re.compile(r"[\d:.]{1,20}", re.ASCII)

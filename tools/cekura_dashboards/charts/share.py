@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from cekura_dashboards.answers.report import WidgetReport
 from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
 from cekura_dashboards.api.filters import both, in_words
@@ -11,7 +10,6 @@ from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import Reading, ShareOf, Target
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight.numbers import sig, wilson
 from cekura_dashboards.text import json_text
 
 
@@ -67,16 +65,3 @@ async def read_share(context: ToolContext, target: Target, matching: JsonObject,
 def _group(value: Any) -> Key:
     """What the rows of a group share; a list or an object as its JSON."""
     return value if isinstance(value, Key) else json_text(value)
-
-
-def with_intervals(report: WidgetReport) -> WidgetReport:
-    """The 95 % interval of each bucket's share."""
-    series = report.series
-    if series is None or series.n is None:
-        return report
-    bounds = [
-        None if value is None or not n else wilson(float(value), n)
-        for value, n in zip(series.value, series.n, strict=True)
-    ]
-    low, high = ([None if bound is None else sig(bound[side], 3) for bound in bounds] for side in (0, 1))
-    return report.model_copy(update={"series": series.model_copy(update={"low": low, "high": high})})

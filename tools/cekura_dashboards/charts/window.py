@@ -6,13 +6,10 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
-from cekura_dashboards.suggest import nearest
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import Foreign, nearest
 
-LIMIT = timedelta(days=30)
-"""How far back the API lets chart data begin."""
-MARGIN = timedelta(minutes=5)
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
 WORDS = ("15m", "24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month")

@@ -6,8 +6,7 @@ from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.filters import both, time_bounds, undocumented
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.suggest import listed
-from cekura_dashboards.text import named
+from cekura_dashboards.text import listed, named
 from cekura_dashboards.widgets.date_range import TOO_OLD, is_too_old, no_date_range
 from cekura_dashboards.widgets.rules import Metrics, check, doubts
 

@@ -4,8 +4,8 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.arguments.references import DashboardId
-from cekura_dashboards.plans.restored import Planned
-from cekura_dashboards.widgets.edits import MOST, MOST_UNDONE, CreatedWidget, check_counts, restored_path
+from cekura_dashboards.plans.restored import Planned, check_counts
+from cekura_dashboards.widgets.edits import MOST, MOST_UNDONE, CreatedWidget, restored_path
 from cekura_dashboards.widgets.request import MAX_NAME
 
 CREATE, DELETE = "create_dashboard", "delete_dashboard"

@@ -13,8 +13,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan_id import Covered, Origin, Signer
 from cekura_dashboards.plans.receipt import PAYLOAD_LIMIT, Call, Change, Receipt, fitted, line_of, or_none, same
 from cekura_dashboards.plans.restored import Planned
-from cekura_dashboards.suggest import listed
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.text import cleaned, listed
 
 W = TypeVar("W")
 ITEM = re.compile(r"(create|update|widgets)\[(\d+)\]")

@@ -5,7 +5,7 @@ new ids. The end of a line is a signature under the caller's key, so that a plan
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import is_list
 from cekura_dashboards.plans.plan_id import Covered, Signer
 from cekura_dashboards.tool import Request
+from cekura_dashboards.widgets.edits import MOST as MOST_AT_ONCE
 
 LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
 MOST = 400
@@ -55,6 +56,13 @@ class Planned(Request):
             PlanRefused: for a line that this server did not write for this key.
         """
         return Ids.read(self.restored or [], signer)
+
+
+def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
+    """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
+    for name, items in lists.items():
+        if request.plan_id is None and len(items or []) > MOST_AT_ONCE:
+            raise fault(name, f"is too long; at most {MOST_AT_ONCE}.")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import json
 from datetime import datetime
 
+from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds
-from cekura_dashboards.charts.window import LIMIT
 
 DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
 """What is proposed where there is none."""

@@ -10,7 +10,6 @@ from cekura_dashboards.api.fields import ChartType
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import JsonObject, Widget, as_object
 from cekura_dashboards.arguments.references import WidgetId
-from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.widgets.request import NewWidget, WidgetFields
 
 Clearable = Literal[
@@ -83,13 +82,6 @@ def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
     for name in clear or []:
         if name != "metadata" and name in given:
             raise fault("clear", f"names {name}, which is also given a new value; keep one of both.")
-
-
-def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
-    """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
-    for name, items in lists.items():
-        if request.plan_id is None and len(items or []) > MOST:
-            raise fault(name, f"is too long; at most {MOST}.")
 
 
 def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widget) -> str | None:

@@ -17,8 +17,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
-from cekura_dashboards.suggest import did_you_mean
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards.tool import Request
 
 _WINDOWS = "15m, 24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08"

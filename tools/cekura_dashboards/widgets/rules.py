@@ -14,8 +14,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.suggest import one_of
-from cekura_dashboards.text import Foreign, word
+from cekura_dashboards.text import Foreign, one_of, word
 
 
 @dataclass(frozen=True)
