@@ -13,6 +13,7 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
+from cekura_dashboards.lookups import Memory
 from cekura_dashboards.settings import usable_key
 
 KEY_HEADER = "x-cekura-api-key"
@@ -45,13 +46,17 @@ class Connection:
     app_factory: Callable[[], Any] | None = None
     now: Callable[[], datetime] = utc_now
     _transport: Transport | None = field(default=None, repr=False)
+    _memory: Memory = field(init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._memory = Memory(self.settings.cache_s)
 
     async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
         """What a tool call may use, under its own key."""
         key = self._key(headers)
         client = CekuraClient(transport=self.transport(), key=key, timeout_s=self.settings.timeout_s, now=self.now)
-        return ToolContext(client, self.settings, self.now)
+        return ToolContext(client, self.settings, self.now, memory=self._memory)
 
     def _key(self, headers: Mapping[str, str] | None) -> SecretStr:
         if not self.key_per_request:

@@ -4,15 +4,14 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
-from cekura_dashboards import TOOLS, Plan, Tool, ToolContext, WritingTool, answered, call_tool, understood
-from cekura_dashboards.api.errors import DashboardsError, PlanRefused
+from cekura_dashboards import TOOLS, DashboardsError, Tool, call_tool
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.consent import ask, can_ask
@@ -47,11 +46,10 @@ class CatalogueTool(McpTool):
         connection: Connection = context.request_context.lifespan_context
         try:
             tools = replace(await connection.tool_context(context.headers), progress=context.report_progress)
-            tool = self.catalogue_entry
-            if isinstance(tool, WritingTool):
-                answer = await _written(tools, tool, arguments, context)
-            else:
-                answer = await call_tool(tools, tool, arguments)
+            approve = partial(_approve, context) if can_ask(context) else None
+            text, structured = await call_tool(tools, self.catalogue_entry, arguments, approve=approve)
+        except Question as asked:
+            return asked.result
         except DashboardsError as error:
             log.info("%s: %s", self.name, type(error).__name__)
             return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
@@ -59,39 +57,20 @@ class CatalogueTool(McpTool):
             raise UnexpectedToolError(
                 f"{self.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more."
             ) from error
-        if isinstance(answer, InputRequiredResult):
-            return answer
-        text, structured = answer
         return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
 
 
-async def _written(
-    tools: ToolContext, tool: WritingTool[Any], arguments: dict[str, Any], context: Context[Any, Any]
-) -> tuple[str, dict[str, Any]] | InputRequiredResult:
-    """Run a writing tool; where its plan needs a person, and there is one to ask, ask first."""
-    confirm, asked = tools.settings.confirm, tools.for_one_call()
-    request, notes = await understood(asked, tool.request, arguments)
-    made: Plan[Any] = await tool.plan(asked, request)
-    if made.needs_person(confirm) and can_ask(context):
-        if (question := await ask(context, made.question(tools))) is not None:
-            return question
-        made = await _planned_again(tools, tool, request, made)
-    return answered(tool, await tool.carry_out(tools.for_one_call(), made), notes)
+class Question(Exception):
+    """A question to the person, which ends the call: the client makes it again with the answer."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("a person is asked")
+        self.result = result
 
 
-async def _planned_again(tools: ToolContext, tool: WritingTool[Any], request: Any, made: Plan[Any]) -> Plan[Any]:
-    """The same plan, approved, from what is stored now: a person may take their time to answer.
-
-    Raises:
-        PlanRefused: if it is not the same any more.
-    """
-    now: Plan[Any] = await tool.plan(tools.for_one_call(), request)
-    if now.fingerprint(tools) != made.fingerprint(tools):
-        raise PlanRefused(
-            "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
-            "Look at it with get_dashboard, then call again."
-        )
-    return replace(now, approved=True)
+async def _approve(context: Context[Any, Any], question: str) -> None:
+    if (result := await ask(context, question)) is not None:
+        raise Question(result)
 
 
 def _never_called() -> None:

@@ -44,3 +44,23 @@ async def gathered(
 async def apart(work: Callable[..., T], *args: Any, small: bool) -> T:
     """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
+
+
+async def together(*work: Awaitable[Any]) -> list[Any]:
+    """What each of these gives, all of them under way at once.
+
+    Raises:
+        DashboardsError: the first in order, once all have ended.
+    """
+    found, failed = dict[int, Any](), dict[int, DashboardsError]()
+
+    async def one(place: int) -> None:
+        try:
+            found[place] = await work[place]
+        except DashboardsError as error:
+            failed[place] = error
+
+    await each(range(len(work)), one)
+    if failed:
+        raise failed[min(failed)]
+    return [found[place] for place in range(len(work))]

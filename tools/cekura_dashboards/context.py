@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
 
 from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.lookups import Lookups, Memory
 from cekura_dashboards.settings import Settings
 
 Progress = Callable[[int, int, str], Awaitable[None]]
@@ -24,16 +26,30 @@ async def no_progress(_done: int, _of: int, _message: str) -> None:
 
 @dataclass(frozen=True)
 class ToolContext:
-    """``now`` gives aware UTC times; ``progress`` takes done, total and a message."""
+    """``now`` gives aware UTC times; ``progress`` takes done, total and a message.
+
+    ``memory``: reference data kept across calls; ``lookups``: what names things, asked for at most once in this call.
+    """
 
     api: CekuraClient
     settings: Settings
     now: Callable[[], datetime] = utc_now
     progress: Progress = no_progress
+    memory: Memory = field(default_factory=lambda: Memory(0), repr=False)
+    lookups: Lookups = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lookups", Lookups(self.api, self.settings, self.now, self.memory))
 
     def for_one_call(self) -> "ToolContext":
-        """The same context, its deadline starting now."""
-        return replace(self, api=self.api.within(self.settings.timeout_s))
+        """The same context, its deadline starting now, with nothing looked up yet."""
+        refused = partial(_forget, self)
+        return replace(self, api=replace(self.api.within(self.settings.timeout_s), refused=refused))
+
+
+def _forget(context: ToolContext) -> None:
+    """A key, project or thing that is refused or gone: what is remembered may be too."""
+    context.lookups.forget()
 
 
 @asynccontextmanager
@@ -53,6 +69,6 @@ async def open_context(
         client = CekuraClient(
             transport=transport, key=settings.api_key or SecretStr(""), timeout_s=settings.timeout_s, now=now
         )
-        yield ToolContext(client, settings, now)
+        yield ToolContext(client, settings, now, memory=Memory(settings.cache_s))
     finally:
         await transport.aclose()

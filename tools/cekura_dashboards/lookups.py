@@ -1,21 +1,177 @@
-"""Names for what the API numbers."""
+"""Whatever names things: dashboards, widgets, projects, agents and metrics, each asked for at most once in a call.
 
-from collections.abc import Iterable
+Projects, agents and metrics change rarely; they may be kept for a minute across calls, apart for each key.
+"""
 
-from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import cleaned
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
 
+import anyio
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.models import Agent, Dashboard, Metric, Project, Widget, WidgetConfig
+from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.settings import Settings
+from cekura_dashboards.text import cleaned, named
+
+T = TypeVar("T")
 AGENT_FIELDS = {"agent.id", "agent_id", "agent"}
+MOST_KEYS, MOST_BYTES = 200, 16 * 2**20
+"""Keys whose reference data are kept, and what all of it together may take."""
+MOST_SHOWN = 8
 
 
-async def group_names(context: ToolContext, configs: Iterable[WidgetConfig]) -> tuple[dict[str, str], list[str]]:
-    """Agent names by id, if any widget is grouped by agent, and a note if they cannot be read."""
-    if not any((config.group_by or {}).get("field") in AGENT_FIELDS for config in configs):
-        return {}, []
-    try:
-        agents = await context.api.agents()
-    except DashboardsError:
-        return {}, ["agents are shown by id, as their names could not be read"]
-    return {str(agent.id): cleaned(agent.name) for agent in agents if agent.name}, []
+@dataclass
+class _Kept:
+    """One answer, the time it was read, and about how many bytes it takes."""
+
+    value: Any
+    read_at: datetime
+    size: int
+
+
+@dataclass
+class Memory:
+    """Reference data of several keys, each under a digest of it. What was read longest ago goes first."""
+
+    seconds: float
+    _held: dict[str, dict[tuple[str, int | None], _Kept]] = field(default_factory=dict[str, Any], repr=False)
+    _size: int = 0
+
+    def get(self, owner: str, what: tuple[str, int | None], now: datetime) -> Any:
+        """What is kept and not too old; None for nothing."""
+        found = self._held.get(owner, {}).get(what)
+        if found is None or not timedelta(0) <= now - found.read_at < timedelta(seconds=self.seconds):
+            return None
+        return found.value
+
+    def put(self, owner: str, what: tuple[str, int | None], value: Any, now: datetime) -> None:
+        if self.seconds <= 0:
+            return
+        mine = self._held.pop(owner, {})
+        if (old := mine.pop(what, None)) is not None:
+            self._size -= old.size
+        size = sum(len(item.model_dump_json()) for item in value)
+        self._held[owner] = {**mine, what: _Kept(value, now, size)}
+        self._size += size
+        while self._size > MOST_BYTES or len(self._held) > MOST_KEYS:
+            self.drop(next(iter(self._held)))
+
+    def drop(self, owner: str) -> None:
+        """Forget all of a key."""
+        self._size -= sum(kept.size for kept in self._held.pop(owner, {}).values())
+
+
+@dataclass
+class _Asked:
+    """A question under way or answered."""
+
+    done: anyio.Event = field(default_factory=anyio.Event)
+    value: Any = None
+    error: DashboardsError | None = None
+    given_up: bool = False
+
+
+class Lookups:
+    """The lookups of one call. Several at once may ask for the same; it is sent once."""
+
+    def __init__(self, api: CekuraClient, settings: Settings, now: Callable[[], datetime], memory: Memory) -> None:
+        self._api, self._settings, self._now, self._memory = api, settings, now, memory
+        self._owner = hashlib.sha256(b"lookups\0" + api.key.get_secret_value().encode()).hexdigest()
+        self._asked = dict[tuple[str, int | None], _Asked]()
+
+    async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question; an error is answered to all who ask."""
+        while (asked := self._asked.get(what)) is not None:
+            await asked.done.wait()
+            if asked.error is not None:
+                raise asked.error
+            if not asked.given_up:
+                return cast("T", asked.value)
+        mine = self._asked[what] = _Asked(given_up=True)
+        try:
+            mine.value = await ask()
+            mine.given_up = False
+        except DashboardsError as error:
+            mine.error = error
+            raise
+        finally:
+            if mine.given_up and mine.error is None:
+                del self._asked[what]  # who asked was cancelled: the next one asks itself
+            mine.done.set()
+        return cast("T", mine.value)
+
+    async def _kept(self, kind: str, number: int | None, ask: Callable[[], Awaitable[list[T]]]) -> list[T]:
+        """As ``_once``, for what may be kept across calls."""
+        held: list[T] | None = self._memory.get(self._owner, (kind, number), self._now())
+        if held is not None:
+            return held
+
+        async def read() -> list[T]:
+            found = await ask()
+            self._memory.put(self._owner, (kind, number), found, self._now())
+            return found
+
+        return await self._once((kind, number), read)
+
+    def forget(self) -> None:
+        """Ask anew for everything from now on."""
+        self._memory.drop(self._owner)
+
+    async def dashboard(self, number: int) -> Dashboard:
+        return await self._once(("dashboard", number), lambda: self._api.get_dashboard(number))
+
+    async def widget(self, number: int) -> Widget:
+        return await self._once(("widget", number), lambda: self._api.get_widget(number))
+
+    async def dashboards(self, numbers: Iterable[int]) -> tuple[dict[int, Dashboard], dict[int, DashboardsError]]:
+        """Those that could be read, a few at once, and the errors of the others."""
+        return await gathered(numbers, self.dashboard)
+
+    async def widgets(self, numbers: Iterable[int]) -> tuple[dict[int, Widget], dict[int, DashboardsError]]:
+        return await gathered(numbers, self.widget)
+
+    async def projects(self) -> list[Project]:
+        return await self._kept("projects", None, self._api.projects)
+
+    async def agents(self, project_id: int | None = None) -> list[Agent]:
+        """All agents that the key can see, or those of a project; they are read once, if they say their project."""
+        found = await self._kept("agents", None, self._api.agents)
+        if project_id is None:
+            return found
+        if any(agent.project is None for agent in found):
+            return await self._kept("agents", project_id, lambda: self._api.agents(project_id=project_id))
+        return [agent for agent in found if agent.project == project_id]
+
+    async def agent_names(self, configs: Iterable[WidgetConfig]) -> tuple[dict[str, str], list[str]]:
+        """Agent names by id, if any widget is grouped by agent, and a note if they cannot be read."""
+        if not any((config.group_by or {}).get("field") in AGENT_FIELDS for config in configs):
+            return {}, []
+        try:
+            agents = await self.agents()
+        except DashboardsError:
+            return {}, ["agents are shown by id, as their names could not be read"]
+        return {str(agent.id): cleaned(agent.name) for agent in agents if agent.name}, []
+
+    async def metrics(self, project_id: int) -> list[Metric]:
+        return await self._kept("metrics", project_id, lambda: self._api.metrics(project_id=project_id))
+
+    async def only_project(self, given: int | None, *, lead: str = "Nothing was read.") -> int:
+        """The project to look in.
+
+        Raises:
+            InvalidArguments: if it is open which.
+        """
+        known = given or self._settings.project_id
+        if known is not None:
+            return known
+        projects = await self.projects()
+        if len(projects) == 1:
+            return projects[0].id
+        listed = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:MOST_SHOWN])
+        text = f"is missing; the key sees several projects: {listed}."
+        raise InvalidArguments.at("project_id", text, lead=lead)

@@ -57,6 +57,7 @@ class Settings(BaseModel):
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     time_zone: str = "UTC"
     read_only: bool = False
+    cache_s: float = Field(default=60.0, ge=0, le=60)
     confirm: Literal["deletes", "writes", "never"] = "deletes"
     state_keys: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"

@@ -31,7 +31,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, kw_only=True)
 class Tool(Generic[Q, R]):
-    """One entry of the catalogue. ``run`` may raise any error of ``cekura_dashboards.api.errors``, none else.
+    """One entry of the catalogue. What it does may raise any error of ``cekura_dashboards.api.errors``, none else.
 
     ``prepares``: the tool without which this one is of no use.
     """
@@ -41,9 +41,15 @@ class Tool(Generic[Q, R]):
     description: str
     request: type[Q]
     result: type[R]
-    run: Callable[[ToolContext, Q], Awaitable[R]]
     render: Callable[[R], str]
     writes: bool = False
     destructive: bool = False
     idempotent: bool = True
     prepares: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingTool(Tool[Q, R]):
+    """A tool that changes nothing."""
+
+    run: Callable[[ToolContext, Q], Awaitable[R]]

@@ -43,6 +43,7 @@ from cekura_dashboards.api.wire import Answer, Transport
 from cekura_dashboards.text import quoted
 
 MAX_PAGES = 100
+REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
 """Asked for where pages are small; the API may give fewer."""
 Body = bytes | bytearray | msgspec.Raw
@@ -75,12 +76,17 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CekuraClient:
     """One key's view of the API. Cheap: the connections belong to ``transport``, which many clients share.
 
     Every method takes at most ``timeout_s`` in all, retries and pages included; after ``within`` all methods
-    together do. All of them raise the errors of ``cekura_dashboards.api.errors``.
+    together do. All of them raise the errors of ``cekura_dashboards.api.errors``. ``refused`` is told of every 401, 403
+    and 404.
     """
 
     transport: Transport
@@ -89,6 +95,7 @@ class CekuraClient:
     deadline: float | None = None
     now: Callable[[], datetime] = _utc_now
     sleep: Sleep = anyio.sleep
+    refused: Callable[[], None] = _nothing
 
     def within(self, seconds: float) -> "CekuraClient":
         """The same client, with one deadline for everything that it does from now on."""
@@ -274,6 +281,8 @@ class CekuraClient:
     def _check(self, answer: Answer, about: tuple[str, int | str | None]) -> None:
         """Raise the error that the status stands for."""
         kind, number = about
+        if answer.status in REFUSALS:
+            self.refused()
         match answer.status:
             case status if 200 <= status < 300:  # noqa: PLR2004 - the success range
                 if "html" in answer.content_type:

@@ -85,7 +85,7 @@ async def _dashboards(context: ToolContext) -> dict[int, str]:
 
 async def _widgets(context: ToolContext, dashboard_id: int | None) -> dict[int, str]:
     if dashboard_id is not None:
-        dashboard = await context.api.get_dashboard(dashboard_id)
+        dashboard = await context.lookups.dashboard(dashboard_id)
         return {widget.id: widget.name for widget in dashboard.widgets if widget.name}
     found = dict[int, str]()
     async for widgets in context.api.list_widgets():

@@ -43,7 +43,6 @@ from cekura_dashboards.widgets.edits import (
     sent_fields,
     unmergeable,
 )
-from cekura_dashboards.widgets.rules import Metrics
 
 NAME = "bulk_edit_dashboard"
 
@@ -87,7 +86,7 @@ class BulkEditRequest(DashboardEdit, Planned):
 
 async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:
     ids = request.ids(signer(context))
-    dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    dashboard = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
     return checked(context, await drafted(context, request, dashboard, ids), request)
 
 
@@ -96,10 +95,9 @@ async def drafted(
     request: BulkEditRequest,
     dashboard: Dashboard,
     ids: Ids,
-    metrics: Metrics | None = None,
 ) -> Plan[WidgetEdits]:
-    """The plan against a dashboard, and perhaps its metrics, that were read already."""
-    checker = Checker(context, dashboard.project, dashboard.filters, metrics or Metrics(context))
+    """The plan against a dashboard that was read already."""
+    checker = Checker(context, dashboard.project, dashboard.filters)
     checker.lenient = request.plan_id is not None
     creates = [item.given() for item in request.create or []]
     for index, config in enumerate(creates):

@@ -15,14 +15,14 @@ from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.catalogue.update_dashboard import UpdateDashboardRequest
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import Reading, are_few, saved
-from cekura_dashboards.concurrency import apart
+from cekura_dashboards.concurrency import apart, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import issued
 from cekura_dashboards.plans.receipt import Call
 from cekura_dashboards.plans.restored import Ids
 from cekura_dashboards.text import cleaned, json_text, named
-from cekura_dashboards.tool import Request, Result, Tool
-from cekura_dashboards.widgets.rules import Metrics
+from cekura_dashboards.tool import ReadingTool, Request, Result
+from cekura_dashboards.widgets.rules import metric_types
 
 MOST_FINDINGS, MOST_FAILED = 20, 5
 
@@ -48,15 +48,15 @@ class CheckResult(Result):
 
 
 async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
-    dashboard = await context.api.get_dashboard(request.dashboard_id)
+    dashboard = await context.lookups.dashboard(request.dashboard_id)
     targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
-    readings = await read_charts(context, targets, None, alone=False) if targets else []
-    metrics = Metrics(context)
-    types, unread = await metrics.of(dashboard.project, *dashboard.widgets)
+    readings, (types, unread) = await together(
+        read_charts(context, targets, None, alone=False), metric_types(context, dashboard.project, *dashboard.widgets)
+    )
     small = are_few(readings)
     seen = {reading.target.id or 0: await apart(_seen, reading, small=small) for reading in readings}
     drafts = Lint(dashboard, seen, types, context.now()).findings()
-    findings = [await _finding(context, dashboard, metrics, draft) for draft in drafts[:MOST_FINDINGS]]
+    findings = [await _finding(context, dashboard, draft) for draft in drafts[:MOST_FINDINGS]]
     more = len(drafts) - len(findings)
     return CheckResult(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
@@ -88,7 +88,7 @@ def _seen(reading: Reading) -> Seen:
     return Seen(reading, summary.n, labels, len(times), untested=bool(untested))
 
 
-async def _finding(context: ToolContext, dashboard: Dashboard, metrics: Metrics, draft: Draft) -> Finding:
+async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> Finding:
     """The finding with its edit, which was planned like any; without one if it cannot be."""
     if not draft.edit or context.settings.read_only:
         return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
@@ -100,7 +100,7 @@ async def _finding(context: ToolContext, dashboard: Dashboard, metrics: Metrics,
             plan_id = issued(context, await update_dashboard.plan(context, change))
         else:
             edit = BulkEditRequest.model_validate(arguments)
-            plan_id = issued(context, await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids(), metrics))
+            plan_id = issued(context, await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids()))
     except (DashboardsError, ValueError):
         return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     fix = Call(tool=tool, arguments={**arguments, "plan_id": plan_id})
@@ -120,7 +120,7 @@ def render(result: CheckResult) -> str:
     return "\n".join(lines)
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="check_dashboard",
     title="Check a dashboard",
     description=(

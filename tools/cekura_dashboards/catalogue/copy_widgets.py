@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault, Inv
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_object
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import all_differences, covered, covered_after
 from cekura_dashboards.plans.checker import Checker
@@ -22,7 +22,6 @@ from cekura_dashboards.plans.send import Stored, WidgetEdits, commit_bulk, surel
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, listed
 from cekura_dashboards.widgets.date_range import no_date_range
-from cekura_dashboards.widgets.rules import Metrics
 
 NAME = "copy_widgets"
 MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
@@ -95,8 +94,9 @@ async def _read(
     context: ToolContext, numbers: Sequence[int], widgets: Sequence[int], *, optional: bool
 ) -> tuple[list[Dashboard], list[Widget]]:
     """The dashboards and the widgets to copy. ``optional``: widgets that are gone are left out."""
-    dashboards, unread = await gathered(numbers, context.api.get_dashboard)
-    known, missing = await gathered(widgets, context.api.get_widget)
+    (dashboards, unread), (known, missing) = await together(
+        context.lookups.dashboards(numbers), context.lookups.widgets(widgets)
+    )
     gone = [error for error in missing.values() if not (optional and isinstance(error, NotFound))]
     for error in [*unread.values(), *gone]:
         raise error
@@ -107,9 +107,9 @@ async def _copies(
     context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: Ids
 ) -> tuple[list[WidgetEdits], list[str], list[str]]:
     edits, faults, warnings, notes = list[WidgetEdits](), list[Fault](), list[str](), list[str]()
-    without_range, metrics = list[str](), Metrics(context)
+    without_range = list[str]()
     for dashboard in dashboards:
-        checker = Checker(context, dashboard.project, dashboard.filters, metrics)
+        checker = Checker(context, dashboard.project, dashboard.filters)
         configs = list[JsonObject]()
         for source in sources:
             if source.dashboard == dashboard.id:

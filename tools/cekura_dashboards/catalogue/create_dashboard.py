@@ -6,7 +6,6 @@ from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArgument
 from cekura_dashboards.api.filters import undocumented
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
-from cekura_dashboards.charts.calls import only_project
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import all_differences, restored_lines
 from cekura_dashboards.plans.checker import Checker
@@ -29,7 +28,6 @@ from cekura_dashboards.plans.restored import line
 from cekura_dashboards.plans.send import Stored, WidgetEdits, commit_bulk, surely_not_applied
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, named
-from cekura_dashboards.widgets.rules import Metrics
 
 NAME = CREATE
 
@@ -50,10 +48,10 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     ids = request.ids(signer(context))
     source = None
     if request.copy_of is not None:
-        source = await context.api.get_dashboard(ids.now("dashboard", request.copy_of))
+        source = await context.lookups.dashboard(ids.now("dashboard", request.copy_of))
     project = await _project(context, request, source)
     filters = request.filters.to_json() if request.filters else source.filters if source else None
-    checker = Checker(context, project, filters, Metrics(context))
+    checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
     checker.warnings += undocumented(filters if request.filters else None, "filters")
     widgets = [item.given() for item in request.widgets or []]
@@ -103,7 +101,7 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
                 lead="Nothing was changed.",
             )
         return source.project
-    return await only_project(context, request.project_id, lead="Nothing was changed.")
+    return await context.lookups.only_project(request.project_id, lead="Nothing was changed.")
 
 
 async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
@@ -149,7 +147,7 @@ async def _whole(context: ToolContext, work: Creation, made: Dashboard) -> Dashb
     if work.source is None or len(made.widgets) >= len(work.source.widgets):
         return made
     try:
-        return await context.api.get_dashboard(made.id)
+        return await context.lookups.dashboard(made.id)
     except DashboardsError:
         return made
 

@@ -39,7 +39,7 @@ class Deletion:
 
 async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[Deletion]:
     ids = request.ids(signer(context))
-    dashboard = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    dashboard = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
     way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
     refuse_too_large(way.arguments, instead="delete some of its widgets with bulk_edit_dashboard first")
     _, namesakes = await listed_dashboards(context, dashboard.project, dashboard.name)
@@ -64,7 +64,7 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
 async def _reported_daily(context: ToolContext, dashboard: Dashboard) -> list[str]:
     """That the project's daily report shows it, where that can be read: an undo does not put it back there."""
     try:
-        projects = await context.api.projects()
+        projects = await context.lookups.projects()
     except DashboardsError:
         return []
     shown = [p for p in projects if p.id == dashboard.project and dashboard.id in (p.daily_report_dashboard_ids or [])]

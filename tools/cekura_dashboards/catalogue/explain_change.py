@@ -19,7 +19,6 @@ from cekura_dashboards.charts.calls import (
     call_line,
     call_shown,
     find_calls,
-    only_project,
     window_line,
 )
 from cekura_dashboards.charts.fetch import read_charts
@@ -29,9 +28,8 @@ from cekura_dashboards.charts.window import DEFAULT, Window, other_window, resol
 from cekura_dashboards.concurrency import apart
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Driver, compare, driver, widening
-from cekura_dashboards.lookups import group_names
 from cekura_dashboards.text import Foreign, Word, did_you_mean, listed, unquoted, word
-from cekura_dashboards.tool import Result, Tool
+from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 
 MOST_CHARTS = 10
@@ -112,7 +110,7 @@ async def _read(
     """Both sides of each chart, or why one could not be read; all are asked for at once."""
     targets = [replace(chart.target, config=config, window=side) for config in configs for side in (window, other)]
     readings = await read_charts(context, targets, None, alone=False)
-    names, _ = await group_names(context, configs)
+    names, _ = await context.lookups.agent_names(configs)
     small, found = are_few(readings), list[_Sides | DashboardsError]()
     for pair in zip(readings[::2], readings[1::2], strict=True):
         charts = [reading.chart for reading in pair if reading.chart is not None]
@@ -262,7 +260,7 @@ async def _examples(
     And why there are none, where they could not be read.
     """
     try:
-        project = chart.project or await only_project(context, request.project_id)
+        project = chart.project or await context.lookups.only_project(request.project_id)
     except DashboardsError as error:
         return {}, [f"example calls could not be read: {error}"]
     first = (
@@ -321,7 +319,7 @@ def render(result: Explanation) -> str:
     return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="explain_change",
     title="Where a change happened",
     description=(

@@ -14,7 +14,7 @@ from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.list_dashboards import date_range
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, time_text
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import ReadingTool, Request, Result
 
 LAYOUT_LIMIT = 200
 
@@ -42,7 +42,7 @@ class DashboardSetup(Result):
 
 
 async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSetup:
-    found = await context.api.get_dashboard(request.dashboard_id)
+    found = await context.lookups.dashboard(request.dashboard_id)
     result = DashboardSetup(
         id=found.id,
         name=foreign(found.name),
@@ -107,7 +107,7 @@ def render(result: DashboardSetup) -> str:
     return "\n".join([*lines, *(f"left out: {text}" for text in result.left_out or [])])
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="get_dashboard",
     title="Dashboard setup",
     description=(

@@ -12,11 +12,9 @@ from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import saved
-from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.lookups import group_names
 from cekura_dashboards.text import named
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.widgets.request import (
     COMPARE_FILTERS,
     COMPARE_TO,
@@ -59,7 +57,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     targets = [saved(widget, dashboard.project if dashboard else None) for widget in widgets]
     readings = await read_charts(context, targets, request.window, extra) if targets else []
     charted = [r.target.config for r in readings if r.chart is not None]
-    names, notes = await group_names(context, charted)
+    names, notes = await context.lookups.agent_names(charted)
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
     reports = await reported(readings, points, names)
     reports = await compared(context, readings, reports, request.compare_to, request.compare_filters, extra, names)
@@ -78,13 +76,13 @@ async def _find(
     """The dashboard, its widgets or the chosen ones, and those that could not be read."""
     wanted = list(dict.fromkeys(request.widget_ids or []))
     if request.dashboard_id is not None:
-        dashboard = await context.api.get_dashboard(request.dashboard_id)
+        dashboard = await context.lookups.dashboard(request.dashboard_id)
         if not wanted:
             return dashboard, dashboard.widgets, {}
         mine = {widget.id: widget for widget in dashboard.widgets}
         missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
         return dashboard, [mine[i] for i in wanted if i in mine], missing
-    found, missing = await gathered(wanted, context.api.get_widget)
+    found, missing = await context.lookups.widgets(wanted)
     if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
         raise next(iter(missing.values()))
     return None, [found[i] for i in wanted if i in found], missing
@@ -97,7 +95,7 @@ def render(result: WidgetsData) -> str:
     return "\n\n".join(part for part in (head, render_reports(result.widgets)) if part)
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="get_widgets_data",
     title="Chart data of a dashboard",
     description=(

@@ -12,14 +12,13 @@ from cekura_dashboards.charts.calls import (
     call_line,
     call_shown,
     find_calls,
-    only_project,
     window_line,
 )
 from cekura_dashboards.charts.measured import MeasuredRequest, measured
 from cekura_dashboards.charts.window import Window, resolve, saved_window
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
-from cekura_dashboards.tool import Result, Tool
+from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import WINDOW
 
 FEW, MOST = 10, 25
@@ -52,7 +51,7 @@ class Calls(Result):
 
 async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
     chart = await measured(context, request)
-    project = chart.project or await only_project(context, request.project_id)
+    project = chart.project or await context.lookups.only_project(request.project_id)
     if request.transcript is not None:
         return await _one(context, request.transcript, project)
     window = _window(context, request.window, chart.target.filters)
@@ -115,7 +114,7 @@ def render(result: Calls) -> str:
     return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="list_calls",
     title="Calls behind a chart",
     description=(

@@ -7,7 +7,7 @@ from cekura_dashboards.api.models import DashboardRow, JsonObject
 from cekura_dashboards.charts.window import shown
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import Foreign, Word, foreign, named, time_text
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import ReadingTool, Request, Result
 
 PAGE = 20
 MOST_READ = 1000
@@ -103,7 +103,7 @@ def _line(row: DashboardShown) -> str:
     return ", ".join(part for part in parts if part)
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="list_dashboards",
     title="List dashboards",
     description=(

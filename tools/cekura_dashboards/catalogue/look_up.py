@@ -20,10 +20,11 @@ from cekura_dashboards.api.models import Metric, WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import unsaved
 from cekura_dashboards.charts.window import shown
+from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
 from cekura_dashboards.text import Foreign, did_you_mean, word
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import ReadingTool, Request, Result
 
 Kind = Literal["fields", "values", "metrics", "agents", "projects", "predefined_widgets"]
 ROWS_BUDGET = 6000
@@ -54,6 +55,7 @@ class Found(Result):
 
 
 async def run(context: ToolContext, request: LookUpRequest) -> Found:
+    context.lookups.forget()  # who looks something up wants what is there now
     columns, rows, caveats = await _SOURCES[request.kind](context, request)
     if request.search:
         wanted = request.search.casefold()
@@ -126,20 +128,23 @@ async def _agent_scope(context: ToolContext, request: LookUpRequest) -> dict[str
     project = request.project_id or context.settings.project_id
     if project is None:
         return None
-    agents = [agent.id for agent in await context.api.agents(project_id=project)]
+    agents = [agent.id for agent in await context.lookups.agents(project)]
     return {"field": "agent.id", "op": "in", "value": agents or [0]}
 
 
 async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
     project = request.project_id or context.settings.project_id
     caveats = list[str]()
-    if request.agent_id is not None or project is not None:
+    if request.agent_id is not None:
         found = await context.api.metrics(project_id=project, agent_id=request.agent_id)
+    elif project is not None:
+        found = await context.lookups.metrics(project)
     else:
-        projects = await context.api.projects()
-        found = list[Metric]()
-        for item in projects[:MOST_PROJECTS]:
-            found += await context.api.metrics(project_id=item.id)
+        projects = await context.lookups.projects()
+        known, unread = await gathered([item.id for item in projects[:MOST_PROJECTS]], context.lookups.metrics)
+        for error in unread.values():
+            raise error
+        found = [metric for item in projects[:MOST_PROJECTS] for metric in known[item.id]]
         if len(projects) > MOST_PROJECTS:
             caveats.append(
                 f"metrics of the first {MOST_PROJECTS} of {len(projects)} projects; give project_id for others"
@@ -160,12 +165,12 @@ def _kind(metric: Metric) -> str | None:
 
 async def _agents(context: ToolContext, request: LookUpRequest) -> Table:
     project = request.project_id or context.settings.project_id
-    found = await context.api.agents(project_id=project)
+    found = await context.lookups.agents(project)
     return ["id", "name", "project"], [[a.id, _text(a.name), a.project] for a in found], []
 
 
 async def _projects(context: ToolContext, _request: LookUpRequest) -> Table:
-    return ["id", "name"], [[p.id, _text(p.name)] for p in await context.api.projects()], []
+    return ["id", "name"], [[p.id, _text(p.name)] for p in await context.lookups.projects()], []
 
 
 async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
@@ -197,7 +202,7 @@ def _line(row: list[Any]) -> str:
     return " | ".join(plain(cell) for cell in row)
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="look_up",
     title="Look up what exists",
     description=(

@@ -13,13 +13,12 @@ from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, Das
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import Target, saved, unsaved
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.lookups import group_names
 from cekura_dashboards.plans.checker import PLOT_FIELDS
 from cekura_dashboards.plans.plan import Plan, issued
 from cekura_dashboards.plans.receipt import Change, Receipt, fitted, line_of
 from cekura_dashboards.plans.restored import Ids
 from cekura_dashboards.plans.send import WidgetEdits
-from cekura_dashboards.tool import Result, Tool
+from cekura_dashboards.tool import ReadingTool, Result
 
 MOST_CHARTS = 10
 POINTS = 12
@@ -49,7 +48,7 @@ class EditPreview(Result):
 
 
 async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
-    dashboard = await context.api.get_dashboard(request.dashboard_id)
+    dashboard = await context.lookups.dashboard(request.dashboard_id)
     edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
     plan = await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids())
     shown = fitted(Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES)
@@ -100,7 +99,7 @@ def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
 
 async def _reports(context: ToolContext, targets: list[Target]) -> list[WidgetReport]:
     readings = await read_charts(context, targets, None, alone=False)
-    names, _ = await group_names(context, [reading.target.config for reading in readings if reading.chart])
+    names, _ = await context.lookups.agent_names([reading.target.config for reading in readings if reading.chart])
     return await reported(readings, POINTS, names)
 
 
@@ -132,7 +131,7 @@ def render(result: EditPreview) -> str:
     return "\n".join(lines)
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="preview_edit",
     title="Dry run of an edit",
     description=(

@@ -16,9 +16,8 @@ from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.share import check_countable, read_share
 from cekura_dashboards.charts.target import unsaved
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.lookups import group_names
 from cekura_dashboards.text import json_text
-from cekura_dashboards.tool import Request, Result, Tool
+from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.widgets.date_range import no_date_range
 from cekura_dashboards.widgets.request import (
     COMPARE_FILTERS,
@@ -28,7 +27,7 @@ from cekura_dashboards.widgets.request import (
     NewWidget,
     check_comparison,
 )
-from cekura_dashboards.widgets.rules import Metrics, check, doubts
+from cekura_dashboards.widgets.rules import check, doubts, metric_types
 
 
 class PreviewRequest(Request):
@@ -60,9 +59,9 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
-    dashboard = None if request.dashboard_id is None else await context.api.get_dashboard(request.dashboard_id)
+    dashboard = None if request.dashboard_id is None else await context.lookups.dashboard(request.dashboard_id)
     project = dashboard.project if dashboard else context.settings.project_id
-    metrics, unread = await Metrics(context).of(project, config)
+    metrics, unread = await metric_types(context, project, config)
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
     target = unsaved(config, dashboard)
@@ -73,7 +72,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     else:
         [reading] = await read_charts(context, [target], request.window)
     points = ONE if request.points is None else request.points
-    names, notes = await group_names(context, [config])
+    names, notes = await context.lookups.agent_names([config])
     reports = await reported([reading], points, names)
     if matching:
         reports = [with_intervals(report) for report in reports]
@@ -92,7 +91,7 @@ def render(result: Preview) -> str:
     return "\n".join(lines)
 
 
-TOOL = Tool(
+TOOL = ReadingTool(
     name="preview_widget",
     title="Preview a widget",
     description=(

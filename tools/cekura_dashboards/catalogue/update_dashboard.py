@@ -59,7 +59,7 @@ class DashboardUpdate:
 
 async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
     ids = request.ids(signer(context))
-    before = await context.api.get_dashboard(ids.now("dashboard", request.dashboard_id))
+    before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
     asked: JsonObject = dict.fromkeys(request.clear or []) | request.given()
     fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
     way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))

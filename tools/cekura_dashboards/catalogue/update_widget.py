@@ -34,7 +34,6 @@ from cekura_dashboards.widgets.edits import (
     sent_fields,
     unmergeable,
 )
-from cekura_dashboards.widgets.rules import Metrics
 
 NAME = "update_widget"
 
@@ -57,13 +56,13 @@ class UpdateRequest(Planned):
 
 async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits]:
     ids = request.ids(signer(context))
-    stored = await context.api.get_widget(ids.now("widget", request.widget_id))
+    stored = await context.lookups.widget(ids.now("widget", request.widget_id))
     if request.changes and (problem := unmergeable(request.changes, request.clear, stored)) is not None:
         raise InvalidArguments.at("changes.metadata", problem, lead="Nothing was changed.")
     sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
     dashboard = await _dashboard(context, stored, sent)
     project, filters = (dashboard.project, dashboard.filters) if dashboard else (None, None)
-    checker = Checker(context, project, filters, Metrics(context))
+    checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
     if sent:
         await checker.updated(stored, sent, "changes.")
@@ -91,7 +90,7 @@ async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject) -> 
     """The widget's dashboard, read only where its project or filters decide what is right."""
     if stored.dashboard is None or not {"filters", "field", "metric", "chart_type", "aggregation_function"} & {*sent}:
         return None
-    return await context.api.get_dashboard(stored.dashboard)
+    return await context.lookups.dashboard(stored.dashboard)
 
 
 async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:

@@ -1,7 +1,6 @@
 """The calls behind a chart: which filter they are, and how one is shown."""
 
 import re
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -12,7 +11,7 @@ from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.charts.window import Window, shown
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.lookups import AGENT_FIELDS
-from cekura_dashboards.text import Foreign, Word, cleaned, foreign, listed, named, time_text, word
+from cekura_dashboards.text import Foreign, Word, cleaned, foreign, listed, time_text, word
 
 LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"
 DURATION = re.compile(r"[\d:.]{1,20}", re.ASCII)
@@ -122,20 +121,3 @@ async def find_calls(
 
 def window_line(window: Window) -> str:
     return f"{shown(window.start)} to {shown(window.end)} ({window.source})"
-
-
-async def only_project(context: ToolContext, given: int | None, *, lead: str = "Nothing was read.") -> int:
-    """The project to look in.
-
-    Raises:
-        InvalidArguments: if it is open which.
-    """
-    known = given or context.settings.project_id
-    if known is not None:
-        return known
-    projects = await context.api.projects()
-    if len(projects) == 1:
-        return projects[0].id
-    listed: list[Any] = [f"{project.id} {named(project.name)}" for project in projects[:8]]
-    text = f"is missing; the key sees several projects: {', '.join(listed)}."
-    raise InvalidArguments.at("project_id", text, lead=lead)

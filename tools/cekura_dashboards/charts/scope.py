@@ -21,7 +21,7 @@ async def scoped(
     if not any(reading.alone for reading, _ in placed):
         return placed
     try:
-        count: int | None = len(await context.api.projects())
+        count: int | None = len(await context.lookups.projects())
     except DashboardsError:
         count = None
     if count is not None and count <= 1:
@@ -38,12 +38,12 @@ async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[in
     try:
         project = target.project
         if project is None and target.dashboard is not None:
-            project = (await context.api.get_dashboard(target.dashboard)).project
+            project = (await context.lookups.dashboard(target.dashboard)).project
         elif project is None:
             project = context.settings.project_id
         if project is None:
             return None
-        found = [agent.id for agent in await context.api.agents(project_id=project)]
+        found = [agent.id for agent in await context.lookups.agents(project)]
     except DashboardsError as error:
         return error
     return (project, found) if 0 < len(found) <= MOST_AGENTS else None

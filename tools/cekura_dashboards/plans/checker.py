@@ -8,7 +8,7 @@ from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import listed, named
 from cekura_dashboards.widgets.date_range import TOO_OLD, is_too_old, no_date_range
-from cekura_dashboards.widgets.rules import Metrics, check, doubts
+from cekura_dashboards.widgets.rules import check, doubts, metric_types
 
 PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_function"}
 
@@ -24,7 +24,6 @@ class Checker:
     context: ToolContext
     project: int | None
     dashboard_filters: JsonObject | None
-    metrics: Metrics
     faults: list[Fault] = field(default_factory=list[Fault])
     warnings: list[str] = field(default_factory=list[str])
     lenient: bool = False
@@ -38,7 +37,7 @@ class Checker:
 
     async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
         if touched & PLOT_FIELDS:
-            metrics, unread = await self.metrics.of(self.project, config)
+            metrics, unread = await metric_types(self.context, self.project, config)
             self.warnings += [text for text in unread if text not in self.warnings]
             problems = check(config, path, metrics)
             self.faults += [] if self.lenient else problems

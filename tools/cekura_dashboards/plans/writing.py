@@ -38,16 +38,12 @@ def writing_tool(
     async def carry_out(context: ToolContext, made: Plan[W]) -> Receipt:
         return not_yet(context, made) or await commit(context, made)
 
-    async def run(context: ToolContext, asked: Q) -> Receipt:
-        return await carry_out(context, await plan(context, asked))
-
     return WritingTool(
         name=name,
         title=title,
         description=description,
         request=request,
         result=Receipt,
-        run=run,
         render=render,
         writes=True,
         destructive=destructive,

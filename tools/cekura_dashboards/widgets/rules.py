@@ -25,35 +25,26 @@ class MetricTypes:
     types: dict[int, str | None]
 
 
-class Metrics:
-    """The metrics of projects, those of each asked for once in a call, and only where a widget plots one."""
+async def metric_types(
+    context: ToolContext, project: int | None, *configs: WidgetConfig
+) -> tuple[MetricTypes | None, list[str]]:
+    """The types of a project's metrics; None where none is plotted, no project is known, or they cannot be read.
 
-    def __init__(self, context: ToolContext) -> None:
-        self._context = context
-        self._held = dict[int, MetricTypes | None]()
+    That they cannot be is told.
 
-    async def of(self, project: int | None, *configs: WidgetConfig) -> tuple[MetricTypes | None, list[str]]:
-        """The types; None where none is plotted, no project is known, or, which is told, they cannot be read.
-
-        Raises:
-            KeyRejected: when nothing else can be read either.
-        """
-        if project is None or not any(config.field == METRIC_VALUE for config in configs):
-            return None, []
-        if project not in self._held:
-            self._held[project] = await self._read(project)
-        held = self._held[project]
-        unread = f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say"
-        return held, [unread] if held is None else []
-
-    async def _read(self, project: int) -> MetricTypes | None:
-        try:
-            found = await self._context.api.metrics(project_id=project)
-        except KeyRejected:
-            raise
-        except DashboardsError:
-            return None
-        return MetricTypes(project, {metric.id: metric.eval_type for metric in found})
+    Raises:
+        KeyRejected: when nothing else can be read either.
+    """
+    if project is None or not any(config.field == METRIC_VALUE for config in configs):
+        return None, []
+    try:
+        found = await context.lookups.metrics(project)
+    except KeyRejected:
+        raise
+    except DashboardsError:
+        text = f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say"
+        return None, [text]
+    return MetricTypes(project, {metric.id: metric.eval_type for metric in found}), []
 
 
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:

@@ -1,0 +1,71 @@
+"""The one way that a tool runs, from Python, the command line or MCP."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from cekura_dashboards.api.errors import PlanRefused
+from cekura_dashboards.arguments.reader import understood
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.plan import Plan
+from cekura_dashboards.plans.receipt import Receipt
+from cekura_dashboards.plans.writing import WritingTool
+from cekura_dashboards.text import condensed
+from cekura_dashboards.tool import ReadingTool, Result, Tool
+
+Approve = Callable[[str], Awaitable[None]]
+"""Asks a person; returns once they have agreed, and raises else."""
+
+
+async def call_tool(
+    context: ToolContext, tool: Tool[Any, Any], arguments: dict[str, Any], *, approve: Approve | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Run one tool: its text and its structured answer.
+
+    ``approve`` None: nobody can be asked, and what needs a person needs a plan_id.
+
+    Raises:
+        DashboardsError: with a text that says what happened and what to do next.
+    """
+    context = context.for_one_call()
+    request, notes = await understood(context, tool.request, arguments)
+    if isinstance(tool, WritingTool):
+        result: Result = await _written(context, tool, request, approve)
+    elif isinstance(tool, ReadingTool):
+        result = await tool.run(context, request)
+    else:
+        raise TypeError(f"{tool.name} neither reads nor writes")
+    return _answered(tool, result, notes)
+
+
+async def _written(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:
+    """Plan, ask if a person must be asked and can be, then carry it out."""
+    made: Plan[Any] = await tool.plan(context, request)
+    if approve is not None and made.needs_person(context.settings.confirm):
+        await approve(made.question(context))
+        context = context.for_one_call()
+        made = await _planned_again(context, tool, request, made)
+    return await tool.carry_out(context, made)
+
+
+async def _planned_again(context: ToolContext, tool: WritingTool[Any], request: Any, made: Plan[Any]) -> Plan[Any]:
+    """The same plan, approved, from what is stored now: a person may take their time to answer.
+
+    Raises:
+        PlanRefused: if it is not the same any more.
+    """
+    now: Plan[Any] = await tool.plan(context, request)
+    if now.fingerprint(context) != made.fingerprint(context):
+        raise PlanRefused(
+            "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
+            "Look at it with get_dashboard, then call again."
+        )
+    return replace(now, approved=True)
+
+
+def _answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> tuple[str, dict[str, Any]]:
+    """A result as text and as structure, with notes on how the arguments were read."""
+    told = condensed([*(result.notes or []), *notes])
+    result = result.model_copy(update={"notes": told or None})
+    text = "\n".join([tool.render(result), *(f"note: {note}" for note in told)])
+    return text, result.to_json()
