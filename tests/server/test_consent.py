@@ -197,11 +197,11 @@ async def test_a_yes_counts_for_one_state_of_things_and_one_key() -> None:
     tool: Any = BY_NAME["update_widget"]
     async with open_tools(app) as (context, _):
         request = tool.request.model_validate(RENAME)
-        first = await tool.plan(context, request)
-        again = await tool.plan(context, request)
+        first = await tool.plan(context.for_one_call(), request)
+        again = await tool.plan(context.for_one_call(), request)
         assert first.question(context) == again.question(context)
         app.state.world.store._widgets[203]["updated_at"] = "2026-11-18T15:31:00Z"  # noqa: SLF001 - as if changed and put back
-        later = await tool.plan(context, request)
+        later = await tool.plan(context.for_one_call(), request)
         assert later.question(context) != first.question(context)
         stranger = replace(context, api=replace(context.api, key=SecretStr("another")))
         assert again.question(stranger) != first.question(context)

@@ -5,6 +5,7 @@ Projects, agents and metrics change rarely; they may be kept for a minute across
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -14,7 +15,7 @@ import anyio
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.models import Agent, Dashboard, Metric, Project, Widget, WidgetConfig
-from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.settings import Settings
 from cekura_dashboards.text import cleaned, named
 
@@ -124,6 +125,20 @@ class Lookups:
 
     async def dashboard(self, number: int) -> Dashboard:
         return await self._once(("dashboard", number), lambda: self._api.get_dashboard(number))
+
+    async def dashboard_with_names(self, number: int) -> Dashboard:
+        """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
+        found, _ = await together(self.dashboard(number), self.ahead())
+        return cast("Dashboard", found)
+
+    async def ahead(self) -> None:
+        """Read projects and agents now; whether that failed is told to who then asks for them."""
+
+        async def one(ask: Callable[[], Awaitable[Any]]) -> None:
+            with suppress(DashboardsError):
+                await ask()
+
+        await together(one(self.projects), one(self.agents))
 
     async def widget(self, number: int) -> Widget:
         return await self._once(("widget", number), lambda: self._api.get_widget(number))

@@ -1,19 +1,20 @@
 """Each widget beside itself: over another time, or for other calls."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from cekura_dashboards.answers.report import WidgetReport
+from cekura_dashboards.answers.report import WidgetReport, reported
 from cekura_dashboards.answers.sides import measure_of
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import Filter, both, in_words
+from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import stat_figures
-from cekura_dashboards.charts.share import read_share
-from cekura_dashboards.charts.target import Reading, ShareOf, Target, are_few
-from cekura_dashboards.charts.window import PERIOD_BEFORE, Window, has_a_period_before, other_window, shown
+from cekura_dashboards.charts.target import Reading, Target, are_few
+from cekura_dashboards.charts.window import PERIOD_BEFORE, has_a_period_before, other_window, shown
 from cekura_dashboards.concurrency import apart
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import compare
@@ -22,52 +23,85 @@ from cekura_dashboards.insight.numbers import exact, sig
 Comparison = dict[str, Any]
 
 
-async def other_sides(
-    context: ToolContext,
-    readings: Sequence[Reading],
-    how: str | None,
-    filters: JsonObject | None,
-    extra: JsonObject | None,
-) -> list[Reading | InvalidArguments]:
-    """For each reading the one to compare it with, or why there is none.
+@dataclass(frozen=True)
+class Sides:
+    """A chart, and what it is compared with: another, or why there is none. ``baseline`` None: nothing was asked.
 
-    ``filters``: of the other side, instead of another time; ``extra``: those of this side, or of both.
+    ``filters``: of the baseline, where it holds other calls instead of another time. ``unasked``: nobody asked for the
+    comparison; a stat shows the change of its figures by itself.
+    """
+
+    current: Target
+    baseline: Target | InvalidArguments | None = None
+    filters: JsonObject | None = None
+    unasked: bool = False
+
+
+@dataclass(frozen=True)
+class SidesRead:
+    """What came back for both sides."""
+
+    current: Reading
+    baseline: Reading | InvalidArguments | None = None
+    filters: JsonObject | None = None
+    unasked: bool = False
+
+
+def sides_of(
+    targets: Sequence[Target], how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
+) -> list[Sides]:
+    """Both sides of each target, whose windows are settled; if nothing is asked, a stat has its period before.
 
     Raises:
-        InvalidArguments: if none can be compared.
+        InvalidArguments: if none can be compared as asked.
     """
-    now, zone = context.now(), context.settings.zone
-    windows = list[Any]()
-    for reading in readings:
-        try:
-            windows.append(other_window(reading.window, how, now, zone) if how else reading.window)
-        except InvalidArguments as error:
-            windows.append(error)
-    errors = [window for window in windows if isinstance(window, InvalidArguments)]
-    if errors and len(errors) == len(windows):
+    if not how and filters is None:
+        return [Sides(target, _period_before(target, now, zone), unasked=True) for target in targets]
+    found = [Sides(target, _baseline(target, how, filters, now, zone), filters) for target in targets]
+    errors = [sides.baseline for sides in found if isinstance(sides.baseline, InvalidArguments)]
+    if errors and len(errors) == len(found):
         raise errors[0]
-    asked = [
-        (reading, window)
-        for reading, window in zip(readings, windows, strict=True)
-        if not isinstance(window, InvalidArguments)
-    ]
-    targets = [replace(reading.target, window=window) for reading, window in asked if reading.share_of is None]
-    charts = iter(await read_charts(context, targets, None, filters or extra, alone=False) if targets else [])
-    shares = iter(
-        [
-            await read_share(context, _other(reading.share_of, window, filters), reading.share_of.matching, None)
-            for reading, window in asked
-            if reading.share_of is not None
-        ]
-    )
+    return found
+
+
+def _baseline(
+    target: Target, how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
+) -> Target | InvalidArguments:
+    if not how or target.window is None:
+        return replace(target, extra=filters)
+    try:
+        return replace(target, window=other_window(target.window, how, now, zone), extra=filters or target.extra)
+    except InvalidArguments as error:
+        return error
+
+
+def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | None:
+    if target.config.chart_type != "stat" or target.window is None:
+        return None
+    if not has_a_period_before(target.window, now, zone):
+        return None
+    return replace(target, window=other_window(target.window, PERIOD_BEFORE, now, zone))
+
+
+async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> list[SidesRead]:
+    """Both sides of every chart, all asked for at once.
+
+    Raises:
+        DashboardsError: for a key that is not accepted; or if all charts failed alike.
+    """
+    baselines = [sides.baseline for sides in asked if isinstance(sides.baseline, Target)]
+    readings = await read_charts(context, [*(sides.current for sides in asked), *baselines])
+    current, others = readings[: len(asked)], iter(readings[len(asked) :])
+    raise_if_all_failed(current)
     return [
-        window if isinstance(window, InvalidArguments) else next(shares if reading.share_of else charts)
-        for reading, window in zip(readings, windows, strict=True)
+        SidesRead(
+            reading,
+            next(others) if isinstance(sides.baseline, Target) else sides.baseline,
+            sides.filters,
+            sides.unasked,
+        )
+        for reading, sides in zip(current, asked, strict=True)
     ]
-
-
-def _other(share: ShareOf, window: Window, filters: JsonObject | None) -> Target:
-    return replace(share.counted, window=window, filters=both(share.counted.filters, filters))
 
 
 def comparison(
@@ -90,49 +124,26 @@ def comparison(
     return what | row | ({"notes": notes} if notes else {})
 
 
-async def compared(
-    context: ToolContext,
-    readings: Sequence[Reading],
-    reports: Sequence[WidgetReport],
-    how: str | None,
-    filters: Filter | None,
-    extra: JsonObject | None,
-    names: dict[str, str],
-) -> list[WidgetReport]:
-    """The reports with their comparison; if none is asked for, those of stats with the change of each figure."""
-    if not how and filters is None:
-        return await _with_changes(context, readings, reports, extra)
-    other_filters = filters.to_json() if filters else None
-    charted = [reading for reading in readings if reading.chart is not None]
-    others = await other_sides(context, charted, how, other_filters, extra) if charted else []
-    small = are_few([*charted, *(other for other in others if isinstance(other, Reading))])
-    by_reading = {
-        id(reading): await apart(comparison, reading, other, names, len(charted), other_filters, small=small)
-        for reading, other in zip(charted, others, strict=True)
-    }
+async def compared(found: Sequence[SidesRead], points: int, names: dict[str, str]) -> list[WidgetReport]:
+    """The report of each chart, with its comparison, or with the change of each figure of a stat."""
+    reports = await reported([sides.current for sides in found], points, names)
+    tests = sum(sides.current.chart is not None and sides.baseline is not None for sides in found)
+    readings = [side for sides in found for side in (sides.current, sides.baseline) if isinstance(side, Reading)]
+    small = are_few(readings)
     return [
-        report.model_copy(update={"comparison": by_reading.get(id(reading))})
-        for reading, report in zip(readings, reports, strict=True)
+        await apart(_with_other_side, report, sides, names, tests, small=small)
+        for report, sides in zip(reports, found, strict=True)
     ]
 
 
-async def _with_changes(
-    context: ToolContext, readings: Sequence[Reading], reports: Sequence[WidgetReport], extra: JsonObject | None
-) -> list[WidgetReport]:
-    """The reports, those of stats with the change of each figure against the period before, where the API holds it."""
-    now, zone = context.now(), context.settings.zone
-    stats = [
-        reading
-        for reading in readings
-        if reading.chart and reading.chart.chart_type == "stat" and has_a_period_before(reading.window, now, zone)
-    ]
-    targets = [replace(r.target, window=other_window(r.window, PERIOD_BEFORE, now, zone)) for r in stats]
-    others = await read_charts(context, targets, None, extra, alone=False) if targets else []
-    by_reading = {id(reading): other for reading, other in zip(stats, others, strict=True)}
-    return [
-        _with_change(report, reading, by_reading[id(reading)]) if id(reading) in by_reading else report
-        for reading, report in zip(readings, reports, strict=True)
-    ]
+def _with_other_side(report: WidgetReport, sides: SidesRead, names: dict[str, str], tests: int) -> WidgetReport:
+    current, baseline = sides.current, sides.baseline
+    if current.chart is None or baseline is None:
+        return report
+    if sides.unasked and isinstance(baseline, Reading):
+        return _with_change(report, current, baseline)
+    row = comparison(current, baseline, names, tests, sides.filters)
+    return report.model_copy(update={"comparison": row})
 
 
 def _with_change(report: WidgetReport, reading: Reading, other: Reading) -> WidgetReport:

@@ -105,7 +105,7 @@ def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport
     """``points``: the most buckets in the series. ``names``: what to call numbered groups."""
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
-    if reading.share_of is not None:
+    if reading.target.matching is not None:
         about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
     window = WindowShown(start=shown(reading.window.start), end=shown(reading.window.end), source=reading.window.source)
     if reading.error is not None:

@@ -51,7 +51,7 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     dashboard = await context.lookups.dashboard(request.dashboard_id)
     targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
     readings, (types, unread) = await together(
-        read_charts(context, targets, None, alone=False), metric_types(context, dashboard.project, *dashboard.widgets)
+        read_charts(context, targets), metric_types(context, dashboard.project, *dashboard.widgets)
     )
     small = are_few(readings)
     seen = {reading.target.id or 0: await apart(_seen, reading, small=small) for reading in readings}

@@ -25,7 +25,7 @@ from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.measured import Measured, MeasuredRequest, measured
 from cekura_dashboards.charts.target import Reading, are_few
 from cekura_dashboards.charts.window import DEFAULT, Window, other_window, resolve, shown
-from cekura_dashboards.concurrency import apart
+from cekura_dashboards.concurrency import apart, each, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Driver, compare, driver, widening
 from cekura_dashboards.text import Foreign, Word, did_you_mean, listed, unquoted, word
@@ -36,6 +36,7 @@ MOST_CHARTS = 10
 BUDGET = MOST_CHARTS + 2
 """Requests for chart data and calls that one explanation makes at the most."""
 EXAMPLES = 5
+SIDES = ("this", "that")
 EFFECTS = ("rate_effect", "mix_effect", "simpson", "not_compared")
 VERDICTS = ("clear", "possible", "within noise", "not tested")
 USUAL = ("agent.id", "topic")
@@ -109,8 +110,7 @@ async def _read(
 ) -> list[_Sides | DashboardsError]:
     """Both sides of each chart, or why one could not be read; all are asked for at once."""
     targets = [replace(chart.target, config=config, window=side) for config in configs for side in (window, other)]
-    readings = await read_charts(context, targets, None, alone=False)
-    names, _ = await context.lookups.agent_names(configs)
+    readings, (names, _) = await together(read_charts(context, targets), context.lookups.agent_names(configs))
     small, found = are_few(readings), list[_Sides | DashboardsError]()
     for pair in zip(readings[::2], readings[1::2], strict=True):
         charts = [reading.chart for reading in pair if reading.chart is not None]
@@ -126,10 +126,10 @@ async def _read(
 
 
 async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
-    chart = await measured(context, request)
     now, zone = context.now(), context.settings.zone
     window = resolve(request.window or DEFAULT, now, zone)
     other = other_window(window, request.compare_to or "previous_period", now, zone)
+    chart = await measured(context, request)
     config, caveats = _measure(chart.config, window)
     wanted = request.by or _where(chart, config)
     grouped = [config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in wanted]
@@ -274,7 +274,9 @@ async def _examples(
         else config.model_copy(update={"group_by": {"type": "field", "field": unquoted(first.by)}})
     )
     found, unread = dict[str, list[CallShown]](), list[str]()
-    for name, window in zip(("this", "that"), windows, strict=True):
+
+    async def one(place: int) -> None:
+        name, window = SIDES[place], windows[place]
         filters = behind(where, chart.target.filters, None, None if first is None else _group_on(name, first))
         if config.field == "success":
             filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
@@ -282,9 +284,11 @@ async def _examples(
             _, calls = await find_calls(context, project, filters, window, EXAMPLES)
         except DashboardsError as error:
             unread.append(f"example calls of {name} side could not be read: {error}")
-            continue
-        found[name] = [call_shown(call, project) for call in calls]
-    return found, [*dict.fromkeys(unread)]
+        else:
+            found[name] = [call_shown(call, project) for call in calls]
+
+    await each(range(len(SIDES)), one)
+    return {name: found[name] for name in SIDES if name in found}, sorted(unread, reverse=True)
 
 
 def _group_on(side: str, dimension: Dimension) -> str | None:

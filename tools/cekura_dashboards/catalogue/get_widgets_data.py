@@ -3,15 +3,16 @@
 from pydantic import Field, model_validator
 
 from cekura_dashboards.answers.budget import fit, told_once
-from cekura_dashboards.answers.comparison import compared
+from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
 from cekura_dashboards.answers.render import render_reports
-from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, reported
+from cekura_dashboards.answers.report import WidgetBrief, WidgetReport
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.target import saved
+from cekura_dashboards.charts.target import saved, settled
+from cekura_dashboards.charts.window import check_comparison
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Request, Result
@@ -20,7 +21,7 @@ from cekura_dashboards.widgets.request import (
     COMPARE_TO,
     POINTS,
     WINDOW,
-    check_comparison,
+    one_comparison,
 )
 
 MAX_WIDGETS = 60
@@ -41,7 +42,7 @@ class WidgetsDataRequest(Request):
     def _something(self) -> "WidgetsDataRequest":
         if self.dashboard_id is None and not self.widget_ids:
             raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
-        check_comparison(self.compare_to, self.compare_filters)
+        one_comparison(self.compare_to, self.compare_filters)
         return self
 
 
@@ -52,15 +53,17 @@ class WidgetsData(Result):
 
 
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
+    now, zone = context.now(), context.settings.zone
+    check_comparison(request.compare_to, request.window, now, zone)
     dashboard, widgets, missing = await _find(context, request)
     extra = request.filters.to_json() if request.filters else None
     targets = [saved(widget, dashboard.project if dashboard else None) for widget in widgets]
-    readings = await read_charts(context, targets, request.window, extra) if targets else []
-    charted = [r.target.config for r in readings if r.chart is not None]
-    names, notes = await context.lookups.agent_names(charted)
+    targets = settled(targets, request.window, extra, now, zone)
+    other_calls = request.compare_filters.to_json() if request.compare_filters else None
+    asked = sides_of(targets, request.compare_to, other_calls, now, zone)
+    found, (names, notes) = await together(read_sides(context, asked), context.lookups.agent_names(widgets))
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
-    reports = await reported(readings, points, names)
-    reports = await compared(context, readings, reports, request.compare_to, request.compare_filters, extra, names)
+    reports = await compared(found, points, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
     reports, shared = told_once(reports)
@@ -76,7 +79,7 @@ async def _find(
     """The dashboard, its widgets or the chosen ones, and those that could not be read."""
     wanted = list(dict.fromkeys(request.widget_ids or []))
     if request.dashboard_id is not None:
-        dashboard = await context.lookups.dashboard(request.dashboard_id)
+        dashboard = await context.lookups.dashboard_with_names(request.dashboard_id)
         if not wanted:
             return dashboard, dashboard.widgets, {}
         mine = {widget.id: widget for widget in dashboard.widgets}

@@ -15,7 +15,7 @@ from cekura_dashboards.charts.calls import (
     window_line,
 )
 from cekura_dashboards.charts.measured import MeasuredRequest, measured
-from cekura_dashboards.charts.window import Window, resolve, saved_window
+from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
@@ -50,6 +50,7 @@ class Calls(Result):
 
 
 async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
+    check_comparison(None, request.window, context.now(), context.settings.zone)
     chart = await measured(context, request)
     project = chart.project or await context.lookups.only_project(request.project_id)
     if request.transcript is not None:

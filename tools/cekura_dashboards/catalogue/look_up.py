@@ -18,7 +18,7 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.target import unsaved
+from cekura_dashboards.charts.target import settled, unsaved
 from cekura_dashboards.charts.window import shown
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
@@ -113,7 +113,8 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
         )
     scope = await _agent_scope(context, request)
     config = WidgetConfig(chart_type="pie", field=name, filters=scope)
-    [reading] = await read_charts(context, [unsaved(config, None)], "30d")
+    targets = settled([unsaved(config, None)], "30d", None, context.now(), context.settings.zone)
+    [reading] = await read_charts(context, targets)
     if reading.error:
         raise reading.error
     rows = [[_text(row.label), _count(row.value)] for row in (reading.chart.rows if reading.chart else [])]

@@ -12,6 +12,7 @@ from cekura_dashboards.catalogue import bulk_edit_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import Target, saved, unsaved
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.checker import PLOT_FIELDS
 from cekura_dashboards.plans.plan import Plan, issued
@@ -98,8 +99,9 @@ def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
 
 
 async def _reports(context: ToolContext, targets: list[Target]) -> list[WidgetReport]:
-    readings = await read_charts(context, targets, None, alone=False)
-    names, _ = await context.lookups.agent_names([reading.target.config for reading in readings if reading.chart])
+    readings, (names, _) = await together(
+        read_charts(context, targets), context.lookups.agent_names([target.config for target in targets])
+    )
     return await reported(readings, POINTS, names)
 
 

@@ -1,20 +1,22 @@
 """The facts of a widget that is not saved."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from cekura_dashboards.answers.budget import fit
-from cekura_dashboards.answers.comparison import compared
+from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
 from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import WidgetReport, reported, with_intervals
+from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.get_widgets_data import ONE
-from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.share import check_countable, read_share
-from cekura_dashboards.charts.target import unsaved
+from cekura_dashboards.charts.share import check_countable
+from cekura_dashboards.charts.target import settled, unsaved
+from cekura_dashboards.charts.window import check_comparison
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Request, Result
@@ -25,7 +27,7 @@ from cekura_dashboards.widgets.request import (
     POINTS,
     WINDOW,
     NewWidget,
-    check_comparison,
+    one_comparison,
 )
 from cekura_dashboards.widgets.rules import check, doubts, metric_types
 
@@ -45,7 +47,7 @@ class PreviewRequest(Request):
 
     @model_validator(mode="after")
     def _one_comparison(self) -> "PreviewRequest":
-        check_comparison(self.compare_to, self.compare_filters)
+        one_comparison(self.compare_to, self.compare_filters)
         return self
 
 
@@ -59,24 +61,25 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
-    dashboard = None if request.dashboard_id is None else await context.lookups.dashboard(request.dashboard_id)
+    now, zone = context.now(), context.settings.zone
+    check_comparison(request.compare_to, request.window, now, zone)
+    matching = request.share_where.to_json() if request.share_where else None
+    if matching:
+        check_countable(config)
+    dashboard = (
+        None if request.dashboard_id is None else await context.lookups.dashboard_with_names(request.dashboard_id)
+    )
     project = dashboard.project if dashboard else context.settings.project_id
     metrics, unread = await metric_types(context, project, config)
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
-    target = unsaved(config, dashboard)
-    matching = request.share_where.to_json() if request.share_where else None
-    if matching:
-        check_countable(config)
-        reading = await read_share(context, target, matching, request.window)
-    else:
-        [reading] = await read_charts(context, [target], request.window)
-    points = ONE if request.points is None else request.points
-    names, notes = await context.lookups.agent_names([config])
-    reports = await reported([reading], points, names)
+    [target] = settled([replace(unsaved(config, dashboard), matching=matching)], request.window, None, now, zone)
+    other_calls = request.compare_filters.to_json() if request.compare_filters else None
+    asked = sides_of([target], request.compare_to, other_calls, now, zone)
+    found, (names, notes) = await together(read_sides(context, asked), context.lookups.agent_names([config]))
+    reports = await compared(found, ONE if request.points is None else request.points, names)
     if matching:
         reports = [with_intervals(report) for report in reports]
-    reports = await compared(context, [reading], reports, request.compare_to, request.compare_filters, None, names)
     shown = fit(reports)[0]
     warnings = [*unread, *doubts(config, "widget.", metrics), *undocumented(config.filters, "widget.filters")]
     if time_bounds(target.filters, context.now()).start is None:

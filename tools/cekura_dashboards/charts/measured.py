@@ -41,11 +41,13 @@ async def measured(context: ToolContext, request: MeasuredRequest) -> Measured:
     """Read what is needed to know the chart's filters and project."""
     if request.widget_id is not None:
         stored = await context.lookups.widget(request.widget_id)
-        dashboard = await context.lookups.dashboard(stored.dashboard) if stored.dashboard is not None else None
+        number = stored.dashboard
+        dashboard = await context.lookups.dashboard_with_names(number) if number is not None else None
         target = saved(stored, dashboard.project if dashboard else None)
     else:
         config = request.widget.config() if request.widget else WidgetConfig(chart_type="stat")
-        dashboard = await context.lookups.dashboard(request.dashboard_id) if request.dashboard_id is not None else None
+        number = request.dashboard_id
+        dashboard = await context.lookups.dashboard_with_names(number) if number is not None else None
         target = unsaved(config, dashboard)
     if target.problem is not None:
         raise UnreadableAnswer(target.problem)

@@ -6,6 +6,7 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 
 MOST_AGENTS = 300
@@ -18,19 +19,23 @@ async def scoped(
 
     A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
     """
-    if not any(reading.alone for reading, _ in placed):
+    wanted = {reading.target.dashboard: reading.target for reading, _ in placed if reading.alone}
+    if not wanted:
         return placed
-    try:
-        count: int | None = len(await context.lookups.projects())
-    except DashboardsError:
-        count = None
+    scopes_of = (_agents_of(context, target) for target in wanted.values())
+    count, _, *found = await together(_projects(context), context.lookups.ahead(), *scopes_of)
     if count is not None and count <= 1:
         return placed
-    scopes = dict[int | None, tuple[int, list[int]] | DashboardsError | None]()
-    for reading, _ in placed:
-        if reading.alone and reading.target.dashboard not in scopes:
-            scopes[reading.target.dashboard] = await _agents_of(context, reading.target)
+    scopes = dict(zip(wanted, found, strict=True))
     return [_kept_to(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
+
+
+async def _projects(context: ToolContext) -> int | None:
+    """How many the key can see; None if that cannot be read."""
+    try:
+        return len(await context.lookups.projects())
+    except DashboardsError:
+        return None
 
 
 async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:

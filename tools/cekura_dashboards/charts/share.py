@@ -1,15 +1,14 @@
 """The share of calls that match: a rate per bucket, from two counts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
 from cekura_dashboards.api.filters import both, in_words
-from cekura_dashboards.api.models import JsonObject, WidgetConfig
-from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.target import Reading, ShareOf, Target
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.target import Reading, Target
 from cekura_dashboards.text import json_text
 
 
@@ -27,39 +26,48 @@ def check_countable(config: WidgetConfig) -> None:
         )
 
 
-async def read_share(context: ToolContext, target: Target, matching: JsonObject, window: str | None) -> Reading:
-    """Both counts, asked for together, as one chart of their quotient; ``n`` of a bucket are all its calls.
-
-    Raises:
-        DashboardsError: if either cannot be read.
-    """
+def whole_and_part(target: Target) -> list[Target]:
+    """The charts to ask for: the target itself, or for a share all calls and those that match."""
+    if target.matching is None:
+        return [target]
     config = target.config
     part = replace(
         target,
-        config=config.model_copy(update={"filters": both(config.filters, matching)}),
-        filters=both(target.filters, matching),
+        config=config.model_copy(update={"filters": both(config.filters, target.matching)}),
+        filters=both(target.filters, target.matching),
     )
-    readings = await read_charts(context, [target, part], window)
-    counts = list[dict[tuple[str, Key], float]]()
-    for reading in readings:
-        if reading.chart is None:
-            raise reading.error or InvalidArguments.at("share_where", "could not be read.")
-        rows = reading.chart.rows
-        counts.append({(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows})
-    whole, matched = counts
+    return [target, part]
+
+
+def joined(target: Target, readings: Sequence[Reading]) -> Reading:
+    """The reading of a target: the only one, or for a share the quotient of both counts.
+
+    ``n`` of a bucket of the quotient are all its calls.
+    """
+    first = readings[0]
+    if target.matching is None:
+        return first
+    config = target.config.model_copy(
+        update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
+    )
+    shown = replace(first, target=replace(target, config=config), chart=None)
+    error = next((reading.error for reading in readings if reading.error is not None), None)
+    if error is not None or first.chart is None:
+        return replace(shown, error=error)
+    whole, matched = (_counts(reading) for reading in readings)
     if any(not 0 <= count <= whole.get(place, 0.0) for place, count in matched.items()):
-        raise UnreadableAnswer("more calls match than there are in a bucket")
+        return replace(shown, error=UnreadableAnswer("more calls match than there are in a bucket"))
     rows = [
         BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
         for (time, group), n in whole.items()
         if n > 0
     ]
-    shown = config.model_copy(
-        update={"aggregation_function": "avg", "field": f"share of calls where {in_words(matching)}"}
-    )
-    first = readings[0].chart
-    chart = Chart("bar", rows=rows, data_type="boolean", grouped=bool(first and first.grouped))
-    return replace(readings[0], target=replace(target, config=shown), chart=chart, share_of=ShareOf(target, matching))
+    return replace(shown, chart=Chart("bar", rows=rows, data_type="boolean", grouped=first.chart.grouped))
+
+
+def _counts(reading: Reading) -> dict[tuple[str, Key], float]:
+    rows = reading.chart.rows if reading.chart else []
+    return {(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows}
 
 
 def _group(value: Any) -> Key:

@@ -1,13 +1,15 @@
 """What is to be charted, and what came back."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.filters import Bounds, both
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.filters import Bounds, both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
-from cekura_dashboards.charts.window import Window
+from cekura_dashboards.charts.window import Window, resolve, saved_window
 
 FEW_ROWS = 2000
 """Up to so many rows are worked on at once: less work than handing them to a thread."""
@@ -17,8 +19,9 @@ FEW_ROWS = 2000
 class Target:
     """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
 
-    ``project``: its dashboard's, where that is known already. ``window``: its own, in place of the one that all are
-    asked for. ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied.
+    ``project``: its dashboard's, where that is known already. ``window`` None: its saved date range. ``extra``: what
+    was asked for beyond what is saved. ``matching``: the share of calls that match is charted, not calls themselves.
+    ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied.
     """
 
     config: WidgetConfig
@@ -26,6 +29,8 @@ class Target:
     dashboard: int | None = None
     project: int | None = None
     window: Window | None = None
+    extra: JsonObject | None = None
+    matching: JsonObject | None = None
     unreadable: str | None = None
 
     @property
@@ -39,19 +44,11 @@ class Target:
 
 
 @dataclass(frozen=True)
-class ShareOf:
-    """The counting chart that a share was made from, and what the calls of the share match."""
-
-    counted: Target
-    matching: JsonObject
-
-
-@dataclass(frozen=True)
 class Reading:
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project. ``share_of``: the chart was made from two others.
+    ``kept``: read so, but kept to its dashboard's project.
     """
 
     target: Target
@@ -62,7 +59,6 @@ class Reading:
     alone: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
-    share_of: ShareOf | None = None
 
 
 def saved(widget: Widget, project: int | None = None) -> Target:
@@ -75,7 +71,38 @@ def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
         return Target(config, config.filters or {})
     odd = dashboard.unreadable("filters")
     unreadable = f"of dashboard {dashboard.id}, {odd}" if odd else None
-    return Target(config, both(dashboard.filters, config.filters), dashboard.id, dashboard.project, None, unreadable)
+    return Target(
+        config, both(dashboard.filters, config.filters), dashboard.id, dashboard.project, unreadable=unreadable
+    )
+
+
+def settled(
+    targets: Iterable[Target], window: str | None, extra: JsonObject | None, now: datetime, zone: ZoneInfo
+) -> list[Target]:
+    """The targets, each with the window that it is charted over, and with what was asked for beyond what is saved.
+
+    Raises:
+        InvalidArguments: for a window that cannot be asked for.
+    """
+    asked = resolve(window, now, zone) if window else None
+    if extra:
+        asked, extra = _time_of(extra, asked, now)
+    return [
+        replace(target, window=asked or saved_window(time_bounds(target.filters, now), now, zone), extra=extra or None)
+        for target in targets
+    ]
+
+
+def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
+    """Take a time range out of the extra filters: it is the window."""
+    bounds = time_bounds(extra, now)
+    if bounds.start is None and bounds.end is None:
+        return asked, extra
+    if asked is not None or bounds.start is None:
+        raise InvalidArguments.at(
+            "filters", "holds a time range; give the time in `window` instead, as 2026-11-01/2026-11-08."
+        )
+    return Window(bounds.start, min(bounds.end or now, now), "asked"), without_time(extra)
 
 
 def are_few(readings: Iterable[Reading]) -> bool:

@@ -28,7 +28,7 @@ class Window:
     notes: tuple[str, ...] = ()
 
 
-def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") -> Window:
+def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
     """A window from a word (15m, 24h, 7d, today, last_week …) or an ISO 8601 interval.
 
     Days and weeks begin in ``zone``, weeks on Monday. An end in the future is moved to now, a start within 5 minutes
@@ -38,7 +38,7 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") 
         InvalidArguments: for another text, an empty window, or a start too long ago.
     """
     word = text.strip()
-    start, end = _interval(word, zone) if "/" in word else _word(word.lower(), now, zone)
+    start, end = _interval(word, zone, argument) if "/" in word else _word(word.lower(), now, zone)
     notes = list[str]()
     if end > now:
         end = now
@@ -50,12 +50,12 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked") 
     elif start < earliest:
         first = (earliest + MARGIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
         raise InvalidArguments.at(
-            "window", f"{Foreign(word, limit=60)} starts more than 30 days ago, which the API refuses; "
+            argument, f"{Foreign(word, limit=60)} starts more than 30 days ago, which the API refuses; "
             f"the earliest start is {first}."
         )  # fmt: skip
     if start >= end:
         raise InvalidArguments.at(
-            "window",
+            argument,
             f"{Foreign(word, limit=60)} is empty: it ends before it starts, or is all in the future.",
         )
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
@@ -91,13 +91,13 @@ def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]
     return spans[word]
 
 
-def _interval(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def _interval(text: str, zone: ZoneInfo, argument: str) -> tuple[datetime, datetime]:
     parts = [part.strip() for part in text.split("/")]
     try:
         start, end = (datetime.fromisoformat(part) for part in parts)
     except (ValueError, OverflowError):
         raise InvalidArguments.at(
-            "window",
+            argument,
             f"{Foreign(text, limit=60)} is not an interval START/END of ISO 8601 dates or times, "
             "as 2026-11-01/2026-11-08.",
         ) from None
@@ -127,12 +127,9 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
     """
     word = how.strip()
     if "/" in word:
-        return resolve(word, now, zone)
-    if word.lower() not in COMPARISONS:
-        known = nearest(word.replace(" ", "_"), COMPARISONS)
-        hint = f"did you mean {known}?" if known else "use previous_period, previous_week or an interval."
-        raise InvalidArguments.at("compare_to", f"{Foreign(word, limit=60)} is not a comparison; {hint}")
-    if word.lower() == "previous_week":
+        return resolve(word, now, zone, argument="compare_to")
+    word = _comparison(how)
+    if word == "previous_week":
         if window.end - window.start > WEEK:
             raise InvalidArguments.at(
                 "compare_to", "previous_week overlaps a window longer than a week; use previous_period."
@@ -146,7 +143,34 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
             f"the longest window that can be compared like this is the last {longest.days} days."
         )  # fmt: skip
     notes = [] if shift % WEEK == timedelta(0) else ["the two sides hold different weekdays"]
-    return Window(max(window.start - shift, now - LIMIT + MARGIN), window.end - shift, word.lower(), tuple(notes))
+    return Window(max(window.start - shift, now - LIMIT + MARGIN), window.end - shift, word, tuple(notes))
+
+
+def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo) -> None:
+    """Refuse what no window can be compared with, and a window that is none, before anything is asked.
+
+    Raises:
+        InvalidArguments: as ``resolve`` and ``other_window`` do.
+    """
+    asked = resolve(window, now, zone) if window else None
+    if not how:
+        return
+    if asked is not None:
+        other_window(asked, how, now, zone)
+    elif "/" in how:
+        resolve(how.strip(), now, zone, argument="compare_to")
+    else:
+        _comparison(how)
+
+
+def _comparison(how: str) -> str:
+    """One of the words for another time."""
+    word = how.strip().lower()
+    if word not in COMPARISONS:
+        known = nearest(word.replace(" ", "_"), COMPARISONS)
+        hint = f"did you mean {known}?" if known else "use previous_period, previous_week or an interval."
+        raise InvalidArguments.at("compare_to", f"{Foreign(how, limit=60)} is not a comparison; {hint}")
+    return word
 
 
 def has_a_period_before(window: Window, now: datetime, zone: ZoneInfo) -> bool:

@@ -39,7 +39,7 @@ POINTS = Field(default=None, ge=0, le=60, description="most buckets in the serie
 MAX_NAME = 255
 
 
-def check_comparison(to: str | None, filters: Filter | None) -> None:
+def one_comparison(to: str | None, filters: Filter | None) -> None:
     """Refuse to compare with another time and other calls at once."""
     if to and filters:
         raise fault("compare_filters", "and compare_to are two comparisons; give one of both.")
