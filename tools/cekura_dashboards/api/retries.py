@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, NotSent, RateLimited
+from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, DashboardsError, NotSent, RateLimited
 from cekura_dashboards.api.wire import Answer
 
 if TYPE_CHECKING:
@@ -57,7 +57,19 @@ async def with_retries(
     attempt: Callable[[], Awaitable[Answer]], *, safe: bool, remaining_s: Callable[[], float], sleep: Sleep
 ) -> Answer:
     """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline."""
-    import tenacity  # noqa: PLC0415 - start-up does not wait for it
+    try:
+        return await attempt()
+    except DashboardsError as error:
+        if not is_worth_retrying(error, safe=safe):
+            raise
+        failed = [error]
+    import tenacity  # noqa: PLC0415 - what succeeds at once, as nearly everything does, needs none of it
+
+    async def again() -> Answer:
+        """The attempt that failed counts as the first."""
+        if failed:
+            raise failed.pop()
+        return await attempt()
 
     def wait(state: "RetryCallState") -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -78,4 +90,4 @@ async def with_retries(
         sleep=sleep,
         reraise=True,
     )
-    return await retrying(attempt)
+    return await retrying(again)
