@@ -109,7 +109,7 @@ def comparison(
 ) -> Comparison:
     """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
     if isinstance(other, InvalidArguments):
-        return {"not_compared": str(other).removeprefix("Nothing was sent. ")}
+        return {"not_compared": other.told}
     what: Comparison = {"from": shown(other.window.start), "to": shown(other.window.end)}
     what |= {"where": in_words(filters)} if filters else {"against": other.window.source}
     if reading.chart is None or other.chart is None:

@@ -42,14 +42,18 @@ class Fault(NamedTuple):
 
 
 class InvalidArguments(DashboardsError):
-    """``faults`` holds everything that was found wrong, not only the first; ``more``: how many are not in it."""
+    """``faults`` holds everything that was found wrong, not only the first; ``more``: how many are not in it.
+
+    ``told``: what is wrong, without the words before it that say what was not done.
+    """
 
     def __init__(self, faults: Sequence[Fault], *, lead: str = "Nothing was sent.", more: int = 0) -> None:
         self.faults = tuple(faults)
         shown = [str(fault) for fault in self.faults[:8]]
         if more := more + len(self.faults) - len(shown):
             shown.append(f"… and {more} more")
-        super().__init__(lead + " " + "\n".join(shown))
+        self.told = "\n".join(shown)
+        super().__init__(f"{lead} {self.told}")
 
     @classmethod
     def at(cls, path: str, message: str, *, lead: str = "Nothing was sent.") -> "InvalidArguments":

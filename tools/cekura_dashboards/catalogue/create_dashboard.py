@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import undocumented
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
@@ -58,8 +58,8 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     for index, config in enumerate(widgets):
         await checker.created(config, f"widgets[{index}].")
     wanted = [(item.place, config) for item, config in zip(request.widgets or [], widgets, strict=True)]
-    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids)
-    checker.faults += [Fault(found.path.replace("create", "widgets"), found.message) for found in faults]
+    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids, argument="widgets")
+    checker.faults += faults
     warnings = checker.done()
     known, namesakes = await listed_dashboards(context, project, request.name)
     if namesakes and request.was is None:

@@ -154,7 +154,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         for end in ends[len(ended) :]
     ]
     dimensions.sort(key=_rank)
-    examples, unread = await _examples(context, request, chart, config, (window, other), dimensions)
+    examples, unread, looks = await _examples(context, request, chart, config, (window, other), dimensions)
     if overall.get("verdict") == "within noise":
         caveats.append("the change itself is within noise, so there may be nothing to explain")
     if base.this.kind == "median":
@@ -166,7 +166,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         dimensions=dimensions,
         outcomes=_outcomes(OUTCOMES, ended) or None,
         examples=examples or None,
-        requests_used=f"{2 * len(configs) + len(examples)} of {BUDGET}",
+        requests_used=f"{2 * len(configs) + looks} of {BUDGET}",
         caveats=[*caveats, *skipped, *unread, "what coincides with a change need not be its cause"],
     )
 
@@ -254,15 +254,15 @@ async def _examples(
     config: WidgetConfig,
     windows: tuple[Window, Window],
     dimensions: list[Dimension],
-) -> tuple[dict[str, list[CallShown]], list[str]]:
+) -> tuple[dict[str, list[CallShown]], list[str], int]:
     """Up to five calls of each side, of the group that brings most of the change; of a rate those without success.
 
-    And why there are none, where they could not be read.
+    And why there are none, where they could not be read; and how many requests for them were made.
     """
     try:
         project = chart.project or await context.lookups.only_project(request.project_id)
     except DashboardsError as error:
-        return {}, [f"example calls could not be read: {error}"]
+        return {}, [f"example calls could not be read: {error}"], 0
     first = (
         dimensions[0]
         if dimensions and dimensions[0].verdict in {"clear", "possible"} and dimensions[0].groups
@@ -288,7 +288,7 @@ async def _examples(
             found[name] = [call_shown(call, project) for call in calls]
 
     await each(range(len(SIDES)), one)
-    return {name: found[name] for name in SIDES if name in found}, sorted(unread, reverse=True)
+    return {name: found[name] for name in SIDES if name in found}, sorted(unread, reverse=True), len(SIDES)
 
 
 def _group_on(side: str, dimension: Dimension) -> str | None:

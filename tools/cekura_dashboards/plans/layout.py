@@ -41,10 +41,13 @@ def placed(
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
     ids: Ids,
+    *,
+    argument: str = "create",
 ) -> tuple[dict[int, JsonObject], list[Fault]]:
     """Give each new widget its place; the updates, with those of widgets that make room, and what cannot be done.
 
     ``wanted``: for each new widget the place that was asked for, and its configuration, which is completed.
+    ``argument``: what they came in.
     """
     metadata = {
         number: updates.get(number, {}).get("metadata", widget.metadata)
@@ -56,7 +59,7 @@ def placed(
     for index, (place, config) in enumerate(wanted):
         problem = _place(grid, place, config, -1 - index, ids)
         if problem:
-            faults.append(Fault(f"create[{index}].place", problem))
+            faults.append(Fault(f"{argument}[{index}].place", problem))
     if grid is None or faults:
         return found, faults
     for number, box in grid.boxes.items():
