@@ -1,102 +1,20 @@
 """What a user waits for: how many times, one after the other, a call goes to the API and back; and nothing twice."""
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field
 
-import anyio
-import anyio.lowlevel
 import pytest
-from pydantic import SecretStr
+from benchmarks.trips import BAR, TRIPS, InRounds, rounds_of
 
-from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer, Transport
-from cekura_dashboards.context import ToolContext
 from cekura_dashboards.lookups import Memory
-from support import BY_NAME, KEY, PIE, Json, ask, new_sandbox, no_wait, now, settings, shared_sandbox
+from support import BY_NAME, KEY, PIE, Json, new_sandbox, now, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-SETTLED = 60
-"""So many turns of the event loop without a new request: all that can be asked for at once is asked for."""
-BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
-
-
-@dataclass
-class InRounds:
-    """Holds every answer back until nothing more is asked for, then lets all go at once: one round trip."""
-
-    inner: Transport
-    sent: list[str] = field(default_factory=list[str])
-    trips: int = 0
-    under_way: int = 0
-    held: int = 0
-    let_go: anyio.Event = field(default_factory=anyio.Event)
-
-    async def send(
-        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
-        self.sent.append(f"{method} {path} {json.dumps(query, sort_keys=True)} {(body or b'').decode()}")
-        self.under_way += 1
-        answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
-        self.held += 1
-        await self.let_go.wait()
-        return answer
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-    async def conduct(self) -> None:
-        """Count the trips, for ever."""
-        quiet, seen = 0, 0
-        while True:
-            await anyio.lowlevel.checkpoint()
-            waiting = self.under_way > 0 and self.held == self.under_way
-            quiet = quiet + 1 if waiting and len(self.sent) == seen else 0
-            seen = len(self.sent)
-            if quiet < SETTLED:
-                continue
-            self.trips += 1
-            self.under_way = self.held = quiet = 0
-            self.let_go, let_go = anyio.Event(), self.let_go
-            let_go.set()
 
 
 async def counted(tool: str, arguments: Json, memory: Memory | None = None) -> InRounds:
-    """The requests and round trips of one call."""
-    writes = BY_NAME[tool].writes
-    transport = InRounds(HttpTransport("http://localhost", app=new_sandbox() if writes else shared_sandbox()))
-    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
-    context = ToolContext(client, settings(), now, memory=memory or Memory(0))
-    async with anyio.create_task_group() as group:
-        group.start_soon(transport.conduct)
-        await ask(context, tool, **arguments)
-        group.cancel_scope.cancel()
-    await transport.aclose()
-    return transport
-
-
-TRIPS: list[tuple[str, Json, int]] = [
-    ("list_dashboards", {}, 1),
-    ("get_dashboard", {"dashboard_id": 11}, 1),
-    ("look_up", {"kind": "agents"}, 1),
-    ("look_up", {"kind": "metrics"}, 2),
-    ("look_up", {"kind": "values", "field": "topic", "project_id": 1}, 3),
-    ("get_widgets_data", {"widget_ids": [203]}, 2),
-    ("get_widgets_data", {"widget_ids": [202, 203, 204, 205]}, 2),
-    ("get_widgets_data", {"dashboard_id": 11}, 2),
-    ("get_widgets_data", {"dashboard_id": 11, "compare_to": "previous_period"}, 2),
-    ("get_widgets_data", {"dashboard_id": 11, "window": "30d"}, 2),
-    ("get_widgets_data", {"widget_ids": [203], "window": "30d"}, 3),
-    ("get_widgets_data", {"widget_ids": [201]}, 3),
-    ("preview_widget", {"widget": BAR, "dashboard_id": 11, "window": "30d", "compare_to": "2026-11-01/2026-11-05"}, 3),
-    ("preview_widget", {"widget": {"chart_type": "pie", "field": "metric_evaluations.value", "metric": 503}, "dashboard_id": 11}, 3),
-    ("preview_edit", {"dashboard_id": 11, "create": [BAR], "update": [{"id": 203, "time_period": "week"}], "delete": [206]}, 3),
-    ("list_calls", {"widget_id": 203}, 3),
-    ("explain_change", {"widget_id": 203}, 4),
-    ("explain_change", {"widget": BAR, "dashboard_id": 11}, 4),
-    ("check_dashboard", {"dashboard_id": 11}, 2),
-]  # fmt: skip
+    """The requests and round trips of one call on a sandbox."""
+    app = new_sandbox() if BY_NAME[tool].writes else shared_sandbox()
+    return await rounds_of(app, KEY, tool, arguments, memory or Memory(0), now)
 
 
 @pytest.mark.parametrize(("tool", "arguments", "most"), TRIPS, ids=[f"{i}-{case[0]}" for i, case in enumerate(TRIPS)])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from cekura_dashboards.answers.summary import unit_of
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, unseen
+from cekura_dashboards.charts.line_rows import line_rows
+from cekura_dashboards.charts.rows import bar_rows, pie_slices, stat_figures, unseen
 from cekura_dashboards.charts.target import Reading
 from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total

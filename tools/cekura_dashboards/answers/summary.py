@@ -6,7 +6,8 @@ from cekura_dashboards import insight
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.rows import Rows, bar_rows, line_rows, pie_slices, plots_times, stat_figures, unseen
+from cekura_dashboards.charts.line_rows import line_rows
+from cekura_dashboards.charts.rows import Rows, bar_rows, pie_slices, plots_times, stat_figures, unseen
 from cekura_dashboards.charts.target import Reading
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.timeline import HOUR, iso

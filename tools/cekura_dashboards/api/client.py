@@ -3,14 +3,23 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 import msgspec
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
 from cekura_dashboards.api.chart_data import ChartEnvelope
+from cekura_dashboards.api.decoding import (
+    CountedPage,
+    PageEnvelope,
+    decoded,
+    messages_of,
+    objects_in,
+    parsed_as,
+    parsed_list,
+    same_id,
+)
 from cekura_dashboards.api.errors import (
     ApiFault,
     DeadlinePassed,
@@ -33,43 +42,14 @@ from cekura_dashboards.api.models import (
     Project,
     Widget,
     WidgetConfig,
-    as_list,
-    as_object,
-    is_list,
-    is_object,
 )
 from cekura_dashboards.api.retries import Sleep, retry_after_s, with_retries
 from cekura_dashboards.api.wire import Answer, Transport
-from cekura_dashboards.text import quoted
 
 MAX_PAGES = 100
 REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
 """Asked for where pages are small; the API may give fewer."""
-Body = bytes | bytearray | msgspec.Raw
-T = TypeVar("T")
-S = TypeVar("S", Dashboard, Widget)
-
-
-@dataclass(frozen=True)
-class _Page:
-    """One page of a list: its items still as JSON, and the query of the next."""
-
-    results: list[msgspec.Raw]
-    next_query: dict[str, str] | None
-
-
-class _PageEnvelope(msgspec.Struct):
-    results: list[msgspec.Raw]
-    next: str | None = None
-
-
-class _CountedPage(msgspec.Struct):
-    count: int
-    results: list[msgspec.Raw]
-
-
-_LIST_OR_PAGE: Any = list[msgspec.Raw] | _PageEnvelope
 
 
 def _utc_now() -> datetime:
@@ -105,26 +85,26 @@ class CekuraClient:
         """Pages of dashboards, of one project or of all that the key can see."""
         query = _given(project_id=project_id, page_size=PAGE_SIZE)
         async for page in self._pages("GET", "/dashboards/dashboards/", query=query):
-            yield [_parse(DashboardRow, raw) for raw in page]
+            yield [parsed_as(DashboardRow, raw) for raw in page]
 
     async def get_dashboard(self, dashboard_id: int) -> Dashboard:
         answer = await self.ask("GET", f"/dashboards/dashboards/{dashboard_id}/", about=("dashboard", dashboard_id))
-        return _same_id(_parse(Dashboard, answer.body), dashboard_id)
+        return same_id(parsed_as(Dashboard, answer.body), dashboard_id)
 
     async def create_dashboard(self, fields: JsonObject) -> Dashboard:
         answer = await self.ask("POST", "/dashboards/dashboards/", body=fields, safe=False)
-        return _parse(Dashboard, answer.body)
+        return parsed_as(Dashboard, answer.body)
 
     async def duplicate_dashboard(self, dashboard_id: int, name: str) -> Dashboard:
         """A copy with all widgets, made by the API itself."""
         path = f"/dashboards/dashboards/{dashboard_id}/duplicate/"
         answer = await self.ask("POST", path, body={"name": name}, safe=False, about=("dashboard", dashboard_id))
-        return _parse(Dashboard, answer.body)
+        return parsed_as(Dashboard, answer.body)
 
     async def update_dashboard(self, dashboard_id: int, fields: JsonObject) -> Dashboard:
         path = f"/dashboards/dashboards/{dashboard_id}/"
         answer = await self.ask("PATCH", path, body=fields, safe=False, about=("dashboard", dashboard_id))
-        return _same_id(_parse(Dashboard, answer.body), dashboard_id)
+        return same_id(parsed_as(Dashboard, answer.body), dashboard_id)
 
     async def delete_dashboard(self, dashboard_id: int) -> None:
         """Delete a dashboard and all its widgets."""
@@ -135,17 +115,17 @@ class CekuraClient:
         """Pages of widgets, of one dashboard or of all that the key can see."""
         query = _given(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
         async for page in self._pages("GET", "/dashboards/widgets/", query=query):
-            yield [_parse(Widget, raw) for raw in page]
+            yield [parsed_as(Widget, raw) for raw in page]
 
     async def get_widget(self, widget_id: int) -> Widget:
         answer = await self.ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
-        return _same_id(_parse(Widget, answer.body), widget_id)
+        return same_id(parsed_as(Widget, answer.body), widget_id)
 
     async def update_widget(self, widget_id: int, fields: JsonObject) -> Widget:
         answer = await self.ask(
             "PATCH", f"/dashboards/widgets/{widget_id}/", body=fields, safe=False, about=("widget", widget_id)
         )
-        return _same_id(_parse(Widget, answer.body), widget_id)
+        return same_id(parsed_as(Widget, answer.body), widget_id)
 
     async def bulk_widgets(
         self, dashboard_id: int, *, create: list[JsonObject], update: list[JsonObject], delete: list[int]
@@ -158,7 +138,7 @@ class CekuraClient:
             safe=False,
             about=("dashboard", dashboard_id),
         )
-        return _parse(BulkResult, answer.body)
+        return parsed_as(BulkResult, answer.body)
 
     async def bulk_data(self, widget_ids: list[int], filters: JsonObject | None = None) -> list[ChartEnvelope]:
         """Chart data of saved widgets, all pages; ``filters`` is sent as the override."""
@@ -193,29 +173,29 @@ class CekuraClient:
             filters_v2=msgspec.json.encode(filters).decode() if filters else None,
         )
         answer = await self.ask("GET", "/observability/v2/call-logs/", query=query, about=("project", project_id))
-        page = _decode(answer.body, _CountedPage)
-        return page.count, [_parse(CallLog, raw) for raw in page.results[:limit]]
+        page = decoded(answer.body, CountedPage)
+        return page.count, [parsed_as(CallLog, raw) for raw in page.results[:limit]]
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
         answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
-        return [WidgetConfig.model_validate(item) for item in _objects(_decode(answer.body, object))]
+        return [WidgetConfig.model_validate(item) for item in objects_in(decoded(answer.body, object))]
 
     async def projects(self) -> list[Project]:
         answer = await self.ask("GET", "/user/v1/projects/")
-        return _parse_list(Project, answer.body)
+        return parsed_list(Project, answer.body)
 
     async def metrics(self, *, project_id: int | None = None, agent_id: int | None = None) -> list[Metric]:
         answer = await self.ask(
             "GET", "/test_framework/v2/metrics/", query=_given(project_id=project_id, agent_id=agent_id)
         )
-        return _parse_list(Metric, answer.body)
+        return parsed_list(Metric, answer.body)
 
     async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
         query = _given(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
         found = dict[int, Agent]()
         async for page in self._pages("GET", "/test_framework/v2/aiagents/", query=query):
-            found |= {agent.id: agent for agent in (_parse(Agent, raw) for raw in page)}
+            found |= {agent.id: agent for agent in (parsed_as(Agent, raw) for raw in page)}
         return list(found.values())
 
     async def _pages(
@@ -238,7 +218,7 @@ class CekuraClient:
                 if len(asked) == 1:
                     raise
                 raise UnreadableAnswer("it names a next page that there is not") from None
-            envelope = _decode(answer.body, _PageEnvelope)
+            envelope = decoded(answer.body, PageEnvelope)
             yield envelope.results
             if not envelope.next:
                 return
@@ -288,7 +268,7 @@ class CekuraClient:
                 if "html" in answer.content_type:
                     raise UnreadableAnswer("it is a web page, not JSON. Check CEKURA_BASE_URL, or a proxy in between")
             case 400:
-                raise Refused(_messages(answer.body, self.key))
+                raise Refused(messages_of(answer.body, self.key))
             case 401:
                 raise KeyRejected
             case 403:
@@ -305,62 +285,3 @@ class CekuraClient:
 
 def _given(**query: int | str | None) -> dict[str, str]:
     return {name: str(value) for name, value in query.items() if value is not None}
-
-
-def _decode(body: Body, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise UnreadableAnswer(f"a field has another type than documented ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UnreadableAnswer("it is not valid JSON") from None
-
-
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
-
-
-def _parse(kind: type[T], body: Body) -> T:
-    adapter = _ADAPTERS.setdefault(kind, TypeAdapter(kind)) if kind not in _ADAPTERS else _ADAPTERS[kind]
-    try:
-        parsed: T = adapter.validate_json(bytes(body))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        if first["type"] == "json_invalid":
-            raise UnreadableAnswer("it is not valid JSON") from None
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise UnreadableAnswer(f"{place} has another type than documented") from None
-    return parsed
-
-
-def _parse_list(kind: type[T], body: Body) -> list[T]:
-    """A plain array, or pages with ``results`` in case one is wrapped after all."""
-    found: list[msgspec.Raw] | _PageEnvelope = _decode(body, _LIST_OR_PAGE)
-    return [_parse(kind, raw) for raw in (found if isinstance(found, list) else found.results)]
-
-
-def _objects(found: Any) -> list[JsonObject]:
-    """The objects of a list, or of the first list that an object holds."""
-    values: list[Any] = [found, *(as_object(found) or {}).values()]
-    items: list[Any] = next((value for value in values if is_list(value)), list[Any]())
-    return [item for item in items if is_object(item)]
-
-
-def _same_id(found: S, asked: int) -> S:
-    if found.id != asked:
-        raise UnreadableAnswer(f"it is about {found.id}, but {asked} was asked for")
-    return found
-
-
-def _messages(body: Body, key: SecretStr) -> dict[str, list[str]]:
-    """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
-    try:
-        found = as_object(msgspec.json.decode(body)) or {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    messages = dict[str, list[str]]()
-    for name, value in list(found.items())[:8]:
-        texts = as_list(value) or [value]
-        shown = [quoted(text, secret=key.get_secret_value()) for text in texts[:3] if isinstance(text, str)]
-        if shown:
-            messages[quoted(str(name), limit=40, secret=key.get_secret_value())] = shown
-    return messages

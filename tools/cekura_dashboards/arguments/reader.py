@@ -2,28 +2,27 @@
 
 import json
 import re
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Ge
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
 from cekura_dashboards.api.filters import Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
 from cekura_dashboards.arguments import aliases
-from cekura_dashboards.arguments.references import GivenName, Reference, resolve
+from cekura_dashboards.arguments.faults import Path, annotation, fault_of, plain_type, seen, where
+from cekura_dashboards.arguments.references import GivenName, resolve
 from cekura_dashboards.concurrency import apart
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import did_you_mean, named, one_of, quoted
+from cekura_dashboards.text import named
 from cekura_dashboards.tool import Request
 
 Q = TypeVar("Q", bound=Request)
-Path = tuple[str | int, ...]
 NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
@@ -97,7 +96,7 @@ def _validated(model: type[Q], data: Any) -> Q:
         return model.model_validate(data)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        shown = [_fault(model, item) for item in found[:MOST_TOLD]]
+        shown = [fault_of(model, item) for item in found[:MOST_TOLD]]
         raise InvalidArguments(shown, more=len(found) - len(shown)) from None
 
 
@@ -133,7 +132,7 @@ class _Reader:
         return self.characters
 
     def read(self, kind: Any, value: Any, path: Path) -> Any:
-        kind, reference = _plain_type(kind)
+        kind, reference = plain_type(kind)
         if value is None or kind is Any:
             return value
         if len(path) > DEEPEST:
@@ -174,7 +173,7 @@ class _Reader:
 
     def _field(self, info: FieldInfo, value: Any, path: Path) -> Any:
         """A field's value; a blank, as strict clients fill in, is as none where none is allowed."""
-        kind, reference = _plain_type(_annotation(info))
+        kind, reference = plain_type(annotation(info))
         if not info.is_required() and kind is not Any and _is_blank(kind, value, info):
             return info.default
         found = self.read(Annotated[kind, reference] if reference else kind, value, path)
@@ -192,7 +191,7 @@ class _Reader:
 
     def _aliased(self, value: Any, known: dict[str, str], path: Path) -> Any:
         if isinstance(value, str) and (meant := known.get(value.strip().casefold())):
-            self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(meant)}")
+            self.notes.append(f"{where(path)}: {seen(value)} was read as {json.dumps(meant)}")
             return meant
         return value
 
@@ -215,14 +214,14 @@ class _Reader:
         found = [read(item) for item in items]
         if found != items:
             shown = json.dumps(found if is_list(value) else found[0])
-            self.notes.append(f"{where(place)}: {_seen(value)} was read as {shown}")
+            self.notes.append(f"{where(place)}: {seen(value)} was read as {shown}")
         return {**condition, "value": found if is_list(value) else found[0]}
 
     def _list(self, item: Any, value: Any, path: Path) -> Any:
         value = self._from_json(value, list, path)
         items = as_list(value)
         if items is None:
-            if isinstance(value, str) and _plain_type(item)[0] is int and re.fullmatch(r"[\d\s,]*,[\d\s,]*", value):
+            if isinstance(value, str) and plain_type(item)[0] is int and re.fullmatch(r"[\d\s,]*,[\d\s,]*", value):
                 items = [part.strip() for part in value.split(",")]
             else:
                 items = [value]
@@ -256,7 +255,7 @@ class _Reader:
         else:
             return value
         if found is not value and (type(found) is not type(value) or found != value):
-            self.notes.append(f"{where(path)}: {_seen(value)} was read as {json.dumps(found)}")
+            self.notes.append(f"{where(path)}: {seen(value)} was read as {json.dumps(found)}")
         return found
 
 
@@ -278,23 +277,6 @@ def _is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
     return value == 0 and isinstance(least, int) and least > 0
 
 
-def _annotation(info: FieldInfo) -> Any:
-    """A field's type with its marks."""
-    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
-    return Annotated[info.annotation, marks[0]] if marks else info.annotation
-
-
-def _plain_type(kind: Any) -> tuple[Any, Reference | None]:
-    """The type without ``| None`` and without marks; and the mark that it is an id."""
-    if get_origin(kind) in {Union, types.UnionType}:
-        options = [option for option in get_args(kind) if option is not type(None)]
-        kind = options[0] if len(options) == 1 else Any
-    if get_origin(kind) is Annotated:
-        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
-        return _plain_type(get_args(kind)[0])[0], reference
-    return kind, None
-
-
 def _number(value: Any) -> Any:
     if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
         return value
@@ -313,77 +295,3 @@ def _truth(value: Any) -> Any:
 
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def where(path: Path) -> str:
-    """``update[0].filters.op``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return quoted(text, limit=120)
-
-
-def _seen(value: Any) -> str:
-    try:
-        shown = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        shown = str(type(value).__name__)
-    return quoted(shown, limit=60).replace("'", '"') if not isinstance(value, str) else f'"{quoted(value, limit=60)}"'
-
-
-_KINDS = {
-    "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
-    "dict": "an object", "model": "an object", "literal": "one of the choices",
-}  # fmt: skip
-
-
-def _fault(model: type[BaseModel], error: Any) -> Fault:
-    path: Path = tuple(error["loc"])
-    context: JsonObject = error.get("ctx") or {}
-    kind: str = error["type"]
-    if kind == "fault":
-        inner = (*path, context["at"]) if context["at"] else path
-        return Fault(where(inner), context["message"])
-    if kind == "extra_forbidden":
-        owner = _model_at(model, path[:-1])
-        known = list(owner.model_fields)
-        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
-    if kind == "missing":
-        owner = _model_at(model, path[:-1])
-        info = owner.model_fields.get(str(path[-1]))
-        about = f": {info.description}" if info is not None and info.description else ""
-        return Fault(where(path), f"is missing{about}.")
-    if kind == "literal_error":
-        choices = [str(choice) for choice in _choices(model, path)]
-        seen = error["input"]
-        hint = did_you_mean(seen, choices, limit=16) if isinstance(seen, str) else f"it can be {one_of(choices)}."
-        return Fault(where(path), f"{_seen(seen)} is not a choice; {hint}")
-    limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
-    if kind in limits:
-        word, key = limits[kind]
-        return Fault(where(path), f"{_seen(error['input'])} is out of range; it is {word} {context[key]}.")
-    if kind in {"string_too_long", "too_long"}:
-        return Fault(where(path), f"is too long; at most {context['max_length']}.")
-    name = next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
-    return Fault(where(path), f"{_seen(error['input'])} cannot be used; it must be {name}.")
-
-
-def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
-    """The model that the object at this path is validated by."""
-    found = _type_at(model, path)
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else model
-
-
-def _type_at(model: Any, path: Path) -> Any:
-    kind = model
-    for part in path:
-        kind = _plain_type(kind)[0]
-        if isinstance(part, int):
-            kind = get_args(kind)[0] if get_args(kind) else Any
-        elif isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-            kind = kind.model_fields[part].annotation
-    return _plain_type(kind)[0]
-
-
-def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
-    return get_args(_type_at(model, path))

@@ -129,7 +129,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     now, zone = context.now(), context.settings.zone
     window = resolve(request.window or DEFAULT, now, zone)
     other = other_window(window, request.compare_to or "previous_period", now, zone)
-    chart = await measured(context, request)
+    chart = await measured(context, request, charted=True)
     config, caveats = _measure(chart.config, window)
     wanted = request.by or _where(chart, config)
     grouped = [config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in wanted]

@@ -51,7 +51,7 @@ class Calls(Result):
 
 async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
     check_comparison(None, request.window, context.now(), context.settings.zone)
-    chart = await measured(context, request)
+    chart = await measured(context, request, charted=False)
     project = chart.project or await context.lookups.only_project(request.project_id)
     if request.transcript is not None:
         return await _one(context, request.transcript, project)

@@ -1,18 +1,17 @@
 """The rows of a chart inside its window: times and labels read, what lay outside counted, what was not seen told."""
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, count_of, number
+from cekura_dashboards.api.chart_data import Chart, count_of, number
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import Reading
 from cekura_dashboards.charts.window import shown
-from cekura_dashboards.insight import Bucket, Calls, Point, Slice, Span, grain_of
-from cekura_dashboards.insight.timeline import DAY, MINUTE, PERIODS, STEPS, iso
+from cekura_dashboards.insight import Bucket, Slice, Span
+from cekura_dashboards.insight.timeline import DAY, PERIODS, STEPS, iso
 from cekura_dashboards.text import Foreign, json_text
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -98,16 +97,15 @@ class BarRows(Rows):
         return (bucket.time + self.width for bucket in self.buckets)
 
 
-@dataclass(kw_only=True)
-class LineRows(Rows):
-    calls: Calls
-    boolean: bool
-
-    def seen(self) -> Iterable[float]:
-        return self.calls.cells
-
-
 def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
+    """The buckets of a bar inside its window; worked out once for a reading."""
+    if "bar" not in reading.worked_out:
+        reading.worked_out["bar"] = _bar_rows(reading, chart, names)
+    found: BarRows = reading.worked_out["bar"]
+    return found
+
+
+def _bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
     config, times = reading.target.config, Times()
     period = config.period
     is_time = plots_times(config, chart)
@@ -118,9 +116,9 @@ def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
             unread += 1
             continue
         value = Times().read(row.value) if is_time else number(row.value)
-        buckets.append(Bucket(time, value, count, _label(row.group, names)))
+        buckets.append(Bucket(time, value, count, label_of(row.group, names)))
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
-    span = times.local(_span(reading))
+    span = times.local(span_of(reading))
     kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
     outside = len(buckets) - len(kept)
     return BarRows(span=span, times=times, buckets=kept, width=width, outside=outside, unread=unread)
@@ -132,111 +130,14 @@ def plots_times(config: WidgetConfig, chart: Chart) -> bool:
     return times and not (config.chart_type == "bar" and config.function == "count")
 
 
-def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows:
-    boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
-    is_time = plots_times(reading.target.config, chart)
-    span, grouped = _span(reading), bool(reading.target.config.group_by)
-    rows = LineRows(span=span, calls=Calls(grain_of(span)), boolean=boolean)
-    if not grouped and not is_time and _is_uniform(chart.rows):
-        _by_prefix(rows, chart.rows)
-        return _checked(rows)
-    kept = list[Point]()
-    for row in chart.rows:
-        time = rows.times.read(row.timestamp)
-        if time is None:
-            rows.unread += 1
-        elif not span.start - 1 <= time < span.end + 1:
-            rows.outside += 1
-        else:
-            value = time if is_time else number(row.value)
-            kept.append(Point(time, value, _call_id(row), _label(row.group, names)))
-    rows.calls = Calls.of(kept, span, grouped=grouped)
-    return _checked(rows)
-
-
-def _checked(rows: LineRows) -> LineRows:
-    """What is said to be true or false is that only if no value lies outside 0 and 1."""
-    lowest, highest = rows.calls.lowest, rows.calls.highest
-    rows.boolean &= not (lowest and highest) or 0 <= (lowest.value or 0) <= (highest.value or 0) <= 1
-    return rows
-
-
-def _call_id(row: LineRow) -> int | str | None:
-    return Foreign(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
-
-
-def _is_uniform(rows: list[LineRow]) -> bool:
-    """Whether all times are texts in UTC and all values plain numbers: a time's first letters then tell its hour."""
-    return (
-        {type(row.timestamp) for row in rows} == {str}
-        and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
-        and {(t := row.timestamp)[13:14] + t[19:20] + t[-1:] for row in rows} <= {":ZZ", ":.Z"}
-        and max((row.value for row in rows if row.value is not None), default=0) <= LARGEST
-        and min((row.value for row in rows if row.value is not None), default=0) >= -LARGEST
-    )
-
-
-def _by_prefix(rows: LineRows, given: list[LineRow]) -> None:
-    """One pass over the calls, keyed by the minute or hour that their time begins with."""
-    letters, rest = (16, ":00+00:00") if rows.calls.grain == MINUTE else (13, ":00:00+00:00")
-    held = defaultdict[str, list[float]](list)
-    for row in given:
-        if row.value is not None:
-            held[row.timestamp[:letters]].append(row.value)
-    rows.calls.nulls = sum(_is_inside(rows, row) for row in given if row.value is None)
-    for key in sorted(held):
-        start = rows.times.read(key + rest)
-        if start is None:
-            rows.unread += len(held[key])
-        elif rows.span.start - 1 <= start and start + rows.calls.grain <= rows.span.end + 1:
-            rows.calls.cells[start] = held[key]
-        else:
-            _by_call(rows, [row for row in given if row.timestamp[:letters] == key and row.value is not None], start)
-    rows.calls.cells = dict(sorted(rows.calls.cells.items()))
-    values = [min(cell) for cell in rows.calls.cells.values()], [max(cell) for cell in rows.calls.cells.values()]
-    if values[0]:
-        rows.calls.lowest = _first(rows, given, min(values[0]))
-        rows.calls.highest = _first(rows, given, max(values[1]))
-
-
-def _by_call(rows: LineRows, given: list[LineRow], start: float) -> None:
-    """The stretch that an edge of the window cuts: each call's own time decides."""
-    for row in given:
-        if _is_inside(rows, row):
-            rows.calls.cells.setdefault(start, []).append(row.value)
-
-
-def _is_inside(rows: LineRows, row: LineRow) -> bool:
-    """Whether a call lies in the window; one that does not is counted."""
-    time = rows.times.read(row.timestamp)
-    if time is None:
-        rows.unread += 1
-        return False
-    inside = rows.span.start - 1 <= time < rows.span.end + 1
-    rows.outside += not inside
-    return inside
-
-
-def _first(rows: LineRows, given: list[LineRow], value: float) -> Point | None:
-    """The earliest call of this value inside the window."""
-    alike: list[LineRow] = [row for row in given if row.value == value]
-    while alike:
-        row = min(alike, key=lambda found: (found.timestamp, str(found.id)))
-        time = rows.times.read(row.timestamp)
-        if time is not None and rows.span.start - 1 <= time < rows.span.end + 1:
-            return Point(time, float(row.value), _call_id(row))
-        alike = [other for other in alike if other.timestamp > row.timestamp]
-    return None
-
-
 def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
     labels = {"1": "true", "0": "false"} if chart.data_type == "boolean" else {}
     return [
         Slice(
-            _label(labels.get(str(row.label), row.label), {}),
+            label_of(labels.get(str(row.label), row.label), {}),
             max(0.0, number(row.value) or 0.0),
             number(row.percentage),
-            _label(row.group, names),
+            label_of(row.group, names),
         )
         for row in chart.rows
     ]
@@ -252,11 +153,11 @@ def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
     return figures | known, list(known)
 
 
-def _span(reading: Reading) -> Span:
+def span_of(reading: Reading) -> Span:
     return Span(reading.window.start.timestamp(), reading.window.end.timestamp())
 
 
-def _label(value: Any, names: dict[str, str]) -> str | None:
+def label_of(value: Any, names: dict[str, str]) -> str | None:
     """A label or group as text: numbered ones by name, booleans as true and false."""
     if value is None:
         return None

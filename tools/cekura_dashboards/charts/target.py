@@ -1,8 +1,9 @@
 """What is to be charted, and what came back."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.chart_data import Chart
@@ -48,7 +49,8 @@ class Reading:
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project.
+    ``kept``: read so, but kept to its dashboard's project. ``worked_out``: what was made of the chart already, so that
+    summary and comparison work on the same rows.
     """
 
     target: Target
@@ -59,6 +61,7 @@ class Reading:
     alone: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
+    worked_out: dict[str, Any] = field(init=False, default_factory=dict[str, Any], compare=False, repr=False)
 
 
 def saved(widget: Widget, project: int | None = None) -> Target:

@@ -1,0 +1,126 @@
+"""How many times, one after the other, a call goes to the API and back: what a user waits for.
+
+``python -m benchmarks.trips`` prints a row for every reading tool, with nothing kept from other calls and with names
+kept.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from pydantic import SecretStr
+
+from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.lookups import Memory
+from cekura_sandbox import create_app
+
+Json = dict[str, Any]
+SETTLED = 60
+"""So many turns of the event loop without a new request: all that can be asked for at once is asked for."""
+KEY = "sandbox"
+BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+METRIC: Json = {"chart_type": "pie", "field": "metric_evaluations.value", "metric": 503}
+TRIPS: list[tuple[str, Json, int]] = [
+    ("list_dashboards", {}, 1),
+    ("get_dashboard", {"dashboard_id": 11}, 1),
+    ("look_up", {"kind": "agents"}, 1),
+    ("look_up", {"kind": "metrics"}, 2),
+    ("look_up", {"kind": "values", "field": "topic", "project_id": 1}, 3),
+    ("get_widgets_data", {"widget_ids": [203]}, 2),
+    ("get_widgets_data", {"widget_ids": [202, 203, 204, 205]}, 2),
+    ("get_widgets_data", {"dashboard_id": 11}, 2),
+    ("get_widgets_data", {"dashboard_id": 11, "compare_to": "previous_period"}, 2),
+    ("get_widgets_data", {"dashboard_id": 11, "window": "30d"}, 2),
+    ("get_widgets_data", {"widget_ids": [203], "window": "30d"}, 3),
+    ("get_widgets_data", {"widget_ids": [201]}, 3),
+    ("preview_widget", {"widget": BAR, "dashboard_id": 11, "window": "14d", "compare_to": "previous_period"}, 3),
+    ("preview_widget", {"widget": METRIC, "dashboard_id": 11}, 3),
+    ("preview_edit", {"dashboard_id": 11, "create": [BAR, METRIC], "update": [{"id": 203, "time_period": "week"}]}, 3),
+    ("list_calls", {"widget_id": 203}, 3),
+    ("explain_change", {"widget_id": 203}, 4),
+    ("explain_change", {"widget": BAR, "dashboard_id": 11}, 4),
+    ("check_dashboard", {"dashboard_id": 11}, 2),
+]  # fmt: skip
+"""Reading calls, and the most round trips that each may take with nothing kept."""
+SHOWN = 60
+
+
+@dataclass
+class InRounds:
+    """Holds every answer back until nothing more is asked for, then lets all go at once: one round trip."""
+
+    inner: Transport
+    sent: list[str] = field(default_factory=list[str])
+    trips: int = 0
+    under_way: int = 0
+    held: int = 0
+    let_go: anyio.Event = field(default_factory=anyio.Event)
+
+    async def send(
+        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
+    ) -> Answer:
+        self.sent.append(f"{method} {path} {json.dumps(query, sort_keys=True)} {(body or b'').decode()}")
+        self.under_way += 1
+        answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
+        self.held += 1
+        await self.let_go.wait()
+        return answer
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    async def conduct(self) -> None:
+        """Count the trips, for ever."""
+        quiet, seen = 0, 0
+        while True:
+            await anyio.lowlevel.checkpoint()
+            waiting = self.under_way > 0 and self.held == self.under_way
+            quiet = quiet + 1 if waiting and len(self.sent) == seen else 0
+            seen = len(self.sent)
+            if quiet < SETTLED:
+                continue
+            self.trips += 1
+            self.under_way = self.held = quiet = 0
+            self.let_go, let_go = anyio.Event(), self.let_go
+            let_go.set()
+
+
+async def rounds_of(
+    app: Any, key: str, tool: str, arguments: Json, memory: Memory, now: Callable[[], datetime]
+) -> InRounds:
+    """The requests and round trips of one call."""
+    transport = InRounds(HttpTransport("http://localhost", app=app))
+    settings = Settings(api_key=SecretStr(key), base_url="http://localhost")
+    client = CekuraClient(transport=transport, key=SecretStr(key), now=now)
+    [found] = [candidate for candidate in TOOLS if candidate.name == tool]
+    async with anyio.create_task_group() as group:
+        group.start_soon(transport.conduct)
+        await call_tool(ToolContext(client, settings, now, memory=memory), found, arguments)
+        group.cancel_scope.cancel()
+    await transport.aclose()
+    return transport
+
+
+async def table() -> list[str]:
+    """A row for each call: requests and round trips, first without and then with names that are kept."""
+    app = create_app(count=6000, key=KEY)
+    rows = ["| call | requests | round trips | with names kept |", "| --- | --- | --- | --- |"]
+    for tool, arguments, _ in TRIPS:
+        memory = Memory(60)
+        cold, warm = [await rounds_of(app, KEY, tool, arguments, memory, lambda: datetime.now(UTC)) for _ in "cw"]
+        shown = json.dumps(arguments, separators=(",", ":"))
+        call = f"{tool} {shown if len(shown) <= SHOWN else shown[:SHOWN] + '…'}"
+        rows.append(f"| `{call}` | {len(cold.sent)} | {cold.trips} | {len(warm.sent)}, {warm.trips} |")
+    app.state.world.close()
+    return rows
+
+
+if __name__ == "__main__":
+    print("\n".join(anyio.run(table)))  # noqa: T201

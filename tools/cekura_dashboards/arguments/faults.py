@@ -1,0 +1,106 @@
+"""What is wrong with arguments, in words: where it stands, what was seen there, and what would be right."""
+
+import json
+import types
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from cekura_dashboards.api.errors import Fault
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.arguments.references import Reference
+from cekura_dashboards.text import did_you_mean, one_of, quoted
+
+Path = tuple[str | int, ...]
+
+
+def where(path: Path) -> str:
+    """``update[0].filters.op``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return quoted(text, limit=120)
+
+
+def seen(value: Any) -> str:
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        shown = str(type(value).__name__)
+    return quoted(shown, limit=60).replace("'", '"') if not isinstance(value, str) else f'"{quoted(value, limit=60)}"'
+
+
+_KINDS = {
+    "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
+    "dict": "an object", "model": "an object", "literal": "one of the choices",
+}  # fmt: skip
+
+
+def fault_of(model: type[BaseModel], error: Any) -> Fault:
+    path: Path = tuple(error["loc"])
+    context: JsonObject = error.get("ctx") or {}
+    kind: str = error["type"]
+    if kind == "fault":
+        inner = (*path, context["at"]) if context["at"] else path
+        return Fault(where(inner), context["message"])
+    if kind == "extra_forbidden":
+        owner = _model_at(model, path[:-1])
+        known = list(owner.model_fields)
+        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
+    if kind == "missing":
+        owner = _model_at(model, path[:-1])
+        info = owner.model_fields.get(str(path[-1]))
+        about = f": {info.description}" if info is not None and info.description else ""
+        return Fault(where(path), f"is missing{about}.")
+    if kind == "literal_error":
+        choices = [str(choice) for choice in _choices(model, path)]
+        given = error["input"]
+        hint = did_you_mean(given, choices, limit=16) if isinstance(given, str) else f"it can be {one_of(choices)}."
+        return Fault(where(path), f"{seen(given)} is not a choice; {hint}")
+    limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+    if kind in limits:
+        word, key = limits[kind]
+        return Fault(where(path), f"{seen(error['input'])} is out of range; it is {word} {context[key]}.")
+    if kind in {"string_too_long", "too_long"}:
+        return Fault(where(path), f"is too long; at most {context['max_length']}.")
+    name = next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
+    return Fault(where(path), f"{seen(error['input'])} cannot be used; it must be {name}.")
+
+
+def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
+    """The model that the object at this path is validated by."""
+    found = _type_at(model, path)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else model
+
+
+def _type_at(model: Any, path: Path) -> Any:
+    kind = model
+    for part in path:
+        kind = plain_type(kind)[0]
+        if isinstance(part, int):
+            kind = get_args(kind)[0] if get_args(kind) else Any
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+            kind = kind.model_fields[part].annotation
+    return plain_type(kind)[0]
+
+
+def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
+    return get_args(_type_at(model, path))
+
+
+def annotation(info: FieldInfo) -> Any:
+    """A field's type with its marks."""
+    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
+    return Annotated[info.annotation, marks[0]] if marks else info.annotation
+
+
+def plain_type(kind: Any) -> tuple[Any, Reference | None]:
+    """The type without ``| None`` and without marks; and the mark that it is an id."""
+    if get_origin(kind) in {Union, types.UnionType}:
+        options = [option for option in get_args(kind) if option is not type(None)]
+        kind = options[0] if len(options) == 1 else Any
+    if get_origin(kind) is Annotated:
+        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
+        return plain_type(get_args(kind)[0])[0], reference
+    return kind, None
