@@ -11,7 +11,7 @@ from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
 
 END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
@@ -43,7 +43,7 @@ def body_of(calls: int, end: datetime = END) -> bytes:
 
 def answer(body: bytes) -> str:
     chart = decode(ChartEnvelope.read(body), chart_type="line", group_by=None)
-    reading = Reading(Target(LINE, {}), Window(START, END, "asked"), chart)
+    reading = ChartReading(Target(LINE, {}), Window(START, END, "asked"), chart)
     return render_report(fit([report(reading, 30, {})])[0])
 
 

@@ -23,7 +23,7 @@ from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Answer, Transport
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
-from cekura_sandbox import Readings, create_app
+from cekura_sandbox import ApiVariant, create_app
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 """A Wednesday; client and sandbox share it."""
@@ -43,14 +43,14 @@ def now() -> datetime:
 _made = list[FastAPI]()
 
 
-def new_sandbox(readings: Readings | None = None, *, count: int = 300) -> FastAPI:
+def new_sandbox(readings: ApiVariant | None = None, *, count: int = 300) -> FastAPI:
     """One of its own, for tests that edit."""
     _made.append(create_app(now=now, count=count, key=KEY, readings=readings))
     return _made[-1]
 
 
 @cache
-def shared_sandbox(readings: Readings | None = None, count: int = 6000) -> FastAPI:
+def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> FastAPI:
     """One for all tests that only read."""
     return new_sandbox(readings, count=count)
 

@@ -16,12 +16,12 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_sandbox import calls
+from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.call_logs import call_logs
 from cekura_sandbox.charts import ChartError, Charts
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.json_types import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate
-from cekura_sandbox.readings import Readings
 from cekura_sandbox.samples import PREDEFINED
 from cekura_sandbox.shapes import (
     BULK_BODY,
@@ -54,7 +54,7 @@ def _utc_now() -> datetime:
 class World:
     """One sandbox's data. The calls are generated on first use, once."""
 
-    def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: Readings) -> None:
+    def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant) -> None:
         self.key = key
         self.readings = readings
         self._now, self._seed, self._count = now, seed, count
@@ -121,14 +121,14 @@ def create_app(
     seed: int = 1,
     count: int = 60_000,
     key: str = "sandbox",
-    readings: Readings | None = None,
+    readings: ApiVariant | None = None,
 ) -> FastAPI:
     """Build a sandbox as an ASGI application.
 
     ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
     before its first use.
     """
-    world = World(now=now, seed=seed, count=count, key=key, readings=readings or Readings())
+    world = World(now=now, seed=seed, count=count, key=key, readings=readings or ApiVariant())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
+from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.filters import FilterError, Sql, lower_time_bounds, to_sql
-from cekura_sandbox.readings import Readings
 
 FIELD_TYPES = {
     "duration": ("numeric", "c.duration", "Duration"),
@@ -51,7 +51,7 @@ class ChartError(Exception):
 class Charts:
     """Answers chart data over the generated calls."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, readings: Readings) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, readings: ApiVariant) -> None:
         self._con = con
         self._readings = readings
 

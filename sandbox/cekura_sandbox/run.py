@@ -7,17 +7,17 @@ from typing import get_args
 
 import uvicorn
 
+from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.app import create_app
-from cekura_sandbox.readings import Readings
 
 
-def readings_from(chosen: dict[str, str]) -> Readings:
-    """Readings by name.
+def readings_from(chosen: dict[str, str]) -> ApiVariant:
+    """ApiVariant by name.
 
     Raises:
         ValueError: for a name or value that there is not.
     """
-    known = {field.name: get_args(field.type) for field in fields(Readings)}
+    known = {field.name: get_args(field.type) for field in fields(ApiVariant)}
     given: dict[str, str | float] = {}
     for name, value in chosen.items():
         if name not in known:
@@ -25,7 +25,7 @@ def readings_from(chosen: dict[str, str]) -> Readings:
         if known[name] and value not in known[name]:
             raise ValueError(f'reading {name} is {" or ".join(known[name])}, not "{value}"')
         given[name] = value if known[name] else float(value)
-    return Readings(**given)  # type: ignore[arg-type]  # checked against the fields above
+    return ApiVariant(**given)  # type: ignore[arg-type]  # checked against the fields above
 
 
 def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[str, str]) -> None:

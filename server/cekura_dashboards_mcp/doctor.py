@@ -11,7 +11,7 @@ import click
 from cekura_dashboards import ToolContext
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.probe import Finding, probe
+from cekura_dashboards_mcp.probe import ProbeAnswer, probe
 
 SKEW_S = 60
 """A clock that is off by more is told; the API's relative times then mean other instants than ours."""
@@ -105,7 +105,7 @@ MEANINGS = {
 }
 
 
-def report(findings: list[Finding]) -> list[str]:
+def report(findings: list[ProbeAnswer]) -> list[str]:
     """Lines that can be pasted anywhere."""
     lines = [f"cekura-dashboards {version('cekura-dashboards-mcp')}: how this API reads what its documents leave open"]
     for finding in findings:

@@ -25,7 +25,7 @@ Rows = list[JsonObject]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeAnswer:
     """The answer to one open question; ``why`` tells what keeps it from being settled."""
 
     question: str
@@ -42,9 +42,9 @@ class _Subject:
     earlier: JsonObject
 
 
-async def probe(context: ToolContext) -> list[Finding]:
+async def probe(context: ToolContext) -> list[ProbeAnswer]:
     """Each open question with its answer, or why it could not be settled here."""
-    questions: list[tuple[str, Callable[[ToolContext], Awaitable[Finding]]]] = [
+    questions: list[tuple[str, Callable[[ToolContext], Awaitable[ProbeAnswer]]]] = [
         ("override", _override),
         ("preview", _preview),
         ("grouped", _grouped),
@@ -57,12 +57,12 @@ async def probe(context: ToolContext) -> list[Finding]:
         ("preview_answer", _preview_answer),
         ("page_size", _page_size),
     ]
-    found = list[Finding]()
+    found = list[ProbeAnswer]()
     for question, settle in questions:
         try:
             found.append(await settle(context))
         except DashboardsError as error:
-            found.append(Finding(question, UNSETTLED, type(error).__name__))
+            found.append(ProbeAnswer(question, UNSETTLED, type(error).__name__))
     return found
 
 
@@ -99,23 +99,23 @@ def _rows(envelope: ChartEnvelope) -> Rows:
     return [row for row in found if is_object(row)] if is_list(found) else []
 
 
-async def _override(context: ToolContext) -> Finding:
+async def _override(context: ToolContext) -> ProbeAnswer:
     """An override with an earlier window finds data only if it stands in place of the saved range."""
     subject = await _subject(context)
     if subject is None:
-        return Finding("override", UNSETTLED, "no dashboard has a date range with calls before it")
+        return ProbeAnswer("override", UNSETTLED, "no dashboard has a date range with calls before it")
     envelopes = await context.api.bulk_data([subject.widget_id], subject.earlier)
-    return Finding("override", "replace" if any(_rows(envelope) for envelope in envelopes) else "merge")
+    return ProbeAnswer("override", "replace" if any(_rows(envelope) for envelope in envelopes) else "merge")
 
 
-async def _preview(context: ToolContext) -> Finding:
+async def _preview(context: ToolContext) -> ProbeAnswer:
     """A preview that names a dashboard, with an earlier window, finds data only if it does not obey its filters."""
     subject = await _subject(context)
     if subject is None:
-        return Finding("preview", UNSETTLED, "no dashboard has a date range with calls before it")
+        return ProbeAnswer("preview", UNSETTLED, "no dashboard has a date range with calls before it")
     widget = next(widget for widget in subject.dashboard.widgets if widget.id == subject.widget_id)
     body = {**widget.definition(), "filters": both(subject.earlier, widget.filters), "dashboard": subject.dashboard.id}
-    return Finding("preview", "alone" if _rows(await context.api.preview_data(body)) else "merge")
+    return ProbeAnswer("preview", "alone" if _rows(await context.api.preview_data(body)) else "merge")
 
 
 async def _shown(context: ToolContext, days: int = 7, **widget: Any) -> ChartEnvelope:
@@ -127,86 +127,86 @@ def _bar(field: str, function: str, period: str = "day") -> JsonObject:
     return {"chart_type": "bar", "field": field, "aggregation_function": function, "time_period": period}
 
 
-async def _grouped(context: ToolContext) -> Finding:
+async def _grouped(context: ToolContext) -> ProbeAnswer:
     field = "agent.id"
     rows = _rows(await _shown(context, **_bar("agent_id", "count"), group_by={"type": "field", "field": field}))
     if not rows:
-        return Finding("grouped", UNSETTLED, "no calls in the last 7 days")
+        return ProbeAnswer("grouped", UNSETTLED, "no calls in the last 7 days")
     if any(is_list(row.get("data")) for row in rows):
-        return Finding("grouped", "nested")
+        return ProbeAnswer("grouped", "nested")
     extra = {key for row in rows for key in row} - KNOWN_KEYS["bar"]
     names = {"group": "key", field: "field", "agent_id": "field"}
     known = [names[key] for key in sorted(extra) if key in names]
-    return Finding("grouped", known[0] if known else "another key" if extra else "no key")
+    return ProbeAnswer("grouped", known[0] if known else "another key" if extra else "no key")
 
 
-async def _booleans(context: ToolContext) -> Finding:
+async def _booleans(context: ToolContext) -> ProbeAnswer:
     rows = _rows(await _shown(context, chart_type="pie", field="success"))
     labels: list[Any] = [row.get("label") for row in rows if row.get("label") is not None]
     if not labels:
-        return Finding("booleans", UNSETTLED, "no calls in the last 7 days")
+        return ProbeAnswer("booleans", UNSETTLED, "no calls in the last 7 days")
     if isinstance(labels[0], bool):
-        return Finding("booleans", "true")
-    return Finding("booleans", "1" if isinstance(labels[0], int) else "text")
+        return ProbeAnswer("booleans", "true")
+    return ProbeAnswer("booleans", "1" if isinstance(labels[0], int) else "text")
 
 
-async def _rates(context: ToolContext) -> Finding:
+async def _rates(context: ToolContext) -> ProbeAnswer:
     rows = _rows(await _shown(context, **_bar("success", "avg")))
     values = [value for row in rows if (value := number(row.get("value"))) is not None]
     if any(value > 1 for value in values):
-        return Finding("rates", "percent")
+        return ProbeAnswer("rates", "percent")
     if any(0 < value < 1 for value in values):
-        return Finding("rates", "ratio")
-    return Finding("rates", UNSETTLED, "every rate of the last 7 days is 0 or 1, or there are none")
+        return ProbeAnswer("rates", "ratio")
+    return ProbeAnswer("rates", UNSETTLED, "every rate of the last 7 days is 0 or 1, or there are none")
 
 
-async def _stat(context: ToolContext) -> Finding:
+async def _stat(context: ToolContext) -> ProbeAnswer:
     found: Any = msgspec.json.decode((await _shown(context, chart_type="stat")).data)
-    return Finding("stat", "object" if is_object(found) else "array" if is_list(found) else "another")
+    return ProbeAnswer("stat", "object" if is_object(found) else "array" if is_list(found) else "another")
 
 
-async def _buckets(context: ToolContext) -> Finding:
+async def _buckets(context: ToolContext) -> ProbeAnswer:
     rows = _rows(await _shown(context, **_bar("agent_id", "count")))
     if not rows:
-        return Finding("buckets", UNSETTLED, "no calls in the last 7 days")
+        return ProbeAnswer("buckets", UNSETTLED, "no calls in the last 7 days")
     text = str(rows[0].get("time_interval"))
     try:
         offset = datetime.fromisoformat(text).utcoffset()
     except ValueError:
-        return Finding("buckets", "no ISO 8601")
-    return Finding("buckets", "bare" if offset is None else "utc" if not offset else "another zone")
+        return ProbeAnswer("buckets", "no ISO 8601")
+    return ProbeAnswer("buckets", "bare" if offset is None else "utc" if not offset else "another zone")
 
 
-async def _empty_buckets(context: ToolContext) -> Finding:
+async def _empty_buckets(context: ToolContext) -> ProbeAnswer:
     """Tell how an hour without calls, as at night, comes."""
     rows = _rows(await _shown(context, 20, **_bar("success", "avg", "hour")))
     times = [datetime.fromisoformat(str(row.get("time_interval"))) for row in rows]
     if any(row.get("value") is None and not row.get("sample_count") for row in rows):
-        return Finding("empty_buckets", "null")
+        return ProbeAnswer("empty_buckets", "null")
     if any(row.get("sample_count") == 0 for row in rows):
-        return Finding("empty_buckets", "zero")
+        return ProbeAnswer("empty_buckets", "zero")
     if any(later - earlier > timedelta(hours=1) for earlier, later in pairwise(times)):
-        return Finding("empty_buckets", "omit")
-    return Finding("empty_buckets", UNSETTLED, "every hour of the last 20 days has calls")
+        return ProbeAnswer("empty_buckets", "omit")
+    return ProbeAnswer("empty_buckets", UNSETTLED, "every hour of the last 20 days has calls")
 
 
-async def _predefined(context: ToolContext) -> Finding:
+async def _predefined(context: ToolContext) -> ProbeAnswer:
     answer = await context.api.ask("GET", "/dashboards/dashboards/predefined_widgets/")
     found: Any = msgspec.json.decode(answer.body)
-    return Finding("predefined", "list" if is_list(found) else "object" if is_object(found) else "another")
+    return ProbeAnswer("predefined", "list" if is_list(found) else "object" if is_object(found) else "another")
 
 
-async def _preview_answer(context: ToolContext) -> Finding:
+async def _preview_answer(context: ToolContext) -> ProbeAnswer:
     envelope = await _shown(context, chart_type="stat")
-    return Finding("preview_answer", "short" if envelope.widget_id is None else "whole")
+    return ProbeAnswer("preview_answer", "short" if envelope.widget_id is None else "whole")
 
 
-async def _page_size(context: ToolContext) -> Finding:
+async def _page_size(context: ToolContext) -> ProbeAnswer:
     """How many a page holds unless asked, and whether more can be asked for."""
     plain, asked = await _page(context, {}), await _page(context, {"page_size": "100"})
     if plain is None or asked is None or plain[1] <= plain[0]:
-        return Finding("page_size", UNSETTLED, "there are too few widgets to fill a page")
-    return Finding("page_size", f"{plain[0]} by default, {'more' if asked[0] > plain[0] else 'no more'} on request")
+        return ProbeAnswer("page_size", UNSETTLED, "there are too few widgets to fill a page")
+    return ProbeAnswer("page_size", f"{plain[0]} by default, {'more' if asked[0] > plain[0] else 'no more'} on request")
 
 
 async def _page(context: ToolContext, query: dict[str, str]) -> tuple[int, int] | None:

@@ -195,7 +195,7 @@ async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: 
         ({}, "give create, update or delete"),
         ({"delete": [201, 201]}, "more than once"),
         ({"update": [{"id": 201, "name": "x"}], "delete": [201]}, "more than once"),
-        ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "keep one of both"),
+        ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "do one or the other"),
         ({"update": [{"name": "x"}]}, r"update\[0\].id: is missing"),
         ({"create": [{**PIE, "id": 3}]}, r"create\[0\].id` is not an argument"),
     ],
@@ -221,7 +221,7 @@ async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -
 async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[PIE])
-        assert "answers 400" in receipt["warnings"][0]
+        assert "the API refuses the chart (400)" in receipt["warnings"][0]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
         assert "warnings" not in receipt
 

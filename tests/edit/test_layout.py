@@ -115,7 +115,7 @@ async def test_one_widget_without_a_place_hides_the_grid() -> None:
         ({**PIE, "place": "after 999"}, {}, "widget 999 is not on this dashboard"),
         ({**PIE, "place": "after 205"}, {"delete": [205]}, "widget 205 is not on this dashboard after the edit"),
         ({**PIE, "place": "bottom"}, {}, "is top, or"),
-        ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give one of both"),
+        ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give one of them"),
     ],
 )
 async def test_a_place_that_cannot_be_is_refused(new: Json, more: Json, message: str) -> None:

@@ -80,7 +80,7 @@ WRONG: list[tuple[str, Json, str]] = [
     ("list_calls", {"widget_id": 203, "group": "x"}, "group: names a group; this chart is not grouped"),
     ("list_calls", {"widget_id": 203, "dashboard_id": 11}, "leave out widget and dashboard_id"),
     ("list_calls", {"widget_id": 203, "limit": 99}, "it is at most 25"),
-    ("explain_change", {}, "give widget_id or widget"),
+    ("explain_change", {}, "give either widget_id or widget"),
     ("explain_change", {"widget_id": 205}, "a pie has no single figure to explain"),
     ("explain_change", {"widget_id": 203, "by": ["colour"]}, r'by\[0\]: "colour" cannot be grouped by'),
     ("explain_change", {"widget_id": 203, "window": "20d"}, "is the last 15 days"),

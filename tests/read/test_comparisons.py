@@ -5,18 +5,20 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_sandbox import Readings
+from cekura_sandbox import ApiVariant
 from support import Json, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 READINGS = [
-    Readings(override=override, preview=preview) for override in ("replace", "merge") for preview in ("alone", "merge")
+    ApiVariant(override=override, preview=preview)
+    for override in ("replace", "merge")
+    for preview in ("alone", "merge")
 ]
 BOOKING: Json = {"field": "agent.id", "op": "eq", "value": 33}
 RECEPTION: Json = {"field": "agent.id", "op": "eq", "value": 31}
 
 
-def rate(readings: Readings, where: str) -> tuple[int, float]:
+def rate(readings: ApiVariant, where: str) -> tuple[int, float]:
     [(n, mean)] = sql(
         shared_sandbox(readings),
         f"SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE project = 1 AND {where}",
@@ -25,7 +27,7 @@ def rate(readings: Readings, where: str) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("readings", READINGS, ids=str)
-async def test_the_period_before_is_the_same_as_asking_for_it(readings: Readings) -> None:
+async def test_the_period_before_is_the_same_as_asking_for_it(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[203], window="7d", compare_to="previous_period")
     found = report["comparison"]
@@ -63,7 +65,7 @@ async def test_one_agent_against_another_over_the_same_time() -> None:
         report = await report_of(context, **arguments, compare_filters=RECEPTION)
         same = await report_of(context, **arguments, compare_to={"filters": RECEPTION})
     assert report["comparison"]["where"] == "agent.id = 31"
-    n, mean = rate(Readings(), "agent_id = 31 AND ts >= '2026-11-11 15:30'")
+    n, mean = rate(ApiVariant(), "agent_id = 31 AND ts >= '2026-11-11 15:30'")
     assert report["comparison"]["that"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     assert same["comparison"] == report["comparison"]
 
@@ -92,7 +94,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"window": "20d", "compare_to": "previous_period"}, "compare like this is the last 15 days"),
     ({"window": "10d", "compare_to": "previous_week"}, "overlaps a window longer than a week"),
     ({"window": "7d", "compare_to": "previous_month"}, "is not a comparison; did you mean previous_period"),
-    ({"window": "7d", "compare_to": "previous_week", "compare_filters": BOOKING}, "two comparisons; give one of both"),
+    ({"window": "7d", "compare_to": "previous_week", "compare_filters": BOOKING}, "two comparisons; give one of them"),
 ]
 
 

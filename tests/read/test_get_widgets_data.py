@@ -9,7 +9,7 @@ import pytest
 from cekura_dashboards.answers.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
-from cekura_sandbox import Readings
+from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +124,7 @@ GROUPED = {204: ("Reception (31)", "agent_id = 31 AND ts >= '2026-11-11' AND suc
 @pytest.mark.parametrize("form", ["key", "field", "nested"])
 @pytest.mark.parametrize("widget_id", GROUPED)
 async def test_groups_are_named_and_counted_in_each_form_of_rows(form: Any, widget_id: int) -> None:
-    app = shared_sandbox(Readings(grouped=form))
+    app = shared_sandbox(ApiVariant(grouped=form))
     name, where = GROUPED[widget_id]
     async with open_tools(app) as (context, _):
         report = await report_of(context, widget_ids=[widget_id])
@@ -135,7 +135,7 @@ async def test_groups_are_named_and_counted_in_each_form_of_rows(form: Any, widg
 
 @pytest.mark.parametrize(("rates", "unit", "scale"), [("ratio", "ratio", 1), ("percent", "percent", 100)])
 async def test_a_rate_is_told_in_the_unit_it_came_in(rates: Any, unit: str, scale: int) -> None:
-    app = shared_sandbox(Readings(rates=rates, booleans="1", stat="array", buckets="bare", empty_buckets="null"))
+    app = shared_sandbox(ApiVariant(rates=rates, booleans="1", stat="array", buckets="bare", empty_buckets="null"))
     async with open_tools(app) as (context, _):
         report = await report_of(context, widget_ids=[203])
         stat = await report_of(context, widget_ids=[201])

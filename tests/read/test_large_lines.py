@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
 from support import Json
 
@@ -22,7 +22,7 @@ def facts_of(rows: list[Json], *, days: float) -> Any:
     envelope = ChartEnvelope.read(msgspec.json.encode({"chart_type": "line", "data": rows}))
     window = Window(END - timedelta(days=days), END, "asked")
     chart = decode(envelope, chart_type="line", group_by=None)
-    return report(Reading(Target(LINE, {}), window, chart), 30, {}).model_dump()
+    return report(ChartReading(Target(LINE, {}), window, chart), 30, {}).model_dump()
 
 
 times = st.integers(-3600 * 8, 3600 * 30).map(lambda s: END - timedelta(days=1) + timedelta(seconds=s))

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import pytest
 
 from cekura_dashboards.api.wire import Answer
-from cekura_sandbox import Readings
+from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 OVERRIDES: tuple[Literal["replace", "merge"], ...] = ("replace", "merge")
 PREVIEWS: tuple[Literal["alone", "merge"], ...] = ("alone", "merge")
 READINGS = [
-    Readings(override=override, preview=preview, clock_ahead_s=ahead)
+    ApiVariant(override=override, preview=preview, clock_ahead_s=ahead)
     for override, preview, ahead in product(OVERRIDES, PREVIEWS, (0, 120))
 ]  # fmt: skip
 BULK, PREVIEW = "POST /dashboards/widgets/bulk_data/", "POST /dashboards/widgets/preview_data/"
@@ -22,17 +22,17 @@ BILLING = {"field": "topic", "op": "eq", "value": "billing question"}
 
 
 @pytest.fixture(params=READINGS, ids=lambda r: f"{r.override}-{r.preview}-{r.clock_ahead_s}")
-def readings(request: pytest.FixtureRequest) -> Readings:
-    found: Readings = request.param
+def readings(request: pytest.FixtureRequest) -> ApiVariant:
+    found: ApiVariant = request.param
     return found
 
 
-def count(readings: Readings, where: str) -> int:
+def count(readings: ApiVariant, where: str) -> int:
     [(found,)] = sql(shared_sandbox(readings), f"SELECT count(*) FROM calls WHERE {where}")
     return int(found)
 
 
-async def test_without_window_or_filter_one_request_without_override_gets_all_saved_data(readings: Readings) -> None:
+async def test_without_window_or_filter_one_request_without_override_gets_all_saved_data(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
         asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
@@ -43,7 +43,7 @@ async def test_without_window_or_filter_one_request_without_override_gets_all_sa
     assert reports[212]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND NOT success")
 
 
-async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_filters(readings: Readings) -> None:
+async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_filters(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         report = await report_of(context, widget_ids=[214], window="2026-11-10/2026-11-12")
         assert recorder.paths()[-1] == BULK
@@ -52,7 +52,7 @@ async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_fi
     assert [c.get("field") for c in sent["conditions"]] == ["agent.id", "timestamp", "timestamp"]
 
 
-async def test_extra_filters_without_a_window_keep_the_saved_range(readings: Readings) -> None:
+async def test_extra_filters_without_a_window_keep_the_saved_range(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         report = await report_of(context, widget_ids=[214], filters=BILLING)
         assert recorder.paths()[-1] == BULK
@@ -60,7 +60,7 @@ async def test_extra_filters_without_a_window_keep_the_saved_range(readings: Rea
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND topic = 'billing question'")
 
 
-async def test_widgets_whose_filters_are_equal_share_one_request(readings: Readings) -> None:
+async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=12, window="2026-11-10/2026-11-12")
         bodies = [sent.body for sent in recorder.sent if sent.path.endswith("bulk_data/")]
@@ -68,7 +68,7 @@ async def test_widgets_whose_filters_are_equal_share_one_request(readings: Readi
     assert {sent.method for sent in recorder.sent if sent.path.endswith("/data/")} == set()
 
 
-async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_told(readings: Readings) -> None:
+async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_told(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         report = await report_of(context, widget_ids=[214], window="2026-10-25/2026-11-12")
         [sent] = [request for request in recorder.sent if request.path.endswith("preview_data/")]
@@ -78,7 +78,7 @@ async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_t
     assert any("kept to project 1 by its 7 agents" in text for text in report["caveats"])
 
 
-async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings: Readings) -> None:
+async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings: ApiVariant) -> None:
     pie = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox(readings)) as (context, _):
         _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
@@ -91,14 +91,14 @@ async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings:
     assert "kept to project 2 by its 5 agents" in kept["report"]["caveats"]
 
 
-async def test_an_earlier_window_is_previewed_too(readings: Readings) -> None:
+async def test_an_earlier_window_is_previewed_too(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-27")
         assert PREVIEW in recorder.paths()
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-25' AND ts < '2026-10-27'")
 
 
-async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(readings: Readings) -> None:
+async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         report = await report_of(context, widget_ids=[219])
         assert recorder.paths()[-1] == BULK
@@ -108,14 +108,14 @@ async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(read
     assert report["n"] == count(readings, where)
 
 
-async def test_thirty_days_pass_whatever_the_clock_of_the_api(readings: Readings) -> None:
+async def test_thirty_days_pass_whatever_the_clock_of_the_api(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[206], window="30d")
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-19 15:35' AND ts < '2026-11-18 15:30'")
     assert any("5 minutes inside" in text for text in report["caveats"])
 
 
-async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range(readings: Readings) -> None:
+async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range(readings: ApiVariant) -> None:
     widget = {"chart_type": "pie", "field": "topic", "filters": {"field": "success", "op": "eq", "value": True}}
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=12)
@@ -125,7 +125,7 @@ async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range
 
 
 async def test_a_preview_beyond_the_saved_range_leaves_the_dashboard_out_but_keeps_its_filters(
-    readings: Readings,
+    readings: ApiVariant,
 ) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         _, answer = await ask(
@@ -138,7 +138,7 @@ async def test_a_preview_beyond_the_saved_range_leaves_the_dashboard_out_but_kee
     )
 
 
-async def test_a_time_condition_inside_or_stays_and_is_told(readings: Readings) -> None:
+async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant) -> None:
     either = {"operator": "or", "conditions": [{"field": "timestamp", "op": "lt", "value": "2026-11-16"}, BILLING]}
     saved = {"operator": "and", "conditions": [{"field": "timestamp", "op": "gte", "value": "today-6d"}, either]}
     app = new_sandbox(readings, count=2000)
@@ -153,7 +153,7 @@ async def test_a_time_condition_inside_or_stays_and_is_told(readings: Readings) 
     assert any("inside or/same_row still applies" in text for text in report["caveats"])
 
 
-async def test_two_widgets_over_the_same_calls_agree(readings: Readings) -> None:
+async def test_two_widgets_over_the_same_calls_agree(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         for window in (None, "2026-11-13/2026-11-15", "25d"):
             given = {"window": window} if window else {}

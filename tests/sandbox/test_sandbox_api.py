@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from cekura_sandbox import Readings
+from cekura_sandbox import ApiVariant
 from support import KEY, NOW, Json, new_sandbox, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
@@ -178,14 +178,14 @@ async def test_an_injection_in_a_value_or_key_is_only_text() -> None:
 
 @pytest.mark.parametrize("grouped", ["key", "field", "nested"])
 async def test_grouped_rows_take_the_chosen_form(grouped: Any) -> None:
-    async with http(shared_sandbox(Readings(grouped=grouped))) as api:
+    async with http(shared_sandbox(ApiVariant(grouped=grouped))) as api:
         data = (await api.get("/dashboards/widgets/204/data/")).json()["data"]
     names = {"key": "group", "field": "agent.id", "nested": "data"}
     assert all(names[grouped] in row for row in data)
 
 
 async def test_other_readings_change_what_is_sent() -> None:
-    async with http(shared_sandbox(Readings(rates="percent", stat="array", buckets="bare", booleans="1"))) as api:
+    async with http(shared_sandbox(ApiVariant(rates="percent", stat="array", buckets="bare", booleans="1"))) as api:
         stat = (await api.get("/dashboards/widgets/201/data/")).json()["data"]
         assert isinstance(stat, list)
         assert stat[0]["success_rate"] > 1

@@ -10,13 +10,13 @@ from pydantic import SecretStr
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.doctor import examine, report, skew
 from cekura_dashboards_mcp.probe import UNSETTLED, probe
-from cekura_sandbox import Readings
+from cekura_sandbox import ApiVariant
 from support import KEY, NOW, now, open_tools, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-TYPES = get_type_hints(Readings)
-SINGLE = [Readings(**{field.name: value}) for field in fields(Readings) for value in get_args(TYPES[field.name])]
-OTHER = Readings(
+TYPES = get_type_hints(ApiVariant)
+SINGLE = [ApiVariant(**{field.name: value}) for field in fields(ApiVariant) for value in get_args(TYPES[field.name])]
+OTHER = ApiVariant(
     override="merge", preview="merge", grouped="nested", booleans="1", rates="percent", stat="array", buckets="bare",
     empty_buckets="null", predefined="list", preview_answer="short", clock_ahead_s=120,
 )  # fmt: skip
@@ -24,7 +24,7 @@ MIXED = [OTHER, replace(OTHER, override="replace", grouped="field"), replace(OTH
 
 
 @pytest.mark.parametrize("readings", [*SINGLE, *MIXED], ids=str)
-async def test_the_probe_recognises_every_reading_of_the_sandbox_and_only_reads(readings: Readings) -> None:
+async def test_the_probe_recognises_every_reading_of_the_sandbox_and_only_reads(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         found = {finding.question: finding.answer for finding in await probe(context)}
         assert recorder.writes() == []
@@ -44,7 +44,7 @@ async def test_the_report_holds_no_name_id_or_number_of_calls() -> None:
 
 
 async def test_what_cannot_be_settled_says_why() -> None:
-    app = shared_sandbox(Readings(), count=1)
+    app = shared_sandbox(ApiVariant(), count=1)
     async with open_tools(app) as (context, _):
         found = {finding.question: finding for finding in await probe(context)}
     assert found["override"].answer == UNSETTLED
@@ -112,6 +112,6 @@ def test_the_clocks_are_compared(date: str | None, passed: bool | None, told: st
 
 
 async def test_a_clock_that_is_ahead_is_seen() -> None:
-    app = shared_sandbox(Readings(clock_ahead_s=timedelta(minutes=2).total_seconds()))
+    app = shared_sandbox(ApiVariant(clock_ahead_s=timedelta(minutes=2).total_seconds()))
     _, said = await lines(Connection(settings(), app_factory=lambda: app, now=now))
     assert said[-1].startswith("?    clock: the API is 120 s ahead")

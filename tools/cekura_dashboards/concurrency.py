@@ -41,7 +41,7 @@ async def gathered(
     return found, failed
 
 
-async def apart(work: Callable[..., T], *args: Any, small: bool) -> T:
+async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
     """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 

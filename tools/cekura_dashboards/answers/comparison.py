@@ -13,9 +13,9 @@ from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import stat_figures
-from cekura_dashboards.charts.target import Reading, Target, are_few
-from cekura_dashboards.charts.window import PERIOD_BEFORE, has_a_period_before, other_window, shown
-from cekura_dashboards.concurrency import apart
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.charts.window import PERIOD_BEFORE, format_instant, has_a_period_before, other_window
+from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import compare
 from cekura_dashboards.insight.numbers import exact, sig
@@ -41,8 +41,8 @@ class Sides:
 class SidesRead:
     """What came back for both sides."""
 
-    current: Reading
-    baseline: Reading | InvalidArguments | None = None
+    current: ChartReading
+    baseline: ChartReading | InvalidArguments | None = None
     filters: JsonObject | None = None
     unasked: bool = False
 
@@ -105,12 +105,16 @@ async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> list[Sides
 
 
 def comparison(
-    reading: Reading, other: Reading | InvalidArguments, names: dict[str, str], tests: int, filters: JsonObject | None
+    reading: ChartReading,
+    other: ChartReading | InvalidArguments,
+    names: dict[str, str],
+    tests: int,
+    filters: JsonObject | None,
 ) -> Comparison:
     """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
     if isinstance(other, InvalidArguments):
         return {"not_compared": other.told}
-    what: Comparison = {"from": shown(other.window.start), "to": shown(other.window.end)}
+    what: Comparison = {"from": format_instant(other.window.start), "to": format_instant(other.window.end)}
     what |= {"where": in_words(filters)} if filters else {"against": other.window.source}
     if reading.chart is None or other.chart is None:
         return what | {"not_compared": f"the other side could not be read: {other.error or reading.error}"}
@@ -128,10 +132,10 @@ async def compared(found: Sequence[SidesRead], points: int, names: dict[str, str
     """The report of each chart, with its comparison, or with the change of each figure of a stat."""
     reports = await reported([sides.current for sides in found], points, names)
     tests = sum(sides.current.chart is not None and sides.baseline is not None for sides in found)
-    readings = [side for sides in found for side in (sides.current, sides.baseline) if isinstance(side, Reading)]
+    readings = [side for sides in found for side in (sides.current, sides.baseline) if isinstance(side, ChartReading)]
     small = are_few(readings)
     return [
-        await apart(_with_other_side, report, sides, names, tests, small=small)
+        await in_thread(_with_other_side, report, sides, names, tests, small=small)
         for report, sides in zip(reports, found, strict=True)
     ]
 
@@ -140,13 +144,13 @@ def _with_other_side(report: WidgetReport, sides: SidesRead, names: dict[str, st
     current, baseline = sides.current, sides.baseline
     if current.chart is None or baseline is None:
         return report
-    if sides.unasked and isinstance(baseline, Reading):
+    if sides.unasked and isinstance(baseline, ChartReading):
         return _with_change(report, current, baseline)
     row = comparison(current, baseline, names, tests, sides.filters)
     return report.model_copy(update={"comparison": row})
 
 
-def _with_change(report: WidgetReport, reading: Reading, other: Reading) -> WidgetReport:
+def _with_change(report: WidgetReport, reading: ChartReading, other: ChartReading) -> WidgetReport:
     that = stat_figures(other.chart)[0] if other.chart else {}
     if not that.get("total_calls"):
         why = (
@@ -157,7 +161,7 @@ def _with_change(report: WidgetReport, reading: Reading, other: Reading) -> Widg
         return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
     this = stat_figures(reading.chart)[0] if reading.chart else {}
     pairs = {name: (value, that.get(name)) for name, value in this.items()}
-    change: dict[str, Any] = {"from": shown(other.window.start), "to": shown(other.window.end)}
+    change: dict[str, Any] = {"from": format_instant(other.window.start), "to": format_instant(other.window.end)}
     change |= {
         name: exact(now - before) if name == "total_calls" else sig(now - before, 3)
         for name, (now, before) in pairs.items()

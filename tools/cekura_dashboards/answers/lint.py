@@ -10,8 +10,8 @@ from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_VALUE, TIME_PERIODS, is_metadata, plotted_type
 from cekura_dashboards.api.filters import both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
-from cekura_dashboards.charts.target import Reading
-from cekura_dashboards.charts.window import shown
+from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.text import cleaned, named
 from cekura_dashboards.widgets.date_range import DATE_RANGE, TOO_OLD, is_too_old
@@ -42,7 +42,7 @@ class Draft:
 class Seen:
     """What a widget's data showed: how many calls, labels by size, buckets; ``untested`` if part was not seen."""
 
-    reading: Reading
+    reading: ChartReading
     n: int | None = None
     labels: Sequence[str | None] = ()
     buckets: int = 0
@@ -103,7 +103,7 @@ class Lint:
 
     def _old_date_ranges(self) -> Iterator[Draft]:
         """Fixed ranges that have aged past what the API holds."""
-        why = f"{TOO_OLD}, so the charts answer 400; proposed is 7 days"
+        why = f"{TOO_OLD}, so the API refuses the charts (400); 7 days are proposed"
         own = self.dashboard.filters
         if is_too_old(time_bounds(own, self.now), self.now):
             edit = {"filters": both(without_time(own), DATE_RANGE)}
@@ -118,7 +118,7 @@ class Lint:
         bare = [w for w in self._widgets() if time_bounds(both(filters, w.filters), self.now).start is None]
         if bare:
             text = (
-                "neither these charts nor the dashboard have a date range, and without one the API answers 400; "
+                "neither these charts nor the dashboard have a date range, and without one the API refuses them (400); "
                 "the last 7 days are proposed"
             )
             edit = {"filters": both(filters, DATE_RANGE)}
@@ -131,7 +131,9 @@ class Lint:
                 continue
             window = seen.reading.window
             why = "; its own filters may be too narrow" if widget.filters else ""
-            text = f"it shows nothing: no calls from {shown(window.start)} to {shown(window.end)}{why}"
+            text = (
+                f"it shows nothing: no calls from {format_instant(window.start)} to {format_instant(window.end)}{why}"
+            )
             yield self._delete("empty", [widget], text)
 
     def _duplicates(self) -> Iterator[Draft]:
@@ -141,7 +143,7 @@ class Lint:
             alike[repr(sorted(plots.items()))].append(widget)
         for first, *others in alike.values():
             if others:
-                text = f"shows the same as widget {first.id} {named(first.name)}, so it takes room and tells nothing"
+                text = f"shows the same as widget {first.id} {named(first.name)}, so it takes room and adds nothing"
                 yield self._delete("duplicate", others, text)
 
     def _sums(self) -> Iterator[Draft]:
@@ -150,10 +152,10 @@ class Lint:
             if widget.chart_type != "bar" or not function:
                 continue
             if widget.field == METRIC_VALUE and function == "sum":
-                text, better = "a sum of scores grows with the number of calls and says nothing of them", "avg"
+                text, better = "a sum of scores grows with the number of calls and says nothing about them", "avg"
             elif widget.field == "agent_id" and function != "count":
                 text, better = (
-                    f"{function} of ids means nothing; what can be told is how many calls there were",
+                    f"{function} of ids means nothing; what can be counted is the calls",
                     "count",
                 )
             else:

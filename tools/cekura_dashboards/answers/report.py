@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from cekura_dashboards.answers.summary import group_name, summarise
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
 from cekura_dashboards.api.models import Widget, WidgetConfig
-from cekura_dashboards.charts.target import Reading, are_few
-from cekura_dashboards.charts.window import shown
-from cekura_dashboards.concurrency import apart
+from cekura_dashboards.charts.target import ChartReading, are_few
+from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.insight import Summary
 from cekura_dashboards.insight.numbers import sig, wilson
 from cekura_dashboards.text import Foreign, Word, cleaned, foreign, json_text, named, word
@@ -101,13 +101,15 @@ def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
     )
 
 
-def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport:
+def report(reading: ChartReading, points: int, names: dict[str, str]) -> WidgetReport:
     """``points``: the most buckets in the series. ``names``: what to call numbered groups."""
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
     if reading.target.matching is not None:
         about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
-    window = WindowShown(start=shown(reading.window.start), end=shown(reading.window.end), source=reading.window.source)
+    window = WindowShown(
+        start=format_instant(reading.window.start), end=format_instant(reading.window.end), source=reading.window.source
+    )
     if reading.error is not None:
         return WidgetReport(widget=about, window=window, error=str(reading.error))
     summary, untested = summarise(reading, points, names)
@@ -128,10 +130,10 @@ def report(reading: Reading, points: int, names: dict[str, str]) -> WidgetReport
     )
 
 
-async def reported(readings: Sequence[Reading], points: int, names: dict[str, str]) -> list[WidgetReport]:
+async def reported(readings: Sequence[ChartReading], points: int, names: dict[str, str]) -> list[WidgetReport]:
     """The report of each reading."""
     small = are_few(readings)
-    return [await apart(report, reading, points, names, small=small) for reading in readings]
+    return [await in_thread(report, reading, points, names, small=small) for reading in readings]
 
 
 def _series(summary: Summary) -> SeriesShown | None:
@@ -144,7 +146,7 @@ def _series(summary: Summary) -> SeriesShown | None:
     )  # fmt: skip
 
 
-def _why_empty(reading: Reading) -> str:
+def _why_empty(reading: ChartReading) -> str:
     """An empty answer's likely causes, and the filter that was really sent."""
     shown_filter = cleaned(json_text(reading.target.filters), limit=400)
     return (

@@ -9,7 +9,7 @@ from cekura_dashboards.answers.summary import unit_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import bar_rows, pie_slices, stat_figures, unseen
-from cekura_dashboards.charts.target import Reading
+from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.numbers import SCALES
@@ -31,7 +31,7 @@ class Measure:
     untested: list[str]
 
 
-def measure_of(reading: Reading, chart: Chart, names: dict[str, str]) -> Measure:
+def measure_of(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Measure:
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
         figures: dict[str | None, float] = {
@@ -48,7 +48,7 @@ def measure_of(reading: Reading, chart: Chart, names: dict[str, str]) -> Measure
     return _bar_side(reading, chart, names, seconds)
 
 
-def _bar_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
+def _bar_side(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
     config, rows = reading.target.config, bar_rows(reading, chart, names)
     function, period = config.function, config.period
     kinds: dict[str, Kind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
@@ -85,7 +85,7 @@ def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[fl
     return {name: (float(total(parts) or 0), combine(function, parts) or 0.0) for name, parts in held.items()}
 
 
-def _line_side(reading: Reading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
+def _line_side(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
     rows = line_rows(reading, chart, names)
     step = DAY if seconds >= ENOUGH_DAYS * DAY else HOUR
     clusters = rows.calls.by(step, rows.span.start // rows.calls.grain * rows.calls.grain)

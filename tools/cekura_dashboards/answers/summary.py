@@ -8,13 +8,13 @@ from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import Rows, bar_rows, pie_slices, plots_times, stat_figures, unseen
-from cekura_dashboards.charts.target import Reading
+from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.timeline import HOUR, iso
 from cekura_dashboards.text import Foreign, json_text, word
 
 
-def summarise(reading: Reading, points: int, names: dict[str, str]) -> tuple[Summary, list[str]]:
+def summarise(reading: ChartReading, points: int, names: dict[str, str]) -> tuple[Summary, list[str]]:
     """The summary, and what was not tested. ``names``: what to call groups that the API numbers."""
     chart, config = reading.chart, reading.target.config
     if chart is None:
@@ -45,7 +45,7 @@ def group_name(config: WidgetConfig) -> str:
 
 
 def _bar(
-    reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
+    reading: ChartReading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
     config = reading.target.config
     function, period = config.function, config.period
@@ -60,7 +60,7 @@ def _bar(
 
 
 def _line(
-    reading: Reading, chart: Chart, points: int, by: str | None, names: dict[str, str]
+    reading: ChartReading, chart: Chart, points: int, by: str | None, names: dict[str, str]
 ) -> tuple[Summary, list[str]]:
     rows = line_rows(reading, chart, names)
     span, untested = rows.tested(reading)

@@ -17,7 +17,7 @@ from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list
 from cekura_dashboards.arguments import aliases
 from cekura_dashboards.arguments.faults import Path, annotation, fault_of, plain_type, seen, where
 from cekura_dashboards.arguments.references import GivenName, resolve
-from cekura_dashboards.concurrency import apart
+from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import Request
@@ -61,7 +61,7 @@ async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) 
     """
     reader = _Reader(names={})
     size = reader.refuse_too_large(raw, ())
-    request, data = await apart(_read, reader, model, raw, small=size <= SMALL)
+    request, data = await in_thread(_read, reader, model, raw, small=size <= SMALL)
     if not reader.names:
         return request, reader.notes
     names = reader.names

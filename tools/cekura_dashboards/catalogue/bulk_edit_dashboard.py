@@ -25,7 +25,7 @@ from cekura_dashboards.plans.plan import (
     receipt_of,
     refuse_too_large,
     signer,
-    way_back,
+    undo_of,
 )
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.restored import Ids, Planned, check_counts
@@ -124,7 +124,7 @@ async def drafted(
         filters=dashboard.stored("filters"),
         was=tuple(item.was for item in request.create or []),
     )
-    way = way_back(BulkEditRequest, undo_arguments(edits, [0] * len(creates)))
+    way = undo_of(BulkEditRequest, undo_arguments(edits, [0] * len(creates)))
     refuse_too_large(way.arguments)
     return Plan(
         work=edits,
@@ -171,7 +171,7 @@ def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
 async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     edits = made.work
     done = await commit_bulk(context, edits)
-    way = way_back(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
+    way = undo_of(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
     return receipt_of(
         made,
         done_changes(edits, done),

@@ -14,8 +14,8 @@ from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.catalogue.update_dashboard import UpdateDashboardRequest
 from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.target import Reading, are_few, saved
-from cekura_dashboards.concurrency import apart, together
+from cekura_dashboards.charts.target import ChartReading, are_few, saved
+from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import issued
 from cekura_dashboards.plans.receipt import Call
@@ -31,7 +31,7 @@ class CheckRequest(Request):
     dashboard_id: DashboardId
 
 
-class Finding(BaseModel):
+class Problem(BaseModel):
     """What is wrong and why it matters. ``fix``: the call that mends it, planned already."""
 
     kind: str
@@ -42,7 +42,7 @@ class Finding(BaseModel):
 
 class CheckResult(Result):
     dashboard: str
-    findings: list[Finding]
+    findings: list[Problem]
     not_tested: list[str] | None = None
     left_out: list[str] | None = None
 
@@ -54,7 +54,7 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
         read_charts(context, targets), metric_types(context, dashboard.project, *dashboard.widgets)
     )
     small = are_few(readings)
-    seen = {reading.target.id or 0: await apart(_seen, reading, small=small) for reading in readings}
+    seen = {reading.target.id or 0: await in_thread(_seen, reading, small=small) for reading in readings}
     drafts = Lint(dashboard, seen, types, context.now()).findings()
     findings = [await _finding(context, dashboard, draft) for draft in drafts[:MOST_FINDINGS]]
     more = len(drafts) - len(findings)
@@ -66,14 +66,14 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     )
 
 
-def _not_tested(readings: Sequence[Reading]) -> list[str]:
+def _not_tested(readings: Sequence[ChartReading]) -> list[str]:
     failed = [r for r in readings if r.error is not None and not isinstance(r.error, Refused)]
     told = [f"widget {reading.target.id}: {cleaned(str(reading.error), limit=200)}" for reading in failed[:MOST_FAILED]]
     more = [f"{len(failed) - MOST_FAILED} more widgets"] if len(failed) > MOST_FAILED else []
     return [*told, *more]
 
 
-def _seen(reading: Reading) -> Seen:
+def _seen(reading: ChartReading) -> Seen:
     chart = reading.chart
     if chart is None:
         return Seen(reading)
@@ -88,10 +88,10 @@ def _seen(reading: Reading) -> Seen:
     return Seen(reading, summary.n, labels, len(times), untested=bool(untested))
 
 
-async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> Finding:
+async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> Problem:
     """The finding with its edit, which was planned like any; without one if it cannot be."""
     if not draft.edit or context.settings.read_only:
-        return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
+        return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}
     tool = update_dashboard.NAME if draft.of_dashboard else bulk_edit_dashboard.NAME
     try:
@@ -102,9 +102,9 @@ async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> 
             edit = BulkEditRequest.model_validate(arguments)
             plan_id = issued(context, await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids()))
     except (DashboardsError, ValueError):
-        return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
+        return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     fix = Call(tool=tool, arguments={**arguments, "plan_id": plan_id})
-    return Finding(kind=draft.kind, widgets=draft.widget_ids, text=draft.text, fix=fix)
+    return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text, fix=fix)
 
 
 def render(result: CheckResult) -> str:

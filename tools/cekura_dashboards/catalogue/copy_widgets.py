@@ -14,7 +14,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import all_differences, covered, covered_after
 from cekura_dashboards.plans.checker import Checker
 from cekura_dashboards.plans.layout import placed
-from cekura_dashboards.plans.plan import Plan, checked, covered_widgets, receipt_of, signer, way_back
+from cekura_dashboards.plans.plan import Plan, checked, covered_widgets, receipt_of, signer, undo_of
 from cekura_dashboards.plans.plan_id import Covered
 from cekura_dashboards.plans.receipt import Call, Change, Receipt
 from cekura_dashboards.plans.restored import Ids, Planned
@@ -265,7 +265,7 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[tuple[WidgetEdits
             for name, value in covered_after(edits, done, {"delete": arguments.get("remove", [])}).items()
         },
     }
-    return way_back(CopyRequest, arguments).call(context, NAME, held)
+    return undo_of(CopyRequest, arguments).call(context, NAME, held)
 
 
 TOOL = writing_tool(

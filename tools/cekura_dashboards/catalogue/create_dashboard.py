@@ -21,7 +21,7 @@ from cekura_dashboards.plans.dashboards import (
     send_update,
 )
 from cekura_dashboards.plans.layout import placed
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of, signer, way_back
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of, signer, undo_of
 from cekura_dashboards.plans.plan_id import Covered
 from cekura_dashboards.plans.receipt import Call, Change, Receipt, before_after
 from cekura_dashboards.plans.restored import line
@@ -113,7 +113,7 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     dashboard = await _with_filters(context, work, dashboard, steps)
     done = await _with_widgets(context, work, dashboard, steps)
     dashboard = dashboard.model_copy(update={"widgets": [*dashboard.widgets, *done.created]})
-    way = way_back(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
+    way = undo_of(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
     return receipt_of(
         made,
         _changes(dashboard),

@@ -20,7 +20,7 @@ from cekura_dashboards.plans.plan import (
     receipt_of,
     refuse_too_large,
     signer,
-    way_back,
+    undo_of,
 )
 from cekura_dashboards.plans.receipt import Change, Receipt, before_after
 from cekura_dashboards.plans.writing import writing_tool
@@ -40,7 +40,7 @@ class Deletion:
 async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[Deletion]:
     ids = request.ids(signer(context))
     dashboard = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
-    way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
+    way = undo_of(CreateDashboardRequest, _undo_arguments(dashboard))
     refuse_too_large(way.arguments, instead="delete some of its widgets with bulk_edit_dashboard first")
     _, namesakes = await listed_dashboards(context, dashboard.project, dashboard.name)
     widgets = [
@@ -76,7 +76,7 @@ async def commit(context: ToolContext, made: Plan[Deletion]) -> Receipt:
     dashboard = made.work.dashboard
     read_back = await send_delete(context, dashboard.id)
     short = [change.model_copy(update={"fields": None}) for change in made.changes]
-    way = way_back(CreateDashboardRequest, _undo_arguments(dashboard))
+    way = undo_of(CreateDashboardRequest, _undo_arguments(dashboard))
     # the undo's plan covers which dashboards of that name there are, so that it brings back one and no second
     undo = way.call(context, CREATE, covered_namesakes(made.work.namesakes))
     return receipt_of(made, short, dashboard_id=dashboard.id, undo=undo, read_back=read_back)

@@ -23,9 +23,9 @@ from cekura_dashboards.charts.calls import (
 )
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.measured import Measured, MeasuredRequest, measured
-from cekura_dashboards.charts.target import Reading, are_few
-from cekura_dashboards.charts.window import DEFAULT, Window, other_window, resolve, shown
-from cekura_dashboards.concurrency import apart, each, together
+from cekura_dashboards.charts.target import ChartReading, are_few
+from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
+from cekura_dashboards.concurrency import each, in_thread, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Driver, compare, driver, widening
 from cekura_dashboards.text import Foreign, Word, did_you_mean, listed, unquoted, word
@@ -54,7 +54,7 @@ class ExplainRequest(MeasuredRequest):
     @model_validator(mode="after")
     def _sensible(self) -> "ExplainRequest":
         if (self.widget_id is None) == (self.widget is None):
-            raise fault("", "give widget_id or widget, one of both.")
+            raise fault("", "give either widget_id or widget.")
         for index, name in enumerate(self.by or []):
             if filter_field(name) is None or name in {"id", "timestamp", "duration", METRIC_VALUE}:
                 hint = did_you_mean(name, [*USUAL, *OUTCOMES, "is_reviewed", "success", "metadata.KEY"])
@@ -88,7 +88,7 @@ class Explanation(Result):
 class _Sides:
     """Both sides of one chart: what was read of each, and what it measures."""
 
-    readings: list[Reading]
+    readings: list[ChartReading]
     this: Measure
     that: Measure
 
@@ -118,7 +118,7 @@ async def _read(
             found.append(next(reading.error for reading in pair if reading.error is not None))
             continue
         this, that = [
-            await apart(measure_of, reading, part, names, small=small)
+            await in_thread(measure_of, reading, part, names, small=small)
             for reading, part in zip(pair, charts, strict=True)
         ]
         found.append(_Sides([*pair], this, that))
@@ -138,7 +138,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     base, *others = await _read(context, chart, configs, window, other)
     if isinstance(base, DashboardsError):
         raise base
-    overall = {"from": shown(other.start), "to": shown(other.end), "against": other.source}
+    overall = {"from": format_instant(other.start), "to": format_instant(other.end), "against": other.source}
     overall |= base.compared(counted=_is_counted(config))
     noted = [note for reading in base.readings for note in reading.notes]
     caveats += dict.fromkeys([*other.notes, *base.this.untested, *base.that.untested, *noted])

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.filters import time_bounds
 from cekura_dashboards.api.models import DashboardRow, JsonObject
-from cekura_dashboards.charts.window import shown
+from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import Foreign, Word, foreign, named, time_text
 from cekura_dashboards.tool import ReadingTool, Request, Result
@@ -77,8 +77,8 @@ def date_range(filters: JsonObject | None, context: ToolContext) -> str:
     """A saved date range in words: ``since 2026-11-14T00:00Z``."""
     bounds = time_bounds(filters, context.now())
     words = [
-        f"since {shown(bounds.start)}" if bounds.start else "",
-        f"until {shown(bounds.end)}" if bounds.end else "",
+        f"since {format_instant(bounds.start)}" if bounds.start else "",
+        f"until {format_instant(bounds.end)}" if bounds.end else "",
     ]
     return " ".join(word for word in words if word) or "none"
 

@@ -19,7 +19,7 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import settled, unsaved
-from cekura_dashboards.charts.window import shown
+from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
@@ -118,7 +118,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
     if reading.error:
         raise reading.error
     rows = [[_text(row.label), _count(row.value)] for row in (reading.chart.rows if reading.chart else [])]
-    window = f"{shown(reading.window.start)} to {shown(reading.window.end)}"
+    window = f"{format_instant(reading.window.start)} to {format_instant(reading.window.end)}"
     notes = [note for note in reading.notes if "project" in note and not scope]
     return ["value", "calls"], rows, [f"calls from {window}", *notes]
 

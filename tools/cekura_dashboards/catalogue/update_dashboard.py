@@ -16,7 +16,7 @@ from cekura_dashboards.plans.dashboards import (
     fields_of,
     send_update,
 )
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of, refuse_too_large, signer, way_back
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of, refuse_too_large, signer, undo_of
 from cekura_dashboards.plans.receipt import Receipt, same
 from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.plans.writing import writing_tool
@@ -62,7 +62,7 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
     before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
     asked: JsonObject = dict.fromkeys(request.clear or []) | request.given()
     fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
-    way = way_back(UpdateDashboardRequest, _undo_arguments(before, fields))
+    way = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields))
     refuse_too_large(way.arguments)
     nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
     after = {**fields_of(before), **fields}
@@ -89,10 +89,10 @@ def _warnings(context: ToolContext, before: Dashboard, fields: JsonObject) -> li
     told, now = [*undocumented(filters, "filters")], context.now()
     bare = [w for w in before.widgets if time_bounds(both(filters, w.filters), now).start is None]
     if is_too_old(time_bounds(filters, now), now):
-        told.append(f"{TOO_OLD}, so the charts answer 400")
+        told.append(f"{TOO_OLD}, so the API refuses the charts (400)")
     if bare:
         shown = listed(f"{w.id} {named(w.name)}" for w in bare)
-        told.append(f"without a date range these charts answer 400: {shown}. {ADD_ONE}")
+        told.append(f"without a date range the API refuses these charts (400): {shown}. {ADD_ONE}")
     return told
 
 
@@ -100,7 +100,7 @@ async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
     before, fields = made.work.before, made.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
-    undo = way_back(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_setup(stored))
+    undo = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_setup(stored))
     return receipt_of(
         made,
         [dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],

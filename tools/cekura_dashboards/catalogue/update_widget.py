@@ -17,8 +17,8 @@ from cekura_dashboards.plans.plan import (
     receipt_of,
     refuse_too_large,
     signer,
+    undo_of,
     undo_update,
-    way_back,
 )
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.restored import Planned
@@ -67,7 +67,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
     if sent:
         await checker.updated(stored, sent, "changes.")
     warnings = checker.done()
-    way = way_back(UpdateRequest, _undo_arguments(stored, sent))
+    way = undo_of(UpdateRequest, _undo_arguments(stored, sent))
     refuse_too_large(way.arguments)
     edits = WidgetEdits(
         dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {}, before={stored.id: stored}
@@ -97,7 +97,7 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     edits = made.work
     done = await commit_update(context, edits)
     [(number, stored)] = done.updated.items()
-    way = way_back(UpdateRequest, _undo_arguments(edits.before[number], edits.updates[number]))
+    way = undo_of(UpdateRequest, _undo_arguments(edits.before[number], edits.updates[number]))
     return receipt_of(
         made,
         done_changes(edits, done),

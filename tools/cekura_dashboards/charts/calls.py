@@ -8,7 +8,7 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filters import both, instant, operators_of, within, without_time
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
-from cekura_dashboards.charts.window import Window, shown
+from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.lookups import AGENT_FIELDS
 from cekura_dashboards.text import Foreign, Word, cleaned, foreign, listed, time_text, word
@@ -120,4 +120,4 @@ async def find_calls(
 
 
 def window_line(window: Window) -> str:
-    return f"{shown(window.start)} to {shown(window.end)} ({window.source})"
+    return f"{format_instant(window.start)} to {format_instant(window.end)} ({window.source})"

@@ -18,9 +18,9 @@ from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bo
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.scope import scoped
 from cekura_dashboards.charts.share import joined, whole_and_part
-from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window, saved_window
-from cekura_dashboards.concurrency import AT_ONCE, apart, each
+from cekura_dashboards.concurrency import AT_ONCE, each, in_thread
 from cekura_dashboards.context import ToolContext
 
 SMALL_BYTES = 100_000
@@ -35,7 +35,7 @@ class _Ask:
     previews: bool = False
 
 
-async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[Reading]:
+async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
     """Chart data of each target, in order. A target that fails carries its error and fails no other.
 
     A share of calls is two charts, which are asked for like any others and then joined.
@@ -52,13 +52,13 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[R
     return readings
 
 
-def raise_if_all_failed(readings: Sequence[Reading]) -> None:
+def raise_if_all_failed(readings: Sequence[ChartReading]) -> None:
     """Raise the error of readings that are all that was asked for, and that all failed alike."""
     if len({str(reading.error) for reading in readings}) == 1 and readings[0].error is not None:
         raise readings[0].error
 
 
-async def _read(context: ToolContext, targets: Sequence[Target]) -> list[Reading]:
+async def _read(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
     """What comes back for each target, in order."""
     placed = await scoped(context, [_place(context, target) for target in targets])
     readings = [reading for reading, _ in placed]
@@ -81,7 +81,7 @@ async def _read(context: ToolContext, targets: Sequence[Target]) -> list[Reading
     return readings
 
 
-def _place(context: ToolContext, target: Target) -> tuple[Reading, JsonObject | None]:
+def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObject | None]:
     """The reading to fill, and the body to preview; no body means that the saved widget is asked."""
     now = context.now()
     bounds = time_bounds(target.filters, now)
@@ -93,8 +93,8 @@ def _place(context: ToolContext, target: Target) -> tuple[Reading, JsonObject | 
     if window.source == "default":
         notes.append("no date range is saved, so the last 7 days are shown")
     if (problem := target.problem) is not None:
-        return Reading(target, window, error=UnreadableAnswer(problem)), None
-    reading = Reading(target, window, notes=tuple(notes))
+        return ChartReading(target, window, error=UnreadableAnswer(problem)), None
+    reading = ChartReading(target, window, notes=tuple(notes))
     inside = _is_inside(window, bounds)
     if target.id is not None and inside:
         return reading, None
@@ -110,7 +110,7 @@ def _is_inside(window: Window, bounds: Bounds) -> bool:
     return (bounds.start is None or bounds.start <= window.start) and (bounds.end is None or window.end <= bounds.end)
 
 
-def _combined(context: ToolContext, readings: list[Reading], places: Sequence[int]) -> list[_Ask]:
+def _combined(context: ToolContext, readings: list[ChartReading], places: Sequence[int]) -> list[_Ask]:
     """Requests for saved widgets: one without override, and one for each distinct self-contained filter."""
     groups: dict[str, tuple[JsonObject | None, list[int]]] = {}
     for place in places:
@@ -129,7 +129,7 @@ async def _preview(context: ToolContext, body: JsonObject, _ids: list[int]) -> l
     return [await context.api.preview_data(body)]
 
 
-async def _fill(ask: _Ask, readings: list[Reading], limiter: anyio.CapacityLimiter) -> None:
+async def _fill(ask: _Ask, readings: list[ChartReading], limiter: anyio.CapacityLimiter) -> None:
     """Ask for all at once; if that fails, for each alone, so that the failing one is found."""
     ids = [readings[place].target.id or 0 for place in ask.places]
     try:
@@ -157,12 +157,12 @@ def _answers(ask: _Ask, ids: list[int], envelopes: list[ChartEnvelope]) -> dict[
     return {ids[0]: unnamed[0], **by_id} if len(ids) == 1 and unnamed else by_id
 
 
-async def _in_turn(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
+async def _in_turn(reading: ChartReading, envelope: ChartEnvelope | None) -> ChartReading:
     small = envelope is None or len(memoryview(envelope.data)) <= SMALL_BYTES
-    return await apart(_decoded, reading, envelope, small=small)
+    return await in_thread(_decoded, reading, envelope, small=small)
 
 
-def _decoded(reading: Reading, envelope: ChartEnvelope | None) -> Reading:
+def _decoded(reading: ChartReading, envelope: ChartEnvelope | None) -> ChartReading:
     config = reading.target.config
     if envelope is None:
         return replace(reading, error=UnreadableAnswer(f"it holds nothing for widget {reading.target.id}"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, number
 from cekura_dashboards.charts.rows import Rows, label_of, plots_times, span_of
-from cekura_dashboards.charts.target import Reading
+from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Calls, Point, grain_of
 from cekura_dashboards.insight.timeline import MINUTE
 from cekura_dashboards.text import Foreign
@@ -21,7 +21,7 @@ class LineRows(Rows):
         return self.calls.cells
 
 
-def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows:
+def line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
     """The calls of a line inside its window; worked out once for a reading."""
     if "line" not in reading.worked_out:
         reading.worked_out["line"] = _line_rows(reading, chart, names)
@@ -29,7 +29,7 @@ def line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows
     return found
 
 
-def _line_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> LineRows:
+def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
     boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
     is_time = plots_times(reading.target.config, chart)
     span, grouped = span_of(reading), bool(reading.target.config.group_by)

@@ -8,8 +8,8 @@ from typing import Any
 
 from cekura_dashboards.api.chart_data import Chart, count_of, number
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import Reading
-from cekura_dashboards.charts.window import shown
+from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight import Bucket, Slice, Span
 from cekura_dashboards.insight.timeline import DAY, PERIODS, STEPS, iso
 from cekura_dashboards.text import Foreign, json_text
@@ -63,7 +63,7 @@ class Rows(ABC):
     def seen(self) -> Iterable[float]:
         """Times from which something came."""
 
-    def tested(self, reading: Reading) -> tuple[Span, list[str]]:
+    def tested(self, reading: ChartReading) -> tuple[Span, list[str]]:
         """The part of the window that counts as tested, and what does not.
 
         That is what lies past the saved bounds, if nothing came from there.
@@ -97,7 +97,7 @@ class BarRows(Rows):
         return (bucket.time + self.width for bucket in self.buckets)
 
 
-def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
+def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
     """The buckets of a bar inside its window; worked out once for a reading."""
     if "bar" not in reading.worked_out:
         reading.worked_out["bar"] = _bar_rows(reading, chart, names)
@@ -105,7 +105,7 @@ def bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
     return found
 
 
-def _bar_rows(reading: Reading, chart: Chart, names: dict[str, str]) -> BarRows:
+def _bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
     config, times = reading.target.config, Times()
     period = config.period
     is_time = plots_times(config, chart)
@@ -153,7 +153,7 @@ def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
     return figures | known, list(known)
 
 
-def span_of(reading: Reading) -> Span:
+def span_of(reading: ChartReading) -> Span:
     return Span(reading.window.start.timestamp(), reading.window.end.timestamp())
 
 
@@ -167,11 +167,11 @@ def label_of(value: Any, names: dict[str, str]) -> str | None:
     return Foreign(f"{names[text]} ({text})") if text in names else Foreign(text)
 
 
-def unseen(reading: Reading) -> list[str]:
+def unseen(reading: ChartReading) -> list[str]:
     """For data without times: that the answer may cover the saved part only."""
     bounds = reading.beyond
     if bounds is None:
         return []
     edges = [("from", bounds.start), ("to", bounds.end)]
-    told = " ".join(f"{word} {shown(moment)}" for word, moment in edges if moment)
+    told = " ".join(f"{word} {format_instant(moment)}" for word, moment in edges if moment)
     return [f"whether more than the saved date range ({told}) is covered cannot be seen from this chart"]

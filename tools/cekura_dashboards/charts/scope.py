@@ -5,7 +5,7 @@ from dataclasses import replace
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 
@@ -13,8 +13,8 @@ MOST_AGENTS = 300
 
 
 async def scoped(
-    context: ToolContext, placed: list[tuple[Reading, JsonObject | None]]
-) -> list[tuple[Reading, JsonObject | None]]:
+    context: ToolContext, placed: list[tuple[ChartReading, JsonObject | None]]
+) -> list[tuple[ChartReading, JsonObject | None]]:
     """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
 
     A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
@@ -55,8 +55,11 @@ async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[in
 
 
 def _kept_to(
-    reading: Reading, body: JsonObject | None, scope: tuple[int, list[int]] | DashboardsError | None, count: int | None
-) -> tuple[Reading, JsonObject | None]:
+    reading: ChartReading,
+    body: JsonObject | None,
+    scope: tuple[int, list[int]] | DashboardsError | None,
+    count: int | None,
+) -> tuple[ChartReading, JsonObject | None]:
     if not reading.alone or body is None:
         return reading, body
     if isinstance(scope, DashboardsError):
@@ -73,5 +76,5 @@ def _kept_to(
     return replace(_noted(reading, said), kept=True), {**body, "filters": both(body["filters"], theirs)}
 
 
-def _noted(reading: Reading, note: str) -> Reading:
+def _noted(reading: ChartReading, note: str) -> ChartReading:
     return replace(reading, notes=(*reading.notes, note)) if reading.alone else reading

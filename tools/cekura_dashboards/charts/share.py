@@ -8,7 +8,7 @@ from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
 from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import Reading, Target
+from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.text import json_text
 
 
@@ -39,7 +39,7 @@ def whole_and_part(target: Target) -> list[Target]:
     return [target, part]
 
 
-def joined(target: Target, readings: Sequence[Reading]) -> Reading:
+def joined(target: Target, readings: Sequence[ChartReading]) -> ChartReading:
     """The reading of a target: the only one, or for a share the quotient of both counts.
 
     ``n`` of a bucket of the quotient are all its calls.
@@ -65,7 +65,7 @@ def joined(target: Target, readings: Sequence[Reading]) -> Reading:
     return replace(shown, chart=Chart("bar", rows=rows, data_type="boolean", grouped=first.chart.grouped))
 
 
-def _counts(reading: Reading) -> dict[tuple[str, Key], float]:
+def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
     rows = reading.chart.rows if reading.chart else []
     return {(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows}
 

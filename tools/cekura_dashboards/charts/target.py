@@ -45,7 +45,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ChartReading:
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
@@ -108,6 +108,6 @@ def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Wi
     return Window(bounds.start, min(bounds.end or now, now), "asked"), without_time(extra)
 
 
-def are_few(readings: Iterable[Reading]) -> bool:
+def are_few(readings: Iterable[ChartReading]) -> bool:
     """Whether their rows are small work."""
     return sum(len(reading.chart.rows) for reading in readings if reading.chart) <= FEW_ROWS

@@ -104,10 +104,10 @@ def _interval(text: str, zone: ZoneInfo, argument: str) -> tuple[datetime, datet
     return start if start.tzinfo else start.replace(tzinfo=zone), end if end.tzinfo else end.replace(tzinfo=zone)
 
 
-def shown(moment: datetime) -> str:
+def format_instant(moment: datetime) -> str:
     """An instant in UTC to the minute.
 
-    >>> shown(datetime(2026, 11, 21, 4, 20, 59, tzinfo=UTC))
+    >>> format_instant(datetime(2026, 11, 21, 4, 20, 59, tzinfo=UTC))
     '2026-11-21T04:20Z'
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
@@ -138,8 +138,9 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
     else:
         shift, longest = _to_the_period_before(window, zone), LIMIT / 2
     if not _is_held(window.start - shift, now):
+        start = format_instant(window.start - shift)
         raise InvalidArguments.at(
-            "compare_to", f"{word} would start {shown(window.start - shift)}, before the 30 days that the API holds; "
+            "compare_to", f"{word} would start {start}, before the 30 days that the API holds; "
             f"the longest window that can be compared like this is the last {longest.days} days."
         )  # fmt: skip
     notes = [] if shift % WEEK == timedelta(0) else ["the two sides hold different weekdays"]

@@ -49,7 +49,7 @@ class Checker:
         if touched & {"filters", "chart_type"} and bounds.start is None:
             self.without_range.append(named(config.name))
         if "filters" in touched and is_too_old(bounds, self.context.now()):
-            self.warnings.append(f"{named(config.name)}: {TOO_OLD}; it answers 400")
+            self.warnings.append(f"{named(config.name)}: {TOO_OLD}, so the API refuses it (400)")
 
     def done(self) -> list[str]:
         """The warnings.

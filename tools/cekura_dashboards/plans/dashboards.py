@@ -10,7 +10,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import covered_dashboard, covered_widgets
 from cekura_dashboards.plans.plan_id import Covered
 from cekura_dashboards.plans.receipt import Change, before_after, same
-from cekura_dashboards.plans.send import as_json, sent
+from cekura_dashboards.plans.send import as_json, write_or_read_back
 from cekura_dashboards.text import foreign
 
 MOST_LISTED = 1000
@@ -88,7 +88,7 @@ async def send_create(
 
     api = context.api
     write = api.create_dashboard(fields) if copy_of is None else api.duplicate_dashboard(copy_of, name)
-    return await sent(context, write, [what], look)
+    return await write_or_read_back(context, write, [what], look)
 
 
 async def send_update(context: ToolContext, before: Dashboard, fields: JsonObject) -> tuple[Dashboard, bool]:
@@ -105,7 +105,7 @@ async def send_update(context: ToolContext, before: Dashboard, fields: JsonObjec
         untouched = all(same(found.stored(name), before.stored(name)) for name in fields)
         return {what: "applied" if applied else "not applied" if untouched else "unknown"}, found
 
-    return await sent(context, context.api.update_dashboard(before.id, fields), [what], look)
+    return await write_or_read_back(context, context.api.update_dashboard(before.id, fields), [what], look)
 
 
 async def send_delete(context: ToolContext, number: int) -> bool:
@@ -123,5 +123,5 @@ async def send_delete(context: ToolContext, number: int) -> bool:
             return {what: "applied"}, None
         return {what: "not applied"}, None
 
-    _, read_back = await sent(context, context.api.delete_dashboard(number), [what], look)
+    _, read_back = await write_or_read_back(context, context.api.delete_dashboard(number), [what], look)
     return read_back

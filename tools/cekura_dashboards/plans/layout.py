@@ -83,7 +83,7 @@ def _place(grid: "_Grid | None", place: str | None, config: JsonObject, key: int
     own = _box_at(config.get("metadata"), grid.path)
     if own is not None:
         if place:
-            return "and a position in metadata contradict each other; give one of both."
+            return "and a position in metadata contradict each other; give one of them."
         grid.boxes[key] = own
         return None
     match = PLACE.fullmatch(place) if place else None

@@ -17,7 +17,7 @@ from cekura_dashboards.text import cleaned, listed
 
 W = TypeVar("W")
 ITEM = re.compile(r"(create|update|widgets)\[(\d+)\]")
-LOST_ANSWER = "the API's answer to the edit was lost; what is told here was read back"
+LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
 MOST_ASKED = 12
 """Operations that a question to a person lists."""
 
@@ -185,7 +185,7 @@ Q = TypeVar("Q", bound=Planned)
 
 
 @dataclass(frozen=True)
-class Way(Generic[Q]):
+class Undo(Generic[Q]):
     """The way back: the call's request and arguments, and what it cannot put back. No request: there is no way."""
 
     request: Q | None
@@ -209,7 +209,7 @@ class Way(Generic[Q]):
         return Call(tool=tool, arguments={**self.arguments, "plan_id": plan_id})
 
 
-def way_back(model: type[Q], arguments: JsonObject) -> Way[Q]:
+def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
     """The undo call as this server itself would read it, without what it could not write again."""
     arguments, lost = dict(arguments), list[str]()
     while True:
@@ -218,11 +218,11 @@ def way_back(model: type[Q], arguments: JsonObject) -> Way[Q]:
         except InvalidArguments as error:
             dropped = _without_faulty(arguments, [fault.path for fault in error.faults])
             if dropped is None:
-                return Way(None, {}, [])
+                return Undo(None, {}, [])
             arguments, names = dropped
             lost += names
         else:
-            return Way(request, arguments, lost)
+            return Undo(request, arguments, lost)
 
 
 def _without_faulty(arguments: JsonObject, paths: list[str]) -> tuple[JsonObject, list[str]] | None:

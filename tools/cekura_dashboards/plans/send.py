@@ -80,7 +80,7 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
         found = await api.get_widget(number)
         return {what: _outcome(edits.before[number], fields, found)}, found
 
-    widget, read_back = await sent(context, context.api.update_widget(number, fields), [what], look)
+    widget, read_back = await write_or_read_back(context, context.api.update_widget(number, fields), [what], look)
     return Stored([], {number: widget}, [], read_back)
 
 
@@ -180,7 +180,7 @@ class Doubt(Generic[T]):
         raise EditFailed(self.cause, outcomes) from None
 
 
-async def sent(
+async def write_or_read_back(
     context: ToolContext,
     write: Awaitable[T],
     names: list[str],

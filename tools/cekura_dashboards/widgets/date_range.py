@@ -21,4 +21,4 @@ def no_date_range(*, on_dashboard: bool) -> str:
     """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
     who = "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
     unless = "" if on_dashboard else " unless its dashboard has one"
-    return f"{who}; saved like this, the chart answers 400{unless}. {ADD_ONE}"
+    return f"{who}; saved like this, the API refuses the chart (400){unless}. {ADD_ONE}"

@@ -81,7 +81,7 @@ def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
     """Refuse to set and empty the same field; metadata may be both, which replaces it whole."""
     for name in clear or []:
         if name != "metadata" and name in given:
-            raise fault("clear", f"names {name}, which is also given a new value; keep one of both.")
+            raise fault("clear", f"names {name}, which is also given a new value; do one or the other.")
 
 
 def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widget) -> str | None:

@@ -42,7 +42,7 @@ MAX_NAME = 255
 def one_comparison(to: str | None, filters: Filter | None) -> None:
     """Refuse to compare with another time and other calls at once."""
     if to and filters:
-        raise fault("compare_filters", "and compare_to are two comparisons; give one of both.")
+        raise fault("compare_filters", "and compare_to are two comparisons; give one of them.")
 
 
 class GroupBy(Request):

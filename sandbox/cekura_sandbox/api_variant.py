@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readings:
+class ApiVariant:
     """One possible API. The defaults are the plainest reading of the documents."""
 
     override: Literal["replace", "merge"] = "replace"
