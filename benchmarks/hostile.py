@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,13 +27,7 @@ from mcp.types import TextContent
 AT_ONCE = 8
 PATIENCE_S = 30
 Json = dict[str, Any]
-ASKED: list[tuple[str, Json]] = [
-    ("list_dashboards", {}),
-    ("get_dashboard", {"dashboard_id": 11}),
-    ("get_widgets_data", {"widget_ids": [203, 205], "window": "2020-01-01/2099-01-01"}),
-    ("look_up", {"kind": "agents"}),
-]
-"""What the client asks; the third is refused, in words that do not change with time."""
+DAY = timedelta(days=1)
 TOOLS = [
     "get_widgets_data",
     "preview_widget",
@@ -43,6 +38,18 @@ TOOLS = [
     "nothing",
 ]
 VERSIONS = ["2026-07-28", "2025-11-25", "2024-11-05", "1999-01-01", ""]
+
+
+def questions() -> list[tuple[str, Json]]:
+    """What the client asks: of a day that is over, so that the right answer stays the same."""
+    today = datetime.now(UTC).date()
+    over = f"{today - 2 * DAY}/{today - DAY}"
+    return [
+        ("get_widgets_data", {"widget_ids": [203, 205], "window": over}),
+        ("list_calls", {"widget_id": 203, "window": over}),
+        ("look_up", {"kind": "agents"}),
+        ("preview_widget", {"widget": {"chart_type": "pie", "field": "durration"}}),
+    ]
 
 
 def called(tool: str, arguments: Any) -> Json:
@@ -201,9 +208,8 @@ async def attacked(count: int, bodies: list[bytes], *, seed: int = 1) -> Outcome
     """Send ``count`` random requests and one with each of these bodies, while a client of each era works."""
     outcome, done = Outcome(), anyio.Event()
     async with a_server() as (process, url), anyio.create_task_group() as group:
-        truth = {
-            (tool, json.dumps(arguments)): await _answer(url, "auto", tool, arguments) for tool, arguments in ASKED
-        }
+        asked = questions()
+        truth = {(tool, json.dumps(given)): await _answer(url, "auto", tool, given) for tool, given in asked}
         outcome.memory_mib.append(memory_mib(process))
         for era in ("auto", "legacy"):
             group.start_soon(_work, url, era, truth, outcome, done)
@@ -241,10 +247,10 @@ async def _answer(url: str, era: Any, tool: str, arguments: Json) -> str:
 
 async def _work(url: str, era: str, truth: dict[tuple[str, str], str], outcome: Outcome, done: anyio.Event) -> None:
     while not done.is_set():
-        for tool, arguments in ASKED:
-            found = await _answer(url, era, tool, arguments)
+        for (tool, given), right in truth.items():
+            found = await _answer(url, era, tool, json.loads(given))
             outcome.answers += 1
-            if found != truth[tool, json.dumps(arguments)]:
+            if found != right:
                 outcome.wrong.append(found)
 
 
