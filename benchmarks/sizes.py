@@ -43,6 +43,8 @@ class Canned:
             found: Any = {"count": len(self._data), "next": None, "results": self._data}
         elif "/dashboards/dashboards/" in path:
             found = {"id": 1, "name": "Overview", "project": 1, "filters": None, "widgets": self._widgets}
+        elif path.endswith(("/projects/", "/aiagents/")):
+            found = {"results": [], "next": None}
         else:
             number = int(path.rstrip("/").rpartition("/")[2])
             found = next(widget for widget in self._widgets if widget["id"] == number)
