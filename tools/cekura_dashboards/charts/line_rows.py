@@ -23,10 +23,7 @@ class LineRows(Rows):
 
 def line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
     """The calls of a line inside its window; worked out once for a reading."""
-    if "line" not in reading.worked_out:
-        reading.worked_out["line"] = _line_rows(reading, chart, names)
-    found: LineRows = reading.worked_out["line"]
-    return found
+    return reading.once("line", lambda: _line_rows(reading, chart, names))
 
 
 def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:

@@ -99,10 +99,7 @@ class BarRows(Rows):
 
 def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
     """The buckets of a bar inside its window; worked out once for a reading."""
-    if "bar" not in reading.worked_out:
-        reading.worked_out["bar"] = _bar_rows(reading, chart, names)
-    found: BarRows = reading.worked_out["bar"]
-    return found
+    return reading.once("bar", lambda: _bar_rows(reading, chart, names))
 
 
 def _bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:

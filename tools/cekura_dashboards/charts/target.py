@@ -1,9 +1,9 @@
 """What is to be charted, and what came back."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.chart_data import Chart
@@ -12,6 +12,7 @@ from cekura_dashboards.api.filters import Bounds, both, time_bounds, without_tim
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.charts.window import Window, resolve, saved_window
 
+T = TypeVar("T")
 FEW_ROWS = 2000
 """Up to so many rows are worked on at once: less work than handing them to a thread."""
 
@@ -62,6 +63,13 @@ class ChartReading:
     kept: bool = False
     notes: tuple[str, ...] = ()
     worked_out: dict[str, Any] = field(init=False, default_factory=dict[str, Any], compare=False, repr=False)
+
+    def once(self, what: str, work_out: Callable[[], T]) -> T:
+        """What is made of the chart, worked out the first time only."""
+        if what not in self.worked_out:
+            self.worked_out[what] = work_out()
+        found: T = self.worked_out[what]
+        return found
 
 
 def saved(widget: Widget, project: int | None = None) -> Target:
