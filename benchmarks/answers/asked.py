@@ -1,6 +1,7 @@
 """What the tool answers about a planted chart, over an API that holds just that."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,19 +30,20 @@ class Handed:
 
 
 class Replies:
-    """An API with one widget: saved data for its own time, a preview for the time before."""
+    """An API with one widget: data for its own time, saved and as a preview, and a preview for the time before."""
 
-    def __init__(self, widget: Json, saved: Json, preview: Json) -> None:
-        self._widget, self._saved, self._preview = widget, saved, preview
+    def __init__(self, widget: Json, saved: Json, before: Json, start: str) -> None:
+        self._widget, self._saved, self._before, self._start = widget, saved, before, start
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
     ) -> Answer:
-        del method, key, timeout_s, query, body  # the path says enough here
+        del method, key, timeout_s, query  # the path says enough here
         if path.endswith("bulk_data/"):
             found: Any = {"count": 1, "next": None, "results": [self._saved]}
         elif path.endswith("preview_data/"):
-            found = self._preview
+            asked = re.search(rb'"op":"gte","value":"([^"]+)"', (body or b"").replace(b" ", b""))
+            found = self._saved if asked and asked[1].decode()[:16] >= self._start[:16] else self._before
         elif path.endswith("projects/"):
             found = [{"id": 1, "name": "Only"}]
         else:
@@ -64,11 +66,11 @@ async def hand_over(found: Planted, chart: Chart) -> Handed:
     filters = {"operator": "and", "conditions": bounds}
     widget = {"id": 1, "dashboard": None, "name": "Planted", **chart.config, "filters": filters,
               "effective_filters": filters}  # fmt: skip
-    replies = Replies(widget, _datum(chart, this), _datum(chart, that))
+    replies = Replies(widget, _datum(chart, this), _datum(chart, that), iso(found.start))
     now = datetime.fromtimestamp(max(found.end, NOW) if found.that is not None else found.end, UTC)
     client = CekuraClient(transport=replies, key=SecretStr("k"), now=lambda: now)
     tool = next(tool for tool in TOOLS if tool.name == "get_widgets_data")
-    context = ToolContext(client, Settings(), lambda: now)
+    context = ToolContext(client, Settings(history=False), lambda: now)  # its previews know one window only
     answers, texts = list[Json](), list[str]()
     for more in ({}, {"compare_to": "previous_period"}) if found.that is not None else ({},):
         text, answer = await call_tool(context, tool, {"widget_ids": [1], **more})

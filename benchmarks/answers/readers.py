@@ -102,13 +102,14 @@ class OfSummary:
 
     def _driver(self) -> Answer | None:
         if "shares" in self._compared:
-            label, *_, verdict = self._compared["shares"]["top"][0]
-            return NO if verdict == "within noise" else f"{label}, share"
+            first = self._compared["shares"]["top"][0]
+            return NO if first["verdict"] == "within noise" else f"{first['label']}, share"
         if self._compared.get("verdict") != "clear":
             return NO
-        if abs(self._compared["mix_effect"]) > abs(self._compared["rate_effect"]):
+        split = self._compared["contributors"]
+        if abs(split["mix_effect"]) > abs(split["rate_effect"]):
             return "mix"
-        return f"{self._compared['contributors']['top'][0][0]}, rate"
+        return f"{split['top'][0]['group']}, rate"
 
 
 class OfFigures:

@@ -55,9 +55,9 @@ async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
             with anyio.fail_after(10):
                 async with anyio.create_task_group() as group:
                     group.start_soon(client.call_tool, "get_widgets_data", {"widget_ids": [201, 202]})
-                    await until(lambda: len(app.state.faults.log) == 2)
+                    await until(lambda: len(app.state.faults.log) == 5)
                     group.cancel_scope.cancel()
-                await until(lambda: app.state.faults.disconnected == 2)
+                await until(lambda: app.state.faults.disconnected == 5)
 
 
 async def test_a_write_that_outlasts_the_deadline_is_read_back_and_never_called_undone() -> None:

@@ -68,7 +68,7 @@ async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() ->
         recorder.fault = lambda sent: Answer(200, long) if "call-logs" in sent.path else None
         _, one = await ask(context, "list_calls", project_id=1, transcript=number)
         assert len(one["transcript"]) == 4000
-        assert one["caveats"] == ["5000 more characters of the transcript: open the link"]
+        assert one["notes"] == ["5000 more characters of the transcript: open the link"]
         recorder.fault = None
         with pytest.raises(errors.NotFound, match="No call 5"):
             await ask(context, "list_calls", project_id=1, transcript=5)
@@ -100,7 +100,7 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         report = await report_of(context, widget_ids=[209], window="29d")
         [step] = report["findings"]
-        assert (step["at"], step["verdict"]) == ("2026-11-13", "clear")
+        assert (step["kind"], step["at"], step["verdict"]) == ("trend or step", "2026-11-13", "possible")
         recorder.sent.clear()
         text, found = await ask(context, "explain_change", widget_id=203, window="5d")
     first = found["dimensions"][0]
@@ -111,8 +111,8 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert all(len(side) == 5 for side in found["examples"].values())
     assert "what coincides with a change need not be its cause" in text
     asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
-    assert len(asked) <= 12
-    assert found["requests_used"] == f"{len(asked)} of 12"
+    assert len(asked) <= 13
+    assert found["requests"] == len(asked)
     assert len(text) < 9000
 
 
@@ -123,9 +123,9 @@ async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -
     assert (first["by"], first["verdict"], first["mixed"]) == ("metadata.app_version", "clear", True)
     assert 'by "metadata.app_version": calls shifted between groups, clear' in text
     assert all("mixed" not in other for other in found["dimensions"][1:])
-    assert [len(found["examples"][side]) for side in ("this", "that")] == [5, 5]
+    assert [len(found["examples"][side]) for side in ("current", "baseline")] == [5, 5]
     assert [outcome["by"] for outcome in found["outcomes"]] == ["call_ended_reason"]
-    assert "how calls ended by dropoff_point was not looked at, as the budget of requests is spent" in found["caveats"]
+    assert "not looked at: dropoff_point; name them in `by`" in found["notes"]
 
 
 async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_moved_alike() -> None:
@@ -158,7 +158,7 @@ async def test_a_quiet_widget_yields_no_finding() -> None:
             context, "explain_change", widget_id=202, window="2026-10-29/2026-11-05", compare_to="previous_period"
         )
     assert found["comparison"]["verdict"] == "within noise"
-    assert "the change itself is within noise, so there may be nothing to explain" in found["caveats"]
+    assert "the change itself is within noise, so there may be nothing to explain" in found["notes"]
     assert all(dimension["verdict"] != "clear" for dimension in found["dimensions"])
 
 
@@ -167,7 +167,8 @@ async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
         text, found = await ask(context, "explain_change", widget_id=210, by=["metadata.region"])
     [dimension] = found["dimensions"]
     assert dimension["verdict"] == "not tested"
-    assert dimension["comparison"]["contributors"]["columns"] == ["group", "this", "that", "change"]
+    assert all({"current", "baseline", "change"} <= {*row} for row in dimension["contributors"]["top"])
+    assert "rate_effect" not in dimension["contributors"]
     assert "percentiles do not split into parts" in text
 
 
@@ -181,7 +182,7 @@ async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:
         recorder.fault = no_topics
         _, found = await ask(context, "explain_change", widget_id=203, window="5d")
     assert "examples" not in found
-    assert any(text.startswith("topic: could not be read: The API refused") for text in found["caveats"])
+    assert any(text.startswith("topic: could not be read: The API refused") for text in found["notes"])
     assert found["dimensions"][0]["by"] == "agent.id"
 
 
@@ -219,7 +220,10 @@ async def test_an_operator_that_call_logs_do_not_take_is_told_before_they_are_as
             await ask(context, "list_calls", widget_id=203, filters=REGEX)
         assert not [sent for sent in recorder.sent if "call-logs" in sent.path]
         text, _ = await ask(context, "explain_change", widget_id=203, filters=REGEX)
-    assert "example calls of this side could not be read: No calls were read. filters: of this chart hold regex" in text
+    assert (
+        "example calls of the current side could not be read: No calls were read. filters: of this chart hold regex"
+        in text
+    )
 
 
 @pytest.mark.parametrize(

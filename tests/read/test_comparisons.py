@@ -33,9 +33,9 @@ async def test_the_period_before_is_the_same_as_asking_for_it(readings: ApiVaria
     found = report["comparison"]
     n, mean = rate(readings, "ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'")
     assert (found["from"], found["to"]) == ("2026-11-04T15:30Z", "2026-11-11T15:30Z")
-    assert found["that"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert found["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     n, mean = rate(readings, "ts >= '2026-11-11 15:30'")
-    assert found["this"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     assert "notes" in found
 
 
@@ -55,7 +55,7 @@ async def test_each_form_names_the_other_window(window: str, to: str, start: str
     assert (report["comparison"]["from"], report["comparison"]["to"]) == (start, end)
     assert (
         report["comparison"]["difference"]
-        == report["comparison"]["this"]["value"] - report["comparison"]["that"]["value"]
+        == report["comparison"]["current"]["value"] - report["comparison"]["baseline"]["value"]
     )
 
 
@@ -64,19 +64,22 @@ async def test_one_agent_against_another_over_the_same_time() -> None:
         arguments: Json = {"widget_ids": [203], "window": "7d", "filters": BOOKING}
         report = await report_of(context, **arguments, compare_filters=RECEPTION)
         same = await report_of(context, **arguments, compare_to={"filters": RECEPTION})
-    assert report["comparison"]["where"] == "agent.id = 31"
+    assert report["comparison"]["where"] == 'agent.id = "Reception" (31)'
     n, mean = rate(ApiVariant(), "agent_id = 31 AND ts >= '2026-11-11 15:30'")
-    assert report["comparison"]["that"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert report["comparison"]["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     assert same["comparison"] == report["comparison"]
 
 
 async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
-        report = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-11")
+        report = await report_of(context, widget_ids=[204], window="7d", compare_to="previous_week")
+        unlike = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-11")
     found = report["comparison"]
     assert found["verdict"] == "clear"
-    assert found["contributors"]["top"][0][0] == "Booking (33)"
-    assert found["rate_effect"] + found["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
+    assert unlike["comparison"]["verdict"] == "possible", "the two sides hold different weekdays"
+    split = found["contributors"]
+    assert (split["top"][0]["group"], len(split["top"][0]["n"])) == ("Booking (33)", 2)
+    assert split["rate_effect"] + split["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
 
 
 async def test_every_chart_of_a_dashboard_is_compared_in_one_call() -> None:
@@ -112,9 +115,9 @@ async def test_an_unsaved_widget_is_compared_likewise() -> None:
             context, "preview_widget", widget=pie, dashboard_id=11, window="3d", compare_to="previous_period"
         )
     top = answer["report"]["comparison"]["shares"]["top"][0]
-    assert top[0] == "billing question"
-    assert (top[3] > 10, top[4]) == (True, "possible")
-    assert "shares (label, this_pct, that_pct, points, verdict): " in text
+    assert top["label"] == "billing question"
+    assert (top["points"] > 10, top["verdict"]) == (True, "possible")
+    assert "shares (label, current %, baseline %, points, verdict): " in text
 
 
 COUNTED: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
@@ -143,7 +146,7 @@ async def test_the_share_of_calls_that_match_is_a_rate_with_its_interval_per_buc
         shared_sandbox(),
         "SELECT count(*), count(*) FILTER (topic = 'billing question') FROM calls WHERE project = 1 AND ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'",
     )
-    assert report["comparison"]["that"] == {"value": pytest.approx(matching / n, abs=1e-4), "n": n}
+    assert report["comparison"]["baseline"] == {"value": pytest.approx(matching / n, abs=1e-4), "n": n}
     assert 'share of calls where topic = "billing question"' in text
     assert answer["widget"] == COUNTED
 
@@ -155,7 +158,7 @@ async def test_the_other_side_of_a_share_counts_the_same_field() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", **asked, window="7d", compare_to="previous_period")
         _, alone = await ask(context, "preview_widget", **asked, window="2026-11-04T15:30Z/2026-11-11T15:30Z")
-    that = answer["report"]["comparison"]["that"]
+    that = answer["report"]["comparison"]["baseline"]
     assert that["n"] == alone["report"]["n"]
     assert that["value"] == pytest.approx(alone["report"]["facts"]["overall"], abs=1e-4)
 

@@ -120,7 +120,7 @@ async def test_values_are_counted_over_thirty_days() -> None:
         sql(app, "SELECT topic, count(*) FROM calls WHERE project = 1 AND ts >= '2026-10-19 15:35' GROUP BY 1")
     )
     assert dict(answer["rows"]) == truth
-    assert not any("projects" in text for text in answer["caveats"])
+    assert not any("projects" in text for text in answer["notes"])
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
         assert "agents are shown by id" in text
         pie = {"chart_type": "pie", "field": "topic"}
         _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
-    assert "covers every project that this key can see; how many could not be read" in wide["report"]["caveats"]
+    assert "covers every project that this key can see; how many could not be read" in wide["report"]["notes"]
 
 
 async def test_numbers_of_a_wider_scope_are_no_answer_where_the_own_one_cannot_be_read() -> None:
@@ -147,7 +147,7 @@ async def test_a_rate_is_told_in_the_unit_it_came_in(rates: Any, unit: str, scal
     assert report["facts"]["overall"] == pytest.approx(truth * scale, rel=1e-3)
     low, high = report["facts"]["ci95"]
     assert low < truth * scale < high
-    assert "times came without an offset and are read as UTC" in report["caveats"]
+    assert "times came without an offset and are read as UTC" in report["notes"]
     assert stat["facts"]["units"]["success_rate"] == unit
     assert {row[0] for row in pie["facts"]["top"]} == {"true", "false", None}
 
@@ -173,7 +173,7 @@ async def test_an_empty_result_says_why_and_shows_the_filter_that_was_sent() -> 
             context, "preview_widget", widget={"chart_type": "pie", "field": "topic", "filters": nobody}, window="7d"
         )
     assert answer["report"]["n"] == 0
-    assert "atlantis" in answer["report"]["caveats"][0]
+    assert "atlantis" in answer["report"]["notes"][0]
     assert "try a longer window" in text
 
 
@@ -249,23 +249,25 @@ async def test_a_stat_shows_how_each_figure_changed_against_the_period_before() 
         sql(app, query.format("2026-11-11", "2026-11-19")),
         sql(app, query.format("2026-11-03", "2026-11-10 15:30")),
     )
-    change = report["facts"]["change"]
+    change = report["change"]
     assert (change["from"], change["to"]) == ("2026-11-03T00:00Z", "2026-11-10T15:30Z")
-    assert change["total_calls"] == this[0] - that[0]
-    assert change["success_rate"] == pytest.approx(this[1] - that[1], rel=0.01)
-    assert change["avg_duration"] == pytest.approx(float(this[2] - that[2]), rel=0.01)
-    assert "change: the two sides hold different weekdays" in report["caveats"]
+    rows = {row["figure"]: row for row in change["figures"]}
+    assert rows["total_calls"]["difference"] == this[0] - that[0]
+    assert rows["success_rate"]["difference"] == pytest.approx(this[1] - that[1], rel=0.01)
+    assert rows["avg_duration"]["difference"] == pytest.approx(float(this[2] - that[2]), rel=0.01)
+    assert {row["verdict"] for row in rows.values()} <= {"within noise", "not tested"}
+    assert "change: the two sides hold different weekdays" in report["notes"]
 
 
 async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no_change() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         report = await report_of(context, widget_ids=[201], window="20d")
-        assert "change" not in report["facts"]
+        assert "change" not in report
         recorder.fault = on("preview_data/", Answer(500, b"no"))
         report = await report_of(context, widget_ids=[201])
         assert report["n"]
-        assert "change" not in report["facts"]
-        assert any(text.startswith("change: the period before could not be read") for text in report["not_tested"])
+        assert "change" not in report
+        assert any(text.startswith("change: the baseline could not be read") for text in report["not_tested"])
         recorder.fault = on("preview_data/", Answer(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
         report = await report_of(context, widget_ids=[201])
         assert "change: nothing came from the period before" in report["not_tested"]
@@ -309,7 +311,7 @@ async def test_points_choose_the_length_of_the_series() -> None:
 
 async def test_what_was_left_out_names_how_to_get_it() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
-        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
-    told = [text for report in answer["widgets"] for text in report.get("left_out", [])]
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_week")
+    told = [report["left_out"] for report in answer["widgets"] if "left_out" in report]
     assert told
-    assert all("ask for this widget alone" in item and item in text for item in told)
+    assert all(left[-1] == "ask for the widget alone" and f"left out: {'; '.join(left)}" in text for left in told)

@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
@@ -22,7 +23,7 @@ def facts_of(rows: list[Json], *, days: float) -> Any:
     envelope = ChartEnvelope.read(msgspec.json.encode({"chart_type": "line", "data": rows}))
     window = Window(END - timedelta(days=days), END, "asked")
     chart = decode(envelope, chart_type="line", group_by=None)
-    return report(ChartReading(Target(LINE, {}), window, chart), 30, {}).model_dump()
+    return report(ChartReading(Target(LINE, {}), window, chart), Audience(30)).model_dump()
 
 
 times = st.integers(-3600 * 8, 3600 * 30).map(lambda s: END - timedelta(days=1) + timedelta(seconds=s))
@@ -47,5 +48,5 @@ def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:
     ]
     found = facts_of(rows, days=1)
     assert (found["n"], found["facts"]["max"][2]) == (3, 2)
-    assert any("no readable time" in text for text in found["caveats"])
-    assert any("without an offset" in text for text in found["caveats"])
+    assert any("no readable time" in text for text in found["notes"])
+    assert any("without an offset" in text for text in found["notes"])

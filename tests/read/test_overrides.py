@@ -33,18 +33,18 @@ def count(readings: ApiVariant, where: str) -> int:
 
 
 async def test_without_window_or_filter_one_request_without_override_gets_all_saved_data(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
         asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
     assert [(sent.path, list(sent.body)) for sent in asked] == [("/dashboards/widgets/bulk_data/", ["widget_ids"])]
     reports = {report["widget"]["id"]: report for report in answer["widgets"]}
     assert reports[214]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04'")
-    assert reports[214]["window"]["source"] == "saved"
+    assert answer["window"]["source"] == "saved"
     assert reports[212]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND NOT success")
 
 
 async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_filters(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[214], window="2026-11-10/2026-11-12")
         assert recorder.paths()[-1] == BULK
         sent: Json = recorder.sent[-1].body["filters"]
@@ -53,7 +53,7 @@ async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_fi
 
 
 async def test_extra_filters_without_a_window_keep_the_saved_range(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[214], filters=BILLING)
         assert recorder.paths()[-1] == BULK
     assert report["window"]["source"] == "saved"
@@ -61,7 +61,7 @@ async def test_extra_filters_without_a_window_keep_the_saved_range(readings: Api
 
 
 async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=12, window="2026-11-10/2026-11-12")
         bodies = [sent.body for sent in recorder.sent if sent.path.endswith("bulk_data/")]
     assert sorted(len(body["widget_ids"]) for body in bodies) == [1, 6]
@@ -69,41 +69,41 @@ async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVa
 
 
 async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_told(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[214], window="2026-10-25/2026-11-12")
         [sent] = [request for request in recorder.sent if request.path.endswith("preview_data/")]
     assert "dashboard" not in sent.body
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-10-25' AND ts < '2026-11-12'")
     assert "not_tested" not in report
-    assert any("kept to project 1 by its 7 agents" in text for text in report["caveats"])
+    assert any("kept to project 1 by its 7 agents" in text for text in report["notes"])
 
 
 async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings: ApiVariant) -> None:
     pie = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox(readings)) as (context, _):
         _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
-    assert any("all 2 projects" in text for text in wide["report"]["caveats"])
+    assert any("all 2 projects" in text for text in wide["report"]["notes"])
     async with open_tools(shared_sandbox(readings), project_id=2) as (context, _):
         _, kept = await ask(context, "preview_widget", widget=pie, window="3d")
     assert kept["report"]["n"] == count(
         readings, "project = 2 AND ts >= '2026-11-15 15:30' AND ts < '2026-11-18 15:30'"
     )
-    assert "kept to project 2 by its 5 agents" in kept["report"]["caveats"]
+    assert "kept to project 2 by its 5 agents" in kept["report"]["notes"]
 
 
 async def test_an_earlier_window_is_previewed_too(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-27")
         assert PREVIEW in recorder.paths()
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-25' AND ts < '2026-10-27'")
 
 
 async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(readings: ApiVariant) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[219])
         assert recorder.paths()[-1] == BULK
     assert report["window"]["source"] == "default"
-    assert any("last 7 days" in text for text in report["caveats"])
+    assert any("last 7 days" in text for text in report["notes"])
     where = "project = 2 AND ts >= '2026-11-11 15:30' AND ts < '2026-11-18 15:30'"
     assert report["n"] == count(readings, where)
 
@@ -112,12 +112,12 @@ async def test_thirty_days_pass_whatever_the_clock_of_the_api(readings: ApiVaria
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[206], window="30d")
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-19 15:35' AND ts < '2026-11-18 15:30'")
-    assert any("5 minutes inside" in text for text in report["caveats"])
+    assert any("5 minutes inside" in text for text in report["notes"])
 
 
 async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range(readings: ApiVariant) -> None:
     widget = {"chart_type": "pie", "field": "topic", "filters": {"field": "success", "op": "eq", "value": True}}
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=12)
         assert recorder.sent[-1].body["dashboard"] == 12
     assert answer["report"]["n"] == count(readings, "agent_id = 33 AND success AND ts >= '2026-11-04'")
@@ -127,7 +127,7 @@ async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range
 async def test_a_preview_beyond_the_saved_range_leaves_the_dashboard_out_but_keeps_its_filters(
     readings: ApiVariant,
 ) -> None:
-    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+    async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(
             context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, dashboard_id=12, window="20d"
         )
@@ -150,7 +150,7 @@ async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant
         "project = 1 AND ts >= '2026-11-15' AND ts < '2026-11-18' AND (ts < '2026-11-16' OR topic = 'billing question')"
     )
     assert [(report["n"],)] == sql(app, f"SELECT count(*) FROM calls WHERE {where}")
-    assert any("inside or/same_row still applies" in text for text in report["caveats"])
+    assert any("inside or/same_row still applies" in text for text in report["notes"])
 
 
 async def test_two_widgets_over_the_same_calls_agree(readings: ApiVariant) -> None:
@@ -180,11 +180,11 @@ async def test_rows_outside_the_window_are_left_out_and_told() -> None:
         recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-03")
     assert report["n"] == 10
-    assert any(text.startswith("2 rows lay outside the window") for text in report["caveats"])
+    assert any(text.startswith("2 rows lay outside the window") for text in report["notes"])
 
 
 async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_never_zero() -> None:
-    async with open_tools(shared_sandbox()) as (context, recorder):
+    async with open_tools(shared_sandbox(), history=False) as (context, recorder):
         recorder.fault = answering(bars("2026-11-11", "2026-11-12"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-13")
     assert report["not_tested"] == [

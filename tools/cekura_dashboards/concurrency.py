@@ -9,7 +9,7 @@ import anyio.to_thread
 from cekura_dashboards.api.errors import DashboardsError
 
 T = TypeVar("T")
-AT_ONCE = 12
+AT_ONCE = 20
 """Requests under way for one call: enough for a dashboard of a dozen charts to be read in one round trip."""
 
 

@@ -14,7 +14,8 @@ import anyio
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.models import Agent, Dashboard, Metric, Project, Widget, WidgetConfig
+from cekura_dashboards.api.filters import fields_of
+from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.settings import Settings
 from cekura_dashboards.text import cleaned, named
@@ -140,6 +141,19 @@ class Lookups:
 
         await together(one(self.projects), one(self.agents))
 
+    async def projects_of_dashboards(self) -> dict[int, int]:
+        """The projects of the dashboards on the first page of all; nothing if that cannot be read."""
+
+        async def first_page() -> dict[int, int]:
+            async for page in self._api.list_dashboards():
+                return {row.id: row.project for row in page if row.project is not None}
+            return {}
+
+        try:
+            return await self._once(("dashboards", None), first_page)
+        except DashboardsError:
+            return {}
+
     async def widget(self, number: int) -> Widget:
         return await self._once(("widget", number), lambda: self._api.get_widget(number))
 
@@ -162,9 +176,12 @@ class Lookups:
             return await self._kept("agents", project_id, lambda: self._api.agents(project_id=project_id))
         return [agent for agent in found if agent.project == project_id]
 
-    async def agent_names(self, configs: Iterable[WidgetConfig]) -> tuple[dict[str, str], list[str]]:
-        """Agent names by id, if any widget is grouped by agent, and a note if they cannot be read."""
-        if not any((config.group_by or {}).get("field") in AGENT_FIELDS for config in configs):
+    async def agent_names(
+        self, configs: Iterable[WidgetConfig], filters: Iterable[JsonObject | None] = ()
+    ) -> tuple[dict[str, str], list[str]]:
+        """Agent names by id, if any widget is grouped by agent or a filter names one; a note if they cannot be read."""
+        grouped = any((config.group_by or {}).get("field") in AGENT_FIELDS for config in configs)
+        if not grouped and not any(AGENT_FIELDS & {*fields_of(node)} for node in filters):
             return {}, []
         try:
             agents = await self.agents()

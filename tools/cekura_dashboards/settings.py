@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from cekura_dashboards.insight.clock import Clock
 from cekura_dashboards.text import quoted
 
 PREFIX = "CEKURA_"
 SHORTEST_KEY = 32
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
@@ -56,6 +58,8 @@ class Settings(BaseModel):
     project_id: int | None = Field(default=None, ge=1)
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     time_zone: str = "UTC"
+    weekend: str = "sat,sun"
+    history: bool = True
     read_only: bool = False
     cache_s: float = Field(default=60.0, ge=0, le=60)
     confirm: Literal["deletes", "writes", "never"] = "deletes"
@@ -94,6 +98,14 @@ class Settings(BaseModel):
             raise ValueError("must be an IANA time zone such as Europe/Berlin") from None
         return value
 
+    @field_validator("weekend")
+    @classmethod
+    def _known_days(cls, value: str) -> str:
+        days = [day.strip().lower()[:3] for day in value.split(",") if day.strip()]
+        if not {*days} < {*WEEKDAYS}:
+            raise ValueError(f"must be weekdays, separated by commas, from {', '.join(WEEKDAYS)}")
+        return ",".join(days)
+
     @field_validator("state_keys")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -120,6 +132,11 @@ class Settings(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    @property
+    def clock(self) -> Clock:
+        """Hours and weekends where the calls are made."""
+        return Clock(self.zone, frozenset(WEEKDAYS.index(day) for day in self.weekend.split(",")))
 
 
 def _parts(value: SecretStr | None) -> list[str]:

@@ -1,38 +1,100 @@
-"""How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told."""
+"""How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told.
+
+Several reports share one pool: what one does not need, another gets. What is never dropped: what is plotted, of which
+calls, over which window, the headline value with n, every finding with its verdict, the verdict of a comparison.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import WidgetBrief, WidgetReport
+from cekura_dashboards.answers.render import DETAILS, render_report
+from cekura_dashboards.answers.report import WidgetReport, WindowShown
+from cekura_dashboards.insight.model import AnyFacts, GroupShown, OtherGroups, OtherSlices, PieFacts, SliceShown
+from cekura_dashboards.insight.numbers import exact
 from cekura_dashboards.text import Foreign, cleaned, foreign
 
 ONE_WIDGET = 1600
-EACH_OF_SEVERAL = 600
-WHOLE_ANSWER = 8000
+EACH_OF_SEVERAL = 700
+WHOLE_ANSWER = 9000
 STRUCTURED = 1.5
 """How many times the budget of the text the structured answer may take."""
-FEW_GROUPS, FEW_SLICES, FEW_FINDINGS = 5, 4, 2
-ALONE = "ask for this widget alone"
+FEW_GROUPS, FEW_SLICES, FEW_CONTRIBUTORS, FEWER = 7, 6, 3, 2
+FEW_POINTS = 8
+SHORT_LABEL, SHORT_WHERE, SHORT_NOTE = 24, 120, 160
+ALONE = "ask for the widget alone"
+COUNTS = "n per bucket"
 SEVERAL = 3
 """What is said of so many widgets is said once for all of them."""
+HEADLINES = (
+    "overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max", "typical_bucket_p50",
+    "typical_bucket_p95", "typical_bucket_p99", "ci95", "first", "last",
+)  # fmt: skip
+"""Of figures, those that are never dropped."""
 
 
-def fit(reports: Sequence[WidgetReport], *, head: int = 0) -> list[WidgetReport]:
-    """Keep each report, text and structure, inside the budget. Detail goes first; what went is told in the report."""
-    if len(reports) == 1:
-        each = ONE_WIDGET - head
-    else:
-        each = min(EACH_OF_SEVERAL, (WHOLE_ANSWER - head) // max(1, len(reports)) - 1)
-    return [_fitted(item, each) for item in reports]
+@dataclass(frozen=True)
+class Fitted:
+    """A report inside the budget, with the text that was measured."""
+
+    report: WidgetReport
+    text: str
+
+    @classmethod
+    def of(cls, report: WidgetReport) -> "Fitted":
+        return cls(report, render_report(report))
+
+    @property
+    def size(self) -> float:
+        """What it takes of the budget: of text, or of structure if that is more."""
+        structure = len(self.report.model_dump_json(by_alias=True, exclude_none=True))
+        return max(len(self.text), structure / STRUCTURED)
 
 
-def told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list[str]]:
-    """The reports without what is said of several of them, and those texts, each with the widgets that it holds for."""
+def fit(reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANSWER) -> list[WidgetReport]:
+    """Keep the reports together inside the budget, of which ``head`` characters are spent already."""
+    several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
+    pool = (ONE_WIDGET if len(reports) == 1 else several) - head
+    held = [Fitted.of(report) for report in reports]
+    sizes = [item.size for item in held]
+    for step in STEPS:
+        if sum(sizes) <= pool:
+            break
+        for place in sorted(range(len(held)), key=lambda i: -sizes[i]):
+            shorter = step(held[place].report)
+            if shorter is not held[place].report:
+                held[place] = Fitted.of(shorter)
+                sizes[place] = held[place].size
+            if sum(sizes) <= pool:
+                break
+    return [item.report for item in held]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What holds for several reports: for all of them their window and calls, and notes, each with whose they are."""
+
+    window: WindowShown | None
+    where: str | None
+    notes: list[str]
+
+
+def told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], Shared]:
+    """The reports without what is said of several of them, and that."""
+    windows, wheres = [item.window for item in reports], [item.where for item in reports]
+    several = len(reports) > 1
+    window = windows[0] if several and all(each == windows[0] for each in windows) else None
+    where = wheres[0] if several and all(each == wheres[0] for each in wheres) else None
+    changes = {name: None for name, value in (("window", window), ("where", where)) if value is not None}
+    reports, notes = _notes_told_once([item.model_copy(update=changes) for item in reports])
+    return reports, Shared(window, where, notes)
+
+
+def _notes_told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list[str]]:
     holders = defaultdict[str, list[WidgetReport]](list)
     for item in reports:
-        texts = [*(item.caveats or []), *_compared_notes(item)]
+        texts = [*(item.notes or []), *_compared_notes(item)]
         for text in sorted({*texts}, key=texts.index):
             holders[text].append(item)
     said = {text: items for text, items in holders.items() if len(items) >= SEVERAL}
@@ -41,8 +103,7 @@ def told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list
 
 
 def _compared_notes(item: WidgetReport) -> list[str]:
-    found: list[str] = (item.comparison or {}).get("notes") or []
-    return found
+    return (item.comparison.notes or []) if item.comparison else []
 
 
 def _who(items: Sequence[WidgetReport], count: int) -> str:
@@ -50,126 +111,159 @@ def _who(items: Sequence[WidgetReport], count: int) -> str:
 
 
 def _without(item: WidgetReport, said: Collection[str]) -> WidgetReport:
-    changes: dict[str, Any] = {"caveats": [text for text in item.caveats or [] if text not in said] or None}
-    if item.comparison and "notes" in item.comparison:
-        rest = [text for text in _compared_notes(item) if text not in said]
-        kept = {name: value for name, value in item.comparison.items() if name != "notes"}
-        changes["comparison"] = kept | ({"notes": rest} if rest else {})
+    changes: dict[str, Any] = {"notes": [text for text in item.notes or [] if text not in said] or None}
+    if item.comparison and item.comparison.notes:
+        rest = [text for text in item.comparison.notes if text not in said]
+        changes["comparison"] = item.comparison.model_copy(update={"notes": rest or None})
     return item.model_copy(update=changes)
 
 
-def _fits(item: WidgetReport, budget: int) -> bool:
-    if len(render_report(item)) > budget:
-        return False
-    return len(item.model_dump_json(by_alias=True, exclude_none=True)) <= STRUCTURED * budget
-
-
-def _fitted(item: WidgetReport, budget: int) -> WidgetReport:
-    """Shorten step by step: the series' counts, the series, the tails of groups, slices and findings, caveats."""
-    steps = (
-        _without_counts, _without_series, _short_groups, _short_top, _short_findings, _short_comparison, _short_caveats,
-        _facts_only, _bare,
-    )  # fmt: skip
-    for step in steps:
-        if _fits(item, budget):
-            break
-        item = step(item)
-    return item
-
-
 def _leaving(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
-    left = [*(item.left_out or []), what] if what and what not in (item.left_out or []) else item.left_out
+    """The report with what was left out of it, and how to get that."""
+    held = [text for text in item.left_out or [] if text != ALONE]
+    left = [*held, *([what] if what not in held else []), ALONE]
     return item.model_copy(update={**changes, "left_out": left})
 
 
 def _without_counts(item: WidgetReport) -> WidgetReport:
-    if item.series is None or item.series.n is None:
+    if item.series is None or (item.series.n is None and item.series.low is None):
         return item
     without = item.series.model_copy(update={"n": None, "low": None, "high": None})
-    return _leaving(item, f"n per bucket ({ALONE})", series=without)
+    return _leaving(item, COUNTS, series=without)
+
+
+def _without_long_series(item: WidgetReport) -> WidgetReport:
+    return _without_series(item) if item.series and len(item.series.value) > FEW_POINTS else item
 
 
 def _without_series(item: WidgetReport) -> WidgetReport:
     if item.series is None:
         return item
-    kept = [text for text in item.left_out or [] if not text.startswith("n per bucket")]
-    return _leaving(item.model_copy(update={"left_out": kept}), f"series ({ALONE}, or fewer points)", series=None)
+    kept = [text for text in item.left_out or [] if text != COUNTS]
+    return _leaving(item.model_copy(update={"left_out": kept}), "series", series=None)
+
+
+def _short_notes(item: WidgetReport) -> WidgetReport:
+    notes = item.notes or []
+    short = [cleaned(text, limit=SHORT_NOTE) for text in notes[:FEWER]]
+    return item if short == notes else _leaving(item, "some notes", notes=short or None)
 
 
 def _short_groups(item: WidgetReport) -> WidgetReport:
-    if item.groups is None or len(item.groups.top) <= FEW_GROUPS:
+    return _groups_to(item, FEW_GROUPS)
+
+
+def _fewer_groups(item: WidgetReport) -> WidgetReport:
+    return _groups_to(item, FEWER)
+
+
+def _groups_to(item: WidgetReport, most: int) -> WidgetReport:
+    groups = item.groups
+    if groups is None or len(groups.top) <= most:
         return item
-    tail = item.groups.top[FEW_GROUPS:]
-    held = item.groups.other or {"groups": 0, "n": 0}
-    other = {"groups": held["groups"] + len(tail), "n": held["n"] + sum(row[1] or 0 for row in tail)}
-    return _leaving(
-        item, f"smaller groups ({ALONE})",
-        groups=item.groups.model_copy(update={"top": item.groups.top[:FEW_GROUPS], "other": other}),
-    )  # fmt: skip
+    tail = groups.top[most:]
+    held = groups.other or OtherGroups(groups=0, n=0)
+    other = OtherGroups(groups=held.groups + len(tail), n=held.n + sum(row.n or 0 for row in tail))
+    top = [GroupShown(_cut(row.group), row.n, row.value) for row in groups.top[:most]]
+    shorter = groups.model_copy(update={"top": top, "other": other})
+    return _leaving(item, "smaller groups", groups=shorter)
 
 
-def _short_top(item: WidgetReport) -> WidgetReport:
-    """Fewer slices of a pie, and labels cut to 24 characters."""
-    facts, groups = item.facts or {}, item.groups
-    top: list[list[Any]] = facts.get("top") or []
-    if groups:
-        groups = groups.model_copy(update={"top": [[_cut(row[0]), *row[1:]] for row in groups.top]})
-    if not top:
-        return item.model_copy(update={"groups": groups})
-    short = {**facts, "top": [[_cut(row[0]), *row[1:]] for row in top[:FEW_SLICES]]}
-    if tail := top[FEW_SLICES:]:
-        held = facts.get("other") or {"categories": 0, "n": 0, "pct": 0.0}
-        short["other"] = {
-            "categories": held["categories"] + len(tail),
-            "n": held["n"] + sum(row[1] for row in tail),
-            "pct": round(held["pct"] + sum(row[2] for row in tail), 1),
-        }
-    return _leaving(item, f"smaller slices and long labels ({ALONE})", facts=short, groups=groups)
+def _short_slices(item: WidgetReport) -> WidgetReport:
+    return _slices_to(item, FEW_SLICES)
+
+
+def _fewer_slices(item: WidgetReport) -> WidgetReport:
+    return _slices_to(item, FEWER)
+
+
+def _slices_to(item: WidgetReport, most: int) -> WidgetReport:
+    """Fewer slices of a pie, and labels cut."""
+    facts = item.facts
+    if not isinstance(facts, PieFacts) or not facts.top:
+        return item
+    tail = facts.top[most:]
+    top = [SliceShown(_cut(row.label), row.n, row.pct) for row in facts.top[:most]]
+    if not tail and top == facts.top:
+        return item
+    held = facts.other or OtherSlices(categories=0, n=0, pct=0.0)
+    other = OtherSlices(
+        categories=held.categories + len(tail),
+        n=exact(held.n + sum(row.n for row in tail)),
+        pct=round(held.pct + sum(row.pct for row in tail), 1),
+    )
+    short = facts.model_copy(update={"top": top, "other": other if other.categories else None})
+    return _leaving(item, "smaller slices and long labels", facts=short)
 
 
 def _cut(label: str | None) -> str | None:
-    return label if label is None or not isinstance(label, Foreign) else Foreign(label, limit=24)
-
-
-def _short_findings(item: WidgetReport) -> WidgetReport:
-    findings = item.findings or []
-    if len(findings) <= FEW_FINDINGS:
-        return item
-    what = f"{len(findings) - FEW_FINDINGS} more findings ({ALONE})"
-    return _leaving(item, what, findings=findings[:FEW_FINDINGS])
+    return label if label is None or not isinstance(label, Foreign) else Foreign(label, limit=SHORT_LABEL)
 
 
 def _short_comparison(item: WidgetReport) -> WidgetReport:
-    """Fewer contributors and changed shares."""
-    found = dict(item.comparison or {})
-    for name in ("contributors", "shares"):
-        if name in found and len(found[name]["top"]) > FEW_FINDINGS:
-            more = found[name].get("more", 0) + len(found[name]["top"]) - FEW_FINDINGS
-            found[name] = {**found[name], "top": found[name]["top"][:FEW_FINDINGS], "more": more}
-    return item.model_copy(update={"comparison": found or None})
+    return _contributors_to(item, FEW_CONTRIBUTORS)
 
 
-def _short_caveats(item: WidgetReport) -> WidgetReport:
-    caveats = item.caveats or []
-    return _leaving(item, f"some caveats ({ALONE})", caveats=[cleaned(c, limit=160) for c in caveats[:3]] or None)
+def _bare_comparison(item: WidgetReport) -> WidgetReport:
+    return _contributors_to(item, 0)
 
 
-def _facts_only(item: WidgetReport) -> WidgetReport:
-    name = foreign(item.widget.name, limit=40)
-    widget = WidgetBrief(id=item.widget.id, name=name, chart_type=item.widget.chart_type)
+def _contributors_to(item: WidgetReport, most: int) -> WidgetReport:
+    """Fewer contributors and changed shares; the verdict stays."""
+    found = item.comparison
+    if found is None:
+        return item
+    changes = dict[str, Any]()
+    if found.contributors and len(found.contributors.top) > most:
+        top = found.contributors.top
+        more = (found.contributors.more or 0) + len(top) - most
+        changes["contributors"] = (
+            found.contributors.model_copy(update={"top": top[:most], "more": more}) if most else None
+        )
+    least = max(1, most)
+    if found.shares and len(found.shares.top) > least:
+        more = (found.shares.more or 0) + len(found.shares.top) - least
+        changes["shares"] = found.shares.model_copy(update={"top": found.shares.top[:least], "more": more})
+    if not changes:
+        return item
+    return _leaving(item, "smaller contributors", comparison=found.model_copy(update=changes))
+
+
+def _headline_only(item: WidgetReport) -> WidgetReport:
+    """The figures that a chart is about, and what was found in it."""
+    facts = item.facts
+    kept: AnyFacts | None = None
+    if isinstance(facts, PieFacts):
+        kept = facts.model_copy(update={"lead_points": None, "lead_ci95": None})
+    elif facts is not None:
+        names = [name for name in HEADLINES if getattr(facts, name, None) is not None]
+        kept = facts.model_copy(update={name: None for name, _ in facts if name not in names})
     error = cleaned(item.error, limit=200) if item.error else None
     return _leaving(
-        item, "", widget=widget, window=None, groups=None, findings=None, caveats=None, not_tested=None, error=error,
-        left_out=None if error else [f"details ({ALONE})"],
+        item.model_copy(update={"left_out": None}), DETAILS,
+        facts=kept, groups=None, notes=None, not_tested=None, error=error,
     )  # fmt: skip
 
 
-def _bare(item: WidgetReport) -> WidgetReport:
-    """The last resort, for dashboards of dozens of widgets: one figure each."""
-    keys = ("overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max")
-    facts = {key: value for key, value in (item.facts or {}).items() if key in keys}
-    first = dict(list(facts.items())[:1])
-    left = ["details"] if item.error is None else None
+def _short_names(item: WidgetReport) -> WidgetReport:
+    """The last resort, for dashboards of dozens of widgets."""
+    name = foreign(item.widget.name, limit=SHORT_LABEL)
+    where = item.where
+    if where and len(where) > SHORT_WHERE:
+        where = cleaned(where, limit=SHORT_WHERE)
+    facts = _slices_to(item, 1).facts
+    if isinstance(facts, PieFacts):
+        facts = facts.model_copy(update={"other": None})
+    error = item.error and cleaned(item.error, limit=80)
     return item.model_copy(
-        update={"facts": first or None, "left_out": left, "error": item.error and cleaned(item.error, limit=80)}
-    )
+        update={
+            "widget": item.widget.model_copy(update={"name": name}), "where": where, "facts": facts, "error": error,
+            "left_out": [DETAILS] if not error else None,
+        }
+    )  # fmt: skip
+
+
+STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
+    _without_counts, _without_long_series, _short_notes, _short_groups, _short_slices, _short_comparison,
+    _without_series, _fewer_groups, _fewer_slices, _bare_comparison, _headline_only, _short_names,
+)  # fmt: skip

@@ -3,48 +3,51 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import cast
 from zoneinfo import ZoneInfo
 
-from cekura_dashboards.answers.report import WidgetReport, reported
+from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.history import differ, disagreement
+from cekura_dashboards.answers.report import StatChange, WidgetReport, reported
 from cekura_dashboards.answers.sides import measure_of
+from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
-from cekura_dashboards.charts.rows import stat_figures
+from cekura_dashboards.charts.history import MOST_HISTORIES, histories
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import PERIOD_BEFORE, format_instant, has_a_period_before, other_window
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight import compare
-from cekura_dashboards.insight.numbers import exact, sig
-
-Comparison = dict[str, Any]
+from cekura_dashboards.insight import Comparison, compare
 
 
 @dataclass(frozen=True)
 class Sides:
     """A chart, and what it is compared with: another, or why there is none. ``baseline`` None: nothing was asked.
 
-    ``filters``: of the baseline, where it holds other calls instead of another time. ``unasked``: nobody asked for the
-    comparison; a stat shows the change of its figures by itself.
+    ``alike``: the chart once more, read in the same way as the baseline, where the two ways differ. ``filters``: of the
+    baseline, where it holds other calls instead of another time. ``unasked``: nobody asked for the comparison; a stat
+    shows the change of its figures by itself.
     """
 
     current: Target
     baseline: Target | InvalidArguments | None = None
+    alike: Target | None = None
     filters: JsonObject | None = None
     unasked: bool = False
 
 
 @dataclass(frozen=True)
 class SidesRead:
-    """What came back for both sides."""
+    """What came back for both sides, and of the chart's history, if that was asked for; it stands for ``alike`` too."""
 
+    asked: Sides
     current: ChartReading
-    baseline: ChartReading | InvalidArguments | None = None
-    filters: JsonObject | None = None
-    unasked: bool = False
+    baseline: ChartReading | None = None
+    alike: ChartReading | None = None
+    history: ChartReading | None = None
 
 
 def sides_of(
@@ -56,8 +59,11 @@ def sides_of(
         InvalidArguments: if none can be compared as asked.
     """
     if not how and filters is None:
-        return [Sides(target, _period_before(target, now, zone), unasked=True) for target in targets]
-    found = [Sides(target, _baseline(target, how, filters, now, zone), filters) for target in targets]
+        return [_by_one_way(Sides(target, _period_before(target, now, zone), unasked=True), now) for target in targets]
+    found = [
+        _by_one_way(Sides(target, _baseline(target, how, filters, now, zone), filters=filters), now)
+        for target in targets
+    ]
     errors = [sides.baseline for sides in found if isinstance(sides.baseline, InvalidArguments)]
     if errors and len(errors) == len(found):
         raise errors[0]
@@ -83,90 +89,123 @@ def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | No
     return replace(target, window=other_window(target.window, PERIOD_BEFORE, now, zone))
 
 
-async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> list[SidesRead]:
-    """Both sides of every chart, all asked for at once.
+def _by_one_way(sides: Sides, now: datetime) -> Sides:
+    """Have the chart read once more without its dashboard, where the baseline must be: else the ways would differ."""
+    if not isinstance(sides.baseline, Target) or sides.current.goes_beyond(now) or not sides.baseline.goes_beyond(now):
+        return sides
+    return replace(sides, alike=replace(sides.current, alone=True))
+
+
+async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> tuple[list[SidesRead], list[str]]:
+    """Both sides of every chart and the histories of all, asked for at once; and what is to be said about that.
 
     Raises:
         DashboardsError: for a key that is not accepted; or if all charts failed alike.
     """
-    baselines = [sides.baseline for sides in asked if isinstance(sides.baseline, Target)]
-    readings = await read_charts(context, [*(sides.current for sides in asked), *baselines])
-    current, others = readings[: len(asked)], iter(readings[len(asked) :])
-    raise_if_all_failed(current)
-    return [
+    past, without = histories([sides.current for sides in asked], context.now())
+    if not context.settings.history:
+        past, without = [None] * len(asked), 0
+    wanted = list[Target]()
+    for sides, history in zip(asked, past, strict=True):
+        for target in (sides.current, sides.baseline, history or sides.alike):
+            if isinstance(target, Target) and not any(target is other for other in wanted):
+                wanted.append(target)
+    readings = {id(target): reading for target, reading in zip(wanted, await read_charts(context, wanted), strict=True)}
+    found = [
         SidesRead(
-            reading,
-            next(others) if isinstance(sides.baseline, Target) else sides.baseline,
-            sides.filters,
-            sides.unasked,
+            sides,
+            readings[id(sides.current)],
+            readings[id(sides.baseline)] if isinstance(sides.baseline, Target) else None,
+            readings[id(sides.alike)] if sides.alike and not history else None,
+            readings[id(history)] if history else None,
         )
-        for reading, sides in zip(current, asked, strict=True)
+        for sides, history in zip(asked, past, strict=True)
     ]
+    raise_if_all_failed([sides.current for sides in found])
+    notes = [f"{without} charts were tested over their window alone: at most {MOST_HISTORIES} histories are read"]
+    return found, notes if without else []
 
 
-def comparison(
-    reading: ChartReading,
-    other: ChartReading | InvalidArguments,
-    names: dict[str, str],
-    tests: int,
-    filters: JsonObject | None,
-) -> Comparison:
+def comparison(sides: SidesRead, names: dict[str, str], tests: int, audience: Audience) -> Comparison:
     """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
-    if isinstance(other, InvalidArguments):
-        return {"not_compared": other.told}
-    what: Comparison = {"from": format_instant(other.window.start), "to": format_instant(other.window.end)}
-    what |= {"where": in_words(filters)} if filters else {"against": other.window.source}
+    filters = sides.asked.filters
+    if isinstance(sides.asked.baseline, InvalidArguments):
+        return Comparison(not_compared=sides.asked.baseline.told)
+    other = cast("ChartReading", sides.baseline)
+    what = Comparison(
+        start=format_instant(other.window.start),
+        end=format_instant(other.window.end),
+        where=in_words(filters, names) if filters else None,
+        against=None if filters else other.window.source,
+    )
+    reading = sides.current
     if reading.chart is None or other.chart is None:
-        return what | {"not_compared": f"the other side could not be read: {other.error or reading.error}"}
-    that = measure_of(other, other.chart, names)
-    if that.untested and other.chart.chart_type in {"bar", "line"}:
-        return what | {"not_compared": that.untested[0]}
-    this = measure_of(reading, reading.chart, names)
+        return what.stated(not_compared=f"the baseline could not be read: {other.error or reading.error}")
+    baseline, current = measure_of(other, other.chart, names), measure_of(reading, reading.chart, names)
+    if baseline.untested and other.chart.chart_type in {"bar", "line"}:
+        return what.stated(not_compared=baseline.untested[0])
+    notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
     counted = reading.target.config.aggregation_function == "count"
-    notes = [*(note for note in other.notes if note not in reading.notes), *that.untested]
-    row = compare(this.kind, this.side, that.side, ratio=this.scale, counted=counted, tests=tests)
-    return what | row | ({"notes": notes} if notes else {})
+    found = compare(
+        current.kind,
+        current.side,
+        baseline.side,
+        ratio=max(current.scale, baseline.scale),
+        counted=counted,
+        tests=tests,
+        most="possible" if other.window.weekdays_differ else "clear",
+        clock=audience.clock,
+    )
+    if (said := _not_alike(sides, reading.chart, audience)) is not None:
+        found = found.model_copy(update={"verdict": "not tested", "not_tested": said, "ci95": None})
+    about = what.model_dump(exclude_none=True)
+    return found.model_copy(update={**about, "notes": notes or None})
 
 
-async def compared(found: Sequence[SidesRead], points: int, names: dict[str, str]) -> list[WidgetReport]:
+def _not_alike(sides: SidesRead, chart: Chart, audience: Audience) -> str | None:
+    """Why both sides may hold other calls, as they were read in different ways; None if they do not."""
+    if sides.asked.alike is None:
+        return None
+    if sides.history is not None:
+        if sides.history.chart is None:
+            return f"whether both sides hold the same calls could not be checked: {sides.history.error}"
+        return disagreement(sides.history, sides.current, chart, audience)
+    if sides.alike is None or sides.alike.chart is None:
+        return "whether both sides hold the same calls could not be checked"
+    own, alone = (
+        measure_of(reading, held, audience.names).side
+        for reading, held in ((sides.current, chart), (sides.alike, sides.alike.chart))
+    )
+    return differ(*(side.n if side.n is not None else side.parts.get("total_calls") for side in (own, alone)))
+
+
+async def compared(found: Sequence[SidesRead], audience: Audience) -> list[WidgetReport]:
     """The report of each chart, with its comparison, or with the change of each figure of a stat."""
-    reports = await reported([sides.current for sides in found], points, names)
-    tests = sum(sides.current.chart is not None and sides.baseline is not None for sides in found)
-    readings = [side for sides in found for side in (sides.current, sides.baseline) if isinstance(side, ChartReading)]
+    reports = await reported([sides.current for sides in found], audience, [sides.history for sides in found])
+    tests = sum(sides.current.chart is not None and sides.asked.baseline is not None for sides in found)
+    readings = [side for sides in found for side in (sides.current, sides.baseline) if side is not None]
     small = are_few(readings)
     return [
-        await in_thread(_with_other_side, report, sides, names, tests, small=small)
+        await in_thread(_with_other_side, report, sides, tests, audience, small=small)
         for report, sides in zip(reports, found, strict=True)
     ]
 
 
-def _with_other_side(report: WidgetReport, sides: SidesRead, names: dict[str, str], tests: int) -> WidgetReport:
-    current, baseline = sides.current, sides.baseline
-    if current.chart is None or baseline is None:
+def _with_other_side(report: WidgetReport, sides: SidesRead, tests: int, audience: Audience) -> WidgetReport:
+    if sides.current.chart is None or sides.asked.baseline is None:
         return report
-    if sides.unasked and isinstance(baseline, ChartReading):
-        return _with_change(report, current, baseline)
-    row = comparison(current, baseline, names, tests, sides.filters)
-    return report.model_copy(update={"comparison": row})
-
-
-def _with_change(report: WidgetReport, reading: ChartReading, other: ChartReading) -> WidgetReport:
-    that = stat_figures(other.chart)[0] if other.chart else {}
-    if not that.get("total_calls"):
-        why = (
-            f"the period before could not be read: {other.error}"
-            if other.error
-            else "nothing came from the period before"
-        )
+    found = comparison(sides, audience.names, tests, audience)
+    if not sides.asked.unasked:
+        return report.model_copy(update={"comparison": found})
+    if not found.figures or not sides.baseline or not _calls_of(found):
+        why = found.not_compared or "nothing came from the period before"
         return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
-    this = stat_figures(reading.chart)[0] if reading.chart else {}
-    pairs = {name: (value, that.get(name)) for name, value in this.items()}
-    change: dict[str, Any] = {"from": format_instant(other.window.start), "to": format_instant(other.window.end)}
-    change |= {
-        name: exact(now - before) if name == "total_calls" else sig(now - before, 3)
-        for name, (now, before) in pairs.items()
-        if now is not None and before is not None
-    }
-    notes = other.window.notes if other.kept else [note for note in other.notes if note not in reading.notes]
-    caveats = [*(report.caveats or []), *(f"change: {note}" for note in notes)]
-    return report.model_copy(update={"facts": {**(report.facts or {}), "change": change}, "caveats": caveats or None})
+    change = StatChange(start=found.start or "", end=found.end or "", figures=found.figures)
+    told = sides.baseline.window.notes if sides.baseline.kept else found.notes or []
+    notes = [*(report.notes or []), *(f"change: {note}" for note in told)]
+    return report.model_copy(update={"change": change, "notes": notes or None})
+
+
+def _calls_of(found: Comparison) -> bool:
+    """Whether the period before held any call."""
+    return any(row.figure == "total_calls" and row.baseline for row in found.figures or [])

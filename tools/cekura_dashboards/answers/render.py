@@ -1,14 +1,33 @@
 """Reports as text. Pure: a renderer sees the typed result and nothing else."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cekura_dashboards.answers.report import SeriesShown, WidgetBrief, WidgetReport
+from cekura_dashboards.answers.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.models import as_list, as_object
+from cekura_dashboards.insight import Comparison, Groups, Series
+from cekura_dashboards.insight.compare import FigureChange, Shares, SideShown
+from cekura_dashboards.insight.effects import Contributor, Contributors
+from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusual
+from cekura_dashboards.insight.model import AnyFacts, At, OneCall, PieFacts, StatFacts
 from cekura_dashboards.text import named
 
+DETAILS = "details"
+"""Left out of all of dozens of widgets, which the answer says once."""
 BARS = "▁▂▃▄▅▆▇█"
+LABELS = {
+    "ci95": "95 % interval",
+    "mean_of_buckets": "plain mean of the buckets",
+    "typical_bucket_p50": "typical bucket p50",
+    "typical_bucket_p95": "typical bucket p95",
+    "typical_bucket_p99": "typical bucket p99",
+    "nulls": "calls without a value",
+}
+"""Facts whose name says too little to a person."""
+BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units", "other_figures"}
+"""Facts that have a line or a sentence of their own."""
+NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
 
 
 def render_reports(reports: Sequence[WidgetReport]) -> str:
@@ -16,74 +35,35 @@ def render_reports(reports: Sequence[WidgetReport]) -> str:
 
 
 def render_report(item: WidgetReport) -> str:
-    """One widget: what it is, the figures, a series, what to keep in mind."""
+    """One widget: what it is, of which calls, the figures, a series, what to keep in mind."""
     lines = [title_of(item.widget)]
+    if item.where:
+        lines.append(f"where {item.where}")
     if item.window:
-        lines.append(f"{item.window.start} to {item.window.end} ({item.window.source})")
+        lines.append(window_text(item.window))
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
     lines += comparison_lines(item.comparison)
-    lines += finding_lines(item.findings)
+    lines += ["nothing found"] if item.findings == [] and item.left_out == [DETAILS] else finding_lines(item.findings)
     basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
-    figures = [figure(name, value) for name, value in (item.facts or {}).items() if name not in {"top", "columns"}]
-    lines.append("; ".join(part for part in [*basis, *figures] if part))
-    if item.facts and "top" in item.facts:
-        lines.append(_rows(item.facts["columns"], item.facts["top"]) if "columns" in item.facts else "")
+    lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
+    if isinstance(item.facts, PieFacts):
+        lines += _pie_lines(item.facts)
+    if item.change:
+        lines += _change_lines(item.change)
     if item.groups:
-        lines.append(f"by {item.groups.by} " + _rows(item.groups.columns, item.groups.top))
-        if item.groups.other:
-            lines.append(figure("other", item.groups.other))
+        lines += _group_lines(item.groups)
     if item.series:
         lines += _series_lines(item.series)
-    for word, texts in (("not tested", item.not_tested), ("note", item.caveats), ("left out", item.left_out)):
+    for word, texts in (("not tested", item.not_tested), ("note", item.notes)):
         lines += [f"{word}: {text}" for text in texts or []]
+    if item.left_out and item.left_out != [DETAILS]:
+        lines.append(f"left out: {'; '.join(item.left_out)}")
     return "\n".join(line for line in lines if line)
 
 
-def comparison_lines(found: dict[str, Any] | None) -> list[str]:
-    """``compared with … : this 0.81 against 0.85, difference -0.04, …, clear``, then what contributed."""
-    if found is None:
-        return []
-    against = found.get("where") or found.get("against")
-    head = f"compared with {found['from']} to {found['to']} ({against})" if "from" in found else "not compared"
-    if "not_compared" in found:
-        return [f"{head}: {found['not_compared']}"]
-    sides = {"value": "", "n": "n ", "total": "total "}
-    parts = [
-        f"{name} " + " ".join(f"{word}{plain(found[name][key])}" for key, word in sides.items() if key in found[name])
-        for name in ("this", "that")
-        if name in found
-    ]
-    shown = ("difference", "pct", "ci95", "per", "verdict", "rate_effect", "mix_effect", "simpson")
-    parts += [figure(name, found[name]) for name in shown if name in found]
-    notes = [f"note: {text}" for text in found.get("notes", [])]
-    return [f"{head}: {', '.join(parts)}", *parts_lines(found), *notes]
-
-
-def parts_lines(found: dict[str, Any]) -> list[str]:
-    """The tables of a comparison, a line each."""
-    lines = list[str]()
-    for name in ("contributors", "shares", "figures"):
-        if name in found:
-            more = f"; {found[name]['more']} more" if "more" in found[name] else ""
-            lines.append(f"{name} {_rows(found[name]['columns'], found[name]['top'])}{more}")
-    return lines
-
-
-def finding_lines(findings: Sequence[dict[str, Any]] | None) -> list[str]:
-    """One line each, the kind first; or that there are none."""
-    if findings == []:
-        return ["no trend, step, unusual bucket or gap found"]
-    return [_finding(found) for found in findings or []]
-
-
-def _finding(found: dict[str, Any]) -> str:
-    """``step at 2026-11-18: 0.901 → 0.812, change -0.089, pct -9.9, n 4123 2240, clear``."""
-    kind, rest = found["kind"], {k: v for k, v in found.items() if k not in {"kind", "verdict", "before", "after"}}
-    place = f"at {rest.pop('at')}" if "at" in rest else f"from {rest.pop('from')}"
-    parts = [f"{plain(found['before'])} → {plain(found['after'])}"] if "before" in found else []
-    parts += [figure(name, value) for name, value in rest.items()]
-    return f"{kind} {place}: " + ", ".join([*parts, *([found["verdict"]] if "verdict" in found else [])])
+def window_text(window: WindowShown) -> str:
+    return f"{window.start} to {window.end} ({window.source})"
 
 
 def title_of(widget: WidgetBrief) -> str:
@@ -98,10 +78,173 @@ def title_of(widget: WidgetBrief) -> str:
     return f"{number} {named(widget.name)}: {' '.join(str(part) for part in plots if part)}"
 
 
+def _figures(facts: AnyFacts | None) -> list[str]:
+    """``name value`` for each figure that is known."""
+    if facts is None:
+        return []
+    named_figures = [(name, value) for name, value in facts if value is not None and name not in BY_THEMSELVES]
+    if isinstance(facts, StatFacts):
+        named_figures += (facts.other_figures or {}).items()
+        units = {name: unit for name, unit in (facts.units or {}).items() if unit != "unknown"}
+        return [
+            figure(name, value) + (f" {units[name]}" if name in units and units[name] != "calls" else "")
+            for name, value in named_figures
+        ]
+    return [figure(LABELS.get(name, name), value) for name, value in named_figures]
+
+
+def _pie_lines(facts: PieFacts) -> list[str]:
+    lines = [_rows(facts.columns or [], facts.top)] if facts.top else []
+    if facts.other:
+        lines[-1] += f"; other {facts.other.categories} categories {plain(facts.other.n)} {plain(facts.other.pct)}"
+    if facts.lead_points is not None and facts.lead_ci95 is not None:
+        low, high = facts.lead_ci95
+        lines.append(
+            f"the first leads the second by {plain(facts.lead_points)} points "
+            f"(95 % interval {plain(low)} to {plain(high)})"
+        )
+    return lines
+
+
+def _group_lines(groups: Groups) -> list[str]:
+    line = f"by {groups.by} {_rows(groups.columns, groups.top)}"
+    return [f"{line}; other {groups.other.groups} groups {groups.other.n}" if groups.other else line]
+
+
+def _change_lines(change: StatChange) -> list[str]:
+    return [f"change against {change.start} to {change.end}: {_figure_changes(change.figures)}"]
+
+
+def _figure_changes(rows: Iterable[FigureChange]) -> str:
+    return "; ".join(
+        f"{row.figure} {plain(row.current)} against {plain(row.baseline)}, difference {plain(row.difference)}, "
+        f"{row.verdict}"
+        for row in rows
+    )
+
+
+def comparison_lines(found: Comparison | None) -> list[str]:
+    """``compared with …: current 0.81, baseline 0.85, difference -0.04, …, clear``, then what contributed."""
+    if found is None:
+        return []
+    against = f"where {found.where}" if found.where else found.against
+    head = f"compared with {found.start} to {found.end} ({against})" if found.start else "not compared"
+    notes = [f"note: {text}" for text in found.notes or []]
+    if found.not_compared:
+        return [f"{head}: {found.not_compared}"]
+    parts = [
+        f"{name} {_side(side)}"
+        for name, side in (("current", found.current), ("baseline", found.baseline))
+        if side is not None
+    ]
+    if found.difference is not None:
+        relative = f" ({plain(found.pct)} % relative)" if found.pct is not None else ""
+        parts.append(f"difference {plain(found.difference)}{relative}")
+    if found.ci95:
+        parts.append(f"95 % interval {plain(found.ci95[0])} to {plain(found.ci95[1])}")
+    if found.per:
+        parts.append(f"per {found.per}, as the sides are not equally long")
+    if found.verdict:
+        parts.append(f"{found.verdict}: {found.not_tested}" if found.not_tested else found.verdict)
+    tables = parts_lines(found)
+    if not parts and tables:
+        return [f"{head}: {tables[0]}", *tables[1:], *notes]
+    return [f"{head}: {', '.join(parts)}", *tables, *notes]
+
+
+def _side(side: SideShown) -> str:
+    shown = [(side.value, ""), (side.n, "n "), (side.total, "total ")]
+    return " ".join(f"{word}{plain(value)}" for value, word in shown if value is not None)
+
+
+def parts_lines(found: Comparison) -> list[str]:
+    """The tables of a comparison, a line each."""
+    lines = contributor_lines(found.contributors) if found.contributors else []
+    if found.shares:
+        lines += share_lines(found.shares)
+    if found.figures:
+        lines.append(_figure_changes(found.figures))
+    return lines
+
+
+def share_lines(shares: Shares) -> list[str]:
+    rows = [[row.label, row.current_pct, row.baseline_pct, row.points, row.verdict] for row in shares.top]
+    line = "shares " + _rows(["label", "current %", "baseline %", "points", "verdict"], rows)
+    return [line + _more(shares.more)]
+
+
+def contributor_lines(found: Contributors) -> list[str]:
+    """How the change splits, then a table of the groups that brought most of it."""
+    lines = list[str]()
+    if found.rate_effect is not None and found.mix_effect is not None:
+        lines.append(
+            f"of the change, {plain(found.rate_effect)} by groups' own rates and {plain(found.mix_effect)} by the mix "
+            "of calls"
+        )
+    if found.simpson:
+        lines.append("every larger group moved the other way than the whole: the mix of calls changed")
+    columns = ["group", "current", "baseline", "n now", "n before", "by its rate", "by the mix", "change"]
+    rows = [_cells(row) for row in found.top]
+    kept = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
+    shown = [[plain(row[i]) for i in kept] + ([row[-1]] if row[-1] else []) for row in rows]
+    table = "; ".join(" ".join(cells) for cells in shown)
+    return [*lines, f"contributors ({', '.join(columns[i] for i in kept)}): {table}{_more(found.more)}"]
+
+
+def _cells(row: Contributor) -> list[Any]:
+    new, old = row.n or (None, None)
+    only = {"new": "(new: no such calls in the baseline)", "gone": "(gone: no such calls now)"}.get(row.only or "")
+    return [row.group, row.current, row.baseline, new, old, row.rate_effect, row.mix_effect, row.change, only]
+
+
+def _more(count: int | None) -> str:
+    return f"; {count} more" if count else ""
+
+
+def finding_lines(findings: Sequence[Finding] | None) -> list[str]:
+    """One line each, the kind first; or that there are none."""
+    if findings == []:
+        return ["no trend, step, unusual bucket or gap found"]
+    return [_finding(found) for found in findings or []]
+
+
+def _finding(found: Finding) -> str:
+    """``step at 2026-11-18: 0.901 → 0.812, change -0.089 (-9.9 % relative), n 4123 and 2240, clear``."""
+    parts = list[str]()
+    match found:
+        case Step():
+            head = f"{found.kind} at {found.at}" + (
+                " (before this window, and still so)" if found.before_window else ""
+            )
+            parts.append(f"{plain(found.before)} → {plain(found.after)}")
+            parts.append(_moved(found.change, found.pct))
+            if found.n:
+                parts.append(f"n {plain(found.n[0])} and {plain(found.n[1])}")
+        case Trend():
+            head = f"trend from {found.start}"
+            parts += [f"{plain(found.per_day)} a day", _moved(found.change, found.pct)]
+        case Unusual():
+            head = f"unusual from {found.start}"
+            parts.append(f"{found.buckets} buckets" if found.buckets > 1 else "1 bucket")
+            parts.append(f"{plain(found.value)}, usual {plain(found.usual)}")
+            parts += [f"n {found.n}"] if found.n is not None else []
+        case _:
+            head = f"gap from {found.start} to {found.end}"
+            parts.append(f"no calls, usual {plain(found.usual_calls)}")
+    more = f" (and {found.more} more)" if isinstance(found, Unusual | Gap) and found.more else ""
+    return f"{head}: {', '.join([*parts, found.verdict])}{more}"
+
+
+def _moved(change: float, pct: float | None) -> str:
+    return f"change {plain(change)}" + (f" ({plain(pct)} % relative)" if pct is not None else "")
+
+
 def figure(name: str, value: Any) -> str:
     """``name value``; lists joined by spaces, mappings by commas."""
     if (held := as_object(value)) is not None:
         return f"{name}: " + ", ".join(f"{key} {plain(item)}" for key, item in held.items())
+    if isinstance(value, At | OneCall):
+        value = list(value)
     if (items := as_list(value)) is not None:
         return f"{name} {' '.join(plain(item) for item in items)}"
     return f"{name} {plain(value)}"
@@ -116,13 +259,13 @@ def plain(value: Any) -> str:
     return json.dumps(value)
 
 
-def _rows(columns: list[str], rows: list[list[Any]]) -> str:
+def _rows(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     """``(label, n, pct): "a" 12 60.0; "b" 8 40.0``."""
     shown_rows = [" ".join(plain(cell) for cell in row) for row in rows]
     return f"({', '.join(columns)}): {'; '.join(shown_rows)}"
 
 
-def _series_lines(series: SeriesShown) -> list[str]:
+def _series_lines(series: Series) -> list[str]:
     head = f"{series.measure} every {series.step} from {series.start}: "
     lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
     if series.n:
@@ -131,8 +274,17 @@ def _series_lines(series: SeriesShown) -> list[str]:
         if bound:
             lines.append(f"{name} " + " ".join("-" if v is None else plain(v) for v in bound))
     spark = sparkline(series.value)
-    cut = f"  partial: {' '.join(str(i) for i in series.partial)} (from 0)" if series.partial else ""
-    return [*lines, spark + cut]
+    return [*lines, f"{spark}  {_incomplete(series)}" if series.partial else spark]
+
+
+def _incomplete(series: Series) -> str:
+    """``first and last day incomplete``."""
+    name = NAMES_OF_STEPS.get(series.step, "bucket")
+    places, last = series.partial or [], len(series.value) - 1
+    if last == 0:
+        return f"the {name} is incomplete"
+    words = [{0: "first", last: "last"}.get(place, f"number {place + 1}") for place in places]
+    return f"{' and '.join(words)} {name} incomplete"
 
 
 def sparkline(values: Sequence[float | int | None]) -> str:

@@ -1,20 +1,25 @@
 """Reports: what a tool answers about one widget's chart."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from pydantic import BaseModel, Field
 
+from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.summary import group_name, summarise
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
+from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import Widget, WidgetConfig
-from cekura_dashboards.charts.target import ChartReading, are_few
-from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.concurrency import in_thread
-from cekura_dashboards.insight import Summary
-from cekura_dashboards.insight.numbers import sig, wilson
-from cekura_dashboards.text import Foreign, Word, cleaned, foreign, json_text, named, word
+from cekura_dashboards.insight import Comparison, Groups, Series
+from cekura_dashboards.insight.compare import FigureChange
+from cekura_dashboards.insight.findings import Finding
+from cekura_dashboards.insight.model import AnyFacts
+from cekura_dashboards.insight.numbers import round_for_display, wilson
+from cekura_dashboards.text import Foreign, Word, foreign, named, word
+
+ALL_CALLS = "all calls"
 
 
 class WidgetBrief(BaseModel):
@@ -38,42 +43,30 @@ class WindowShown(BaseModel):
     source: str = Field(description="asked, saved or default")
 
 
-class SeriesShown(BaseModel):
-    """Aligned buckets; value[i] begins at start + i * step. null: no data. partial: positions cut by window or now."""
+class StatChange(BaseModel):
+    """The figures of a stat beside those of the period before."""
 
-    measure: str
-    start: str
-    step: str
-    value: list[float | int | None]
-    n: list[int | None] | None = None
-    low: list[float | int | None] | None = None
-    high: list[float | int | None] | None = None
-    partial: list[int] | None = None
-
-
-class GroupsShown(BaseModel):
-    """The largest groups, a row each."""
-
-    by: Word
-    columns: list[str]
-    top: list[list[Any]]
-    other: dict[str, Any] | None = None
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+    figures: list[FigureChange]
 
 
 class WidgetReport(BaseModel):
     """The facts of one widget over one window, or why there are none."""
 
     widget: WidgetBrief
+    where: str | None = Field(default=None, description="which calls it counts: all filters together")
     window: WindowShown | None = None
     unit: str | None = None
     n: int | None = None
-    comparison: dict[str, Any] | None = Field(default=None, description="this against that; contributors by group")
-    findings: list[dict[str, Any]] | None = Field(default=None, description="empty: tested, none found")
-    facts: dict[Word, Any] | None = None
-    series: SeriesShown | None = None
-    groups: GroupsShown | None = None
+    comparison: Comparison | None = None
+    findings: list[Finding] | None = Field(default=None, description="empty: tested, none found")
+    facts: AnyFacts | None = None
+    change: StatChange | None = None
+    series: Series | None = None
+    groups: Groups | None = None
     not_tested: list[str] | None = None
-    caveats: list[str] | None = None
+    notes: list[str] | None = None
     left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
 
@@ -101,56 +94,65 @@ def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
     )
 
 
-def report(reading: ChartReading, points: int, names: dict[str, str]) -> WidgetReport:
-    """``points``: the most buckets in the series. ``names``: what to call numbered groups."""
+def which_calls(target: Target, names: dict[str, str]) -> str:
+    """The calls that a chart counts, in words: its own filters, its dashboard's and those asked for, without times."""
+    calls = target.calls
+    return in_words(calls, names) if calls else ALL_CALLS
+
+
+def window_shown(window: Window) -> WindowShown:
+    return WindowShown(start=format_instant(window.start), end=format_instant(window.end), source=window.source)
+
+
+def report(reading: ChartReading, audience: Audience, history: ChartReading | None = None) -> WidgetReport:
+    """``history``: more of the same measure, for the tests."""
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
     if reading.target.matching is not None:
         about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
-    window = WindowShown(
-        start=format_instant(reading.window.start), end=format_instant(reading.window.end), source=reading.window.source
+    told = WidgetReport(
+        widget=about, where=which_calls(reading.target, audience.names), window=window_shown(reading.window)
     )
     if reading.error is not None:
-        return WidgetReport(widget=about, window=window, error=str(reading.error))
-    summary, untested = summarise(reading, points, names)
-    caveats = [*summary.caveats, *reading.notes]
+        return told.model_copy(update={"error": str(reading.error)})
+    summary, untested = summarise(reading, audience, history)
+    notes = [*summary.notes, *reading.notes]
     if summary.n == 0:
-        caveats.insert(0, _why_empty(reading))
-    return WidgetReport(
-        widget=about,
-        window=window,
-        unit=summary.unit,
-        n=summary.n,
-        findings=summary.findings,
-        facts=summary.facts,
-        series=_series(summary),
-        groups=GroupsShown(**asdict(summary.groups)) if summary.groups else None,
-        not_tested=[*untested, *summary.not_tested] or None,
-        caveats=caveats or None,
+        notes.insert(0, _why_empty(told.where or ALL_CALLS))
+    if history is not None and history.error is not None:
+        notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
+    return told.model_copy(
+        update={
+            "unit": summary.unit,
+            "n": summary.n,
+            "findings": summary.findings,
+            "facts": summary.facts,
+            "series": summary.series,
+            "groups": summary.groups,
+            "not_tested": [*untested, *summary.not_tested] or None,
+            "notes": notes or None,
+        }
     )
 
 
-async def reported(readings: Sequence[ChartReading], points: int, names: dict[str, str]) -> list[WidgetReport]:
-    """The report of each reading."""
+async def reported(
+    readings: Sequence[ChartReading], audience: Audience, histories: Sequence[ChartReading | None] = ()
+) -> list[WidgetReport]:
+    """The report of each reading; ``histories``: of each, if any were read."""
     small = are_few(readings)
-    return [await in_thread(report, reading, points, names, small=small) for reading in readings]
+    beside = histories or [None] * len(readings)
+    return [
+        await in_thread(report, reading, audience, history, small=small)
+        for reading, history in zip(readings, beside, strict=True)
+    ]
 
 
-def _series(summary: Summary) -> SeriesShown | None:
-    if summary.series is None:
-        return None
-    plain = summary.series
-    return SeriesShown(
-        measure=plain.measure, start=plain.start, step=plain.step, value=plain.value, n=plain.n,
-        partial=plain.partial or None,
-    )  # fmt: skip
-
-
-def _why_empty(reading: ChartReading) -> str:
-    """An empty answer's likely causes, and the filter that was really sent."""
-    shown_filter = cleaned(json_text(reading.target.filters), limit=400)
+def _why_empty(where: str) -> str:
+    """An empty answer's likely causes, and the calls that were really asked for."""
+    if where == ALL_CALLS:
+        return "no calls with a value in this window: try a longer one"
     return (
-        f"no calls with a value: the window may hold none, or the filters {shown_filter} exclude them; "
+        f"no calls with a value where {where}: the window may hold none, or a filter excludes them all; "
         "try a longer window, or look_up values for the filtered field"
     )
 
@@ -164,5 +166,5 @@ def with_intervals(report: WidgetReport) -> WidgetReport:
         None if value is None or not n else wilson(float(value), n)
         for value, n in zip(series.value, series.n, strict=True)
     ]
-    low, high = ([None if bound is None else sig(bound[side], 3) for bound in bounds] for side in (0, 1))
+    low, high = ([None if bound is None else round_for_display(bound[side], 3) for bound in bounds] for side in (0, 1))
     return report.model_copy(update={"series": series.model_copy(update={"low": low, "high": high})})

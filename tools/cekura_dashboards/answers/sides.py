@@ -3,19 +3,20 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cekura_dashboards.answers.summary import unit_of
+from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import bar_rows, pie_slices, stat_figures, unseen
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.insight import Bucket, Cell, Kind, Side, Span, combine
+from cekura_dashboards.insight import Bucket, Cell, GroupedSide, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.numbers import SCALES
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
 ENOUGH_DAYS = 5
+"""In shorter windows the buckets compared are hours."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Measure:
     """One side, and what kind of measure it is.
 
     ``scale``: what a rate of one is written as, 0 for what is no rate. ``untested``: what of the window was not seen.
+    ``grouped``: its groups over time, where it is a bar.
     """
 
     kind: Kind
     side: Side
     scale: float
     untested: list[str]
+    grouped: GroupedSide = field(default_factory=lambda: GroupedSide({}, {}))
 
 
 def measure_of(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Measure:
@@ -42,7 +45,7 @@ def measure_of(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Me
         parts = defaultdict[str | None, float](float)
         for piece in pie_slices(chart, names):
             parts[piece.label] += piece.value
-        return Measure("shares", Side([], seconds, parts=parts), 0.0, unseen(reading))
+        return Measure("shares", Side([], seconds, parts=parts, n=math.fsum(parts.values())), 0.0, unseen(reading))
     if chart.chart_type == "line":
         return _line_side(reading, chart, names, seconds)
     return _bar_side(reading, chart, names, seconds)
@@ -60,7 +63,20 @@ def _bar_side(reading: ChartReading, chart: Chart, names: dict[str, str], second
     groups = _groups(function, known) if config.group_by else {}
     parts: dict[str | None, float] = {"value": combine(function, known) or 0.0} if kind == "extreme" else {}
     scale = SCALES.get(unit_of(config, chart, [bucket.value for bucket in known]), 0.0)
-    return Measure(kind, Side(cells, seconds, groups, parts, total(known)), scale, rows.tested(reading)[1])
+    whole = total(known)
+    if whole is None and function == "count":
+        whole = round(math.fsum(bucket.value or 0.0 for bucket in known))
+    side = Side(cells, seconds, groups, parts, whole)
+    return Measure(kind, side, scale, rows.tested(reading)[1], GroupedSide(groups, _over_time(function, known)))
+
+
+def _over_time(function: str, known: Iterable[Bucket]) -> dict[str | None, list[Cell]]:
+    """The buckets of each group; of a count its own number of calls."""
+    held = defaultdict[str | None, list[Cell]](list)
+    for bucket in known:
+        n = bucket.value if function == "count" else bucket.n
+        held[bucket.group].append(Cell(bucket.time, n, bucket.value or 0.0))
+    return dict(held)
 
 
 def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
@@ -82,7 +98,11 @@ def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[fl
     held = defaultdict[str | None, list[Bucket]](list)
     for bucket in known:
         held[bucket.group].append(bucket)
-    return {name: (float(total(parts) or 0), combine(function, parts) or 0.0) for name, parts in held.items()}
+    found = dict[str | None, tuple[float, float]]()
+    for name, parts in held.items():
+        value = combine(function, parts) or 0.0
+        found[name] = (value if function == "count" else float(total(parts) or 0), value)
+    return found
 
 
 def _line_side(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:

@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 from cekura_dashboards import insight
+from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.history import tested_over
+from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
@@ -10,30 +13,31 @@ from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import Rows, bar_rows, pie_slices, plots_times, stat_figures, unseen
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Summary
+from cekura_dashboards.insight.model import TimesFacts
 from cekura_dashboards.insight.timeline import HOUR, iso
 from cekura_dashboards.text import Foreign, json_text, word
 
 
-def summarise(reading: ChartReading, points: int, names: dict[str, str]) -> tuple[Summary, list[str]]:
-    """The summary, and what was not tested. ``names``: what to call groups that the API numbers."""
+def summarise(
+    reading: ChartReading, audience: Audience, history: ChartReading | None = None
+) -> tuple[Summary, list[str]]:
+    """The summary, and what was not tested. ``history``: more of the same measure, for the tests."""
     chart, config = reading.chart, reading.target.config
     if chart is None:
         raise ValueError("a reading that failed has nothing to summarise")
     by = group_name(config) if config.group_by else None
     if chart.chart_type == "stat":
         figures, extra = stat_figures(chart)
-        summary = insight.stat(figures, extra=extra)
-        return summary, unseen(reading)
+        return insight.stat(figures, extra=extra), unseen(reading)
     if chart.chart_type == "pie":
-        return insight.pie(pie_slices(chart, names), by=by), unseen(reading)
+        return insight.pie(pie_slices(chart, audience.names), by=by), unseen(reading)
     if chart.chart_type == "bar":
-        return _bar(reading, chart, points, by, names)
+        return _bar(reading, chart, audience, by, history)
     if chart.chart_type == "line":
-        return _line(reading, chart, points, by, names)
+        return _line(reading, chart, audience, by, history)
     kind = Foreign(chart.chart_type, limit=40)
-    return Summary(
-        kind=kind, unit="unknown", n=None, facts={}, caveats=[f"chart type {kind} is not chartable here"]
-    ), []
+    notes = [f"chart type {kind} is not chartable here"]
+    return Summary(kind=kind, unit="unknown", n=None, facts=TimesFacts(), notes=notes), []
 
 
 def group_name(config: WidgetConfig) -> str:
@@ -45,39 +49,55 @@ def group_name(config: WidgetConfig) -> str:
 
 
 def _bar(
-    reading: ChartReading, chart: Chart, points: int, by: str | None, names: dict[str, str]
+    reading: ChartReading, chart: Chart, audience: Audience, by: str | None, history: ChartReading | None
 ) -> tuple[Summary, list[str]]:
     config = reading.target.config
-    function, period = config.function, config.period
-    rows = bar_rows(reading, chart, names)
+    rows = bar_rows(reading, chart, audience.names)
     span, untested = rows.tested(reading)
     unit = unit_of(config, chart, [b.value for b in rows.buckets])
     if unit == "time":
-        summary = _times_only(rows.buckets, function)
-    else:
-        summary = insight.bar(rows.buckets, span, function=function, period=period, unit=unit, points=points, by=by)
+        return _told(_times_only(rows.buckets, "bar"), rows, by, chart), untested
+    summary = insight.bar(
+        rows.buckets,
+        span,
+        function=config.function,
+        period=config.period,
+        unit=unit,
+        points=audience.points,
+        by=by,
+        clock=audience.clock,
+        tested=tested_over(history, reading, chart, audience),
+    )
     return _told(summary, rows, by, chart), untested
 
 
 def _line(
-    reading: ChartReading, chart: Chart, points: int, by: str | None, names: dict[str, str]
+    reading: ChartReading, chart: Chart, audience: Audience, by: str | None, history: ChartReading | None
 ) -> tuple[Summary, list[str]]:
-    rows = line_rows(reading, chart, names)
+    rows = line_rows(reading, chart, audience.names)
     span, untested = rows.tested(reading)
     if plots_times(reading.target.config, chart):
         summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
-    else:
-        unit = "ratio" if rows.boolean else unit_of(reading.target.config, chart, [])
-        summary = insight.line(rows.calls, span, unit=unit, boolean=rows.boolean, points=points, by=by)
+        return _told(summary, rows, by, chart), untested
+    summary = insight.line(
+        rows.calls,
+        span,
+        unit="ratio" if rows.boolean else unit_of(reading.target.config, chart, []),
+        boolean=rows.boolean,
+        points=audience.points,
+        by=by,
+        clock=audience.clock,
+        tested=tested_over(history, reading, chart, audience),
+    )
     return _told(summary, rows, by, chart), untested
 
 
 def _times_only(buckets: list[Bucket], kind: str) -> Summary:
     """Values that are times have no mean: only the first and the last are told."""
     values = [b.value for b in buckets if b.value is not None]
-    facts = {"first": iso(min(values)), "last": iso(max(values))} if values else {}
+    facts = TimesFacts(first=iso(min(values)), last=iso(max(values))) if values else TimesFacts()
     n = sum(b.n or 0 for b in buckets)
-    return Summary(kind="line" if kind == "line" else "bar", unit="time", n=n, facts=facts)
+    return Summary(kind=kind, unit="time", n=n, facts=facts)
 
 
 def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart) -> Summary:
@@ -93,18 +113,4 @@ def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart) -> Summary
         said.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
     if by and chart.rows and not chart.grouped:
         said.append("the widget is grouped, but the rows name no group")
-    return replace(summary, caveats=[*summary.caveats, *said])
-
-
-def unit_of(config: WidgetConfig, chart: Chart, values: list[float | None]) -> str:
-    """The unit of a bar's or line's values; ``unknown`` rather than a guess."""
-    function, plotted = config.aggregation_function, config.field or ""
-    if function == "count" and config.chart_type == "bar":
-        return "calls"
-    if plotted == "duration":
-        return "s"
-    if plots_times(config, chart):
-        return "time"
-    if chart.data_type == "boolean" or plotted in {"success", "is_reviewed"}:
-        return insight.rate_unit(values)
-    return "unknown"
+    return replace(summary, notes=[*summary.notes, *said])

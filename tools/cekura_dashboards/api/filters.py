@@ -5,7 +5,7 @@ as the API may know more than this page; a filter that a caller gives is validat
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -275,36 +275,41 @@ _WORDS = {
 }  # fmt: skip
 
 
-def in_words(node: JsonObject | None) -> str:
-    """A filter as a person would write it; texts in it are quoted and capped.
+def in_words(node: JsonObject | None, names: Mapping[str, str] | None = None) -> str:
+    """A filter as a person would write it; texts in it are quoted and capped. ``names``: of agents, by id.
 
     >>> in_words({"operator": "or", "conditions": [{"field": "topic", "op": "in", "value": ["a", "b"]},
     ...     {"field": "success", "op": "isnull", "value": True}]})
     'topic in ("a", "b") or success has no value'
+    >>> in_words({"field": "agent.id", "op": "eq", "value": 33}, {"33": "Booking"})
+    'agent.id = "Booking" (33)'
     """
-    return _words(node, nested=False) if node else "none"
+    return _words(node, names or {}, nested=False) if node else "none"
 
 
-def _words(node: JsonObject, *, nested: bool) -> str:
+def _words(node: JsonObject, names: Mapping[str, str], *, nested: bool) -> str:
     children = as_list(node.get("conditions"))
     if children is not None:
         operator = str(node.get("operator", "and"))
         joint = " or " if operator == "or" else " and "
-        inner = joint.join(_words(as_object(child) or {}, nested=True) for child in children)
+        inner = joint.join(_words(as_object(child) or {}, names, nested=True) for child in children)
         if operator == "same_row":
             return f"one evaluation with ({inner})"
         return f"({inner})" if nested and len(children) > 1 else inner
     field, op, value = word(node.get("field"), FILTERED), str(node.get("op")), node.get("value")
     if op == "isnull":
         return f"{field} has {'no' if value else 'a'} value"
-    return f"{field} {_WORDS[op] if op in _WORDS else Foreign(op, limit=20)} {_value_words(value)}"
+    known = names if str(node.get("field")) in {"agent.id", "agent_id"} else dict[str, str]()
+    return f"{field} {_WORDS[op] if op in _WORDS else Foreign(op, limit=20)} {_value_words(value, known)}"
 
 
-def _value_words(value: Any) -> str:
+def _value_words(value: Any, names: Mapping[str, str]) -> str:
     items = as_list(value)
     if items is not None:
         more = f", … {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else ""
-        return f"({', '.join(_value_words(item) for item in items[:MOST_SHOWN])}{more})"
+        return f"({', '.join(_value_words(item, names) for item in items[:MOST_SHOWN])}{more})"
+    if isinstance(value, int | str) and str(value) in names:
+        return f"{Foreign(names[str(value)])} ({value})"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, str):

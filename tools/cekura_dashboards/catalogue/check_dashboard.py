@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.lint import Draft, Lint, Seen
 from cekura_dashboards.answers.summary import summarise
 from cekura_dashboards.api.chart_data import number
@@ -77,7 +78,7 @@ def _seen(reading: ChartReading) -> Seen:
     chart = reading.chart
     if chart is None:
         return Seen(reading)
-    summary, untested = summarise(reading, 0, {})
+    summary, untested = summarise(reading, Audience(0))
     sizes = dict[str | None, float]()
     if chart.chart_type == "pie":
         for row in chart.rows:

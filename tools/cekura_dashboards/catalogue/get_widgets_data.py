@@ -2,10 +2,11 @@
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.answers.budget import fit, told_once
+from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.budget import ALONE, fit, told_once
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
-from cekura_dashboards.answers.render import render_reports
-from cekura_dashboards.answers.report import WidgetBrief, WidgetReport
+from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
+from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import Dashboard, Widget
@@ -48,6 +49,8 @@ class WidgetsDataRequest(Request):
 
 class WidgetsData(Result):
     dashboard: str | None = None
+    window: WindowShown | None = Field(default=None, description="of all widgets")
+    where: str | None = Field(default=None, description="which calls all widgets count")
     shared: list[str] | None = Field(default=None, description="said of several widgets")
     widgets: list[WidgetReport]
 
@@ -55,47 +58,67 @@ class WidgetsData(Result):
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
-    dashboard, widgets, missing = await _find(context, request)
+    dashboard, widgets, missing, projects = await _find(context, request)
     extra = request.filters.to_json() if request.filters else None
-    targets = [saved(widget, dashboard.project if dashboard else None) for widget in widgets]
+    targets = [saved(widget, projects.get(widget.dashboard or 0)) for widget in widgets]
     targets = settled(targets, request.window, extra, now, zone)
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
     asked = sides_of(targets, request.compare_to, other_calls, now, zone)
-    found, (names, notes) = await together(read_sides(context, asked), context.lookups.agent_names(widgets))
+    filters = [target.calls for target in targets]
+    (found, told), (names, notes) = await together(
+        read_sides(context, asked), context.lookups.agent_names(widgets, [*filters, other_calls])
+    )
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
-    reports = await compared(found, points, names)
+    reports = await compared(found, Audience(points, names, context.settings.clock))
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
-    reports, shared = told_once(reports)
-    head = sum(len(line) + 2 for line in (title, *shared) if line)
-    return WidgetsData(
-        dashboard=title, shared=shared or None, widgets=fit([*reports, *failed], head=head), notes=notes or None
+    reports, shared = told_once([*reports, *failed])
+    answer = WidgetsData(
+        dashboard=title,
+        window=shared.window,
+        where=shared.where,
+        shared=[*shared.notes, *told] or None,
+        widgets=reports,
+        notes=notes or None,
     )
+    return answer.model_copy(update={"widgets": fit(reports, head=len(_head(answer)))})
 
 
 async def _find(
     context: ToolContext, request: WidgetsDataRequest
-) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError]]:
-    """The dashboard, its widgets or the chosen ones, and those that could not be read."""
+) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError], dict[int, int]]:
+    """The dashboard, its widgets or the chosen ones, those that could not be read, and the projects of dashboards."""
     wanted = list(dict.fromkeys(request.widget_ids or []))
     if request.dashboard_id is not None:
         dashboard = await context.lookups.dashboard_with_names(request.dashboard_id)
+        projects = {} if dashboard.project is None else {dashboard.id: dashboard.project}
         if not wanted:
-            return dashboard, dashboard.widgets, {}
+            return dashboard, dashboard.widgets, {}, projects
         mine = {widget.id: widget for widget in dashboard.widgets}
         missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
-        return dashboard, [mine[i] for i in wanted if i in mine], missing
-    found, missing = await context.lookups.widgets(wanted)
+        return dashboard, [mine[i] for i in wanted if i in mine], missing, projects
+    (found, missing), projects, _ = await together(
+        context.lookups.widgets(wanted), context.lookups.projects_of_dashboards(), context.lookups.ahead()
+    )
     if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
         raise next(iter(missing.values()))
-    return None, [found[i] for i in wanted if i in found], missing
+    return None, [found[i] for i in wanted if i in found], missing, projects
 
 
 def render(result: WidgetsData) -> str:
     if not result.widgets:
         return f"{result.dashboard} has no widgets."
-    head = "\n".join([*([result.dashboard] if result.dashboard else []), *(f"note: {t}" for t in result.shared or [])])
-    return "\n\n".join(part for part in (head, render_reports(result.widgets)) if part)
+    return "\n\n".join(part for part in (_head(result), render_reports(result.widgets)) if part)
+
+
+def _head(result: WidgetsData) -> str:
+    """What holds for all of the answer."""
+    lines = [result.dashboard] if result.dashboard else []
+    lines += [window_text(result.window)] if result.window else []
+    lines += [f"where {result.where}"] if result.where else []
+    if any(report.left_out == [DETAILS] for report in result.widgets):
+        lines.append(f"of some widgets only the headline is shown: {ALONE}")
+    return "\n".join([*lines, *(f"note: {text}" for text in result.shared or [])])
 
 
 TOOL = ReadingTool(

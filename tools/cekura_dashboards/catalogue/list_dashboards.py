@@ -33,31 +33,30 @@ class DashboardList(Result):
     dashboards: list[DashboardShown]
     page: int
     more: bool
-    caveats: list[str] | None = None
 
 
 async def run(context: ToolContext, request: ListRequest) -> DashboardList:
     project = request.project_id or context.settings.project_id
     wanted, first = (request.search or "").casefold(), (request.page - 1) * PAGE
     found, read = dict[int, DashboardRow](), 0
-    caveats = list[str]()
+    notes = list[str]()
     async for rows in context.api.list_dashboards(project):
         read += len(rows)
         found |= {row.id: row for row in rows if wanted in (row.name or "").casefold()}
         if len(found) > first + PAGE:
             break
         if read >= MOST_READ:
-            caveats.append(f"the first {read} dashboards were read; give project_id to read others")
+            notes.append(f"the first {read} dashboards were read; give project_id to read others")
             break
     if not found:
         searched = f" with {Foreign(request.search)} in the name" if request.search else ""
-        caveats.append(f"none{searched} among {read} read" + (f" in project {project}" if project else ""))
+        notes.append(f"none{searched} among {read} read" + (f" in project {project}" if project else ""))
     rows = list(found.values())[first : first + PAGE]
     return DashboardList(
         dashboards=[_shown(row, context) for row in rows],
         page=request.page,
         more=len(found) > first + PAGE,
-        caveats=caveats or None,
+        notes=notes or None,
     )
 
 
@@ -89,7 +88,7 @@ def render(result: DashboardList) -> str:
         lines.append(f"page {result.page}; more on page {result.page + 1}")
     elif result.page > 1 or not lines:
         lines.append(f"page {result.page}; no more")
-    return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
+    return "\n".join(lines)
 
 
 def _line(row: DashboardShown) -> str:

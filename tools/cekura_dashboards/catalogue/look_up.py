@@ -51,12 +51,11 @@ class Found(Result):
     columns: list[str]
     rows: list[list[Any]]
     total: int = Field(description="matching rows, shown or not")
-    caveats: list[str] | None = None
 
 
 async def run(context: ToolContext, request: LookUpRequest) -> Found:
     context.lookups.forget()  # who looks something up wants what is there now
-    columns, rows, caveats = await _SOURCES[request.kind](context, request)
+    columns, rows, notes = await _SOURCES[request.kind](context, request)
     if request.search:
         wanted = request.search.casefold()
         rows = [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]
@@ -64,12 +63,12 @@ async def run(context: ToolContext, request: LookUpRequest) -> Found:
     for row in rows:
         used += len(_line(row)) + 1
         if used > ROWS_BUDGET:
-            caveats = [*caveats, f"{len(rows) - len(kept)} more do not fit; narrow with search"]
+            notes = [*notes, f"{len(rows) - len(kept)} more do not fit; narrow with search"]
             break
         kept.append(row)
     if not rows:
-        caveats = [*caveats, f"none match {Foreign(request.search)}" if request.search else "none"]
-    return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), caveats=caveats or None)
+        notes = [*notes, f"none match {Foreign(request.search)}" if request.search else "none"]
+    return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), notes=notes or None)
 
 
 Table = tuple[list[str], list[list[Any]], list[str]]
@@ -135,7 +134,7 @@ async def _agent_scope(context: ToolContext, request: LookUpRequest) -> dict[str
 
 async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
     project = request.project_id or context.settings.project_id
-    caveats = list[str]()
+    notes = list[str]()
     if request.agent_id is not None:
         found = await context.api.metrics(project_id=project, agent_id=request.agent_id)
     elif project is not None:
@@ -147,12 +146,12 @@ async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
             raise error
         found = [metric for item in projects[:MOST_PROJECTS] for metric in known[item.id]]
         if len(projects) > MOST_PROJECTS:
-            caveats.append(
+            notes.append(
                 f"metrics of the first {MOST_PROJECTS} of {len(projects)} projects; give project_id for others"
             )
     unique = {metric.id: metric for metric in found}
     rows = [[m.id, _text(m.name), _kind(m), m.project] for m in unique.values()]
-    return ["id", "name", "type", "project"], rows, caveats
+    return ["id", "name", "type", "project"], rows, notes
 
 
 def _count(value: Any) -> float | int | None:
@@ -196,7 +195,7 @@ _SOURCES = {
 def render(result: Found) -> str:
     lines = [f"{result.kind} ({', '.join(result.columns)}), {result.total} in all"]
     lines += [_line(row) for row in result.rows]
-    return "\n".join([*lines, *(f"note: {text}" for text in result.caveats or [])])
+    return "\n".join(lines)
 
 
 def _line(row: list[Any]) -> str:

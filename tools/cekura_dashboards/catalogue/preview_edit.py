@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.answers.budget import fit
+from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.answers.render import plain, render_report
 from cekura_dashboards.answers.report import WidgetReport, reported
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
@@ -85,24 +86,25 @@ async def _effects(
         return [], left
     after = [unsaved(config, dashboard) for _, _, config in charted]
     before = [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
-    reports = await _reports(context, [*after, *before])
+    reports, notes = await _reports(context, [*after, *before])
     old = {item.widget.id: item for item in reports[len(after) :]}
-    fitting = fit(reports[: len(after)], head=FOR_CHANGES if len(after) > 1 else 0)
+    fitting = fit(reports[: len(after)], most=WHOLE_ANSWER - FOR_CHANGES)
     return [
         _effect(what, old.get(stored.id) if stored else None, whole, shown)
         for (what, stored, _), whole, shown in zip(charted, reports, fitting, strict=False)
-    ], left
+    ], [*left, *notes]
 
 
 def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
     return WidgetConfig.model_validate({**stored.writable(), **fields})
 
 
-async def _reports(context: ToolContext, targets: list[Target]) -> list[WidgetReport]:
-    readings, (names, _) = await together(
-        read_charts(context, targets), context.lookups.agent_names([target.config for target in targets])
+async def _reports(context: ToolContext, targets: list[Target]) -> tuple[list[WidgetReport], list[str]]:
+    readings, (names, notes) = await together(
+        read_charts(context, targets),
+        context.lookups.agent_names([target.config for target in targets], [target.calls for target in targets]),
     )
-    return await reported(readings, POINTS, names)
+    return await reported(readings, Audience(POINTS, names, context.settings.clock)), notes
 
 
 def _effect(what: str, before: WidgetReport | None, after: WidgetReport, shown: WidgetReport) -> Effect:
@@ -114,8 +116,8 @@ def _effect(what: str, before: WidgetReport | None, after: WidgetReport, shown: 
 
 
 def _headline(report: WidgetReport) -> tuple[str | None, Any]:
-    facts = report.facts or {}
-    return next(((name, facts[name]) for name in HEADLINES if name in facts), (None, None))
+    values = ((name, getattr(report.facts, name, None)) for name in HEADLINES)
+    return next(((name, value) for name, value in values if value is not None), (None, None))
 
 
 def render(result: EditPreview) -> str:

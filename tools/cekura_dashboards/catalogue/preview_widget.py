@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
 from cekura_dashboards.answers.render import render_report
@@ -76,8 +77,11 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     [target] = settled([replace(unsaved(config, dashboard), matching=matching)], request.window, None, now, zone)
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
     asked = sides_of([target], request.compare_to, other_calls, now, zone)
-    found, (names, notes) = await together(read_sides(context, asked), context.lookups.agent_names([config]))
-    reports = await compared(found, ONE if request.points is None else request.points, names)
+    (found, _), (names, notes) = await together(
+        read_sides(context, asked), context.lookups.agent_names([config], [target.calls, matching, other_calls])
+    )
+    points = ONE if request.points is None else request.points
+    reports = await compared(found, Audience(points, names, context.settings.clock))
     if matching:
         reports = [with_intervals(report) for report in reports]
     shown = fit(reports)[0]

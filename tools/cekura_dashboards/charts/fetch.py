@@ -96,11 +96,11 @@ def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObje
         return ChartReading(target, window, error=UnreadableAnswer(problem)), None
     reading = ChartReading(target, window, notes=tuple(notes))
     inside = _is_inside(window, bounds)
-    if target.id is not None and inside:
+    if target.id is not None and inside and not target.alone:
         return reading, None
     filters = both(without_time(target.filters), within(window.start, window.end), target.extra)
     body = {**target.config.definition(), "filters": filters}
-    if inside and target.dashboard is not None:
+    if inside and target.dashboard is not None and not target.alone:
         return reading, {**body, "dashboard": target.dashboard}
     return replace(reading, beyond=None if inside else bounds, alone=True), body
 

@@ -23,7 +23,8 @@ class Target:
 
     ``project``: its dashboard's, where that is known already. ``window`` None: its saved date range. ``extra``: what
     was asked for beyond what is saved. ``matching``: the share of calls that match is charted, not calls themselves.
-    ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied.
+    ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied. ``alone``: to be
+    read without its dashboard, as what it is compared with must be.
     """
 
     config: WidgetConfig
@@ -34,11 +35,25 @@ class Target:
     extra: JsonObject | None = None
     matching: JsonObject | None = None
     unreadable: str | None = None
+    alone: bool = False
 
     @property
     def problem(self) -> str | None:
         """Why what is to be charted cannot be told; None if it can."""
         return self.unreadable or self.config.problem()
+
+    def goes_beyond(self, now: datetime) -> bool:
+        """Whether its window reaches beyond what is saved, so that it is read without its dashboard."""
+        bounds, window = time_bounds(self.filters, now), self.window
+        if window is None:
+            return False
+        early = bounds.start is not None and window.start < bounds.start
+        return early or (bounds.end is not None and window.end > bounds.end)
+
+    @property
+    def calls(self) -> JsonObject:
+        """The filter, without times, that says which calls it counts."""
+        return both(without_time(self.filters), self.extra)
 
     @property
     def id(self) -> int | None:

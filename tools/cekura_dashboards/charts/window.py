@@ -1,7 +1,7 @@
 """Time windows: words and intervals in, instants out."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,8 @@ class Window:
     end: datetime
     source: str
     notes: tuple[str, ...] = ()
+    weekdays_differ: bool = False
+    """Of a baseline: it holds other weekdays than what is compared with it."""
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
@@ -127,24 +129,40 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
     """
     word = how.strip()
     if "/" in word:
-        return resolve(word, now, zone, argument="compare_to")
+        return _beside(window, resolve(word, now, zone, argument="compare_to"), zone)
     word = _comparison(how)
     if word == "previous_week":
-        if window.end - window.start > WEEK:
+        days, longest = 7, LIMIT - WEEK
+        if _back(window.end, days, zone) > window.start:
             raise InvalidArguments.at(
                 "compare_to", "previous_week overlaps a window longer than a week; use previous_period."
             )
-        shift, longest = WEEK, LIMIT - WEEK
+        start, end = _back(window.start, days, zone), _back(window.end, days, zone)
     else:
-        shift, longest = _to_the_period_before(window, zone), LIMIT / 2
-    if not _is_held(window.start - shift, now):
-        start = format_instant(window.start - shift)
+        (start, end), longest = _period_before(window, zone), LIMIT / 2
+    if not _is_held(start, now):
         raise InvalidArguments.at(
-            "compare_to", f"{word} would start {start}, before the 30 days that the API holds; "
+            "compare_to", f"{word} would start {format_instant(start)}, before the 30 days that the API holds; "
             f"the longest window that can be compared like this is the last {longest.days} days."
         )  # fmt: skip
-    notes = [] if shift % WEEK == timedelta(0) else ["the two sides hold different weekdays"]
-    return Window(max(window.start - shift, now - LIMIT + MARGIN), window.end - shift, word, tuple(notes))
+    return _beside(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
+
+
+def _beside(window: Window, other: Window, zone: ZoneInfo) -> Window:
+    """The other window, with a note if it holds other weekdays."""
+    weeks = [(each.end - each.start) / WEEK for each in (window, other)]
+    whole = all(abs(count - round(count)) * 7 * 24 <= 1 and round(count) for count in weeks)
+    starts = [each.start.astimezone(zone).date() for each in (window, other)]
+    same_days = (starts[0] - starts[1]).days % 7 == 0 and abs(weeks[0] - weeks[1]) * 7 * 24 <= 1
+    if whole or same_days:
+        return other
+    return replace(other, notes=(*other.notes, "the two sides hold different weekdays"), weekdays_differ=True)
+
+
+def _back(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """The same time of day so many calendar days before, also across a clock change."""
+    wall = moment.astimezone(zone).replace(tzinfo=None) - timedelta(days=days)
+    return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
 def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo) -> None:
@@ -176,14 +194,22 @@ def _comparison(how: str) -> str:
 
 def has_a_period_before(window: Window, now: datetime, zone: ZoneInfo) -> bool:
     """Whether the API still holds the period before."""
-    return _is_held(window.start - _to_the_period_before(window, zone), now)
+    return _is_held(_period_before(window, zone)[0], now)
 
 
 def _is_held(start: datetime, now: datetime) -> bool:
     return start >= now - LIMIT - MARGIN
 
 
-def _to_the_period_before(window: Window, zone: ZoneInfo) -> timedelta:
+def _period_before(window: Window, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Whole calendar days before, where the window begins a day or is a day or longer; else as long as it is."""
     day, span = timedelta(days=1), window.end - window.start
-    starts_a_day = any(window.start.astimezone(where).time() == time.min for where in (zone, UTC))
-    return -(-span // day) * day if starts_a_day or span >= day else span
+    starts_a_day = window.start.astimezone(zone).time() == time.min
+    if not (starts_a_day or span >= day or window.start.astimezone(UTC).time() == time.min):
+        return window.start - span, window.end - span
+    if not starts_a_day:
+        days = -(-span // day)
+        return window.start - days * day, window.end - days * day
+    walls = [edge.astimezone(zone).replace(tzinfo=None) for edge in (window.start, window.end)]
+    days = -(-(walls[1] - walls[0]) // day)
+    return _back(window.start, days, zone), _back(window.end, days, zone)

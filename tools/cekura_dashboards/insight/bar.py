@@ -5,7 +5,7 @@ import statistics
 
 from cekura_dashboards.insight.buckets import (
     ADDITIVE,
-    FEW,
+    FEW_CALLS,
     combine,
     extremes,
     filled,
@@ -15,15 +15,19 @@ from cekura_dashboards.insight.buckets import (
     shown,
     total,
 )
-from cekura_dashboards.insight.course import Course
-from cekura_dashboards.insight.findings import Outcome, examine
+from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
+from cekura_dashboards.insight.course import Course, Scale
+from cekura_dashboards.insight.examine import examine
+from cekura_dashboards.insight.findings import Outcome
 from cekura_dashboards.insight.groups import grouped
-from cekura_dashboards.insight.model import Bucket, Summary
-from cekura_dashboards.insight.numbers import SCALES, sig, wilson
+from cekura_dashboards.insight.model import BarFacts, Bucket, Summary
+from cekura_dashboards.insight.numbers import SCALES, round_for_display, wilson
 from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial, starts
 
 NOTABLE = 0.01
-"""An unweighted mean that differs by more, relative to the weighted one, is shown beside it."""
+"""A mean of buckets that differs by more, relative to the mean of calls, is shown beside it."""
+SETTLES = {"p50": 20.0, "p95": 200.0, "p99": 1000.0, "min": math.inf, "max": math.inf}
+"""The calls in a bucket from which on its value does not depend on how many there are."""
 
 
 def bar(
@@ -35,16 +39,18 @@ def bar(
     unit: str,
     points: int,
     by: str | None = None,
+    clock: Clock = UTC_CLOCK,
+    tested: Outcome | None = None,
 ) -> Summary:
     """``period``: the API's own bucket. ``by``: what the buckets are grouped by.
 
-    No buckets at all give n = 0 and no facts.
+    ``tested``: what was found in more of its history; None: the buckets themselves are tested. No
+    buckets at all give n = 0 and no facts.
     """
     measured = [b for b in buckets if b.value is not None]
     if not measured:
-        return Summary(kind="bar", unit=unit, n=0, facts={}, caveats=[])
+        return Summary(kind="bar", unit=unit, n=0, facts=BarFacts())
     timed = filled(function, period, merged(function, buckets), span)
-    caveats = list[str]()
     overall = combine(function, measured)
     n = total(measured)
     if n is None and function == "count":
@@ -52,53 +58,73 @@ def bar(
     facts: dict[str, object] = {_name(function): shown(function, overall)}
     if function == "avg" and overall is not None:
         facts |= _mean_facts(measured, overall, n, unit)
-    merges = by is None or function in {*ADDITIVE, "avg", "min", "max"}
+    merges = is_merged(function, by)
     if merges:
         facts |= extremes(function, period, timed, span)
-    caveats += _caveats(function, period, timed, span)
+    notes = _notes(function, period, timed, span)
     if not merges:
-        caveats.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
-    found = _tested(function, period, timed, span, unit) if merges else Outcome()
+        notes.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
+    found = Outcome()
+    if merges:
+        found = tested or bar_outcome(function, period, unit, timed, span, clock)
     return Summary(
         kind="bar",
         unit=unit,
         n=n,
-        facts=facts,
+        facts=BarFacts.model_validate(facts),
         series=series(function, period, timed, span, points) if merges else None,
         groups=grouped(by, _group_rows(function, measured), ["group", "n", _name(function)]) if by else None,
         findings=found.findings,
         not_tested=found.not_tested,
-        caveats=caveats,
+        notes=notes,
     )
 
 
-def _tested(function: str, period: str, timed: list[Bucket], span: Span, unit: str) -> Outcome:
-    """Trend, steps, unusual buckets and gaps, among the full buckets."""
-    if period not in PERIODS:
-        return Outcome(not_tested=["trend, steps, unusual, gaps: months are too few"])
+def is_merged(function: str, by: str | None) -> bool:
+    """Whether the groups of a chart can be put together, so that it has one course."""
+    return by is None or function in {*ADDITIVE, "avg", "min", "max"}
+
+
+def bar_outcome(
+    function: str,
+    period: str,
+    unit: str,
+    timed: list[Bucket],
+    span: Span,
+    clock: Clock,
+    window: Span | None = None,
+) -> Outcome:
+    """Trend, steps, unusual buckets and gaps among the full buckets of ``span``, of which ``window`` is told."""
+    if period not in {"hour", "day"}:
+        return Outcome(not_tested=[f"trend, steps, unusual, gaps: {period}s are too few"])
+    course, counts = bar_course(function, period, unit, timed, span)
+    return examine(course, counts, window=window, clock=clock, zone=span.zone)
+
+
+def bar_course(function: str, period: str, unit: str, timed: list[Bucket], span: Span) -> tuple[Course, Course | None]:
+    """The values and the numbers of calls of the full buckets; the latter None where they are not known."""
     step = STEPS[PERIODS[period]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
     held = {bucket.time: bucket for bucket in timed}
-    additive, counted = function in ADDITIVE, function == "count"
     sizes: list[float | None] = [held[time].n if time in held else 0 for time in whole]
     values = [held[time].value if time in held else None for time in whole]
-    scale = SCALES.get(unit, 0.0)
-    errors = [_sampling_error(value, n, scale) for value, n in zip(values, sizes, strict=True)]
-    course = Course(whole, values, sizes, errors, step, additive=additive, counted=counted)
-    if counted:
-        return examine(course, course, zone=span.zone)
+    scales: dict[str, Scale] = {"count": "count", "sum": "sum"}
+    scale: Scale = scales.get(function, "rate" if unit in SCALES and function == "avg" else "positive")
+    course = Course(
+        whole,
+        values,
+        sizes,
+        step,
+        scale=scale,
+        merges=function in {*ADDITIVE, "avg"},
+        unit=SCALES.get(unit, 1.0),
+        settles=SETTLES.get(function, 0.0),
+    )
+    if function == "count":
+        return course, course
     if any(n is None for n in sizes):
-        return examine(course, zone=span.zone)
-    counts = Course(whole, sizes, sizes, [0.0] * len(whole), step, additive=True, counted=True)
-    return examine(course, counts, zone=span.zone)
-
-
-def _sampling_error(value: float | None, n: float | None, scale: float) -> float:
-    """Of a rate over n calls; 0 where it is not known."""
-    if value is None or not n or not scale:
-        return 0.0
-    rate = (min(1.0, max(0.0, value / scale)) * n + 1) / (n + 2)
-    return scale * math.sqrt(rate * (1 - rate) / n)
+        return course, None
+    return course, Course(whole, sizes, sizes, step, scale="count")
 
 
 def _name(function: str) -> str:
@@ -114,23 +140,23 @@ def _mean_facts(buckets: list[Bucket], overall: float, n: int | None, unit: str)
     facts: dict[str, object] = {}
     scale = SCALES.get(unit)
     if scale and n:
-        facts["ci95"] = [sig(scale * bound) for bound in wilson(min(1.0, max(0.0, overall / scale)), n)]
+        facts["ci95"] = [round_for_display(scale * bound) for bound in wilson(min(1.0, max(0.0, overall / scale)), n)]
     plain = statistics.fmean(b.value for b in buckets if b.value is not None)
     if abs(plain - overall) > NOTABLE * abs(overall):
-        facts["unweighted"] = sig(plain)
+        facts["mean_of_buckets"] = round_for_display(plain)
     return facts
 
 
-def _caveats(function: str, period: str, timed: list[Bucket], span: Span) -> list[str]:
+def _notes(function: str, period: str, timed: list[Bucket], span: Span) -> list[str]:
     said = list[str]()
     if function in ADDITIVE:
         empty = sum(1 for b in timed if b.value == 0 and b.n == 0)
         if empty:
             said.append(f"{empty} {period} buckets without calls count as 0")
     else:
-        few = sum(1 for b in timed if b.n is not None and b.n < FEW and not is_cut(b, period, span))
+        few = sum(1 for b in timed if b.n is not None and b.n < FEW_CALLS and not is_cut(b, period, span))
         if few:
-            said.append(f"{few} of {len(timed)} {period} buckets rest on fewer than {FEW} calls")
+            said.append(f"{few} of {len(timed)} {period} buckets rest on fewer than {FEW_CALLS} calls")
         if any(b.n is None for b in timed):
             said.append("the API gave no sample counts, so buckets weigh the same")
     return said

@@ -3,10 +3,10 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from cekura_dashboards.insight.model import Bucket, Series
-from cekura_dashboards.insight.numbers import exact, sig, weighted_mean
+from cekura_dashboards.insight.course import TOO_FEW
+from cekura_dashboards.insight.model import At, Bucket, Series
+from cekura_dashboards.insight.numbers import Number, exact, round_for_display, weighted_mean
 from cekura_dashboards.insight.timeline import (
     PERIODS,
     STEPS,
@@ -21,8 +21,8 @@ from cekura_dashboards.insight.timeline import (
 )
 
 ADDITIVE = {"count", "sum"}
-FEW, TOO_FEW = 30, 5
-"""A figure resting on fewer calls is flagged, or left out of extremes."""
+FEW_CALLS = 30
+"""A figure resting on fewer calls is flagged."""
 
 
 def combine(function: str, parts: Sequence[Bucket]) -> float | None:
@@ -87,8 +87,8 @@ def filled(function: str, period: str, buckets: list[Bucket], span: Span) -> lis
     return sorted([*zeroed, *empty])
 
 
-def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> dict[str, Any]:
-    """``highest`` and ``lowest`` as ``[when, value]`` among full buckets of at least five calls."""
+def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> dict[str, At]:
+    """``highest`` and ``lowest`` among full buckets of at least five calls."""
     step = STEPS[PERIODS.get(period, "1d")]
     full = [
         b
@@ -102,7 +102,7 @@ def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> d
     highest = max(full, key=lambda b: (b.value or 0, -b.time))
     lowest = min(full, key=lambda b: (b.value or 0, b.time))
     return {
-        name: [iso(b.time, step=step, zone=span.zone), shown(function, b.value)]
+        name: At(iso(b.time, step=step, zone=span.zone), shown(function, b.value) or 0)
         for name, b in (("highest", highest), ("lowest", lowest))
     }
 
@@ -130,7 +130,7 @@ def series(function: str, period: str, buckets: list[Bucket], span: Span, points
         step=name,
         value=[shown(function, combine(function, held[time])) if time in held else None for time in times],
         n=_counts(function, [total(held[time]) if time in held else 0 for time in times]),
-        partial=[i for i, time in enumerate(times) if is_partial(time, step, span)],
+        partial=[i for i, time in enumerate(times) if is_partial(time, step, span)] or None,
     )
 
 
@@ -142,7 +142,7 @@ def _months(measure: str, buckets: list[Bucket], span: Span, points: int) -> Ser
         step="1mo",
         value=[shown(measure, b.value) for b in kept],
         n=_counts(measure, [b.n for b in kept]),
-        partial=[i for i, b in enumerate(kept) if is_cut(b, "month", span)],
+        partial=[i for i, b in enumerate(kept) if is_cut(b, "month", span)] or None,
     )
 
 
@@ -151,8 +151,8 @@ def _counts(function: str, counts: list[int | None]) -> list[int | None] | None:
     return None if function == "count" or all(n is None for n in counts) else counts
 
 
-def shown(function: str, value: float | None) -> float | int | None:
+def shown(function: str, value: float | None) -> Number | None:
     """A value rounded for showing; counts stay exact."""
     if value is None:
         return None
-    return exact(value) if function == "count" else sig(float(value))
+    return exact(value) if function == "count" else round_for_display(float(value))

@@ -1,6 +1,7 @@
 """Quantiles of the normal and of Student's t distribution."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -100,3 +101,61 @@ def two_sided(confidence: float, tests: int = 1) -> float:
     (0.975, 0.9995)
     """
     return 1 - (1 - confidence) / (2 * max(1, tests))
+
+
+def count_score(count: float, mean: float, excess: float) -> float:
+    """How unlikely a count so far from its mean is, as a normal score, not negative.
+
+    ``excess``: what the variance is above the mean, as a share of its square: 0 for Poisson, else negative binomial.
+
+    >>> round(count_score(20, 10, 0.0), 2), round(count_score(0, 10, 0.0), 2), round(count_score(20, 10, 0.5), 2)
+    (2.7, 3.91, 1.21)
+    """
+    mean = max(mean, _TINY)
+    shape = 1 / excess if excess > 0 else math.inf
+
+    def chance(k: int) -> float:
+        if shape == math.inf:
+            return math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
+        odds = mean / (mean + shape)
+        ways = math.lgamma(k + shape) - math.lgamma(shape) - math.lgamma(k + 1)
+        return math.exp(ways + shape * math.log1p(-odds) + k * math.log(odds))
+
+    def ratio(k: int) -> float:
+        """How much likelier k is than k - 1."""
+        return mean / k if shape == math.inf else mean / (mean + shape) * (k - 1 + shape) / k
+
+    return _score(_tail(round(count), mean, chance, ratio))
+
+
+def share_score(hits: float, n: float, share: float) -> float:
+    """How unlikely so many of n are, each with this chance, as a normal score, not negative.
+
+    >>> round(share_score(9, 10, 0.5), 2), round(share_score(20, 40, 0.85), 1)
+    (2.3, 5.1)
+    """
+    size = round(n)
+
+    def chance(k: int) -> float:
+        ways = math.lgamma(size + 1) - math.lgamma(k + 1) - math.lgamma(size - k + 1)
+        return math.exp(ways + k * math.log(share) + (size - k) * math.log1p(-share))
+
+    def ratio(k: int) -> float:
+        """How much likelier k is than k - 1."""
+        return (size - k + 1) / k * share / (1 - share) if k <= size else 0.0
+
+    return _score(_tail(min(size, round(hits)), size * share, chance, ratio))
+
+
+def _tail(value: int, mean: float, chance: Callable[[int], float], ratio: Callable[[int], float]) -> float:
+    """How likely a value at least so far from the mean on its side is."""
+    part = chance(value)
+    whole, k, step = part, value, 1 if value > mean else -1
+    while part > whole * _CLOSE and (step > 0 or k > 0):
+        part *= ratio(k + 1) if step > 0 else 1 / ratio(k)
+        k, whole = k + step, whole + part
+    return whole
+
+
+def _score(chance: float) -> float:
+    return max(0.0, -NORMAL.inv_cdf(min(1.0 - 1e-16, max(chance, _TINY))))

@@ -1,15 +1,17 @@
 """Gaps: stretches without a single call, where so many usually come that this is no chance."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.insight.course import is_weekend
-from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.insight.rhythm import Fit
+from cekura_dashboards.insight.timeline import DAY
 
 ENOUGH = 15.0
 """So many calls must have been missed: were they independent, none at all would be likelier than 1 in 3 million."""
+HARDLY_ANY = 1.0
+WEEKLY_SHARE = 4
+"""In other weeks at least this part of what is usual must have come."""
 
 
 class Gap(NamedTuple):
@@ -20,47 +22,47 @@ class Gap(NamedTuple):
     expected: float
 
 
-def find_gaps(times: Sequence[float], counts: Sequence[float], step: float) -> list[Gap]:
-    """In order of time. What is usual is the mean of the same hour of other days, weekends apart.
-
-    >>> hours = [i * HOUR for i in range(24 * 9)]
-    >>> day = [0] * 7 + [20] * 17
-    >>> counts = [float(c) for _ in range(9) for c in day]
-    >>> find_gaps(hours, counts, HOUR)
-    []
-    >>> counts[34:36] = [0.0, 0.0]
-    >>> [gap[:2] for gap in find_gaps(hours, counts, HOUR)]
-    [(34, 36)]
-    """
-    slots = [_slot(time, step) for time in times]
-    held = defaultdict[tuple[int, bool], list[float]](list)
-    for slot, count in zip(slots, counts, strict=True):
-        held[slot].append(count)
-    usual = {slot: math.fsum(members) / max(1, len(members) - 1) for slot, members in held.items()}
+def find_gaps(fit: Fit) -> list[Gap]:
+    """The gaps in counts, in order of time. One that lasts to the end of what is known, or from its start, is none."""
+    values = fit.course.numbers()
+    usual = [fit.value(effect) for effect in fit.hours]
     found, start = list[Gap](), None
-    for i in range(len(counts) + 1):
-        empty = i < len(counts) and counts[i] <= 0
+    for i in range(len(values) + 1):
+        empty = i < len(values) and values[i] <= 0
         if empty and start is None:
             start = i
         elif not empty and start is not None:
-            expected = math.fsum(usual[slot] for slot in slots[start:i])
-            if expected >= ENOUGH and i - start < len(counts):
-                found.append(Gap(*_trimmed(start, i, slots, usual), expected))
+            certain = _certain(usual[start:i], fit.excess)
+            if start and certain >= ENOUGH and not _is_weekly(fit, start, i, certain):
+                first, last = _trimmed(usual, start, i)
+                found.append(Gap(first, last, math.fsum(usual[first:last])))
             start = None
     return found
 
 
-def _slot(time: float, step: float) -> tuple[int, bool]:
-    hour = int(time % DAY // HOUR) if step < DAY else 0
-    return hour, step <= DAY and is_weekend(time)
+def _certain(usual: Sequence[float], excess: float) -> float:
+    """Minus the logarithm of the chance that all are empty: for Poisson counts, the calls that usually come."""
+    if excess <= 0:
+        return math.fsum(usual)
+    return math.fsum(math.log1p(excess * u) / excess for u in usual)
 
 
-def _trimmed(
-    start: int, end: int, slots: Sequence[tuple[int, bool]], usual: dict[tuple[int, bool], float]
-) -> tuple[int, int]:
+def _is_weekly(fit: Fit, start: int, end: int, expected: float) -> bool:
+    """Whether hardly a call comes at this time of other weeks either, such as on Sundays."""
+    values, week = dict(zip(fit.course.times, fit.course.numbers(), strict=True)), 7 * DAY
+    others = [
+        values[time + shift * week]
+        for time in fit.course.times[start:end]
+        for shift in (-3, -2, -1, 1, 2, 3)
+        if time + shift * week in values
+    ]
+    return bool(others) and math.fsum(others) / len(others) * (end - start) < expected / WEEKLY_SHARE
+
+
+def _trimmed(usual: Sequence[float], start: int, end: int) -> tuple[int, int]:
     """Without the buckets at both ends in which hardly a call is usual: they are night."""
-    while start < end - 1 and usual[slots[start]] < 1:
+    while start < end - 1 and usual[start] < HARDLY_ANY:
         start += 1
-    while end > start + 1 and usual[slots[end - 1]] < 1:
+    while end > start + 1 and usual[end - 1] < HARDLY_ANY:
         end -= 1
     return start, end

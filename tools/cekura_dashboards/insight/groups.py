@@ -1,24 +1,25 @@
 """Groups: the largest by name, the rest together."""
 
-from typing import Any
+from cekura_dashboards.insight.model import Groups, GroupShown, OtherGroups
+from cekura_dashboards.insight.numbers import Number, exact, round_for_display
 
-from cekura_dashboards.insight.model import Groups
-from cekura_dashboards.insight.numbers import exact, sig
-
-MOST = 15
+MOST_GROUPS = 15
 
 
 def grouped(by: str, rows: list[tuple[str | None, int | None, float | None]], columns: list[str]) -> Groups:
     """``rows``: (group, n, value). The largest 15 by n come first; equal ones by name."""
     ordered = sorted(rows, key=lambda row: (-(row[1] or 0), -(abs(row[2] or 0)), str(row[0])))
-    top: list[list[Any]] = [[name, n, _shown(value)] for name, n, value in ordered[:MOST]]
-    rest = ordered[MOST:]
-    other = {"groups": len(rest), "n": sum(n or 0 for _, n, _ in rest)} if rest else None
-    return Groups(by=by, columns=columns, top=top, other=other)
+    rest = ordered[MOST_GROUPS:]
+    return Groups(
+        by=by,
+        columns=columns,
+        top=[GroupShown(name, n, _shown(value)) for name, n, value in ordered[:MOST_GROUPS]],
+        other=OtherGroups(groups=len(rest), n=sum(n or 0 for _, n, _ in rest)) if rest else None,
+    )
 
 
-def _shown(value: float | None) -> float | int | None:
+def _shown(value: float | None) -> Number | None:
     """Whole values, such as counts, exact."""
     if value is None:
         return None
-    return exact(value) if float(value).is_integer() else sig(value)
+    return exact(value) if float(value).is_integer() else round_for_display(value)

@@ -1,11 +1,13 @@
-"""What a summary is made of: plain data, rounded once, absent where nothing is known."""
+"""What a summary is made of: named facts, rounded once, absent where nothing is known."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
-Number = float | int
-At = list[Any]
-"""``[when, value]``, or ``[value, when, call id]`` for a single call."""
+from pydantic import BaseModel, ConfigDict, Field
+
+from cekura_dashboards.insight.findings import Finding
+from cekura_dashboards.insight.numbers import Number
+from cekura_dashboards.text import Foreign, Word
 
 
 class Point(NamedTuple):
@@ -35,27 +37,150 @@ class Slice(NamedTuple):
     group: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """Aligned buckets, columnar. ``partial`` holds the positions that the window or now cuts; null is no data."""
+class Facts(BaseModel):
+    """Figures of a chart in its unit; what is absent does not apply."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class At(NamedTuple):
+    """A bucket and its value."""
+
+    when: str
+    value: Number
+
+
+class OneCall(NamedTuple):
+    """A single call: its value, time and id."""
+
+    value: Number
+    when: str
+    id: int | Foreign | None
+
+
+class TimesFacts(Facts):
+    """Of values that are times: they have no mean."""
+
+    first: str | None = None
+    last: str | None = None
+
+
+class LineFacts(Facts):
+    """Over all calls of a line; of true and false the rate with its 95 % interval, of numbers how they spread."""
+
+    rate: Number | None = None
+    ci95: list[Number] | None = Field(default=None, description="of the rate")
+    mean: Number | None = None
+    sd: Number | None = None
+    p5: Number | None = None
+    p50: Number | None = None
+    p95: Number | None = None
+    p99: Number | None = None
+    min: OneCall | None = None
+    max: OneCall | None = None
+    nulls: int | None = Field(default=None, description="calls without a value")
+
+
+class BarFacts(Facts):
+    """Over all buckets of a bar: the mean weighted by calls, never a mean of means; percentiles are not merged."""
+
+    total: Number | None = None
+    overall: Number | None = None
+    ci95: list[Number] | None = Field(default=None, description="of the overall rate")
+    mean_of_buckets: Number | None = Field(default=None, description="every bucket alike, where that differs")
+    min: Number | None = None
+    max: Number | None = None
+    typical_bucket_p50: Number | None = None
+    typical_bucket_p95: Number | None = None
+    typical_bucket_p99: Number | None = None
+    highest: At | None = None
+    lowest: At | None = None
+
+
+class SliceShown(NamedTuple):
+    """A label with its calls and its share of all, in percent."""
+
+    label: Word | None
+    n: Number
+    pct: float
+
+
+class OtherSlices(BaseModel):
+    """What is not among the top."""
+
+    categories: int
+    n: Number
+    pct: float
+
+
+class PieFacts(Facts):
+    """How calls divide among labels."""
+
+    total: Number
+    categories: int
+    columns: list[str] | None = None
+    top: list[SliceShown] | None = None
+    other: OtherSlices | None = None
+    lead_points: float | None = Field(default=None, description="of the first over the second, in percentage points")
+    lead_ci95: list[float] | None = None
+
+
+class StatFacts(Facts):
+    """A few figures for the whole window, each in its own unit."""
+
+    total_calls: Number | None = None
+    success_rate: Number | None = None
+    avg_duration: Number | None = None
+    p95_latency: Number | None = None
+    other_figures: dict[Word, Number] | None = Field(default=None, description="not documented by the API")
+    units: dict[Word, str] | None = None
+
+
+AnyFacts = LineFacts | BarFacts | PieFacts | StatFacts | TimesFacts
+
+
+class Series(BaseModel):
+    """Aligned buckets; value[i] begins at start + i * step. null: no data."""
+
+    model_config = ConfigDict(frozen=True)
 
     measure: str
     start: str
     step: str
     value: list[Number | None]
     n: list[int | None] | None = None
-    partial: list[int] = field(default_factory=list[int])
-    """Positions in ``value``."""
+    low: list[Number | None] | None = Field(default=None, description="of the 95 % interval")
+    high: list[Number | None] | None = Field(default=None, description="of the 95 % interval")
+    partial: list[int] | None = Field(default=None, description="positions of incomplete buckets, from 0")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Groups:
-    """``top`` holds ``[group, n, value]``, the largest first."""
+class GroupShown(NamedTuple):
+    """A group with its calls and its value."""
 
-    by: str
+    group: Word | None
+    n: int | None
+    value: Number | None
+
+
+class OtherGroups(BaseModel):
+    """What is not among the top."""
+
+    groups: int
+    n: int
+
+
+class Groups(BaseModel):
+    """The largest groups, the largest first; ``columns`` names what a row holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: Word
     columns: list[str]
-    top: list[list[Any]]
-    other: dict[str, Any] | None = None
+    top: list[GroupShown]
+    other: OtherGroups | None = None
+
+
+Unit = Literal["calls", "s", "ratio", "percent", "time", "mixed", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +190,10 @@ class Summary:
     kind: str
     unit: str
     n: int | None
-    facts: dict[str, Any]
+    facts: AnyFacts
     series: Series | None = None
     groups: Groups | None = None
-    findings: list[dict[str, Any]] | None = None
+    findings: list[Finding] | None = None
     """None: nothing was tested. Empty: tested, and nothing found."""
     not_tested: list[str] = field(default_factory=list[str])
-    caveats: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])

@@ -1,15 +1,16 @@
-"""Arithmetic that every summary shares. Rounding happens once, at the end, through ``sig``."""
+"""Arithmetic that every summary shares. Rounding happens once, at the end, through ``round_for_display``."""
 
 import math
 from collections.abc import Sequence
 
 LARGEST_PERCENT = 1e12
+Number = float | int
 
 
-def sig(value: float, digits: int = 4) -> float | int:
+def round_for_display(value: float, digits: int = 4) -> Number:
     """Round to significant digits; whole numbers come back as int, counts below 10^15 exact.
 
-    >>> sig(0.87123), sig(1234.56), sig(12.0), sig(0)
+    >>> round_for_display(0.87123), round_for_display(1234.56), round_for_display(12.0), round_for_display(0)
     (0.8712, 1235, 12, 0)
     """
     if isinstance(value, int):
@@ -18,13 +19,13 @@ def sig(value: float, digits: int = 4) -> float | int:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def exact(value: float) -> float | int:
+def exact(value: float) -> Number:
     """A count: whole numbers whole, whatever their size.
 
     >>> exact(1234567.0), exact(0.5)
     (1234567, 0.5)
     """
-    return int(value) if float(value).is_integer() else sig(value)
+    return int(value) if float(value).is_integer() else round_for_display(value)
 
 
 def percent_of(change: float, base: float) -> float | None:

@@ -1,50 +1,45 @@
 """Pies: how calls divide among labels."""
 
-import math
 from collections import Counter
 
 from cekura_dashboards.insight.groups import grouped
-from cekura_dashboards.insight.model import Slice, Summary
-from cekura_dashboards.insight.numbers import exact, lead_interval, sig
+from cekura_dashboards.insight.model import OtherSlices, PieFacts, Slice, SliceShown, Summary
+from cekura_dashboards.insight.numbers import exact, lead_interval
 
-MOST = 8
+MOST_SLICES = 8
 PCT_TOLERANCE = 0.5
 """Points by which a percentage sent may differ from the one computed before it is told."""
 
 
 def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None) -> Summary:
-    """Percentages are computed from the values; those that were sent are only checked.
-
-    Source of ``effective_categories``: the inverse of the Herfindahl-Hirschman index, Hirschman (1964).
-    """
+    """Percentages are computed from the values; those that were sent are only checked."""
     counts = dict[str | None, float]()
     for piece in slices:
         counts[piece.label] = counts.get(piece.label, 0) + piece.value
     whole: float = sum(counts.values())
     if whole <= 0:
-        return Summary(kind="pie", unit=unit, n=0, facts={"total": 0, "categories": len(counts)})
+        return Summary(kind="pie", unit=unit, n=0, facts=PieFacts(total=0, categories=len(counts)))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    facts: dict[str, object] = {
-        "total": exact(whole),
-        "categories": len(ordered),
-        "columns": ["label", "n", "pct"],
-        "top": [[label, exact(count), _pct(count, whole)] for label, count in ordered[:MOST]],
-    }
-    if rest := ordered[MOST:]:
-        left = sum(count for _, count in rest)
-        facts["other"] = {"categories": len(rest), "n": exact(left), "pct": _pct(left, whole)}
-    facts["effective_categories"] = sig(1 / math.fsum((count / whole) ** 2 for count in counts.values()), 2)
-    if len(ordered) > 1:
-        low, high = lead_interval(ordered[0][1], ordered[1][1], whole)
-        facts["lead_points"] = round(100 * (ordered[0][1] - ordered[1][1]) / whole, 1)
-        facts["lead_ci95"] = [round(low, 1), round(high, 1)]
+    rest = ordered[MOST_SLICES:]
+    left = sum(count for _, count in rest)
+    leads = len(ordered) > 1
+    lead = lead_interval(ordered[0][1], ordered[1][1], whole) if leads else None
+    facts = PieFacts(
+        total=exact(whole),
+        categories=len(ordered),
+        columns=["label", "n", "pct"],
+        top=[SliceShown(label, exact(count), _pct(count, whole)) for label, count in ordered[:MOST_SLICES]],
+        other=OtherSlices(categories=len(rest), n=exact(left), pct=_pct(left, whole)) if rest else None,
+        lead_points=round(100 * (ordered[0][1] - ordered[1][1]) / whole, 1) if leads else None,
+        lead_ci95=[round(bound, 1) for bound in lead] if lead else None,
+    )
     return Summary(
         kind="pie",
         unit=unit,
         n=round(whole),
         facts=facts,
         groups=grouped(by, _group_rows(slices), ["group", "n", "total"]) if by else None,
-        caveats=_caveats(slices, list(counts)),
+        notes=_notes(slices, list(counts)),
     )
 
 
@@ -52,7 +47,7 @@ def _pct(count: float, whole: float) -> float:
     return round(100 * count / whole, 1)
 
 
-def _caveats(slices: list[Slice], labels: list[str | None]) -> list[str]:
+def _notes(slices: list[Slice], labels: list[str | None]) -> list[str]:
     said = list[str]()
     totals = {group: value for group, _, value in _group_rows(slices)}
     wrong = [

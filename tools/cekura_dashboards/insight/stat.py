@@ -1,9 +1,10 @@
 """Stats: a few figures for the whole window."""
 
-from cekura_dashboards.insight.model import Summary
-from cekura_dashboards.insight.numbers import exact, sig
+from cekura_dashboards.insight.model import StatFacts, Summary
+from cekura_dashboards.insight.numbers import exact, round_for_display
 
 PLAUSIBLE_RATIO = 1.0
+FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
 def stat(figures: dict[str, float | None], *, extra: list[str]) -> Summary:
@@ -13,20 +14,25 @@ def stat(figures: dict[str, float | None], *, extra: list[str]) -> Summary:
     """
     calls = figures.get("total_calls")
     n = None if calls is None else round(calls)
-    facts: dict[str, object] = {
-        name: None if value is None else exact(value) if name == "total_calls" else sig(value)
+    values = {
+        name: exact(value) if name == "total_calls" else round_for_display(value)
         for name, value in figures.items()
+        if value is not None
     }
     units = {
         "total_calls": "calls",
         "avg_duration": "s",
         "success_rate": rate_unit([figures.get("success_rate")]),
     }
-    facts["units"] = {name: units.get(name, "unknown") for name in figures}
-    caveats = ["success_rate and p95_latency may rest on fewer calls than total_calls"] if n else []
+    facts = StatFacts(
+        **{name: values[name] for name in FIGURES if name in values},
+        other_figures={name: value for name, value in values.items() if name not in FIGURES} or None,
+        units={name: units.get(name, "unknown") for name in figures},
+    )
+    notes = ["success_rate and p95_latency may rest on fewer calls than total_calls"] if n else []
     if extra:
-        caveats.append(f"{len(extra)} figures here are not documented by the API")
-    return Summary(kind="stat", unit="mixed", n=n, facts=facts, caveats=caveats)
+        notes.append(f"{len(extra)} figures here are not documented by the API")
+    return Summary(kind="stat", unit="mixed", n=n, facts=facts, notes=notes)
 
 
 def rate_unit(values: list[float | None]) -> str:

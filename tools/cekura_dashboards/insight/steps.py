@@ -1,8 +1,9 @@
 """Steps: places where a course changes from one level to another, and stays.
 
-Source: binary segmentation, Scott and Knott (1974), on winsorised values with the penalty of Yao (1988); every cut that
-is kept survives a re-test of its two sides with the variance inflated for neighbours that are alike, and all of them
-together describe the course better than a straight line does (Bayesian information criterion).
+Source: binary segmentation, Scott and Knott (1974), on winsorised values with the penalty of Yao (1988), each value
+weighted by its precision as in Venkatraman and Olshen (2007), Bioinformatics 23; every cut that is kept survives a
+re-test of its two sides with the variance inflated for neighbours that are alike, and all of them together describe the
+course better than a straight line does (Bayesian information criterion).
 """
 
 import math
@@ -11,15 +12,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from cekura_dashboards.insight.course import LEAST, inflation, lag_correlation
+from cekura_dashboards.insight.course import inflation, lag_correlation
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
-from cekura_dashboards.insight.numbers import squares
+from cekura_dashboards.insight.levels import MAD_TO_SD, running_level
 
+LEAST = 8
+"""Fewer values than this are not tested."""
 MOST_CUTS = 5
 SHORTEST = 3
+ENOUGH = 14
 LIMIT = 4.0
-"""Values further from the median, in robust standard deviations, count as that far."""
-MAD_TO_SD = 1.4826
+"""Values further from the level around them, in robust standard deviations, count as that far."""
+AROUND = 7
 COST_OF_A_CUT = 1.5
 """In parameters. With the two that it has, 8 % of steps of 2.5 deviations among 24 values would pass for a line."""
 NO_SPREAD = 1e-12
@@ -27,52 +31,85 @@ NO_SPREAD = 1e-12
 
 
 class Cut(NamedTuple):
-    """Where a new level begins. ``clear``: its 99 % interval, corrected for all places tried, excludes no change."""
+    """Where a new level begins, and the levels on both sides of it.
+
+    ``clear``: its 99 % interval, corrected for all places tried, excludes no change.
+    """
 
     at: int
     clear: bool
+    before: float
+    after: float
 
 
-def find_steps(values: Sequence[float]) -> list[Cut]:
-    """The cuts, in order; none for fewer than 8 values or values that are all the same.
+def find_steps(
+    values: Sequence[float],
+    weights: Sequence[float] = (),
+    *,
+    least: int = LEAST,
+    lost: int = 1,
+    chance: bool = False,
+) -> list[Cut]:
+    """The cuts, in order; none for fewer than ``least`` values or values that are all the same.
 
-    >>> find_steps([10.0, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30])
-    [Cut(at=8, clear=True)]
+    ``weights``: the precision of each, up to a factor; empty where all are alike. ``lost``: degrees of freedom that
+    were spent on the values before, 1 for none. ``chance``: the variance of each is at least 1 / weight.
+
+    >>> [cut[:2] for cut in find_steps([10.0, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30])]
+    [(8, True)]
     >>> find_steps([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     []
     """
-    if len(values) < LEAST:
+    count = len(values)
+    if count < least:
         return []
-    plain = winsorised(values)
-    spread = math.sqrt(squares(plain) / len(plain))
+    mean = math.fsum(weights) / count if weights else 1.0
+    precise = [weight / mean for weight in weights] if weights else [1.0] * count
+    floor = 1 / mean if chance else 0.0
+    plain = winsorised(values, precise, floor)
+    level = _mean(plain, precise, 0, count)
+    spread = math.sqrt(math.fsum(w * (v - level) ** 2 for v, w in zip(plain, precise, strict=True)) / count)
     if not math.isfinite(spread) or spread <= NO_SPREAD * max(map(abs, plain)):
         return []
     scaled = [value / spread for value in plain]
-    count = len(scaled)
-    cuts = _segmented(scaled, penalty=3 * math.log(count), least=max(SHORTEST, count // 50))
+    floor /= spread * spread
+    cuts = _segmented(scaled, precise, penalty=3 * math.log(count), least=max(SHORTEST, count // 50))
     while cuts:
-        scores = _scores(scaled, cuts)
+        scores = _scores(scaled, precise, cuts, lost=lost, floor=floor)
         weakest = min(range(len(cuts)), key=lambda i: scores[i])
         if scores[weakest] >= math.sqrt(2 * math.log(count)) + 0.5:
             break
         del cuts[weakest]
-    if not cuts or _is_a_line(scaled, cuts):
+    if not cuts or _is_a_line(scaled, precise, cuts):
         return []
-    bound = _clear_bound(scaled, cuts)
-    return [Cut(at, score >= bound) for at, score in zip(cuts, _scores(scaled, cuts, unbiased=True), strict=True)]
+    scores = _scores(scaled, precise, cuts, lost=lost, floor=floor, unbiased=True)
+    clear, possible = _bounds(scaled, precise, cuts, lost)
+    parts = segments(cuts, count)
+    levels = [_mean(plain, precise, start, end) for start, end in parts]
+    return [
+        Cut(at, score >= clear, before, after)
+        for at, score, (before, after) in zip(cuts, scores, pairwise(levels), strict=True)
+        if score >= possible
+    ]
 
 
-def winsorised(values: Sequence[float]) -> list[float]:
-    """Values brought within four robust standard deviations of the median.
+def winsorised(values: Sequence[float], weights: Sequence[float], floor: float = 0.0) -> list[float]:
+    """Values brought within four robust standard deviations of the median of those around them.
 
-    >>> winsorised([1.0, 2, 3, 4, 100])[-1] < 10
+    ``floor``: the least variance of a value of weight 1.
+
+    >>> winsorised([1.0, 2, 1, 2, 100, 1, 2, 1], [1.0] * 8)[4] < 10
     True
     """
-    middle = statistics.median(values)
-    spread = MAD_TO_SD * statistics.median(abs(value - middle) for value in values)
+    around = running_level(values, AROUND)
+    apart = [math.sqrt(w) * (v - a) for v, a, w in zip(values, around, weights, strict=True)]
+    spread = max(math.sqrt(floor), MAD_TO_SD * statistics.median(map(abs, apart)))
     if spread <= 0:
         return list(values)
-    return [min(max(value, middle - LIMIT * spread), middle + LIMIT * spread) for value in values]
+    return [
+        a + min(max(d, -LIMIT * spread), LIMIT * spread) / math.sqrt(w)
+        for d, a, w in zip(apart, around, weights, strict=True)
+    ]
 
 
 def segments(cuts: Sequence[int], count: int) -> list[tuple[int, int]]:
@@ -85,11 +122,16 @@ def segments(cuts: Sequence[int], count: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _segmented(values: Sequence[float], *, penalty: float, least: int) -> list[int]:
+def _mean(values: Sequence[float], weights: Sequence[float], start: int, end: int) -> float:
+    part = range(start, end)
+    return math.fsum(values[i] * weights[i] for i in part) / math.fsum(weights[i] for i in part)
+
+
+def _segmented(values: Sequence[float], weights: Sequence[float], *, penalty: float, least: int) -> list[int]:
     """Split the stretch that gains most, again and again, while the gain in squares is above the penalty."""
-    sums = [0.0]
-    for value in values:
-        sums.append(sums[-1] + value)
+    sums = [(0.0, 0.0)]
+    for value, weight in zip(values, weights, strict=True):
+        sums.append((sums[-1][0] + value * weight, sums[-1][1] + weight))
     cuts = list[int]()
     open_stretches = {(0, len(values)): _best_split(sums, 0, len(values), least)}
     while open_stretches and len(cuts) < MOST_CUTS:
@@ -104,60 +146,76 @@ def _segmented(values: Sequence[float], *, penalty: float, least: int) -> list[i
     return sorted(cuts)
 
 
-def _best_split(sums: Sequence[float], start: int, end: int, least: int) -> tuple[float, int]:
+def _best_split(sums: Sequence[tuple[float, float]], start: int, end: int, least: int) -> tuple[float, int]:
     """The gain and the place of the best split; a gain of -1 where the stretch is too short."""
-    length, whole = end - start, sums[end] - sums[start]
-    base, best = whole * whole / length, (-1.0, start)
+    first, whole = sums[start], sums[end]
+    total, weight = whole[0] - first[0], whole[1] - first[1]
+    base, best = total * total / weight, (-1.0, start)
     for at in range(start + least, end - least + 1):
-        left = sums[at] - sums[start]
-        right = whole - left
-        gain = left * left / (at - start) + right * right / (end - at) - base
+        left, part = sums[at][0] - first[0], sums[at][1] - first[1]
+        right = total - left
+        gain = left * left / part + right * right / (weight - part) - base
         if gain > best[0]:
             best = (gain, at)
     return best
 
 
-def residuals(values: Sequence[float], cuts: Sequence[int]) -> list[float]:
-    """What is left of each value when the mean of its stretch is taken away."""
+def residuals(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> list[float]:
+    """What is left of each value when the mean of its stretch is taken away, in units of its own precision."""
     left = list[float]()
     for start, end in segments(cuts, len(values)):
-        mean = math.fsum(values[start:end]) / (end - start)
-        left += [value - mean for value in values[start:end]]
+        mean = _mean(values, weights, start, end)
+        left += [math.sqrt(weights[i]) * (values[i] - mean) for i in range(start, end)]
     return left
 
 
-def _grown(values: Sequence[float], cuts: Sequence[int], *, unbiased: bool) -> float:
-    return inflation(lag_correlation(residuals(values, cuts), unbiased=unbiased))
-
-
-def _scores(values: Sequence[float], cuts: Sequence[int], *, unbiased: bool = False) -> list[float]:
+def _scores(
+    values: Sequence[float],
+    weights: Sequence[float],
+    cuts: Sequence[int],
+    *,
+    lost: int,
+    floor: float,
+    unbiased: bool = False,
+) -> list[float]:
     """For each cut the difference of its two sides in inflated standard errors."""
-    grown = _grown(values, cuts, unbiased=unbiased)
-    parts = segments(cuts, len(values))
-    found = list[float]()
-    for (a, b), (_, c) in pairwise(parts):
-        left, right = values[a:b], values[b:c]
-        square = squares(left) / len(left) ** 2 + squares(right) / len(right) ** 2
-        difference = abs(math.fsum(left) / len(left) - math.fsum(right) / len(right))
+    left = residuals(values, weights, cuts)
+    grown = inflation(lag_correlation(left, unbiased=unbiased)) * len(values) / max(1, len(values) - lost + 1)
+    parts, found = segments(cuts, len(values)), list[float]()
+    pooled = max(floor, math.fsum(r * r for r in left) / len(left))
+    for before, after in pairwise(parts):
+        square = 0.0
+        for start, end in (before, after):
+            spread = max(pooled, math.fsum(r * r for r in left[start:end]) / (end - start))
+            square += spread / math.fsum(weights[start:end])
+        difference = abs(_mean(values, weights, *before) - _mean(values, weights, *after))
         found.append(difference / math.sqrt(square * grown + 1e-12))
     return found
 
 
-def _clear_bound(values: Sequence[float], cuts: Sequence[int]) -> float:
-    """The score that excludes no change: 99 %, corrected for every place, for as few values as neighbours leave."""
-    grown = _grown(values, cuts, unbiased=True)
-    df = max(1.0, len(values) / grown - len(cuts) - 1)
-    return t_quantile(two_sided(0.99, len(values)), df)
+def _bounds(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], lost: int) -> tuple[float, float]:
+    """The scores from which on no change is excluded: at 99 % and, of few values, at 95 %, corrected for every place.
+
+    Of more values the penalty of the search holds the latter.
+    """
+    grown = inflation(lag_correlation(residuals(values, weights, cuts), unbiased=True))
+    df = max(1.0, len(values) / grown - len(cuts) - lost)
+    tried = max(1, len(values) - 2 * SHORTEST)
+    possible = t_quantile(two_sided(0.95, tried), df) if len(values) < ENOUGH else 0.0
+    return t_quantile(two_sided(0.99, len(values)), df), possible
 
 
-def _is_a_line(values: Sequence[float], cuts: Sequence[int]) -> bool:
+def _is_a_line(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
     """Whether a straight line describes the values better than the levels do."""
     count = len(values)
-    mean, middle = math.fsum(values) / count, (count - 1) / 2
-    square = math.fsum((i - middle) ** 2 for i in range(count))
-    slope = math.fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / square
-    line = math.fsum((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
-    levels = math.fsum(left * left for left in residuals(values, cuts))
+    whole = math.fsum(weights)
+    middle = math.fsum(i * weight for i, weight in enumerate(weights)) / whole
+    mean = _mean(values, weights, 0, count)
+    square = math.fsum(weight * (i - middle) ** 2 for i, weight in enumerate(weights))
+    triples = [*zip(range(count), values, weights, strict=True)]
+    slope = math.fsum(w * (i - middle) * (v - mean) for i, v, w in triples) / square
+    line = math.fsum(w * (v - mean - slope * (i - middle)) ** 2 for i, v, w in triples)
+    levels = math.fsum(left * left for left in residuals(values, weights, cuts))
     return _criterion(line, 2, count) < _criterion(levels, COST_OF_A_CUT * len(cuts) + 1, count)
 
 

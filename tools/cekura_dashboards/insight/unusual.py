@@ -1,4 +1,4 @@
-"""Unusual buckets: far from what is usual around them, and further than their own sampling error explains."""
+"""Unusual buckets: so far from what is usual for their hour and day that chance does not explain it."""
 
 import math
 import statistics
@@ -6,65 +6,75 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cekura_dashboards.insight.distributions import NORMAL, t_quantile, two_sided
-from cekura_dashboards.insight.numbers import squares
-from cekura_dashboards.insight.steps import segments
 
-LEAST_SCORE = 4.0
+SURE, PERHAPS, PERHAPS_AN_HOUR = 0.995, 0.98, 0.95
+"""For all buckets of a window together; hours and days are both looked at, so each gets part of the usual error.
+
+For hours of counts and rates more, as whole numbers do not use it up."""
 MOST_SHARE, AT_LEAST = 10, 3
 """Up to a tenth of the buckets can be unusual, and up to three of a few."""
+TAIL_SHARE, ENOUGH_FOR_TAILS = 20, 100
+"""One in so many values is in a tail; of fewer values than this none is estimated."""
+SAFELY = 1.15
+"""The tail of extremes is taken to be so many times longer than it looks, as few values show it."""
+EULER = 0.5772
+NORMAL_TAIL = 0.65
+"""That of normal values is 0.46 standard deviations long, and hardly ever looks longer than this."""
 NO_DIFFERENCE = 1e-9
-MANY, MANY_NEED = 20, 3.0
 
 
 class Run(NamedTuple):
-    """The half-open stretch of neighbours that are unusual in one direction, its usual level and its size in errors."""
+    """The half-open stretch of neighbours that are unusual in one direction."""
 
     start: int
     end: int
-    usual: float
     size: float
+    clear: bool
 
 
 def find_unusual(
-    values: Sequence[float], errors: Sequence[float], cuts: Sequence[int] = (), sizes: Sequence[float] = ()
+    scores: Sequence[float],
+    tested: Sequence[bool],
+    *,
+    perhaps: float = PERHAPS,
+    lost: int = 1,
+    exact: bool = False,
+    extreme: bool = False,
 ) -> list[Run]:
-    """The runs, the largest first. ``cuts``: where the level changes, which is not unusual but a step.
+    """The runs among those that are ``tested``, the largest first.
 
-    ``errors``: the sampling error of each, 0 where it is not known. ``sizes``: the calls that each rests on; one of
-    fewer calls than usual may differ by as much more as chance then does.
+    ``scores``: how far each is from its usual, in standard deviations. ``perhaps``: the share of answers in which
+    chance alone finds nothing. ``exact``: their distribution is known to be normal, with no other spread; else their
+    own spread and tails count, of which ``lost`` values are spent already.
+    ``extreme``: they are highest or lowest values themselves, whose tails are longer.
 
-    >>> find_unusual([10.0, 11, 9, 10, 30, 29, 10, 11, 9, 10], [0.0] * 10)[0][:3]
-    (4, 6, 10.0)
-    >>> find_unusual([10.0, 11, 9, 10, 30, 10, 11, 9, 10, 11], [0, 0, 0, 0, 10, 0, 0, 0, 0, 0])
-    []
-    >>> few = [10.0, 11, 9, 10, 15, 10, 11, 9, 10, 11]
-    >>> find_unusual(few, [0.0] * 10)[0][:3], find_unusual(few, [0.0] * 10, sizes=[50] * 4 + [2] + [50] * 5)
-    ((4, 5, 10.0), [])
+    >>> few = [0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3]
+    >>> [run[:2] for run in find_unusual(few, [True] * 12)], find_unusual(few[6:], [True] * 6)
+    ([(4, 6)], [])
     """
-    levels = [level for part in segments(cuts, len(values)) for level in _level(values, *part)]
-    differences = [value - level for value, level in zip(values, levels, strict=True)]
-    negligible = NO_DIFFERENCE * max(map(abs, values), default=0.0)
-    differences = [0.0 if abs(difference) <= negligible else difference for difference in differences]
-    steadied = [d * weight for d, weight in zip(differences, _weights(sizes, len(values)), strict=True)]
-    far = outliers(steadied)
-    rest = [difference for i, difference in enumerate(steadied) if i not in far]
-    spread = math.sqrt(squares(rest) / (len(rest) - 1)) if len(rest) > 1 else 0.0
-    bound = NORMAL.inv_cdf(two_sided(0.99, max(1, len(values))))
-    scores = [
-        (math.copysign(math.inf, difference) if not spread else difference / spread)
-        if i in far and abs(differences[i]) > bound * errors[i]
-        else 0.0
-        for i, difference in enumerate(steadied)
-    ]
-    return _runs(scores, levels)
+    count = sum(tested)
+    if not count:
+        return []
+    if exact:
+        bounds = [NORMAL.inv_cdf(two_sided(share, count)) for share in (SURE, perhaps)]
+        sure, maybe = ({i for i, score in enumerate(scores) if abs(score) > bound} for bound in bounds)
+    else:
+        sure, maybe = (outliers(scores, two_sided(share, count), lost) for share in (SURE, perhaps))
+        low, high = (_tail(scores, sign, count, SAFELY if extreme else 1.0) for sign in (-1, 1))
+        sure = {i for i in sure if not -low <= scores[i] <= high}
+        if extreme or len(scores) >= ENOUGH_FOR_TAILS:
+            maybe = {i for i in maybe if not -low <= scores[i] <= high}
+    return _runs(scores, {i for i in maybe if tested[i]}, sure)
 
 
-def outliers(values: Sequence[float]) -> set[int]:
-    """The places of those that do not belong to one normal distribution with the rest, at 1 % for all together.
+def outliers(values: Sequence[float], probability: float, lost: int = 1) -> set[int]:
+    """The places of those that do not belong to one normal distribution with the rest.
+
+    ``probability``: the quantile that one of them is tested at. ``lost``: degrees of freedom that are spent.
 
     Source: the generalised extreme Studentised deviate, Rosner (1983), Technometrics 25.
 
-    >>> outliers([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9]), outliers([1.0, 1, 1])
+    >>> outliers([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9], two_sided(0.99, 10)), outliers([1.0, 1, 1], 0.99)
     ({9}, set())
     """
     order = sorted(range(len(values)), key=lambda i: values[i])
@@ -72,48 +82,53 @@ def outliers(values: Sequence[float]) -> set[int]:
     low, high, taken, found = 0, len(order), list[int](), 0
     for _ in range(max(AT_LEAST, len(order) // MOST_SHARE)):
         count = high - low
-        if count <= AT_LEAST:
+        free = count - lost
+        if free <= AT_LEAST:
             break
         mean = whole / count
-        variance = (square - whole * mean) / (count - 1)
+        variance = (square - whole * mean) / free
         if variance <= NO_DIFFERENCE * square / count:
             break
         below, above = mean - values[order[low]], values[order[high - 1]] - mean
         at = order[low] if below > above else order[high - 1]
         low, high = (low + 1, high) if below > above else (low, high - 1)
         taken.append(at)
-        if _is_far(max(below, above) / math.sqrt(variance), count):
+        t = t_quantile(probability, free - 1)
+        if max(below, above) / math.sqrt(variance) > free * t / math.sqrt((free - 1 + t * t) * (free + 1)):
             found = len(taken)
+        elif len(taken) - found > AT_LEAST + found:
+            break
         whole, square = whole - values[at], square - values[at] ** 2
     return set(taken[:found])
 
 
-def _is_far(deviation: float, count: int) -> bool:
-    """Whether the largest of so many deviations is beyond chance. Of many, none up to 3 is: that is told at once."""
-    if count >= MANY and deviation <= MANY_NEED:
-        return False
-    t = t_quantile(two_sided(0.99, count), count - 2)
-    return deviation > (count - 1) * t / math.sqrt((count - 2 + t * t) * count)
+def _tail(scores: Sequence[float], sign: int, tests: int, longer: float) -> float:
+    """How far out chance reaches on one side, for as many tests, if that side falls off exponentially.
+
+    Of many values their own tail shows how fast; fewer are taken to be like the highest of many.
+
+    Source: exceedances over a high threshold, Pickands (1975), Annals of Statistics 3, with a shape of 0; and Gumbel
+    (1958).
+    """
+    chance = (1 - SURE) / 2 / tests
+    if len(scores) < ENOUGH_FOR_TAILS:
+        return (-math.log(chance) - EULER) * math.sqrt(6) / math.pi
+    ordered = sorted((sign * score for score in scores), reverse=True)
+    count = len(ordered) // TAIL_SHARE
+    threshold = ordered[count]
+    beyond = (statistics.median(ordered[:count]) - threshold) / math.log(2)
+    if beyond <= NORMAL_TAIL and longer <= 1:
+        return 0.0
+    beyond *= longer
+    return threshold - beyond * math.log(chance * TAIL_SHARE)
 
 
-def _level(values: Sequence[float], start: int, end: int) -> list[float]:
-    return [statistics.median(values[start:end])] * (end - start) if end > start else []
-
-
-def _weights(sizes: Sequence[float], count: int) -> list[float]:
-    """1, or less for what rests on fewer calls than usual: chance goes with the root of the calls."""
-    usual = statistics.median(sizes) if sizes else 0.0
-    return [min(1.0, math.sqrt(size / usual)) for size in sizes] if usual > 0 else [1.0] * count
-
-
-def _runs(scores: Sequence[float], levels: Sequence[float]) -> list[Run]:
+def _runs(scores: Sequence[float], places: set[int], sure: set[int]) -> list[Run]:
     found = list[Run]()
-    for i, score in enumerate(scores):
-        if abs(score) < LEAST_SCORE:
-            continue
-        last = found[-1] if found else None
-        if last and last.end == i and (last.size > 0) == (score > 0) and last.usual == levels[i]:
-            found[-1] = Run(last.start, i + 1, last.usual, max(last.size, score, key=abs))
+    for i in sorted(places):
+        score, last = scores[i], found[-1] if found else None
+        if last and last.end == i and (last.size > 0) == (score > 0):
+            found[-1] = Run(last.start, i + 1, max(last.size, score, key=abs), last.clear or i in sure)
         else:
-            found.append(Run(i, i + 1, levels[i], score))
+            found.append(Run(i, i + 1, score, i in sure))
     return sorted(found, key=lambda run: (-abs(run.size), run.start))

@@ -1,0 +1,150 @@
+"""Planted series: what an API would hold of 30 days of calls, in hours or days, with or without something in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from cekura_dashboards.insight.clock import Clock
+from cekura_dashboards.insight.course import Course, Scale
+from cekura_dashboards.insight.timeline import DAY, HOUR
+
+Floats = npt.NDArray[np.float64]
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+"""A Saturday; both Europe and America leave summer time within the 30 days before."""
+SPREAD_OF_DURATIONS = 0.8
+"""Of the logarithm of one call's duration."""
+WEEKEND, NIGHT = 0.25, 0.03
+OPENS, CLOSES, SATURDAY = 8, 18, 5
+DAYS_ALIKE = {"count": 0.10, "rate": 0.02, "positive": 0.05}
+"""How much days differ by themselves, where they do, as a share or in points."""
+
+
+SETTLES = {"p95": 200.0, "max": np.inf}
+
+
+@dataclass(frozen=True)
+class World:
+    """One kind of series. ``n``: calls in a busy bucket; ``drift``: how many times more at the end than at the start.
+
+    ``k``: the shape of a negative binomial, None for Poisson. ``alike``: the correlation of one day's own level with
+    the next day's; None where days do not differ. ``effect``: what is planted, by bucket; it multiplies counts and
+    durations, and is added to rates.
+    """
+
+    measure: str
+    step: int
+    length: int
+    n: float
+    drift: float = 1.0
+    k: float | None = None
+    office: str | None = None
+    monday: float = 1.0
+    alike: float | None = None
+    effect: Callable[[Floats, "World"], Floats] | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.office or "UTC")
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.zone)
+
+    @property
+    def scale(self) -> Scale:
+        return {"count": "count", "rate": "rate"}.get(self.measure, "positive")  # type: ignore[return-value] # a table of the words of Scale
+
+    def with_effect(self, effect: Callable[[Floats, "World"], Floats]) -> "World":
+        return replace(self, effect=effect)
+
+    @property
+    def name(self) -> str:
+        parts = [self.measure, f"{self.length} {'hours' if self.step == HOUR else 'days'}", f"n {self.n:g}"]
+        parts += [f"drifting {self.drift:g}x"] if self.drift != 1 else []
+        parts += [f"k {self.k:g}"] if self.k else []
+        parts += [f"office in {self.office}"] if self.office else []
+        parts += [f"Mondays {self.monday:g}x"] if self.monday != 1 else []
+        parts += [f"days alike {self.alike:g}"] if self.alike is not None else []
+        return ", ".join(parts)
+
+
+def times_of(world: World) -> Floats:
+    first = NOW - timedelta(seconds=world.step * world.length)
+    return first.timestamp() + world.step * np.arange(world.length, dtype=float)
+
+
+def rhythm(world: World, times: Floats) -> Floats:
+    """How busy each bucket is, 1 for the busiest: weekends and nights hold few calls."""
+    if not world.office and world.monday == 1:
+        return np.ones(len(times))
+    busy = list[float]()
+    for time in times:
+        moment = datetime.fromtimestamp(time + world.step / 2, world.zone)
+        day = WEEKEND if moment.weekday() >= SATURDAY else world.monday if moment.weekday() == 0 else 1.0
+        night = world.step < DAY and world.office and not OPENS <= moment.hour < CLOSES
+        busy.append(day * (NIGHT if night else 1.0))
+    return np.array(busy)
+
+
+def days_own(world: World, times: Floats, rng: np.random.Generator, size: float) -> Floats:
+    """What each day differs by itself, a first-order autoregression; 0 where days do not."""
+    if world.alike is None:
+        return np.zeros(len(times))
+    days = ((times - times[0]) // DAY).astype(int)
+    level, found = rng.normal(0, size), []
+    for _ in range(days[-1] + 1):
+        found.append(level)
+        level = world.alike * level + rng.normal(0, size * np.sqrt(1 - world.alike**2))
+    own: Floats = np.array(found)[days]
+    return own
+
+
+def series(world: World, seed: int) -> tuple[Course, Course]:
+    """The measure, and the calls per bucket."""
+    rng, times = np.random.default_rng(seed), times_of(world)
+    effect = world.effect(times, world) if world.effect else None
+    busy = rhythm(world, times) * world.n * np.linspace(1, world.drift, len(times))
+    if world.measure == "count":
+        own = np.exp(days_own(world, times, rng, DAYS_ALIKE["count"]))
+        busy = busy * own * (1 if effect is None else effect)
+    if world.k:
+        busy = rng.gamma(world.k, busy / world.k)
+    calls = rng.poisson(busy).astype(float)
+    counts = _course(world, times, calls, calls, "count")
+    if world.measure == "count":
+        return counts, counts
+    values = _values(world, times, calls, effect, rng)
+    return _course(world, times, values, calls, world.scale, merges=world.measure in {"rate", "mean"}), counts
+
+
+def _values(world: World, times: Floats, calls: Floats, effect: Floats | None, rng: np.random.Generator) -> Floats:
+    hour = 0.04 * np.sin(2 * np.pi * (times % DAY) / DAY) if world.step == HOUR else np.zeros(len(times))
+    if world.measure == "rate":
+        rates = 0.85 + hour / 2 + days_own(world, times, rng, DAYS_ALIKE["rate"]) + (0 if effect is None else effect)
+        with np.errstate(invalid="ignore"):
+            found: Floats = rng.binomial(calls.astype(int), np.clip(rates, 0, 1)) / calls
+        return found
+    levels = np.log(180) + hour + days_own(world, times, rng, DAYS_ALIKE["positive"])
+    levels = levels + (0 if effect is None else np.log(effect))
+    found = np.full(len(times), np.nan)
+    for place, (level, n) in enumerate(zip(levels, calls, strict=True)):
+        if n:
+            held = np.exp(rng.normal(level, SPREAD_OF_DURATIONS, int(n)))
+            found[place] = {"mean": held.mean(), "p95": np.quantile(held, 0.95), "max": held.max()}[world.measure]
+    return found
+
+
+def _course(world: World, times: Floats, values: Floats, calls: Floats, scale: Scale, *, merges: bool = True) -> Course:
+    return Course(
+        times=times.tolist(),
+        values=[None if np.isnan(value) else float(value) for value in values],
+        n=calls.tolist(),
+        step=world.step,
+        scale=scale,
+        merges=merges,
+        settles=SETTLES.get(world.measure, 0.0) if scale == "positive" else 0.0,
+    )

@@ -1,0 +1,195 @@
+"""Where a change happened: the same measure on both sides, whole and by each of several fields."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.answers.history import differ
+from cekura_dashboards.answers.report import field_word
+from cekura_dashboards.answers.sides import ENOUGH_DAYS, Measure, measure_of
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.fields import CHART_TYPES, is_metadata
+from cekura_dashboards.api.filters import fields_of
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.measured import Measured
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.charts.window import Window
+from cekura_dashboards.concurrency import in_thread, together
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight import Clock, Comparison, compare, driver
+from cekura_dashboards.insight.compare import Shares
+from cekura_dashboards.insight.effects import Contributors
+from cekura_dashboards.insight.estimates import Verdict
+from cekura_dashboards.text import Word, word
+
+USUAL_FIELDS = ("agent.id", "topic")
+OUTCOMES = ("call_ended_reason", "dropoff_point")
+VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "within noise", "not tested")
+MOST_FIELDS = 3
+SHARES_SHOWN = 3
+MEASURE = "measure"
+"""The name under which the measure itself is read, beside the fields that it is split by."""
+
+
+class Dimension(BaseModel):
+    """The change by one field: how much of it its one or two largest groups bring, and whether groups differ."""
+
+    by: Word
+    verdict: Verdict
+    mixed: bool | None = Field(default=None, description="calls shifted between groups that themselves moved little")
+    share_pct: float | None = Field(default=None, description="of the change, what the groups named bring")
+    groups: list[Word | None] | None = None
+    contributors: Contributors | None = None
+    not_compared: str | None = None
+
+
+class OutcomeShares(BaseModel):
+    """How calls ended, on both sides."""
+
+    by: Word
+    shares: Shares
+
+
+@dataclass(frozen=True)
+class BothSides:
+    """Both sides of one chart: what was read of each, and what it measures."""
+
+    readings: tuple[ChartReading, ChartReading]
+    current: Measure
+    baseline: Measure
+
+    @property
+    def scale(self) -> float:
+        """What a rate of one is written as, 0 for what is no rate."""
+        return max(self.current.scale, self.baseline.scale)
+
+    def compared(self, *, counted: bool, clock: Clock, dimensions: int = 1) -> Comparison:
+        differs = self.readings[1].window.weekdays_differ
+        return compare(
+            self.current.kind,
+            self.current.side,
+            self.baseline.side,
+            ratio=self.scale,
+            counted=counted,
+            tests=dimensions,
+            most="possible" if differs else "clear",
+            clock=clock,
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """What was read: the measure and its splits by name, each both sides or why not.
+
+    ``lost``: how the calls differ from those of the chart itself, if they do. ``requests``: for chart data.
+    """
+
+    charts: Mapping[str, BothSides | DashboardsError]
+    lost: str | None
+    requests: int
+
+
+async def read_split(
+    context: ToolContext, chart: Measured, configs: Mapping[str, WidgetConfig], window: Window, other: Window
+) -> Split:
+    """Both sides of each chart by the same way; all are asked for at once."""
+    now = context.now()
+    sides = [replace(chart.target, window=side) for side in (window, other)]
+    alone = not sides[0].goes_beyond(now) and sides[1].goes_beyond(now)
+    pairs = {
+        name: tuple(replace(side, config=config, alone=alone) for side in sides) for name, config in configs.items()
+    }
+    own = replace(sides[0], config=configs[MEASURE]) if alone else None
+    targets: list[Target] = [target for pair in pairs.values() for target in pair] + ([own] if own else [])
+    readings, (names, _) = await together(
+        read_charts(context, targets), context.lookups.agent_names(configs.values(), [chart.target.calls])
+    )
+    small, found = are_few(readings), dict[str, BothSides | DashboardsError]()
+    for name, current, baseline in zip(pairs, readings[::2], readings[1::2], strict=False):
+        error = current.error or baseline.error
+        if error is not None or current.chart is None or baseline.chart is None:
+            found[name] = error or DashboardsError("nothing came")
+            continue
+        measures = [
+            await in_thread(measure_of, reading, part, names, small=small)
+            for reading, part in ((current, current.chart), (baseline, baseline.chart))
+        ]
+        found[name] = BothSides((current, baseline), measures[0], measures[1])
+    base, lost = found[MEASURE], None
+    if own is not None and isinstance(base, BothSides) and readings[-1].chart is not None:
+        lost = differ(measure_of(readings[-1], readings[-1].chart, names).side.n, base.current.side.n)
+    return Split(found, lost, len(targets))
+
+
+def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
+    """The widget's measure as bars over time, ungrouped.
+
+    Raises:
+        InvalidArguments: for a chart that has no single measure.
+    """
+    period = "day" if (window.end - window.start).days >= ENOUGH_DAYS else "hour"
+    bar = {**config.writable(), "chart_type": "bar", "time_period": period, "group_by": None, "name": None}
+    if config.chart_type == "bar":
+        return WidgetConfig.model_validate(bar), []
+    rate = config.chart_type == "pie" and config.field in {"success", "is_reviewed"}
+    if config.chart_type == "line" or rate:
+        said = "the rate of true is explained" if rate else "the mean of the line is explained"
+        return WidgetConfig.model_validate({**bar, "aggregation_function": "avg"}), [said]
+    raise InvalidArguments.at(
+        "widget",
+        f"a {word(config.chart_type, CHART_TYPES)} has no single figure to explain; give a bar, such as success avg "
+        "per day, or compare its slices with get_widgets_data and compare_to.",
+        lead="Nothing was explained.",
+    )
+
+
+def fields_to_split(chart: Measured, config: WidgetConfig) -> tuple[list[str], list[str]]:
+    """Agent, topic and the metadata keys that are known here, less what the filters hold fixed or what is measured.
+
+    The second list holds those that are too many to look at.
+    """
+    widgets = chart.dashboard.widgets if chart.dashboard else []
+    used = [str((widget.group_by or {}).get("field") or "") for widget in widgets]
+    seen = [name for widget in widgets for name in [widget.field or "", *fields_of(widget.filters)]]
+    keys = [name for name in dict.fromkeys([*fields_of(chart.target.filters), *used, *seen]) if is_metadata(name)]
+    fixed = {*fields_of(chart.target.filters), config.field}
+    found = [name for name in [*USUAL_FIELDS, *keys] if name not in fixed]
+    return found[:MOST_FIELDS], found[MOST_FIELDS:]
+
+
+def dimension(name: str, sides: BothSides, whole: Comparison, clock: Clock, dimensions: int) -> Dimension:
+    """The change by one field, beside the change of the whole."""
+    counted = sides.current.kind == "total"
+    row = sides.compared(counted=counted, clock=clock)
+    by = field_word(name)
+    if sides.current.kind == "median":
+        return Dimension(by=by, verdict="not tested", contributors=row.contributors, not_compared=row.not_compared)
+    found = driver(
+        sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions
+    )
+    alike, still = found.verdict == "within noise", whole.verdict == "within noise"
+    return Dimension(
+        by=by,
+        verdict=found.verdict,
+        mixed=found.mixed or None,
+        share_pct=None if alike or still or found.share is None else round(100 * found.share, 1),
+        groups=None if alike else [found.differs] if still else found.groups or None,
+        contributors=row.contributors,
+        not_compared=row.not_compared,
+    )
+
+
+def ranked(dimensions: Sequence[Dimension]) -> list[Dimension]:
+    """The surest first, then those of which few groups bring most."""
+    return sorted(dimensions, key=lambda found: (VERDICTS.index(found.verdict), -(found.share_pct or 0.0)))
+
+
+def outcome_shares(name: str, sides: BothSides, clock: Clock) -> OutcomeShares | None:
+    shares = sides.compared(counted=False, clock=clock).shares
+    if shares is None:
+        return None
+    hidden = max(0, len(shares.top) - SHARES_SHOWN) + (shares.more or 0)
+    shorter = shares.model_copy(update={"top": shares.top[:SHARES_SHOWN], "more": hidden or None})
+    return OutcomeShares(by=name, shares=shorter)

@@ -1,0 +1,106 @@
+"""The tests of a chart over its history, if both count the same calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.units import unit_of
+from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.charts.line_rows import line_rows
+from cekura_dashboards.charts.rows import bar_rows, span_of
+from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.insight.bar import bar_outcome
+from cekura_dashboards.insight.buckets import filled, merged
+from cekura_dashboards.insight.findings import Outcome
+from cekura_dashboards.insight.line import line_course
+from cekura_dashboards.insight.model import Bucket
+from cekura_dashboards.insight.numbers import SCALES, exact
+from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial
+
+TOLERATED = 0.005
+"""The share by which two answers may differ that the API gave at nearly the same time."""
+
+
+def tested_over(
+    history: ChartReading | None, reading: ChartReading, chart: Chart, audience: Audience
+) -> Outcome | None:
+    """What the tests find in the history and tell of the chart's window.
+
+    None: there is no history, and the chart itself is to be tested. Nothing is tested if they count different calls.
+    """
+    if history is None or history.chart is None:
+        return None
+    past = _past(history, history.chart)
+    if not past.known:
+        return None
+    if (said := disagreement(history, reading, chart, audience)) is not None:
+        return Outcome(not_tested=[f"trend, steps, unusual, gaps: {said}"])
+    config, window = history.target.config, span_of(reading)
+    if past.span.zone:
+        window = replace(window, zone=past.span.zone)
+    unit = unit_of(config, history.chart, [bucket.value for bucket in past.known])
+    if chart.chart_type == "line" and line_rows(reading, chart, audience.names).boolean and unit not in SCALES:
+        unit = "ratio"
+    return bar_outcome(config.function, config.period, unit, past.timed, past.span, audience.clock, window)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The buckets of a history with data, all of them from the first on, and the time that they cover."""
+
+    known: list[Bucket]
+    timed: list[Bucket]
+    span: Span
+
+
+def _past(history: ChartReading, chart: Chart) -> _Past:
+    config, rows = history.target.config, bar_rows(history, chart, {})
+    known = [bucket for bucket in rows.buckets if bucket.value is not None]
+    first = min((bucket.time for bucket in known), default=rows.span.start)
+    span = replace(rows.span, start=max(rows.span.start, first))
+    return _Past(known, filled(config.function, config.period, merged(config.function, rows.buckets), span), span)
+
+
+def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:
+    """How a chart and its history differ about the calls of the window; None if they agree."""
+    if history.chart is None:
+        return None
+    step = STEPS[PERIODS[history.target.config.period]]
+    past, mine = _past(history, history.chart), _chart_calls(reading, chart, audience, step)
+    theirs = {bucket.time: float(bucket.n if bucket.n is not None else bucket.value or 0) for bucket in past.timed}
+    slack = line_rows(reading, chart, audience.names).calls.nulls if chart.chart_type == "line" else 0
+    both = [time for time in mine if not is_partial(time, step, past.span)]
+    return differ(*(sum(held.get(time, 0.0) for time in both) for held in (mine, theirs)), slack=slack)
+
+
+def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | None:
+    """How the calls of a chart differ, read with its dashboard and without; None if they do not.
+
+    ``slack``: calls without a value, which an average over time may count or not.
+    """
+    if own is None or alone is None:
+        return None
+    allowed = max(2.0, TOLERATED * max(own, alone))
+    if -allowed <= alone - own <= allowed + slack:
+        return None
+    return (
+        f"read without its dashboard, as an earlier time must be, the chart holds {exact(alone)} calls and not "
+        f"{exact(own)}: those of agents that are not listed any more may be missing"
+    )
+
+
+def _chart_calls(reading: ChartReading, chart: Chart, audience: Audience, step: int) -> Mapping[float, float]:
+    """The calls of the chart in each full bucket of its window."""
+    if chart.chart_type == "line":
+        lines = line_rows(reading, chart, audience.names)
+        counts, _ = line_course(lines.calls, lines.span, boolean=lines.boolean, step=step)
+        return {time: float(n or 0) for time, n in zip(counts.times, counts.n, strict=True)}
+    rows = bar_rows(reading, chart, audience.names)
+    whole = [
+        bucket for bucket in merged(reading.target.config.function, rows.buckets) if _is_full(bucket, step, rows.span)
+    ]
+    return {b.time: float(b.n if b.n is not None else b.value or 0) for b in whole}
+
+
+def _is_full(bucket: Bucket, step: int, span: Span) -> bool:
+    return bucket.value is not None and not is_partial(bucket.time, step, span)

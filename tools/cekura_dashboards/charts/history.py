@@ -1,0 +1,88 @@
+"""History: the same measure of the same calls over all the time that the API holds, for tests to look at.
+
+A week alone has one of each weekday; what is usual for a Monday only other Mondays show. Charts that measure the same
+share one history. It is asked for beside the charts, and never decides whether they are answered.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cekura_dashboards.api.fields import LIMIT, MARGIN
+from cekura_dashboards.api.filters import without_time
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.target import Target
+from cekura_dashboards.charts.window import Window
+from cekura_dashboards.insight.bar import is_merged
+
+MOST_HISTORIES = 12
+"""Requests for history in one call."""
+SHORT = timedelta(days=3)
+"""Lines of at most so long are tested in hours, longer ones in days."""
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+HISTORY = "history"
+
+
+def histories(targets: Sequence[Target], now: datetime) -> tuple[list[Target | None], int]:
+    """The history of each target, the same object for those that share one; and how many go without.
+
+    Where there are too many, those with the shortest windows come first.
+
+    None: the target is its own history, or nothing about it is tested over time.
+    """
+    wanted = [_history_of(target, now) for target in targets]
+    shared = dict[str, Target]()
+    order = sorted(range(len(targets)), key=lambda i: _length(targets[i]))
+    found: list[Target | None] = [None] * len(targets)
+    without = 0
+    for i in order:
+        history = wanted[i]
+        if history is None:
+            continue
+        key = _key(history)
+        if key not in shared and len(shared) >= MOST_HISTORIES:
+            without += 1
+            continue
+        found[i] = shared.setdefault(key, history)
+    return found, without
+
+
+def _length(target: Target) -> timedelta:
+    return target.window.end - target.window.start if target.window else LIMIT
+
+
+def _key(history: Target) -> str:
+    """Alike for the same measure over the same calls."""
+    config = history.config
+    parts = [
+        config.field, config.metric, config.aggregation_function, config.time_period, config.data_type,
+        without_time(history.filters), history.extra, history.matching, history.dashboard,
+    ]  # fmt: skip
+    return json.dumps(parts, sort_keys=True, default=str)
+
+
+def _history_of(target: Target, now: datetime) -> Target | None:
+    config, window = target.config, target.window
+    if window is None or target.problem is not None:
+        return None
+    if config.chart_type == "bar":
+        period = config.period
+        if period not in STEPS or not is_merged(config.function, "group" if config.group_by else None):
+            return None
+    elif config.chart_type == "line" and config.field != "timestamp" and config.data_type != "datetime":
+        period = "hour" if window.end - window.start <= SHORT else "day"
+    else:
+        return None
+    start = now - LIMIT + MARGIN
+    if config.chart_type == "bar" and window.start <= start + STEPS[period]:
+        return None
+    bar = {
+        "chart_type": "bar",
+        "time_period": period,
+        "aggregation_function": config.aggregation_function if config.chart_type == "bar" else "avg",
+        "group_by": None,
+        "name": None,
+    }
+    measure = WidgetConfig.model_validate({**config.writable(), **bar})
+    return replace(target, config=measure, window=Window(start, now, HISTORY))

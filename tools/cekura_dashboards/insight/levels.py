@@ -1,0 +1,221 @@
+"""Levels of values, what is apart from them, and how many standard deviations that is.
+
+Levels of what is additive or positive are compared by their ratio, of all else by their difference. Counts are scored
+on the scale of the inverse hyperbolic sine, which for Poisson counts is the square root, Anscombe (1948), Biometrika
+35, and where they are far off by their exact chance; rates by their binomial error; durations and the like by their
+logarithm.
+"""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+from cekura_dashboards.insight.course import Course
+from cekura_dashboards.insight.distributions import count_score, share_score
+
+ROUNDS = 3
+"""Of fitting days and hours in turn; a bucket that is far off after one does not count in the next."""
+FAR = 4.0
+MAD_TO_SD = 1.4826
+POWERS = (0.0, 0.5, 1.0)
+"""How precision may grow with the calls: not at all, or up to as if all calls were independent."""
+WORTH_A_LOOK = 2.5
+"""From this score on the exact chance of a count is worked out."""
+UNLIKELY = 2.0
+"""How much likelier, in units of log-likelihood, all days must be alike than differ by their calls."""
+NORMAL_FROM = 5000
+"""Larger counts are as good as normal."""
+MEDIAN_OF_SQUARES = 0.455
+"""Of squared normal values."""
+HALF = 0.5
+"""Added to counts before their logarithm is taken."""
+
+
+class Levels:
+    """The values of a course with the arithmetic of its scale."""
+
+    def __init__(self, course: Course, base: float | None = None) -> None:
+        self.course = course
+        self.values = course.numbers()
+        self.sizes = self._sizes()
+        self.multiplied = is_multiplied(course)
+        self.logs = course.scale == "positive" and not course.merges
+        """Whether levels are means of logarithms, as of values that do not merge."""
+        whole = math.fsum(self.sizes)
+        mean = math.fsum(v * n for v, n in zip(self.values, self.sizes, strict=True)) / whole
+        if self.logs:
+            mean = math.exp(math.fsum(map(math.log, self.values)) / len(self.values))
+        self.base = mean or (HALF if course.additive else 0.0)
+        if base is not None:
+            self.base = base
+
+    def _sizes(self) -> list[float]:
+        """What a bucket counts in a mean: its calls, where all are known; 1 for counts and sums."""
+        course = self.course
+        if course.additive or not course.merges or any(not n for n in course.n):
+            return [1.0] * len(course)
+        return [float(n or 0) for n in course.n]
+
+    def level(self, effect: float) -> float:
+        return self.base * math.exp(effect) if self.multiplied else self.base + effect
+
+    def centred(self, effects: list[float]) -> list[float]:
+        """Effects whose mean level is the base."""
+        if not self.multiplied:
+            middle = math.fsum(e * n for e, n in zip(effects, self.sizes, strict=True)) / math.fsum(self.sizes)
+        elif self.logs:
+            middle = math.fsum(effects) / len(effects)
+        else:
+            whole = math.fsum(self.sizes)
+            middle = math.log(math.fsum(n * math.exp(e) for e, n in zip(effects, self.sizes, strict=True)) / whole)
+        return [effect - middle for effect in effects]
+
+    def effects(self, others: Sequence[float], keys: Sequence[Hashable], kept: Sequence[bool]) -> list[float]:
+        """For each bucket the effect of its key, the effects of ``others`` taken away."""
+        held = defaultdict[Hashable, list[int]](list)
+        for i, key in enumerate(keys):
+            held[key].append(i)
+        found = {key: self.joined([i for i in items if kept[i]] or items, others) for key, items in held.items()}
+        return [found[key] for key in keys]
+
+    def joined(self, items: Sequence[int], others: Sequence[float]) -> float:
+        """How far some buckets together are from what the effects of ``others`` alone would make them."""
+        values, sizes = self.values, self.sizes
+        if self.logs:
+            return math.fsum(math.log(values[i]) - math.log(self.base) - others[i] for i in items) / len(items)
+        whole = math.fsum(sizes[i] for i in items)
+        seen = math.fsum(sizes[i] * values[i] for i in items)
+        expected = math.fsum(sizes[i] * self.level(others[i]) for i in items)
+        if not self.multiplied:
+            return (seen - expected) / whole
+        more = HALF if self.course.additive else 0.0
+        return math.log(seen + more) - math.log(expected + more)
+
+    def apart(self, effects: Sequence[float]) -> list[float]:
+        return [self.joined([i], effects) for i in range(len(self.values))]
+
+    def precision(self, effects: Sequence[float]) -> list[float]:
+        """Of how far each bucket is apart, up to a factor: by the calls that it should rest on."""
+        if self.course.additive:
+            return [max(self.level(effect), HALF) for effect in effects]
+        return list(self.sizes)
+
+    def scores(self, effects: Sequence[float]) -> list[float]:
+        """How far each value is from the usual, in standard deviations."""
+        usual = [self.level(effect) for effect in effects]
+        if self.course.additive:
+            return self._count_scores(usual)
+        if self.course.scale == "rate" and any(size != 1 for size in self.sizes):
+            return self._rate_scores(usual)
+        if self.multiplied:
+            apart = [math.log(v) - math.log(u) for v, u in zip(self.values, usual, strict=True)]
+        else:
+            apart = [v - u for v, u in zip(self.values, usual, strict=True)]
+        calls = [float(n or 1) for n in self.course.n]
+        weights = best_weights(apart, calls)
+        return standardised([a * math.sqrt(w) for a, w in zip(apart, weights, strict=True)])
+
+    def _count_scores(self, usual: Sequence[float]) -> list[float]:
+        """Counts as negative binomial ones, sums as such counts of units that make up for their spread."""
+        unit = 1.0
+        if self.course.scale == "sum":
+            ratios = [(v - u) ** 2 / u for v, u in zip(self.values, usual, strict=True) if u > 0]
+            unit = max(statistics.median(ratios) / MEDIAN_OF_SQUARES, 1e-12) if ratios else 1.0
+        values, expected = [max(v, 0.0) / unit for v in self.values], [max(u, 0.0) / unit for u in usual]
+        excess = excess_of(values, expected)
+        scores = [steadied(v, excess) - steadied(u, excess) for v, u in zip(values, expected, strict=True)]
+        scores = [
+            math.copysign(count_score(v, u, excess), score) if _is_worth(score, max(v, u)) else score
+            for score, v, u in zip(scores, values, expected, strict=True)
+        ]
+        return standardised(scores, least=1.0)
+
+    def _rate_scores(self, usual: Sequence[float]) -> list[float]:
+        scores, unit = list[float](), self.course.unit
+        for value, level, n in zip(self.values, usual, self.sizes, strict=True):
+            share = min(1 - 1 / (n + 2), max(1 / (n + 2), level / unit))
+            hits = min(1.0, max(0.0, value / unit)) * n
+            score = (hits - share * n) / math.sqrt(n * share * (1 - share))
+            if _is_worth(score, n):
+                score = math.copysign(share_score(hits, n, share), score)
+            scores.append(score)
+        over = math.fsum(min(score * score, FAR * FAR) - 1 for score in scores) / math.fsum(self.sizes)
+        if over > 0:
+            scores = [s / math.sqrt(1 + over * n) for s, n in zip(scores, self.sizes, strict=True)]
+        return standardised(scores, least=1.0)
+
+
+def _is_worth(score: float, count: float) -> bool:
+    """Whether the exact chance is worth its time: of few calls, and not of what is usual."""
+    return abs(score) >= WORTH_A_LOOK and count <= NORMAL_FROM
+
+
+def is_multiplied(course: Course) -> bool:
+    return course.scale in {"count", "sum", "positive"}
+
+
+def excess_of(values: Sequence[float], expected: Sequence[float]) -> float:
+    """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
+
+    Those that are far off for a Poisson count with the excess found do not count: they are what is looked for.
+    """
+    kept, found = list(zip(values, expected, strict=True)), 0.0
+    for _ in range(ROUNDS):
+        square = math.fsum(e * e for _, e in kept)
+        over = math.fsum((v - e) ** 2 - e for v, e in kept)
+        found = max(0.0, over / square) if square > 0 else 0.0
+        bound = FAR**2
+        kept = [(v, e) for v, e in kept if (v - e) ** 2 <= bound * (e + found * e * e + 1)] or kept
+    return found
+
+
+def steadied(count: float, excess: float) -> float:
+    """A negative binomial count on a scale on which its standard deviation is 1."""
+    if excess < 1e-6:  # noqa: PLR2004 - Poisson
+        return 2 * math.sqrt(count + 0.375)
+    return 2 / math.sqrt(excess) * math.asinh(math.sqrt(excess * (count + 0.375)))
+
+
+def standardised(values: Sequence[float], *, least: float = 0.0) -> list[float]:
+    """Divided by their robust spread, which is taken to be at least ``least``; 0 where all are alike."""
+    spread = max(least, spread_of(values))
+    return [value / spread for value in values] if spread > 0 else [0.0] * len(values)
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """A standard deviation that few values far off do not change: the median deviation, or what is winsorised by it.
+
+    >>> round(spread_of([-2.0, -1, 0, 1, 2, 100]), 2)
+    3.05
+    """
+    middle = statistics.median(values)
+    spread = MAD_TO_SD * statistics.median(abs(value - middle) for value in values)
+    if spread <= 0:
+        return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / len(values))
+    held = [min(max(value, middle - 3 * spread), middle + 3 * spread) - middle for value in values]
+    return max(spread, math.sqrt(math.fsum(value * value for value in held) / len(held)))
+
+
+def best_weights(apart: Sequence[float], calls: Sequence[float]) -> list[float]:
+    """Weights under which the values are most likely to be normal with one spread: all alike, or by their calls."""
+    usual = statistics.fmean(calls)
+    if usual <= 0 or max(calls) < 1.2 * min(calls):
+        return [1.0] * len(calls)
+
+    def misfit(power: float) -> float:
+        spread = spread_of([a * n ** (power / 2) for a, n in zip(apart, calls, strict=True)])
+        return len(calls) * math.log(max(spread, 1e-300)) - math.fsum(power / 2 * math.log(n) for n in calls)
+
+    power = min(POWERS, key=lambda power: misfit(power) + UNLIKELY * (1 - power))
+    return [(n / usual) ** power for n in calls]
+
+
+def running_level(values: Sequence[float], width: int) -> list[float]:
+    """The median of each value and its neighbours, ``width`` in all, fewer at the ends.
+
+    >>> running_level([1.0, 9, 2, 3, 2], 3)
+    [5.0, 2, 3, 2, 2.5]
+    """
+    half = width // 2
+    return [statistics.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]

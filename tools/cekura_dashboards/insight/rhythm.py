@@ -1,0 +1,287 @@
+"""Rhythm: what is usual for an hour of the day and a day of the week, and how far each bucket is from it."""
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+from cekura_dashboards.insight.clock import Clock, Place
+from cekura_dashboards.insight.course import Course
+from cekura_dashboards.insight.levels import (
+    FAR,
+    ROUNDS,
+    Levels,
+    best_weights,
+    excess_of,
+    is_multiplied,
+    running_level,
+    spread_of,
+    standardised,
+)
+from cekura_dashboards.insight.timeline import DAY
+
+CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3
+"""So many of each are needed to know what is usual for an hour or a weekend, and for each weekday."""
+NOTABLE = 2.0
+"""The ratio of variances, explained by weekdays and left, from which on they are a rhythm."""
+NOON = 12
+FEW_OF_A_SLOT = 3
+"""With fewer days of an hour none is tested against the others."""
+HALF = 0.5
+"""Added to counts before their logarithm is taken."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """Whole days without their rhythm: how far each is from what is usual, as a difference of levels or of their logs.
+
+    ``course``: the days themselves, ``usual`` what their hours and weekday make usual for them. ``weights``: 1 /
+    variance, up to a factor. ``weekdays``: whether there were enough of each to know what is usual for it.
+    """
+
+    course: Course
+    usual: Sequence[float]
+    times: Sequence[float]
+    apart: Sequence[float]
+    weights: Sequence[float]
+    chance: bool
+    """Whether the variance cannot be less than 1 / weight."""
+    weekdays: bool
+    weekend: Sequence[bool]
+    lost: int
+    """Degrees of freedom that the rhythm of weekdays took."""
+    known: Sequence[float]
+    """How well what is usual for its weekday is known: 1 / the spread of a day that is not among those it is from."""
+    sizes: Sequence[float]
+    """The median calls per bucket of each day."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def values(self, places: Sequence[int], levels: Sequence[float]) -> float:
+        """What is usual for some days on these levels: the total of what is additive, else the mean by calls."""
+        multiplied = is_multiplied(self.course)
+        usual = [
+            math.exp(effect + level) if multiplied else effect + level
+            for effect, level in zip(self.usual, levels, strict=True)
+        ]
+        if self.course.additive:
+            return math.fsum(usual[i] for i in places)
+        weights = [float(self.course.n[i] or 1) for i in places]
+        return math.fsum(usual[i] * w for i, w in zip(places, weights, strict=True)) / math.fsum(weights)
+
+    def scores(self, levels: Sequence[float]) -> list[float]:
+        """How far each day is from the level that it should be on, in standard deviations.
+
+        Days of values that do not merge have no other error than what is seen between them.
+        """
+        if self.course.merges:
+            effects = [effect + level for effect, level in zip(self.usual, levels, strict=True)]
+            scores = Levels(self.course, base=1.0 if is_multiplied(self.course) else 0.0).scores(effects)
+        else:
+            left = [v - level for v, level in zip(self.apart, levels, strict=True)]
+            scores = standardised([math.sqrt(w) * v for v, w in zip(left, self.weights, strict=True)])
+        return [score * part for score, part in zip(scores, self.known, strict=True)]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A course beside what is usual.
+
+    ``hours``: the effect of each bucket's hour. ``usual``: of each bucket at its hour, on the level of its day.
+    ``scores``: how far each is from that, in standard deviations. ``apart``: how far each is from the usual of its
+    hour, its day's level left in, ``weights`` the precision of that. ``base``: the level that an effect of 0 stands
+    for. ``excess``: how much counts vary beyond Poisson, as a share of the square of their mean.
+    """
+
+    course: Course
+    hours: Sequence[float]
+    usual: Sequence[float]
+    scores: Sequence[float]
+    apart: Sequence[float]
+    weights: Sequence[float]
+    days: Days
+    base: float
+    excess: float
+
+    def value(self, effect: float) -> float:
+        """A level in the units of the course."""
+        return self.base * math.exp(effect) if is_multiplied(self.course) else self.base + effect
+
+
+def fitted(whole: Course, clock: Clock) -> Fit:
+    """What is usual in a course, of which at least one bucket is known; the others are left out."""
+    course = whole.known()
+    places = [clock.place(time + course.step / 2) for time in course.times]
+    model = Levels(course)
+    days, slots = [place.day for place in places], _slots(places, clock, course.step)
+    hours, within = [0.0] * len(course), [0.0] * len(course)
+    kept, scores = [True] * len(course), [0.0] * len(course)
+    seen = Counter(slots)
+    shaky = [1 / math.sqrt(1 + 1 / seen[slot]) if seen[slot] >= FEW_OF_A_SLOT else 0.0 for slot in slots]
+    shaky = shaky or [1.0] * len(course)
+    for _ in range(ROUNDS if course.step < DAY else 1):
+        if course.step < DAY:
+            within = model.effects(hours, days, kept)
+            if slots:
+                kinds = [kind for _, kind in slots]
+                within = [level - usual for level, usual in zip(within, _means(within, kinds), strict=True)]
+                hours = model.centred(model.effects(within, slots, kept))
+                within = model.effects(hours, days, kept)
+        scores = model.scores([a + b for a, b in zip(hours, within, strict=True)])
+        scores = [score * part for score, part in zip(scores, shaky, strict=True)]
+        kept = [abs(score) <= FAR for score in scores]
+    usual = [model.level(a + b) for a, b in zip(hours, within, strict=True)]
+    apart = model.apart(hours)
+    return Fit(
+        course=course,
+        hours=hours,
+        usual=usual,
+        scores=scores,
+        apart=apart,
+        weights=model.precision(hours),
+        days=_days(model, hours, kept, places, clock, _edges(whole, clock)),
+        base=model.base,
+        excess=excess_of(model.values, usual) if course.scale == "count" else 0.0,
+    )
+
+
+def _means(values: Sequence[float], keys: Sequence[Hashable]) -> list[float]:
+    """For each value the mean of all with its key."""
+    held = defaultdict[Hashable, list[float]](list)
+    for key, value in zip(keys, values, strict=True):
+        held[key].append(value)
+    means = {key: math.fsum(members) / len(members) for key, members in held.items()}
+    return [means[key] for key in keys]
+
+
+def _slots(places: Sequence[Place], clock: Clock, step: float) -> list[tuple[int, int]]:
+    """The hour, and weekend or not, of each bucket; nothing where there are too few days to know an hour."""
+    if step >= DAY:
+        return []
+    held = defaultdict[int, set[int]](set)
+    for place in places:
+        held[clock.kind(place.weekday)].add(place.day)
+    if sum(map(len, held.values())) < CYCLES:
+        return []
+    apart = all(len(days) >= CYCLES for days in held.values())
+    return [(place.hour, clock.kind(place.weekday) if apart else 0) for place in places]
+
+
+def _edges(course: Course, clock: Clock) -> set[int]:
+    """The first and the last day, if less than half of them is in the course."""
+    if course.step >= DAY:
+        return set()
+    first, last = (clock.place(course.times[i] + course.step / 2) for i in (0, -1))
+    cut = {first.day} if first.hour > NOON else set[int]()
+    return cut | ({last.day} if last.hour < NOON - 1 else set[int]())
+
+
+def _days(
+    model: Levels, hours: Sequence[float], kept: Sequence[bool], places: Sequence[Place], clock: Clock, cut: set[int]
+) -> Days:
+    """Days without what is usual for their weekday, and without hours that are far off; ``cut`` ones are left out."""
+    course, held = model.course, defaultdict[int, list[int]](list)
+    for i, place in enumerate(places):
+        if place.day not in cut:
+            held[place.day].append(i)
+    whole = [[i for i in items if kept[i]] or items for _, items in sorted(held.items())]
+    plain = level = [model.joined(items, hours) for items in whole]
+    weekdays = [places[items[0]].weekday for items in whole]
+    sizes = [_size(model, items, hours) for items in whole]
+    weeks = (places[whole[-1][0]].day - places[whole[0][0]].day + 1) / 7 if whole else 0
+    known, lost = weeks >= WEEKS_FOR_WEEKDAYS - 1 / 7, 1
+    kinds = weekdays if known else [clock.kind(weekday) for weekday in weekdays]
+    if weeks >= CYCLES - 1 / 7:
+        level, lost = _without(level, kinds)
+    others = Counter(kinds)
+    values, usual = _day_values(model, whole, hours)
+    effects = [u + p - v for u, p, v in zip(usual, plain, level, strict=True)]
+    return Days(
+        course=values,
+        usual=effects,
+        times=[course.times[items[0]] for items in whole],
+        apart=level,
+        weights=_weights(model, level, sizes),
+        chance=_chance(model) is not None,
+        weekdays=known,
+        weekend=[clock.kind(weekday) > 0 for weekday in weekdays],
+        lost=lost,
+        known=[1 / math.sqrt(1 + 1 / max(1, others[kind] - 2)) if lost > 1 else 1.0 for kind in kinds],
+        sizes=[statistics.median(float(course.n[i] or 0) for i in items) for items in whole],
+    )
+
+
+def _day_values(model: Levels, whole: Sequence[Sequence[int]], hours: Sequence[float]) -> tuple[Course, list[float]]:
+    """The days as a course of totals or means, and what their hours make usual for each, as an effect."""
+    course, values, sizes, usual = model.course, list[float](), list[float](), list[float]()
+    for items in whole:
+        weight = 1.0 if course.additive else math.fsum(model.sizes[i] for i in items)
+        values.append(math.fsum(model.sizes[i] * model.values[i] for i in items) / weight)
+        level = math.fsum(model.sizes[i] * model.level(hours[i]) for i in items) / weight
+        usual.append(math.log(max(level, 1e-300)) if model.multiplied else level)
+        sizes.append(math.fsum(float(course.n[i] or 0) for i in items))
+    known = not any(n is None for n in course.n)
+    days = replace(course, times=[0.0] * len(whole), values=values, n=sizes if known else [None] * len(whole), step=DAY)
+    return days, usual
+
+
+def _size(model: Levels, items: Sequence[int], hours: Sequence[float]) -> float:
+    """The calls that a day rests on, or for counts should."""
+    if model.course.additive:
+        return max(HALF, math.fsum(model.level(hours[i]) for i in items))
+    return math.fsum(float(model.course.n[i] or 1) for i in items)
+
+
+def _weights(model: Levels, level: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """1 / variance of each day: what chance makes of its calls, and what days differ by themselves."""
+    if not level:
+        return []
+    own = _chance(model)
+    if own is None:
+        return best_weights([v - m for v, m in zip(level, running_level(level, 7), strict=True)], sizes)
+    left = [v - m for v, m in zip(level, running_level(level, 7), strict=True)]
+    chance = [own / size for size in sizes]
+    more = max(0.0, spread_of(left) ** 2 - statistics.median(chance))
+    return [1 / (more + part) for part in chance]
+
+
+def _chance(model: Levels) -> float | None:
+    """The variance of one call in a day's level; None where that is not known."""
+    if model.course.scale == "count":
+        return 1.0
+    if model.course.scale == "rate" and any(n for n in model.course.n):
+        share = min(0.99, max(0.01, model.base / model.course.unit))
+        return share * (1 - share) * model.course.unit**2
+    return None
+
+
+def _without(level: Sequence[float], kinds: Sequence[int]) -> tuple[list[float], int]:
+    """Each day as if all weekdays were alike, where that explains enough; and how many levels that took.
+
+    Source: one half of a step of median polish, Tukey (1977), about a running level, with winsorised means.
+    """
+    around = running_level(level, 7)
+    apart = [value - usual for value, usual in zip(level, around, strict=True)]
+    held = defaultdict[int, list[float]](list)
+    for kind, value in zip(kinds, apart, strict=True):
+        held[kind].append(value)
+    if len(held) < 2 or min(map(len, held.values())) < CYCLES:  # noqa: PLR2004 - of two kinds
+        return list(level), 1
+    usual = {kind: _centre(values) for kind, values in held.items()}
+    middle = statistics.fmean(usual[kind] for kind in kinds)
+    rest = [value - usual[kind] for kind, value in zip(kinds, apart, strict=True)]
+    limit = FAR * spread_of(rest)
+    before, after = (math.fsum(min(abs(value), limit) ** 2 for value in part) for part in (apart, rest))
+    free = len(level) - len(held)
+    if after > 0 and (before - after) / (len(held) - 1) < NOTABLE * after / max(1, free):
+        return list(level), 1
+    return [value - usual[kind] + middle for kind, value in zip(kinds, level, strict=True)], len(held)
+
+
+def _centre(values: Sequence[float]) -> float:
+    """The mean of a few values without the highest and the lowest, where there are four."""
+    if len(values) < 4:  # noqa: PLR2004 - see above
+        return statistics.median(values)
+    return statistics.fmean(sorted(values)[1:-1])
