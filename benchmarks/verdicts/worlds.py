@@ -94,12 +94,12 @@ def days_own(world: World, times: Floats, rng: np.random.Generator, size: float)
     """What each day differs by itself, a first-order autoregression; 0 where days do not."""
     if world.alike is None:
         return np.zeros(len(times))
-    days = ((times - times[0]) // DAY).astype(int)
-    level, found = rng.normal(0, size), []
+    days = [int(time - times[0]) // DAY for time in times.tolist()]
+    level, found = float(rng.normal(0, size)), list[float]()
     for _ in range(days[-1] + 1):
         found.append(level)
-        level = world.alike * level + rng.normal(0, size * np.sqrt(1 - world.alike**2))
-    own: Floats = np.array(found)[days]
+        level = world.alike * level + float(rng.normal(0, size * np.sqrt(1 - world.alike**2)))
+    own: Floats = np.array([found[day] for day in days])
     return own
 
 

@@ -1,0 +1,72 @@
+"""What was said about each case, as shares."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from benchmarks.verdicts.cases import Plant
+from benchmarks.verdicts.worlds import World, series
+from cekura_dashboards.insight.examine import examine
+from cekura_dashboards.insight.findings import Finding
+from cekura_dashboards.insight.timeline import DAY, Span
+
+CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
+"""The most that may be said where nothing happened."""
+
+
+class Quiet(NamedTuple):
+    """A world in which nothing happened: the shares of answers with a false ``clear``, or no more than ``possible``."""
+
+    world: World
+    window_s: float | None
+    clear: float
+    possible: float
+
+    @property
+    def holds(self) -> bool:
+        most = CLEAR if self.world.alike is None else CLEAR_ALIKE
+        return self.clear <= most and self.possible <= POSSIBLE
+
+    def __str__(self) -> str:
+        told = "all" if self.window_s is None else f"last {self.window_s / DAY:g} days"
+        return f"| {self.world.name} | {told} | {self.clear:.1%} | {self.possible:.1%} |"
+
+
+class Found(NamedTuple):
+    """A plant in a world: the shares of answers that find it, and that call it clear."""
+
+    plant: Plant
+    world: World
+    found: float
+    clear: float
+
+    @property
+    def holds(self) -> bool:
+        aimed = self.world.k is None and self.world.alike is None
+        return not aimed or self.plant.aim is None or self.found >= self.plant.aim
+
+    def __str__(self) -> str:
+        return f"| {self.plant.name} | {self.world.name} | {self.found:.0%} | {self.clear:.0%} |"
+
+
+def findings(world: World, seed: int, window_s: float | None) -> list[Finding]:
+    course, calls = series(world, seed)
+    end = course.times[-1] + world.step
+    window = Span(end - window_s, end) if window_s else None
+    counts = course if world.measure == "count" else calls
+    return examine(course, counts, window=window, clock=world.clock).findings or []
+
+
+def quiet_row(world: World, window_s: float | None, seeds: Iterable[int]) -> Quiet:
+    said = [{found.verdict for found in findings(world, seed, window_s)} for seed in seeds]
+    clear = sum("clear" in verdicts for verdicts in said)
+    return Quiet(world, window_s, clear / len(said), sum(map(bool, said)) / len(said) - clear / len(said))
+
+
+def found_row(plant: Plant, world: World, seeds: Iterable[int]) -> Found:
+    """Of a week that holds the plant, and half a day before it."""
+    hits = [
+        [found for found in findings(world.with_effect(plant.effect(seed)), seed, 7.5 * DAY) if plant.found(found)]
+        for seed in seeds
+    ]
+    clear = sum(any(found.verdict == "clear" for found in held) for held in hits)
+    return Found(plant, world, sum(map(bool, hits)) / len(hits), clear / len(hits))

@@ -1,0 +1,40 @@
+"""What is said about numbers is mostly true: a short form of ``python -m benchmarks.verdicts``."""
+
+import pytest
+from benchmarks.verdicts.cases import PLANTS, Plant
+from benchmarks.verdicts.rows import found_row, quiet_row
+from benchmarks.verdicts.worlds import World
+
+from cekura_dashboards.insight.timeline import DAY, HOUR
+
+SEEDS = range(40)
+QUIET = [
+    World("count", HOUR, 720, 40, office="America/Los_Angeles"),
+    World("count", HOUR, 168, 40, office="Asia/Tokyo"),
+    World("count", DAY, 29, 200, office="UTC", monday=1.5),
+    World("count", HOUR, 336, 40, k=10),
+    World("rate", DAY, 29, 5),
+    World("rate", HOUR, 336, 40, office="Europe/Berlin"),
+    World("mean", DAY, 29, 200, alike=0.3),
+    World("p95", DAY, 29, 20, drift=10),
+    World("max", DAY, 21, 60),
+]
+
+
+@pytest.mark.parametrize("world", QUIET, ids=lambda world: world.name)
+def test_where_nothing_happened_hardly_anything_is_said(world: World) -> None:
+    row = quiet_row(world, None, SEEDS)
+    assert row.clear <= 0.05, "two of forty"
+    assert row.possible <= 0.15, "six of forty"
+
+
+def test_an_hourly_chart_of_today_says_nothing_about_the_morning() -> None:
+    for office in ("UTC", "America/New_York"):
+        row = quiet_row(World("count", HOUR, 720, 40, office=office), DAY, SEEDS)
+        assert row.clear <= 0.05
+        assert row.possible <= 0.15
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+def test_what_happened_to_the_calls_is_mostly_found(plant: Plant) -> None:
+    assert found_row(plant, World("count", HOUR, 720, 40), SEEDS).found >= 0.75
