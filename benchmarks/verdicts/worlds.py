@@ -1,5 +1,6 @@
 """Planted series: what an API would hold of 30 days of calls, in hours or days, with or without something in it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -94,13 +95,13 @@ def days_own(world: World, times: Floats, rng: np.random.Generator, size: float)
     """What each day differs by itself, a first-order autoregression; 0 where days do not."""
     if world.alike is None:
         return np.zeros(len(times))
-    days = [int(time - times[0]) // DAY for time in times.tolist()]
+    moments: list[float] = times.tolist()
+    days = [round(moment - moments[0]) // DAY for moment in moments]
     level, found = float(rng.normal(0, size)), list[float]()
     for _ in range(days[-1] + 1):
         found.append(level)
-        level = world.alike * level + float(rng.normal(0, size * np.sqrt(1 - world.alike**2)))
-    own: Floats = np.array([found[day] for day in days])
-    return own
+        level = world.alike * level + float(rng.normal(0, size * math.sqrt(1 - world.alike**2)))
+    return np.array([found[day] for day in days])
 
 
 def series(world: World, seed: int) -> tuple[Course, Course]:

@@ -149,18 +149,14 @@ def _placed(fit: Fit, cut: Cut) -> float:
     if course.step >= DAY:
         return days.times[cut.at]
     first, last = days.times[cut.at] - DAY, days.times[cut.at] + DAY
-    near = [i for i, time in enumerate(course.times) if first <= time < last]
-    best, at, sums = 0.0, days.times[cut.at], 0.0
-    for i in near:
-        if course.times[i] == days.times[cut.at]:
-            best = sums
-            at = course.times[i]
-        sums += fit.weights[i] * ((fit.apart[i] - cut.before) ** 2 - (fit.apart[i] - cut.after) ** 2)
-    sums = 0.0
-    for i in near:
+    best, at, sums = math.inf, days.times[cut.at], 0.0
+    for place, time in enumerate(course.times):
+        if not first <= time < last:
+            continue
         if sums < best:
-            best, at = sums, course.times[i]
-        sums += fit.weights[i] * ((fit.apart[i] - cut.before) ** 2 - (fit.apart[i] - cut.after) ** 2)
+            best, at = sums, time
+        apart, weight = fit.apart(place)
+        sums += weight * ((apart - cut.before) ** 2 - (apart - cut.after) ** 2)
     return at
 
 

@@ -49,6 +49,9 @@ class Levels:
         self.base = mean or (HALF if course.additive else 0.0)
         if base is not None:
             self.base = base
+        self._sized = [
+            size * (math.log(v) if self.logs else v) for size, v in zip(self.sizes, self.values, strict=True)
+        ]
 
     def _sizes(self) -> list[float]:
         """What a bucket counts in a mean: its calls, where all are known; 1 for counts and sums."""
@@ -74,32 +77,46 @@ class Levels:
     def effects(self, others: Sequence[float], keys: Sequence[Hashable], kept: Sequence[bool]) -> list[float]:
         """For each bucket the effect of its key, the effects of ``others`` taken away."""
         held = defaultdict[Hashable, list[int]](list)
-        for i, key in enumerate(keys):
-            held[key].append(i)
-        found = {key: self.joined([i for i in items if kept[i]] or items, others) for key, items in held.items()}
+        for place, key in enumerate(keys):
+            held[key].append(place)
+        sized, expected = self._sized, self._expected(others)
+        found = dict[Hashable, float]()
+        for key, places in held.items():
+            chosen = [place for place in places if kept[place]] or places
+            found[key] = self._effect(
+                sum([self.sizes[place] for place in chosen]),
+                sum([sized[place] for place in chosen]),
+                sum([expected[place] for place in chosen]),
+            )
         return [found[key] for key in keys]
 
-    def joined(self, items: Sequence[int], others: Sequence[float]) -> float:
+    def joined(self, places: Sequence[int], others: Sequence[float]) -> float:
         """How far some buckets together are from what the effects of ``others`` alone would make them."""
-        values, sizes = self.values, self.sizes
+        expected = self._expected([others[place] for place in places], places)
+        return self._effect(
+            math.fsum(self.sizes[place] for place in places),
+            math.fsum(self._sized[place] for place in places),
+            math.fsum(expected),
+        )
+
+    def _expected(self, others: Sequence[float], places: Sequence[int] | None = None) -> list[float]:
+        """What each bucket adds to a sum if only the effects of ``others`` hold: its level, by its calls."""
+        sizes = self.sizes if places is None else [self.sizes[place] for place in places]
         if self.logs:
-            return math.fsum(math.log(values[i]) - math.log(self.base) - others[i] for i in items) / len(items)
-        whole = math.fsum(sizes[i] for i in items)
-        seen = math.fsum(sizes[i] * values[i] for i in items)
-        expected = math.fsum(sizes[i] * self.level(others[i]) for i in items)
-        if not self.multiplied:
+            return [math.log(self.base) + other for other in others]
+        if self.multiplied:
+            return [size * self.base * math.exp(other) for size, other in zip(sizes, others, strict=True)]
+        return [size * (self.base + other) for size, other in zip(sizes, others, strict=True)]
+
+    def _effect(self, whole: float, seen: float, expected: float) -> float:
+        if self.logs or not self.multiplied:
             return (seen - expected) / whole
         more = HALF if self.course.additive else 0.0
         return math.log(seen + more) - math.log(expected + more)
 
-    def apart(self, effects: Sequence[float]) -> list[float]:
-        return [self.joined([i], effects) for i in range(len(self.values))]
-
-    def precision(self, effects: Sequence[float]) -> list[float]:
-        """Of how far each bucket is apart, up to a factor: by the calls that it should rest on."""
-        if self.course.additive:
-            return [max(self.level(effect), HALF) for effect in effects]
-        return list(self.sizes)
+    def precision(self, place: int, effect: float) -> float:
+        """Of how far a bucket is apart, up to a factor: by the calls that it should rest on."""
+        return max(self.level(effect), HALF) if self.course.additive else self.sizes[place]
 
     def scores(self, effects: Sequence[float]) -> list[float]:
         """How far each value is from the usual, in standard deviations."""

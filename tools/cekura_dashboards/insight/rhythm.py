@@ -90,24 +90,26 @@ class Fit:
     """A course beside what is usual.
 
     ``hours``: the effect of each bucket's hour. ``usual``: of each bucket at its hour, on the level of its day.
-    ``scores``: how far each is from that, in standard deviations. ``apart``: how far each is from the usual of its
-    hour, its day's level left in, ``weights`` the precision of that. ``base``: the level that an effect of 0 stands
-    for. ``excess``: how much counts vary beyond Poisson, as a share of the square of their mean.
+    ``scores``: how far each is from that, in standard deviations. ``base``: the level that an effect of 0 stands for.
+    ``excess``: how much counts vary beyond Poisson, as a share of the square of their mean.
     """
 
     course: Course
     hours: Sequence[float]
     usual: Sequence[float]
     scores: Sequence[float]
-    apart: Sequence[float]
-    weights: Sequence[float]
+    levels: Levels
     days: Days
     base: float
     excess: float
 
     def value(self, effect: float) -> float:
         """A level in the units of the course."""
-        return self.base * math.exp(effect) if is_multiplied(self.course) else self.base + effect
+        return self.levels.level(effect)
+
+    def apart(self, place: int) -> tuple[float, float]:
+        """How far a bucket is from the usual of its hour, its day's level left in; and how precise that is."""
+        return self.levels.joined([place], self.hours), self.levels.precision(place, self.hours[place])
 
 
 def fitted(whole: Course, clock: Clock) -> Fit:
@@ -121,7 +123,7 @@ def fitted(whole: Course, clock: Clock) -> Fit:
     seen = Counter(slots)
     shaky = [1 / math.sqrt(1 + 1 / seen[slot]) if seen[slot] >= FEW_OF_A_SLOT else 0.0 for slot in slots]
     shaky = shaky or [1.0] * len(course)
-    for _ in range(ROUNDS if course.step < DAY else 1):
+    for turn in range(ROUNDS if course.step < DAY else 1):
         if course.step < DAY:
             within = model.effects(hours, days, kept)
             if slots:
@@ -131,16 +133,17 @@ def fitted(whole: Course, clock: Clock) -> Fit:
                 within = model.effects(hours, days, kept)
         scores = model.scores([a + b for a, b in zip(hours, within, strict=True)])
         scores = [score * part for score, part in zip(scores, shaky, strict=True)]
-        kept = [abs(score) <= FAR for score in scores]
+        near = [abs(score) <= FAR for score in scores]
+        if near == kept and turn:
+            break
+        kept = near
     usual = [model.level(a + b) for a, b in zip(hours, within, strict=True)]
-    apart = model.apart(hours)
     return Fit(
         course=course,
         hours=hours,
         usual=usual,
         scores=scores,
-        apart=apart,
-        weights=model.precision(hours),
+        levels=model,
         days=_days(model, hours, kept, places, clock, _edges(whole, clock)),
         base=model.base,
         excess=excess_of(model.values, usual) if course.scale == "count" else 0.0,
