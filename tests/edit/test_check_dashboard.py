@@ -88,7 +88,17 @@ async def test_a_dashboard_in_order_yields_no_finding() -> None:
     async with open_tools(new_sandbox(count=3000)) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=12)
     assert found["findings"] == []
-    assert text == 'dashboard 12 "Booking agent": nothing found'
+    assert text == f'dashboard 12 "Booking agent": nothing found\n{found["looked_at"]}'
+    assert "not at their numbers: get_widgets_data" in text
+
+
+async def test_a_fix_that_would_make_a_duplicate_is_not_offered() -> None:
+    async with open_tools(new_sandbox(count=3000)) as (context, _):
+        text, found = await ask(context, "check_dashboard", dashboard_id=11)
+    [finding] = found["findings"]
+    assert (finding["kind"], finding["widgets"]) == ("many_buckets", [208])
+    assert "fix" not in finding
+    assert 'it would show the same as widget 202 "Calls per day"' in text
 
 
 async def test_data_that_could_not_be_read_are_not_called_empty() -> None:

@@ -315,3 +315,51 @@ async def test_what_was_left_out_names_how_to_get_it() -> None:
     told = [report["left_out"] for report in answer["widgets"] if "left_out" in report]
     assert told
     assert all(left[-1] == "ask for the widget alone" and f"left out: {'; '.join(left)}" in text for left in told)
+
+
+async def test_a_metric_and_a_value_that_are_not_held_together_are_warned_of() -> None:
+    parts: list[Json] = [
+        {"field": "metric_evaluations.metric.name", "op": "eq", "value": "CSAT"},
+        {"field": "metric_evaluations.value", "op": "gte", "value": 4},
+    ]
+    async with open_tools(shared_sandbox()) as (context, _):
+        told = {
+            operator: (
+                await ask(
+                    context, "get_widgets_data", widget_ids=[202], filters={"operator": operator, "conditions": parts}
+                )
+            )[0]
+            for operator in ("and", "same_row")
+        }
+    assert "note: filters: a metric and a value joined by and may be of different evaluations" in told["and"]
+    assert "same_row" not in told["same_row"].replace("one evaluation", "")
+
+
+async def test_which_calls_are_counted_is_said_with_all_filters_and_names() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context, "get_widgets_data", widget_ids=[212], filters={"field": "topic", "op": "eq", "value": "complaint"}
+        )
+        plain, _ = await ask(context, "get_widgets_data", widget_ids=[202])
+    where = 'agent.id = "Booking" (33) and success = false and topic = "complaint"'
+    assert answer["widgets"][0]["where"] == where
+    assert f"where {where}" in text
+    assert "where all calls" in plain
+
+
+async def test_without_history_only_the_window_is_tested() -> None:
+    async with open_tools(shared_sandbox(count=60_000), history=False) as (context, recorder):
+        alone = await report_of(context, widget_ids=[203])
+        asked = len(recorder.sent)
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        tested = await report_of(context, widget_ids=[203])
+        assert len(recorder.sent) > asked
+        recorder.fault = on("preview_data/", Answer(500, b"no"))
+        unread = await report_of(context, widget_ids=[203])
+    assert "fewer than 8" in alone["not_tested"][0]
+    [step] = tested["findings"]
+    assert step["at"] in {"2026-11-12", "2026-11-13"}
+    assert "findings" not in unread
+    assert any(
+        text.startswith("tested over this window alone, as its history could not be read") for text in unread["notes"]
+    )

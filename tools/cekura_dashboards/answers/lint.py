@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_VALUE, TIME_PERIODS, is_metadata, plotted_type
@@ -64,7 +64,22 @@ class Lint:
             self._broken, self._no_date_range, self._old_date_ranges, self._empty, self._duplicates, self._sums,
             self._slices, self._buckets, self._names,
         )  # fmt: skip
-        return [found for look in looks for found in look()]
+        return [self._tested(found) for look in looks for found in look()]
+
+    def _tested(self, draft: Draft) -> Draft:
+        """The draft, without its edit if that would break the same rules: made on a copy first."""
+        for fields in cast("list[JsonObject]", draft.edit.get("update") or []):
+            stored = next((widget for widget in self._widgets() if widget.id == fields["id"]), None)
+            if stored is None or not {*fields} - {"id", "name"}:
+                continue
+            changed = stored.model_copy(update={name: value for name, value in fields.items() if name != "id"})
+            twin = next((w for w in self._widgets() if w.id != stored.id and _plots(w) == _plots(changed)), None)
+            if twin is not None:
+                text = f"{draft.text}; but then it would show the same as widget {twin.id} {named(twin.name)}"
+                return replace(draft, text=f"{text}: a shorter date range helps, or deleting it", edit={})
+            if check(changed, "", self.metrics):
+                return replace(draft, edit={})
+        return draft
 
     def _widgets(self) -> list[Widget]:
         return [w for w in self.dashboard.widgets if w.id not in self.gone and w.chart_type in CHART_TYPES]
@@ -139,8 +154,7 @@ class Lint:
     def _duplicates(self) -> Iterator[Draft]:
         alike = defaultdict[str, list[Widget]](list)
         for widget in self._widgets():
-            plots = {k: v for k, v in widget.definition().items() if k not in {"name", "metadata"}}
-            alike[repr(sorted(plots.items()))].append(widget)
+            alike[_plots(widget)].append(widget)
         for first, *others in alike.values():
             if others:
                 text = f"shows the same as widget {first.id} {named(first.name)}, so it takes room and adds nothing"
@@ -207,6 +221,12 @@ class Lint:
                 text = f"has the same name as widget {first.id}, {named(first.name)}, though it shows something else"
                 updates = [{"id": w.id, "name": _free(f"{w.name}: {title(w)}"[:240], taken)} for w in others]
                 yield Draft("same_name", [w.id for w in others], text, {"update": updates})
+
+
+def _plots(widget: Widget) -> str:
+    """What a widget shows, the same for two that show the same."""
+    plots = {name: value for name, value in widget.definition().items() if name not in {"name", "metadata"}}
+    return repr(sorted(plots.items()))
 
 
 def _free(name: str, taken: set[str]) -> str:

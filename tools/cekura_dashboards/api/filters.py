@@ -132,8 +132,32 @@ def _check_regex(pattern: str) -> None:
         raise fault("value", "is no valid regular expression.") from None
 
 
-def undocumented(node: Any, path: str = "filters") -> Iterator[str]:
-    """Warnings for operators outside what is documented for their field: the API may or may not take them."""
+EVALUATION_NAMES = {"metric_evaluations.metric.id", "metric_evaluations.metric.name"}
+EVALUATION_VALUE = "metric_evaluations.value"
+
+
+def doubtful(node: Any, path: str = "filters") -> Iterator[str]:
+    """Warnings for a filter that the API may not take, or that may hold other calls than it seems to."""
+    yield from _undocumented(node, path)
+    yield from _loose_evaluations(node, path)
+
+
+def _loose_evaluations(node: Any, path: str) -> Iterator[str]:
+    """A metric and a value that may be of two evaluations of a call: only ``same_row`` holds them together."""
+    found = as_object(node) or {}
+    children = [as_object(child) or {} for child in as_list(found.get("conditions")) or []]
+    fields = {str(child.get("field")) for child in children}
+    if found.get("operator") == "and" and EVALUATION_VALUE in fields and EVALUATION_NAMES & fields:
+        yield (
+            f"{path}: a metric and a value joined by and may be of different evaluations of a call, so far more calls "
+            'match; put both into one group with "operator": "same_row".'
+        )
+    for index, child in enumerate(children):
+        yield from _loose_evaluations(child, f"{path}.conditions[{index}]")
+
+
+def _undocumented(node: Any, path: str) -> Iterator[str]:
+    """Operators outside what is documented for their field: the API may or may not take them."""
     for place, condition in _conditions(node, path):
         known = filter_field(str(condition.get("field")))
         op = condition.get("op")

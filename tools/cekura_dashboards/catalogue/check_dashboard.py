@@ -43,6 +43,7 @@ class Problem(BaseModel):
 
 class CheckResult(Result):
     dashboard: str
+    looked_at: str = "this looked at the setup of the charts, not at their numbers: get_widgets_data shows those"
     findings: list[Problem]
     not_tested: list[str] | None = None
     left_out: list[str] | None = None
@@ -116,6 +117,7 @@ def render(result: CheckResult) -> str:
         lines.append(f"{finding.kind}, widget{'s' if len(finding.widgets) > 1 else ''} {ids}: {finding.text}")
         if finding.fix:
             lines.append(f"  fix: {finding.fix.tool} {json_text(finding.fix.arguments)}")
+    lines.append(result.looked_at)
     lines += [f"not tested: {text}" for text in result.not_tested or []]
     lines += [f"left out: {text}" for text in result.left_out or []]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.filters import undocumented
+from cekura_dashboards.api.filters import doubtful
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.context import ToolContext
@@ -53,7 +53,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     filters = request.filters.to_json() if request.filters else source.filters if source else None
     checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
-    checker.warnings += undocumented(filters if request.filters else None, "filters")
+    checker.warnings += doubtful(filters if request.filters else None, "filters")
     widgets = [item.given() for item in request.widgets or []]
     for index, config in enumerate(widgets):
         await checker.created(config, f"widgets[{index}].")

@@ -20,7 +20,7 @@ from cekura_dashboards.answers.render import comparison_lines, contributor_lines
 from cekura_dashboards.answers.report import brief, field_word, which_calls
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
-from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.filters import doubtful, fault
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.calls import (
     CallShown,
@@ -43,6 +43,7 @@ MOST_CHARTS = 5
 """Each is read twice, once for each side."""
 EXAMPLES = 5
 MOST_BY = 4
+NO_CAUSE = "what coincides with a change need not be its cause"
 
 
 class ExplainRequest(MeasuredRequest):
@@ -118,7 +119,14 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         outcomes=[found for name, sides in ended if (found := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
         requests=read.requests + looks,
-        notes=[*notes, *skipped, *unread, *unnamed, "what coincides with a change need not be its cause"],
+        notes=[
+            *notes,
+            *doubtful(chart.target.calls),
+            *skipped,
+            *unread,
+            *unnamed,
+            NO_CAUSE,
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
 from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
-from cekura_dashboards.api.filters import Filter, fault
+from cekura_dashboards.api.filters import Filter, doubtful, fault
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.charts.target import saved, settled
@@ -79,7 +79,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
         where=shared.where,
         shared=[*shared.notes, *told] or None,
         widgets=reports,
-        notes=notes or None,
+        notes=[*doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes] or None,
     )
     return answer.model_copy(update={"widgets": fit(reports, head=len(_head(answer)))})
 

@@ -4,7 +4,7 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import NotFound
 from cekura_dashboards.api.fields import LIMIT
-from cekura_dashboards.api.filters import fault, in_words, time_bounds
+from cekura_dashboards.api.filters import doubtful, fault, in_words, time_bounds
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.calls import (
     CallShown,
@@ -63,7 +63,7 @@ async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
         where=in_words(filters),
         project=project,
         calls=[call_shown(call, project) for call in found],
-        notes=[*window.notes, *(_why_none(window) if not total else [])] or None,
+        notes=[*window.notes, *doubtful(filters), *(_why_none(window) if not total else [])] or None,
     )
 
 

@@ -11,7 +11,7 @@ from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import Filter, time_bounds, undocumented
+from cekura_dashboards.api.filters import Filter, doubtful, time_bounds
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.get_widgets_data import ONE
 from cekura_dashboards.charts.share import check_countable
@@ -31,6 +31,8 @@ from cekura_dashboards.widgets.request import (
     one_comparison,
 )
 from cekura_dashboards.widgets.rules import check, doubts, metric_types
+
+NOT_SAVED = "the API has no chart of a share: this one is worked out from two counts, and saved it would count calls"
 
 
 class PreviewRequest(Request):
@@ -85,7 +87,10 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if matching:
         reports = [with_intervals(report) for report in reports]
     shown = fit(reports)[0]
-    warnings = [*unread, *doubts(config, "widget.", metrics), *undocumented(config.filters, "widget.filters")]
+    warnings = [*unread, *doubts(config, "widget.", metrics), *doubtful(config.filters, "widget.filters")]
+    warnings += [*doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
+    if matching:
+        warnings.append(NOT_SAVED)
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
     return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)

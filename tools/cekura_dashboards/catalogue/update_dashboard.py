@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.api.filters import Filter, both, fault, time_bounds, undocumented
+from cekura_dashboards.api.filters import Filter, both, doubtful, fault, time_bounds
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
@@ -86,7 +86,7 @@ def _warnings(context: ToolContext, before: Dashboard, fields: JsonObject) -> li
     if "filters" not in fields:
         return []
     filters: JsonObject | None = fields["filters"]
-    told, now = [*undocumented(filters, "filters")], context.now()
+    told, now = [*doubtful(filters, "filters")], context.now()
     bare = [w for w in before.widgets if time_bounds(both(filters, w.filters), now).start is None]
     if is_too_old(time_bounds(filters, now), now):
         told.append(f"{TOO_OLD}, so the API refuses the charts (400)")

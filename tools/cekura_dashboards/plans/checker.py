@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.filters import both, time_bounds, undocumented
+from cekura_dashboards.api.filters import both, doubtful, time_bounds
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import listed, named
@@ -44,7 +44,7 @@ class Checker:
             self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
             self.warnings += doubts(config, path, metrics)
         if "filters" in touched:
-            self.warnings += undocumented(config.filters, f"{path}filters")
+            self.warnings += doubtful(config.filters, f"{path}filters")
         bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
         if touched & {"filters", "chart_type"} and bounds.start is None:
             self.without_range.append(named(config.name))
