@@ -53,11 +53,13 @@ def examine(
     untested = _too_few(course, known, calls)
     if calls is None:
         untested.append("gaps: the calls per bucket are not known")
-    calls_fit = fitted(calls, clock) if calls is not None and len(calls) >= _least(calls) else None
-    gaps = None if calls_fit is None else _gaps(calls_fit, asked, zone)
+    gaps, calls_fit = None, None
+    if calls is not None and len(calls) >= _least(calls):
+        calls_fit = None if all(calls.values) else fitted(calls, clock)
+        gaps = _gaps(calls_fit, asked, zone) if calls_fit else list[Gap]()
     if len(known) < _least(known):
         return Outcome(None if gaps is None else [*gaps], untested)
-    fit = calls_fit if calls is course and calls_fit else fitted(course, clock)
+    fit = calls_fit if calls_fit and calls is course else fitted(course, clock)
     days, findings = fit.days, list[Finding]()
     enough = LEAST if known.step >= DAY else LEAST_DAYS
     cuts = find_steps(days.apart, days.weights, least=enough, lost=days.lost, chance=days.chance)

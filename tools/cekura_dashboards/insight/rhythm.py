@@ -90,8 +90,8 @@ class Fit:
     """A course beside what is usual.
 
     ``hours``: the effect of each bucket's hour. ``usual``: of each bucket at its hour, on the level of its day.
-    ``scores``: how far each is from that, in standard deviations. ``base``: the level that an effect of 0 stands for.
-    ``excess``: how much counts vary beyond Poisson, as a share of the square of their mean.
+    ``scores``: how far each hour is from that, in standard deviations; of days, ``days`` tells. ``base``: the level of
+    an effect of 0. ``excess``: how much counts vary beyond Poisson, as a share of the square of their mean.
     """
 
     course: Course
@@ -123,14 +123,13 @@ def fitted(whole: Course, clock: Clock) -> Fit:
     seen = Counter(slots)
     shaky = [1 / math.sqrt(1 + 1 / seen[slot]) if seen[slot] >= FEW_OF_A_SLOT else 0.0 for slot in slots]
     shaky = shaky or [1.0] * len(course)
-    for turn in range(ROUNDS if course.step < DAY else 1):
-        if course.step < DAY:
+    for turn in range(ROUNDS if course.step < DAY else 0):
+        within = model.effects(hours, days, kept)
+        if slots:
+            kinds = [kind for _, kind in slots]
+            within = [level - usual for level, usual in zip(within, _means(within, kinds), strict=True)]
+            hours = model.centred(model.effects(within, slots, kept))
             within = model.effects(hours, days, kept)
-            if slots:
-                kinds = [kind for _, kind in slots]
-                within = [level - usual for level, usual in zip(within, _means(within, kinds), strict=True)]
-                hours = model.centred(model.effects(within, slots, kept))
-                within = model.effects(hours, days, kept)
         scores = model.scores([a + b for a, b in zip(hours, within, strict=True)])
         scores = [score * part for score, part in zip(scores, shaky, strict=True)]
         near = [abs(score) <= FAR for score in scores]
