@@ -15,7 +15,7 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.settings import SettingsError, load_settings, usable_key
+from cekura_dashboards.settings import WEEKDAYS, SettingsError, load_settings, usable_key
 from support import KEY, Recorder, new_sandbox, no_wait, now
 
 FOREIGN = [
@@ -102,3 +102,10 @@ def test_debug_logs_nothing_of_headers_or_bodies() -> None:
         word for line in told.splitlines() for word in line.split()
     }
     assert logging.getLogger("httpcore").level == logging.NOTSET
+
+
+def test_the_weekend_is_a_setting() -> None:
+    assert load_settings(weekend="Friday, sat").clock.weekend == {4, 5}
+    for wrong in (",", "frei", ",".join(WEEKDAYS)):
+        with pytest.raises(SettingsError, match="CEKURA_WEEKEND"):
+            load_settings(weekend=wrong)

@@ -1,10 +1,12 @@
 """compare_to and compare_filters against the sandbox: the same figures as asking for both sides by hand."""
 
+import json
 from typing import Any
 
 import pytest
 
 from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
 from cekura_sandbox import ApiVariant
 from support import Json, ask, open_tools, report_of, shared_sandbox, sql
 
@@ -168,3 +170,20 @@ async def test_a_share_of_what_is_not_counted_is_refused() -> None:
         with pytest.raises(errors.InvalidArguments, match="share_where: needs a widget that counts calls"):
             await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, share_where=BOOKING)
         assert recorder.sent == []
+
+
+async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tested() -> None:
+    """An agent that is not listed any more: what is kept to the agents of its project lacks its calls."""
+    agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        whole = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
+        listed = Answer(200, json.dumps(agents).encode())
+        recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
+        fewer = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
+    for before, after in zip(whole, fewer, strict=True):
+        assert (after["n"], after["facts"]) == (before["n"], before["facts"])
+        assert "agents that are not listed any more" in after["comparison"]["not_tested"]
+        assert after["comparison"]["verdict"] == "not tested"
+        assert "not_tested" not in before["comparison"]
+    assert "agents that are not listed any more" in fewer[0]["not_tested"][0]
+    assert "findings" not in fewer[0]

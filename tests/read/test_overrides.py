@@ -217,3 +217,29 @@ async def test_a_time_in_the_extra_filters_is_the_window() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[206], filters=since)
     assert report["window"] == {"from": "2026-11-16T15:30Z", "to": "2026-11-18T15:30Z", "source": "asked"}
+
+
+async def test_buckets_by_the_apis_local_time_are_tested_in_it() -> None:
+    days = [f"2026-{10 + (21 + i) // 31}-{(21 + i) % 31 + 1:02}" for i in range(28)]
+    rows: list[Json] = [
+        {
+            "time_interval": f"{day}T00:00:00+09:00",
+            "value": 0.9 - 0.2 * (i >= 22) + 0.004 * (i % 3),
+            "sample_count": 400,
+        }
+        for i, day in enumerate(days)
+    ]
+    envelope: Json = {"widget_id": 203, "chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
+
+    def fault(sent: Sent) -> Answer | None:
+        if not sent.path.endswith("_data/"):
+            return None
+        many = {"count": 1, "next": None, "results": [{**envelope, "data": rows[-7:]}]}
+        return Answer(200, json.dumps(many if "bulk" in sent.path else envelope).encode())
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = fault
+        report = await report_of(context, widget_ids=[203])
+    [step] = report["findings"]
+    assert (days[22], step["at"]) == ("2026-11-13", "2026-11-13")
+    assert "before_window" not in step

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.charts.window import WORDS, resolve
+from cekura_dashboards.charts.window import WORDS, other_window, resolve
 from support import NOW
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -95,3 +95,21 @@ def test_any_text_is_a_window_inside_the_limit_or_refused(text: str) -> None:
     except InvalidArguments:
         return
     assert NOW - timedelta(days=30) < window.start < window.end <= NOW
+
+
+@pytest.mark.parametrize(
+    ("how", "start", "end", "differ"),
+    [
+        ("previous_week", "2026-10-11T22:00Z", "2026-10-18T22:00Z", False),
+        ("previous_period", "2026-10-11T22:00Z", "2026-10-18T22:00Z", False),
+        ("2026-10-13/2026-10-20", "2026-10-12T22:00Z", "2026-10-19T22:00Z", False),
+        ("2026-10-13/2026-10-16", "2026-10-12T22:00Z", "2026-10-15T22:00Z", True),
+    ],
+)
+def test_a_week_with_an_hour_more_is_compared_by_the_calendar(how: str, start: str, end: str, differ: bool) -> None:  # noqa: FBT001 - a column of the table
+    now = datetime(2026, 10, 27, 12, tzinfo=UTC)
+    week = resolve("last_week", now, BERLIN)
+    assert week.end - week.start == timedelta(hours=169), "summer time ended on that Sunday"
+    other = other_window(week, how, now, BERLIN)
+    assert (f"{other.start:%Y-%m-%dT%H:%MZ}", f"{other.end:%Y-%m-%dT%H:%MZ}") == (start, end)
+    assert other.weekdays_differ is differ

@@ -102,7 +102,7 @@ class Settings(BaseModel):
     @classmethod
     def _known_days(cls, value: str) -> str:
         days = [day.strip().lower()[:3] for day in value.split(",") if day.strip()]
-        if not {*days} < {*WEEKDAYS}:
+        if not days or not {*days} < {*WEEKDAYS}:
             raise ValueError(f"must be weekdays, separated by commas, from {', '.join(WEEKDAYS)}")
         return ",".join(days)
 

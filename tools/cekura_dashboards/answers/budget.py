@@ -34,41 +34,25 @@ HEADLINES = (
 """Of figures, those that are never dropped."""
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A report inside the budget, with the text that was measured."""
-
-    report: WidgetReport
-    text: str
-
-    @classmethod
-    def of(cls, report: WidgetReport) -> "Fitted":
-        return cls(report, render_report(report))
-
-    @property
-    def size(self) -> float:
-        """What it takes of the budget: of text, or of structure if that is more."""
-        structure = len(self.report.model_dump_json(by_alias=True, exclude_none=True))
-        return max(len(self.text), structure / STRUCTURED)
-
-
 def fit(reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANSWER) -> list[WidgetReport]:
     """Keep the reports together inside the budget, of which ``head`` characters are spent already."""
     several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
     pool = (ONE_WIDGET if len(reports) == 1 else several) - head
-    held = [Fitted.of(report) for report in reports]
-    sizes = [item.size for item in held]
+    held, sizes = list(reports), [_size(report) for report in reports]
     for step in STEPS:
-        if sum(sizes) <= pool:
-            break
         for place in sorted(range(len(held)), key=lambda i: -sizes[i]):
-            shorter = step(held[place].report)
-            if shorter is not held[place].report:
-                held[place] = Fitted.of(shorter)
-                sizes[place] = held[place].size
             if sum(sizes) <= pool:
-                break
-    return [item.report for item in held]
+                return held
+            shorter = step(held[place])
+            if shorter is not held[place]:
+                held[place], sizes[place] = shorter, _size(shorter)
+    return held
+
+
+def _size(report: WidgetReport) -> float:
+    """What a report takes of the budget: of text, or of structure if that is more."""
+    structure = len(report.model_dump_json(by_alias=True, exclude_none=True))
+    return max(len(render_report(report)), structure / STRUCTURED)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.answers.audience import Audience
@@ -126,24 +126,23 @@ async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> tuple[list
     return found, notes if without else []
 
 
-def comparison(sides: SidesRead, names: dict[str, str], tests: int, audience: Audience) -> Comparison:
+def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
     """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
-    filters = sides.asked.filters
+    filters, names = sides.asked.filters, audience.names
     if isinstance(sides.asked.baseline, InvalidArguments):
         return Comparison(not_compared=sides.asked.baseline.told)
     other = cast("ChartReading", sides.baseline)
-    what = Comparison(
-        start=format_instant(other.window.start),
-        end=format_instant(other.window.end),
-        where=in_words(filters, names) if filters else None,
-        against=None if filters else other.window.source,
-    )
+    about: dict[str, Any] = {
+        "start": format_instant(other.window.start),
+        "end": format_instant(other.window.end),
+        **({"where": in_words(filters, names)} if filters else {"against": other.window.source}),
+    }
     reading = sides.current
     if reading.chart is None or other.chart is None:
-        return what.stated(not_compared=f"the baseline could not be read: {other.error or reading.error}")
+        return Comparison(**about, not_compared=f"the baseline could not be read: {other.error or reading.error}")
     baseline, current = measure_of(other, other.chart, names), measure_of(reading, reading.chart, names)
     if baseline.untested and other.chart.chart_type in {"bar", "line"}:
-        return what.stated(not_compared=baseline.untested[0])
+        return Comparison(**about, not_compared=baseline.untested[0])
     notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
     counted = reading.target.config.aggregation_function == "count"
     found = compare(
@@ -157,8 +156,7 @@ def comparison(sides: SidesRead, names: dict[str, str], tests: int, audience: Au
         clock=audience.clock,
     )
     if (said := _not_alike(sides, reading.chart, audience)) is not None:
-        found = found.model_copy(update={"verdict": "not tested", "not_tested": said, "ci95": None})
-    about = what.model_dump(exclude_none=True)
+        found = found.untested(said)
     return found.model_copy(update={**about, "notes": notes or None})
 
 
@@ -194,7 +192,7 @@ async def compared(found: Sequence[SidesRead], audience: Audience) -> list[Widge
 def _with_other_side(report: WidgetReport, sides: SidesRead, tests: int, audience: Audience) -> WidgetReport:
     if sides.current.chart is None or sides.asked.baseline is None:
         return report
-    found = comparison(sides, audience.names, tests, audience)
+    found = comparison(sides, tests, audience)
     if not sides.asked.unasked:
         return report.model_copy(update={"comparison": found})
     if not found.figures or not sides.baseline or not _calls_of(found):

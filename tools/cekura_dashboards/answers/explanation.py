@@ -65,7 +65,7 @@ class BothSides:
         """What a rate of one is written as, 0 for what is no rate."""
         return max(self.current.scale, self.baseline.scale)
 
-    def compared(self, *, counted: bool, clock: Clock, dimensions: int = 1) -> Comparison:
+    def compared(self, *, counted: bool, clock: Clock) -> Comparison:
         differs = self.readings[1].window.weekdays_differ
         return compare(
             self.current.kind,
@@ -73,7 +73,6 @@ class BothSides:
             self.baseline.side,
             ratio=self.scale,
             counted=counted,
-            tests=dimensions,
             most="possible" if differs else "clear",
             clock=clock,
         )

@@ -7,7 +7,7 @@ from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.line_rows import line_rows
-from cekura_dashboards.charts.rows import bar_rows, span_of
+from cekura_dashboards.charts.rows import Times, bar_rows, span_of
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight.bar import bar_outcome
 from cekura_dashboards.insight.buckets import filled, merged
@@ -31,13 +31,11 @@ def tested_over(
     if history is None or history.chart is None:
         return None
     past = _past(history, history.chart)
-    if not past.known:
+    if not past.known or _is_out_of_step(past, chart):
         return None
     if (said := disagreement(history, reading, chart, audience)) is not None:
         return Outcome(not_tested=[f"trend, steps, unusual, gaps: {said}"])
-    config, window = history.target.config, span_of(reading)
-    if past.span.zone:
-        window = replace(window, zone=past.span.zone)
+    config, window = history.target.config, past.times.local(span_of(reading))
     unit = unit_of(config, history.chart, [bucket.value for bucket in past.known])
     if chart.chart_type == "line" and line_rows(reading, chart, audience.names).boolean and unit not in SCALES:
         unit = "ratio"
@@ -51,19 +49,35 @@ class _Past:
     known: list[Bucket]
     timed: list[Bucket]
     span: Span
+    times: Times
 
 
 def _past(history: ChartReading, chart: Chart) -> _Past:
+    """Worked out once, also for charts that share it."""
+    return history.once("past", lambda: _past_of(history, chart))
+
+
+def _is_out_of_step(past: _Past, chart: Chart) -> bool:
+    """Whether the buckets begin by the API's local time, which single calls do not."""
+    return chart.chart_type == "line" and any(past.times.offsets)
+
+
+def _past_of(history: ChartReading, chart: Chart) -> _Past:
     config, rows = history.target.config, bar_rows(history, chart, {})
     known = [bucket for bucket in rows.buckets if bucket.value is not None]
     first = min((bucket.time for bucket in known), default=rows.span.start)
     span = replace(rows.span, start=max(rows.span.start, first))
-    return _Past(known, filled(config.function, config.period, merged(config.function, rows.buckets), span), span)
+    timed = filled(config.function, config.period, merged(config.function, rows.buckets), span)
+    return _Past(known, timed, span, rows.times)
 
 
 def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:
-    """How a chart and its history differ about the calls of the window; None if they agree."""
-    if history.chart is None:
+    """How a chart and its history differ about the calls of the window; None if they agree, or cannot be compared."""
+    return reading.once("disagreement", lambda: _disagreement(history, reading, chart, audience))
+
+
+def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:
+    if history.chart is None or _is_out_of_step(_past(history, history.chart), chart):
         return None
     step = STEPS[PERIODS[history.target.config.period]]
     past, mine = _past(history, history.chart), _chart_calls(reading, chart, audience, step)

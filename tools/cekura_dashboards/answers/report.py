@@ -139,8 +139,8 @@ async def reported(
     readings: Sequence[ChartReading], audience: Audience, histories: Sequence[ChartReading | None] = ()
 ) -> list[WidgetReport]:
     """The report of each reading; ``histories``: of each, if any were read."""
-    small = are_few(readings)
     beside = histories or [None] * len(readings)
+    small = are_few([*readings, *(history for history in beside if history is not None)])
     return [
         await in_thread(report, reading, audience, history, small=small)
         for reading, history in zip(readings, beside, strict=True)

@@ -136,9 +136,9 @@ def _overall(
     counted = config.aggregation_function == "count"
     found = base.compared(counted=counted, clock=context.settings.clock)
     if lost is not None:
-        found = found.model_copy(update={"verdict": "not tested", "not_tested": lost, "ci95": None})
+        found = found.untested(lost)
     start, end = format_instant(other.start), format_instant(other.end)
-    return found.stated(start=start, end=end, against=other.source)
+    return found.model_copy(update={"start": start, "end": end, "against": other.source})
 
 
 async def _examples(

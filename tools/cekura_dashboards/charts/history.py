@@ -15,13 +15,14 @@ from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import Target
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight.bar import is_merged
+from cekura_dashboards.insight.timeline import PERIODS, STEPS
 
 MOST_HISTORIES = 12
 """Requests for history in one call."""
 SHORT = timedelta(days=3)
 """Lines of at most so long are tested in hours, longer ones in days."""
-STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-HISTORY = "history"
+TESTED = ("hour", "day")
+"""The steps at which a chart is tested over time."""
 
 
 def histories(targets: Sequence[Target], now: datetime) -> tuple[list[Target | None], int]:
@@ -68,14 +69,14 @@ def _history_of(target: Target, now: datetime) -> Target | None:
         return None
     if config.chart_type == "bar":
         period = config.period
-        if period not in STEPS or not is_merged(config.function, "group" if config.group_by else None):
+        if period not in TESTED or not is_merged(config.function, "group" if config.group_by else None):
             return None
     elif config.chart_type == "line" and config.field != "timestamp" and config.data_type != "datetime":
         period = "hour" if window.end - window.start <= SHORT else "day"
     else:
         return None
     start = now - LIMIT + MARGIN
-    if config.chart_type == "bar" and window.start <= start + STEPS[period]:
+    if window.start <= start + timedelta(seconds=STEPS[PERIODS[period]]):
         return None
     bar = {
         "chart_type": "bar",
@@ -85,4 +86,4 @@ def _history_of(target: Target, now: datetime) -> Target | None:
         "name": None,
     }
     measure = WidgetConfig.model_validate({**config.writable(), **bar})
-    return replace(target, config=measure, window=Window(start, now, HISTORY))
+    return replace(target, config=measure, window=Window(start, now, "history"))

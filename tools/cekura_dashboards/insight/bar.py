@@ -66,7 +66,7 @@ def bar(
         notes.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
     found = Outcome()
     if merges:
-        found = tested or bar_outcome(function, period, unit, timed, span, clock)
+        found = tested or bar_outcome(function, period, unit, timed, span, clock, span)
     return Summary(
         kind="bar",
         unit=unit,
@@ -92,13 +92,13 @@ def bar_outcome(
     timed: list[Bucket],
     span: Span,
     clock: Clock,
-    window: Span | None = None,
+    window: Span,
 ) -> Outcome:
     """Trend, steps, unusual buckets and gaps among the full buckets of ``span``, of which ``window`` is told."""
     if period not in {"hour", "day"}:
         return Outcome(not_tested=[f"trend, steps, unusual, gaps: {period}s are too few"])
     course, counts = bar_course(function, period, unit, timed, span)
-    return examine(course, counts, window=window, clock=clock, zone=span.zone)
+    return examine(course, counts, window=window, clock=clock)
 
 
 def bar_course(function: str, period: str, unit: str, timed: list[Bucket], span: Span) -> tuple[Course, Course | None]:

@@ -33,7 +33,7 @@ from cekura_dashboards.insight.estimates import (
     unit_of_sums,
     verdict,
 )
-from cekura_dashboards.insight.numbers import Number, exact, percent_of, round_for_display
+from cekura_dashboards.insight.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.text import Word
 
@@ -104,9 +104,9 @@ class Comparison(_Shown):
     figures: list[FigureChange] | None = None
     notes: list[str] | None = None
 
-    def stated(self, **about: object) -> "Comparison":
-        """The same with what it is against."""
-        return self.model_copy(update=about)
+    def untested(self, why: str) -> "Comparison":
+        """The same figures, with the reason why there is no verdict."""
+        return self.model_copy(update={"verdict": "not tested", "not_tested": why, "ci95": None})
 
 
 def compare(
@@ -153,16 +153,11 @@ def compare(
         current=sides[0],
         baseline=sides[1],
         difference=round_for_display(found.difference, 3),
-        pct=_relative(found.difference, values[1]),
+        pct=relative(found.difference, values[1]),
         ci95=interval(found),
         verdict=verdict(*found, tests=tests, most=most),
         contributors=split(current.groups, baseline.groups),
     )
-
-
-def _relative(change: float, base: float) -> Number | None:
-    pct = percent_of(change, base)
-    return None if pct is None else round_for_display(pct, 3)
 
 
 def _totals(current: Side, baseline: Side, *, counted: bool, tests: int, most: str) -> Comparison:
@@ -194,7 +189,7 @@ def _totals(current: Side, baseline: Side, *, counted: bool, tests: int, most: s
         current=shown[0],
         baseline=shown[1],
         difference=round_for_display(values[0] - values[1], 3),
-        pct=_relative(values[0] - values[1], values[1]),
+        pct=relative(values[0] - values[1], values[1]),
         ci95=ci95,
         per=None if same else "day",
         verdict=verdict(*found, tests=tests, most=most),

@@ -38,6 +38,16 @@ class Course:
     def additive(self) -> bool:
         return self.scale in {"count", "sum"}
 
+    @property
+    def exact(self) -> bool:
+        """Whether chance alone decides how a value is spread, and is known."""
+        return self.scale in {"count", "rate"}
+
+    @property
+    def extreme(self) -> bool:
+        """Whether the values are the highest or lowest of many."""
+        return self.settles == math.inf
+
     def known(self) -> "Course":
         """Without the buckets that have no data, or a value that rests on too few calls."""
         kept = [i for i, (value, n) in enumerate(zip(self.values, self.n, strict=True)) if self._is_known(value, n)]

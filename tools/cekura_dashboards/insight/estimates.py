@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
+from cekura_dashboards.insight.clock import Clock
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
 from cekura_dashboards.insight.effects import Groups
 from cekura_dashboards.insight.numbers import Number, round_for_display
@@ -169,15 +169,6 @@ def _weekends_alike(current: Side, baseline: Side, clock: Clock) -> bool:
     return found[0] == found[1] and min(found[0][True], found[0][False]) > 1
 
 
-def widening(side: Side, ratio: float) -> float:
-    """How much larger a side's error is, as its buckets differ, than if all calls were independent; 1 if not known."""
-    spread = _spread(side, mean_of(side), ratio)
-    if spread.calls <= 0 or spread.variance <= 0:
-        return 1.0
-    found = means(side, side, [mean_of(side)] * 2, ratio, UTC_CLOCK)
-    return max(1.0, found.error / math.sqrt(2 * spread.variance / spread.calls))
-
-
 def medians(current: Side, baseline: Side, values: Sequence[float]) -> Estimate:
     """The typical bucket, for percentiles, which cannot be merged. Its error is on the scale of the larger value."""
     scale = max(abs(value) for value in values)
@@ -218,12 +209,11 @@ def ratio_of_totals(sides: tuple[Side, Side], unit: float) -> Estimate:
         more_than_chance = max(1.0, (USUAL_WORTH * _usual(mean, sides[0]) + pearson) / (USUAL_WORTH + df))
         error = math.sqrt(more_than_chance / ((x + y + 1) * share * (1 - share)))
         return Estimate(math.log((x + 0.5) / (y + 0.5)), error, USUAL_WORTH + df)
-    square, df, means = 0.0, 0, list[float]()
+    square, df = 0.0, 0
     for values in (current, baseline):
         mean = math.fsum(values) / len(values)
         square += math.fsum((a - mean) ** 2 for a in values) / max(mean, 0.5)
         df += len(values) - 1
-        means.append(mean)
     whole = (x + y) / (len(current) + len(baseline))
     more_than_chance = max(1.0, (USUAL_WORTH * _usual(whole, sides[0]) + square) / (USUAL_WORTH + df))
     error = math.sqrt(more_than_chance * (1 / max(x, 0.5) + 1 / max(y, 0.5)))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
 from cekura_dashboards.insight.course import TOO_FEW, Course
 from cekura_dashboards.insight.findings import Finding, Gap, Outcome, Step, Trend, Unusual
-from cekura_dashboards.insight.gaps import find_gaps
-from cekura_dashboards.insight.numbers import Number, exact, percent_of, round_for_display
+from cekura_dashboards.insight.gaps import Empty, find_gaps
+from cekura_dashboards.insight.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.insight.rhythm import Days, Fit, fitted
 from cekura_dashboards.insight.steps import LEAST, Cut, find_steps, segments
 from cekura_dashboards.insight.timeline import DAY, Span, iso
@@ -38,7 +38,6 @@ def examine(
     *,
     window: Span | None = None,
     clock: Clock = UTC_CLOCK,
-    zone: str = "Z",
 ) -> Outcome:
     """All tests on a course, of which is told what lies in the window; None: all of it.
 
@@ -50,13 +49,15 @@ def examine(
     if known.scale == "positive" and min(known.numbers(), default=0.0) <= 0:
         course, known = replace(course, scale="plain"), replace(known, scale="plain")
     asked = window or Span(course.times[0] if len(course) else 0.0, math.inf)
+    zone = asked.zone
     untested = _too_few(course, known, calls)
     if calls is None:
         untested.append("gaps: the calls per bucket are not known")
-    gaps, calls_fit = None, None
+    gaps, calls_fit, empty = None, None, list[Empty]()
     if calls is not None and len(calls) >= _least(calls):
         calls_fit = None if all(calls.values) else fitted(calls, clock)
-        gaps = _gaps(calls_fit, asked, zone) if calls_fit else list[Gap]()
+        empty = find_gaps(calls_fit, asked) if calls_fit else []
+        gaps = _gaps(empty, zone, calls.step)
     if len(known) < _least(known):
         return Outcome(None if gaps is None else [*gaps], untested)
     fit = calls_fit if calls_fit and calls is course else fitted(course, clock)
@@ -77,7 +78,7 @@ def examine(
     elif len(days) < enough:
         untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
     unusual = [*_unusual_days(fit, cuts, asked), *_unusual_hours(fit, asked)]
-    findings += _told(fit, unusual, gaps or [], zone)
+    findings += _told(fit, unusual, empty, zone)
     return Outcome([*findings, *(gaps or [])], untested)
 
 
@@ -139,7 +140,7 @@ def _steps(fit: Fit, cuts: Sequence[Cut], window: Span, zone: str) -> list[Step]
                 before_window=early or None,
                 verdict="clear" if cut.clear and whole else "possible",
                 change=round_for_display(new - old, 3),
-                pct=_relative(new - old, old),
+                pct=relative(new - old, old),
             )
         )
     return found
@@ -160,11 +161,6 @@ def _placed(fit: Fit, cut: Cut) -> float:
         apart, weight = fit.apart(place)
         sums += weight * ((apart - cut.before) ** 2 - (apart - cut.after) ** 2)
     return at
-
-
-def _relative(change: float, base: float) -> Number | None:
-    pct = percent_of(change, base)
-    return None if pct is None else round_for_display(pct, 3)
 
 
 def _counts(fit: Fit, at: float, before: tuple[int, int], after: tuple[int, int]) -> list[Number] | None:
@@ -198,7 +194,7 @@ def _trend(fit: Fit, cuts: Sequence[Cut], window: Span, zone: str) -> list[Trend
             per_day=round_for_display((end - start) / span, 3),
             verdict="clear" if trend.verdict == "clear" else "possible",
             change=round_for_display(end - start, 3),
-            pct=_relative(end - start, start),
+            pct=relative(end - start, start),
         )
     ]
 
@@ -224,17 +220,16 @@ def _unusual_hours(fit: Fit, window: Span) -> list[_Far]:
     if course.step >= DAY:
         return []
     tested = [window.start <= time < window.end for time in course.times]
-    exact = course.scale in {"count", "rate"}
     lost = len(fit.days) + len({*fit.hours})
     return [
         _Far(run.start, run.end, run, _level(course, fit.usual, run.start, run.end))
         for run in find_unusual(
             fit.scores,
             tested,
-            perhaps=PERHAPS_AN_HOUR if exact else PERHAPS,
+            perhaps=PERHAPS_AN_HOUR if course.exact else PERHAPS,
             lost=lost,
-            exact=exact,
-            extreme=course.settles == math.inf,
+            exact=course.exact,
+            extreme=course.extreme,
         )
     ]
 
@@ -247,13 +242,7 @@ def _unusual_days(fit: Fit, cuts: Sequence[Cut], window: Span) -> list[_Far]:
     levels = _levels(days, [cut.at for cut in cuts])
     scores = days.scores(levels)
     tested = [window.start <= time < window.end for time in days.times]
-    runs = find_unusual(
-        scores,
-        tested,
-        lost=days.lost + len(cuts),
-        exact=course.scale in {"count", "rate"},
-        extreme=course.settles == math.inf,
-    )
+    runs = find_unusual(scores, tested, lost=days.lost + len(cuts), exact=course.exact, extreme=course.extreme)
     if not days.weekdays:
         runs = [run for run in runs if not _is_weekly(days.times, scores, run)]
     found = list[_Far]()
@@ -280,12 +269,12 @@ def _is_weekly(times: Sequence[float], scores: Sequence[float], run: Run) -> boo
     return any(scores[i] * run.size > 0 and abs(scores[i]) > abs(run.size) / 2 for i in same)
 
 
-def _told(fit: Fit, found: Sequence[_Far], gaps: Sequence[Gap], zone: str) -> list[Unusual]:
+def _told(fit: Fit, found: Sequence[_Far], gaps: Sequence[Empty], zone: str) -> list[Unusual]:
     """What is unusual, days before hours, each stretch once, without what a gap explains."""
     course, taken, told = fit.course, set[int](), list[tuple[float, Unusual]]()
     for far in found:
         places = range(far.start, far.end)
-        at = iso(course.times[far.start], step=int(course.step), zone=zone)
+        at = course.times[far.start]
         if taken & {*places} or any(gap.start <= at < gap.end for gap in gaps):
             continue
         value, usual = _level(course, course.numbers(), far.start, far.end), far.usual
@@ -301,7 +290,7 @@ def _told(fit: Fit, found: Sequence[_Far], gaps: Sequence[Gap], zone: str) -> li
             (
                 -abs(far.run.size),
                 Unusual(
-                    start=at,
+                    start=iso(at, step=int(course.step), zone=zone),
                     buckets=len(places),
                     value=round_for_display(value),
                     usual=round_for_display(usual),
@@ -326,17 +315,13 @@ def _level(course: Course, values: Sequence[float], start: int, end: int) -> flo
     return math.fsum(v * w for v, w in zip(part, weights, strict=True)) / math.fsum(weights)
 
 
-def _gaps(fit: Fit, window: Span, zone: str) -> list[Gap]:
-    """The largest gaps of which something lies in the window."""
-    times, step = fit.course.times, fit.course.step
-    inside = [
-        gap for gap in find_gaps(fit) if times[gap.start] < window.end and times[gap.end - 1] + step > window.start
-    ]
-    largest = sorted(inside, key=lambda gap: -gap.expected)
+def _gaps(empty: Sequence[Empty], zone: str, step: float) -> list[Gap]:
+    """The largest gaps."""
+    largest = sorted(empty, key=lambda gap: -gap.expected)
     found = [
         Gap(
-            start=iso(times[gap.start], step=int(step), zone=zone),
-            end=iso(times[gap.end - 1] + step, step=int(step), zone=zone),
+            start=iso(gap.start, step=int(step), zone=zone),
+            end=iso(gap.end, step=int(step), zone=zone),
             usual_calls=round_for_display(gap.expected, 3),
         )
         for gap in largest[:MOST_GAPS]

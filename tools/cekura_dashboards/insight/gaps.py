@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cekura_dashboards.insight.rhythm import Fit
-from cekura_dashboards.insight.timeline import DAY
+from cekura_dashboards.insight.timeline import DAY, Span
 
 ENOUGH = 15.0
 """So many calls must have been missed: were they independent, none at all would be likelier than 1 in 3 million."""
@@ -14,19 +14,20 @@ WEEKLY_SHARE = 4
 """In other weeks at least this part of what is usual must have come."""
 
 
-class Gap(NamedTuple):
-    """The half-open stretch of empty buckets, and how many calls usually come in it."""
+class Empty(NamedTuple):
+    """The half-open stretch of time without a call, and how many usually come in it."""
 
-    start: int
-    end: int
+    start: float
+    end: float
     expected: float
 
 
-def find_gaps(fit: Fit) -> list[Gap]:
-    """The gaps in counts, in order of time. One that lasts to the end of what is known, or from its start, is none."""
+def find_gaps(fit: Fit, window: Span) -> list[Empty]:
+    """The gaps in counts that reach into the window, in order of time. Before the first call there is none."""
+    times, step = fit.course.times, fit.course.step
     values = fit.course.numbers()
     usual = [fit.value(effect) for effect in fit.hours]
-    found, start = list[Gap](), None
+    found, start = list[Empty](), None
     for i in range(len(values) + 1):
         empty = i < len(values) and values[i] <= 0
         if empty and start is None:
@@ -35,9 +36,9 @@ def find_gaps(fit: Fit) -> list[Gap]:
             certain = _certain(usual[start:i], fit.excess)
             if start and certain >= ENOUGH and not _is_weekly(fit, start, i, certain):
                 first, last = _trimmed(usual, start, i)
-                found.append(Gap(first, last, math.fsum(usual[first:last])))
+                found.append(Empty(times[first], times[last - 1] + step, math.fsum(usual[first:last])))
             start = None
-    return found
+    return [gap for gap in found if gap.start < window.end and gap.end > window.start]
 
 
 def _certain(usual: Sequence[float], excess: float) -> float:

@@ -36,22 +36,21 @@ class Levels:
     """The values of a course with the arithmetic of its scale."""
 
     def __init__(self, course: Course, base: float | None = None) -> None:
+        """``base``: the level of an effect of 0, by default that of all values."""
         self.course = course
         self.values = course.numbers()
         self.sizes = self._sizes()
-        self.multiplied = is_multiplied(course)
+        self.multiplied = course.scale in {"count", "sum", "positive"}
         self.logs = course.scale == "positive" and not course.merges
         """Whether levels are means of logarithms, as of values that do not merge."""
-        whole = math.fsum(self.sizes)
-        mean = math.fsum(v * n for v, n in zip(self.values, self.sizes, strict=True)) / whole
-        if self.logs:
-            mean = math.exp(math.fsum(map(math.log, self.values)) / len(self.values))
-        self.base = mean or (HALF if course.additive else 0.0)
-        if base is not None:
-            self.base = base
         self._sized = [
             size * (math.log(v) if self.logs else v) for size, v in zip(self.sizes, self.values, strict=True)
         ]
+        self.base = self._mean() if base is None else base
+
+    def _mean(self) -> float:
+        mean = math.fsum(self._sized) / math.fsum(self.sizes)
+        return math.exp(mean) if self.logs else mean or (HALF if self.course.additive else 0.0)
 
     def _sizes(self) -> list[float]:
         """What a bucket counts in a mean: its calls, where all are known; 1 for counts and sums."""
@@ -166,10 +165,6 @@ class Levels:
 def _is_worth(score: float, count: float) -> bool:
     """Whether the exact chance is worth its time: of few calls, and not of what is usual."""
     return abs(score) >= WORTH_A_LOOK and count <= NORMAL_FROM
-
-
-def is_multiplied(course: Course) -> bool:
-    return course.scale in {"count", "sum", "positive"}
 
 
 def excess_of(values: Sequence[float], expected: Sequence[float]) -> float:

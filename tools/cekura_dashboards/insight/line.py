@@ -54,7 +54,7 @@ def line(
                 "max": _call(calls.highest),
             }
         )
-    found = tested or examine(*line_course(calls, span, boolean=boolean), clock=clock, zone=span.zone)
+    found = tested or examine(*line_course(calls, span, boolean=boolean), window=span, clock=clock)
     measure = "rate" if boolean else "mean"
     return Summary(
         kind="line",

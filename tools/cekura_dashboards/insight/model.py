@@ -1,7 +1,7 @@
 """What a summary is made of: named facts, rounded once, absent where nothing is known."""
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -178,9 +178,6 @@ class Groups(BaseModel):
     columns: list[str]
     top: list[GroupShown]
     other: OtherGroups | None = None
-
-
-Unit = Literal["calls", "s", "ratio", "percent", "time", "mixed", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,12 @@ def percent_of(change: float, base: float) -> float | None:
     return found if abs(found) <= LARGEST_PERCENT else None
 
 
+def relative(change: float, base: float) -> Number | None:
+    """As ``percent_of``, rounded for display."""
+    pct = percent_of(change, base)
+    return None if pct is None else round_for_display(pct, 3)
+
+
 def wilson(rate: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """Score interval of a proportion; (0, 1) for n = 0.
 

@@ -10,11 +10,11 @@ from cekura_dashboards.insight.clock import Clock, Place
 from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.levels import (
     FAR,
+    HALF,
     ROUNDS,
     Levels,
     best_weights,
     excess_of,
-    is_multiplied,
     running_level,
     spread_of,
     standardised,
@@ -28,19 +28,17 @@ NOTABLE = 2.0
 NOON = 12
 FEW_OF_A_SLOT = 3
 """With fewer days of an hour none is tested against the others."""
-HALF = 0.5
-"""Added to counts before their logarithm is taken."""
 
 
 @dataclass(frozen=True)
 class Days:
     """Whole days without their rhythm: how far each is from what is usual, as a difference of levels or of their logs.
 
-    ``course``: the days themselves, ``usual`` what their hours and weekday make usual for them. ``weights``: 1 /
-    variance, up to a factor. ``weekdays``: whether there were enough of each to know what is usual for it.
+    ``totals``: the days themselves, as totals or means; ``usual``: what their hours and weekday make usual for them, as
+    an effect. ``weights``: 1 / variance, up to a factor. ``weekdays``: whether there were enough of each to know it.
     """
 
-    course: Course
+    totals: Levels
     usual: Sequence[float]
     times: Sequence[float]
     apart: Sequence[float]
@@ -61,24 +59,19 @@ class Days:
 
     def values(self, places: Sequence[int], levels: Sequence[float]) -> float:
         """What is usual for some days on these levels: the total of what is additive, else the mean by calls."""
-        multiplied = is_multiplied(self.course)
-        usual = [
-            math.exp(effect + level) if multiplied else effect + level
-            for effect, level in zip(self.usual, levels, strict=True)
-        ]
-        if self.course.additive:
-            return math.fsum(usual[i] for i in places)
-        weights = [float(self.course.n[i] or 1) for i in places]
-        return math.fsum(usual[i] * w for i, w in zip(places, weights, strict=True)) / math.fsum(weights)
+        usual = [self.totals.level(self.usual[i] + levels[i]) for i in places]
+        if self.totals.course.additive:
+            return math.fsum(usual)
+        weights = [float(self.totals.course.n[i] or 1) for i in places]
+        return math.fsum(u * w for u, w in zip(usual, weights, strict=True)) / math.fsum(weights)
 
     def scores(self, levels: Sequence[float]) -> list[float]:
         """How far each day is from the level that it should be on, in standard deviations.
 
         Days of values that do not merge have no other error than what is seen between them.
         """
-        if self.course.merges:
-            effects = [effect + level for effect, level in zip(self.usual, levels, strict=True)]
-            scores = Levels(self.course, base=1.0 if is_multiplied(self.course) else 0.0).scores(effects)
+        if self.totals.course.merges:
+            scores = self.totals.scores([effect + level for effect, level in zip(self.usual, levels, strict=True)])
         else:
             left = [v - level for v, level in zip(self.apart, levels, strict=True)]
             scores = standardised([math.sqrt(w) * v for v, w in zip(left, self.weights, strict=True)])
@@ -90,8 +83,8 @@ class Fit:
     """A course beside what is usual.
 
     ``hours``: the effect of each bucket's hour. ``usual``: of each bucket at its hour, on the level of its day.
-    ``scores``: how far each hour is from that, in standard deviations; of days, ``days`` tells. ``base``: the level of
-    an effect of 0. ``excess``: how much counts vary beyond Poisson, as a share of the square of their mean.
+    ``scores``: how far each hour is from that, in standard deviations; of days, ``days`` tells. ``excess``: how much
+    counts vary beyond Poisson, as a share of the square of their mean.
     """
 
     course: Course
@@ -100,7 +93,6 @@ class Fit:
     scores: Sequence[float]
     levels: Levels
     days: Days
-    base: float
     excess: float
 
     def value(self, effect: float) -> float:
@@ -144,7 +136,6 @@ def fitted(whole: Course, clock: Clock) -> Fit:
         scores=scores,
         levels=model,
         days=_days(model, hours, kept, places, clock, _edges(whole, clock)),
-        base=model.base,
         excess=excess_of(model.values, usual) if course.scale == "count" else 0.0,
     )
 
@@ -198,10 +189,10 @@ def _days(
     if weeks >= CYCLES - 1 / 7:
         level, lost = _without(level, kinds)
     others = Counter(kinds)
-    values, usual = _day_values(model, whole, hours)
+    totals, usual = _totals(model, whole, hours)
     effects = [u + p - v for u, p, v in zip(usual, plain, level, strict=True)]
     return Days(
-        course=values,
+        totals=totals,
         usual=effects,
         times=[course.times[items[0]] for items in whole],
         apart=level,
@@ -215,8 +206,8 @@ def _days(
     )
 
 
-def _day_values(model: Levels, whole: Sequence[Sequence[int]], hours: Sequence[float]) -> tuple[Course, list[float]]:
-    """The days as a course of totals or means, and what their hours make usual for each, as an effect."""
+def _totals(model: Levels, whole: Sequence[Sequence[int]], hours: Sequence[float]) -> tuple[Levels, list[float]]:
+    """The days as totals or means, and what their hours make usual for each, as an effect."""
     course, values, sizes, usual = model.course, list[float](), list[float](), list[float]()
     for items in whole:
         weight = 1.0 if course.additive else math.fsum(model.sizes[i] for i in items)
@@ -226,7 +217,7 @@ def _day_values(model: Levels, whole: Sequence[Sequence[int]], hours: Sequence[f
         sizes.append(math.fsum(float(course.n[i] or 0) for i in items))
     known = not any(n is None for n in course.n)
     days = replace(course, times=[0.0] * len(whole), values=values, n=sizes if known else [None] * len(whole), step=DAY)
-    return days, usual
+    return Levels(days, base=1.0 if model.multiplied else 0.0), usual
 
 
 def _size(model: Levels, items: Sequence[int], hours: Sequence[float]) -> float:
@@ -240,10 +231,9 @@ def _weights(model: Levels, level: Sequence[float], sizes: Sequence[float]) -> l
     """1 / variance of each day: what chance makes of its calls, and what days differ by themselves."""
     if not level:
         return []
-    own = _chance(model)
+    own, left = _chance(model), [v - m for v, m in zip(level, running_level(level, 7), strict=True)]
     if own is None:
-        return best_weights([v - m for v, m in zip(level, running_level(level, 7), strict=True)], sizes)
-    left = [v - m for v, m in zip(level, running_level(level, 7), strict=True)]
+        return best_weights(left, sizes)
     chance = [own / size for size in sizes]
     more = max(0.0, spread_of(left) ** 2 - statistics.median(chance))
     return [1 / (more + part) for part in chance]
