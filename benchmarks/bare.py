@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from typing import Any
 
+import anyio
 import uvicorn
 from mcp.server import MCPServer
 
@@ -29,10 +30,12 @@ def client() -> Any:
 
 @server.tool()
 async def fetch() -> int:
-    """Ask the API for a widget and its data, and throw both away."""
-    widget = await client().get("/dashboards/widgets/1/")
+    """Ask the API for a widget, beside it for the dashboards, then for the widget's data, and throw all away."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(client().get, "/dashboards/widgets/1/")
+        group.start_soon(client().get, "/dashboards/dashboards/")
     data = await client().post("/dashboards/widgets/bulk_data/", json={"widget_ids": [1]})
-    return len(widget.content) + len(data.content)
+    return len(data.content)
 
 
 if __name__ == "__main__":

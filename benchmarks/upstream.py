@@ -1,4 +1,4 @@
-"""An API that answers at once: one widget of 30 buckets, and a preview of so many calls.
+"""An API that answers at once: one widget of 30 buckets on one dashboard, and a preview of so many calls.
 
 ``python -m benchmarks.upstream PORT [CALLS]``.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 WIDGET = {
-    "id": 1, "dashboard": None, "name": "Calls", "chart_type": "bar", "field": "agent_id", "time_period": "day",
+    "id": 1, "dashboard": 1, "name": "Calls", "chart_type": "bar", "field": "agent_id", "time_period": "day",
     "aggregation_function": "count", "group_by": None, "metadata": {"data_type": "numeric"},
     "filters": {"field": "timestamp", "op": "gte", "value": "today-29d"},
     "effective_filters": {"field": "timestamp", "op": "gte", "value": "today-29d"},
@@ -26,10 +26,20 @@ def page() -> bytes:
         for i in range(30)
     ]
     data = {**WIDGET, "widget_id": 1, "field_name": "agent_id", "data": rows}
-    return json.dumps({"count": 1, "next": None, "previous": None, "results": [data]}).encode()
+    return listed(data)
 
 
-BODIES = {"/dashboards/widgets/1/": json.dumps(WIDGET).encode(), "/dashboards/widgets/bulk_data/": page()}
+def listed(*items: dict[str, Any]) -> bytes:
+    return json.dumps({"count": len(items), "next": None, "previous": None, "results": items}).encode()
+
+
+BODIES = {
+    "/dashboards/widgets/1/": json.dumps(WIDGET).encode(),
+    "/dashboards/widgets/bulk_data/": page(),
+    "/dashboards/dashboards/": listed({"id": 1, "name": "All", "project": 1, "widget_count": 1}),
+    "/user/v1/projects/": listed({"id": 1, "name": "One"}),
+    "/test_framework/v2/aiagents/": listed({"id": 1, "agent_name": "Booking", "project": 1}),
+}
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

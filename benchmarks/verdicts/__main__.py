@@ -1,9 +1,11 @@
 """Print how often what is said is true: ``python -m benchmarks.verdicts [SEEDS]``."""
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from benchmarks.verdicts.cases import planted, quiet, windows
-from benchmarks.verdicts.rows import Found, Quiet, found_row, quiet_row
+from benchmarks.verdicts.rows import found_row, quiet_row
 
 SEEDS = 100
 FIRST_SEED = 90_000
@@ -13,19 +15,20 @@ FIRST_SEED = 90_000
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     seeds = range(FIRST_SEED, FIRST_SEED + count)
-    print("| nothing happened | told | false clear | false possible |\n|---|---|---|---|")  # noqa: T201 - its output
-    rows = list[Quiet]()
-    for world in quiet():
-        for window_s in windows(world):
-            rows.append(quiet_row(world, window_s, seeds))
-            print(rows[-1], "" if rows[-1].holds else " over", flush=True)  # noqa: T201 - its output
-    print("\n| something happened | in | found | clear |\n|---|---|---|---|")  # noqa: T201 - its output
-    plants = list[Found]()
-    for plant, world in planted():
-        plants.append(found_row(plant, world, seeds))
-        print(plants[-1], "" if plants[-1].holds else " under", flush=True)  # noqa: T201 - its output
-    held = sum(row.holds for row in rows), sum(found.holds for found in plants)
-    print(f"\n{held[0]} of {len(rows)} quiet rows and {held[1]} of {len(plants)} planted ones hold.")  # noqa: T201 - its output
+    calm = [(world, window_s) for world in quiet() for window_s in windows(world)]
+    with ProcessPoolExecutor() as processes:
+        rows = processes.map(partial(quiet_row, seeds=seeds), *zip(*calm, strict=True))
+        plants = processes.map(partial(found_row, seeds=seeds), *zip(*planted(), strict=True))
+        held, found = 0, 0
+        print("| nothing happened | told | false clear | false possible |\n|---|---|---|---|")  # noqa: T201 - its output
+        for row in rows:
+            print(row, "" if row.holds else " over", flush=True)  # noqa: T201 - its output
+            held += row.holds
+        print("\n| something happened | in | found | clear |\n|---|---|---|---|")  # noqa: T201 - its output
+        for plant in plants:
+            print(plant, "" if plant.holds else " under", flush=True)  # noqa: T201 - its output
+            found += plant.holds
+    print(f"\n{held} of {len(calm)} quiet rows and {found} of {len([*planted()])} planted ones hold.")  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

@@ -133,3 +133,17 @@ async def test_a_move_by_a_colleague_meanwhile_refuses_the_plan() -> None:
         app.state.world.store.update_widget(206, {"metadata": {"layout": {"x": 6, "y": 10, "w": 6, "h": 4}}})
         with pytest.raises(errors.PlanRefused, match="widget 206 changed"):
             await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
+
+
+async def test_several_places_in_one_edit_have_an_undo_and_no_warning() -> None:
+    app = new_sandbox(count=10)
+    before = layouts(app)
+    async with open_tools(app) as (context, _):
+        new = [{**PIE, "place": "top"}, {**STAT, "place": "after 203"}, {**PIE, "name": "Third"}]
+        _, dry = await ask(context, "preview_edit", dashboard_id=11, create=new)
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=new)
+        assert "warnings" not in dry
+        assert "warnings" not in receipt
+        assert_no_overlap(layouts(app))
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert layouts(app) == before

@@ -120,6 +120,47 @@ async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> 
     assert caught.value.outcomes == {"update of widget 203": "not applied"}
 
 
+ERRORS = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "name": ["locked", "by Q3"]}, "busy"]}'
+
+
+@pytest.mark.parametrize("lost", [Answer(200, ERRORS), errors.ConnectionBroken("x")], ids=["errors", "broken"])
+async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(lost: Any) -> None:
+    app = new_sandbox(count=10)
+    before, store = stored(app), app.state.world.store
+    old = dict(store._widgets[203])  # noqa: SLF001 - what the API did not carry out
+
+    def partly(sent: Sent) -> Any:
+        if not sent.path.endswith("bulk_widgets/"):
+            return None
+        store._widgets[203] = dict(old)  # noqa: SLF001 - see above
+        [first] = [widget["id"] for widget in store.dashboard(11)["widgets"] if widget["name"] == "First"]
+        del store._widgets[first]  # noqa: SLF001 - see above
+        return lost
+
+    async with open_tools(app) as (context, recorder):
+        edit: Json = {
+            "dashboard_id": 11,
+            "create": [{**PIE, "name": "First"}, {**PIE, "name": "Second"}],
+            "update": [{"id": 203, "name": "x"}, {"id": 202, "name": "y"}],
+            "delete": [205],
+        }
+        _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
+        recorder.after = partly
+        text, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
+        assert receipt["outcome"] == "partly_applied"
+        assert text.startswith("Only part of it was done.")
+        done = [(change["op"], change.get("name")) for change in receipt["changes"]]
+        assert done == [("create", "Second"), ("update", "y"), ("delete", "Why calls end")]
+        outcome = "not applied" if isinstance(lost, Answer) else "unknown"
+        assert receipt["not_done"][:2] == ["create 1: unknown", f"update of widget 203: {outcome}"]
+        if isinstance(lost, Answer):
+            assert 'id 203, name "locked" "by Q3"; "busy".' in receipt["not_done"][2]
+        assert "differences" not in receipt
+        recorder.after = None
+        await undo(context, receipt)
+    assert stored(app) == before
+
+
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
 @pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
 async def test_an_edit_whose_answer_was_lost_is_read_back(lost: Any, tool: str, arguments: Json) -> None:

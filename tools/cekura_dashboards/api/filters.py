@@ -225,6 +225,11 @@ def without_time(node: JsonObject | None) -> JsonObject:
     return both(*(part for part in _and_parts(node) if not _is_time(part)))
 
 
+def only_time(node: JsonObject | None) -> JsonObject:
+    """The time conditions that ``without_time`` leaves out."""
+    return both(*(part for part in _and_parts(node) if _is_time(part)))
+
+
 def has_nested_time(node: JsonObject | None) -> bool:
     """Whether a time condition stands inside ``or`` or ``same_row``, where it cannot be taken out."""
     return any(

@@ -12,6 +12,7 @@ from cekura_dashboards.plans.changes import (
     covered,
     covered_after,
     done_changes,
+    not_done,
     planned_changes,
     restored_lines,
     undo_arguments,
@@ -124,7 +125,8 @@ async def drafted(
         filters=dashboard.stored("filters"),
         was=tuple(item.was for item in request.create or []),
     )
-    way = undo_of(BulkEditRequest, undo_arguments(edits, [0] * len(creates)))
+    yet_to_come = [-1 - index for index in range(len(creates))]
+    way = undo_of(BulkEditRequest, undo_arguments(edits, yet_to_come))
     refuse_too_large(way.arguments)
     return Plan(
         work=edits,
@@ -135,6 +137,7 @@ async def drafted(
         dashboard_id=dashboard.id,
         warnings=[*warnings, *(way.warnings if not edits.is_empty else [])],
         notes=notes,
+        drops_range=checker.drops_range,
         stamps=[dashboard.updated_at, *(widget.updated_at for widget in edits.before.values())],
     )
 
@@ -159,7 +162,7 @@ async def _updates(
             notes.append(f"{path}: widget {number} is stored like this already")
             continue
         updates[number] = sent
-        await checker.updated(mine[number], sent, f"{path}.")
+        await checker.updated(mine[number], sent, f"{path}.", item.clear)
     return updates, notes
 
 
@@ -169,16 +172,17 @@ def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
 
 
 async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
-    edits = made.work
-    done = await commit_bulk(context, edits)
+    done = await commit_bulk(context, made.work)
+    edits = done.edits
     way = undo_of(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
     return receipt_of(
         made,
-        done_changes(edits, done),
+        done_changes(done),
         dashboard_id=edits.dashboard_id,
-        differences=all_differences(edits, done),
+        differences=all_differences(done),
+        not_done=not_done(done),
         restored=restored_lines(signer(context), edits.was, done.created),
-        undo=way.call(context, NAME, covered_after(edits, done, way.arguments)),
+        undo=way.call(context, NAME, covered_after(done, way.arguments)),
         read_back=done.read_back,
     )
 

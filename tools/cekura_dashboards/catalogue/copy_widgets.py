@@ -11,7 +11,7 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_objec
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import all_differences, covered, covered_after
+from cekura_dashboards.plans.changes import all_differences, covered, covered_after, not_done
 from cekura_dashboards.plans.checker import Checker
 from cekura_dashboards.plans.layout import placed
 from cekura_dashboards.plans.plan import Plan, checked, covered_widgets, receipt_of, signer, undo_of
@@ -203,15 +203,19 @@ async def commit(context: ToolContext, made: Plan[Copies]) -> Receipt:
     stored, failed = await gathered(edits, one)
     if not stored:
         raise _all_failed(failed)
-    done = [(edits[number], stored[number]) for number in edits if number in stored]
+    done = [stored[number] for number in edits if number in stored]
+    failures = [f"dashboard {number}: {error}" for number, error in sorted(failed.items())]
     return receipt_of(
         made,
-        [change for edit, held in done for change in _done(edit, held)],
-        differences=[text for edit, held in done for text in all_differences(edit, held)],
-        not_done=[f"dashboard {number}: {error}" for number, error in sorted(failed.items())],
+        [change for held in done for change in _done(held)],
+        differences=[text for held in done for text in all_differences(held)],
+        not_done=[
+            *(f"dashboard {held.edits.dashboard_id}: {text}" for held in done for text in not_done(held)),
+            *failures,
+        ],
         complete=_rest(work, failed),
         undo=_undo(context, work, done),
-        read_back=any(held.read_back for _, held in done),
+        read_back=any(held.read_back for held in done),
     )
 
 
@@ -228,12 +232,12 @@ def _all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
     return EditFailed(str(first).partition("\n")[0], told)
 
 
-def _done(edits: WidgetEdits, done: Stored) -> list[Change]:
-    where = edits.dashboard_id
+def _done(done: Stored) -> list[Change]:
+    edits, where = done.edits, done.edits.dashboard_id
     created = [Change(op="create", id=w.id, name=foreign(w.name), dashboard_id=where) for w in done.created]
     deleted = [
         Change(op="delete", id=n, name=foreign(edits.before[n].name if n in edits.before else None), dashboard_id=where)
-        for n in done.deleted
+        for n in edits.deletes
     ]
     return [*created, *deleted]
 
@@ -246,23 +250,23 @@ def _rest(work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
     return [Call(tool=NAME, arguments={"widget_ids": [w.id for w in work.sources], "dashboard_ids": again})]
 
 
-def _undo(context: ToolContext, work: Copies, stored: Sequence[tuple[WidgetEdits, Stored]]) -> Call | None:
+def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call | None:
     """After copying, the call that takes the copies away; after that, the one that copies again."""
     arguments: JsonObject = {
         "widget_ids": [widget.id for widget in work.sources],
-        "dashboard_ids": [edits.dashboard_id for edits, _ in stored],
+        "dashboard_ids": [done.edits.dashboard_id for done in stored],
     }
     if work.removes:
         if len(work.sources) < len(work.request.widget_ids):
             return None
     else:
-        arguments["remove"] = [widget.id for _, done in stored for widget in done.created]
+        arguments["remove"] = [widget.id for done in stored for widget in done.created]
     held: Covered = {
         **(covered_widgets(work.sources) if work.removes else {}),
         **{
             name: value
-            for edits, done in stored
-            for name, value in covered_after(edits, done, {"delete": arguments.get("remove", [])}).items()
+            for done in stored
+            for name, value in covered_after(done, {"delete": arguments.get("remove", [])}).items()
         },
     }
     return undo_of(CopyRequest, arguments).call(context, NAME, held)

@@ -1,13 +1,13 @@
 """A new dashboard: empty, with widgets, or a copy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import doubtful
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import all_differences, restored_lines
+from cekura_dashboards.plans.changes import all_differences, not_done, restored_lines
 from cekura_dashboards.plans.checker import Checker
 from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.plans.dashboards import (
@@ -17,6 +17,7 @@ from cekura_dashboards.plans.dashboards import (
     dashboard_differences,
     fields_of,
     listed_dashboards,
+    range_faults,
     send_create,
     send_update,
 )
@@ -54,6 +55,8 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
     checker.warnings += doubtful(filters if request.filters else None, "filters")
+    if source is not None and not checker.lenient:
+        checker.faults += [fault for fault in range_faults(source, filters, context.now()) if fault is not None]
     widgets = [item.given() for item in request.widgets or []]
     for index, config in enumerate(widgets):
         await checker.created(config, f"widgets[{index}].")
@@ -168,19 +171,20 @@ async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, s
 
 
 async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Stored:
-    if not work.widgets:
-        return Stored([], {}, [])
-    edits = WidgetEdits(
-        dashboard_id=made.id, creates=work.widgets, known=frozenset(w.id for w in made.widgets), was=work.widgets_were
-    )
+    known = frozenset(widget.id for widget in made.widgets)
+    edits = WidgetEdits(dashboard_id=made.id, creates=work.widgets, known=known, was=work.widgets_were)
+    nothing = Stored(edits=replace(edits, creates=[], was=()))
+    if edits.is_empty:
+        return nothing
     try:
         done = await commit_bulk(context, edits)
     except DashboardsError as error:
         call = Call(tool=bulk_edit_dashboard.NAME, arguments={"dashboard_id": made.id, "create": work.widgets})
         steps.failed(f"its {len(work.widgets)} widgets", error, call)
-        return Stored([], {}, [])
+        return nothing
     steps.read_back |= done.read_back
-    steps.differences += all_differences(edits, done)
+    steps.differences += all_differences(done)
+    steps.not_done += not_done(done)
     return done
 
 
@@ -205,7 +209,7 @@ def _restored(context: ToolContext, work: Creation, made: Dashboard, done: Store
     if work.was is None:
         return []
     name = signer(context)
-    return [line(name, "dashboard", work.was, made.id), *restored_lines(name, work.widgets_were, done.created)]
+    return [line(name, "dashboard", work.was, made.id), *restored_lines(name, done.edits.was, done.created)]
 
 
 TOOL = writing_tool(

@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.api.filters import Filter, both, doubtful, fault, time_bounds
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.filters import Filter, both, doubtful, fault, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
@@ -14,6 +15,7 @@ from cekura_dashboards.plans.dashboards import (
     dashboard_change,
     dashboard_differences,
     fields_of,
+    range_faults,
     send_update,
 )
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of, refuse_too_large, signer, undo_of
@@ -21,7 +23,7 @@ from cekura_dashboards.plans.receipt import Receipt, same
 from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import listed, named
-from cekura_dashboards.widgets.date_range import ADD_ONE, TOO_OLD, is_too_old
+from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED
 from cekura_dashboards.widgets.edits import check_clear
 from cekura_dashboards.widgets.request import MAX_NAME
 
@@ -33,7 +35,9 @@ class UpdateDashboardRequest(Planned):
     dashboard_id: DashboardId
     name: str | None = Field(default=None, max_length=MAX_NAME)
     filters: Filter | None = Field(default=None, description="replace the whole, the date range included")
-    clear: list[Literal["name", "filters"]] | None = None
+    clear: list[Literal["name", "filters", "date_range"]] | None = Field(
+        None, description="fields to empty; date_range drops that of the filters, which needs a plan_id"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateDashboardRequest":
@@ -60,11 +64,12 @@ class DashboardUpdate:
 async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
     ids = request.ids(signer(context))
     before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
-    asked: JsonObject = dict.fromkeys(request.clear or []) | request.given()
+    asked = _asked(request, before)
     fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
     way = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields))
     refuse_too_large(way.arguments)
     nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
+    warnings, drops = _range_warnings(context, request, before, fields)
     after = {**fields_of(before), **fields}
     change = dashboard_change("update", before.id, before.name, fields_of(before), after)
     made = Plan(
@@ -74,26 +79,41 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         covered=covered_setup(before),
         changes=[change] if fields else [],
         dashboard_id=before.id,
-        warnings=[*_warnings(context, before, fields), *(way.warnings if fields else [])],
+        warnings=[*doubtful(fields.get("filters"), "filters"), *warnings, *(way.warnings if fields else [])],
+        drops_range=drops,
         stamps=[before.updated_at],
         notes=[f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [],
     )
     return checked(context, made, request)
 
 
-def _warnings(context: ToolContext, before: Dashboard, fields: JsonObject) -> list[str]:
-    """Of operators that are not documented, and of widgets that would be left without a date range."""
+def _asked(request: UpdateDashboardRequest, before: Dashboard) -> JsonObject:
+    """What the fields are to be."""
+    cleared: JsonObject = {name: None for name in request.clear or [] if name != CLEARED}
+    if CLEARED in (request.clear or []):
+        cleared = {"filters": without_time(before.filters) or None} | cleared
+    return cleared | request.given()
+
+
+def _range_warnings(
+    context: ToolContext, request: UpdateDashboardRequest, before: Dashboard, fields: JsonObject
+) -> tuple[list[str], bool]:
+    """Of charts that would be refused for their date range; and whether any would lose it, as was asked.
+
+    Raises:
+        InvalidArguments: where that was not asked, and no plan stands behind it.
+    """
     if "filters" not in fields:
-        return []
-    filters: JsonObject | None = fields["filters"]
-    told, now = [*doubtful(filters, "filters")], context.now()
-    bare = [w for w in before.widgets if time_bounds(both(filters, w.filters), now).start is None]
-    if is_too_old(time_bounds(filters, now), now):
-        told.append(f"{TOO_OLD}, so the API refuses the charts (400)")
-    if bare:
-        shown = listed(f"{w.id} {named(w.name)}" for w in bare)
-        told.append(f"without a date range the API refuses these charts (400): {shown}. {ADD_ONE}")
-    return told
+        return [], False
+    filters, now = fields["filters"], context.now()
+    lost, early = range_faults(before, filters, now)
+    refused = [fault for fault in (None if CLEARED in (request.clear or []) else lost, early) if fault is not None]
+    if refused and request.plan_id is None:
+        raise InvalidArguments(refused, lead="Nothing was changed.")
+    bare = [widget for widget in before.widgets if time_bounds(both(filters, widget.filters), now).start is None]
+    shown = listed(f"{widget.id} {named(widget.name)}" for widget in bare)
+    told = [f"without a date range the API refuses these charts (400): {shown}. {ADD_ONE}"] if bare else []
+    return [*told, *([TOO_OLD_REFUSED] if early is not None else [])], lost is not None
 
 
 async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:

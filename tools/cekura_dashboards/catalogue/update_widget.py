@@ -65,7 +65,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
     checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
     if sent:
-        await checker.updated(stored, sent, "changes.")
+        await checker.updated(stored, sent, "changes.", request.clear)
     warnings = checker.done()
     way = undo_of(UpdateRequest, _undo_arguments(stored, sent))
     refuse_too_large(way.arguments)
@@ -81,6 +81,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
         dashboard_id=stored.dashboard,
         warnings=[*warnings, *(way.warnings if sent else [])],
         stamps=[stored.updated_at],
+        drops_range=checker.drops_range,
         notes=ignored_nulls(request.changes, "changes"),
     )
     return checked(context, made, request)
@@ -100,9 +101,9 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
     way = undo_of(UpdateRequest, _undo_arguments(edits.before[number], edits.updates[number]))
     return receipt_of(
         made,
-        done_changes(edits, done),
+        done_changes(done),
         dashboard_id=edits.dashboard_id,
-        differences=all_differences(edits, done),
+        differences=all_differences(done),
         undo=way.call(context, NAME, covered_widgets([stored])),
         read_back=done.read_back,
     )

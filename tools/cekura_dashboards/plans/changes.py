@@ -38,8 +38,9 @@ def planned_changes(edits: WidgetEdits) -> list[Change]:
     return [*deletes, *updates, *creates]
 
 
-def done_changes(edits: WidgetEdits, done: Stored) -> list[Change]:
+def done_changes(done: Stored) -> list[Change]:
     """What did change."""
+    edits = done.edits
     created = [
         Change(op="create", id=w.id, name=foreign(w.name), fields=before_after({}, w.writable())) for w in done.created
     ]  # fmt: skip
@@ -55,14 +56,14 @@ def done_changes(edits: WidgetEdits, done: Stored) -> list[Change]:
     ]
     deleted = [
         Change(op="delete", id=number, name=foreign(edits.before[number].name if number in edits.before else None))
-        for number in done.deleted
+        for number in edits.deletes
     ]
     return [*created, *updated, *deleted]
 
 
-def all_differences(edits: WidgetEdits, done: Stored) -> list[str]:
+def all_differences(done: Stored) -> list[str]:
     """What is stored otherwise than asked."""
-    told = list[str]()
+    edits, told = done.edits, list[str]()
     for config, widget in zip(edits.creates, done.created, strict=False):
         told += differences(config, widget, None, f"widget {widget.id}")
         if widget.dashboard not in {edits.dashboard_id, None}:
@@ -79,6 +80,12 @@ def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[
     ]
 
 
+def not_done(done: Stored) -> list[str]:
+    """What became of the operations that are not there, and why."""
+    told = [f"{name}: {outcome}" for name, outcome in done.not_done.items()]
+    return [*told, done.cause] if done.cause else told
+
+
 def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
     """The arguments of bulk_edit_dashboard that put these edits back."""
     arguments: JsonObject = {"dashboard_id": edits.dashboard_id}
@@ -93,9 +100,10 @@ def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
     return arguments
 
 
-def covered_after(edits: WidgetEdits, done: Stored, undo: JsonObject) -> Covered:
-    """What the undo of these edits is planned against: what is stored now of the widgets that it names."""
-    ids = sorted((set(edits.known) - set(done.deleted)) | {widget.id for widget in done.created})
+def covered_after(done: Stored, undo: JsonObject) -> Covered:
+    """What the undo of what was done is planned against: what is stored now of the widgets that it names."""
+    edits = done.edits
+    ids = sorted((set(edits.known) - set(edits.deletes)) | {widget.id for widget in done.created})
     named = {item["id"] for item in undo.get("update", [])} | {*undo.get("delete", [])}
     whole = covered_dashboard(edits.dashboard_id or 0, edits.filters, ids)
     touched = [widget for widget in [*done.updated.values(), *done.created] if widget.id in named]

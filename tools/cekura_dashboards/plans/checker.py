@@ -1,13 +1,22 @@
 """What is wrong with the widgets of an edit, and what to warn of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.filters import both, doubtful, time_bounds
+from cekura_dashboards.api.filters import Bounds, both, doubtful, time_bounds
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import listed, named
-from cekura_dashboards.widgets.date_range import TOO_OLD, is_too_old, no_date_range
+from cekura_dashboards.widgets.date_range import (
+    CLEARED,
+    TOO_OLD_REFUSED,
+    goes_too_far_back,
+    is_lost,
+    is_too_old,
+    losing,
+    no_date_range,
+)
 from cekura_dashboards.widgets.rules import check, doubts, metric_types
 
 PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_function"}
@@ -18,7 +27,7 @@ class Checker:
     """Collects faults and warnings. Faults only for what the edit touches.
 
     ``lenient``: a plan stands behind the edit, so that what is stored, or was, may be written as it is; what seems
-    impossible is a warning, and the API decides.
+    impossible is a warning, and the API decides. ``drops_range``: a chart is left without a date range, as was asked.
     """
 
     context: ToolContext
@@ -28,28 +37,52 @@ class Checker:
     warnings: list[str] = field(default_factory=list[str])
     lenient: bool = False
     without_range: list[str] = field(default_factory=list[str])
+    drops_range: bool = False
 
     async def created(self, config: JsonObject, path: str) -> None:
-        await self._check(WidgetConfig.model_validate(config), path, {*config})
+        new = WidgetConfig.model_validate(config)
+        await self._check(new, path, {*config})
+        after = self._bounds(new)
+        if after.start is None:
+            self.without_range.append(named(new.name))
+        elif "filters" in config and goes_too_far_back(self._bounds(None), after, self.context.now()):
+            self._refuse([Fault(f"{path}filters", TOO_OLD_REFUSED)])
 
-    async def updated(self, stored: Widget, sent: JsonObject, path: str) -> None:
-        await self._check(WidgetConfig.model_validate({**stored.writable(), **sent}), path, {*sent})
+    async def updated(self, stored: Widget, sent: JsonObject, path: str, clear: Sequence[str] | None = None) -> None:
+        new = WidgetConfig.model_validate({**stored.writable(), **sent})
+        await self._check(new, path, {*sent})
+        if {"filters", "chart_type"} & {*sent}:
+            self._check_range(stored, new, path, drops=CLEARED in (clear or []))
 
     async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
         if touched & PLOT_FIELDS:
             metrics, unread = await metric_types(self.context, self.project, config)
             self.warnings += [text for text in unread if text not in self.warnings]
-            problems = check(config, path, metrics)
-            self.faults += [] if self.lenient else problems
-            self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
+            self._refuse(check(config, path, metrics))
             self.warnings += doubts(config, path, metrics)
         if "filters" in touched:
             self.warnings += doubtful(config.filters, f"{path}filters")
-        bounds = time_bounds(both(self.dashboard_filters, config.filters), self.context.now())
-        if touched & {"filters", "chart_type"} and bounds.start is None:
-            self.without_range.append(named(config.name))
-        if "filters" in touched and is_too_old(bounds, self.context.now()):
-            self.warnings.append(f"{named(config.name)}: {TOO_OLD}, so the API refuses it (400)")
+
+    def _refuse(self, problems: Sequence[Fault]) -> None:
+        """Faults, or where the edit is lenient warnings."""
+        self.faults += [] if self.lenient else problems
+        self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
+
+    def _bounds(self, config: WidgetConfig | None) -> Bounds:
+        """The date range of a chart on this dashboard; None: that of the dashboard itself."""
+        return time_bounds(both(self.dashboard_filters, config.filters if config else None), self.context.now())
+
+    def _check_range(self, stored: Widget, new: WidgetConfig, path: str, *, drops: bool) -> None:
+        before, after, now = self._bounds(stored), self._bounds(new), self.context.now()
+        if is_lost(before, after) and not drops:
+            self._refuse([Fault(f"{path}filters", losing("the chart", stored.filters, now))])
+        elif goes_too_far_back(before, after, now):
+            self._refuse([Fault(f"{path}filters", TOO_OLD_REFUSED)])
+        elif after.start is None:
+            self.without_range.append(named(new.name))
+        elif is_too_old(after, now):
+            self.warnings.append(f"{named(new.name)}: {TOO_OLD_REFUSED}")
+        self.drops_range |= is_lost(before, after)
 
     def done(self) -> list[str]:
         """The warnings.

@@ -1,19 +1,24 @@
 """Whole dashboards: what a plan covers of them, and sending their edits."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import NotFound
-from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.api.errors import Fault, NotFound
+from cekura_dashboards.api.filters import both, time_bounds
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import covered_dashboard, covered_widgets
 from cekura_dashboards.plans.plan_id import Covered
 from cekura_dashboards.plans.receipt import Change, before_after, same
 from cekura_dashboards.plans.send import as_json, write_or_read_back
-from cekura_dashboards.text import foreign
+from cekura_dashboards.text import foreign, listed, named
+from cekura_dashboards.widgets.date_range import TOO_OLD_REFUSED, goes_too_far_back, is_lost, losing
 
 MOST_LISTED = 1000
+SHOWN = 6
+"""Charts that a fault names."""
 FIELDS = ("name", "project", "filters")
 
 
@@ -66,6 +71,19 @@ def dashboard_differences(asked: JsonObject, stored: Dashboard) -> list[str]:
         for name, value in asked.items()
         if not same(value, stored.stored(name))
     ]
+
+
+def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -> tuple[Fault | None, Fault | None]:
+    """What is wrong with these filters in place of its own: charts lose their date range, or begin too early."""
+    bare, early = list[Widget](), list[Widget]()
+    for widget in before.widgets:
+        was, will = (time_bounds(both(held, widget.filters), now) for held in (before.filters, filters))
+        bare += [widget] if is_lost(was, will) else []
+        early += [widget] if goes_too_far_back(was, will, now) else []
+    shown = listed([f"{widget.id} {named(widget.name)}" for widget in bare], limit=SHOWN)
+    lost = Fault("filters", losing(f"{len(bare)} charts ({shown})", before.filters, now)) if bare else None
+    alone = goes_too_far_back(time_bounds(before.filters, now), time_bounds(filters, now), now)
+    return lost, Fault("filters", TOO_OLD_REFUSED) if early or alone else None
 
 
 async def send_create(

@@ -27,8 +27,9 @@ class Plan(Generic[W]):
     """What would be done, and what was stored when it was planned. Making one writes nothing.
 
     ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
-    ``operations`` and ``covered``; ``stamps`` are when what is covered was last changed. ``origin``: of the plan_id
-    that the request brought, if any; ``approved``: a person said yes.
+    ``operations`` and ``covered``; ``stamps`` are when what is covered was last changed. ``drops_range``: it leaves
+    charts without a date range. ``origin``: of the plan_id that the request brought, if any; ``approved``: a person
+    said yes.
     """
 
     work: W
@@ -41,6 +42,7 @@ class Plan(Generic[W]):
     notes: list[str] = field(default_factory=list[str])
     stamps: list[str | None] = field(default_factory=list[str | None])
     verb: str = "Edit"
+    drops_range: bool = False
     origin: Origin | None = None
     approved: bool = False
 
@@ -59,7 +61,7 @@ class Plan(Generic[W]):
 
     def needs_plan(self, confirm: str) -> bool:
         """Whether neither a plan_id nor a person stands behind this yet, though one must."""
-        asked_for = self.deletes or confirm == "writes"
+        asked_for = self.deletes or self.drops_range or confirm == "writes"
         return asked_for and self.origin is None and not (self.approved or self.is_empty)
 
     def question(self, context: ToolContext) -> str:

@@ -139,15 +139,16 @@ HEADS = {
     "applied": "Done.",
     "partly_applied": "Only part of it was done.",
     "nothing_to_do": "Nothing to do: it is stored like this already.",
-    "needs_plan": "Nothing was changed yet. This is what would happen; what is deleted can be brought back under new "
-    "ids, unless a warning says otherwise. If the user agrees, call again with the same arguments and this plan_id.",
+    "needs_plan": "Nothing was changed yet. This is what would happen{lost}. If the user agrees, call again with the "
+    "same arguments and this plan_id.",
 }
+BROUGHT_BACK = "; what is deleted can be brought back under new ids, unless a warning says otherwise"
 
 
 def render(receipt: Receipt) -> str:
-    lines = [
-        HEADS[receipt.outcome] + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")
-    ]
+    deletes = any(change.op == "delete" for change in receipt.changes)
+    head = HEADS[receipt.outcome].format(lost=BROUGHT_BACK if deletes else "")
+    lines = [head + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")]
     lines += [line_of(change) for change in receipt.changes]
     for word, texts in (
         ("NOT as asked", receipt.differences), ("NOT done", receipt.not_done), ("warning", receipt.warnings),

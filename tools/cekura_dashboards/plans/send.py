@@ -1,7 +1,7 @@
 """Sending a plan, and finding out what became of it when the answer is lost."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from cekura_dashboards.api.client import CekuraClient
@@ -16,7 +16,7 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from cekura_dashboards.api.models import WRITABLE, BulkResult, JsonObject, Widget
+from cekura_dashboards.api.models import WRITABLE, BulkResult, JsonObject, Widget, as_list, as_object
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.receipt import same
 from cekura_dashboards.text import json_text, quoted, short_json
@@ -57,14 +57,20 @@ class WidgetEdits:
         return not (self.creates or self.updates or self.deletes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What the API holds after an edit. ``created`` are in the order in which they were asked."""
+    """What the API holds after an edit, of which ``edits`` is what was carried out.
 
-    created: list[Widget]
-    updated: dict[int, Widget]
-    deleted: list[int]
+    ``created`` are in the order of its creates. ``not_done``: what became of each other operation, by name; ``cause``:
+    why it is not there.
+    """
+
+    edits: WidgetEdits
+    created: list[Widget] = field(default_factory=list[Widget])
+    updated: dict[int, Widget] = field(default_factory=dict[int, Widget])
     read_back: bool = False
+    not_done: dict[str, str] = field(default_factory=dict[str, str])
+    cause: str | None = None
 
 
 async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
@@ -81,14 +87,14 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
         return {what: _outcome(edits.before[number], fields, found)}, found
 
     widget, read_back = await write_or_read_back(context, context.api.update_widget(number, fields), [what], look)
-    return Stored([], {number: widget}, [], read_back)
+    return Stored(edits=edits, updated={number: widget}, read_back=read_back)
 
 
 async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
-    """Send a bulk edit as one transaction.
+    """Send a bulk edit as one transaction; should the API carry out a part of it only, that part.
 
     Raises:
-        EditFailed: when the API reported errors, or the answer was lost and not all of it is there.
+        EditFailed: when the API reported errors, or the answer was lost, and nothing of it is there.
     """
     dashboard_id = edits.dashboard_id or 0
     try:
@@ -102,14 +108,28 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
         doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
     else:
         if not done.errors and _names_all(edits, done):
-            return Stored(_in_order(edits, done.created), {widget.id: widget for widget in done.updated}, done.deleted)
-        if not done.errors:
-            doubt = Doubt[Stored](context, "The API's answer does not name every operation.", may_still_arrive=False)
-            return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
-        key = context.api.key.get_secret_value()
-        said = "; ".join(f'"{quoted(json_text(entry), secret=key)}"' for entry in done.errors[:MOST_ERRORS])
-        doubt = Doubt[Stored](context, f"The API reported errors: {said}", may_still_arrive=False)
-    return await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
+            updated = {widget.id: widget for widget in done.updated}
+            return Stored(edits=edits, created=_in_order(edits, done.created), updated=updated)
+        cause = "The API's answer does not name every operation."
+        if done.errors:
+            key = context.api.key.get_secret_value()
+            said = "; ".join(_error_in_words(entry, key) for entry in done.errors[:MOST_ERRORS])
+            cause = f"The API reported errors: {said}."
+        doubt = Doubt[Stored](context, cause, may_still_arrive=False)
+    outcomes, stored = await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
+    not_done = {name: outcome for name, outcome in outcomes.items() if outcome != "applied"}
+    return replace(stored, not_done=not_done, cause=doubt.cause if not_done else None)
+
+
+def _error_in_words(entry: Any, key: str) -> str:
+    """An error of the API, whose shape is not documented: its parts by name, their texts quoted."""
+    parts = as_object(entry) or {"": entry}
+    told = list[str]()
+    for name, value in parts.items():
+        texts = [text if isinstance(text, str) else json_text(text) for text in as_list(value) or [value]]
+        shown = [text if text.isdecimal() else f'"{quoted(text, secret=key)}"' for text in texts]
+        told.append(f"{quoted(name, limit=MOST_SHOWN, secret=key)} {' '.join(shown)}".strip())
+    return ", ".join(told)
 
 
 def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
@@ -158,14 +178,18 @@ class Doubt(Generic[T]):
     cause: str
     may_still_arrive: bool
 
-    async def settled(self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]) -> T:
-        """What is stored, if all of it was applied.
+    async def settled(
+        self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]
+    ) -> tuple[dict[str, str], T]:
+        """What became of each operation, and what is stored.
+
+        What is not there counts as not applied only if it cannot arrive any more.
 
         Raises:
-            EditFailed: else. What is not there counts as not applied only if it cannot arrive any more.
+            EditFailed: if nothing of it was applied.
         """
         api = self.context.api.within(READ_BACK_S)
-        outcomes = dict.fromkeys(names, "unknown")
+        outcomes, found = dict.fromkeys(names, "unknown"), list[T]()
         for wait_s in READ_BACK_WAITS_S if self.may_still_arrive else (0.0,):
             if wait_s:
                 await api.sleep(wait_s)
@@ -173,10 +197,13 @@ class Doubt(Generic[T]):
                 outcomes, stored = await look(api)
             except DashboardsError:
                 continue
+            found = [stored]
             if set(outcomes.values()) == {"applied"}:
-                return stored
+                return outcomes, stored
         if self.may_still_arrive:
             outcomes = {name: "unknown" if told == "not applied" else told for name, told in outcomes.items()}
+        if found and "applied" in outcomes.values():
+            return outcomes, found[-1]
         raise EditFailed(self.cause, outcomes) from None
 
 
@@ -195,7 +222,8 @@ async def write_or_read_back(
         return await write, False
     except IN_DOUBT as error:
         doubt = Doubt[T](context, str(error), may_still_arrive=may_still_arrive(error))
-        return await doubt.settled(names, look), True
+        _, found = await doubt.settled(names, look)
+        return found, True
 
 
 def surely_not_applied(error: DashboardsError) -> bool:
@@ -204,20 +232,28 @@ def surely_not_applied(error: DashboardsError) -> bool:
 
 
 def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
-    """What the dashboard holds against what was asked, operation by operation."""
+    """What the dashboard holds against what was asked, operation by operation; and what of it was carried out."""
     fresh = [widget for number, widget in now.items() if number not in edits.known]
-    created, outcomes = list[Widget](), dict[str, str]()
-    for name, config in zip(_operation_names(edits), edits.creates, strict=False):
-        twin = next((w for w in fresh if w not in created and _holds(w, config)), None)
+    created, outcomes = dict[int, Widget](), dict[str, str]()
+    for index, (name, config) in enumerate(zip(_operation_names(edits), edits.creates, strict=False)):
+        twin = next((w for w in fresh if w not in created.values() and _holds(w, config)), None)
         outcomes[name] = "applied" if twin else "unknown" if fresh else "not applied"
         if twin:
-            created.append(twin)
+            created[index] = twin
+    updated = dict[int, Widget]()
     for number, fields in edits.updates.items():
-        outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
+        told = outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
+        updated |= {number: now[number]} if told == "applied" else {}
     for number in edits.deletes:
         outcomes[f"delete of widget {number}"] = "not applied" if number in now else "applied"
-    updated = {number: now[number] for number in edits.updates if number in now}
-    return outcomes, Stored(created, updated, list(edits.deletes), read_back=True)
+    carried_out = replace(
+        edits,
+        creates=[edits.creates[index] for index in created],
+        was=tuple(edits.was[index] for index in created if index < len(edits.was)),
+        updates={number: edits.updates[number] for number in updated},
+        deletes=[number for number in edits.deletes if number not in now],
+    )
+    return outcomes, Stored(edits=carried_out, created=[*created.values()], updated=updated, read_back=True)
 
 
 def _operation_names(edits: WidgetEdits) -> list[str]:

@@ -1,15 +1,16 @@
 """Arguments that the writing tools share."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.fields import ChartType
-from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.filters import fault, only_time, without_time
 from cekura_dashboards.api.models import JsonObject, Widget, as_object
 from cekura_dashboards.arguments.references import WidgetId
+from cekura_dashboards.widgets.date_range import CLEARED
 from cekura_dashboards.widgets.request import NewWidget, WidgetFields
 
 Clearable = Literal[
@@ -22,13 +23,17 @@ Clearable = Literal[
     "filters",
     "metadata",
     "field",
+    "date_range",
 ]
 CLEAR = Field(
     None,
-    description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged",
+    description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged; "
+    "date_range drops that of the filters, which needs a plan_id",
 )
 MOST, MOST_UNDONE = 60, 400
 """Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
+LAYOUT = "layout"
+"""The part of metadata that merges in all its depth: a new width keeps the place."""
 PLACE = re.compile(r"top|after[ :]*(\d{1,15})", re.ASCII)
 
 
@@ -60,7 +65,7 @@ def restored_path(name: str, items: Sequence[CreatedWidget] | None) -> str | Non
 
 
 class WidgetChanges(WidgetFields):
-    """New values. `filters` and `group_by` replace the whole; `metadata` merges one level deep."""
+    """New values. `filters` and `group_by` replace the whole; `metadata` merges, its `layout` too."""
 
     chart_type: ChartType | None = None
 
@@ -79,6 +84,8 @@ class WidgetUpdate(WidgetChanges):
 
 def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
     """Refuse to set and empty the same field; metadata may be both, which replaces it whole."""
+    if CLEARED in (clear or []) and only_time(given.get("filters")):
+        raise fault("clear", f"names {CLEARED}, and the new filters hold one; do one or the other.")
     for name in clear or []:
         if name != "metadata" and name in given:
             raise fault("clear", f"names {name}, which is also given a new value; do one or the other.")
@@ -104,8 +111,21 @@ def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:
 
 def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored: JsonObject) -> JsonObject:
     """What to send so that a stored widget becomes what was asked: cleared, replaced and merged."""
-    sent: JsonObject = {name: "" if name == "field" else None for name in clear or []}
+    sent: JsonObject = {name: "" if name == "field" else None for name in clear or [] if name != CLEARED}
     given = fields.given() if fields else {}
-    if "metadata" in given and "metadata" not in sent and isinstance(stored.get("metadata"), dict):
-        given["metadata"] = {**stored["metadata"], **given["metadata"]}
+    if CLEARED in (clear or []):
+        sent = {"filters": without_time(stored.get("filters")) or None} | sent
+    held = as_object(stored.get("metadata"))
+    if "metadata" in given and "metadata" not in sent and held is not None:
+        given["metadata"] = _merged(held, given["metadata"], [LAYOUT])
     return sent | given
+
+
+def _merged(held: JsonObject, new: JsonObject, deep: Iterable[str]) -> JsonObject:
+    """The new values over those held; the objects named ``deep`` are merged in all their depth."""
+    found = held | new
+    for name in deep:
+        old, given = as_object(held.get(name)), as_object(new.get(name))
+        if old is not None and given is not None:
+            found[name] = _merged(old, given, given)
+    return found

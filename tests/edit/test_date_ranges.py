@@ -1,0 +1,134 @@
+"""Edits that would leave charts without a date range, or with one that begins too early: the API refuses both."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api import errors
+from support import Json, ask, content, new_sandbox, open_tools, stored, undo
+
+pytestmark = pytest.mark.anyio
+FAILED: Json = {"field": "success", "op": "eq", "value": False}
+WEEK: Json = {"field": "timestamp", "op": "gte", "value": "today-7d"}
+YEAR: Json = {"field": "timestamp", "op": "gte", "value": "today-365d"}
+
+
+def and_also(*conditions: Json) -> Json:
+    return {"operator": "and", "conditions": [*conditions]}
+
+
+REFUSED: list[tuple[str, Json, str]] = [
+    ("update_dashboard", {"dashboard_id": 11, "filters": FAILED}, "filters: leaves 8 charts"),
+    ("update_dashboard", {"dashboard_id": 11, "clear": ["filters"]}, "filters: leaves 8 charts"),
+    ("update_dashboard", {"dashboard_id": 11, "filters": YEAR}, "today-29d"),
+    ("update_dashboard", {"dashboard_id": 11, "filters": YEAR, "clear": ["date_range"]}, "do one or the other"),
+    ("update_widget", {"widget_id": 219, "changes": {"filters": YEAR}}, "today-29d"),
+    ("update_widget", {"widget_id": 219, "changes": {"filters": FAILED}}, "leaves the chart without a date range"),
+    ("update_widget", {"widget_id": 219, "clear": ["filters"]}, "leaves the chart without a date range"),
+    (
+        "bulk_edit_dashboard",
+        {"dashboard_id": 13, "update": [{"id": 219, "filters": FAILED}]},
+        r"update\[0\].filters: leaves the chart",
+    ),
+    (
+        "bulk_edit_dashboard",
+        {"dashboard_id": 13, "create": [{"chart_type": "stat", "filters": YEAR}]},
+        r"create\[0\].filters: .*today-29d",
+    ),
+    ("create_dashboard", {"name": "Failed", "copy_of": 11, "filters": FAILED}, "filters: leaves 8 charts"),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "message"), REFUSED, ids=range(len(REFUSED)))
+async def test_filters_that_break_charts_are_refused_with_what_works(tool: str, arguments: Json, message: str) -> None:
+    app = new_sandbox(count=10)
+    app.state.world.store._widgets[219]["filters"] = WEEK  # noqa: SLF001 - on a dashboard without a date range
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match=message) as caught:
+            await ask(context, tool, **arguments)
+        assert str(caught.value).startswith("Nothing was")
+        assert not recorder.writes()
+    assert content(app) == before
+
+
+async def test_the_date_range_that_is_proposed_is_the_one_that_was_there() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, _):
+        _, whole = await ask(context, "get_dashboard", dashboard_id=11)
+        assert whole["filters"]["value"] == "today-7d"
+        with pytest.raises(errors.InvalidArguments, match='"value": "today-7d"'):
+            await ask(context, "update_dashboard", dashboard_id=11, filters=FAILED)
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=and_also(whole["filters"], FAILED))
+        assert receipt["outcome"] == "applied"
+        assert "warnings" not in receipt
+
+
+DROPPED: list[tuple[str, Json]] = [
+    ("update_dashboard", {"dashboard_id": 11, "filters": FAILED, "clear": ["date_range"]}),
+    ("update_dashboard", {"dashboard_id": 11, "clear": ["date_range"]}),
+    ("update_dashboard", {"dashboard_id": 11, "clear": ["filters", "date_range"]}),
+    ("update_widget", {"widget_id": 219, "changes": {"filters": FAILED}, "clear": ["date_range"]}),
+    ("update_widget", {"widget_id": 219, "clear": ["date_range"]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 13, "update": [{"id": 219, "clear": ["date_range"]}]}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), DROPPED, ids=range(len(DROPPED)))
+async def test_a_date_range_that_is_named_goes_once_a_plan_stands_behind_it(tool: str, arguments: Json) -> None:
+    app = new_sandbox(count=10)
+    store = app.state.world.store
+    store._widgets[219]["filters"] = and_also(WEEK, FAILED)  # noqa: SLF001 - on a dashboard without a date range
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        text, stopped = await ask(context, tool, **arguments)
+        assert stopped["outcome"] == "needs_plan"
+        assert "deleted" not in text
+        assert "without a date range" in stopped["warnings"][0] or "neither the widget" in stopped["warnings"][0]
+        assert content(app) == before
+        _, receipt = await ask(context, tool, **arguments, plan_id=stopped["plan_id"])
+        assert receipt["outcome"] == "applied"
+        changed = store.dashboard(11) if tool == "update_dashboard" else store.widget(219)
+        assert "timestamp" not in str(changed["filters"])
+        await undo(context, receipt)
+    assert content(app) == before
+
+
+async def test_a_chart_that_had_no_date_range_before_may_be_changed() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_widget", widget_id=219, changes={"filters": FAILED})
+        assert receipt["outcome"] == "applied"
+        assert "has a date range" in receipt["warnings"][0]
+        await undo(context, receipt)
+
+
+async def test_a_range_that_was_too_long_already_does_not_hold_up_other_changes() -> None:
+    app = new_sandbox(count=10)
+    app.state.world.store._dashboards[11]["filters"] = YEAR  # noqa: SLF001 - what the web app may have stored
+    async with open_tools(app) as (context, _):
+        for tool, arguments in (
+            ("update_widget", {"widget_id": 203, "changes": {"filters": FAILED}}),
+            ("update_dashboard", {"dashboard_id": 11, "filters": and_also(YEAR, FAILED)}),
+        ):
+            _, receipt = await ask(context, tool, **arguments)
+            assert receipt["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("deep", [{"w": 12}, {"w": 12, "style": {"colour": "red"}}], ids=str)
+async def test_a_part_of_the_layout_keeps_the_rest_of_it(deep: Json) -> None:
+    app = new_sandbox(count=10)
+    widget: Json = app.state.world.store._widgets[203]  # noqa: SLF001 - what is stored
+    widget["metadata"]["layout"]["style"] = {"colour": "blue", "size": 3}
+    whole: Json = widget["metadata"]
+    before = stored(app)
+    expected = {**whole["layout"], **deep, "style": {**whole["layout"]["style"], **deep.get("style", {})}}
+    edits: list[tuple[str, Any]] = [
+        ("update_widget", {"widget_id": 203, "changes": {"metadata": {"layout": deep}}}),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "metadata": {"layout": deep}}]}),
+    ]
+    async with open_tools(app) as (context, _):
+        for tool, arguments in edits:
+            _, receipt = await ask(context, tool, **arguments)
+            assert app.state.world.store._widgets[203]["metadata"] == {**whole, "layout": expected}  # noqa: SLF001 - see above
+            await undo(context, receipt)
+            assert stored(app) == before
