@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -82,12 +83,9 @@ def _half_a_day(seed: int) -> Callable[[Floats, World], Floats]:
     return lambda times, _: np.where((times >= start) & (times < start + DAY), 0.5, 1.0)
 
 
-def _an_hour(factor: float) -> Callable[[int], Callable[[Floats, World], Floats]]:
-    def made(seed: int) -> Callable[[Floats, World], Floats]:
-        hour = _when(seed) + (9 + seed % 7) * HOUR
-        return lambda times, _: np.where(times == hour, factor, 1.0)
-
-    return made
+def _an_hour(factor: float, seed: int) -> Callable[[Floats, World], Floats]:
+    hour = _when(seed) + (9 + seed % 7) * HOUR
+    return lambda times, _: np.where(times == hour, factor, 1.0)
 
 
 def _is_fall(found: Finding) -> bool:
@@ -106,8 +104,8 @@ AIM = 0.85
 PLANTS = (
     Plant("25 % fewer calls over the last week", _fewer, _is_fall, AIM),
     Plant("half of one day's calls missing", _half_a_day, _is_low_day, AIM),
-    Plant("an hour at three times its usual", _an_hour(3.0), _is_hour, AIM),
-    Plant("an hour at a third of its usual", _an_hour(1 / 3), _is_hour, AIM),
+    Plant("an hour at three times its usual", partial(_an_hour, 3.0), _is_hour, AIM),
+    Plant("an hour at a third of its usual", partial(_an_hour, 1 / 3), _is_hour, AIM),
 )
 
 

@@ -117,8 +117,6 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
         return told.model_copy(update={"error": str(reading.error)})
     summary, untested = summarise(reading, audience, history)
     notes = [*summary.notes, *reading.notes]
-    if summary.n == 0:
-        notes.insert(0, _why_empty(told.where or ALL_CALLS))
     if history is not None and history.error is not None:
         notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
     return told.model_copy(
@@ -145,16 +143,6 @@ async def reported(
         await in_thread(report, reading, audience, history, small=small)
         for reading, history in zip(readings, beside, strict=True)
     ]
-
-
-def _why_empty(where: str) -> str:
-    """An empty answer's likely causes, and the calls that were really asked for."""
-    if where == ALL_CALLS:
-        return "no calls with a value in this window: try a longer one"
-    return (
-        f"no calls with a value where {where}: the window may hold none, or a filter excludes them all; "
-        "try a longer window, or look_up values for the filtered field"
-    )
 
 
 def with_intervals(report: WidgetReport) -> WidgetReport:

@@ -1,5 +1,6 @@
 """From the rows of a chart to a summary: units, names, and what the API sent otherwise than documented."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cekura_dashboards import insight
@@ -14,8 +15,11 @@ from cekura_dashboards.charts.rows import Rows, bar_rows, pie_slices, plots_time
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.model import TimesFacts
-from cekura_dashboards.insight.timeline import HOUR, iso
+from cekura_dashboards.insight.timeline import DAY, HOUR, Span, iso
 from cekura_dashboards.text import Foreign, json_text, word
+
+NONE_FOR = 2 * DAY
+"""A window that begins with so much time without calls says so."""
 
 
 def summarise(
@@ -68,7 +72,21 @@ def _bar(
         clock=audience.clock,
         tested=tested_over(history, reading, chart, audience),
     )
-    return _told(summary, rows, by, chart), untested
+    calls = [bucket.time for bucket in rows.buckets if _holds_calls(bucket, config)]
+    return _told(summary, rows, by, chart, _none_before(calls, rows.span, history)), untested
+
+
+def _holds_calls(bucket: Bucket, config: WidgetConfig) -> bool:
+    return bool(bucket.value if config.function == "count" or bucket.n is None else bucket.n)
+
+
+def _none_before(times: Sequence[float], span: Span, history: ChartReading | None) -> list[str]:
+    """That such calls begin only well inside the window, as those of a version do before its release."""
+    if history is not None and history.chart is not None:
+        rows = bar_rows(history, history.chart, {})
+        times = [*times, *(bucket.time for bucket in rows.buckets if _holds_calls(bucket, history.target.config))]
+    first = min(times, default=span.start)
+    return [f"no such calls before {iso(first)}"] if first - span.start >= NONE_FOR else []
 
 
 def _line(
@@ -89,7 +107,8 @@ def _line(
         clock=audience.clock,
         tested=tested_over(history, reading, chart, audience),
     )
-    return _told(summary, rows, by, chart), untested
+    begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history)
+    return _told(summary, rows, by, chart, begins), untested
 
 
 def _times_only(buckets: list[Bucket], kind: str) -> Summary:
@@ -100,9 +119,9 @@ def _times_only(buckets: list[Bucket], kind: str) -> Summary:
     return Summary(kind=kind, unit="time", n=n, facts=facts)
 
 
-def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart) -> Summary:
-    """Add what was seen in places where the API's form is not documented, or wrong."""
-    said = list[str]()
+def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart, notes: Sequence[str] = ()) -> Summary:
+    """Add these notes, and what was seen in places where the API's form is not documented, or wrong."""
+    said = [*notes]
     if rows.outside:
         said.append(f"{rows.outside} rows lay outside the window and were left out; the API may not have applied it")
     if rows.unread:

@@ -200,18 +200,18 @@ def both(*filters: JsonObject | None) -> JsonObject:
     >>> both(a, None, {}) == a, len(both(a, both(a, a))["conditions"])
     (True, 3)
     """
-    parts = [part for item in filters for part in _and_parts(item)]
+    parts = [part for item in filters for part in and_parts(item)]
     return parts[0] if len(parts) == 1 else {"operator": "and", "conditions": parts} if parts else {}
 
 
-def _and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
+def and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
     """The conditions and groups that must all hold, nested ANDs flattened."""
     if not node:
         return
     children = as_list(node.get("conditions"))
     if children is not None and node.get("operator", "and") == "and":
         for child in children:
-            yield from _and_parts(as_object(child))
+            yield from and_parts(as_object(child))
     elif "field" in node or children:
         yield node
 
@@ -222,18 +222,18 @@ def _is_time(node: JsonObject) -> bool:
 
 def without_time(node: JsonObject | None) -> JsonObject:
     """The filter less every time condition all of whose ancestors are ``and``."""
-    return both(*(part for part in _and_parts(node) if not _is_time(part)))
+    return both(*(part for part in and_parts(node) if not _is_time(part)))
 
 
 def only_time(node: JsonObject | None) -> JsonObject:
     """The time conditions that ``without_time`` leaves out."""
-    return both(*(part for part in _and_parts(node) if _is_time(part)))
+    return both(*(part for part in and_parts(node) if _is_time(part)))
 
 
 def has_nested_time(node: JsonObject | None) -> bool:
     """Whether a time condition stands inside ``or`` or ``same_row``, where it cannot be taken out."""
     return any(
-        _is_time(condition) for part in _and_parts(node) if not _is_time(part) for _, condition in _conditions(part, "")
+        _is_time(condition) for part in and_parts(node) if not _is_time(part) for _, condition in _conditions(part, "")
     )
 
 
@@ -251,7 +251,7 @@ def time_bounds(node: JsonObject | None, now: datetime) -> Bounds:
     ``today`` is the start of the UTC day for gt and gte, its end for lt and lte. ``eq`` bounds both sides.
     """
     starts, ends = list[datetime](), list[datetime]()
-    for part in _and_parts(node):
+    for part in and_parts(node):
         op = str(part.get("op"))
         moment = resolve_time(part.get("value"), op, now) if _is_time(part) else None
         if moment is not None and op in {"gt", "gte", "eq"}:

@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import ALONE, fit, told_once
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
@@ -70,6 +71,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     )
     points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
     reports = await compared(found, Audience(points, names, context.settings.clock))
+    reports = await explained(context, [sides.current for sides in found], reports, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
     reports, shared = told_once([*reports, *failed])

@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from cekura_dashboards.answers.absence import Asked, why_none
 from cekura_dashboards.api.errors import NotFound
 from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import doubtful, fault, in_words, time_bounds
@@ -57,13 +58,15 @@ async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
     window = _window(context, request.window, chart.target.filters)
     filters = behind(chart.config, chart.target.filters, request.label, request.group)
     total, found = await find_calls(context, project, filters, window, request.limit)
+    names, unread = await context.lookups.agent_names([], [filters])
+    none = [] if total else [await why_none(context, Asked(filters, window, project), names)]
     return Calls(
         total=total,
         window=window_line(window),
-        where=in_words(filters),
+        where=in_words(filters, names),
         project=project,
         calls=[call_shown(call, project) for call in found],
-        notes=[*window.notes, *doubtful(filters), *(_why_none(window) if not total else [])] or None,
+        notes=[*none, *window.notes, *doubtful(filters), *unread] or None,
     )
 
 
@@ -71,10 +74,6 @@ def _window(context: ToolContext, asked: str | None, filters: JsonObject) -> Win
     """The window that was asked for, or the saved date range, or the last 7 days."""
     now, zone = context.now(), context.settings.zone
     return resolve(asked, now, zone) if asked else saved_window(time_bounds(filters, now), now, zone)
-
-
-def _why_none(window: Window) -> list[str]:
-    return [f"no such call from {window_line(window)}: try a longer window, or look_up values for a field"]
 
 
 async def _one(context: ToolContext, number: int, project: int) -> Calls:

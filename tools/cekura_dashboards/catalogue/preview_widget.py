@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
@@ -84,6 +85,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     )
     points = ONE if request.points is None else request.points
     reports = await compared(found, Audience(points, names, context.settings.clock))
+    reports = await explained(context, [sides.current for sides in found], reports, names)
     if matching:
         reports = [with_intervals(report) for report in reports]
     shown = fit(reports)[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
 from cekura_dashboards.insight.course import TOO_FEW, Course
+from cekura_dashboards.insight.distributions import count_score
 from cekura_dashboards.insight.findings import Finding, Gap, Outcome, Step, Trend, Unusual
 from cekura_dashboards.insight.gaps import Empty, find_gaps
 from cekura_dashboards.insight.numbers import Number, exact, relative, round_for_display
@@ -230,6 +231,7 @@ def _unusual_hours(fit: Fit, window: Span) -> list[_Far]:
             lost=lost,
             exact=course.exact,
             extreme=course.extreme,
+            lowest=[count_score(0, usual, fit.excess) for usual in fit.usual] if course.scale == "count" else (),
         )
     ]
 

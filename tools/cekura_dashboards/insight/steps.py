@@ -20,7 +20,7 @@ LEAST = 8
 """Fewer values than this are not tested."""
 MOST_CUTS = 5
 SHORTEST = 3
-ENOUGH = 14
+ENOUGH = 24
 LIMIT = 4.0
 """Values further from the level around them, in robust standard deviations, count as that far."""
 AROUND = 7

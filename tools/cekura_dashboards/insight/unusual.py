@@ -2,12 +2,13 @@
 
 import math
 import statistics
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from cekura_dashboards.insight.distributions import NORMAL, t_quantile, two_sided
 
-SURE, PERHAPS, PERHAPS_AN_HOUR = 0.995, 0.98, 0.95
+SURE, PERHAPS, PERHAPS_AN_HOUR = 0.995, 0.99, 0.92
 """For all buckets of a window together; hours and days are both looked at, so each gets part of the usual error.
 
 For hours of counts and rates more, as whole numbers do not use it up."""
@@ -15,8 +16,8 @@ MOST_SHARE, AT_LEAST = 10, 3
 """Up to a tenth of the buckets can be unusual, and up to three of a few."""
 TAIL_SHARE, ENOUGH_FOR_TAILS = 20, 100
 """One in so many values is in a tail; of fewer values than this none is estimated."""
-SAFELY = 1.15
-"""The tail of extremes is taken to be so many times longer than it looks, as few values show it."""
+SAFELY, SAFELY_OF_EXTREMES = 1.15, 1.2
+"""A tail is taken to be so many times longer than it looks, as few values show it."""
 EULER = 0.5772
 NORMAL_TAIL = 0.65
 """That of normal values is 0.46 standard deviations long, and hardly ever looks longer than this."""
@@ -40,13 +41,15 @@ def find_unusual(
     lost: int = 1,
     exact: bool = False,
     extreme: bool = False,
+    lowest: Sequence[float] = (),
 ) -> list[Run]:
     """The runs among those that are ``tested``, the largest first.
 
     ``scores``: how far each is from its usual, in standard deviations. ``perhaps``: the share of answers in which
     chance alone finds nothing. ``exact``: their distribution is known to be normal, with no other spread; else their
     own spread and tails count, of which ``lost`` values are spent already.
-    ``extreme``: they are highest or lowest values themselves, whose tails are longer.
+    ``extreme``: they are highest or lowest values themselves, or near those, whose tails are longer. ``lowest``: how
+    far below its usual each could be at most; empty where that is not bounded.
 
     >>> few = [0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3]
     >>> [run[:2] for run in find_unusual(few, [True] * 12)], find_unusual(few[6:], [True] * 6)
@@ -56,15 +59,31 @@ def find_unusual(
     if not count:
         return []
     if exact:
-        bounds = [NORMAL.inv_cdf(two_sided(share, count)) for share in (SURE, perhaps)]
-        sure, maybe = ({i for i, score in enumerate(scores) if abs(score) > bound} for bound in bounds)
+        could = [score for score, here in zip(lowest or [math.inf] * len(scores), tested, strict=True) if here]
+        bounds = [(_lower_bound(could, share), NORMAL.inv_cdf(two_sided(share, count))) for share in (SURE, perhaps)]
+        sure, maybe = ({i for i, score in enumerate(scores) if not -low <= score <= high} for low, high in bounds)
     else:
         sure, maybe = (outliers(scores, two_sided(share, count), lost) for share in (SURE, perhaps))
-        low, high = (_tail(scores, sign, count, SAFELY if extreme else 1.0) for sign in (-1, 1))
-        sure = {i for i in sure if not -low <= scores[i] <= high}
+        low, high = (_tail(scores, sign, count, extreme=extreme) for sign in (-1, 1))
+        normal = SAFELY * NORMAL.inv_cdf(two_sided(SURE, count))
+        sure = {i for i in sure if not -max(low, normal) <= scores[i] <= max(high, normal)}
         if extreme or len(scores) >= ENOUGH_FOR_TAILS:
             maybe = {i for i in maybe if not -low <= scores[i] <= high}
     return _runs(scores, {i for i in maybe if tested[i]}, sure)
+
+
+def _lower_bound(could: Sequence[float], share: float) -> float:
+    """How far below its usual one must be. Those that never could be so far do not count as tests.
+
+    Source: Tarone (1990), Biometrics 46.
+    """
+    ordered = sorted(could)
+
+    def able(tests: int) -> int:
+        return len(ordered) - bisect_left(ordered, NORMAL.inv_cdf(two_sided(share, tests)))
+
+    tests = bisect_left(range(1, len(ordered)), True, key=lambda tests: able(tests) <= tests) + 1
+    return NORMAL.inv_cdf(two_sided(share, tests))
 
 
 def outliers(values: Sequence[float], probability: float, lost: int = 1) -> set[int]:
@@ -102,7 +121,7 @@ def outliers(values: Sequence[float], probability: float, lost: int = 1) -> set[
     return set(taken[:found])
 
 
-def _tail(scores: Sequence[float], sign: int, tests: int, longer: float) -> float:
+def _tail(scores: Sequence[float], sign: int, tests: int, *, extreme: bool) -> float:
     """How far out chance reaches on one side, for as many tests, if that side falls off exponentially.
 
     Of many values their own tail shows how fast; fewer are taken to be like the highest of many.
@@ -117,9 +136,9 @@ def _tail(scores: Sequence[float], sign: int, tests: int, longer: float) -> floa
     count = len(ordered) // TAIL_SHARE
     threshold = ordered[count]
     beyond = (statistics.median(ordered[:count]) - threshold) / math.log(2)
-    if beyond <= NORMAL_TAIL and longer <= 1:
+    if beyond <= NORMAL_TAIL and not extreme:
         return 0.0
-    beyond *= longer
+    beyond *= SAFELY_OF_EXTREMES if extreme else SAFELY
     return threshold - beyond * math.log(chance * TAIL_SHARE)
 
 

@@ -1,0 +1,114 @@
+"""A chart without a call says what excludes them all, found out by counting."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Answer
+from cekura_sandbox import ApiVariant
+from support import Json, Sent, ask, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+READINGS = [ApiVariant(), ApiVariant(override="merge", preview="merge", booleans="1", rates="percent", stat="array")]
+LAWSUIT: Json = {"field": "topic", "op": "eq", "value": "lawsuit"}
+LONG: Json = {"field": "duration", "op": "gt", "value": 90_000}
+SUCCESS: Json = {"field": "success", "op": "eq", "value": True}
+
+
+def agent(number: int) -> Json:
+    return {"field": "agent.id", "op": "eq", "value": number}
+
+
+def all_of(*conditions: Json) -> Json:
+    return {"operator": "and", "conditions": [*conditions]}
+
+
+CASES: list[tuple[Json, str]] = [
+    (LAWSUIT, 'has topic = "lawsuit"; values that occur: "billing question", '),
+    (all_of(SUCCESS, LAWSUIT), 'has topic = "lawsuit"; values'),
+    ({"field": "topic", "op": "in", "value": ["lawsuit", "theft"]}, 'has topic in ("lawsuit", "theft"); values'),
+    ({"field": "metadata.app_version", "op": "eq", "value": "9.9"}, 'has "metadata.app_version" = "9.9"; values'),
+    (all_of(SUCCESS, LONG), "calls in this window has duration > 90000"),
+    ({"field": "topic", "op": "contains", "value": "lawsuit"}, 'has topic contains "lawsuit"'),
+    (agent(41), 'agent 41 "Number porting" is in project 2, and these are the calls of project 1'),
+    (
+        {"field": "agent.id", "op": "in", "value": [41, 4100]},
+        "project 2, and these are the calls of project 1; this key",
+    ),
+    (agent(4100), "this key sees no agent 4100"),
+    (all_of(SUCCESS, {**SUCCESS, "value": False}), "each of these conditions alone holds some of the"),
+]
+
+
+@pytest.mark.parametrize("readings", READINGS, ids=["plainest", "merging"])
+@pytest.mark.parametrize(("filters", "said"), CASES, ids=range(len(CASES)))
+async def test_the_condition_that_excludes_all_calls_is_named(readings: ApiVariant, filters: Json, said: str) -> None:
+    app = shared_sandbox(readings)
+    async with open_tools(app) as (context, _):
+        shown = [(await report_of(context, widget_ids=[203], filters=filters))["notes"][0]]
+        widget = {"chart_type": "pie", "field": "topic", "filters": filters}
+        _, preview = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
+        shown.append(preview["report"]["notes"][0])
+        _, calls = await ask(context, "list_calls", widget_id=202, filters=filters)
+        shown.append(calls["notes"][0])
+    assert all(said in note for note in shown), shown
+    assert not any("longer window" in note for note in shown)
+    [(every,)] = sql(app, "SELECT count(*) FROM calls WHERE ts >= '2026-11-11' AND agent_id IN (31,32,33,34,35,36,37)")
+    counted = [note for note in shown if "calls in this window" in note]
+    assert all(f"{every} calls in this window" in note for note in counted)
+
+
+async def test_an_agent_of_the_project_without_a_call_that_matches_is_not_blamed() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[203], filters=all_of(agent(33), LAWSUIT))
+    assert 'has topic = "lawsuit"' in report["notes"][0]
+
+
+async def test_calls_without_a_value_are_told_from_no_calls() -> None:
+    app = shared_sandbox()
+
+    def no_rows(sent: Sent) -> Answer | None:
+        asked = sent.path.endswith("preview_data/") and sent.body["chart_type"] == "line"
+        return Answer(200, b'{"chart_type": "line", "data": []}') if asked else None
+
+    async with open_tools(app) as (context, recorder):
+        report = await report_of(context, widget_ids=[203], window="2026-11-18T15:28:00Z/2026-11-18T15:29:00Z")
+        assert report["notes"][0] == "there are no calls at all in this window: try a longer window"
+        _, metrics = await ask(context, "look_up", kind="metrics", project_id=1)
+        number = next(row[0] for row in metrics["rows"] if row[2] == "numeric")
+        recorder.fault = no_rows
+        widget = {"chart_type": "line", "field": "metric_evaluations.value", "metric": number}
+        _, preview = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
+    [(every,)] = sql(app, "SELECT count(*) FROM calls WHERE ts >= '2026-11-11' AND agent_id IN (31,32,33,34,35,36,37)")
+    assert preview["report"]["notes"][0] == f"{every} calls match, and none of them has a value of this metric"
+
+
+async def test_the_reason_is_looked_for_once_for_all_widgets_and_its_failure_does_not_fail_them() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        await ask(context, "get_widgets_data", dashboard_id=11, filters=LAWSUIT)
+        stats = [s.body for s in recorder.sent if s.path.endswith("preview_data/") and s.body["chart_type"] == "stat"]
+        assert len(stats) == 4, "the two counts of all widgets, and both sides of the stat's own change"
+
+        def failing(sent: Sent) -> Any:
+            stat = sent.path.endswith("preview_data/") and sent.body["chart_type"] == "stat"
+            return errors.ConnectionBroken("x") if stat else None
+
+        recorder.fault = failing
+        report = await report_of(context, widget_ids=[203], filters=LAWSUIT)
+        assert report["notes"][0].startswith('no calls with a value where topic = "lawsuit": the window may hold none')
+
+
+@pytest.mark.parametrize("window", ["30d", None], ids=["asked", "saved"])
+@pytest.mark.parametrize("function", ["avg", "count"])
+async def test_calls_that_begin_inside_the_window_are_no_gap(window: str | None, function: str) -> None:
+    app = shared_sandbox(count=60_000)
+    [(first,)] = sql(app, "SELECT strftime(min(ts), '%Y-%m-%d') FROM calls WHERE app_version = '2.4.0'")
+    version = {"field": "metadata.app_version", "op": "eq", "value": "2.4.0"}
+    widget = {"chart_type": "bar", "field": "success", "time_period": "day", "aggregation_function": function}
+    async with open_tools(app) as (context, _):
+        arguments: Json = {"window": window} if window else {"dashboard_id": 12}
+        _, answer = await ask(context, "preview_widget", widget={**widget, "filters": version}, **arguments)
+    report = answer["report"]
+    assert f"no such calls before {first}T00:00Z" in report["notes"]
+    assert not [found for found in report.get("findings") or [] if found["kind"] == "gap"]

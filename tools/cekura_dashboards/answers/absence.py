@@ -1,0 +1,191 @@
+"""Why a chart holds no call: which of its conditions excludes them all, or that there are none at all."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cekura_dashboards.answers.report import ALL_CALLS, WidgetReport, field_word
+from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
+from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
+from cekura_dashboards.api.filters import and_parts, in_words
+from cekura_dashboards.api.models import Agent, JsonObject, WidgetConfig, as_list
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
+from cekura_dashboards.charts.target import ChartReading, Target
+from cekura_dashboards.charts.window import Window
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight.numbers import exact
+from cekura_dashboards.text import listed, named, unquoted
+
+MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
+"""Conditions that are looked at one by one, and empty charts of one answer that are explained so."""
+MOST_VALUES = 6
+AGENT_IDS = {"agent.id", "agent_id"}
+LONGER = "try a longer window"
+NULL = "null"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which calls were asked for: in this window, of this project, under all of these conditions."""
+
+    calls: JsonObject
+    window: Window
+    project: int | None = None
+    dashboard: int | None = None
+
+    @property
+    def conditions(self) -> list[JsonObject]:
+        """Those that are looked at one by one."""
+        return [*and_parts(self.calls)][:MOST_CONDITIONS]
+
+
+async def explained(
+    context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport], names: Mapping[str, str]
+) -> list[WidgetReport]:
+    """The reports, each that counts no call with the reason as its first note."""
+    found, reasons = [*reports], dict[str, "str | _Counts | None"]()
+    for place, (reading, report) in enumerate(zip(readings, reports, strict=True)):
+        if report.n != 0 or report.error is not None:
+            continue
+        target = reading.target
+        asked = Asked(target.calls, reading.window, target.project, target.dashboard)
+        key = json.dumps([asked.calls, str(asked.window), asked.project], sort_keys=True)
+        if key not in reasons:
+            reasons[key] = await _reason(context, asked) if len(reasons) < MOST_EXPLAINED else None
+        said = _in_words(asked, reasons[key], target.config.field, names)
+        found[place] = report.model_copy(update={"notes": [said, *(report.notes or [])]})
+    return found
+
+
+async def why_none(context: ToolContext, asked: Asked, names: Mapping[str, str]) -> str:
+    """Which condition excludes all calls, in words."""
+    return _in_words(asked, await _reason(context, asked), None, names)
+
+
+async def _reason(context: ToolContext, asked: Asked) -> "str | _Counts | None":
+    """Found out by counting calls under each condition alone; None if that cannot be."""
+    conditions = asked.conditions
+    try:
+        agents = {agent.id: agent for agent in await context.lookups.agents()} if _agents_in(conditions) else {}
+        return _strangers(conditions, agents, asked.project) or await _counted(context, asked)
+    except DashboardsError:
+        return None
+
+
+def _in_words(asked: Asked, reason: "str | _Counts | None", plotted: str | None, names: Mapping[str, str]) -> str:
+    """``plotted``: the field whose values are missing."""
+    if isinstance(reason, str):
+        return reason
+    if reason is None:
+        where = in_words(asked.calls, names) if asked.calls else ALL_CALLS
+        return f"no calls with a value where {where}: the window may hold none, or a condition excludes them all"
+    if not reason.every:
+        return f"there are no calls at all in this window: {LONGER}"
+    if reason.matching:
+        value = "this metric" if plotted == METRIC_VALUE else field_word(plotted) if plotted else "what is plotted"
+        return f"{exact(reason.matching)} calls match, and none of them has a value of {value}"
+    for place, (condition, alone) in enumerate(zip(asked.conditions, reason.alone, strict=True)):
+        if alone:
+            continue
+        said = f"none of the {exact(reason.every)} calls in this window has {in_words(condition, names)}"
+        values = reason.values.get(place, {})
+        labels = sorted((label for label in values if label != NULL), key=lambda label: (-values[label], label))
+        return f"{said}; values that occur: {listed(map(named, labels), limit=MOST_VALUES)}" if labels else said
+    one_by_one = f"each of these conditions alone holds some of the {exact(reason.every)} calls in this window"
+    return f"{one_by_one}, all together none"
+
+
+def _agents_in(conditions: Sequence[JsonObject]) -> set[int]:
+    """The agents that conditions ask for by id."""
+    wanted = set[int]()
+    for condition in conditions:
+        if condition.get("field") in AGENT_IDS and condition.get("op") in {"eq", "in"}:
+            values = as_list(condition.get("value")) or [condition.get("value")]
+            wanted |= {int(value) for value in values if str(value).isdecimal()}
+    return wanted
+
+
+def _strangers(conditions: Sequence[JsonObject], agents: Mapping[int, Agent], project: int | None) -> str | None:
+    """What is wrong with agents that are asked for, if none of those in a condition can have calls here."""
+    for condition in conditions:
+        wanted = sorted(_agents_in([condition]))
+        told = [_stranger(number, agents.get(number), project) for number in wanted]
+        if told and all(told):
+            return "; ".join(text for text in told[:MOST_VALUES] if text)
+    return None
+
+
+def _stranger(number: int, agent: Agent | None, project: int | None) -> str | None:
+    if agent is None:
+        return f"this key sees no agent {number} (look_up agents lists them)"
+    if project is None or agent.project in {None, project}:
+        return None
+    where = f"agent {number} {named(agent.name)} is in project {agent.project}"
+    return f"{where}, and these are the calls of project {project}"
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Calls in the window: all of them, those under all conditions, and under each condition alone.
+
+    ``values``: of a condition on a field with labels, how many calls have each label.
+    """
+
+    every: float
+    matching: float
+    alone: list[float]
+    values: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+
+
+async def _counted(context: ToolContext, asked: Asked) -> _Counts:
+    """One request for each count, all at once.
+
+    Raises:
+        DashboardsError: the first of those that failed.
+    """
+    labelled = [_wanted_labels(condition) for condition in asked.conditions]
+    targets = [_target(asked, None), _target(asked, asked.calls)]
+    for condition, wanted in zip(asked.conditions, labelled, strict=True):
+        targets.append(_target(asked, condition) if wanted is None else _target(asked, None, str(condition["field"])))
+    charts = list[Chart]()
+    for reading in await read_charts(context, targets):
+        if reading.chart is None:
+            raise reading.error or UnreadableAnswer("a count of calls is missing")
+        charts.append(reading.chart)
+    every, matching = (_calls(chart) for chart in charts[:2])
+    alone, values = list[float](), dict[int, dict[str, float]]()
+    for place, (chart, wanted) in enumerate(zip(charts[2:], labelled, strict=True)):
+        if wanted is None:
+            alone.append(_calls(chart))
+            continue
+        values[place] = {_plain(piece.label): piece.value for piece in pie_slices(chart, {})}
+        alone.append(sum(n for label, n in values[place].items() if label in wanted))
+    return _Counts(every, matching, alone, values)
+
+
+def _calls(stat: Chart) -> float:
+    return stat_figures(stat)[0].get("total_calls") or 0.0
+
+
+def _plain(label: str | None) -> str:
+    """A label as it is compared: without what it is quoted with."""
+    return NULL if label is None else unquoted(label)
+
+
+def _target(asked: Asked, filters: JsonObject | None, labels_of: str | None = None) -> Target:
+    """A count of calls, or of the labels of a field, without the dashboard and its filters."""
+    config = WidgetConfig(chart_type="pie" if labels_of else "stat", field=labels_of)
+    return Target(config, {}, asked.dashboard, asked.project, window=asked.window, extra=filters or None, alone=True)
+
+
+def _wanted_labels(condition: JsonObject) -> set[str] | None:
+    """The labels that a condition asks for; None for one whose field or operator has no list of them."""
+    if condition.get("op") not in {"eq", "in"} or plotted_type(str(condition.get("field"))) not in {
+        "string",
+        "boolean",
+    }:
+        return None
+    values = as_list(condition.get("value")) or [condition.get("value")]
+    return {_plain(label_of(value, {})) for value in values}
