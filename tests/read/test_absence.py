@@ -103,7 +103,10 @@ async def test_the_reason_is_looked_for_once_for_all_widgets_and_its_failure_doe
 @pytest.mark.parametrize("function", ["avg", "count"])
 async def test_calls_that_begin_inside_the_window_are_no_gap(window: str | None, function: str) -> None:
     app = shared_sandbox(count=60_000)
-    [(first,)] = sql(app, "SELECT strftime(min(ts), '%Y-%m-%d') FROM calls WHERE app_version = '2.4.0'")
+    [(first,)] = sql(
+        app,
+        "SELECT strftime(min(ts), '%Y-%m-%d') FROM calls WHERE json_extract_string(metadata, '$.app_version') = '2.4.0'",
+    )
     version = {"field": "metadata.app_version", "op": "eq", "value": "2.4.0"}
     widget = {"chart_type": "bar", "field": "success", "time_period": "day", "aggregation_function": function}
     async with open_tools(app) as (context, _):

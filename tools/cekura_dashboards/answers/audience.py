@@ -1,6 +1,7 @@
 """Whom an answer is for."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cekura_dashboards.insight import Clock
 from cekura_dashboards.insight.clock import UTC_CLOCK
@@ -8,8 +9,16 @@ from cekura_dashboards.insight.clock import UTC_CLOCK
 
 @dataclass(frozen=True)
 class Audience:
-    """``points``: the most buckets of a series. ``names``: what to call agents, by id. ``clock``: theirs."""
+    """``points``: the most buckets of a series; ``coarse``: of one that stands in where there is no room for it.
+
+    ``names``: what to call agents, by id. ``clock``: theirs.
+    """
 
     points: int
+    coarse: int = 0
     names: dict[str, str] = field(default_factory=dict[str, str])
     clock: Clock = UTC_CLOCK
+
+    def is_off_utc(self, moment: datetime) -> bool:
+        """Whether their days begin at other instants than those of UTC."""
+        return bool(moment.astimezone(self.clock.zone).utcoffset())

@@ -25,6 +25,7 @@ FEW_POINTS = 8
 SHORT_LABEL, SHORT_WHERE, SHORT_NOTE = 24, 120, 160
 ALONE = "ask for the widget alone"
 COUNTS = "n per bucket"
+FINER = "a finer series"
 SEVERAL = 3
 """What is said of so many widgets is said once for all of them."""
 HEADLINES = (
@@ -116,6 +117,15 @@ def _without_counts(item: WidgetReport) -> WidgetReport:
     return _leaving(item, COUNTS, series=without)
 
 
+def _coarser_series(item: WidgetReport) -> WidgetReport:
+    if item.series is None or item.coarser is None or len(item.coarser.value) >= len(item.series.value):
+        return item
+    coarser = item.coarser
+    if item.series.n is None:
+        coarser = coarser.model_copy(update={"n": None, "low": None, "high": None})
+    return _leaving(item, FINER, series=coarser)
+
+
 def _without_long_series(item: WidgetReport) -> WidgetReport:
     return _without_series(item) if item.series and len(item.series.value) > FEW_POINTS else item
 
@@ -123,7 +133,7 @@ def _without_long_series(item: WidgetReport) -> WidgetReport:
 def _without_series(item: WidgetReport) -> WidgetReport:
     if item.series is None:
         return item
-    kept = [text for text in item.left_out or [] if text != COUNTS]
+    kept = [text for text in item.left_out or [] if text not in {COUNTS, FINER}]
     return _leaving(item.model_copy(update={"left_out": kept}), "series", series=None)
 
 
@@ -248,6 +258,6 @@ def _short_names(item: WidgetReport) -> WidgetReport:
 
 
 STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
-    _without_counts, _without_long_series, _short_notes, _short_groups, _short_slices, _short_comparison,
-    _without_series, _fewer_groups, _fewer_slices, _bare_comparison, _headline_only, _short_names,
+    _without_counts, _coarser_series, _without_long_series, _short_notes, _short_groups, _short_slices,
+    _short_comparison, _without_series, _fewer_groups, _fewer_slices, _bare_comparison, _headline_only, _short_names,
 )  # fmt: skip

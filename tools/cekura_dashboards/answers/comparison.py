@@ -1,6 +1,6 @@
 """Each widget beside itself: over another time, or for other calls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -15,7 +15,7 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
-from cekura_dashboards.charts.history import MOST_HISTORIES, histories
+from cekura_dashboards.charts.history import MOST_HISTORIES, bars_behind, histories, measure_key
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import PERIOD_BEFORE, format_instant, has_a_period_before, other_window
 from cekura_dashboards.concurrency import in_thread
@@ -41,13 +41,17 @@ class Sides:
 
 @dataclass(frozen=True)
 class SidesRead:
-    """What came back for both sides, and of the chart's history, if that was asked for; it stands for ``alike`` too."""
+    """What came back for both sides, and of the chart's history, if that was asked for; it stands for ``alike`` too.
+
+    ``behind``: of both sides bars that show how figures, or labels, vary over time.
+    """
 
     asked: Sides
     current: ChartReading
     baseline: ChartReading | None = None
     alike: ChartReading | None = None
     history: ChartReading | None = None
+    behind: tuple[Mapping[str, ChartReading], Mapping[str, ChartReading]] = ({}, {})
 
 
 def sides_of(
@@ -105,9 +109,10 @@ async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> tuple[list
     past, without = histories([sides.current for sides in asked], context.now())
     if not context.settings.history:
         past, without = [None] * len(asked), 0
+    behind = _behind(asked, past, context.now()) if context.settings.history else [_NOTHING_BEHIND] * len(asked)
     wanted = list[Target]()
-    for sides, history in zip(asked, past, strict=True):
-        for target in (sides.current, sides.baseline, history or sides.alike):
+    for sides, history, bars in zip(asked, past, behind, strict=True):
+        for target in (sides.current, sides.baseline, history or sides.alike, *bars[0].values(), *bars[1].values()):
             if isinstance(target, Target) and not any(target is other for other in wanted):
                 wanted.append(target)
     readings = {id(target): reading for target, reading in zip(wanted, await read_charts(context, wanted), strict=True)}
@@ -118,12 +123,37 @@ async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> tuple[list
             readings[id(sides.baseline)] if isinstance(sides.baseline, Target) else None,
             readings[id(sides.alike)] if sides.alike and not history else None,
             readings[id(history)] if history else None,
+            cast("Any", tuple({name: readings[id(bar)] for name, bar in side.items()} for side in bars)),
         )
-        for sides, history in zip(asked, past, strict=True)
+        for sides, history, bars in zip(asked, past, behind, strict=True)
     ]
     raise_if_all_failed([sides.current for sides in found])
     notes = [f"{without} charts were tested over their window alone: at most {MOST_HISTORIES} histories are read"]
     return found, notes if without else []
+
+
+_Bars = tuple[dict[str, Target], dict[str, Target]]
+_NOTHING_BEHIND: _Bars = ({}, {})
+
+
+def _behind(asked: Sequence[Sides], past: Sequence[Target | None], now: datetime) -> list[_Bars]:
+    """The bars behind both sides of each chart that is compared; those of the same measure are the same object."""
+    known = {measure_key(history): history for history in past if history is not None}
+    room = MOST_HISTORIES
+
+    def shared(target: Target) -> dict[str, Target]:
+        nonlocal room
+        found = bars_behind(target, now)
+        fresh = {measure_key(bar) for bar in found.values()} - {*known}
+        if len(fresh) > room:
+            return {}
+        room -= len(fresh)
+        return {name: known.setdefault(measure_key(bar), bar) for name, bar in found.items()}
+
+    return [
+        (shared(sides.current), shared(sides.baseline)) if isinstance(sides.baseline, Target) else _NOTHING_BEHIND
+        for sides in asked
+    ]
 
 
 def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
@@ -140,7 +170,8 @@ def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
     reading = sides.current
     if reading.chart is None or other.chart is None:
         return Comparison(**about, not_compared=f"the baseline could not be read: {other.error or reading.error}")
-    baseline, current = measure_of(other, other.chart, names), measure_of(reading, reading.chart, names)
+    current = measure_of(reading, reading.chart, names, sides.behind[0])
+    baseline = measure_of(other, other.chart, names, sides.behind[1])
     if baseline.untested and other.chart.chart_type in {"bar", "line"}:
         return Comparison(**about, not_compared=baseline.untested[0])
     notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]

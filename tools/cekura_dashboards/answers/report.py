@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.summary import group_name, summarise
@@ -20,6 +20,8 @@ from cekura_dashboards.insight.numbers import round_for_display, wilson
 from cekura_dashboards.text import Foreign, Word, foreign, named, word
 
 ALL_CALLS = "all calls"
+WHOLE_DAYS = ("d", "w", "mo")
+"""Ends of the names of steps of whole days."""
 
 
 class WidgetBrief(BaseModel):
@@ -69,6 +71,18 @@ class WidgetReport(BaseModel):
     notes: list[str] | None = None
     left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
+    _coarser: Series | None = PrivateAttr(default=None)
+
+    @property
+    def coarser(self) -> Series | None:
+        """The series in fewer buckets, for where there is no room; None if there is none."""
+        return self._coarser
+
+    def with_coarser(self, series: Series | None) -> "WidgetReport":
+        """The report, its series in fewer buckets beside it if they are fewer."""
+        if series is not None and self.series is not None and len(series.value) < len(self.series.value):
+            self._coarser = series
+        return self
 
 
 def field_word(name: str) -> str:
@@ -117,6 +131,8 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
         return told.model_copy(update={"error": str(reading.error)})
     summary, untested = summarise(reading, audience, history)
     notes = [*summary.notes, *reading.notes]
+    if summary.series and summary.series.step.endswith(WHOLE_DAYS) and audience.is_off_utc(reading.window.end):
+        notes.append(f"days are UTC days, not those of {audience.clock.zone}")
     if history is not None and history.error is not None:
         notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
     return told.model_copy(
@@ -130,7 +146,7 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
             "not_tested": [*untested, *summary.not_tested] or None,
             "notes": notes or None,
         }
-    )
+    ).with_coarser(summary.coarser)
 
 
 async def reported(

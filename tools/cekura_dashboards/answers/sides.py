@@ -2,21 +2,27 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.charts.history import LABELS
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import bar_rows, pie_slices, stat_figures, unseen
 from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight import Bucket, Cell, GroupedSide, Kind, Side, Span, combine
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.numbers import SCALES
-from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.insight.timeline import DAY, HOUR, is_partial
 
 ENOUGH_DAYS = 5
 """In shorter windows the buckets compared are hours."""
+FEW_DAYS = 3
+"""From fewer whole days it is not known how a share varies."""
+TOLERATED = 0.02
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,78 @@ class Measure:
     grouped: GroupedSide = field(default_factory=lambda: GroupedSide({}, {}))
 
 
-def measure_of(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Measure:
+def measure_of(
+    reading: ChartReading, chart: Chart, names: dict[str, str], behind: Mapping[str, ChartReading] | None = None
+) -> Measure:
+    """``behind``: bars that show how figures, or labels, vary over time."""
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
         figures: dict[str | None, float] = {
             name: value for name, value in stat_figures(chart)[0].items() if value is not None
         }
-        return Measure("figures", Side([], seconds, parts=figures), 0.0, unseen(reading))
+        held = _figures_over_time(reading, behind or {}, figures.get("total_calls", 0.0))
+        return Measure("figures", Side([], seconds, parts=figures, over_time=held), 0.0, unseen(reading))
     if chart.chart_type == "pie":
         parts = defaultdict[str | None, float](float)
         for piece in pie_slices(chart, names):
             parts[piece.label] += piece.value
-        return Measure("shares", Side([], seconds, parts=parts, n=math.fsum(parts.values())), 0.0, unseen(reading))
+        n = math.fsum(parts.values())
+        over_time = _labels_over_time(reading, behind or {}, parts, names)
+        return Measure("shares", Side([], seconds, parts=parts, over_time=over_time, n=n), 0.0, unseen(reading))
     if chart.chart_type == "line":
         return _line_side(reading, chart, names, seconds)
     return _bar_side(reading, chart, names, seconds)
+
+
+def _part_of(bar: ChartReading | None, window: Window) -> ChartReading | None:
+    """What a bar over a longer time shows of a window, its cut hours left out."""
+    if bar is None or bar.chart is None:
+        return None
+    start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))
+    start += timedelta(hours=start < window.start)
+    return replace(bar, window=replace(window, start=start, end=end)) if start < end else None
+
+
+def _figures_over_time(
+    reading: ChartReading, behind: Mapping[str, ChartReading], total: float
+) -> dict[str | None, Sequence[Cell]]:
+    found = dict[str | None, Sequence[Cell]]()
+    for name, bar in behind.items():
+        part = _part_of(bar, reading.window)
+        if part is None or part.chart is None:
+            continue
+        side = _bar_side(part, part.chart, {}, 0.0).side
+        found[name] = side.cells
+        if name == "avg_duration" and _agree(side.n, total, reading.window):
+            found["total_calls"] = [cell._replace(value=cell.n or 0.0) for cell in side.cells]
+    return found
+
+
+def _labels_over_time(
+    reading: ChartReading, behind: Mapping[str, ChartReading], parts: Mapping[str | None, float], names: dict[str, str]
+) -> dict[str | None, Sequence[Cell]]:
+    """The share of each label by day; nothing where too few whole days are known."""
+    bar = behind.get(LABELS)
+    if bar is None or bar.chart is None:
+        return {}
+    part = replace(bar, window=reading.window)
+    rows = bar_rows(part, bar.chart, names)
+    days = defaultdict[float, dict[str | None, float]](dict)
+    for bucket in rows.buckets:
+        if not is_partial(bucket.time, DAY, rows.span):
+            days[bucket.time][bucket.group] = days[bucket.time].get(bucket.group, 0.0) + (bucket.value or 0.0)
+    if len(days) < FEW_DAYS or not {label for day in days.values() for label in day} <= {*parts}:
+        return {}
+    sums = {time: math.fsum(day.values()) for time, day in sorted(days.items())}
+    return {
+        label: [Cell(time, n, days[time].get(label, 0.0) / n) for time, n in sums.items() if n > 0] for label in parts
+    }
+
+
+def _agree(n: float | None, total: float, window: Window) -> bool:
+    """Whether a bar and a stat hold the same calls, but for a cut hour or two."""
+    hours = (window.end - window.start).total_seconds() / HOUR
+    return n is not None and abs(n - total) <= (TOLERATED + 4 / max(hours, 1.0)) * total
 
 
 def _bar_side(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:

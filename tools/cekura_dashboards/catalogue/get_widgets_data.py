@@ -27,7 +27,8 @@ from cekura_dashboards.widgets.request import (
 )
 
 MAX_WIDGETS = 60
-ONE, SEVERAL = 30, 12
+FINE, COARSE = 31, 12
+"""Buckets of a series unless asked otherwise: every day of a month; and of several, where there is no room for that."""
 """Buckets in a series unless asked otherwise."""
 
 
@@ -69,8 +70,8 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     (found, told), (names, notes) = await together(
         read_sides(context, asked), context.lookups.agent_names(widgets, [*filters, other_calls])
     )
-    points = request.points if request.points is not None else ONE if len(widgets) == 1 else SEVERAL
-    reports = await compared(found, Audience(points, names, context.settings.clock))
+    points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
+    reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
     reports = await explained(context, [sides.current for sides in found], reports, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None

@@ -17,6 +17,7 @@ from cekura_dashboards.charts.calls import (
 )
 from cekura_dashboards.charts.measured import MeasuredRequest, measured
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
@@ -57,8 +58,9 @@ async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
         return await _one(context, request.transcript, project)
     window = _window(context, request.window, chart.target.filters)
     filters = behind(chart.config, chart.target.filters, request.label, request.group)
-    total, found = await find_calls(context, project, filters, window, request.limit)
-    names, unread = await context.lookups.agent_names([], [filters])
+    (total, found), (names, unread) = await together(
+        find_calls(context, project, filters, window, request.limit), context.lookups.agent_names([], [filters])
+    )
     none = [] if total else [await why_none(context, Asked(filters, window, project), names)]
     return Calls(
         total=total,

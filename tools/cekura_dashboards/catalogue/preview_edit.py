@@ -104,7 +104,7 @@ async def _reports(context: ToolContext, targets: list[Target]) -> tuple[list[Wi
         read_charts(context, targets),
         context.lookups.agent_names([target.config for target in targets], [target.calls for target in targets]),
     )
-    return await reported(readings, Audience(POINTS, names, context.settings.clock)), notes
+    return await reported(readings, Audience(POINTS, names=names, clock=context.settings.clock)), notes
 
 
 def _effect(what: str, before: WidgetReport | None, after: WidgetReport, shown: WidgetReport) -> Effect:

@@ -14,7 +14,7 @@ from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, doubtful, time_bounds
 from cekura_dashboards.arguments.references import DashboardId
-from cekura_dashboards.catalogue.get_widgets_data import ONE
+from cekura_dashboards.catalogue.get_widgets_data import FINE
 from cekura_dashboards.charts.share import check_countable
 from cekura_dashboards.charts.target import settled, unsaved
 from cekura_dashboards.charts.window import check_comparison
@@ -83,8 +83,8 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     (found, _), (names, notes) = await together(
         read_sides(context, asked), context.lookups.agent_names([config], [target.calls, matching, other_calls])
     )
-    points = ONE if request.points is None else request.points
-    reports = await compared(found, Audience(points, names, context.settings.clock))
+    points = FINE if request.points is None else request.points
+    reports = await compared(found, Audience(points, names=names, clock=context.settings.clock))
     reports = await explained(context, [sides.current for sides in found], reports, names)
     if matching:
         reports = [with_intervals(report) for report in reports]

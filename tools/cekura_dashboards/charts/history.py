@@ -8,8 +8,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from cekura_dashboards.api.fields import LIMIT, MARGIN
+from cekura_dashboards.api.fields import LIMIT, MARGIN, plotted_type
 from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import Target
@@ -21,6 +22,9 @@ MOST_HISTORIES = 12
 """Requests for history in one call."""
 SHORT = timedelta(days=3)
 """Lines of at most so long are tested in hours, longer ones in days."""
+BEHIND_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
+"""The fields that are averaged in figures of a stat."""
+LABELS = "labels"
 TESTED = ("hour", "day")
 """The steps at which a chart is tested over time."""
 
@@ -41,7 +45,7 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[Target | N
         history = wanted[i]
         if history is None:
             continue
-        key = _key(history)
+        key = measure_key(history)
         if key not in shared and len(shared) >= MOST_HISTORIES:
             without += 1
             continue
@@ -53,11 +57,11 @@ def _length(target: Target) -> timedelta:
     return target.window.end - target.window.start if target.window else LIMIT
 
 
-def _key(history: Target) -> str:
-    """Alike for the same measure over the same calls."""
+def measure_key(history: Target) -> str:
+    """Alike for histories of the same measure over the same calls."""
     config = history.config
     parts = [
-        config.field, config.metric, config.aggregation_function, config.time_period, config.data_type,
+        config.field, config.metric, config.aggregation_function, config.time_period, config.data_type, config.group_by,
         without_time(history.filters), history.extra, history.matching, history.dashboard,
     ]  # fmt: skip
     return json.dumps(parts, sort_keys=True, default=str)
@@ -75,15 +79,31 @@ def _history_of(target: Target, now: datetime) -> Target | None:
         period = "hour" if window.end - window.start <= SHORT else "day"
     else:
         return None
-    start = now - LIMIT + MARGIN
-    if window.start <= start + timedelta(seconds=STEPS[PERIODS[period]]):
+    if window.start <= now - LIMIT + MARGIN + timedelta(seconds=STEPS[PERIODS[period]]):
         return None
-    bar = {
-        "chart_type": "bar",
-        "time_period": period,
-        "aggregation_function": config.aggregation_function if config.chart_type == "bar" else "avg",
-        "group_by": None,
-        "name": None,
-    }
-    measure = WidgetConfig.model_validate({**config.writable(), **bar})
-    return replace(target, config=measure, window=Window(start, now, "history"))
+    function = config.aggregation_function if config.chart_type == "bar" else "avg"
+    return _bar(target, now, time_period=period, aggregation_function=function)
+
+
+def _bar(target: Target, now: datetime, **fields: Any) -> Target:
+    """A bar of the same calls over all the time that the API holds."""
+    bar = {**target.config.writable(), "chart_type": "bar", "name": None, "group_by": None, **fields}
+    window = Window(now - LIMIT + MARGIN, now, "history")
+    return replace(target, config=WidgetConfig.model_validate(bar), window=window)
+
+
+def bars_behind(target: Target, now: datetime) -> dict[str, Target]:
+    """Bars that show how the figures of a stat, or the labels of a pie, vary over time; by figure, or ``LABELS``."""
+    config = target.config
+    if target.problem is not None or config.group_by:
+        return {}
+    if config.chart_type == "stat":
+        return {
+            figure: _bar(target, now, field=field, aggregation_function="avg", time_period="hour")
+            for figure, field in BEHIND_FIGURES.items()
+        }
+    if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
+        by = {"type": "field", "field": config.field}
+        count = {"field": "agent_id", "aggregation_function": "count", "time_period": "day", "group_by": by}
+        return {LABELS: _bar(target, now, **count)}
+    return {}

@@ -126,9 +126,9 @@ def compare(
     nothing, and that is said.
     """
     if kind == "shares":
-        return _shares(current, baseline, tests)
+        return _shares(current, baseline, tests, most, clock)
     if kind == "figures":
-        return _figures(current, baseline, tests)
+        return _figures(current, baseline, tests, most, clock)
     if not current.cells or not baseline.cells:
         side = "in the current window" if not current.cells else "in the baseline"
         return Comparison(not_compared=f"no data {side}")
@@ -209,8 +209,11 @@ def _extremes(current: Side, baseline: Side) -> Comparison:
     )
 
 
-def _shares(current: Side, baseline: Side, tests: int) -> Comparison:
-    """The labels whose share of calls changed most, in points of percent."""
+def _shares(current: Side, baseline: Side, tests: int, most: str, clock: Clock) -> Comparison:
+    """The labels whose share of calls changed most, in points of percent.
+
+    Tested by how each varies from day to day, or where that is not known by how shares usually do.
+    """
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     if min(wholes) <= 0:
         side = "in the current window" if wholes[0] <= 0 else "in the baseline"
@@ -225,13 +228,18 @@ def _shares(current: Side, baseline: Side, tests: int) -> Comparison:
             for share, whole, design in zip(shares, wholes, designs, strict=True)
         )
         change = shares[0] - shares[1]
+        pair = current.of_part(label), baseline.of_part(label)
+        if all(side.cells for side in pair):
+            told = compare("mean", *pair, ratio=1.0, tests=tests * len(labels), most=most, clock=clock).verdict
+        else:
+            told = verdict(change, math.sqrt(square), math.inf, tests=tests * len(labels), most="possible")
         found.append(
             ShareChange(
                 label=label,
                 current_pct=round(100 * shares[0], 1),
                 baseline_pct=round(100 * shares[1], 1),
                 points=round(100 * change, 1),
-                verdict=verdict(change, math.sqrt(square), math.inf, tests=tests * len(labels), most="possible"),
+                verdict=told or "not tested",
             )
         )
     found.sort(key=lambda row: (-abs(row.points), str(row.label)))
@@ -242,8 +250,8 @@ def _shares(current: Side, baseline: Side, tests: int) -> Comparison:
     )
 
 
-def _figures(current: Side, baseline: Side, tests: int) -> Comparison:
-    """The figures of a stat side by side, each with what may be said without knowing how it varies from day to day."""
+def _figures(current: Side, baseline: Side, tests: int, most: str, clock: Clock) -> Comparison:
+    """The figures of a stat side by side, tested as shares are."""
     names = [name for name in current.parts if name in baseline.parts]
     if not names:
         return Comparison(not_compared="no figures on one side")
@@ -256,10 +264,24 @@ def _figures(current: Side, baseline: Side, tests: int) -> Comparison:
                 current=exact(pair[0]),
                 baseline=exact(pair[1]),
                 difference=difference(*pair),
-                verdict=figure_verdict(name or "", current, baseline, tests * len(names)),
+                verdict=_figure_over_time(name or "", current, baseline, tests * len(names), most, clock)
+                or figure_verdict(name or "", current, baseline, tests * len(names)),
             )
         )
     return Comparison(figures=rows)
+
+
+def _figure_over_time(name: str, current: Side, baseline: Side, tests: int, most: str, clock: Clock) -> Verdict | None:
+    """The verdict on a figure by how it varies over time; None where that is not known."""
+    pair = current.of_part(name), baseline.of_part(name)
+    if not all(side.cells for side in pair):
+        return None
+    if name == "total_calls":
+        return compare("total", *pair, counted=True, tests=tests, most=most).verdict
+    ratio = 0.0
+    if name == "success_rate":
+        ratio = 100.0 if max(cell.value for side in pair for cell in side.cells) > 1 else 1.0
+    return compare("mean", *pair, ratio=ratio, tests=tests, most=most, clock=clock).verdict
 
 
 def difference(current: float, baseline: float) -> Number:

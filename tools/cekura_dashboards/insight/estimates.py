@@ -47,7 +47,8 @@ class Cell(NamedTuple):
 class Side:
     """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
 
-    ``parts``: labels with their counts, or figures by name. ``n``: its calls.
+    ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
+    where they are known: of a label its share of the calls.
     """
 
     cells: Sequence[Cell]
@@ -55,6 +56,11 @@ class Side:
     groups: Groups = field(default_factory=dict[str | None, tuple[float, float]])
     parts: Mapping[str | None, float] = field(default_factory=dict[str | None, float])
     n: float | None = None
+    over_time: Mapping[str | None, Sequence[Cell]] = field(default_factory=dict[str | None, Sequence[Cell]])
+
+    def of_part(self, name: str | None) -> "Side":
+        """One part as a side of its own."""
+        return Side(self.over_time.get(name, ()), self.seconds)
 
 
 class Estimate(NamedTuple):

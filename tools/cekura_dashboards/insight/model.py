@@ -189,6 +189,8 @@ class Summary:
     n: int | None
     facts: AnyFacts
     series: Series | None = None
+    coarser: Series | None = None
+    """The same in fewer buckets, for where there is no room."""
     groups: Groups | None = None
     findings: list[Finding] | None = None
     """None: nothing was tested. Empty: tested, and nothing found."""
