@@ -1,34 +1,52 @@
-"""Print how often what is said is true: ``python -m benchmarks.verdicts [SEEDS]``."""
+"""Print how often what is said is true: ``python -m benchmarks.verdicts [SEEDS]``.
+
+Comparisons and drivers, which are quick, are drawn from so many times more seeds.
+"""
 
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import Any
 
+from benchmarks.verdicts import comparisons, drivers
 from benchmarks.verdicts.cases import planted, quiet, windows
+from benchmarks.verdicts.comparisons import compared_row
+from benchmarks.verdicts.drivers import driven_row
 from benchmarks.verdicts.rows import found_row, quiet_row
 
-SEEDS = 100
+SEEDS, TIMES_MORE = 100, 5
 FIRST_SEED = 90_000
 """Other seeds than those that the tests and their bounds were made with."""
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
-    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    seeds, more = (range(FIRST_SEED, FIRST_SEED + n) for n in (count, count * TIMES_MORE))
     calm = [(world, window_s) for world in quiet() for window_s in windows(world)]
     with ProcessPoolExecutor() as processes:
-        rows = processes.map(partial(quiet_row, seeds=seeds), *zip(*calm, strict=True))
-        plants = processes.map(partial(found_row, seeds=seeds), *zip(*planted(), strict=True))
-        held, found = 0, 0
-        print("| nothing happened | told | false clear | false possible |\n|---|---|---|---|")  # noqa: T201 - its output
-        for row in rows:
-            print(row, "" if row.holds else " over", flush=True)  # noqa: T201 - its output
-            held += row.holds
-        print("\n| something happened | in | found | clear |\n|---|---|---|---|")  # noqa: T201 - its output
-        for plant in plants:
-            print(plant, "" if plant.holds else " under", flush=True)  # noqa: T201 - its output
-            found += plant.holds
-    print(f"\n{held} of {len(calm)} quiet rows and {found} of {len([*planted()])} planted ones hold.")  # noqa: T201 - its output
+        tables = [
+            ("nothing happened | told | false clear | false possible", "over", processes.map(
+                partial(quiet_row, seeds=seeds), *zip(*calm, strict=True))),
+            ("something happened | in | found | clear", "under", processes.map(
+                partial(found_row, seeds=seeds), *zip(*planted(), strict=True))),
+            ("compared | sides | planted | interval holds the truth | clear | possible", "off", processes.map(
+                partial(compared_row, seeds=more), comparisons.cases())),
+            ("change by group | a driver is named | the right one", "off", processes.map(
+                partial(driven_row, seeds=more), drivers.cases())),
+        ]  # fmt: skip
+        for head, missed, rows in tables:
+            show(head, missed, rows)
+
+
+def show(head: str, missed: str, rows: Iterable[Any]) -> None:
+    """Print a table as its rows come, and how many of them hold."""
+    print(f"| {head} |\n|{'---|' * (head.count('|') + 1)}", flush=True)  # noqa: T201 - its output
+    held = list[bool]()
+    for row in rows:
+        held.append(row.holds)
+        print(row, "" if row.holds else missed, flush=True)  # noqa: T201 - its output
+    print(f"\n{sum(held)} of {len(held)} hold.\n", flush=True)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.history import differ
 from cekura_dashboards.answers.report import field_word
-from cekura_dashboards.answers.sides import ENOUGH_DAYS, Measure, measure_of
+from cekura_dashboards.answers.sides import Measure, measure_of
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.fields import CHART_TYPES, is_metadata
 from cekura_dashboards.api.filters import fields_of
@@ -28,6 +28,8 @@ USUAL_FIELDS = ("agent.id", "topic")
 OUTCOMES = ("call_ended_reason", "dropoff_point")
 VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "within noise", "not tested")
 MOST_FIELDS = 3
+ENOUGH_DAYS = 5
+"""In shorter windows groups are read by the hour."""
 SHARES_SHOWN = 3
 MEASURE = "measure"
 """The name under which the measure itself is read, beside the fields that it is split by."""

@@ -18,8 +18,6 @@ from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.numbers import SCALES
 from cekura_dashboards.insight.timeline import DAY, HOUR, is_partial
 
-ENOUGH_DAYS = 5
-"""In shorter windows the buckets compared are hours."""
 FEW_DAYS = 3
 """From fewer whole days it is not known how a share varies."""
 TOLERATED = 0.02
@@ -143,8 +141,8 @@ def _over_time(function: str, known: Iterable[Bucket]) -> dict[str | None, list[
 
 
 def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
-    """Hours brought to days of the window, where there are enough of them; else as they are."""
-    if period != "hour" or span.end - span.start < ENOUGH_DAYS * DAY:
+    """Hours brought to days of the window, as hours of one day share what the day differs by; days as they are."""
+    if period != "hour":
         return [(bucket.time, [bucket]) for bucket in buckets]
     held = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
@@ -170,8 +168,7 @@ def _groups(function: str, known: Iterable[Bucket]) -> dict[str | None, tuple[fl
 
 def _line_side(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measure:
     rows = line_rows(reading, chart, names)
-    step = DAY if seconds >= ENOUGH_DAYS * DAY else HOUR
-    clusters = rows.calls.by(step, rows.span.start // rows.calls.grain * rows.calls.grain)
+    clusters = rows.calls.by(DAY, rows.span.start // rows.calls.grain * rows.calls.grain)
     cells = [
         Cell(time, len(values), math.fsum(values) / len(values), math.fsum(value * value for value in values))
         for time, values in sorted(clusters.items())

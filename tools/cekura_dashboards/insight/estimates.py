@@ -131,10 +131,8 @@ def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, 
             df += count
     seen = max(0.0, square / weight) if weight > 0 else 0.0
     rho = (USUAL_WORTH * USUAL_RHO + df * seen) / (USUAL_WORTH + df)
-    error = math.sqrt(
-        math.fsum(s.variance / s.calls * (1 + (max(s.typical, 1) - 1) * rho) for s in spreads if s.calls > 0)
-    )
-    return Estimate(values[0] - values[1], error, USUAL_WORTH + df)
+    square = math.fsum(s.variance / s.calls * (1 + (max(s.typical, 1) - 1) * rho) for s in spreads if s.calls > 0)
+    return Estimate(values[0] - values[1], math.sqrt(square), USUAL_WORTH + df)
 
 
 def _spread(side: Side, value: float, ratio: float) -> _Spread:
@@ -212,7 +210,7 @@ def ratio_of_totals(sides: tuple[Side, Side], unit: float) -> Estimate:
         pearson = math.fsum((a - (a + b) * share) ** 2 / ((a + b) * share * (1 - share)) for a, b in pairs)
         df = max(0, len(pairs) - 1)
         mean = (x + y) / max(1, len(pairs)) / 2
-        more_than_chance = max(1.0, (USUAL_WORTH * _usual(mean, sides[0]) + pearson) / (USUAL_WORTH + df))
+        more_than_chance = max(1.0, (USUAL_WORTH * _usual(mean) + pearson) / (USUAL_WORTH + df))
         error = math.sqrt(more_than_chance / ((x + y + 1) * share * (1 - share)))
         return Estimate(math.log((x + 0.5) / (y + 0.5)), error, USUAL_WORTH + df)
     square, df = 0.0, 0
@@ -221,16 +219,15 @@ def ratio_of_totals(sides: tuple[Side, Side], unit: float) -> Estimate:
         square += math.fsum((a - mean) ** 2 for a in values) / max(mean, 0.5)
         df += len(values) - 1
     whole = (x + y) / (len(current) + len(baseline))
-    more_than_chance = max(1.0, (USUAL_WORTH * _usual(whole, sides[0]) + square) / (USUAL_WORTH + df))
+    more_than_chance = max(1.0, (USUAL_WORTH * _usual(whole) + square) / (USUAL_WORTH + df))
     error = math.sqrt(more_than_chance * (1 / max(x, 0.5) + 1 / max(y, 0.5)))
     seconds = [max(side.seconds, 1.0) for side in sides]
     return Estimate(math.log((x + 0.5) / seconds[0]) - math.log((y + 0.5) / seconds[1]), error, USUAL_WORTH + df)
 
 
-def _usual(mean: float, side: Side) -> float:
-    """How much more than chance buckets of this mean usually vary; hours of one day share what the day differs by."""
-    hours = side.seconds / max(1, len(side.cells)) < DAY / 2
-    return 1 + mean * USUAL_VARIATION**2 * (min(24, len(side.cells)) if hours else 1)
+def _usual(mean: float) -> float:
+    """How much more than chance days of this mean usually vary."""
+    return 1 + mean * USUAL_VARIATION**2
 
 
 def _meet(current: Side, baseline: Side) -> bool:
