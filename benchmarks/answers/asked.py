@@ -1,14 +1,14 @@
 """What the tool answers about a planted chart, over an API that holds just that."""
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
 
-from benchmarks.answers.charts import Chart, Json, Rows, iso, with_wrong_percentages
+from benchmarks.answers.calls import Calls
+from benchmarks.answers.charts import Chart, Json, Rows, iso, rows_of, with_wrong_percentages
 from benchmarks.answers.plants import NOW, Planted
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
@@ -30,10 +30,11 @@ class Handed:
 
 
 class Replies:
-    """An API with one widget: data for its own time, saved and as a preview, and a preview for the time before."""
+    """An API with one widget, and all calls of thirty days, of which it charts what is asked for."""
 
-    def __init__(self, widget: Json, saved: Json, before: Json, start: str) -> None:
-        self._widget, self._saved, self._before, self._start = widget, saved, before, start
+    def __init__(self, widget: Json, saved: Json, chart: Chart, calls: Calls, *, wrong_percentages: bool) -> None:
+        self._widget, self._saved, self._chart, self._calls = widget, saved, chart, calls
+        self._wrong_percentages = wrong_percentages
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
@@ -42,13 +43,20 @@ class Replies:
         if path.endswith("bulk_data/"):
             found: Any = {"count": 1, "next": None, "results": [self._saved]}
         elif path.endswith("preview_data/"):
-            asked = re.search(rb'"op":"gte","value":"([^"]+)"', (body or b"").replace(b" ", b""))
-            found = self._saved if asked and asked[1].decode()[:16] >= self._start[:16] else self._before
+            found = self._preview(json.loads(body or b"{}"))
         elif path.endswith("projects/"):
             found = [{"id": 1, "name": "Only"}]
         else:
             found = self._widget
         return Answer(200, json.dumps(found).encode(), "application/json")
+
+    def _preview(self, config: Json) -> Json:
+        bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]
+        start, end = (datetime.fromisoformat(part["value"]).timestamp() for part in bounds[:2])
+        rows = rows_of(config, self._calls.between(start, end))
+        if self._wrong_percentages and isinstance(rows, list) and config["chart_type"] == "pie":
+            rows = with_wrong_percentages(rows)
+        return datum(config, "boolean" if config.get("field") == "success" else self._chart.data_type, rows)
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -66,21 +74,23 @@ async def hand_over(found: Planted, chart: Chart) -> Handed:
     filters = {"operator": "and", "conditions": bounds}
     widget = {"id": 1, "dashboard": None, "name": "Planted", **chart.config, "filters": filters,
               "effective_filters": filters}  # fmt: skip
-    replies = Replies(widget, _datum(chart, this), _datum(chart, that), iso(found.start))
+    saved = datum(chart.config, chart.data_type, this)
+    replies = Replies(widget, saved, chart, found.held, wrong_percentages=found.wrong_percentages)
     now = datetime.fromtimestamp(max(found.end, NOW) if found.that is not None else found.end, UTC)
+    against = f"{iso(found.before)}/{iso(found.start)}"
     client = CekuraClient(transport=replies, key=SecretStr("k"), now=lambda: now)
     tool = next(tool for tool in TOOLS if tool.name == "get_widgets_data")
-    context = ToolContext(client, Settings(history=False), lambda: now)  # its previews know one window only
+    context = ToolContext(client, Settings(time_zone=found.zone), lambda: now)
     answers, texts = list[Json](), list[str]()
-    for more in ({}, {"compare_to": "previous_period"}) if found.that is not None else ({},):
+    for more in ({}, {"compare_to": against}) if found.that is not None else ({},):
         text, answer = await call_tool(context, tool, {"widget_ids": [1], **more})
         answers.append(answer["widgets"][0])
         texts.append(text)
     return Handed(chart, found.start, found.end, found.before, this, that, tuple(answers), tuple(texts))
 
 
-def _datum(chart: Chart, rows: Rows | Json) -> Json:
-    about = {"display_name": chart.config["field"], "data_type": chart.data_type}
-    return {
-        "widget_id": 1, "chart_type": chart.kind, "field_name": chart.config["field"], "data": rows, "metadata": about,
-    }  # fmt: skip
+def datum(config: Json, data_type: str, rows: Rows | Json) -> Json:
+    """An answer of the API about one chart."""
+    kind, field = config["chart_type"], config.get("field") or ""
+    about = {"display_name": field, "data_type": data_type}
+    return {"widget_id": 1, "chart_type": kind, "field_name": field, "data": rows, "metadata": about}

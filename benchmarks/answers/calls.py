@@ -1,6 +1,8 @@
 """Calls drawn at random, with a level of their own for every day."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ SATURDAY = 5
 CALL_SD = 10.0
 BUSY_HOURS = np.array([1.0] * 7 + [8.0] * 14 + [1.0] * 3)
 WEEKEND_VALUE, WEEKEND_VOLUME = -2.0, 0.4
+OFFICE_HOURS = np.array([0.2] * 8 + [8.0] * 10 + [0.2] * 6)
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,31 @@ class Calls:
     reason: Ints
     regions: list[str]
 
+    def between(self, start: float, end: float) -> "Calls":
+        kept = (self.time >= start) & (self.time < end)
+        return Calls(
+            self.time[kept], self.value[kept], self.success[kept], self.region[kept], self.reason[kept], self.regions
+        )
+
+    def after(self, earlier: "Calls") -> "Calls":
+        """Both, the earlier ones first; they have the same regions."""
+        return Calls(
+            np.concatenate([earlier.time, self.time]),
+            np.concatenate([earlier.value, self.value]),
+            np.concatenate([earlier.success, self.success]),
+            np.concatenate([earlier.region, self.region]),
+            np.concatenate([earlier.reason, self.reason]),
+            self.regions,
+        )
+
 
 @dataclass(frozen=True)
 class Draw:
     """What to draw: ``days`` days from ``start``, up to ``end``.
 
     ``value`` and ``volume``: what is planted on each day, in units of a weekday's noise. ``outage``: without calls.
+    ``office``: the zone in whose office hours nearly all calls come. ``shape``: of the gamma distribution by which days
+    differ in how many calls they have; None for Poisson alone.
     """
 
     start: float
@@ -66,6 +88,8 @@ class Draw:
     regions: dict[str, Region] = field(default_factory=lambda: REGIONS)
     reasons: Floats = field(default_factory=lambda: np.array([0.5, 0.3, 0.2]))
     outage: tuple[float, float] = (0.0, 0.0)
+    office: str | None = None
+    shape: float | None = None
 
 
 def value_unit(per_day: float) -> float:
@@ -90,10 +114,14 @@ def draw(rng: np.random.Generator, setting: Setting, asked: Draw) -> Calls:
     own = _autoregression(rng, asked.days, setting.alike) / np.sqrt(2)
     volume = 1 + (asked.volume if asked.volume is not None else np.zeros(asked.days)) / np.sqrt(asked.per_day)
     expected = asked.per_day * np.clip(volume, 0.05, None) * np.where(weekend, WEEKEND_VOLUME, 1)
+    if asked.shape is not None:
+        expected = rng.gamma(asked.shape, expected / asked.shape)
     counts: Ints = np.asarray(rng.poisson(expected), np.int64)
     place = np.repeat(np.arange(asked.days), counts)
-    hour = rng.choice(24, len(place), p=BUSY_HOURS / BUSY_HOURS.sum())
-    time = np.floor(day[place] + HOUR * (hour + rng.random(len(place))))
+    busy = BUSY_HOURS if asked.office is None else OFFICE_HOURS
+    hour = rng.choice(24, len(place), p=busy / busy.sum())
+    midnight = day if asked.office is None else local_midnights(asked.office, day)
+    time = np.floor(midnight[place] + HOUR * (hour + rng.random(len(place))))
     regions = list(asked.regions.values())
     region = rng.choice(len(regions), len(place), p=[r.share for r in regions])
     reason = rng.choice(len(asked.reasons), len(place), p=asked.reasons / asked.reasons.sum())
@@ -107,6 +135,13 @@ def draw(rng: np.random.Generator, setting: Setting, asked: Draw) -> Calls:
     return Calls(
         time[order], np.round(value[order], 3), success[order], region[order], reason[order], list(asked.regions)
     )
+
+
+def local_midnights(zone: str, days: npt.NDArray[np.floating]) -> Floats:
+    """Twelve hours before noon of days of the calendar in a zone: where clocks change, as they go afterwards."""
+    dates: list[float] = days.astype(float).tolist()
+    noons = [datetime.fromtimestamp(day, UTC).replace(hour=12, tzinfo=ZoneInfo(zone)) for day in dates]
+    return np.array([noon.timestamp() - DAY / 2 for noon in noons])
 
 
 def _autoregression(rng: np.random.Generator, count: int, correlation: float) -> Floats:

@@ -65,12 +65,41 @@ def _mean(part: Floats) -> float:
     return float(np.mean(part))
 
 
-def _by_region(calls: Calls) -> Rows:
-    found = Rows()
+def _by_region(calls: Calls, of: str = "success", step: int = DAY) -> Rows:
+    found, values = Rows(), calls.success if of == "success" else calls.value
     for i, name in enumerate(calls.regions):
         mine = calls.region == i
-        found += _buckets(calls.time[mine], calls.success[mine], DAY, _mean, group=name)
+        found += _buckets(calls.time[mine], values[mine], step, _mean, group=name)
     return found
+
+
+def _by_reason(calls: Calls) -> Rows:
+    """How many calls ended for each reason, by day."""
+    found = Rows()
+    for label in np.unique(calls.reason).tolist():
+        mine = calls.reason == label
+        found += _buckets(calls.time[mine], calls.value[mine], DAY, len, group=f"reason {label}")
+    return found
+
+
+def rows_of(config: Json, calls: Calls) -> Rows | Json:
+    """What the API would hold for any chart that the tool may ask for beside the planted one."""
+    kind, grouped = config["chart_type"], config.get("group_by") or {}
+    if kind != "bar":
+        alike = (chart for chart in CHARTS.values() if chart.kind == kind and chart.grouped == bool(grouped))
+        return next(alike).rows(calls)
+    field, step = config["field"], HOUR if config["time_period"] == "hour" else DAY
+    if grouped:
+        if grouped["field"] == "call_ended_reason":
+            return _by_reason(calls)
+        return _by_region(calls, field, step)
+    how: dict[str, Callable[[Floats], Any]] = {"avg": _mean, "count": len, "p95": _p95}
+    values = calls.success if field == "success" else calls.value
+    return _buckets(calls.time, values, step, how[config["aggregation_function"]])
+
+
+def _p95(part: Floats) -> float:
+    return float(np.quantile(part, 0.95))
 
 
 def _pie(calls: Calls) -> Rows:
@@ -102,7 +131,7 @@ CHARTS: dict[str, Chart] = {
     "avg": Chart(_bar("avg"), "numeric", "value", DAY, lambda c: _buckets(c.time, c.value, DAY, _mean)),
     "p95": Chart(
         _bar("p95"), "numeric", "p95", DAY,
-        lambda c: _buckets(c.time, c.value, DAY, lambda part: float(np.quantile(part, 0.95))),
+        lambda c: _buckets(c.time, c.value, DAY, _p95),
     ),
     "count": Chart(
         _bar("count", field="agent_id"), "numeric", "calls", DAY, lambda c: _buckets(c.time, c.value, DAY, len)
@@ -114,6 +143,15 @@ CHARTS: dict[str, Chart] = {
         _bar("avg", field="success"), "boolean", "success", DAY, lambda c: _buckets(c.time, c.success, DAY, _mean)
     ),
     "avg by region": Chart({**_bar("avg", field="success"), **BY_REGION}, "boolean", "success", DAY, _by_region),
+    "duration by region": Chart(
+        {**_bar("avg"), **BY_REGION}, "numeric", "value", DAY, lambda c: _by_region(c, "duration")
+    ),
+    "hourly avg": Chart(
+        _bar("avg", "hour"), "numeric", "value", HOUR, lambda c: _buckets(c.time, c.value, HOUR, _mean)
+    ),
+    "hourly success": Chart(
+        _bar("avg", "hour", "success"), "boolean", "success", HOUR, lambda c: _buckets(c.time, c.success, HOUR, _mean)
+    ),
     "pie of reasons": Chart({"chart_type": "pie", "field": "call_ended_reason"}, "string", "share", 0, _pie),
     "stat": Chart({"chart_type": "stat", "field": ""}, "numeric", "value", 0, _stat),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Twelve plants: what is put into the calls, and so what is true of them."""
+"""Seventeen plants: what is put into the calls, and so what is true of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ EARLY = datetime(2026, 11, 18, 6, 10, tzinfo=UTC).timestamp()
 LONG = datetime(2026, 10, 20, tzinfo=UTC).timestamp()
 SHORT, BEFORE = (datetime(2026, *date, tzinfo=UTC).timestamp() for date in ((11, 4), (10, 21)))
 LONG_DAYS, FULL_DAYS, SHORT_DAYS = 30, 29, 14
-BUSY = 300.0
+BUSY, UNEVEN = 300.0, 12.0
 SETTINGS = (
     Setting(3.0, 0.0, weekly=False),
     Setting(3.5, 0.0, weekly=True),
@@ -36,7 +36,9 @@ SETTINGS = (
 )
 """One for each seed, in turn: how large, how alike neighbouring days are, whether weekends differ."""
 LABELS = 40
-SERIES, SIDES = ("line", "avg"), ("avg by region", "line by region")
+SERIES, SIDES, DURATIONS = ("line", "avg"), ("avg by region", "line by region"), "duration by region"
+HOURLY = ("hourly count", "hourly avg", "hourly success")
+OFFICES = ("America/Los_Angeles", "Europe/Berlin", "Asia/Tokyo")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Planted:
     ``moved``: 1, -1 or 0 for how the level of the values moves inside the window, ``moved_volume`` that of the calls.
     ``changed``: the same against the time before; ``changed_volume`` for the calls; None where chance decides.
     ``step``, ``unusual``: the first instant of a day; ``outage``: of an hour. ``driver``: the region or label that
-    brought the change, and whether by its own rate or by its share of calls.
+    brought the change, and whether by its own rate or by its share of calls. ``zone``: of the people. ``past``: calls
+    before ``start`` that only the tests look at.
     """
 
     charts: tuple[str, ...]
@@ -63,6 +66,16 @@ class Planted:
     changed: int | None = 0
     driver: tuple[str | None, str] | None = None
     wrong_percentages: bool = False
+    zone: str = "UTC"
+    past: Calls | None = None
+
+    @property
+    def held(self) -> Calls:
+        """All that the API holds."""
+        found = self.this
+        for earlier in (self.that, self.past):
+            found = found if earlier is None else found.after(earlier)
+        return found
 
 
 Plant = Callable[[np.random.Generator, Setting], list[Planted]]
@@ -90,6 +103,25 @@ def _short(rng: np.random.Generator, setting: Setting, charts: tuple[str, ...], 
     return Planted(charts, SHORT, SHORT + SHORT_DAYS * DAY, draw(rng, setting, this), draw(rng, setting, that), BEFORE)
 
 
+def _sides(
+    rng: np.random.Generator,
+    setting: Setting,
+    charts: tuple[str, ...],
+    days: tuple[int, int],
+    *,
+    per_day: float = BUSY,
+    value: float = 0.0,
+) -> Planted:
+    """So many days up to the same hour, against so many before, with all that is left of the month before both."""
+    start, middle = SHORT - days[1] * DAY, SHORT + days[0] * DAY
+    moved = np.full(days[0], value)
+    this = draw(rng, setting, Draw(SHORT, days[0], middle, per_day, value=moved))
+    that = draw(rng, setting, Draw(start, days[1], SHORT, per_day))
+    rest = round((start - BEFORE) / DAY)
+    past = draw(rng, setting, Draw(BEFORE, rest, start, per_day)) if rest else None
+    return Planted(charts, SHORT, middle, this, that, start, past=past)
+
+
 def _fortnights(per_day: float = 80.0) -> tuple[Draw, Draw]:
     return tuple(Draw(start, SHORT_DAYS, start + SHORT_DAYS * DAY, per_day) for start in (SHORT, BEFORE))  # type: ignore[return-value]
 
@@ -104,7 +136,7 @@ def null(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     return [
         _long(rng, setting, charts),
         _long(rng, setting, ("hourly count",), per_day=BUSY),
-        _short(rng, setting, ("count", "success", "pie of reasons", "stat", *SIDES), *_fortnights()),
+        _short(rng, setting, ("count", "success", "pie of reasons", "stat", *SIDES, DURATIONS), *_fortnights()),
     ]
 
 
@@ -184,7 +216,7 @@ def group(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     name = ("north", "south", "coast")[int(rng.integers(3))]
     held, change = REGIONS[name], sign * setting.size / 2 / REGIONS[name].share
     moved = Region(held.share, held.value + change * value_unit(80), held.rate - abs(change) * rate_unit(80))
-    found = _short(rng, setting, SIDES[1:], replace(this, regions={**REGIONS, name: moved}), that)
+    found = _short(rng, setting, (*SIDES[1:], DURATIONS), replace(this, regions={**REGIONS, name: moved}), that)
     rates = _short(rng, setting, SIDES[:1], replace(this, regions={**REGIONS, name: moved}), that)
     return [
         replace(found, changed=sign, driver=(name, "rate")),
@@ -199,6 +231,48 @@ def simpson(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     this, that = _fortnights()
     found = _short(rng, setting, SIDES, replace(this, regions=after), replace(that, regions=before))
     return [replace(found, changed=-1, driver=(None, "mix"))]
+
+
+def office(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing, in the office hours of three zones: nights and weekends are no finding."""
+    found = list[Planted]()
+    for zone in OFFICES:
+        found.append(Planted(HOURLY, LONG, NOW, _in_office(rng, replace(setting, weekly=True), zone), zone=zone))
+    return found
+
+
+def _in_office(rng: np.random.Generator, setting: Setting, zone: str) -> Calls:
+    """A month of calls in the office hours of a zone, whose days begin at other times than those of the window."""
+    return draw(rng, setting, Draw(LONG - DAY, LONG_DAYS + 2, NOW, BUSY, office=zone)).between(LONG, NOW)
+
+
+def today(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing, on the one day that is still filling, of which the days before say what is usual."""
+    zone = OFFICES[int(rng.integers(3))]
+    calls = _in_office(rng, setting, zone)
+    start = NOW // DAY * DAY
+    return [Planted(HOURLY, start, NOW, calls.between(start, NOW), past=calls.between(LONG, start), zone=zone)]
+
+
+def uneven(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing, in calls whose number varies far more than by chance."""
+    asked = Draw(LONG, LONG_DAYS, NOW, BUSY, shape=UNEVEN)
+    return [Planted(("count", "hourly count"), LONG, NOW, draw(rng, setting, asked))]
+
+
+def few_days(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """Nothing, on one day against the day before, and on three against three."""
+    charts = ("success", "avg", "count", "stat", *SIDES[:1])
+    plain = replace(setting, weekly=False)
+    return [_sides(rng, plain, charts, days) for days in ((1, 1), (3, 3))]
+
+
+def unequal(rng: np.random.Generator, setting: Setting) -> list[Planted]:
+    """A week against the fortnight before it: nothing, or another level by ``size``."""
+    sign, plain = _sign(rng), replace(setting, weekly=False)
+    still = _sides(rng, plain, ("success", "avg", "count"), (7, 14))
+    moved = _sides(rng, plain, ("success", "avg"), (7, 14), value=sign * setting.size)
+    return [still, replace(moved, changed=sign)]
 
 
 def long_tail(rng: np.random.Generator, setting: Setting) -> list[Planted]:
@@ -228,6 +302,11 @@ PLANTS: dict[str, Plant] = {
     "group by its rate": group,
     "mix, Simpson": simpson,
     "long-tailed pie": long_tail,
+    "office hours": office,
+    "today": today,
+    "uneven counts": uneven,
+    "single days": few_days,
+    "unequal sides": unequal,
 }
 
 

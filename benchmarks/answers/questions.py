@@ -80,10 +80,12 @@ def _of_buckets(found: Planted, chart: Chart, rng: np.random.Generator) -> list[
     seen = np.ones(len(starts), bool) if chart.measure == "calls" else counts >= ENOUGH
     asked = list[Question]()
     ordered = np.sort(values[seen] if direction == "lowest" else -values[seen])
-    if ordered[0] != ordered[1]:
+    if len(ordered) > 1 and ordered[0] != ordered[1]:
         at = float(starts[seen][np.argmin(values[seen] if direction == "lowest" else -values[seen])])
         asked.append(Question("extreme", day_of(at) if step == DAY else iso(at)[:16] + "Z", direction))
     days = np.arange(found.start, found.end - DAY + 1, DAY)
+    if not len(days):
+        return asked
     values, counts = _values(found.this, chart, days, DAY)
     which = int(rng.choice(np.flatnonzero(counts > 0)))
     return [*asked, Question("one bucket or label", float(values[which]), day_of(float(days[which])))]
@@ -102,7 +104,12 @@ def _one(part: Floats, chart: Chart) -> float:
 
 
 def _of_course(found: Planted, chart: Chart) -> list[Question]:
-    """A pure trend is not asked where its step is, nor an outage in calls whether a day is unusual."""
+    """A pure trend is not asked where its step is, nor an outage in calls whether a day is unusual.
+
+    Nor is anything of a level that changes where the window begins, which the days before show.
+    """
+    if found.changed or found.driver:
+        return []
     moved = found.moved_volume if chart.measure == "calls" else found.moved
     asked = [Question("level moved", direction(moved))]
     if found.step is not None or not moved:

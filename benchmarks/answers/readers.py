@@ -86,7 +86,7 @@ class OfSummary:
     def _found(self, asked: str) -> Answer | None:
         if "findings" not in self._report:
             return None
-        found: list[Json] = self._report["findings"]
+        found: list[Json] = [one for one in self._report["findings"] if not one.get("before_window")]
         if asked == "level moved":
             return direction(sum(f["change"] for f in found if f["kind"] in LEVELS))
         kinds: dict[str, tuple[tuple[str, ...], str]] = {

@@ -6,7 +6,7 @@ from benchmarks.answers.questions import KINDS
 from benchmarks.answers.readers import OfRows, OfSummary
 from benchmarks.answers.scores import Case, answers, by_kind, cases_of, false_claims, share_right
 
-SEEDS = 5
+SEEDS = 10
 
 
 @pytest.fixture(scope="module")

@@ -117,11 +117,13 @@ def compare(
     ratio: float = 0.0,
     counted: bool = False,
     tests: int = 1,
+    parts: int = 1,
     most: str = "clear",
     clock: Clock = UTC_CLOCK,
 ) -> Comparison:
     """``ratio``: what a rate of one is written as (1, 100), 0 for what is no rate. ``counted``: the total is of calls.
 
+    ``tests``: how many charts are compared in this answer; ``parts``: of how many parts of a chart this is one.
     ``most``: the most that may be said, ``possible`` where the sides are not alike. A side without data compares
     nothing, and that is said.
     """
@@ -137,7 +139,7 @@ def compare(
     if min(len(current.cells), len(baseline.cells)) < FEW_BUCKETS:
         most = "possible"
     if kind == "total":
-        return _totals(current, baseline, counted=counted, tests=tests, most=most)
+        return _totals(current, baseline, counted=counted, tests=tests, parts=parts, most=most)
     if kind == "median":
         values = [statistics.median(cell.value for cell in side.cells) for side in (current, baseline)]
         found = medians(current, baseline, values)
@@ -155,12 +157,12 @@ def compare(
         difference=round_for_display(found.difference, 3),
         pct=relative(found.difference, values[1]),
         ci95=interval(found),
-        verdict=verdict(*found, tests=tests, most=most),
+        verdict=verdict(*found, tests=tests, parts=parts, most=most),
         contributors=split(current.groups, baseline.groups),
     )
 
 
-def _totals(current: Side, baseline: Side, *, counted: bool, tests: int, most: str) -> Comparison:
+def _totals(current: Side, baseline: Side, *, counted: bool, tests: int, parts: int, most: str) -> Comparison:
     """Totals, or totals per day where the windows are not equally long."""
     sides = current, baseline
     same = abs(current.seconds - baseline.seconds) < 60  # noqa: PLR2004 - a minute
@@ -192,7 +194,7 @@ def _totals(current: Side, baseline: Side, *, counted: bool, tests: int, most: s
         pct=relative(values[0] - values[1], values[1]),
         ci95=ci95,
         per=None if same else "day",
-        verdict=verdict(*found, tests=tests, most=most),
+        verdict=verdict(*found, tests=tests, parts=parts, most=most),
         contributors=of_totals(current.groups, baseline.groups, (scales[0], scales[1])),
     )
 
@@ -212,7 +214,10 @@ def _extremes(current: Side, baseline: Side) -> Comparison:
 def _shares(current: Side, baseline: Side, tests: int, most: str, clock: Clock) -> Comparison:
     """The labels whose share of calls changed most, in points of percent.
 
-    Tested by how each varies from day to day, or where that is not known by how shares usually do.
+    Their error is that of independent calls times one design effect: that seen in how all labels vary from day to day,
+    or where that is not known the usual one.
+
+    Source: the first-order correction of Rao and Scott (1981), Journal of the American Statistical Association 76.
     """
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     if min(wholes) <= 0:
@@ -220,6 +225,11 @@ def _shares(current: Side, baseline: Side, tests: int, most: str, clock: Clock) 
         return Comparison(not_compared=f"no data {side}")
     labels = dict.fromkeys([*current.parts, *baseline.parts])
     designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
+    seen, days = _design_seen(current, baseline, clock)
+    if seen is not None:
+        designs = [seen, seen]
+    if days < FEW_BUCKETS:
+        most = "possible"
     found = list[ShareChange]()
     for label in labels:
         shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
@@ -228,18 +238,13 @@ def _shares(current: Side, baseline: Side, tests: int, most: str, clock: Clock) 
             for share, whole, design in zip(shares, wholes, designs, strict=True)
         )
         change = shares[0] - shares[1]
-        pair = current.of_part(label), baseline.of_part(label)
-        if all(side.cells for side in pair):
-            told = compare("mean", *pair, ratio=1.0, tests=tests * len(labels), most=most, clock=clock).verdict
-        else:
-            told = verdict(change, math.sqrt(square), math.inf, tests=tests * len(labels), most="possible")
         found.append(
             ShareChange(
                 label=label,
                 current_pct=round(100 * shares[0], 1),
                 baseline_pct=round(100 * shares[1], 1),
                 points=round(100 * change, 1),
-                verdict=told or "not tested",
+                verdict=verdict(change, math.sqrt(square), math.inf, tests=tests, parts=len(labels), most=most),
             )
         )
     found.sort(key=lambda row: (-abs(row.points), str(row.label)))
@@ -248,6 +253,22 @@ def _shares(current: Side, baseline: Side, tests: int, most: str, clock: Clock) 
         baseline=SideShown(n=exact(wholes[1])),
         shares=Shares(top=found[:MOST_CONTRIBUTORS], more=more(found)),
     )
+
+
+def _design_seen(current: Side, baseline: Side, clock: Clock) -> tuple[float | None, int]:
+    """By how much the variance of shares is larger than that of independent calls, and the days that show it."""
+    square = plain = 0.0
+    days = 0
+    for label in {*current.over_time} & {*baseline.over_time}:
+        pair = current.of_part(label), baseline.of_part(label)
+        values = [mean_of(side) for side in pair]
+        square += means(*pair, values, 1.0, clock).error ** 2
+        plain += math.fsum(
+            value * (1 - value) / math.fsum(cell.n or 0 for cell in side.cells)
+            for value, side in zip(values, pair, strict=True)
+        )
+        days = min(len(side.cells) for side in pair)
+    return (square / plain if plain > 0 else None), days
 
 
 def _figures(current: Side, baseline: Side, tests: int, most: str, clock: Clock) -> Comparison:
@@ -264,24 +285,26 @@ def _figures(current: Side, baseline: Side, tests: int, most: str, clock: Clock)
                 current=exact(pair[0]),
                 baseline=exact(pair[1]),
                 difference=difference(*pair),
-                verdict=_figure_over_time(name or "", current, baseline, tests * len(names), most, clock)
+                verdict=_figure_over_time(name or "", current, baseline, tests, len(names), most, clock)
                 or figure_verdict(name or "", current, baseline, tests * len(names)),
             )
         )
     return Comparison(figures=rows)
 
 
-def _figure_over_time(name: str, current: Side, baseline: Side, tests: int, most: str, clock: Clock) -> Verdict | None:
+def _figure_over_time(
+    name: str, current: Side, baseline: Side, tests: int, parts: int, most: str, clock: Clock
+) -> Verdict | None:
     """The verdict on a figure by how it varies over time; None where that is not known."""
     pair = current.of_part(name), baseline.of_part(name)
     if not all(side.cells for side in pair):
         return None
     if name == "total_calls":
-        return compare("total", *pair, counted=True, tests=tests, most=most).verdict
+        return compare("total", *pair, counted=True, tests=tests, parts=parts, most=most).verdict
     ratio = 0.0
     if name == "success_rate":
         ratio = 100.0 if max(cell.value for side in pair for cell in side.cells) > 1 else 1.0
-    return compare("mean", *pair, ratio=ratio, tests=tests, most=most, clock=clock).verdict
+    return compare("mean", *pair, ratio=ratio, tests=tests, parts=parts, most=most, clock=clock).verdict
 
 
 def difference(current: float, baseline: float) -> Number:

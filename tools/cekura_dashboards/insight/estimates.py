@@ -23,6 +23,8 @@ from cekura_dashboards.insight.timeline import DAY, HOUR
 Verdict = Literal["clear", "possible", "within noise", "not tested"]
 USUAL_WORTH = 3.0
 """What is usual counts as so many buckets."""
+LEAST_WORTH = 0.25
+"""At least so much it counts, so that few buckets that happen to be alike do not pass for no variation."""
 USUAL_RHO = 0.004
 """How alike calls of a day usually are: a day's own effect is 2.3 points on a rate of 0.85."""
 USUAL_VARIATION = 0.07
@@ -71,10 +73,13 @@ class Estimate(NamedTuple):
     df: float
 
 
-def verdict(estimate: float, error: float, df: float, *, tests: int = 1, most: str = "clear") -> Verdict:
+def verdict(
+    estimate: float, error: float, df: float, *, tests: int = 1, parts: int = 1, most: str = "clear"
+) -> Verdict:
     """``clear``: the 99 % interval, corrected for how many were tested, excludes no change; ``possible``: the 95 %.
 
-    ``most``: what may be said at the most; where that is ``possible``, the 95 % interval is the one corrected.
+    ``parts``: of how many parts of one chart this is one: both intervals are corrected for them. ``most``: what may be
+    said at the most; where that is ``possible``, the 95 % interval is corrected for all.
 
     >>> verdict(0.1, 0.01, 12), verdict(0.1, 0.01, 12, most="possible"), verdict(0.1, 0.2, 12)
     ('clear', 'possible', 'within noise')
@@ -82,9 +87,9 @@ def verdict(estimate: float, error: float, df: float, *, tests: int = 1, most: s
     if error <= 0 or df <= 0:
         return "within noise" if estimate == 0 else "possible"
     size = abs(estimate) / error
-    if size > t_quantile(two_sided(0.99, tests), df) and most == "clear":
+    if size > t_quantile(two_sided(0.99, tests * parts), df) and most == "clear":
         return "clear"
-    corrected = tests if most == "possible" else 1
+    corrected = tests * parts if most == "possible" else parts
     return "possible" if size > t_quantile(two_sided(0.95, corrected), df) else "within noise"
 
 
@@ -150,13 +155,19 @@ def _spread(side: Side, value: float, ratio: float) -> _Spread:
 
 
 def _moderated(side: Side, weights: Sequence[float], value: float) -> float:
-    """The variance of one call, where it is not known: from how buckets differ, and what is usual for durations."""
+    """The variance of one call, where it is not known: from how buckets differ, and what is usual for durations.
+
+    What is usual counts as one bucket, on the scale of logarithms, as scores vary far less than durations.
+    """
     usual = (SPREAD_OF_CALLS * value) ** 2
     if any(c.n is None for c in side.cells):
         usual = (SPREAD_OF_BUCKETS * value) ** 2
     square = math.fsum(w * (c.value - value) ** 2 for c, w in zip(side.cells, weights, strict=True))
     df = sum(w > 0 for w in weights) - 1
-    return (USUAL_WORTH * usual + square) / (USUAL_WORTH + df)
+    if usual <= 0 or df <= 0:
+        return usual
+    seen = (LEAST_WORTH * usual + square) / (LEAST_WORTH + df)
+    return math.exp((math.log(usual) + df * math.log(seen)) / (1 + df))
 
 
 def _parts(side: Side, clock: Clock) -> list[list[tuple[Cell, float]]]:
