@@ -1,6 +1,7 @@
 """What is said about numbers is mostly true: a short form of ``python -m benchmarks.verdicts``."""
 
 import pytest
+from benchmarks.verdicts import comparisons, drivers
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -38,3 +39,19 @@ def test_an_hourly_chart_of_today_says_nothing_about_the_morning() -> None:
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
 def test_what_happened_to_the_calls_is_mostly_found(plant: Plant) -> None:
     assert found_row(plant, World("count", HOUR, 720, 40), SEEDS).found >= 0.75
+
+
+CASES = [case for case in comparisons.cases() if not case.alike]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}, {case.days}, {case.change}")
+def test_intervals_hold_the_truth_and_equal_sides_are_not_called_clear(case: comparisons.Case) -> None:
+    row = comparisons.compared_row(case, range(150))
+    assert row.held >= 0.9
+    assert case.change or row.clear <= 0.03
+
+
+@pytest.mark.parametrize("case", [*drivers.cases()], ids=lambda case: case.name)
+def test_a_driver_is_named_where_one_group_moved_and_hardly_where_none_or_all_did(case: drivers.Case) -> None:
+    row = drivers.driven_row(case, range(150))
+    assert row.right >= 0.8 if case.has_driver else row.named <= 0.09

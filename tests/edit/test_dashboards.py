@@ -17,7 +17,7 @@ EDITS: list[tuple[str, Json]] = [
     ("create_dashboard", {"name": "Operations overview", "copy_of": 11, "project_id": 1}),
     ("update_dashboard", {"dashboard_id": 11, "name": "Renamed"}),
     ("update_dashboard", {"dashboard_id": 12, "filters": SINCE}),
-    ("update_dashboard", {"dashboard_id": 12, "name": "Renamed", "clear": ["filters"]}),
+    ("update_dashboard", {"dashboard_id": 12, "name": "Renamed", "clear": ["filters", "date_range"]}),
     ("update_dashboard", {"dashboard_id": 13, "filters": SINCE, "clear": ["name"]}),
     ("delete_dashboard", {"dashboard_id": 12}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}),
@@ -146,7 +146,7 @@ async def test_an_undo_of_a_dashboards_filters_is_refused_after_a_colleagues_edi
 
 async def test_widgets_that_would_lose_their_date_range_are_warned_of() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
-        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, clear=["filters"])
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, clear=["filters", "date_range"])
         assert '201 "This week at a glance"' in receipt["warnings"][0]
         assert "and 2 more" in receipt["warnings"][0]
 

@@ -32,6 +32,12 @@ widgets = st.fixed_dictionaries(
 )
 
 
+def on_purpose(new: Json, clear: list[str]) -> list[str]:
+    """What says that a date range may go, where filters without one replace others."""
+    touched = "filters" in new or "filters" in clear
+    return ["date_range"] if touched and "timestamp" not in str(new.get("filters")) else []
+
+
 class Editing(RuleBasedStateMachine):
     """Edits one sandbox; ``done`` are the receipts, and what was restored since each."""
 
@@ -78,7 +84,7 @@ class Editing(RuleBasedStateMachine):
     @rule(data=st.data(), new=changes, clear=clears)
     def change_a_widget(self, data: st.DataObject, new: Json, clear: list[str]) -> None:
         ids = self.on(self.some(data))
-        clear = [name for name in clear if name not in new or name == "metadata"]
+        clear = [name for name in clear if name not in new or name == "metadata"] + on_purpose(new, clear)
         if ids and (new or clear):
             optional = {"changes": new, "clear": clear}
             given = {name: value for name, value in optional.items() if value}
@@ -90,7 +96,8 @@ class Editing(RuleBasedStateMachine):
         dashboard = self.some(data)
         ids = data.draw(st.permutations(self.on(dashboard)))
         lost, changed = ids[: data.draw(st.integers(0, 2))], ids[2:3]
-        optional = {"create": create, "delete": lost, "update": [{"id": number, **new} for number in changed]}
+        changes = {**new, **({"clear": on_purpose(new, [])} if on_purpose(new, []) else {})}
+        optional = {"create": create, "delete": lost, "update": [{"id": number, **changes} for number in changed]}
         given = {name: value for name, value in optional.items() if value}
         if given:
             self.edit("bulk_edit_dashboard", dashboard_id=dashboard, **given)
@@ -110,7 +117,9 @@ class Editing(RuleBasedStateMachine):
         data=st.data(), new=st.fixed_dictionaries({}, optional={"name": names, "filters": filters}), clear=st.booleans()
     )
     def change_a_dashboard(self, data: st.DataObject, new: Json, clear: bool) -> None:  # noqa: FBT001 - drawn
-        given = {**new, **({"clear": ["filters"]} if clear and "filters" not in new else {})}
+        lost = ["filters"] if clear and "filters" not in new else []
+        lost += on_purpose(new, lost)
+        given = {**new, **({"clear": lost} if lost else {})}
         if given:
             self.edit("update_dashboard", dashboard_id=self.some(data), **given)
 

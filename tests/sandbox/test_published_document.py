@@ -90,6 +90,7 @@ PIE: Json = {
     "field": "topic",
     "filters": {"field": "success", "op": "eq", "value": False},
 }
+WEEK: Json = {"field": "timestamp", "op": "gte", "value": "today-7d"}
 CALLS: list[tuple[str, Json]] = [
     ("list_dashboards", {"project_id": 1, "search": "x"}),
     ("get_dashboard", {"dashboard_id": 12}),
@@ -110,8 +111,8 @@ CALLS: list[tuple[str, Json]] = [
     ("explain_change", {"widget_id": 203, "window": "5d"}),
     ("get_widgets_data", {"dashboard_id": 11, "window": "5d", "compare_to": "previous_period"}),
     ("create_dashboard", {"name": "New", "project_id": 1, "filters": PIE["filters"], "widgets": [PIE]}),
-    ("create_dashboard", {"name": "Copied", "copy_of": 11, "filters": PIE["filters"]}),
-    ("update_dashboard", {"dashboard_id": 12, "name": "x", "clear": ["filters"]}),
+    ("create_dashboard", {"name": "Copied", "copy_of": 11, "filters": WEEK}),
+    ("update_dashboard", {"dashboard_id": 12, "name": "x", "clear": ["filters", "date_range"]}),
     ("copy_widgets", {"widget_ids": [203, 218], "dashboard_ids": [12, 13]}),
     ("delete_dashboard", {"dashboard_id": 13}),
     ("get_dashboard", {"dashboard_id": "Operations overview"}),

@@ -38,7 +38,7 @@ CALLS: list[tuple[str, Json]] = [
     ("explain_change", {"widget_id": 203, "window": "5d"}),
     ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [PIE]}),
     ("create_dashboard", {"name": "Copied", "copy_of": 12}),
-    ("update_dashboard", {"dashboard_id": 11, "clear": ["filters"]}),
+    ("update_dashboard", {"dashboard_id": 11, "clear": ["filters", "date_range"]}),
     ("delete_dashboard", {"dashboard_id": 13}),
     ("copy_widgets", {"widget_ids": [203, 218], "dashboard_ids": [11, 12, 13]}),
 ]
