@@ -113,9 +113,9 @@ def draw(rng: np.random.Generator, setting: Setting, asked: Draw) -> Calls:
     planted = (asked.value if asked.value is not None else np.zeros(asked.days)) + np.where(weekend, WEEKEND_VALUE, 0)
     own = _autoregression(rng, asked.days, setting.alike) / np.sqrt(2)
     volume = 1 + (asked.volume if asked.volume is not None else np.zeros(asked.days)) / np.sqrt(asked.per_day)
-    expected = asked.per_day * np.clip(volume, 0.05, None) * np.where(weekend, WEEKEND_VOLUME, 1)
+    expected: Floats = asked.per_day * np.clip(volume, 0.05, None) * np.where(weekend, WEEKEND_VOLUME, 1)
     if asked.shape is not None:
-        expected = rng.gamma(asked.shape, expected / asked.shape)
+        expected = np.asarray(rng.gamma(asked.shape, expected / asked.shape), np.float64)
     counts: Ints = np.asarray(rng.poisson(expected), np.int64)
     place = np.repeat(np.arange(asked.days), counts)
     busy = BUSY_HOURS if asked.office is None else OFFICE_HOURS

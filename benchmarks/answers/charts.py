@@ -84,7 +84,8 @@ def _by_reason(calls: Calls) -> Rows:
 
 def rows_of(config: Json, calls: Calls) -> Rows | Json:
     """What the API would hold for any chart that the tool may ask for beside the planted one."""
-    kind, grouped = config["chart_type"], config.get("group_by") or {}
+    kind: str = config["chart_type"]
+    grouped: Json = config.get("group_by") or {}
     if kind != "bar":
         alike = (chart for chart in CHARTS.values() if chart.kind == kind and chart.grouped == bool(grouped))
         return next(alike).rows(calls)

@@ -114,4 +114,5 @@ async def test_calls_that_begin_inside_the_window_are_no_gap(window: str | None,
         _, answer = await ask(context, "preview_widget", widget={**widget, "filters": version}, **arguments)
     report = answer["report"]
     assert f"no such calls before {first}T00:00Z" in report["notes"]
-    assert not [found for found in report.get("findings") or [] if found["kind"] == "gap"]
+    findings: list[Json] = report.get("findings") or []
+    assert not [found for found in findings if found["kind"] == "gap"]

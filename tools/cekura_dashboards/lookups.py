@@ -14,7 +14,8 @@ import anyio
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.filters import fields_of
+from cekura_dashboards.api.filter_words import metric_key
+from cekura_dashboards.api.filters import METRIC_ID, fields_of
 from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.settings import Settings
@@ -176,18 +177,27 @@ class Lookups:
             return await self._kept("agents", project_id, lambda: self._api.agents(project_id=project_id))
         return [agent for agent in found if agent.project == project_id]
 
-    async def agent_names(
-        self, configs: Iterable[WidgetConfig], filters: Iterable[JsonObject | None] = ()
+    async def names(
+        self, configs: Iterable[WidgetConfig], filters: Iterable[JsonObject | None], project: int | None
     ) -> tuple[dict[str, str], list[str]]:
-        """Agent names by id, if any widget is grouped by agent or a filter names one; a note if they cannot be read."""
-        grouped = any((config.group_by or {}).get("field") in AGENT_FIELDS for config in configs)
-        if not grouped and not any(AGENT_FIELDS & {*fields_of(node)} for node in filters):
-            return {}, []
-        try:
-            agents = await self.agents()
-        except DashboardsError:
-            return {}, ["agents are shown by id, as their names could not be read"]
-        return {str(agent.id): cleaned(agent.name) for agent in agents if agent.name}, []
+        """Names of agents by id and of metrics by key, where a grouping or a filter needs them.
+
+        What cannot be read is told in a note.
+        """
+        fields = {name for node in filters for name in fields_of(node)}
+        fields |= {str((config.group_by or {}).get("field")) for config in configs}
+        found, notes = dict[str, str](), list[str]()
+        if AGENT_FIELDS & fields:
+            try:
+                found |= {str(agent.id): cleaned(agent.name) for agent in await self.agents() if agent.name}
+            except DashboardsError:
+                notes.append("agents are shown by id, as their names could not be read")
+        if METRIC_ID in fields and project is not None:
+            try:
+                found |= {metric_key(item.id): cleaned(item.name) for item in await self.metrics(project) if item.name}
+            except DashboardsError:
+                notes.append("metrics are shown by id, as their names could not be read")
+        return found, notes
 
     async def metrics(self, project_id: int) -> list[Metric]:
         return await self._kept("metrics", project_id, lambda: self._api.metrics(project_id=project_id))

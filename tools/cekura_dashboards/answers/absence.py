@@ -8,7 +8,8 @@ from cekura_dashboards.answers.report import ALL_CALLS, WidgetReport, field_word
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
 from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
-from cekura_dashboards.api.filters import and_parts, in_words
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import AGENT_IDS, and_parts
 from cekura_dashboards.api.models import Agent, JsonObject, WidgetConfig, as_list
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
@@ -21,7 +22,6 @@ from cekura_dashboards.text import listed, named, unquoted
 MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
 """Conditions that are looked at one by one, and empty charts of one answer that are explained so."""
 MOST_VALUES = 6
-AGENT_IDS = {"agent.id", "agent_id"}
 LONGER = "try a longer window"
 NULL = "null"
 

@@ -12,7 +12,7 @@ from cekura_dashboards.answers.report import StatChange, WidgetReport, reported
 from cekura_dashboards.answers.sides import measure_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import in_words
+from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.history import MOST_HISTORIES, bars_behind, histories, measure_key

@@ -105,7 +105,7 @@ async def read_split(
     own = replace(sides[0], config=configs[MEASURE]) if alone else None
     targets: list[Target] = [target for pair in pairs.values() for target in pair] + ([own] if own else [])
     readings, (names, _) = await together(
-        read_charts(context, targets), context.lookups.agent_names(configs.values(), [chart.target.calls])
+        read_charts(context, targets), context.lookups.names(configs.values(), [chart.target.calls], chart.project)
     )
     small, found = are_few(readings), dict[str, BothSides | DashboardsError]()
     for name, current, baseline in zip(pairs, readings[::2], readings[1::2], strict=False):

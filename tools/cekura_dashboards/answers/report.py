@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.summary import group_name, summarise
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
-from cekura_dashboards.api.filters import in_words
+from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, format_instant

@@ -5,7 +5,7 @@ as the API may know more than this page; a filter that a caller gives is validat
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,14 +15,12 @@ from pydantic_core import PydanticCustomError
 
 from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.text import Foreign, did_you_mean, json_text, word
+from cekura_dashboards.text import Foreign, did_you_mean, word
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
 _ROW_FIELDS = "metric_evaluations."
 LONGEST_REGEX = 1000
-MOST_SHOWN = 6
-"""Values of a list that are put in words."""
 
 
 class Filter(BaseModel):
@@ -132,7 +130,9 @@ def _check_regex(pattern: str) -> None:
         raise fault("value", "is no valid regular expression.") from None
 
 
-EVALUATION_NAMES = {"metric_evaluations.metric.id", "metric_evaluations.metric.name"}
+AGENT_IDS = frozenset({"agent.id", "agent_id"})
+METRIC_ID = "metric_evaluations.metric.id"
+EVALUATION_NAMES = {METRIC_ID, "metric_evaluations.metric.name"}
 EVALUATION_VALUE = "metric_evaluations.value"
 
 
@@ -296,51 +296,3 @@ def within(start: datetime, end: datetime) -> JsonObject:
 def instant(moment: datetime) -> str:
     """ISO 8601 in UTC with a Z, to the second, or to the microsecond where there are any."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-_WORDS = {
-    "eq": "=", "neq": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "contains": "contains", "in": "in",
-    "startswith": "starts with", "endswith": "ends with", "regex": "matches",
-}  # fmt: skip
-
-
-def in_words(node: JsonObject | None, names: Mapping[str, str] | None = None) -> str:
-    """A filter as a person would write it; texts in it are quoted and capped. ``names``: of agents, by id.
-
-    >>> in_words({"operator": "or", "conditions": [{"field": "topic", "op": "in", "value": ["a", "b"]},
-    ...     {"field": "success", "op": "isnull", "value": True}]})
-    'topic in ("a", "b") or success has no value'
-    >>> in_words({"field": "agent.id", "op": "eq", "value": 33}, {"33": "Booking"})
-    'agent.id = "Booking" (33)'
-    """
-    return _words(node, names or {}, nested=False) if node else "none"
-
-
-def _words(node: JsonObject, names: Mapping[str, str], *, nested: bool) -> str:
-    children = as_list(node.get("conditions"))
-    if children is not None:
-        operator = str(node.get("operator", "and"))
-        joint = " or " if operator == "or" else " and "
-        inner = joint.join(_words(as_object(child) or {}, names, nested=True) for child in children)
-        if operator == "same_row":
-            return f"one evaluation with ({inner})"
-        return f"({inner})" if nested and len(children) > 1 else inner
-    field, op, value = word(node.get("field"), FILTERED), str(node.get("op")), node.get("value")
-    if op == "isnull":
-        return f"{field} has {'no' if value else 'a'} value"
-    known = names if str(node.get("field")) in {"agent.id", "agent_id"} else dict[str, str]()
-    return f"{field} {_WORDS[op] if op in _WORDS else Foreign(op, limit=20)} {_value_words(value, known)}"
-
-
-def _value_words(value: Any, names: Mapping[str, str]) -> str:
-    items = as_list(value)
-    if items is not None:
-        more = f", … {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else ""
-        return f"({', '.join(_value_words(item, names) for item in items[:MOST_SHOWN])}{more})"
-    if isinstance(value, int | str) and str(value) in names:
-        return f"{Foreign(names[str(value)])} ({value})"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, str):
-        return str(Foreign(value))
-    return str(value) if isinstance(value, int | float) else str(Foreign(json_text(value)))

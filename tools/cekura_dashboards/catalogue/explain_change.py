@@ -109,7 +109,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         notes.append("the change itself is within noise, so there may be nothing to explain")
     if base.current.kind == "median":
         notes.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
-    names, unnamed = await context.lookups.agent_names(splits.values(), [chart.target.calls])
+    names, unnamed = await context.lookups.names(splits.values(), [chart.target.calls], chart.project)
     return Explanation(
         measure=title_of(brief(chart.config)),
         where=which_calls(chart.target, names),

@@ -8,7 +8,7 @@ from pydantic import Field
 from cekura_dashboards.answers.budget import WHOLE_ANSWER
 from cekura_dashboards.answers.render import title_of
 from cekura_dashboards.answers.report import WidgetBrief, brief
-from cekura_dashboards.api.filters import in_words
+from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.list_dashboards import date_range

@@ -68,7 +68,8 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     asked = sides_of(targets, request.compare_to, other_calls, now, zone)
     filters = [target.calls for target in targets]
     (found, told), (names, notes) = await together(
-        read_sides(context, asked), context.lookups.agent_names(widgets, [*filters, other_calls])
+        read_sides(context, asked),
+        context.lookups.names(widgets, [*filters, other_calls], targets[0].project if targets else None),
     )
     points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
     reports = await compared(found, Audience(points, coarse, names, context.settings.clock))

@@ -5,7 +5,8 @@ from pydantic import Field, model_validator
 from cekura_dashboards.answers.absence import Asked, why_none
 from cekura_dashboards.api.errors import NotFound
 from cekura_dashboards.api.fields import LIMIT
-from cekura_dashboards.api.filters import doubtful, fault, in_words, time_bounds
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import doubtful, fault, time_bounds
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.calls import (
     CallShown,
@@ -59,7 +60,7 @@ async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
     window = _window(context, request.window, chart.target.filters)
     filters = behind(chart.config, chart.target.filters, request.label, request.group)
     (total, found), (names, unread) = await together(
-        find_calls(context, project, filters, window, request.limit), context.lookups.agent_names([], [filters])
+        find_calls(context, project, filters, window, request.limit), context.lookups.names([], [filters], project)
     )
     none = [] if total else [await why_none(context, Asked(filters, window, project), names)]
     return Calls(

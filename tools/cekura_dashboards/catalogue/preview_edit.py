@@ -102,7 +102,9 @@ def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
 async def _reports(context: ToolContext, targets: list[Target]) -> tuple[list[WidgetReport], list[str]]:
     readings, (names, notes) = await together(
         read_charts(context, targets),
-        context.lookups.agent_names([target.config for target in targets], [target.calls for target in targets]),
+        context.lookups.names(
+            [target.config for target in targets], [target.calls for target in targets], targets[0].project
+        ),
     )
     return await reported(readings, Audience(POINTS, names=names, clock=context.settings.clock)), notes
 

@@ -81,7 +81,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
     asked = sides_of([target], request.compare_to, other_calls, now, zone)
     (found, _), (names, notes) = await together(
-        read_sides(context, asked), context.lookups.agent_names([config], [target.calls, matching, other_calls])
+        read_sides(context, asked), context.lookups.names([config], [target.calls, matching, other_calls], project)
     )
     points = FINE if request.points is None else request.points
     reports = await compared(found, Audience(points, names=names, clock=context.settings.clock))

@@ -6,7 +6,8 @@ from typing import Any
 
 from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
-from cekura_dashboards.api.filters import both, in_words
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.text import json_text
