@@ -156,4 +156,4 @@ def load_settings(**given: Any) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
         value = "" if name.endswith(("KEY", "KEYS")) else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
-        raise SettingsError(f"{name}{value} {first['msg'].removeprefix('Value error, ')}") from None
+        raise SettingsError(f"{name}{value} {first.get('ctx', {}).get('error', first['msg'])}") from None

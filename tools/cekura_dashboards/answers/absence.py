@@ -24,6 +24,8 @@ MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
 MOST_VALUES = 6
 LONGER = "try a longer window"
 NULL = "null"
+LABELLED = {"string", "boolean"}
+"""Types of fields whose values a pie counts."""
 
 
 @dataclass(frozen=True)
@@ -182,10 +184,7 @@ def _target(asked: Asked, filters: JsonObject | None, labels_of: str | None = No
 
 def _wanted_labels(condition: JsonObject) -> set[str] | None:
     """The labels that a condition asks for; None for one whose field or operator has no list of them."""
-    if condition.get("op") not in {"eq", "in"} or plotted_type(str(condition.get("field"))) not in {
-        "string",
-        "boolean",
-    }:
+    if condition.get("op") not in {"eq", "in"} or plotted_type(str(condition.get("field"))) not in LABELLED:
         return None
     values = as_list(condition.get("value")) or [condition.get("value")]
     return {_plain(label_of(value, {})) for value in values}

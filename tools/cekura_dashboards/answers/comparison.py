@@ -51,7 +51,7 @@ class SidesRead:
     baseline: ChartReading | None = None
     alike: ChartReading | None = None
     history: ChartReading | None = None
-    behind: tuple[Mapping[str, ChartReading], Mapping[str, ChartReading]] = ({}, {})
+    behind: Sequence[Mapping[str, ChartReading]] = ({}, {})
 
 
 def sides_of(
@@ -123,7 +123,7 @@ async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> tuple[list
             readings[id(sides.baseline)] if isinstance(sides.baseline, Target) else None,
             readings[id(sides.alike)] if sides.alike and not history else None,
             readings[id(history)] if history else None,
-            cast("Any", tuple({name: readings[id(bar)] for name, bar in side.items()} for side in bars)),
+            [{name: readings[id(bar)] for name, bar in side.items()} for side in bars],
         )
         for sides, history, bars in zip(asked, past, behind, strict=True)
     ]

@@ -8,6 +8,7 @@
     ├── EditFailed            a write failed, and what became of each operation was read back
     ├── ApiError              the API answered, and not with success
     │   ├── Refused           400
+    │   │   └── TooFarBack    400 for a chart whose window starts before the days that the API holds
     │   ├── KeyRejected       401
     │   ├── Forbidden         403
     │   ├── NotFound          404
@@ -32,10 +33,11 @@ class DashboardsError(Exception):
 
 
 class Fault(NamedTuple):
-    """One thing wrong with the arguments: where, and what would be right."""
+    """One thing wrong with the arguments: where, and what would be right. ``at``: where, as keys and places."""
 
     path: str
     message: str
+    at: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
@@ -65,10 +67,10 @@ class PlanRefused(DashboardsError):
 
 
 class EditFailed(DashboardsError):
-    """``outcomes`` tells of each operation whether it is applied, not applied or unknown."""
+    """``outcomes`` tells of each operation whether it is applied, not applied or unknown; ``cause``: why it failed."""
 
     def __init__(self, cause: str, outcomes: dict[str, str]) -> None:
-        self.outcomes = outcomes
+        self.cause, self.outcomes = cause, outcomes
         kinds = set(outcomes.values())
         if kinds == {"not applied"}:
             told = "Read back: nothing was changed, so it is safe to call again."
@@ -92,15 +94,18 @@ class Refused(ApiError):
     def __init__(self, fields: dict[str, list[str]]) -> None:
         self.fields = fields
         said = "; ".join(f'{name}: "{" ".join(messages)}"' for name, messages in fields.items())
-        if "too far in the past" in said:
-            text = (
-                "The API holds 30 days of calls and the window starts before that. Ask for a later window, such as 30d."
-            )
-        elif said:
+        if said:
             text = f"The API refused the request (400): {said}. Change what it names and call again."
         else:
             text = "The API refused the request (400) and gave no reason that can be shown. Check the arguments."
         super().__init__(text)
+
+
+class TooFarBack(Refused):
+    """400 for a chart whose window starts before the days that the API holds."""
+
+    def __str__(self) -> str:
+        return "The API holds 30 days of calls and the window starts before that. Ask for a later window, such as 30d."
 
 
 class KeyRejected(ApiError):

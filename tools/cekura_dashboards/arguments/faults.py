@@ -38,6 +38,11 @@ _KINDS = {
 
 
 def fault_of(model: type[BaseModel], error: Any) -> Fault:
+    """What is wrong, in words, of an error of validation."""
+    return _worded(model, error)._replace(at=tuple(error["loc"]))
+
+
+def _worded(model: type[BaseModel], error: Any) -> Fault:
     path: Path = tuple(error["loc"])
     context: JsonObject = error.get("ctx") or {}
     kind: str = error["type"]

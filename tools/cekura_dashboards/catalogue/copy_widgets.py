@@ -229,7 +229,7 @@ def _all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
         held = error.outcomes if isinstance(error, EditFailed) else {"all": "not applied"}
         told |= {f"dashboard {number} {name}": text for name, text in held.items()}
     first = next(error for error in errors if isinstance(error, EditFailed))
-    return EditFailed(str(first).partition("\n")[0], told)
+    return EditFailed(first.cause, told)
 
 
 def _done(done: Stored) -> list[Change]:

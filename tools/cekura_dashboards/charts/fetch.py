@@ -8,12 +8,14 @@ an override never reaches beyond the saved time bounds, and where it would have 
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 import anyio
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
-from cekura_dashboards.api.errors import DashboardsError, KeyRejected, UnreadableAnswer
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Refused, TooFarBack, UnreadableAnswer
+from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.scope import scoped
@@ -78,7 +80,14 @@ async def _read(context: ToolContext, targets: Sequence[Target]) -> list[ChartRe
         await context.progress(done, len(targets), f"{done} of {len(targets)} widgets read")
 
     await each(asks, fill)
-    return readings
+    return [_with_reason(reading, context.now()) for reading in readings]
+
+
+def _with_reason(reading: ChartReading, now: datetime) -> ChartReading:
+    """The reading; of one that the API refused for its age, with that reason."""
+    if isinstance(reading.error, Refused) and reading.window.start < now - LIMIT:
+        return replace(reading, error=TooFarBack(reading.error.fields))
+    return reading
 
 
 def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObject | None]:

@@ -1,13 +1,13 @@
 """Plans: what an edit would do, found out by reading only."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
+from cekura_dashboards.arguments.faults import Path
 from cekura_dashboards.arguments.reader import parse
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan_id import Covered, Origin, Signer
@@ -16,7 +16,6 @@ from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.text import cleaned, listed
 
 W = TypeVar("W")
-ITEM = re.compile(r"(create|update|widgets)\[(\d+)\]")
 LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
 MOST_ASKED = 12
 """Operations that a question to a person lists."""
@@ -218,7 +217,7 @@ def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
         try:
             request, _ = parse(model, {**arguments, "plan_id": "undo"})
         except InvalidArguments as error:
-            dropped = _without_faulty(arguments, [fault.path for fault in error.faults])
+            dropped = _without_faulty(arguments, [fault.at for fault in error.faults])
             if dropped is None:
                 return Undo(None, {}, [])
             arguments, names = dropped
@@ -227,16 +226,16 @@ def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
             return Undo(request, arguments, lost)
 
 
-def _without_faulty(arguments: JsonObject, paths: list[str]) -> tuple[JsonObject, list[str]] | None:
-    """The arguments less the items, or the filters, that the paths are in; None if nothing can be left out."""
+def _without_faulty(arguments: JsonObject, faulty: Sequence[Path]) -> tuple[JsonObject, list[str]] | None:
+    """The arguments less the items, or the filters, that the faults are in; None if nothing can be left out."""
     kept, names = dict(arguments), list[str]()
-    places = sorted({(match[1], int(match[2])) for path in paths if (match := ITEM.match(path))}, reverse=True)
-    for name, index in places:
+    places = {(str(at[0]), at[1]) for at in faulty if len(at) > 1 and isinstance(at[1], int)}
+    for name, index in sorted(places, reverse=True):
         items = [*kept[name]]
         item = items.pop(index)
         names.append(f"widget {item.get('was', item.get('id'))}")
         kept[name] = items
-    if any(path.startswith("filters") for path in paths) and "filters" in kept:
+    if "filters" in kept and any(at[:1] == ("filters",) for at in faulty):
         del kept["filters"]
         names.append("the dashboard's filters")
     kept = {name: value for name, value in kept.items() if value != []}
