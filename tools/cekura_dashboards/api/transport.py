@@ -4,6 +4,7 @@ One pool of connections serves the process. Keys travel with each request and no
 no redirects followed. Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``).
 """
 
+import ssl
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -63,7 +64,8 @@ class HttpTransport:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"cekura-dashboards-mcp/{version('cekura-dashboards-mcp')}",
         }
-        self._ssl = httpx.create_ssl_context() if self._base.scheme == "https" and not app else None
+        trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once: no certificates are read for plain HTTP
+        self._ssl = httpx.create_ssl_context() if self._base.scheme == "https" and not app else trusting_none
         self._parts = list[_Part]()
 
     def _free_part(self) -> "_Part":
@@ -79,8 +81,6 @@ class HttpTransport:
             return httpx.ASGITransport(self._app)
         limits = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30)
         proxy = None if proxy_bypass(self._base.host) else getproxies().get(self._base.scheme)
-        if self._ssl is None:
-            return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
         return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=self._ssl)
 
     async def send(
