@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from cekura_dashboards.insight.effects import effects
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
 COMPARISONS = 500
+Days = dict[str | None, Sequence[Cell]]
 FRIDAY = 4 * DAY + 4 * DAY
 
 
@@ -213,3 +215,41 @@ def test_a_side_without_data_is_not_compared(kind: Kind) -> None:
         assert compare(kind, *pair).not_compared
     found: Comparison = compare(kind, one, one)
     assert found.not_compared is None
+
+
+def test_labels_of_days_without_calls_and_figures_of_next_to_none_are_not_judged() -> None:
+    none: Days = {"a": [Cell(0, 0.0, 0.0)], "b": [Cell(0, 0.0, 0.0)]}
+    side = Side([], 7 * DAY, parts={"a": 3.0, "b": 1.0}, over_time=none)
+    assert compare("shares", side, side).shares
+    few = compare("figures", stat(5e-324, 0.5), stat(5e-324, 0.5)).figures
+    assert few
+    assert {row.verdict for row in few} == {"not tested"}
+
+
+def week_of(labels: dict[str, float]) -> Side:
+    """Seven days of 200 calls that divide among labels alike every day, but for a call or two."""
+    held: Days = {
+        label: [Cell(day * DAY, 200.0, share + (day % 3 - 1) / 200) for day in range(7)]
+        for label, share in labels.items()
+    }
+    return Side([], 7 * DAY, parts={label: 1400 * share for label, share in labels.items()}, over_time=held)
+
+
+def test_shares_that_are_known_by_day_can_be_clear() -> None:
+    usual, moved = {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.35, "b": 0.45, "c": 0.2}
+    found = compare("shares", week_of(moved), week_of(usual)).shares
+    assert found
+    assert {row.label: row.verdict for row in found.top} == {"a": "clear", "b": "clear", "c": "within noise"}
+    same = compare("shares", week_of(usual), week_of(usual)).shares
+    assert same
+    assert {row.verdict for row in same.top} == {"within noise"}
+
+
+def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() -> None:
+    def side(rate: float) -> Side:
+        days: Days = {"success_rate": [Cell(day * DAY, 1600.0, rate + (day % 3 - 1) / 100) for day in range(7)]}
+        return Side([], 7 * DAY, parts=stat(11_200, rate).parts, over_time=days)
+
+    found = compare("figures", side(0.80), side(0.86)).figures
+    assert found
+    assert {row.figure: row.verdict for row in found}["success_rate"] == "clear"

@@ -261,12 +261,11 @@ def _design_seen(current: Side, baseline: Side, clock: Clock) -> tuple[float | N
     days = 0
     for label in {*current.over_time} & {*baseline.over_time}:
         pair = current.of_part(label), baseline.of_part(label)
-        values = [mean_of(side) for side in pair]
+        values, calls = [mean_of(side) for side in pair], [math.fsum(c.n or 0 for c in side.cells) for side in pair]
+        if min(calls) <= 0:
+            continue
         square += means(*pair, values, 1.0, clock).error ** 2
-        plain += math.fsum(
-            value * (1 - value) / math.fsum(cell.n or 0 for cell in side.cells)
-            for value, side in zip(values, pair, strict=True)
-        )
+        plain += math.fsum(value * (1 - value) / n for value, n in zip(values, calls, strict=True))
         days = min(len(side.cells) for side in pair)
     return (square / plain if plain > 0 else None), days
 
@@ -317,7 +316,7 @@ def difference(current: float, baseline: float) -> Number:
 def figure_verdict(name: str, current: Side, baseline: Side, tests: int) -> Verdict:
     """Of calls, success and duration, from what is usual; of anything else nothing is known."""
     calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
-    if min(calls) <= 0:
+    if min(calls) < 1:
         return "not tested"
     sides = [
         Side([Cell(0.0, n, side.parts.get(name, 0.0))], side.seconds)

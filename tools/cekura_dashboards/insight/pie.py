@@ -22,7 +22,7 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None) -> S
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     rest = ordered[MOST_SLICES:]
     left = sum(count for _, count in rest)
-    leads = len(ordered) > 1
+    leads = len(ordered) > 1 and whole >= 1  # of less than one call no interval can be told
     lead = lead_interval(ordered[0][1], ordered[1][1], whole) if leads else None
     facts = PieFacts(
         total=exact(whole),
