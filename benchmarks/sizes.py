@@ -38,9 +38,12 @@ class Canned:
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
     ) -> Answer:
-        del method, key, timeout_s, query, body  # the path says enough here
-        if path.endswith("bulk_data/"):
-            found: Any = {"count": len(self._data), "next": None, "results": self._data}
+        del method, key, timeout_s, query  # path and body say enough here
+        if path.endswith("preview_data/"):
+            asked: Json = json.loads(body or b"{}")
+            found: Any = {"chart_type": asked["chart_type"], "data": {} if asked["chart_type"] == "stat" else []}
+        elif path.endswith("bulk_data/"):
+            found = {"count": len(self._data), "next": None, "results": self._data}
         elif "/dashboards/dashboards/" in path:
             found = {"id": 1, "name": "Overview", "project": 1, "filters": None, "widgets": self._widgets}
         elif path.endswith(("/projects/", "/aiagents/")):
