@@ -35,6 +35,7 @@ REFUSED: list[tuple[str, Json, str]] = [
         {"dashboard_id": 13, "create": [{"chart_type": "stat", "filters": YEAR}]},
         r"create\[0\].filters: .*today-29d",
     ),
+    ("preview_edit", {"dashboard_id": 13, "update": [{"id": 219, "filters": FAILED}]}, "leaves the chart without"),
     ("create_dashboard", {"name": "Failed", "copy_of": 11, "filters": FAILED}, "filters: leaves 8 charts"),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from cekura_sandbox import ApiVariant
-from support import Json, ask, open_tools, report_of, shared_sandbox, sql
+from support import Json, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 READINGS = [
@@ -187,3 +187,35 @@ async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tes
         assert "not_tested" not in before["comparison"]
     assert "agents that are not listed any more" in fewer[0]["not_tested"][0]
     assert "findings" not in fewer[0]
+    assert {row["verdict"] for row in fewer[1]["comparison"]["shares"]["top"]} == {"not tested"}
+    assert "not tested" not in {row["verdict"] for row in whole[1]["comparison"]["shares"]["top"]}
+
+
+async def test_figures_of_a_stat_that_was_read_in_two_ways_are_not_tested_and_that_is_told() -> None:
+    agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        listed = Answer(200, json.dumps(agents).encode())
+        recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
+        report = await report_of(context, widget_ids=[201])
+    assert {row["verdict"] for row in report["change"]["figures"]} == {"not tested"}
+    assert "agents that are not listed any more" in report["not_tested"][0]
+
+
+async def test_bars_for_the_tests_come_out_of_the_same_dozen_of_requests_as_histories() -> None:
+    fields = ["topic", "call_ended_reason", "dropoff_point", "metadata.region", "metadata.app_version"]
+    pies: list[Json] = [{"name": field, "chart_type": "pie", "field": field} for field in fields]
+    bars: list[Json] = [
+        {"name": f"{field} {how}", "chart_type": "bar", "field": field, "aggregation_function": how, "time_period": period}
+        for field, how in (("duration", "avg"), ("duration", "p95"), ("duration", "max"), ("duration", "min"), ("success", "avg"))
+        for period in ("hour", "day")
+    ]  # fmt: skip
+    async with open_tools(new_sandbox()) as (context, recorder):
+        await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[*pies, *bars])
+        recorder.sent.clear()
+        _, answer = await ask(context, "get_widgets_data", dashboard_id=11, compare_to="previous_period")
+    whole = [
+        sent for sent in recorder.sent
+        if sent.path.endswith("preview_data/") and sent.body["filters"]["conditions"][0]["value"].startswith("2026-10-19")
+    ]  # fmt: skip
+    assert len(whole) == 12
+    assert any("comparison" in report for report in answer["widgets"])

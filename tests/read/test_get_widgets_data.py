@@ -306,6 +306,24 @@ async def test_points_choose_the_length_of_the_series() -> None:
     assert sum(long["series"]["value"]) == sum(short["series"]["value"]) == facts_only["facts"]["total"]
 
 
+async def test_a_series_without_room_is_coarser_before_it_is_gone() -> None:
+    app = new_sandbox(count=6000)
+    lines: list[Json] = [{"name": f"Line {i}", "chart_type": "line", "field": "duration"} for i in range(12)]
+    async with open_tools(app) as (context, _):
+        alone = await report_of(context, widget_ids=[207])
+        await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=lines)
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
+        chosen = await report_of(context, widget_ids=[207], points=5)
+    assert len(text) <= WHOLE_ANSWER
+    coarser = [report for report in answer["widgets"] if "a finer series" in report.get("left_out", [])]
+    assert coarser
+    for report in coarser:
+        assert 1 < len(report["series"]["value"]) <= 12 < len(alone["series"]["value"]) <= 31
+        assert "n per bucket" in report["left_out"]
+        assert "n" not in report["series"]
+    assert len(chosen["series"]["value"]) <= 5
+
+
 async def test_what_was_left_out_names_how_to_get_it() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_week")

@@ -15,6 +15,7 @@ from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
 from cekura_dashboards.text import listed, named, unquoted
@@ -43,22 +44,41 @@ class Asked:
         return [*and_parts(self.calls)][:MOST_CONDITIONS]
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """Calls in the window: all of them, those under all conditions, and under each condition alone.
+
+    ``values``: of a condition on a field with labels, how many calls have each label.
+    """
+
+    every: float
+    matching: float
+    alone: list[float]
+    values: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+
+
 async def explained(
     context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
     """The reports, each that counts no call with the reason as its first note."""
-    found, reasons = [*reports], dict[str, "str | _Counts | None"]()
-    for place, (reading, report) in enumerate(zip(readings, reports, strict=True)):
-        if report.n != 0 or report.error is not None:
-            continue
-        target = reading.target
-        asked = Asked(target.calls, reading.window, target.project, target.dashboard)
-        key = json.dumps([asked.calls, str(asked.window), asked.project], sort_keys=True)
-        if key not in reasons:
-            reasons[key] = await _reason(context, asked) if len(reasons) < MOST_EXPLAINED else None
-        said = _in_words(asked, reasons[key], target.config.field, names)
-        found[place] = report.model_copy(update={"notes": [said, *(report.notes or [])]})
+    empty = {
+        place: Asked(reading.target.calls, reading.window, reading.target.project, reading.target.dashboard)
+        for place, (reading, report) in enumerate(zip(readings, reports, strict=True))
+        if report.n == 0 and report.error is None
+    }
+    distinct = {_key(asked): asked for asked in empty.values()}
+    looked_at = [*distinct][:MOST_EXPLAINED]
+    reasons = dict(zip(looked_at, await together(*(_reason(context, distinct[key]) for key in looked_at)), strict=True))
+    found = [*reports]
+    for place, asked in empty.items():
+        said = _in_words(asked, reasons.get(_key(asked)), readings[place].target.config.field, names)
+        found[place] = reports[place].model_copy(update={"notes": [said, *(reports[place].notes or [])]})
     return found
+
+
+def _key(asked: Asked) -> str:
+    """Alike for the same calls, wherever they are charted."""
+    return json.dumps([asked.calls, str(asked.window), asked.project], sort_keys=True)
 
 
 async def why_none(context: ToolContext, asked: Asked, names: Mapping[str, str]) -> str:
@@ -66,7 +86,7 @@ async def why_none(context: ToolContext, asked: Asked, names: Mapping[str, str])
     return _in_words(asked, await _reason(context, asked), None, names)
 
 
-async def _reason(context: ToolContext, asked: Asked) -> "str | _Counts | None":
+async def _reason(context: ToolContext, asked: Asked) -> str | _Counts | None:
     """Found out by counting calls under each condition alone; None if that cannot be."""
     conditions = asked.conditions
     try:
@@ -76,7 +96,7 @@ async def _reason(context: ToolContext, asked: Asked) -> "str | _Counts | None":
         return None
 
 
-def _in_words(asked: Asked, reason: "str | _Counts | None", plotted: str | None, names: Mapping[str, str]) -> str:
+def _in_words(asked: Asked, reason: str | _Counts | None, plotted: str | None, names: Mapping[str, str]) -> str:
     """``plotted``: the field whose values are missing."""
     if isinstance(reason, str):
         return reason
@@ -126,19 +146,6 @@ def _stranger(number: int, agent: Agent | None, project: int | None) -> str | No
         return None
     where = f"agent {number} {named(agent.name)} is in project {agent.project}"
     return f"{where}, and these are the calls of project {project}"
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """Calls in the window: all of them, those under all conditions, and under each condition alone.
-
-    ``values``: of a condition on a field with labels, how many calls have each label.
-    """
-
-    every: float
-    matching: float
-    alone: list[float]
-    values: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
 
 
 async def _counted(context: ToolContext, asked: Asked) -> _Counts:

@@ -139,7 +139,7 @@ _NOTHING_BEHIND: _Bars = ({}, {})
 def _behind(asked: Sequence[Sides], past: Sequence[Target | None], now: datetime) -> list[_Bars]:
     """The bars behind both sides of each chart that is compared; those of the same measure are the same object."""
     known = {measure_key(history): history for history in past if history is not None}
-    room = MOST_HISTORIES
+    room = MOST_HISTORIES - len(known)
 
     def shared(target: Target) -> dict[str, Target]:
         nonlocal room
@@ -212,8 +212,9 @@ async def compared(found: Sequence[SidesRead], audience: Audience) -> list[Widge
     """The report of each chart, with its comparison, or with the change of each figure of a stat."""
     reports = await reported([sides.current for sides in found], audience, [sides.history for sides in found])
     tests = sum(sides.current.chart is not None and sides.asked.baseline is not None for sides in found)
+    beside = [bar for sides in found for side in sides.behind for bar in side.values()]
     readings = [side for sides in found for side in (sides.current, sides.baseline) if side is not None]
-    small = are_few(readings)
+    small = are_few([*readings, *beside])
     return [
         await in_thread(_with_other_side, report, sides, tests, audience, small=small)
         for report, sides in zip(reports, found, strict=True)
@@ -232,7 +233,8 @@ def _with_other_side(report: WidgetReport, sides: SidesRead, tests: int, audienc
     change = StatChange(start=found.start or "", end=found.end or "", figures=found.figures)
     told = sides.baseline.window.notes if sides.baseline.kept else found.notes or []
     notes = [*(report.notes or []), *(f"change: {note}" for note in told)]
-    return report.model_copy(update={"change": change, "notes": notes or None})
+    untested = [*(report.not_tested or []), *([f"change: {found.not_tested}"] if found.not_tested else [])]
+    return report.model_copy(update={"change": change, "notes": notes or None, "not_tested": untested or None})
 
 
 def _calls_of(found: Comparison) -> bool:

@@ -61,10 +61,8 @@ def measure_of(
     return _bar_side(reading, chart, names, seconds)
 
 
-def _part_of(bar: ChartReading | None, window: Window) -> ChartReading | None:
-    """What a bar over a longer time shows of a window, its cut hours left out."""
-    if bar is None or bar.chart is None:
-        return None
+def _part_of(bar: ChartReading, window: Window) -> ChartReading | None:
+    """What a bar over a longer time shows of a window, its cut hours left out; None where no hour is whole."""
     start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))
     start += timedelta(hours=start < window.start)
     return replace(bar, window=replace(window, start=start, end=end)) if start < end else None

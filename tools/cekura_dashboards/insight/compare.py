@@ -105,8 +105,13 @@ class Comparison(_Shown):
     notes: list[str] | None = None
 
     def untested(self, why: str) -> "Comparison":
-        """The same figures, with the reason why there is no verdict."""
-        return self.model_copy(update={"verdict": "not tested", "not_tested": why, "ci95": None})
+        """The same figures, none of them with a verdict, and the reason why."""
+        none = {"verdict": "not tested"}
+        figures = self.figures and [row.model_copy(update=none) for row in self.figures]
+        shares = self.shares and self.shares.model_copy(
+            update={"top": [row.model_copy(update=none) for row in self.shares.top]}
+        )
+        return self.model_copy(update={**none, "not_tested": why, "ci95": None, "figures": figures, "shares": shares})
 
 
 def compare(

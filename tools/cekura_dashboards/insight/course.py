@@ -47,8 +47,10 @@ class Course:
     @property
     def extreme(self) -> bool:
         """Whether the values are the highest or lowest of their calls, or of so few calls that they are near those."""
+        if not self.settles:
+            return False
         sizes = [n for n in self.n if n is not None]
-        return self.settles > (statistics.median(sizes) if sizes else 0.0)
+        return not sizes or self.settles > statistics.median(sizes)
 
     def known(self) -> "Course":
         """Without the buckets that have no data, or a value that rests on too few calls."""

@@ -222,6 +222,10 @@ def _unusual_hours(fit: Fit, window: Span) -> list[_Far]:
         return []
     tested = [window.start <= time < window.end for time in course.times]
     lost = len(fit.days) + len({*fit.hours})
+    lowest = list[float]()
+    if course.scale == "count":
+        pairs = zip(fit.usual, tested, strict=True)
+        lowest = [count_score(0, usual, fit.excess) if here else 0.0 for usual, here in pairs]
     return [
         _Far(run.start, run.end, run, _level(course, fit.usual, run.start, run.end))
         for run in find_unusual(
@@ -231,7 +235,7 @@ def _unusual_hours(fit: Fit, window: Span) -> list[_Far]:
             lost=lost,
             exact=course.exact,
             extreme=course.extreme,
-            lowest=[count_score(0, usual, fit.excess) for usual in fit.usual] if course.scale == "count" else (),
+            lowest=lowest,
         )
     ]
 
