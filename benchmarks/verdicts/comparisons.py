@@ -2,28 +2,34 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from cekura_dashboards.insight import Cell, Kind, Side, compare
+from cekura_dashboards.insight import Cell, Kind, Side, Terms, compare
 from cekura_dashboards.insight.timeline import DAY
 
 CURRENT, BASELINE = 0, 1
-Draw = Callable[[np.random.Generator, int, float, int], Side]
-"""From the number of days, the change, and which side it is, to that side."""
+Draw = Callable[[np.random.Generator, tuple[int, int], int, float], Iterable[Cell]]
+"""From the days of both sides, those before them, and the change on the current side, to all days in a row."""
+HELD_DAYS = 29
+"""Whole days that the API holds."""
 LEAST_HELD, MOST_HELD = 0.93, 0.99
 CLEAR, CLEAR_ALIKE = 0.01, 0.05
 RATE, LENGTH_S, SPREAD = 0.85, 170.0, 0.8
+DAYS_OF_LENGTHS = 0.05
 WEEKEND_CALLS, WEEKEND_RATE, FRIDAY = 0.4, -0.1, 8
 CHANGE_OF_RATES, CHANGE_OF_REST = -0.05, -0.15
 
 
 @dataclass(frozen=True)
 class Case:
-    """``days``: of both sides. ``change``: what is planted: added to rates, a share of anything else."""
+    """``days``: of both sides. ``change``: what is planted: added to rates, a share of anything else.
+
+    ``alike``: how much a day is like the one before it. ``history``: the days before are known, as they are by default.
+    """
 
     name: str
     kind: Kind
@@ -33,6 +39,12 @@ class Case:
     ratio: float = 0.0
     counted: bool = False
     alike: bool = False
+    history: bool = False
+
+    def __str__(self) -> str:
+        days = f"{self.days[0]} against {self.days[1]} days"
+        change = f"{self.change:+.0%}" if self.change else "none"
+        return f"{self.name} | {days} | {'known' if self.history else 'not known'} | {change}"
 
     def truth(self, baseline: Side) -> float:
         """The difference that was planted."""
@@ -40,6 +52,17 @@ class Case:
             return self.change
         whole = math.fsum(cell.value for cell in baseline.cells) if self.kind == "total" else LENGTH_S
         return self.change * whole
+
+    def drawn(self, seed: int) -> tuple[Side, Side, Side]:
+        """The current side, the baseline, and the days before; weekdays meet where the sides are equally long."""
+        before = HELD_DAYS - sum(self.days) if self.history else 0
+        days = [*self.draw(np.random.default_rng(seed), self.days, before, self.change)]
+        first = before + self.days[BASELINE]
+        sides = [days[first:], days[before:first], days[:first] if self.history else []]
+        current, baseline, earlier = (
+            Side(cells, len(cells) * DAY, n=math.fsum(cell.n or 0 for cell in cells)) for cells in sides
+        )
+        return current, baseline, earlier
 
 
 class Compared(NamedTuple):
@@ -56,65 +79,70 @@ class Compared(NamedTuple):
         return self.held >= LEAST_HELD and (bool(self.case.change) or self.clear <= most)
 
     def __str__(self) -> str:
-        days = f"{self.case.days[0]} against {self.case.days[1]} days"
-        change = f"{self.case.change:+.0%}" if self.case.change else "none"
         wide = " wide" if self.held > MOST_HELD else ""
-        name = f"| {self.case.name} | {days} | {change} | "
-        return f"{name}{self.held:.1%}{wide} | {self.clear:.1%} | {self.possible:.1%} |"
+        return f"| {self.case} | {self.held:.1%}{wide} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 def _weekend(day: int) -> bool:
-    """The first day is a Friday."""
+    """Day 0 is a Friday."""
     return day % 7 in {1, 2}
 
 
-def _own(rng: np.random.Generator, days: int, size: float, alike: float) -> list[float]:
-    """What each day differs by itself, a first-order autoregression."""
-    level, found = float(rng.normal(0, size)), list[float]()
-    for _ in range(days):
-        found.append(level)
+def _in_a_row(
+    rng: np.random.Generator, days: tuple[int, int], before: int, size: float, alike: float
+) -> Iterator[tuple[int, int, float]]:
+    """Each day, the side it is on, and what it differs by itself, a first-order autoregression."""
+    level, whole = float(rng.normal(0, size)), sum(days) + before
+    for place in range(whole):
+        yield FRIDAY + place, CURRENT if place >= whole - days[CURRENT] else BASELINE, level
         level = alike * level + float(rng.normal(0, size * math.sqrt(1 - alike**2)))
-    return found
 
 
 def _rates(
-    calls: tuple[float, float], rng: np.random.Generator, days: int, change: float, side: int,
+    calls: tuple[float, float], rng: np.random.Generator, days: tuple[int, int], before: int, change: float,
     *, size: float = 0.02, alike: float = 0.0, weekly: bool = False,
-) -> Side:  # fmt: skip
-    cells = list[Cell]()
-    for day, own in enumerate(_own(rng, days, size, alike)):
-        quiet = weekly and _weekend(day)
+) -> Iterator[Cell]:  # fmt: skip
+    for day, side, own in _in_a_row(rng, days, before, size, alike):
+        quiet = weekly and _weekend(day - FRIDAY)
         n = max(1, int(rng.poisson(calls[side] * (WEEKEND_CALLS if quiet else 1))))
-        rate = float(np.clip(RATE + change + own + (WEEKEND_RATE if quiet else 0), 0.01, 0.99))
-        cells.append(Cell((FRIDAY + day) * DAY, n, float(rng.binomial(n, rate)) / n))
-    return Side(cells, days * DAY, n=math.fsum(cell.n or 0 for cell in cells))
+        planted = change if side == CURRENT else 0.0
+        rate = float(np.clip(RATE + planted + own + (WEEKEND_RATE if quiet else 0), 0.01, 0.99))
+        yield Cell(day * DAY, n, float(rng.binomial(n, rate)) / n)
 
 
 def _lengths(
-    calls: float, rng: np.random.Generator, days: int, change: float, _side: int, *, squares: bool = False
-) -> Side:
-    cells = list[Cell]()
+    calls: float, rng: np.random.Generator, days: tuple[int, int], before: int, change: float,
+    *, squares: bool = False, alike: float = 0.0,
+) -> Iterator[Cell]:  # fmt: skip
     sigma = math.sqrt(math.log1p(SPREAD**2))
-    for day, own in enumerate(_own(rng, days, 0.05, 0.0)):
+    for day, side, own in _in_a_row(rng, days, before, DAYS_OF_LENGTHS, alike):
         n = max(1, int(rng.poisson(calls)))
-        mean = LENGTH_S * (1 + change) * math.exp(own - 0.05**2 / 2)
+        mean = LENGTH_S * (1 + (change if side == CURRENT else 0.0)) * math.exp(own - DAYS_OF_LENGTHS**2 / 2)
         held = rng.lognormal(math.log(mean) - sigma**2 / 2, sigma, n)
-        cells.append(Cell((FRIDAY + day) * DAY, n, float(held.mean()), float((held**2).sum()) if squares else None))
-    return Side(cells, days * DAY, n=math.fsum(cell.n or 0 for cell in cells))
+        yield Cell(day * DAY, n, float(held.mean()), float((held**2).sum()) if squares else None)
 
 
 def _counts(
-    calls: float, variation: float, rng: np.random.Generator, days: int, change: float, side: int,
+    calls: float, variation: float, rng: np.random.Generator, days: tuple[int, int], before: int, change: float,
     *, alike: float = 0.0,
-) -> Side:  # fmt: skip
-    cells, start = list[Cell](), FRIDAY + (7 * math.ceil(days / 7) if side == CURRENT else 0)
-    for day, own in enumerate(_own(rng, days, variation, alike)):
-        mean = calls * (1 + change) * math.exp(own) * (WEEKEND_CALLS if _weekend(day) else 1)
-        cells.append(Cell((start + day) * DAY, None, float(rng.poisson(mean))))
-    return Side(cells, days * DAY)
+) -> Iterator[Cell]:  # fmt: skip
+    """A window of fewer than seven days is compared with the same weekdays of the week before."""
+    apart = -days[CURRENT] % 7 if days[CURRENT] == days[BASELINE] else 0
+    for day, side, own in _in_a_row(rng, days, before, variation, alike):
+        shifted = day + (apart if side == CURRENT else 0)
+        planted = change if side == CURRENT else 0.0
+        mean = calls * (1 + planted) * math.exp(own) * (WEEKEND_CALLS if _weekend(shifted - FRIDAY) else 1)
+        yield Cell(shifted * DAY, None, float(rng.poisson(mean)))
 
 
 def cases() -> Iterator[Case]:
+    """Each first as it is by default, with the days before known, then without."""
+    for case in (*_of_unlike_days(), *_of_days_alike()):
+        yield replace(case, history=True)
+        yield case
+
+
+def _of_unlike_days() -> Iterator[Case]:
     for change in (0.0, CHANGE_OF_RATES):
         for days, calls in (
             ((1, 1), (1500, 1500)), ((1, 7), (1500, 1500)), ((2, 2), (800, 800)), ((3, 3), (300, 300)),
@@ -126,9 +154,6 @@ def cases() -> Iterator[Case]:
             yield Case(name, "mean", partial(_rates, calls), days, change, ratio=1.0)
         weekly = partial(_rates, (400, 400), weekly=True)
         yield Case("rates, weekends fewer and lower", "mean", weekly, (14, 14), change, ratio=1.0)
-    for alike in (0.3, 0.6):
-        days_alike = partial(_rates, (400, 400), alike=alike)
-        yield Case(f"rates, days alike {alike:g}", "mean", days_alike, (7, 7), ratio=1.0, alike=True)
     for change in (0.0, CHANGE_OF_REST):
         for days in ((1, 1), (3, 3), (7, 7), (7, 2)):
             yield Case(
@@ -139,17 +164,30 @@ def cases() -> Iterator[Case]:
         for days, usual, own in (((1, 1), 314, 0.05), ((3, 3), 300, 0.05), ((7, 7), 1500, 0.05), ((7, 7), 300, 0.1)):
             draw = partial(_counts, usual, own)
             yield Case(f"calls, {usual} a day varying by {own:.0%}", "total", draw, days, change, counted=True)
-    draw = partial(_counts, 1500, 0.1, alike=0.6)
-    yield Case("calls, 1500 a day varying by 10%, days alike 0.6", "total", draw, (7, 7), counted=True, alike=True)
+
+
+def _of_days_alike() -> Iterator[Case]:
+    """Weeks in which a day is like the one before it."""
+    for alike in (0.3, 0.6):
+        said = f"days alike {alike:g}"
+        for change in (0.0, CHANGE_OF_RATES):
+            draw = partial(_rates, (400, 400), alike=alike)
+            yield Case(f"rates, 400 calls a day, {said}", "mean", draw, (7, 7), change, ratio=1.0, alike=True)
+        for change in (0.0, CHANGE_OF_REST):
+            for usual, own in ((300, 0.05), (1500, 0.1)):
+                draw = partial(_counts, usual, own, alike=alike)
+                name = f"calls, {usual} a day varying by {own:.0%}, {said}"
+                yield Case(name, "total", draw, (7, 7), change, counted=True, alike=True)
+        lengths = partial(_lengths, 300, alike=alike)
+        yield Case(f"mean durations, 300 a day, {said}", "mean", lengths, (7, 7), alike=True)
 
 
 def compared_row(case: Case, seeds: Iterable[int]) -> Compared:
     held, verdicts = 0, list[str | None]()
     for seed in seeds:
-        rng = np.random.default_rng(seed)
-        baseline = case.draw(rng, case.days[BASELINE], 0.0, BASELINE)
-        current = case.draw(rng, case.days[CURRENT], case.change, CURRENT)
-        found = compare(case.kind, current, baseline, ratio=case.ratio, counted=case.counted)
+        current, baseline, earlier = case.drawn(seed)
+        terms = Terms(earlier=earlier)
+        found = compare(case.kind, current, baseline, terms, ratio=case.ratio, counted=case.counted)
         verdicts.append(found.verdict)
         low, high = found.ci95 or (-math.inf, math.inf)
         held += (low or 0) <= case.truth(baseline) <= (high or 0)

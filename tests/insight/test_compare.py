@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.insight import Cell, Comparison, Kind, Side, compare
+from cekura_dashboards.insight import Cell, Comparison, Kind, Side, Terms, compare
 from cekura_dashboards.insight.effects import effects
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
@@ -72,7 +72,7 @@ def test_counts_of_equal_weeks_are_within_noise_and_a_doubled_one_is_not(days: i
 
 def test_one_call_fewer_is_noise() -> None:
     days = [Side([Cell(0, None, calls)], DAY) for calls in (313.0, 314.0)]
-    assert compare("total", *days, counted=True).verdict == "within noise"
+    assert compare("total", days[0], days[1], counted=True).verdict == "within noise"
 
 
 def test_a_release_that_few_calls_have_is_at_least_possible() -> None:
@@ -108,7 +108,7 @@ def test_a_change_far_beyond_the_days_differences_is_clear_unless_the_sides_are_
     found = compare("mean", *sides, ratio=1.0)
     assert found.verdict == "clear"
     assert found.difference == pytest.approx(-0.2, abs=0.03)
-    assert compare("mean", *sides, ratio=1.0, most="possible").verdict == "possible"
+    assert compare("mean", *sides, Terms(most="possible"), ratio=1.0).verdict == "possible"
     assert compare("mean", rates(rng, 3, 500, 0.7), rates(rng, 3, 500, 0.9), ratio=1.0).verdict == "possible"
 
 

@@ -112,7 +112,7 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert all(len(side) == 5 for side in found["examples"].values())
     assert "what coincides with a change need not be its cause" in text
     asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
-    assert len(asked) <= 13
+    assert len(asked) <= 14
     assert found["requests"] == len(asked)
     assert len(text) < 9000
 

@@ -1,14 +1,18 @@
 """compare_to and compare_filters against the sandbox: the same figures as asking for both sides by hand."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from cekura_dashboards.answers.comparison import read_sides, sides_of
+from cekura_dashboards.answers.sides import days_before, measure_of
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.charts.target import saved, settled
 from cekura_sandbox import ApiVariant
-from support import Json, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
+from support import Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 READINGS = [
@@ -219,3 +223,50 @@ async def test_bars_for_the_tests_come_out_of_the_same_dozen_of_requests_as_hist
     ]  # fmt: skip
     assert len(whole) == 12
     assert any("comparison" in report for report in answer["widgets"])
+
+
+RATE, CALLS = "avg(CAST(success AS INT))", "count(*)"
+DAYS_BEFORE = [
+    (203, None, None, "2026-11-11 00:00", RATE),
+    (202, None, None, "2026-11-11 00:00", CALLS),
+    (201, "success_rate", None, "2026-11-11 00:00", RATE),
+    (201, "success_rate", "7d", "2026-11-11 15:00", RATE),
+    (201, "total_calls", "7d", "2026-11-11 15:00", CALLS),
+    (206, "appointment", None, "2026-11-11 00:00", "avg(CAST(coalesce(topic = 'appointment', false) AS INT))"),
+]
+
+
+@pytest.mark.parametrize(("widget", "part", "window", "until", "measure"), DAYS_BEFORE)
+async def test_whole_days_of_the_same_calls_up_to_the_window_show_how_much_days_vary(
+    widget: int, part: str | None, window: str | None, until: str, measure: str
+) -> None:
+    app = shared_sandbox(count=60_000)
+    async with open_tools(app) as (context, _):
+        zone = context.settings.zone
+        asked = settled([saved(await context.lookups.widget(widget))], window, None, now(), zone)
+        [sides], _ = await read_sides(context, sides_of(asked, "previous_period", None, now(), zone))
+    assert sides.current.chart
+    side = measure_of(sides.current, sides.current.chart, {}, sides.behind[0]).side
+    found = days_before(sides.current, side, sides.history, sides.behind[0], {})
+    cells = found.over_time[part] if part else found.cells
+    rows = sql(
+        app,
+        f"SELECT floor((epoch(ts) - epoch(TIMESTAMP '{until}')) / 86400) AS day, {measure} FROM calls "
+        f"WHERE project = 1 AND ts < '{until}' GROUP BY day ORDER BY day",
+    )
+    end = datetime.fromisoformat(f"{until}Z").timestamp()
+    assert len(cells) >= 20
+    assert [(cell.time - end) / 86400 for cell in cells] == [day for day, _ in rows[-len(cells) :]]
+    assert [cell.value for cell in cells] == pytest.approx([value for _, value in rows[-len(cells) :]])
+
+
+async def test_without_history_or_for_other_calls_days_before_are_not_used() -> None:
+    found = list[Json]()
+    for history in (True, False):
+        async with open_tools(shared_sandbox(count=60_000), history=history) as (context, _):
+            before = await report_of(context, widget_ids=[203], compare_to="previous_period")
+            beside = await report_of(context, widget_ids=[203], compare_filters=BOOKING)
+        found += [before["comparison"], beside["comparison"]]
+    assert found[0]["ci95"] != found[2]["ci95"]
+    assert found[0]["difference"] == found[2]["difference"]
+    assert found[1] == found[3]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.history import differ, disagreement
 from cekura_dashboards.answers.report import StatChange, WidgetReport, reported
-from cekura_dashboards.answers.sides import measure_of
+from cekura_dashboards.answers.sides import days_before, measure_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filter_words import in_words
@@ -20,7 +20,7 @@ from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import PERIOD_BEFORE, format_instant, has_a_period_before, other_window
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight import Comparison, compare
+from cekura_dashboards.insight import Comparison, Terms, compare
 
 
 @dataclass(frozen=True)
@@ -176,15 +176,16 @@ def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
         return Comparison(**about, not_compared=baseline.untested[0])
     notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
     counted = reading.target.config.aggregation_function == "count"
+    terms = Terms(tests, most="possible" if other.window.weekdays_differ else "clear", clock=audience.clock)
+    if not filters:
+        terms = replace(terms, earlier=days_before(reading, current.side, sides.history, sides.behind[0], names))
     found = compare(
         current.kind,
         current.side,
         baseline.side,
+        terms,
         ratio=max(current.scale, baseline.scale),
         counted=counted,
-        tests=tests,
-        most="possible" if other.window.weekdays_differ else "clear",
-        clock=audience.clock,
     )
     if (said := _not_alike(sides, reading.chart, audience)) is not None:
         found = found.untested(said)

@@ -7,21 +7,22 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.history import differ
 from cekura_dashboards.answers.report import field_word
-from cekura_dashboards.answers.sides import Measure, measure_of
+from cekura_dashboards.answers.sides import Measure, days_before, measure_of
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.fields import CHART_TYPES, is_metadata
 from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.history import histories
 from cekura_dashboards.charts.measured import Measured
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight import Clock, Comparison, compare, driver
-from cekura_dashboards.insight.compare import Shares
+from cekura_dashboards.insight import Clock, Comparison, Side, Terms, compare, driver
+from cekura_dashboards.insight.comparison import Shares
 from cekura_dashboards.insight.effects import Contributors
-from cekura_dashboards.insight.estimates import Verdict
+from cekura_dashboards.insight.verdicts import Verdict
 from cekura_dashboards.text import Word, word
 
 USUAL_FIELDS = ("agent.id", "topic")
@@ -32,6 +33,7 @@ ENOUGH_DAYS = 5
 """In shorter windows groups are read by the hour."""
 SHARES_SHOWN = 3
 MEASURE = "measure"
+UNKNOWN = Side([], 0.0)
 """The name under which the measure itself is read, beside the fields that it is split by."""
 
 
@@ -56,11 +58,12 @@ class OutcomeShares(BaseModel):
 
 @dataclass(frozen=True)
 class BothSides:
-    """Both sides of one chart: what was read of each, and what it measures."""
+    """Both sides of one chart: what was read of each, what it measures, and what is known of the days before."""
 
     readings: tuple[ChartReading, ChartReading]
     current: Measure
     baseline: Measure
+    earlier: Side = UNKNOWN
 
     @property
     def scale(self) -> float:
@@ -73,10 +76,9 @@ class BothSides:
             self.current.kind,
             self.current.side,
             self.baseline.side,
+            Terms(most="possible" if differs else "clear", clock=clock, earlier=self.earlier),
             ratio=self.scale,
             counted=counted,
-            most="possible" if differs else "clear",
-            clock=clock,
         )
 
 
@@ -103,7 +105,9 @@ async def read_split(
         name: tuple(replace(side, config=config, alone=alone) for side in sides) for name, config in configs.items()
     }
     own = replace(sides[0], config=configs[MEASURE]) if alone else None
-    targets: list[Target] = [target for pair in pairs.values() for target in pair] + ([own] if own else [])
+    past = histories([pairs[MEASURE][0]], now)[0][0] if context.settings.history else None
+    targets: list[Target] = [target for pair in pairs.values() for target in pair]
+    targets += [target for target in (own, past) if target is not None]
     readings, (names, _) = await together(
         read_charts(context, targets), context.lookups.names(configs.values(), [chart.target.calls], chart.project)
     )
@@ -117,10 +121,14 @@ async def read_split(
             await in_thread(measure_of, reading, part, names, small=small)
             for reading, part in ((current, current.chart), (baseline, baseline.chart))
         ]
-        found[name] = BothSides((current, baseline), measures[0], measures[1])
+        earlier = (
+            days_before(current, measures[0].side, readings[-1], {}, names) if past and name == MEASURE else UNKNOWN
+        )
+        found[name] = BothSides((current, baseline), measures[0], measures[1], earlier)
     base, lost = found[MEASURE], None
-    if own is not None and isinstance(base, BothSides) and readings[-1].chart is not None:
-        lost = differ(measure_of(readings[-1], readings[-1].chart, names).side.n, base.current.side.n)
+    read = readings[2 * len(pairs)] if own is not None else None
+    if read is not None and read.chart is not None and isinstance(base, BothSides):
+        lost = differ(measure_of(read, read.chart, names).side.n, base.current.side.n)
     return Split(found, lost, len(targets))
 
 

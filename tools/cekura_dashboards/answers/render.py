@@ -7,7 +7,7 @@ from typing import Any
 from cekura_dashboards.answers.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.insight import Comparison, Groups, Series
-from cekura_dashboards.insight.compare import FigureChange, Shares, SideShown
+from cekura_dashboards.insight.comparison import FigureChange, Shares, SideShown
 from cekura_dashboards.insight.effects import Contributor, Contributors
 from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusual
 from cekura_dashboards.insight.model import AnyFacts, At, OneCall, PieFacts, StatFacts

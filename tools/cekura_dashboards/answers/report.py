@@ -13,7 +13,7 @@ from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.insight import Comparison, Groups, Series
-from cekura_dashboards.insight.compare import FigureChange
+from cekura_dashboards.insight.comparison import FigureChange
 from cekura_dashboards.insight.findings import Finding
 from cekura_dashboards.insight.model import AnyFacts
 from cekura_dashboards.insight.numbers import round_for_display, wilson

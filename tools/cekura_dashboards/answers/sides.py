@@ -4,7 +4,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import dropwhile
 
 from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
@@ -21,6 +22,8 @@ from cekura_dashboards.insight.timeline import DAY, HOUR, is_partial
 FEW_DAYS = 3
 """From fewer whole days it is not known how a share varies."""
 TOLERATED = 0.02
+DURATION, TOTAL = "avg_duration", "total_calls"
+"""The figure of a stat whose bar counts the calls, and that of their number."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,14 @@ def measure_of(
         figures: dict[str | None, float] = {
             name: value for name, value in stat_figures(chart)[0].items() if value is not None
         }
-        held = _figures_over_time(reading, behind or {}, figures.get("total_calls", 0.0))
+        held = _figures_over_time(reading, behind or {}, figures.get(TOTAL, 0.0))
         return Measure("figures", Side([], seconds, parts=figures, over_time=held), 0.0, unseen(reading))
     if chart.chart_type == "pie":
         parts = defaultdict[str | None, float](float)
         for piece in pie_slices(chart, names):
             parts[piece.label] += piece.value
         n = math.fsum(parts.values())
-        over_time = _labels_over_time(reading, behind or {}, parts, names)
+        over_time = _labels_over_time(reading.window, behind or {}, parts, names)
         return Measure("shares", Side([], seconds, parts=parts, over_time=over_time, n=n), 0.0, unseen(reading))
     if chart.chart_type == "line":
         return _line_side(reading, chart, names, seconds)
@@ -78,30 +81,60 @@ def _figures_over_time(
             continue
         side = _bar_side(part, part.chart, {}, 0.0).side
         found[name] = side.cells
-        if name == "avg_duration" and _agree(side.n, total, reading.window):
-            found["total_calls"] = [cell._replace(value=cell.n or 0.0) for cell in side.cells]
+        if name == DURATION and _agree(side.n, total, reading.window):
+            found[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in side.cells]
     return found
 
 
 def _labels_over_time(
-    reading: ChartReading, behind: Mapping[str, ChartReading], parts: Mapping[str | None, float], names: dict[str, str]
+    window: Window, behind: Mapping[str, ChartReading], labels: Iterable[str | None], names: dict[str, str]
 ) -> dict[str | None, Sequence[Cell]]:
-    """The share of each label by day; nothing where too few whole days are known."""
+    """The share of each label by day; nothing where too few whole days are known, or there are other labels."""
     bar = behind.get(LABELS)
     if bar is None or bar.chart is None:
         return {}
-    part = replace(bar, window=reading.window)
-    rows = bar_rows(part, bar.chart, names)
+    rows = bar_rows(replace(bar, window=window), bar.chart, names)
     days = defaultdict[float, dict[str | None, float]](dict)
     for bucket in rows.buckets:
         if not is_partial(bucket.time, DAY, rows.span):
             days[bucket.time][bucket.group] = days[bucket.time].get(bucket.group, 0.0) + (bucket.value or 0.0)
-    if len(days) < FEW_DAYS or not {label for day in days.values() for label in day} <= {*parts}:
+    if len(days) < FEW_DAYS or not {label for day in days.values() for label in day} <= {*labels}:
         return {}
     sums = {time: math.fsum(day.values()) for time, day in sorted(days.items())}
     return {
-        label: [Cell(time, n, days[time].get(label, 0.0) / n) for time, n in sums.items() if n > 0] for label in parts
+        label: [Cell(time, n, days[time].get(label, 0.0) / n) for time, n in sums.items() if n > 0] for label in labels
     }
+
+
+def days_before(
+    reading: ChartReading, side: Side, history: ChartReading | None, behind: Mapping[str, ChartReading],
+    names: dict[str, str],
+) -> Side:  # fmt: skip
+    """What is known of the whole days before a chart's window: of the chart, of its figures, or of its labels."""
+    end, over_time = reading.window.start, dict[str | None, Sequence[Cell]]()
+    for name, bar in behind.items():
+        if name == LABELS:
+            over_time.update(_labels_over_time(replace(bar.window, end=end), behind, side.over_time, names))
+            continue
+        over_time[name] = _days_until(end, bar)
+        if name == DURATION and TOTAL in side.over_time:
+            over_time[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in over_time[name]]
+    return Side(_days_until(end, history), 0.0, over_time=over_time)
+
+
+def _days_until(end: datetime, bar: ChartReading | None) -> list[Cell]:
+    """The whole days of a bar until then, from the first one with calls on."""
+    end = end.replace(minute=0, second=0, microsecond=0)
+    start = bar.window.start if bar is not None else end
+    days = (end - start) // timedelta(days=1)
+    if bar is None or bar.chart is None or days < 1:
+        return []
+    part = _part_of(bar, replace(bar.window, start=end - timedelta(days=days), end=end))
+    if part is None:
+        return []
+    found, span = _bar_side(part, bar.chart, {}, 0.0).side, bar_rows(part, bar.chart, {}).span
+    whole = [cell for cell in found.cells if not is_partial(cell.time, DAY, span)]
+    return [*dropwhile(lambda cell: not cell.n and not cell.value, whole)]
 
 
 def _agree(n: float | None, total: float, window: Window) -> bool:

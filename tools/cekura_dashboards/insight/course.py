@@ -87,7 +87,7 @@ def lag_correlation(residuals: Sequence[float], *, unbiased: bool = False) -> fl
         return 0.0
     found = math.fsum((a - mean) * (b - mean) for a, b in pairwise(residuals)) / square
     if unbiased and found > 0:
-        found += (1 + 3 * found) / len(residuals)
+        found += (1 + 4 * found) / len(residuals)
     return min(max(found, 0.0), 0.95)
 
 

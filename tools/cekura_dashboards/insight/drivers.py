@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
-from cekura_dashboards.insight.effects import ENOUGH_CALLS, Groups, effects
-from cekura_dashboards.insight.estimates import Cell, Verdict
+from cekura_dashboards.insight.effects import ENOUGH_CALLS, effects
+from cekura_dashboards.insight.side import Cell, Groups
+from cekura_dashboards.insight.verdicts import Verdict
 
 FEW_GROUPS = 2
 """A concentrated change is in so many groups at the most."""

@@ -1,19 +1,18 @@
 """What groups contributed to a change: by their own rate, and by their share of calls."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.numbers import Number, exact, round_for_display
+from cekura_dashboards.insight.side import Groups
 from cekura_dashboards.text import Word
 
 MOST_CONTRIBUTORS = 5
 ENOUGH_CALLS = 30
 """A group of fewer calls on a side is too small for its rate to be compared."""
-Groups = Mapping[str | None, tuple[float, float]]
-"""Name to calls and value."""
 
 
 class Contributor(BaseModel):

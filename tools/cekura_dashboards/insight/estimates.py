@@ -9,18 +9,18 @@ side of few buckets borrows from the other.
 
 import math
 import statistics
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from cekura_dashboards.insight.clock import Clock
-from cekura_dashboards.insight.distributions import t_quantile, two_sided
-from cekura_dashboards.insight.effects import Groups
-from cekura_dashboards.insight.numbers import Number, round_for_display
+from cekura_dashboards.insight.likeness import Likeness, by_kind, days_beside, likeness_of
+from cekura_dashboards.insight.side import Cell, Side
 from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.insight.verdicts import Estimate, Terms
 
-Verdict = Literal["clear", "possible", "within noise", "not tested"]
+FEW_BUCKETS = 5
+"""With fewer full buckets on a side the most that is said is ``possible``."""
 USUAL_WORTH = 3.0
 """What is usual counts as so many buckets."""
 LEAST_WORTH = 0.25
@@ -35,80 +35,15 @@ SPREAD_OF_BUCKETS = 0.15
 """That of a day's percentile."""
 
 
-class Cell(NamedTuple):
-    """One bucket: the calls in it, and their mean, total, or whatever the measure is."""
-
-    time: float
-    n: float | None
-    value: float
-    square: float | None = None
-    """The sum of the squared values, where single calls are known."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
-
-    ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
-    where they are known: of a label its share of the calls.
-    """
-
-    cells: Sequence[Cell]
-    seconds: float
-    groups: Groups = field(default_factory=dict[str | None, tuple[float, float]])
-    parts: Mapping[str | None, float] = field(default_factory=dict[str | None, float])
-    n: float | None = None
-    over_time: Mapping[str | None, Sequence[Cell]] = field(default_factory=dict[str | None, Sequence[Cell]])
-
-    def of_part(self, name: str | None) -> "Side":
-        """One part as a side of its own."""
-        return Side(self.over_time.get(name, ()), self.seconds)
-
-
-class Estimate(NamedTuple):
-    """A difference with its standard error, and the degrees of freedom behind that error."""
-
-    difference: float
-    error: float
-    df: float
-
-
-def verdict(
-    estimate: float, error: float, df: float, *, tests: int = 1, parts: int = 1, most: str = "clear"
-) -> Verdict:
-    """``clear``: the 99 % interval, corrected for how many were tested, excludes no change; ``possible``: the 95 %.
-
-    ``parts``: of how many parts of one chart this is one: both intervals are corrected for them. ``most``: what may be
-    said at the most; where that is ``possible``, the 95 % interval is corrected for all.
-
-    >>> verdict(0.1, 0.01, 12), verdict(0.1, 0.01, 12, most="possible"), verdict(0.1, 0.2, 12)
-    ('clear', 'possible', 'within noise')
-    """
-    if error <= 0 or df <= 0:
-        return "within noise" if estimate == 0 else "possible"
-    size = abs(estimate) / error
-    if size > t_quantile(two_sided(0.99, tests * parts), df) and most == "clear":
-        return "clear"
-    corrected = tests * parts if most == "possible" else parts
-    return "possible" if size > t_quantile(two_sided(0.95, corrected), df) else "within noise"
-
-
-def interval(found: Estimate) -> list[Number] | None:
-    if found.error <= 0 or found.df <= 0:
-        return None
-    half = t_quantile(two_sided(0.95), found.df) * found.error
-    return [round_for_display(found.difference - half, 3), round_for_display(found.difference + half, 3)]
-
-
-def _weights(side: Side) -> list[float]:
+def weights_of(cells: Sequence[Cell]) -> list[float]:
     """The calls of each bucket, or 1 for all where some are not known."""
-    return [1.0 if any(c.n is None for c in side.cells) else float(c.n or 0) for c in side.cells]
+    return [1.0 if any(c.n is None for c in cells) else float(c.n or 0) for c in cells]
 
 
-def mean_of(side: Side) -> float:
-    weights = _weights(side)
+def mean_of(cells: Sequence[Cell]) -> float:
+    weights = weights_of(cells)
     whole = math.fsum(weights)
-    return math.fsum(c.value * w for c, w in zip(side.cells, weights, strict=True)) / whole if whole > 0 else 0.0
+    return math.fsum(c.value * w for c, w in zip(cells, weights, strict=True)) / whole if whole > 0 else 0.0
 
 
 class _Spread(NamedTuple):
@@ -119,29 +54,46 @@ class _Spread(NamedTuple):
     typical: float
 
 
-def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, clock: Clock) -> Estimate:
+def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, terms: Terms) -> Estimate:
     """Rates and means, all calls of a side together."""
+    clock = terms.clock
     strata = _weekends_alike(current, baseline, clock)
     spreads = [_spread(side, value, ratio) for side, value in zip((current, baseline), values, strict=True)]
+    days = days_beside(terms.earlier.cells, baseline.cells)
+    shown = [(current.cells, spreads[0].variance), (baseline.cells, spreads[1].variance)]
+    if days:
+        shown[1] = days, math.fsum(spread.variance for spread in spreads) / len(spreads)
     square = weight = df = 0.0
-    for side, value, spread in zip((current, baseline), values, spreads, strict=True):
-        for part in _parts(side, clock) if strata else [[*zip(side.cells, _weights(side), strict=True)]]:
-            calls = math.fsum(n for _, n in part)
-            if calls <= 0 or spread.variance <= 0:
+    for cells, variance in shown:
+        for part in by_kind(cells, clock) if strata else [cells]:
+            sizes = weights_of(part)
+            calls = math.fsum(sizes)
+            if calls <= 0 or variance <= 0:
                 continue
-            middle = math.fsum(n * c.value for c, n in part) / calls if strata else value
-            count = sum(n > 0 for _, n in part) - 1
-            square += math.fsum(n * (c.value - middle) ** 2 for c, n in part) / spread.variance - count
-            weight += calls - math.fsum(n * n for _, n in part) / calls - count
+            count = sum(n > 0 for n in sizes) - 1
+            square += math.fsum(z * z for z in _apart(part)) / variance - count
+            weight += calls - math.fsum(n * n for n in sizes) / calls - count
             df += count
+    likeness = likeness_of(days, clock, _apart)
     seen = max(0.0, square / weight) if weight > 0 else 0.0
+    df *= likeness.worth
     rho = (USUAL_WORTH * USUAL_RHO + df * seen) / (USUAL_WORTH + df)
-    square = math.fsum(s.variance / s.calls * (1 + (max(s.typical, 1) - 1) * rho) for s in spreads if s.calls > 0)
+    square = math.fsum(
+        spread.variance / spread.calls * (1 + (max(spread.typical, 1) - 1) * rho) * likeness.growth(len(side.cells))
+        for spread, side in zip(spreads, (current, baseline), strict=True)
+        if spread.calls > 0
+    )
     return Estimate(values[0] - values[1], math.sqrt(square), USUAL_WORTH + df)
 
 
+def _apart(cells: Sequence[Cell]) -> list[float]:
+    """How far each mean is from that of all, times the root of its calls."""
+    middle = mean_of(cells)
+    return [math.sqrt(n) * (cell.value - middle) for cell, n in zip(cells, weights_of(cells), strict=True)]
+
+
 def _spread(side: Side, value: float, ratio: float) -> _Spread:
-    weights = _weights(side)
+    weights = weights_of(side.cells)
     calls = math.fsum(weights)
     typical = math.fsum(w * w for w in weights) / calls if calls else 0.0
     if ratio:
@@ -170,32 +122,36 @@ def _moderated(side: Side, weights: Sequence[float], value: float) -> float:
     return math.exp((math.log(usual) + df * math.log(seen)) / (1 + df))
 
 
-def _parts(side: Side, clock: Clock) -> list[list[tuple[Cell, float]]]:
-    """Weekdays and weekends apart. Source: stratified clusters, Cochran (1977), Sampling Techniques, chapter 5."""
-    held = defaultdict[bool, list[tuple[Cell, float]]](list)
-    for cell, weight in zip(side.cells, _weights(side), strict=True):
-        held[clock.is_weekend(cell.time + HOUR)].append((cell, weight))
-    return [*held.values()]
-
-
 def _weekends_alike(current: Side, baseline: Side, clock: Clock) -> bool:
     """Whether both have as many buckets of weekdays and as many of weekends, two or more of each."""
     found = [Counter(clock.is_weekend(cell.time + HOUR) for cell in side.cells) for side in (current, baseline)]
     return found[0] == found[1] and min(found[0][True], found[0][False]) > 1
 
 
-def medians(current: Side, baseline: Side, values: Sequence[float]) -> Estimate:
+def medians(current: Side, baseline: Side, values: Sequence[float], terms: Terms) -> Estimate:
     """The typical bucket, for percentiles, which cannot be merged. Its error is on the scale of the larger value."""
     scale = max(abs(value) for value in values)
+    days = days_beside(terms.earlier.cells, baseline.cells)
+    shown = [(current.cells, values[0]), (days or baseline.cells, values[1])]
+    if days:
+        shown[1] = days, statistics.median(cell.value for cell in days)
     square, df = 0.0, 0
-    for side, value in zip((current, baseline), values, strict=True):
-        square += math.fsum((c.value - value) ** 2 for c in side.cells)
-        df += len(side.cells) - 1
-    variance = (USUAL_WORTH * (SPREAD_OF_BUCKETS * scale) ** 2 + square) / (USUAL_WORTH + df)
-    counts = [len(side.cells) / (math.pi / 2 if len(side.cells) > 2 else 1) for side in (current, baseline)]  # noqa: PLR2004 - the median of two is their mean
-    return Estimate(
-        values[0] - values[1], math.sqrt(variance * math.fsum(1 / count for count in counts)), USUAL_WORTH + df
-    )
+    for cells, value in shown:
+        square += math.fsum((c.value - value) ** 2 for c in cells)
+        df += len(cells) - 1
+    likeness = likeness_of(days, terms.clock, _from_their_mean)
+    worth = df * likeness.worth
+    variance = (USUAL_WORTH * (SPREAD_OF_BUCKETS * scale) ** 2 + square / max(df, 1) * worth) / (USUAL_WORTH + worth)
+    shares = [
+        likeness.growth(len(side.cells)) / len(side.cells) * (math.pi / 2 if len(side.cells) > 2 else 1)  # noqa: PLR2004 - the median of two is their mean
+        for side in (current, baseline)
+    ]
+    return Estimate(values[0] - values[1], math.sqrt(variance * math.fsum(shares)), USUAL_WORTH + worth)
+
+
+def _from_their_mean(cells: Sequence[Cell]) -> list[float]:
+    mean = math.fsum(cell.value for cell in cells) / len(cells)
+    return [cell.value - mean for cell in cells]
 
 
 def unit_of_sums(sides: tuple[Side, Side], totals: Sequence[float]) -> float:
@@ -207,7 +163,7 @@ def unit_of_sums(sides: tuple[Side, Side], totals: Sequence[float]) -> float:
     return 2 * SPREAD_OF_CALLS * math.fsum(totals) / calls if calls and math.fsum(totals) > 0 else 1.0
 
 
-def ratio_of_totals(sides: tuple[Side, Side], unit: float) -> Estimate:
+def ratio_of_totals(sides: tuple[Side, Side], unit: float, terms: Terms) -> Estimate:
     """The logarithm of current over baseline, for equal times.
 
     Source: McCullagh and Nelder (1989), chapter 4.5: given the sum of both, one side's count is binomial with extra
@@ -215,25 +171,42 @@ def ratio_of_totals(sides: tuple[Side, Side], unit: float) -> Estimate:
     """
     current, baseline = ([cell.value / unit for cell in side.cells] for side in sides)
     x, y = math.fsum(current), math.fsum(baseline)
+    days = [cell._replace(value=cell.value / unit) for cell in days_beside(terms.earlier.cells, sides[1].cells)]
+    likeness = likeness_of(days, terms.clock, _beyond_chance)
+    kinds = by_kind(days, terms.clock)
+    square = math.fsum(z * z for part in kinds for z in _beyond_chance(part))
+    df = len(days) - len(kinds)
+    growth = [likeness.growth(len(side.cells)) for side in sides]
     if _meet(*sides):
         pairs = [(a, b) for a, b in zip(current, baseline, strict=True) if a + b > 0]
         share = (x + 0.5) / (x + y + 1)
-        pearson = math.fsum((a - (a + b) * share) ** 2 / ((a + b) * share * (1 - share)) for a, b in pairs)
-        df = max(0, len(pairs) - 1)
+        square += math.fsum((a - (a + b) * share) ** 2 / ((a + b) * share * (1 - share)) for a, b in pairs)
+        df += max(0, len(pairs) - 1)
         mean = (x + y) / max(1, len(pairs)) / 2
-        more_than_chance = max(1.0, (USUAL_WORTH * _usual(mean) + pearson) / (USUAL_WORTH + df))
-        error = math.sqrt(more_than_chance / ((x + y + 1) * share * (1 - share)))
-        return Estimate(math.log((x + 0.5) / (y + 0.5)), error, USUAL_WORTH + df)
-    square, df = 0.0, 0
+        more_than_chance, worth = _dispersion(mean, square, df, likeness)
+        error = math.sqrt(more_than_chance * growth[0] / ((x + y + 1) * share * (1 - share)))
+        return Estimate(math.log((x + 0.5) / (y + 0.5)), error, worth)
     for values in (current, baseline):
         mean = math.fsum(values) / len(values)
         square += math.fsum((a - mean) ** 2 for a in values) / max(mean, 0.5)
         df += len(values) - 1
     whole = (x + y) / (len(current) + len(baseline))
-    more_than_chance = max(1.0, (USUAL_WORTH * _usual(whole) + square) / (USUAL_WORTH + df))
-    error = math.sqrt(more_than_chance * (1 / max(x, 0.5) + 1 / max(y, 0.5)))
+    more_than_chance, worth = _dispersion(whole, square, df, likeness)
+    error = math.sqrt(more_than_chance * (growth[0] / max(x, 0.5) + growth[1] / max(y, 0.5)))
     seconds = [max(side.seconds, 1.0) for side in sides]
-    return Estimate(math.log((x + 0.5) / seconds[0]) - math.log((y + 0.5) / seconds[1]), error, USUAL_WORTH + df)
+    return Estimate(math.log((x + 0.5) / seconds[0]) - math.log((y + 0.5) / seconds[1]), error, worth)
+
+
+def _dispersion(mean: float, square: float, df: int, likeness: Likeness) -> tuple[float, float]:
+    """How many times the variance by chance counts of this mean vary, and the days that this rests on."""
+    worth = df * likeness.worth
+    seen = square / df * worth if df else 0.0
+    return max(1.0, (USUAL_WORTH * _usual(mean) + seen) / (USUAL_WORTH + worth)), USUAL_WORTH + worth
+
+
+def _beyond_chance(counts: Sequence[Cell]) -> list[float]:
+    mean = math.fsum(cell.value for cell in counts) / len(counts)
+    return [(cell.value - mean) / math.sqrt(max(mean, 0.5)) for cell in counts]
 
 
 def _usual(mean: float) -> float:

@@ -1,0 +1,153 @@
+"""Comparisons of a whole in parts: the labels of a pie, the figures of a stat."""
+
+import math
+from dataclasses import replace
+
+from cekura_dashboards.insight.comparison import Comparison, FigureChange, ShareChange, Shares, SideShown
+from cekura_dashboards.insight.effects import MOST_CONTRIBUTORS, more
+from cekura_dashboards.insight.estimates import (
+    FEW_BUCKETS,
+    SPREAD_OF_CALLS,
+    USUAL_VARIATION,
+    USUAL_WORTH,
+    design_effect,
+    mean_of,
+    means,
+    ratio_of_totals,
+)
+from cekura_dashboards.insight.numbers import Number, exact, round_for_display
+from cekura_dashboards.insight.side import Cell, Side
+from cekura_dashboards.insight.timeline import DAY
+from cekura_dashboards.insight.verdicts import Estimate, Terms, Verdict
+
+
+def compare_shares(current: Side, baseline: Side, terms: Terms) -> Comparison:
+    """The labels whose share of calls changed most, in points of percent.
+
+    Their error is that of independent calls times one design effect: that seen in how all labels vary from day to day,
+    or where that is not known the usual one.
+
+    Source: the first-order correction of Rao and Scott (1981), Journal of the American Statistical Association 76.
+    """
+    wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
+    if min(wholes) <= 0:
+        side = "in the current window" if wholes[0] <= 0 else "in the baseline"
+        return Comparison(not_compared=f"no data {side}")
+    labels = dict.fromkeys([*current.parts, *baseline.parts])
+    designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
+    seen, days = _design_seen(current, baseline, terms)
+    if seen is not None:
+        designs = [seen, seen]
+    terms = replace(terms if days >= FEW_BUCKETS else terms.at_most_possible(), parts=len(labels))
+    found = list[ShareChange]()
+    for label in labels:
+        shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
+        square = math.fsum(
+            max(share * (1 - share), 0.25 / whole) * design / whole
+            for share, whole, design in zip(shares, wholes, designs, strict=True)
+        )
+        change = shares[0] - shares[1]
+        found.append(
+            ShareChange(
+                label=label,
+                current_pct=round(100 * shares[0], 1),
+                baseline_pct=round(100 * shares[1], 1),
+                points=round(100 * change, 1),
+                verdict=terms.verdict(Estimate(change, math.sqrt(square), math.inf)),
+            )
+        )
+    found.sort(key=lambda row: (-abs(row.points), str(row.label)))
+    return Comparison(
+        current=SideShown(n=exact(wholes[0])),
+        baseline=SideShown(n=exact(wholes[1])),
+        shares=Shares(top=found[:MOST_CONTRIBUTORS], more=more(found)),
+    )
+
+
+def _design_seen(current: Side, baseline: Side, terms: Terms) -> tuple[float | None, int]:
+    """By how much the variance of shares is larger than that of independent calls, and the days that show it."""
+    square = plain = 0.0
+    days = 0
+    for label in {*current.over_time} & {*baseline.over_time}:
+        pair = current.of_part(label), baseline.of_part(label)
+        values = [mean_of(side.cells) for side in pair]
+        calls = [math.fsum(cell.n or 0 for cell in side.cells) for side in pair]
+        if min(calls) <= 0:
+            continue
+        square += means(*pair, values, 1.0, terms.of_part(label, 1)).error ** 2
+        plain += math.fsum(value * (1 - value) / n for value, n in zip(values, calls, strict=True))
+        days = min(len(side.cells) for side in pair)
+    return (square / plain if plain > 0 else None), days
+
+
+def compare_figures(current: Side, baseline: Side, terms: Terms) -> Comparison:
+    """The figures of a stat side by side, tested as shares are."""
+    names = [name for name in current.parts if name in baseline.parts]
+    if not names:
+        return Comparison(not_compared="no figures on one side")
+    rows = list[FigureChange]()
+    for name in names:
+        pair = current.parts[name], baseline.parts[name]
+        rows.append(
+            FigureChange(
+                figure=name or "",
+                current=exact(pair[0]),
+                baseline=exact(pair[1]),
+                difference=difference(*pair),
+                verdict=_over_time(name, current.of_part(name), baseline.of_part(name), terms.of_part(name, len(names)))
+                or _by_what_is_usual(name, current, baseline, replace(terms, tests=terms.tests * len(names))),
+            )
+        )
+    return Comparison(figures=rows)
+
+
+def _over_time(name: str | None, current: Side, baseline: Side, terms: Terms) -> Verdict | None:
+    """The verdict on a figure by how it varies over time; None where that is not known."""
+    days = min(len(current.cells), len(baseline.cells))
+    if not days:
+        return None
+    if days < FEW_BUCKETS:
+        terms = terms.at_most_possible()
+    if name == "total_calls":
+        return terms.verdict(ratio_of_totals((current, baseline), 1.0, terms))
+    values = [mean_of(side.cells) for side in (current, baseline)]
+    ratio = 0.0
+    if name == "success_rate":
+        ratio = 100.0 if max(cell.value for side in (current, baseline) for cell in side.cells) > 1 else 1.0
+    return terms.verdict(means(current, baseline, values, ratio, terms))
+
+
+def difference(current: float, baseline: float) -> Number:
+    """Of whole numbers exact."""
+    if float(current).is_integer() and float(baseline).is_integer():
+        return exact(current - baseline)
+    return round_for_display(current - baseline, 3)
+
+
+def _by_what_is_usual(name: str | None, current: Side, baseline: Side, terms: Terms) -> Verdict:
+    """Of calls, success and duration, from what is usual; of anything else nothing is known."""
+    calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
+    if min(calls) < 1:
+        return "not tested"
+    terms = terms.at_most_possible()
+    sides = [
+        Side([Cell(0.0, n, side.parts.get(name, 0.0))], side.seconds)
+        for side, n in zip((current, baseline), calls, strict=True)
+    ]
+    if name == "total_calls":
+        days = [max(1.0, side.seconds / DAY) for side in sides]
+        square = math.fsum(1 / n + USUAL_VARIATION**2 / d for n, d in zip(calls, days, strict=True))
+        log = math.log(calls[0] / sides[0].seconds) - math.log(calls[1] / sides[1].seconds)
+        return terms.verdict(Estimate(log, math.sqrt(square), USUAL_WORTH))
+    values = [side.cells[0].value for side in sides]
+    if name == "success_rate":
+        unit = 100.0 if max(values) > 1 else 1.0
+        variances = [unit**2 * max(v / unit * (1 - v / unit), 0.25 / n) for v, n in zip(values, calls, strict=True)]
+    elif name == "avg_duration":
+        variances = [(SPREAD_OF_CALLS * value) ** 2 for value in values]
+    else:
+        return "not tested"
+    square = math.fsum(
+        variance / n * design_effect(n, side.seconds) for variance, n, side in zip(variances, calls, sides, strict=True)
+    )
+    return terms.verdict(Estimate(values[0] - values[1], math.sqrt(square), USUAL_WORTH))

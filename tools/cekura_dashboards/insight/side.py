@@ -1,0 +1,38 @@
+"""One of two sides that are compared, as buckets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Groups = Mapping[str | None, tuple[float, float]]
+"""Name to calls and value."""
+
+
+class Cell(NamedTuple):
+    """One bucket: the calls in it, and their mean, total, or whatever the measure is."""
+
+    time: float
+    n: float | None
+    value: float
+    square: float | None = None
+    """The sum of the squared values, where single calls are known."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
+
+    ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
+    where they are known: of a label its share of the calls.
+    """
+
+    cells: Sequence[Cell]
+    seconds: float
+    groups: Groups = field(default_factory=dict[str | None, tuple[float, float]])
+    parts: Mapping[str | None, float] = field(default_factory=dict[str | None, float])
+    n: float | None = None
+    over_time: Mapping[str | None, Sequence[Cell]] = field(default_factory=dict[str | None, Sequence[Cell]])
+
+    def of_part(self, name: str | None) -> "Side":
+        """One part as a side of its own."""
+        return Side(self.over_time.get(name, ()), self.seconds)

@@ -1,0 +1,64 @@
+"""Verdicts: what may be said of an estimate, and on what terms."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
+from cekura_dashboards.insight.distributions import t_quantile, two_sided
+from cekura_dashboards.insight.numbers import Number, round_for_display
+from cekura_dashboards.insight.side import Side
+
+Verdict = Literal["clear", "possible", "within noise", "not tested"]
+
+
+class Estimate(NamedTuple):
+    """A difference with its standard error, and the degrees of freedom behind that error."""
+
+    difference: float
+    error: float
+    df: float
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a verdict has to allow for.
+
+    ``tests``: how many charts are compared in this answer; ``parts``: of how many parts of a chart this is one: both
+    intervals are corrected for them. ``most``: the most that may be said; where that is ``possible``, the 95 % interval
+    is corrected for all. ``earlier``: whole days before the current ones, as far as they are known.
+    """
+
+    tests: int = 1
+    parts: int = 1
+    most: Literal["clear", "possible"] = "clear"
+    clock: Clock = UTC_CLOCK
+    earlier: Side = field(default_factory=lambda: Side([], 0.0))
+
+    def of_part(self, name: str | None, parts: int) -> "Terms":
+        """Those of one part out of so many."""
+        return replace(self, parts=parts, earlier=self.earlier.of_part(name))
+
+    def at_most_possible(self) -> "Terms":
+        return replace(self, most="possible")
+
+    def verdict(self, found: Estimate) -> Verdict:
+        """``clear``: the 99 % interval, corrected for all that is tested, excludes no change; ``possible``: the 95 %.
+
+        >>> found = Estimate(0.1, 0.01, 12)
+        >>> Terms().verdict(found), Terms(most="possible").verdict(found), Terms().verdict(Estimate(0.1, 0.2, 12))
+        ('clear', 'possible', 'within noise')
+        """
+        if found.error <= 0 or found.df <= 0:
+            return "within noise" if found.difference == 0 else "possible"
+        size, all_tests = abs(found.difference) / found.error, self.tests * self.parts
+        if size > t_quantile(two_sided(0.99, all_tests), found.df) and self.most == "clear":
+            return "clear"
+        corrected = all_tests if self.most == "possible" else self.parts
+        return "possible" if size > t_quantile(two_sided(0.95, corrected), found.df) else "within noise"
+
+
+def interval(found: Estimate) -> list[Number] | None:
+    if found.error <= 0 or found.df <= 0:
+        return None
+    half = t_quantile(two_sided(0.95), found.df) * found.error
+    return [round_for_display(found.difference - half, 3), round_for_display(found.difference + half, 3)]
