@@ -77,6 +77,22 @@ async def test_a_deleted_dashboard_is_brought_back_once_and_not_twice() -> None:
     assert content(app) == before
 
 
+async def test_dashboards_of_one_name_that_were_deleted_one_by_one_all_come_back() -> None:
+    app = new_sandbox(count=10)
+    app.state.world.store.create_dashboard({"name": "Operations overview", "project": 1})
+    before, undos = content(app), list[Json]()
+    async with open_tools(app) as (context, _):
+        for number in (max(row["id"] for row in app.state.world.store.dashboards()), 11):
+            _, stopped = await ask(context, "delete_dashboard", dashboard_id=number)
+            _, gone = await ask(context, "delete_dashboard", dashboard_id=number, plan_id=stopped["plan_id"])
+            undos.append(gone["undo"])
+        _, back = await ask(context, undos[1]["tool"], **undos[1]["arguments"])
+        with pytest.raises(errors.PlanRefused, match="dashboards of this name changed"):
+            await ask(context, undos[0]["tool"], **undos[0]["arguments"])
+        await ask(context, undos[0]["tool"], **undos[0]["arguments"], restored=back["restored"])
+    assert content(app) == before
+
+
 async def test_a_large_dashboard_is_deleted_and_comes_back_whole() -> None:
     app = new_sandbox(count=10)
     for index in range(70):

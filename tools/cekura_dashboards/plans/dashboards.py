@@ -44,7 +44,7 @@ def covered_setup(dashboard: Dashboard) -> Covered:
 
 def covered_namesakes(numbers: Sequence[int]) -> Covered:
     """Which dashboards of a name there are: one more means that it was created already."""
-    return {"dashboards of this name": {"ids": sorted(numbers)}}
+    return {"dashboards of this name": {"dashboards": sorted(numbers)}}
 
 
 async def listed_dashboards(

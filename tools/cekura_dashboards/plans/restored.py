@@ -114,8 +114,9 @@ class Ids:
             kind, _, number = name.partition(" ")
             if number.isdecimal():
                 name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its first id
-            if is_list(fields.get("widgets")):
-                fields = {**fields, "widgets": sorted(then("widget", widget) for widget in fields["widgets"])}  # noqa: PLW2901 - see above
+            for kind in ("widget", "dashboard"):
+                if is_list(held := fields.get(f"{kind}s")):
+                    fields = {**fields, f"{kind}s": sorted(then(kind, one) for one in held)}  # noqa: PLW2901 - see above
             found[name] = fields
         return found
 
