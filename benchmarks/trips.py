@@ -49,7 +49,7 @@ TRIPS: list[tuple[str, Json, int]] = [
     ("check_dashboard", {"dashboard_id": 11}, 2),
 ]  # fmt: skip
 """Reading calls, and the most round trips that each may take with nothing kept."""
-SHOWN = 60
+MOST_CHARACTERS = 60
 
 
 @dataclass
@@ -116,7 +116,7 @@ async def table() -> list[str]:
         memory = Memory(60)
         cold, warm = [await rounds_of(app, KEY, tool, arguments, memory, lambda: datetime.now(UTC)) for _ in "cw"]
         shown = json.dumps(arguments, separators=(",", ":"))
-        call = f"{tool} {shown if len(shown) <= SHOWN else shown[:SHOWN] + '…'}"
+        call = f"{tool} {shown if len(shown) <= MOST_CHARACTERS else shown[:MOST_CHARACTERS] + '…'}"
         rows.append(f"| `{call}` | {len(cold.sent)} | {cold.trips} | {len(warm.sent)}, {warm.trips} |")
     app.state.world.close()
     return rows

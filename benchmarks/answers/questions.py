@@ -16,7 +16,7 @@ KINDS = (
     "driver",
 )  # fmt: skip
 YES_OR_NO = frozenset(KINDS[4:])
-ENOUGH = 5
+ENOUGH_CALLS = 5
 ENOUGH_FOR_HOURS = 240 * 29
 """Calls in a long window that it takes for a line to be looked at by the hour."""
 
@@ -77,7 +77,7 @@ def _of_buckets(found: Planted, chart: Chart, rng: np.random.Generator) -> list[
     step = chart.step
     starts = np.arange(found.start, found.end - step + 1, step)
     values, counts = _values(found.this, chart, starts, step)
-    seen = np.ones(len(starts), bool) if chart.measure == "calls" else counts >= ENOUGH
+    seen = np.ones(len(starts), bool) if chart.measure == "calls" else counts >= ENOUGH_CALLS
     asked = list[Question]()
     ordered = np.sort(values[seen] if direction == "lowest" else -values[seen])
     if len(ordered) > 1 and ordered[0] != ordered[1]:

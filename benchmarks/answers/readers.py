@@ -11,7 +11,7 @@ from benchmarks.answers import analyst
 from benchmarks.answers.asked import Handed
 from benchmarks.answers.calls import DAY, HOUR
 from benchmarks.answers.charts import Json, Rows, day_of, iso
-from benchmarks.answers.questions import ENOUGH, NO, Answer, Question, direction
+from benchmarks.answers.questions import ENOUGH_CALLS, NO, Answer, Question, direction
 
 STEPS = {"5m": 300, "15m": 900, "1h": HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": DAY // 2, "1d": DAY}
 OVERALL = ("overall", "mean", "rate", "total", "avg_duration")
@@ -59,7 +59,7 @@ class OfSummary:
             return str(facts["top"][0][0])
         if which in facts:
             return str(facts[which][0])
-        days = [(mean, day) for day, (mean, n) in self._days().items() if n >= ENOUGH]
+        days = [(mean, day) for day, (mean, n) in self._days().items() if n >= ENOUGH_CALLS]
         return (max if which == "highest" else min)(days)[1] if days else None
 
     def _days(self) -> dict[str, tuple[float, float]]:
@@ -138,7 +138,7 @@ class OfRows:
         how: dict[str, Callable[[], Answer | None]] = {
             "overall": table.overall,
             "calls": table.calls,
-            "extreme": lambda: self._place(table.extreme(question.detail, ENOUGH)),
+            "extreme": lambda: self._place(table.extreme(question.detail, ENOUGH_CALLS)),
             "one bucket or label": lambda: table.days().get(question.detail),
             "level moved": lambda: direction(analyst.moved(table.course())),
             "step at": lambda: self._place(analyst.step(table), day=True),

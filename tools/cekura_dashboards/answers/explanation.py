@@ -14,7 +14,7 @@ from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.history import histories
-from cekura_dashboards.charts.measured import Measured
+from cekura_dashboards.charts.requested import RequestedChart
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import in_thread, together
@@ -95,7 +95,7 @@ class Split:
 
 
 async def read_split(
-    context: ToolContext, chart: Measured, configs: Mapping[str, WidgetConfig], window: Window, other: Window
+    context: ToolContext, chart: RequestedChart, configs: Mapping[str, WidgetConfig], window: Window, other: Window
 ) -> Split:
     """Both sides of each chart by the same way; all are asked for at once."""
     now = context.now()
@@ -154,7 +154,7 @@ def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, 
     )
 
 
-def fields_to_split(chart: Measured, config: WidgetConfig) -> tuple[list[str], list[str]]:
+def fields_to_split(chart: RequestedChart, config: WidgetConfig) -> tuple[list[str], list[str]]:
     """Agent, topic and the metadata keys that are known here, less what the filters hold fixed or what is measured.
 
     The second list holds those that are too many to look at.

@@ -15,7 +15,7 @@ from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.text import cleaned, named
 from cekura_dashboards.widgets.date_range import DATE_RANGE, TOO_OLD, is_too_old
-from cekura_dashboards.widgets.edits import MOST
+from cekura_dashboards.widgets.edits import MOST_WIDGETS
 from cekura_dashboards.widgets.rules import MetricTypes, check
 
 Kind = Literal[
@@ -209,7 +209,7 @@ class Lint:
 
     def _names(self) -> Iterator[Draft]:
         taken = {w.name for w in self._widgets() if w.name}
-        if bare := [w for w in self._widgets() if not w.name][:MOST]:
+        if bare := [w for w in self._widgets() if not w.name][:MOST_WIDGETS]:
             text = "without a name nobody can say which chart is meant"
             updates = [{"id": w.id, "name": _free(title(w), taken)} for w in bare]
             yield Draft("no_name", [w.id for w in bare], text, {"update": updates})

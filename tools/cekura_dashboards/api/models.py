@@ -194,3 +194,24 @@ class Metric(_Stored):
     name: str | None = None
     eval_type: str | None = None
     project: int | None = None
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether the API would take both to mean the same: an empty text, list or object is like null; true is not 1."""
+    return _equal(or_none(first), or_none(second))
+
+
+def or_none(value: Any) -> Any:
+    return None if value in ("", [], {}) else value
+
+
+def _equal(first: Any, second: Any) -> bool:
+    if isinstance(first, bool) or isinstance(second, bool):
+        return first is second
+    objects, lists = (as_object(first), as_object(second)), (as_list(first), as_list(second))
+    if objects[0] is not None and objects[1] is not None:
+        old, new = objects[0], objects[1]
+        return old.keys() == new.keys() and all(_equal(value, new[name]) for name, value in old.items())
+    if lists[0] is not None and lists[1] is not None:
+        return len(lists[0]) == len(lists[1]) and all(map(_equal, lists[0], lists[1]))
+    return bool(first == second)

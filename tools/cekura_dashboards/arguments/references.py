@@ -10,7 +10,7 @@ from cekura_dashboards.text import named, nearest
 
 MOST_READ = 1000
 """Dashboards, or widgets, that are looked through for a name."""
-SHOWN = 6
+MOST_NAMES_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _matching(text: str, known: Mapping[int, str]) -> list[int]:
 
 def _problem(name: GivenName, ids: list[int], known: Mapping[int, str]) -> str:
     if ids:
-        shown = ", ".join(str(number) for number in ids[:SHOWN])
+        shown = ", ".join(str(number) for number in ids[:MOST_NAMES_SHOWN])
         return f"{len(ids)} {name.kind}s are called {named(name.text)}; give the id: {shown}."
     if match := nearest(name.text, known.values()):
         number = next(number for number, title in known.items() if title == match)

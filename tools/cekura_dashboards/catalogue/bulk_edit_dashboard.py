@@ -8,35 +8,28 @@ from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import (
+    WidgetEdits,
     all_differences,
-    covered,
-    covered_after,
     done_changes,
     not_done,
     planned_changes,
     restored_lines,
-    undo_arguments,
 )
-from cekura_dashboards.plans.checker import Checker
+from cekura_dashboards.plans.covered import covered, covered_after
 from cekura_dashboards.plans.layout import placed
-from cekura_dashboards.plans.plan import (
-    Plan,
-    changed_only,
-    checked,
-    receipt_of,
-    refuse_too_large,
-    signer,
-    undo_of,
-)
+from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
+from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.restored import Ids, Planned, check_counts
-from cekura_dashboards.plans.send import WidgetEdits, commit_bulk
+from cekura_dashboards.plans.send import commit_bulk
+from cekura_dashboards.plans.undo import refuse_too_large, undo_arguments, undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import listed, named
 from cekura_dashboards.tool import Request
+from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.edits import (
-    MOST,
-    MOST_UNDONE,
+    MOST_WIDGETS,
+    MOST_WIDGETS_UNDONE,
     CreatedWidget,
     WidgetUpdate,
     ignored_nulls,
@@ -53,16 +46,19 @@ class DashboardEdit(Request):
 
     dashboard_id: DashboardId
     create: list[CreatedWidget] | None = Field(
-        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}
+        default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}
     )
     update: list[WidgetUpdate] | None = Field(
         default=None,
-        max_length=MOST_UNDONE,
-        json_schema_extra={"maxItems": MOST},
+        max_length=MOST_WIDGETS_UNDONE,
+        json_schema_extra={"maxItems": MOST_WIDGETS},
         description="as update_widget's changes, with id",
     )
     delete: list[WidgetId] | None = Field(
-        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}, description="widget ids"
+        default=None,
+        max_length=MOST_WIDGETS_UNDONE,
+        json_schema_extra={"maxItems": MOST_WIDGETS},
+        description="widget ids",
     )
 
     @model_validator(mode="after")

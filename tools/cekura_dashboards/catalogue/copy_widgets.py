@@ -11,16 +11,18 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_objec
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import all_differences, covered, covered_after, not_done
-from cekura_dashboards.plans.checker import Checker
+from cekura_dashboards.plans.changes import Change, Stored, WidgetEdits, all_differences, not_done
+from cekura_dashboards.plans.covered import covered, covered_after, covered_widgets
 from cekura_dashboards.plans.layout import placed
-from cekura_dashboards.plans.plan import Plan, checked, covered_widgets, receipt_of, signer, undo_of
-from cekura_dashboards.plans.plan_id import Covered
-from cekura_dashboards.plans.receipt import Call, Change, Receipt
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of
+from cekura_dashboards.plans.plan_id import Covered, signer
+from cekura_dashboards.plans.receipt import Call, Receipt
 from cekura_dashboards.plans.restored import Ids, Planned
-from cekura_dashboards.plans.send import Stored, WidgetEdits, commit_bulk, surely_not_applied
+from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
+from cekura_dashboards.plans.undo import undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, listed
+from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.date_range import no_date_range
 
 NAME = "copy_widgets"

@@ -7,12 +7,18 @@ from cekura_dashboards.api.filters import doubtful
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import all_differences, not_done, restored_lines
-from cekura_dashboards.plans.checker import Checker
+from cekura_dashboards.plans.changes import (
+    Change,
+    Stored,
+    WidgetEdits,
+    all_differences,
+    before_after,
+    not_done,
+    restored_lines,
+)
+from cekura_dashboards.plans.covered import covered_namesakes, covered_whole
 from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.plans.dashboards import (
-    covered_namesakes,
-    covered_whole,
     dashboard_change,
     dashboard_differences,
     fields_of,
@@ -22,13 +28,15 @@ from cekura_dashboards.plans.dashboards import (
     send_update,
 )
 from cekura_dashboards.plans.layout import placed
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of, signer, undo_of
-from cekura_dashboards.plans.plan_id import Covered
-from cekura_dashboards.plans.receipt import Call, Change, Receipt, before_after
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of
+from cekura_dashboards.plans.plan_id import Covered, signer
+from cekura_dashboards.plans.receipt import Call, Receipt
 from cekura_dashboards.plans.restored import line
-from cekura_dashboards.plans.send import Stored, WidgetEdits, commit_bulk, surely_not_applied
+from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
+from cekura_dashboards.plans.undo import undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, named
+from cekura_dashboards.widgets.checker import Checker
 
 NAME = CREATE
 

@@ -5,24 +5,14 @@ from dataclasses import dataclass
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import Change, before_after
+from cekura_dashboards.plans.covered import covered_namesakes, covered_whole
 from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
-from cekura_dashboards.plans.dashboards import (
-    covered_namesakes,
-    covered_whole,
-    dashboard_change,
-    fields_of,
-    listed_dashboards,
-    send_delete,
-)
-from cekura_dashboards.plans.plan import (
-    Plan,
-    checked,
-    receipt_of,
-    refuse_too_large,
-    signer,
-    undo_of,
-)
-from cekura_dashboards.plans.receipt import Change, Receipt, before_after
+from cekura_dashboards.plans.dashboards import dashboard_change, fields_of, listed_dashboards, send_delete
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of
+from cekura_dashboards.plans.plan_id import signer
+from cekura_dashboards.plans.receipt import Receipt
+from cekura_dashboards.plans.undo import refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, named
 

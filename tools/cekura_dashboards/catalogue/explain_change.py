@@ -30,7 +30,7 @@ from cekura_dashboards.charts.calls import (
     find_calls,
     window_line,
 )
-from cekura_dashboards.charts.measured import Measured, MeasuredRequest, measured
+from cekura_dashboards.charts.requested import ChartRequest, RequestedChart, requested_chart
 from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
 from cekura_dashboards.concurrency import each
 from cekura_dashboards.context import ToolContext
@@ -46,7 +46,7 @@ MOST_BY = 4
 NO_CAUSE = "what coincides with a change need not be its cause"
 
 
-class ExplainRequest(MeasuredRequest):
+class ExplainRequest(ChartRequest):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
     by: list[str] | None = Field(
@@ -79,7 +79,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     now, settings = context.now(), context.settings
     window = resolve(request.window or DEFAULT, now, settings.zone)
     other = other_window(window, request.compare_to or "previous_period", now, settings.zone)
-    chart = await measured(context, request, charted=True)
+    chart = await requested_chart(context, request, charted=True)
     config, notes = single_measure(chart.config, window)
     fields, too_many = (request.by, []) if request.by else fields_to_split(chart, config)
     splits = {name: config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in fields}
@@ -144,7 +144,7 @@ def _overall(
 async def _examples(
     context: ToolContext,
     request: ExplainRequest,
-    chart: Measured,
+    chart: RequestedChart,
     config: WidgetConfig,
     windows: tuple[Window, Window],
     dimensions: list[Dimension],

@@ -16,7 +16,7 @@ from cekura_dashboards.charts.calls import (
     find_calls,
     window_line,
 )
-from cekura_dashboards.charts.measured import MeasuredRequest, measured
+from cekura_dashboards.charts.requested import ChartRequest, requested_chart
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
@@ -24,15 +24,15 @@ from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import WINDOW
 
-FEW, MOST = 10, 25
+USUAL_CALLS, MOST_CALLS = 10, 25
 TRANSCRIPT = 4000
 
 
-class ListCallsRequest(MeasuredRequest):
+class ListCallsRequest(ChartRequest):
     window: str | None = WINDOW
     label: str | None = Field(default=None, description="a slice of a pie; null for calls without a value")
     group: str | None = Field(default=None, description="a group of a grouped chart, as it was shown")
-    limit: int = Field(default=FEW, ge=1, le=MOST)
+    limit: int = Field(default=USUAL_CALLS, ge=1, le=MOST_CALLS)
     transcript: int | None = Field(default=None, description="the id of one call: what was said in it")
 
     @model_validator(mode="after")
@@ -53,7 +53,7 @@ class Calls(Result):
 
 async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
     check_comparison(None, request.window, context.now(), context.settings.zone)
-    chart = await measured(context, request, charted=False)
+    chart = await requested_chart(context, request, charted=False)
     project = chart.project or await context.lookups.only_project(request.project_id)
     if request.transcript is not None:
         return await _one(context, request.transcript, project)

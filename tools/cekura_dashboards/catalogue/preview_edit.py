@@ -15,12 +15,12 @@ from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import Target, saved, unsaved
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.checker import PLOT_FIELDS
+from cekura_dashboards.plans.changes import Change, WidgetEdits, line_of
 from cekura_dashboards.plans.plan import Plan, issued
-from cekura_dashboards.plans.receipt import Change, Receipt, fitted, line_of
+from cekura_dashboards.plans.receipt import Receipt, fitted
 from cekura_dashboards.plans.restored import Ids
-from cekura_dashboards.plans.send import WidgetEdits
 from cekura_dashboards.tool import ReadingTool, Result
+from cekura_dashboards.widgets.checker import PLOT_FIELDS
 
 MOST_CHARTS = 10
 POINTS = 12

@@ -7,20 +7,22 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, both, doubtful, fault, time_bounds, without_time
-from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.api.models import Dashboard, JsonObject, same
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.covered import covered_setup
 from cekura_dashboards.plans.dashboards import (
-    covered_setup,
     dashboard_change,
     dashboard_differences,
     fields_of,
     range_faults,
     send_update,
 )
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of, refuse_too_large, signer, undo_of
-from cekura_dashboards.plans.receipt import Receipt, same
+from cekura_dashboards.plans.plan import Plan, checked, receipt_of
+from cekura_dashboards.plans.plan_id import signer
+from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.plans.undo import refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import listed, named
 from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED

@@ -7,24 +7,17 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import WidgetId
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import all_differences, done_changes, planned_changes
-from cekura_dashboards.plans.checker import Checker
-from cekura_dashboards.plans.plan import (
-    Plan,
-    changed_only,
-    checked,
-    covered_widgets,
-    receipt_of,
-    refuse_too_large,
-    signer,
-    undo_of,
-    undo_update,
-)
+from cekura_dashboards.plans.changes import WidgetEdits, all_differences, done_changes, planned_changes
+from cekura_dashboards.plans.covered import covered_widgets
+from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
+from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.restored import Planned
-from cekura_dashboards.plans.send import WidgetEdits, commit_update
+from cekura_dashboards.plans.send import commit_update
+from cekura_dashboards.plans.undo import refuse_too_large, undo_of, undo_update
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import named
+from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.edits import (
     CLEAR,
     Clearable,

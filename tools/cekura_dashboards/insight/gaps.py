@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cekura_dashboards.insight.rhythm import Fit
 from cekura_dashboards.insight.timeline import DAY, Span
 
-ENOUGH = 15.0
+ENOUGH_CALLS_MISSED = 15.0
 """So many calls must have been missed: were they independent, none at all would be likelier than 1 in 3 million."""
 HARDLY_ANY = 1.0
 WEEKLY_SHARE = 4
@@ -34,7 +34,7 @@ def find_gaps(fit: Fit, window: Span) -> list[Empty]:
             start = i
         elif not empty and start is not None:
             certain = _certain(usual[start:i], fit.excess)
-            if start and certain >= ENOUGH and not _is_weekly(fit, start, i, certain):
+            if start and certain >= ENOUGH_CALLS_MISSED and not _is_weekly(fit, start, i, certain):
                 first, last = _trimmed(usual, start, i)
                 found.append(Empty(times[first], times[last - 1] + step, math.fsum(usual[first:last])))
             start = None

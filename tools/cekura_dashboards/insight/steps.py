@@ -20,7 +20,7 @@ LEAST = 8
 """Fewer values than this are not tested."""
 MOST_CUTS = 5
 SHORTEST = 3
-ENOUGH = 24
+ENOUGH_BUCKETS = 24
 LIMIT = 4.0
 """Values further from the level around them, in robust standard deviations, count as that far."""
 AROUND = 7
@@ -201,7 +201,7 @@ def _bounds(values: Sequence[float], weights: Sequence[float], cuts: Sequence[in
     grown = inflation(lag_correlation(residuals(values, weights, cuts), unbiased=True))
     df = max(1.0, len(values) / grown - len(cuts) - lost)
     tried = max(1, len(values) - 2 * SHORTEST)
-    possible = t_quantile(two_sided(0.95, tried), df) if len(values) < ENOUGH else 0.0
+    possible = t_quantile(two_sided(0.95, tried), df) if len(values) < ENOUGH_BUCKETS else 0.0
     return t_quantile(two_sided(0.99, len(values)), df), possible
 
 

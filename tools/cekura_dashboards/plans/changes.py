@@ -1,20 +1,69 @@
-"""Edits of one dashboard's widgets: planned changes, what was done, and the way back."""
+"""Edits of widgets: what is to be done, what the API holds after it, and both told as changes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
-from cekura_dashboards.plans.plan import covered_dashboard, covered_widgets, undo_update
-from cekura_dashboards.plans.plan_id import Covered, Signer
-from cekura_dashboards.plans.receipt import Change, before_after
+from pydantic import BaseModel
+
+from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, as_object, same
+from cekura_dashboards.plans.plan_id import Signer
 from cekura_dashboards.plans.restored import line
-from cekura_dashboards.plans.send import Stored, WidgetEdits, differences
-from cekura_dashboards.text import foreign
+from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, short_json
+
+VALUE_LIMIT = 200
+FEW_INSIDE = 4
+MOST_SHOWN = 120
+"""Characters of a value that a difference shows."""
 
 
-def covered(dashboard: Dashboard, touched: Sequence[Widget]) -> Covered:
-    """The touched widgets, and the dashboard's filters and widget ids, on which creates depend."""
-    whole = covered_dashboard(dashboard.id, dashboard.stored("filters"), [w.id for w in dashboard.widgets])
-    return {**covered_widgets([*touched]), **whole}
+class Change(BaseModel):
+    """One operation on a widget, or on a dashboard. ``fields`` maps a field to ``[before, after]``."""
+
+    op: Literal["create", "update", "delete"]
+    of: Literal["dashboard"] | None = None
+    id: int | None = None
+    name: Foreign | None = None
+    dashboard_id: int | None = None
+    fields: dict[Word, list[Any]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidgetEdits:
+    """Operations on the widgets of one dashboard, which was read just before.
+
+    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched; ``known`` are
+    the ids that were there; ``was`` are the ids that the created ones had before they were deleted, if any.
+    """
+
+    dashboard_id: int | None
+    creates: list[JsonObject] = field(default_factory=list[JsonObject])
+    updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
+    deletes: list[int] = field(default_factory=list[int])
+    before: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    known: frozenset[int] = frozenset()
+    filters: Any = None
+    was: tuple[int | None, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.creates or self.updates or self.deletes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What the API holds after an edit, of which ``edits`` is what was carried out.
+
+    ``created`` are in the order of its creates. ``not_done``: what became of each other operation, by name; ``cause``:
+    why it is not there.
+    """
+
+    edits: WidgetEdits
+    created: list[Widget] = field(default_factory=list[Widget])
+    updated: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    read_back: bool = False
+    not_done: dict[str, str] = field(default_factory=dict[str, str])
+    cause: str | None = None
 
 
 def planned_changes(edits: WidgetEdits) -> list[Change]:
@@ -73,11 +122,16 @@ def all_differences(done: Stored) -> list[str]:
     return told
 
 
-def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
-    """Old and new ids of what was created again."""
-    return [
-        line(signer, "widget", old, widget.id) for old, widget in zip(was, created, strict=False) if old is not None
-    ]
+def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
+    """What is stored otherwise than asked, and what changed unasked."""
+    told = list[str]()
+    for part in WRITABLE:
+        value: Any = stored.stored(part)
+        if part in asked and not same(value, asked[part]):
+            told.append(f"{name} {part}: asked {as_json(asked[part])}, stored {as_json(value)}")
+        elif part not in asked and before is not None and not same(value, before.stored(part)):
+            told.append(f"{name} {part}: changed unasked from {as_json(before.stored(part))} to {as_json(value)}")
+    return told
 
 
 def not_done(done: Stored) -> list[str]:
@@ -86,25 +140,58 @@ def not_done(done: Stored) -> list[str]:
     return [*told, done.cause] if done.cause else told
 
 
-def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
-    """The arguments of bulk_edit_dashboard that put these edits back."""
-    arguments: JsonObject = {"dashboard_id": edits.dashboard_id}
-    restored: list[JsonObject] = [{**edits.before[n].definition(), "was": n} for n in edits.deletes]
-    back: list[JsonObject] = [
-        {"id": number, **undo_update(edits.before[number].writable(), fields)}
-        for number, fields in edits.updates.items()
+def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
+    """Old and new ids of what was created again."""
+    return [
+        line(signer, "widget", old, widget.id) for old, widget in zip(was, created, strict=False) if old is not None
     ]
-    for name, value in (("create", restored), ("update", back), ("delete", [*created])):
-        if value:
-            arguments[name] = value
-    return arguments
 
 
-def covered_after(done: Stored, undo: JsonObject) -> Covered:
-    """What the undo of what was done is planned against: what is stored now of the widgets that it names."""
-    edits = done.edits
-    ids = sorted((set(edits.known) - set(edits.deletes)) | {widget.id for widget in done.created})
-    named = {item["id"] for item in undo.get("update", [])} | {*undo.get("delete", [])}
-    whole = covered_dashboard(edits.dashboard_id or 0, edits.filters, ids)
-    touched = [widget for widget in [*done.updated.values(), *done.created] if widget.id in named]
-    return {**covered_widgets(touched), **whole}
+def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = WRITABLE) -> dict[str, list[Any]]:
+    """The writable fields that differ, an empty text and null being the same; of metadata only what differs in it."""
+    found = dict[str, list[Any]]()
+    for name in fields:
+        old, new = before.get(name), after.get(name)
+        if same(old, new):
+            continue
+        inside = _differing(old, new, name) if name == "metadata" and old and new else None
+        found |= inside if inside and len(inside) <= FEW_INSIDE else {name: [_short(old), _short(new)]}
+    return found
+
+
+def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
+    """What differs between two JSON values, by path."""
+    old, new = as_object(before), as_object(after)
+    if old is None or new is None:
+        return {} if same(before, after) else {Foreign(path): [_short(before), _short(after)]}
+    inside = [_differing(old.get(name), new.get(name), f"{path}.{name}") for name in dict.fromkeys([*old, *new])]
+    return {name: pair for part in inside for name, pair in part.items()}
+
+
+def _short(value: Any) -> Any:
+    """The value, or its first characters when it is long."""
+    if isinstance(value, str):
+        return Foreign(value, limit=VALUE_LIMIT)
+    text = json_text(value)
+    return value if len(text) <= VALUE_LIMIT else Foreign(text, limit=VALUE_LIMIT)
+
+
+def line_of(change: Change) -> str:
+    """``update 203 "Success rate": name: "Old" → "New"``."""
+    number = change.id if change.id is not None else "new"
+    head = f"{change.op} {'dashboard ' if change.of else ''}{number} {named(change.name)}"
+    if change.dashboard_id is not None:
+        head += f" on dashboard {change.dashboard_id}"
+    if not change.fields:
+        return head
+    parts = [
+        f"{name}: {json_text(before)} → {json_text(after)}"
+        if change.op == "update"
+        else f"{name}: {json_text(after if change.op == 'create' else before)}"
+        for name, (before, after) in change.fields.items()
+    ]
+    return f"{head}: {'; '.join(parts)}"
+
+
+def as_json(value: Any) -> str:
+    return short_json(value, limit=MOST_SHOWN)

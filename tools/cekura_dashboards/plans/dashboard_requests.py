@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.plans.restored import Planned, check_counts
-from cekura_dashboards.widgets.edits import MOST, MOST_UNDONE, CreatedWidget, restored_path
+from cekura_dashboards.widgets.edits import MOST_WIDGETS, MOST_WIDGETS_UNDONE, CreatedWidget, restored_path
 from cekura_dashboards.widgets.request import MAX_NAME
 
 CREATE, DELETE = "create_dashboard", "delete_dashboard"
@@ -16,7 +16,7 @@ class CreateDashboardRequest(Planned):
     project_id: int | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
     filters: Filter | None = Field(default=None, description="hold for all its widgets; a date range above all")
     widgets: list[CreatedWidget] | None = Field(
-        default=None, max_length=MOST_UNDONE, json_schema_extra={"maxItems": MOST}
+        default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}
     )
     copy_of: DashboardId | None = Field(default=None, description="copy this dashboard with its widgets and filters")
     was: int | None = Field(

@@ -7,44 +7,21 @@ from typing import Any
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import Fault, NotFound
 from cekura_dashboards.api.filters import both, time_bounds
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.plan import covered_dashboard, covered_widgets
-from cekura_dashboards.plans.plan_id import Covered
-from cekura_dashboards.plans.receipt import Change, before_after, same
-from cekura_dashboards.plans.send import as_json, write_or_read_back
+from cekura_dashboards.plans.changes import Change, as_json, before_after
+from cekura_dashboards.plans.send import write_or_read_back
 from cekura_dashboards.text import foreign, listed, named
 from cekura_dashboards.widgets.date_range import TOO_OLD_REFUSED, goes_too_far_back, is_lost, losing
 
 MOST_LISTED = 1000
-SHOWN = 6
+MOST_CHARTS_NAMED = 6
 """Charts that a fault names."""
 FIELDS = ("name", "project", "filters")
 
 
 def fields_of(dashboard: Dashboard) -> JsonObject:
     return {name: dashboard.stored(name) for name in FIELDS}
-
-
-def covered_whole(dashboard: Dashboard) -> Covered:
-    """The dashboard's own fields, and every widget on it."""
-    return {**covered_setup(dashboard), **covered_widgets(dashboard.widgets)}
-
-
-def covered_setup(dashboard: Dashboard) -> Covered:
-    """The dashboard's own fields, and which widgets it has."""
-    return covered_dashboard(
-        dashboard.id,
-        dashboard.stored("filters"),
-        [widget.id for widget in dashboard.widgets],
-        name=dashboard.name or None,
-        project=dashboard.project,
-    )
-
-
-def covered_namesakes(numbers: Sequence[int]) -> Covered:
-    """Which dashboards of a name there are: one more means that it was created already."""
-    return {"dashboards of this name": {"dashboards": sorted(numbers)}}
 
 
 async def listed_dashboards(
@@ -80,7 +57,7 @@ def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -
         was, will = (time_bounds(both(held, widget.filters), now) for held in (before.filters, filters))
         bare += [widget] if is_lost(was, will) else []
         early += [widget] if goes_too_far_back(was, will, now) else []
-    shown = listed([f"{widget.id} {named(widget.name)}" for widget in bare], limit=SHOWN)
+    shown = listed([f"{widget.id} {named(widget.name)}" for widget in bare], limit=MOST_CHARTS_NAMED)
     lost = Fault("filters", losing(f"{len(bare)} charts ({shown})", before.filters, now)) if bare else None
     alone = goes_too_far_back(time_bounds(before.filters, now), time_bounds(filters, now), now)
     return lost, Fault("filters", TOO_OLD_REFUSED) if early or alone else None

@@ -1,19 +1,17 @@
 """Plans: what an edit would do, found out by reading only."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget
-from cekura_dashboards.arguments.faults import Path
-from cekura_dashboards.arguments.reader import parse
+from cekura_dashboards.api.models import JsonObject, Widget, same
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.plan_id import Covered, Origin, Signer
-from cekura_dashboards.plans.receipt import PAYLOAD_LIMIT, Call, Change, Receipt, fitted, line_of, or_none, same
+from cekura_dashboards.plans.changes import Change, line_of
+from cekura_dashboards.plans.plan_id import Covered, Origin, signer
+from cekura_dashboards.plans.receipt import Call, Receipt, fitted
 from cekura_dashboards.plans.restored import Planned
-from cekura_dashboards.text import cleaned, listed
+from cekura_dashboards.text import cleaned
 
 W = TypeVar("W")
 LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
@@ -75,10 +73,6 @@ class Plan(Generic[W]):
     def fingerprint(self, context: ToolContext) -> str:
         """Differs for another key, and when the operations, anything covered or its last change do."""
         return signer(context).fingerprint([self.operations, self.covered, self.stamps])
-
-
-def signer(context: ToolContext) -> Signer:
-    return Signer(context.api.key, context.now())
 
 
 def issued(context: ToolContext, plan: Plan[Any]) -> str:
@@ -148,104 +142,6 @@ def receipt_of(
     return fitted(receipt)
 
 
-def covered_widgets(widgets: list[Widget]) -> dict[str, JsonObject]:
-    """What of these widgets a plan vouches for."""
-    return {f"widget {widget.id}": stored_fields(widget.writable()) for widget in widgets}
-
-
-def stored_fields(fields: JsonObject) -> JsonObject:
-    """Writable fields with an empty text and null brought to one."""
-    return {name: or_none(fields.get(name)) for name in WRITABLE}
-
-
-def covered_dashboard(number: int, filters: Any, widgets: list[int], **more: Any) -> dict[str, JsonObject]:
-    """A dashboard's filters and widget ids, on which creates depend; ``more`` of its fields besides."""
-    return {f"dashboard {number}": {"filters": filters or None, "widgets": sorted(widgets), **more}}
-
-
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
     """The fields of an update that would change something."""
     return {name: value for name, value in sent.items() if not same(value, stored.stored(name))}
-
-
-def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls with fewer widgets each") -> None:
-    """Refuse an edit whose undo would be too long to hand over.
-
-    Raises:
-        InvalidArguments: with how to split it.
-    """
-    size = len(json.dumps(undo, separators=(",", ":"), ensure_ascii=False))
-    if size > PAYLOAD_LIMIT:
-        raise InvalidArguments.at(
-            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; {instead}.",
-            lead="Nothing was changed.",
-        )  # fmt: skip
-
-
-Q = TypeVar("Q", bound=Planned)
-
-
-@dataclass(frozen=True)
-class Undo(Generic[Q]):
-    """The way back: the call's request and arguments, and what it cannot put back. No request: there is no way."""
-
-    request: Q | None
-    arguments: JsonObject
-    lost: list[str]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What an undo will not do, for before and after the edit."""
-        if self.request is None:
-            return ["there is no undo: what is stored holds what this server cannot write"]
-        return [f"undo cannot put back {listed(self.lost)}: what is stored there this server cannot write"] * bool(
-            self.lost
-        )
-
-    def call(self, context: ToolContext, tool: str, covered: Covered) -> Call | None:
-        """The undo, with a plan_id over what is stored now; None if this server could not write it."""
-        if self.request is None:
-            return None
-        plan_id = signer(context).issue(self.request.operations(tool), covered, origin="undo")
-        return Call(tool=tool, arguments={**self.arguments, "plan_id": plan_id})
-
-
-def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
-    """The undo call as this server itself would read it, without what it could not write again."""
-    arguments, lost = dict(arguments), list[str]()
-    while True:
-        try:
-            request, _ = parse(model, {**arguments, "plan_id": "undo"})
-        except InvalidArguments as error:
-            dropped = _without_faulty(arguments, [fault.at for fault in error.faults])
-            if dropped is None:
-                return Undo(None, {}, [])
-            arguments, names = dropped
-            lost += names
-        else:
-            return Undo(request, arguments, lost)
-
-
-def _without_faulty(arguments: JsonObject, faulty: Sequence[Path]) -> tuple[JsonObject, list[str]] | None:
-    """The arguments less the items, or the filters, that the faults are in; None if nothing can be left out."""
-    kept, names = dict(arguments), list[str]()
-    places = {(str(at[0]), at[1]) for at in faulty if len(at) > 1 and isinstance(at[1], int)}
-    for name, index in sorted(places, reverse=True):
-        items = [*kept[name]]
-        item = items.pop(index)
-        names.append(f"widget {item.get('was', item.get('id'))}")
-        kept[name] = items
-    if "filters" in kept and any(at[:1] == ("filters",) for at in faulty):
-        del kept["filters"]
-        names.append("the dashboard's filters")
-    kept = {name: value for name, value in kept.items() if value != []}
-    return (kept, names) if names and len(kept) > 1 else None
-
-
-def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:
-    """The arguments that set the sent fields back to what they were."""
-    values = {name: before[name] for name in sent if name != "metadata" and not same(before[name], None)}
-    clear = [name for name in sent if name not in values and (name != "metadata" or not same(sent[name], None))]
-    if "metadata" in sent and before["metadata"]:
-        values["metadata"] = before["metadata"]
-    return {**values, **({"clear": clear} if clear else {})}

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import PlanRefused
+from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import short_json
 
 LIFETIME = timedelta(hours=1)
@@ -139,3 +140,7 @@ def _base36(number: int) -> str:
         number, rest = divmod(number, 36)
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
     return digits
+
+
+def signer(context: ToolContext) -> Signer:
+    return Signer(context.api.key, context.now())

@@ -16,10 +16,10 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import is_list
 from cekura_dashboards.plans.plan_id import Covered, Signer
 from cekura_dashboards.tool import Request
-from cekura_dashboards.widgets.edits import MOST as MOST_AT_ONCE
+from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
-MOST = 400
+MOST_LINES = 400
 
 
 class Planned(Request):
@@ -29,7 +29,7 @@ class Planned(Request):
         default=None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
     )
     restored: list[str] | None = Field(
-        default=None, max_length=MOST, description="lines of a later undo's receipt, for older undo calls"
+        default=None, max_length=MOST_LINES, description="lines of a later undo's receipt, for older undo calls"
     )
 
     @field_validator("restored")
@@ -61,8 +61,8 @@ class Planned(Request):
 def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
     """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
     for name, items in lists.items():
-        if request.plan_id is None and len(items or []) > MOST_AT_ONCE:
-            raise fault(name, f"is too long; at most {MOST_AT_ONCE}.")
+        if request.plan_id is None and len(items or []) > MOST_WIDGETS:
+            raise fault(name, f"is too long; at most {MOST_WIDGETS}.")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Sending a plan, and finding out what became of it when the answer is lost."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from cekura_dashboards.api.client import CekuraClient
@@ -16,13 +16,11 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from cekura_dashboards.api.models import WRITABLE, BulkResult, JsonObject, Widget, as_list, as_object
+from cekura_dashboards.api.models import BulkResult, JsonObject, Widget, as_list, as_object, same
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.receipt import same
-from cekura_dashboards.text import json_text, quoted, short_json
+from cekura_dashboards.plans.changes import MOST_SHOWN, Stored, WidgetEdits
+from cekura_dashboards.text import json_text, quoted
 
-MOST_SHOWN = 120
-"""Characters of a value that a difference shows."""
 MOST_ERRORS = 5
 READ_BACK_S = 10.0
 """Time to read back after a write whose answer was lost, beyond the call's own deadline."""
@@ -33,44 +31,6 @@ IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, Unexpe
 
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WidgetEdits:
-    """Operations on the widgets of one dashboard, which was read just before.
-
-    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched; ``known`` are
-    the ids that were there; ``was`` are the ids that the created ones had before they were deleted, if any.
-    """
-
-    dashboard_id: int | None
-    creates: list[JsonObject] = field(default_factory=list[JsonObject])
-    updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
-    deletes: list[int] = field(default_factory=list[int])
-    before: dict[int, Widget] = field(default_factory=dict[int, Widget])
-    known: frozenset[int] = frozenset()
-    filters: Any = None
-    was: tuple[int | None, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.creates or self.updates or self.deletes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stored:
-    """What the API holds after an edit, of which ``edits`` is what was carried out.
-
-    ``created`` are in the order of its creates. ``not_done``: what became of each other operation, by name; ``cause``:
-    why it is not there.
-    """
-
-    edits: WidgetEdits
-    created: list[Widget] = field(default_factory=list[Widget])
-    updated: dict[int, Widget] = field(default_factory=dict[int, Widget])
-    read_back: bool = False
-    not_done: dict[str, str] = field(default_factory=dict[str, str])
-    cause: str | None = None
 
 
 async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
@@ -275,19 +235,3 @@ def _outcome(before: Widget, fields: JsonObject, found: Widget | None) -> str:
 
 def _holds(widget: Widget, fields: JsonObject) -> bool:
     return all(same(widget.stored(name), value) for name, value in fields.items())
-
-
-def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
-    """What is stored otherwise than asked, and what changed unasked."""
-    told = list[str]()
-    for part in WRITABLE:
-        value: Any = stored.stored(part)
-        if part in asked and not same(value, asked[part]):
-            told.append(f"{name} {part}: asked {as_json(asked[part])}, stored {as_json(value)}")
-        elif part not in asked and before is not None and not same(value, before.stored(part)):
-            told.append(f"{name} {part}: changed unasked from {as_json(before.stored(part))} to {as_json(value)}")
-    return told
-
-
-def as_json(value: Any) -> str:
-    return short_json(value, limit=MOST_SHOWN)

@@ -30,7 +30,7 @@ CLEAR = Field(
     description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged; "
     "date_range drops that of the filters, which needs a plan_id",
 )
-MOST, MOST_UNDONE = 60, 400
+MOST_WIDGETS, MOST_WIDGETS_UNDONE = 60, 400
 """Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
 LAYOUT = "layout"
 """The part of metadata that merges in all its depth: a new width keeps the place."""

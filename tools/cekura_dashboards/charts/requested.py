@@ -14,7 +14,7 @@ from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.request import UNSAVED, NewWidget
 
 
-class MeasuredRequest(Request):
+class ChartRequest(Request):
     """Which chart is meant, and where."""
 
     widget_id: WidgetId | None = None
@@ -25,7 +25,7 @@ class MeasuredRequest(Request):
 
 
 @dataclass(frozen=True)
-class Measured:
+class RequestedChart:
     """A chart with all filters that hold for it, and the dashboard and project that it belongs to."""
 
     target: Target
@@ -37,7 +37,7 @@ class Measured:
         return self.target.config
 
 
-async def measured(context: ToolContext, request: MeasuredRequest, *, charted: bool) -> Measured:
+async def requested_chart(context: ToolContext, request: ChartRequest, *, charted: bool) -> RequestedChart:
     """Read what is needed to know the chart's filters and project; if it is to be charted, names beside it."""
     read = context.lookups.dashboard_with_names if charted else context.lookups.dashboard
     if request.widget_id is not None:
@@ -54,4 +54,4 @@ async def measured(context: ToolContext, request: MeasuredRequest, *, charted: b
         raise UnreadableAnswer(target.problem)
     extra = request.filters.to_json() if request.filters else None
     narrowed = replace(target, filters=both(target.filters, extra))
-    return Measured(narrowed, dashboard.project if dashboard else None, dashboard)
+    return RequestedChart(narrowed, dashboard.project if dashboard else None, dashboard)

@@ -1,0 +1,113 @@
+"""The way back from an edit."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.models import JsonObject, same
+from cekura_dashboards.arguments.faults import Path
+from cekura_dashboards.arguments.reader import parse
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import WidgetEdits
+from cekura_dashboards.plans.plan_id import Covered, signer
+from cekura_dashboards.plans.receipt import PAYLOAD_LIMIT, Call
+from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.text import listed
+
+Q = TypeVar("Q", bound=Planned)
+
+
+@dataclass(frozen=True)
+class Undo(Generic[Q]):
+    """The way back: the call's request and arguments, and what it cannot put back. No request: there is no way."""
+
+    request: Q | None
+    arguments: JsonObject
+    lost: list[str]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an undo will not do, for before and after the edit."""
+        if self.request is None:
+            return ["there is no undo: what is stored holds what this server cannot write"]
+        return [f"undo cannot put back {listed(self.lost)}: what is stored there this server cannot write"] * bool(
+            self.lost
+        )
+
+    def call(self, context: ToolContext, tool: str, covered: Covered) -> Call | None:
+        """The undo, with a plan_id over what is stored now; None if this server could not write it."""
+        if self.request is None:
+            return None
+        plan_id = signer(context).issue(self.request.operations(tool), covered, origin="undo")
+        return Call(tool=tool, arguments={**self.arguments, "plan_id": plan_id})
+
+
+def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
+    """The undo call as this server itself would read it, without what it could not write again."""
+    arguments, lost = dict(arguments), list[str]()
+    while True:
+        try:
+            request, _ = parse(model, {**arguments, "plan_id": "undo"})
+        except InvalidArguments as error:
+            dropped = _without_faulty(arguments, [fault.at for fault in error.faults])
+            if dropped is None:
+                return Undo(None, {}, [])
+            arguments, names = dropped
+            lost += names
+        else:
+            return Undo(request, arguments, lost)
+
+
+def _without_faulty(arguments: JsonObject, faulty: Sequence[Path]) -> tuple[JsonObject, list[str]] | None:
+    """The arguments less the items, or the filters, that the faults are in; None if nothing can be left out."""
+    kept, names = dict(arguments), list[str]()
+    places = {(str(at[0]), at[1]) for at in faulty if len(at) > 1 and isinstance(at[1], int)}
+    for name, index in sorted(places, reverse=True):
+        items = [*kept[name]]
+        item = items.pop(index)
+        names.append(f"widget {item.get('was', item.get('id'))}")
+        kept[name] = items
+    if "filters" in kept and any(at[:1] == ("filters",) for at in faulty):
+        del kept["filters"]
+        names.append("the dashboard's filters")
+    kept = {name: value for name, value in kept.items() if value != []}
+    return (kept, names) if names and len(kept) > 1 else None
+
+
+def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:
+    """The arguments that set the sent fields back to what they were."""
+    values = {name: before[name] for name in sent if name != "metadata" and not same(before[name], None)}
+    clear = [name for name in sent if name not in values and (name != "metadata" or not same(sent[name], None))]
+    if "metadata" in sent and before["metadata"]:
+        values["metadata"] = before["metadata"]
+    return {**values, **({"clear": clear} if clear else {})}
+
+
+def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls with fewer widgets each") -> None:
+    """Refuse an edit whose undo would be too long to hand over.
+
+    Raises:
+        InvalidArguments: with how to split it.
+    """
+    size = len(json.dumps(undo, separators=(",", ":"), ensure_ascii=False))
+    if size > PAYLOAD_LIMIT:
+        raise InvalidArguments.at(
+            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; {instead}.",
+            lead="Nothing was changed.",
+        )  # fmt: skip
+
+
+def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
+    """The arguments of bulk_edit_dashboard that put these edits back."""
+    arguments: JsonObject = {"dashboard_id": edits.dashboard_id}
+    restored: list[JsonObject] = [{**edits.before[n].definition(), "was": n} for n in edits.deletes]
+    back: list[JsonObject] = [
+        {"id": number, **undo_update(edits.before[number].writable(), fields)}
+        for number, fields in edits.updates.items()
+    ]
+    for name, value in (("create", restored), ("update", back), ("delete", [*created])):
+        if value:
+            arguments[name] = value
+    return arguments
