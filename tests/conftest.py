@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from support import ERAS, Era, close_sandboxes
+from support import ERAS, Era, close_sandboxes, take_back_sandboxes
 
 settings.register_profile("thorough", max_examples=5000)
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _closed_at_the_end() -> Generator[None]:
     yield
     close_sandboxes()
+
+
+@pytest.fixture(autouse=True)
+def _sandboxes_go_back() -> Generator[None]:
+    yield
+    take_back_sandboxes()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cekura_dashboards.context import ToolContext
-from support import Json, ask, content, new_sandbox, open_tools
+from support import Json, ask, content, new_sandbox, open_tools, take_back_sandboxes
 
 SEQUENCES, EDITS = 200, 7
 names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
@@ -156,7 +156,7 @@ class Editing(RuleBasedStateMachine):
         finally:
             self.opened.__exit__(None, None, None)
             self.entered.__exit__(None, None, None)
-            self.app.state.world.close()
+            take_back_sandboxes()
 
 
 TestEditing = Editing.TestCase

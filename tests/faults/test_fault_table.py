@@ -50,7 +50,7 @@ RECOVERED_BY_ASKING_AGAIN = {"rate_limited", "error_502", "error_503", "drop_bef
 
 
 def fault(kind: Any, **given: Any) -> Fault:
-    value = {"latency": "0.01", "huge": str(200 * 2**20)}.get(kind)
+    value = {"latency": "0.01", "huge": str(4 * 2**20)}.get(kind)
     return Fault(kind, value, **given)
 
 
@@ -58,7 +58,7 @@ def fault(kind: Any, **given: Any) -> Fault:
 async def test_a_reading_tool_answers_right_or_with_an_honest_error(call: str) -> None:
     app = new_sandbox(count=500)
     tool, arguments = CALLS[call]
-    async with served(app) as url, open_tools_at(url) as (context, recorder):
+    async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
         truth = await ask(context, tool, **arguments)
         for kind, lasting in product(KINDS, (False, True)):
             app.state.faults.clear()
@@ -121,7 +121,7 @@ async def test_a_writing_tool_reports_what_was_stored(kind: str, call: str, wher
     app = new_sandbox(count=10)
     tool, arguments = {**WRITES, **IN_STEPS}[call]
     before, done = repr(content(app)), await anyio.to_thread.run_sync(carried_out, call)
-    async with served(app) as url, open_tools_at(url) as (context, recorder):
+    async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
         arguments = await planned(context, tool, arguments)
         if where == "read":
             app.state.faults.add(fault(kind, method="GET"))
@@ -166,7 +166,7 @@ async def outcome_of(context: Any, tool: str, arguments: Json) -> str:
 async def test_after_each_fault_of_a_write_the_caller_knows_what_became_of_it(kind: str, outcome: str) -> None:
     for tool, given in WRITES.values():
         app = new_sandbox(count=10)
-        async with served(app) as url, open_tools_at(url) as (context, _):
+        async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, _):
             arguments = await planned(context, tool, given)
             app.state.faults.add(*(fault(kind, method=method) for method in WRITING_METHODS))
             assert await outcome_of(context, tool, arguments) == outcome
