@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import fastapi.dependencies.models
 import msgspec
 import uvicorn
 from fastapi import FastAPI
@@ -68,8 +69,8 @@ def take_back_sandboxes() -> None:
     """Bring back what was edited in those that were lent; calls are only read. Close those that are too many to keep."""
     for kind, app in _lent:
         if len(_kept[kind]) < MOST_KEPT:
-            vars(app.state.world.store).update(vars(Store(app.state.world.now)))
-            vars(app.state.faults).update(vars(Faults()))
+            app.state.world.store.__dict__ |= vars(Store(app.state.world.now))
+            app.state.faults.__dict__ |= vars(Faults())
             _kept[kind].append(app)
         else:
             app.state.world.close()
@@ -83,7 +84,12 @@ def close_sandboxes() -> None:
         app.state.world.close()
     _shared.clear()
     _kept.clear()
-    gc.collect()  # else the database library reports what the interpreter has not freed yet
+    # FastAPI remembers the functions of all routes, and so each sandbox; freed only after the interpreter's end, their
+    # databases are reported as leaks
+    for remembered in vars(fastapi.dependencies.models).values():
+        if callable(forget := getattr(remembered, "cache_clear", None)):
+            forget()
+    gc.collect()
 
 
 def sql(app: FastAPI, query: str) -> list[tuple[Any, ...]]:
