@@ -1,20 +1,21 @@
 """A real client's calls to one server, so many at once.
 
-``python -m benchmarks.load PORT TOOL AT_ONCE CALLS`` prints calls a second.
+``python -m benchmarks.load PORT TOOL AT_ONCE CALLS ERA`` prints calls a second.
 """
 
 import sys
 import time
+from typing import Any
 
 import anyio
 
-from benchmarks.speed import ADD, CALL, FETCH, client_of
+from benchmarks.speed import ADD, CALL, FETCH, Era, client_of
 
 
-async def run(port: int, tool: str, at_once: int, calls: int) -> float:
+async def run(port: int, tool: str, at_once: int, calls: int, era: Era) -> float:
     arguments = dict([CALL, ADD, FETCH])[tool]
     share = calls // at_once
-    async with client_of(port) as client:
+    async with client_of(port, era) as client:
 
         async def worker() -> None:
             for _ in range(share):
@@ -31,4 +32,5 @@ async def run(port: int, tool: str, at_once: int, calls: int) -> float:
 
 
 if __name__ == "__main__":
-    print(anyio.run(run, int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))  # noqa: T201 - its answer
+    given: Any = sys.argv
+    print(anyio.run(run, int(given[1]), given[2], int(given[3]), int(given[4]), given[5]))  # noqa: T201 - its answer

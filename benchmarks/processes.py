@@ -44,6 +44,15 @@ def wait_for(port: int, limit_s: float = 20) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
+def cpu_s(process: subprocess.Popen[bytes]) -> float | None:
+    """Processor time that it has used, its own and the system's for it, where the system tells it through /proc."""
+    status = Path(f"/proc/{process.pid}/stat")
+    if not status.exists():
+        return None
+    fields = status.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory_mib(process: subprocess.Popen[bytes]) -> float | None:
     """Resident memory, where the system tells it through /proc."""
     status = Path(f"/proc/{process.pid}/status")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import httpx
@@ -15,14 +15,19 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from benchmarks.processes import KEY, free_port, memory_mib, running
+from benchmarks.processes import KEY, cpu_s, free_port, memory_mib, running
 
 OURS = ["-m", "cekura_dashboards_mcp", "serve"]
 BARE = ["-m", "benchmarks.bare"]
 TURNS = 3
 CALL: tuple[str, dict[str, Any]] = ("get_widgets_data", {"widget_ids": [1], "points": 30})
 ADD: tuple[str, dict[str, Any]] = ("add", {"a": 1, "b": 2})
+Era = Literal["auto", "legacy"]
+"""The protocol of 2026-07-28, and that of 2025-11-25, which most clients speak."""
 FETCH: tuple[str, dict[str, Any]] = ("fetch", {})
+
+
+_Served = tuple["subprocess.Popen[bytes]", int]
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,30 @@ async def start(runs: int) -> Row:
     return Row("start to tools/list, stdio", spread(ours, "s"), spread(bare, "s"), ratio)
 
 
+async def _time_to_list_http(arguments: list[str], port: int) -> float:
+    begun = time.perf_counter()
+    with running(*arguments, port=port, CEKURA_BASE_URL="http://127.0.0.1:9"):
+        async with client_of(port) as client:
+            await client.list_tools()
+            return time.perf_counter() - begun
+
+
+async def start_http(runs: int) -> Row:
+    """From starting the process to the answer to the first tools/list over HTTP, in turn."""
+    ours, bare = list[float](), list[float]()
+    for counted in [False, *[True] * runs]:
+        ports = free_port(), free_port()
+        pair = (
+            await _time_to_list_http([*OURS, "--http", f"127.0.0.1:{ports[0]}"], ports[0]),
+            await _time_to_list_http([*BARE, str(ports[1])], ports[1]),
+        )
+        if counted:
+            ours.append(pair[0])
+            bare.append(pair[1])
+    ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
+    return Row("start to tools/list, HTTP", spread(ours, "s"), spread(bare, "s"), ratio)
+
+
 async def over_http(rounds: int, calls: int) -> list[Row]:
     """Latency, throughput and idle memory over HTTP, the API answering at once from a third process."""
     upstream, ours, bare = free_port(), free_port(), free_port()
@@ -74,10 +103,28 @@ async def over_http(rounds: int, calls: int) -> list[Row]:
         idle = memory_mib(mine), memory_mib(least)
         rows = [await _latency(upstream, ours, bare, rounds)]
         rows += [await _throughput(ours, bare, at_once, calls, ADD) for at_once in (1, 8, 32)]
+        rows.append(await _throughput(ours, bare, 32, calls, ADD, "legacy"))
         rows.append(await _throughput(ours, bare, 32, calls, FETCH))
+        rows += await _cpu((mine, ours), (least, bare), calls)
         if idle[0] and idle[1]:
             rows.append(Row("idle memory", f"{idle[0]:.0f} MiB", f"{idle[1]:.0f} MiB", idle[0] / idle[1]))
         return rows
+
+
+async def _cpu(mine: _Served, least: _Served, calls: int) -> list[Row]:
+    """Processor time of a call, the SDK's part included, beside the bare server that makes the same API requests."""
+    if cpu_s(mine[0]) is None:
+        return []
+    taken = dict[str, list[float]]()
+    for _ in range(TURNS):
+        for (process, port), call in ((mine, CALL), (least, FETCH)):
+            before = cpu_s(process) or 0.0
+            await _rate(port, call, 8, calls)
+            taken.setdefault(call[0], []).append(1000 * ((cpu_s(process) or 0.0) - before) / calls)
+    ours, bare = taken[CALL[0]], taken[FETCH[0]]
+    ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
+    what = "processor time of a call, the bare server making the same API requests"
+    return [Row(what, spread(ours, "ms", 1), spread(bare, "ms", 1), ratio)]
 
 
 async def _latency(upstream: int, ours: int, bare: int, rounds: int) -> Row:
@@ -136,26 +183,30 @@ async def _timed(call: Callable[[], Awaitable[Any]]) -> float:
     return time.perf_counter() - begun
 
 
-def client_of(port: int) -> Client:
-    """An MCP client of the newest protocol, with a key."""
+def client_of(port: int, era: Era = "auto") -> Client:
+    """An MCP client with a key."""
     http = httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": KEY}, timeout=60)
-    return Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http))
+    return Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http), mode=era)
 
 
-async def _throughput(ours: int, bare: int, at_once: int, calls: int, of_bare: tuple[str, dict[str, Any]]) -> Row:
+async def _throughput(
+    ours: int, bare: int, at_once: int, calls: int, of_bare: tuple[str, dict[str, Any]], era: Era = "auto"
+) -> Row:
     """Calls a second with so many under way, in turn."""
     mine, least = list[float](), list[float]()
     for _ in range(TURNS):
-        mine.append(await _rate(ours, CALL, at_once, calls))
-        least.append(await _rate(bare, of_bare, at_once, calls))
+        mine.append(await _rate(ours, CALL, at_once, calls, era))
+        least.append(await _rate(bare, of_bare, at_once, calls, era))
     ratio = statistics.median(a / b for a, b in zip(mine, least, strict=True))
     what = f"calls a second, {at_once} at once"
     if of_bare is FETCH:
         what += ", the bare server making the same API requests"
+    if era == "legacy":
+        what += ", clients of 2025-11-25"
     return Row(what, spread(mine, "", 0), spread(least, "", 0), ratio)
 
 
-async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int) -> float:
+async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int, era: Era = "auto") -> float:
     """The load comes from processes of its own, one for each 8 at once, so that it is not what is measured."""
     workers = max(1, at_once // 16)
     command = [
@@ -166,6 +217,7 @@ async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls
         call[0],
         str(at_once // workers),
         str(calls // workers),
+        era,
     ]
     begun_rates = list[float]()
 

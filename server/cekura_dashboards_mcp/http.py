@@ -3,6 +3,8 @@
 import socket
 import sys
 import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
 import uvicorn
@@ -11,13 +13,16 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
 from cekura_dashboards_mcp.edge import LocalOnly, WholeRequests, server_config
 from cekura_dashboards_mcp.server import create_server
 
 PATH = "/mcp"
+PROGRESS = b'"progressToken"'
+"""Where this stands in a request, its caller wants to hear of the progress."""
 LOCAL = TransportSecuritySettings(
     enable_dns_rebinding_protection=True,
     allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*"],
@@ -63,16 +68,51 @@ class KeyRequired:
         await self._app(scope, receive, send)
 
 
+class StreamedIfAsked:
+    """Streams the answers of calls that want to hear of their progress, and sends all others in one piece.
+
+    To clients of before 2026-07-28 a stream costs a third more, and they are most.
+    """
+
+    def __init__(self, streaming: ASGIApp, at_once: ASGIApp) -> None:
+        self._streaming, self._at_once = streaming, at_once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._at_once(scope, receive, send)
+            return
+        whole = await receive()  # the request has arrived by now, in one piece
+        held: list[Message] = [whole]
+
+        async def again() -> Message:
+            return held.pop() if held else await receive()
+
+        app = self._streaming if PROGRESS in whole.get("body", b"") else self._at_once
+        await app(scope, again, send)
+
+
 async def _health(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
 def http_app(connection: Connection) -> Starlette:
     """The server as an ASGI application at ``/mcp``."""
-    app = create_server(connection).streamable_http_app(
-        streamable_http_path=PATH, stateless_http=True, transport_security=LOCAL
+    server = create_server(connection)
+    streaming, at_once = (
+        server.streamable_http_app(
+            streamable_http_path=PATH, stateless_http=True, transport_security=LOCAL, json_response=in_one_piece
+        )
+        for in_one_piece in (False, True)
     )
-    app.add_route("/health", _health)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        async with streaming.router.lifespan_context(streaming), at_once.router.lifespan_context(at_once):
+            yield
+
+    app = Starlette(
+        routes=[Route("/health", _health), Mount("/", StreamedIfAsked(streaming, at_once))], lifespan=lifespan
+    )
     app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)

@@ -57,6 +57,22 @@ async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth
     assert "X-CEKURA-API-KEY" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("wants_progress", [True, False])
+async def test_an_answer_is_streamed_only_to_those_who_want_to_hear_of_its_progress(wants_progress: bool) -> None:  # noqa: FBT001 - a parameter
+    meta = {"_meta": {"progressToken": 7}} if wants_progress else {}
+    asked = {"name": "get_widgets_data", "arguments": {"dashboard_id": 11}, **meta}
+    async with serving() as url, httpx.AsyncClient() as http:
+        answer = await http.post(
+            url,
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked},
+            headers={**HEADERS, "X-CEKURA-API-KEY": KEY, "MCP-Protocol-Version": "2025-11-25"},
+        )
+    kind = answer.headers["content-type"].partition(";")[0]
+    assert kind == ("text/event-stream" if wants_progress else "application/json")
+    assert ("notifications/progress" in answer.text) is wants_progress
+    assert "Operations overview" in answer.text
+
+
 async def test_a_sandbox_needs_no_key(era: Era) -> None:
     async with serving(per_request=False) as url, Client(url, mode=era) as client:
         assert not (await client.call_tool("list_dashboards", {})).is_error
