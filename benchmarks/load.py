@@ -1,6 +1,6 @@
 """A real client's calls to one server, so many at once.
 
-``python -m benchmarks.load PORT TOOL AT_ONCE CALLS ERA`` prints calls a second.
+``python -m benchmarks.load PORT CALL AT_ONCE CALLS ERA`` prints calls a second.
 """
 
 import sys
@@ -9,11 +9,11 @@ from typing import Any
 
 import anyio
 
-from benchmarks.speed import ADD, CALL, FETCH, Era, client_of
+from benchmarks.speed import MADE, Era, client_of
 
 
-async def run(port: int, tool: str, at_once: int, calls: int, era: Era) -> float:
-    arguments = dict([CALL, ADD, FETCH])[tool]
+async def run(port: int, name: str, at_once: int, calls: int, era: Era) -> float:
+    tool, arguments = MADE[name]
     share = calls // at_once
     async with client_of(port, era) as client:
 

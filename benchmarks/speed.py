@@ -20,11 +20,15 @@ from benchmarks.processes import KEY, cpu_s, free_port, memory_mib, running
 OURS = ["-m", "cekura_dashboards_mcp", "serve"]
 BARE = ["-m", "benchmarks.bare"]
 TURNS = 3
-CALL: tuple[str, dict[str, Any]] = ("get_widgets_data", {"widget_ids": [1], "points": 30})
-ADD: tuple[str, dict[str, Any]] = ("add", {"a": 1, "b": 2})
 Era = Literal["auto", "legacy"]
 """The protocol of 2026-07-28, and that of 2025-11-25, which most clients speak."""
-FETCH: tuple[str, dict[str, Any]] = ("fetch", {})
+MADE: dict[str, tuple[str, dict[str, Any]]] = {
+    "widget": ("get_widgets_data", {"widget_ids": [1], "points": 30}),
+    "comparison": ("get_widgets_data", {"widget_ids": [1], "window": "7d", "compare_to": "previous_period"}),
+    "add": ("add", {"a": 1, "b": 2}),
+    "fetch": ("fetch", {}),
+}
+"""Calls that are measured, by name."""
 
 
 _Served = tuple["subprocess.Popen[bytes]", int]
@@ -102,9 +106,10 @@ async def over_http(rounds: int, calls: int) -> list[Row]:
     ):
         idle = memory_mib(mine), memory_mib(least)
         rows = [await _latency(upstream, ours, bare, rounds)]
-        rows += [await _throughput(ours, bare, at_once, calls, ADD) for at_once in (1, 8, 32)]
-        rows.append(await _throughput(ours, bare, 32, calls, ADD, "legacy"))
-        rows.append(await _throughput(ours, bare, 32, calls, FETCH))
+        rows += [await _throughput(ours, bare, at_once, calls, "add") for at_once in (1, 8, 32)]
+        rows.append(await _throughput(ours, bare, 32, calls, "add", "legacy"))
+        rows.append(await _throughput(ours, bare, 32, calls, "add", call="comparison"))
+        rows.append(await _throughput(ours, bare, 32, calls, "fetch"))
         rows += await _cpu((mine, ours), (least, bare), calls)
         if idle[0] and idle[1]:
             rows.append(Row("idle memory", f"{idle[0]:.0f} MiB", f"{idle[1]:.0f} MiB", idle[0] / idle[1]))
@@ -117,11 +122,11 @@ async def _cpu(mine: _Served, least: _Served, calls: int) -> list[Row]:
         return []
     taken = dict[str, list[float]]()
     for _ in range(TURNS):
-        for (process, port), call in ((mine, CALL), (least, FETCH)):
+        for (process, port), call in ((mine, "widget"), (least, "fetch")):
             before = cpu_s(process) or 0.0
             await _rate(port, call, 8, calls)
-            taken.setdefault(call[0], []).append(1000 * ((cpu_s(process) or 0.0) - before) / calls)
-    ours, bare = taken[CALL[0]], taken[FETCH[0]]
+            taken.setdefault(call, []).append(1000 * ((cpu_s(process) or 0.0) - before) / calls)
+    ours, bare = taken["widget"], taken["fetch"]
     ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
     what = "processor time of a call, the bare server making the same API requests"
     return [Row(what, spread(ours, "ms", 1), spread(bare, "ms", 1), ratio)]
@@ -139,9 +144,9 @@ async def _latency(upstream: int, ours: int, bare: int, rounds: int) -> Row:
 
         for index in range(rounds + 20):
             taken = [
-                await _timed(lambda: us.call_tool(*CALL)),
+                await _timed(lambda: us.call_tool(*MADE["widget"])),
                 await _timed(same_requests),
-                await _timed(lambda: them.call_tool(*ADD)),
+                await _timed(lambda: them.call_tool(*MADE["add"])),
             ]
             if index >= 20:  # noqa: PLR2004 - warm by then
                 for values, value in zip((mine, plain, least), taken, strict=True):
@@ -190,23 +195,25 @@ def client_of(port: int, era: Era = "auto") -> Client:
 
 
 async def _throughput(
-    ours: int, bare: int, at_once: int, calls: int, of_bare: tuple[str, dict[str, Any]], era: Era = "auto"
+    ours: int, bare: int, at_once: int, calls: int, of_bare: str, era: Era = "auto", call: str = "widget"
 ) -> Row:
     """Calls a second with so many under way, in turn."""
     mine, least = list[float](), list[float]()
     for _ in range(TURNS):
-        mine.append(await _rate(ours, CALL, at_once, calls, era))
+        mine.append(await _rate(ours, call, at_once, calls, era))
         least.append(await _rate(bare, of_bare, at_once, calls, era))
     ratio = statistics.median(a / b for a, b in zip(mine, least, strict=True))
     what = f"calls a second, {at_once} at once"
-    if of_bare is FETCH:
+    if of_bare == "fetch":
         what += ", the bare server making the same API requests"
+    if call == "comparison":
+        what += ", a week against the week before"
     if era == "legacy":
         what += ", clients of 2025-11-25"
     return Row(what, spread(mine, "", 0), spread(least, "", 0), ratio)
 
 
-async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int, era: Era = "auto") -> float:
+async def _rate(port: int, call: str, at_once: int, calls: int, era: Era = "auto") -> float:
     """The load comes from processes of its own, one for each 8 at once, so that it is not what is measured."""
     workers = max(1, at_once // 16)
     command = [
@@ -214,7 +221,7 @@ async def _rate(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls
         "-m",
         "benchmarks.load",
         str(port),
-        call[0],
+        call,
         str(at_once // workers),
         str(calls // workers),
         era,

@@ -4,8 +4,10 @@
 """
 
 import json
+import random
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Any
 
 import uvicorn
@@ -18,12 +20,14 @@ WIDGET = {
 }  # fmt: skip
 
 
-def page() -> bytes:
-    """The data of 30 days up to today."""
+def page(seed: int) -> bytes:
+    """The data of 30 days up to today, other data for each seed."""
+    drawn = random.Random(seed)  # noqa: S311 - no secret
+    counts = [drawn.randint(80, 160) for _ in range(30)]
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = [
-        {"time_interval": (today - timedelta(days=29 - i)).isoformat(), "value": 100 + i, "sample_count": 100 + i}
-        for i in range(30)
+        {"time_interval": (today - timedelta(days=29 - i)).isoformat(), "value": n, "sample_count": n}
+        for i, n in enumerate(counts)
     ]
     data = {**WIDGET, "widget_id": 1, "field_name": "agent_id", "data": rows}
     return listed(data)
@@ -35,11 +39,14 @@ def listed(*items: dict[str, Any]) -> bytes:
 
 BODIES = {
     "/dashboards/widgets/1/": json.dumps(WIDGET).encode(),
-    "/dashboards/widgets/bulk_data/": page(),
     "/dashboards/dashboards/": listed({"id": 1, "name": "All", "project": 1, "widget_count": 1}),
     "/user/v1/projects/": listed({"id": 1, "name": "One"}),
     "/test_framework/v2/aiagents/": listed({"id": 1, "agent_name": "Booking", "project": 1}),
 }
+
+
+PAGES = cycle([page(seed) for seed in range(50)])
+"""No answer is like the one before, so that nothing is remembered that a user would have to wait for."""
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -47,7 +54,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     while (await receive()).get("more_body"):
         continue
-    body = BODIES.get(scope["path"], b"{}")
+    body = next(PAGES) if scope["path"] == "/dashboards/widgets/bulk_data/" else BODIES.get(scope["path"], b"{}")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
