@@ -13,7 +13,7 @@ TURNS = 3
 
 
 async def measure(runs: int, rounds: int, calls: int) -> str:
-    rows = [await speed.start(runs), await speed.start_http(runs), *await speed.over_http(rounds, calls)]
+    rows = [*await speed.starts(runs), *await speed.over_http(rounds, calls)]
     libraries = f"mcp {version('mcp')}, httpx {version('httpx')}"
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, Python {platform.python_version()}, {libraries}.",

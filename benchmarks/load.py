@@ -32,5 +32,5 @@ async def run(port: int, name: str, at_once: int, calls: int, era: Era) -> float
 
 
 if __name__ == "__main__":
-    given: Any = sys.argv
-    print(anyio.run(run, int(given[1]), given[2], int(given[3]), int(given[4]), given[5]))  # noqa: T201 - its answer
+    era: Any = sys.argv[5]
+    print(anyio.run(run, int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), era))  # noqa: T201 - its answer

@@ -58,18 +58,6 @@ async def _time_to_list(arguments: list[str]) -> float:
         return time.perf_counter() - begun
 
 
-async def start(runs: int) -> Row:
-    """From starting the process to the answer to tools/list over stdio, in turn."""
-    ours, bare = list[float](), list[float]()
-    for counted in [False, *[True] * runs]:
-        pair = await _time_to_list(OURS), await _time_to_list(BARE)
-        if counted:
-            ours.append(pair[0])
-            bare.append(pair[1])
-    ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
-    return Row("start to tools/list, stdio", spread(ours, "s"), spread(bare, "s"), ratio)
-
-
 async def _time_to_list_http(arguments: list[str], port: int) -> float:
     begun = time.perf_counter()
     with running(*arguments, port=port, CEKURA_BASE_URL="http://127.0.0.1:9"):
@@ -78,20 +66,28 @@ async def _time_to_list_http(arguments: list[str], port: int) -> float:
             return time.perf_counter() - begun
 
 
-async def start_http(runs: int) -> Row:
-    """From starting the process to the answer to the first tools/list over HTTP, in turn."""
-    ours, bare = list[float](), list[float]()
-    for counted in [False, *[True] * runs]:
-        ports = free_port(), free_port()
-        pair = (
-            await _time_to_list_http([*OURS, "--http", f"127.0.0.1:{ports[0]}"], ports[0]),
-            await _time_to_list_http([*BARE, str(ports[1])], ports[1]),
-        )
-        if counted:
-            ours.append(pair[0])
-            bare.append(pair[1])
-    ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
-    return Row("start to tools/list, HTTP", spread(ours, "s"), spread(bare, "s"), ratio)
+async def _ours_and_bare_over_http() -> tuple[float, float]:
+    ours, bare = free_port(), free_port()
+    return (
+        await _time_to_list_http([*OURS, "--http", f"127.0.0.1:{ours}"], ours),
+        await _time_to_list_http([*BARE, str(bare)], bare),
+    )
+
+
+async def _ours_and_bare_over_stdio() -> tuple[float, float]:
+    return await _time_to_list(OURS), await _time_to_list(BARE)
+
+
+async def starts(runs: int) -> list[Row]:
+    """From starting the process to the answer to the first tools/list, in turn; once is not counted."""
+    rows = list[Row]()
+    for name, timed in (("stdio", _ours_and_bare_over_stdio), ("HTTP", _ours_and_bare_over_http)):
+        await timed()
+        pairs = [await timed() for _ in range(runs)]
+        ours, bare = ([pair[place] for pair in pairs] for place in (0, 1))
+        ratio = statistics.median(a / b for a, b in pairs)
+        rows.append(Row(f"start to tools/list, {name}", spread(ours, "s"), spread(bare, "s"), ratio))
+    return rows
 
 
 async def over_http(rounds: int, calls: int) -> list[Row]:

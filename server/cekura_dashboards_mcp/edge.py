@@ -147,10 +147,10 @@ class WholeRequests:
             text = f"The request did not arrive whole within {self._within_s:.0f} seconds."
             await JSONResponse({"error": text}, 408, {"connection": "close"})(scope, receive, send)
             return
-        await self._app(scope, _again(bytes(body), receive), send)
+        await self._app(scope, once_more(bytes(body), receive), send)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def once_more(body: bytes, receive: Receive) -> Receive:
     """The body once more, then whatever comes after it."""
     held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -14,10 +14,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
-from cekura_dashboards_mcp.edge import LocalOnly, WholeRequests, server_config
+from cekura_dashboards_mcp.edge import LocalOnly, WholeRequests, once_more, server_config
 from cekura_dashboards_mcp.server import create_server
 
 PATH = "/mcp"
@@ -71,7 +71,7 @@ class KeyRequired:
 class StreamedIfAsked:
     """Streams the answers of calls that want to hear of their progress, and sends all others in one piece.
 
-    To clients of before 2026-07-28 a stream costs a third more, and they are most.
+    To clients of before 2026-07-28 a stream costs a tenth more of the processor, and they are most.
     """
 
     def __init__(self, streaming: ASGIApp, at_once: ASGIApp) -> None:
@@ -81,14 +81,9 @@ class StreamedIfAsked:
         if scope["type"] != "http":
             await self._at_once(scope, receive, send)
             return
-        whole = await receive()  # the request has arrived by now, in one piece
-        held: list[Message] = [whole]
-
-        async def again() -> Message:
-            return held.pop() if held else await receive()
-
-        app = self._streaming if PROGRESS in whole.get("body", b"") else self._at_once
-        await app(scope, again, send)
+        body: bytes = (await receive()).get("body", b"")  # whole, as WholeRequests hands it on
+        app = self._streaming if PROGRESS in body else self._at_once
+        await app(scope, once_more(body, receive), send)
 
 
 async def _health(_request: Request) -> Response:

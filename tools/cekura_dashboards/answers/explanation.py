@@ -22,6 +22,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock, Comparison, Side, Terms, compare, driver
 from cekura_dashboards.insight.comparison import Shares
 from cekura_dashboards.insight.effects import Contributors
+from cekura_dashboards.insight.side import NOTHING
 from cekura_dashboards.insight.verdicts import Verdict
 from cekura_dashboards.text import Word, word
 
@@ -33,7 +34,6 @@ ENOUGH_DAYS = 5
 """In shorter windows groups are read by the hour."""
 SHARES_SHOWN = 3
 MEASURE = "measure"
-UNKNOWN = Side([], 0.0)
 """The name under which the measure itself is read, beside the fields that it is split by."""
 
 
@@ -63,7 +63,7 @@ class BothSides:
     readings: tuple[ChartReading, ChartReading]
     current: Measure
     baseline: Measure
-    earlier: Side = UNKNOWN
+    earlier: Side = NOTHING
 
     @property
     def scale(self) -> float:
@@ -121,9 +121,8 @@ async def read_split(
             await in_thread(measure_of, reading, part, names, small=small)
             for reading, part in ((current, current.chart), (baseline, baseline.chart))
         ]
-        earlier = (
-            days_before(current, measures[0].side, readings[-1], {}, names) if past and name == MEASURE else UNKNOWN
-        )
+        history = readings[-1] if past is not None and name == MEASURE else None
+        earlier = days_before(current, measures[0].side, history, {}, names)
         found[name] = BothSides((current, baseline), measures[0], measures[1], earlier)
     base, lost = found[MEASURE], None
     read = readings[2 * len(pairs)] if own is not None else None

@@ -36,3 +36,7 @@ class Side:
     def of_part(self, name: str | None) -> "Side":
         """One part as a side of its own."""
         return Side(self.over_time.get(name, ()), self.seconds)
+
+
+NOTHING = Side([], 0.0)
+"""A side of which nothing is known."""

@@ -1,12 +1,12 @@
 """Verdicts: what may be said of an estimate, and on what terms."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
 from cekura_dashboards.insight.distributions import t_quantile, two_sided
 from cekura_dashboards.insight.numbers import Number, round_for_display
-from cekura_dashboards.insight.side import Side
+from cekura_dashboards.insight.side import NOTHING, Side
 
 Verdict = Literal["clear", "possible", "within noise", "not tested"]
 
@@ -32,7 +32,7 @@ class Terms:
     parts: int = 1
     most: Literal["clear", "possible"] = "clear"
     clock: Clock = UTC_CLOCK
-    earlier: Side = field(default_factory=lambda: Side([], 0.0))
+    earlier: Side = NOTHING
 
     def of_part(self, name: str | None, parts: int) -> "Terms":
         """Those of one part out of so many."""
