@@ -187,7 +187,11 @@ def _comparison(how: str) -> str:
     word = how.strip().lower()
     if word not in COMPARISONS:
         known = nearest(word.replace(" ", "_"), COMPARISONS)
-        hint = f"did you mean {known}?" if known else "use previous_period, previous_week or an interval."
+        hint = (
+            f"did you mean {known}?"
+            if known
+            else "use previous_period, previous_week or an interval 2026-11-01/2026-11-08."
+        )
         raise InvalidArguments.at("compare_to", f"{Foreign(how, limit=60)} is not a comparison; {hint}")
     return word
 
