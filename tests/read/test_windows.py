@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.charts.window import WORDS, other_window, resolve
+from cekura_dashboards.charts.spans import WORDS
+from cekura_dashboards.charts.window import other_window, resolve
 from support import NOW
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -32,6 +33,17 @@ def span(text: str, zone: ZoneInfo = UTC_ZONE) -> tuple[str, str]:
         ("last_week", "11-09T00:00", "11-16T00:00"),
         ("this_month", "11-01T00:00", "11-18T15:30"),
         (" Today ", "11-18T00:00", "11-18T15:30"),
+        ("This month", "11-01T00:00", "11-18T15:30"),
+        ("last week", "11-09T00:00", "11-16T00:00"),
+        ("2026-11-16", "11-16T00:00", "11-17T00:00"),
+        ("2026-11-18", "11-18T00:00", "11-18T15:30"),
+        ("monday", "11-16T00:00", "11-17T00:00"),
+        ("Thursday", "11-12T00:00", "11-13T00:00"),
+        ("wednesday", "11-18T00:00", "11-18T15:30"),
+        ("last wednesday", "11-11T00:00", "11-12T00:00"),
+        ("2026-11-01 to 2026-11-08", "11-01T00:00", "11-08T00:00"),
+        ("2026-11-01..2026-11-08", "11-01T00:00", "11-08T00:00"),
+        ("2026-11-01 - 2026-11-08", "11-01T00:00", "11-08T00:00"),
         ("2026-11-01/2026-11-08", "11-01T00:00", "11-08T00:00"),
         ("2026-11-17T10:00Z/2026-11-17T12:30+01:00", "11-17T10:00", "11-17T11:30"),
     ],
@@ -43,6 +55,31 @@ def test_each_word_and_interval_becomes_instants(text: str, start: str, end: str
 def test_days_begin_in_the_configured_zone() -> None:
     assert span("today", BERLIN) == ("11-17T23:00", "11-18T15:30")
     assert span("2026-11-01/2026-11-08", BERLIN) == ("10-31T23:00", "11-07T23:00")
+
+
+def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
+    window = resolve("last month", NOW, UTC_ZONE)
+    assert (window.start, window.end) == (NOW - timedelta(days=30, minutes=-5), datetime(2026, 11, 1, tzinfo=UTC))
+    assert window.notes == ("of last_month only the part from 2026-10-19T15:35Z on: the API holds 30 days",)
+    with pytest.raises(InvalidArguments, match="empty"):
+        resolve("last_month", datetime(2026, 5, 31, 15, tzinfo=UTC), UTC_ZONE)
+
+
+@pytest.mark.parametrize(
+    ("window", "how", "start", "end"),
+    [
+        ("this_week", "last_week", "11-09T00:00", "11-11T15:30"),
+        ("today", "last week", "11-11T00:00", "11-11T15:30"),
+        ("7d", "last_week", "11-04T15:30", "11-11T15:30"),
+        ("today", "yesterday", "11-17T00:00", "11-18T00:00"),
+        ("this_week", "2026-11-12", "11-12T00:00", "11-13T00:00"),
+        ("this_month", "last_month", "10-19T15:35", "11-01T00:00"),
+        ("today", "monday", "11-16T00:00", "11-17T00:00"),
+    ],
+)
+def test_a_comparison_may_be_a_time_of_its_own(window: str, how: str, start: str, end: str) -> None:
+    other = other_window(resolve(window, NOW, UTC_ZONE), how, NOW, UTC_ZONE)
+    assert (other.start.strftime("%m-%dT%H:%M"), other.end.strftime("%m-%dT%H:%M")) == (start, end)
 
 
 def test_a_day_with_a_clock_change_has_another_length() -> None:
@@ -70,7 +107,10 @@ def test_an_end_in_the_future_is_moved_to_now_and_told() -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("last week", "did you mean last_week"),
+        ("last wek", "did you mean last_week"),
+        ("2026-13-01", "is not a window"),
+        ("2026-10-01", "earliest start"),
+        ("2026-12-01", "empty"),
         ("yesteday", "did you mean yesterday"),
         ("fortnight", "use 15m, 24h, 7d"),
         ("2026-11-08/2026-11-01", "empty"),

@@ -15,12 +15,13 @@ from pydantic_core import PydanticCustomError
 
 from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.text import Foreign, did_you_mean, word
+from cekura_dashboards.text import Foreign, did_you_mean, short_json, word
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
 _ROW_FIELDS = "metric_evaluations."
 LONGEST_REGEX = 1000
+MOST_SHOWN = 240
 
 
 class Filter(BaseModel):
@@ -53,9 +54,12 @@ class Filter(BaseModel):
                 "is a condition and a group at once; keep `field`, `op`, `value` or `operator`, `conditions`.",
             )
         if not self.conditions:
-            raise fault("conditions", "needs at least one condition.")
+            example = {"field": "success", "op": "eq", "value": True}
+            shape = shown({"operator": self.operator or "and", "conditions": [example]})
+            raise fault("conditions", f"needs at least one condition, as {shape}.")
         if self.operator is None:
-            raise fault("operator", "is missing; give `and`, `or` or `same_row`.")
+            shape = shown({"operator": "and", "conditions": [child.to_json() for child in self.conditions]})
+            raise fault("operator", f"is missing; give `and`, `or` or `same_row`, as {shape}.")
         if self.operator == "same_row":
             strangers = [c.field for c in self.conditions if c.field and not c.field.startswith(_ROW_FIELDS)]
             if strangers:
@@ -72,7 +76,9 @@ class Filter(BaseModel):
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
             raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}")
         if self.op is None:
-            raise fault("op", f"is missing; for {self.field} try {', '.join(known.ops or ('eq', 'in'))}.")
+            ops = known.ops or ("eq", "in")
+            shape = shown({"field": self.field, "op": ops[0], "value": "…" if self.value is None else self.value})
+            raise fault("op", f"is missing; for {self.field} try {', '.join(ops)}, as {shape}.")
         _check_value(known.kind, self.op, self.value)
 
     def to_json(self) -> JsonObject:
@@ -80,6 +86,11 @@ class Filter(BaseModel):
         if self.conditions is not None:
             return {"operator": self.operator, "conditions": [child.to_json() for child in self.conditions]}
         return {"field": self.field, "op": self.op, "value": self.value}
+
+
+def shown(example: JsonObject) -> str:
+    """A filter as it should be, for an error: what the caller gave, in the right shape."""
+    return short_json(example, limit=MOST_SHOWN)
 
 
 def fault(at: str, message: str) -> PydanticCustomError:

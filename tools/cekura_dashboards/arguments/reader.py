@@ -12,14 +12,14 @@ from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
-from cekura_dashboards.api.filters import Filter
+from cekura_dashboards.api.filters import METRIC_ID, Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
-from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments import aliases, references, shapes
 from cekura_dashboards.arguments.faults import Path, annotation, fault_of, plain_type, seen, where
-from cekura_dashboards.arguments.references import GivenName, resolve
+from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import named
+from cekura_dashboards.text import named, short_json
 from cekura_dashboards.tool import Request
 
 Q = TypeVar("Q", bound=Request)
@@ -33,6 +33,10 @@ MOST_TOLD = 8
 BLANK: tuple[Any, ...] = (None, "", [], {})
 DEEPEST = 40
 """Objects and lists inside each other; the API needs three or four."""
+LIFTED = {"changes", "widget"}
+"""Arguments that models leave out around what is in them."""
+NAMED: dict[str, references.Kind] = {"agent.id": "agent", METRIC_ID: "metric"}
+"""Fields of filters that hold ids, for which names may be given."""
 TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
 
 
@@ -51,7 +55,7 @@ def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
 
 
 async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
-    """As ``parse``, and names of dashboards and widgets stand for their ids.
+    """As ``parse``, and names stand for the ids of dashboards, widgets, projects, agents and metrics.
 
     Nothing is sent unless all else is right.
 
@@ -64,16 +68,10 @@ async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) 
     request, data = await in_thread(_read, reader, model, raw, small=size <= SMALL)
     if not reader.names:
         return request, reader.notes
-    names = reader.names
-    dashboards = {key: name for key, name in names.items() if name.kind == "dashboard"}
-    found = await resolve(context, dashboards.values(), None)
-    ids = {key: found[name] for key, name in dashboards.items()}
-    where_to_look: int | None = getattr(request, "dashboard_id", None)
-    where_to_look = ids.get(where_to_look, where_to_look) if where_to_look is not None else None
-    widgets = {key: name for key, name in names.items() if name.kind == "widget"}
-    found = await resolve(context, widgets.values(), where_to_look)
-    ids |= {key: found[name] for key, name in widgets.items()}
-    told = [f"{name.path}: {named(name.text)} was taken as {name.kind} {ids[key]}" for key, name in names.items()]
+    ids = await references.ids_of(context, reader.names, request)
+    told = [
+        f"{name.path}: {named(name.text)} was taken as {name.kind} {ids[key]}" for key, name in reader.names.items()
+    ]
     return _validated(model, _with_ids(data, ids)), [*reader.notes, *told]
 
 
@@ -98,10 +96,6 @@ def _validated(model: type[Q], data: Any) -> Q:
         found = error.errors(include_url=False)
         shown = [fault_of(model, item) for item in found[:MOST_TOLD]]
         raise InvalidArguments(shown, more=len(found) - len(shown)) from None
-
-
-STAND_IN = -(2**61)
-"""Below every id that could be meant: stands for a name until it is looked up."""
 
 
 @dataclass
@@ -140,22 +134,38 @@ class _Reader:
         if get_origin(kind) is list:
             return self._list(get_args(kind)[0], value, path)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            value = self._from_json(value, dict, path)
+            value = self._shaped(kind, self._from_json(value, dict, path), path)
             found = as_object(value)
             return value if found is None else self._object(kind, found, path)
         if get_origin(kind) is dict:
             return self._from_json(value, dict, path)
         value = self._scalar(kind, value, path)
-        if reference is not None and self.names is not None and isinstance(value, str) and value.strip():
-            stand_in = STAND_IN - len(self.names)
-            self.names[stand_in] = GivenName(reference.kind, value, where(path))
-            return stand_in
+        if reference is not None and isinstance(value, str):
+            return self._stand_in(reference.kind, value, path)
         return value
+
+    def _stand_in(self, kind: references.Kind, value: str, path: Path) -> Any:
+        """A number for a name, until the name is looked up."""
+        if self.names is None or not value.strip():
+            return value
+        stand_in = STAND_IN - len(self.names)
+        self.names[stand_in] = GivenName(kind, value, where(path))
+        return stand_in
+
+    def _shaped(self, kind: type[BaseModel], value: Any, path: Path) -> Any:
+        """Another shape for a filter or a grouping, as what it means."""
+        read = shapes.condition if kind is Filter else shapes.grouping if _is_grouping(kind) else None
+        if kind is Filter and isinstance(value, str):
+            value = self._from_json(value, list, path)
+        if read is None or (found := read(value)) == value:
+            return value
+        self.notes.append(f"{where(path)} was read as {short_json(found)}")
+        return found
 
     def _object(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
         fields = kind.model_fields
         read: JsonObject = {}
-        for name, item in found.items():
+        for name, item in self._lifted(kind, found, path).items():
             meant = name if name in fields else aliases.argument(name, fields, {*found, *read}) or name
             if kind is Filter and meant == "operator":
                 meant = _operator(found)
@@ -170,6 +180,14 @@ class _Reader:
                 return read
             read["field"] = self._aliased(read["field"], known, (*path, "field"))
         return self._condition(read, path) if kind is Filter else read
+
+    def _lifted(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
+        """What belongs into the changes of a widget, or into a widget, put there."""
+        objects = {name: plain_type(annotation(kind.model_fields[name]))[0] for name in LIFTED & {*kind.model_fields}}
+        read = shapes.lifted(found, kind.model_fields, {name: item.model_fields for name, item in objects.items()})
+        moved = [name for name in found if name not in read]
+        self.notes += [f"{where((*path, name))} was read as part of {', '.join(objects)}" for name in moved]
+        return read
 
     def _field(self, info: FieldInfo, value: Any, path: Path) -> Any:
         """A field's value; a blank, as strict clients fill in, is as none where none is allowed."""
@@ -215,6 +233,8 @@ class _Reader:
         if found != items:
             shown = json.dumps(found if is_list(value) else found[0])
             self.notes.append(f"{where(place)}: {seen(value)} was read as {shown}")
+        if (kind := NAMED.get(str(name))) is not None:
+            found = [self._stand_in(kind, item, place) if isinstance(item, str) else item for item in found]
         return {**condition, "value": found if is_list(value) else found[0]}
 
     def _list(self, item: Any, value: Any, path: Path) -> Any:
@@ -243,8 +263,11 @@ class _Reader:
         return found
 
     def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
-        read: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if name in shapes.TIMES and (interval := shapes.time(value)) != value:
+            self.notes.append(f"{where(path)} was read as {interval}")
+            return interval
+        read: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
         if get_origin(kind) is Literal and isinstance(value, str):
             folded = value.strip().casefold().replace(" ", "_")
             found = folded if folded in get_args(kind) else aliases.value(name, value)
@@ -257,6 +280,10 @@ class _Reader:
         if found is not value and (type(found) is not type(value) or found != value):
             self.notes.append(f"{where(path)}: {seen(value)} was read as {json.dumps(found)}")
         return found
+
+
+def _is_grouping(kind: type[BaseModel]) -> bool:
+    return kind.model_fields.keys() == {"type", "field", "interval"}
 
 
 def _operator(found: JsonObject) -> str:

@@ -1,63 +1,116 @@
-"""Dashboards and widgets by number, or by their exact name."""
+"""Dashboards, widgets, projects, agents and metrics by number, or by their exact name."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import named, nearest
 
+Kind = Literal["dashboard", "widget", "project", "agent", "metric"]
 MOST_READ = 1000
 """Dashboards, or widgets, that are looked through for a name."""
 MOST_NAMES_SHOWN = 6
+MOST_PROJECTS = 20
+"""Projects whose metrics are looked through for a name."""
+STAND_IN = -(2**61)
+"""Below every id that could be meant: stands for a name until it is looked up."""
+SHOWN_BY = {
+    "dashboard": "list_dashboards shows them",
+    "widget": "get_dashboard lists a dashboard's widgets",
+    "project": "look_up projects lists them",
+    "agent": "look_up agents lists them",
+    "metric": "look_up metrics lists them",
+}
+_NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Reference:
     """Marks an id for which a name may be given."""
 
-    kind: Literal["dashboard", "widget"]
+    kind: Kind
 
 
 DashboardId = Annotated[int, Reference("dashboard")]
 WidgetId = Annotated[int, Reference("widget")]
+ProjectId = Annotated[int, Reference("project")]
+AgentId = Annotated[int, Reference("agent")]
+MetricId = Annotated[int, Reference("metric")]
 
 
 @dataclass(frozen=True)
 class GivenName:
     """A name that stands where an id is wanted. ``path`` is where, for people."""
 
-    kind: Literal["dashboard", "widget"]
+    kind: Kind
     text: str
     path: str
 
 
-async def resolve(context: ToolContext, names: Iterable[GivenName], dashboard_id: int | None) -> dict[GivenName, int]:
-    """The id of each name. ``dashboard_id``: where to look for widgets; None: everywhere.
+@dataclass(frozen=True)
+class _Scope:
+    """Where a name is looked for; None: everywhere."""
+
+    dashboard: int | None = None
+    project: int | None = None
+
+
+async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: Any) -> dict[int, int]:
+    """The id of each name, by its stand-in: dashboards and projects first, and in them the others.
 
     Raises:
         InvalidArguments: for names that nothing has, with the nearest, or that several have, with their ids.
     """
-    found, faults = dict[GivenName, int](), list[Fault]()
-    for kind in ("dashboard", "widget"):
-        wanted = [name for name in names if name.kind == kind]
-        if not wanted:
-            continue
-        known = await (_dashboards(context) if kind == "dashboard" else _widgets(context, dashboard_id))
-        for name in wanted:
-            ids = _matching(name.text, known)
-            if len(ids) == 1:
-                found[name] = ids[0]
-            else:
-                faults.append(Fault(name.path, _problem(name, ids, known)))
+    outer = {key: name for key, name in names.items() if name.kind in {"dashboard", "project"}}
+    ids = await _resolved(context, outer, _Scope())
+    inner = {key: name for key, name in names.items() if key not in outer}
+    return ids | await _resolved(context, inner, await _scope(context, inner, request, ids))
+
+
+async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: Any, ids: Mapping[int, int]) -> _Scope:
+    """The dashboard that is asked about, and its project, or the one that is given."""
+
+    def given(name: str) -> int | None:
+        found: int | None = getattr(request, name, None)
+        return ids.get(found, found) if found is not None else None
+
+    dashboard, project, widget = given("dashboard_id"), given("project_id"), given("widget_id")
+    if project is None and {name.kind for name in names.values()} & {"agent", "metric"}:
+        if dashboard is None and widget is not None and widget > 0:
+            dashboard = (await context.lookups.widget(widget)).dashboard
+        project = context.settings.project_id
+        if dashboard is not None:
+            project = (await context.lookups.dashboard(dashboard)).project
+    return _Scope(dashboard, project)
+
+
+async def _resolved(context: ToolContext, names: Mapping[int, GivenName], scope: _Scope) -> dict[int, int]:
+    kinds = [*dict.fromkeys(name.kind for name in names.values())]
+    read = {
+        "dashboard": _dashboards, "widget": _widgets, "project": _projects, "agent": _agents, "metric": _metrics,
+    }  # fmt: skip
+    known = dict(zip(kinds, await together(*(read[kind](context, scope) for kind in kinds)), strict=True))
+    found, faults = dict[int, int](), dict[Fault, None]()
+    for key, name in names.items():
+        ids = _matching(name.text, known[name.kind])
+        if len(ids) == 1:
+            found[key] = ids[0]
+        else:
+            faults[Fault(name.path, _problem(name, ids, known[name.kind]))] = None
     if faults:
-        raise InvalidArguments(faults, lead="Not found.")
+        raise InvalidArguments([*faults], lead="Not found.")
     return found
 
 
 def _matching(text: str, known: Mapping[int, str]) -> list[int]:
-    """The ids of that name; if none has it, of the same name in other capitals."""
+    """The ids of that name; if none has it, of the same name in other capitals. ``NAME (ID)`` is its id."""
+    match = _NUMBERED.fullmatch(text.strip())
+    if match and known.get(int(match[2])) == match[1]:
+        return [int(match[2])]
     exact = [number for number, name in known.items() if name == text]
     folded = text.strip().casefold()
     return exact or [number for number, name in known.items() if name.strip().casefold() == folded]
@@ -70,11 +123,10 @@ def _problem(name: GivenName, ids: list[int], known: Mapping[int, str]) -> str:
     if match := nearest(name.text, known.values()):
         number = next(number for number, title in known.items() if title == match)
         return f"no {name.kind} {named(name.text)}; there is {named(match)} ({number})."
-    tool = "list_dashboards shows them" if name.kind == "dashboard" else "get_dashboard lists a dashboard's widgets"
-    return f"no {name.kind} {named(name.text)}; {tool}."
+    return f"no {name.kind} {named(name.text)}; {SHOWN_BY[name.kind]}."
 
 
-async def _dashboards(context: ToolContext) -> dict[int, str]:
+async def _dashboards(context: ToolContext, _scope: _Scope) -> dict[int, str]:
     found = dict[int, str]()
     async for rows in context.api.list_dashboards():
         found |= {row.id: row.name for row in rows if row.name}
@@ -83,9 +135,9 @@ async def _dashboards(context: ToolContext) -> dict[int, str]:
     return found
 
 
-async def _widgets(context: ToolContext, dashboard_id: int | None) -> dict[int, str]:
-    if dashboard_id is not None:
-        dashboard = await context.lookups.dashboard(dashboard_id)
+async def _widgets(context: ToolContext, scope: _Scope) -> dict[int, str]:
+    if scope.dashboard is not None:
+        dashboard = await context.lookups.dashboard(scope.dashboard)
         return {widget.id: widget.name for widget in dashboard.widgets if widget.name}
     found = dict[int, str]()
     async for widgets in context.api.list_widgets():
@@ -93,3 +145,18 @@ async def _widgets(context: ToolContext, dashboard_id: int | None) -> dict[int, 
         if len(found) >= MOST_READ:
             break
     return found
+
+
+async def _projects(context: ToolContext, _scope: _Scope) -> dict[int, str]:
+    return {project.id: project.name for project in await context.lookups.projects() if project.name}
+
+
+async def _agents(context: ToolContext, scope: _Scope) -> dict[int, str]:
+    return {agent.id: agent.name for agent in await context.lookups.agents(scope.project) if agent.name}
+
+
+async def _metrics(context: ToolContext, scope: _Scope) -> dict[int, str]:
+    """Of the project, or of all that the key sees."""
+    projects = [scope.project] if scope.project else [project.id for project in await context.lookups.projects()]
+    pages: Iterable[Any] = await together(*(context.lookups.metrics(number) for number in projects[:MOST_PROJECTS]))
+    return {metric.id: metric.name for page in pages for metric in page if metric.name}

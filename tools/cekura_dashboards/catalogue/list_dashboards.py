@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.filters import time_bounds
 from cekura_dashboards.api.models import DashboardRow, JsonObject
+from cekura_dashboards.arguments.references import ProjectId
 from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import Foreign, Word, foreign, named, time_text
@@ -15,7 +16,7 @@ MOST_READ = 1000
 
 
 class ListRequest(Request):
-    project_id: int | None = Field(default=None, description="default: CEKURA_PROJECT_ID, else every project")
+    project_id: ProjectId | None = Field(default=None, description="default: CEKURA_PROJECT_ID, else every project")
     search: str | None = Field(default=None, description="part of the name")
     page: int = Field(default=1, ge=1, description="20 a page")
 

@@ -17,6 +17,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig
+from cekura_dashboards.arguments.references import AgentId, ProjectId
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import settled, unsaved
 from cekura_dashboards.charts.window import format_instant
@@ -36,8 +37,8 @@ class LookUpRequest(Request):
     kind: Kind
     search: str | None = Field(default=None, description="part of the name")
     field: str | None = Field(default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …")
-    project_id: int | None = None
-    agent_id: int | None = None
+    project_id: ProjectId | None = None
+    agent_id: AgentId | None = None
 
     @model_validator(mode="after")
     def _field_for_values(self) -> "LookUpRequest":

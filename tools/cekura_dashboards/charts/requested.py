@@ -7,7 +7,7 @@ from pydantic import Field
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.filters import Filter, both
 from cekura_dashboards.api.models import Dashboard, WidgetConfig
-from cekura_dashboards.arguments.references import DashboardId, WidgetId
+from cekura_dashboards.arguments.references import DashboardId, ProjectId, WidgetId
 from cekura_dashboards.charts.target import Target, saved, unsaved
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.tool import Request
@@ -20,7 +20,9 @@ class ChartRequest(Request):
     widget_id: WidgetId | None = None
     widget: NewWidget | None = UNSAVED
     dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
-    project_id: int | None = Field(default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID")
+    project_id: ProjectId | None = Field(
+        default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID"
+    )
     filters: Filter | None = Field(default=None, description="and only calls that match")
 
 

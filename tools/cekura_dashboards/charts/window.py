@@ -1,6 +1,5 @@
 """Time windows: words and intervals in, instants out."""
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -8,14 +7,12 @@ from zoneinfo import ZoneInfo
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
+from cekura_dashboards.charts.spans import MONTHS, ROLLING, WORDS, Span, folded, interval, is_interval, span_of
 from cekura_dashboards.text import Foreign, nearest
 
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
-WORDS = ("15m", "24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month")
 SHORTEST = timedelta(minutes=5)
-_ROLLING = re.compile(r"(\d{1,5})(m|h|d|w)", re.ASCII)
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @dataclass(frozen=True)
@@ -31,24 +28,28 @@ class Window:
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
-    """A window from a word (15m, 24h, 7d, today, last_week …) or an ISO 8601 interval.
+    """A window from a word (15m, 24h, 7d, today, last_week, monday …), a date or an ISO 8601 interval.
 
     Days and weeks begin in ``zone``, weeks on Monday. An end in the future is moved to now, a start within 5 minutes
-    of the API's 30-day limit inside it; both are told in ``notes``.
+    of the API's 30-day limit inside it, and of a month only what the API holds is meant; all told in ``notes``.
 
     Raises:
         InvalidArguments: for another text, an empty window, or a start too long ago.
     """
     word = text.strip()
-    start, end = _interval(word, zone, argument) if "/" in word else _word(word.lower(), now, zone)
+    start, end = _interval(word, zone, argument) if is_interval(word) else _word(folded(word), now, zone, argument)
     notes = list[str]()
     if end > now:
         end = now
-        notes.append("the window's end was in the future; it ends now")
+        if start < now:
+            notes.append("the window's end was in the future; it ends now")
     earliest = now - LIMIT
     if earliest - MARGIN <= start < earliest + MARGIN:
         start = earliest + MARGIN
         notes.append("the start was moved 5 minutes inside the API's limit of 30 days")
+    elif start < earliest and folded(word) in MONTHS:
+        start = earliest + MARGIN
+        notes.append(f"of {folded(word)} only the part from {format_instant(start)} on: the API holds 30 days")
     elif start < earliest:
         first = (earliest + MARGIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
         raise InvalidArguments.at(
@@ -71,39 +72,27 @@ def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
     return Window(bounds.start, max(end, bounds.start), "saved")
 
 
-def _word(word: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    if match := _ROLLING.fullmatch(word):
-        if int(match[1]) * _UNITS[match[2]] < SHORTEST:
-            text = f"{Foreign(word, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
-            raise InvalidArguments.at("window", text)
-        return now - int(match[1]) * _UNITS[match[2]], now
-    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    monday = today - timedelta(days=today.weekday())
-    spans = {
-        "today": (today, now),
-        "yesterday": (today - timedelta(days=1), today),
-        "this_week": (monday, now),
-        "last_week": (monday - timedelta(weeks=1), monday),
-        "this_month": (today.replace(day=1), now),
-    }
-    if word not in spans:
-        known = nearest(word.replace(" ", "_"), WORDS)
+def _word(word: str, now: datetime, zone: ZoneInfo, argument: str) -> Span:
+    found = span_of(word, now, zone)
+    if found is None:
+        known = nearest(word, WORDS)
         hint = f"did you mean {known}?" if known else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
-        raise InvalidArguments.at("window", f"{Foreign(word, limit=60)} is not a window; {hint}")
-    return spans[word]
+        raise InvalidArguments.at(argument, f"{Foreign(word, limit=60)} is not a window; {hint}")
+    if ROLLING.fullmatch(word) and found[1] - found[0] < SHORTEST:
+        text = f"{Foreign(word, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
+        raise InvalidArguments.at(argument, text)
+    return found
 
 
-def _interval(text: str, zone: ZoneInfo, argument: str) -> tuple[datetime, datetime]:
-    parts = [part.strip() for part in text.split("/")]
+def _interval(text: str, zone: ZoneInfo, argument: str) -> Span:
     try:
-        start, end = (datetime.fromisoformat(part) for part in parts)
+        return interval(text, zone)
     except (ValueError, OverflowError):
         raise InvalidArguments.at(
             argument,
             f"{Foreign(text, limit=60)} is not an interval START/END of ISO 8601 dates or times, "
             "as 2026-11-01/2026-11-08.",
         ) from None
-    return start if start.tzinfo else start.replace(tzinfo=zone), end if end.tzinfo else end.replace(tzinfo=zone)
 
 
 def format_instant(moment: datetime) -> str:
@@ -117,6 +106,8 @@ def format_instant(moment: datetime) -> str:
 
 PERIOD_BEFORE = "previous_period"
 COMPARISONS = (PERIOD_BEFORE, "previous_week")
+_ALSO_CALLED = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
+"""The same part of last week is meant, as with this_week or today, not a week of the calendar."""
 
 
 def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Window:
@@ -127,9 +118,8 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
     Raises:
         InvalidArguments: for another word, an overlap, or a start that the API does not hold any more.
     """
-    word = how.strip()
-    if "/" in word:
-        return _beside(window, resolve(word, now, zone, argument="compare_to"), zone)
+    if _is_window(how, now, zone):
+        return _beside(window, resolve(how, now, zone, argument="compare_to"), zone)
     word = _comparison(how)
     if word == "previous_week":
         days, longest = 7, LIMIT - WEEK
@@ -176,17 +166,24 @@ def check_comparison(how: str | None, window: str | None, now: datetime, zone: Z
         return
     if asked is not None:
         other_window(asked, how, now, zone)
-    elif "/" in how:
-        resolve(how.strip(), now, zone, argument="compare_to")
+    elif _is_window(how, now, zone):
+        resolve(how, now, zone, argument="compare_to")
     else:
         _comparison(how)
 
 
+def _is_window(how: str, now: datetime, zone: ZoneInfo) -> bool:
+    """Whether a comparison is given as a time of its own, rather than by how it lies to the window."""
+    word = folded(how)
+    return word not in _ALSO_CALLED and (is_interval(how) or span_of(word, now, zone) is not None)
+
+
 def _comparison(how: str) -> str:
     """One of the words for another time."""
-    word = how.strip().lower()
+    word = folded(how)
+    word = _ALSO_CALLED.get(word, word)
     if word not in COMPARISONS:
-        known = nearest(word.replace(" ", "_"), COMPARISONS)
+        known = nearest(word, COMPARISONS)
         hint = (
             f"did you mean {known}?"
             if known

@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.filters import Filter, fault
-from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.plans.restored import Planned, check_counts
 from cekura_dashboards.widgets.edits import MOST_WIDGETS, MOST_WIDGETS_UNDONE, CreatedWidget, restored_path
 from cekura_dashboards.widgets.request import MAX_NAME
@@ -13,7 +13,7 @@ CREATE, DELETE = "create_dashboard", "delete_dashboard"
 
 class CreateDashboardRequest(Planned):
     name: str = Field(max_length=MAX_NAME)
-    project_id: int | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
+    project_id: ProjectId | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
     filters: Filter | None = Field(default=None, description="hold for all its widgets; a date range above all")
     widgets: list[CreatedWidget] | None = Field(
         default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}

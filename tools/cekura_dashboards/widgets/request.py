@@ -17,10 +17,11 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
+from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards.tool import Request
 
-_WINDOWS = "15m, 24h, 7d, 30d, today, yesterday, this_week, last_week, this_month or 2026-11-01/2026-11-08"
+_WINDOWS = "24h, 7d, today, yesterday, this_week, last_week, this_month, monday, 2026-11-16 or 2026-11-01/2026-11-08"
 WINDOW = Field(None, description=f"{_WINDOWS}. Absent: the saved date range.")
 RECENT_WINDOW = Field(None, description=f"{_WINDOWS}. Absent: 7d")
 COMPARE_TO = Field(
@@ -73,7 +74,7 @@ class WidgetFields(Request):
         max_length=MAX_NAME,
         description="what to plot: duration, success, topic, metric_evaluations.value, metadata.KEY …",
     )
-    metric: int | None = Field(default=None, description="metric id, for field metric_evaluations.value")
+    metric: MetricId | None = Field(default=None, description="metric id, for field metric_evaluations.value")
     data_type: DataType | None = Field(default=None, json_schema_extra={"hidden": True})
     time_period: TimePeriod | None = Field(default=None, description="bar only")
     aggregation_function: Aggregation | None = Field(default=None, description="bar only")

@@ -1,0 +1,171 @@
+"""What models really send, in other shapes and by name: read as what is meant, and told; or refused with the shape."""
+
+import pytest
+
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.arguments.reader import parse
+from support import BY_NAME, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+BAR: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
+TRUE: Json = {"field": "success", "op": "eq", "value": True}
+BY_AGENT: Json = {"type": "field", "field": "agent.id"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("agent", BY_AGENT),
+        ("agent_id", BY_AGENT),
+        ("metadata.region", {"type": "field", "field": "metadata.region"}),
+        (["topic"], {"type": "field", "field": "topic"}),
+        ({"field": "agent"}, BY_AGENT),
+        ({"field": "topic"}, {"type": "field", "field": "topic"}),
+        ("hour", {"type": "bucket", "interval": 3_600_000}),
+        ("daily", {"type": "bucket", "interval": 86_400_000}),
+        ({"interval": 3_600_000}, {"type": "bucket", "interval": 3_600_000}),
+    ],
+)
+def test_a_grouping_may_be_a_word(sent: object, meant: Json) -> None:
+    request, notes = parse(BY_NAME["preview_widget"].request, {"widget": {**BAR, "group_by": sent}})
+    assert request.widget.group_by.model_dump(exclude_none=True) == meant
+    assert any(note.startswith("widget.group_by was read as") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ([TRUE], TRUE),
+        ([TRUE, TRUE], {"operator": "and", "conditions": [TRUE, TRUE]}),
+        ({"and": [TRUE, TRUE]}, {"operator": "and", "conditions": [TRUE, TRUE]}),
+        ({"OR": [TRUE, {"success": False}]}, {"operator": "or", "conditions": [TRUE, {**TRUE, "value": False}]}),
+        ({"success": True}, TRUE),
+        ({"success": "true"}, TRUE),
+        ({"topic": ["a", "b"]}, {"field": "topic", "op": "in", "value": ["a", "b"]}),
+        ({"duration": {"gte": 300}}, {"field": "duration", "op": "gte", "value": 300}),
+        ({"duration": {"$gt": 300}}, {"field": "duration", "op": "gt", "value": 300}),
+        ({"field": "duration", ">": 300}, {"field": "duration", "op": "gt", "value": 300}),
+        ({"dropoff": None}, {"field": "dropoff_point", "op": "isnull", "value": True}),
+        (
+            {"success": True, "topic": "a"},
+            {"operator": "and", "conditions": [TRUE, {"field": "topic", "op": "eq", "value": "a"}]},
+        ),
+        ('[{"field": "success", "op": "eq", "value": true}]', TRUE),
+    ],
+)
+def test_filters_may_be_lists_and_pairs(sent: object, meant: Json) -> None:
+    request, notes = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
+    assert request.filters.to_json() == meant
+    assert any(note.startswith("filters") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ({"field": "duration", "value": 300}, '{"field":"duration","op":"eq","value":300}'),
+        ({"duration_over": 300}, '{"field":"duration_over","op":"eq","value":300}'),
+        ({"colour": "red"}, '{"field":"colour","op":"eq","value":"red"}'),
+        ({"operator": "and", "conditions": []}, '{"operator":"and","conditions":[{"field":"success"'),
+        ({"conditions": [TRUE, TRUE]}, '{"operator":"and","conditions":[{"field":"success","op":"eq","value":true}'),
+    ],
+)
+def test_a_filter_that_is_refused_is_shown_as_it_should_be(sent: Json, error: str) -> None:
+    with pytest.raises(InvalidArguments) as refusal:
+        parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
+    assert error in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("tool", "sent", "meant"),
+    [
+        ("update_widget", {"widget_id": 203, "name": "New"}, {"widget_id": 203, "changes": {"name": "New"}}),
+        ("update_widget", {"widget_id": 203, "title": "New"}, {"widget_id": 203, "changes": {"name": "New"}}),
+        (
+            "update_widget",
+            {"widget_id": 203, "changes": {"field": "topic"}, "chart_type": "pie"},
+            {"widget_id": 203, "changes": {"field": "topic", "chart_type": "pie"}},
+        ),
+        ("preview_widget", {**BAR, "window": "7d"}, {"widget": BAR, "window": "7d"}),
+        (
+            "get_widgets_data",
+            {"dashboard_id": 11, "window": {"start": "2026-11-01", "end": "2026-11-08"}},
+            {"dashboard_id": 11, "window": "2026-11-01/2026-11-08"},
+        ),
+    ],
+)
+def test_what_was_put_one_level_too_high_is_taken(tool: str, sent: Json, meant: Json) -> None:
+    request, notes = parse(BY_NAME[tool].request, sent)
+    assert request == parse(BY_NAME[tool].request, meant)[0]
+    assert notes
+
+
+@pytest.mark.parametrize(
+    ("tool", "sent", "told", "answer"),
+    [
+        (
+            "preview_widget",
+            {"widget": {**BAR, "filters": {"agent": "booking"}}},
+            "agent 33",
+            'agent.id = "Booking" (33)',
+        ),
+        (
+            "preview_widget",
+            {"widget": {**BAR, "filters": {"agent.id": ["Booking", "Reception (31)"]}}},
+            "agent 31",
+            "Reception (31)",
+        ),
+        (
+            "preview_widget",
+            {
+                "widget": {**BAR, "field": "metric", "metric": "Customer satisfaction"},
+                "dashboard_id": "booking agent",
+            },
+            "metric 502",
+            "metric 502",
+        ),
+        (
+            "preview_widget",
+            {"widget": {**BAR, "field": "metric", "metric": "Response latency"}, "dashboard_id": 11},
+            "metric 501",
+            "metric 501",
+        ),
+        ("list_dashboards", {"project_id": "harbour telecom"}, "project 2", "project 2"),
+        ("look_up", {"kind": "metrics", "agent_id": "Booking"}, "agent 33", "501"),
+    ],
+)
+async def test_a_name_stands_for_an_id(tool: str, sent: Json, told: str, answer: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, structured = await ask(context, tool, **sent)
+    assert f"was taken as {told}" in text
+    assert any(told in note for note in structured["notes"])
+    assert answer in text
+
+
+@pytest.mark.parametrize(
+    ("tool", "sent", "error"),
+    [
+        ("preview_widget", {"widget": {**BAR, "filters": {"agent": "Bookings"}}}, 'there is "Booking" (33)'),
+        ("preview_widget", {"widget": {**BAR, "filters": {"agent": "Zzzzz"}}}, "look_up agents lists them"),
+        (
+            "preview_widget",
+            {"widget": {**BAR, "field": "metric", "metric": "Response latency"}},
+            '2 metrics are called "Response latency"; give the id: 501, 506',
+        ),
+        ("list_dashboards", {"project_id": "Northside"}, "Northside Clinics"),
+    ],
+)
+async def test_a_name_that_nothing_or_too_much_has_is_refused(tool: str, sent: Json, error: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(DashboardsError) as refusal:
+            await ask(context, tool, **sent)
+    assert error in str(refusal.value)
+    assert not recorder.writes()
+
+
+async def test_a_metric_of_a_saved_widget_is_looked_for_in_its_project() -> None:
+    async with connect(new_sandbox()) as client:
+        result = await client.call_tool(
+            "update_widget", {"widget_id": 218, "field": "metric", "metric": "response latency"}
+        )
+    assert not result.is_error, text_of(result)
+    assert "was taken as metric 50" in text_of(result)
