@@ -133,3 +133,82 @@ async def test_a_part_of_the_layout_keeps_the_rest_of_it(deep: Json) -> None:
             assert app.state.world.store._widgets[203]["metadata"] == {**whole, "layout": expected}  # noqa: SLF001 - see above
             await undo(context, receipt)
             assert stored(app) == before
+
+
+SINCE: list[tuple[str, Json]] = [
+    ("30d", {"field": "timestamp", "op": "gte", "value": "today-29d"}),
+    ("last 30 days", {"field": "timestamp", "op": "gte", "value": "today-29d"}),
+    ("14d", {"field": "timestamp", "op": "gte", "value": "today-14d"}),
+    ("2w", {"field": "timestamp", "op": "gte", "value": "today-14d"}),
+    ("24h", {"field": "timestamp", "op": "gte", "value": "now-24h"}),
+    ("today", {"field": "timestamp", "op": "gte", "value": "today"}),
+    (
+        "yesterday",
+        and_also(
+            {"field": "timestamp", "op": "gte", "value": "today-1d"},
+            {"field": "timestamp", "op": "lte", "value": "today-1d"},
+        ),
+    ),
+    (
+        "2026-11-01 to 2026-11-08",
+        and_also(
+            {"field": "timestamp", "op": "gte", "value": "2026-11-01T00:00:00Z"},
+            {"field": "timestamp", "op": "lt", "value": "2026-11-08T00:00:00Z"},
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "saved"), SINCE, ids=[text for text, _ in SINCE])
+async def test_a_date_range_in_words_leaves_the_other_filters(text: str, saved: Json) -> None:
+    app = new_sandbox(count=10)
+    agent: Json = {"field": "agent.id", "op": "eq", "value": 33}
+    parts = saved.get("conditions", [saved])
+    before = stored(app)
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=12, date_range=text)
+        assert app.state.world.store.dashboard(12)["filters"] == and_also(agent, *parts)
+        await undo(context, receipt)
+    assert stored(app) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"date_range": "60d"}, 'longest that works: {"field": "timestamp", "op": "gte", "value": "today-29d"}'),
+        ({"date_range": "2026-09-01/2026-11-08"}, "today-29d"),
+        ({"date_range": "fortnight"}, 'date_range: "fortnight" is not a date range; use 7d'),
+        ({"date_range": "7d", "filters": FAILED}, "date_range: changes a part of the filters"),
+        ({"date_range": "7d", "clear": ["date_range"]}, "date_range: changes a part of the filters"),
+        ({"only": FAILED, "clear": ["filters"]}, "only: changes a part of the filters"),
+    ],
+)
+async def test_a_date_range_that_cannot_be_is_refused(arguments: Json, message: str) -> None:
+    app = new_sandbox(count=10)
+    before = stored(app)
+    async with open_tools(app) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments) as caught:
+            await ask(context, "update_dashboard", dashboard_id=11, **arguments)
+        assert message in str(caught.value)
+        assert not recorder.writes()
+    assert stored(app) == before
+
+
+async def test_only_replaces_what_is_said_of_the_same_field_and_tells_it() -> None:
+    app = new_sandbox(count=10)
+    before = stored(app)
+    async with open_tools(app) as (context, _):
+        text, receipt = await ask(context, "update_dashboard", dashboard_id=12, only={"agent": "Reception"})
+        since = {"field": "timestamp", "op": "gte", "value": "today-14d"}
+        assert app.state.world.store.dashboard(12)["filters"] == and_also(
+            since, {"field": "agent.id", "op": "eq", "value": 31}
+        )
+        assert "replaced: agent.id = 33" in text
+        await undo(context, receipt)
+        assert stored(app) == before
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, only={"success": False}, date_range="3d")
+        assert app.state.world.store.dashboard(11)["filters"] == and_also(
+            {"field": "timestamp", "op": "gte", "value": "today-3d"}, FAILED
+        )
+        await undo(context, receipt)
+    assert stored(app) == before

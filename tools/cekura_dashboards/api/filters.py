@@ -142,6 +142,7 @@ def _check_regex(pattern: str) -> None:
 
 
 AGENT_IDS = frozenset({"agent.id", "agent_id"})
+AGENT_FIELDS = AGENT_IDS | {"agent", "agent.agent_name"}
 METRIC_ID = "metric_evaluations.metric.id"
 EVALUATION_NAMES = {METRIC_ID, "metric_evaluations.metric.name"}
 EVALUATION_VALUE = "metric_evaluations.value"
@@ -225,6 +226,25 @@ def and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
             yield from and_parts(as_object(child))
     elif "field" in node or children:
         yield node
+
+
+def replaced(node: JsonObject | None, by: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:
+    """A filter in which ``by`` stands for the conditions on the same fields; and those that it stands for.
+
+    Only conditions all of whose ancestors are ``and`` are taken out.
+
+    >>> old = {"field": "topic", "op": "eq", "value": "a"}
+    >>> replaced(old, {**old, "value": "b"})
+    ({'field': 'topic', 'op': 'eq', 'value': 'b'}, [{'field': 'topic', 'op': 'eq', 'value': 'a'}])
+    """
+    fields = {_same_field(name) for name in fields_of(by)}
+    out = [part for part in and_parts(node) if fields & {_same_field(name) for name in fields_of(part)}]
+    return both(*(part for part in and_parts(node) if part not in out), by), out
+
+
+def _same_field(name: str) -> str:
+    """One name for the fields that say the same of a call."""
+    return "agent" if name in AGENT_FIELDS else name
 
 
 def _is_time(node: JsonObject) -> bool:

@@ -271,8 +271,8 @@ class _Reader:
         if get_origin(kind) is Literal and isinstance(value, str):
             folded = value.strip().casefold().replace(" ", "_")
             found = folded if folded in get_args(kind) else aliases.value(name, value)
-        elif name == "window" and isinstance(value, str):
-            found = aliases.value(name, value)
+        elif name in shapes.TIMES and isinstance(value, str):
+            found = aliases.value("window", value)
         elif read is not None:
             found = read(value)
         else:

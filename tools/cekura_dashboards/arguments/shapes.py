@@ -10,7 +10,7 @@ from cekura_dashboards.arguments import aliases
 HOUR_MS = 3_600_000
 BUCKETS = {"hour": HOUR_MS, "day": 24 * HOUR_MS, "week": 168 * HOUR_MS}
 STARTS, ENDS = ("from", "start", "since", "after", "start_date"), ("to", "end", "until", "before", "end_date")
-TIMES = ("window", "compare_to")
+TIMES = ("window", "compare_to", "date_range")
 
 
 def grouping(value: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import Filter, both, doubtful, fault, time_bounds, without_time
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import Filter, both, doubtful, fault, replaced, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, same
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
@@ -25,7 +26,7 @@ from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.plans.undo import refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import listed, named
-from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED
+from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
 from cekura_dashboards.widgets.edits import check_clear
 from cekura_dashboards.widgets.request import MAX_NAME
 
@@ -36,6 +37,12 @@ SETTABLE = ("name", "filters")
 class UpdateDashboardRequest(Planned):
     dashboard_id: DashboardId
     name: str | None = Field(default=None, max_length=MAX_NAME)
+    date_range: str | None = Field(
+        default=None, description="e.g. 7d, 30d, today, 2026-11-01/2026-11-08; all other filters stay"
+    )
+    only: Filter | None = Field(
+        default=None, description='e.g. {"agent.id": 33}; replaces conditions on the same field, all other filters stay'
+    )
     filters: Filter | None = Field(default=None, description="replace the whole, the date range included")
     clear: list[Literal["name", "filters", "date_range"]] | None = Field(
         None, description="fields to empty; date_range drops that of the filters, which needs a plan_id"
@@ -43,12 +50,18 @@ class UpdateDashboardRequest(Planned):
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateDashboardRequest":
-        if not self.given() and not self.clear:
-            raise fault("", "give name or filters, or clear one of them.")
+        if not self.given() and not self.clear and not self._narrows():
+            raise fault("", "give name, date_range, only or filters, or clear one of them.")
+        if self._narrows() and (self.filters or self.clear):
+            raise fault(self._narrows(), "changes a part of the filters; leave out filters and clear, or it.")
         if self.name is not None and not self.name.strip():
             raise fault("name", "is empty; give a name, or put name into clear.")
         check_clear(self.given(), self.clear)
         return self
+
+    def _narrows(self) -> str:
+        """The argument that changes a part of the filters; none: an empty text."""
+        return "date_range" if self.date_range else "only" if self.only else ""
 
     def given(self) -> JsonObject:
         values = {"name": self.name, "filters": self.filters.to_json() if self.filters else None}
@@ -66,7 +79,7 @@ class DashboardUpdate:
 async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
     ids = request.ids(signer(context))
     before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
-    asked = _asked(request, before)
+    asked, told = _asked(context, request, before)
     fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
     way = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields))
     refuse_too_large(way.arguments)
@@ -84,17 +97,28 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         warnings=[*doubtful(fields.get("filters"), "filters"), *warnings, *(way.warnings if fields else [])],
         drops_range=drops,
         stamps=[before.updated_at],
-        notes=[f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [],
+        notes=[*told, *([f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [])],
     )
     return checked(context, made, request)
 
 
-def _asked(request: UpdateDashboardRequest, before: Dashboard) -> JsonObject:
-    """What the fields are to be."""
+def _asked(context: ToolContext, request: UpdateDashboardRequest, before: Dashboard) -> tuple[JsonObject, list[str]]:
+    """What the fields are to be, and what is to be said of that."""
+    filters, notes = before.filters or {}, list[str]()
+    if (request.date_range or request.only) and (odd := before.unreadable("filters")) is not None:
+        raise InvalidArguments.at("", f"{odd}; give the whole filters instead.", lead="Nothing was changed.")
+    if request.date_range:
+        own, notes = saved_range(request.date_range, context.now(), context.settings.zone)
+        filters = both(without_time(filters), own)
+    if request.only:
+        filters, out = replaced(filters, request.only.to_json())
+        notes += [f"replaced: {in_words(condition)}" for condition in out]
+    if request.date_range or request.only:
+        return {"filters": filters} | request.given(), notes
     cleared: JsonObject = {name: None for name in request.clear or [] if name != CLEARED}
     if CLEARED in (request.clear or []):
         cleared = {"filters": without_time(before.filters) or None} | cleared
-    return cleared | request.given()
+    return cleared | request.given(), []
 
 
 def _range_warnings(
@@ -143,7 +167,7 @@ TOOL = writing_tool(
     name=NAME,
     title="Change a dashboard",
     description=(
-        "Change a dashboard's name or its filters, which hold for all its widgets; the date range is one of them. "
+        "Change a dashboard's name, its `date_range`, or which calls all its widgets count (`only`, `filters`). "
         "Answers with before and after, and an `undo` call. Its widgets are changed with bulk_edit_dashboard."
     ),
     request=UpdateDashboardRequest,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
-from cekura_dashboards.charts.spans import MONTHS, ROLLING, WORDS, Span, folded, interval, is_interval, span_of
+from cekura_dashboards.arguments.spans import MONTHS, ROLLING, WORDS, Span, folded, interval, is_interval, span_of
 from cekura_dashboards.text import Foreign, nearest
 
 WEEK = timedelta(weeks=1)

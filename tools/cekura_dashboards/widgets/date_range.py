@@ -2,10 +2,14 @@
 
 import json
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import LIMIT
-from cekura_dashboards.api.filters import Bounds, both, only_time, time_bounds
+from cekura_dashboards.api.filters import Bounds, both, only_time, time_bounds, within
 from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.arguments.spans import ROLLING, UNITS, folded, interval, is_interval, span_of
+from cekura_dashboards.text import Foreign
 
 CLEARED = "date_range"
 """What ``clear`` names to drop a date range on purpose."""
@@ -15,6 +19,41 @@ LONGEST = {"field": "timestamp", "op": "gte", "value": "today-29d"}
 ADD_ONE = f"Add to filters: {json.dumps(DATE_RANGE)}"
 TOO_OLD = "the date range starts before the 30 days that the API holds"
 TOO_OLD_REFUSED = f"{TOO_OLD}, so it refuses the charts (400); the longest that works: {json.dumps(LONGEST)}."
+
+
+def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, list[str]]:
+    """A date range in words as the filter that is stored, and what is to be said of it.
+
+    What is relative stays so: ``7d`` is saved as ``today-7d``; the API's days are those of UTC.
+
+    >>> saved_range("24h", datetime(2026, 11, 21), ZoneInfo("UTC"))[0]
+    {'field': 'timestamp', 'op': 'gte', 'value': 'now-24h'}
+
+    Raises:
+        InvalidArguments: for a text that is no stretch of time.
+    """
+    word = folded(text)
+    if match := ROLLING.fullmatch(word):
+        length = int(match[1]) * UNITS[match[2]]
+        if length == LIMIT:
+            return LONGEST, ["30 days ago begins before what the API holds by the time it is read: saved as today-29d"]
+        return _since(f"today-{length.days}d" if match[2] in "dw" else f"now-{word}"), []
+    if word == "today":
+        return _since("today"), []
+    if word == "yesterday":
+        return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), []
+    try:
+        span = interval(text, zone) if is_interval(text) else span_of(word, now, zone)
+    except (ValueError, OverflowError):
+        span = None
+    if span is None:
+        hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
+        raise InvalidArguments.at(CLEARED, f"{Foreign(text, limit=60)} is not a date range; {hint}")
+    return within(*span), ["the date range is fixed: it does not move on with time"]
+
+
+def _since(value: str) -> JsonObject:
+    return {"field": "timestamp", "op": "gte", "value": value}
 
 
 def is_too_old(bounds: Bounds, now: datetime) -> bool:
