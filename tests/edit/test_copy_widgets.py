@@ -4,7 +4,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
-from support import SINCE, ask, content, new_sandbox, on, open_tools, undo
+from support import SINCE, Json, ask, content, new_sandbox, on, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
 
@@ -94,3 +94,71 @@ async def test_the_metrics_of_a_project_are_asked_for_once_however_many_dashboar
         assert len(receipt["changes"]) == 8
         assert len([sent for sent in recorder.sent if sent.path.endswith("/metrics/")]) == 1
     assert any("the metrics of project 1 could not be read" in text for text in receipt["warnings"])
+
+
+async def test_widgets_are_moved_keep_their_ids_and_one_undo_puts_them_back() -> None:
+    app = new_sandbox(count=10)
+    store, before = app.state.world.store, stored(app)
+    async with open_tools(app) as (context, recorder):
+        text, receipt = await ask(context, "copy_widgets", widget_ids=[203, 205, 209], dashboard_ids=[12], move=True)
+        assert [store.widget(number)["dashboard"] for number in (203, 205, 209)] == [12, 12, 12]
+        assert store.widget(203)["metadata"] == {"layout": {"x": 6, "y": 12, "w": 6, "h": 4}}
+        assert [change["id"] for change in receipt["changes"]] == [203, 205]
+        assert "widget 209 is on dashboard 12 already" in text
+        assert "count the calls that the filters of dashboard 12 leave" in text
+        assert [request.method for request in recorder.writes()] == ["PATCH", "PATCH"]
+        _, back = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+        assert stored(app) == before
+        await undo(context, back)
+        assert [store.widget(number)["dashboard"] for number in (203, 205)] == [12, 12]
+
+
+async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -> None:
+    app = new_sandbox(count=10)
+    wanted = {"widget_ids": [203], "dashboard_ids": [12], "move": True}
+    async with open_tools(app, confirm="writes") as (context, _):
+        _, stopped = await ask(context, "copy_widgets", **wanted)
+        app.state.world.store.update_widget(203, {"dashboard": 13})
+        with pytest.raises(errors.PlanRefused, match="widget 203 changed"):
+            await ask(context, "copy_widgets", **wanted, plan_id=stopped["plan_id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widget_ids": [203], "dashboard_ids": [12, 13], "move": True}, "widgets are moved to one dashboard"),
+        ({"widget_ids": [210], "dashboard_ids": [13], "move": True}, "no metric 501 in project 2"),
+        (
+            {
+                "widget_ids": [203],
+                "dashboard_ids": [12],
+                "move": True,
+                "back": [{"id": 203, "dashboard_id": 13}],
+            },
+            "back: belongs to an undo",
+        ),
+    ],
+)
+async def test_a_move_that_cannot_be_is_refused(arguments: Json, message: str) -> None:
+    app = new_sandbox(count=10)
+    before = stored(app)
+    async with open_tools(app) as (context, _):
+        with pytest.raises(errors.DashboardsError, match=message):
+            await ask(context, "copy_widgets", **arguments)
+    assert stored(app) == before
+
+
+async def test_of_moves_whose_answers_are_lost_or_refused_is_told_what_became() -> None:
+    app = new_sandbox(count=10)
+    before = stored(app)
+    wanted = {"widget_ids": [203, 205], "dashboard_ids": [12], "move": True}
+    async with open_tools(app) as (context, recorder):
+        recorder.after = on("/widgets/203/", errors.ConnectionBroken("gone"))
+        recorder.fault = on("/widgets/205/", Answer(400, b'{"dashboard": ["Locked."]}'))
+        _, receipt = await ask(context, "copy_widgets", **wanted)
+        recorder.after = recorder.fault = None
+        assert receipt["outcome"] == "partly_applied"
+        assert "Locked." in receipt["not_done"][0]
+        assert any("read back" in warning for warning in receipt["warnings"])
+        await undo(context, receipt)
+        assert stored(app) == before

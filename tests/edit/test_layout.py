@@ -114,7 +114,7 @@ async def test_one_widget_without_a_place_hides_the_grid() -> None:
     [
         ({**PIE, "place": "after 999"}, {}, "widget 999 is not on this dashboard"),
         ({**PIE, "place": "after 205"}, {"delete": [205]}, "widget 205 is not on this dashboard after the edit"),
-        ({**PIE, "place": "bottom"}, {}, "is top, or"),
+        ({**PIE, "place": "left"}, {}, "is top, top left, top right, bottom, or"),
         ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give one of them"),
     ],
 )
@@ -147,3 +147,100 @@ async def test_several_places_in_one_edit_have_an_undo_and_no_warning() -> None:
         assert_no_overlap(layouts(app))
         await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
     assert layouts(app) == before
+
+
+MOVES: list[tuple[Json, Json]] = [
+    ({"id": 206, "place": "top right", "layout": {"w": 3}}, {"x": 9, "y": 0, "w": 3, "h": 4}),
+    ({"id": 206, "place": "top-left"}, {"x": 0, "y": 0, "w": 6, "h": 4}),
+    ({"id": 206, "place": "top"}, {"x": 0, "y": 0, "w": 6, "h": 4}),
+    ({"id": 203, "place": "bottom"}, {"x": 6, "y": 18, "w": 6, "h": 4}),
+    ({"id": 208, "place": "after 201"}, {"x": 0, "y": 2, "w": 12, "h": 4}),
+    ({"id": 206, "place": {"after": 202}, "layout": {"h": 2}}, {"x": 0, "y": 6, "w": 6, "h": 2}),
+    ({"id": 204, "layout": {"w": 12}}, {"x": 0, "y": 6, "w": 12, "h": 4}),
+    ({"id": 205, "layout": {"x": 0, "y": 0}}, {"x": 0, "y": 0, "w": 6, "h": 4}),
+    ({"id": 205, "layout": {"w": 8}}, {"x": 4, "y": 6, "w": 8, "h": 4}),
+]
+
+
+@pytest.mark.parametrize(("move", "box"), MOVES, ids=str)
+async def test_a_widget_is_moved_and_sized_others_make_room_and_undo_puts_all_back(move: Json, box: Json) -> None:
+    app = new_sandbox(count=10)
+    before, name = layouts(app), app.state.world.store.widget(move["id"])["name"]
+    async with open_tools(app) as (context, _):
+        _, dry = await ask(context, "preview_edit", dashboard_id=11, update=[move])
+        assert layouts(app) == before
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[move])
+        assert [change["id"] for change in receipt["changes"]] == [change["id"] for change in dry["changes"]]
+        after = layouts(app)
+        assert after[name] == box
+        assert_no_overlap(after)
+        rest = sorted(before, key=lambda n: (before[n]["y"], before[n]["x"]))
+        assert {n: after[n]["x"] for n in rest if n != name} == {n: before[n]["x"] for n in rest if n != name}
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert layouts(app) == before
+
+
+async def test_arranging_closes_gaps_and_takes_overlaps_apart() -> None:
+    app = new_sandbox(count=10)
+    for number, y in ((208, 40), (207, 3), (205, 20)):
+        box = app.state.world.store.widget(number)["metadata"]["layout"]
+        app.state.world.store.update_widget(number, {"metadata": {"layout": {**box, "y": y}}})
+    messy = layouts(app)
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
+        tidy = layouts(app)
+        assert_no_overlap(tidy)
+        assert {name: (box["x"], box["w"], box["h"]) for name, box in tidy.items()} == {
+            name: (box["x"], box["w"], box["h"]) for name, box in messy.items()
+        }
+        rows = {row for box in tidy.values() for row in range(box["y"], box["y"] + box["h"])}
+        assert rows == {*range(max(rows) + 1)}
+        _, again = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
+        assert again["outcome"] == "nothing_to_do"
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert layouts(app) == messy
+
+
+async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() -> None:
+    app = new_sandbox(count=10)
+    before = layouts(app)
+    async with open_tools(app) as (context, _):
+        text, receipt = await ask(context, "update_widget", widget_id=204, layout={"w": 3})
+        assert layouts(app)["Success rate by agent"] == {"x": 0, "y": 6, "w": 3, "h": 4}
+        assert "lies on" not in text
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+        assert layouts(app) == before
+        text, receipt = await ask(context, "update_widget", widget_id=204, changes={"layout": {"w": 12}})
+        assert "it lies on widgets 205; bulk_edit_dashboard with arrange" in text
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert layouts(app) == before
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("bulk_edit_dashboard", {"dashboard_id": 13, "arrange": True}, "arrange: not every widget here shows"),
+        (
+            "bulk_edit_dashboard",
+            {"dashboard_id": 13, "update": [{"id": 216, "layout": {"w": 3}}]},
+            r"update\[0\].layout: not every widget",
+        ),
+        ("update_widget", {"widget_id": 218, "changes": {"layout": {"w": 3}}}, "this widget shows no position"),
+        (
+            "bulk_edit_dashboard",
+            {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": 40}}]},
+            "wider than the dashboard, which has 12 columns",
+        ),
+        (
+            "bulk_edit_dashboard",
+            {"dashboard_id": 11, "update": [{"id": 203, "place": "after 203"}]},
+            "or is this one",
+        ),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": -1}}]}, "at least 1"),
+    ],
+)
+async def test_a_move_that_cannot_be_is_refused(tool: str, arguments: Json, message: str) -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match=message):
+            await ask(context, tool, **arguments)
+        assert recorder.writes() == []

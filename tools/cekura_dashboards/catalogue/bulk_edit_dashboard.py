@@ -1,5 +1,7 @@
 """Create, change and delete widgets of one dashboard, all of it or none."""
 
+from collections.abc import Collection, Sequence
+
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import Fault
@@ -16,7 +18,7 @@ from cekura_dashboards.plans.changes import (
     restored_lines,
 )
 from cekura_dashboards.plans.covered import covered, covered_after
-from cekura_dashboards.plans.layout import placed
+from cekura_dashboards.plans.layout import Placement, Wish, placed
 from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
 from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
@@ -60,11 +62,12 @@ class DashboardEdit(Request):
         json_schema_extra={"maxItems": MOST_WIDGETS},
         description="widget ids",
     )
+    arrange: bool | None = Field(default=None, description="tidy all widgets: no overlaps, no empty rows")
 
     @model_validator(mode="after")
     def _each_once(self) -> "DashboardEdit":
-        if not (self.create or self.update or self.delete):
-            raise fault("", "give create, update or delete.")
+        if not (self.create or self.update or self.delete or self.arrange):
+            raise fault("", "give create, update, delete or arrange.")
         named_ids = [item.id for item in self.update or []] + [*(self.delete or [])]
         if twice := sorted({number for number in named_ids if named_ids.count(number) > 1}):
             raise fault("", f"widget {twice[0]} is named more than once in update and delete; name it once.")
@@ -105,9 +108,7 @@ async def drafted(
     for index, number in enumerate(deletes):
         if number not in mine:
             checker.faults.append(_stranger(f"delete[{index}]", number, dashboard))
-    asked = zip(request.create or [], creates, strict=True)
-    wanted = [(item.place, config) for item, config in asked if item.was is None]  # what is restored has its old place
-    shifted, faults = placed(wanted, mine, updates, deletes, ids)
+    shifted, faults = placed(_placement(request, creates, mine, ids), mine, updates, deletes, ids)
     checker.faults += faults
     warnings = checker.done()
     named_ids = [ids.now("widget", item.id) for item in request.update or []]
@@ -138,6 +139,21 @@ async def drafted(
     )
 
 
+def _placement(request: DashboardEdit, creates: Sequence[JsonObject], mine: Collection[int], ids: Ids) -> Placement:
+    """Where widgets are wanted; what is restored has its old place."""
+    items = enumerate(zip(request.create or [], creates, strict=True))
+    moves = {
+        number: Wish.of(f"update[{index}]", item)
+        for index, item in enumerate(request.update or [])
+        if (item.place or item.layout) and (number := ids.now("widget", item.id)) in mine
+    }
+    return Placement(
+        [(Wish.of(f"create[{index}]", item), config) for index, (item, config) in items if item.was is None],
+        moves,
+        bool(request.arrange),
+    )
+
+
 async def _updates(
     request: DashboardEdit, dashboard: Dashboard, checker: Checker, ids: Ids
 ) -> tuple[dict[int, JsonObject], list[str]]:
@@ -155,6 +171,8 @@ async def _updates(
             continue
         sent = changed_only(sent_fields(item, item.clear, mine[number].writable()), mine[number])
         if not sent:
+            if item.place or item.layout:
+                continue
             notes.append(f"{path}: widget {number} is stored like this already")
             continue
         updates[number] = sent

@@ -5,25 +5,24 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault, InvalidArguments, NotFound
+from cekura_dashboards.api.errors import DashboardsError, EditFailed, NotFound
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_object
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import Change, Stored, WidgetEdits, all_differences, not_done
+from cekura_dashboards.plans.copies import copies_for, planned, removals_for
 from cekura_dashboards.plans.covered import covered, covered_after, covered_widgets
-from cekura_dashboards.plans.layout import placed
+from cekura_dashboards.plans.moves import Back, Move, all_failed, moves_back, moves_to, outcomes_of, send_moves
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
 from cekura_dashboards.plans.restored import Ids, Planned
 from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
-from cekura_dashboards.plans.undo import undo_of
+from cekura_dashboards.plans.undo import refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import foreign, listed
-from cekura_dashboards.widgets.checker import Checker
-from cekura_dashboards.widgets.date_range import no_date_range
+from cekura_dashboards.text import foreign
 
 NAME = "copy_widgets"
 MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
@@ -32,6 +31,8 @@ MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
 class CopyRequest(Planned):
     widget_ids: list[WidgetId] = Field(max_length=MOST_WIDGETS)
     dashboard_ids: list[DashboardId] = Field(max_length=MOST_DASHBOARDS, description="where to put copies")
+    move: bool | None = Field(default=None, description="move them to the one dashboard instead; they keep their ids")
+    back: list[Back] | None = Field(default=None, json_schema_extra={"hidden": True})
     remove: list[int] | None = Field(
         default=None, max_length=MOST_COPIES, description="from an undo: copies to take away again"
     )
@@ -45,10 +46,14 @@ class CopyRequest(Planned):
             raise fault("", f"makes more than {MOST_COPIES} copies; split dashboard_ids over several calls.")
         if self.remove is not None and self.plan_id is None:
             raise fault("remove", "belongs to an undo; to delete widgets use bulk_edit_dashboard.")
+        if self.move and not self.back and len({*self.dashboard_ids}) > 1:
+            raise fault("dashboard_ids", "holds several; widgets are moved to one dashboard.")
+        if self.back and not self.move:
+            raise fault("back", "belongs to the undo of a move.")
         return self
 
     def restores(self) -> str | None:
-        return "remove" if self.remove is not None else None
+        return "remove" if self.remove is not None else "back" if self.back else None
 
 
 @dataclass(frozen=True)
@@ -64,27 +69,77 @@ class Copies:
         return self.request.remove is not None
 
 
-async def plan(context: ToolContext, request: CopyRequest) -> Plan[Copies]:
+@dataclass(frozen=True)
+class Moves:
+    """Widgets to move."""
+
+    moves: list[Move]
+
+
+async def plan(context: ToolContext, request: CopyRequest) -> Plan[Copies | Moves]:
     ids = request.ids(signer(context))
+    return await (_plan_moves if request.move else _plan_copies)(context, request, ids)
+
+
+async def _plan_moves(context: ToolContext, request: CopyRequest, ids: Ids) -> Plan[Copies | Moves]:
+    """Moves to one dashboard, or back to where each widget was."""
+    numbers = [] if request.back else [ids.now("dashboard", request.dashboard_ids[0])]
+    wanted = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
+    dashboards, widgets = await _read(context, numbers, [*wanted], optional=False)
+    warnings, notes = list[str](), list[str]()
+    if request.back:
+        moves = moves_back(widgets, request.back, ids)
+    else:
+        moves, warnings, notes = await moves_to(context, dashboards[0], widgets, ids)
+    way = undo_of(CopyRequest, _back(moves)) if moves else None
+    refuse_too_large(way.arguments if way else {})
+    made = Plan[Copies | Moves](
+        work=Moves(moves),
+        verb="Move widgets to",
+        about="where they were" if request.back else f"dashboard {numbers[0]}",
+        operations=request.operations(NAME),
+        covered={**_covered(widgets), **(covered(dashboards[0], []) if dashboards else {})},
+        changes=[move.told() for move in moves],
+        warnings=[*warnings, *(way.warnings if way else [])],
+        notes=notes,
+        stamps=[widget.updated_at for widget in widgets],
+    )
+    return checked(context, made, request)
+
+
+def _covered(widgets: Sequence[Widget]) -> Covered:
+    """The widgets, and where they are."""
+    held = covered_widgets([*widgets])
+    return {f"widget {w.id}": {**held[f"widget {w.id}"], "dashboards": [w.dashboard or 0]} for w in widgets}
+
+
+def _back(moves: Sequence[Move]) -> JsonObject:
+    """The arguments that put widgets back."""
+    back: list[JsonObject] = [move.back for move in moves]
+    dashboards = dict.fromkeys(item["dashboard_id"] for item in back)
+    return {"widget_ids": [item["id"] for item in back], "dashboard_ids": [*dashboards], "move": True, "back": back}
+
+
+async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Ids) -> Plan[Copies | Moves]:
     numbers = dict.fromkeys(ids.now("dashboard", number) for number in request.dashboard_ids)
     wanted = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
     dashboards, sources = await _read(context, [*numbers], [*wanted], optional=request.remove is not None)
     if request.remove is None:
-        edits, warnings, notes = await _copies(context, dashboards, sources, ids)
+        edits, warnings, notes = await copies_for(context, dashboards, sources, ids)
     else:
-        edits, warnings, notes = _removals(dashboards, request.remove, ids), [], []
+        edits, warnings, notes = removals_for(dashboards, request.remove, ids), [], []
     touched = [widget for edit in edits for widget in edit.before.values()]
     everything: Covered = {
         **covered_widgets(touched if request.remove is not None else sources),
         **{name: held for dashboard in dashboards for name, held in covered(dashboard, []).items()},
     }
-    made = Plan(
+    made = Plan[Copies | Moves](
         work=Copies(request, sources, edits),
         verb="Take copies away from" if request.remove is not None else "Copy widgets to",
         about=f"{len(edits)} dashboards",
         operations=request.operations(NAME),
         covered=everything,
-        changes=[change for edit in edits for change in _planned(edit)],
+        changes=[change for edit in edits for change in planned(edit)],
         warnings=warnings,
         notes=notes,
         stamps=[*(d.updated_at for d in dashboards), *(w.updated_at for w in [*sources, *touched])],
@@ -105,93 +160,29 @@ async def _read(
     return [dashboards[number] for number in numbers], [known[number] for number in widgets if number in known]
 
 
-async def _copies(
-    context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: Ids
-) -> tuple[list[WidgetEdits], list[str], list[str]]:
-    edits, faults, warnings, notes = list[WidgetEdits](), list[Fault](), list[str](), list[str]()
-    without_range = list[str]()
-    for dashboard in dashboards:
-        checker = Checker(context, dashboard.project, dashboard.filters)
-        configs = list[JsonObject]()
-        for source in sources:
-            if source.dashboard == dashboard.id:
-                notes.append(f"widget {source.id} is on dashboard {dashboard.id} itself and not copied there")
-                continue
-            config = source.definition()
-            await checker.created(config, f"widget {source.id} on dashboard {dashboard.id}: ")
-            configs.append(config)
-            twin = next((w for w in dashboard.widgets if _plain(w) == _plain(source)), None)
-            if twin is not None:
-                warnings.append(f"dashboard {dashboard.id} has one like widget {source.id} already: {twin.id}")
-        faults += checker.faults
-        warnings += [f"dashboard {dashboard.id}: {text}" for text in checker.warnings]
-        without_range += [str(dashboard.id)] if checker.without_range else []
-        mine = {widget.id: widget for widget in dashboard.widgets}
-        if mine:
-            configs = _unplaced(configs, mine, ids)
-        if configs:
-            edits.append(
-                WidgetEdits(
-                    dashboard_id=dashboard.id,
-                    creates=configs,
-                    known=frozenset(mine),
-                    filters=dashboard.stored("filters"),
-                )
-            )
-    if faults:
-        raise InvalidArguments(faults, lead="Nothing was changed.")
-    if without_range:
-        warnings.append(f"dashboards {listed(without_range)}: {no_date_range(on_dashboard=True)}")
-    return edits, warnings, notes
+async def commit(context: ToolContext, made: Plan[Copies | Moves]) -> Receipt:
+    if isinstance(made.work, Moves):
+        return await _commit_moves(context, made, made.work.moves)
+    return await _commit_copies(context, made, made.work)
 
 
-def _plain(widget: Widget) -> JsonObject:
-    """What it is, wherever it stands."""
-    return {name: value for name, value in widget.definition().items() if name != "metadata"}
+async def _commit_moves(context: ToolContext, made: Plan[Copies | Moves], moves: Sequence[Move]) -> Receipt:
+    stored, failed, read_back = await send_moves(context, moves)
+    if not stored:
+        raise all_failed(failed)
+    done = [move for move in moves if move.before.id in stored]
+    return receipt_of(
+        made,
+        [move.told(stored[move.before.id]) for move in done],
+        differences=[text for move in done for text in move.differences(stored[move.before.id])],
+        not_done=outcomes_of(failed),
+        undo=undo_of(CopyRequest, _back(done)).call(context, NAME, _covered([stored[m.before.id] for m in done])),
+        read_back=read_back,
+    )
 
 
-def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: Ids) -> list[JsonObject]:
-    """The copies below what is there, where the dashboard shows a grid; else as they are."""
-    bare = [{name: value for name, value in config.items() if name != "metadata"} for config in configs]
-    placed([(None, config) for config in bare], mine, {}, [], ids)
-    return [
-        {**config, "metadata": {**_held(config), **_held(laid)}} if "metadata" in laid else config
-        for config, laid in zip(configs, bare, strict=True)
-    ]
-
-
-def _held(config: JsonObject) -> JsonObject:
-    return as_object(config.get("metadata")) or {}
-
-
-def _removals(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Ids) -> list[WidgetEdits]:
-    wanted, edits = {ids.now("widget", number) for number in remove}, list[WidgetEdits]()
-    for dashboard in dashboards:
-        mine = {widget.id: widget for widget in dashboard.widgets}
-        if deletes := [number for number in mine if number in wanted]:
-            edits.append(
-                WidgetEdits(
-                    dashboard_id=dashboard.id,
-                    deletes=deletes,
-                    before={number: mine[number] for number in deletes},
-                    known=frozenset(mine),
-                    filters=dashboard.stored("filters"),
-                )
-            )
-    return edits
-
-
-def _planned(edits: WidgetEdits) -> list[Change]:
-    creates = [Change(op="create", name=foreign(c.get("name")), dashboard_id=edits.dashboard_id) for c in edits.creates]
-    deletes = [
-        Change(op="delete", id=n, name=foreign(edits.before[n].name), dashboard_id=edits.dashboard_id)
-        for n in edits.deletes
-    ]
-    return [*creates, *deletes]
-
-
-async def commit(context: ToolContext, made: Plan[Copies]) -> Receipt:
-    work, finished = made.work, 0
+async def _commit_copies(context: ToolContext, made: Plan[Copies | Moves], work: Copies) -> Receipt:
+    finished = 0
     edits = {edit.dashboard_id or 0: edit for edit in work.edits}
 
     async def one(number: int) -> Stored:
@@ -279,8 +270,8 @@ TOOL = writing_tool(
     title="Copy widgets to dashboards",
     description=(
         "Put copies of the same widgets on many dashboards in one call: one receipt, one `undo` for all. Where a "
-        "dashboard shows a grid, copies go below what is there. To copy a whole dashboard use create_dashboard with "
-        "copy_of."
+        "dashboard shows a grid, copies go below what is there. `move` moves them instead. To copy a whole dashboard "
+        "use create_dashboard with copy_of."
     ),
     request=CopyRequest,
     plan=plan,

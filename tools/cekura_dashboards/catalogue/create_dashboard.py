@@ -27,7 +27,7 @@ from cekura_dashboards.plans.dashboards import (
     send_create,
     send_update,
 )
-from cekura_dashboards.plans.layout import placed
+from cekura_dashboards.plans.layout import Placement, Wish, placed
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
@@ -68,8 +68,9 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     widgets = [item.given() for item in request.widgets or []]
     for index, config in enumerate(widgets):
         await checker.created(config, f"widgets[{index}].")
-    wanted = [(item.place, config) for item, config in zip(request.widgets or [], widgets, strict=True)]
-    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids, argument="widgets")
+    items = enumerate(zip(request.widgets or [], widgets, strict=True))
+    wanted = Placement([(Wish.of(f"widgets[{index}]", item), config) for index, (item, config) in items])
+    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids)
     checker.faults += faults
     warnings = checker.done()
     known, namesakes = await listed_dashboards(context, project, request.name)

@@ -9,6 +9,7 @@ from cekura_dashboards.arguments.references import WidgetId
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import WidgetEdits, all_differences, done_changes, planned_changes
 from cekura_dashboards.plans.covered import covered_widgets
+from cekura_dashboards.plans.layout import overlapped, relaid
 from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
 from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
@@ -16,7 +17,7 @@ from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.plans.send import commit_update
 from cekura_dashboards.plans.undo import refuse_too_large, undo_of, undo_update
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import named
+from cekura_dashboards.text import listed, named
 from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.edits import (
     CLEAR,
@@ -29,6 +30,8 @@ from cekura_dashboards.widgets.edits import (
 )
 
 NAME = "update_widget"
+NO_POSITION = "this widget shows no position (x, y, w, h) in its metadata, so no part of it can be changed."
+MAKE_ROOM = "bulk_edit_dashboard with arrange, or with layout there, makes room."
 
 
 class UpdateRequest(Planned):
@@ -52,14 +55,24 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
     stored = await context.lookups.widget(ids.now("widget", request.widget_id))
     if request.changes and (problem := unmergeable(request.changes, request.clear, stored)) is not None:
         raise InvalidArguments.at("changes.metadata", problem, lead="Nothing was changed.")
-    sent = changed_only(sent_fields(request.changes, request.clear, stored.writable()), stored)
-    dashboard = await _dashboard(context, stored, sent)
+    fields = sent_fields(request.changes, request.clear, stored.writable())
+    layout = request.changes.layout if request.changes else None
+    if layout is not None:
+        fields["metadata"] = relaid(fields.get("metadata", stored.metadata), layout)
+        if fields["metadata"] is None:
+            raise InvalidArguments.at("changes.layout", NO_POSITION, lead="Nothing was changed.")
+    sent = changed_only(fields, stored)
+    dashboard = await _dashboard(context, stored, sent, laid_out=layout is not None)
     project, filters = (dashboard.project, dashboard.filters) if dashboard else (None, None)
     checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
     if sent:
         await checker.updated(stored, sent, "changes.", request.clear)
     warnings = checker.done()
+    if layout is not None and dashboard is not None:
+        mine = {widget.id: widget for widget in dashboard.widgets}
+        if under := overlapped(stored.id, sent.get("metadata", stored.metadata), mine):
+            warnings.append(f"it lies on widgets {listed(map(str, under))}; {MAKE_ROOM}")
     way = undo_of(UpdateRequest, _undo_arguments(stored, sent))
     refuse_too_large(way.arguments)
     edits = WidgetEdits(
@@ -80,9 +93,10 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
     return checked(context, made, request)
 
 
-async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject) -> Dashboard | None:
-    """The widget's dashboard, read only where its project or filters decide what is right."""
-    if stored.dashboard is None or not {"filters", "field", "metric", "chart_type", "aggregation_function"} & {*sent}:
+async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject, *, laid_out: bool) -> Dashboard | None:
+    """The widget's dashboard, read only where its project, filters or other widgets decide what is right."""
+    decided = {"filters", "field", "metric", "chart_type", "aggregation_function"} & {*sent}
+    if stored.dashboard is None or not (decided or laid_out):
         return None
     return await context.lookups.dashboard(stored.dashboard)
 

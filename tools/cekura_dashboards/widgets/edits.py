@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from cekura_dashboards.api.fields import ChartType
 from cekura_dashboards.api.filters import fault, only_time, without_time
 from cekura_dashboards.api.models import JsonObject, Widget, as_object
 from cekura_dashboards.arguments.references import WidgetId
+from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.date_range import CLEARED
 from cekura_dashboards.widgets.request import NewWidget, WidgetFields
 
@@ -34,29 +35,45 @@ MOST_WIDGETS, MOST_WIDGETS_UNDONE = 60, 400
 """Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
 LAYOUT = "layout"
 """The part of metadata that merges in all its depth: a new width keeps the place."""
-PLACE = re.compile(r"top|after[ :]*(\d{1,15})", re.ASCII)
+PLACE = re.compile(r"top(?: (left|right))?|bottom|after[ :]*(\d{1,15})", re.ASCII)
+
+
+def _place(value: Any) -> Any:
+    """A place as it is written here; ``{"after": 203}`` and ``top-right`` are read too."""
+    held = as_object(value)
+    text = f"after {held['after']}" if held and set(held) == {"after"} else value
+    if text is None:
+        return None
+    folded = " ".join(re.split(r"[\s_-]+", text.strip().lower())) if isinstance(text, str) else ""
+    if not PLACE.fullmatch(folded):
+        raise fault("", 'is top, top left, top right, bottom, or "after ID" with the id of a widget there.')
+    return folded
+
+
+Place = Annotated[str, BeforeValidator(_place)]
+PLACED = Field(default=None, description='top, top right, bottom or "after 203"; others make room')
+
+
+class Layout(Request):
+    """Where a widget lies on the grid: columns and rows from the top left, width and height. What is absent stays."""
+
+    x: int | None = Field(default=None, ge=0)
+    y: int | None = Field(default=None, ge=0)
+    w: int | None = Field(default=None, ge=1)
+    h: int | None = Field(default=None, ge=1)
+
+
+LAID_OUT = Field(default=None, description="x, y, w, h on the grid; a part of it changes that alone")
 
 
 class CreatedWidget(NewWidget):
     """A widget to create."""
 
-    place: str | None = Field(
-        default=None, description='top, or "after 203"; only where the dashboard\'s widgets show a grid'
-    )
+    place: Place | None = PLACED
+    layout: Layout | None = LAID_OUT
     was: int | None = Field(
         default=None, json_schema_extra={"hidden": True}, description="the id of the deleted widget that this restores"
     )
-
-    @field_validator("place", mode="before")
-    @classmethod
-    def _placed(cls, value: Any) -> Any:
-        held = as_object(value)
-        text = f"after {held['after']}" if held and set(held) == {"after"} else value
-        if text is None:
-            return None
-        if not isinstance(text, str) or not PLACE.fullmatch(text.strip()):
-            raise fault("", 'is top, or "after ID" with the id of a widget there.')
-        return text.strip()
 
 
 def restored_path(name: str, items: Sequence[CreatedWidget] | None) -> str | None:
@@ -68,12 +85,14 @@ class WidgetChanges(WidgetFields):
     """New values. `filters` and `group_by` replace the whole; `metadata` merges, its `layout` too."""
 
     chart_type: ChartType | None = None
+    layout: Layout | None = LAID_OUT
 
 
 class WidgetUpdate(WidgetChanges):
     """A widget's id and its new values."""
 
     id: WidgetId
+    place: Place | None = PLACED
     clear: list[Clearable] | None = CLEAR
 
     @model_validator(mode="after")

@@ -1,0 +1,98 @@
+"""Copies of widgets on many dashboards, and taking them away again."""
+
+from collections.abc import Sequence
+
+from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_object
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import Change, WidgetEdits
+from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.text import foreign, listed
+from cekura_dashboards.widgets.checker import Checker
+from cekura_dashboards.widgets.date_range import no_date_range
+
+
+async def copies_for(
+    context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: Ids
+) -> tuple[list[WidgetEdits], list[str], list[str]]:
+    edits, faults, warnings, notes = list[WidgetEdits](), list[Fault](), list[str](), list[str]()
+    without_range = list[str]()
+    for dashboard in dashboards:
+        checker = Checker(context, dashboard.project, dashboard.filters)
+        configs = list[JsonObject]()
+        for source in sources:
+            if source.dashboard == dashboard.id:
+                notes.append(f"widget {source.id} is on dashboard {dashboard.id} itself and not copied there")
+                continue
+            config = source.definition()
+            await checker.created(config, f"widget {source.id} on dashboard {dashboard.id}: ")
+            configs.append(config)
+            twin = next((w for w in dashboard.widgets if _plain(w) == _plain(source)), None)
+            if twin is not None:
+                warnings.append(f"dashboard {dashboard.id} has one like widget {source.id} already: {twin.id}")
+        faults += checker.faults
+        warnings += [f"dashboard {dashboard.id}: {text}" for text in checker.warnings]
+        without_range += [str(dashboard.id)] if checker.without_range else []
+        mine = {widget.id: widget for widget in dashboard.widgets}
+        if mine:
+            configs = _unplaced(configs, mine, ids)
+        if configs:
+            edits.append(
+                WidgetEdits(
+                    dashboard_id=dashboard.id,
+                    creates=configs,
+                    known=frozenset(mine),
+                    filters=dashboard.stored("filters"),
+                )
+            )
+    if faults:
+        raise InvalidArguments(faults, lead="Nothing was changed.")
+    if without_range:
+        warnings.append(f"dashboards {listed(without_range)}: {no_date_range(on_dashboard=True)}")
+    return edits, warnings, notes
+
+
+def _plain(widget: Widget) -> JsonObject:
+    """What it is, wherever it stands."""
+    return {name: value for name, value in widget.definition().items() if name != "metadata"}
+
+
+def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: Ids) -> list[JsonObject]:
+    """The copies below what is there, where the dashboard shows a grid; else as they are."""
+    bare = [{name: value for name, value in config.items() if name != "metadata"} for config in configs]
+    placed(Placement([(Wish("create"), config) for config in bare]), mine, {}, [], ids)
+    return [
+        {**config, "metadata": {**_held(config), **_held(laid)}} if "metadata" in laid else config
+        for config, laid in zip(configs, bare, strict=True)
+    ]
+
+
+def _held(config: JsonObject) -> JsonObject:
+    return as_object(config.get("metadata")) or {}
+
+
+def removals_for(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Ids) -> list[WidgetEdits]:
+    wanted, edits = {ids.now("widget", number) for number in remove}, list[WidgetEdits]()
+    for dashboard in dashboards:
+        mine = {widget.id: widget for widget in dashboard.widgets}
+        if deletes := [number for number in mine if number in wanted]:
+            edits.append(
+                WidgetEdits(
+                    dashboard_id=dashboard.id,
+                    deletes=deletes,
+                    before={number: mine[number] for number in deletes},
+                    known=frozenset(mine),
+                    filters=dashboard.stored("filters"),
+                )
+            )
+    return edits
+
+
+def planned(edits: WidgetEdits) -> list[Change]:
+    creates = [Change(op="create", name=foreign(c.get("name")), dashboard_id=edits.dashboard_id) for c in edits.creates]
+    deletes = [
+        Change(op="delete", id=n, name=foreign(edits.before[n].name), dashboard_id=edits.dashboard_id)
+        for n in edits.deletes
+    ]
+    return [*creates, *deletes]

@@ -1,0 +1,179 @@
+"""The grid of a dashboard: where its widgets lie, and how others make room.
+
+The shape of metadata is the web app's own and not documented. A grid is taken for known only where every widget holds
+numbers ``x``, ``y``, ``w`` and ``h`` in the same place of it, such as ``metadata.layout``.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cekura_dashboards.api.models import JsonObject, Widget, as_object
+
+Path = tuple[str, ...]
+EDGES = ("x", "y", "w", "h")
+
+
+@dataclass
+class Box:
+    """A rectangle in columns and rows, from the top left."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.w
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.h
+
+    def overlaps(self, other: "Box") -> bool:
+        beside = self.x < other.right and other.x < self.right
+        return beside and self.y < other.bottom and other.y < self.bottom
+
+
+@dataclass
+class Grid:
+    """Positions by widget id; new widgets have negative keys. ``moved``: those that were put somewhere on purpose."""
+
+    path: Path
+    boxes: dict[int, Box]
+    before: dict[int, Box]
+    kinds: dict[int, str]
+    moved: dict[int, None] = field(default_factory=dict[int, None])
+
+    @classmethod
+    def read(cls, metadata: Mapping[int, Any], stored: Mapping[int, Widget]) -> "Grid | None":
+        """The grid of these widgets; None where none is known."""
+        if not metadata:
+            return None
+        for path in paths_in(next(iter(metadata.values()))):
+            boxes = {number: box for number, held in metadata.items() if (box := box_at(held, path))}
+            if len(boxes) == len(metadata):
+                kinds = {number: stored[number].chart_type for number in boxes}
+                return cls(path, boxes, copy.deepcopy(boxes), kinds)
+        return None
+
+    @property
+    def columns(self) -> float:
+        return max(box.right for box in self.before.values())
+
+    def usual(self, chart_type: Any) -> Box:
+        """A box of the size most common among charts of this type, or among all."""
+        alike = [box for number, box in self.before.items() if self.kinds.get(number) == chart_type]
+        [((w, h), _)] = Counter((box.w, box.h) for box in alike or self.before.values()).most_common(1)
+        return Box(0, 0, w, h)
+
+    def put(self, key: int, box: Box) -> None:
+        """Put it there; what lies there makes room at the end."""
+        box.x = max(0, min(box.x, self.columns - box.w))
+        self.boxes[key] = box
+        self.moved[key] = None
+
+    def put_last(self, key: int, box: Box) -> None:
+        """Beside the last one if there is room, else below all."""
+        others = self._others(key)
+        last = max(others, key=lambda held: (held.y, held.x), default=Box(0, 0, 0, 0))
+        if not self._fits(key, box, last.right, last.y):
+            box.x, box.y = 0, max((held.bottom for held in others), default=0)
+        self.boxes[key] = box
+
+    def put_on_top(self, key: int, box: Box) -> None:
+        """In a row of its own above all."""
+        self.boxes.pop(key, None)
+        self._make_room(0, box.h)
+        box.x, box.y = 0, 0
+        self.boxes[key] = box
+
+    def put_after(self, key: int, after: int, box: Box) -> None:
+        """To the right of another if there is room, else in a row of its own below."""
+        self.boxes.pop(key, None)
+        left = self.boxes[after]
+        if not self._fits(key, box, left.right, left.y):
+            row = left.bottom
+            while straddling := [held for held in self.boxes.values() if held.y < row < held.bottom]:
+                row = max(held.bottom for held in straddling)
+            self._make_room(row, box.h)
+            box.x, box.y = left.x if left.x + box.w <= self.columns else 0, row
+        self.boxes[key] = box
+
+    def settle(self) -> None:
+        """Push down what overlaps a widget that was put there, and what that overlaps then."""
+        disturbed, settled = {*self.moved}, dict[int, Box]()
+        rest = sorted(self.boxes.keys() - disturbed, key=lambda key: (self.boxes[key].y, self.boxes[key].x))
+        for key in [*self.moved, *rest]:
+            box = self.boxes[key]
+            while over := self._in_the_way(key, box, settled, disturbed):
+                box.y = max(held.bottom for held in over)
+                disturbed.add(key)
+            settled[key] = box
+
+    @staticmethod
+    def _in_the_way(key: int, box: Box, settled: Mapping[int, Box], disturbed: Collection[int]) -> list[Box]:
+        """What lies under it; not where both did so before."""
+        return [
+            held for other, held in settled.items() if box.overlaps(held) and (key in disturbed or other in disturbed)
+        ]
+
+    def arrange(self) -> None:
+        """Move everything up as far as it goes, in order, so that nothing overlaps and no row is empty."""
+        settled = list[Box]()
+        for box in sorted(self.boxes.values(), key=lambda held: (held.y, held.x)):
+            below = [held.bottom for held in settled if held.x < box.right and box.x < held.right]
+            box.y = max(below, default=0)
+            settled.append(box)
+
+    def _others(self, key: int) -> list[Box]:
+        return [box for number, box in self.boxes.items() if number != key]
+
+    def _fits(self, key: int, box: Box, x: float, y: float) -> bool:
+        """Move the box there if it is free."""
+        box.x, box.y = x, y
+        return box.right <= self.columns and not any(box.overlaps(held) for held in self._others(key))
+
+    def _make_room(self, row: float, height: float) -> None:
+        for held in self.boxes.values():
+            if held.y >= row:
+                held.y += height
+
+
+def paths_in(metadata: Any, path: Path = ()) -> Iterator[Path]:
+    """Where in metadata a position stands, at most two levels down."""
+    held = as_object(metadata)
+    if held is None:
+        return
+    if box_at(held, ()) is not None:
+        yield path
+    if len(path) < 2:  # noqa: PLR2004 - two levels
+        for name in held:
+            yield from paths_in(held[name], (*path, name))
+
+
+def box_at(metadata: Any, path: Path) -> Box | None:
+    held = as_object(metadata)
+    for name in path:
+        held = as_object(held.get(name)) if held else None
+    if held is None:
+        return None
+    edges = [held.get(edge) for edge in EDGES]
+    numbers = [edge for edge in edges if isinstance(edge, int | float) and not isinstance(edge, bool) and edge >= 0]
+    return Box(*numbers) if len(numbers) == len(EDGES) and numbers[2] > 0 and numbers[3] > 0 else None
+
+
+def with_box(metadata: Any, path: Path, box: Box) -> JsonObject:
+    """The metadata with this position in it; all else kept."""
+    found: JsonObject = copy.deepcopy(as_object(metadata) or {})
+    held = found
+    for name in path:
+        inner = as_object(held.get(name))
+        if inner is None:
+            inner = held[name] = {}
+        held = inner
+    held |= {"x": box.x, "y": box.y, "w": box.w, "h": box.h}
+    return found

@@ -1,0 +1,154 @@
+"""Moving widgets to another dashboard: they keep their ids, as the API takes the dashboard of a widget as a field."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import DashboardsError, EditFailed
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
+from cekura_dashboards.arguments.references import DashboardId, WidgetId
+from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.changes import Change, as_json, before_after, differences
+from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.plans.send import write_or_read_back
+from cekura_dashboards.text import foreign
+from cekura_dashboards.tool import Request
+from cekura_dashboards.widgets.checker import Checker
+
+
+class Back(Request):
+    """Where a widget was before it was moved."""
+
+    id: WidgetId
+    dashboard_id: DashboardId
+    metadata: dict[str, Any] | None = Field(default=None)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A widget as it is, and the fields to send."""
+
+    before: Widget
+    fields: JsonObject
+
+    @property
+    def to(self) -> int:
+        found: int = self.fields["dashboard"]
+        return found
+
+    @property
+    def back(self) -> JsonObject:
+        """Where it was, as an undo says it."""
+        found: JsonObject = {"id": self.before.id, "dashboard_id": self.before.dashboard}
+        return found | ({"metadata": self.before.metadata} if self.before.metadata else {})
+
+    def told(self, stored: Widget | None = None) -> Change:
+        """The change, planned or done."""
+        after = {**self.before.writable(), **self.fields} if stored is None else stored.writable()
+        now = self.to if stored is None else stored.dashboard
+        fields = {"dashboard": [self.before.dashboard, now], **before_after(self.before.writable(), after)}
+        return Change(op="update", id=self.before.id, name=foreign(self.before.name), fields=fields)
+
+    def differences(self, stored: Widget) -> list[str]:
+        """What is stored otherwise than asked."""
+        name = f"widget {self.before.id}"
+        told = differences(self.fields, stored, self.before, name)
+        if stored.dashboard != self.to:
+            told.append(f"{name} dashboard: asked {self.to}, stored {as_json(stored.dashboard)}")
+        return told
+
+
+async def moves_to(
+    context: ToolContext, dashboard: Dashboard, widgets: Sequence[Widget], ids: Ids
+) -> tuple[list[Move], list[str], list[str]]:
+    """The moves of those that are not there already, below what is there; warnings; and notes.
+
+    Raises:
+        InvalidArguments: for what cannot be on that dashboard.
+    """
+    checker, moves, notes = Checker(context, dashboard.project, dashboard.filters), list[Move](), list[str]()
+    mine = {widget.id: widget for widget in dashboard.widgets}
+    for widget in widgets:
+        if widget.dashboard == dashboard.id:
+            notes.append(f"widget {widget.id} is on dashboard {dashboard.id} already")
+            continue
+        await checker.created(widget.definition(), f"widget {widget.id} on dashboard {dashboard.id}: ")
+        moves.append(Move(widget, {"dashboard": dashboard.id}))
+    warnings = checker.done()
+    laid: list[JsonObject] = [
+        {name: value for name, value in move.before.definition().items() if name != "metadata"} for move in moves
+    ]
+    placed(Placement([(Wish("widget_ids"), config) for config in laid]), mine, {}, [], ids)
+    for move, config in zip(moves, laid, strict=True):
+        if "metadata" in config:
+            move.fields["metadata"] = {**(move.before.metadata or {}), **config["metadata"]}
+    if moves:
+        notes.append(f"moved widgets count the calls that the filters of dashboard {dashboard.id} leave")
+    return moves, warnings, notes
+
+
+def moves_back(widgets: Sequence[Widget], wanted: Sequence[Back], ids: Ids) -> list[Move]:
+    """The moves that put widgets back where they were."""
+    known = {widget.id: widget for widget in widgets}
+    return [
+        Move(
+            known[item.id],
+            {"dashboard": ids.now("dashboard", item.dashboard_id), "metadata": item.metadata},
+        )
+        for item in wanted
+        if item.id in known
+    ]
+
+
+async def send_moves(
+    context: ToolContext, moves: Sequence[Move]
+) -> tuple[dict[int, Widget], dict[int, DashboardsError], bool]:
+    """The widgets as stored, the errors of those that could not be moved, and whether an answer was lost."""
+    by_id, lost = {move.before.id: move for move in moves}, list[int]()
+
+    async def one(number: int) -> Widget:
+        stored, read_back = await _send(context, by_id[number])
+        lost.extend([number] * read_back)
+        await context.progress(len(by_id), len(by_id), f"widget {number} moved")
+        return stored
+
+    stored, failed = await gathered(by_id, one)
+    return stored, failed, bool(lost)
+
+
+async def _send(context: ToolContext, move: Move) -> tuple[Widget, bool]:
+    number, what = move.before.id, f"move of widget {move.before.id}"
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
+        found = await api.get_widget(number)
+        return {what: _outcome(move, found)}, found
+
+    return await write_or_read_back(context, context.api.update_widget(number, move.fields), [what], look)
+
+
+def _outcome(move: Move, found: Widget) -> str:
+    if found.dashboard == move.to:
+        return "applied"
+    return "not applied" if same(found.dashboard, move.before.dashboard) else "unknown"
+
+
+def outcomes_of(failed: Mapping[int, DashboardsError]) -> list[str]:
+    """What became of the moves that failed, a line each."""
+    return [f"widget {number}: {error}" for number, error in sorted(failed.items())]
+
+
+def all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
+    """One error for moves of which none was made: the first, with what is known of each."""
+    errors = [failed[number] for number in sorted(failed)]
+    in_doubt = [error for error in errors if isinstance(error, EditFailed)]
+    if len(errors) == 1 or not in_doubt:
+        return errors[0]
+    told = dict[str, str]()
+    for number, error in sorted(failed.items()):
+        told |= error.outcomes if isinstance(error, EditFailed) else {f"move of widget {number}": "not applied"}
+    return EditFailed(in_doubt[0].cause, told)
