@@ -1,6 +1,7 @@
 """compare_to and compare_filters against the sandbox: the same figures as asking for both sides by hand."""
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -271,3 +272,90 @@ async def test_without_history_or_for_other_calls_days_before_are_not_used() -> 
     assert found[0]["ci95"] != found[2]["ci95"]
     assert found[0]["difference"] == found[2]["difference"]
     assert found[1] == found[3]
+
+
+@pytest.mark.parametrize("readings", READINGS, ids=str)
+async def test_other_calls_stand_for_what_the_dashboard_says_of_the_same_field(readings: ApiVariant) -> None:
+    """Widget 209 is Booking's alone, by a filter of its dashboard."""
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        report = await report_of(context, widget_ids=[209], window="7d", compare_filters={"agent": "Reception"})
+    found = report["comparison"]
+    n, mean = rate(readings, "agent_id = 31 AND ts >= '2026-11-11 15:30'")
+    assert found["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    n, mean = rate(readings, "agent_id = 33 AND ts >= '2026-11-11 15:30'")
+    assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert found["where"] == 'agent.id = "Reception" (31)'
+    assert 'in the baseline they stand for: agent.id = "Booking" (33)' in found["notes"]
+
+
+async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
+    failed: Json = {"field": "success", "op": "eq", "value": False}
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(
+            context, widget_ids=[202], window="7d", filters=[BOOKING, failed], compare_filters=RECEPTION
+        )
+    counts = dict(
+        sql(
+            shared_sandbox(),
+            "SELECT agent_id, count(*) FROM calls WHERE NOT success AND ts >= '2026-11-11 15:30' GROUP BY 1",
+        )
+    )
+    assert report["comparison"]["current"]["value"] == counts[33]
+    assert report["comparison"]["baseline"]["value"] == counts[31]
+
+
+async def test_a_part_against_the_whole_is_said_to_be_one() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[203], window="7d", compare_filters=RECEPTION)
+        apart = await report_of(context, widget_ids=[203], window="7d", filters=BOOKING, compare_filters=RECEPTION)
+    assert any("are among the current ones" in note for note in report["comparison"]["notes"])
+    assert not any("among the current" in note for note in apart["comparison"].get("notes", []))
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"topic": "no such topic"}, 'none of the \\d+ calls in this window has topic = "no such topic"'),
+        ({"agent.id": 38}, "agent 38 .*project 2"),
+    ],
+)
+async def test_a_side_that_can_hold_no_calls_is_refused_by_name(other: Json, why: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context, "get_widgets_data", widget_ids=[202, 203, 205], window="7d", compare_filters=other
+        )
+    for report in answer["widgets"]:
+        assert report["comparison"]["not_compared"].startswith("no calls match in the baseline: ")
+        assert "difference" not in report["comparison"]
+        assert re.search(why, report["comparison"]["not_compared"])
+    assert "baseline 0" not in text
+
+
+async def test_drop_offs_against_the_rest_by_topic_for_a_widget_that_is_not_saved() -> None:
+    pie: Json = {"chart_type": "pie", "field": "topic"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(
+            context,
+            "preview_widget",
+            widget=pie,
+            dashboard_id=11,
+            window="7d",
+            filters={"dropoff_point": {"isnull": False}},
+            compare_filters={"dropoff_point": None},
+        )
+    found = answer["report"]["comparison"]
+    shares = {row["label"]: (row["current_pct"], row["baseline_pct"]) for row in found["shares"]["top"]}
+    rows = sql(
+        shared_sandbox(),
+        "SELECT topic, count(*) FILTER (dropoff_point IS NOT NULL), count(*) FILTER (dropoff_point IS NULL) FROM calls "
+        "WHERE project = 1 AND ts >= '2026-11-11 15:30' GROUP BY 1",
+    )
+    sums = [sum(row[side] for row in rows) for side in (1, 2)]
+    for label, dropped, rest in rows:
+        if label in shares:
+            assert shares[label] == (
+                pytest.approx(100 * dropped / sums[0], abs=0.06),
+                pytest.approx(100 * rest / sums[1], abs=0.06),
+            )
+    assert answer["report"]["n"] == sums[0]
+    assert "filters" not in answer["widget"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cekura_dashboards.answers.comparison import SidesRead
 from cekura_dashboards.answers.report import ALL_CALLS, WidgetReport, field_word
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
@@ -38,6 +39,10 @@ class Asked:
     project: int | None = None
     dashboard: int | None = None
 
+    @classmethod
+    def of(cls, reading: ChartReading) -> "Asked":
+        return cls(reading.target.calls, reading.window, reading.target.project, reading.target.dashboard)
+
     @property
     def conditions(self) -> list[JsonObject]:
         """Those that are looked at one by one."""
@@ -58,11 +63,13 @@ class _Counts:
 
 
 async def explained(
-    context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport], names: Mapping[str, str]
+    context: ToolContext, sides: Sequence[SidesRead], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """The reports, each that counts no call with the reason as its first note."""
+    """The reports, each that counts no call with the reason as its first note; and why a baseline holds none."""
+    readings = [both.current for both in sides]
+    reports = await _baselines_explained(context, sides, reports, names)
     empty = {
-        place: Asked(reading.target.calls, reading.window, reading.target.project, reading.target.dashboard)
+        place: Asked.of(reading)
         for place, (reading, report) in enumerate(zip(readings, reports, strict=True))
         if report.n == 0 and report.error is None
     }
@@ -73,6 +80,24 @@ async def explained(
     for place, asked in empty.items():
         said = _in_words(asked, reasons.get(_key(asked)), readings[place].target.config.field, names)
         found[place] = reports[place].model_copy(update={"notes": [said, *(reports[place].notes or [])]})
+    return found
+
+
+async def _baselines_explained(
+    context: ToolContext, sides: Sequence[SidesRead], reports: Sequence[WidgetReport], names: Mapping[str, str]
+) -> list[WidgetReport]:
+    """Why no other calls are there to compare with: which condition excludes them."""
+    empty = [
+        (place, both.baseline)
+        for place, (both, report) in enumerate(zip(sides, reports, strict=True))
+        if both.asked.filters and both.baseline and report.comparison and both.has_empty_baseline(names)
+    ][:MOST_EXPLAINED]
+    reasons = await together(*(why_none(context, Asked.of(reading), names) for _, reading in empty))
+    found = [*reports]
+    for (place, _), reason in zip(empty, reasons, strict=True):
+        if (held := found[place].comparison) is not None:
+            why = f"no calls match in the baseline: {reason}"
+            found[place] = found[place].model_copy(update={"comparison": held.model_copy(update={"not_compared": why})})
     return found
 
 

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.history import differ, disagreement
 from cekura_dashboards.answers.report import StatChange, WidgetReport, reported
-from cekura_dashboards.answers.sides import days_before, measure_of
+from cekura_dashboards.answers.sides import Measure, days_before, measure_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import both, fields_of, without_fields_of
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.history import MOST_HISTORIES, bars_behind, histories, measure_key
@@ -28,7 +29,8 @@ class Sides:
     """A chart, and what it is compared with: another, or why there is none. ``baseline`` None: nothing was asked.
 
     ``alike``: the chart once more, read in the same way as the baseline, where the two ways differ. ``filters``: of the
-    baseline, where it holds other calls instead of another time. ``unasked``: nobody asked for the comparison; a stat
+    baseline, where it holds other calls instead of another time; ``left_out``: conditions of the chart on the same
+    fields, for which they stand. ``unasked``: nobody asked for the comparison; a stat
     shows the change of its figures by itself.
     """
 
@@ -36,6 +38,7 @@ class Sides:
     baseline: Target | InvalidArguments | None = None
     alike: Target | None = None
     filters: JsonObject | None = None
+    left_out: tuple[JsonObject, ...] = ()
     unasked: bool = False
 
 
@@ -53,6 +56,13 @@ class SidesRead:
     history: ChartReading | None = None
     behind: Sequence[Mapping[str, ChartReading]] = ({}, {})
 
+    def has_empty_baseline(self, names: Mapping[str, str]) -> bool:
+        """Whether the baseline was read and holds no call."""
+        reading = self.baseline
+        if reading is None or reading.chart is None:
+            return False
+        return holds_none(measure_of(reading, reading.chart, dict(names), self.behind[1]))
+
 
 def sides_of(
     targets: Sequence[Target], how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
@@ -64,23 +74,31 @@ def sides_of(
     """
     if not how and filters is None:
         return [_by_one_way(Sides(target, _period_before(target, now, zone), unasked=True), now) for target in targets]
-    found = [
-        _by_one_way(Sides(target, _baseline(target, how, filters, now, zone), filters=filters), now)
-        for target in targets
-    ]
+    if filters is not None:
+        return [_by_one_way(_of_other_calls(target, filters), now) for target in targets]
+    found = [_by_one_way(Sides(target, _baseline(target, how, now, zone)), now) for target in targets]
     errors = [sides.baseline for sides in found if isinstance(sides.baseline, InvalidArguments)]
     if errors and len(errors) == len(found):
         raise errors[0]
     return found
 
 
-def _baseline(
-    target: Target, how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
-) -> Target | InvalidArguments:
+def _of_other_calls(target: Target, filters: JsonObject) -> Sides:
+    """The chart beside other calls: what the filters say of a field stands for what the chart says of it.
+
+    A saved widget keeps its own conditions whatever is sent with it, so that it is read without its dashboard then.
+    """
+    kept, out = without_fields_of(target.filters, filters)
+    extra, more = without_fields_of(target.extra, filters)
+    baseline = replace(target, filters=kept, extra=both(extra, filters), alone=target.alone or bool(out))
+    return Sides(target, baseline, filters=filters, left_out=(*out, *more))
+
+
+def _baseline(target: Target, how: str | None, now: datetime, zone: ZoneInfo) -> Target | InvalidArguments:
     if not how or target.window is None:
-        return replace(target, extra=filters)
+        return target
     try:
-        return replace(target, window=other_window(target.window, how, now, zone), extra=filters or target.extra)
+        return replace(target, window=other_window(target.window, how, now, zone))
     except InvalidArguments as error:
         return error
 
@@ -95,7 +113,9 @@ def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | No
 
 def _by_one_way(sides: Sides, now: datetime) -> Sides:
     """Have the chart read once more without its dashboard, where the baseline must be: else the ways would differ."""
-    if not isinstance(sides.baseline, Target) or sides.current.goes_beyond(now) or not sides.baseline.goes_beyond(now):
+    if not isinstance(sides.baseline, Target) or sides.current.alone or sides.current.goes_beyond(now):
+        return sides
+    if not (sides.baseline.alone or sides.baseline.goes_beyond(now)):
         return sides
     return replace(sides, alike=replace(sides.current, alone=True))
 
@@ -165,7 +185,7 @@ def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
     about: dict[str, Any] = {
         "start": format_instant(other.window.start),
         "end": format_instant(other.window.end),
-        **({"where": in_words(filters, names)} if filters else {"against": other.window.source}),
+        **({"where": in_words(other.target.calls, names)} if filters else {"against": other.window.source}),
     }
     reading = sides.current
     if reading.chart is None or other.chart is None:
@@ -174,7 +194,10 @@ def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
     baseline = measure_of(other, other.chart, names, sides.behind[1])
     if baseline.untested and other.chart.chart_type in {"bar", "line"}:
         return Comparison(**about, not_compared=baseline.untested[0])
+    if filters and holds_none(baseline):
+        return Comparison(**about, not_compared="no calls match in the baseline")
     notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
+    notes += _of_both_sides(sides.asked, names)
     counted = reading.target.config.aggregation_function == "count"
     terms = Terms(tests, most="possible" if other.window.weekdays_differ else "clear", clock=audience.clock)
     if not filters:
@@ -190,6 +213,24 @@ def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:
     if (said := _not_alike(sides, reading.chart, audience)) is not None:
         found = found.untested(said)
     return found.model_copy(update={**about, "notes": notes or None})
+
+
+def holds_none(measure: Measure) -> bool:
+    """Whether a side holds no call."""
+    side = measure.side
+    return not (side.n or any(cell.n or cell.value for cell in side.cells) or any(side.parts.values()))
+
+
+def _of_both_sides(asked: Sides, names: dict[str, str]) -> list[str]:
+    """How the calls of both sides lie to each other, where they are not two times."""
+    if asked.filters is None:
+        return []
+    if asked.left_out:
+        return [f"in the baseline they stand for: {'; '.join(in_words(node, names) for node in asked.left_out)}"]
+    fields = {*fields_of(asked.filters)}
+    if fields & {*fields_of(asked.current.calls)}:
+        return []
+    return ["the baseline's calls are among the current ones; `filters` narrows those to the other group"]
 
 
 def _not_alike(sides: SidesRead, chart: Chart, audience: Audience) -> str | None:

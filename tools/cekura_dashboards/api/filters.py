@@ -237,9 +237,15 @@ def replaced(node: JsonObject | None, by: JsonObject | None) -> tuple[JsonObject
     >>> replaced(old, {**old, "value": "b"})
     ({'field': 'topic', 'op': 'eq', 'value': 'b'}, [{'field': 'topic', 'op': 'eq', 'value': 'a'}])
     """
-    fields = {_same_field(name) for name in fields_of(by)}
+    kept, out = without_fields_of(node, by)
+    return both(kept, by), out
+
+
+def without_fields_of(node: JsonObject | None, other: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:
+    """A filter less its conditions on the fields of another, and those."""
+    fields = {_same_field(name) for name in fields_of(other)}
     out = [part for part in and_parts(node) if fields & {_same_field(name) for name in fields_of(part)}]
-    return both(*(part for part in and_parts(node) if part not in out), by), out
+    return both(*(part for part in and_parts(node) if part not in out)), out
 
 
 def _same_field(name: str) -> str:

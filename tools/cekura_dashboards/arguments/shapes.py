@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from cekura_dashboards.api.fields import FILTER_OPS, filter_field
+from cekura_dashboards.api.fields import FILTER_OPS, PLOTTED, filter_field
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.arguments import aliases
 
@@ -30,7 +30,9 @@ def grouping(value: Any) -> Any:
     found = as_object(value)
     if found is None:
         return value
-    read = {name: _grouped(item) if name == "field" and isinstance(item, str) else item for name, item in found.items()}
+    read = dict(found)
+    if isinstance(field := found.get("field"), str) and field not in PLOTTED:
+        read["field"] = _grouped(field)
     if "type" not in read and ("field" in read) != ("interval" in read):
         read["type"] = "field" if "field" in read else "bucket"
     return read

@@ -73,7 +73,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     )
     points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
     reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
-    reports = await explained(context, [sides.current for sides in found], reports, names)
+    reports = await explained(context, found, reports, names)
     failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
     title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
     reports, shared = told_once([*reports, *failed])

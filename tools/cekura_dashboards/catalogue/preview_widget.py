@@ -42,6 +42,7 @@ class PreviewRequest(Request):
         default=None, description="apply this dashboard's filters, as if the widget were on it"
     )
     window: str | None = WINDOW
+    filters: Filter | None = Field(default=None, description="and only calls that match; not part of the widget")
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
     share_where: Filter | None = Field(
@@ -77,7 +78,8 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     metrics, unread = await metric_types(context, project, config)
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
-    [target] = settled([replace(unsaved(config, dashboard), matching=matching)], request.window, None, now, zone)
+    extra = request.filters.to_json() if request.filters else None
+    [target] = settled([replace(unsaved(config, dashboard), matching=matching)], request.window, extra, now, zone)
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
     asked = sides_of([target], request.compare_to, other_calls, now, zone)
     (found, _), (names, notes) = await together(
@@ -85,12 +87,12 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     )
     points = FINE if request.points is None else request.points
     reports = await compared(found, Audience(points, names=names, clock=context.settings.clock))
-    reports = await explained(context, [sides.current for sides in found], reports, names)
+    reports = await explained(context, found, reports, names)
     if matching:
         reports = [with_intervals(report) for report in reports]
     shown = fit(reports)[0]
     warnings = [*unread, *doubts(config, "widget.", metrics), *doubtful(config.filters, "widget.filters")]
-    warnings += [*doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
+    warnings += [*doubtful(extra), *doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
     if matching:
         warnings.append(NOT_SAVED)
     if time_bounds(target.filters, context.now()).start is None:
