@@ -267,7 +267,8 @@ def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
 
 
 async def undo(context: ToolContext, receipt: Json, *restored: str) -> Json:
-    arguments = {**receipt["undo"]["arguments"], **({"restored": [*restored]} if restored else {})}
+    arguments = dict(receipt["undo"]["arguments"])
+    arguments["plan_id"] = "; ".join([arguments["plan_id"], *restored])
     _, answer = await ask(context, receipt["undo"]["tool"], **arguments)
     assert answer["outcome"] == "applied"
     assert "differences" not in answer

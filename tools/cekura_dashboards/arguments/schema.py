@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
 ONCE = {"Filter"}
 """Models that are written out only where they first stand in a tool: they are long."""
-LAST = {"plan_id", "restored"}
+LAST = {"plan_id"}
 LIMITS = ("minimum", "maximum", "maxItems")
 
 
@@ -96,6 +96,8 @@ class _Writer:
         found: Schema = {k: v for k, v in node.items() if k in {"type", "enum"}}
         if "enum" in found:
             found = {"type": "string", **found}
+            if self.described and len(inside) > len({*inside}):
+                del found["enum"]  # the model was written out around this already
         if self.described:
             found |= {k: node[k] for k in LIMITS if k in node}
             if tell and "description" in node and node["description"] not in self.told:

@@ -95,7 +95,7 @@ def render(receipt: Receipt) -> str:
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
     if receipt.restored:
-        lines.append(f"restored under new ids; to older undo calls add restored: {json_text(receipt.restored)}")
+        lines.append(f"restored under new ids; in older undo calls put behind plan_id: ; {'; '.join(receipt.restored)}")
     if receipt.plan_id:
         lines.append(f"plan_id: {receipt.plan_id}")
     calls = [*(("to complete it", call) for call in receipt.complete or []), ("undo", receipt.undo)]

@@ -1,7 +1,7 @@
 """Ids of what an undo created again: plans that are older know it by its old id.
 
-A receipt lists ``widget 203 = 230 #s1gNed-_``; an older undo call takes such lines as ``restored``, and then means the
-new ids. The end of a line is a signature under the caller's key, so that a plan cannot be turned on another widget.
+A receipt lists ``widget 203 = 230 #s1gNed-_``; an older undo call takes such lines behind its plan_id, and then means
+the new ids. The end of a line is a signature under the caller's key, so that a plan cannot be turned on another widget.
 """
 
 import re
@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import is_list
+from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.plans.plan_id import Covered, Signer
 from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
@@ -26,11 +26,24 @@ class Planned(Request):
     """Arguments of every tool that writes."""
 
     plan_id: str | None = Field(
-        default=None, description="from a dry run, a stopped delete or an undo; refused if anything moved since"
+        default=None,
+        description="from a dry run, a stopped delete or an undo; behind it lines of `restored` from receipts since",
     )
     restored: list[str] | None = Field(
-        default=None, max_length=MOST_LINES, description="lines of a later undo's receipt, for older undo calls"
+        default=None, max_length=MOST_LINES, json_schema_extra={"hidden": True}, description="the lines alone"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lines_apart(cls, given: Any) -> Any:
+        """A plan_id as it was issued, and the lines that were put behind it."""
+        found = as_object(given)
+        text = found.get("plan_id") if found else None
+        if found is None or not isinstance(text, str) or ";" not in text:
+            return given
+        plan_id, *lines = (part.strip() for part in text.split(";"))
+        held = found.get("restored")
+        return {**found, "plan_id": plan_id, "restored": [*(held if is_list(held) else []), *filter(None, lines)]}
 
     @field_validator("restored")
     @classmethod
