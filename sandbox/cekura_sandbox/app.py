@@ -54,10 +54,9 @@ def _utc_now() -> datetime:
 class World:
     """One sandbox's data. The calls are generated on first use, once."""
 
-    def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant) -> None:
-        self.key = key
-        self.readings = readings
-        self._now, self._seed, self._count = now, seed, count
+    def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant, quiet: bool) -> None:
+        self.key, self.readings = key, readings
+        self._now, self._seed, self._count, self._quiet = now, seed, count, quiet
         self.store = Store(self.now)
         self._lock = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
@@ -74,7 +73,7 @@ class World:
         with self._lock:
             if self._con is None:
                 con = duckdb.connect()
-                calls.fill(con, now=self._now().replace(tzinfo=None), seed=self._seed, count=self._count)
+                calls.fill(con, self._now().replace(tzinfo=None), self._seed, self._count, quiet=self._quiet)
                 self._con = con
             return self._con
 
@@ -122,13 +121,14 @@ def create_app(
     count: int = 60_000,
     key: str = "sandbox",
     readings: ApiVariant | None = None,
+    quiet: bool = False,
 ) -> FastAPI:
     """Build a sandbox as an ASGI application.
 
     ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
-    before its first use.
+    before its first use; ``quiet``: nothing in them changes.
     """
-    world = World(now=now, seed=seed, count=count, key=key, readings=readings or ApiVariant())
+    world = World(now=now, seed=seed, count=count, key=key, readings=readings or ApiVariant(), quiet=quiet)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:

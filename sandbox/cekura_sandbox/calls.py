@@ -47,16 +47,22 @@ ENDED = [("customer-ended-call", 0.52), ("agent-ended-call", 0.80), ("silence-ti
 DROPOFFS = ["identity check", "choosing a slot", "payment", "waiting for a lookup", "closing"]
 
 
-def fill(con: duckdb.DuckDBPyConnection, *, now: datetime, seed: int, count: int) -> None:
-    """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``."""
+def fill(con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *, quiet: bool) -> None:
+    """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``.
+
+    ``quiet``: without anything that changes, but for the rhythm of hours and weekdays.
+    """
     con.execute(f"CREATE MACRO u(i, salt) AS md5_number(i || '/{int(seed)}/' || salt)::DOUBLE / {2.0**128}")
     con.execute(
         "CREATE MACRO gauss(i, salt) AS sqrt(-2 * ln(1 - u(i, salt || 'a'))) * cos(2 * pi() * u(i, salt || 'b'))"
     )
     _table(con, "agents", "id INT, name TEXT, project INT, share DOUBLE, success DOUBLE, seconds DOUBLE", AGENTS)
     _table(con, "metrics", "id INT, name TEXT, eval_type TEXT, project INT, share DOUBLE", METRICS)
-    _fill_slots(con, now)
-    _fill_calls(con, now, count)
+    outage, release, surge = (
+        now - timedelta(days=days if not quiet else -1) for days in (OUTAGE_DAYS_AGO, RELEASE_DAYS_AGO, SURGE_DAYS_AGO)
+    )
+    _fill_slots(con, now, outage=outage)
+    _fill_calls(con, now, count, release=release, surge=surge, slows=not quiet)
     _fill_evaluations(con)
 
 
@@ -66,9 +72,9 @@ def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Iterab
     con.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - our own names
 
 
-def _fill_slots(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
+def _fill_slots(con: duckdb.DuckDBPyConnection, now: datetime, *, outage: datetime) -> None:
     """Ten-minute slots with the share of calls that began before each: the rhythm of hours and weekdays."""
-    outage = (now - timedelta(days=OUTAGE_DAYS_AGO)).replace(minute=0, second=0, microsecond=0)
+    outage = outage.replace(minute=0, second=0, microsecond=0)
     con.execute(
         """
         CREATE TABLE slots AS
@@ -96,7 +102,10 @@ def _fill_slots(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
     )
 
 
-def _fill_calls(con: duckdb.DuckDBPyConnection, now: datetime, count: int) -> None:
+def _fill_calls(
+    con: duckdb.DuckDBPyConnection, now: datetime, count: int, *, release: datetime, surge: datetime, slows: bool
+) -> None:
+    """``slows``: latency grows with time."""
     ended = " ".join(f"WHEN u(i, 'ended') < {limit} THEN '{reason}'" for reason, limit in ENDED)
     con.execute(
         f"""
@@ -106,7 +115,7 @@ def _fill_calls(con: duckdb.DuckDBPyConnection, now: datetime, count: int) -> No
           FROM (SELECT i, u(i, 'slot') AS p FROM range($count) AS r(i)) ASOF JOIN slots s ON p >= s.before
         ), answered AS (
           SELECT placed.*, a.id AS agent_id, a.name AS agent_name, a.project, a.success AS chance, a.seconds,
-                 1 - date_diff('second', ts, $now) / 2592000.0 AS age,
+                 CASE WHEN $slows THEN 1 - date_diff('second', ts, $now) / 2592000.0 ELSE 0 END AS age,
                  a.id = {RELEASE_AGENT} AND ts >= $release AS released
           FROM placed ASOF JOIN (
             SELECT *, sum(share) OVER (ORDER BY id) - share AS low FROM agents
@@ -138,8 +147,9 @@ def _fill_calls(con: duckdb.DuckDBPyConnection, now: datetime, count: int) -> No
         {
             "count": count,
             "now": now,
-            "release": now - timedelta(days=RELEASE_DAYS_AGO),
-            "surge": now - timedelta(days=SURGE_DAYS_AGO),
+            "release": release,
+            "surge": surge,
+            "slows": slows,
             "surge_topic": SURGE_TOPIC,
             "topics": TOPICS,
             "dropoffs": DROPOFFS,

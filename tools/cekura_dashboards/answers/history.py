@@ -1,5 +1,7 @@
 """The tests of a chart over its history, if both count the same calls."""
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -9,14 +11,19 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import Times, bar_rows, span_of
 from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.insight import Clock
 from cekura_dashboards.insight.bar import bar_outcome
 from cekura_dashboards.insight.buckets import filled, merged
+from cekura_dashboards.insight.course import Course
+from cekura_dashboards.insight.examine import examine
 from cekura_dashboards.insight.findings import Outcome
 from cekura_dashboards.insight.line import line_course
 from cekura_dashboards.insight.model import Bucket
 from cekura_dashboards.insight.numbers import SCALES, exact
 from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial
 
+LEAST_SHARE = 0.03
+"""Of all calls a label must have so many to be followed by itself."""
 TOLERATED = 0.005
 """The share by which two answers may differ that the API gave at nearly the same time."""
 
@@ -40,6 +47,43 @@ def tested_over(
     if chart.chart_type == "line" and line_rows(reading, chart, audience.names).boolean and unit not in SCALES:
         unit = "ratio"
     return bar_outcome(config.function, config.period, unit, past.timed, past.span, audience.clock, window)
+
+
+def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span) -> Outcome:
+    """All tests on a history, of which ``window`` is told."""
+    past, config = _past(history, chart), history.target.config
+    if not past.known:
+        return Outcome()
+    unit = unit_of(config, chart, [bucket.value for bucket in past.known])
+    return bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, past.times.local(window))
+
+
+def label_outcomes(
+    history: ChartReading, clock: Clock, window: Span, names: dict[str, str]
+) -> dict[str | None, Outcome]:
+    """The tests on the share of each larger label, in a history of the calls by label."""
+    if history.chart is None:
+        return {}
+    rows = bar_rows(history, history.chart, names)
+    step = STEPS[PERIODS[history.target.config.period]]
+    sums, counts = defaultdict[float, float](float), defaultdict[str | None, dict[float, float]](dict)
+    for bucket in rows.buckets:
+        sums[bucket.time] += bucket.value or 0.0
+        counts[bucket.group][bucket.time] = bucket.value or 0.0
+    whole = [time for time in sorted(sums) if sums[time] > 0 and not is_partial(time, step, rows.span)]
+    every = math.fsum(sums.values())
+    return {
+        label: examine(
+            Course(
+                whole, [held.get(time, 0.0) / sums[time] for time in whole], [sums[time] for time in whole], step,
+                scale="rate",
+            ),
+            window=rows.times.local(window),
+            clock=clock,
+        )
+        for label, held in counts.items()
+        if math.fsum(held.values()) >= LEAST_SHARE * every
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

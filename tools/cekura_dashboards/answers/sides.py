@@ -64,6 +64,17 @@ def measure_of(
     return _bar_side(reading, chart, names, seconds)
 
 
+def labels_of(bar: ChartReading, names: dict[str, str]) -> Side:
+    """The calls of each label in a bar by label, and its share of them by day."""
+    parts = defaultdict[str | None, float](float)
+    if bar.chart is not None:
+        for bucket in bar_rows(bar, bar.chart, names).buckets:
+            parts[bucket.group] += bucket.value or 0.0
+    over_time = _labels_over_time(bar.window, {LABELS: bar}, parts, names)
+    seconds = (bar.window.end - bar.window.start).total_seconds()
+    return Side([], seconds, parts=parts, over_time=over_time, n=math.fsum(parts.values()))
+
+
 def _part_of(bar: ChartReading, window: Window) -> ChartReading | None:
     """What a bar over a longer time shows of a window, its cut hours left out; None where no hour is whole."""
     start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))

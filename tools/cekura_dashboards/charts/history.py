@@ -25,6 +25,7 @@ SHORT = timedelta(days=3)
 BEHIND_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
 """The fields that are averaged in figures of a stat."""
 LABELS = "labels"
+COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
 TESTED = ("hour", "day")
 """The steps at which a chart is tested over time."""
 
@@ -82,10 +83,10 @@ def _history_of(target: Target, now: datetime) -> Target | None:
     if window.start <= now - LIMIT + MARGIN + timedelta(seconds=STEPS[PERIODS[period]]):
         return None
     function = config.aggregation_function if config.chart_type == "bar" else "avg"
-    return _bar(target, now, time_period=period, aggregation_function=function)
+    return bar_over_all(target, now, time_period=period, aggregation_function=function)
 
 
-def _bar(target: Target, now: datetime, **fields: Any) -> Target:
+def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
     """A bar of the same calls over all the time that the API holds."""
     bar = {**target.config.writable(), "chart_type": "bar", "name": None, "group_by": None, **fields}
     window = Window(now - LIMIT + MARGIN, now, "history")
@@ -99,11 +100,10 @@ def bars_behind(target: Target, now: datetime) -> dict[str, Target]:
         return {}
     if config.chart_type == "stat":
         return {
-            figure: _bar(target, now, field=field, aggregation_function="avg", time_period="hour")
+            figure: bar_over_all(target, now, field=field, aggregation_function="avg", time_period="hour")
             for figure, field in BEHIND_FIGURES.items()
         }
     if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
         by = {"type": "field", "field": config.field}
-        count = {"field": "agent_id", "aggregation_function": "count", "time_period": "day", "group_by": by}
-        return {LABELS: _bar(target, now, **count)}
+        return {LABELS: bar_over_all(target, now, **COUNT_BY_DAY, group_by=by)}
     return {}

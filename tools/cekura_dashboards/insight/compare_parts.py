@@ -33,35 +33,45 @@ def compare_shares(current: Side, baseline: Side, terms: Terms) -> Comparison:
     if min(wholes) <= 0:
         side = "in the current window" if wholes[0] <= 0 else "in the baseline"
         return Comparison(not_compared=f"no data {side}")
-    labels = dict.fromkeys([*current.parts, *baseline.parts])
-    designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
-    seen, days = _design_seen(current, baseline, terms)
-    if seen is not None:
-        designs = [seen, seen]
-    terms = replace(terms if days >= FEW_BUCKETS else terms.at_most_possible(), parts=len(labels))
-    found = list[ShareChange]()
-    for label in labels:
-        shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
-        square = math.fsum(
-            max(share * (1 - share), 0.25 / whole) * design / whole
-            for share, whole, design in zip(shares, wholes, designs, strict=True)
+    terms, changes = share_changes(current, baseline, terms)
+    found = [
+        ShareChange(
+            label=label,
+            current_pct=round(100 * new, 1),
+            baseline_pct=round(100 * old, 1),
+            points=round(100 * change.difference, 1),
+            verdict=terms.verdict(change),
         )
-        change = shares[0] - shares[1]
-        found.append(
-            ShareChange(
-                label=label,
-                current_pct=round(100 * shares[0], 1),
-                baseline_pct=round(100 * shares[1], 1),
-                points=round(100 * change, 1),
-                verdict=terms.verdict(Estimate(change, math.sqrt(square), math.inf)),
-            )
-        )
+        for label, (new, old, change) in changes.items()
+    ]
     found.sort(key=lambda row: (-abs(row.points), str(row.label)))
     return Comparison(
         current=SideShown(n=exact(wholes[0])),
         baseline=SideShown(n=exact(wholes[1])),
         shares=Shares(top=found[:MOST_CONTRIBUTORS], more=more(found)),
     )
+
+
+def share_changes(
+    current: Side, baseline: Side, terms: Terms
+) -> tuple[Terms, dict[str | None, tuple[float, float, Estimate]]]:
+    """Each label's share on both sides, which hold calls, with the change and its error; and on what terms."""
+    wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
+    labels = dict.fromkeys([*current.parts, *baseline.parts])
+    designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
+    seen, days = _design_seen(current, baseline, terms)
+    if seen is not None:
+        designs = [seen, seen]
+    terms = replace(terms if days >= FEW_BUCKETS else terms.at_most_possible(), parts=len(labels))
+    found = dict[str | None, tuple[float, float, Estimate]]()
+    for label in labels:
+        shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
+        square = math.fsum(
+            max(share * (1 - share), 0.25 / whole) * design / whole
+            for share, whole, design in zip(shares, wholes, designs, strict=True)
+        )
+        found[label] = shares[0], shares[1], Estimate(shares[0] - shares[1], math.sqrt(square), math.inf)
+    return terms, found
 
 
 def _design_seen(current: Side, baseline: Side, terms: Terms) -> tuple[float | None, int]:

@@ -29,7 +29,7 @@ def t_quantile(probability: float, df: float) -> float:
     scale = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
     for _ in range(_MOST_STEPS):
         value = math.exp(place)
-        beyond = _beyond(value, df)
+        beyond = t_beyond(value, df)
         density = math.exp(scale - (df + 1) / 2 * math.log1p(value * value / df))
         step = math.log(beyond / wanted) * beyond / (density * value)
         place += step
@@ -49,8 +49,10 @@ def _start(normal: float, df: float) -> float:
     return normal + first / df + second / df**2
 
 
-def _beyond(value: float, df: float) -> float:
+def t_beyond(value: float, df: float) -> float:
     """How likely Student's t is to lie above ``value``, which is not negative."""
+    if df >= MOST_DF:
+        return NORMAL.cdf(-value)
     return _incomplete_beta(df / (df + value * value), df / 2, 0.5) / 2
 
 
@@ -60,7 +62,7 @@ def t_cdf(value: float, df: float) -> float:
     >>> round(t_cdf(2.228, 10), 3), t_cdf(0.0, 3)
     (0.975, 0.5)
     """
-    return 1 - _beyond(value, df)
+    return 1 - t_beyond(value, df)
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

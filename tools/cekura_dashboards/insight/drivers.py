@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cekura_dashboards.insight.distributions import t_quantile, two_sided
+from cekura_dashboards.insight.distributions import t_beyond, t_quantile, two_sided
 from cekura_dashboards.insight.effects import ENOUGH_CALLS, effects
 from cekura_dashboards.insight.side import Cell, Groups
 from cekura_dashboards.insight.verdicts import Verdict
@@ -21,6 +21,8 @@ FEW_GROUPS = 2
 USUAL_DF = 3.0
 """What is usual, that calls are independent, counts as so many degrees of freedom."""
 _TINY = 1e-12
+MOST_UNLIKE, SURELY_CHANCE = 4, 0.05
+"""So many groups are looked for, and only while the last one was hardly chance."""
 ByGroup = Mapping[str | None, Sequence[Cell]]
 
 
@@ -76,6 +78,36 @@ def driver(current: GroupedSide, baseline: GroupedSide, *, additive: bool, ratio
         return Driver(share, with_it, differs, said)
     shifted = _said(abs(_mix_score(parts, new, old)) / math.sqrt(calls.value), calls.df, max(1, dimensions))
     return Driver(share, with_it, differs, shifted, mixed=shifted != "within noise")
+
+
+class Unlike(NamedTuple):
+    """A group whose own change is unlike that of the others. ``chance``: how likely any is so far off by itself."""
+
+    group: str | None
+    chance: float
+
+
+def unlike_groups(current: GroupedSide, baseline: GroupedSide, *, additive: bool, ratio: float) -> list[Unlike]:
+    """The groups whose own change is unlike that of the rest, the most unlike first, each beside those that remain.
+
+    The last one is that which might be chance; none where fewer than two groups have enough calls.
+    """
+    new, old = dict(current.groups), dict(baseline.groups)
+    kind = "calls" if additive else "rate" if ratio else "mean"
+    found = list[Unlike]()
+    while len(found) < MOST_UNLIKE:
+        cells = [{name: side.cells[name] for name in new if name in side.cells} for side in (current, baseline)]
+        spread = dispersion(cells, kind, ratio)
+        scores = _scores(new, old, spread, additive=additive, ratio=ratio)
+        if not scores:
+            break
+        name = max(scores, key=lambda group: (abs(scores[group]), str(group)))
+        chance = min(1.0, 2 * len(scores) * t_beyond(abs(scores[name]), spread.df))
+        found.append(Unlike(name, chance))
+        if chance > SURELY_CHANCE:
+            break
+        new.pop(name), old.pop(name)
+    return found
 
 
 def _said(score: float, df: float, tests: int) -> Verdict:

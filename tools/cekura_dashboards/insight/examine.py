@@ -142,7 +142,7 @@ def _steps(fit: Fit, cuts: Sequence[Cut], window: Span, zone: str) -> list[Step]
                 verdict="clear" if cut.clear and whole else "possible",
                 change=round_for_display(new - old, 3),
                 pct=relative(new - old, old),
-            )
+            ).of_chance(cut.chance)
         )
     return found
 
@@ -196,7 +196,7 @@ def _trend(fit: Fit, cuts: Sequence[Cut], window: Span, zone: str) -> list[Trend
             verdict="clear" if trend.verdict == "clear" else "possible",
             change=round_for_display(end - start, 3),
             pct=relative(end - start, start),
-        )
+        ).of_chance(trend.chance)
     ]
 
 
@@ -302,7 +302,7 @@ def _told(fit: Fit, found: Sequence[_Far], gaps: Sequence[Empty], zone: str) -> 
                     usual=round_for_display(usual),
                     n=n,
                     verdict="clear" if far.run.clear else "possible",
-                ),
+                ).of_chance(far.run.chance),
             )
         )
     told.sort(key=lambda item: item[0])
@@ -329,7 +329,7 @@ def _gaps(empty: Sequence[Empty], zone: str, step: float) -> list[Gap]:
             start=iso(gap.start, step=int(step), zone=zone),
             end=iso(gap.end, step=int(step), zone=zone),
             usual_calls=round_for_display(gap.expected, 3),
-        )
+        ).of_chance(gap.chance)
         for gap in largest[:MOST_GAPS]
     ]
     if len(largest) > MOST_GAPS:

@@ -1,9 +1,9 @@
 """What the tests can find in a course over time."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cekura_dashboards.insight.numbers import Number
 
@@ -12,6 +12,16 @@ Verdict = Literal["clear", "possible"]
 
 class _Finding(BaseModel):
     model_config = ConfigDict(frozen=True)
+    _chance: float = PrivateAttr(default=1.0)
+
+    @property
+    def chance(self) -> float:
+        """How likely chance alone makes one so large anywhere in the course; for many courses that are ranked."""
+        return self._chance
+
+    def of_chance(self, chance: float) -> Self:
+        self._chance = chance
+        return self
 
 
 class Step(_Finding):

@@ -15,11 +15,15 @@ WEEKLY_SHARE = 4
 
 
 class Empty(NamedTuple):
-    """The half-open stretch of time without a call, and how many usually come in it."""
+    """The half-open stretch of time without a call, and how many usually come in it.
+
+    ``chance``: how likely one is anywhere in the course.
+    """
 
     start: float
     end: float
     expected: float
+    chance: float = 1.0
 
 
 def find_gaps(fit: Fit, window: Span) -> list[Empty]:
@@ -36,7 +40,8 @@ def find_gaps(fit: Fit, window: Span) -> list[Empty]:
             certain = _certain(usual[start:i], fit.excess)
             if start and certain >= ENOUGH_CALLS_MISSED and not _is_weekly(fit, start, i, certain):
                 first, last = _trimmed(usual, start, i)
-                found.append(Empty(times[first], times[last - 1] + step, math.fsum(usual[first:last])))
+                expected, chance = math.fsum(usual[first:last]), min(1.0, len(values) * math.exp(-certain))
+                found.append(Empty(times[first], times[last - 1] + step, expected, chance))
             start = None
     return [gap for gap in found if gap.start < window.end and gap.end > window.start]
 

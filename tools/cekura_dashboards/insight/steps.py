@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from cekura_dashboards.insight.course import inflation, lag_correlation
-from cekura_dashboards.insight.distributions import t_quantile, two_sided
+from cekura_dashboards.insight.distributions import t_beyond, t_quantile, two_sided
 from cekura_dashboards.insight.levels import MAD_TO_SD, running_level
 
 LEAST = 8
@@ -33,13 +33,15 @@ NO_SPREAD = 1e-12
 class Cut(NamedTuple):
     """Where a new level begins, and the levels on both sides of it.
 
-    ``clear``: its 99 % interval, corrected for all places tried, excludes no change.
+    ``clear``: its 99 % interval, corrected for all places tried, excludes no change. ``chance``: how likely one so
+    large is anywhere, if nothing changed.
     """
 
     at: int
     clear: bool
     before: float
     after: float
+    chance: float = 1.0
 
 
 def find_steps(
@@ -83,11 +85,12 @@ def find_steps(
     if not cuts or _is_a_line(scaled, precise, cuts):
         return []
     scores = _scores(scaled, precise, cuts, lost=lost, floor=floor, unbiased=True)
-    clear, possible = _bounds(scaled, precise, cuts, lost)
+    df = _free(scaled, precise, cuts, lost)
+    clear, possible = _bounds(count, df)
     parts = segments(cuts, count)
     levels = [_mean(plain, precise, start, end) for start, end in parts]
     return [
-        Cut(at, score >= clear, before, after)
+        Cut(at, score >= clear, before, after, min(1.0, 2 * count * t_beyond(score, df)))
         for at, score, (before, after) in zip(cuts, scores, pairwise(levels), strict=True)
         if score >= possible
     ]
@@ -193,16 +196,20 @@ def _scores(
     return found
 
 
-def _bounds(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], lost: int) -> tuple[float, float]:
+def _free(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], lost: int) -> float:
+    """The degrees of freedom that are left, fewer where neighbours are alike."""
+    grown = inflation(lag_correlation(residuals(values, weights, cuts), unbiased=True))
+    return max(1.0, len(values) / grown - len(cuts) - lost)
+
+
+def _bounds(count: int, df: float) -> tuple[float, float]:
     """The scores from which on no change is excluded: at 99 % and, of few values, at 95 %, corrected for every place.
 
     Of more values the penalty of the search holds the latter.
     """
-    grown = inflation(lag_correlation(residuals(values, weights, cuts), unbiased=True))
-    df = max(1.0, len(values) / grown - len(cuts) - lost)
-    tried = max(1, len(values) - 2 * SHORTEST)
-    possible = t_quantile(two_sided(0.95, tried), df) if len(values) < ENOUGH_BUCKETS else 0.0
-    return t_quantile(two_sided(0.99, len(values)), df), possible
+    tried = max(1, count - 2 * SHORTEST)
+    possible = t_quantile(two_sided(0.95, tried), df) if count < ENOUGH_BUCKETS else 0.0
+    return t_quantile(two_sided(0.99, count), df), possible
 
 
 def _is_a_line(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:

@@ -21,6 +21,11 @@ class Trend(NamedTuple):
     score: float
 
     @property
+    def chance(self) -> float:
+        """How likely a score so large is without a trend; the course was tested for steps besides."""
+        return min(1.0, 2 * 2 * NORMAL.cdf(-abs(self.score)))
+
+    @property
     def verdict(self) -> str:
         """In words: ``clear``, ``possible`` or ``within noise``; the course was tested for steps besides."""
         if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.99, tests=2)):

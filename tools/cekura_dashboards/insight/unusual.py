@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.insight.distributions import NORMAL, t_quantile, two_sided
+from cekura_dashboards.insight.distributions import NORMAL, t_beyond, t_quantile, two_sided
 
 SURE, PERHAPS, PERHAPS_AN_HOUR = 0.995, 0.99, 0.92
 """For all buckets of a window together; hours and days are both looked at, so each gets part of the usual error.
@@ -25,12 +25,16 @@ NO_DIFFERENCE = 1e-9
 
 
 class Run(NamedTuple):
-    """The half-open stretch of neighbours that are unusual in one direction."""
+    """The half-open stretch of neighbours that are unusual in one direction.
+
+    ``chance``: how likely one so far off is anywhere among all that were tested, if none is unusual.
+    """
 
     start: int
     end: int
     size: float
     clear: bool
+    chance: float = 1.0
 
 
 def find_unusual(
@@ -69,7 +73,10 @@ def find_unusual(
         sure = {i for i in sure if not -max(low, normal) <= scores[i] <= max(high, normal)}
         if extreme or len(scores) >= ENOUGH_FOR_TAILS:
             maybe = {i for i in maybe if not -low <= scores[i] <= high}
-    return _runs(scores, {i for i in maybe if tested[i]}, sure)
+    found = _runs(scores, {i for i in maybe if tested[i]}, sure)
+    if exact:
+        return [run._replace(chance=min(1.0, 2 * count * NORMAL.cdf(-abs(run.size)))) for run in found]
+    return [run._replace(chance=_chance(scores, run, count, lost, extreme=extreme)) for run in found]
 
 
 def _lower_bound(could: Sequence[float], share: float) -> float:
@@ -140,6 +147,19 @@ def _tail(scores: Sequence[float], sign: int, tests: int, *, extreme: bool) -> f
         return 0.0
     beyond *= SAFELY_OF_EXTREMES if extreme else SAFELY
     return threshold - beyond * math.log(chance * TAIL_SHARE)
+
+
+def _chance(scores: Sequence[float], run: Run, tests: int, lost: int, *, extreme: bool) -> float:
+    """By their own spread, that of the others, and by the tail on its side if that is longer."""
+    others = [score for i, score in enumerate(scores) if not run.start <= i < run.end]
+    df = max(1.0, len(others) - lost)
+    spread = math.sqrt(math.fsum(score * score for score in others) / df)
+    normal = 2 * tests * t_beyond(abs(run.size) / spread, df) if spread > 0 else 0.0
+    sign = 1 if run.size > 0 else -1
+    edges = [_tail(scores, sign, tests * scale, extreme=extreme) for scale in (1, 10)]
+    length = (edges[1] - edges[0]) / math.log(10)
+    tail = (1 - SURE) / 2 * math.exp(-(abs(run.size) - edges[0]) / length) if length > 0 else 0.0
+    return min(1.0, max(normal, tail))
 
 
 def _runs(scores: Sequence[float], places: set[int], sure: set[int]) -> list[Run]:

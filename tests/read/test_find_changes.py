@@ -1,0 +1,136 @@
+"""find_changes: what happened stands at the top, and where nothing happened nothing is told."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.insight.changes import Candidate
+from cekura_dashboards.insight.many_tests import believed
+from cekura_sandbox import create_app
+from support import KEY, Json, ask, new_sandbox, now, on, open_tools, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+LARGE = 60_000
+QUIET_WORLDS = 50
+
+
+def one(changes: list[Json], **wanted: Any) -> Json:
+    found = [row for row in changes if all(row.get(name) == value for name, value in wanted.items())]
+    assert len(found) == 1, (wanted, changes)
+    return found[0]
+
+
+async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top() -> None:
+    app = shared_sandbox(count=LARGE)
+    async with open_tools(app) as (context, recorder):
+        text, answer = await ask(context, "find_changes")
+    rows: list[Json] = answer["changes"]
+    assert len(text) <= 6000
+    assert {row["verdict"] for row in rows} == {"clear"}
+    outage = one(rows, how="gap")
+    assert (outage["widgets"], outage["at"], outage["until"]) == ([208], "2026-11-08T13:00Z", "2026-11-08T15:00Z")
+    release = one(rows, how="group", by="agent.id")
+    figures = sql(
+        app,
+        "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 "
+        "AND ts >= '2026-11-04' AND ts < '2026-11-18' GROUP BY ts >= '2026-11-11' ORDER BY ts >= '2026-11-11'",
+    )
+    assert (release["widgets"], release["part"]) == ([204], "Booking (33)")
+    assert release["n"] == [row[0] for row in figures]
+    assert [release["before"], release["after"]] == [pytest.approx(row[1], abs=1e-3) for row in figures]
+    version = one(rows, how="new group")
+    assert (version["part"], version["n"][0]) == ("2.4.0", 0)
+    step = one(rows, how="step")
+    assert (step["widgets"][0], step["at"][:9]) == (209, "2026-11-1")
+    assert step["before"] > 0.88
+    assert step["after"] < 0.74
+    latency = one(rows, how="trend")
+    assert (latency["widgets"], latency["pct"] > 20) == ([210], True)
+    topic = one(rows, how="share", by="topic")
+    assert (topic["part"], topic["at"]) == ("billing question", "2026-11-15")
+    assert topic["after"] > topic["before"] + 8
+    assert {row["widgets"][0] for row in rows} <= {204, 206, 208, 209, 210, 212, 215}, "nothing else happened"
+    assert answer["charts"]["looked_at"] == 20
+    assert answer["requests"] == len([r for r in recorder.sent if "project" not in r.path and "agents" not in r.path])
+
+
+async def test_each_change_goes_on_with_a_call_that_works() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        _, answer = await ask(context, "find_changes")
+        for row in answer["changes"]:
+            if row["how"] != "gap":
+                text, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
+                assert text
+
+
+async def test_where_nothing_happens_nothing_is_found() -> None:
+    """Fifty worlds, no two alike; one in twenty may seem to hold something."""
+    told = list[tuple[int, Json]]()
+    for seed in range(500, 500 + QUIET_WORLDS):
+        app = create_app(now=now, count=4000, key=KEY, seed=seed, quiet=True)
+        async with open_tools(app) as (context, _):
+            _, answer = await ask(context, "find_changes", window="7d")
+        app.state.world.close()
+        told += [(seed, row) for row in answer["changes"]]
+        assert answer["charts"]["failed"] == 0
+        assert answer["charts"]["quiet"] >= answer["charts"]["looked_at"] - 6
+    assert len({seed for seed, _ in told}) <= QUIET_WORLDS / 20, told
+
+
+async def test_many_charts_are_looked_at_by_whole_dashboards_and_the_answer_goes_on_with_the_others() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, first = await ask(context, "find_changes", limit=10)
+        assert first["charts"]["looked_at"] == 8
+        assert first["go_on"] == {"tool": "find_changes", "arguments": {"dashboard_ids": [12, 13]}}
+        _, rest = await ask(context, "find_changes", **first["go_on"]["arguments"])
+        assert rest["charts"]["looked_at"] == 12
+        assert "go_on" not in rest
+        _, mine = await ask(context, "find_changes", project_id="Harbour Telecom")
+        assert mine["charts"]["looked_at"] == 5
+
+
+async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> None:
+    app = new_sandbox(count=2000)
+    app.state.world.store.update_widget(205, {"chart_type": "line", "field": "timestamp"})
+    async with open_tools(app) as (context, recorder):
+
+        def fault(sent: Any) -> Answer | None:
+            failing = sent.body and sent.body.get("field") == "agent_id" and sent.body.get("time_period") == "hour"
+            return Answer(400, b'{"detail": "Not today."}') if failing else None
+
+        recorder.fault = fault
+        text, answer = await ask(context, "find_changes", dashboard_ids=[11])
+        assert (answer["charts"]["failed"], answer["charts"]["not_testable"]) == (1, 1)
+        assert "widgets 208 could not be read" in text
+        assert "Not today." in text
+        assert "widgets 205 not tested: its values cannot be followed over time" in text
+        recorder.fault = on("/preview_data/", Answer(401, b"{}"))
+        with pytest.raises(Exception, match="key"):
+            await ask(context, "find_changes")
+
+
+@pytest.mark.parametrize("window", ["today", "24h", "yesterday", "this_week", "2026-11-05/2026-11-12", "14d"])
+async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        text, answer = await ask(context, "find_changes", window=window)
+    assert answer["window"].startswith("2026-11-")
+    assert len(text) <= 6000
+    if window == "2026-11-05/2026-11-12":
+        assert any(row["how"] == "gap" and "before_window" not in row for row in answer["changes"])
+
+
+async def test_a_comparison_that_the_api_does_not_hold_is_refused_before_anything_is_read() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match="before the 30 days"):
+            await ask(context, "find_changes", window="25d")
+        assert recorder.sent == []
+
+
+def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
+    assert believed([0.04], 0.05, 1) == 0.04
+    assert believed([0.04], 0.05, 2) == 0.0
+    assert believed([0.01, 0.02, 0.03, 0.9], 0.05, 4) == 0.03
+    assert believed([], 0.05, 10) == 0.0
+    assert Candidate(how="gap", chance=0.5, size=1.0).most == "clear"

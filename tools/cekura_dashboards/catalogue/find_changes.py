@@ -1,0 +1,315 @@
+"""What changed anywhere: every chart read, all tests corrected together, the largest changes first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from pydantic import Field
+
+from cekura_dashboards.answers.changes import (
+    ChangeFound,
+    Next,
+    Tested,
+    Times,
+    interval_of,
+    ranked,
+    tested,
+    told,
+)
+from cekura_dashboards.answers.render import plain
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.arguments.references import DashboardId, ProjectId
+from cekura_dashboards.charts.calls import window_line
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.survey import Survey, surveys
+from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.charts.window import DEFAULT, PERIOD_BEFORE, other_window, resolve
+from cekura_dashboards.concurrency import in_thread, together
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight.changes import Candidate
+from cekura_dashboards.text import json_text, listed, named
+from cekura_dashboards.tool import ReadingTool, Request, Result
+from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
+
+USUAL_CHARTS, MOST_CHARTS = 40, 200
+SHORT = timedelta(days=3)
+"""Windows of at most so long are looked at by the hour."""
+ANSWER = 6000
+"""Characters of the answer."""
+FOR_THE_REST = 900
+"""Of them, what is kept for the head and the notes."""
+EXPLAINED = {"bar", "line"}
+"""Charts that explain_change takes."""
+FEW_NAMED = 8
+NOTHING_TO_TEST = "percentiles of several groups cannot be put together"
+NO_DATA = "no calls in 30 days"
+
+
+class FindRequest(Request):
+    dashboard_ids: list[DashboardId] | None = Field(default=None, max_length=MOST_CHARTS, description="default: all")
+    project_id: ProjectId | None = None
+    window: str | None = RECENT_WINDOW
+    compare_to: str | None = COMPARE_TO
+    limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts to look at")
+
+
+class Charts(Result):
+    """How many charts there are of each kind."""
+
+    looked_at: int
+    changed: int
+    quiet: int
+    not_testable: int
+    failed: int
+
+
+class Changes(Result):
+    window: str
+    against: str
+    changes: list[ChangeFound] = Field(description="the surest and largest first")
+    more: int | None = Field(default=None, description="changes beyond those shown")
+    charts: Charts
+    requests: int
+    go_on: Next | None = Field(default=None, description="for the dashboards that were not looked at")
+
+
+@dataclass(frozen=True)
+class _Where:
+    """The widgets to look at, the projects and names of their dashboards, and the dashboards left for another call."""
+
+    widgets: list[Widget]
+    projects: dict[int, int]
+    names: dict[int, str | None]
+    left: list[int]
+    requests: int
+
+
+async def run(context: ToolContext, request: FindRequest) -> Changes:
+    now, zone = context.now(), context.settings.zone
+    window = resolve(request.window or DEFAULT, now, zone)
+    step = "hour" if window.end - window.start <= SHORT else "day"
+    window = Times.whole(window, window, step).current
+    other = other_window(window, request.compare_to or PERIOD_BEFORE, now, zone)
+    times = Times.whole(window, other, step)
+    where, _ = await together(_where(context, request), context.lookups.ahead())
+    asked, untestable = surveys(where.widgets, where.projects, now, step)
+    readings = await read_charts(context, [survey.target for survey in asked])
+    names, unnamed = await context.lookups.names(
+        [survey.target.config for survey in asked], [survey.target.calls for survey in asked], None
+    )
+    held = await in_thread(_tested, context, asked, readings, times, names, small=len(asked) < 2)  # noqa: PLR2004 - work of a few milliseconds
+    found = ranked(held)
+    untestable |= {w.id: NOTHING_TO_TEST for item in held if not item.tests for w in item.survey.widgets}
+    untestable |= {
+        widget.id: NO_DATA
+        for survey, reading in zip(asked, readings, strict=True)
+        if reading.chart is not None and not reading.chart.rows
+        for widget in survey.widgets
+    }
+    going_on = partial(_going_on, request=request)
+    rows = [told(survey, item, verdict, times, where.names, going_on) for survey, item, verdict in found]
+    shown = _fitting(rows)
+    failed = {
+        widget.id: str(reading.error)
+        for survey, reading in zip(asked, readings, strict=True)
+        for widget in survey.widgets
+        if reading.error is not None
+    }
+    notes = [*times.baseline.notes, *_by_reason(failed, "could not be read"), *_by_reason(untestable, "not tested")]
+    notes += unnamed
+    changed = {number for row in rows for number in row.widgets}
+    looked_at = len(where.widgets)
+    return Changes(
+        window=window_line(times.current),
+        against=window_line(times.baseline),
+        changes=shown,
+        more=len(rows) - len(shown) or None,
+        charts=Charts(
+            looked_at=looked_at,
+            changed=len(changed),
+            quiet=looked_at - len(changed | failed.keys() | untestable.keys()),
+            not_testable=len(untestable),
+            failed=len(failed.keys() - changed),
+        ),
+        requests=len(asked) + where.requests,
+        go_on=_rest(where.left, request),
+        notes=notes or None,
+    )
+
+
+async def _where(context: ToolContext, request: FindRequest) -> _Where:
+    """Whole dashboards, in order, until there are enough charts."""
+    if request.dashboard_ids:
+        known, unread = await context.lookups.dashboards(dict.fromkeys(request.dashboard_ids))
+        for error in unread.values():
+            raise error
+        return _enough([known[number] for number in dict.fromkeys(request.dashboard_ids)], request.limit, len(known))
+    project = request.project_id or context.settings.project_id
+    pages = [page async for page in context.api.list_dashboards(project)]
+    rows = sorted((row for page in pages for row in page), key=lambda row: row.id)
+    wanted, charts = list[int](), 0
+    for row in rows:
+        if charts >= request.limit:
+            break
+        wanted.append(row.id)
+        charts += max(1, row.widget_count if isinstance(row.widget_count, int) else 0)
+    known, unread = await context.lookups.dashboards(wanted)
+    found = _enough([known[number] for number in wanted if number in known], request.limit, len(pages) + len(wanted))
+    rest = [row.id for row in rows if row.id not in wanted]
+    return replace(found, left=[*found.left, *sorted(unread), *rest])
+
+
+def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Where:
+    widgets, left = list[Widget](), list[int]()
+    for dashboard in dashboards:
+        if widgets and len(widgets) + len(dashboard.widgets) > limit:
+            left.append(dashboard.id)
+        else:
+            widgets += dashboard.widgets[:limit]
+    projects = {dashboard.id: dashboard.project for dashboard in dashboards if dashboard.project is not None}
+    return _Where(widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left, requests)
+
+
+def _tested(
+    context: ToolContext, asked: Sequence[Survey], readings: Sequence[ChartReading], times: Times,
+    names: dict[str, str],
+) -> list[Tested]:  # fmt: skip
+    """Each measure as a whole is tested once, where it can be on a chart that is not divided."""
+    pairs = [*zip(asked, readings, strict=True)]
+    undivided = {survey.whole for survey, reading in pairs if reading.chart and not survey.parts}
+    found, seen = list[Tested](), set[str]()
+    for survey, reading in pairs:
+        if reading.chart is None or not reading.chart.rows:
+            continue
+        whole = survey.whole not in seen and (not survey.parts or survey.whole not in undivided)
+        seen |= {survey.whole} if whole else set()
+        found.append(tested(survey, reading, times, context.settings.clock, names, whole=whole))
+    return found
+
+
+def _going_on(survey: Survey, item: Candidate, *, request: FindRequest) -> Next | None:
+    """The call that says more of a change; none for a gap, in which there is nothing."""
+    first = survey.widgets[0]
+    window = request.window or DEFAULT
+    if item.how == "gap":
+        return None
+    if item.how == "unusual":
+        about = interval_of(item, timedelta(hours=1) if survey.target.config.period == "hour" else timedelta(days=1))
+        return Next(tool="list_calls", arguments={"widget_id": first.id, "window": about})
+    if item.how == "share":
+        label = "null" if item.part is None else item.part
+        return Next(tool="list_calls", arguments={"widget_id": first.id, "label": label, "window": window})
+    widget = next((held for held in survey.widgets if held.chart_type in EXPLAINED), None)
+    arguments: JsonObject = {"widget_id": widget.id if widget else first.id, "window": window}
+    if request.compare_to:
+        arguments["compare_to"] = request.compare_to
+    if widget is not None:
+        return Next(tool="explain_change", arguments=arguments)
+    bar = {name: value for name, value in survey.target.config.definition().items() if name != "name"}
+    on = {"dashboard_id": first.dashboard} if first.dashboard is not None else {}
+    return Next(tool="explain_change", arguments={"widget": bar, **on, "window": window})
+
+
+def _rest(left: Sequence[int], request: FindRequest) -> Next | None:
+    """The same for the dashboards that were not looked at."""
+    if not left:
+        return None
+    given = request.model_dump(exclude_none=True, include={"window", "compare_to"})
+    return Next(tool="find_changes", arguments={"dashboard_ids": [*left], **given})
+
+
+def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
+    """Which widgets, and why, a line for each reason."""
+    held = dict[str, list[int]]()
+    for number, reason in reasons.items():
+        held.setdefault(reason, []).append(number)
+    return [f"widgets {listed(map(str, ids), limit=FEW_NAMED)} {what}: {reason}" for reason, ids in held.items()]
+
+
+def _fitting(rows: Sequence[ChangeFound]) -> list[ChangeFound]:
+    """As many of the first as there is room for, in text and in structure."""
+    kept, used = list[ChangeFound](), 0.0
+    for row in rows:
+        size = len(row.model_dump_json(exclude_none=True)) / 1.5
+        used += max(len(_line(0, row)), size) + 4
+        if used > ANSWER - FOR_THE_REST and kept:
+            break
+        kept.append(row)
+    return kept
+
+
+def render(result: Changes) -> str:
+    charts = result.charts
+    lines = [f"{result.window}, against {result.against}"]
+    lines += [_line(place, row) for place, row in enumerate(result.changes, start=1)]
+    if not result.changes:
+        lines.append("no change found that is more than chance")
+    if result.more:
+        lines.append(f"{result.more} smaller or less sure changes are left out: give dashboard_ids to see them")
+    lines.append(
+        f"{charts.looked_at} charts looked at: {charts.changed} changed, {charts.quiet} quiet, "
+        f"{charts.not_testable} could not be tested, {charts.failed} failed; {result.requests} requests"
+    )
+    if result.go_on:
+        lines.append(f"not all dashboards were looked at: {result.go_on.tool} {json_text(result.go_on.arguments)}")
+    return "\n".join(lines)
+
+
+def _line(place: int, row: ChangeFound) -> str:
+    """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
+    head = f"{place}. {row.verdict}: widget {row.widgets[0]} {named(row.name)}"
+    if row.dashboard_id is not None:
+        head += f" (dashboard {row.dashboard_id} {named(row.dashboard)})"
+    parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]
+    if len(row.widgets) > 1:
+        parts.append(f"also widgets {', '.join(map(str, row.widgets[1:]))}")
+    if row.next:
+        parts.append(f"go on: {row.next.tool} {json_text(row.next.arguments)}")
+    return "; ".join(parts)
+
+
+def _of_part(row: ChangeFound) -> str:
+    if row.how not in {"share", "group", "new group", "gone group"}:
+        return ""
+    return f", {row.by or 'group'} {plain(row.part)}"
+
+
+def _what(row: ChangeFound) -> str:
+    n = f", n {plain(row.n[0])} and {plain(row.n[1])}" if row.n else ""
+    relative = f" ({plain(row.pct)} % relative)" if row.pct is not None else ""
+    moved = f"{plain(row.before)} → {plain(row.after)}{relative}"
+    early = " (in the time it is compared with)" if row.before_window else ""
+    match row.how:
+        case "gap":
+            return f"no calls from {row.at} to {row.until}, usual {plain(row.before)}{early}"
+        case "unusual":
+            return f"unusual from {row.at}: {plain(row.after)}, usual {plain(row.before)}{early}"
+        case "new group":
+            return f"new{n}" + (f", {plain(row.after)}" if row.after is not None else "")
+        case "gone group":
+            return f"gone{n}" + (f", was {plain(row.before)}" if row.before is not None else "")
+        case "share":
+            since = f" since {row.at}" if row.at else ""
+            return f"share{since} {plain(row.before)} % → {plain(row.after)} % of the calls{n}"
+        case "trend":
+            return f"trend from {row.at}: {moved}"
+        case "step":
+            return f"step at {row.at}: {moved}{n}"
+        case _:
+            return f"{moved}{n}"
+
+
+TOOL = ReadingTool(
+    name="find_changes",
+    title="What changed anywhere",
+    description=(
+        "Is anything wrong? What is new this week? Tests every chart of all dashboards, or of some, for steps, trends, "
+        "outages, slices and groups that moved, corrects for so many tests, and ranks what is more than chance, each "
+        "with the call that goes on. Default: the last 7 days against the 7 before."
+    ),
+    request=FindRequest,
+    result=Changes,
+    run=run,
+    render=render,
+)
