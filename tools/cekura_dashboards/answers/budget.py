@@ -163,6 +163,14 @@ def _groups_to(item: WidgetReport, most: int) -> WidgetReport:
     return _leaving(item, "smaller groups", groups=shorter)
 
 
+def _fewer_changes(item: WidgetReport) -> WidgetReport:
+    """Of the groups that moved, the two that are surest."""
+    found = item.group_changes
+    if found is None or len(found.top) <= FEWER:
+        return item
+    return _leaving(item, "groups that moved", group_changes=found.model_copy(update={"top": found.top[:FEWER]}))
+
+
 def _short_slices(item: WidgetReport) -> WidgetReport:
     return _slices_to(item, FEW_SLICES)
 
@@ -235,7 +243,7 @@ def _headline_only(item: WidgetReport) -> WidgetReport:
     error = cleaned(item.error, limit=200) if item.error else None
     return _leaving(
         item.model_copy(update={"left_out": None}), DETAILS,
-        facts=kept, groups=None, notes=None, not_tested=None, error=error,
+        facts=kept, groups=None, group_changes=None, notes=None, not_tested=None, error=error,
     )  # fmt: skip
 
 
@@ -259,5 +267,6 @@ def _short_names(item: WidgetReport) -> WidgetReport:
 
 STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
     _without_counts, _coarser_series, _without_long_series, _short_notes, _short_groups, _short_slices,
-    _short_comparison, _without_series, _fewer_groups, _fewer_slices, _bare_comparison, _headline_only, _short_names,
+    _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison, _headline_only,
+    _short_names,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.groups_over_time import by_baseline, by_halves, is_divided
 from cekura_dashboards.answers.history import differ, disagreement
 from cekura_dashboards.answers.report import StatChange, WidgetReport, reported
 from cekura_dashboards.answers.sides import Measure, days_before, measure_of
@@ -264,6 +265,7 @@ async def compared(found: Sequence[SidesRead], audience: Audience) -> list[Widge
 
 
 def _with_other_side(report: WidgetReport, sides: SidesRead, tests: int, audience: Audience) -> WidgetReport:
+    report = _with_groups(report, sides, audience)
     if sides.current.chart is None or sides.asked.baseline is None:
         return report
     found = comparison(sides, tests, audience)
@@ -277,6 +279,22 @@ def _with_other_side(report: WidgetReport, sides: SidesRead, tests: int, audienc
     notes = [*(report.notes or []), *(f"change: {note}" for note in told)]
     untested = [*(report.not_tested or []), *([f"change: {found.not_tested}"] if found.not_tested else [])]
     return report.model_copy(update={"change": change, "notes": notes or None, "not_tested": untested or None})
+
+
+def _with_groups(report: WidgetReport, sides: SidesRead, audience: Audience) -> WidgetReport:
+    """Which groups moved, where the chart shows some over time."""
+    reading, other = sides.current, sides.baseline
+    if reading.chart is None or not is_divided(reading) or not reading.chart.grouped:
+        return report
+    if sides.asked.baseline is None:
+        found = by_halves(reading, audience)
+    elif other is None or other.chart is None or _not_alike(sides, reading.chart, audience) is not None:
+        found = None
+    else:
+        held = (reading, reading.chart), (other, other.chart)
+        current, baseline = (measure_of(side, chart, audience.names) for side, chart in held)
+        found = by_baseline(current, baseline, "current against baseline", alike=not other.window.weekdays_differ)
+    return report if found is None else report.model_copy(update={"group_changes": found})
 
 
 def _calls_of(found: Comparison) -> bool:

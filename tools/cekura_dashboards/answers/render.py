@@ -10,6 +10,7 @@ from cekura_dashboards.insight import Comparison, Groups, Series
 from cekura_dashboards.insight.comparison import FigureChange, Shares, SideShown
 from cekura_dashboards.insight.effects import Contributor, Contributors
 from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusual
+from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts, At, OneCall, PieFacts, StatFacts
 from cekura_dashboards.text import named
 
@@ -47,19 +48,21 @@ def render_report(item: WidgetReport) -> str:
     lines += ["nothing found"] if item.findings == [] and item.left_out == [DETAILS] else finding_lines(item.findings)
     basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
     lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
-    if isinstance(item.facts, PieFacts):
-        lines += _pie_lines(item.facts)
-    if item.change:
-        lines += _change_lines(item.change)
-    if item.groups:
-        lines += _group_lines(item.groups)
-    if item.series:
-        lines += _series_lines(item.series)
+    lines += _tables(item)
     for word, texts in (("not tested", item.not_tested), ("note", item.notes)):
         lines += [f"{word}: {text}" for text in texts or []]
     if item.left_out and item.left_out != [DETAILS]:
         lines.append(f"left out: {'; '.join(item.left_out)}")
     return "\n".join(line for line in lines if line)
+
+
+def _tables(item: WidgetReport) -> list[str]:
+    """Slices, changes, groups and the series."""
+    lines = _pie_lines(item.facts) if isinstance(item.facts, PieFacts) else []
+    lines += _change_lines(item.change) if item.change else []
+    lines += _group_lines(item.groups) if item.groups else []
+    lines += [_group_change_line(item.group_changes)] if item.group_changes else []
+    return lines + (_series_lines(item.series) if item.series else [])
 
 
 def window_text(window: WindowShown) -> str:
@@ -109,6 +112,15 @@ def _pie_lines(facts: PieFacts) -> list[str]:
 def _group_lines(groups: Groups) -> list[str]:
     line = f"by {groups.by} {_rows(groups.columns, groups.top)}"
     return [f"{line}; other {groups.other.groups} groups {groups.other.n}" if groups.other else line]
+
+
+def _group_change_line(found: GroupChanges) -> str:
+    sizes = any(row.n for row in found.top)
+    columns = ["group", "before", "after", *(["n before", "n after"] if sizes else []), "verdict"]
+    rows = [[row.group, row.before, row.after, *(row.n or []), row.verdict] for row in found.top]
+    table = _rows(columns, rows)
+    quiet = f"; {found.quiet} more moved like the others" if found.quiet else ""
+    return f"groups, {found.against} {table}{quiet}"
 
 
 def _change_lines(change: StatChange) -> list[str]:

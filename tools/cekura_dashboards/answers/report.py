@@ -15,6 +15,7 @@ from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.insight import Comparison, Groups, Series
 from cekura_dashboards.insight.comparison import FigureChange
 from cekura_dashboards.insight.findings import Finding
+from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts
 from cekura_dashboards.insight.numbers import round_for_display, wilson
 from cekura_dashboards.text import Foreign, Word, foreign, named, word
@@ -67,6 +68,7 @@ class WidgetReport(BaseModel):
     change: StatChange | None = None
     series: Series | None = None
     groups: Groups | None = None
+    group_changes: GroupChanges | None = None
     not_tested: list[str] | None = None
     notes: list[str] | None = None
     left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")

@@ -1,0 +1,87 @@
+"""Groups of a chart over time: who moved unlike the others, with the figures that SQL gives."""
+
+from collections import Counter
+
+import pytest
+
+from cekura_sandbox import create_app
+from support import KEY, Json, ask, now, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+LARGE = 60_000
+BY_TOPIC: Json = {
+    "chart_type": "bar",
+    "field": "agent_id",
+    "aggregation_function": "count",
+    "time_period": "day",
+    "group_by": "topic",
+}
+
+
+async def test_which_agent_got_worse_is_said_against_the_week_before() -> None:
+    app = shared_sandbox(count=LARGE)
+    async with open_tools(app) as (context, _):
+        report = await report_of(
+            context, widget_ids=[204], window="2026-11-11/2026-11-18", compare_to="previous_week"
+        )
+    [first, *others] = report["group_changes"]["top"]
+    figures = sql(
+        app,
+        "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 AND ts >= '2026-11-04' "
+        "AND ts < '2026-11-18' GROUP BY ts >= '2026-11-11' ORDER BY ts >= '2026-11-11'",
+    )
+    assert (first["group"], first["verdict"], others) == ("Booking (33)", "clear", [])
+    assert first["n"] == [row[0] for row in figures]
+    assert [first["before"], first["after"]] == [pytest.approx(row[1], abs=1e-3) for row in figures]
+    assert report["group_changes"]["quiet"] == 6
+
+
+async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves_of_its_window() -> None:
+    app = shared_sandbox(count=LARGE)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "preview_widget", widget=BY_TOPIC, dashboard_id=11)
+    found = answer["report"]["group_changes"]
+    [first] = found["top"]
+    counts = sql(
+        app,
+        "SELECT count(*) FROM calls WHERE project = 1 AND topic = 'billing question' AND ts >= '2026-11-12' "
+        "AND ts < '2026-11-18' GROUP BY ts >= '2026-11-15' ORDER BY ts >= '2026-11-15'",
+    )
+    assert found["against"] == (
+        "2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z"
+    )
+    assert (first["group"], first["before"], first["after"]) == ("billing question", counts[0][0], counts[1][0])
+    assert first["verdict"] == "possible", "the halves hold different weekdays"
+    assert "6 more moved like the others" in text
+
+
+async def test_a_group_that_is_new_is_said_to_be() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        report = await report_of(context, widget_ids=[215], window="2026-11-05/2026-11-18")
+    rows = {row["group"]: row for row in report["group_changes"]["top"]}
+    assert rows["2.4.0"]["verdict"] == "new"
+    assert "before" not in rows["2.4.0"]
+
+
+async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        report = await report_of(context, widget_ids=[204], window="3d")
+    assert "group_changes" not in report
+
+
+async def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
+    """By agent and by topic in 40 worlds: a false ``clear`` in 2 % of answers or fewer, a false ``possible`` in 8 %."""
+    told, answers = Counter[str](), 0
+    for seed in range(700, 740):
+        app = create_app(now=now, count=9000, key=KEY, seed=seed, quiet=True)
+        async with open_tools(app) as (context, _):
+            for group_by in ("agent", "topic"):
+                for window in ("7d", "14d"):
+                    widget = {**BY_TOPIC, "group_by": group_by}
+                    _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, window=window)
+                    found = answer["report"]["group_changes"]["top"]
+                    told[found[0]["verdict"]] += 1
+                    answers += 1
+        app.state.world.close()
+    assert told["clear"] <= 0.02 * answers, told
+    assert told["possible"] <= 0.08 * answers, told
