@@ -46,6 +46,8 @@ TRIPS: list[tuple[str, Json, int]] = [
     ("list_calls", {"widget_id": 203}, 3),
     ("explain_change", {"widget_id": 203}, 4),
     ("explain_change", {"widget": BAR, "dashboard_id": 11}, 4),
+    ("find_changes", {}, 3),
+    ("find_changes", {"dashboard_ids": [11]}, 2),
     ("check_dashboard", {"dashboard_id": 11}, 2),
 ]  # fmt: skip
 """Reading calls, and the most round trips that each may take with nothing kept."""

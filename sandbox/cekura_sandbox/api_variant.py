@@ -24,5 +24,7 @@ class ApiVariant:
     """Ready-made widgets come in an object, as the document says, or as a list."""
     preview_answer: Literal["whole", "short"] = "whole"
     """A preview's answer names ``widget_id``, ``group_by`` and ``can_group_by``; or leaves them out."""
+    call_metadata: Literal["absent", "present"] = "absent"
+    """A listed call comes without its metadata, as documented; or with it."""
     clock_ahead_s: float = 0
     """How far the API's clock runs ahead of the caller's, 0 to 120 seconds."""

@@ -345,6 +345,6 @@ def _lookups(world: World) -> APIRouter:
             for op, value in (("gte", timestamp_from), ("lt", timestamp_to))
             if value
         ]
-        return call_logs(world.con, request, pages, project_id, scope, world.now())
+        return call_logs(world.con, request, pages, project_id, scope, world.now(), world.readings)
 
     return router

@@ -6,13 +6,14 @@ from typing import Any
 import duckdb
 from fastapi import Request
 
+from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.filters import FilterError, Sql, to_sql
 from cekura_sandbox.pages import PageMissing, Pages
 from cekura_sandbox.store import Invalid
 
 COLUMNS = (
     "id", "ts", "agent_id", "agent_name", "duration", "success", "is_reviewed", "call_ended_reason",
-    "dropoff_point", "topic", "customer_number",
+    "dropoff_point", "topic", "customer_number", "metadata",
 )  # fmt: skip
 
 
@@ -23,6 +24,7 @@ def call_logs(
     project: int | None,
     scope: list[Any],
     now: datetime,
+    readings: ApiVariant,
 ) -> dict[str, Any]:
     """The newest calls first, of those for which every filter in ``scope`` holds."""
     sql = Sql()
@@ -45,6 +47,11 @@ def call_logs(
         .fetchall()
     )
     found = [_item(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+    measured = _metrics(con, [call["id"] for call in found])
+    for call in found:
+        call["metrics"] = measured.get(call["id"], [])
+        if readings.call_metadata == "absent":
+            del call["metadata"]
     return pages.envelope(request, counted[0] if counted else 0, found)
 
 
@@ -64,6 +71,24 @@ def _item(call: dict[str, Any]) -> dict[str, Any]:
         "topic": call["topic"] or "",
         "transcript": _transcript(call),
     }
+
+
+def _metrics(con: duckdb.DuckDBPyConnection, ids: list[int]) -> dict[int, list[dict[str, Any]]]:
+    """What was measured of each of these calls."""
+    rows = (
+        con.cursor()
+        .execute(
+            "SELECT e.call_id, m.id, m.name, m.eval_type, e.number, e.label FROM evaluations e "
+            "JOIN metrics m ON m.id = e.metric_id WHERE e.call_id IN (SELECT unnest(?)) ORDER BY m.id",
+            [ids],
+        )
+        .fetchall()
+    )
+    found = dict[int, list[dict[str, Any]]]()
+    for call, number, name, kind, score, label in rows:
+        value = {"enum": label, "value": label} if kind == "enum" else {"score": score}
+        found.setdefault(call, []).append({"id": number, "name": name, "type": kind, **value})
+    return found
 
 
 def _transcript(call: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.fields import LIMIT, MARGIN
-from cekura_dashboards.api.filters import both, time_bounds, within
+from cekura_dashboards.api.filters import both, instant, time_bounds, within
 from cekura_dashboards.api.models import Dashboard, JsonObject, is_list, is_object
 from cekura_dashboards.context import ToolContext
 
@@ -55,6 +55,7 @@ async def probe(context: ToolContext) -> list[ProbeAnswer]:
         ("empty_buckets", _empty_buckets),
         ("predefined", _predefined),
         ("preview_answer", _preview_answer),
+        ("call_metadata", _call_metadata),
         ("page_size", _page_size),
     ]
     found = list[ProbeAnswer]()
@@ -199,6 +200,16 @@ async def _predefined(context: ToolContext) -> ProbeAnswer:
 async def _preview_answer(context: ToolContext) -> ProbeAnswer:
     envelope = await _shown(context, chart_type="stat")
     return ProbeAnswer("preview_answer", "short" if envelope.widget_id is None else "whole")
+
+
+async def _call_metadata(context: ToolContext) -> ProbeAnswer:
+    """Whether a listed call shows its metadata, of which the documents say nothing."""
+    start, end = context.now() - LIMIT + MARGIN, context.now()
+    for project in await context.api.projects():
+        _, calls = await context.api.call_logs(project.id, {}, start=instant(start), end=instant(end), limit=1)
+        if calls:
+            return ProbeAnswer("call_metadata", "present" if calls[0].metadata else "absent")
+    return ProbeAnswer("call_metadata", UNSETTLED, "no project has calls")
 
 
 async def _page_size(context: ToolContext) -> ProbeAnswer:

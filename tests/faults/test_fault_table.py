@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[str, Json]] = {
     "preview_edit": ("preview_edit", {"dashboard_id": 12, "create": [PIE], "delete": [211]}),
     "check_dashboard": ("check_dashboard", {"dashboard_id": 12}),
     "list_calls": ("list_calls", {"widget_id": 205, "limit": 2}),
+    "find_changes": ("find_changes", {"dashboard_ids": [12]}),
     "explain_change": ("explain_change", {"widget_id": 203, "window": "5d", "by": ["agent.id"]}),
 }
 WRITES: dict[str, tuple[str, Json]] = {
@@ -62,6 +63,7 @@ FAILS_ONCE = {
     "preview_edit": "/preview_data/",
     "list_calls": "/call-logs",
     "explain_change": "/call-logs",
+    "find_changes": "/dashboards/12/",
 }
 """Which request one fault befalls; the first one where several are not asked for at once."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
+from cekura_sandbox import ApiVariant
 from support import NOW, Json, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
@@ -107,14 +108,40 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     first = found["dimensions"][0]
     assert (first["by"], first["groups"], first["verdict"]) == ("agent.id", ["Booking (33)"], "clear")
     assert first["share_pct"] > 80
-    assert [other["verdict"] for other in found["dimensions"][1:]] == ["within noise"] * (len(found["dimensions"]) - 1)
+    by = {other["by"]: other["verdict"] for other in found["dimensions"]}
+    assert (by["topic"], by["metadata.app_version"]) == ("within noise", "possible")
+    inside = found["inside"]
+    assert (inside["by"], inside["group"]) == ("agent.id", "Booking (33)")
+    [release] = inside["dimensions"]
+    assert (release["by"], release["verdict"]) == ("metadata.app_version", "clear")
+    [(n, rate)] = sql(
+        shared_sandbox(count=LARGE),
+        "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 AND ts >= '2026-11-08 15:30' "
+        "AND ts < '2026-11-13 15:30' AND json_extract_string(metadata, '$.app_version') = '2.3.1'",
+    )
+    assert release["gone"] == [{"group": "2.3.1", "n": n, "value": pytest.approx(rate, abs=1e-4)}]
+    assert 'inside agent.id "Booking (33)", by "metadata.app_version"' in text
     assert all(call["agent"] == "Booking (33)" for side in found["examples"].values() for call in side)
     assert all(len(side) == 5 for side in found["examples"].values())
     assert "what coincides with a change need not be its cause" in text
     asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
-    assert len(asked) <= 14
+    assert len(asked) <= 22
     assert found["requests"] == len(asked)
     assert len(text) < 9000
+
+
+async def test_keys_come_from_all_dashboards_and_from_the_calls_themselves() -> None:
+    """Dashboard 11 uses no metadata; 12 does, and calls show what no widget uses, where the API lists it."""
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        _, found = await ask(context, "explain_change", widget_id=203)
+    assert {row["by"] for row in found["dimensions"]} == {"agent.id", "topic", "metadata.app_version"}
+    [release] = found["inside"]["dimensions"]
+    assert release["new"][0]["group"] == "2.4.0"
+    assert release["new"][0]["since"] == "2026-11-12"
+    async with open_tools(shared_sandbox(ApiVariant(call_metadata="present"), LARGE)) as (context, recorder):
+        await ask(context, "explain_change", widget_id=203)
+        groups = {str((sent.body or {}).get("group_by")) for sent in recorder.sent}
+        assert any("metadata.language" in group for group in groups)
 
 
 async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -> None:

@@ -21,9 +21,7 @@ BY_TOPIC: Json = {
 async def test_which_agent_got_worse_is_said_against_the_week_before() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
-        report = await report_of(
-            context, widget_ids=[204], window="2026-11-11/2026-11-18", compare_to="previous_week"
-        )
+        report = await report_of(context, widget_ids=[204], window="2026-11-11/2026-11-18", compare_to="previous_week")
     [first, *others] = report["group_changes"]["top"]
     figures = sql(
         app,
@@ -47,9 +45,7 @@ async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves
         "SELECT count(*) FROM calls WHERE project = 1 AND topic = 'billing question' AND ts >= '2026-11-12' "
         "AND ts < '2026-11-18' GROUP BY ts >= '2026-11-15' ORDER BY ts >= '2026-11-15'",
     )
-    assert found["against"] == (
-        "2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z"
-    )
+    assert found["against"] == ("2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z")
     assert (first["group"], first["before"], first["after"]) == ("billing question", counts[0][0], counts[1][0])
     assert first["verdict"] == "possible", "the halves hold different weekdays"
     assert "6 more moved like the others" in text

@@ -11,7 +11,7 @@ from cekura_dashboards.arguments.schema import input_schemas, output_schemas
 from cekura_dashboards_mcp.registration import registered
 from support import BY_NAME, Json, connect, shared_sandbox
 
-BUDGET = 30_000
+BUDGET = 31_000
 """Bytes of compact JSON for name, description and input schema of all tools together."""
 NAMES = list(BY_NAME)
 INPUTS = input_schemas(tool.request for tool in TOOLS)

@@ -50,7 +50,7 @@ VALID: dict[str, Json] = {
                                   "group_by": {"type": "field", "field": "topic"},
                                   "filters": {"operator": "and", "conditions": [{"field": "topic", "op": "in", "value": ["a"]}]}}, "dashboard_id": 11},
     "update_widget": {"widget_id": 203, "changes": {"name": "x", "metadata": {"a": 1}}, "clear": ["filters"], "plan_id": "x"},
-    "bulk_edit_dashboard": {"dashboard_id": 11, "create": [{"chart_type": "pie", "field": "topic"}], "update": [{"id": 203, "name": "x"}], "delete": [205], "plan_id": "x", "restored": ["widget 1 = 2 #AAAAAAAA"]},
+    "bulk_edit_dashboard": {"dashboard_id": 11, "create": [{"chart_type": "pie", "field": "topic"}], "update": [{"id": 203, "name": "x"}], "delete": [205], "plan_id": "x; widget 1 = 2 #AAAAAAAA"},
     "preview_edit": {"dashboard_id": 11, "create": [{"chart_type": "pie", "field": "topic", "place": "top"}], "update": [{"id": 203, "clear": ["name"]}], "delete": [205]},
     "create_dashboard": {"name": "x", "project_id": 1, "filters": {"field": "success", "op": "eq", "value": True}, "widgets": [{"chart_type": "stat"}], "copy_of": 11},
     "update_dashboard": {"dashboard_id": 11, "name": "x", "clear": ["filters"], "plan_id": "x"},
@@ -58,6 +58,7 @@ VALID: dict[str, Json] = {
     "copy_widgets": {"widget_ids": [203], "dashboard_ids": [12, 13], "remove": [301], "plan_id": "x"},
     "check_dashboard": {"dashboard_id": 11},
     "list_calls": {"widget": {"chart_type": "pie", "field": "topic"}, "dashboard_id": 11, "window": "7d", "label": "x", "filters": {"field": "success", "op": "eq", "value": True}, "limit": 3},
+    "find_changes": {"dashboard_ids": [11], "project_id": 1, "window": "7d", "compare_to": "previous_week", "limit": 5},
     "explain_change": {"widget_id": 203, "window": "7d", "compare_to": "previous_week", "by": ["topic"], "project_id": 1},
 }  # fmt: skip
 

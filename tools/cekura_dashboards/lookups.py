@@ -26,6 +26,7 @@ AGENT_FIELDS = {"agent.id", "agent_id", "agent"}
 MOST_KEYS, MOST_BYTES = 200, 16 * 2**20
 """Keys whose reference data are kept, and what all of it together may take."""
 MOST_SHOWN = 8
+MOST_WIDGETS = 1000
 
 
 @dataclass
@@ -154,6 +155,24 @@ class Lookups:
             return await self._once(("dashboards", None), first_page)
         except DashboardsError:
             return {}
+
+    async def widgets_ahead(self) -> None:
+        """Read the widgets of all dashboards now; whether that failed is told to who then asks for them."""
+        with suppress(DashboardsError):
+            await self.all_widgets()
+
+    async def all_widgets(self) -> list[Widget]:
+        """The widgets of all dashboards that the key can see, up to a thousand."""
+
+        async def pages() -> list[Widget]:
+            found = list[Widget]()
+            async for page in self._api.list_widgets():
+                found += page
+                if len(found) >= MOST_WIDGETS:
+                    break
+            return found
+
+        return await self._once(("widgets", None), pages)
 
     async def widget(self, number: int) -> Widget:
         return await self._once(("widget", number), lambda: self._api.get_widget(number))

@@ -14,6 +14,7 @@ from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.history import histories
+from cekura_dashboards.charts.metadata_keys import KnownKeys, used_keys
 from cekura_dashboards.charts.requested import RequestedChart
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window
@@ -21,8 +22,10 @@ from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock, Comparison, Side, Terms, compare, driver
 from cekura_dashboards.insight.comparison import Shares
-from cekura_dashboards.insight.effects import Contributors
+from cekura_dashboards.insight.effects import ENOUGH_CALLS, Contributors
+from cekura_dashboards.insight.numbers import Number, exact, round_for_display
 from cekura_dashboards.insight.side import NOTHING
+from cekura_dashboards.insight.timeline import DAY, iso
 from cekura_dashboards.insight.verdicts import Verdict
 from cekura_dashboards.text import Word, word
 
@@ -32,9 +35,21 @@ VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "within noise", "not teste
 MOST_FIELDS = 3
 ENOUGH_DAYS = 5
 """In shorter windows groups are read by the hour."""
+MOST_INSIDE = 3
+"""Fields by which a group is divided in turn."""
+MOST_ON_ONE_SIDE = 3
 SHARES_SHOWN = 3
 MEASURE = "measure"
 """The name under which the measure itself is read, beside the fields that it is split by."""
+
+
+class GroupSeen(BaseModel):
+    """A group that has calls on one side only."""
+
+    group: Word | None = None
+    n: Number
+    value: Number | None = None
+    since: str | None = Field(default=None, description="of a new group: when its calls begin")
 
 
 class Dimension(BaseModel):
@@ -46,7 +61,17 @@ class Dimension(BaseModel):
     share_pct: float | None = Field(default=None, description="of the change, what the groups named bring")
     groups: list[Word | None] | None = None
     contributors: Contributors | None = None
+    new: list[GroupSeen] | None = Field(default=None, description="groups without calls in the baseline")
+    gone: list[GroupSeen] | None = Field(default=None, description="groups without calls now")
     not_compared: str | None = None
+
+
+class Inside(BaseModel):
+    """The group that drives the change, divided in turn."""
+
+    by: Word
+    group: Word | None
+    dimensions: list[Dimension]
 
 
 class OutcomeShares(BaseModel):
@@ -97,15 +122,14 @@ class Split:
 async def read_split(
     context: ToolContext, chart: RequestedChart, configs: Mapping[str, WidgetConfig], window: Window, other: Window
 ) -> Split:
-    """Both sides of each chart by the same way; all are asked for at once."""
+    """Both sides of each chart by the same way, and the history of the measure; all are asked for at once."""
     now = context.now()
     sides = [replace(chart.target, window=side) for side in (window, other)]
     alone = not sides[0].goes_beyond(now) and sides[1].goes_beyond(now)
-    pairs = {
-        name: tuple(replace(side, config=config, alone=alone) for side in sides) for name, config in configs.items()
-    }
-    own = replace(sides[0], config=configs[MEASURE]) if alone else None
-    past = histories([pairs[MEASURE][0]], now)[0][0] if context.settings.history else None
+    pairs = _pairs(chart.target, configs, (window, other), alone=alone)
+    measured = pairs.get(MEASURE)
+    own = replace(sides[0], config=configs[MEASURE]) if alone and measured else None
+    past = histories([measured[0]], now)[0][0] if measured and context.settings.history else None
     targets: list[Target] = [target for pair in pairs.values() for target in pair]
     targets += [target for target in (own, past) if target is not None]
     readings, (names, _) = await together(
@@ -124,11 +148,23 @@ async def read_split(
         history = readings[-1] if past is not None and name == MEASURE else None
         earlier = days_before(current, measures[0].side, history, {}, names)
         found[name] = BothSides((current, baseline), measures[0], measures[1], earlier)
-    base, lost = found[MEASURE], None
+    base, lost = found.get(MEASURE), None
     read = readings[2 * len(pairs)] if own is not None else None
     if read is not None and read.chart is not None and isinstance(base, BothSides):
         lost = differ(measure_of(read, read.chart, names).side.n, base.current.side.n)
     return Split(found, lost, len(targets))
+
+
+def _pairs(
+    target: Target, configs: Mapping[str, WidgetConfig], windows: tuple[Window, Window], *, alone: bool
+) -> dict[str, tuple[Target, Target]]:
+    """Both sides of each chart."""
+    current, baseline = windows
+    whole = replace(target, alone=alone)
+    return {
+        name: (replace(whole, config=config, window=current), replace(whole, config=config, window=baseline))
+        for name, config in configs.items()
+    }
 
 
 def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
@@ -153,18 +189,23 @@ def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, 
     )
 
 
-def fields_to_split(chart: RequestedChart, config: WidgetConfig) -> tuple[list[str], list[str]]:
-    """Agent, topic and the metadata keys that are known here, less what the filters hold fixed or what is measured.
+def fields_to_split(chart: RequestedChart, config: WidgetConfig, keys: KnownKeys) -> tuple[list[str], list[str]]:
+    """Agent, topic and the metadata keys that are known, less what the filters hold fixed or what is measured.
 
     The second list holds those that are too many to look at.
     """
-    widgets = chart.dashboard.widgets if chart.dashboard else []
-    used = [str((widget.group_by or {}).get("field") or "") for widget in widgets]
-    seen = [name for widget in widgets for name in [widget.field or "", *fields_of(widget.filters)]]
-    keys = [name for name in dict.fromkeys([*fields_of(chart.target.filters), *used, *seen]) if is_metadata(name)]
+    own = used_keys(chart.dashboard.widgets if chart.dashboard else [])
+    names = [*(name for name in fields_of(chart.target.filters) if is_metadata(name)), *own]
+    names = [key.field for key in keys.keys] + [name for name in names if name not in {key.field for key in keys.keys}]
     fixed = {*fields_of(chart.target.filters), config.field}
-    found = [name for name in [*USUAL_FIELDS, *keys] if name not in fixed]
+    found = [name for name in dict.fromkeys([*USUAL_FIELDS, *names]) if name not in fixed]
     return found[:MOST_FIELDS], found[MOST_FIELDS:]
+
+
+def fields_inside(first: str, looked_at: Sequence[str], others: Sequence[str]) -> list[str]:
+    """What a group is divided by in turn: metadata before all else, as agents and topics are often what it is."""
+    fields = [name for name in dict.fromkeys([*others, *looked_at]) if name != first]
+    return sorted(fields, key=lambda name: not is_metadata(name))[:MOST_INSIDE]
 
 
 def dimension(name: str, sides: BothSides, whole: Comparison, clock: Clock, dimensions: int) -> Dimension:
@@ -185,13 +226,35 @@ def dimension(name: str, sides: BothSides, whole: Comparison, clock: Clock, dime
         share_pct=None if alike or still or found.share is None else round(100 * found.share, 1),
         groups=None if alike else [found.differs] if still else found.groups or None,
         contributors=row.contributors,
+        new=_on_one_side(sides.current, sides.baseline, since=True) or None,
+        gone=_on_one_side(sides.baseline, sides.current, since=False) or None,
         not_compared=row.not_compared,
     )
 
 
-def ranked(dimensions: Sequence[Dimension]) -> list[Dimension]:
-    """The surest first, then those of which few groups bring most."""
-    return sorted(dimensions, key=lambda found: (VERDICTS.index(found.verdict), -(found.share_pct or 0.0)))
+def _on_one_side(there: Measure, other: Measure, *, since: bool) -> list[GroupSeen]:
+    """The larger groups that have calls here and none on the other side."""
+    found = [
+        GroupSeen(
+            group=name,
+            n=exact(n),
+            value=None if there.kind == "total" else round_for_display(value),
+            since=_first_time(there, name) if since else None,
+        )
+        for name, (n, value) in there.grouped.groups.items()
+        if n >= ENOUGH_CALLS and not other.grouped.groups.get(name, (0.0, 0.0))[0]
+    ]
+    return sorted(found, key=lambda group: -group.n)[:MOST_ON_ONE_SIDE]
+
+
+def _first_time(measure: Measure, name: str | None) -> str | None:
+    times = [cell.time for cell in measure.grouped.cells.get(name, ()) if cell.n]
+    return iso(min(times), step=DAY) if times else None
+
+
+def ranked(dimensions: Sequence[tuple[str, Dimension]]) -> list[tuple[str, Dimension]]:
+    """By field: the surest first, then those of which few groups bring most."""
+    return sorted(dimensions, key=lambda row: (VERDICTS.index(row[1].verdict), -(row[1].share_pct or 0.0)))
 
 
 def outcome_shares(name: str, sides: BothSides, clock: Clock) -> OutcomeShares | None:

@@ -116,8 +116,8 @@ def _group_lines(groups: Groups) -> list[str]:
 
 def _group_change_line(found: GroupChanges) -> str:
     sizes = any(row.n for row in found.top)
-    columns = ["group", "before", "after", *(["n before", "n after"] if sizes else []), "verdict"]
-    rows = [[row.group, row.before, row.after, *(row.n or []), row.verdict] for row in found.top]
+    columns = ["group", "before", "after", "relative %", *(["n before", "n after"] if sizes else []), "verdict"]
+    rows = [[row.group, row.before, row.after, row.pct, *(row.n or []), row.verdict] for row in found.top]
     table = _rows(columns, rows)
     quiet = f"; {found.quiet} more moved like the others" if found.quiet else ""
     return f"groups, {found.against} {table}{quiet}"

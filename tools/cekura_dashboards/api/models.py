@@ -186,7 +186,10 @@ class CallLog(_Stored):
     duration: str | float | None = None
     success: bool | None = None
     call_ended_reason: str | None = None
+    topic: str | None = None
     transcript: str | None = None
+    metadata: JsonObject | None = None
+    metrics: list[JsonObject] | None = None
 
 
 class Metric(_Stored):

@@ -1,5 +1,8 @@
 """Where a change happened: the same measure by agent, topic and metadata, on both sides."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
 from pydantic import Field, model_validator
 
 from cekura_dashboards.answers.explanation import (
@@ -8,8 +11,12 @@ from cekura_dashboards.answers.explanation import (
     USUAL_FIELDS,
     BothSides,
     Dimension,
+    GroupSeen,
+    Inside,
     OutcomeShares,
+    Split,
     dimension,
+    fields_inside,
     fields_to_split,
     outcome_shares,
     ranked,
@@ -20,7 +27,7 @@ from cekura_dashboards.answers.render import comparison_lines, contributor_lines
 from cekura_dashboards.answers.report import brief, field_word, which_calls
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
-from cekura_dashboards.api.filters import doubtful, fault
+from cekura_dashboards.api.filters import both, doubtful, fault, only_time
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.calls import (
     CallShown,
@@ -30,11 +37,12 @@ from cekura_dashboards.charts.calls import (
     find_calls,
     window_line,
 )
+from cekura_dashboards.charts.metadata_keys import KnownKeys, known_keys
 from cekura_dashboards.charts.requested import ChartRequest, RequestedChart, requested_chart
 from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
-from cekura_dashboards.concurrency import each
+from cekura_dashboards.concurrency import each, together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight import Comparison
+from cekura_dashboards.insight import Clock, Comparison
 from cekura_dashboards.text import Foreign, did_you_mean, listed, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
@@ -43,6 +51,8 @@ MOST_CHARTS = 5
 """Each is read twice, once for each side."""
 EXAMPLES = 5
 MOST_BY = 4
+DRIVING = ("clear", "possible")
+MOST_TOLD_INSIDE = 2
 NO_CAUSE = "what coincides with a change need not be its cause"
 
 
@@ -70,6 +80,7 @@ class Explanation(Result):
     window: str
     comparison: Comparison
     dimensions: list[Dimension]
+    inside: Inside | None = Field(default=None, description="the group that drives the change, divided in turn")
     outcomes: list[OutcomeShares] | None = Field(default=None, description="described, not ranked as drivers")
     examples: dict[str, list[CallShown]] | None = Field(default=None, description="calls of current and of baseline")
     requests: int = Field(description="made for chart data and calls")
@@ -79,55 +90,126 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     now, settings = context.now(), context.settings
     window = resolve(request.window or DEFAULT, now, settings.zone)
     other = other_window(window, request.compare_to or "previous_period", now, settings.zone)
-    chart = await requested_chart(context, request, charted=True)
+    chart, keys = await together(requested_chart(context, request, charted=True), _keys(context, request, window))
     config, notes = single_measure(chart.config, window)
-    fields, too_many = (request.by, []) if request.by else fields_to_split(chart, config)
-    splits = {name: config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in fields}
+    fields, too_many = fields_to_split(chart, config, keys)
+    if request.by:
+        fields, too_many = request.by, [name for name in [*fields, *too_many] if name not in request.by]
     outcomes = [] if request.by else [*OUTCOMES][: MOST_CHARTS - 1 - len(fields)]
     ends = {name: WidgetConfig(chart_type="pie", field=name) for name in outcomes}
-    read = await read_split(context, chart, {MEASURE: config, **splits, **ends}, window, other)
+    read = await read_split(context, chart, {MEASURE: config, **_splits(config, fields), **ends}, window, other)
     base = read.charts[MEASURE]
     if isinstance(base, DashboardsError):
         raise base
     whole = _overall(base, other, config, context, read.lost)
     noted = [note for reading in base.readings for note in reading.notes]
     notes += dict.fromkeys([*other.notes, *base.current.untested, *base.baseline.untested, *noted])
-    dimensions, skipped = list[Dimension](), list[str]()
-    for name in fields:
-        sides = read.charts[name]
-        if isinstance(sides, BothSides):
-            dimensions.append(dimension(name, sides, whole, settings.clock, len(fields)))
-        else:
-            skipped.append(f"{field_word(name)}: could not be read: {sides}")
+    found, skipped = _dimensions(read, fields, whole, settings.clock)
     ended = [(name, sides) for name in ends if isinstance(sides := read.charts[name], BothSides)]
-    not_seen = [*(field_word(name) for name in too_many), *(name for name in OUTCOMES if name not in outcomes)]
-    if not_seen and not request.by:
+    (examples, unread, looks), (inside, more, inner) = await together(
+        _examples(context, request, chart, config, (window, other), [row for _, row in found]),
+        _inside(context, chart, config, (window, other), found, fields_inside_of(found, fields, too_many)),
+    )
+    skipped += more
+    seen = {*fields, *(inner.fields if inner else ())}
+    not_seen = [*(field_word(name) for name in too_many if name not in seen)]
+    not_seen += [name for name in OUTCOMES if name not in outcomes and name not in fields]
+    if not_seen:
         skipped.append(f"not looked at: {listed(not_seen)}; name them in `by`")
-    dimensions = ranked(dimensions)
-    examples, unread, looks = await _examples(context, request, chart, config, (window, other), dimensions)
     if whole.verdict == "within noise":
         notes.append("the change itself is within noise, so there may be nothing to explain")
     if base.current.kind == "median":
         notes.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
-    names, unnamed = await context.lookups.names(splits.values(), [chart.target.calls], chart.project)
+    names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
     return Explanation(
         measure=title_of(brief(chart.config)),
         where=which_calls(chart.target, names),
         window=window_line(window),
         comparison=whole,
-        dimensions=dimensions,
-        outcomes=[found for name, sides in ended if (found := outcome_shares(name, sides, settings.clock))] or None,
+        dimensions=[row for _, row in found],
+        inside=inside,
+        outcomes=[shown for name, sides in ended if (shown := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
-        requests=read.requests + looks,
-        notes=[
-            *notes,
-            *doubtful(chart.target.calls),
-            *skipped,
-            *unread,
-            *unnamed,
-            NO_CAUSE,
-        ],
+        requests=read.requests + looks + keys.requests + (inner.requests if inner else 0),
+        notes=[*notes, *doubtful(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
     )
+
+
+def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConfig]:
+    """The measure by each of these fields."""
+    return {name: config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in fields}
+
+
+async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -> KnownKeys:
+    """The metadata keys of the project, read beside the chart; none where it is said what to look at."""
+    if request.by:
+        return KnownKeys()
+    number = request.dashboard_id
+    ahead = context.lookups.projects_of_dashboards(), context.lookups.widgets_ahead()
+    if request.widget_id is None:
+        projects, _ = await together(*ahead)
+    else:
+        (known, _), projects, _ = await together(context.lookups.widgets([request.widget_id]), *ahead)
+        if request.widget_id not in known:
+            return KnownKeys()  # the chart cannot be read either, which is said of it
+        number = known[request.widget_id].dashboard
+    project = projects.get(number or 0) or request.project_id or context.settings.project_id
+    return await known_keys(context, project, window)
+
+
+def _dimensions(
+    read: Split, fields: Sequence[str], whole: Comparison, clock: Clock
+) -> tuple[list[tuple[str, Dimension]], list[str]]:
+    """The change by each field, ranked, with the field; and which could not be read."""
+    found, skipped = list[tuple[str, Dimension]](), list[str]()
+    for name in fields:
+        sides = read.charts[name]
+        if isinstance(sides, BothSides):
+            found.append((name, dimension(name, sides, whole, clock, len(fields))))
+        else:
+            skipped.append(f"{field_word(name)}: could not be read: {sides}")
+    return ranked(found), skipped
+
+
+def fields_inside_of(found: Sequence[tuple[str, Dimension]], fields: Sequence[str], others: Sequence[str]) -> list[str]:
+    """By what the group that drives the change is divided in turn; nothing where no single one does."""
+    if not found or found[0][1].verdict not in DRIVING or len(found[0][1].groups or []) != 1:
+        return []
+    return fields_inside(found[0][0], fields, others)
+
+
+@dataclass(frozen=True)
+class _Inner:
+    """What was read inside a group."""
+
+    fields: Sequence[str]
+    requests: int
+
+
+async def _inside(
+    context: ToolContext,
+    chart: RequestedChart,
+    config: WidgetConfig,
+    windows: tuple[Window, Window],
+    found: Sequence[tuple[str, Dimension]],
+    fields: Sequence[str],
+) -> tuple[Inside | None, list[str], _Inner | None]:
+    """The group that drives the change, divided by other fields, each of both sides."""
+    if not fields:
+        return None, [], None
+    by, first = found[0]
+    [group] = first.groups or [None]
+    grouped = config.model_copy(update={"group_by": {"type": "field", "field": by}})
+    calls = behind(grouped, chart.target.filters, None, "null" if group is None else unquoted(group))
+    ranges = only_time(chart.target.filters)
+    narrowed = replace(chart, target=replace(chart.target, filters=both(ranges, calls)))
+    read = await read_split(context, narrowed, _splits(config, fields), *windows)
+    clear = Comparison(verdict=first.verdict)
+    rows, skipped = _dimensions(read, fields, clear, context.settings.clock)
+    told = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
+    inside = Inside(by=first.by, group=group, dimensions=told[:MOST_TOLD_INSIDE]) if told else None
+    same = [f"inside {plain(group)} nothing stands out by {listed(map(field_word, fields))}"] if not told else []
+    return inside, [*skipped, *same], _Inner(fields, read.requests)
 
 
 def _overall(
@@ -157,7 +239,7 @@ async def _examples(
         project = chart.project or await context.lookups.only_project(request.project_id)
     except DashboardsError as error:
         return {}, [f"example calls could not be read: {error}"], 0
-    first = dimensions[0] if dimensions and dimensions[0].verdict in {"clear", "possible"} else None
+    first = dimensions[0] if dimensions and dimensions[0].verdict in DRIVING else None
     where = config
     if first is not None and first.groups:
         where = config.model_copy(update={"group_by": {"type": "field", "field": unquoted(first.by)}})
@@ -193,6 +275,10 @@ def render(result: Explanation) -> str:
     for found in result.dimensions:
         lines.append(_dimension_line(found))
         lines += contributor_lines(found.contributors) if found.contributors else []
+    if result.inside:
+        for found in result.inside.dimensions:
+            lines.append(f"inside {result.inside.by} {plain(result.inside.group)}, {_dimension_line(found)}")
+            lines += contributor_lines(found.contributors) if found.contributors else []
     for outcome in result.outcomes or []:
         lines += [f"how calls ended, {outcome.by}:", *share_lines(outcome.shares)]
     for side, calls in (result.examples or {}).items():
@@ -207,12 +293,22 @@ def _dimension_line(found: Dimension) -> str:
     head = f"by {found.by}: {said.get(found.verdict, f'{how}, {found.verdict}')}"
     if found.not_compared:
         head += f"; not compared: {found.not_compared}"
+    head += "".join(f"; new{_since(group)}: {_seen(group)}" for group in found.new or [])
+    head += "".join(f"; gone: {_seen(group)}" for group in found.gone or [])
     if not found.groups:
         return head
     names = listed(plain(name) for name in found.groups)
     if found.share_pct is None:
         return f"{head}; {names} differs most"
     return f"{head}; {names} {'bring' if len(found.groups) > 1 else 'brings'} {plain(found.share_pct)} % of the change"
+
+
+def _since(group: GroupSeen) -> str:
+    return f" since {group.since}" if group.since else ""
+
+
+def _seen(group: GroupSeen) -> str:
+    return f"{plain(group.group)} n {plain(group.n)}" + (f", {plain(group.value)}" if group.value is not None else "")
 
 
 TOOL = ReadingTool(

@@ -99,12 +99,19 @@ def of_totals(current: Groups, baseline: Groups, scales: tuple[float, float]) ->
             group=name,
             current=exact(changes[name][0]),
             baseline=exact(changes[name][1]),
+            n=_sizes(name, current, baseline),
             change=round_for_display(moved[name], 3),
             only=_only(*changes[name]),
         )
         for name in ordered[:MOST_CONTRIBUTORS]
     ]
     return Contributors(top=top, more=more(ordered))
+
+
+def _sizes(name: str | None, current: Groups, baseline: Groups) -> list[Number | None] | None:
+    """The calls on both sides; None where the totals are those."""
+    sizes = [side.get(name, (0.0, 0.0)) for side in (current, baseline)]
+    return None if all(n == total for n, total in sizes) else [exact(n) for n, _ in sizes]
 
 
 def _contributor(name: str | None, current: Groups, baseline: Groups) -> Contributor:
