@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
@@ -40,6 +41,14 @@ class ToolContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lookups", Lookups(self.api, self.settings, self.now, self.memory))
+
+    def in_zone(self, zone: ZoneInfo) -> "ToolContext":
+        """The same call, its days and hours those of another time zone."""
+        if zone.key == self.settings.time_zone:
+            return self
+        found = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
+        object.__setattr__(found, "lookups", self.lookups)
+        return found
 
     def for_one_call(self) -> "ToolContext":
         """The same context, its deadline starting now, with nothing looked up yet."""

@@ -171,6 +171,23 @@ def _fewer_changes(item: WidgetReport) -> WidgetReport:
     return _leaving(item, "groups that moved", group_changes=found.model_copy(update={"top": found.top[:FEWER]}))
 
 
+def _short_profile(item: WidgetReport) -> WidgetReport:
+    """A profile without the calls of each slot, and without weekends apart."""
+    found = item.profile
+    if found is None or not (found.n or found.weekend):
+        return item
+    return _leaving(item, COUNTS, profile=found.model_copy(update={"n": None, "weekend": None}))
+
+
+def _bare_profile(item: WidgetReport) -> WidgetReport:
+    """What stands out in a profile."""
+    found = item.profile
+    if found is None or not found.value:
+        return item
+    bare = found.model_copy(update={"value": [], "slots": None, "weekdays": None, "n": None, "weekend": None})
+    return _leaving(item, "values of the profile", profile=bare)
+
+
 def _short_slices(item: WidgetReport) -> WidgetReport:
     return _slices_to(item, FEW_SLICES)
 
@@ -266,7 +283,7 @@ def _short_names(item: WidgetReport) -> WidgetReport:
 
 
 STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
-    _without_counts, _coarser_series, _without_long_series, _short_notes, _short_groups, _short_slices,
-    _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison, _headline_only,
-    _short_names,
+    _without_counts, _short_profile, _coarser_series, _without_long_series, _short_notes, _short_groups, _short_slices,
+    _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison, _bare_profile,
+    _headline_only, _short_names,
 )  # fmt: skip

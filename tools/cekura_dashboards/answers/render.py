@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cekura_dashboards.answers.render_profile import profile_lines
 from cekura_dashboards.answers.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.insight import Comparison, Groups, Series
@@ -62,6 +63,7 @@ def _tables(item: WidgetReport) -> list[str]:
     lines += _change_lines(item.change) if item.change else []
     lines += _group_lines(item.groups) if item.groups else []
     lines += [_group_change_line(item.group_changes)] if item.group_changes else []
+    lines += profile_lines(item.profile) if item.profile else []
     return lines + (_series_lines(item.series) if item.series else [])
 
 

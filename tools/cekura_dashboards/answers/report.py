@@ -18,6 +18,7 @@ from cekura_dashboards.insight.findings import Finding
 from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts
 from cekura_dashboards.insight.numbers import round_for_display, wilson
+from cekura_dashboards.insight.profile import Profile
 from cekura_dashboards.text import Foreign, Word, foreign, named, word
 
 ALL_CALLS = "all calls"
@@ -69,6 +70,7 @@ class WidgetReport(BaseModel):
     series: Series | None = None
     groups: Groups | None = None
     group_changes: GroupChanges | None = None
+    profile: Profile | None = None
     not_tested: list[str] | None = None
     notes: list[str] | None = None
     left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
@@ -134,7 +136,8 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
     summary, untested = summarise(reading, audience, history)
     notes = [*summary.notes, *reading.notes]
     if summary.series and summary.series.step.endswith(WHOLE_DAYS) and audience.is_off_utc(reading.window.end):
-        notes.append(f"days are UTC days, not those of {audience.clock.zone}")
+        theirs = reading.target.local_days
+        notes.append(f"days are {'' if theirs else 'UTC days, not '}those of {audience.clock.zone}")
     if history is not None and history.error is not None:
         notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
     return told.model_copy(

@@ -74,7 +74,8 @@ def _bar(
         tested=tested_over(history, reading, chart, audience),
     )
     calls = [bucket.time for bucket in rows.buckets if _holds_calls(bucket, config)]
-    return _told(summary, rows, by, chart, _none_before(calls, rows.span, history)), untested
+    begins = _none_before(calls, rows.span, history)
+    return _told(summary, rows, by, chart, begins, local_days=reading.target.local_days), untested
 
 
 def _holds_calls(bucket: Bucket, config: WidgetConfig) -> bool:
@@ -121,7 +122,15 @@ def _times_only(buckets: list[Bucket], kind: str) -> Summary:
     return Summary(kind=kind, unit="time", n=n, facts=facts)
 
 
-def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart, notes: Sequence[str] = ()) -> Summary:
+def _told(
+    summary: Summary,
+    rows: Rows,
+    by: str | None,
+    chart: Chart,
+    notes: Sequence[str] = (),
+    *,
+    local_days: bool = False,
+) -> Summary:
     """Add these notes, and what was seen in places where the API's form is not documented, or wrong."""
     said = [*notes]
     if rows.outside:
@@ -130,7 +139,7 @@ def _told(summary: Summary, rows: Rows, by: str | None, chart: Chart, notes: Seq
         said.append(f"{rows.unread} rows had no readable time and were left out")
     if rows.times.bare:
         said.append("times came without an offset and are read as UTC")
-    if others := sorted(offset / HOUR for offset in rows.times.offsets if offset):
+    if (others := sorted(offset / HOUR for offset in rows.times.offsets if offset)) and not local_days:
         said.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
     if by and chart.rows and not chart.grouped:
         said.append("the widget is grouped, but the rows name no group")

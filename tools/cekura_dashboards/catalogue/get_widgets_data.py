@@ -1,28 +1,34 @@
 """The facts of a dashboard's charts, or of chosen widgets."""
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import Field, model_validator
 
 from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import ALONE, fit, told_once
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
+from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
 from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, doubtful, fault
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.charts.target import saved, settled
+from cekura_dashboards.arguments.zones import zone_named
+from cekura_dashboards.charts.target import Target, saved, settled
 from cekura_dashboards.charts.window import check_comparison
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import named
-from cekura_dashboards.tool import ReadingTool, Request, Result
+from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import (
     COMPARE_FILTERS,
     COMPARE_TO,
     POINTS,
     WINDOW,
+    Clocked,
+    check_profile,
     one_comparison,
 )
 
@@ -32,7 +38,7 @@ FINE, COARSE = 31, 12
 """Buckets in a series unless asked otherwise."""
 
 
-class WidgetsDataRequest(Request):
+class WidgetsDataRequest(Clocked):
     dashboard_id: DashboardId | None = Field(default=None, description="all widgets of this dashboard")
     widget_ids: list[WidgetId] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
     window: str | None = WINDOW
@@ -46,6 +52,7 @@ class WidgetsDataRequest(Request):
         if self.dashboard_id is None and not self.widget_ids:
             raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
         one_comparison(self.compare_to, self.compare_filters)
+        check_profile(self, compare_to=self.compare_to, compare_filters=self.compare_filters, by=self.by)
         return self
 
 
@@ -58,15 +65,18 @@ class WidgetsData(Result):
 
 
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
+    context = context.in_zone(zone_named(request.time_zone, context.settings.zone))
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
     dashboard, widgets, missing, projects = await _find(context, request)
     extra = request.filters.to_json() if request.filters else None
     targets = [saved(widget, projects.get(widget.dashboard or 0)) for widget in widgets]
-    targets = settled(targets, request.window, extra, now, zone)
+    targets = settled(targets, request.window, extra, now, zone, local_days=request.by is not None)
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
     asked = sides_of(targets, request.compare_to, other_calls, now, zone)
     filters = [target.calls for target in targets]
+    if request.profile:
+        return await _folded(context, request, dashboard, targets, missing)
     (found, told), (names, notes) = await together(
         read_sides(context, asked),
         context.lookups.names(widgets, [*filters, other_calls], targets[0].project if targets else None),
@@ -74,18 +84,45 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
     reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
     reports = await explained(context, found, reports, names)
-    failed = [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
-    title = f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None
-    reports, shared = told_once([*reports, *failed])
+    notes = [*doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes]
+    return _answer(dashboard, [*reports, *_failed(missing)], told, notes)
+
+
+async def _folded(
+    context: ToolContext,
+    request: WidgetsDataRequest,
+    dashboard: Dashboard | None,
+    targets: Sequence[Target],
+    missing: Mapping[int, DashboardsError],
+) -> WidgetsData:
+    """The charts by hour or weekday."""
+    folding = Folding(request.profile or "hour_of_day", context.settings.clock, context.settings.time_zone)
+    calls = [target.calls for target in targets]
+    (_, reports), (names, notes) = await together(
+        folded(context, targets, folding),
+        context.lookups.names([], calls, targets[0].project if targets else None),
+    )
+    return _answer(dashboard, [*named_reports(reports, targets, names), *_failed(missing)], [], notes)
+
+
+def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
+    return [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
+
+
+def _answer(
+    dashboard: Dashboard | None, reports: Sequence[WidgetReport], told: Sequence[str], notes: Sequence[str]
+) -> WidgetsData:
+    """The reports, what they share said once, inside the budget."""
+    held, shared = told_once(reports)
     answer = WidgetsData(
-        dashboard=title,
+        dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
         window=shared.window,
         where=shared.where,
         shared=[*shared.notes, *told] or None,
-        widgets=reports,
-        notes=[*doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes] or None,
+        widgets=held,
+        notes=[*notes] or None,
     )
-    return answer.model_copy(update={"widgets": fit(reports, head=len(_head(answer)))})
+    return answer.model_copy(update={"widgets": fit(held, head=len(_head(answer)))})
 
 
 async def _find(

@@ -9,26 +9,30 @@ from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
+from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, doubtful, time_bounds
 from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.arguments.zones import zone_named
 from cekura_dashboards.catalogue.get_widgets_data import FINE
 from cekura_dashboards.charts.share import check_countable
-from cekura_dashboards.charts.target import settled, unsaved
+from cekura_dashboards.charts.target import Target, settled, unsaved
 from cekura_dashboards.charts.window import check_comparison
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
-from cekura_dashboards.tool import ReadingTool, Request, Result
+from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.date_range import no_date_range
 from cekura_dashboards.widgets.request import (
     COMPARE_FILTERS,
     COMPARE_TO,
     POINTS,
     WINDOW,
+    Clocked,
     NewWidget,
+    check_profile,
     one_comparison,
 )
 from cekura_dashboards.widgets.rules import check, doubts, metric_types
@@ -36,7 +40,7 @@ from cekura_dashboards.widgets.rules import check, doubts, metric_types
 NOT_SAVED = "the API has no chart of a share: this one is worked out from two counts, and saved it would count calls"
 
 
-class PreviewRequest(Request):
+class PreviewRequest(Clocked):
     widget: NewWidget
     dashboard_id: DashboardId | None = Field(
         default=None, description="apply this dashboard's filters, as if the widget were on it"
@@ -53,6 +57,13 @@ class PreviewRequest(Request):
     @model_validator(mode="after")
     def _one_comparison(self) -> "PreviewRequest":
         one_comparison(self.compare_to, self.compare_filters)
+        check_profile(
+            self,
+            compare_to=self.compare_to,
+            compare_filters=self.compare_filters,
+            by=self.by,
+            share_where=self.share_where,
+        )
         return self
 
 
@@ -66,6 +77,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
+    context = context.in_zone(zone_named(request.time_zone, context.settings.zone))
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
     matching = request.share_where.to_json() if request.share_where else None
@@ -79,25 +91,38 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
     extra = request.filters.to_json() if request.filters else None
-    [target] = settled([replace(unsaved(config, dashboard), matching=matching)], request.window, extra, now, zone)
+    [target] = settled(
+        [replace(unsaved(config, dashboard), matching=matching)],
+        request.window, extra, now, zone, local_days=request.by is not None,
+    )  # fmt: skip
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
-    asked = sides_of([target], request.compare_to, other_calls, now, zone)
-    (found, _), (names, notes) = await together(
-        read_sides(context, asked), context.lookups.names([config], [target.calls, matching, other_calls], project)
-    )
-    points = FINE if request.points is None else request.points
-    reports = await compared(found, Audience(points, names=names, clock=context.settings.clock))
-    reports = await explained(context, found, reports, names)
-    if matching:
-        reports = [with_intervals(report) for report in reports]
-    shown = fit(reports)[0]
+    report, notes = await _report(context, request, target, project)
     warnings = [*unread, *doubts(config, "widget.", metrics), *doubtful(config.filters, "widget.filters")]
     warnings += [*doubtful(extra), *doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
     if matching:
         warnings.append(NOT_SAVED)
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
-    return Preview(report=shown, widget=config.definition(), warnings=warnings or None, notes=notes or None)
+    return Preview(report=fit([report])[0], widget=config.definition(), warnings=warnings or None, notes=notes or None)
+
+
+async def _report(
+    context: ToolContext, request: PreviewRequest, target: Target, project: int | None
+) -> tuple[WidgetReport, list[str]]:
+    """The chart, beside another side if that is asked for, or folded by hour or weekday; and notes on names."""
+    now, settings = context.now(), context.settings
+    other_calls = request.compare_filters.to_json() if request.compare_filters else None
+    naming = context.lookups.names([target.config], [target.calls, target.matching, other_calls], project)
+    if request.profile:
+        folding = Folding(request.profile, settings.clock, settings.time_zone)
+        (_, reports), (names, notes) = await together(folded(context, [target], folding), naming)
+        return named_reports(reports, [target], names)[0], notes
+    asked = sides_of([target], request.compare_to, other_calls, now, settings.zone)
+    (found, _), (names, notes) = await together(read_sides(context, asked), naming)
+    points = FINE if request.points is None else request.points
+    reports = await compared(found, Audience(points, names=names, clock=settings.clock))
+    [report] = await explained(context, found, reports, names)
+    return with_intervals(report) if target.matching else report, notes
 
 
 def render(result: Preview) -> str:

@@ -18,6 +18,7 @@ from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Refused, 
 from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
 from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.scope import scoped
 from cekura_dashboards.charts.share import joined, whole_and_part
 from cekura_dashboards.charts.target import ChartReading, Target
@@ -48,6 +49,8 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     expanded = [whole_and_part(target) for target in targets]
     found = iter(await _read(context, [part for parts in expanded for part in parts]))
     readings = [joined(target, [next(found) for _ in parts]) for target, parts in zip(targets, expanded, strict=True)]
+    zone = context.settings.zone
+    readings = [in_local_days(reading, zone) if reading.target.local_days else reading for reading in readings]
     for reading in readings:
         if isinstance(reading.error, KeyRejected):
             raise reading.error
@@ -105,10 +108,11 @@ def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObje
         return ChartReading(target, window, error=UnreadableAnswer(problem)), None
     reading = ChartReading(target, window, notes=tuple(notes))
     inside = _is_inside(window, bounds)
-    if target.id is not None and inside and not target.alone:
+    if target.id is not None and inside and not (target.alone or target.local_days):
         return reading, None
     filters = both(without_time(target.filters), within(window.start, window.end), target.extra)
-    body = {**target.config.definition(), "filters": filters}
+    hours = {"time_period": "hour"} if target.local_days else {}
+    body = {**target.config.definition(), **hours, "filters": filters}
     if inside and target.dashboard is not None and not target.alone:
         return reading, {**body, "dashboard": target.dashboard}
     return replace(reading, beyond=None if inside else bounds, alone=True), body

@@ -13,6 +13,8 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetCo
 from cekura_dashboards.charts.window import Window, resolve, saved_window
 
 T = TypeVar("T")
+MERGED = ("count", "sum", "avg", "min", "max")
+"""Aggregations of which buckets can be put together."""
 FEW_ROWS = 2000
 """Up to so many rows are worked on at once: less work than handing them to a thread."""
 
@@ -24,7 +26,8 @@ class Target:
     ``project``: its dashboard's, where that is known already. ``window`` None: its saved date range. ``extra``: what
     was asked for beyond what is saved. ``matching``: the share of calls that match is charted, not calls themselves.
     ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied. ``alone``: to be
-    read without its dashboard, as what it is compared with must be.
+    read without its dashboard, as what it is compared with must be. ``local_days``: its days are those of the
+    user's time zone, put together from hours.
     """
 
     config: WidgetConfig
@@ -36,6 +39,7 @@ class Target:
     matching: JsonObject | None = None
     unreadable: str | None = None
     alone: bool = False
+    local_days: bool = False
 
     @property
     def problem(self) -> str | None:
@@ -49,6 +53,12 @@ class Target:
             return False
         early = bounds.start is not None and window.start < bounds.start
         return early or (bounds.end is not None and window.end > bounds.end)
+
+    @property
+    def has_days_of_hours(self) -> bool:
+        """Whether it shows days that can be put together from hours."""
+        config = self.config
+        return config.chart_type == "bar" and config.period == "day" and config.function in MERGED
 
     @property
     def calls(self) -> JsonObject:
@@ -103,9 +113,17 @@ def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
 
 
 def settled(
-    targets: Iterable[Target], window: str | None, extra: JsonObject | None, now: datetime, zone: ZoneInfo
+    targets: Iterable[Target],
+    window: str | None,
+    extra: JsonObject | None,
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    local_days: bool = False,
 ) -> list[Target]:
     """The targets, each with the window that it is charted over, and with what was asked for beyond what is saved.
+
+    ``local_days``: days are to be those of the zone, where they can be made of hours.
 
     Raises:
         InvalidArguments: for a window that cannot be asked for.
@@ -114,7 +132,12 @@ def settled(
     if extra:
         asked, extra = _time_of(extra, asked, now)
     return [
-        replace(target, window=asked or saved_window(time_bounds(target.filters, now), now, zone), extra=extra or None)
+        replace(
+            target,
+            window=asked or saved_window(time_bounds(target.filters, now), now, zone),
+            extra=extra or None,
+            local_days=local_days and target.has_days_of_hours,
+        )
         for target in targets
     ]
 

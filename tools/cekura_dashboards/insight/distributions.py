@@ -65,6 +65,17 @@ def t_cdf(value: float, df: float) -> float:
     return 1 - t_beyond(value, df)
 
 
+def f_beyond(value: float, between: float, within: float) -> float:
+    """How likely Fisher's F with these degrees of freedom is to lie above ``value``.
+
+    >>> round(f_beyond(3.49, 3, 12), 3), f_beyond(0.0, 3, 12)
+    (0.05, 1.0)
+    """
+    if value <= 0:
+        return 1.0
+    return _incomplete_beta(within / (within + between * value), within / 2, between / 2)
+
+
 def _incomplete_beta(x: float, a: float, b: float) -> float:
     """The regularised incomplete beta function.
 

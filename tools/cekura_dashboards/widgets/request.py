@@ -31,6 +31,10 @@ COMPARE_TO = Field(
 COMPARE_FILTERS = Field(
     default=None, description="instead of another time: against calls that match these, one agent against another"
 )
+PROFILE = Field(default=None, description="instead: the measure folded by the hour or weekday of time_zone")
+LOCAL = Field(default=None, description="days of time_zone, not UTC")
+ZONE = Field(default=None, description="e.g. America/Los_Angeles; default CEKURA_TIME_ZONE")
+ProfileBy = Literal["hour_of_day", "weekday", "hour_of_week"]
 UNSAVED: Any = Field(
     default=None,
     description="or one that is not saved, as preview_widget takes it",
@@ -44,6 +48,21 @@ def one_comparison(to: str | None, filters: Filter | None) -> None:
     """Refuse to compare with another time and other calls at once."""
     if to and filters:
         raise fault("compare_filters", "and compare_to are two comparisons; give one of them.")
+
+
+class Clocked(Request):
+    """Whose clock days and hours are told by."""
+
+    profile: ProfileBy | None = PROFILE
+    by: Literal["local_day"] | None = LOCAL
+    time_zone: str | None = ZONE
+
+
+def check_profile(request: Clocked, **others: object) -> None:
+    """Refuse what a folded chart has not: a comparison, or days."""
+    name = next((name for name, value in others.items() if value), None)
+    if request.profile and name:
+        raise fault(name, "and profile do not go together; give one of them.")
 
 
 class GroupBy(Request):

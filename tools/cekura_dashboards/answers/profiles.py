@@ -1,0 +1,102 @@
+"""Charts folded by hour of the day or weekday, from hours of the same calls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from cekura_dashboards.answers.report import WidgetReport, brief, which_calls, window_shown
+from cekura_dashboards.answers.units import unit_of
+from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.api.fields import plotted_type
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.fetch import raise_if_all_failed, read_charts
+from cekura_dashboards.charts.rows import bar_rows
+from cekura_dashboards.charts.target import ChartReading, Target
+from cekura_dashboards.concurrency import in_thread
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight import Clock
+from cekura_dashboards.insight.buckets import filled, merged, total
+from cekura_dashboards.insight.profile import By, profile
+from cekura_dashboards.insight.timeline import HOUR, is_partial
+
+CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
+ODD_OFFSET = "hours are those of UTC, which begin at half past the hours there"
+
+
+@dataclass(frozen=True)
+class Folding:
+    """By what, and on whose clock."""
+
+    by: By
+    clock: Clock
+    zone: str
+
+
+def by_the_hour(target: Target) -> Target:
+    """The same measure as an hourly bar: of a line or of true and false the mean, of labels and figures the calls."""
+    config = target.config
+    changes: dict[str, Any] = {"chart_type": "bar", "time_period": "hour", "group_by": None}
+    if config.chart_type == "line" or (config.chart_type == "pie" and plotted_type(config.field or "") == "boolean"):
+        changes["aggregation_function"] = "avg"
+    elif config.chart_type != "bar":
+        changes |= CALLS
+    return replace(target, config=WidgetConfig.model_validate({**config.writable(), **changes}))
+
+
+async def folded(
+    context: ToolContext, targets: Sequence[Target], folding: Folding
+) -> tuple[list[ChartReading], list[WidgetReport]]:
+    """Each chart read by the hour and folded.
+
+    Raises:
+        DashboardsError: for a key that is not accepted, or if all charts failed alike.
+    """
+    readings = await read_charts(context, [by_the_hour(target) for target in targets])
+    raise_if_all_failed(readings)
+    reports = [
+        await in_thread(_report, target, reading, folding, small=False)
+        for target, reading in zip(targets, readings, strict=True)
+    ]
+    return readings, reports
+
+
+def named_reports(
+    reports: Sequence[WidgetReport], targets: Sequence[Target], names: Mapping[str, str]
+) -> list[WidgetReport]:
+    """The reports, with which calls each counts."""
+    return [
+        report.model_copy(update={"where": which_calls(target, dict(names))})
+        for report, target in zip(reports, targets, strict=True)
+    ]
+
+
+def _report(target: Target, reading: ChartReading, folding: Folding) -> WidgetReport:
+    about = brief(target.config, reading.chart.display_name if reading.chart else None)
+    told = WidgetReport(widget=about, window=window_shown(reading.window))
+    if reading.error is not None or reading.chart is None:
+        return told.model_copy(update={"error": str(reading.error)})
+    return _with_profile(told, reading, reading.chart, folding)
+
+
+def _with_profile(told: WidgetReport, reading: ChartReading, chart: Chart, folding: Folding) -> WidgetReport:
+    config, rows = reading.target.config, bar_rows(reading, chart, {})
+    function = config.function
+    known = [bucket for bucket in rows.buckets if bucket.value is not None]
+    hours = filled(function, "hour", merged(function, known), rows.span) if known else []
+    whole = [bucket for bucket in hours if not is_partial(bucket.time, HOUR, rows.span)]
+    notes = [*reading.notes]
+    offset = folding.clock.zone.utcoffset(reading.window.end.replace(tzinfo=None)) or timedelta(0)
+    if offset.seconds % HOUR:
+        notes.append(ODD_OFFSET)
+    if function.startswith("p"):
+        notes.append(f"{function} of several hours cannot be put together: the typical hour is shown")
+    n = total(whole)
+    return told.model_copy(
+        update={
+            "unit": unit_of(config, chart, [bucket.value for bucket in whole]),
+            "n": n if n is not None else round(sum(b.value or 0 for b in whole)) if function == "count" else None,
+            "profile": profile(whole, folding.by, function=function, clock=folding.clock, zone=folding.zone),
+            "notes": notes or None,
+        }
+    )

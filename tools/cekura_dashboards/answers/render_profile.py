@@ -1,0 +1,41 @@
+"""Profiles as text: hours and weekdays with their values, and which stand out."""
+
+from collections.abc import Sequence
+
+from cekura_dashboards.insight.numbers import Number
+from cekura_dashboards.insight.profile import Profile, SlotShown, names_of
+
+HOURS = 24
+FLAT = {"within noise": "no more than chance apart from flat", "not tested": "too few days to tell it from flat"}
+
+
+def profile_lines(found: Profile) -> list[str]:
+    """``by hour_of_day in Europe/Berlin: not flat, clear``, then the values."""
+    lines = [f"by {found.by} in {found.zone}: {FLAT.get(found.verdict, f'not flat, {found.verdict}')}"]
+    extremes = [
+        ("highest", found.highest), ("lowest", found.lowest), ("highest on weekdays", found.highest_on_weekdays),
+    ]  # fmt: skip
+    lines.append("; ".join(f"{name} {_slot(slot)}" for name, slot in extremes if slot))
+    for word, names in (("above the others", found.above), ("below the others", found.below)):
+        if names:
+            lines.append(f"clearly {word}: {', '.join(names)}")
+    names = names_of(found.by)
+    for lead, values in (
+        ("", found.value), ("n ", found.n), ("on weekdays ", found.weekdays), ("on weekends ", found.weekend),
+    ):  # fmt: skip
+        lines += _values(lead, names, values) if values else []
+    return [line for line in lines if line]
+
+
+def _slot(slot: SlotShown) -> str:
+    return f"{slot.slot} {slot.value!r}" + (f" n {slot.n!r}" if slot.n is not None else "")
+
+
+def _values(lead: str, slots: Sequence[str], values: Sequence[Number | None]) -> list[str]:
+    """From the first slot on; a week of hours has a line for each day."""
+    shown = ["-" if value is None else repr(value) for value in values]
+    step = min(len(values), HOURS)
+    return [
+        f"{lead}{slots[start]} to {slots[start + step - 1]}: {' '.join(shown[start : start + step])}"
+        for start in range(0, len(values), step)
+    ]

@@ -1,0 +1,41 @@
+"""Days of another time zone than UTC, put together from the API's hours."""
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cekura_dashboards.api.chart_data import BarRow, Key, count_of, number
+from cekura_dashboards.charts.rows import Times
+from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.insight import Bucket, combine
+from cekura_dashboards.insight.buckets import total
+from cekura_dashboards.text import json_text
+
+
+def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
+    """A reading by the hour as days that begin at midnight in ``zone``; a group's rows stay apart."""
+    chart, function = reading.chart, reading.target.config.function
+    if chart is None:
+        return reading
+    times, held = Times(), defaultdict[tuple[datetime, Key], list[Bucket]](list)
+    groups, unread = dict[Key, object](), list[BarRow]()
+    for row in chart.rows:
+        time = times.read(row.time_interval)
+        if time is None:
+            unread.append(row)
+            continue
+        midnight = datetime.fromtimestamp(time, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        key: Key = row.group if isinstance(row.group, Key) else json_text(row.group)
+        groups[key] = row.group
+        held[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
+    rows = [
+        BarRow(
+            time_interval=midnight.isoformat(),
+            value=combine(function, parts),
+            sample_count=total(parts),
+            group=groups[key],
+        )
+        for (midnight, key), parts in sorted(held.items(), key=lambda item: (item[0][0], str(item[0][1])))
+    ]
+    return replace(reading, chart=replace(chart, rows=[*rows, *unread]))
