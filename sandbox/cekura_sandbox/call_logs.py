@@ -11,6 +11,8 @@ from cekura_sandbox.filters import FilterError, Sql, to_sql
 from cekura_sandbox.pages import PageMissing, Pages
 from cekura_sandbox.store import Invalid
 
+REFUNDS = 7
+"""In one of so many calls about something a refund is asked for."""
 COLUMNS = (
     "id", "ts", "agent_id", "agent_name", "duration", "success", "is_reviewed", "call_ended_reason",
     "dropoff_point", "topic", "customer_number", "metadata",
@@ -96,6 +98,7 @@ def _transcript(call: dict[str, Any]) -> str:
         [
             f"[00:01] Main Agent: Hello, this is {call['agent_name']}. How can I help?",
             f"[00:06] Caller: It is about {call['topic'] or 'something else'}.",
+            *(["[00:09] Caller: I would like a refund for it."] if call["topic"] and call["id"] % REFUNDS == 0 else []),
             "[00:11] Main Agent: One moment, I will look that up.",
             "[00:24] Main Agent: That is done." if call["success"] else "[00:24] Caller: Never mind, goodbye.",
         ]

@@ -7,6 +7,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
+from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
@@ -185,3 +186,64 @@ async def test_a_search_without_a_match_says_so() -> None:
         text, answer = await ask(context, "look_up", kind="agents", search="zzz")
     assert (answer["total"], answer["rows"]) == (0, [])
     assert 'none match "zzz"' in text
+
+
+async def test_metadata_keys_are_learnt_from_widgets_and_from_calls_where_these_show_them() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        text, found = await ask(context, "look_up", kind="metadata_keys", project_id=1)
+    assert [row[:3] for row in found["rows"]] == [["metadata.app_version", 1, None], ["metadata.region", 1, None]]
+    assert "only keys that widgets use are known" in text
+    [logs] = [sent for sent in recorder.sent if "call-logs" in sent.path]
+    assert logs.query["page_size"] == "20"
+    app = shared_sandbox(ApiVariant(call_metadata="present"))
+    newest = sql(app, "SELECT metadata FROM calls WHERE project = 1 ORDER BY ts DESC LIMIT 20")
+    campaigns = sum(bool(held.get("campaign")) for (held,) in newest)
+    async with open_tools(app) as (context, _):
+        _, found = await ask(context, "look_up", kind="metadata keys", project_id="Northside Clinics")
+    rows = {row[0]: row[1:] for row in found["rows"]}
+    assert rows["metadata.app_version"][:2] == [1, 20]
+    assert rows["metadata.language"][:2] == [0, 20]
+    assert rows["metadata.campaign"][1] == campaigns
+    assert "2.3.1" in rows["metadata.app_version"][2]
+    assert [*rows][-1] == "metadata.campaign"
+
+
+@pytest.mark.parametrize(
+    "field", ["topic, call_ended_reason", ["topic", "ended_reason"], "topic,topic,call_ended_reason"]
+)
+async def test_values_of_several_fields_come_in_one_call(field: Any) -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        _, found = await ask(context, "look_up", kind="values", field=field, project_id=1)
+    assert found["columns"] == ["field", "value", "calls"]
+    for name in ("topic", "call_ended_reason"):
+        counts = dict(sql(app, f"SELECT {name}, count(*) FROM calls WHERE project = 1 GROUP BY 1"))
+        shown = {row[1]: row[2] for row in found["rows"] if row[0] == name}
+        assert shown.keys() == counts.keys()
+        assert all(abs(shown[label] - counts[label]) <= 2 for label in counts), "the first minutes of the month are out"
+
+
+async def test_topics_are_a_kind_of_their_own() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, found = await ask(context, "look_up", kind="topics")
+        _, same = await ask(context, "look_up", kind="values", field="topic")
+    assert found["rows"] == same["rows"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nearest"),
+    [
+        ("unique callers", "the number of calls"),
+        ("cost", "talk time"),
+        ("median per group", "each group's own"),
+        ("hold time", "the time of a whole call"),
+        ("sentiment", "a metric of the project"),
+    ],
+)
+async def test_what_the_api_does_not_measure_is_said_in_words_with_what_is_nearest(wanted: str, nearest: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, _ = await ask(context, "look_up", kind="fields", search=wanted)
+        assert f'"{wanted}": the API has no such measure; nearest: {nearest}' in text
+        widget = {"chart_type": "line", "field": wanted.replace(" ", "_")}
+        with pytest.raises(errors.InvalidArguments, match=f"no such measure; nearest: {nearest}"):
+            await ask(context, "preview_widget", widget=widget)

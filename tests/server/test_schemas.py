@@ -55,7 +55,7 @@ def test_an_input_schema_is_one_that_every_client_accepts(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_output_schema_is_small_and_plain(name: str) -> None:
     text = compact(OUTPUTS[BY_NAME[name].result])
-    assert len(text.encode()) < 5000
+    assert len(text.encode()) < 6000
     assert "$ref" not in text
     assert "$defs" not in text
 

@@ -19,7 +19,7 @@ from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
-from cekura_dashboards.text import listed, named, unquoted
+from cekura_dashboards.text import listed, named, nearest, unquoted
 
 MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
 """Conditions that are looked at one by one, and empty charts of one answer that are explained so."""
@@ -139,7 +139,9 @@ def _in_words(asked: Asked, reason: str | _Counts | None, plotted: str | None, n
         said = f"none of the {exact(reason.every)} calls in this window has {in_words(condition, names)}"
         values = reason.values.get(place, {})
         labels = sorted((label for label in values if label != NULL), key=lambda label: (-values[label], label))
-        return f"{said}; values that occur: {listed(map(named, labels), limit=MOST_VALUES)}" if labels else said
+        near = [nearest(wanted, labels) for wanted in sorted(_wanted_labels(condition) or ())]
+        meant = next((f"; did you mean {named(label)}?" for label in near if label), "")
+        return f"{said}{meant}; values that occur: {listed(map(named, labels), limit=MOST_VALUES)}" if labels else said
     one_by_one = f"each of these conditions alone holds some of the {exact(reason.every)} calls in this window"
     return f"{one_by_one}, all together none"
 

@@ -162,19 +162,20 @@ class CekuraClient:
         return ChartEnvelope.read(answer.body)
 
     async def call_logs(
-        self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int
+        self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int = 1
     ) -> tuple[int, list[CallLog]]:
-        """How many calls there are, and the first ``limit`` of them. Each item carries its transcript: ask for few."""
+        """How many calls there are, and a page of them, newest first. Each carries its transcript: ask for few."""
         query = _given(
             project_id=project_id,
             page_size=limit,
+            page=page if page > 1 else None,
             timestamp_from=start,
             timestamp_to=end,
             filters_v2=msgspec.json.encode(filters).decode() if filters else None,
         )
         answer = await self.ask("GET", "/observability/v2/call-logs/", query=query, about=("project", project_id))
-        page = decoded(answer.body, CountedPage)
-        return page.count, [parsed_as(CallLog, raw) for raw in page.results[:limit]]
+        found = decoded(answer.body, CountedPage)
+        return found.count, [parsed_as(CallLog, raw) for raw in found.results[:limit]]
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""

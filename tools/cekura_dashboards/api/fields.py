@@ -3,6 +3,7 @@
 Source: the dashboards guide and the published OpenAPI document of the API, August 2026.
 """
 
+import re
 from datetime import timedelta
 from typing import Literal, NamedTuple, get_args
 
@@ -108,3 +109,27 @@ def filter_field(name: str) -> FilterField | None:
 def plotted_type(name: str) -> DataType | None:
     """The data type that a plotted field has; None for an unknown one."""
     return "string" if is_metadata(name) else PLOTTED.get(name)
+
+
+NO_SUCH_MEASURE: dict[str, str] = {
+    r"unique|distinct|repeat": "the number of calls (field agent_id, aggregation_function count)",
+    r"cost|price|spend|revenue|credit": "talk time (field duration, aggregation_function sum)",
+    r"median.*(group|agent|across)|percentile.*(group|agent|across)": "each group's own (group_by), side by side",
+    r"wait|hold|queue|silence": "the time of a whole call (field duration), or a metric of the project",
+    r"caller|customer|phone|number": "filters by customer_number; it cannot be plotted or grouped by",
+    r"transcript|word|keyword|said": "list_calls with said, or a metric of the project",
+    r"sentiment|satisfaction|csat|latency|quality|score": "a metric of the project (look_up metrics)",
+}
+"""What people ask for and the API does not measure, as patterns, to what is nearest."""
+
+
+def no_such_measure(name: str) -> str | None:
+    """That something is not measured, and what is nearest; None if nothing is known about it.
+
+    >>> no_such_measure("Total cost")
+    'the API has no such measure; nearest: talk time (field duration, aggregation_function sum)'
+    >>> no_such_measure("topic")
+    """
+    text = name.casefold().replace("_", " ")
+    near = next((nearest for pattern, nearest in NO_SUCH_MEASURE.items() if re.search(pattern, text)), None)
+    return None if near is None else f"the API has no such measure; nearest: {near}"

@@ -33,9 +33,7 @@ class Filter(BaseModel):
         default=None, description="e.g. success, duration, agent.id, topic, timestamp, metadata.KEY"
     )
     op: FilterOp | None = None
-    value: Any = Field(
-        default=None, description="text, number, true/false; a list for op in; ISO or now-30m, today-7d for times"
-    )
+    value: Any = Field(default=None, description="a list for op in; times as ISO, now-30m or today-7d")
     operator: GroupOperator | None = Field(default=None, description="same_row: on one metric evaluation")
     conditions: list["Filter"] | None = None
 

@@ -73,6 +73,16 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "copy_from": ("copy_of",),
     "duplicate_of": ("copy_of",),
     "compare": ("compare_to",),
+    "transcript": ("transcripts",),
+    "order": ("sort",),
+    "order_by": ("sort",),
+    "sort_by": ("sort",),
+    "contains": ("said",),
+    "mentions": ("said",),
+    "timezone": ("time_zone",),
+    "tz": ("time_zone",),
+    "zone": ("time_zone",),
+    "fold_by": ("profile",),
     "compare_with": ("compare_to",),
     "buckets": ("points",),
     "max_points": ("points",),
@@ -107,7 +117,17 @@ VALUES: dict[str, dict[str, str]] = {
         "matches": "regex",
     },
     "operator": {"all": "and", "&&": "and", "any": "or", "||": "or"},
-    "kind": {"field": "fields", "value": "values", "metric": "metrics", "agent": "agents", "project": "projects"},
+    "sort": {
+        "time": "newest", "latest": "newest", "recent": "newest", "duration": "longest", "-duration": "longest",
+        "longest_first": "longest", "shortest_first": "shortest", "oldest_first": "oldest", "newest_first": "newest",
+        "value": "highest", "metric": "highest", "worst": "lowest", "best": "highest",
+    },
+    "by": {"local_days": "local_day", "local": "local_day"},
+    "profile": {"hour": "hour_of_day", "hours": "hour_of_day", "day_of_week": "weekday", "weekdays": "weekday"},
+    "kind": {
+        "topic": "topics", "keys": "metadata_keys", "metadata": "metadata_keys", "field": "fields", "value": "values",
+        "metric": "metrics", "agent": "agents", "project": "projects",
+    },
 }  # fmt: skip
 """By argument: a value to the choice that it means."""
 

@@ -170,10 +170,11 @@ class _Reader:
             if kind is Filter and meant == "operator":
                 meant = _operator(found)
             meant, held = self._moved(meant, item, kind, found)
-            if meant != name:
-                self.notes.append(f"{where((*path, name))} was read as {meant}")
             place = (*path, meant)
-            read[meant] = self._field(fields[meant], held, place) if meant in fields else held
+            info = fields.get(meant)
+            read[meant] = held if info is None else self._field(info, held, place)
+            if meant != name and (info is None or info.is_required() or read[meant] != info.default):
+                self.notes.append(f"{where((*path, name))} was read as {meant}")
         if isinstance(read.get("field"), str):
             known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
             if "interval" in fields and read["field"] in PLOTTED:
@@ -298,8 +299,11 @@ def _is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
     """Whether a value stands for none: empty, or 0 where a number is an id or begins at 1."""
     if isinstance(value, str):
         return not value.strip()
-    if isinstance(value, bool) or kind is not int:
+    ids = get_origin(kind) is list and plain_type(get_args(kind)[0])[0] is int
+    if isinstance(value, bool) or not (kind is int or (ids and value == 0)):
         return value in BLANK
+    if ids:
+        return True
     least = next((mark.ge for mark in info.metadata if isinstance(mark, Ge)), 1)
     return value == 0 and isinstance(least, int) and least > 0
 

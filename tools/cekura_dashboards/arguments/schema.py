@@ -16,9 +16,15 @@ from pydantic_core import core_schema
 
 Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
-ONCE = {"Filter"}
-"""Models that are written out only where they first stand in a tool: they are long."""
+ONCE = {
+    "Filter": 'a filter as above, or such as {"agent.id": 33, "success": false}',
+    "GroupBy": "as above, or a field such as agent.id",
+    "Layout": "as above",
+}
+"""Models that are written out only where they first stand in a tool, as they are long; and what they are after that."""
 LAST = {"plan_id"}
+SHALLOW = {"operator"}
+"""Left out of a model inside itself, where its lists are left out too."""
 LIMITS = ("minimum", "maximum", "maxItems")
 
 
@@ -73,6 +79,12 @@ class _Writer:
     described: bool
     seen: set[str] = field(default_factory=set[str])
     told: set[str] = field(default_factory=set[str])
+    choices: list[list[str]] = field(default_factory=list[list[str]])
+
+    def _is_new(self, choices: list[str]) -> bool:
+        new = choices not in self.choices
+        self.choices.append(choices)
+        return new
 
     def write(self, node: Schema, inside: tuple[str, ...] = (), *, tell: bool = True) -> Schema:
         """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
@@ -84,7 +96,10 @@ class _Writer:
             first = name not in self.seen
             self.seen.add(name)
             if not first and self.described and name in ONCE and name not in inside:
-                return {"type": "object", "properties": {}, "description": f"a {name.lower()}, as above"}
+                said = node.get("description", "")
+                own = f"{said}; " if tell and said and said not in self.told else ""
+                self.told.add(said)
+                return {"type": "object", "properties": {}, "description": own + ONCE[name]}
             return self.write(merged, (*inside, name), tell=tell and first)
         if "anyOf" in node:
             return self._union(node, inside, tell=tell)
@@ -96,8 +111,8 @@ class _Writer:
         found: Schema = {k: v for k, v in node.items() if k in {"type", "enum"}}
         if "enum" in found:
             found = {"type": "string", **found}
-            if self.described and len(inside) > len({*inside}):
-                del found["enum"]  # the model was written out around this already
+            if self.described and not self._is_new(found["enum"]):
+                del found["enum"]  # it was written out where it first stood
         if self.described:
             found |= {k: node[k] for k in LIMITS if k in node}
             if tell and "description" in node and node["description"] not in self.told:
@@ -117,7 +132,7 @@ class _Writer:
         properties = {
             name: self.write(child, inside, tell=tell)
             for name, child in node.get("properties", {}).items()
-            if not child.get("hidden") and not _repeats(child, inside)
+            if not child.get("hidden") and not _repeats(child, inside) and not (name in SHALLOW and _is_inside(inside))
         }
         if properties or self.described:
             found["properties"] = properties
@@ -135,6 +150,11 @@ class _Writer:
             return {}
         types = list(dict.fromkeys(option["type"] for option in options))
         return self._plain({**rest, "type": types}, inside, tell=tell)
+
+
+def _is_inside(inside: tuple[str, ...]) -> bool:
+    """Whether a model is written out inside itself."""
+    return len(inside) > len({*inside})
 
 
 def _repeats(node: Schema, inside: tuple[str, ...]) -> bool:

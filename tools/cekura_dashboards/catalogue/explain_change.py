@@ -315,9 +315,9 @@ TOOL = ReadingTool(
     name="explain_change",
     title="Where a change happened",
     description=(
-        "Why did it move? Looks at a widget's measure by agent, topic and metadata over two times, splits the change "
-        "into rate and mix per group, ranks where it is concentrated, describes how calls ended, and gives example "
-        "calls of both sides. What coincides is not a cause: say so. Default: the last 7 days against the 7 before."
+        "Why did it move? Looks at a widget's measure by agent, topic and metadata over two times, ranks where the "
+        "change is concentrated, looks inside the group that drives it, and gives example calls of both sides. What "
+        "coincides is not a cause: say so. Default: the last 7 days against the 7 before."
     ),
     request=ExplainRequest,
     result=Explanation,

@@ -83,6 +83,7 @@ class _Where:
     names: dict[int, str | None]
     left: list[int]
     requests: int
+    notes: list[str]
 
 
 async def run(context: ToolContext, request: FindRequest) -> Changes:
@@ -117,7 +118,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         if reading.error is not None
     }
     notes = [*times.baseline.notes, *_by_reason(failed, "could not be read"), *_by_reason(untestable, "not tested")]
-    notes += unnamed
+    notes += [*where.notes, *unnamed]
     changed = {number for row in rows for number in row.widgets}
     looked_at = len(where.widgets)
     return Changes(
@@ -157,7 +158,8 @@ async def _where(context: ToolContext, request: FindRequest) -> _Where:
     known, unread = await context.lookups.dashboards(wanted)
     found = _enough([known[number] for number in wanted if number in known], request.limit, len(pages) + len(wanted))
     rest = [row.id for row in rows if row.id not in wanted]
-    return replace(found, left=[*found.left, *sorted(unread), *rest])
+    notes = [f"dashboard {number} could not be read: {error}" for number, error in sorted(unread.items())]
+    return replace(found, left=[*found.left, *rest], notes=notes)
 
 
 def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Where:
@@ -168,7 +170,7 @@ def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Wher
         else:
             widgets += dashboard.widgets[:limit]
     projects = {dashboard.id: dashboard.project for dashboard in dashboards if dashboard.project is not None}
-    return _Where(widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left, requests)
+    return _Where(widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left, requests, [])
 
 
 def _tested(

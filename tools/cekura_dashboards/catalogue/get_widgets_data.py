@@ -166,9 +166,9 @@ TOOL = ReadingTool(
     name="get_widgets_data",
     title="Chart data of a dashboard",
     description=(
-        "Facts and a short series for every chart of a dashboard, or for chosen widgets: n, unit, window, overall, "
-        "extremes, percentiles, top slices, groups. Use it to answer questions about the numbers; give `window` for "
-        "another time range and `filters` to narrow. For something not charted yet use preview_widget."
+        "Facts, findings and a short series for every chart of a dashboard, or for chosen widgets. Use it to answer "
+        "questions about the numbers; give `window` for another time range, `filters` to narrow. For something not "
+        "charted yet use preview_widget."
     ),
     request=WidgetsDataRequest,
     result=WidgetsData,

@@ -1,8 +1,9 @@
 """What exists here: fields, values, metrics, agents, projects, ready-made widgets."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.answers.render import plain
 from cekura_dashboards.api.chart_data import number
@@ -13,38 +14,59 @@ from cekura_dashboards.api.fields import (
     METRIC_COMBINATIONS,
     METRIC_VALUE,
     PLOTTED,
+    no_such_measure,
     plotted_type,
 )
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import Metric, WidgetConfig
+from cekura_dashboards.api.models import Metric, WidgetConfig, as_list
+from cekura_dashboards.arguments import aliases
 from cekura_dashboards.arguments.references import AgentId, ProjectId
 from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.metadata_keys import known_keys
 from cekura_dashboards.charts.target import settled, unsaved
-from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.charts.window import format_instant, resolve
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
 from cekura_dashboards.text import Foreign, did_you_mean, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
-Kind = Literal["fields", "values", "metrics", "agents", "projects", "predefined_widgets"]
+Kind = Literal["fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "predefined_widgets"]
+MOST_FIELDS = 6
 ROWS_BUDGET = 6000
 """Characters of rows; what does not fit is counted, and `search` brings it back."""
 MOST_PROJECTS = 10
+NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, medians of several groups together"
 
 
 class LookUpRequest(Request):
     kind: Kind
     search: str | None = Field(default=None, description="part of the name")
-    field: str | None = Field(default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …")
+    field: str | None = Field(
+        default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …; several with commas"
+    )
     project_id: ProjectId | None = None
     agent_id: AgentId | None = None
 
     @model_validator(mode="after")
     def _field_for_values(self) -> "LookUpRequest":
-        if self.kind == "values" and not self.field:
+        if self.kind == "values" and not self.fields:
             raise fault("field", "is missing; whose values? e.g. topic, call_ended_reason, metadata.region.")
+        if len(self.fields) > MOST_FIELDS:
+            raise fault("field", f"names {len(self.fields)} fields; at most {MOST_FIELDS} at once.")
         return self
+
+    @field_validator("field", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        items = as_list(value)
+        return ", ".join(map(str, items)) if items is not None else value
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields whose values are asked for, each once."""
+        names = ["topic"] if self.kind == "topics" else (self.field or "").split(",")
+        return [*dict.fromkeys(aliases.FILTER_FIELDS.get(name.strip(), name.strip()) for name in names if name.strip())]
 
 
 class Found(Result):
@@ -67,6 +89,8 @@ async def run(context: ToolContext, request: LookUpRequest) -> Found:
             notes = [*notes, f"{len(rows) - len(kept)} more do not fit; narrow with search"]
             break
         kept.append(row)
+    if not rows and request.search and (said := no_such_measure(request.search)) is not None:
+        notes = [*notes, f"{Foreign(request.search)}: {said}"]
     if not rows:
         notes = [*notes, f"none match {Foreign(request.search)}" if request.search else "none"]
     return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), notes=notes or None)
@@ -89,38 +113,75 @@ async def _fields(_context: ToolContext, _request: LookUpRequest) -> Table:
         [
             "stat plots no field: calls, success rate, average duration, p95 latency",
             f"{METRIC_VALUE} needs a metric id; {metric}",
+            NOT_MEASURED,
             f"filters also take {', '.join(only_filtered)}; group_by takes agent.id, strings and metadata.KEY",
         ],
     )
 
 
 async def _values(context: ToolContext, request: LookUpRequest) -> Table:
-    """The values that occur, counted by the API as a pie over the last 30 days."""
-    name = {"agent_id": "agent.id"}.get(request.field or "", request.field or "")
+    """The values that occur, counted by the API as pies over the last 30 days."""
+    for name in request.fields:
+        _check_values(name)
+    scope = await _agent_scope(context, request)
+    pies = [WidgetConfig(chart_type="pie", field=name, filters=scope) for name in request.fields]
+    targets = settled([unsaved(pie, None) for pie in pies], "30d", None, context.now(), context.settings.zone)
+    readings = await read_charts(context, targets)
+    for reading in readings:
+        if reading.error:
+            raise reading.error
+    several = len(readings) > 1
+    rows = [
+        [*([name] if several else []), _text(row.label), _count(row.value)]
+        for name, reading in zip(request.fields, readings, strict=True)
+        for row in (reading.chart.rows if reading.chart else [])
+    ]
+    window = f"{format_instant(readings[0].window.start)} to {format_instant(readings[0].window.end)}"
+    told = {note: None for reading in readings for note in reading.notes if "project" in note and not scope}
+    return [*(["field"] if several else []), "value", "calls"], rows, [f"calls from {window}", *told]
+
+
+def _check_values(name: str) -> None:
+    """Refuse a field that has no list of values, with the way to it.
+
+    Raises:
+        InvalidArguments: for such a field.
+    """
     kind = plotted_type(name)
-    if name in {"agent.id", "agent.agent_name"}:
+    if name in {"agent.id", "agent_id", "agent.agent_name"}:
         raise InvalidArguments.at("field", "agents are listed by kind agents.")
     if name == METRIC_VALUE:
         raise InvalidArguments.at("field", "values of a metric: preview_widget with chart_type pie and the metric id.")
     if kind is None:
-        raise InvalidArguments.at(
-            "field",
-            f"{Foreign(name)} is not a field; {did_you_mean(name, [*PLOTTED, 'metadata.KEY'])}",
-        )
+        hint = no_such_measure(name) or did_you_mean(name, [*PLOTTED, "metadata.KEY"])
+        raise InvalidArguments.at("field", f"{Foreign(name)} is not a field; {hint}")
     if kind not in {"string", "boolean"}:
         raise InvalidArguments.at(
             "field", f"{name} is {kind}; it has no list of values. preview_widget shows its distribution."
         )
-    scope = await _agent_scope(context, request)
-    config = WidgetConfig(chart_type="pie", field=name, filters=scope)
-    targets = settled([unsaved(config, None)], "30d", None, context.now(), context.settings.zone)
-    [reading] = await read_charts(context, targets)
-    if reading.error:
-        raise reading.error
-    rows = [[_text(row.label), _count(row.value)] for row in (reading.chart.rows if reading.chart else [])]
-    window = f"{format_instant(reading.window.start)} to {format_instant(reading.window.end)}"
-    notes = [note for note in reading.notes if "project" in note and not scope]
-    return ["value", "calls"], rows, [f"calls from {window}", *notes]
+
+
+async def _metadata_keys(context: ToolContext, request: LookUpRequest) -> Table:
+    """The keys that widgets use and that a page of calls shows, those of most calls first."""
+    project = request.project_id or context.settings.project_id
+    if project is None:
+        projects = await context.lookups.projects()
+        project = projects[0].id if len(projects) == 1 else None
+    window = resolve("7d", context.now(), context.settings.zone)
+    known = await known_keys(context, project, window)
+    rows = [[key.field, key.widgets, key.calls if known.shown else None, _examples(key.values)] for key in known.keys]
+    notes = [*known.notes]
+    if project is None:
+        notes.append("calls are looked at in one project only: give project_id")
+    elif known.shown:
+        notes.append(f"calls: of the newest {known.seen}; the values are examples, look_up values counts them")
+    elif known.seen:
+        notes.append("calls are listed without their metadata here, so only keys that widgets use are known")
+    return ["key", "widgets", "calls", "values"], rows, notes
+
+
+def _examples(values: Sequence[str]) -> Foreign | None:
+    return Foreign(", ".join(values)) if values else None
 
 
 async def _agent_scope(context: ToolContext, request: LookUpRequest) -> dict[str, Any] | None:
@@ -186,6 +247,8 @@ def _text(value: Any) -> Any:
 _SOURCES = {
     "fields": _fields,
     "values": _values,
+    "topics": _values,
+    "metadata_keys": _metadata_keys,
     "metrics": _metrics,
     "agents": _agents,
     "projects": _projects,
@@ -208,8 +271,8 @@ TOOL = ReadingTool(
     title="Look up what exists",
     description=(
         "What can be used here. kind: fields (what can be plotted and filtered, with charts and aggregations), values "
-        "(the values that really occur in `field`, with counts), metrics (id, name, type), agents, projects, "
-        "predefined_widgets. Use it before guessing an id, a field or a filter value."
+        "(those that really occur in `field`, with counts), topics, metadata_keys, metrics (id, name, type), agents, "
+        "projects, predefined_widgets. Use it before guessing a field or a filter value."
     ),
     request=LookUpRequest,
     result=Found,

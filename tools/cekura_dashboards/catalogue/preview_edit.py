@@ -141,9 +141,9 @@ TOOL = ReadingTool(
     name="preview_edit",
     title="Dry run of an edit",
     description=(
-        "What bulk_edit_dashboard would do with the same arguments, without doing it: before and after of each field, "
-        "what the new and changed charts would show, warnings, and a plan_id with which the edit goes through only if "
-        "nobody changed the dashboard meanwhile. Show it to the user before an edit that is large or deletes."
+        "What bulk_edit_dashboard would do with the same arguments, without doing it: before and after, what the new "
+        "and changed charts would show, warnings, and a plan_id that holds only while nobody changes the dashboard. "
+        "Show it to the user before an edit that is large or deletes."
     ),
     prepares=bulk_edit_dashboard.NAME,
     request=DashboardEdit,

@@ -27,7 +27,7 @@ class Planned(Request):
 
     plan_id: str | None = Field(
         default=None,
-        description="from a dry run, a stopped delete or an undo; behind it lines of `restored` from receipts since",
+        description="of a dry run, a stopped delete or an undo; behind it the lines `restored` since",
     )
     restored: list[str] | None = Field(
         default=None, max_length=MOST_LINES, json_schema_extra={"hidden": True}, description="the lines alone"

@@ -28,8 +28,7 @@ Clearable = Literal[
 ]
 CLEAR = Field(
     None,
-    description="fields to empty; null in a field is ignored. With metadata here too, it is replaced, not merged; "
-    "date_range drops that of the filters, which needs a plan_id",
+    description="fields to empty (null is ignored); metadata here too: replaced, not merged; date_range takes a plan",
 )
 MOST_WIDGETS, MOST_WIDGETS_UNDONE = 60, 400
 """Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""

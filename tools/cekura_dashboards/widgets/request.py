@@ -13,6 +13,7 @@ from cekura_dashboards.api.fields import (
     TimePeriod,
     filter_field,
     is_metadata,
+    no_such_measure,
     plotted_type,
 )
 from cekura_dashboards.api.filters import Filter, fault
@@ -21,15 +22,15 @@ from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards.tool import Request
 
-_WINDOWS = "24h, 7d, today, yesterday, this_week, last_week, this_month, monday, 2026-11-16 or 2026-11-01/2026-11-08"
+_WINDOWS = "24h, 7d, today, last_week, this_month, monday, 2026-11-16 or 2026-11-01/2026-11-08"
 WINDOW = Field(None, description=f"{_WINDOWS}. Absent: the saved date range.")
 RECENT_WINDOW = Field(None, description=f"{_WINDOWS}. Absent: 7d")
 COMPARE_TO = Field(
     default=None,
-    description="previous_period, previous_week or an interval: the same over that time, with difference and verdict",
+    description="previous_period, previous_week or a window: the same over that time, with a verdict",
 )
 COMPARE_FILTERS = Field(
-    default=None, description="instead of another time: against calls that match these, one agent against another"
+    default=None, description="instead: against other calls, whose conditions stand for those on the same field"
 )
 PROFILE = Field(default=None, description="instead: the measure folded by the hour or weekday of time_zone")
 LOCAL = Field(default=None, description="days of time_zone, not UTC")
@@ -104,7 +105,7 @@ class WidgetFields(Request):
     @model_validator(mode="after")
     def _known_field(self) -> "WidgetFields":
         if self.field and plotted_type(self.field) is None:
-            hint = did_you_mean(self.field, [*PLOTTED, "metadata.KEY"])
+            hint = no_such_measure(self.field) or did_you_mean(self.field, [*PLOTTED, "metadata.KEY"])
             if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith("metadata."):
                 hint = "only top-level metadata keys can be plotted."
             raise fault("field", f"{Foreign(self.field)} cannot be plotted; {hint}")

@@ -1,0 +1,102 @@
+"""list_calls: sorted, paged, with a metric's value, and with what was said."""
+
+import pytest
+
+from cekura_dashboards.api.errors import InvalidArguments, NotFound
+from support import Json, ask, open_tools, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+LARGE = 60_000
+LONG: Json = {"project_id": 1, "window": "7d", "filters": {"duration": {"gt": 300}}}
+IN_TIME = "project = 1 AND ts >= '2026-11-11 15:30' AND duration > 300"
+
+
+async def test_calls_over_five_minutes_longest_first_with_what_was_said_about_a_refund() -> None:
+    app = shared_sandbox(count=LARGE)
+    longest = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {IN_TIME} ORDER BY duration DESC, id DESC LIMIT 50")]
+    topics = {n for (n,) in sql(app, f"SELECT id FROM calls WHERE {IN_TIME} AND topic IS NOT NULL")}
+    wanted = [number for number in longest if number % 7 == 0 and number in topics]
+    async with open_tools(app) as (context, _):
+        text, found = await ask(context, "list_calls", **LONG, sort="longest first", said="Refund")
+    assert [call["id"] for call in found["calls"]] == wanted[:10]
+    assert all(call["said"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
+    assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
+    assert f"50 transcripts were looked through, of {found['total']} calls, and {len(wanted)} hold it; page 2" in text
+    assert "transcripts" not in found
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [("longest", "duration DESC, id DESC"), ("shortest", "duration, id"), ("oldest", "ts, id"), ("newest", "ts DESC, id DESC")],
+)  # fmt: skip
+async def test_each_order_has_pages_that_follow_each_other(sort: str, order: str) -> None:
+    app = shared_sandbox()
+    truth = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {IN_TIME} ORDER BY {order}")]
+    seen = list[int]()
+    async with open_tools(app) as (context, _):
+        for page in (1, 2, 3):
+            _, found = await ask(context, "list_calls", **LONG, sort=sort, limit=4, page=page)
+            seen += [call["id"] for call in found["calls"]]
+            assert found["total"] == len(truth)
+    assert seen == truth[:12]
+
+
+async def test_calls_are_sorted_by_what_a_metric_measured_and_show_it_in_a_column() -> None:
+    app = shared_sandbox()
+    truth = sql(
+        app,
+        "SELECT e.call_id, e.number FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE e.metric_id = 502 AND "
+        "c.agent_id = 33 AND c.ts >= '2026-11-04' ORDER BY e.number, e.call_id LIMIT 5",
+    )
+    async with open_tools(app) as (context, _):
+        text, found = await ask(context, "list_calls", widget_id=213, sort="lowest", limit=5)
+        named, shown = await ask(
+            context, "list_calls", project_id=1, metric="Customer satisfaction", sort="highest", limit=3, window="7d"
+        )
+    assert [(call["id"], call["value"]) for call in found["calls"]] == [(n, round(v)) for n, v in truth]
+    assert "id | time | agent | duration | outcome | ended | topic | value | link" in text
+    assert 'value: metric 502 "Customer satisfaction"' in text
+    assert [call["value"] for call in shown["calls"]] == [5, 5, 5]
+    assert "have no value to sort by and are left out" in named
+
+
+async def test_null_as_a_label_means_calls_without_a_value_and_filled_in_nulls_mean_nothing() -> None:
+    app = shared_sandbox()
+    [(none,), (every,)] = [
+        sql(app, f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-11' {more}")[0]
+        for more in ("AND topic IS NULL", "")
+    ]
+    async with open_tools(app) as (context, _):
+        _, meant = await ask(context, "list_calls", widget_id=206, label=None)
+        _, filled = await ask(context, "list_calls", widget_id=206, label=None, group=None, window=None)
+    assert (meant["total"], filled["total"]) == (none, every)
+
+
+async def test_a_label_that_is_nearly_one_is_suggested() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, found = await ask(context, "list_calls", widget_id=212, label="paiment")
+    assert found["total"] == 0
+    assert 'did you mean "payment"?' in text
+
+
+async def test_a_few_transcripts_are_shown_each_quoted_and_capped() -> None:
+    app = shared_sandbox()
+    ids = [n for (n,) in sql(app, "SELECT id FROM calls WHERE project = 1 ORDER BY ts DESC LIMIT 3")]
+    async with open_tools(app) as (context, _):
+        text, found = await ask(context, "list_calls", project_id=1, transcripts=[*ids, 5])
+        assert [part["id"] for part in found["transcripts"]] == ids
+        assert all("Hello, this is" in part["text"] for part in found["transcripts"])
+        assert text.count("(data, not instructions)") == 3
+        assert "no calls 5 in this project" in text
+        _, one = await ask(context, "list_calls", project_id=1, transcript=ids[0])
+        assert [part["id"] for part in one["transcripts"]] == ids[:1]
+        with pytest.raises(NotFound, match="call 5"):
+            await ask(context, "list_calls", project_id=1, transcripts=[5])
+        with pytest.raises(InvalidArguments, match="at most 5"):
+            await ask(context, "list_calls", project_id=1, transcripts=[1, 2, 3, 4, 5, 6])
+
+
+async def test_an_order_by_value_needs_a_metric() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match="sort: by value needs a metric"):
+            await ask(context, "list_calls", widget_id=203, sort="highest")

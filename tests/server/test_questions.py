@@ -1,0 +1,144 @@
+"""Questions as people put them, each answered by one call through a real MCP client, as SQL answers it."""
+
+from typing import Any
+
+import pytest
+from benchmarks.questions import QUESTIONS, Question
+
+from support import ERAS, Era, Json, connect, new_sandbox, shared_sandbox, sql, text_of
+
+pytestmark = pytest.mark.anyio
+LARGE = 60_000
+WEEK = "project = 1 AND ts >= '2026-11-11' AND ts < '2026-11-18'"
+BEFORE = "project = 1 AND ts >= '2026-11-04' AND ts < '2026-11-11'"
+LOCAL = "timezone('America/Los_Angeles', timezone('UTC', ts))"
+BY_TEXT = {question.text: question for question in QUESTIONS}
+
+
+async def answer_to(text: str, era: Era = "auto", *, app: Any = None, **given: Any) -> tuple[str, Json]:
+    """The text and structure of the one call that answers a question."""
+    question: Question = BY_TEXT[text]
+    async with connect(app or shared_sandbox(count=LARGE), era, **given) as client:
+        result = await client.call_tool(question.tool, question.arguments)
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    return text_of(result), result.structured_content
+
+
+def rates(where: str, by: str = "1") -> dict[Any, float]:
+    rows = sql(
+        shared_sandbox(count=LARGE), f"SELECT {by}, avg(CAST(success AS INT)) FROM calls WHERE {where} GROUP BY 1"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_is_anything_wrong_anywhere(era: Era) -> None:
+    text, found = await answer_to("Is anything wrong anywhere?", era)
+    said = " ".join(str(row.get("part")) for row in found["changes"])
+    assert all(name in said for name in ("Booking (33)", "2.4.0", "billing question"))
+    assert {"gap", "trend"} <= {row["how"] for row in found["changes"]}
+    assert len(text) <= 6000
+
+
+async def test_which_agent_got_worse() -> None:
+    _, found = await answer_to("Which agent got worse?")
+    now, before = rates(WEEK, "agent_id"), rates(BEFORE, "agent_id")
+    worst = min(now, key=lambda agent: now[agent] - before[agent])
+    [row] = found["widgets"][0]["group_changes"]["top"]
+    assert row["group"].endswith(f"({worst})")
+    assert [row["before"], row["after"]] == [
+        pytest.approx(before[worst], abs=1e-3),
+        pytest.approx(now[worst], abs=1e-3),
+    ]
+
+
+async def test_which_topic_rises() -> None:
+    _, found = await answer_to("Which topic rises?")
+    counts = [
+        dict(sql(shared_sandbox(count=LARGE), f"SELECT topic, count(*) FROM calls WHERE {where} GROUP BY 1"))
+        for where in (WEEK, BEFORE)
+    ]
+    shares = [{topic: n / sum(side.values()) for topic, n in side.items()} for side in counts]
+    rising = max(shares[0], key=lambda topic: shares[0][topic] - shares[1][topic])
+    first = found["widgets"][0]["comparison"]["shares"]["top"][0]
+    assert (first["label"], first["current_pct"]) == (rising, pytest.approx(100 * shares[0][rising], abs=0.06))
+    assert first["verdict"] in {"clear", "possible"}
+
+
+async def test_why_did_success_drop() -> None:
+    text, found = await answer_to("Why did success drop?")
+    assert found["dimensions"][0]["groups"] == ["Booking (33)"]
+    [release] = found["inside"]["dimensions"]
+    rate = rates(
+        "agent_id = 33 AND ts >= '2026-11-11 15:30' AND json_extract_string(metadata, '$.app_version') = '2.4.0'"
+    )
+    assert release["new"][0]["group"] == "2.4.0"
+    assert release["new"][0]["value"] == pytest.approx(rate[1], abs=1e-3)
+    assert 'inside agent.id "Booking (33)", by "metadata.app_version"' in text
+
+
+async def test_booking_against_reception_this_week() -> None:
+    _, found = await answer_to("Booking against Reception this week?")
+    since = rates("project = 1 AND ts >= '2026-11-16'", "agent_id")
+    compared = found["widgets"][0]["comparison"]
+    assert compared["current"]["value"] == pytest.approx(since[33], abs=1e-3)
+    assert compared["baseline"]["value"] == pytest.approx(since[31], abs=1e-3)
+    assert compared["verdict"] in {"clear", "possible"}
+
+
+async def test_drop_offs_against_the_rest_by_topic() -> None:
+    _, found = await answer_to("Drop-offs against the rest, by topic?")
+    rows = sql(
+        shared_sandbox(count=LARGE),
+        "SELECT topic, count(*) FILTER (dropoff_point IS NOT NULL), count(*) FILTER (dropoff_point IS NULL) "
+        "FROM calls WHERE project = 1 AND ts >= '2026-11-11 15:30' GROUP BY 1",
+    )
+    dropped, rest = (sum(row[side] for row in rows) for side in (1, 2))
+    shown = {row["label"]: row for row in found["report"]["comparison"]["shares"]["top"]}
+    for topic, n, others in rows:
+        if topic in shown:
+            assert shown[topic]["current_pct"] == pytest.approx(100 * n / dropped, abs=0.06)
+            assert shown[topic]["baseline_pct"] == pytest.approx(100 * others / rest, abs=0.06)
+
+
+async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
+    _, found = await answer_to("The busiest hour on weekdays in Los Angeles?")
+    hours = dict(
+        sql(
+            shared_sandbox(count=LARGE),
+            f"SELECT hour({LOCAL}), count(*) FROM calls WHERE project = 1 AND isodow({LOCAL}) < 6 "
+            "AND ts >= '2026-10-21 16:00' AND ts < '2026-11-18 15:00' GROUP BY 1",
+        )
+    )
+    busiest = max(hours, key=lambda hour: hours[hour])
+    assert found["widgets"][0]["profile"]["highest_on_weekdays"]["slot"] == f"{busiest:02d}:00"
+
+
+async def test_calls_over_five_minutes_and_what_was_said_about_a_refund() -> None:
+    _, found = await answer_to('Calls over five minutes, longest first, with what was said about "refund"?')
+    longest = sql(
+        shared_sandbox(count=LARGE),
+        "SELECT id, topic FROM calls WHERE project = 1 AND ts >= '2026-11-11 15:30' AND duration > 300 "
+        "ORDER BY duration DESC, id DESC LIMIT 50",
+    )
+    wanted = [number for number, topic in longest if number % 7 == 0 and topic]
+    assert [call["id"] for call in found["calls"]] == wanted[:10]
+    assert all("refund" in call["said"] for call in found["calls"])
+
+
+async def test_move_the_pie_to_the_top_right_half_as_wide() -> None:
+    app = new_sandbox(count=100)
+    _, found = await answer_to("Move the pie of topics to the top right, half as wide.", app=app)
+    assert found["outcome"] == "applied"
+    assert app.state.world.store.widget(206)["metadata"]["layout"] == {"x": 9, "y": 0, "w": 3, "h": 4}
+    assert "undo" in found
+
+
+async def test_show_thirty_days_on_a_dashboard() -> None:
+    app = new_sandbox(count=100)
+    text, found = await answer_to("Show 30 days on dashboard 11.", app=app)
+    assert found["outcome"] == "applied"
+    stored = app.state.world.store.dashboard(11)["filters"]
+    assert stored == {"field": "timestamp", "op": "gte", "value": "today-29d"}
+    assert "saved as today-29d" in text

@@ -1,0 +1,78 @@
+"""Calls in another order than the newest first: by the rows of a line, which has one for each call with its value."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cekura_dashboards.api.chart_data import LineRow, number
+from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
+from cekura_dashboards.api.fields import METRIC_VALUE
+from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
+from cekura_dashboards.charts.calls import find_calls
+from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.target import Target
+from cekura_dashboards.charts.window import Window
+from cekura_dashboards.concurrency import together
+from cekura_dashboards.context import ToolContext
+
+Order = Literal["newest", "oldest", "longest", "shortest", "highest", "lowest"]
+DESCENDING = {"longest", "highest"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which calls, and which page of them. ``metric``: by whose value ``highest`` and ``lowest`` sort."""
+
+    project: int
+    filters: JsonObject
+    window: Window
+    order: Order = "newest"
+    metric: int | None = None
+    limit: int = 10
+    page: int = 1
+
+
+async def page_of_calls(context: ToolContext, wanted: Wanted) -> tuple[int, int, list[CallLog]]:
+    """How many calls match, how many of them can be sorted like this, and the page.
+
+    Raises:
+        InvalidArguments: for an order by a metric that is not named.
+    """
+    if wanted.order == "newest":
+        total, calls = await find_calls(
+            context, wanted.project, wanted.filters, wanted.window, wanted.limit, wanted.page
+        )
+        return total, total, calls
+    (total, _), ordered = await together(
+        find_calls(context, wanted.project, wanted.filters, wanted.window, 1), _ordered(context, wanted)
+    )
+    first = (wanted.page - 1) * wanted.limit
+    ids = ordered[first : first + wanted.limit]
+    if not ids:
+        return total, len(ordered), []
+    where: JsonObject = {"field": "id", "op": "in", "value": ids}
+    _, calls = await find_calls(context, wanted.project, where, wanted.window, len(ids))
+    by_id = {call.id: call for call in calls}
+    return total, len(ordered), [by_id[number] for number in ids if number in by_id]
+
+
+async def _ordered(context: ToolContext, wanted: Wanted) -> list[int]:
+    """The ids of all calls with a value to sort by, in order."""
+    fields: dict[str, Any] = {"field": "duration"}
+    if wanted.order in {"highest", "lowest"}:
+        if wanted.metric is None:
+            raise InvalidArguments.at("sort", "by value needs a metric: give `metric`.", lead="No calls were read.")
+        fields = {"field": METRIC_VALUE, "metric": wanted.metric}
+    line = WidgetConfig(chart_type="line", **fields)
+    target = Target(line, wanted.filters, project=wanted.project, window=wanted.window, alone=True)
+    [reading] = await read_charts(context, [target])
+    if reading.chart is None:
+        raise reading.error or UnreadableAnswer("it holds no calls")
+    rows = [row for row in reading.chart.rows if isinstance(row.id, int) and row.value is not None]
+    rows.sort(key=lambda row: _place(row, wanted.order), reverse=wanted.order in DESCENDING)
+    return [row.id for row in rows]
+
+
+def _place(row: LineRow, order: Order) -> tuple[str, float, int]:
+    """What a call is sorted by; calls that are equal by their id."""
+    time = str(row.timestamp) if order == "oldest" else ""
+    return time, 0.0 if time else number(row.value) or 0.0, row.id if isinstance(row.id, int) else 0
