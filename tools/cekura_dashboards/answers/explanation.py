@@ -248,8 +248,10 @@ def _on_one_side(there: Measure, other: Measure, *, since: bool) -> list[GroupSe
 
 
 def _first_time(measure: Measure, name: str | None) -> str | None:
+    """Not where it has calls from the first bucket on: then it began before the window, or with it."""
     times = [cell.time for cell in measure.grouped.cells.get(name, ()) if cell.n]
-    return iso(min(times), step=DAY) if times else None
+    first = min((cell.time for cells in measure.grouped.cells.values() for cell in cells), default=0.0)
+    return iso(min(times), step=DAY) if times and min(times) > first else None
 
 
 def ranked(dimensions: Sequence[tuple[str, Dimension]]) -> list[tuple[str, Dimension]]:

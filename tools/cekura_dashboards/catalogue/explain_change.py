@@ -108,7 +108,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     ended = [(name, sides) for name in ends if isinstance(sides := read.charts[name], BothSides)]
     (examples, unread, looks), (inside, more, inner) = await together(
         _examples(context, request, chart, config, (window, other), [row for _, row in found]),
-        _inside(context, chart, config, (window, other), found, fields_inside_of(found, fields, too_many)),
+        _inside(context, chart, config, (window, other), found, _inside_of(found, fields, too_many)),
     )
     skipped += more
     seen = {*fields, *(inner.fields if inner else ())}
@@ -171,7 +171,7 @@ def _dimensions(
     return ranked(found), skipped
 
 
-def fields_inside_of(found: Sequence[tuple[str, Dimension]], fields: Sequence[str], others: Sequence[str]) -> list[str]:
+def _inside_of(found: Sequence[tuple[str, Dimension]], fields: Sequence[str], others: Sequence[str]) -> list[str]:
     """By what the group that drives the change is divided in turn; nothing where no single one does."""
     if not found or found[0][1].verdict not in DRIVING or len(found[0][1].groups or []) != 1:
         return []
