@@ -138,8 +138,8 @@ async def test_a_part_of_the_layout_keeps_the_rest_of_it(deep: Json) -> None:
 SINCE: list[tuple[str, Json]] = [
     ("30d", {"field": "timestamp", "op": "gte", "value": "today-29d"}),
     ("last 30 days", {"field": "timestamp", "op": "gte", "value": "today-29d"}),
-    ("14d", {"field": "timestamp", "op": "gte", "value": "today-14d"}),
-    ("2w", {"field": "timestamp", "op": "gte", "value": "today-14d"}),
+    ("10d", {"field": "timestamp", "op": "gte", "value": "today-10d"}),
+    ("1w", {"field": "timestamp", "op": "gte", "value": "today-7d"}),
     ("24h", {"field": "timestamp", "op": "gte", "value": "now-24h"}),
     ("today", {"field": "timestamp", "op": "gte", "value": "today"}),
     (
@@ -149,6 +149,7 @@ SINCE: list[tuple[str, Json]] = [
             {"field": "timestamp", "op": "lte", "value": "today-1d"},
         ),
     ),
+    ("this month", {"field": "timestamp", "op": "gte", "value": "2026-11-01T00:00:00Z"}),
     (
         "2026-11-01 to 2026-11-08",
         and_also(
@@ -192,6 +193,15 @@ async def test_a_date_range_that_cannot_be_is_refused(arguments: Json, message: 
         assert message in str(caught.value)
         assert not recorder.writes()
     assert stored(app) == before
+
+
+@pytest.mark.parametrize("arguments", [{"date_range": "14d"}, {"only": {"agent.id": 33}}])
+async def test_what_is_so_already_changes_nothing(arguments: Json) -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, recorder):
+        text, receipt = await ask(context, "update_dashboard", dashboard_id=12, **arguments)
+        assert receipt["outcome"] == "nothing_to_do"
+        assert "replaced" not in text
+        assert not recorder.writes()
 
 
 async def test_only_replaces_what_is_said_of_the_same_field_and_tells_it() -> None:

@@ -233,6 +233,11 @@ async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() 
         ),
         (
             "bulk_edit_dashboard",
+            {"dashboard_id": 11, "update": [{"id": 206, "layout": {"x": 9}}]},
+            "reaches beyond the 12 columns",
+        ),
+        (
+            "bulk_edit_dashboard",
             {"dashboard_id": 11, "update": [{"id": 203, "place": "after 203"}]},
             "or is this one",
         ),

@@ -140,8 +140,10 @@ async def test_keys_come_from_all_dashboards_and_from_the_calls_themselves() -> 
     assert release["new"][0]["since"] == "2026-11-12"
     async with open_tools(shared_sandbox(ApiVariant(call_metadata="present"), LARGE)) as (context, recorder):
         await ask(context, "explain_change", widget_id=203)
+        _, found = await ask(context, "explain_change", widget_id=203)
         groups = {str((sent.body or {}).get("group_by")) for sent in recorder.sent}
-        assert any("metadata.language" in group for group in groups)
+    assert any("metadata.language" in group for group in groups)
+    assert found["inside"]["dimensions"][0]["by"] == "metadata.app_version"
 
 
 async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -> None:

@@ -304,6 +304,14 @@ async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
     assert report["comparison"]["baseline"]["value"] == counts[31]
 
 
+@pytest.mark.parametrize("other", ["2026-11-11", "2026-11-16/2026-11-18", "2026-11-11T00:00Z/2026-11-11T10:00Z"])
+async def test_an_interval_of_unequal_sides_lies_about_its_difference(other: str) -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        found = (await report_of(context, widget_ids=[202], window="today", compare_to=other))["comparison"]
+    assert found["ci95"][0] < found["difference"] < found["ci95"][1]
+    assert "the two sides are not equally long, and hold other hours or weekdays" in found["notes"]
+
+
 async def test_a_part_against_the_whole_is_said_to_be_one() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[203], window="7d", compare_filters=RECEPTION)

@@ -79,6 +79,42 @@ async def test_where_nothing_happens_nothing_is_found() -> None:
     assert len({seed for seed, _ in told}) <= QUIET_WORLDS / 20, told
 
 
+@pytest.mark.parametrize("window", ["this week", "2026-11-16", "2026-11-14", "6h", "24h", "yesterday", "14d"])
+async def test_the_rhythm_of_the_week_and_the_day_is_no_change(window: str) -> None:
+    told = list[Json]()
+    for seed in range(3):
+        app = create_app(now=now, count=20_000, key=KEY, seed=seed, quiet=True)
+        async with open_tools(app) as (context, _):
+            _, answer = await ask(context, "find_changes", window=window)
+        app.state.world.close()
+        told += answer["changes"]
+    assert told == []
+
+
+async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_where_it_ends() -> None:
+    app = shared_sandbox(count=LARGE)
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "find_changes", dashboard_ids=[11])
+        _, early = await ask(context, "find_changes", window="2026-11-12/2026-11-17")
+    topic = one(answer["changes"], how="share", by="topic")
+    shares = sql(
+        app,
+        "SELECT count(*), 100.0 * count(*) FILTER (topic = 'billing question') / count(*) FROM calls WHERE project = 1 "
+        "AND ts >= '2026-10-20' AND ts < '2026-11-18' GROUP BY ts >= '2026-11-15' ORDER BY ts >= '2026-11-15'",
+    )
+    assert topic["n"] == [row[0] for row in shares]
+    assert [topic["before"], topic["after"]] == [pytest.approx(row[1], abs=0.06) for row in shares]
+    [(until,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-12' AND ts < '2026-11-17'")
+    assert all(row["n"][1] <= until for row in early["changes"] if row.get("n"))
+
+
+async def test_what_a_limit_leaves_out_is_said() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "find_changes", dashboard_ids=[11], limit=3)
+    assert answer["charts"]["looked_at"] == 3
+    assert "of dashboard 11 only 3 of 8 charts were looked at; raise limit" in text
+
+
 async def test_many_charts_are_looked_at_by_whole_dashboards_and_the_answer_goes_on_with_the_others() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, first = await ask(context, "find_changes", limit=10)

@@ -48,7 +48,7 @@ async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves
     assert found["against"] == ("2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z")
     assert (first["group"], first["before"], first["after"]) == ("billing question", counts[0][0], counts[1][0])
     assert first["verdict"] == "possible", "the halves hold different weekdays"
-    assert "6 more moved like the others" in text
+    assert "6 moved like the others" in text
 
 
 async def test_a_group_that_is_new_is_said_to_be() -> None:
@@ -76,7 +76,7 @@ async def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
                     widget = {**BY_TOPIC, "group_by": group_by}
                     _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, window=window)
                     found = answer["report"]["group_changes"]["top"]
-                    told[found[0]["verdict"]] += 1
+                    told[found[0]["verdict"] if found else "within noise"] += 1
                     answers += 1
         app.state.world.close()
     assert told["clear"] <= 0.02 * answers, told

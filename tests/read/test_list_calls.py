@@ -96,6 +96,13 @@ async def test_a_few_transcripts_are_shown_each_quoted_and_capped() -> None:
             await ask(context, "list_calls", project_id=1, transcripts=[1, 2, 3, 4, 5, 6])
 
 
+@pytest.mark.parametrize("more", [{}, {"said": "refund"}])
+async def test_a_page_beyond_the_last_is_said_to_be_one(more: Json) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match="page: 9999 is beyond the last one"):
+            await ask(context, "list_calls", widget_id=203, page=9999, **more)
+
+
 async def test_an_order_by_value_needs_a_metric() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="sort: by value needs a metric"):

@@ -169,3 +169,10 @@ async def test_a_metric_of_a_saved_widget_is_looked_for_in_its_project() -> None
         )
     assert not result.is_error, text_of(result)
     assert "was taken as metric 50" in text_of(result)
+
+
+async def test_what_is_refused_after_something_was_read_does_not_say_that_nothing_was_sent() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match=r"Not answered\. group: names a group"):
+            await ask(context, "list_calls", widget_id=203, group="Booking")
+        assert recorder.sent

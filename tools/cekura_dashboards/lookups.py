@@ -122,6 +122,11 @@ class Lookups:
 
         return await self._once((kind, number), read)
 
+    @property
+    def used(self) -> bool:
+        """Whether anything was asked for in this call."""
+        return bool(self._asked)
+
     def forget(self) -> None:
         """Ask anew for everything from now on."""
         self._memory.drop(self._owner)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from cekura_dashboards.api.errors import PlanRefused
+from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.arguments.reader import understood
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
@@ -29,13 +29,22 @@ async def call_tool(
     """
     context = context.for_one_call()
     request, notes = await understood(context, tool.request, arguments)
-    if isinstance(tool, WritingTool):
-        result: Result = await _written(context, tool, request, approve)
-    elif isinstance(tool, ReadingTool):
-        result = await tool.run(context, request)
-    else:
-        raise TypeError(f"{tool.name} neither reads nor writes")
+    try:
+        result = await _run(context, tool, request, approve)
+    except InvalidArguments as error:
+        if error.lead != NOTHING_SENT or not context.lookups.used:
+            raise
+        raise error.led_by("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.") from None
     return _answered(tool, result, notes)
+
+
+async def _run(context: ToolContext, tool: Tool[Any, Any], request: Any, approve: Approve | None) -> Result:
+    if isinstance(tool, WritingTool):
+        return await _written(context, tool, request, approve)
+    if isinstance(tool, ReadingTool):
+        found: Result = await tool.run(context, request)
+        return found
+    raise TypeError(f"{tool.name} neither reads nor writes")
 
 
 async def _written(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -14,7 +14,7 @@ from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.survey import Survey
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.charts.window import Window
+from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.insight import Clock, Span, Terms
 from cekura_dashboards.insight.bar import is_merged
 from cekura_dashboards.insight.changes import (
@@ -29,7 +29,7 @@ from cekura_dashboards.insight.changes import (
 )
 from cekura_dashboards.insight.many_tests import believed
 from cekura_dashboards.insight.numbers import Number
-from cekura_dashboards.insight.timeline import STEPS, iso
+from cekura_dashboards.insight.timeline import iso
 from cekura_dashboards.text import Word
 
 FALSE_AMONG_TOLD = 0.05
@@ -73,24 +73,22 @@ class ChangeFound(BaseModel):
 
 @dataclass(frozen=True)
 class Times:
-    """The window and what it is compared with, in whole steps of the charts."""
+    """The window and what it is compared with, each from a step's begin to another's."""
 
     current: Window
     baseline: Window
-
-    @classmethod
-    def whole(cls, current: Window, baseline: Window, step: str) -> "Times":
-        """Both begin and end with a step of the API."""
-        return cls(_whole(current, step), _whole(baseline, step))
+    until: datetime
+    """Later calls are not looked at."""
 
     @property
     def span(self) -> Span:
         """All of which findings are told, up to now."""
         first = min(self.current.start, self.baseline.start)
-        return Span(first.timestamp(), self.current.end.timestamp() + STEPS["1d"])
+        return Span(first.timestamp(), max(self.until, self.current.end).timestamp())
 
 
-def _whole(window: Window, step: str) -> Window:
+def whole_steps(window: Window, step: str) -> Window:
+    """The window from a step's begin to another's."""
     zero: dict[str, Any] = {"minute": 0, "second": 0, "microsecond": 0} | ({} if step == "hour" else {"hour": 0})
     start, end = window.start.replace(**zero), window.end.replace(**zero)
     least = timedelta(hours=1) if step == "hour" else timedelta(days=1)
@@ -114,6 +112,7 @@ def tested(
     if chart is None:
         raise ValueError("a reading that failed has nothing to test")
     sides = [replace(reading, window=window) for window in (times.current, times.baseline)]
+    reading = replace(reading, window=replace(reading.window, end=max(times.until, times.current.end)))
     most: Literal["clear", "possible"] = "possible" if times.baseline.weekdays_differ else "clear"
     terms = Terms(most=most, clock=clock)
     if survey.parts == "labels":
@@ -131,10 +130,10 @@ def tested(
     if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
         return Tested(survey, found, tests)
     earlier = days_before(sides[0], measures[0].side, reading, {}, names)
-    change = level(
-        measures[0].kind, measures[0].side, measures[1].side, replace(terms, earlier=earlier), ratio=scale,
-        counted=counted,
-    )  # fmt: skip
+    change = None
+    if measures[0].kind != "total" or not times.baseline.weekdays_differ:  # else only their rhythm would be told
+        terms = replace(terms, earlier=earlier)
+        change = level(measures[0].kind, measures[0].side, measures[1].side, terms, ratio=scale, counted=counted)
     outcome = outcome_of(reading, chart, clock, times.span)
     told = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
     found += [change] if change else []
@@ -224,5 +223,5 @@ def interval_of(item: Candidate, step: timedelta) -> str | None:
     if item.at is None:
         return None
     start = datetime.fromisoformat(item.at)
-    until = item.until or (start + step).isoformat().replace("+00:00", "Z")
-    return f"{item.at}/{until}"
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    return f"{format_instant(start)}/{item.until or format_instant(start + step)}"

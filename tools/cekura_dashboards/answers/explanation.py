@@ -202,10 +202,16 @@ def fields_to_split(chart: RequestedChart, config: WidgetConfig, keys: KnownKeys
     return found[:MOST_FIELDS], found[MOST_FIELDS:]
 
 
-def fields_inside(first: str, looked_at: Sequence[str], others: Sequence[str]) -> list[str]:
-    """What a group is divided by in turn: metadata before all else, as agents and topics are often what it is."""
-    fields = [name for name in dict.fromkeys([*others, *looked_at]) if name != first]
-    return sorted(fields, key=lambda name: not is_metadata(name))[:MOST_INSIDE]
+def fields_inside(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What the group that drives a change is divided by in turn; and what is left out, as it is too much.
+
+    First where groups moved or calls shifted anyway, then other metadata, then what is often what the group is.
+    """
+    first, *looked_at = ranked
+    moved = [name for name, row in looked_at if row.verdict in {"clear", "possible"}]
+    rest = sorted([*others, *(name for name, _ in looked_at)], key=lambda name: not is_metadata(name))
+    fields = [name for name in dict.fromkeys([*moved, *rest]) if name != first[0]]
+    return fields[:MOST_INSIDE], fields[MOST_INSIDE:]
 
 
 def dimension(name: str, sides: BothSides, whole: Comparison, clock: Clock, dimensions: int) -> Dimension:

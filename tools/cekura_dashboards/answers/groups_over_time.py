@@ -1,7 +1,7 @@
 """Which groups of a chart moved: against its baseline, or from one half of its window to the next."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from cekura_dashboards.answers.audience import Audience
@@ -45,7 +45,8 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
 def by_halves(reading: ChartReading, audience: Audience) -> GroupChanges | None:
     """The later half of the whole steps in the window against as many before; None where they are too few."""
     chart, step = reading.chart, STEPS[reading.target.config.period]
-    start, end = (_floored(moment, step) for moment in (reading.window.start, reading.window.end))
+    zone = audience.clock.zone if reading.target.local_days else UTC
+    start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
     start += step * (start < reading.window.start)
     half = (end - start) // step // 2
     if chart is None or half < LEAST_STEPS:

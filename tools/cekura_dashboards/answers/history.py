@@ -14,6 +14,7 @@ from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Clock
 from cekura_dashboards.insight.bar import bar_outcome
 from cekura_dashboards.insight.buckets import filled, merged
+from cekura_dashboards.insight.changes import LabelCourse
 from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.examine import examine
 from cekura_dashboards.insight.findings import Outcome
@@ -60,8 +61,8 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span) 
 
 def label_outcomes(
     history: ChartReading, clock: Clock, window: Span, names: dict[str, str]
-) -> dict[str | None, Outcome]:
-    """The tests on the share of each larger label, in a history of the calls by label."""
+) -> dict[str | None, LabelCourse]:
+    """The share of each larger label in a history of the calls by label, and the tests on it."""
     if history.chart is None:
         return {}
     rows = bar_rows(history, history.chart, names)
@@ -72,18 +73,13 @@ def label_outcomes(
         counts[bucket.group][bucket.time] = bucket.value or 0.0
     whole = [time for time in sorted(sums) if sums[time] > 0 and not is_partial(time, step, rows.span)]
     every = math.fsum(sums.values())
-    return {
-        label: examine(
-            Course(
-                whole, [held.get(time, 0.0) / sums[time] for time in whole], [sums[time] for time in whole], step,
-                scale="rate",
-            ),
-            window=rows.times.local(window),
-            clock=clock,
-        )
-        for label, held in counts.items()
-        if math.fsum(held.values()) >= LEAST_SHARE * every
-    }  # fmt: skip
+    larger = {label: held for label, held in counts.items() if math.fsum(held.values()) >= LEAST_SHARE * every}
+    local, found = rows.times.local(window), dict[str | None, LabelCourse]()
+    for label, held in larger.items():
+        shares = [held.get(time, 0.0) / sums[time] for time in whole]
+        course = Course(whole, shares, [sums[time] for time in whole], step, scale="rate")
+        found[label] = LabelCourse(course, examine(course, window=local, clock=clock))
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock
-from cekura_dashboards.insight.buckets import filled, merged, total
+from cekura_dashboards.insight.buckets import ADDITIVE, filled, merged, total
 from cekura_dashboards.insight.profile import By, profile
 from cekura_dashboards.insight.timeline import HOUR, is_partial
 
 CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
-ODD_OFFSET = "hours are those of UTC, which begin at half past the hours there"
+ODD_OFFSET = "hours are those of UTC: an hour named there begins up to half an hour before or after it"
 
 
 @dataclass(frozen=True)
@@ -76,27 +76,42 @@ def _report(target: Target, reading: ChartReading, folding: Folding) -> WidgetRe
     told = WidgetReport(widget=about, window=window_shown(reading.window))
     if reading.error is not None or reading.chart is None:
         return told.model_copy(update={"error": str(reading.error)})
-    return _with_profile(told, reading, reading.chart, folding)
+    return _with_profile(told, target, reading, reading.chart, folding)
 
 
-def _with_profile(told: WidgetReport, reading: ChartReading, chart: Chart, folding: Folding) -> WidgetReport:
+def _with_profile(
+    told: WidgetReport, target: Target, reading: ChartReading, chart: Chart, folding: Folding
+) -> WidgetReport:
     config, rows = reading.target.config, bar_rows(reading, chart, {})
     function = config.function
     known = [bucket for bucket in rows.buckets if bucket.value is not None]
     hours = filled(function, "hour", merged(function, known), rows.span) if known else []
-    whole = [bucket for bucket in hours if not is_partial(bucket.time, HOUR, rows.span)]
-    notes = [*reading.notes]
+    whole = hours
+    notes = [*reading.notes, *_division(target.config)]
+    if function in ADDITIVE:
+        whole = [bucket for bucket in hours if not is_partial(bucket.time, HOUR, rows.span)]
+        if any(bucket.value for bucket in hours if bucket not in whole):
+            notes.append("hours that the window cuts are left out of the profile, and so are cut days by weekday")
     offset = folding.clock.zone.utcoffset(reading.window.end.replace(tzinfo=None)) or timedelta(0)
     if offset.seconds % HOUR:
         notes.append(ODD_OFFSET)
     if function.startswith("p"):
         notes.append(f"{function} of several hours cannot be put together: the typical hour is shown")
-    n = total(whole)
+    n = total(hours)
     return told.model_copy(
         update={
-            "unit": unit_of(config, chart, [bucket.value for bucket in whole]),
-            "n": n if n is not None else round(sum(b.value or 0 for b in whole)) if function == "count" else None,
+            "unit": unit_of(config, chart, [bucket.value for bucket in hours]),
+            "n": n if n is not None else round(sum(b.value or 0 for b in hours)) if function == "count" else None,
             "profile": profile(whole, folding.by, function=function, clock=folding.clock, zone=folding.zone),
             "notes": notes or None,
         }
     )
+
+
+def _division(config: WidgetConfig) -> list[str]:
+    """That a chart's groups, slices or figures are not folded."""
+    if config.group_by:
+        return ["of all groups together"]
+    if config.chart_type == "stat" or (config.chart_type == "pie" and plotted_type(config.field or "") != "boolean"):
+        return ["the number of calls is folded, of all slices or figures together"]
+    return []

@@ -13,6 +13,7 @@ from cekura_dashboards.insight.effects import Contributor, Contributors
 from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusual
 from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts, At, OneCall, PieFacts, StatFacts
+from cekura_dashboards.insight.numbers import Number
 from cekura_dashboards.text import named
 
 DETAILS = "details"
@@ -117,12 +118,22 @@ def _group_lines(groups: Groups) -> list[str]:
 
 
 def _group_change_line(found: GroupChanges) -> str:
+    if not found.top:
+        return f"groups, {found.against}: {found.quiet} moved alike, within noise"
     sizes = any(row.n for row in found.top)
     columns = ["group", "before", "after", "relative %", *(["n before", "n after"] if sizes else []), "verdict"]
-    rows = [[row.group, row.before, row.after, row.pct, *(row.n or []), row.verdict] for row in found.top]
-    table = _rows(columns, rows)
-    quiet = f"; {found.quiet} more moved like the others" if found.quiet else ""
-    return f"groups, {found.against} {table}{quiet}"
+    rows = "; ".join(
+        " ".join([plain(row.group), *map(_or_dash, [row.before, row.after, row.pct, *(row.n or [])]), row.verdict])
+        for row in found.top
+    )
+    rest = f"; {found.more} more moved" if found.more else ""
+    rest += f"; {found.quiet} moved like the others" if found.quiet else ""
+    return f"groups, {found.against} ({', '.join(columns)}): {rows}{rest}"
+
+
+def _or_dash(value: Number | None) -> str:
+    """A figure, or that there is none."""
+    return "-" if value is None else plain(value)
 
 
 def _change_lines(change: StatChange) -> list[str]:
@@ -200,7 +211,7 @@ def contributor_lines(found: Contributors) -> list[str]:
     columns = ["group", "current", "baseline", "n now", "n before", "by its rate", "by the mix", "change"]
     rows = [_cells(row) for row in found.top]
     kept = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
-    shown = [[plain(row[i]) for i in kept] + ([row[-1]] if row[-1] else []) for row in rows]
+    shown = [[plain(row[0]), *(_or_dash(row[i]) for i in kept[1:]), *([row[-1]] if row[-1] else [])] for row in rows]
     table = "; ".join(" ".join(cells) for cells in shown)
     return [*lines, f"contributors ({', '.join(columns[i] for i in kept)}): {table}{_more(found.more)}"]
 

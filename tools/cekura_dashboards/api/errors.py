@@ -43,14 +43,17 @@ class Fault(NamedTuple):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+NOTHING_SENT = "Nothing was sent."
+
+
 class InvalidArguments(DashboardsError):
     """``faults`` holds everything that was found wrong, not only the first; ``more``: how many are not in it.
 
-    ``told``: what is wrong, without the words before it that say what was not done.
+    ``told``: what is wrong, without the words before it that say what was not done; ``lead``: those.
     """
 
-    def __init__(self, faults: Sequence[Fault], *, lead: str = "Nothing was sent.", more: int = 0) -> None:
-        self.faults = tuple(faults)
+    def __init__(self, faults: Sequence[Fault], *, lead: str = NOTHING_SENT, more: int = 0) -> None:
+        self.faults, self.lead, self.more = tuple(faults), lead, more
         shown = [str(fault) for fault in self.faults[:8]]
         if more := more + len(self.faults) - len(shown):
             shown.append(f"… and {more} more")
@@ -58,8 +61,12 @@ class InvalidArguments(DashboardsError):
         super().__init__(f"{lead} {self.told}")
 
     @classmethod
-    def at(cls, path: str, message: str, *, lead: str = "Nothing was sent.") -> "InvalidArguments":
+    def at(cls, path: str, message: str, *, lead: str = NOTHING_SENT) -> "InvalidArguments":
         return cls([Fault(path, message)], lead=lead)
+
+    def led_by(self, lead: str) -> "InvalidArguments":
+        """The same, told with other words before it."""
+        return InvalidArguments(self.faults, lead=lead, more=self.more)
 
 
 class PlanRefused(DashboardsError):

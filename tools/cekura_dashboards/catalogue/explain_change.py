@@ -1,9 +1,10 @@
 """Where a change happened: the same measure by agent, topic and metadata, on both sides."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.answers.explanation import (
     MEASURE,
@@ -28,7 +29,8 @@ from cekura_dashboards.answers.report import brief, field_word, which_calls
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
 from cekura_dashboards.api.filters import both, doubtful, fault, only_time
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import WidgetConfig, as_list
+from cekura_dashboards.arguments import aliases
 from cekura_dashboards.charts.calls import (
     CallShown,
     behind,
@@ -62,6 +64,12 @@ class ExplainRequest(ChartRequest):
     by: list[str] | None = Field(
         default=None, max_length=MOST_BY, description="where to look; default agent.id, topic and known metadata.KEY"
     )
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _by_fields(cls, value: Any) -> Any:
+        items = as_list(value)
+        return value if items is None else [aliases.FILTER_FIELDS.get(str(item), item) for item in items]
 
     @model_validator(mode="after")
     def _sensible(self) -> "ExplainRequest":
@@ -106,12 +114,15 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     notes += dict.fromkeys([*other.notes, *base.current.untested, *base.baseline.untested, *noted])
     found, skipped = _dimensions(read, fields, whole, settings.clock)
     ended = [(name, sides) for name in ends if isinstance(sides := read.charts[name], BothSides)]
+    inner_fields, not_inside = _inside_of(found, too_many)
     (examples, unread, looks), (inside, more, inner) = await together(
         _examples(context, request, chart, config, (window, other), [row for _, row in found]),
-        _inside(context, chart, config, (window, other), found, _inside_of(found, fields, too_many)),
+        _inside(context, chart, config, (window, other), found, inner_fields),
     )
     skipped += more
-    seen = {*fields, *(inner.fields if inner else ())}
+    if inside and not_inside:
+        skipped.append(f"not looked at inside it: {listed(map(field_word, not_inside))}")
+    seen = {*fields, *inner_fields}
     not_seen = [*(field_word(name) for name in too_many if name not in seen)]
     not_seen += [name for name in OUTCOMES if name not in outcomes and name not in fields]
     if not_seen:
@@ -130,7 +141,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         inside=inside,
         outcomes=[shown for name, sides in ended if (shown := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
-        requests=read.requests + looks + keys.requests + (inner.requests if inner else 0),
+        requests=read.requests + looks + keys.requests + inner,
         notes=[*notes, *doubtful(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
     )
 
@@ -171,19 +182,11 @@ def _dimensions(
     return ranked(found), skipped
 
 
-def _inside_of(found: Sequence[tuple[str, Dimension]], fields: Sequence[str], others: Sequence[str]) -> list[str]:
-    """By what the group that drives the change is divided in turn; nothing where no single one does."""
+def _inside_of(found: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
+    """By what the group that drives the change is divided, and by what not; nothing where no single one does."""
     if not found or found[0][1].verdict not in DRIVING or len(found[0][1].groups or []) != 1:
-        return []
-    return fields_inside(found[0][0], fields, others)
-
-
-@dataclass(frozen=True)
-class _Inner:
-    """What was read inside a group."""
-
-    fields: Sequence[str]
-    requests: int
+        return [], []
+    return fields_inside(found, others)
 
 
 async def _inside(
@@ -193,10 +196,10 @@ async def _inside(
     windows: tuple[Window, Window],
     found: Sequence[tuple[str, Dimension]],
     fields: Sequence[str],
-) -> tuple[Inside | None, list[str], _Inner | None]:
-    """The group that drives the change, divided by other fields, each of both sides."""
+) -> tuple[Inside | None, list[str], int]:
+    """The group that drives the change, divided by other fields, each of both sides; and the requests for it."""
     if not fields:
-        return None, [], None
+        return None, [], 0
     by, first = found[0]
     [group] = first.groups or [None]
     grouped = config.model_copy(update={"group_by": {"type": "field", "field": by}})
@@ -209,7 +212,7 @@ async def _inside(
     told = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
     inside = Inside(by=first.by, group=group, dimensions=told[:MOST_TOLD_INSIDE]) if told else None
     same = [f"inside {plain(group)} nothing stands out by {listed(map(field_word, fields))}"] if not told else []
-    return inside, [*skipped, *same], _Inner(fields, read.requests)
+    return inside, [*skipped, *same], read.requests
 
 
 def _overall(

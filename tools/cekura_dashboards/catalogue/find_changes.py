@@ -16,6 +16,7 @@ from cekura_dashboards.answers.changes import (
     ranked,
     tested,
     told,
+    whole_steps,
 )
 from cekura_dashboards.answers.render import plain
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
@@ -24,7 +25,7 @@ from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.survey import Survey, surveys
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.charts.window import DEFAULT, PERIOD_BEFORE, other_window, resolve
+from cekura_dashboards.charts.window import DEFAULT, PERIOD_BEFORE, format_instant, other_window, resolve
 from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.changes import Candidate
@@ -90,9 +91,10 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     now, zone = context.now(), context.settings.zone
     window = resolve(request.window or DEFAULT, now, zone)
     step = "hour" if window.end - window.start <= SHORT else "day"
-    window = Times.whole(window, window, step).current
+    reaches_now = now - window.end <= timedelta(minutes=1)
+    window = whole_steps(window, step)
     other = other_window(window, request.compare_to or PERIOD_BEFORE, now, zone)
-    times = Times.whole(window, other, step)
+    times = Times(window, whole_steps(other, step), now if reaches_now else window.end)
     where, _ = await together(_where(context, request), context.lookups.ahead())
     asked, untestable = surveys(where.widgets, where.projects, now, step)
     readings = await read_charts(context, [survey.target for survey in asked])
@@ -108,7 +110,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         if reading.chart is not None and not reading.chart.rows
         for widget in survey.widgets
     }
-    going_on = partial(_going_on, request=request)
+    going_on = partial(_going_on, times=times, request=request)
     rows = [told(survey, item, verdict, times, where.names, going_on) for survey, item, verdict in found]
     shown = _fitting(rows)
     failed = {
@@ -158,19 +160,21 @@ async def _where(context: ToolContext, request: FindRequest) -> _Where:
     known, unread = await context.lookups.dashboards(wanted)
     found = _enough([known[number] for number in wanted if number in known], request.limit, len(pages) + len(wanted))
     rest = [row.id for row in rows if row.id not in wanted]
-    notes = [f"dashboard {number} could not be read: {error}" for number, error in sorted(unread.items())]
-    return replace(found, left=[*found.left, *rest], notes=notes)
+    failed = [f"dashboard {number} could not be read: {error}" for number, error in sorted(unread.items())]
+    return replace(found, left=[*found.left, *rest], notes=[*found.notes, *failed])
 
 
 def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Where:
-    widgets, left = list[Widget](), list[int]()
+    widgets, left, notes = list[Widget](), list[int](), list[str]()
     for dashboard in dashboards:
         if widgets and len(widgets) + len(dashboard.widgets) > limit:
             left.append(dashboard.id)
-        else:
-            widgets += dashboard.widgets[:limit]
+            continue
+        widgets += dashboard.widgets[:limit]
+        if (count := len(dashboard.widgets)) > limit:
+            notes.append(f"of dashboard {dashboard.id} only {limit} of {count} charts were looked at; raise limit")
     projects = {dashboard.id: dashboard.project for dashboard in dashboards if dashboard.project is not None}
-    return _Where(widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left, requests, [])
+    return _Where(widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left, requests, notes)
 
 
 def _tested(
@@ -190,10 +194,10 @@ def _tested(
     return found
 
 
-def _going_on(survey: Survey, item: Candidate, *, request: FindRequest) -> Next | None:
-    """The call that says more of a change; none for a gap, in which there is nothing."""
+def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindRequest) -> Next | None:
+    """The call that says more of a change, over the same time; none for a gap, in which there is nothing."""
     first = survey.widgets[0]
-    window = request.window or DEFAULT
+    window = f"{format_instant(times.current.start)}/{format_instant(times.current.end)}"
     if item.how == "gap":
         return None
     if item.how == "unusual":
@@ -202,15 +206,14 @@ def _going_on(survey: Survey, item: Candidate, *, request: FindRequest) -> Next 
     if item.how == "share":
         label = "null" if item.part is None else item.part
         return Next(tool="list_calls", arguments={"widget_id": first.id, "label": label, "window": window})
+    time: JsonObject = {"window": window} | ({"compare_to": request.compare_to} if request.compare_to else {})
     widget = next((held for held in survey.widgets if held.chart_type in EXPLAINED), None)
-    arguments: JsonObject = {"widget_id": widget.id if widget else first.id, "window": window}
-    if request.compare_to:
-        arguments["compare_to"] = request.compare_to
     if widget is not None:
-        return Next(tool="explain_change", arguments=arguments)
-    bar = {name: value for name, value in survey.target.config.definition().items() if name != "name"}
+        return Next(tool="explain_change", arguments={"widget_id": widget.id, **time})
+    definition = survey.target.config.definition()
+    bar = {name: value for name, value in definition.items() if name not in {"name", "metadata"}}
     on = {"dashboard_id": first.dashboard} if first.dashboard is not None else {}
-    return Next(tool="explain_change", arguments={"widget": bar, **on, "window": window})
+    return Next(tool="explain_change", arguments={"widget": bar, **on, **time})
 
 
 def _rest(left: Sequence[int], request: FindRequest) -> Next | None:

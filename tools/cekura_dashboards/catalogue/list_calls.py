@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.answers.absence import Asked, why_none
+from cekura_dashboards.answers.report import ALL_CALLS
 from cekura_dashboards.api.errors import DashboardsError, NotFound
 from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filter_words import in_words
@@ -109,7 +110,7 @@ async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
     return Calls(
         total=total,
         window=window_line(window),
-        where=in_words(filters, names),
+        where=in_words(filters, names) if filters else ALL_CALLS,
         project=project,
         sort=request.sort,
         page=request.page,

@@ -258,12 +258,13 @@ _SOURCES = {
 
 def render(result: Found) -> str:
     lines = [f"{result.kind} ({', '.join(result.columns)}), {result.total} in all"]
-    lines += [_line(row) for row in result.rows]
+    lines += [_line(row, none="-" if result.kind == "metadata_keys" else "null") for row in result.rows]
     return "\n".join(lines)
 
 
-def _line(row: list[Any]) -> str:
-    return " | ".join(plain(cell) for cell in row)
+def _line(row: list[Any], *, none: str = "null") -> str:
+    """``none``: what stands for nothing; of labels that is null."""
+    return " | ".join(none if cell is None else plain(cell) for cell in row)
 
 
 TOOL = ReadingTool(

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import Filter, both, doubtful, fault, replaced, time_bounds, without_time
+from cekura_dashboards.api.filters import Filter, and_parts, both, doubtful, fault, replaced, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, same
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
@@ -112,13 +112,21 @@ def _asked(context: ToolContext, request: UpdateDashboardRequest, before: Dashbo
         filters = both(without_time(filters), own)
     if request.only:
         filters, out = replaced(filters, request.only.to_json())
-        notes += [f"replaced: {in_words(condition)}" for condition in out]
+        notes += [f"replaced: {in_words(part)}" for part in out if part not in and_parts(filters)]
+    if (request.date_range or request.only) and _same_conditions(filters, before.filters):
+        return request.given(), []
     if request.date_range or request.only:
         return {"filters": filters} | request.given(), notes
     cleared: JsonObject = {name: None for name in request.clear or [] if name != CLEARED}
     if CLEARED in (request.clear or []):
         cleared = {"filters": without_time(before.filters) or None} | cleared
     return cleared | request.given(), []
+
+
+def _same_conditions(filters: JsonObject, others: JsonObject | None) -> bool:
+    """Whether both hold the same conditions, in whatever order."""
+    held, known = [*and_parts(filters)], [*and_parts(others)]
+    return len(held) == len(known) and all(part in known for part in held)
 
 
 def _range_warnings(

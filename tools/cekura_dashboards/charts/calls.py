@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.chart_data import number
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import InvalidArguments, NotFound
 from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filters import both, instant, operators_of, within, without_time
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
@@ -159,9 +159,13 @@ async def find_calls(
         text = f"of this chart hold {told}, which call logs do not take, only charts; narrow by eq, in or contains."
         raise InvalidArguments.at("filters", text, lead="No calls were read.")
     scope = both(filters, within(window.start, window.end))
-    return await context.api.call_logs(
-        project, scope, start=instant(window.start), end=instant(window.end), limit=limit, page=page
-    )
+    start, end = instant(window.start), instant(window.end)
+    try:
+        return await context.api.call_logs(project, scope, start=start, end=end, limit=limit, page=page)
+    except NotFound:
+        if page == 1:
+            raise
+        raise InvalidArguments.at("page", f"{page} is beyond the last one.", lead="No calls were read.") from None
 
 
 def window_line(window: Window) -> str:

@@ -12,6 +12,10 @@ from cekura_dashboards.insight import Bucket, combine
 from cekura_dashboards.insight.buckets import total
 from cekura_dashboards.text import json_text
 
+HALF = 1800.0
+"""Half of an hour: an hour belongs to the day that its middle lies in."""
+ODD_OFFSET = "days are put together from hours of UTC, which that zone's midnight cuts: each is up to half an hour off"
+
 
 def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
     """A reading by the hour as days that begin at midnight in ``zone``; a group's rows stay apart."""
@@ -25,7 +29,7 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
         if time is None:
             unread.append(row)
             continue
-        midnight = datetime.fromtimestamp(time, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        midnight = datetime.fromtimestamp(time + HALF, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         key: Key = row.group if isinstance(row.group, Key) else json_text(row.group)
         groups[key] = row.group
         held[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
@@ -38,4 +42,7 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
         )
         for (midnight, key), parts in sorted(held.items(), key=lambda item: (item[0][0], str(item[0][1])))
     ]
-    return replace(reading, chart=replace(chart, rows=[*rows, *unread]))
+    notes = reading.notes
+    if any(midnight.timestamp() % (2 * HALF) for midnight, _ in held):
+        notes = (*notes, ODD_OFFSET)
+    return replace(reading, chart=replace(chart, rows=[*rows, *unread]), notes=notes)

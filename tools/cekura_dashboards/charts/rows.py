@@ -1,5 +1,6 @@
 """The rows of a chart inside its window: times and labels read, what lay outside counted, what was not seen told."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ class Times:
 
     bare: bool = False
     offsets: set[float] = field(default_factory=set[float])
+    _edges: tuple[tuple[float, float], tuple[float, float]] = ((math.inf, 0.0), (-math.inf, 0.0))
+    """The earliest and the latest time, each with its offset."""
 
     def read(self, text: Any, *, wall: bool = False) -> float | None:
         """Seconds since 1970; None if the text is no time.
@@ -40,14 +43,18 @@ class Times:
         if moment.tzinfo is None:
             self.bare = True
             return moment.replace(tzinfo=UTC).timestamp()
-        offset = moment.utcoffset()
-        self.offsets.add(offset.total_seconds() if offset else 0.0)
+        found = moment.utcoffset()
+        offset, time = found.total_seconds() if found else 0.0, moment.timestamp()
+        self.offsets.add(offset)
+        self._edges = min(self._edges[0], (time, offset)), max(self._edges[1], (time, offset))
         return (moment.replace(tzinfo=UTC) if wall else moment).timestamp()
 
     def local(self, span: Span) -> Span:
-        """The span in the same wall time."""
-        offset = max(self.offsets, default=0.0)
-        return Span(span.start + offset, span.end + offset, "") if offset else span
+        """The span in the same wall time, of each end as the rows nearest to it are written."""
+        if not any(self.offsets):
+            return span
+        first, last = self._edges[0][1], self._edges[1][1]
+        return Span(span.start + first, span.end + last, "")
 
 
 @dataclass(kw_only=True)

@@ -24,7 +24,7 @@ class Window:
     source: str
     notes: tuple[str, ...] = ()
     weekdays_differ: bool = False
-    """Of a baseline: it holds other weekdays than what is compared with it."""
+    """Of a baseline: it holds other weekdays, or hours, than what is compared with it."""
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
@@ -139,14 +139,26 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
 
 
 def _beside(window: Window, other: Window, zone: ZoneInfo) -> Window:
-    """The other window, with a note if it holds other weekdays."""
+    """The other window, with a note if it holds other weekdays, or other hours of the day."""
     weeks = [(each.end - each.start) / WEEK for each in (window, other)]
     whole = all(abs(count - round(count)) * 7 * 24 <= 1 and round(count) for count in weeks)
-    starts = [each.start.astimezone(zone).date() for each in (window, other)]
-    same_days = (starts[0] - starts[1]).days % 7 == 0 and abs(weeks[0] - weeks[1]) * 7 * 24 <= 1
-    if whole or same_days:
+    starts = [each.start.astimezone(zone).replace(tzinfo=None) for each in (window, other)]
+    apart, as_long = abs(starts[0] - starts[1]), abs(weeks[0] - weeks[1]) * 7 * 24 <= 1
+    if whole or (as_long and _is_multiple(apart, WEEK)):
         return other
-    return replace(other, notes=(*other.notes, "the two sides hold different weekdays"), weekdays_differ=True)
+    if not as_long:
+        said = "the two sides are not equally long, and hold other hours or weekdays"
+    elif _is_multiple(apart, timedelta(days=1)):
+        said = "the two sides hold different weekdays"
+    else:
+        said = "the two sides hold different hours of the day"
+    return replace(other, notes=(*other.notes, said), weekdays_differ=True)
+
+
+def _is_multiple(apart: timedelta, unit: timedelta) -> bool:
+    """But for the hour of a clock change."""
+    rest = apart % unit
+    return min(rest, unit - rest) <= timedelta(hours=1) and (apart >= unit - timedelta(hours=1) or not rest)
 
 
 def _back(moment: datetime, days: int, zone: ZoneInfo) -> datetime:

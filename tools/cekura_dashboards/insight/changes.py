@@ -4,11 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
 
 from cekura_dashboards.insight.compare import compare, estimated
 from cekura_dashboards.insight.compare_parts import share_changes
 from cekura_dashboards.insight.comparison import Kind
+from cekura_dashboards.insight.course import Course
 from cekura_dashboards.insight.distributions import t_beyond
 from cekura_dashboards.insight.drivers import SURELY_CHANCE, GroupedSide, unlike_groups
 from cekura_dashboards.insight.effects import ENOUGH_CALLS
@@ -173,17 +175,41 @@ def _without(side: Side, found: Iterable[Candidate]) -> Side:
     return replace(side, parts=parts, over_time=left, n=math.fsum(parts.values()))
 
 
-def dated(found: Sequence[Candidate], courses: Mapping[str | None, Outcome]) -> list[Candidate]:
+class LabelCourse(NamedTuple):
+    """A label's share of the calls over time, and what the tests found in it."""
+
+    course: Course
+    outcome: Outcome
+
+    def step(self) -> Step | None:
+        """The surest step."""
+        steps = [item for item in self.outcome.findings or [] if isinstance(item, Step) and not item.before_window]
+        return min(steps, key=lambda item: item.chance, default=None)
+
+    def around(self, at: str) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The calls, and the share of them, before a time and from then on."""
+        moment = datetime.fromisoformat(at)
+        start = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        sides = list[tuple[float, float]]()
+        for later in (False, True):
+            held = [
+                (float(n or 0), float(share or 0))
+                for time, share, n in zip(self.course.times, self.course.values, self.course.n, strict=True)
+                if (time >= start) is later
+            ]
+            calls = math.fsum(n for n, _ in held)
+            sides.append((calls, math.fsum(n * share for n, share in held) / calls if calls else 0.0))
+        return sides[0], sides[1]
+
+
+def dated(found: Sequence[Candidate], courses: Mapping[str | None, LabelCourse]) -> list[Candidate]:
     """The labels that changed, with the time since when where their course over time shows a step.
 
     Where both sides show none, the surest step of a label: it may have begun late in the window.
     """
-    steps = {label: step for label, outcome in courses.items() if (step := _surest_step(outcome)) is not None}
+    steps = {label: step for label, held in courses.items() if (step := held.step()) is not None}
     since = [
-        replace(item, before=round(100 * step.before, 1), after=round(100 * step.after, 1), n=_sizes(step), at=step.at)
-        if (step := steps.get(item.part)) is not None
-        else item
-        for item in found
+        replace(item, **_around(courses[item.part], steps[item.part])) if item.part in steps else item for item in found
     ]
     if not steps or any(item.chance <= SURELY_CHANCE for item in found):
         return since
@@ -193,18 +219,20 @@ def dated(found: Sequence[Candidate], courses: Mapping[str | None, Outcome]) -> 
         how="share",
         chance=min(1.0, step.chance * len(courses)),
         size=_size(step.before, step.after, 1.0),
-        before=round(100 * step.before, 1),
-        after=round(100 * step.after, 1),
-        n=_sizes(step),
-        at=step.at,
         part=label,
     )
-    return [*since, late]
+    return [*since, replace(late, **_around(courses[label], step))]
 
 
-def _surest_step(outcome: Outcome) -> Step | None:
-    steps = [item for item in outcome.findings or [] if isinstance(item, Step) and not item.before_window]
-    return min(steps, key=lambda item: item.chance, default=None)
+def _around(held: LabelCourse, step: Step) -> dict[str, Any]:
+    """The shares before and after a step, of all calls on each side, in percent."""
+    (before, old), (after, new) = held.around(step.at)
+    return {
+        "before": round(100 * old, 1),
+        "after": round(100 * new, 1),
+        "n": (exact(before), exact(after)),
+        "at": step.at,
+    }
 
 
 def _sizes(step: Step) -> tuple[Number, Number] | None:

@@ -216,7 +216,7 @@ def _usual(mean: float) -> float:
 
 def _meet(current: Side, baseline: Side) -> bool:
     """Whether bucket i of both sides is the same slot of its day or week: all are equally far apart, in whole days."""
-    if len(current.cells) != len(baseline.cells):
+    if len(current.cells) != len(baseline.cells) or abs(current.seconds - baseline.seconds) > HOUR:
         return False
     shifts = {round(a.time - b.time) for a, b in zip(current.cells, baseline.cells, strict=True)}
     return max(shifts) - min(shifts) <= HOUR and all(min(shift % DAY, -shift % DAY) <= HOUR for shift in shifts)

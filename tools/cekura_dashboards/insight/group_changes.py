@@ -12,6 +12,8 @@ from cekura_dashboards.text import Word
 
 SURE = 0.01
 MOST_TOLD = 5
+LEAST_KNOWN = 2
+"""Of fewer groups none can move unlike the others."""
 
 
 class GroupChange(BaseModel):
@@ -34,6 +36,7 @@ class GroupChanges(BaseModel):
 
     against: str = Field(description="both times, or what is compared with")
     top: list[GroupChange]
+    more: int | None = Field(default=None, description="groups that moved beyond those shown")
     quiet: int | None = Field(default=None, description="groups that moved like the others, within noise")
 
 
@@ -77,11 +80,16 @@ def group_changes(
                     verdict="new" if word == "new" else "gone",
                 )
             )
-    if not rows:
-        return None
     moved = [row for row in rows if row.verdict != "within noise"]
-    quiet = len(known) - sum(row.verdict in {"clear", "possible"} for row in rows)
-    return GroupChanges(against=against, top=(moved or rows[:1])[:MOST_TOLD], quiet=quiet or None)
+    quiet = len(known) - sum(row.verdict in {"clear", "possible"} for row in moved)
+    if not moved and len(known) < LEAST_KNOWN:
+        return None
+    return GroupChanges(
+        against=against,
+        top=moved[:MOST_TOLD],
+        more=max(0, len(moved) - MOST_TOLD) or None,
+        quiet=quiet if len(known) >= LEAST_KNOWN and quiet else None,
+    )
 
 
 def _verdict(chance: float, most: Literal["clear", "possible"]) -> Verdict:

@@ -22,6 +22,7 @@ LEAST_TURNS = 2
 """Days, or weeks: of fewer it cannot be told what is usual."""
 HALF_AN_HOUR = 1800.0
 TURNS_OF_FIT = 30
+HOURS_OF_A_DAY = 24
 
 
 class SlotShown(BaseModel):
@@ -91,7 +92,7 @@ def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, z
         zone=zone,
         slots=None if by == "hour_of_week" else names,
         value=_listed(whole, names),
-        n=None if function == "count" else _sizes_listed(sizes, names),
+        n=None if function == "count" or by == "hour_of_week" else _sizes_listed(sizes, names),
         weekdays=_listed(days[False], names) if split else None,
         weekend=_listed(days[True], names) if split else None,
         highest=_extreme(whole, names, sizes, max),
@@ -154,7 +155,9 @@ def _sizes_listed(sizes: Mapping[int, int | None], names: Sequence[str]) -> list
 
 
 def _listed(values: Mapping[int, float], names: Sequence[str]) -> list[Number | None]:
-    return [round_for_display(values[i]) if i in values else None for i in range(len(names))]
+    """Each slot's value; those of a whole week shorter, so that all have room."""
+    digits = 3 if len(names) > HOURS_OF_A_DAY else 4
+    return [round_for_display(values[i], digits) if i in values else None for i in range(len(names))]
 
 
 def _extreme(

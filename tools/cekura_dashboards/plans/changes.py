@@ -11,7 +11,7 @@ from cekura_dashboards.plans.plan_id import Signer
 from cekura_dashboards.plans.restored import line
 from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, short_json
 
-VALUE_LIMIT = 200
+VALUE_LIMIT = 400
 FEW_INSIDE = 4
 MOST_SHOWN = 120
 """Characters of a value that a difference shows."""

@@ -139,6 +139,8 @@ def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: Ids, *, fixed: bo
     if box.w > grid.columns:
         return [Fault(f"{wish.path}.layout", f"is wider than the dashboard, which has {grid.columns:g} columns.")]
     match = PLACE.fullmatch(wish.place) if wish.place else None
+    if match is None and wish.layout and wish.layout.x is not None and box.right > grid.columns:
+        return [Fault(f"{wish.path}.layout", f"reaches beyond the {grid.columns:g} columns of the dashboard.")]
     if match is None:
         if fixed:
             grid.put(key, box)

@@ -1,7 +1,7 @@
 """The date range that every chart needs: the API refuses one without, and one that starts more than 30 days ago."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
@@ -49,6 +49,9 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
     if span is None:
         hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
         raise InvalidArguments.at(CLEARED, f"{Foreign(text, limit=60)} is not a date range; {hint}")
+    if span[1] >= now:
+        begins = span[0].astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return _since(begins), [f"the date range begins at {begins} and does not move on with time"]
     return within(*span), ["the date range is fixed: it does not move on with time"]
 
 
