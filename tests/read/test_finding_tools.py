@@ -247,3 +247,9 @@ async def test_what_the_api_does_not_measure_is_said_in_words_with_what_is_neare
         widget = {"chart_type": "line", "field": wanted.replace(" ", "_")}
         with pytest.raises(errors.InvalidArguments, match=f"no such measure; nearest: {nearest}"):
             await ask(context, "preview_widget", widget=widget)
+
+
+async def test_a_key_that_no_call_has_is_said_to_be_none() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, _ = await ask(context, "look_up", kind="values", field="metadata.nothing")
+    assert 'no call has "metadata.nothing"; look_up metadata_keys' in text

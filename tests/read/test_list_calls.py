@@ -107,3 +107,16 @@ async def test_an_order_by_value_needs_a_metric() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="sort: by value needs a metric"):
             await ask(context, "list_calls", widget_id=203, sort="highest")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"widget_id": 203, "metric": "Sentiment", "sort": "highest"}, "sort: metric 504 has no numbers to sort by"),
+        ({"widget_id": 203, "label": "x"}, 'label: "x" is no slice here; they are true, false and null'),
+    ],
+)
+async def test_what_cannot_be_sorted_or_is_no_slice_is_said_in_words(arguments: Json, said: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match=said):
+            await ask(context, "list_calls", **arguments)

@@ -63,8 +63,9 @@ def test_filters_may_be_lists_and_pairs(sent: object, meant: Json) -> None:
     ("sent", "error"),
     [
         ({"field": "duration", "value": 300}, '{"field":"duration","op":"eq","value":300}'),
-        ({"duration_over": 300}, '{"field":"duration_over","op":"eq","value":300}'),
-        ({"colour": "red"}, '{"field":"colour","op":"eq","value":"red"}'),
+        ({"duration_over": 300}, '{"field":"metadata.duration_over","op":"eq","value":300}'),
+        ({"colour": "red"}, '{"field":"metadata.colour","op":"eq","value":"red"}'),
+        ({"field": "region", "op": "eq", "value": "north"}, "A key of metadata is metadata.region."),
         ({"operator": "and", "conditions": []}, '{"operator":"and","conditions":[{"field":"success"'),
         ({"conditions": [TRUE, TRUE]}, '{"operator":"and","conditions":[{"field":"success","op":"eq","value":true}'),
     ],

@@ -72,7 +72,8 @@ class Filter(BaseModel):
         known = filter_field(self.field)
         if known is None:
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
-            raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}")
+            key = f" A key of metadata is metadata.{self.field}." if self.field.isidentifier() else ""
+            raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}{key}")
         if self.op is None:
             ops = known.ops or ("eq", "in")
             shape = shown({"field": self.field, "op": ops[0], "value": "…" if self.value is None else self.value})

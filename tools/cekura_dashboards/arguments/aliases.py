@@ -139,7 +139,8 @@ _SHARED = {
 }  # fmt: skip
 PLOTTED_FIELDS = _SHARED | {"agent": "agent_id", "agent.id": "agent_id", "calls": "agent_id"}
 FILTER_FIELDS = _SHARED | {
-    "agent": "agent.id", "agent_id": "agent.id", "agent_name": "agent.agent_name", "call_id": "id",
+    "agent": "agent.id", "agent_id": "agent.id", "agent_name": "agent.agent_name", "agent.name": "agent.agent_name",
+    "call_id": "id",
     "metric_id": "metric_evaluations.metric.id", "metric_name": "metric_evaluations.metric.name",
 }  # fmt: skip
 """Fields of calls: what is plotted and what is filtered are called differently in places."""

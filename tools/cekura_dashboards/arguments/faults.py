@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import Fault
+from cekura_dashboards.api.fields import filter_field
 from cekura_dashboards.api.filters import Filter, shown
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments.references import Reference
@@ -54,7 +55,9 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         owner = _model_at(model, path[:-1])
         known = list(owner.model_fields)
         if owner is Filter:
-            shape = shown({"field": path[-1], "op": "eq", "value": error["input"]})
+            key = str(path[-1])
+            field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
+            shape = shown({"field": field, "op": "eq", "value": error["input"]})
             return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.")
         return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
     if kind == "missing":

@@ -14,6 +14,7 @@ from cekura_dashboards.api.fields import (
     METRIC_COMBINATIONS,
     METRIC_VALUE,
     PLOTTED,
+    is_metadata,
     no_such_measure,
     plotted_type,
 )
@@ -136,8 +137,12 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
         for name, reading in zip(request.fields, readings, strict=True)
         for row in (reading.chart.rows if reading.chart else [])
     ]
-    window = f"{format_instant(readings[0].window.start)} to {format_instant(readings[0].window.end)}"
     told = {note: None for reading in readings for note in reading.notes if "project" in note and not scope}
+    for name, reading in zip(request.fields, readings, strict=True):
+        labels = [row.label for row in (reading.chart.rows if reading.chart else [])]
+        if is_metadata(name) and not any(label is not None for label in labels):
+            told[f"no call has {Foreign(name)}; look_up metadata_keys lists the keys that occur"] = None
+    window = f"{format_instant(readings[0].window.start)} to {format_instant(readings[0].window.end)}"
     return [*(["field"] if several else []), "value", "calls"], rows, [f"calls from {window}", *told]
 
 

@@ -114,6 +114,8 @@ def behind(config: WidgetConfig, filters: JsonObject, label: str | None, group: 
     elif label is not None:
         if plotted_type(field) not in {"string", "boolean"}:
             raise InvalidArguments.at("label", "names a slice of a pie; this chart has none. Give window or group.")
+        if plotted_type(field) == "boolean" and isinstance(_value(label, boolean=True)["value"], str):
+            raise InvalidArguments.at("label", f"{Foreign(label)} is no slice here; they are true, false and null.")
         parts.append({"field": field, **_value(label, boolean=plotted_type(field) == "boolean")})
     elif field == "success":
         parts.append({"field": field, "op": "isnull", "value": False})

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from cekura_dashboards.api.chart_data import BarRow, Key, count_of, number
 from cekura_dashboards.charts.rows import Times
 from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight import Bucket, combine
 from cekura_dashboards.insight.buckets import total
 from cekura_dashboards.text import json_text
@@ -29,7 +30,7 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
         if time is None:
             unread.append(row)
             continue
-        midnight = datetime.fromtimestamp(time + HALF, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        midnight = _midnight(time, reading.window, zone)
         key: Key = row.group if isinstance(row.group, Key) else json_text(row.group)
         groups[key] = row.group
         held[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
@@ -46,3 +47,11 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
     if any(midnight.timestamp() % (2 * HALF) for midnight, _ in held):
         notes = (*notes, ODD_OFFSET)
     return replace(reading, chart=replace(chart, rows=[*rows, *unread]), notes=notes)
+
+
+def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
+    """Where the day begins that an hour belongs to; one that the window cuts is of a day inside it."""
+    middle, first, last = time + HALF, window.start.timestamp(), window.end.timestamp() - 1
+    if time + 2 * HALF > first and time <= last:
+        middle = max(first, min(middle, last))
+    return datetime.fromtimestamp(middle, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cekura_dashboards.api.chart_data import LineRow, number
-from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
+from cekura_dashboards.api.errors import InvalidArguments, Refused, UnreadableAnswer
 from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.charts.calls import find_calls
@@ -65,6 +65,9 @@ async def _ordered(context: ToolContext, wanted: Wanted) -> list[int]:
     line = WidgetConfig(chart_type="line", **fields)
     target = Target(line, wanted.filters, project=wanted.project, window=wanted.window, alone=True)
     [reading] = await read_charts(context, [target])
+    if isinstance(reading.error, Refused) and wanted.metric is not None and "metric" in fields:
+        text = f"metric {wanted.metric} has no numbers to sort by; sort by newest or longest."
+        raise InvalidArguments.at("sort", text, lead="No calls were read.")
     if reading.chart is None:
         raise reading.error or UnreadableAnswer("it holds no calls")
     rows = [row for row in reading.chart.rows if isinstance(row.id, int) and row.value is not None]

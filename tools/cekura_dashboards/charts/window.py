@@ -140,6 +140,8 @@ def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Win
 
 def _beside(window: Window, other: Window, zone: ZoneInfo) -> Window:
     """The other window, with a note if it holds other weekdays, or other hours of the day."""
+    if other.start < window.end and other.end > window.start:
+        other = replace(other, notes=(*other.notes, "the two times overlap: some calls are on both sides"))
     weeks = [(each.end - each.start) / WEEK for each in (window, other)]
     whole = all(abs(count - round(count)) * 7 * 24 <= 1 and round(count) for count in weeks)
     starts = [each.start.astimezone(zone).replace(tzinfo=None) for each in (window, other)]

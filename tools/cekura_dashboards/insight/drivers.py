@@ -106,7 +106,7 @@ def unlike_groups(current: GroupedSide, baseline: GroupedSide, *, additive: bool
         found.append(Unlike(name, chance))
         if chance > SURELY_CHANCE:
             break
-        new.pop(name), old.pop(name)
+        del new[name], old[name]
     return found
 
 

@@ -95,12 +95,12 @@ def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, z
         n=None if function == "count" or by == "hour_of_week" else _sizes_listed(sizes, names),
         weekdays=_listed(days[False], names) if split else None,
         weekend=_listed(days[True], names) if split else None,
-        highest=_extreme(whole, names, sizes, max),
-        lowest=_extreme(whole, names, sizes, min),
-        highest_on_weekdays=_extreme(days[False], names, {}, max) if split else None,
+        highest=_extreme(whole, names, sizes, 1),
+        lowest=_extreme(whole, names, sizes, -1),
+        highest_on_weekdays=_extreme(days[False], names, {}, 1) if split else None,
         verdict=verdict,
-        above=above and [names[slot] for slot in above],
-        below=below and [names[slot] for slot in below],
+        above=[names[slot] for slot in above] if above else None,
+        below=[names[slot] for slot in below] if below else None,
     )
 
 
@@ -161,11 +161,11 @@ def _listed(values: Mapping[int, float], names: Sequence[str]) -> list[Number | 
 
 
 def _extreme(
-    values: Mapping[int, float], names: Sequence[str], sizes: Mapping[int, int | None], pick: object
+    values: Mapping[int, float], names: Sequence[str], sizes: Mapping[int, int | None], sign: int
 ) -> SlotShown | None:
+    """The highest slot, or with a sign of -1 the lowest; the first of equal ones. None for fewer than two."""
     if len(values) < 2:  # noqa: PLR2004 - one has no extremes
         return None
-    sign = 1 if pick is max else -1
     slot = max(values, key=lambda i: (sign * values[i], -i))
     n = sizes.get(slot)
     return SlotShown(slot=names[slot], value=round_for_display(values[slot]), n=None if n is None else exact(n))
