@@ -62,6 +62,14 @@ CALLS: list[tuple[str, Json]] = [
     ("explain_change", {"widget_id": 209}),
     ("list_calls", {"widget_id": 203, "limit": 3}),
     ("list_calls", {"transcript": 1000299, "project_id": 1}),
+    ("list_calls", {"project_id": 1, "window": "7d", "sort": "longest", "said": "hello", "metric": 502, "limit": 3}),
+    ("find_changes", {"dashboard_ids": [12]}),
+    ("look_up", {"kind": "metadata_keys", "project_id": 1}),
+    ("look_up", {"kind": "values", "field": "topic, metadata.region"}),
+    ("look_up", {"kind": "metrics", "agent_id": "No such agent"}),
+    ("get_widgets_data", {"widget_ids": [202, 206], "profile": "weekday", "window": "14d"}),
+    ("get_widgets_data", {"widget_ids": [214], "by": "local_day", "time_zone": "Asia/Tokyo", "window": "14d"}),
+    ("get_widgets_data", {"widget_ids": [209, 205], "compare_filters": {"agent.id": 31}}),
     ("check_dashboard", {"dashboard_id": 11}),
     ("preview_edit", {"dashboard_id": 11, "update": [{"id": 203, "time_period": "week"}], "delete": [206]}),
     ("update_widget", {"widget_id": 203, "changes": {"name": "New"}, "clear": ["filters"]}),
@@ -73,6 +81,8 @@ CALLS: list[tuple[str, Json]] = [
     ("update_dashboard", {"dashboard_id": 11, "name": "New"}),
     ("delete_dashboard", {"dashboard_id": 11}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [11, 12]}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 206, "place": "top right"}], "arrange": True}),
 ]  # fmt: skip
 
 

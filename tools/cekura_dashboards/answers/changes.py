@@ -30,7 +30,7 @@ from cekura_dashboards.insight.changes import (
 from cekura_dashboards.insight.many_tests import believed
 from cekura_dashboards.insight.numbers import Number
 from cekura_dashboards.insight.timeline import iso
-from cekura_dashboards.text import Word
+from cekura_dashboards.text import Foreign, Word, foreign, named
 
 FALSE_AMONG_TOLD = 0.05
 """The share of what is told that may be false."""
@@ -53,9 +53,9 @@ class ChangeFound(BaseModel):
     """One change: where, what, how much, how sure, and how to go on."""
 
     widgets: list[int] = Field(description="that show it; the first is meant by next")
-    name: Word | None = Field(default=None, description="of the first")
+    name: Foreign | None = Field(default=None, description="of the first")
     dashboard_id: int | None = None
-    dashboard: Word | None = None
+    dashboard: Foreign | None = None
     measure: Word
     how: How
     part: Word | None = Field(default=None, description="the group or label; absent: calls without one, or the whole")
@@ -82,7 +82,7 @@ class Times:
 
     @property
     def span(self) -> Span:
-        """All of which findings are told, up to now."""
+        """All of which findings are told."""
         first = min(self.current.start, self.baseline.start)
         return Span(first.timestamp(), max(self.until, self.current.end).timestamp())
 
@@ -189,9 +189,9 @@ def told(
     early = item.how in TIMED and (item.at or "") < iso(times.current.start.timestamp())[:10]
     return ChangeFound(
         widgets=[widget.id for widget in survey.widgets],
-        name=first.name,
+        name=foreign(first.name),
         dashboard_id=first.dashboard,
-        dashboard=dashboards.get(first.dashboard or 0),
+        dashboard=foreign(dashboards.get(first.dashboard or 0)),
         measure=measure_word(config, survey),
         how=item.how,
         part=item.part,
@@ -214,7 +214,7 @@ def measure_word(config: WidgetConfig, survey: Survey) -> str:
         return "calls"
     first = survey.widgets[0]
     metric = first.metric_name if config.field == METRIC_VALUE else None
-    plotted = f'"{metric}"' if metric else field_word(config.field or "")
+    plotted = named(metric) if metric else field_word(config.field or "")
     return f"{config.function} of {plotted}"
 
 

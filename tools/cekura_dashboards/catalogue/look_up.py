@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.answers.render import plain
+from cekura_dashboards.answers.report import field_word
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import (
@@ -133,7 +134,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
             raise reading.error
     several = len(readings) > 1
     rows = [
-        [*([name] if several else []), _text(row.label), _count(row.value)]
+        [*([field_word(name)] if several else []), _text(row.label), _count(row.value)]
         for name, reading in zip(request.fields, readings, strict=True)
         for row in (reading.chart.rows if reading.chart else [])
     ]
@@ -174,7 +175,10 @@ async def _metadata_keys(context: ToolContext, request: LookUpRequest) -> Table:
         project = projects[0].id if len(projects) == 1 else None
     window = resolve("7d", context.now(), context.settings.zone)
     known = await known_keys(context, project, window)
-    rows = [[key.field, key.widgets, key.calls if known.shown else None, _examples(key.values)] for key in known.keys]
+    rows = [
+        [Foreign(key.field), key.widgets, key.calls if known.shown else None, _examples(key.values)]
+        for key in known.keys
+    ]
     notes = [*known.notes]
     if project is None:
         notes.append("calls are looked at in one project only: give project_id")
