@@ -222,3 +222,11 @@ async def test_only_replaces_what_is_said_of_the_same_field_and_tells_it() -> No
         )
         await undo(context, receipt)
     assert stored(app) == before
+
+
+async def test_an_agent_of_another_project_is_warned_of() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, _):
+        text, _ = await ask(context, "update_dashboard", dashboard_id=12, only={"agent.id": 38})
+        assert 'warning: agent 38 "Sales line" is in project 2' in text
+        text, _ = await ask(context, "update_dashboard", dashboard_id=12, only={"agent.id": [31, 32]})
+        assert "warning" not in text

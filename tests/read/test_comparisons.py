@@ -285,7 +285,7 @@ async def test_other_calls_stand_for_what_the_dashboard_says_of_the_same_field(r
     n, mean = rate(readings, "agent_id = 33 AND ts >= '2026-11-11 15:30'")
     assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     assert found["where"] == 'agent.id = "Reception" (31)'
-    assert 'in the baseline they stand for: agent.id = "Booking" (33)' in found["notes"]
+    assert 'replaced in the baseline: agent.id = "Booking" (33)' in found["notes"]
 
 
 async def test_what_is_asked_of_both_sides_holds_on_both() -> None:

@@ -227,7 +227,7 @@ def _of_both_sides(asked: Sides, names: dict[str, str]) -> list[str]:
     if asked.filters is None:
         return []
     if asked.left_out:
-        return [f"in the baseline they stand for: {'; '.join(in_words(node, names) for node in asked.left_out)}"]
+        return [f"replaced in the baseline: {'; '.join(in_words(node, names) for node in asked.left_out)}"]
     fields = {*fields_of(asked.filters)}
     if fields & {*fields_of(asked.current.calls)}:
         return []

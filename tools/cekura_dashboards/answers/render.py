@@ -208,7 +208,7 @@ def contributor_lines(found: Contributors) -> list[str]:
         )
     if found.simpson:
         lines.append("every larger group moved the other way than the whole: the mix of calls changed")
-    columns = ["group", "current", "baseline", "n now", "n before", "by its rate", "by the mix", "change"]
+    columns = ["group", "current", "baseline", "n current", "n baseline", "by its rate", "by the mix", "change"]
     rows = [_cells(row) for row in found.top]
     kept = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
     shown = [[plain(row[0]), *(_or_dash(row[i]) for i in kept[1:]), *([row[-1]] if row[-1] else [])] for row in rows]

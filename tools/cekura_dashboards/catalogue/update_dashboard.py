@@ -5,10 +5,20 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import Filter, and_parts, both, doubtful, fault, replaced, time_bounds, without_time
-from cekura_dashboards.api.models import Dashboard, JsonObject, same
+from cekura_dashboards.api.filters import (
+    AGENT_IDS,
+    Filter,
+    and_parts,
+    both,
+    doubtful,
+    fault,
+    replaced,
+    time_bounds,
+    without_time,
+)
+from cekura_dashboards.api.models import Dashboard, JsonObject, as_list, same
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.covered import covered_setup
@@ -85,6 +95,7 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
     refuse_too_large(way.arguments)
     nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
     warnings, drops = _range_warnings(context, request, before, fields)
+    warnings += await _strangers(context, request.only, before)
     after = {**fields_of(before), **fields}
     change = dashboard_change("update", before.id, before.name, fields_of(before), after)
     made = Plan(
@@ -121,6 +132,29 @@ def _asked(context: ToolContext, request: UpdateDashboardRequest, before: Dashbo
     if CLEARED in (request.clear or []):
         cleared = {"filters": without_time(before.filters) or None} | cleared
     return cleared | request.given(), []
+
+
+async def _strangers(context: ToolContext, only: Filter | None, before: Dashboard) -> list[str]:
+    """Warnings of agents of other projects, whose calls no chart of this dashboard counts."""
+    wanted = {
+        int(value)
+        for part in and_parts(only.to_json() if only else None)
+        if part.get("field") in AGENT_IDS and part.get("op") in {"eq", "in"}
+        for value in as_list(part.get("value")) or [part.get("value")]
+        if str(value).isdecimal()
+    }
+    if not wanted or before.project is None:
+        return []
+    try:
+        known = [agent for agent in await context.lookups.agents() if agent.id in wanted]
+    except DashboardsError:
+        return []  # who they are only decides whether to warn
+    return [
+        f"agent {agent.id} {named(agent.name)} is in project {agent.project}: its calls are not on this dashboard, "
+        f"which is of project {before.project}"
+        for agent in known
+        if agent.project not in {None, before.project}
+    ]
 
 
 def _same_conditions(filters: JsonObject, others: JsonObject | None) -> bool:
