@@ -108,6 +108,16 @@ async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_w
     assert all(row["n"][1] <= until for row in early["changes"] if row.get("n"))
 
 
+async def test_of_charts_of_one_measure_that_which_shows_it_over_time_is_named_first() -> None:
+    app = create_app(now=now, count=LARGE, key=KEY, seed=3)
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "find_changes", dashboard_ids=[11])
+    app.state.world.close()
+    row = next(row for row in answer["changes"] if {201, 203} <= {*row["widgets"]})
+    assert row["widgets"] == [203, 201]
+    assert row["next"]["arguments"]["widget_id"] == 203
+
+
 async def test_what_a_limit_leaves_out_is_said() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "find_changes", dashboard_ids=[11], limit=3)

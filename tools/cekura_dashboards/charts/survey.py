@@ -55,7 +55,13 @@ def surveys(
                 found[key] = Survey(bar, (widget,), parts)
             elif widget not in known.widgets:
                 found[key] = replace(known, widgets=(*known.widgets, widget))
-    return [*found.values()], untestable
+    surveyed = [replace(held, widgets=tuple(sorted(held.widgets, key=_is_indirect))) for held in found.values()]
+    return surveyed, untestable
+
+
+def _is_indirect(widget: Widget) -> bool:
+    """Whether a widget shows a measure among others, or not over time: others are named before it."""
+    return widget.chart_type not in {"bar", "line"}
 
 
 def _key(bar: Target, group_by: Any) -> str:
