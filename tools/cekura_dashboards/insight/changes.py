@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from cekura_dashboards.insight.compare import compare, estimated
+from cekura_dashboards.insight.compare import compare
 from cekura_dashboards.insight.compare_parts import share_changes
 from cekura_dashboards.insight.comparison import Kind
 from cekura_dashboards.insight.course import Course
-from cekura_dashboards.insight.distributions import t_beyond
 from cekura_dashboards.insight.drivers import SURELY_CHANCE, GroupedSide, unlike_groups
 from cekura_dashboards.insight.effects import ENOUGH_CALLS
 from cekura_dashboards.insight.estimates import FEW_BUCKETS
 from cekura_dashboards.insight.findings import Finding, Gap, Outcome, Step, Trend, Unusual
 from cekura_dashboards.insight.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.insight.side import Cell, Groups, Side
-from cekura_dashboards.insight.verdicts import Estimate, Terms
+from cekura_dashboards.insight.verdicts import Terms
 
 How = Literal["comparison", "step", "trend", "unusual", "gap", "share", "group", "new group", "gone group"]
 LEAST_SHARE = 1e-3
@@ -31,7 +30,7 @@ SURELY = 1e-4
 """So unlikely, a step is clear also where days are too few to tell it from a trend: something changed."""
 MOST_LABELS = 3
 NO_CALLS = 3.0
-"""The size of a change to nothing, or from nothing."""
+"""The size of a change to nothing, from nothing, or from one sign to the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +55,15 @@ class Candidate:
 
 def level(kind: Kind, current: Side, baseline: Side, terms: Terms, *, ratio: float, counted: bool) -> Candidate | None:
     """The window against its baseline; None where that is not tested."""
-    change = estimated(kind, current, baseline, terms, ratio=ratio, counted=counted)
     found = compare(kind, current, baseline, terms, ratio=ratio, counted=counted)
-    if change is None or found.current is None or found.baseline is None:
+    if found.verdict in {None, "not tested"} or found.current is None or found.baseline is None:
         return None
     after, before = found.current.value or 0, found.baseline.value or 0
     few = min(len(current.cells), len(baseline.cells)) < FEW_BUCKETS
     sizes = found.current.n, found.baseline.n
     return Candidate(
         how="comparison",
-        chance=_chance(change),
+        chance=found.chance,
         size=_size(before, after, ratio),
         most="possible" if few else terms.most,
         before=before,
@@ -75,18 +73,12 @@ def level(kind: Kind, current: Side, baseline: Side, terms: Terms, *, ratio: flo
     )
 
 
-def _chance(change: Estimate) -> float:
-    if change.error <= 0 or change.df <= 0:
-        return 1.0
-    return min(1.0, 2 * t_beyond(abs(change.difference) / change.error, change.df))
-
-
 def _size(before: float, after: float, ratio: float) -> float:
     """By how much it moved, on the scale of logarithms; of rates that of the odds."""
     if ratio:
         shares = [min(1 - LEAST_SHARE, max(LEAST_SHARE, value / ratio)) for value in (before, after)]
         return abs(math.log(shares[1] / (1 - shares[1])) - math.log(shares[0] / (1 - shares[0])))
-    if before <= 0 or after <= 0:
+    if before * after <= 0:
         return NO_CALLS if before != after else 0.0
     return min(NO_CALLS, abs(math.log(after / before)))
 
@@ -134,7 +126,7 @@ def of_labels(current: Side, baseline: Side, terms: Terms) -> list[Candidate]:
     sides, found = (current, baseline), list[Candidate]()
     while len(found) < MOST_LABELS and min(math.fsum(side.parts.values()) for side in sides) > 0:
         terms_of, changes = share_changes(*sides, terms)
-        chances = {label: min(1.0, _chance(change) * terms_of.parts) for label, (_, _, change) in changes.items()}
+        chances = {label: min(1.0, change.chance * terms_of.parts) for label, (_, _, change) in changes.items()}
         label = min(chances, key=lambda name: (chances[name], -abs(changes[name][2].difference), str(name)))
         counts = [side.parts.get(label, 0.0) for side in (baseline, current)]
         old, new = counts[0] / wholes[1], counts[1] / wholes[0]

@@ -19,7 +19,7 @@ from cekura_dashboards.insight.estimates import (
 from cekura_dashboards.insight.numbers import exact, relative, round_for_display
 from cekura_dashboards.insight.side import Side
 from cekura_dashboards.insight.timeline import DAY, HOUR
-from cekura_dashboards.insight.verdicts import Estimate, Terms, interval
+from cekura_dashboards.insight.verdicts import Terms, interval
 
 MOST_GROWTH = math.log(1e6)
 """An interval that reaches further says nothing."""
@@ -71,31 +71,7 @@ def compare(
         ci95=interval(found),
         verdict=terms.verdict(found),
         contributors=split(current.groups, baseline.groups),
-    )
-
-
-def estimated(
-    kind: Kind, current: Side, baseline: Side, terms: Terms, *, ratio: float = 0.0, counted: bool = False
-) -> Estimate | None:
-    """The change that ``compare`` tells, with its error; None for what is not tested. Of totals it is the logarithm."""
-    sides = current, baseline
-    if kind not in {"mean", "median", "total"} or not (current.cells and baseline.cells):
-        return None
-    if kind == "median":
-        return medians(
-            current, baseline, [statistics.median(cell.value for cell in side.cells) for side in sides], terms
-        )
-    if kind == "mean":
-        return means(current, baseline, [mean_of(side.cells) for side in sides], ratio, terms)
-    return total_change(sides, terms, counted=counted)
-
-
-def total_change(sides: tuple[Side, Side], terms: Terms, *, counted: bool) -> Estimate | None:
-    """The logarithm of the ratio of two totals; None where one is negative."""
-    totals = [math.fsum(cell.value for cell in side.cells) for side in sides]
-    if min(totals) < 0:
-        return None
-    return ratio_of_totals(sides, 1.0 if counted else unit_of_sums(sides, totals), terms)
+    ).of_chance(found.chance)
 
 
 def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Comparison:
@@ -105,7 +81,11 @@ def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Co
     totals = [math.fsum(c.value for c in side.cells) for side in sides]
     scales = (1.0, 1.0) if same else tuple(DAY / max(side.seconds, HOUR) for side in sides)
     values = [total * scale for total, scale in zip(totals, scales, strict=True)]
-    found = total_change(sides, terms, counted=counted) or difference_of_totals(sides, scales)
+    log = min(totals) >= 0
+    if log:
+        found = ratio_of_totals(sides, 1.0 if counted else unit_of_sums(sides, totals), terms)
+    else:
+        found = difference_of_totals(sides, scales)
     shown = [
         SideShown(
             value=exact(value) if counted and same else round_for_display(value),
@@ -113,7 +93,6 @@ def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Co
         )
         for value, total in zip(values, totals, strict=True)
     ]
-    log = min(totals) >= 0
     ci95 = None
     if found.error > 0 and not log:
         ci95 = interval(found)
@@ -131,7 +110,7 @@ def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Co
         per=None if same else "day",
         verdict=terms.verdict(found),
         contributors=of_totals(current.groups, baseline.groups, (scales[0], scales[1])),
-    )
+    ).of_chance(found.chance)
 
 
 def _extremes(current: Side, baseline: Side) -> Comparison:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.effects import Contributors
 from cekura_dashboards.insight.numbers import Number
-from cekura_dashboards.insight.verdicts import Verdict
+from cekura_dashboards.insight.verdicts import OfChance, Verdict
 from cekura_dashboards.text import Word
 
 Kind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
@@ -51,7 +51,7 @@ class FigureChange(_Shown):
     verdict: Verdict
 
 
-class Comparison(_Shown):
+class Comparison(OfChance):
     """Current against baseline; differences are current less baseline, in the unit of the chart."""
 
     start: str | None = Field(default=None, serialization_alias="from", description="of the baseline")

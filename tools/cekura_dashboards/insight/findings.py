@@ -1,30 +1,17 @@
 """What the tests can find in a course over time."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import Field
 
 from cekura_dashboards.insight.numbers import Number
+from cekura_dashboards.insight.verdicts import OfChance
 
 Verdict = Literal["clear", "possible"]
 
 
-class _Finding(BaseModel):
-    model_config = ConfigDict(frozen=True)
-    _chance: float = PrivateAttr(default=1.0)
-
-    @property
-    def chance(self) -> float:
-        """How likely chance alone makes one so large anywhere in the course; for many courses that are ranked."""
-        return self._chance
-
-    def of_chance(self, chance: float) -> Self:
-        self._chance = chance
-        return self
-
-
-class Step(_Finding):
+class Step(OfChance):
     """A level that changed and stayed; both levels are adjusted for hours and weekdays, as they were tested."""
 
     kind: Literal["step", "trend or step"]
@@ -38,7 +25,7 @@ class Step(_Finding):
     verdict: Verdict
 
 
-class Trend(_Finding):
+class Trend(OfChance):
     """A steady rise or fall, in units of the chart per day."""
 
     kind: Literal["trend"] = "trend"
@@ -49,7 +36,7 @@ class Trend(_Finding):
     verdict: Verdict
 
 
-class Unusual(_Finding):
+class Unusual(OfChance):
     """Buckets far from what is usual for their hour and weekday, on the level of their day."""
 
     kind: Literal["unusual"] = "unusual"
@@ -62,7 +49,7 @@ class Unusual(_Finding):
     verdict: Verdict
 
 
-class Gap(_Finding):
+class Gap(OfChance):
     """No calls at all, where many usually come."""
 
     kind: Literal["gap"] = "gap"

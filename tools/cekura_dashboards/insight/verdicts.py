@@ -1,10 +1,12 @@
 """Verdicts: what may be said of an estimate, and on what terms."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
-from cekura_dashboards.insight.distributions import t_quantile, two_sided
+from cekura_dashboards.insight.distributions import t_beyond, t_quantile, two_sided
 from cekura_dashboards.insight.numbers import Number, round_for_display
 from cekura_dashboards.insight.side import NOTHING, Side
 
@@ -17,6 +19,28 @@ class Estimate(NamedTuple):
     difference: float
     error: float
     df: float
+
+    @property
+    def chance(self) -> float:
+        """How likely chance alone makes one so large."""
+        if self.error <= 0 or self.df <= 0:
+            return 1.0
+        return min(1.0, 2 * t_beyond(abs(self.difference) / self.error, self.df))
+
+
+class OfChance(BaseModel):
+    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked."""
+
+    model_config = ConfigDict(frozen=True)
+    _chance: float = PrivateAttr(default=1.0)
+
+    @property
+    def chance(self) -> float:
+        return self._chance
+
+    def of_chance(self, chance: float) -> Self:
+        self._chance = chance
+        return self
 
 
 @dataclass(frozen=True)
