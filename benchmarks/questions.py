@@ -90,7 +90,7 @@ async def characters_of(app: Any, question: Question) -> int:
     tool = next(tool for tool in TOOLS if tool.name == question.tool)
     try:
         client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: NOW)
-        text, _ = await call_tool(ToolContext(client, Settings(), lambda: NOW), tool, question.arguments)
+        text, *_ = await call_tool(ToolContext(client, Settings(), lambda: NOW), tool, question.arguments)
     finally:
         await transport.aclose()
     return len(text)

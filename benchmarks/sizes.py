@@ -126,7 +126,7 @@ async def sizes() -> list[Size]:
 async def _size(what: str, widgets: list[Json], data: list[Json], arguments: Json) -> Size:
     tool = next(tool for tool in TOOLS if tool.name == "get_widgets_data")
     client = CekuraClient(transport=Canned(widgets, data), key=SecretStr("k"), now=lambda: NOW)
-    text, _ = await call_tool(ToolContext(client, Settings(), lambda: NOW), tool, arguments)
+    text, *_ = await call_tool(ToolContext(client, Settings(), lambda: NOW), tool, arguments)
     raw = json.dumps({"count": len(data), "next": None, "previous": None, "results": data})
     return Size(what, len(text), tokens(text), len(raw), tokens(raw))
 

@@ -215,7 +215,8 @@ async def open_tools_at(
 
 async def ask(context: ToolContext, tool: str, **arguments: Any) -> tuple[str, Json]:
     """Text and structure of one call."""
-    return await call_tool(context, BY_NAME[tool], arguments)
+    answer = await call_tool(context, BY_NAME[tool], arguments)
+    return answer.text, answer.structured
 
 
 async def report_of(context: ToolContext, **arguments: Any) -> Json:

@@ -83,7 +83,7 @@ async def hand_over(found: Planted, chart: Chart) -> Handed:
     context = ToolContext(client, Settings(time_zone=found.zone), lambda: now)
     answers, texts = list[Json](), list[str]()
     for more in ({}, {"compare_to": against}) if found.that is not None else ({},):
-        text, answer = await call_tool(context, tool, {"widget_ids": [1], **more})
+        text, answer, _ = await call_tool(context, tool, {"widget_ids": [1], **more})
         answers.append(answer["widgets"][0])
         texts.append(text)
     return Handed(chart, found.start, found.end, found.before, this, that, tuple(answers), tuple(texts))

@@ -7,16 +7,19 @@ from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any
 
+from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
-from cekura_dashboards import TOOLS, DashboardsError, Tool, call_tool
+from cekura_dashboards import TOOLS, Answer, DashboardsError, Tool, call_tool
+from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.consent import ask, can_ask
 from cekura_dashboards_mcp.sdk import Tool as McpTool
 from cekura_dashboards_mcp.sdk import UnexpectedToolError, func_metadata
+from cekura_dashboards_mcp.view import CHART, CHART_DATA, bound_to_view
 
 log = logging.getLogger(__name__)
 SENTENCE = re.compile(r"(?<=\.)\s+")
@@ -42,22 +45,37 @@ class CatalogueTool(McpTool):
         return _outputs()[self.catalogue_entry.result]
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
-        """Answer with text and structure; a fault of ours with its exact text and isError."""
-        connection: Connection = context.request_context.lifespan_context
-        try:
-            tools = replace(await connection.tool_context(context.headers), progress=context.report_progress)
-            approve = partial(_approve, context) if can_ask(context) else None
-            text, structured = await call_tool(tools, self.catalogue_entry, arguments, approve=approve)
-        except Question as asked:
-            return asked.result
-        except DashboardsError as error:
-            log.info("%s: %s", self.name, type(error).__name__)
-            return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
-        except Exception as error:
-            raise UnexpectedToolError(
-                f"{self.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more."
-            ) from error
-        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+        """Answer with text and structure, and with a chart for those who show it."""
+        draws = self.catalogue_entry.is_drawn and client_supports_apps(context)
+        answer = await answered(context, self.catalogue_entry, arguments, draws=draws)
+        if not isinstance(answer, Answer):
+            return answer
+        return CallToolResult(
+            content=[TextContent(type="text", text=answer.text)],
+            structured_content=answer.structured,
+            _meta={CHART: answer.drawing} if answer.drawing is not None else None,
+        )
+
+
+async def answered(
+    context: Context[Any, Any], tool: Tool[Any, Any], arguments: dict[str, Any], *, draws: bool
+) -> Answer | CallToolResult | InputRequiredResult:
+    """What a tool answers; or a fault of ours with its exact text and isError, or a question to a person."""
+    connection: Connection = context.request_context.lifespan_context
+    try:
+        tools = await connection.tool_context(context.headers)
+        tools = replace(tools, progress=context.report_progress, draws=draws)
+        approve = partial(_approve, context) if can_ask(context) else None
+        return await call_tool(tools, tool, arguments, approve=approve)
+    except Question as asked:
+        return asked.result
+    except DashboardsError as error:
+        log.info("%s: %s", tool.name, type(error).__name__)
+        return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+    except Exception as error:
+        raise UnexpectedToolError(
+            f"{tool.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more."
+        ) from error
 
 
 class Question(Exception):
@@ -73,11 +91,58 @@ async def _approve(context: Context[Any, Any], question: str) -> None:
         raise Question(result)
 
 
+class ChartData(McpTool):
+    """The way back for a chart view that was not handed its data, or that asks for other data."""
+
+    drawn: dict[str, Tool[Any, Any]] = Field(exclude=True)
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
+        """Answer with what is drawn of a tool's answer, and with next to no text."""
+        tool, given = self.drawn.get(str(arguments.get("tool"))), arguments.get("arguments") or {}
+        if tool is None or not is_object(given):
+            text = f"tool is one of {', '.join(self.drawn)}, arguments an object."
+            return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+        answer = await answered(context, tool, given, draws=True)
+        if not isinstance(answer, Answer):
+            return answer
+        return CallToolResult(
+            content=[TextContent(type="text", text="Data for the chart view.")], _meta={CHART: answer.drawing}
+        )
+
+
 def _never_called() -> None:
-    """Stands where the SDK wants a function; ``CatalogueTool.run`` does the work."""
+    """Stands where the SDK wants a function; ``run`` of the classes above does the work."""
 
 
 _METADATA = func_metadata(_never_called, structured_output=False)
+
+
+def chart_data(offered: Sequence[Tool[Any, Any]]) -> ChartData:
+    """The tool that only the chart view calls."""
+    drawn = {tool.name: tool for tool in offered if tool.is_drawn}
+    title = "Data of the chart view"
+    return ChartData(
+        drawn=drawn,
+        fn=_never_called,
+        name=CHART_DATA,
+        title=title,
+        description="Used by the chart view; do not call.",
+        context_kwarg=None,
+        parameters={
+            "type": "object",
+            "properties": {
+                "tool": {"type": "string", "enum": [*drawn]},
+                "arguments": {"type": "object", "properties": {}},
+            },
+            "required": ["tool"],
+        },
+        fn_metadata=_METADATA,
+        is_async=True,
+        annotations=ToolAnnotations(
+            title=title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+        ),
+        meta={"ui": {"visibility": ["app"]}},
+    )
 
 
 def registered(tool: Tool[Any, Any], description: str) -> CatalogueTool:
@@ -98,6 +163,7 @@ def registered(tool: Tool[Any, Any], description: str) -> CatalogueTool:
             idempotent_hint=tool.idempotent,
             open_world_hint=True,
         ),
+        meta=bound_to_view(tool.name) if tool.is_drawn else None,
     )
 
 

@@ -8,8 +8,9 @@ from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
 
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.registration import about, catalogue, registered
-from cekura_dashboards_mcp.sdk import serve_tools_only
+from cekura_dashboards_mcp.registration import about, catalogue, chart_data, registered
+from cekura_dashboards_mcp.sdk import serve_tools_and_view_only
+from cekura_dashboards_mcp.view import CHART_DATA, chart_view
 
 INSTRUCTIONS = (
     "Cekura dashboards: call analytics of voice agents. Find a dashboard with list_dashboards, read its numbers with "
@@ -37,11 +38,12 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         title="Cekura dashboards",
         instructions=about(INSTRUCTIONS, offered),
         version=version("cekura-dashboards-mcp"),
-        tools=[registered(tool, about(tool.description, offered)) for tool in offered],
+        tools=[*(registered(tool, about(tool.description, offered)) for tool in offered), chart_data(offered)],
+        extensions=[chart_view(offered)],
         lifespan=lifespan,
         request_state_security=RequestStateSecurity(keys=keys) if keys else None,
         log_level="WARNING",
         subscriptions=False,
     )
-    serve_tools_only(server)
+    serve_tools_and_view_only(server, CHART_DATA)
     return server

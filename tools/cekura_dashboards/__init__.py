@@ -8,12 +8,13 @@
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.catalogue import TOOLS
 from cekura_dashboards.context import ToolContext, open_context
-from cekura_dashboards.pipeline import Approve, call_tool
+from cekura_dashboards.pipeline import Answer, Approve, call_tool
 from cekura_dashboards.settings import Settings, load_settings
 from cekura_dashboards.tool import Result, Tool
 
 __all__ = [
     "TOOLS",
+    "Answer",
     "Approve",
     "DashboardsError",
     "Result",

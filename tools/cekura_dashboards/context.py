@@ -30,6 +30,7 @@ class ToolContext:
     """``now`` gives aware UTC times; ``progress`` takes done, total and a message.
 
     ``memory``: reference data kept across calls; ``lookups``: what names things, asked for at most once in this call.
+    ``draws``: somebody looks at charts, so that answers come with what is drawn.
     """
 
     api: CekuraClient
@@ -37,6 +38,7 @@ class ToolContext:
     now: Callable[[], datetime] = utc_now
     progress: Progress = no_progress
     memory: Memory = field(default_factory=lambda: Memory(0), repr=False)
+    draws: bool = False
     lookups: Lookups = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

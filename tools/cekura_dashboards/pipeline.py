@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.arguments.reader import understood
@@ -10,17 +10,27 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.writing import WritingTool
-from cekura_dashboards.text import condensed
+from cekura_dashboards.text import condensed, json_text
 from cekura_dashboards.tool import ReadingTool, Result, Tool
 
 Approve = Callable[[str], Awaitable[None]]
 """Asks a person; returns once they have agreed, and raises else."""
+WITH_DRAWING = 60_000
+"""Bytes of text, structure and drawing together."""
+
+
+class Answer(NamedTuple):
+    """What a tool answers: a text and a structure that say the same, and for a chart view what it draws."""
+
+    text: str
+    structured: dict[str, Any]
+    drawing: dict[str, Any] | None = None
 
 
 async def call_tool(
     context: ToolContext, tool: Tool[Any, Any], arguments: dict[str, Any], *, approve: Approve | None = None
-) -> tuple[str, dict[str, Any]]:
-    """Run one tool: its text and its structured answer.
+) -> Answer:
+    """Run one tool.
 
     ``approve`` None: nobody can be asked, and what needs a person needs a plan_id.
 
@@ -72,9 +82,13 @@ async def _planned_again(context: ToolContext, tool: WritingTool[Any], request: 
     return replace(now, approved=True)
 
 
-def _answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> tuple[str, dict[str, Any]]:
+def _answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer:
     """A result as text and as structure, with notes on how the arguments were read."""
     told = condensed([*(result.notes or []), *notes])
     result = result.model_copy(update={"notes": told or None})
     text = "\n".join([tool.render(result), *(f"note: {note}" for note in told)])
-    return text, result.to_json()
+    structured = result.to_json()
+    if result.drawing is None:
+        return Answer(text, structured)
+    room = WITH_DRAWING - len(text.encode()) - len(json_text(structured).encode())
+    return Answer(text, structured, {"tool": tool.name, **result.drawing.to_json(room, structured)})

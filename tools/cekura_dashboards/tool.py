@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cekura_dashboards.context import ToolContext
 
@@ -15,10 +15,28 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Drawable(Protocol):
+    """What a chart view draws of an answer."""
+
+    def to_json(self, room: int, shorter: dict[str, Any]) -> dict[str, Any]:
+        """In at most ``room`` bytes. ``shorter``: the structured answer, which may stand for the whole one."""
+        ...
+
+
 class Result(BaseModel):
     """What a tool answers; rendered as text by one pure function, and sent as it is besides."""
 
     notes: list[str] | None = Field(default=None, description="how arguments were read")
+    _drawing: Drawable | None = PrivateAttr(default=None)
+
+    @property
+    def drawing(self) -> Drawable | None:
+        """For a chart view; None where nobody draws."""
+        return self._drawing
+
+    def drawn(self, drawing: Drawable | None) -> Self:
+        self._drawing = drawing
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """The structured answer; what is None is absent."""
@@ -33,7 +51,7 @@ R = TypeVar("R", bound=Result)
 class Tool(Generic[Q, R]):
     """One entry of the catalogue. What it does may raise any error of ``cekura_dashboards.api.errors``, none else.
 
-    ``prepares``: the tool without which this one is of no use.
+    ``prepares``: the tool without which this one is of no use. ``is_drawn``: a chart view can show its answers.
     """
 
     name: str
@@ -46,6 +64,7 @@ class Tool(Generic[Q, R]):
     destructive: bool = False
     idempotent: bool = True
     prepares: str | None = None
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

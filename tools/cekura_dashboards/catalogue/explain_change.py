@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, courses_of
 from cekura_dashboards.answers.explanation import (
     MEASURE,
     OUTCOMES,
@@ -132,7 +133,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     if base.current.kind == "median":
         notes.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
     names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
-    return Explanation(
+    answer = Explanation(
         measure=title_of(brief(chart.config)),
         where=which_calls(chart.target, names),
         window=window_line(window),
@@ -144,6 +145,14 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         requests=read.requests + looks + keys.requests + inner,
         notes=[*notes, *doubtful(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
     )
+    return answer.drawn(Drawing(answer, [_plot(base, chart, names)]) if context.draws else None)
+
+
+def _plot(base: BothSides, chart: RequestedChart, names: dict[str, str]) -> Plot:
+    """The measure over time, on both sides."""
+    current, baseline = base.readings
+    courses = [*courses_of(current, names), *courses_of(baseline, names, "baseline")]
+    return Plot(courses, calls_behind(chart.target))
 
 
 def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConfig]:
@@ -326,4 +335,5 @@ TOOL = ReadingTool(
     result=Explanation,
     run=run,
     render=render,
+    is_drawn=True,
 )

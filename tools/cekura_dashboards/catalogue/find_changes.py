@@ -18,6 +18,7 @@ from cekura_dashboards.answers.changes import (
     told,
     whole_steps,
 )
+from cekura_dashboards.answers.drawing import Drawing, Plot, courses_of, group_course
 from cekura_dashboards.answers.render import plain
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
@@ -42,6 +43,8 @@ FOR_THE_REST = 900
 """Of them, what is kept for the head and the notes."""
 EXPLAINED = {"bar", "line"}
 """Charts that explain_change takes."""
+OF_A_PART = {"share", "group", "new group", "gone group"}
+"""Changes of a group or label."""
 FEW_NAMED = 8
 NOTHING_TO_TEST = "percentiles of several groups cannot be put together"
 NO_DATA = "no calls in 30 days"
@@ -123,7 +126,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     notes += [*where.notes, *unnamed]
     changed = {number for row in rows for number in row.widgets}
     looked_at = len(where.widgets)
-    return Changes(
+    answer = Changes(
         window=window_line(times.current),
         against=window_line(times.baseline),
         changes=shown,
@@ -139,6 +142,10 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         go_on=_rest(where.left, request),
         notes=notes or None,
     )
+    if not context.draws:
+        return answer
+    read = {id(survey): reading for survey, reading in zip(asked, readings, strict=True)}
+    return answer.drawn(Drawing(answer, [_plot(read[id(survey)], item, names) for survey, item, _ in found]))
 
 
 async def _where(context: ToolContext, request: FindRequest) -> _Where:
@@ -216,6 +223,13 @@ def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindReq
     return Next(tool="explain_change", arguments={"widget": bar, **on, **time})
 
 
+def _plot(reading: ChartReading, item: Candidate, names: dict[str, str]) -> Plot:
+    """The 30 days in which the change lies, of what changed."""
+    if item.how in OF_A_PART:
+        return Plot(group_course(reading, item.part, names, share=item.how == "share"))
+    return Plot([course for course in courses_of(reading, names) if course.role != "group"])
+
+
 def _rest(left: Sequence[int], request: FindRequest) -> Next | None:
     """The same for the dashboards that were not looked at."""
     if not left:
@@ -275,7 +289,7 @@ def _line(place: int, row: ChangeFound) -> str:
 
 
 def _of_part(row: ChangeFound) -> str:
-    if row.how not in {"share", "group", "new group", "gone group"}:
+    if row.how not in OF_A_PART:
         return ""
     return f", {row.by or 'group'} {plain(row.part)}"
 
@@ -317,4 +331,5 @@ TOOL = ReadingTool(
     result=Changes,
     run=run,
     render=render,
+    is_drawn=True,
 )

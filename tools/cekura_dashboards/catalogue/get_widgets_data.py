@@ -8,6 +8,7 @@ from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import ALONE, fit, told_once
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plot_of
 from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
 from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
@@ -85,7 +86,8 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
     reports = await explained(context, found, reports, names)
     notes = [*doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes]
-    return _answer(dashboard, [*reports, *_failed(missing)], told, notes)
+    plots = [plot_of(sides, names) for sides in found] if context.draws else None
+    return _answer(dashboard, [*reports, *_failed(missing)], told, notes, plots)
 
 
 async def _folded(
@@ -102,7 +104,8 @@ async def _folded(
         folded(context, targets, folding),
         context.lookups.names([], calls, targets[0].project if targets else None),
     )
-    return _answer(dashboard, [*named_reports(reports, targets, names), *_failed(missing)], [], notes)
+    plots = [Plot(calls=calls_behind(target)) for target in targets] if context.draws else None
+    return _answer(dashboard, [*named_reports(reports, targets, names), *_failed(missing)], [], notes, plots)
 
 
 def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
@@ -110,9 +113,13 @@ def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
 
 
 def _answer(
-    dashboard: Dashboard | None, reports: Sequence[WidgetReport], told: Sequence[str], notes: Sequence[str]
+    dashboard: Dashboard | None,
+    reports: Sequence[WidgetReport],
+    told: Sequence[str],
+    notes: Sequence[str],
+    plots: Sequence[Plot] | None,
 ) -> WidgetsData:
-    """The reports, what they share said once, inside the budget."""
+    """The reports, what they share said once, inside the budget. ``plots``: None where nobody draws."""
     held, shared = told_once(reports)
     answer = WidgetsData(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
@@ -122,7 +129,8 @@ def _answer(
         widgets=held,
         notes=[*notes] or None,
     )
-    return answer.model_copy(update={"widgets": fit(held, head=len(_head(answer)))})
+    fitting = answer.model_copy(update={"widgets": fit(held, head=len(_head(answer)))})
+    return fitting.drawn(None if plots is None else Drawing(answer, plots))
 
 
 async def _find(
@@ -174,4 +182,5 @@ TOOL = ReadingTool(
     result=WidgetsData,
     run=run,
     render=render,
+    is_drawn=True,
 )

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.answers.absence import Asked, why_none
+from cekura_dashboards.answers.drawing import Drawing
 from cekura_dashboards.answers.report import ALL_CALLS
 from cekura_dashboards.api.errors import DashboardsError, NotFound
 from cekura_dashboards.api.fields import LIMIT
@@ -84,6 +85,11 @@ class Calls(Result):
 
 
 async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
+    found = await _listed(context, request)
+    return found.drawn(Drawing(found) if context.draws else None)
+
+
+async def _listed(context: ToolContext, request: ListCallsRequest) -> Calls:
     check_comparison(None, request.window, context.now(), context.settings.zone)
     chart = await requested_chart(context, request, charted=False)
     project = chart.project or await context.lookups.only_project(request.project_id)
@@ -208,4 +214,5 @@ TOOL = ReadingTool(
     result=Calls,
     run=run,
     render=render,
+    is_drawn=True,
 )

@@ -1,18 +1,21 @@
 """The dry run of bulk_edit_dashboard: what would change, and what the charts would show."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import WHOLE_ANSWER, fit
+from cekura_dashboards.answers.drawing import Drawing, Plot, plot_of_edit
 from cekura_dashboards.answers.render import plain, render_report
 from cekura_dashboards.answers.report import WidgetReport, reported
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.catalogue import bulk_edit_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
 from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.target import Target, saved, unsaved
+from cekura_dashboards.charts.target import saved, unsaved
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import Change, WidgetEdits, line_of
@@ -54,23 +57,36 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
     edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
     plan = await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids())
     shown = fitted(Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES)
-    effects, left = await _effects(context, plan, dashboard)
-    left = [*(shown.left_out or []), *left]
-    return EditPreview(
+    charts = await _charts(context, plan, dashboard)
+    left = [*(shown.left_out or []), *charts.left]
+    answer = EditPreview(
         dashboard_id=dashboard.id,
         changes=shown.changes,
-        effects=effects or None,
+        effects=charts.effects or None,
         warnings=shown.warnings,
         plan_id=None if plan.is_empty else issued(context, plan),
         notes=plan.notes or None,
         left_out=left or None,
     )
+    if not context.draws:
+        return answer
+    return answer.drawn(Drawing(answer.model_copy(update={"effects": charts.whole or None}), charts.plots))
 
 
-async def _effects(
-    context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dashboard
-) -> tuple[list[Effect], list[str]]:
-    """What the new and changed charts would show, and of how many that is left out."""
+@dataclass(frozen=True)
+class _Charts:
+    """What the new and changed charts would show, inside the budget and whole, and what is drawn of each.
+
+    ``left``: what is left out of it.
+    """
+
+    effects: Sequence[Effect] = ()
+    whole: Sequence[Effect] = ()
+    plots: Sequence[Plot] = ()
+    left: Sequence[str] = ()
+
+
+async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dashboard) -> _Charts:
     edits = plan.work
     charted: list[tuple[str, Widget | None, WidgetConfig]] = [
         (f"create {index + 1}", None, WidgetConfig.model_validate(config)) for index, config in enumerate(edits.creates)
@@ -83,30 +99,33 @@ async def _effects(
     left = [f"the numbers of {len(charted) - MOST_CHARTS} more charts (preview_widget shows them)"]
     left, charted = left if len(charted) > MOST_CHARTS else [], charted[:MOST_CHARTS]
     if not charted:
-        return [], left
-    after = [unsaved(config, dashboard) for _, _, config in charted]
-    before = [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
-    reports, notes = await _reports(context, [*after, *before])
-    old = {item.widget.id: item for item in reports[len(after) :]}
-    fitting = fit(reports[: len(after)], most=WHOLE_ANSWER - FOR_CHANGES)
-    return [
-        _effect(what, old.get(stored.id) if stored else None, whole, shown)
-        for (what, stored, _), whole, shown in zip(charted, reports, fitting, strict=False)
-    ], [*left, *notes]
-
-
-def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
-    return WidgetConfig.model_validate({**stored.writable(), **fields})
-
-
-async def _reports(context: ToolContext, targets: list[Target]) -> tuple[list[WidgetReport], list[str]]:
+        return _Charts(left=left)
+    targets = [unsaved(config, dashboard) for _, _, config in charted]
+    targets += [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
     readings, (names, notes) = await together(
         read_charts(context, targets),
         context.lookups.names(
             [target.config for target in targets], [target.calls for target in targets], targets[0].project
         ),
     )
-    return await reported(readings, Audience(POINTS, names=names, clock=context.settings.clock)), notes
+    reports = await reported(readings, Audience(POINTS, names=names, clock=context.settings.clock))
+    old = {report.widget.id: (reading, report) for reading, report in zip(readings, reports, strict=True)}
+    after = [*zip(readings, reports, strict=True)][: len(charted)]
+    before = [old[stored.id] if stored is not None else (None, None) for _, stored, _ in charted]
+    fitting = fit([report for _, report in after], most=WHOLE_ANSWER - FOR_CHANGES)
+    rows = [*zip((what for what, _, _ in charted), before, after, fitting, strict=True)]
+    return _Charts(
+        [_effect(what, was[1], whole, shown) for what, was, (_, whole), shown in rows],
+        [_effect(what, was[1], whole, whole) for what, was, (_, whole), _ in rows],
+        [replace(plot_of_edit(was[0], reading, names), before=was[1]) for _, was, (reading, _), _ in rows]
+        if context.draws
+        else [],
+        [*left, *notes],
+    )
+
+
+def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
+    return WidgetConfig.model_validate({**stored.writable(), **fields})
 
 
 def _effect(what: str, before: WidgetReport | None, after: WidgetReport, shown: WidgetReport) -> Effect:
@@ -150,4 +169,5 @@ TOOL = ReadingTool(
     result=EditPreview,
     run=run,
     render=render,
+    is_drawn=True,
 )

@@ -9,6 +9,7 @@ from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plot_of
 from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, with_intervals
@@ -96,19 +97,21 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
         request.window, extra, now, zone, local_days=request.by is not None,
     )  # fmt: skip
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
-    report, notes = await _report(context, request, target, project)
+    report, plot, notes = await _report(context, request, target, project)
     warnings = [*unread, *doubts(config, "widget.", metrics), *doubtful(config.filters, "widget.filters")]
     warnings += [*doubtful(extra), *doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
     if matching:
         warnings.append(NOT_SAVED)
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
-    return Preview(report=fit([report])[0], widget=config.definition(), warnings=warnings or None, notes=notes or None)
+    whole = Preview(report=report, widget=config.definition(), warnings=warnings or None, notes=notes or None)
+    fitting = whole.model_copy(update={"report": fit([report])[0]})
+    return fitting.drawn(Drawing(whole, [plot]) if context.draws else None)
 
 
 async def _report(
     context: ToolContext, request: PreviewRequest, target: Target, project: int | None
-) -> tuple[WidgetReport, list[str]]:
+) -> tuple[WidgetReport, Plot, list[str]]:
     """The chart, beside another side if that is asked for, or folded by hour or weekday; and notes on names."""
     now, settings = context.now(), context.settings
     other_calls = request.compare_filters.to_json() if request.compare_filters else None
@@ -116,13 +119,14 @@ async def _report(
     if request.profile:
         folding = Folding(request.profile, settings.clock, settings.time_zone)
         (_, reports), (names, notes) = await together(folded(context, [target], folding), naming)
-        return named_reports(reports, [target], names)[0], notes
+        return named_reports(reports, [target], names)[0], Plot(calls=calls_behind(target)), notes
     asked = sides_of([target], request.compare_to, other_calls, now, settings.zone)
     (found, _), (names, notes) = await together(read_sides(context, asked), naming)
     points = FINE if request.points is None else request.points
     reports = await compared(found, Audience(points, names=names, clock=settings.clock))
     [report] = await explained(context, found, reports, names)
-    return with_intervals(report) if target.matching else report, notes
+    plot = plot_of(found[0], names) if context.draws else Plot()
+    return with_intervals(report) if target.matching else report, plot, notes
 
 
 def render(result: Preview) -> str:
@@ -144,4 +148,5 @@ TOOL = ReadingTool(
     result=Preview,
     run=run,
     render=render,
+    is_drawn=True,
 )

@@ -1,0 +1,61 @@
+"""The chart view: one HTML file that MCP hosts show beside an answer, and that a browser shows by itself."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from mcp.server.apps import Apps
+
+from cekura_dashboards import Tool
+
+CHART = "cekura/chart"
+"""The key of ``_meta`` under which a result carries what is drawn of it."""
+CHART_DATA = "chart_data"
+DATA = '<script type="application/json" id="data">null</script>'
+"""Where the file holds its data, if it is to be shown without a host."""
+
+
+@cache
+def chart_html() -> str:
+    """The view, as it is."""
+    return files(__package__).joinpath("chart.html").read_text(encoding="utf-8")
+
+
+def address_of(tool: str) -> str:
+    """Of the view for one tool: by it the view knows what to ask for where a host hands it nothing."""
+    return f"ui://cekura-dashboards/{tool}.html"
+
+
+def bound_to_view(tool: str) -> dict[str, Any]:
+    """The ``_meta`` of a tool whose answers the view shows; some hosts look for the flat key only."""
+    return {"ui": {"resourceUri": address_of(tool)}, "ui/resourceUri": address_of(tool)}
+
+
+def chart_view(tools: Sequence[Tool[Any, Any]]) -> Apps:
+    """The MCP Apps extension with the view of each of these tools."""
+    apps = Apps()
+    for tool in tools:
+        if tool.is_drawn:
+            apps.add_html_resource(
+                address_of(tool.name),
+                chart_html().replace(DATA, _data({"tool": tool.name})),
+                name=f"{tool.name} chart",
+                title=f"{tool.title}, as charts",
+                prefers_border=True,
+            )
+    return apps
+
+
+def standalone(tool: str, arguments: dict[str, Any], drawing: dict[str, Any]) -> str:
+    """One page that shows an answer in any browser, its data inside."""
+    return chart_html().replace(DATA, _data({"tool": tool, "arguments": arguments, "chart": drawing}))
+
+
+def _data(value: dict[str, Any]) -> str:
+    """As the file's data; nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return DATA.replace("null", text)

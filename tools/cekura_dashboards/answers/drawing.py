@@ -1,0 +1,147 @@
+"""What a chart view is handed beside an answer: the answer with nothing left out, and the courses of its charts.
+
+No model reads it, so it has room for more points; but every figure in it is one of the answer, or of the same rows.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cekura_dashboards.answers.comparison import SidesRead
+from cekura_dashboards.answers.report import WidgetReport
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.charts.line_rows import line_rows
+from cekura_dashboards.charts.rows import bar_rows, plots_times
+from cekura_dashboards.charts.target import ChartReading, Target
+from cekura_dashboards.insight import Bucket
+from cekura_dashboards.insight.buckets import merged
+from cekura_dashboards.insight.drawing import Course, Role, bar_courses, line_courses
+from cekura_dashboards.tool import Result
+
+FOR_ANSWER = 0.6
+"""Of the room, what the whole answer may take; if it is longer, the one that the model gets stands for it."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much is drawn of each chart."""
+
+    points: int
+    groups: int
+    counts: bool
+
+
+DETAILS = (
+    Detail(1500, 7, counts=True), Detail(600, 7, counts=True), Detail(300, 5, counts=False),
+    Detail(120, 3, counts=False), Detail(48, 0, counts=False), Detail(16, 0, counts=False), Detail(0, 0, counts=False),
+)  # fmt: skip
+"""The first for which there is room."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One chart: its courses, what to ask ``list_calls`` for the calls behind it, and what it showed before an edit."""
+
+    courses: Sequence[Course] = ()
+    calls: JsonObject | None = None
+    before: WidgetReport | None = None
+
+    def to_json(self, detail: Detail) -> JsonObject:
+        groups = [course for course in self.courses if course.role == "group"][: detail.groups]
+        drawn = [course for course in self.courses if course.role != "group"] + groups
+        kept = [
+            (course if detail.counts else course.bare()).thinned(detail.points) for course in drawn if detail.points
+        ]
+        found: JsonObject = {"courses": [course.model_dump(mode="json", exclude_none=True) for course in kept]}
+        if self.calls is not None:
+            found["calls"] = self.calls
+        if self.before is not None:
+            found["before"] = self.before.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return found
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """``answer``: before anything was left out of it. ``plots``: of its charts, in their order."""
+
+    answer: Result
+    plots: Sequence[Plot] = field(default_factory=tuple[Plot, ...])
+
+    def to_json(self, room: int, shorter: JsonObject) -> JsonObject:
+        """In at most ``room`` bytes, if that is possible. ``shorter``: the answer as the model gets it."""
+        answer = self.answer.to_json()
+        if _size(answer) > FOR_ANSWER * room:
+            answer = shorter
+        left = room - _size(answer)
+        found: JsonObject = {"answer": answer}
+        for detail in DETAILS:
+            found["plots"] = [plot.to_json(detail) for plot in self.plots]
+            if _size(found["plots"]) <= left:
+                break
+        return found
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def courses_of(reading: ChartReading, names: dict[str, str], role: Role = "current") -> list[Course]:
+    """What a chart shows over time; nothing of a chart that shows none, or that could not be read."""
+    chart, config = reading.chart, reading.target.config
+    if chart is None or chart.chart_type not in {"bar", "line"} or plots_times(config, chart):
+        return []
+    if chart.chart_type == "line":
+        lines = line_rows(reading, chart, names)
+        return line_courses(lines.calls, lines.span, boolean=lines.boolean, role=role)
+    rows = bar_rows(reading, chart, names)
+    by_group = bool(config.group_by) and role == "current"
+    return bar_courses(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
+
+
+def plot_of(sides: SidesRead, names: dict[str, str]) -> Plot:
+    """A chart, and beside it what it is compared with."""
+    courses = courses_of(sides.current, names)
+    if sides.baseline is not None and not sides.asked.unasked:
+        courses += courses_of(sides.baseline, names, "baseline")
+    return Plot(courses, calls_behind(sides.current.target))
+
+
+def plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[str, str]) -> Plot:
+    """A chart as it would be, and as it is."""
+    courses = courses_of(after, names)
+    if before is not None:
+        courses += [
+            course.model_copy(update={"role": "before"})
+            for course in courses_of(before, names, "before")
+            if courses and course.step_s == courses[0].step_s
+        ]
+    return Plot(courses, calls_behind(after.target))
+
+
+def calls_behind(target: Target) -> JsonObject:
+    """The arguments of ``list_calls`` for the calls of a chart, but for its time."""
+    found: JsonObject = {"filters": target.extra} if target.extra else {}
+    if target.id is not None:
+        return {"widget_id": target.id, **found}
+    widget = {name: value for name, value in target.config.definition().items() if name != "metadata"}
+    return {"widget": widget, **({"dashboard_id": target.dashboard} if target.dashboard is not None else {}), **found}
+
+
+def group_course(reading: ChartReading, group: str | None, names: dict[str, str], *, share: bool) -> list[Course]:
+    """The course of one group of a bar; ``share``: of a count, its part of all calls in percent."""
+    if reading.chart is None:
+        return []
+    config, rows = reading.target.config, bar_rows(reading, reading.chart, names)
+    buckets = [bucket for bucket in rows.buckets if bucket.group == group]
+    if share:
+        sizes = {bucket.time: bucket for bucket in merged("count", rows.buckets)}
+        buckets = [_share(bucket, sizes[bucket.time]) for bucket in buckets]
+    function = "avg" if share else config.function
+    found = bar_courses(function, config.period, buckets, rows.span)
+    return [course.model_copy(update={"label": group}) for course in found]
+
+
+def _share(part: Bucket, whole: Bucket) -> Bucket:
+    value = 100 * (part.value or 0) / whole.value if whole.value else None
+    return part._replace(value=value, n=round(whole.value or 0))
