@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -146,6 +148,32 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
     click.echo(result.model_dump_json(by_alias=True, exclude_none=True, indent=2) if as_json else text_of(result))
     if result.is_error:
         raise SystemExit(1)
+
+
+@main.command()
+@click.argument("tool")
+@click.argument("arguments", default="{}", metavar="[JSON]")
+@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
+@SANDBOX
+def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
+    """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
+    from cekura_dashboards_mcp.local import call_one, page_of, text_of  # noqa: PLC0415 - see above
+
+    given = _json_object(arguments)
+    result = anyio.run(partial(call_one, draws=True), connection(sandbox=sandbox), tool, given)
+    if result.is_error:
+        click.echo(text_of(result), err=True)
+        raise SystemExit(1)
+    page = page_of(result, tool, given)
+    if page is None:
+        raise Stopped(f"{tool} has no charts; use call.")
+    if out is None:
+        click.echo(page)
+        return
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise Stopped(f"{out} cannot be written: {error.strerror or error}") from None
 
 
 @main.command()

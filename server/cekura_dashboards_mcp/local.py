@@ -3,10 +3,13 @@
 from typing import Any
 
 from mcp import Client
+from mcp.client.extension import advertise
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import CallToolResult, TextContent, Tool
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.view import CHART, standalone
 
 
 async def list_tools(connection: Connection) -> list[Tool]:
@@ -14,9 +17,19 @@ async def list_tools(connection: Connection) -> list[Tool]:
         return (await client.list_tools()).tools
 
 
-async def call_one(connection: Connection, tool: str, arguments: dict[str, Any]) -> CallToolResult:
-    async with Client(create_server(connection)) as client:
+async def call_one(
+    connection: Connection, tool: str, arguments: dict[str, Any], *, draws: bool = False
+) -> CallToolResult:
+    """``draws``: as a client that shows charts."""
+    shown = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})] if draws else None
+    async with Client(create_server(connection), extensions=shown) as client:
         return await client.call_tool(tool, arguments)
+
+
+def page_of(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> str | None:
+    """One page that shows a result in any browser; None where it holds nothing to draw."""
+    drawing = (result.meta or {}).get(CHART)
+    return None if drawing is None else standalone(tool, arguments, drawing)
 
 
 def text_of(result: CallToolResult) -> str:

@@ -10,15 +10,19 @@ from typing import Any
 
 from cekura_dashboards.answers.comparison import SidesRead
 from cekura_dashboards.answers.report import WidgetReport
+from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import bar_rows, plots_times
 from cekura_dashboards.charts.target import ChartReading, Target
+from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight import Bucket
 from cekura_dashboards.insight.buckets import merged
 from cekura_dashboards.insight.drawing import Course, Role, bar_courses, line_courses
 from cekura_dashboards.tool import Result
 
+SAVED = "saved"
+"""Where the window is that of the chart itself, which needs not be asked for."""
 FOR_ANSWER = 0.6
 """Of the room, what the whole answer may take; if it is longer, the one that the model gets stands for it."""
 
@@ -41,11 +45,15 @@ DETAILS = (
 
 @dataclass(frozen=True)
 class Plot:
-    """One chart: its courses, what to ask ``list_calls`` for the calls behind it, and what it showed before an edit."""
+    """One chart: its courses, what to ask ``list_calls`` for the calls behind it, and what it showed before an edit.
+
+    ``unit``: of the courses, where no report tells it.
+    """
 
     courses: Sequence[Course] = ()
     calls: JsonObject | None = None
     before: WidgetReport | None = None
+    unit: str | None = None
 
     def to_json(self, detail: Detail) -> JsonObject:
         groups = [course for course in self.courses if course.role == "group"][: detail.groups]
@@ -54,8 +62,8 @@ class Plot:
             (course if detail.counts else course.bare()).thinned(detail.points) for course in drawn if detail.points
         ]
         found: JsonObject = {"courses": [course.model_dump(mode="json", exclude_none=True) for course in kept]}
-        if self.calls is not None:
-            found["calls"] = self.calls
+        given = {"calls": self.calls, "unit": self.unit}
+        found |= {name: value for name, value in given.items() if value is not None}
         if self.before is not None:
             found["before"] = self.before.model_dump(mode="json", by_alias=True, exclude_none=True)
         return found
@@ -120,8 +128,10 @@ def plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[s
 
 
 def calls_behind(target: Target) -> JsonObject:
-    """The arguments of ``list_calls`` for the calls of a chart, but for its time."""
+    """The arguments of ``list_calls`` for the calls of a chart."""
     found: JsonObject = {"filters": target.extra} if target.extra else {}
+    if target.window is not None and target.window.source != SAVED:
+        found["window"] = f"{format_instant(target.window.start)}/{format_instant(target.window.end)}"
     if target.id is not None:
         return {"widget_id": target.id, **found}
     widget = {name: value for name, value in target.config.definition().items() if name != "metadata"}
@@ -140,6 +150,14 @@ def group_course(reading: ChartReading, group: str | None, names: dict[str, str]
     function = "avg" if share else config.function
     found = bar_courses(function, config.period, buckets, rows.span)
     return [course.model_copy(update={"label": group}) for course in found]
+
+
+def unit_over_time(reading: ChartReading) -> str | None:
+    """What the values of a bar are counted in; None where it could not be read."""
+    if reading.chart is None:
+        return None
+    values = [bucket.value for bucket in bar_rows(reading, reading.chart, {}).buckets]
+    return unit_of(reading.target.config, reading.chart, values)
 
 
 def _share(part: Bucket, whole: Bucket) -> Bucket:

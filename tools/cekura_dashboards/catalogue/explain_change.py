@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, courses_of
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, courses_of, unit_over_time
 from cekura_dashboards.answers.explanation import (
     MEASURE,
     OUTCOMES,
@@ -152,7 +152,7 @@ def _plot(base: BothSides, chart: RequestedChart, names: dict[str, str]) -> Plot
     """The measure over time, on both sides."""
     current, baseline = base.readings
     courses = [*courses_of(current, names), *courses_of(baseline, names, "baseline")]
-    return Plot(courses, calls_behind(chart.target))
+    return Plot(courses, calls_behind(chart.target), unit=unit_over_time(current))
 
 
 def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConfig]:

@@ -18,7 +18,7 @@ from cekura_dashboards.answers.changes import (
     told,
     whole_steps,
 )
-from cekura_dashboards.answers.drawing import Drawing, Plot, courses_of, group_course
+from cekura_dashboards.answers.drawing import Drawing, Plot, courses_of, group_course, unit_over_time
 from cekura_dashboards.answers.render import plain
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
@@ -226,8 +226,11 @@ def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindReq
 def _plot(reading: ChartReading, item: Candidate, names: dict[str, str]) -> Plot:
     """The 30 days in which the change lies, of what changed."""
     if item.how in OF_A_PART:
-        return Plot(group_course(reading, item.part, names, share=item.how == "share"))
-    return Plot([course for course in courses_of(reading, names) if course.role != "group"])
+        share = item.how == "share"
+        unit = "percent" if share else unit_over_time(reading)
+        return Plot(group_course(reading, item.part, names, share=share), unit=unit)
+    courses = [course for course in courses_of(reading, names) if course.role != "group"]
+    return Plot(courses, unit=unit_over_time(reading))
 
 
 def _rest(left: Sequence[int], request: FindRequest) -> Next | None:
