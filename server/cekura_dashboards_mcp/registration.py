@@ -98,7 +98,8 @@ class ChartData(McpTool):
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
         """Answer with what is drawn of a tool's answer, and with next to no text."""
-        tool, given = self.drawn.get(str(arguments.get("tool"))), arguments.get("arguments") or {}
+        tool = self.drawn.get(str(arguments.get("tool")))
+        given: Any = arguments.get("arguments") or {}
         if tool is None or not is_object(given):
             text = f"tool is one of {', '.join(self.drawn)}, arguments an object."
             return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

@@ -10,7 +10,7 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``is_version_at_least``: ``tests/server/test_consent.py``, where an old client on stateless HTTP cannot be asked.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.apps import client_supports_apps
@@ -42,7 +42,7 @@ def serve_tools_and_view_only(server: MCPServer[Any], for_view: str) -> None:
     ``for_view``: a tool that is listed only to clients that can show the view, or of which that is not known.
     """
     lowlevel: Any = vars(server)["_lowlevel_server"]  # there is no public way to take one back
-    handlers: dict[str, object] = vars(lowlevel)["_request_handlers"]
+    handlers = cast("dict[str, object]", vars(lowlevel)["_request_handlers"])
     for method in [name for name in handlers if name.startswith("prompts/")]:
         del handlers[method]
 

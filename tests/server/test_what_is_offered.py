@@ -30,7 +30,7 @@ async def test_no_capability_is_advertised_that_is_not_there(era: Era) -> None:
         capabilities = client.server_capabilities
         assert capabilities is not None
         advertised: Json = capabilities.model_dump(exclude_none=True)
-        assert {name for name in advertised if name not in {"experimental", "extensions"}} == {"tools"}
+        assert {name for name in advertised if name not in {"experimental", "extensions"}} == {"tools", "resources"}
         assert not advertised["tools"].get("list_changed")
 
 

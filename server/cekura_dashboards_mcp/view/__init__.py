@@ -20,7 +20,7 @@ DATA = '<script type="application/json" id="data">null</script>'
 @cache
 def chart_html() -> str:
     """The view, as it is."""
-    return files(__package__).joinpath("chart.html").read_text(encoding="utf-8")
+    return files(__name__).joinpath("chart.html").read_text(encoding="utf-8")
 
 
 def address_of(tool: str) -> str:

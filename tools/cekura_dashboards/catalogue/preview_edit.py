@@ -1,7 +1,7 @@
 """The dry run of bulk_edit_dashboard: what would change, and what the charts would show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -80,8 +80,8 @@ class _Charts:
     ``left``: what is left out of it.
     """
 
-    effects: Sequence[Effect] = ()
-    whole: Sequence[Effect] = ()
+    effects: list[Effect] = field(default_factory=list[Effect])
+    whole: list[Effect] = field(default_factory=list[Effect])
     plots: Sequence[Plot] = ()
     left: Sequence[str] = ()
 

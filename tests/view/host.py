@@ -1,0 +1,221 @@
+"""A chat host for the chart view: real Chromium, a real MCP client, and no network.
+
+Two origins that only exist inside the browser: the chat, and a sandbox that frames the view under the CSP that MCP Apps
+sets for a resource that declares no domains. Every other request is refused and recorded.
+"""
+
+import json
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from mcp import Client
+from mcp.client.extension import advertise
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
+from playwright.async_api import Browser, Frame, Page, Route, async_playwright
+
+from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.server import create_server
+from support import Era, Json, now, settings
+
+CHAT, SANDBOX = "http://chat.test/", "http://sandbox.test/"
+CSP = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; media-src 'self' data:; connect-src 'none'; frame-src 'self'; object-src 'none'; base-uri 'self'"
+)
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SHOWS_APPS = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
+CHAT_PAGE = """<!doctype html><title>chat</title><style>body{margin:0}iframe{border:0;width:100%;height:60px;display:block}
+</style><script>
+window.seen = []
+window.show = given => new Promise(done => {
+  const frame = document.body.appendChild(document.createElement('iframe'))
+  const send = message => frame.contentWindow.postMessage({ jsonrpc: '2.0', ...message }, '*')
+  const answers = {
+    'ui/initialize': () => ({ protocolVersion: '2026-01-26', hostInfo: { name: 'test', version: '1' },
+      hostCapabilities: given.proxy ? { serverTools: {}, openLinks: {} } : {}, hostContext: { theme: given.theme } }),
+    'tools/call': params => given.proxy ? window.callTool(params.name, params.arguments) : Promise.reject(new Error('no')),
+    'ui/open-link': () => ({}), 'ui/message': () => ({}),
+  }
+  window.tell = (method, params) => send({ method, params })
+  addEventListener('message', async ({ source, data }) => {
+    if (source !== frame.contentWindow) return
+    if (data.method) window.seen.push({ method: data.method, params: data.params })
+    if (data.method === 'sandbox-ready') send({ method: 'sandbox-html', params: given.html })
+    else if (data.method === 'ui/notifications/initialized') {
+      send({ method: 'ui/notifications/tool-input', params: { arguments: given.arguments } })
+      send({ method: 'ui/notifications/tool-result', params: given.result })
+      done()
+    } else if (data.method === 'ui/notifications/size-changed') frame.style.height = data.params.height + 'px'
+    else if (data.id !== undefined && data.method) {
+      try { send({ id: data.id, result: await answers[data.method](data.params) }) }
+      catch (error) { send({ id: data.id, error: { code: -32000, message: String(error.message || error) } }) }
+    }
+  })
+  frame.src = given.sandbox
+})
+</script>"""
+SANDBOX_PAGE = """<!doctype html><title>sandbox</title><style>html,body,iframe{margin:0;border:0;width:100%;height:100%}
+iframe{display:block}</style><script>
+const frame = document.createElement('iframe')
+frame.setAttribute('sandbox', 'allow-scripts')
+addEventListener('DOMContentLoaded', () => document.body.append(frame))
+addEventListener('message', ({ source, data }) => {
+  if (source !== parent) parent.postMessage(data, '*')
+  else if (data.method === 'sandbox-html') frame.srcdoc = data.params
+  else frame.contentWindow.postMessage(data, '*')
+})
+addEventListener('load', () => parent.postMessage({ jsonrpc: '2.0', method: 'sandbox-ready' }, '*'))
+</script>"""
+
+
+POLICY = {CHAT_PAGE: "frame-src *", SANDBOX_PAGE: CSP}
+
+
+@dataclass
+class Shown:
+    """A view as it is shown, and what it did."""
+
+    page: Page
+    view: Frame
+    result: Json
+    refused: list[str] = field(default_factory=list[str])
+    said: list[str] = field(default_factory=list[str])
+    """On the console, and uncaught errors."""
+    calls: list[tuple[str, Json]] = field(default_factory=list[tuple[str, Json]])
+
+    async def text(self) -> str:
+        return str(await self.view.evaluate("document.body.innerText"))
+
+    async def asked_host(self, method: str) -> list[Json]:
+        """What the view sent to its host by this method."""
+        seen: list[Json] = await self.page.evaluate("window.seen")
+        return [message.get("params") or {} for message in seen if message["method"] == method]
+
+    async def wait_for(self, condition: str) -> None:
+        """Until this expression holds in the view; looked at whenever its document changes, as its CSP forbids eval."""
+        with anyio.fail_after(10):
+            await self.view.evaluate(
+                """() => new Promise(done => {
+                  const look = () => { if (CONDITION) done() }
+                  const all = { subtree: true, childList: true, attributes: true, characterData: true }
+                  new MutationObserver(look).observe(document, all)
+                  look()
+                })""".replace("CONDITION", condition)
+            )
+
+    async def resize(self, width: int) -> None:
+        """Make the chat so wide, and wait until all is drawn anew."""
+        await self.view.evaluate("root.firstChild.dataset.old = 'yes'")
+        await self.page.set_viewport_size({"width": width, "height": 700})
+        await self.wait_for("!root.querySelector('[data-old]')")
+
+    async def change_theme(self, theme: str) -> None:
+        await self.page.evaluate("theme => window.tell('ui/notifications/host-context-changed', { theme })", theme)
+        await self.wait_for(f"document.documentElement.style.colorScheme === '{theme}'")
+
+
+@dataclass(frozen=True)
+class Host:
+    """``client``: of the server whose view is shown."""
+
+    browser: Browser
+    client: Client
+
+    @asynccontextmanager
+    async def show(
+        self,
+        tool: str,
+        arguments: Json,
+        *,
+        width: int = 768,
+        theme: str = "light",
+        strip: tuple[str, ...] = (),
+        proxy: bool = True,
+        changed: Callable[[Json], Json] | None = None,
+        script: str = "",
+    ) -> AsyncGenerator[Shown]:
+        """The answer of one call. ``strip``: keys that the host drops; ``script``: runs in the view's own page."""
+        tools = {item.name: item for item in (await self.client.list_tools()).tools}
+        address = (tools[tool].meta or {})["ui"]["resourceUri"]
+        [content] = (await self.client.read_resource(address)).contents
+        html = content.model_dump()["text"]
+        answer = (await self.client.call_tool(tool, arguments)).model_dump(
+            by_alias=True, exclude_none=True, mode="json"
+        )
+        answer = changed(answer) if changed else answer
+        scheme: Any = theme
+        context = await self.browser.new_context(viewport={"width": width, "height": 700}, color_scheme=scheme)
+        page = await context.new_page()
+        shown = Shown(page, page.main_frame, answer)
+
+        async def route(given: Route) -> None:
+            page = {CHAT: CHAT_PAGE, SANDBOX: SANDBOX_PAGE}.get(given.request.url)
+            if page is None:
+                shown.refused.append(given.request.url)
+                await given.abort()
+            else:
+                await given.fulfill(
+                    body=page, content_type="text/html", headers={"content-security-policy": POLICY[page]}
+                )
+
+        async def call(name: str, given: Json) -> Json:
+            shown.calls.append((name, given))
+            result = await self.client.call_tool(name, given)
+            found: Json = result.model_dump(by_alias=True, exclude_none=True, mode="json")
+            return found
+
+        await context.route("**/*", route)
+        page.on("console", lambda message: shown.said.append(message.text))
+        page.on("pageerror", lambda error: shown.said.append(str(error)))
+        expose: Any = page.expose_function  # its own type is partly unknown
+        await expose("callTool", call)
+        try:
+            await page.goto(CHAT)
+            given = {key: value for key, value in answer.items() if key not in strip}
+            await page.evaluate(
+                "given => window.show(given)",
+                {"html": html.replace("</body>", f"<script>{script}</script></body>"), "arguments": arguments,
+                 "result": given, "theme": theme, "proxy": proxy, "sandbox": SANDBOX},
+            )  # fmt: skip
+            shown.view = next(frame for frame in page.frames if frame.parent_frame and frame.parent_frame.parent_frame)
+            await shown.wait_for("document.documentElement.dataset.ready")
+            yield shown
+        finally:
+            await context.close()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncGenerator[Browser]:
+    """The system's own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def host_of(browser: Browser, app: Any, era: Era = "auto") -> AsyncGenerator[Host]:
+    """A host over a server over a sandbox."""
+    connection = Connection(settings(), app_factory=lambda: app, now=now)
+    async with Client(create_server(connection), mode=era, extensions=SHOWS_APPS) as client:
+        yield Host(browser, client)
+
+
+def numbers(value: Any) -> set[float]:
+    """Every number in a JSON value."""
+    return set(json.loads(f"[{','.join(_numbers(value))}]"))
+
+
+def _numbers(value: Any) -> list[str]:
+    items = [*value.values()] if is_object(value) else value if is_list(value) else []
+    if items:
+        return [found for item in items for found in _numbers(item)]
+    return [json.dumps(value)] if isinstance(value, int | float) and not isinstance(value, bool) else []

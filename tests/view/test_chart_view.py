@@ -1,0 +1,326 @@
+"""The chart view in a real browser, as a chat shows it: what it draws, says, asks for, and survives."""
+
+import json
+from importlib.resources import files
+from itertools import cycle
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api.models import is_list, is_object
+from support import PIE, Json, new_sandbox
+from view.host import Host, host_of, numbers
+
+pytestmark = pytest.mark.anyio
+BAR: Json = {"name": "Calls", "chart_type": "bar", "field": "agent_id", "aggregation_function": "count"}
+BY_AGENT: Json = {**BAR, "time_period": "day", "group_by": {"type": "field", "field": "agent.id"}}
+CASES: dict[str, tuple[str, Json]] = {
+    "dashboard": ("get_widgets_data", {"dashboard_id": 11}),
+    "dashboard of an agent": ("get_widgets_data", {"dashboard_id": 12}),
+    "bar": ("preview_widget", {"widget": {**BAR, "time_period": "day"}, "window": "7d"}),
+    "hourly bar": ("preview_widget", {"widget": {**BAR, "time_period": "hour"}, "window": "29d"}),
+    "grouped bar": ("preview_widget", {"widget": BY_AGENT, "window": "14d"}),
+    "compared": ("get_widgets_data", {"widget_ids": [204], "window": "7d", "compare_to": "previous_period"}),
+    "compared pie": ("get_widgets_data", {"widget_ids": [206], "window": "7d", "compare_to": "previous_period"}),
+    "compared stat": ("get_widgets_data", {"widget_ids": [201], "window": "7d", "compare_to": "previous_period"}),
+    "line": ("get_widgets_data", {"widget_ids": [207], "window": "29d"}),
+    "line of a day": ("get_widgets_data", {"widget_ids": [207], "window": "24h"}),
+    "grouped line": ("preview_widget", {"widget": {"chart_type": "line", "field": "duration", "group_by": {"type": "field", "field": "topic"}}, "window": "3d"}),
+    "pie": ("preview_widget", {"widget": PIE, "window": "yesterday"}),
+    "stat": ("preview_widget", {"widget": {"chart_type": "stat"}, "window": "3d"}),
+    "share": ("preview_widget", {"widget": {**BAR, "time_period": "day"}, "window": "7d", "share_where": {"field": "success", "op": "eq", "value": True}}),
+    "profile": ("preview_widget", {"widget": {**BAR, "time_period": "hour"}, "window": "29d", "profile": "hour_of_day"}),
+    "no calls": ("preview_widget", {"widget": PIE, "window": "1h", "filters": {"field": "topic", "op": "eq", "value": "nonsense"}}),
+    "some failed": ("get_widgets_data", {"widget_ids": [203, 999]}),
+    "edit": ("preview_edit", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "time_period": "week"}, {"id": 202, "filters": {"field": "success", "op": "eq", "value": True}}, {"id": 206, "field": "call_ended_reason"}]}),
+    "explanation": ("explain_change", {"widget_id": 203, "window": "5d"}),
+    "changes": ("find_changes", {}),
+    "calls": ("list_calls", {"widget_id": 205, "label": "voicemail-reached"}),
+}  # fmt: skip
+NAMES = list(CASES)
+FIGURES = "[...document.querySelectorAll('[data-v]')].map(node => [Number(node.dataset.v), node.textContent])"
+OVERFLOWING = """() => [...document.querySelectorAll('body *')].filter(node => {
+  const box = node.getBoundingClientRect(), held = node.closest('.wide, #live')
+  return box.width && !held && (box.right > innerWidth + 1 || box.left < -1)
+}).map(node => node.outerHTML.slice(0, 120))"""
+OPEN_ALL = "document.querySelectorAll('details').forEach(node => { node.open = true })"
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_case_is_shown_whole_at_every_width_and_asks_for_nothing_outside(host: Host, name: str) -> None:
+    tool, arguments = CASES[name]
+    async with host.show(tool, arguments) as shown:
+        for width in (360, 494, 1200):
+            await shown.resize(width)
+            assert await shown.view.evaluate(OVERFLOWING) == []
+            assert len(await shown.text()) > 20
+        [*_, size] = await shown.asked_host("ui/notifications/size-changed")
+        assert size["height"] > 60
+        assert (shown.refused, shown.said, shown.calls) == ([], [], [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_no_figure_is_shown_that_the_answer_does_not_hold(host: Host, name: str) -> None:
+    tool, arguments = CASES[name]
+    async with host.show(tool, arguments) as shown:
+        await shown.view.evaluate(OPEN_ALL)
+        figures: list[tuple[float, str]] = await shown.view.evaluate(FIGURES)
+        drawn = numbers(shown.result["_meta"]["cekura/chart"])
+        assert {value for value, _ in figures} <= drawn
+        for value, text in figures:
+            read = float(text.replace(",", "").split(" ")[0])
+            assert read == pytest.approx(value) or read == pytest.approx(100 * value)
+
+
+async def test_the_headline_figures_and_verdicts_are_those_of_the_text(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [203], "compare_to": "previous_period"}) as shown:
+        [report] = shown.result["structuredContent"]["widgets"]
+        text = await shown.text()
+        assert f"{100 * report['comparison']['current']['value']:g} % against" in text
+        assert report["comparison"]["verdict"] in text
+        for found in report["findings"]:
+            assert f"{found['verdict']} {found['kind']}" in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize("strip", [("_meta",), ("structuredContent",), ("_meta", "structuredContent")])
+async def test_what_the_host_strips_is_asked_for_again(host: Host, strip: tuple[str, ...]) -> None:
+    tool, arguments = CASES["dashboard"]
+    async with host.show(tool, arguments) as whole, host.show(tool, arguments, strip=strip) as shown:
+        assert await shown.text() == await whole.text()
+        again = ("chart_data", {"tool": tool, "arguments": arguments})
+        assert shown.calls == ([again] if "_meta" in strip else [])
+
+
+async def test_a_host_that_hands_on_no_calls_gets_the_series_of_the_answer(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}, strip=("_meta",), proxy=False) as shown:
+        assert await shown.view.locator("svg[role=img] rect").count() == len(
+            shown.result["structuredContent"]["widgets"][0]["series"]["value"]
+        )
+    async with host.show("list_calls", {"widget_id": 202}, strip=("_meta", "structuredContent"), proxy=False) as shown:
+        assert (await shown.text()).strip() == "\n".join(part["text"] for part in shown.result["content"]).strip()
+
+
+async def test_arrow_keys_move_between_points_and_enter_lists_the_calls_behind_one(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
+        svg = shown.view.locator("svg[role=img]")
+        await svg.focus()
+        await shown.page.keyboard.press("Home")
+        tip = shown.view.locator(".tip")
+        course = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
+        assert f"{course['value'][0]:,}" in await tip.inner_text()
+        await shown.page.keyboard.press("ArrowRight")
+        assert f"{course['value'][1]:,}" in await tip.inner_text()
+        assert await shown.view.locator("#live").inner_text() == await tip.text_content()
+        await shown.page.keyboard.press("Enter")
+        await shown.wait_for("document.querySelector('[role=status] table')")
+        [(name, given)] = shown.calls
+        assert (name, given["tool"]) == ("chart_data", "list_calls")
+        assert given["arguments"] == {"widget_id": 202, "window": "2026-11-12T00:00Z/2026-11-13T00:00Z"}
+        assert f"{course['value'][1]:,} calls" in await shown.text()
+
+
+async def test_a_slice_lists_its_calls_and_a_call_opens_through_the_host(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [205], "window": "3d"}) as shown:
+        await shown.view.get_by_role("button", name="voicemail-reached").press("Enter")
+        await shown.wait_for("document.querySelector('[role=status] a')")
+        given = shown.calls[0][1]["arguments"]
+        assert (given["widget_id"], given["label"]) == (205, "voicemail-reached")
+        assert given["window"] == "2026-11-15T15:30Z/2026-11-18T15:30Z"
+        link = shown.view.locator("[role=status] a").first
+        await link.press("Enter")
+        [opened] = await shown.asked_host("ui/open-link")
+        assert opened["url"] == await link.get_attribute("href")
+
+
+async def test_without_a_way_to_the_server_the_wish_goes_to_the_chat(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}, proxy=False) as shown:
+        await shown.view.locator("svg[role=img]").click()
+        await shown.wait_for("document.body.innerText.includes('Asked for in the chat')")
+        [message] = await shown.asked_host("ui/message")
+        assert "list_calls" in message["content"][0]["text"]
+
+
+async def test_another_window_is_asked_for_and_shown(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
+        before = await shown.text()
+        await shown.view.get_by_role("button", name="14d").press("Enter")
+        await shown.wait_for("document.querySelector('[aria-pressed=true]')?.textContent === '14d'")
+        assert shown.calls == [
+            ("chart_data", {"tool": "get_widgets_data", "arguments": {"widget_ids": [202], "window": "14d"}})
+        ]
+        assert await shown.text() != before
+
+
+async def test_groups_are_switched_off_and_on(host: Host) -> None:
+    tool, arguments = CASES["grouped bar"]
+    async with host.show(tool, arguments) as shown:
+        paths = shown.view.locator("svg[role=img] path[fill=none]")
+        count = await paths.count()
+        key = shown.view.locator("button.key").nth(1)
+        await key.press("Enter")
+        assert (await paths.count(), await key.get_attribute("aria-pressed")) == (count - 1, "false")
+        await key.press("Enter")
+        assert await paths.count() == count
+
+
+async def test_the_table_holds_every_point(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
+        await shown.view.locator("summary", has_text="Show as table").press("Enter")
+        course = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
+        await shown.wait_for("document.querySelector('tbody tr')")
+        cells = await shown.view.locator("tbody td [data-v]").all_inner_texts()
+        assert cells == [f"{value:,}" for value in course["value"]]
+
+
+def gap_at(place: int, answer: Json) -> Json:
+    changed: Json = json.loads(json.dumps(answer))
+    course = changed["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
+    course["value"][place] = None
+    return changed
+
+
+async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:
+    tool, arguments = CASES["hourly bar"]
+    async with host.show(tool, arguments, changed=lambda answer: gap_at(300, answer)) as shown:
+        assert await shown.view.locator("svg[role=img] path[fill=none]").count() == 2
+
+
+async def test_an_incomplete_bucket_is_hatched(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
+        partial = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]["partial"]
+        fills = await shown.view.locator("svg[role=img] rect").evaluate_all(
+            "rows => rows.map(row => row.getAttribute('fill'))"
+        )
+        assert [i for i, fill in enumerate(fills) if fill.startswith("url")] == partial
+
+
+async def test_an_error_and_a_cancelled_call_are_said_in_words(host: Host) -> None:
+    async with host.show("get_widgets_data", {"dashboard_id": 99}) as shown:
+        assert (await shown.text()).strip() == shown.result["content"][0]["text"]
+        await shown.page.evaluate("window.tell('ui/notifications/tool-cancelled', {})")
+        await shown.wait_for("document.body.innerText.includes('Cancelled.')")
+
+
+async def test_the_theme_of_the_host_is_followed(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
+        color = "getComputedStyle(document.body).backgroundColor"
+        light = await shown.view.evaluate(color)
+        await shown.change_theme("dark")
+        assert await shown.view.evaluate(color) != light
+
+
+HOSTILE = [
+    "<img src=x onerror=\"document.title='hit'\">", "</script><script>document.title='hit'</script>", "javascript:alert(1)",
+    "${document.title='hit'}", "\u202egnp.exe", "x" * 10_000, "&lt;b&gt;", "'\"`</text></svg><svg onload=\"document.title='hit'\">",
+]  # fmt: skip
+
+
+def renamed(answer: Json) -> Json:
+    """Every name, label and note, hostile; and a link that is none."""
+    turn = cycle(HOSTILE)
+
+    def change(value: Any, key: str = "") -> Any:
+        if is_object(value):
+            return {name: change(item, name) for name, item in value.items()}
+        if is_list(value):
+            return [change(item, key) for item in value]
+        if key in {
+            "name",
+            "label",
+            "agent",
+            "topic",
+            "notes",
+            "where",
+            "dashboard",
+            "top",
+            "group",
+            "error",
+            "measure",
+        } and isinstance(value, str):
+            return next(turn)
+        return "javascript:document.title='hit'" if key == "link" else value
+
+    changed: Json = change(answer)
+    return changed
+
+
+@pytest.mark.parametrize("name", ["dashboard", "compared", "compared pie", "explanation", "changes", "calls", "edit"])
+async def test_hostile_text_is_shown_as_text_and_does_nothing(host: Host, name: str) -> None:
+    tool, arguments = CASES[name]
+    async with host.show(tool, arguments, changed=renamed, width=494) as shown:
+        await shown.view.evaluate(OPEN_ALL)
+        await shown.wait_for("[...document.querySelectorAll('details')].every(node => node.children.length > 1)")
+        assert await shown.view.evaluate("document.title") == "Cekura charts"
+        assert await shown.view.locator("img, main script, a[href^=javascript]").count() == 0
+        assert await shown.view.evaluate(OVERFLOWING) == []
+        assert (shown.refused, shown.said) == ([], [])
+        assert HOSTILE[0] in str(await shown.view.evaluate("root.textContent"))
+
+
+PROBE = """
+window.probes = {}
+const probe = async (name, attempt) => { try { window.probes[name] = String(await attempt()) } catch { window.probes[name] = 'refused' } }
+addEventListener('securitypolicyviolation', event => { window.probes[event.violatedDirective] = 'reported' })
+window.probing = Promise.all([
+  probe('fetch', () => fetch('http://elsewhere.test/')),
+  probe('eval', () => (0, eval)('1')),
+  probe('image', () => new Promise((done, failed) => { const image = new Image(); image.onload = done; image.onerror = failed; image.src = 'http://elsewhere.test/x.png' })),
+  probe('parent', () => window.parent.document.title),
+])
+"""
+
+
+async def test_the_view_needs_nothing_that_the_strictest_policy_forbids(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202]}, script=PROBE) as shown:
+        await shown.view.evaluate("window.probing")
+        probes = await shown.view.evaluate("window.probes")
+        assert {name: probes[name] for name in ("fetch", "eval", "image", "parent")} == dict.fromkeys(
+            ("fetch", "eval", "image", "parent"), "refused"
+        )
+        assert shown.refused == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_axe_finds_no_serious_fault(host: Host, name: str) -> None:
+    tool, arguments = CASES[name]
+    async with host.show(tool, arguments) as shown:
+        await shown.view.evaluate(OPEN_ALL)
+        await shown.view.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+        for theme in ("light", "dark"):
+            await shown.change_theme(theme)
+            found = await shown.view.evaluate("axe.run().then(result => result.violations)")
+            assert [
+                (one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["failureSummary"])
+                for one in found
+                if one["impact"] in {"serious", "critical"}
+            ] == []
+
+
+async def test_a_dashboard_of_twelve_and_a_pie_of_forty_are_shown_whole(host: Host) -> None:
+    app = new_sandbox()
+    store = app.state.world.store
+    week = {"field": "timestamp", "op": "gte", "value": "today-7d"}
+    board = store.create_dashboard({"name": "Twelve", "project": 1, "filters": week})["id"]
+    kinds = [
+        {**BAR, "time_period": "day"},
+        PIE,
+        {"chart_type": "stat", "name": "S"},
+        {"chart_type": "line", "field": "duration", "name": "L"},
+    ]
+    store.bulk(board, {"create": [{"data_type": None, **kind} for kind in kinds * 3]})
+
+    def forty(answer: Json) -> Json:
+        for where in (answer["_meta"]["cekura/chart"]["answer"], answer["structuredContent"]):
+            for report in where["widgets"]:
+                if "top" in (report.get("facts") or {}):
+                    report["facts"]["top"] = [[f"label {i} of some length", 100 - i, 2.5] for i in range(40)]
+        return answer
+
+    async with (
+        host_of(host.browser, app) as other,
+        other.show("get_widgets_data", {"dashboard_id": board}, width=360, changed=forty) as shown,
+    ):
+        assert await shown.view.locator("section.card").count() == 12
+        assert await shown.view.evaluate(OVERFLOWING) == []
+        assert "label 39 of some length" in await shown.text()
