@@ -202,3 +202,12 @@ def listed(names: Iterable[str], *, limit: int = 6) -> str:
     shown = list(names)
     more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
     return ", ".join(shown[:limit]) + more
+
+
+def plain(value: Any) -> str:
+    """A value as JSON writes it; of texts only those from elsewhere in quotes."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    return json.dumps(value)

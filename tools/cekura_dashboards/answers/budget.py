@@ -39,7 +39,8 @@ def fit(reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANS
     """Keep the reports together inside the budget, of which ``head`` characters are spent already."""
     several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
     pool = (ONE_WIDGET if len(reports) == 1 else several) - head
-    held, sizes = list(reports), [_size(report) for report in reports]
+    held = [report.with_chart() for report in reports] if len(reports) == 1 else list(reports)
+    sizes = [_size(report) for report in held]
     for step in STEPS:
         for place in sorted(range(len(held)), key=lambda i: -sizes[i]):
             if sum(sizes) <= pool:
@@ -108,6 +109,10 @@ def _leaving(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
     held = [text for text in item.left_out or [] if text != ALONE]
     left = [*held, *([what] if what not in held else []), ALONE]
     return item.model_copy(update={**changes, "left_out": left})
+
+
+def _without_chart(item: WidgetReport) -> WidgetReport:
+    return item.with_chart(drawn=False) if item.is_charted else item
 
 
 def _without_counts(item: WidgetReport) -> WidgetReport:
@@ -283,7 +288,7 @@ def _short_names(item: WidgetReport) -> WidgetReport:
 
 
 STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
-    _without_counts, _short_profile, _coarser_series, _without_long_series, _short_notes, _short_groups, _short_slices,
-    _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison, _bare_profile,
-    _headline_only, _short_names,
+    _without_chart, _without_counts, _short_profile, _coarser_series, _without_long_series, _short_notes, _short_groups,
+    _short_slices, _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison,
+    _bare_profile, _headline_only, _short_names,
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """Reports as text. Pure: a renderer sees the typed result and nothing else."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cekura_dashboards.answers import text_charts
 from cekura_dashboards.answers.render_profile import profile_lines
 from cekura_dashboards.answers.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.models import as_list, as_object
@@ -14,7 +14,7 @@ from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusua
 from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts, At, OneCall, PieFacts, StatFacts
 from cekura_dashboards.insight.numbers import Number
-from cekura_dashboards.text import named
+from cekura_dashboards.text import named, plain
 
 DETAILS = "details"
 """Left out of all of dozens of widgets, which the answer says once."""
@@ -60,12 +60,15 @@ def render_report(item: WidgetReport) -> str:
 
 def _tables(item: WidgetReport) -> list[str]:
     """Slices, changes, groups and the series."""
-    lines = _pie_lines(item.facts) if isinstance(item.facts, PieFacts) else []
-    lines += _change_lines(item.change) if item.change else []
+    lines = _pie_lines(item.facts, charted=item.is_charted) if isinstance(item.facts, PieFacts) else []
+    lines += _change_lines(item.change, charted=item.is_charted) if item.change else []
     lines += _group_lines(item.groups) if item.groups else []
     lines += [_group_change_line(item.group_changes)] if item.group_changes else []
     lines += profile_lines(item.profile) if item.profile else []
-    return lines + (_series_lines(item.series) if item.series else [])
+    if item.series is None:
+        return lines
+    drawn = text_charts.columns(item.series, item.window.end[:10]) if item.is_charted and item.window else []
+    return lines + _series_lines(item.series, drawn)
 
 
 def window_text(window: WindowShown) -> str:
@@ -99,9 +102,12 @@ def _figures(facts: AnyFacts | None) -> list[str]:
     return [figure(LABELS.get(name, name), value) for name, value in named_figures]
 
 
-def _pie_lines(facts: PieFacts) -> list[str]:
-    lines = [_rows(facts.columns or [], facts.top)] if facts.top else []
-    if facts.other:
+def _pie_lines(facts: PieFacts, *, charted: bool) -> list[str]:
+    drawn = text_charts.slices(facts) if charted else []
+    lines = [f"({', '.join(facts.columns or [])}):", *drawn] if drawn else []
+    if facts.top and not drawn:
+        lines = [_rows(facts.columns or [], facts.top)]
+    if facts.other and not drawn:
         lines[-1] += f"; other {facts.other.categories} categories {plain(facts.other.n)} {plain(facts.other.pct)}"
     if facts.lead_points is not None and facts.lead_ci95 is not None:
         low, high = facts.lead_ci95
@@ -136,8 +142,9 @@ def _or_dash(value: Number | None) -> str:
     return "-" if value is None else plain(value)
 
 
-def _change_lines(change: StatChange) -> list[str]:
-    return [f"change against {change.start} to {change.end}: {_figure_changes(change.figures)}"]
+def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
+    head = f"change against {change.start} to {change.end}:"
+    return [head, *text_charts.figures(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
 
 
 def _figure_changes(rows: Iterable[FigureChange]) -> str:
@@ -275,22 +282,14 @@ def figure(name: str, value: Any) -> str:
     return f"{name} {plain(value)}"
 
 
-def plain(value: Any) -> str:
-    """A value as JSON writes it; of texts only those from elsewhere in quotes."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    return json.dumps(value)
-
-
 def _rows(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     """``(label, n, pct): "a" 12 60.0; "b" 8 40.0``."""
     shown_rows = [" ".join(plain(cell) for cell in row) for row in rows]
     return f"({', '.join(columns)}): {'; '.join(shown_rows)}"
 
 
-def _series_lines(series: Series) -> list[str]:
+def _series_lines(series: Series, drawn: Sequence[str]) -> list[str]:
+    """``drawn``: a chart that stands for the sparkline."""
     head = f"{series.measure} every {series.step} from {series.start}: "
     lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
     if series.n:
@@ -298,8 +297,10 @@ def _series_lines(series: Series) -> list[str]:
     for name, bound in (("low", series.low), ("high", series.high)):
         if bound:
             lines.append(f"{name} " + " ".join("-" if v is None else plain(v) for v in bound))
-    spark = sparkline(series.value)
-    return [*lines, f"{spark}  {_incomplete(series)}" if series.partial else spark]
+    last = [_incomplete(series)] if series.partial else []
+    if drawn:
+        return [*lines, *drawn, *last]
+    return [*lines, "  ".join([sparkline(series.value), *last])]
 
 
 def _incomplete(series: Series) -> str:

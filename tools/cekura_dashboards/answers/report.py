@@ -76,6 +76,17 @@ class WidgetReport(BaseModel):
     left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
     _coarser: Series | None = PrivateAttr(default=None)
+    _is_charted: bool = PrivateAttr(default=False)
+
+    @property
+    def is_charted(self) -> bool:
+        """Whether its text holds a chart; there is room for one in an answer about one widget."""
+        return self._is_charted
+
+    def with_chart(self, *, drawn: bool = True) -> "WidgetReport":
+        found = self.model_copy()
+        found._is_charted = drawn  # noqa: SLF001 - a copy of its own
+        return found
 
     @property
     def coarser(self) -> Series | None:

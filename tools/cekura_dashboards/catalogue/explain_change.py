@@ -25,7 +25,7 @@ from cekura_dashboards.answers.explanation import (
     read_split,
     single_measure,
 )
-from cekura_dashboards.answers.render import comparison_lines, contributor_lines, plain, share_lines, title_of
+from cekura_dashboards.answers.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.answers.report import brief, field_word, which_calls
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
@@ -46,7 +46,7 @@ from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, oth
 from cekura_dashboards.concurrency import each, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock, Comparison
-from cekura_dashboards.text import Foreign, did_you_mean, listed, unquoted
+from cekura_dashboards.text import Foreign, did_you_mean, listed, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 

@@ -19,7 +19,6 @@ from cekura_dashboards.answers.changes import (
     whole_steps,
 )
 from cekura_dashboards.answers.drawing import Drawing, Plot, courses_of, group_course, unit_over_time
-from cekura_dashboards.answers.render import plain
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.charts.calls import window_line
@@ -30,7 +29,7 @@ from cekura_dashboards.charts.window import DEFAULT, PERIOD_BEFORE, format_insta
 from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.changes import Candidate
-from cekura_dashboards.text import json_text, listed, named
+from cekura_dashboards.text import json_text, listed, named, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 

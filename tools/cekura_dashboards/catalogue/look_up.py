@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cekura_dashboards.answers.render import plain
 from cekura_dashboards.answers.report import field_word
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import InvalidArguments
@@ -30,7 +29,7 @@ from cekura_dashboards.charts.window import format_instant, resolve
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
-from cekura_dashboards.text import Foreign, did_you_mean, word
+from cekura_dashboards.text import Foreign, did_you_mean, plain, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 Kind = Literal["fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "predefined_widgets"]

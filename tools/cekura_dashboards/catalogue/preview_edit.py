@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.answers.drawing import Drawing, Plot, plot_of_edit
-from cekura_dashboards.answers.render import plain, render_report
+from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, reported
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.catalogue import bulk_edit_dashboard
@@ -22,6 +22,7 @@ from cekura_dashboards.plans.changes import Change, WidgetEdits, line_of
 from cekura_dashboards.plans.plan import Plan, issued
 from cekura_dashboards.plans.receipt import Receipt, fitted
 from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.text import plain
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.checker import PLOT_FIELDS
 
