@@ -75,12 +75,12 @@ def test_a_chart_gives_way_before_anything_that_is_said() -> None:
 def test_a_higher_value_is_never_drawn_lower(values: list[float | None], measure: str) -> None:
     lines = columns(series(values, measure), "2026-11-08")
     known = [value for value in values if value is not None]
-    if len(known) < 2:
+    if len(known) < 2 or (not lines and max(len(repr(value)) for value in known) + len(values) > 70):
         assert lines == []
         return
     assert all(len(line) <= 80 for line in lines)
     start = max(line.index("┤") for line in lines if "┤" in line) + 2
-    width = max(1, min(5, 60 // len(values)))
+    width = min(5, min(60, 80 - start) // len(values))
     heights = [
         sum((EIGHTHS.index(cell) + 1) if cell in EIGHTHS else 0 for row in lines[:ROWS] if (cell := row[start + i * width : start + i * width + 1]))
         for i in range(len(values))

@@ -11,6 +11,7 @@ from cekura_dashboards.text import plain
 
 EIGHTHS = "▁▂▃▄▅▆▇█"
 LEFT_EIGHTHS = "▏▎▍▌▋▊▉█"
+LINE = 80
 ROWS, COLUMNS, WIDEST = 5, 60, 5
 """Of a chart over time: lines, the most columns, and those of one bucket at most."""
 LONGEST_LABEL, SLICE = 38, 20
@@ -41,9 +42,11 @@ def columns(series: Series, end: str) -> list[str]:
     levels = [
         None if value is None else _level((value - base) / span, at_least=bool(value or base)) for value in series.value
     ]
-    width = max(1, min(WIDEST, COLUMNS // len(levels)))
     names = {ROWS - 1: plain(high), 0: plain(base)}
     margin = max(map(len, names.values()))
+    width = min(WIDEST, min(COLUMNS, LINE - margin - 3) // len(levels))
+    if width < 1:
+        return []
     lines = [
         f"{names.get(row, ''):>{margin}} {'┤' if row in names else '│'} "
         + "".join(_cell(level, row) * width for level in levels).rstrip()
