@@ -64,7 +64,8 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 @given(st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(2, 60))
 def test_a_thinned_course_keeps_the_extremes_and_every_value_where_it_was(values: list[int | None], most: int) -> None:
-    whole = Course(role="current", start="2026-11-01", step_s=DAY, value=list(values), n=[1] * len(values))
+    sizes: list[int | None] = [1] * len(values)
+    whole = Course(role="current", start="2026-11-01", step_s=DAY, value=[*values], n=sizes)
     thin = whole.thinned(most)
     if len(values) <= most:
         assert thin == whole

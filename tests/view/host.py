@@ -175,8 +175,8 @@ class Host:
         await context.route("**/*", route)
         page.on("console", lambda message: shown.said.append(message.text))
         page.on("pageerror", lambda error: shown.said.append(str(error)))
-        expose: Any = page.expose_function  # its own type is partly unknown
-        await expose("callTool", call)
+        untyped: Any = page  # the type of what follows is partly unknown
+        await untyped.expose_function("callTool", call)
         try:
             await page.goto(CHAT)
             given = {key: value for key, value in answer.items() if key not in strip}
