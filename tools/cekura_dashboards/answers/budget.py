@@ -35,11 +35,16 @@ HEADLINES = (
 """Of figures, those that are never dropped."""
 
 
-def fit(reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANSWER) -> list[WidgetReport]:
-    """Keep the reports together inside the budget, of which ``head`` characters are spent already."""
+def fit(
+    reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANSWER, charted: bool = True
+) -> list[WidgetReport]:
+    """Keep the reports together inside the budget, of which ``head`` characters are spent already.
+
+    ``charted``: one alone gets a chart in its text.
+    """
     several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
     pool = (ONE_WIDGET if len(reports) == 1 else several) - head
-    held = [report.with_chart() for report in reports] if len(reports) == 1 else list(reports)
+    held = [report.with_chart() for report in reports] if charted and len(reports) == 1 else list(reports)
     sizes = [_size(report) for report in held]
     for step in STEPS:
         for place in sorted(range(len(held)), key=lambda i: -sizes[i]):

@@ -129,7 +129,7 @@ def _answer(
         widgets=held,
         notes=[*notes] or None,
     )
-    fitting = answer.model_copy(update={"widgets": fit(held, head=len(_head(answer)))})
+    fitting = answer.model_copy(update={"widgets": fit(held, head=len(_head(answer)), charted=plots is None)})
     return fitting.drawn(None if plots is None else Drawing(answer, plots))
 
 

@@ -113,7 +113,7 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
     old = {report.widget.id: (reading, report) for reading, report in zip(readings, reports, strict=True)}
     after = [*zip(readings, reports, strict=True)][: len(charted)]
     before = [old[stored.id] if stored is not None else (None, None) for _, stored, _ in charted]
-    fitting = fit([report for _, report in after], most=WHOLE_ANSWER - FOR_CHANGES)
+    fitting = fit([report for _, report in after], most=WHOLE_ANSWER - FOR_CHANGES, charted=not context.draws)
     rows = [*zip((what for what, _, _ in charted), before, after, fitting, strict=True)]
     return _Charts(
         [_effect(what, was[1], whole, shown) for what, was, (_, whole), shown in rows],

@@ -105,7 +105,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
     whole = Preview(report=report, widget=config.definition(), warnings=warnings or None, notes=notes or None)
-    fitting = whole.model_copy(update={"report": fit([report])[0]})
+    fitting = whole.model_copy(update={"report": fit([report], charted=not context.draws)[0]})
     return fitting.drawn(Drawing(whole, [plot]) if context.draws else None)
 
 
