@@ -180,6 +180,34 @@ def gap_at(place: int, answer: Json) -> Json:
     return changed
 
 
+def of_2000_points(answer: Json) -> Json:
+    start, values = "2026-11-17T00:00Z", [100 + i * 7919 % 97 for i in range(2000)]
+    course: Json = {"role": "current", "start": start, "step_s": 60, "value": values, "n": [1] * 2000}
+    answer["_meta"]["cekura/chart"]["plots"][0]["courses"] = [course]
+    return answer
+
+
+async def test_a_line_of_2000_points_is_drawn_whole(host: Host) -> None:
+    tool, arguments = CASES["line"]
+    async with host.show(tool, arguments, width=360, changed=of_2000_points) as shown:
+        [path] = await shown.view.locator("svg[role=img] path[fill=none]").evaluate_all(
+            "paths => paths.map(path => path.getAttribute('d'))"
+        )
+        assert path.count("L") == 1999
+        svg = shown.view.locator("svg[role=img]")
+        await svg.press("End")
+        assert str(100 + 1999 * 7919 % 97) in await shown.view.locator(".tip").inner_text()
+
+
+async def test_days_of_another_zone_list_no_calls_of_utc_days(host: Host) -> None:
+    arguments = {"widget_ids": [202], "window": "7d", "by": "local_day", "time_zone": "America/Los_Angeles"}
+    async with host.show("get_widgets_data", arguments) as shown:
+        await shown.view.locator("svg[role=img]").press("Home")
+        await shown.page.keyboard.press("Enter")
+        assert await shown.view.locator(".tip").is_visible()
+        assert shown.calls == []
+
+
 async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:
     tool, arguments = CASES["hourly bar"]
     async with host.show(tool, arguments, changed=lambda answer: gap_at(300, answer)) as shown:

@@ -127,8 +127,10 @@ def plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[s
     return Plot(courses, calls_behind(after.target))
 
 
-def calls_behind(target: Target) -> JsonObject:
-    """The arguments of ``list_calls`` for the calls of a chart."""
+def calls_behind(target: Target) -> JsonObject | None:
+    """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC."""
+    if target.local_days:
+        return None
     found: JsonObject = {"filters": target.extra} if target.extra else {}
     if target.window is not None and target.window.source != SAVED:
         found["window"] = f"{format_instant(target.window.start)}/{format_instant(target.window.end)}"
