@@ -176,6 +176,28 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
         raise Stopped(f"{out} cannot be written: {error.strerror or error}") from None
 
 
+@main.command(
+    epilog="\b\nExamples:\n  cekura-dashboards install claude-desktop\n  cekura-dashboards install vscode --sandbox\n"
+    "  cekura-dashboards install cursor --print\n  cekura-dashboards install claude-code --uninstall"
+)
+@click.argument("client", type=click.Choice(["claude-desktop", "claude-code", "cursor", "vscode", "generic"]))
+@click.option("--print", "show", is_flag=True, help="Only show the entry; change nothing.")
+@click.option("--uninstall", is_flag=True, help="Take the entry out again.")
+@SANDBOX
+def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
+    """Write this server into the configuration of a chat CLIENT; other entries stay as they are.
+
+    The key is taken from CEKURA_API_KEY, or asked for. "generic" shows what most other clients take.
+    """
+    from cekura_dashboards_mcp.clients import Machine, NotInstalled  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.install import install as put_in_place  # noqa: PLC0415 - see above
+
+    try:
+        put_in_place(client, Machine.this(), sandbox=sandbox, show=show, uninstall=uninstall)
+    except NotInstalled as error:
+        raise Stopped(str(error)) from None
+
+
 @main.command()
 def demo() -> None:
     """Start a sandbox and a server as a chat client would, and hold a short conversation with it."""
