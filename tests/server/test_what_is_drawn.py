@@ -149,6 +149,22 @@ async def test_the_finest_course_adds_up_to_the_total_of_the_answer() -> None:
         assert sum(plot["courses"][0]["value"]) == report["facts"]["total"]
 
 
+async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None:
+    async with shows_apps(new_sandbox(count=60_000)) as client:
+        result = await client.call_tool("find_changes", {})
+    assert result.meta is not None
+    drawing = result.meta[KEY]
+    changes = drawing["answer"]["changes"]
+    assert {"step", "group", "share", "gap"} <= {change["how"] for change in changes}
+    for change, plot in zip(changes, drawing["plots"], strict=True):
+        [course] = plot["courses"]
+        assert len([value for value in course["value"] if value is not None]) >= 5
+        assert course.get("label") == change.get("part")
+        if change["how"] == "share":
+            assert plot["unit"] == "percent"
+            assert max(value or 0 for value in course["value"]) > change["after"] - 10
+
+
 def test_the_page_is_one_small_file_that_loads_nothing() -> None:
     page = chart_html()
     assert len(page.encode()) < 40 * 1024

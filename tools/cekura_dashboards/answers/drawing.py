@@ -119,11 +119,8 @@ def plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[s
     """A chart as it would be, and as it is."""
     courses = courses_of(after, names)
     if before is not None:
-        courses += [
-            course.model_copy(update={"role": "before"})
-            for course in courses_of(before, names, "before")
-            if courses and course.step_s == courses[0].step_s
-        ]
+        steps = {course.step_s for course in courses}
+        courses += [course for course in courses_of(before, names, "before") if course.step_s in steps]
     return Plot(courses, calls_behind(after.target))
 
 
@@ -154,11 +151,11 @@ def group_course(reading: ChartReading, group: str | None, names: dict[str, str]
     return [course.model_copy(update={"label": group}) for course in found]
 
 
-def unit_over_time(reading: ChartReading) -> str | None:
+def unit_over_time(reading: ChartReading, names: dict[str, str]) -> str | None:
     """What the values of a bar are counted in; None where it could not be read."""
     if reading.chart is None:
         return None
-    values = [bucket.value for bucket in bar_rows(reading, reading.chart, {}).buckets]
+    values = [bucket.value for bucket in bar_rows(reading, reading.chart, names).buckets]
     return unit_of(reading.target.config, reading.chart, values)
 
 

@@ -226,10 +226,10 @@ def _plot(reading: ChartReading, item: Candidate, names: dict[str, str]) -> Plot
     """The 30 days in which the change lies, of what changed."""
     if item.how in OF_A_PART:
         share = item.how == "share"
-        unit = "percent" if share else unit_over_time(reading)
+        unit = "percent" if share else unit_over_time(reading, names)
         return Plot(group_course(reading, item.part, names, share=share), unit=unit)
     courses = [course for course in courses_of(reading, names) if course.role != "group"]
-    return Plot(courses, unit=unit_over_time(reading))
+    return Plot(courses, unit=unit_over_time(reading, names))
 
 
 def _rest(left: Sequence[int], request: FindRequest) -> Next | None:
