@@ -179,8 +179,12 @@ def _replaced(path: Path, text: str) -> Path | None:
     if backup is not None:
         shutil.copy2(path, backup)
     with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-    written = Path(file.name)
-    written.chmod(path.stat().st_mode & 0o777 if backup is not None else PRIVATE)
-    written.replace(path)
+        written = Path(file.name)
+        try:
+            file.write(text)
+            file.close()  # Windows replaces no file that is open
+            written.chmod(path.stat().st_mode & 0o777 if backup is not None else PRIVATE)
+            written.replace(path)
+        finally:
+            written.unlink(missing_ok=True)  # it is there only if something failed
     return backup

@@ -6,7 +6,7 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``Tool``, ``func_metadata``, ``UnexpectedToolError``: ``tests/server/test_tools_through_clients.py`` and
   ``tests/server/test_schemas.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/server/test_consent.py``, in both eras of the protocol.
-- ``serve_tools_and_view_only``: ``tests/server/test_tools_through_clients.py`` looks at the capabilities of both eras.
+- ``serve_tools_and_view_only``: ``tests/server/test_what_is_offered.py`` and ``test_what_is_drawn.py``, in both eras.
 - ``is_version_at_least``: ``tests/server/test_consent.py``, where an old client on stateless HTTP cannot be asked.
 """
 

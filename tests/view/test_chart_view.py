@@ -120,6 +120,18 @@ async def test_arrow_keys_move_between_points_and_enter_lists_the_calls_behind_o
         assert f"{course['value'][1]:,} calls" in await shown.text()
 
 
+async def test_a_bucket_that_the_window_cuts_lists_the_calls_that_it_counts(host: Host) -> None:
+    async with host.show("get_widgets_data", {"widget_ids": [202], "window": "7d"}) as shown:
+        course = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
+        assert course["partial"] == [0, len(course["value"]) - 1]
+        for key, place in (("Home", 0), ("End", -1)):
+            await shown.view.locator("svg[role=img]").press(key)
+            await shown.page.keyboard.press("Enter")
+            await shown.wait_for(
+                f"document.querySelector('[role=status]')?.innerText.includes('{course['value'][place]:,} calls')"
+            )
+
+
 async def test_a_slice_lists_its_calls_and_a_call_opens_through_the_host(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [205], "window": "3d"}) as shown:
         await shown.view.get_by_role("button", name="voicemail-reached").press("Enter")

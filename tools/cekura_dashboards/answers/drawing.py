@@ -14,15 +14,14 @@ from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import bar_rows, plots_times
-from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.insight import Bucket
 from cekura_dashboards.insight.buckets import merged
 from cekura_dashboards.insight.drawing import Course, Role, bar_courses, line_courses
+from cekura_dashboards.insight.timeline import iso
 from cekura_dashboards.tool import Result
 
-SAVED = "saved"
-"""Where the window is that of the chart itself, which needs not be asked for."""
 FOR_ANSWER = 0.6
 """Of the room, what the whole answer may take; if it is longer, the one that the model gets stands for it."""
 
@@ -107,7 +106,14 @@ def courses_of(reading: ChartReading, names: dict[str, str], role: Role = "curre
     return bar_courses(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
 
 
-def plot_of(sides: SidesRead, names: dict[str, str]) -> Plot:
+async def plots_of(found: Sequence[SidesRead], names: dict[str, str]) -> list[Plot]:
+    """The plot of each chart."""
+    readings = [side for sides in found for side in (sides.current, sides.baseline) if side is not None]
+    small = are_few(readings)
+    return [await in_thread(_plot_of, sides, names, small=small) for sides in found]
+
+
+def _plot_of(sides: SidesRead, names: dict[str, str]) -> Plot:
     """A chart, and beside it what it is compared with."""
     courses = courses_of(sides.current, names)
     if sides.baseline is not None and not sides.asked.unasked:
@@ -115,7 +121,13 @@ def plot_of(sides: SidesRead, names: dict[str, str]) -> Plot:
     return Plot(courses, calls_behind(sides.current.target))
 
 
-def plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[str, str]) -> Plot:
+async def plots_of_edit(pairs: Sequence[tuple[ChartReading | None, ChartReading]], names: dict[str, str]) -> list[Plot]:
+    """The plot of each chart of an edit, before and after."""
+    small = are_few(reading for pair in pairs for reading in pair if reading is not None)
+    return [await in_thread(_plot_of_edit, *pair, names, small=small) for pair in pairs]
+
+
+def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[str, str]) -> Plot:
     """A chart as it would be, and as it is."""
     courses = courses_of(after, names)
     if before is not None:
@@ -125,12 +137,16 @@ def plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[s
 
 
 def calls_behind(target: Target) -> JsonObject | None:
-    """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC."""
+    """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC.
+
+    The window is always given: a bucket that it cuts rests on calls inside it only.
+    """
     if target.local_days:
         return None
     found: JsonObject = {"filters": target.extra} if target.extra else {}
-    if target.window is not None and target.window.source != SAVED:
-        found["window"] = f"{format_instant(target.window.start)}/{format_instant(target.window.end)}"
+    if target.window is not None:
+        start, end = target.window.start.timestamp(), target.window.end.timestamp()
+        found["window"] = f"{iso(start)}/{iso(end)}"
     if target.id is not None:
         return {"widget_id": target.id, **found}
     widget = {name: value for name, value in target.config.definition().items() if name != "metadata"}

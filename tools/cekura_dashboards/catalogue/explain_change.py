@@ -152,7 +152,9 @@ def _plot(base: BothSides, chart: RequestedChart, names: dict[str, str]) -> Plot
     """The measure over time, on both sides."""
     current, baseline = base.readings
     courses = [*courses_of(current, names), *courses_of(baseline, names, "baseline")]
-    return Plot(courses, calls_behind(chart.target), unit=unit_over_time(current, names))
+    return Plot(
+        courses, calls_behind(replace(chart.target, window=current.window)), unit=unit_over_time(current, names)
+    )
 
 
 def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConfig]:

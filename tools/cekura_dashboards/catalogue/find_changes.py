@@ -45,6 +45,8 @@ EXPLAINED = {"bar", "line"}
 OF_A_PART = {"share", "group", "new group", "gone group"}
 """Changes of a group or label."""
 FEW_NAMED = 8
+FEW_PLOTS = 4
+"""Work of a few milliseconds."""
 NOTHING_TO_TEST = "percentiles of several groups cannot be put together"
 NO_DATA = "no calls in 30 days"
 
@@ -144,7 +146,8 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     if not context.draws:
         return answer
     read = {id(survey): reading for survey, reading in zip(asked, readings, strict=True)}
-    return answer.drawn(Drawing(answer, [_plot(read[id(survey)], item, names) for survey, item, _ in found]))
+    drawn = [(read[id(survey)], item) for survey, item, _ in found]
+    return answer.drawn(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
 
 
 async def _where(context: ToolContext, request: FindRequest) -> _Where:
@@ -220,6 +223,10 @@ def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindReq
     bar = {name: value for name, value in definition.items() if name not in {"name", "metadata"}}
     on = {"dashboard_id": first.dashboard} if first.dashboard is not None else {}
     return Next(tool="explain_change", arguments={"widget": bar, **on, **time})
+
+
+def _plots(changed: Sequence[tuple[ChartReading, Candidate]], names: dict[str, str]) -> list[Plot]:
+    return [_plot(reading, item, names) for reading, item in changed]
 
 
 def _plot(reading: ChartReading, item: Candidate, names: dict[str, str]) -> Plot:

@@ -8,7 +8,7 @@ from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import ALONE, fit, told_once
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plot_of
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plots_of
 from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
 from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
@@ -86,7 +86,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
     reports = await explained(context, found, reports, names)
     notes = [*doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes]
-    plots = [plot_of(sides, names) for sides in found] if context.draws else None
+    plots = await plots_of(found, names) if context.draws else None
     return _answer(dashboard, [*reports, *_failed(missing)], told, notes, plots)
 
 

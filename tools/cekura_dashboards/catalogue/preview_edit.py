@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import WHOLE_ANSWER, fit
-from cekura_dashboards.answers.drawing import Drawing, Plot, plot_of_edit
+from cekura_dashboards.answers.drawing import Drawing, Plot, plots_of_edit
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, reported
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
@@ -115,12 +115,12 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
     before = [old[stored.id] if stored is not None else (None, None) for _, stored, _ in charted]
     fitting = fit([report for _, report in after], most=WHOLE_ANSWER - FOR_CHANGES, charted=not context.draws)
     rows = [*zip((what for what, _, _ in charted), before, after, fitting, strict=True)]
+    pairs = [(was[0], reading) for _, was, (reading, _), _ in rows]
+    plots = await plots_of_edit(pairs, names) if context.draws else []
     return _Charts(
         [_effect(what, was[1], whole, shown) for what, was, (_, whole), shown in rows],
         [_effect(what, was[1], whole, whole) for what, was, (_, whole), _ in rows],
-        [replace(plot_of_edit(was[0], reading, names), before=was[1]) for _, was, (reading, _), _ in rows]
-        if context.draws
-        else [],
+        [replace(plot, before=was[1]) for plot, was in zip(plots, before, strict=False)],
         [*left, *notes],
     )
 

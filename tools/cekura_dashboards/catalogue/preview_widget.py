@@ -9,7 +9,7 @@ from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plot_of
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plots_of
 from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, with_intervals
@@ -125,7 +125,7 @@ async def _report(
     points = FINE if request.points is None else request.points
     reports = await compared(found, Audience(points, names=names, clock=settings.clock))
     [report] = await explained(context, found, reports, names)
-    plot = plot_of(found[0], names) if context.draws else Plot()
+    [plot] = await plots_of(found, names) if context.draws else [Plot()]
     return with_intervals(report) if target.matching else report, plot, notes
 
 
