@@ -2,38 +2,31 @@
 
 import gc
 import json
-import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
 
-if TYPE_CHECKING:
-    from cekura_dashboards import Settings
-    from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.terminal import (
+    SANDBOX,
+    SANDBOX_KEY,
+    Stopped,
+    connection,
+    examples,
+    json_object,
+    need_sandbox,
+    waiting,
+)
 
-SANDBOX_KEY = "sandbox"
 INTERRUPTED = 130
 """128 and the number of the signal, as shells have it."""
-SANDBOX = click.option("--sandbox", is_flag=True, help="Answer from a local sandbox: no key, no network.")
-NO_KEY = "No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls without one."
-
-
-class Stopped(click.ClickException):
-    """A mistake of the user's, told in one line."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"cekura-dashboards: {self.message}", err=True, file=file)
+COLOURS = {"ok  ": "green", "FAIL": "red", "?   ": "yellow"}
+"""Of the doctor's marks, on a terminal without NO_COLOR."""
 
 
 def program() -> None:
@@ -49,7 +42,14 @@ def _interrupted(_signal: int, _frame: object) -> None:
     os._exit(INTERRUPTED)
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True,
+    context_settings={"max_content_width": 110},
+    epilog=examples(
+        "demo", "install claude-desktop", "call get_widgets_data '{\"dashboard_id\": 11}' --sandbox", "doctor"
+    )
+    + "\n\n\b\nExit codes: 0 done; 1 it failed, or a check did; 2 wrong use or settings; 130 Ctrl-C.",
+)
 @click.version_option(package_name="cekura-dashboards-mcp", prog_name="cekura-dashboards")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -57,11 +57,13 @@ def main(context: click.Context) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    if os.environ.get("NO_COLOR"):
+        context.color = False
     if context.invoked_subcommand is None:
         context.invoke(serve)
 
 
-@main.command()
+@main.command(epilog=examples("serve", "serve --sandbox", "serve --http 127.0.0.1:8000"))
 @click.option("--http", "address", metavar="HOST:PORT", help="Serve Streamable HTTP here instead of stdio.")
 @SANDBOX
 def serve(address: str | None = None, *, sandbox: bool = False) -> None:
@@ -97,7 +99,9 @@ def _all_imported() -> None:
     gc.enable()
 
 
-@main.command()
+@main.command(
+    epilog=examples("sandbox", "sandbox --port 9000 --seed 7 --calls 5000", "sandbox --reading override=merge")
+)
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**31))
 @click.option("--calls", default=60_000, show_default=True, type=click.IntRange(1, 2_000_000))
@@ -107,7 +111,7 @@ def _all_imported() -> None:
 )
 def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]) -> None:
     """Run a local API that answers like Cekura's, over generated calls."""
-    _need_sandbox()
+    need_sandbox()
     from cekura_sandbox.run import run_sandbox  # noqa: PLC0415 - see above
 
     try:
@@ -116,7 +120,7 @@ def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]
         raise Stopped(str(error)) from None
 
 
-@main.command()
+@main.command(epilog=examples("tools", "tools --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print what tools/list answers.")
 def tools(*, as_json: bool) -> None:
     """List the tools."""
@@ -135,7 +139,13 @@ def tools(*, as_json: bool) -> None:
         click.echo(f"    {tool.description}")
 
 
-@main.command()
+@main.command(
+    epilog=examples(
+        "call list_dashboards --sandbox",
+        'call get_widgets_data \'{"dashboard_id": 11, "window": "7d"}\' --sandbox',
+        "call get_dashboard '{\"dashboard_id\": 11}' --json --sandbox",
+    )
+)
 @click.argument("tool")
 @click.argument("arguments", default="{}", metavar="[JSON]")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result.")
@@ -144,13 +154,21 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
     """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
     from cekura_dashboards_mcp.local import call_one, text_of  # noqa: PLC0415 - see above
 
-    result = anyio.run(call_one, connection(sandbox=sandbox), tool, _json_object(arguments))
-    click.echo(result.model_dump_json(by_alias=True, exclude_none=True, indent=2) if as_json else text_of(result))
+    given, link = json_object(arguments), connection(sandbox=sandbox)
+    with waiting(f"Waiting for {tool}"):
+        result = anyio.run(call_one, link, tool, given)
+    whole = result.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+    click.echo(whole if as_json else text_of(result), err=result.is_error and not as_json)
     if result.is_error:
         raise SystemExit(1)
 
 
-@main.command()
+@main.command(
+    epilog=examples(
+        "view find_changes --sandbox --out changes.html",
+        "view get_widgets_data '{\"dashboard_id\": 11}' --sandbox --out page.html",
+    )
+)
 @click.argument("tool")
 @click.argument("arguments", default="{}", metavar="[JSON]")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
@@ -159,8 +177,9 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
     from cekura_dashboards_mcp.local import call_one, page_of, text_of  # noqa: PLC0415 - see above
 
-    given = _json_object(arguments)
-    result = anyio.run(partial(call_one, draws=True), connection(sandbox=sandbox), tool, given)
+    given, link = json_object(arguments), connection(sandbox=sandbox)
+    with waiting(f"Waiting for {tool}"):
+        result = anyio.run(partial(call_one, draws=True), link, tool, given)
     if result.is_error:
         click.echo(text_of(result), err=True)
         raise SystemExit(1)
@@ -177,8 +196,12 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
 
 
 @main.command(
-    epilog="\b\nExamples:\n  cekura-dashboards install claude-desktop\n  cekura-dashboards install vscode --sandbox\n"
-    "  cekura-dashboards install cursor --print\n  cekura-dashboards install claude-code --uninstall"
+    epilog=examples(
+        "install claude-desktop",
+        "install vscode --sandbox",
+        "install cursor --print",
+        "install claude-code --uninstall",
+    )
 )
 @click.argument("client", type=click.Choice(["claude-desktop", "claude-code", "cursor", "vscode", "generic"]))
 @click.option("--print", "show", is_flag=True, help="Only show the entry; change nothing.")
@@ -198,85 +221,34 @@ def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
         raise Stopped(str(error)) from None
 
 
-@main.command()
+@main.command(epilog=examples("demo"))
 def demo() -> None:
     """Start a sandbox and a server as a chat client would, and hold a short conversation with it."""
-    _need_sandbox()
+    need_sandbox()
     from cekura_dashboards_mcp.demo import run_demo  # noqa: PLC0415 - see above
 
     anyio.run(run_demo)
 
 
-@main.command()
+@main.command(epilog=examples("doctor", "doctor --json", "doctor --probe --sandbox"))
 @click.option("--probe", is_flag=True, help="Find out how the API reads what its documents leave open; only reads.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @SANDBOX
-def doctor(*, probe: bool, sandbox: bool) -> None:
-    """Check settings, key, API and clock, one line each; changes nothing."""
+def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
+    """Check settings, key, API, clock, and the chat clients of this machine, each started as it would start it."""
+    from cekura_dashboards_mcp.clients import Machine  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.doctor import examine  # noqa: PLC0415 - see above
 
-    if not anyio.run(examine, connection(sandbox=sandbox, key_needed=False), probe):
+    link = connection(sandbox=sandbox, key_needed=False)
+    with waiting("Asking the API, and starting the server as each chat client does"):
+        found = anyio.run(partial(examine, with_probe=probe), link, Machine.this())
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+    for line in [] if as_json else found.lines():
+        mark, rest = line[:4], line[4:]
+        click.echo(click.style(mark, fg=COLOURS.get(mark)) + rest)
+    if not found.passed:
         raise SystemExit(1)
-
-
-def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: bool = False) -> "Connection":
-    """The connection that the settings and flags describe, or a one-line error."""
-    from cekura_dashboards.settings import SettingsError, load_settings  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.connection import Connection  # noqa: PLC0415 - see above
-
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise Stopped(str(error)) from None
-    _log_to_stderr(settings.log_level)
-    if sandbox:
-        return Connection(_for_sandbox(settings), app_factory=_sandbox_app())
-    if key_needed and settings.api_key is None:
-        raise Stopped(NO_KEY)
-    return Connection(settings, key_per_request=per_request)
-
-
-def _log_to_stderr(level: str) -> None:
-    """What this program says at the level asked for; of libraries warnings only, as they log headers and bodies."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    for name in ("cekura_dashboards", "cekura_dashboards_mcp"):
-        logging.getLogger(name).setLevel(level)
-
-
-def _for_sandbox(settings: "Settings") -> "Settings":
-    from pydantic import SecretStr  # noqa: PLC0415 - see above
-
-    return settings.model_copy(
-        update={"api_key": SecretStr(SANDBOX_KEY), "base_url": "http://localhost", "project_id": None}
-    )
-
-
-def _sandbox_app() -> Callable[[], Any]:
-    _need_sandbox()
-
-    def make() -> Any:
-        from cekura_sandbox import create_app  # noqa: PLC0415 - see above
-
-        return create_app(key=SANDBOX_KEY)
-
-    return make
-
-
-def _need_sandbox() -> None:
-    if not (find_spec("duckdb") and find_spec("fastapi")):
-        raise Stopped("the sandbox is not installed. Run: pip install 'cekura-dashboards-mcp[sandbox]'")
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    from cekura_dashboards.api.models import is_object  # noqa: PLC0415 - see above
-
-    example = "as '{\"dashboard_id\": 11}'"
-    try:
-        parsed: Any = json.loads(text)
-    except ValueError as error:
-        raise Stopped(f"the arguments are not JSON ({error}). Quote the whole, {example}.") from None
-    if not is_object(parsed):
-        raise Stopped(f"the arguments are a JSON object, {example}.")
-    return parsed
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,16 +1,16 @@
-"""Is everything in order? Settings, key, API and clock, one line each; nothing is changed."""
+"""Is everything in order? Settings, key, API, clock and chat clients, one line each; nothing is changed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-
-import click
+from typing import Any
 
 from cekura_dashboards import ToolContext
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable
+from cekura_dashboards_mcp.clients import Machine
 from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.entries import Check, checked_entries
 from cekura_dashboards_mcp.probe import ProbeAnswer, probe
 
 SKEW_S = 60
@@ -18,42 +18,53 @@ SKEW_S = 60
 
 
 @dataclass(frozen=True)
-class Check:
-    """``passed`` None: it could not be checked."""
+class Examination:
+    """The checks, in the order in which they were made, and what the probe found out; None if it was not asked for."""
 
-    name: str
-    passed: bool | None
-    told: str
+    checks: list[Check]
+    findings: list[ProbeAnswer] | None
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed is not False for check in self.checks)
+
+    def lines(self) -> list[str]:
+        """One for each check, then the report of the probe."""
+        marks = {True: "ok  ", False: "FAIL", None: "?   "}
+        found = [f"{marks[check.passed]} {check.name}: {check.told}" for check in self.checks]
+        return [*found, "", *report(self.findings)] if self.findings is not None else found
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines; ``passed`` null where it could not be checked."""
+        found = {"version": version("cekura-dashboards-mcp"), "passed": self.passed, **asdict(self)}
+        return {name: value for name, value in found.items() if value is not None}
 
 
-async def examine(
-    connection: Connection,
-    with_probe: bool,  # noqa: FBT001 - anyio.run passes by position
-    say: Callable[[str], None] = click.echo,
-) -> bool:
-    """Print the checks, and the findings of the probe; whether all is in order."""
+async def examine(connection: Connection, machine: Machine | None, *, with_probe: bool) -> Examination:
+    """Check everything. ``machine`` None: leave its chat clients out."""
     try:
-        checks = await checked(connection)
-        for check in checks:
-            mark = {True: "ok  ", False: "FAIL", None: "?   "}[check.passed]
-            say(f"{mark} {check.name}: {check.told}")
+        clients = await checked_entries(machine) if machine else []
+        checks = await checked(connection, has_client=any(check.passed for check in clients))
         passed = all(check.passed is not False for check in checks)
+        findings = None
         if with_probe and passed and connection.settings.api_key is not None:
-            context = (await connection.tool_context(None)).for_one_call()
-            say("")
-            for line in report(await probe(context)):
-                say(line)
-        return passed
+            findings = await probe((await connection.tool_context(None)).for_one_call())
+        return Examination(checks + clients, findings)
     finally:
         await connection.aclose()
 
 
-async def checked(connection: Connection) -> list[Check]:
-    """Each check in turn; what depends on one that failed is not asked."""
+async def checked(connection: Connection, *, has_client: bool) -> list[Check]:
+    """Settings, key, API and clock in turn; what depends on one that failed is not asked.
+
+    ``has_client``: a chat client of this machine has a key that works, so that none is needed here.
+    """
     settings = connection.settings
     told = f"{settings.base_url}, time zone {settings.time_zone}, {settings.timeout_s:g} s a call"
     found = [Check("settings", True, told + (", read-only" if settings.read_only else ""))]
     if settings.api_key is None:
+        if has_client:
+            return [*found, Check("key", None, "none in this shell; set CEKURA_API_KEY to check the API from here")]
         return [*found, Check("key", False, "none; set CEKURA_API_KEY, or try --sandbox")]
     found.append(Check("key", True, "given"))
     context = (await connection.tool_context(None)).for_one_call()

@@ -12,6 +12,8 @@ from cekura_dashboards.settings import PREFIX, usable_key
 from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, SANDBOX_ENTRY, Machine, NotInstalled, entry_of, put
 
 KEY = "CEKURA_API_KEY"
+PLACEHOLDER = "your-cekura-api-key"
+"""What stands for a key where one is shown."""
 
 
 def install(name: str, machine: Machine, *, sandbox: bool, show: bool, uninstall: bool) -> None:
@@ -58,7 +60,7 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
 
 def _shown(*, sandbox: bool) -> dict[str, str]:
     """The same without the key, for a screen that others may see."""
-    return {} if sandbox else _settings(os.environ) | {KEY: "your-cekura-api-key"}
+    return {} if sandbox else _settings(os.environ) | {KEY: PLACEHOLDER}
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The command line, as a person or a chat client starts it."""
 
+import importlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards_mcp.cli import main
+from cekura_dashboards_mcp.terminal import waiting
 from support import BY_NAME, Era, text_of
 
 ROOT = Path(__file__).parents[2]
@@ -195,6 +198,60 @@ def test_the_readmes_commands_run_as_written(line: str) -> None:
 def test_a_reading_that_there_is_not_is_refused() -> None:
     assert 'no reading "colour"' in run("sandbox", "--reading", "colour=red").stderr
     assert "replace or merge" in run("sandbox", "--reading", "override=both").stderr
+
+
+COMMANDS = list(main.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_examples_that_it_can_read(command: str) -> None:
+    done = CliRunner().invoke(main, [command, "--help"])
+    shown = re.findall(r"^ +cekura-dashboards (.*)$", done.output, re.MULTILINE)
+    assert shown
+    for example in shown:
+        name, *arguments = shlex.split(example)
+        assert name == command
+        main.commands[command].make_context(command, arguments)
+
+
+def on_a_terminal(*arguments: str, **settings: str) -> str:
+    """What a person sees who types this."""
+    pty = importlib.import_module("pty")
+    seen = list[bytes]()
+
+    def read(descriptor: int) -> bytes:
+        seen.append(os.read(descriptor, 4096))
+        return seen[-1]
+
+    program = "import os, sys; os.environ.update(eval(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+    pty.spawn([sys.executable, "-c", program, repr(settings), *COMMAND, *arguments], read)
+    return b"".join(seen).decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_has_colours_unless_they_are_not_wanted_and_hears_what_takes_long(tmp_path: Path) -> None:
+    seen = on_a_terminal("doctor", "--sandbox", HOME=str(tmp_path))
+    assert "\x1b[32mok  \x1b[0m settings" in seen
+    plain = on_a_terminal("doctor", "--sandbox", HOME=str(tmp_path), NO_COLOR="1")
+    assert "\x1b" not in plain
+    assert "ok   settings" in plain
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_who_waits_for_long_is_told_for_what_on_a_terminal_only() -> None:
+    with waiting("Reading", seen := Terminal(), after_s=0) as timer:
+        timer.join(10)
+    assert seen.getvalue() == "Reading …\n"
+    with waiting("Reading", seen := Terminal(), after_s=60) as timer:
+        assert timer.is_alive()
+    assert seen.getvalue() == ""
+    with waiting("Reading", piped := StringIO(), after_s=0) as timer:
+        assert not timer.is_alive()
+    assert piped.getvalue() == ""
 
 
 def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:

@@ -1,17 +1,24 @@
 """The doctor: what it finds in order, what not, and how it tells one possible API from another."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import fields, replace
 from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from pydantic import SecretStr
 
+from cekura_dashboards_mcp.clients import CLIENTS, Machine
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.doctor import examine, report, skew
 from cekura_dashboards_mcp.probe import UNSETTLED, probe
 from cekura_sandbox import ApiVariant
-from support import KEY, NOW, now, open_tools, settings, shared_sandbox
+from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 TYPES = get_type_hints(ApiVariant)
@@ -52,9 +59,8 @@ async def test_what_cannot_be_settled_says_why() -> None:
 
 
 async def lines(connection: Connection, *, with_probe: bool = False) -> tuple[bool, list[str]]:
-    said = list[str]()
-    passed = await examine(connection, with_probe, said.append)
-    return passed, said
+    found = await examine(connection, None, with_probe=with_probe)
+    return found.passed, found.lines()
 
 
 def sandboxed(**given: Any) -> Connection:
@@ -115,3 +121,95 @@ async def test_a_clock_that_is_ahead_is_seen() -> None:
     app = shared_sandbox(ApiVariant(clock_ahead_s=timedelta(minutes=2).total_seconds()))
     _, said = await lines(Connection(settings(), app_factory=lambda: app, now=now))
     assert said[-1].startswith("?    clock: the API is 120 s ahead")
+
+
+def person(home: Path) -> Machine:
+    return Machine(home, "linux", {})
+
+
+async def entries(home: Path) -> list[str]:
+    found = await examine(sandboxed(), person(home), with_probe=False)
+    return [line for line in found.lines() if ', "' in line or "have this server" in line or "clients" in line]
+
+
+def write_entry(home: Path, name: str, **entry: Any) -> Path:
+    client = CLIENTS[name]
+    path = client.path(person(home))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({client.servers: {"cekura-dashboards": entry}}), encoding="utf-8")
+    return path
+
+
+VERSION = version("cekura-dashboards-mcp")
+STARTED: Json = {"command": sys.executable, "args": ["-m", "cekura_dashboards_mcp", "serve"]}
+
+
+async def test_chat_clients_that_are_here_are_found_and_their_entries_started(tmp_path: Path) -> None:
+    write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
+    (tmp_path / ".config" / "Code" / "User").mkdir(parents=True)
+    said = await entries(tmp_path)
+    assert said == [
+        "?    VS Code: does not have this server yet; to add it: cekura-dashboards install vscode",
+        f'ok   Cursor, "cekura-dashboards": starts {VERSION}, {len(BY_NAME)} tools, and the API answers it',
+    ]
+
+
+async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Path) -> None:
+    [line] = await entries(tmp_path)
+    assert line.startswith("?    chat clients: none of Claude Desktop, Claude Code, Cursor, VS Code is here")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {"command": "/not/there/cekura-dashboards", "args": ["serve"]},
+            "/not/there/cekura-dashboards cannot be started",
+        ),
+        ({"command": ["cekura-dashboards"]}, "is not of the form that clients start"),
+        ({"args": ["serve"]}, "is not of the form that clients start"),
+        (STARTED, "does not answer: No API key. Set CEKURA_API_KEY"),
+        ({**STARTED, "env": {"CEKURA_API_KEY": "two words"}}, "does not answer: CEKURA_API_KEY holds characters"),
+        ({**STARTED, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the example's"),
+        (
+            {**STARTED, "env": {"CEKURA_API_KEY": "k", "CEKURA_BASE_URL": "http://127.0.0.1:9"}},
+            f"{len(BY_NAME)} tools, but: The API could not be reached",
+        ),
+    ],
+)
+async def test_an_entry_that_does_not_work_says_why_and_what_to_do(entry: Json, said: str, tmp_path: Path) -> None:
+    write_entry(tmp_path, "claude-code", **entry)
+    [line] = await entries(tmp_path)
+    assert line.startswith('FAIL Claude Code, "cekura-dashboards": ')
+    assert said in line
+    if "but: " not in line:
+        assert line.endswith("cekura-dashboards install claude-code")
+
+
+async def test_a_file_that_is_no_json_is_told_where(tmp_path: Path) -> None:
+    write_entry(tmp_path, "cursor").write_text("{,}", encoding="utf-8")
+    found = await examine(sandboxed(), person(tmp_path), with_probe=False)
+    assert not found.passed
+    assert "is not JSON" in found.lines()[-1]
+    assert "line 1, column 2" in found.lines()[-1]
+
+
+async def test_who_has_a_client_that_works_needs_no_key_in_the_shell(tmp_path: Path) -> None:
+    write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
+    without = Connection(settings().model_copy(update={"api_key": None}))
+    found = await examine(without, person(tmp_path), with_probe=False)
+    assert found.passed
+    assert found.lines()[1].startswith("?    key: none in this shell")
+
+
+def test_the_command_prints_json_and_fails_by_its_exit_code(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+    for arguments, code in (["--sandbox"], 0), ([], 1):
+        done = subprocess.run(
+            [sys.executable, "-m", "cekura_dashboards_mcp", "doctor", "--json", *arguments], check=False, text=True,
+            capture_output=True, timeout=60, env={**kept, "HOME": str(tmp_path)},
+        )  # fmt: skip
+        found = json.loads(done.stdout)
+        assert (done.returncode, found["passed"], done.stderr) == (code, not code, "")
+        assert {check["name"] for check in found["checks"]} >= {"settings", "key", "chat clients"}
+        assert "findings" not in found

@@ -1,0 +1,125 @@
+"""Do the chat clients of this machine start this server? Each entry is started as its client would start it."""
+
+import tempfile
+from dataclasses import dataclass
+from typing import TextIO
+
+import anyio
+from mcp import Client, MCPError
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from cekura_dashboards.api.models import as_object, is_list
+from cekura_dashboards.concurrency import together
+from cekura_dashboards.text import quoted
+from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, ChatClient, Json, Machine, NotInstalled, read, servers_in
+from cekura_dashboards_mcp.install import KEY, PLACEHOLDER
+from cekura_dashboards_mcp.local import text_of
+
+START_S = 30
+"""A start that takes longer is given up, as clients do."""
+OURS = (ENTRY, "cekura_dashboards_mcp")
+
+
+@dataclass(frozen=True)
+class Check:
+    """``passed`` None: it could not be checked, or there is nothing to check; ``told`` says what to do then."""
+
+    name: str
+    passed: bool | None
+    told: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    client: ChatClient
+    name: str
+    config: Json
+
+    @property
+    def label(self) -> str:
+        return f'{self.client.title}, "{quoted(self.name, limit=60)}"'
+
+
+async def checked_entries(machine: Machine) -> list[Check]:
+    """What holds of every client that is here; their entries are started together."""
+    found, entries = list[Check](), list[_Entry]()
+    here = [client for client in CLIENTS.values() if is_here(client, machine)]
+    for client in here:
+        try:
+            ours = _ours(client, machine)
+        except NotInstalled as error:
+            found.append(Check(client.title, False, str(error)))
+            continue
+        entries += ours
+        if not ours:
+            told = f"does not have this server yet; to add it: cekura-dashboards install {client.name}"
+            found.append(Check(client.title, None, told))
+    if not here:
+        titles = ", ".join(client.title for client in CLIENTS.values())
+        told = f"none of {titles} is here; for others: cekura-dashboards install generic --print"
+        return [Check("chat clients", None, told)]
+    return [*found, *await together(*(_tried(entry) for entry in entries))]
+
+
+def is_here(client: ChatClient, machine: Machine) -> bool:
+    """Whether a client was ever started on this machine: its file is there, or the folder that only it makes."""
+    path = client.path(machine)
+    return path.exists() or (path.parent != machine.home and path.parent.is_dir())
+
+
+def _ours(client: ChatClient, machine: Machine) -> list[_Entry]:
+    """The entries that start this server, whatever their names."""
+    path = client.path(machine)
+    found = list[_Entry]()
+    for name, config in servers_in(client, path, read(path)).items():
+        entry = as_object(config)
+        arguments = entry.get("args") if entry else None
+        words = [entry.get("command"), *(arguments if is_list(arguments) else [])] if entry else []
+        if name.startswith(ENTRY) or any(ours in str(word) for word in words for ours in OURS):
+            found.append(_Entry(client, name, entry or {}))
+    return found
+
+
+async def _tried(entry: _Entry) -> Check:
+    again = f"write it anew: cekura-dashboards install {entry.client.name}"
+    environment = as_object(entry.config.get("env")) or {}
+    try:
+        server = StdioServerParameters.model_validate(
+            {name: entry.config[name] for name in ("command", "args", "env") if name in entry.config}
+        )
+    except ValueError:
+        return Check(entry.label, False, f"is not of the form that clients start; {again}")
+    if environment.get(KEY) == PLACEHOLDER:
+        return Check(entry.label, False, f"its {KEY} is the example's; put yours there, or {again}")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        try:
+            with anyio.fail_after(START_S):
+                return await _started(entry, server, said)
+        except OSError as error:
+            command = quoted(server.command, limit=200)
+            return Check(entry.label, False, f"{command} cannot be started ({error.strerror or error}); {again}")
+        except (MCPError, ExceptionGroup):
+            return Check(entry.label, False, f"does not answer: {_first_line(said)}; {again}")
+
+
+async def _started(entry: _Entry, server: StdioServerParameters, said: TextIO) -> Check:
+    """Its tools, and what the API says to its key.
+
+    Raises:
+        OSError, MCPError, ExceptionGroup: if it does not start, or does not answer.
+    """
+    async with Client(stdio_client(server, errlog=said)) as client:
+        tools = (await client.list_tools()).tools
+        info = client.server_info
+        version = f" {info.version}" if info and info.version else ""
+        answer = await client.call_tool("list_dashboards", {})
+    starts = f"starts{version}, {len(tools)} tools"
+    if answer.is_error:
+        return Check(entry.label, False, f"{starts}, but: {text_of(answer)}")
+    return Check(entry.label, True, f"{starts}, and the API answers it")
+
+
+def _first_line(said: TextIO) -> str:
+    said.seek(0)
+    lines = [line.strip() for line in said if line.strip()]
+    return quoted(lines[0].removeprefix(f"{ENTRY}: ").rstrip("."), limit=300) if lines else "nothing was said"

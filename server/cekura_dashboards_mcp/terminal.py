@@ -1,0 +1,110 @@
+"""What the commands share: their connection, their errors on stderr, and a line for whoever waits."""
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from cekura_dashboards import Settings
+    from cekura_dashboards_mcp.connection import Connection
+
+SANDBOX_KEY = "sandbox"
+SANDBOX = click.option("--sandbox", is_flag=True, help="Answer from a local sandbox: no key, no network.")
+NO_KEY = "No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls without one."
+FELT_S = 1.0
+"""Who waits for longer is told for what."""
+
+
+class Stopped(click.ClickException):
+    """A mistake of the user's, told in one line."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"cekura-dashboards: {self.message}", err=True, file=file)
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: what one might type."""
+    return "\b\nExamples:\n" + "\n".join(f"  cekura-dashboards {line}" for line in lines)
+
+
+@contextmanager
+def waiting(what: str, stream: TextIO | None = None, after_s: float = FELT_S) -> Generator[threading.Timer]:
+    """Say on a terminal what is waited for, if it takes long enough to be felt. ``stream`` None: standard error."""
+    timer = threading.Timer(after_s, click.echo, [f"{what} …"], {"file": stream, "err": True})
+    timer.daemon = True
+    if (stream or sys.stderr).isatty():
+        timer.start()
+    try:
+        yield timer
+    finally:
+        timer.cancel()
+
+
+def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: bool = False) -> "Connection":
+    """The connection that the settings and flags describe, or a one-line error."""
+    from cekura_dashboards.settings import SettingsError, load_settings  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.connection import Connection  # noqa: PLC0415 - see above
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        raise Stopped(str(error)) from None
+    _log_to_stderr(settings.log_level)
+    if sandbox:
+        return Connection(_for_sandbox(settings), app_factory=_sandbox_app())
+    if key_needed and settings.api_key is None:
+        raise Stopped(NO_KEY)
+    return Connection(settings, key_per_request=per_request)
+
+
+def _log_to_stderr(level: str) -> None:
+    """What this program says at the level asked for; of libraries warnings only, as they log headers and bodies."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("cekura_dashboards", "cekura_dashboards_mcp"):
+        logging.getLogger(name).setLevel(level)
+
+
+def _for_sandbox(settings: "Settings") -> "Settings":
+    from pydantic import SecretStr  # noqa: PLC0415 - see above
+
+    return settings.model_copy(
+        update={"api_key": SecretStr(SANDBOX_KEY), "base_url": "http://localhost", "project_id": None}
+    )
+
+
+def _sandbox_app() -> Callable[[], Any]:
+    need_sandbox()
+
+    def make() -> Any:
+        from cekura_sandbox import create_app  # noqa: PLC0415 - see above
+
+        return create_app(key=SANDBOX_KEY)
+
+    return make
+
+
+def need_sandbox() -> None:
+    if not (find_spec("duckdb") and find_spec("fastapi")):
+        raise Stopped("the sandbox is not installed. Run: pip install 'cekura-dashboards-mcp[sandbox]'")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    from cekura_dashboards.api.models import is_object  # noqa: PLC0415 - see above
+
+    example = "as '{\"dashboard_id\": 11}'"
+    try:
+        parsed: Any = json.loads(text)
+    except ValueError as error:
+        raise Stopped(f"the arguments are not JSON ({error}). Quote the whole, {example}.") from None
+    if not is_object(parsed):
+        raise Stopped(f"the arguments are a JSON object, {example}.")
+    return parsed
