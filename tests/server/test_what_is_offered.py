@@ -26,11 +26,12 @@ READS: list[tuple[str, Json]] = [
 
 
 async def test_no_capability_is_advertised_that_is_not_there(era: Era) -> None:
+    there = {"tools", "resources", "prompts", "completions"}
     async with connect(shared_sandbox(), era) as client:
         capabilities = client.server_capabilities
         assert capabilities is not None
         advertised: Json = capabilities.model_dump(exclude_none=True)
-        assert {name for name in advertised if name not in {"experimental", "extensions"}} == {"tools", "resources"}
+        assert {name for name in advertised if name not in {"experimental", "extensions"}} == there
         assert not advertised["tools"].get("list_changed")
 
 

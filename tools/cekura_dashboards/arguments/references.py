@@ -59,6 +59,25 @@ class _Scope:
     project: int | None = None
 
 
+async def names_of(
+    context: ToolContext, kind: Kind, *, dashboard: int | None = None, project: int | None = None
+) -> dict[int, str]:
+    """The names that there are, by id; of a thousand dashboards or widgets at most."""
+    return await _READ[kind](context, _Scope(dashboard, project))
+
+
+def id_of(text: str, known: Mapping[int, str]) -> int | None:
+    """The one id of that name, or the id itself; None if there is none, or several.
+
+    >>> id_of("booking", {12: "Booking"}), id_of("12", {12: "Booking"}), id_of("Sales", {12: "Booking"})
+    (12, 12, None)
+    """
+    if text.strip().isdecimal() and int(text) in known:
+        return int(text)
+    ids = _matching(text, known)
+    return ids[0] if len(ids) == 1 else None
+
+
 async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: Any) -> dict[int, int]:
     """The id of each name, by its stand-in: dashboards and projects first, and in them the others.
 
@@ -90,10 +109,7 @@ async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: 
 
 async def _resolved(context: ToolContext, names: Mapping[int, GivenName], scope: _Scope) -> dict[int, int]:
     kinds = [*dict.fromkeys(name.kind for name in names.values())]
-    read = {
-        "dashboard": _dashboards, "widget": _widgets, "project": _projects, "agent": _agents, "metric": _metrics,
-    }  # fmt: skip
-    known = dict(zip(kinds, await together(*(read[kind](context, scope) for kind in kinds)), strict=True))
+    known = dict(zip(kinds, await together(*(_READ[kind](context, scope) for kind in kinds)), strict=True))
     found, faults = dict[int, int](), dict[Fault, None]()
     for key, name in names.items():
         ids = _matching(name.text, known[name.kind])
@@ -160,3 +176,6 @@ async def _metrics(context: ToolContext, scope: _Scope) -> dict[int, str]:
     projects = [scope.project] if scope.project else [project.id for project in await context.lookups.projects()]
     pages: Iterable[Any] = await together(*(context.lookups.metrics(number) for number in projects[:MOST_PROJECTS]))
     return {metric.id: metric.name for page in pages for metric in page if metric.name}
+
+
+_READ = {"dashboard": _dashboards, "widget": _widgets, "project": _projects, "agent": _agents, "metric": _metrics}

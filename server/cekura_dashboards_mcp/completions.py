@@ -1,0 +1,64 @@
+"""What may stand for an argument of a prompt or a resource: names that are there, as they are typed."""
+
+from collections.abc import Mapping
+
+from mcp.server.mcpserver import Context
+from mcp.types import CompleteRequestParams, Completion, ResourceTemplateReference
+
+from cekura_dashboards import DashboardsError, ToolContext
+from cekura_dashboards.arguments.references import Kind, id_of, names_of
+from cekura_dashboards.arguments.spans import WORDS
+from cekura_dashboards.charts.window import COMPARISONS
+from cekura_dashboards.text import cleaned
+from cekura_dashboards_mcp.connection import Connection
+
+MOST = 100
+"""Of values in one answer, by the protocol."""
+LONGEST = 200
+NAMED: dict[str, Kind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
+FIXED = {"window": WORDS, "compare_to": COMPARISONS}
+
+
+async def completed(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
+    """The values that go with what is typed so far; none where the API cannot be asked."""
+    typed, name = params.argument.value, params.argument.name
+    if name in FIXED:
+        return _shown([word for word in FIXED[name] if word.startswith(typed.strip().lower())])
+    is_address = isinstance(params.ref, ResourceTemplateReference)
+    kind = "dashboard" if is_address and name == "id" else NAMED.get(name)
+    if kind is None:
+        return _shown([])
+    given = (params.context.arguments if params.context else None) or {}
+    try:
+        tools = await context.request_context.lifespan_context.tool_context(context.headers)
+        known = await _known(tools.for_one_call(), kind, given)
+    except DashboardsError:
+        return _shown([])  # a list of suggestions is no place for an error; the tool that is called then tells it
+    matching = {number: text for number, text in known.items() if _matches(typed, number, text)}
+    if is_address:
+        return _shown([str(number) for number in matching])
+    return _shown([_written(number, text, known) for number, text in matching.items()])
+
+
+async def _known(tools: ToolContext, kind: Kind, given: Mapping[str, str]) -> dict[int, str]:
+    """Names by id; of the widgets those of the dashboard that was given before, if any."""
+    project, dashboard = tools.settings.project_id, None
+    if kind == "widget" and (text := given.get("dashboard", "").strip()):
+        dashboard = id_of(text, await names_of(tools, "dashboard"))
+    return await names_of(tools, kind, dashboard=dashboard, project=project)
+
+
+def _matches(typed: str, number: int, text: str) -> bool:
+    wanted = typed.strip().casefold()
+    return wanted in text.casefold() or str(number).startswith(wanted)
+
+
+def _written(number: int, text: str, known: Mapping[int, str]) -> str:
+    """A name as a tool takes it; with its id, where others have the same one, and the id alone where it is odd."""
+    if cleaned(text, limit=LONGEST) != text:
+        return str(number)
+    return text if id_of(text, known) == number else f"{text} ({number})"
+
+
+def _shown(values: list[str]) -> Completion:
+    return Completion(values=values[:MOST], total=len(values), has_more=len(values) > MOST)

@@ -1,0 +1,154 @@
+"""The guide: fields, filters, times and limits, for whoever asks, so that no tool's description has to hold them."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from cekura_dashboards.api.fields import (
+    CALL_LOG_OPS,
+    COMBINATIONS,
+    FILTER_OPS,
+    FILTERED,
+    LIMIT,
+    METRIC_COMBINATIONS,
+    METRIC_VALUE,
+    PLOTTED,
+    Combinations,
+)
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.arguments.spans import WORDS
+from cekura_dashboards.charts.window import COMPARISONS
+
+FILTERS: dict[str, JsonObject] = {
+    "Failed calls of one agent": {
+        "operator": "and",
+        "conditions": [
+            {"field": "success", "op": "eq", "value": False},
+            {"field": "agent.id", "op": "eq", "value": 33},
+        ],
+    },
+    "Calls over five minutes about one of two topics": {
+        "operator": "and",
+        "conditions": [
+            {"field": "duration", "op": "gt", "value": 300},
+            {"field": "topic", "op": "in", "value": ["Billing", "Refund"]},
+        ],
+    },
+    "Calls whose latency was scored above 2,000": {
+        "operator": "same_row",
+        "conditions": [
+            {"field": "metric_evaluations.metric.id", "op": "eq", "value": 501},
+            {"field": METRIC_VALUE, "op": "gt", "value": 2000},
+        ],
+    },
+    "Calls that dropped off nowhere": {"field": "dropoff_point", "op": "isnull", "value": True},
+    "The last seven days, in filters that are saved": {"field": "timestamp", "op": "gte", "value": "today-7d"},
+}
+"""Each filter as a tool takes it."""
+WIDGETS: dict[str, JsonObject] = {
+    "Calls per day": {
+        "name": "Calls per day",
+        "chart_type": "bar",
+        "field": "agent_id",
+        "aggregation_function": "count",
+        "time_period": "day",
+    },
+    "Success rate per week, by agent": {
+        "name": "Success by agent",
+        "chart_type": "bar",
+        "field": "success",
+        "aggregation_function": "avg",
+        "time_period": "week",
+        "group_by": {"type": "field", "field": "agent.id"},
+    },
+    "A metric's 95th percentile": {
+        "name": "Latency p95",
+        "chart_type": "bar",
+        "field": METRIC_VALUE,
+        "metric": 501,
+        "aggregation_function": "p95",
+        "time_period": "day",
+    },
+    "Why calls end": {"name": "Why calls end", "chart_type": "pie", "field": "call_ended_reason"},
+    "Four figures at a glance": {"name": "At a glance", "chart_type": "stat"},
+}
+"""Each widget as a tool takes it."""
+
+
+def guide() -> str:
+    """The guide as Markdown."""
+    plotted = [(f"`{name}`", kind, *_combined(kind)) for name, kind in [*PLOTTED.items(), ("metadata.KEY", "string")]]
+    metrics = [(f"`{kind}`", *_joined(combined)) for kind, combined in METRIC_COMBINATIONS.items()]
+    filtered = [(f"`{name}`", found.kind, ", ".join(found.ops) or "any") for name, found in FILTERED.items()]
+    not_of_calls = ", ".join(f"`{op}`" for op in FILTER_OPS if op not in CALL_LOG_OPS)
+    return f"""\
+# Fields, filters, times and limits
+
+## What can be charted
+
+A widget has a `chart_type` and, but for `stat`, a `field`. A `bar` has an `aggregation_function` and a `time_period`
+(`hour`, `day`, `week`, `month`), too, and may be grouped (`group_by`).
+
+{_table(("field", "type", "charts", "bar: aggregation_function"), plotted)}
+
+`{METRIC_VALUE}` needs the id of a metric (`metric`), and its charts depend on the kind of the metric:
+
+{_table(("metric", "charts", "bar: aggregation_function"), metrics)}
+
+Number of calls: a bar of `agent_id` with `count`. Rate of success: a bar of `success` with `avg`. Top-level keys of the
+metadata only: `metadata.region`, not `metadata.a.b`.
+
+{_examples(WIDGETS)}
+
+## Which calls count
+
+A filter is a condition (`field`, `op`, `value`) or a group of them (`operator` `and` or `or`, `conditions`), to any
+depth. `same_row` is a group whose conditions must hold of one and the same metric evaluation.
+
+{_table(("field", "type", "documented operators"), [*filtered, ("`metadata.KEY`", "text", "any")])}
+
+Operators: {_code(FILTER_OPS)}. Lists of calls do not take {not_of_calls}. `in` takes a list, `isnull` true or false.
+
+A chart on a dashboard counts the calls that its own filters and those of the dashboard let through.
+
+{_examples(FILTERS)}
+
+## Times
+
+`window`: {_code(WORDS)}, any number of minutes, hours, days or weeks (`90m`, `36h`, `10d`, `2w`), a date (`2026-11-16`)
+or two ends (`2026-11-01/2026-11-08`, `2026-11-01T09:00/2026-11-01T17:00`). Absent: the saved date range.
+
+`compare_to`: {_code(COMPARISONS)}, or any window. `compare_filters` sets a chart beside other calls instead.
+
+In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. It stands in saved filters only; for one answer give
+`window`.
+
+`today`, `this_week` and the like begin in the time zone of the settings (`CEKURA_TIME_ZONE`), or in that of the call
+(`time_zone`). The API's buckets are UTC days and hours; `by: local_day` puts days of another zone together from hours.
+
+## Limits
+
+- The API holds {LIMIT.days} days of calls, and no chart begins earlier.
+- Not measured: unique callers, cost, hold time; nor a median of several groups together.
+- An average of buckets is weighted by their calls; percentiles of buckets cannot be put together.
+- A deleted widget or dashboard comes back with a new id.
+"""
+
+
+def _combined(kind: str) -> tuple[str, str]:
+    return _joined(COMBINATIONS[kind]) if kind in COMBINATIONS else ("by metric", "by metric")
+
+
+def _joined(combined: Combinations) -> tuple[str, str]:
+    return ", ".join(combined.charts), ", ".join(combined.aggregations) or "none"
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ("---",) * len(head), *rows])
+
+
+def _examples(named: Mapping[str, JsonObject]) -> str:
+    return "\n\n".join(f"{title}:\n\n```json\n{json.dumps(value)}\n```" for title, value in named.items())
