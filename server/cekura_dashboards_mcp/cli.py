@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import click
 
+from cekura_dashboards_mcp.board_commands import COMMANDS
 from cekura_dashboards_mcp.terminal import (
     SANDBOX,
     SANDBOX_KEY,
@@ -254,3 +255,7 @@ def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
 def _pair(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     return name, value
+
+
+for command in COMMANDS:
+    main.add_command(command)

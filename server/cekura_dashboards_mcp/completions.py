@@ -6,15 +6,13 @@ from mcp.server.mcpserver import Context
 from mcp.types import CompleteRequestParams, Completion, ResourceTemplateReference
 
 from cekura_dashboards import DashboardsError, ToolContext
-from cekura_dashboards.arguments.references import Kind, id_of, names_of
+from cekura_dashboards.arguments.references import Kind, id_of, names_of, written
 from cekura_dashboards.arguments.spans import WORDS
 from cekura_dashboards.charts.window import COMPARISONS
-from cekura_dashboards.text import cleaned
 from cekura_dashboards_mcp.connection import Connection
 
 MOST = 100
 """Of values in one answer, by the protocol."""
-LONGEST = 200
 NAMED: dict[str, Kind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
 FIXED = {"window": WORDS, "compare_to": COMPARISONS}
 
@@ -37,7 +35,7 @@ async def completed(context: Context[Connection, object], params: CompleteReques
     matching = {number: text for number, text in known.items() if _matches(typed, number, text)}
     if is_address:
         return _shown([str(number) for number in matching])
-    return _shown([_written(number, text, known) for number, text in matching.items()])
+    return _shown([str(written(number, known)) for number in matching])
 
 
 async def _known(tools: ToolContext, kind: Kind, given: Mapping[str, str]) -> dict[int, str]:
@@ -51,13 +49,6 @@ async def _known(tools: ToolContext, kind: Kind, given: Mapping[str, str]) -> di
 def _matches(typed: str, number: int, text: str) -> bool:
     wanted = typed.strip().casefold()
     return wanted in text.casefold() or str(number).startswith(wanted)
-
-
-def _written(number: int, text: str, known: Mapping[int, str]) -> str:
-    """A name as a tool takes it; with its id, where others have the same one, and the id alone where it is odd."""
-    if cleaned(text, limit=LONGEST) != text:
-        return str(number)
-    return text if id_of(text, known) == number else f"{text} ({number})"
 
 
 def _shown(values: list[str]) -> Completion:

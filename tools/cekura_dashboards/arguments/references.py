@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import named, nearest
+from cekura_dashboards.text import cleaned, named, nearest
 
 Kind = Literal["dashboard", "widget", "project", "agent", "metric"]
 MOST_READ = 1000
 """Dashboards, or widgets, that are looked through for a name."""
 MOST_NAMES_SHOWN = 6
+LONGEST = 200
+"""Characters of a name that is written in place of an id."""
 MOST_PROJECTS = 20
 """Projects whose metrics are looked through for a name."""
 STAND_IN = -(2**61)
@@ -78,6 +80,21 @@ def id_of(text: str, known: Mapping[int, str]) -> int | None:
     return ids[0] if len(ids) == 1 else None
 
 
+def written(number: int, known: Mapping[int, str]) -> str | int:
+    r"""A known id as its name, which ``id_of`` reads back; with the id where others have the same name.
+
+    The id alone where the name is one that cannot be shown, or that could be read as another id.
+
+    >>> known = {1: "Same", 2: "Same", 3: "Booking", 4: "33", 5: "a\nb"}
+    >>> [written(number, known) for number in known]
+    ['Same (1)', 'Same (2)', 'Booking', 4, 5]
+    """
+    name = known[number]
+    if name.strip().isdecimal() or cleaned(name, limit=LONGEST) != name:
+        return number
+    return name if id_of(name, known) == number else f"{name} ({number})"
+
+
 async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: Any) -> dict[int, int]:
     """The id of each name, by its stand-in: dashboards and projects first, and in them the others.
 
@@ -116,7 +133,7 @@ async def _resolved(context: ToolContext, names: Mapping[int, GivenName], scope:
         if len(ids) == 1:
             found[key] = ids[0]
         else:
-            faults[Fault(name.path, _problem(name, ids, known[name.kind]))] = None
+            faults[Fault(name.path, no_such(name.kind, name.text, known[name.kind]))] = None
     if faults:
         raise InvalidArguments([*faults], lead="Not found.")
     return found
@@ -132,14 +149,16 @@ def _matching(text: str, known: Mapping[int, str]) -> list[int]:
     return exact or [number for number, name in known.items() if name.strip().casefold() == folded]
 
 
-def _problem(name: GivenName, ids: list[int], known: Mapping[int, str]) -> str:
+def no_such(kind: Kind, text: str, known: Mapping[int, str]) -> str:
+    """Why a name does not stand for one id, with the ids of those that have it, or the nearest name."""
+    ids = _matching(text, known)
     if ids:
         shown = ", ".join(str(number) for number in ids[:MOST_NAMES_SHOWN])
-        return f"{len(ids)} {name.kind}s are called {named(name.text)}; give the id: {shown}."
-    if match := nearest(name.text, known.values()):
+        return f"{len(ids)} {kind}s are called {named(text)}; give the id: {shown}."
+    if match := nearest(text, known.values()):
         number = next(number for number, title in known.items() if title == match)
-        return f"no {name.kind} {named(name.text)}; there is {named(match)} ({number})."
-    return f"no {name.kind} {named(name.text)}; {SHOWN_BY[name.kind]}."
+        return f"no {kind} {named(text)}; there is {named(match)} ({number})."
+    return f"no {kind} {named(text)}; {SHOWN_BY[kind]}."
 
 
 async def _dashboards(context: ToolContext, _scope: _Scope) -> dict[int, str]:

@@ -1,0 +1,173 @@
+"""The commands for dashboards as files: export, plan, apply and undo."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, TextIO, TypeVar
+
+import anyio
+import click
+
+from cekura_dashboards_mcp.terminal import SANDBOX, Stopped, connection, examples, waiting
+
+if TYPE_CHECKING:
+    from cekura_dashboards import ToolContext
+    from cekura_dashboards.boards import Board, BoardPlan, Carried
+    from cekura_dashboards_mcp.connection import Connection
+
+T = TypeVar("T")
+FILE = click.argument("file", type=click.File("r", encoding="utf-8"))
+DASHBOARD = click.option(
+    "--dashboard", metavar="ID|NAME", help="The dashboard to change; default: the one of its name."
+)
+PROJECT = click.option("--project", metavar="ID|NAME", help="In place of the file's.")
+CHANGED = 3
+"""The exit code of a plan with changes, if it is asked for."""
+
+
+@click.command(epilog=examples("export 11 > board.json", 'export "Booking agent" --sandbox'))
+@click.argument("dashboard", metavar="ID|NAME")
+@SANDBOX
+def export(dashboard: str, *, sandbox: bool) -> None:
+    """Write a dashboard as a file, with names in place of ids, to standard output."""
+    from cekura_dashboards.boards import export_board  # noqa: PLC0415 - a server that starts does not wait for it
+
+    board = _done(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
+    click.echo(board.to_text(), nl=False)
+
+
+@click.command(epilog=examples("plan board.json", "plan board.json --project 2", "plan board.json --exit-code"))
+@FILE
+@DASHBOARD
+@PROJECT
+@click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGED} if there is anything to do.")
+@click.option("--json", "as_json", is_flag=True, help="Print the calls of tools that would be made.")
+@SANDBOX
+def plan(
+    file: TextIO, dashboard: str | None, project: str | None, *, exit_code: bool, as_json: bool, sandbox: bool
+) -> None:
+    """Show what apply would do with FILE, before → after; changes nothing."""
+    from cekura_dashboards.boards import plan_board  # noqa: PLC0415 - see above
+
+    board = _read(file)
+    work = partial(plan_board, board=board, dashboard=dashboard, project=project)
+    found = _done(work, connection(sandbox=sandbox), "Comparing")
+    if as_json:
+        steps = [{"tool": step.tool, "arguments": step.arguments, "dry_run": step.dry_run} for step in found.steps]
+        click.echo(json.dumps({"dashboard": found.dashboard, "steps": steps, "notes": found.notes}, indent=2))
+    else:
+        _show(board, found)
+    if exit_code and found.steps:
+        raise SystemExit(CHANGED)
+
+
+@click.command(epilog=examples("apply board.json", "apply board.json --project 2 --yes --json > receipts.json"))
+@FILE
+@DASHBOARD
+@PROJECT
+@click.option("--yes", is_flag=True, help="Do not ask; deletes too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
+@SANDBOX
+def apply(file: TextIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool) -> None:
+    """Make a dashboard what FILE says: the one of its name in the project, or a new one. Shows the plan, and asks."""
+    from cekura_dashboards.boards import Carried, apply_board, plan_board  # noqa: PLC0415 - see above
+
+    board = _read(file)
+
+    async def carried(context: "ToolContext") -> Carried:
+        found = await plan_board(context, board, dashboard=dashboard, project=project)
+        _show(board, found, err=as_json)
+        if found.steps and not yes:
+            _ask()
+        return await apply_board(context, found)
+
+    _report(_done(carried, connection(sandbox=sandbox), "Comparing"), as_json=as_json)
+
+
+@click.command(epilog=examples("undo receipts.json"))
+@FILE
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
+@SANDBOX
+def undo(file: TextIO, *, as_json: bool, sandbox: bool) -> None:
+    """Take back what apply did, by the receipts in FILE that apply --json printed."""
+    from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import undo_carried  # noqa: PLC0415 - see above
+
+    try:
+        held = as_object(json.load(file))
+    except ValueError as error:
+        raise Stopped(f"{file.name} is not JSON ({error}).") from None
+    calls = [as_object(call) for call in as_list((held or {}).get("undo")) or []]
+    if not calls or None in calls:
+        raise Stopped(f"{file.name} holds no receipts that can be taken back; apply --json prints them.")
+    work = partial(undo_carried, calls=[call for call in calls if call is not None])
+    _report(_done(work, connection(sandbox=sandbox), "Taking it back"), as_json=as_json)
+
+
+COMMANDS = (export, plan, apply, undo)
+
+
+def _read(file: TextIO) -> "Board":
+    from cekura_dashboards.boards import BoardRefused, read_board  # noqa: PLC0415 - see above
+
+    try:
+        return read_board(file.read())
+    except UnicodeDecodeError:
+        raise Stopped(f"{file.name} is not UTF-8 text.") from None
+    except BoardRefused as error:
+        raise Stopped(f"{file.name}: {error}") from None
+
+
+def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str) -> T:
+    """What the work gives; its error, if it has one, in a line."""
+    from cekura_dashboards import DashboardsError  # noqa: PLC0415 - see above
+
+    async def run() -> T:
+        try:
+            return await work(await link.tool_context(None))
+        finally:
+            await link.aclose()
+
+    try:
+        with waiting(what):
+            return anyio.run(run)
+    except DashboardsError as error:
+        click.echo(f"cekura-dashboards: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+def _ask() -> None:
+    """Ask whoever sits there.
+
+    Raises:
+        Stopped: if nobody does.
+    """
+    if not sys.stdin.isatty():
+        raise Stopped("nobody can be asked here; add --yes to carry it out. Nothing was changed.")
+    click.confirm("Carry it out?", abort=True, err=True)
+
+
+def _show(board: "Board", found: "BoardPlan", *, err: bool = False) -> None:
+    from cekura_dashboards.text import named  # noqa: PLC0415 - see above
+
+    target = "a new dashboard" if found.dashboard is None else f"dashboard {found.dashboard}"
+    head = "To do on" if found.steps else "Nothing to do: it is like this already,"
+    click.echo(f"{head} {target} {named(board.name)}" + (":" if found.steps else "."), err=err)
+    lines = [*(f"  {line}" for step in found.steps for line in step.lines), *(f"note: {n}" for n in found.notes)]
+    for line in lines:
+        click.echo(line, err=err)
+
+
+def _report(done: "Carried", *, as_json: bool) -> None:
+    """The receipts; as JSON with the calls that take them back, the last first."""
+    if as_json:
+        receipts = [receipt.structured for receipt in done.receipts]
+        found = {"receipts": receipts, "failed": done.failed, "undo": done.calls_to_undo}
+        click.echo(json.dumps({name: value for name, value in found.items() if value is not None}, indent=2))
+    else:
+        for receipt in done.receipts:
+            click.echo(receipt.text)
+    if done.failed is not None:
+        click.echo(f"cekura-dashboards: {done.failed}", err=True)
+        raise SystemExit(1)

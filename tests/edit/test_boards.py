@@ -1,0 +1,286 @@
+"""Dashboards as files: exact round trips, names that move between projects, and the plans and undo of the tools."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cekura_dashboards import DashboardsError, ToolContext
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.boards import (
+    Board,
+    BoardRefused,
+    apply_board,
+    export_board,
+    plan_board,
+    read_board,
+    undo_carried,
+)
+from support import PIE, SINCE, Json, content, force, new_sandbox, on, open_tools, stored
+
+pytestmark = pytest.mark.anyio
+
+
+def changed(board: Board, **fields: Any) -> Board:
+    """The same board with other fields, as if somebody had edited the file."""
+    return read_board(json.dumps({**board.model_dump(exclude_none=True), **fields}))
+
+
+async def applied(context: ToolContext, board: Board, **where: Any) -> list[Json]:
+    """The receipts, all steps carried out; the calls that undo them come last."""
+    plan = await plan_board(context, board, **where)
+    done = await apply_board(context, plan)
+    assert done.failed is None
+    assert [receipt.structured["outcome"] for receipt in done.receipts] == ["applied"] * len(plan.steps)
+    assert not [receipt for receipt in done.receipts if "differences" in receipt.structured]
+    return done.calls_to_undo
+
+
+@pytest.mark.parametrize("number", [11, 12, 13])
+async def test_a_board_that_was_exported_is_in_place_already_and_makes_the_same_dashboard_anew(number: int) -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        board = await export_board(context, number)
+        text = board.to_text()
+        plan = await plan_board(context, read_board(text))
+        assert (plan.dashboard, plan.steps, plan.notes) == (number, [], [])
+        await applied(context, changed(board, name="Another"))
+        assert len(recorder.writes()) == 1 + bool(board.widgets)
+        again = await export_board(context, "Another")
+    assert again.model_copy(update={"name": board.name}).to_text() == text
+    assert stored(app, 14) == [{**widget, "dashboard": 14} for widget in stored(app, number)]
+
+
+async def test_agents_metrics_and_projects_stand_as_names() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        board = await export_board(context, 12)
+    assert board.project == "Northside Clinics"
+    assert {"field": "agent.id", "op": "eq", "value": "Booking"} in (board.filters or {})["conditions"]
+    metrics = {widget.get("metric") for widget in board.widgets}
+    assert metrics >= {"Response latency", "Appointment booked"}
+
+
+async def test_a_board_moves_to_another_project_where_its_names_are_those_of_that_project() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        board = Board(
+            name="Latency",
+            project="Northside Clinics",
+            filters=SINCE,
+            widgets=[{"name": "p95", "chart_type": "bar", "field": "metric_evaluations.value", "time_period": "day",
+                      "metric": "Response latency", "aggregation_function": "p95"}],
+        )  # fmt: skip
+        await applied(context, board)
+        await applied(context, board, project="Harbour Telecom")
+        both = [await export_board(context, number) for number in (14, 15)]
+    assert [exported.project for exported in both] == ["Northside Clinics", "Harbour Telecom"]
+    assert both[0].model_dump(exclude={"project", "widgets"}) == both[1].model_dump(exclude={"project", "widgets"})
+    assert [widget["metric"] for exported in both for widget in exported.widgets] == ["Response latency"] * 2
+    metrics = [stored(app, number)[0]["metric"] for number in (14, 15)]
+    assert metrics == [501, 506]
+
+
+async def test_every_kind_of_edit_is_carried_out_and_taken_back() -> None:
+    app = new_sandbox()
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        board = await export_board(context, 11)
+        widgets = [*board.widgets]
+        widgets[1] = {**widgets[1], "time_period": "hour"}
+        widgets[3] = {name: value for name, value in widgets[3].items() if name != "group_by"}
+        widgets[5] = {**widgets[5], "name": "What callers want"}
+        widgets[7:] = [PIE]
+        edited = changed(board, filters=SINCE, widgets=widgets)
+        plan = await plan_board(context, edited)
+        assert content(app) == before
+        assert [step.tool for step in plan.steps] == ["update_dashboard", "bulk_edit_dashboard"]
+        edits = plan.steps[1].arguments
+        assert edits["update"] == [
+            {"id": 202, "time_period": "hour"}, {"id": 204, "clear": ["group_by"]},
+            {"id": 206, "name": "What callers want"},
+        ]  # fmt: skip
+        assert (edits["create"], edits["delete"]) == ([PIE], [208])
+        lines = [line for step in plan.steps for line in step.lines]
+        assert 'update 202 "Calls per day": time_period: "day" → "hour"' in lines
+        done = await apply_board(context, plan)
+        assert done.failed is None
+        assert (await plan_board(context, edited)).steps == []
+        again = await export_board(context, 11)
+        assert [w for w in again.widgets if w["name"] != PIE["name"]] == widgets[:7]
+        back = await undo_carried(context, done.calls_to_undo)
+        assert back.failed is None
+        assert content(app) == before
+        forth = await undo_carried(context, back.calls_to_undo)
+        assert forth.failed is None
+        assert (await export_board(context, 11)).to_text() == again.to_text()
+
+
+async def test_a_place_that_the_file_does_not_say_stays() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        board = await export_board(context, 11)
+        bare = [{name: value for name, value in widget.items() if name != "metadata"} for widget in board.widgets]
+        assert (await plan_board(context, changed(board, widgets=bare))).steps == []
+        moved = [{**board.widgets[0], "metadata": {"layout": {"x": 0, "y": 40, "w": 12, "h": 2}}}, *board.widgets[1:]]
+        await applied(context, changed(board, widgets=moved))
+        assert (await export_board(context, 11)).widgets == moved
+
+
+async def test_widgets_of_one_name_are_told_apart_by_what_they_show() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, _):
+        twins = [
+            {**PIE, "name": "Same"},
+            {**PIE, "name": "Same", "field": "call_ended_reason"},
+            {**PIE, "name": "Same"},
+        ]
+        board = Board(name="Twins", project=1, filters=SINCE, widgets=twins)
+        await applied(context, board)
+        assert (await plan_board(context, changed(board, widgets=twins[::-1]))).steps == []
+        [step] = (await plan_board(context, changed(board, widgets=twins[1:]))).steps
+        assert step.arguments.keys() == {"dashboard_id", "delete"}
+
+
+async def test_names_that_several_have_carry_their_id_and_unknown_ids_stay() -> None:
+    app = new_sandbox()
+    force(app, 209, filters={"field": "agent.id", "op": "in", "value": [33, 990]})
+    force(
+        app,
+        210,
+        filters={
+            "operator": "and",
+            "conditions": [{"field": "metric_evaluations.metric.id", "op": "eq", "value": 501}],
+        },
+    )
+    async with open_tools(app) as (context, _):
+        board = await export_board(context, 12)
+        assert board.widgets[0]["filters"]["value"] == ["Booking", 990]
+        assert board.widgets[1]["filters"]["conditions"][0]["value"] == "Response latency"
+        assert (await plan_board(context, board)).steps == []
+
+
+async def test_an_odd_widget_is_exported_as_it_is_stored_and_left_alone() -> None:
+    app = new_sandbox()
+    force(app, 209, aggregation_function="median", filters=["what"], time_period=7)
+    async with open_tools(app) as (context, _):
+        board = await export_board(context, 12)
+        assert (board.widgets[0]["aggregation_function"], board.widgets[0]["time_period"]) == ("median", 7)
+        with pytest.raises(BoardRefused, match=r"widgets\[0\].filters: is no object"):
+            read_board(board.to_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON: "),
+        ("[]", "no board"),
+        ('{"widgets": []}', '"name": Field required'),
+        ('{"name": "x", "widgts": []}', "did you mean `widgets`"),
+        ('{"name": "x", "format": 2}', '"format": Input should be 1'),
+        ('{"name": "x", "widgets": [{"chart_type": "pie", "colour": 1}]}', 'widgets[0]: "colour" is not a field'),
+        ('{"name": "x", "widgets": [{"field": "topic"}]}', "widgets[0]: chart_type is missing"),
+        ('{"name": "x", "widgets": [{"chart_type": "stat", "filters": []}]}', "widgets[0].filters: is no object"),
+        (json.dumps({"name": "x", "widgets": [PIE] * 61}), "at most 60 items"),
+    ],
+)
+async def test_a_file_that_is_no_board_says_where(text: str, said: str) -> None:
+    with pytest.raises(BoardRefused) as refused:
+        read_board(text)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"project": "Nowhere"}, 'no project "Nowhere"; look_up projects lists them.'),
+        ({"project": "Harbour Telekom"}, 'there is "Harbour Telecom" (2).'),
+        ({"filters": {"field": "agent.id", "op": "eq", "value": "Bookin"}}, 'filters.value: no agent "Bookin"; there is "Booking"'),
+        ({"widgets": [{**PIE, "field": "metric_evaluations.value", "metric": "Speed"}]}, 'widgets[0].metric: no metric "Speed"'),
+        ({"widgets": [{**PIE, "chart_type": "radar"}]}, "chart_type"),
+        ({"widgets": [{**PIE, "aggregation_function": "avg", "chart_type": "bar"}]}, "time_period"),
+        ({"filters": {"field": "success", "op": "eq", "value": True}}, "date range"),
+    ],
+)  # fmt: skip
+async def test_a_board_that_cannot_be_carried_out_is_refused_before_anything_is_written(
+    fields: Json, said: str
+) -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        board = changed(await export_board(context, 12), **fields)
+        with pytest.raises(DashboardsError) as refused:
+            await plan_board(context, board)
+        assert recorder.writes() == []
+    assert said in str(refused.value)
+
+
+async def test_of_several_dashboards_of_one_name_none_is_guessed() -> None:
+    app = new_sandbox()
+    app.state.world.store.create_dashboard({"name": "Booking agent", "project": 1})
+    async with open_tools(app) as (context, _):
+        board = await export_board(context, 12)
+        with pytest.raises(BoardRefused, match=r'has 2 dashboards "Booking agent"; .* by id: 12, 14'):
+            await plan_board(context, board)
+        assert (await plan_board(context, board, dashboard=12)).steps == []
+        with pytest.raises(BoardRefused, match="2 dashboards are called"):
+            await export_board(context, "Booking agent")
+
+
+async def test_a_board_put_on_a_dashboard_of_another_project_says_whose_names_it_means() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        board = Board(name="Quick", project=1, filters=SINCE, widgets=[PIE])
+        plan = await plan_board(context, board, dashboard=13)
+    assert plan.notes == ["dashboard 13 stays in project 2; names are those of that project"]
+
+
+async def test_what_somebody_else_changed_since_the_plan_is_not_overwritten() -> None:
+    app = new_sandbox()
+    async with open_tools(app) as (context, recorder):
+        board = await export_board(context, 11)
+        edited = changed(board, filters=SINCE, widgets=[*board.widgets[1:], PIE])
+        plan = await plan_board(context, edited)
+        force(app, 201, name="Mine")
+        done = await apply_board(context, plan)
+        assert [receipt.structured["outcome"] for receipt in done.receipts] == ["applied"]
+        assert done.failed is not None
+        assert "Plan again" in done.failed
+        assert len(recorder.writes()) == 1
+        assert (await undo_carried(context, done.calls_to_undo)).failed is None
+
+
+async def test_a_step_that_fails_leaves_the_receipts_of_those_before_it() -> None:
+    app = new_sandbox()
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        board = await export_board(context, 11)
+        plan = await plan_board(context, changed(board, filters=SINCE, widgets=board.widgets[1:]))
+        recorder.fault = on("bulk_widgets/", Answer(400, b'{"detail": "Locked."}'))
+        done = await apply_board(context, plan)
+        assert len(done.receipts) == 1
+        assert done.failed is not None
+        recorder.fault = None
+        assert (await undo_carried(context, done.calls_to_undo)).failed is None
+    assert content(app) == before
+
+
+async def test_read_only_mode_writes_nothing() -> None:
+    async with open_tools(new_sandbox(), read_only=True) as (context, recorder):
+        board = changed(await export_board(context, 11), name="Other")
+        plan = await plan_board(context, board)
+        with pytest.raises(BoardRefused, match="CEKURA_READ_ONLY"):
+            await apply_board(context, plan)
+        with pytest.raises(BoardRefused, match="CEKURA_READ_ONLY"):
+            await undo_carried(context, [{"tool": "delete_dashboard", "arguments": {"plan_id": "x"}}])
+        assert recorder.writes() == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"tool": "delete_dashboard", "arguments": {"dashboard_id": 11}},
+        {"tool": "get_dashboard", "arguments": {"dashboard_id": 11, "plan_id": "x"}},
+        {"tool": "nothing"},
+    ],
+)
+async def test_only_undo_calls_are_made(call: Json) -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        done = await undo_carried(context, [call])
+        assert done.failed == "This is no undo call of a receipt."
+        assert recorder.sent == []

@@ -1,0 +1,102 @@
+"""Dashboards as files, on the command line against a sandbox that goes on running."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import PIE
+
+COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
+
+
+@pytest.fixture(scope="module")
+def address() -> Generator[str]:
+    with subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0", "--calls", "500"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
+        process.terminate()
+
+
+@pytest.fixture
+def run(address: str, tmp_path: Path) -> Any:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+
+    def typed(*arguments: str, stdin: str = "", code: int = 0, **settings: str) -> tuple[str, str]:
+        found = {**kept, "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
+        done = subprocess.run(
+            [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=60,
+            env=found, cwd=tmp_path, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout, done.stderr
+
+    return typed
+
+
+def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "board.json"
+    file.write_text(run("export", "Booking agent")[0], encoding="utf-8")
+    assert run("plan", "board.json") == ('Nothing to do: it is like this already, dashboard 12 "Booking agent".\n', "")
+    assert run("apply", "board.json")[0].startswith("Nothing to do")
+    board = json.loads(file.read_text(encoding="utf-8"))
+    board["widgets"] = [*board["widgets"][1:], PIE]
+    file.write_text(json.dumps(board), encoding="utf-8")
+    said, _ = run("plan", "board.json", "--exit-code", code=3)
+    assert 'To do on dashboard 12 "Booking agent":\n  delete 209 "Booking success"' in said
+    assert "plan_id" not in said
+    [step] = json.loads(run("plan", "board.json", "--json")[0])["steps"]
+    assert (step["tool"], step["arguments"]["delete"]) == ("bulk_edit_dashboard", [209])
+    said, why = run("apply", "board.json", code=2)
+    assert "add --yes to carry it out. Nothing was changed." in why
+    out, shown = run("apply", "board.json", "--yes", "--json")
+    assert 'delete 209 "Booking success"' in shown
+    (tmp_path / "receipts.json").write_text(out, encoding="utf-8")
+    run("plan", "board.json", "--exit-code")
+    back, _ = run("undo", "receipts.json")
+    assert back.startswith("Done. dashboard 12\ncreate ")
+    assert json.loads(run("export", "12")[0])["widgets"][-1]["name"] == "Booking success"
+
+
+def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(run: Any) -> None:
+    board = run("export", "13")[0].replace('"Harbour Telecom"', '"Northside Clinics"')
+    _, why = run("plan", "-", stdin=board, code=1)
+    assert "no metric" in why
+    new = json.dumps(
+        {"name": "From a pipe", "widgets": [PIE], "filters": {"field": "timestamp", "op": "gte", "value": "today-7d"}}
+    )
+    said, _ = run("apply", "-", "--project", "Harbour Telecom", "--yes", stdin=new)
+    assert 'create dashboard 14 "From a pipe"' in said
+    assert "undo: delete_dashboard" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "why"),
+    [
+        (["export", "nothing"], "", 1, 'no dashboard "nothing"; list_dashboards shows them.'),
+        (["plan", "-"], "{", 2, "is not JSON"),
+        (["plan", "-"], '{"name": "x", "widgts": 1}', 2, "did you mean `widgets`"),
+        (["plan", "nofile.json"], "", 2, "No such file"),
+        (["undo", "-"], "{}", 2, "holds no receipts that can be taken back"),
+        (["undo", "-"], "[", 2, "is not JSON"),
+        (["undo", "-"], '{"undo": [{"tool": "x"}]}', 1, "This is no undo call of a receipt."),
+    ],
+)
+def test_a_mistake_is_a_line_on_stderr(run: Any, arguments: list[str], stdin: str, code: int, why: str) -> None:
+    out, said = run(*arguments, stdin=stdin, code=code)
+    assert why in said
+    assert out == ""
+    assert "Traceback" not in said
+
+
+def test_read_only_mode_applies_nothing(run: Any) -> None:
+    board = json.dumps({"name": "Never", "project": 1, "widgets": []})
+    _, why = run("apply", "-", "--yes", stdin=board, code=1, CEKURA_READ_ONLY="1")
+    assert "CEKURA_READ_ONLY is set" in why

@@ -1,0 +1,23 @@
+"""Dashboards as files: names instead of ids, so that a board moves between projects and can be kept beside code.
+
+>>> from cekura_dashboards.boards import read_board
+>>> read_board('{"name": "Latency", "widgets": [{"name": "Calls", "chart_type": "stat"}]}').name
+'Latency'
+"""
+
+from cekura_dashboards.boards.board import Board, BoardRefused, read_board
+from cekura_dashboards.boards.carry_out import BoardPlan, Carried, Step, apply_board, plan_board, undo_carried
+from cekura_dashboards.boards.export import export_board
+
+__all__ = [
+    "Board",
+    "BoardPlan",
+    "BoardRefused",
+    "Carried",
+    "Step",
+    "apply_board",
+    "export_board",
+    "plan_board",
+    "read_board",
+    "undo_carried",
+]

@@ -1,0 +1,211 @@
+"""A board carried out by the tools that write, with their plans, receipts and undo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cekura_dashboards.api.errors import DashboardsError, PlanRefused
+from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.arguments.references import id_of, names_of, no_such
+from cekura_dashboards.boards.board import Board, BoardRefused
+from cekura_dashboards.boards.difference import setup_changes, widget_edits
+from cekura_dashboards.boards.export import dashboard_id
+from cekura_dashboards.boards.names import Names
+from cekura_dashboards.catalogue import TOOLS
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.pipeline import Answer, call_tool
+from cekura_dashboards.plans.changes import line_of
+from cekura_dashboards.plans.receipt import Receipt
+from cekura_dashboards.text import Foreign
+
+_TOOLS = {tool.name: tool for tool in TOOLS}
+_CREATE, _SETUP, _WIDGETS = "create_dashboard", "update_dashboard", "bulk_edit_dashboard"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of a tool that writes, and what its dry run answered."""
+
+    tool: str
+    arguments: JsonObject
+    dry_run: JsonObject
+
+    @property
+    def lines(self) -> list[str]:
+        """For people: each change, then what may go wrong with it."""
+        receipt = Receipt.model_validate(self.dry_run)
+        told = [*(f"warning: {text}" for text in receipt.warnings or []), *(receipt.left_out or [])]
+        return [*(line_of(change) for change in receipt.changes), *told]
+
+
+@dataclass(frozen=True)
+class BoardPlan:
+    """What would be done to which dashboard; ``dashboard`` None: to a new one. No steps: it is like this already."""
+
+    dashboard: int | None
+    steps: list[Step]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The receipts, in order. ``failed``: why it was not carried on."""
+
+    receipts: list[Answer] = field(default_factory=list[Answer])
+    failed: str | None = None
+
+    @property
+    def calls_to_undo(self) -> list[JsonObject]:
+        """The undo calls, the last step's first: ``{tool, arguments}``."""
+        found = [as_object(receipt.structured.get("undo")) for receipt in reversed(self.receipts)]
+        return [call for call in found if call is not None]
+
+
+async def plan_board(
+    context: ToolContext, board: Board, *, dashboard: str | int | None = None, project: str | int | None = None
+) -> BoardPlan:
+    """What would be done. Changes nothing.
+
+    ``dashboard``: the one to change, by id or name; None: the one of that name in the project, or a new one.
+    ``project``: in place of the board's.
+
+    Raises:
+        BoardRefused: if a name of the board is not there, or the dashboard is not the only one of its name.
+        DashboardsError: of the tools, where they would refuse a step.
+    """
+    context = context.for_one_call()
+    target, where, notes = await _target(context, board, dashboard, project)
+    names = await Names.of(context, where)
+    filters = names.read(board.filters, "filters")
+    widgets = [names.read(widget, f"widgets[{index}]") for index, widget in enumerate(board.widgets)]
+    steps = list[Step]()
+    for tool, arguments in await _calls(context, board, filters, widgets, target, where):
+        dry_run = await call_tool(_careful(context), _TOOLS[tool], arguments)
+        if dry_run.structured["outcome"] != "nothing_to_do":
+            steps.append(Step(tool, arguments, dry_run.structured))
+    return BoardPlan(target, steps, notes)
+
+
+async def apply_board(context: ToolContext, plan: BoardPlan) -> Carried:
+    """Carry out a plan that somebody agreed to; what was changed by others since is refused, and left as it is.
+
+    Raises:
+        BoardRefused: in read-only mode.
+    """
+    _refuse_if_read_only(context)
+    careful, done = _careful(context), list[Answer]()
+    for step in plan.steps:
+        try:
+            plan_id = (await _planned_again(careful, step) if done else step.dry_run)["plan_id"]
+            done.append(await call_tool(careful, _TOOLS[step.tool], {**step.arguments, "plan_id": plan_id}))
+        except DashboardsError as error:
+            return Carried(done, str(error))
+    return Carried(done)
+
+
+async def _planned_again(context: ToolContext, step: Step) -> JsonObject:
+    """The dry run of a later step, which knows what the steps before it changed.
+
+    Raises:
+        PlanRefused: if it is another by now.
+    """
+    found = (await call_tool(context, _TOOLS[step.tool], step.arguments)).structured
+    if found | {"plan_id": None} != step.dry_run | {"plan_id": None}:
+        raise PlanRefused(f"{step.tool} was not carried out: it would do something else than was planned. Plan again.")
+    return found
+
+
+def _refuse_if_read_only(context: ToolContext) -> None:
+    if context.settings.read_only:
+        raise BoardRefused("CEKURA_READ_ONLY is set: nothing is written.")
+
+
+async def undo_carried(context: ToolContext, calls: Sequence[JsonObject]) -> Carried:
+    """Make undo calls as ``Carried.calls_to_undo`` has them: what one brings back under new ids, the next ones know.
+
+    Raises:
+        BoardRefused: in read-only mode.
+    """
+    _refuse_if_read_only(context)
+    done, restored = list[Answer](), list[str]()
+    for call in calls:
+        tool, given = _TOOLS.get(str(call.get("tool"))), as_object(call.get("arguments"))
+        if tool is None or given is None or not tool.writes or "plan_id" not in given:
+            return Carried(done, "This is no undo call of a receipt.")
+        try:
+            answer = await call_tool(context, tool, given | {"plan_id": "; ".join([str(given["plan_id"]), *restored])})
+        except DashboardsError as error:
+            return Carried(done, str(error))
+        done.append(answer)
+        restored += [str(line) for line in as_list(answer.structured.get("restored")) or []]
+    return Carried(done)
+
+
+async def _calls(
+    context: ToolContext,
+    board: Board,
+    filters: JsonObject | None,
+    widgets: list[JsonObject],
+    target: int | None,
+    project: int | None,
+) -> list[tuple[str, JsonObject]]:
+    if target is None:
+        optional = {"project_id": project, "filters": filters, "widgets": widgets or None}
+        given = {name: value for name, value in optional.items() if value is not None}
+        return [(_CREATE, {"name": board.name, **given})]
+    stored = await context.lookups.dashboard(target)
+    setup, edits = setup_changes(board, stored, filters), widget_edits(widgets, stored.widgets)
+    return [(tool, {"dashboard_id": target, **given}) for tool, given in ((_SETUP, setup), (_WIDGETS, edits)) if given]
+
+
+async def _target(
+    context: ToolContext, board: Board, dashboard: str | int | None, project: str | int | None
+) -> tuple[int | None, int | None, list[str]]:
+    """The dashboard to change, None for a new one; the project whose names count; and notes."""
+    given = project if project is not None else board.project
+    if dashboard is None:
+        where = await _project(context, given)
+        return await _namesake(context, board.name, where), where, []
+    number = await dashboard_id(context, dashboard)
+    stays = (await context.lookups.dashboard(number)).project
+    if given is None or stays is None or await _project(context, given) == stays:
+        return number, stays, []
+    return number, stays, [f"dashboard {number} stays in project {stays}; names are those of that project"]
+
+
+async def _project(context: ToolContext, given: str | int | None) -> int:
+    """The id of the project.
+
+    Raises:
+        BoardRefused: if it is not there.
+        InvalidArguments: if none is given and there are several.
+    """
+    if given is None:
+        return await context.lookups.only_project(None, lead="Nothing was changed.")
+    known: dict[int, Any] = await names_of(context, "project")
+    found = id_of(str(given), known)
+    if found is None:
+        raise BoardRefused(no_such("project", str(given), known))
+    return found
+
+
+async def _namesake(context: ToolContext, name: str, project: int) -> int | None:
+    """The one dashboard of that name in the project; None if there is none yet.
+
+    Raises:
+        BoardRefused: if there are several.
+    """
+    found = list[int]()
+    async for rows in context.api.list_dashboards(project_id=project):
+        found += [row.id for row in rows if row.name == name]
+    if len(found) > 1:
+        raise BoardRefused(
+            f"Project {project} has {len(found)} dashboards {Foreign(name)}; say which is meant, by id: "
+            f"{', '.join(map(str, found))}."
+        )
+    return found[0] if found else None
+
+
+def _careful(context: ToolContext) -> ToolContext:
+    """The same context, in which every write needs a plan first."""
+    return replace(context, settings=context.settings.model_copy(update={"confirm": "writes"}))
