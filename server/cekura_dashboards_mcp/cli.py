@@ -28,6 +28,7 @@ INTERRUPTED = 130
 """128 and the number of the signal, as shells have it."""
 COLOURS = {"ok  ": "green", "FAIL": "red", "?   ": "yellow"}
 """Of the doctor's marks, on a terminal without NO_COLOR."""
+OUT = click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
 
 
 def program() -> None:
@@ -172,7 +173,7 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
 )
 @click.argument("tool")
 @click.argument("arguments", default="{}", metavar="[JSON]")
-@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
+@OUT
 @SANDBOX
 def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
@@ -187,6 +188,11 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     page = page_of(result, tool, given)
     if page is None:
         raise Stopped(f"{tool} has no charts; use call.")
+    _written(page, out)
+
+
+def _written(page: str, out: Path | None) -> None:
+    """Write a page, or print it if no file is given."""
     if out is None:
         click.echo(page)
         return
@@ -194,6 +200,32 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
         out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise Stopped(f"{out} cannot be written: {error.strerror or error}") from None
+
+
+@main.command(
+    epilog=examples(
+        "report --sandbox --out report.html",
+        'report --dashboard "Booking agent" --window last_week --compare-to previous_week --out report.html',
+    )
+)
+@click.option("--dashboard", "dashboards", multiple=True, metavar="ID|NAME", help="Only this one; may be repeated.")
+@click.option("--window", default="7d", show_default=True, help="The time that it is about.")
+@click.option("--compare-to", default="previous_period", show_default=True, help="The time to compare with.")
+@OUT
+@SANDBOX
+def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Path | None, sandbox: bool) -> None:
+    """Write what changed, and the charts, as one HTML page that needs nothing else."""
+    from cekura_dashboards_mcp.report import make_report  # noqa: PLC0415 - see above
+
+    chosen = [int(text) if text.isdecimal() else text for text in dashboards]
+    work = partial(make_report, dashboards=chosen, window=window, compare_to=compare_to)
+    with waiting("Reading all charts"):
+        made = anyio.run(work, connection(sandbox=sandbox))
+    for error in made.failed:
+        click.echo(f"cekura-dashboards: {error}", err=True)
+    _written(made.page, out)
+    if made.failed:
+        raise SystemExit(1)
 
 
 @main.command(

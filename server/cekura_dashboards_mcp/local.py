@@ -3,7 +3,7 @@
 from typing import Any
 
 from mcp import Client
-from mcp.client.extension import advertise
+from mcp.client.extension import ClientExtension, advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import CallToolResult, TextContent, Tool
 
@@ -17,12 +17,16 @@ async def list_tools(connection: Connection) -> list[Tool]:
         return (await client.list_tools()).tools
 
 
+def shows_charts() -> list[ClientExtension]:
+    """What a client that shows charts says of itself."""
+    return [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
+
+
 async def call_one(
     connection: Connection, tool: str, arguments: dict[str, Any], *, draws: bool = False
 ) -> CallToolResult:
     """``draws``: as a client that shows charts."""
-    shown = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})] if draws else None
-    async with Client(create_server(connection), extensions=shown) as client:
+    async with Client(create_server(connection), extensions=shows_charts() if draws else None) as client:
         return await client.call_tool(tool, arguments)
 
 

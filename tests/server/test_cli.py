@@ -200,6 +200,16 @@ def test_a_reading_that_there_is_not_is_refused() -> None:
     assert "replace or merge" in run("sandbox", "--reading", "override=both").stderr
 
 
+def test_a_report_is_written_and_fails_if_a_part_is_missing(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = run("report", "--dashboard", "12", "--sandbox", "--out", str(out))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "Booking agent" in out.read_text(encoding="utf-8")
+    done = run("report", "--window", "lastweek", "--sandbox")
+    assert done.returncode == 1
+    assert "window" in done.stderr
+
+
 COMMANDS = list(main.commands)
 
 

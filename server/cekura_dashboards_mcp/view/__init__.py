@@ -53,6 +53,11 @@ def standalone(tool: str, arguments: dict[str, Any], drawing: dict[str, Any]) ->
     return chart_html().replace(DATA, _data({"tool": tool, "arguments": arguments, "chart": drawing}))
 
 
+def report_page(report: dict[str, Any]) -> str:
+    """A page that shows several answers, each in a view of its own."""
+    return files(__name__).joinpath("report.html").read_text(encoding="utf-8").replace(DATA, _data(report))
+
+
 def _data(value: dict[str, Any]) -> str:
     """As the file's data; nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))

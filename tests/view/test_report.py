@@ -1,0 +1,90 @@
+"""The weekly report: one page that shows every chart in a browser, from a file, with no network."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser
+
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.report import Report, make_report
+from support import Json, new_sandbox, now, settings, shared_sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+async def made(app: Any = None, *dashboards: int | str, window: str = "7d") -> Report:
+    connection = Connection(settings(), app_factory=lambda: app or shared_sandbox(), now=now)
+    return await make_report(connection, dashboards=dashboards, window=window, compare_to="previous_period")
+
+
+def data_of(report: Report) -> Json:
+    match = re.search(r'id="data">(.*?)</script>', report.page, re.DOTALL)
+    assert match is not None
+    found: Json = json.loads(match[1])
+    return found
+
+
+async def test_the_report_holds_the_changes_and_every_dashboard() -> None:
+    report = await made()
+    data = data_of(report)
+    assert report.failed == []
+    titles = [section["title"] for section in data["sections"]]
+    assert titles == ["What changed", "Operations overview", "Booking agent", "Telecom quality"]
+    assert data["title"] == "Cekura report, 7d against previous period"
+    assert "2026-11-11T00:00Z to 2026-11-18T00:00Z" in data["about"]
+    for section in data["sections"]:
+        assert section["chart"]["tool"] == section["tool"]
+        assert section["text"]
+    assert len(report.page) < 250_000
+
+
+async def test_named_dashboards_are_shown_alone() -> None:
+    data = data_of(await made(None, "Booking agent"))
+    assert [section["title"] for section in data["sections"]] == ["What changed", "Booking agent"]
+    assert "Telecom" not in json.dumps(data["sections"])
+
+
+async def test_dashboards_beyond_five_are_told() -> None:
+    app = new_sandbox()
+    for number in range(4):
+        app.state.world.store.create_dashboard({"name": f"More {number}", "project": 1})
+    data = data_of(await made(app))
+    assert len(data["sections"]) == 6
+    assert "only the first 5 are drawn" in data["end"]
+
+
+async def test_what_cannot_be_had_is_told_in_its_place() -> None:
+    report = await made(None, 12, 99)
+    [*_, last] = data_of(report)["sections"]
+    assert last["chart"] is None
+    assert "No dashboard 99" in last["text"]
+    assert any("No dashboard 99" in error for error in report.failed)
+
+
+async def test_a_browser_shows_every_chart_of_the_file_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text((await made()).page, encoding="utf-8")
+    context = await browser.new_context(viewport={"width": 900, "height": 700})
+    page = await context.new_page()
+    asked, said = list[str](), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text))
+    await page.goto(file.as_uri())
+    frames = page.frame_locator("iframe")
+    assert await page.locator("iframe").count() == 4
+    for index, title in enumerate(["What changed", "Operations overview", "Booking agent", "Telecom quality"]):
+        inside = frames.nth(index)
+        await inside.locator("html[data-ready]").wait_for()
+        assert title in await inside.locator("h1, h2").first.inner_text()
+        assert await inside.locator("svg").count() > 3
+    await page.wait_for_function(
+        "() => [...document.querySelectorAll('iframe')].every(f => f.clientHeight >= f.contentDocument.body.scrollHeight)"
+    )
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
+    assert said == []
+    await context.close()
