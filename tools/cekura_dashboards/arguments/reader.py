@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from annotated_types import Ge
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -15,6 +14,7 @@ from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, fil
 from cekura_dashboards.api.filters import METRIC_ID, Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
 from cekura_dashboards.arguments import aliases, references, shapes
+from cekura_dashboards.arguments.blanks import BLANK, is_blank, says_nothing, without_other_form
 from cekura_dashboards.arguments.faults import Path, annotation, fault_of, plain_type, seen, where
 from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.concurrency import in_thread
@@ -30,7 +30,6 @@ MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
 SMALL = 10_000
 """Characters that are read in a few milliseconds; more are read in a thread."""
 MOST_TOLD = 8
-BLANK: tuple[Any, ...] = (None, "", [], {})
 DEEPEST = 40
 """Objects and lists inside each other; the API needs three or four."""
 LIFTED = {"changes", "widget"}
@@ -180,7 +179,7 @@ class _Reader:
             if "interval" in fields and read["field"] in PLOTTED:
                 return read
             read["field"] = self._aliased(read["field"], known, (*path, "field"))
-        return self._condition(read, path) if kind is Filter else read
+        return self._condition(without_other_form(read), path) if kind is Filter else read
 
     def _lifted(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
         """What belongs into the changes of a widget, or into a widget, put there."""
@@ -193,11 +192,12 @@ class _Reader:
     def _field(self, info: FieldInfo, value: Any, path: Path) -> Any:
         """A field's value; a blank, as strict clients fill in, is as none where none is allowed."""
         kind, reference = plain_type(annotation(info))
-        if not info.is_required() and kind is not Any and _is_blank(kind, value, info):
+        if info.is_required() or kind is Any:
+            return self.read(Annotated[kind, reference] if reference else kind, value, path)
+        if is_blank(kind, value, info):
             return info.default
         found = self.read(Annotated[kind, reference] if reference else kind, value, path)
-        blank = kind is Filter and is_object(found) and not any(item not in BLANK for item in found.values())
-        return info.default if blank and not info.is_required() else found
+        return info.default if is_object(found) and says_nothing(kind, found) else found
 
     def _moved(self, name: str, value: Any, kind: type[BaseModel], found: JsonObject) -> tuple[str, Any]:
         """What an object with one key stands for, where that is another argument."""
@@ -293,19 +293,6 @@ def _operator(found: JsonObject) -> str:
         return "operator"
     text = str(found["operator"]).strip().casefold()
     return "operator" if text in GROUP_OPERATORS or found["operator"] in BLANK else "op"
-
-
-def _is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
-    """Whether a value stands for none: empty, or 0 where a number is an id or begins at 1."""
-    if isinstance(value, str):
-        return not value.strip()
-    ids = get_origin(kind) is list and plain_type(get_args(kind)[0])[0] is int
-    if isinstance(value, bool) or not (kind is int or (ids and value == 0)):
-        return value in BLANK
-    if ids:
-        return True
-    least = next((mark.ge for mark in info.metadata if isinstance(mark, Ge)), 1)
-    return value == 0 and isinstance(least, int) and least > 0
 
 
 def _number(value: Any) -> Any:

@@ -4,6 +4,9 @@ Some clients refuse ``$ref``, ``$defs``, unions with null, an untyped property, 
 without ``properties``; some drop a tool whose schema is long. So references are written out, recursion once, a model is
 described where it first stands, and what only decorates (titles, defaults) is left away. Validation is by the models
 and stays as deep as they are.
+
+Strict clients close every object and fill in every property. So no object is left open, and every property that may be
+absent has a value that means so: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.blanks``).
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,16 +19,25 @@ from pydantic_core import core_schema
 
 Schema = dict[str, Any]
 ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
-ONCE = {
-    "Filter": 'a filter as above, or such as {"agent.id": 33, "success": false}',
-    "GroupBy": "as above, or a field such as agent.id",
-    "Layout": "as above",
+SOME_VALUE: Schema = {"type": ["string", "number", "boolean"]}
+ONCE: dict[str, Schema] = {
+    "Filter": {"field": {"type": "string"}, "op": {"type": "string"}, "value": SOME_VALUE},
+    "GroupBy": {"type": {"type": "string"}, "field": {"type": "string"}, "interval": {"type": "integer"}},
+    "Layout": {side: {"type": "integer"} for side in "xywh"},
 }
-"""Models that are written out only where they first stand in a tool, as they are long; and what they are after that."""
+"""Models that are written out only where they first stand in a tool, as they are long; and what of them after that."""
+AS_ABOVE = "as above"
+BRIEF = ("chart_type", "field", "metric", "aggregation_function", "time_period")
+"""What is shown of a widget that another tool shows whole."""
+TOLD_BY_NAME = {"GroupBy", "NewWidget", "CreatedWidget", "WidgetUpdate"}
+"""Models of which a model need not be told what they are."""
 LAST = {"plan_id"}
 SHALLOW = {"operator"}
 """Left out of a model inside itself, where its lists are left out too."""
 LIMITS = ("minimum", "maximum", "maxItems")
+BLANK_AT_0 = ("minimum", 1)
+"""Not shown: 0 stands for the default there."""
+NONE = "none"
 
 
 def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
@@ -89,17 +101,20 @@ class _Writer:
     def write(self, node: Schema, inside: tuple[str, ...] = (), *, tell: bool = True) -> Schema:
         """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
         if node.get("brief"):
-            return {"type": "object", "properties": {}, "description": node["description"]}
+            whole = self.defs[next(one["$ref"] for one in node["anyOf"] if "$ref" in one).rpartition("/")[2]]
+            shown = {name: {"type": _type_of(whole["properties"][name])} for name in BRIEF}
+            return {"type": "object", "properties": shown, "description": node["description"]}
         if "$ref" in node:
             name = node["$ref"].rpartition("/")[2]
-            merged = {**self.defs[name], **{k: v for k, v in node.items() if k != "$ref"}}
+            held = {k: v for k, v in self.defs[name].items() if k != "description" or name not in TOLD_BY_NAME}
+            merged = {**held, **{k: v for k, v in node.items() if k != "$ref"}}
             first = name not in self.seen
             self.seen.add(name)
             if not first and self.described and name in ONCE and name not in inside:
                 said = node.get("description", "")
                 own = f"{said}; " if tell and said and said not in self.told else ""
                 self.told.add(said)
-                return {"type": "object", "properties": {}, "description": own + ONCE[name]}
+                return {"type": "object", "properties": ONCE[name], "description": own + AS_ABOVE}
             return self.write(merged, (*inside, name), tell=tell and first)
         if "anyOf" in node:
             return self._union(node, inside, tell=tell)
@@ -114,7 +129,7 @@ class _Writer:
             if self.described and not self._is_new(found["enum"]):
                 del found["enum"]  # it was written out where it first stood
         if self.described:
-            found |= {k: node[k] for k in LIMITS if k in node}
+            found |= {k: node[k] for k in LIMITS if k in node and (k, node[k]) != BLANK_AT_0}
             if tell and "description" in node and node["description"] not in self.told:
                 self.told.add(node["description"])
                 found["description"] = node["description"]
@@ -130,7 +145,7 @@ class _Writer:
 
     def _object(self, node: Schema, found: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
         properties = {
-            name: self.write(child, inside, tell=tell)
+            name: self._with_none(self.write(child, inside, tell=tell), child, inside)
             for name, child in node.get("properties", {}).items()
             if not child.get("hidden") and not _repeats(child, inside) and not (name in SHALLOW and _is_inside(inside))
         }
@@ -139,6 +154,12 @@ class _Writer:
         if "required" in node:
             found["required"] = node["required"]
         return found
+
+    def _with_none(self, written: Schema, node: Schema, inside: tuple[str, ...]) -> Schema:
+        """A choice that may be absent, with a word for that; a filter's are told by what stands beside them."""
+        if not self.described or "enum" not in written or "default" not in node or inside[-1:] == ("Filter",):
+            return written
+        return {**written, "enum": [*written["enum"], NONE]}
 
     def _union(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
         """A union with null as the rest of it; one of plain types as a list of them."""
@@ -150,6 +171,11 @@ class _Writer:
             return {}
         types = list(dict.fromkeys(option["type"] for option in options))
         return self._plain({**rest, "type": types}, inside, tell=tell)
+
+
+def _type_of(node: Schema) -> Any:
+    """The type of a property that is plain, or null."""
+    return node.get("type") or next(one["type"] for one in node["anyOf"] if one.get("type") != "null")
 
 
 def _is_inside(inside: tuple[str, ...]) -> bool:

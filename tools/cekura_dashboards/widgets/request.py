@@ -100,7 +100,7 @@ class WidgetFields(Request):
     aggregation_function: Aggregation | None = Field(default=None, description="bar only")
     group_by: GroupBy | None = None
     filters: Filter | None = None
-    metadata: dict[str, Any] | None = Field(default=None, description="layout and styling of the web app")
+    metadata: dict[str, Any] | None = Field(default=None, json_schema_extra={"hidden": True})
 
     @model_validator(mode="after")
     def _known_field(self) -> "WidgetFields":

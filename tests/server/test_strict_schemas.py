@@ -1,0 +1,123 @@
+"""Strict clients close every object and fill in every property: the schemas let them, and what they fill in is absent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cekura_dashboards import TOOLS
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.models import as_object
+from cekura_dashboards.arguments.reader import parse
+from cekura_dashboards.arguments.schema import input_schemas
+from support import BY_NAME, PIE, Json, ask, new_sandbox, open_tools
+
+INPUTS = {tool.name: input_schemas([tool.request])[tool.request] for tool in TOOLS}
+LATENCY: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "p95", "time_period": "day"}
+FAILED: Json = {"field": "success", "op": "eq", "value": False}
+BOTH: Json = {"operator": "and", "conditions": [FAILED, {"field": "agent.id", "op": "eq", "value": 33}]}
+SAID: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("get_dashboard", {"dashboard_id": 11}),
+    ("look_up", {"kind": "values", "field": "topic"}),
+    ("get_widgets_data", {"dashboard_id": 11, "points": 12}),
+    ("get_widgets_data", {"widget_ids": [203], "points": 12, "filters": FAILED, "window": "7d"}),
+    ("get_widgets_data", {"widget_ids": [203], "points": 12, "compare_filters": FAILED}),
+    ("get_widgets_data", {"widget_ids": [203], "points": 12, "profile": "weekday", "time_zone": "Europe/Berlin"}),
+    ("preview_widget", {"widget": LATENCY, "points": 12, "window": "7d"}),
+    ("preview_widget", {"widget": {**PIE, "filters": BOTH}, "points": 12, "dashboard_id": 11}),
+    ("preview_widget", {"widget": {**LATENCY, "group_by": {"type": "field", "field": "agent.id"}}, "points": 12}),
+    ("find_changes", {"dashboard_ids": [11], "limit": 9}),
+    ("explain_change", {"widget_id": 203}),
+    ("explain_change", {"widget": LATENCY, "window": "7d", "by": ["topic"]}),
+    ("list_calls", {"widget_id": 206, "label": "billing question", "limit": 3, "sort": "longest"}),
+    ("preview_edit", {"dashboard_id": 11, "create": [PIE], "delete": [206]}),
+    (
+        "bulk_edit_dashboard",
+        {
+            "dashboard_id": 11,
+            "update": [{"id": 202, "time_period": "hour", "layout": {"x": 0, "y": 2, "w": 4, "h": 4}}],
+        },
+    ),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "Rate"}}),
+    ("update_widget", {"widget_id": 203, "changes": {"chart_type": "pie"}, "clear": ["group_by"]}),
+    ("create_dashboard", {"name": "New", "project_id": 1, "filters": FAILED, "widgets": [PIE]}),
+    ("update_dashboard", {"dashboard_id": 11, "date_range": "30d"}),
+    ("delete_dashboard", {"dashboard_id": 13}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}),
+    ("check_dashboard", {"dashboard_id": 11}),
+]
+
+
+def objects(schema: Any, path: str = "") -> Iterator[tuple[str, Json]]:
+    if schema.get("type") == "object":
+        yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from objects(child, f"{path}.{name}")
+    if "items" in schema:
+        yield from objects(schema["items"], f"{path}[]")
+
+
+def filled(schema: Json, given: Any) -> Any:
+    """What a strict client sends where a free one sends what is given: every property, blank where nothing is said."""
+    kind = schema.get("type")
+    if kind == "object":
+        said = as_object(given) or {}
+        whole: Json = {name: filled(child, said.get(name)) for name, child in schema["properties"].items()}
+        return whole | {name: value for name, value in said.items() if name not in whole}
+    if given is not None:
+        return [filled(schema["items"], item) for item in given] if kind == "array" else given
+    if "enum" in schema:
+        return "none" if "none" in schema["enum"] else schema["enum"][0]
+    blank: Json = {"integer": 0, "number": 0, "boolean": False, "array": []}
+    return blank.get(str(kind), "")
+
+
+@pytest.mark.parametrize("name", list(BY_NAME))
+def test_no_object_is_open_so_that_strict_frameworks_take_the_schema(name: str) -> None:
+    assert [path for path, schema in objects(INPUTS[name]) if not schema["properties"]] == []
+
+
+@pytest.mark.parametrize(("tool", "said"), SAID)
+def test_what_a_strict_client_fills_in_changes_nothing_of_what_is_asked(tool: str, said: Json) -> None:
+    free, _ = parse(BY_NAME[tool].request, said)
+    strict, _ = parse(BY_NAME[tool].request, filled(INPUTS[tool], said))
+    assert strict.model_dump(exclude_none=True, exclude_defaults=True) == free.model_dump(
+        exclude_none=True, exclude_defaults=True
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"filters": {"op": "eq", "value": False}},
+        {"filters": {"field": "", "op": "eq", "value": True, "operator": "and", "conditions": []}},
+        {"filters": {"operator": "and", "conditions": []}},
+        {"profile": "nothing"},
+    ],
+)
+def test_half_of_a_filter_is_refused_and_never_dropped(given: Json) -> None:
+    with pytest.raises(InvalidArguments):
+        parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, **given})
+
+
+def test_a_place_at_the_top_left_is_no_blank() -> None:
+    request, _ = parse(
+        BY_NAME["bulk_edit_dashboard"].request,
+        {"dashboard_id": 11, "update": [{"id": 202, "layout": {"x": 0, "y": 0}}]},
+    )
+    assert request.update[0].layout.model_dump(exclude_none=True) == {"x": 0, "y": 0}
+
+
+@pytest.mark.anyio
+async def test_a_strict_client_reads_edits_and_takes_back() -> None:
+    async with open_tools(new_sandbox()) as (context, _):
+        said: Json = {"dashboard_id": 11, "update": [{"id": 202, "time_period": "hour"}]}
+        text, done = await ask(context, "bulk_edit_dashboard", **filled(INPUTS["bulk_edit_dashboard"], said))
+        assert done["outcome"] == "applied", text
+        assert done["changes"][0]["fields"] == {"time_period": ["day", "hour"]}
+        undo = done["undo"]
+        _, back = await ask(context, undo["tool"], **filled(INPUTS[undo["tool"]], undo["arguments"]))
+        assert back["outcome"] == "applied"
+        _, found = await ask(context, "get_dashboard", **filled(INPUTS["get_dashboard"], {"dashboard_id": 11}))
+    assert "per day" in str(found["widgets"][1]) or found["widgets"][1]["time_period"] == "day"

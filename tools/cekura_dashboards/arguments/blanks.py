@@ -1,0 +1,61 @@
+"""Blanks: what strict clients fill in where there is nothing to say, as their schemas let them leave nothing out."""
+
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from cekura_dashboards.api.filters import Filter
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.arguments.faults import plain_type
+
+BLANK: tuple[Any, ...] = (None, "", [], {})
+NO_CHOICE = {"none", "null"}
+
+
+def is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
+    """Whether a value stands for none: empty, or 0 where a number is an id or begins at 1."""
+    if isinstance(value, str):
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        return not value.strip() or (bool(choices) and value not in choices and value.strip().lower() in NO_CHOICE)
+    if kind is bool:
+        return value is None or (value is False and info.default is None)
+    ids = get_origin(kind) is list and plain_type(get_args(kind)[0])[0] is int
+    if isinstance(value, bool) or not (kind is int or (ids and value == 0)):
+        return value in BLANK
+    if ids:
+        return True
+    least = next((mark.ge for mark in info.metadata if isinstance(mark, Ge)), 1)
+    return value == 0 and isinstance(least, int) and least > 0
+
+
+def says_nothing(kind: Any, found: JsonObject) -> bool:
+    """Whether an object is one of blanks alone, or beside a choice that means nothing alone.
+
+    A part of a filter, grouping or layout is no blank: what it does not say, a strict client would have filled in.
+    """
+    if kind is Filter:
+        whole = {"field", "value", "conditions"} <= {*found}
+        return _are_blank(found, *(("field", "value", "conditions") if whole else found))
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return False
+    names = {*kind.model_fields}
+    if names == {"type", "field", "interval"}:
+        return names == {*found} and _are_blank(found, "field", "interval")
+    if names == {"x", "y", "w", "h"}:
+        return names == {*found} and not any(found.values())
+    return bool(found) and _are_blank(found, *found)
+
+
+def without_other_form(found: JsonObject) -> JsonObject:
+    """A filter without the blanks of its other form: a condition has no ``operator``, a group no ``op``."""
+    if not _are_blank(found, "field") and _are_blank(found, "conditions"):
+        return {name: value for name, value in found.items() if name not in {"operator", "conditions"}}
+    if _are_blank(found, "field", "value") and not _are_blank(found, "conditions"):
+        return {name: value for name, value in found.items() if name not in {"field", "op", "value"}}
+    return found
+
+
+def _are_blank(found: JsonObject, *names: str) -> bool:
+    return all(found.get(name) in BLANK for name in names)
