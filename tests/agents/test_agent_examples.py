@@ -1,0 +1,79 @@
+"""The examples of docs/agents.md: each is run as a reader would run it, with a scripted model where it needs one."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import BY_NAME, Json
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FRAMEWORKS = ["pydantic_ai", "langchain", "openai_agents"]
+HERE = Path(sys.executable).parent
+KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+NO_FRAMEWORKS = (
+    "the examples with frameworks need them: put docs/agents-requirements.txt into an environment of its own, and name "
+    "its Python in AGENTS_PYTHON"
+)
+
+
+@pytest.fixture(scope="module")
+def frameworks() -> str:
+    """The Python that has them. Skips where there is none, but never in CI."""
+    found = os.environ.get("AGENTS_PYTHON")
+    if found:
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(NO_FRAMEWORKS)
+    pytest.skip(NO_FRAMEWORKS)
+
+
+def test_the_page_has_an_example_for_each_framework() -> None:
+    assert len(EXAMPLES) == 1 + len(FRAMEWORKS)
+
+
+@pytest.mark.parametrize(("framework", "example"), [*zip(FRAMEWORKS, EXAMPLES[1:], strict=True)])
+def test_an_example_calls_the_server_through_its_framework(
+    framework: str, example: str, frameworks: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(example, encoding="utf-8")
+    done = subprocess.run(
+        [frameworks, str(Path(__file__).with_name("scripted.py")), framework, str(file)], capture_output=True,
+        text=True, timeout=120, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    seen: Json = json.loads(done.stdout.splitlines()[-1])
+    assert set(seen["tools"]) == {*BY_NAME}
+    assert seen["said"] == "Done."
+    assert "Operations overview" in seen["answers"][0]
+    if framework == "openai_agents":
+        assert seen["strict"] == seen["tools"]
+
+
+def test_the_plain_example_reads_previews_edits_and_takes_back(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "2000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sandbox:
+        assert sandbox.stderr is not None
+        address = next(word.rstrip(".") for word in sandbox.stderr.readline().split() if word.startswith("http"))
+        done = subprocess.run(
+            [sys.executable, "-c", EXAMPLES[0]], capture_output=True, text=True, encoding="utf-8", timeout=60,
+            check=False, cwd=tmp_path, env={**KEPT, "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"},
+        )  # fmt: skip
+        sandbox.terminate()
+    assert done.returncode == 0, done.stderr
+    for said in (
+        "This week at a glance ",
+        'unsaved widget "Latency p95"',
+        'delete 206 "Topics"',
+        'create 222 "Topics"',
+        "No dashboard 99 for this key.",
+    ):
+        assert said in done.stdout
+    assert done.stdout.count("Done. dashboard 11") == 2
