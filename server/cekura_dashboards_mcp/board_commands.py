@@ -98,9 +98,13 @@ def undo(file: TextIO, *, as_json: bool, sandbox: bool) -> None:
         held = as_object(json.load(file))
     except ValueError as error:
         raise Stopped(f"{file.name} is not JSON ({error}).") from None
-    calls = [as_object(call) for call in as_list((held or {}).get("undo")) or []]
-    if not calls or None in calls:
+    listed = as_list((held or {}).get("undo"))
+    calls = [as_object(call) for call in listed or []]
+    if listed is None or None in calls:
         raise Stopped(f"{file.name} holds no receipts that can be taken back; apply --json prints them.")
+    if not calls:
+        click.echo("Nothing was done, so there is nothing to take back.")
+        return
     work = partial(undo_carried, calls=[call for call in calls if call is not None])
     _report(_done(work, connection(sandbox=sandbox), "Taking it back"), as_json=as_json)
 

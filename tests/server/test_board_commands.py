@@ -46,6 +46,8 @@ def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any,
     file.write_text(run("export", "Booking agent")[0], encoding="utf-8")
     assert run("plan", "board.json") == ('Nothing to do: it is like this already, dashboard 12 "Booking agent".\n', "")
     assert run("apply", "board.json")[0].startswith("Nothing to do")
+    nothing, _ = run("apply", "board.json", "--json")
+    assert run("undo", "-", stdin=nothing)[0] == "Nothing was done, so there is nothing to take back.\n"
     board = json.loads(file.read_text(encoding="utf-8"))
     board["widgets"] = [*board["widgets"][1:], PIE]
     file.write_text(json.dumps(board), encoding="utf-8")

@@ -1,0 +1,138 @@
+"""Write the pages whose contents come from the code: ``docs/tools.md`` and ``docs/filters.md``.
+
+Run ``.venv/bin/python docs/make_pages.py``; it needs the extra ``sandbox``. A test holds the pages against this.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+from pydantic import SecretStr
+
+from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool, open_context
+from cekura_dashboards.answers.guide import guide
+from cekura_dashboards.api.models import as_list, as_object
+from cekura_dashboards.arguments.schema import Schema, input_schemas
+from cekura_sandbox import create_app
+
+NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
+HERE = Path(__file__).parent
+KEY = "sandbox"
+WRITTEN = "<!-- Written by docs/make_pages.py; change that, or the code. -->\n"
+LATENCY = {
+    "name": "Latency p95", "chart_type": "bar", "field": "metric_evaluations.value", "metric": "Response latency",
+    "aggregation_function": "p95", "time_period": "day",
+}  # fmt: skip
+EDIT: dict[str, Any] = {"dashboard_id": 11, "create": [{**LATENCY, "place": "top"}], "delete": ["Topics"]}
+PLANNED = {"plan_id"}
+"""Arguments that an example takes from the answer before it."""
+EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "list_dashboards": [("All dashboards that the key can see:", {})],
+    "get_dashboard": [("By name or id:", {"dashboard_id": "Booking agent"})],
+    "look_up": [
+        ("What callers talk about:", {"kind": "topics", "project_id": 1}),
+        ("Metrics with a word in their name:", {"kind": "metrics", "search": "latency"}),
+    ],
+    "get_widgets_data": [
+        ("One chart beside the week before:", {"widget_ids": [209], "window": "7d", "compare_to": "previous_period"}),
+        ("A whole dashboard, facts only:", {"dashboard_id": 12, "window": "7d", "points": 0}),
+        ("The busiest hours where the callers are:",
+         {"widget_ids": [202], "profile": "hour_of_day", "time_zone": "America/Los_Angeles"}),
+    ],
+    "preview_widget": [
+        ("A chart that is not saved, as if it were on a dashboard:", {"widget": LATENCY, "dashboard_id": 11}),
+        ("The share of calls that match:",
+         {"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"},
+          "share_where": {"topic": "billing question"}, "dashboard_id": 11, "window": "7d"}),
+    ],
+    "find_changes": [("Anywhere on one dashboard:", {"dashboard_ids": ["Booking agent"]})],
+    "explain_change": [("Why success dropped:", {"widget_id": "Success rate", "window": "5d"})],
+    "list_calls": [("The longest failed calls of a chart:",
+                    {"widget_id": 203, "window": "7d", "filters": {"success": False}, "sort": "longest", "limit": 3})],
+    "preview_edit": [("A chart on top, and another one gone, without doing it:", EDIT)],
+    "bulk_edit_dashboard": [("The same, with the `plan_id` of the dry run:", {**EDIT, "plan_id": "…"})],
+    "update_widget": [("A new name, by week:",
+                       {"widget_id": 203, "changes": {"name": "Success per week", "time_period": "week"}})],
+    "create_dashboard": [("A dashboard with its first chart:",
+                          {"name": "Latency", "project_id": "Northside Clinics", "widgets": [LATENCY],
+                           "filters": {"field": "timestamp", "op": "gte", "value": "today-14d"}})],
+    "update_dashboard": [("Which calls a dashboard counts, and since when:",
+                          {"dashboard_id": "Operations overview", "date_range": "30d"})],
+    "copy_widgets": [("One chart on another dashboard:",
+                      {"widget_ids": ["Calls by region"], "dashboard_ids": ["Latency"]})],
+    "delete_dashboard": [("Without a `plan_id` nothing is deleted yet, unless the client asks its user:",
+                          {"dashboard_id": "Latency"})],
+    "check_dashboard": [("What is wrong with a dashboard's setup:", {"dashboard_id": 13})],
+}  # fmt: skip
+"""Of each tool, in the order of the page: a line before it, and the arguments. They are called one after the other."""
+
+
+async def pages() -> dict[str, str]:
+    """Each page by its file's name."""
+    app = create_app(now=lambda: NOW, key=KEY)
+    settings = Settings(api_key=SecretStr(KEY), base_url="http://localhost")
+    async with open_context(settings, app=app, now=lambda: NOW) as context:
+        planned = dict[str, str]()
+        parts = [await _section(context, tool, planned) for tool in _ordered()]
+    head = f"""{WRITTEN}
+# The tools
+
+What each is for, its arguments, and calls with their answers from the sandbox (`--sandbox`), as a model reads them.
+Every answer comes as data too (`structuredContent`), with the same numbers and ids. `preview_edit` and the tools after
+it change dashboards or prepare for that: [editing.md](editing.md). Where an id is wanted, the exact name will do.
+"""
+    return {"tools.md": "\n".join([head, *parts]), "filters.md": f"{WRITTEN}\n{guide()}"}
+
+
+def _ordered() -> list[Tool[Any, Any]]:
+    """The tools in the order of the examples."""
+    by_name = {tool.name: tool for tool in TOOLS}
+    return [by_name[name] for name in EXAMPLES]
+
+
+async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str, str]) -> str:
+    """One tool. ``planned``: the plan_ids that dry runs before it gave, by the tool that takes them."""
+    lines = [f"## {tool.name}", "", tool.description, "", "| argument | | |", "| --- | --- | --- |"]
+    schema = input_schemas([tool.request])[tool.request]
+    lines += [f"| `{name}` | {kind} | {about} |" for name, kind, about in _arguments(schema)]
+    plan_id = ""
+    for said, arguments in EXAMPLES[tool.name]:
+        given = {name: planned.get(tool.name, value) if name in PLANNED else value for name, value in arguments.items()}
+        answer = await call_tool(context, tool, given)
+        plan_id = str(answer.structured.get("plan_id", ""))
+        lines += ["", said, "", "```json", json.dumps(given, ensure_ascii=False), "```", "", "```text", answer.text]
+        lines += ["```"]
+    if tool.name == "preview_edit":
+        planned["bulk_edit_dashboard"] = plan_id
+    return "\n".join([*lines, ""])
+
+
+def _arguments(schema: Schema) -> Iterator[tuple[str, str, str]]:
+    """Name, type and description of each argument, as clients are told."""
+    needed = schema.get("required", [])
+    for name, node in schema["properties"].items():
+        kind = node["type"] if isinstance(node["type"], str) else " or ".join(node["type"])
+        if kind == "array":
+            kind = f"list of {node['items']['type']}s"
+        choices = as_list(node.get("enum"))
+        about = str(node.get("description", ""))
+        inner = as_object(node.get("properties")) or as_object((as_object(node.get("items")) or {}).get("properties"))
+        parts = [
+            about,
+            f"one of {', '.join(f'`{choice}`' for choice in choices)}" if choices else "",
+            f"holds {', '.join(f'`{inside}`' for inside in inner)}" if inner else "",
+        ]
+        told = "; ".join(part for part in parts if part).replace("|", "\\|")
+        yield name, kind + (", required" if name in needed else ""), told
+
+
+async def main() -> None:
+    for name, text in (await pages()).items():
+        (HERE / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,198 @@
+"""Every command, JSON and program that the README and the pages show is run, and no page is out of date."""
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from cekura_dashboards import TOOLS
+from cekura_dashboards.boards import plan_board, read_board
+from cekura_dashboards_mcp.cli import main
+from support import BY_NAME, Json, new_sandbox, open_tools
+
+ROOT = Path(__file__).parents[2]
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+         for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}  # fmt: skip
+WRITTEN = {"docs/tools.md", "docs/filters.md"}
+"""Pages that come from the code: they are made anew and compared."""
+IN_CI = ("python3 -m venv", "pipx install", "uv tool install")
+"""How commands begin that install something; .ci/run runs them as they stand in the pages."""
+HERE = Path(sys.executable).parent
+
+
+def blocks(language: str, *, beside: set[str] = WRITTEN) -> list[Any]:
+    """The fenced blocks of a language, each with its page."""
+    pattern = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    return [
+        pytest.param(match[1], id=f"{page}:{text[: match.start()].count(chr(10)) + 1}")
+        for page, text in PAGES.items()
+        for match in pattern.finditer(text)
+        if page not in beside
+    ]
+
+
+@pytest.fixture(scope="module")
+def address() -> Generator[str]:
+    """Of a sandbox that goes on running."""
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "2000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
+        process.terminate()
+
+
+@pytest.fixture
+def environment(address: str, tmp_path: Path) -> dict[str, str]:
+    """A reader's: their key is set, and their home is empty."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+    path = os.pathsep.join([str(HERE), os.environ["PATH"]])
+    found = {"PATH": path, "HOME": str(tmp_path), "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
+    return {**kept, **found, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+
+
+@pytest.mark.parametrize("block", blocks("sh"))
+def test_the_commands_of_a_block_do_what_they_should(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+    lines = [line.partition(" #")[0].strip() for line in block.splitlines()]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for line in lines:
+        if line.startswith(IN_CI):
+            assert re.search(r"grep -m1 '([^']+)'", ci)
+            assert any(re.search(found, line) for found in re.findall(r"grep -m1 '([^']+)'", ci)), line
+        elif " serve --http" in line or line.startswith("cekura-dashboards sandbox"):
+            _listens(line, environment)
+        else:
+            given = environment if "CEKURA_API_KEY=" not in line else {**environment, "CEKURA_API_KEY": ""}
+            done = subprocess.run(
+                ["bash", "-c", line.replace("=…", "=sandbox")], cwd=tmp_path, env=given, capture_output=True,  # noqa: S607 - the reader's shell
+                text=True, encoding="utf-8", timeout=90, check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def _listens(line: str, environment: dict[str, str]) -> None:
+    """Start what goes on running, on a free port, and ask it something."""
+    command = [word.replace(":8000", ":0") for word in shlex.split(line)]
+    command = ["0" if before == "--port" else word for before, word in zip(["", *command], command, strict=False)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        url = next(word.rstrip(".") for word in said.split() if word.startswith("http"))
+        try:
+            answer = httpx.get(f"{url.removesuffix('/mcp')}/health" if "serve" in line else url)
+            assert answer.status_code in ({200} if "serve" in line else {401, 403, 404})
+        finally:
+            process.terminate()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("block", blocks("json"))
+async def test_json_is_what_it_is_shown_for(block: str, environment: dict[str, str]) -> None:
+    found: Json = json.loads(block)
+    if "mcpServers" in found:
+        for entry in found["mcpServers"].values():
+            server = StdioServerParameters(
+                command=entry["command"], args=entry["args"], env={**entry["env"], "PATH": environment["PATH"]}
+            )
+            async with Client(server) as client:
+                assert {tool.name for tool in (await client.list_tools()).tools} == {*BY_NAME}
+        return
+    async with open_tools(new_sandbox()) as (context, _):
+        [step] = (await plan_board(context, read_board(block))).steps
+    assert step.tool == "create_dashboard"
+
+
+@pytest.mark.parametrize("block", blocks("python", beside={"docs/agents.md"}))
+def test_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_a_pipeline_is_one_and_its_commands_work(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yml"
+    file.write_text(block, encoding="utf-8")
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(file)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    boards = tmp_path / "boards"
+    boards.mkdir()
+    [board] = re.findall(r"```json\n(.*?)```", PAGES["docs/boards.md"], re.DOTALL)
+    (boards / "latency.json").write_text(board, encoding="utf-8")
+    steps = [step["run"] for step in yaml.safe_load(block)["jobs"]["boards"]["steps"] if "run" in step]
+    for line in [step for step in steps if not step.startswith("pipx")]:
+        done = subprocess.run(
+            ["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,  # noqa: S607 - the runner's shell
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    receipts = json.loads((boards / "latency.json.receipt").read_text(encoding="utf-8"))["receipts"]
+    assert [receipt["outcome"] for receipt in receipts] == ["applied"]
+
+
+@pytest.mark.anyio
+async def test_pages_that_come_from_the_code_are_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("make_pages", ROOT / "docs" / "make_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    made: dict[str, str] = await maker.pages()
+    assert {f"docs/{name}" for name in made} == WRITTEN
+    for name, text in made.items():
+        assert text == PAGES[f"docs/{name}"], f"docs/{name} is out of date: run docs/make_pages.py"
+
+
+def test_every_tool_has_its_place_on_the_page_of_tools() -> None:
+    headings = re.findall(r"^## (\w+)$", PAGES["docs/tools.md"], re.MULTILINE)
+    assert {*headings} == {tool.name for tool in TOOLS}
+
+
+def test_links_lead_somewhere() -> None:
+    for page, text in PAGES.items():
+        for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+            assert (ROOT / page).parent.joinpath(link).exists(), (page, link)
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen, waiting = {"README.md"}, ["README.md"]
+    while waiting:
+        page = waiting.pop()
+        for link in re.findall(r"\]\((?!http)([^)#]+\.md)", PAGES[page]):
+            found = (ROOT / page).parent.joinpath(link).resolve().relative_to(ROOT).as_posix()
+            if found in PAGES and found not in seen:
+                seen.add(found)
+                waiting.append(found)
+    assert seen == {*PAGES}
+
+
+def test_the_page_of_errors_quotes_what_is_really_said() -> None:
+    folders = [ROOT / "tools" / "cekura_dashboards", ROOT / "server" / "cekura_dashboards_mcp"]
+    source = " ".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    source = re.sub(r'"\s+f?"', "", source)  # texts that stand on several lines
+    for row in re.findall(r"^\| (?!it says|---)(.+?) \|", PAGES["docs/errors.md"], re.MULTILINE):
+        for part in row.split("…"):
+            assert part.strip() in source, row
+
+
+def test_the_page_of_settings_names_every_command() -> None:
+    commands = re.search(r"## Commands\n(.*?)\n\n`", PAGES["docs/settings.md"], re.DOTALL)
+    assert commands is not None
+    assert {*re.findall(r"`(\w+)`", commands[1])} >= {*main.commands}
