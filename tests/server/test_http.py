@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import PromptReference
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app, parse_address
@@ -48,6 +49,21 @@ async def test_each_request_is_answered_under_its_own_key(era: Era) -> None:
         stranger = await call(url, era, "another-key", "list_dashboards", {})
     assert stranger.is_error
     assert "did not accept the key" in text_of(stranger)
+
+
+async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_request(era: Era) -> None:
+    reference = PromptReference(type="ref/prompt", name="weekly_review")
+    async with serving() as url:
+        for key, expected in (KEY, ["Booking agent"]), ("another-key", list[str]()):
+            async with (
+                httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": key}) as http,
+                Client(streamable_http_client(url, http_client=http), mode=era) as client,
+            ):
+                found = await client.complete(reference, {"name": "dashboard", "value": "book"})
+                assert found.completion.values == expected
+                if not expected:
+                    with pytest.raises(MCPError, match="did not accept the key"):
+                        await client.read_resource("cekura://dashboards/12")
 
 
 async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth() -> None:
