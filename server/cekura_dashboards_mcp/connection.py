@@ -1,5 +1,6 @@
 """One process's connection to the API: the shared pool, and whose key a call brings."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ from pydantic import SecretStr
 from cekura_dashboards import Settings, ToolContext
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.retries import Pace
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
 from cekura_dashboards.lookups import Memory
 from cekura_dashboards.settings import usable_key
 
 KEY_HEADER = "x-cekura-api-key"
+MOST_PACES = 1000
 
 
 class NoUsableKey(DashboardsError):
@@ -47,6 +50,7 @@ class Connection:
     now: Callable[[], datetime] = utc_now
     _transport: Transport | None = field(default=None, repr=False)
     _memory: Memory = field(init=False, repr=False)
+    _paces: dict[bytes, Pace] = field(init=False, repr=False, default_factory=dict[bytes, Pace])
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -55,8 +59,19 @@ class Connection:
     async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
         """What a tool call may use, under its own key."""
         key = self._key(headers)
-        client = CekuraClient(transport=self.transport(), key=key, timeout_s=self.settings.timeout_s, now=self.now)
+        client = CekuraClient(
+            transport=self.transport(), key=key, timeout_s=self.settings.timeout_s, now=self.now, pace=self._pace(key)
+        )
         return ToolContext(client, self.settings, self.now, memory=self._memory)
+
+    def _pace(self, key: SecretStr) -> Pace:
+        """What all calls with this key share; of those whose last call is longest ago nothing is known any more."""
+        owner = hashlib.sha256(key.get_secret_value().encode()).digest()
+        pace = self._paces.pop(owner, None) or Pace()
+        self._paces[owner] = pace
+        while len(self._paces) > MOST_PACES:
+            del self._paces[next(iter(self._paces))]
+        return pace
 
     def _key(self, headers: Mapping[str, str] | None) -> SecretStr:
         if not self.key_per_request:

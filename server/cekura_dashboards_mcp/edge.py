@@ -6,16 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from cekura_dashboards.settings import NETLOC, is_loopback
 
 MOST_BODY_BYTES = 512 * 1024
 """Of one request: twice the largest arguments, as JSON escapes some of what it holds."""
@@ -86,38 +82,6 @@ class GuardedProtocol(H11Protocol):
         if self._waiting is not None:
             self._waiting.cancel()
         super().connection_lost(exc)
-
-
-class LocalOnly:
-    """Refuses requests that a web page or another name of this machine leads here.
-
-    Host and origin are compared whole: the SDK's own check takes ``localhost:1.evil.example`` for this machine.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            if not _is_here(f"//{headers.get('host', '')}"):
-                await JSONResponse({"error": "This server is for requests to this machine only."}, 421)(
-                    scope, receive, send
-                )
-                return
-            if (origin := headers.get("origin")) is not None and not _is_here(origin):
-                await JSONResponse({"error": "No web page may call this server."}, 403)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def _is_here(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    return parts.scheme in {"", "http", "https"} and NETLOC.fullmatch(parts.netloc) is not None and is_loopback(host)
 
 
 class WholeRequests:

@@ -1,14 +1,16 @@
-"""Stateless Streamable HTTP on this machine, each request bringing its own key."""
+"""Stateless Streamable HTTP, each request bringing its own key."""
 
 import socket
 import sys
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
+from dataclasses import dataclass, field
 
+import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -16,36 +18,31 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
-from cekura_dashboards_mcp.edge import LocalOnly, WholeRequests, once_more, server_config
+from cekura_dashboards_mcp.edge import WholeRequests, once_more, server_config
+from cekura_dashboards_mcp.guards import KnownNames, Room, TokenRequired
 from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.server_settings import ServerSettings
 
 PATH = "/mcp"
 PROGRESS = b'"progressToken"'
 """Where this stands in a request, its caller wants to hear of the progress."""
-LOCAL = TransportSecuritySettings(
-    enable_dns_rebinding_protection=True,
-    allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*"],
-    allowed_origins=["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
-)
+READY_S = 10.0
+"""For so long an answer about the API counts."""
+READY_TIMEOUT_S = 5.0
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """Host and port of ``HOST:PORT``.
 
     Raises:
-        ValueError: if it is no such thing, or not an address of this machine.
+        ValueError: if it is no such thing.
     """
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
         raise ValueError(f'--http takes HOST:PORT, such as 127.0.0.1:8000, not "{text}"')
-    try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError(f'--http serves this machine only: use 127.0.0.1:{port}, not "{text}"')
     return host, int(port)
 
 
@@ -86,16 +83,46 @@ class StreamedIfAsked:
         await app(scope, once_more(body, receive), send)
 
 
-async def _health(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+async def _alive(_request: Request) -> Response:
+    return Response()
 
 
-def http_app(connection: Connection) -> Starlette:
-    """The server as an ASGI application at ``/mcp``."""
+@dataclass
+class Readiness:
+    """Whether the API answers anything at all, asked at most once in ten seconds."""
+
+    connection: Connection
+    _asked_at: float = -READY_S
+    _ready: bool = False
+    _lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def __call__(self, _request: Request) -> Response:
+        """200 or 503."""
+        async with self._lock:
+            if anyio.current_time() - self._asked_at >= READY_S:
+                self._ready = await self._answers()
+                self._asked_at = anyio.current_time()
+        return Response(status_code=200 if self._ready else 503)
+
+    async def _answers(self) -> bool:
+        """No key is sent: that it is missing is an answer, too."""
+        try:
+            answer = await self.connection.transport().send(
+                "GET", "/user/v1/projects/", key=SecretStr(""), timeout_s=READY_TIMEOUT_S, query={}, body=None
+            )
+        except DashboardsError:
+            return False
+        return answer.status < 500  # noqa: PLR2004 - the server errors
+
+
+def http_app(connection: Connection, serving: ServerSettings | None = None) -> Starlette:
+    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``."""
+    serving = serving or ServerSettings()
     server = create_server(connection)
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # KnownNames is stricter
     streaming, at_once = (
         server.streamable_http_app(
-            streamable_http_path=PATH, stateless_http=True, transport_security=LOCAL, json_response=in_one_piece
+            streamable_http_path=PATH, stateless_http=True, transport_security=security, json_response=in_one_piece
         )
         for in_one_piece in (False, True)
     )
@@ -106,12 +133,20 @@ def http_app(connection: Connection) -> Starlette:
             yield
 
     app = Starlette(
-        routes=[Route("/health", _health), Mount("/", StreamedIfAsked(streaming, at_once))], lifespan=lifespan
+        routes=[
+            Route("/healthz", _alive),
+            Route("/readyz", Readiness(connection).__call__),
+            Mount("/", StreamedIfAsked(streaming, at_once)),
+        ],
+        lifespan=lifespan,
     )
+    app.add_middleware(Room, serving.max_in_flight, serving.max_in_flight_per_key)
     app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)
-    app.add_middleware(LocalOnly)
+    if serving.tokens:
+        app.add_middleware(TokenRequired, serving.tokens)
+    app.add_middleware(KnownNames, serving.hosts, serving.origins)
     return app
 
 
@@ -129,16 +164,19 @@ def listening_on(host: str, port: int) -> socket.socket:
     return found
 
 
-def run_http(app: Starlette, connection: Connection, host: str, port: int) -> None:
-    """Serve until stopped; port 0 takes a free one.
+def run_http(app: Starlette, connection: Connection, listening: socket.socket) -> None:
+    """Serve until stopped."""
+    announce(listening)
+    _load_first_call(connection)
+    uvicorn.Server(server_config(app)).run(sockets=[listening])
 
-    Raises:
-        OSError: if the address is taken.
-    """
-    config = server_config(app)
-    with listening_on(host, port) as listening:
-        shown = f"[{host}]" if ":" in host else host
-        print(f"Serving MCP at http://{shown}:{listening.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
-        # what only the first call needs is loaded beside, so that no health request waits for it
-        threading.Thread(target=connection.transport, name="first-call", daemon=True).start()
-        uvicorn.Server(config).run(sockets=[listening])
+
+def announce(listening: socket.socket) -> None:
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Serving MCP at http://{shown}:{port}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
+
+
+def _load_first_call(connection: Connection) -> None:
+    """What only the first call needs is loaded beside, so that no health request waits for it."""
+    threading.Thread(target=connection.transport, name="first-call", daemon=True).start()

@@ -90,7 +90,7 @@ def _listens(line: str, environment: dict[str, str]) -> None:
         said = process.stderr.readline()
         url = next(word.rstrip(".") for word in said.split() if word.startswith("http"))
         try:
-            answer = httpx.get(f"{url.removesuffix('/mcp')}/health" if "serve" in line else url)
+            answer = httpx.get(f"{url.removesuffix('/mcp')}/healthz" if "serve" in line else url)
             assert answer.status_code in ({200} if "serve" in line else {401, 403, 404})
         finally:
             process.terminate()

@@ -109,11 +109,10 @@ def test_a_call_that_fails_says_so_by_text_and_exit_code(arguments: list[str], c
     assert said in result.output
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:8000", "nonsense"])
-def test_http_on_other_than_this_machine_is_refused(address: str) -> None:
-    done = run("serve", "--http", address, CEKURA_API_KEY="k")
+def test_an_address_that_is_none_is_refused() -> None:
+    done = run("serve", "--http", "nonsense", CEKURA_API_KEY="k")
     assert done.returncode == 2
-    assert done.stderr.startswith("cekura-dashboards: --http")
+    assert done.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
 
 
 @pytest.mark.anyio

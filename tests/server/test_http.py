@@ -112,13 +112,10 @@ async def test_another_host_name_is_refused() -> None:
         ("Origin", "null", 403),
     ],
 )
-@pytest.mark.parametrize("path", ["/mcp", "/health"])
-async def test_a_name_that_only_begins_like_this_machine_is_refused(
-    path: str, name: str, value: str, status: int
-) -> None:
+async def test_a_name_that_only_begins_like_this_machine_is_refused(name: str, value: str, status: int) -> None:
     async with serving() as url, httpx.AsyncClient() as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, name: value}
-        answer = await http.post(url.removesuffix("/mcp") + path, json=LIST, headers=headers)
+        answer = await http.post(url, json=LIST, headers=headers)
     assert answer.status_code == status
     assert answer.json()["error"]
 
@@ -140,8 +137,8 @@ def test_an_address_of_this_machine_is_taken(text: str, address: tuple[str, int]
 
 @pytest.mark.parametrize(
     "text",
-    ["", "8000", ":8000", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "0.0.0.0:80", "example.com:80", "10.0.0.1:80"],
+    ["", "8000", ":8000", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999"],
 )
-def test_any_other_address_is_refused(text: str) -> None:
+def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--http"):
         parse_address(text)

@@ -152,10 +152,10 @@ def test_out_of_descriptors_the_server_says_little_and_answers_again_afterwards(
         with ExitStack() as held:
             for _ in range(300):
                 held.enter_context(closing(socket.create_connection((host, int(port)), WAIT_S)))
-        answer = httpx.get(f"{url}/health", timeout=WAIT_S)
+        answer = httpx.get(f"{url}/healthz", timeout=WAIT_S)
         process.send_signal(signal.SIGINT)
         _, told = ended(process)
-    assert answer.json() == {"status": "ok"}
+    assert answer.status_code == 200
     assert len(told) < 20_000
 
 

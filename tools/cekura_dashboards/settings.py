@@ -3,7 +3,7 @@
 import os
 import re
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -149,11 +149,20 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         SettingsError: naming the first wrong variable, its value and what it may be.
     """
-    environment = {name: os.environ.get(PREFIX + name.upper(), "") for name in Settings.model_fields}
+    return loaded(Settings, **given)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def loaded(model: type[M], **given: Any) -> M:
+    """As ``load_settings``, of any model whose fields are variables."""
+    environment = {name: os.environ.get(PREFIX + name.upper(), "") for name in model.model_fields}
     try:
-        return Settings.model_validate({name: text for name, text in environment.items() if text.strip()} | given)
+        return model.model_validate({name: text for name, text in environment.items() if text.strip()} | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        value = "" if name.endswith(("KEY", "KEYS")) else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
+        secret = name.endswith(("KEY", "KEYS", "TOKEN"))
+        value = "" if secret else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
         raise SettingsError(f"{name}{value} {first.get('ctx', {}).get('error', first['msg'])}") from None

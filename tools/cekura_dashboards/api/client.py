@@ -1,7 +1,7 @@
 """Typed calls of the Cekura dashboards API."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,7 +43,7 @@ from cekura_dashboards.api.models import (
     Widget,
     WidgetConfig,
 )
-from cekura_dashboards.api.retries import Sleep, retry_after_s, with_retries
+from cekura_dashboards.api.retries import Pace, Sleep, retry_after_s, with_retries
 from cekura_dashboards.api.wire import Answer, Transport
 
 MAX_PAGES = 100
@@ -66,7 +66,7 @@ class CekuraClient:
 
     Every method takes at most ``timeout_s`` in all, retries and pages included; after ``within`` all methods
     together do. All of them raise the errors of ``cekura_dashboards.api.errors``. ``refused`` is told of every 401, 403
-    and 404.
+    and 404. ``pace``: shared by all clients of a key.
     """
 
     transport: Transport
@@ -76,6 +76,7 @@ class CekuraClient:
     now: Callable[[], datetime] = _utc_now
     sleep: Sleep = anyio.sleep
     refused: Callable[[], None] = _nothing
+    pace: Pace = field(default_factory=Pace)
 
     def within(self, seconds: float) -> "CekuraClient":
         """The same client, with one deadline for everything that it does from now on."""
@@ -242,10 +243,16 @@ class CekuraClient:
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
         content = None if body is None else msgspec.json.encode(body)
 
+        has_waited = False
+
         def remaining_s() -> float:
             return deadline - anyio.current_time()
 
         async def attempt() -> Answer:
+            nonlocal has_waited
+            if not has_waited:
+                has_waited = True  # whoever asks again has waited for as long as it was told to
+                self.pace.heed()
             if (left := remaining_s()) <= 0:
                 raise DeadlinePassed(self.timeout_s)
             try:
@@ -277,7 +284,9 @@ class CekuraClient:
             case 404:
                 raise NotFound(kind, number)
             case 429:
-                raise RateLimited(retry_after_s(answer.retry_after, self.now()))
+                wait_s = retry_after_s(answer.retry_after, self.now())
+                self.pace.pause(wait_s)
+                raise RateLimited(wait_s)
             case status if status >= 500:  # noqa: PLR2004 - the server errors
                 raise ApiFault(status, retry_after_s(answer.retry_after, self.now()))
             case status:

@@ -2,9 +2,12 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+import anyio
 
 from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, DashboardsError, NotSent, RateLimited
 from cekura_dashboards.api.wire import Answer
@@ -20,6 +23,30 @@ MAX_RETRY_AFTER_S = 20.0
 PASSING_FAULTS = {502, 503, 504}
 
 Sleep = Callable[[float], Awaitable[None]]
+
+
+PAUSE_S = 1.0
+"""After a 429 that does not say for how long."""
+
+
+@dataclass
+class Pace:
+    """What the API last said about how often a key may ask: all calls with that key heed it, not just the one told."""
+
+    _until: float = 0.0
+
+    def heed(self) -> None:
+        """Ask for nothing while the API wants a pause.
+
+        Raises:
+            RateLimited: with what is left of it, a little more for each caller, so that not all ask again at once.
+        """
+        left = self._until - anyio.current_time()
+        if left > 0:
+            raise RateLimited(left * random.uniform(1, 1.25))  # noqa: S311 - jitter
+
+    def pause(self, wait_s: float | None) -> None:
+        self._until = max(self._until, anyio.current_time() + (PAUSE_S if wait_s is None else wait_s))
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:

@@ -1,0 +1,87 @@
+"""Settings of a server that many use: who may reach it, and how much at once. From the environment, as all are."""
+
+import re
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from cekura_dashboards.settings import NETLOC, loaded, usable_key
+
+SHORTEST_TOKEN = 24
+ORIGIN = re.compile(r"https?://", re.ASCII)
+
+
+class ServerSettings(BaseModel):
+    """Each field is the environment variable ``CEKURA_`` + its name; an empty one counts as absent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server_token: SecretStr | None = None
+    allowed_hosts: str = ""
+    allowed_origins: str = ""
+    max_in_flight: int = Field(default=200, ge=1, le=10_000)
+    max_in_flight_per_key: int = Field(default=16, ge=1, le=10_000)
+
+    @field_validator("server_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        tokens = [usable_key(part).get_secret_value() for part in value.get_secret_value().split(",")] if value else []
+        if any(len(token) < SHORTEST_TOKEN for token in tokens) or len({*tokens}) < len(tokens):
+            raise ValueError(f"must be different tokens of at least {SHORTEST_TOKEN} characters, separated by commas")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        for host in _parts(value):
+            if not NETLOC.fullmatch(host):
+                raise ValueError(f'must be names as they stand in Host, separated by commas; "{host[:60]}" is none')
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in _parts(value):
+            if not ORIGIN.match(origin) or not NETLOC.fullmatch(urlsplit(origin).netloc) or origin.count("/") > 2:  # noqa: PLR2004 - those of https://
+                raise ValueError(
+                    f'must be origins such as https://chat.example, without a path; "{origin[:60]}" is none'
+                )
+        return value
+
+    @property
+    def tokens(self) -> list[str]:
+        """Any of them opens the server: while they are changed, the old one and the new one."""
+        return _parts(self.server_token.get_secret_value(), lower=False) if self.server_token else []
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        return frozenset(_parts(self.allowed_hosts))
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return frozenset(_parts(self.allowed_origins))
+
+    def refusal(self, *, own_key: bool) -> str | None:
+        """Why this may not be served to other machines; None if it may.
+
+        ``own_key``: the server answers with a key of its own, or from a sandbox.
+        """
+        if not self.hosts:
+            return "set CEKURA_ALLOWED_HOSTS to the names under which it is reached"
+        if own_key and not self.tokens:
+            return "it has a key of its own, so set CEKURA_SERVER_TOKEN, which callers then send"
+        return None
+
+
+def _parts(text: str, *, lower: bool = True) -> list[str]:
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    return [part.lower() for part in found] if lower else found
+
+
+def load_server_settings() -> ServerSettings:
+    """From the environment.
+
+    Raises:
+        SettingsError: naming the first wrong variable, its value and what it may be.
+    """
+    return loaded(ServerSettings)

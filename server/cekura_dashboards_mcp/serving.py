@@ -1,0 +1,58 @@
+"""``cekura-dashboards serve --http``: where to listen, for whom, and with how many processes."""
+
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from cekura_dashboards.settings import SettingsError, is_loopback
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.http import announce, http_app, listening_on, parse_address, run_http
+from cekura_dashboards_mcp.server_settings import load_server_settings
+from cekura_dashboards_mcp.terminal import Stopped
+
+
+def serve_http(connection: Connection, address: str, *, workers: int, loaded: Callable[[], None]) -> None:
+    """Serve until stopped. ``loaded`` is called once all is imported.
+
+    Raises:
+        Stopped: if the address cannot be served, or may not be as things are set.
+    """
+    try:
+        host, port = parse_address(address)
+        serving = load_server_settings()
+    except (ValueError, SettingsError) as error:
+        raise Stopped(str(error)) from None
+    if not is_loopback(host) and (why := serving.refusal(own_key=not connection.key_per_request)) is not None:
+        raise Stopped(f"{address} is reached from other machines; {why}. Or use 127.0.0.1:{port}.")
+    if workers > 1 and sys.platform == "win32":
+        raise Stopped("--workers works on Linux and macOS only.")
+    try:
+        listening = listening_on(host, port)
+    except OSError as error:
+        raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
+    if workers == 1:
+        app = http_app(connection, serving)
+        loaded()
+        with listening:
+            run_http(app, connection, listening)
+        return
+    from cekura_dashboards_mcp.workers import run_workers  # noqa: PLC0415 - one process does without
+
+    shared = _sharing_state(connection)
+    loaded()
+    announce(listening)
+    number = run_workers(lambda: http_app(shared, serving), listening, workers)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _sharing_state(connection: Connection) -> Connection:
+    """The same with secrets that all workers know, so that any of them can take up a question that another asked."""
+    if connection.settings.state_secrets:
+        return connection
+    sealed = connection.settings.model_copy(update={"state_keys": SecretStr(secrets.token_hex(32))})
+    return replace(connection, settings=sealed)

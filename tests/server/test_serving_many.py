@@ -1,0 +1,303 @@
+"""HTTP for many: tokens, names, room for each key, what the API says about its pace, readiness, and several workers."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cekura_dashboards.settings import SettingsError
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.http import http_app
+from cekura_dashboards_mcp.server_settings import ServerSettings, load_server_settings
+from support import KEY, Era, Json, now, served, settings, shared_sandbox
+
+OLD, NEW = "a-token-of-the-old-months", "a-token-of-the-new-months"
+LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "X-CEKURA-API-KEY": KEY}
+posix = pytest.mark.skipif(sys.platform == "win32", reason="workers are for POSIX")
+
+
+@asynccontextmanager
+async def serving(api: Any = None, **given: Any) -> AsyncGenerator[str]:
+    connection = Connection(settings(), key_per_request=True, app_factory=api or shared_sandbox, now=now)
+    async with served(http_app(connection, ServerSettings(**given))) as url:
+        yield url
+
+
+async def post(url: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=20) as http:
+        return await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, **headers})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (f"Bearer {OLD}", 200), (f"bearer  {NEW}", 200), (f"Bearer {OLD},{NEW}", 401), (f"Bearer {OLD[:-1]}", 401),
+        (f"Basic {OLD}", 401), ("Bearer", 401), ("", 401),
+    ],
+)  # fmt: skip
+async def test_any_of_the_tokens_opens_the_server_and_nothing_else_does(header: str, status: int) -> None:
+    async with serving(server_token=SecretStr(f"{OLD}, {NEW}")) as url:
+        answer = await post(url, Authorization=header)
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer TOKEN" in answer.json()["error"]
+        assert OLD not in answer.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("Host", "mcp.team.example", 200), ("Host", "MCP.team.example", 200), ("Host", "mcp.team.example:8443", 200),
+        ("Host", "mcp.team.example:1", 421), ("Host", "x.mcp.team.example", 421), ("Host", "mcp.team.example.evil", 421),
+        ("Origin", "https://chat.team.example", 200), ("Origin", "https://chat.team.example.evil", 403),
+        ("Origin", "http://chat.team.example", 403), ("Origin", "null", 403),
+    ],
+)  # fmt: skip
+async def test_names_and_origins_are_compared_whole(name: str, value: str, status: int) -> None:
+    known = {"allowed_hosts": "mcp.team.example, mcp.team.example:8443", "allowed_origins": "https://chat.team.example"}
+    async with serving(**known) as url:
+        assert (await post(url, **{name: value})).status_code == status
+
+
+@pytest.mark.anyio
+async def test_probes_need_no_name_and_no_token_and_learn_next_to_nothing() -> None:
+    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient() as http:
+        for path in ("/healthz", "/readyz"):
+            answer = await http.get(url + path, headers={"Host": "10.0.0.7:8000"})
+            assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("status", "ready"), [(200, 200), (401, 200), (500, 503)])
+async def test_ready_is_who_gets_any_answer_of_the_api_asked_once_in_a_while(status: int, ready: int) -> None:
+    asked = list[str]()
+
+    async def projects(request: Request) -> Response:
+        asked.append(request.headers.get("x-cekura-api-key", ""))
+        return Response(status_code=status)
+
+    api = Starlette(routes=[Route("/user/v1/projects/", projects)])
+    async with serving(lambda: api) as url, httpx.AsyncClient() as http:
+        answers = [(await http.get(f"{url}/readyz")).status_code for _ in range(3)]
+    assert answers == [ready] * 3
+    assert asked == [""]
+
+
+@pytest.mark.anyio
+async def test_without_the_api_it_is_alive_but_not_ready() -> None:
+    nowhere = settings().model_copy(update={"base_url": "http://127.0.0.1:9"})
+    async with served(http_app(Connection(nowhere, key_per_request=True))) as url, httpx.AsyncClient() as http:
+        assert [(await http.get(f"{url}/{path}")).status_code for path in ("healthz", "readyz")] == [200, 503]
+
+
+class Gate:
+    """An API whose lists of dashboards wait until it is opened."""
+
+    def __init__(self) -> None:
+        self.came, self.opened = asyncio.Queue[str](), anyio.Event()
+        self.app = Starlette(routes=[Route("/dashboards/dashboards/", self.answer)])
+
+    async def answer(self, request: Request) -> Response:
+        await self.came.put(request.headers["x-cekura-api-key"])
+        await self.opened.wait()
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    async def next_key(self) -> str:
+        """Of the next request that has come."""
+        return await self.came.get()
+
+
+@pytest.mark.anyio
+async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None:
+    gate, answers, refused = Gate(), asyncio.Queue[httpx.Response](), list[httpx.Response]()
+    async with serving(lambda: gate.app, max_in_flight_per_key=3) as url:
+
+        async def call(key: str) -> None:
+            await answers.put(await post(url, **{"X-CEKURA-API-KEY": key}))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(call, "greedy")
+            refused += [await answers.get() for _ in range(5)]
+            group.start_soon(call, "modest")
+            assert sorted([await gate.next_key() for _ in range(4)]) == ["greedy"] * 3 + ["modest"]
+            gate.opened.set()
+        assert [(await answers.get()).status_code for _ in range(4)] == [200] * 4
+        assert {answer.status_code for answer in refused} == {429}
+        assert refused[0].headers["retry-after"] == "1"
+        error: Json = refused[0].json()
+        assert (error["id"], error["error"]["message"]) == (7, "This key has 3 calls under way. Try again in 1 s.")
+
+
+@pytest.mark.anyio
+async def test_a_full_server_says_so_in_words_that_a_client_shows(era: Era) -> None:
+    gate = Gate()
+    async with (
+        serving(lambda: gate.app, max_in_flight=1) as url,
+        httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": "b"}) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(post, url)
+        assert await gate.next_key() == KEY
+        with pytest.raises(MCPError, match=r"as many calls under way as it can take. Try again in 1 s."):
+            await client.call_tool("list_dashboards", {})
+        gate.opened.set()
+
+
+@pytest.mark.anyio
+async def test_a_pause_that_the_api_asks_of_one_call_is_kept_by_all_of_that_key() -> None:
+    sent = Counter[str]()
+
+    async def limited(request: Request) -> Response:
+        key = request.headers["x-cekura-api-key"]
+        sent[key] += 1
+        if key == "greedy":
+            return Response(status_code=429, headers={"Retry-After": "60"})
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", limited)])
+    async with serving(lambda: api) as url:
+        answers = [await post(url, **{"X-CEKURA-API-KEY": "greedy"}) for _ in range(4)]
+        modest = await post(url, **{"X-CEKURA-API-KEY": "modest"})
+    assert sent == {"greedy": 1, "modest": 1}
+    assert all("(429). Try again in" in answer.text for answer in answers)
+    assert '"isError":true' not in modest.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CEKURA_SERVER_TOKEN", "short", "CEKURA_SERVER_TOKEN must be different tokens of at least 24 characters"),
+        ("CEKURA_SERVER_TOKEN", f"{OLD},{OLD}", "must be different tokens"),
+        ("CEKURA_ALLOWED_HOSTS", "https://x.example", "must be names as they stand in Host"),
+        ("CEKURA_ALLOWED_ORIGINS", "x.example", "must be origins such as https://chat.example"),
+        ("CEKURA_ALLOWED_ORIGINS", "https://x.example/path", "must be origins"),
+        ("CEKURA_MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_a_token_is_never_shown(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_server_settings()
+    assert said in str(refused.value)
+    assert OLD not in str(refused.value)
+
+
+def program(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], stderr=subprocess.PIPE, text=True,
+        env={**kept, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        ([], {}, "reached from other machines; set CEKURA_ALLOWED_HOSTS"),
+        (["--own-key"], {"CEKURA_API_KEY": "k", "CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
+        (["--sandbox"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
+        (["--own-key"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "No API key"),
+    ],
+)
+def test_other_machines_are_served_only_when_all_that_protects_is_set(
+    arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    with program("--http", "0.0.0.0:0", *arguments, **environment) as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert said in told
+
+
+def test_what_goes_with_http_only_is_refused_without_it() -> None:
+    with program("--workers", "2", "--sandbox") as process:
+        assert "go with --http" in process.communicate(timeout=20)[1]
+
+
+@contextmanager
+def workers(count: int, *arguments: str, **environment: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    with program("--http", "127.0.0.1:0", "--workers", str(count), *arguments, **environment) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        try:
+            yield process, line.split()[-1].removesuffix("/mcp")
+        finally:
+            process.kill()
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    return [int(number) for number in text.split()]
+
+
+@posix
+@pytest.mark.anyio
+async def test_connections_go_to_the_workers_in_turn_and_one_that_dies_is_replaced() -> None:
+    seen = Counter[int]()
+
+    async def who(request: Request) -> Response:
+        assert request.client is not None
+        seen[request.client.port] += 1
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", who)])
+    async with served(api) as upstream:
+        with workers(2, CEKURA_BASE_URL=upstream) as (process, url):
+            answers = [await post(url) for _ in range(8)]
+            assert {answer.status_code for answer in answers} == {200}
+            assert sorted(seen.values()) == [4, 4]  # each worker holds one connection to the API
+            before = children(process)
+            os.kill(before[0], signal.SIGKILL)
+            assert process.stderr is not None
+            assert "another takes its place" in await anyio.to_thread.run_sync(process.stderr.readline)
+            assert {(await post(url)).status_code for _ in range(4)} == {200}
+            assert len(children(process)) == 2
+            assert before[0] not in children(process)
+            process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(process.wait, 20) == -signal.SIGTERM
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_call_under_way_is_answered_before_the_workers_end() -> None:
+    gate, answers = Gate(), list[httpx.Response]()
+
+    async def call(url: str) -> None:
+        answers.append(await post(url))
+
+    async with served(gate.app) as upstream:
+        with workers(2, CEKURA_BASE_URL=upstream) as (process, url):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, url)
+                assert await gate.next_key() == KEY
+                process.send_signal(signal.SIGTERM)
+                gate.opened.set()
+            await anyio.to_thread.run_sync(process.wait, 20)
+    assert [answer.status_code for answer in answers] == [200]
+    assert json.loads(answers[0].text)["result"]["content"]
