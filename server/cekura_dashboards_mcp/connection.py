@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from cekura_dashboards import Settings, ToolContext
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.retries import Pace
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
@@ -89,6 +90,8 @@ class Connection:
 
             app = self.app_factory() if self.app_factory else None
             self._transport = HttpTransport(self.settings.base_url, app=app)
+            if self.settings.allowed_projects:
+                self._transport = ProjectsOnly(self._transport, self.settings.allowed_projects)
         return self._transport
 
     async def aclose(self) -> None:

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.projects_only import ProjectsOnly
+from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.lookups import Lookups, Memory
 from cekura_dashboards.settings import Settings
 
@@ -75,7 +77,9 @@ async def open_context(
     from cekura_dashboards.settings import load_settings  # noqa: PLC0415 - beside it
 
     settings = settings or load_settings()
-    transport = HttpTransport(settings.base_url, app=app)
+    transport: Transport = HttpTransport(settings.base_url, app=app)
+    if settings.allowed_projects:
+        transport = ProjectsOnly(transport, settings.allowed_projects)
     try:
         client = CekuraClient(
             transport=transport, key=settings.api_key or SecretStr(""), timeout_s=settings.timeout_s, now=now

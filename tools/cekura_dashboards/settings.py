@@ -3,11 +3,11 @@
 import os
 import re
 from ipaddress import ip_address
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from cekura_dashboards.insight.clock import Clock
 from cekura_dashboards.text import quoted
@@ -56,6 +56,7 @@ class Settings(BaseModel):
     api_key: SecretStr | None = None
     base_url: str = "https://api.cekura.ai"
     project_id: int | None = Field(default=None, ge=1)
+    projects: str = ""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     time_zone: str = "UTC"
     weekend: str = "sat,sun"
@@ -106,6 +107,20 @@ class Settings(BaseModel):
             raise ValueError(f"must be weekdays, separated by commas, from {', '.join(WEEKDAYS)}")
         return ",".join(days)
 
+    @field_validator("projects")
+    @classmethod
+    def _ids(cls, value: str) -> str:
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(part.isascii() and part.isdecimal() for part in parts):
+            raise ValueError("must be ids of projects, separated by commas")
+        return ",".join(parts)
+
+    @model_validator(mode="after")
+    def _project_is_served(self) -> Self:
+        if self.allowed_projects and self.project_id is not None and self.project_id not in self.allowed_projects:
+            raise ValueError(f"holds no {self.project_id}, which CEKURA_PROJECT_ID is")
+        return self
+
     @field_validator("state_keys")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -123,6 +138,11 @@ class Settings(BaseModel):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def allowed_projects(self) -> frozenset[int]:
+        """The projects that are served; none: all that a key can see."""
+        return frozenset(int(part) for part in self.projects.split(",") if part)
 
     @property
     def state_secrets(self) -> list[str]:
@@ -162,7 +182,7 @@ def loaded(model: type[M], **given: Any) -> M:
         return model.model_validate({name: text for name, text in environment.items() if text.strip()} | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = PREFIX + str(first["loc"][0]).upper()
+        name = PREFIX + str(first["loc"][0] if first["loc"] else "projects").upper()
         secret = name.endswith(("KEY", "KEYS", "TOKEN"))
         value = "" if secret else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
         raise SettingsError(f"{name}{value} {first.get('ctx', {}).get('error', first['msg'])}") from None

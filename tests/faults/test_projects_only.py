@@ -1,0 +1,237 @@
+"""CEKURA_PROJECTS: whatever a caller names, nothing of another project is read, told or changed."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError
+from mcp.types import PromptReference
+from pydantic import SecretStr
+
+from cekura_dashboards import DashboardsError, ToolContext
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.projects_only import ProjectsOnly
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.boards import export_board
+from cekura_dashboards.settings import SettingsError, load_settings
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.server import create_server
+from cekura_sandbox import ApiVariant
+from support import (
+    BY_NAME,
+    KEY,
+    PIE,
+    SINCE,
+    Era,
+    Json,
+    Recorder,
+    ask,
+    content,
+    new_sandbox,
+    now,
+    open_tools,
+    settings,
+    shared_sandbox,
+)
+
+pytestmark = pytest.mark.anyio
+OURS, THEIRS = 1, 2
+THEIR_BOARD, THEIR_WIDGET = 13, 216
+LATENCY: Json = {
+    "chart_type": "bar",
+    "field": "metric_evaluations.value",
+    "aggregation_function": "p95",
+    "time_period": "day",
+}
+
+
+@asynccontextmanager
+async def confined(app: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
+    """A context that serves one of the two projects, and the recorder of what really reached the API."""
+    recorder = Recorder(HttpTransport("http://localhost", app=app))
+    client = CekuraClient(transport=ProjectsOnly(recorder, frozenset({OURS})), key=SecretStr(KEY), now=now)
+    try:
+        yield ToolContext(client, settings(projects="1"), now), recorder
+    finally:
+        await recorder.aclose()
+
+
+def foreign(app: Any) -> tuple[int, int, list[str]]:
+    """An agent and a metric of the other project, and words that only it has."""
+    store = app.state.world.store
+    board = store.dashboard(THEIR_BOARD)
+    words = ["Telecom", "Harbour", *(str(widget["name"]) for widget in board["widgets"])]
+    metric = next(widget["metric"] for widget in board["widgets"] if widget["metric"])
+    return 40, metric, words
+
+
+def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
+    of_them: Json = {"field": "agent.id", "op": "in", "value": [31, agent]}
+    deep: Json = {"operator": "and", "conditions": [{"operator": "or", "conditions": [of_them, SINCE]}]}
+    measured: Json = {"field": "metric_evaluations.metric.id", "op": "eq", "value": metric}
+    return [
+        ("list_dashboards", {"project_id": THEIRS}),
+        ("get_dashboard", {"dashboard_id": THEIR_BOARD}),
+        ("get_dashboard", {"dashboard_id": "Telecom quality"}),
+        ("look_up", {"kind": "agents", "project_id": THEIRS}),
+        ("look_up", {"kind": "metrics", "project_id": THEIRS}),
+        ("look_up", {"kind": "metrics", "agent_id": agent}),
+        ("look_up", {"kind": "topics", "project_id": THEIRS}),
+        ("look_up", {"kind": "values", "field": "topic", "agent_id": agent}),
+        ("look_up", {"kind": "metadata_keys", "project_id": THEIRS}),
+        ("get_widgets_data", {"dashboard_id": THEIR_BOARD}),
+        ("get_widgets_data", {"widget_ids": [THEIR_WIDGET], "window": "7d"}),
+        ("get_widgets_data", {"widget_ids": [203], "filters": of_them}),
+        ("get_widgets_data", {"widget_ids": [203], "filters": deep}),
+        ("get_widgets_data", {"widget_ids": [203], "compare_filters": of_them}),
+        ("preview_widget", {"widget": PIE, "dashboard_id": THEIR_BOARD}),
+        ("preview_widget", {"widget": {**PIE, "filters": of_them}, "window": "7d"}),
+        ("preview_widget", {"widget": {**LATENCY, "metric": metric}, "window": "7d"}),
+        ("preview_widget", {"widget": {**PIE, "filters": measured}, "window": "7d"}),
+        ("preview_widget", {"widget": PIE, "share_where": of_them, "window": "7d"}),
+        ("find_changes", {"dashboard_ids": [THEIR_BOARD]}),
+        ("find_changes", {"project_id": THEIRS}),
+        ("explain_change", {"widget_id": THEIR_WIDGET}),
+        ("list_calls", {"widget_id": THEIR_WIDGET, "window": "7d"}),
+        ("list_calls", {"widget": PIE, "project_id": THEIRS, "window": "7d"}),
+        ("list_calls", {"widget_id": 203, "window": "7d", "filters": of_them}),
+        ("check_dashboard", {"dashboard_id": THEIR_BOARD}),
+        ("preview_edit", {"dashboard_id": THEIR_BOARD, "create": [PIE]}),
+        ("preview_edit", {"dashboard_id": 11, "create": [{**LATENCY, "metric": metric}]}),
+        ("update_widget", {"widget_id": THEIR_WIDGET, "changes": {"name": "Mine"}}),
+        ("update_widget", {"widget_id": 203, "changes": {"filters": of_them}}),
+        ("bulk_edit_dashboard", {"dashboard_id": THEIR_BOARD, "create": [PIE]}),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "filters": of_them}]}),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": THEIR_WIDGET, "name": "Mine"}]}),
+        ("create_dashboard", {"name": "Theirs", "project_id": THEIRS}),
+        ("create_dashboard", {"name": "Copied", "copy_of": THEIR_BOARD}),
+        ("create_dashboard", {"name": "Ours", "project_id": OURS, "filters": of_them}),
+        ("update_dashboard", {"dashboard_id": THEIR_BOARD, "name": "Mine"}),
+        ("update_dashboard", {"dashboard_id": 11, "only": of_them}),
+        ("delete_dashboard", {"dashboard_id": THEIR_BOARD}),
+        ("copy_widgets", {"widget_ids": [THEIR_WIDGET], "dashboard_ids": [11]}),
+        ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [THEIR_BOARD]}),
+        ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [THEIR_BOARD], "move": True}),
+    ]  # fmt: skip
+
+
+CASES = range(len(attempts(0, 0)))
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_nothing_of_another_project_is_told_or_changed(case: int) -> None:
+    app = new_sandbox(count=2000)
+    agent, metric, words = foreign(app)
+    before = content(app)
+    tool, arguments = attempts(agent, metric)[case]
+    async with confined(app) as (context, recorder):
+        try:
+            said, structured = await ask(context, tool, **arguments)
+        except DashboardsError as error:
+            said, structured = str(error), dict[str, Any]()
+        assert recorder.writes() == []
+    given = json.dumps(arguments)
+    told = said + json.dumps(structured)
+    assert not [word for word in words if word in told and word not in given], told
+    assert content(app) == before
+
+
+def test_every_tool_is_attempted() -> None:
+    assert {tool for tool, _ in attempts(0, 0)} == {*BY_NAME}
+
+
+async def test_what_lists_everything_lists_ours_alone() -> None:
+    app = new_sandbox(count=2000)
+    _, _, words = foreign(app)
+    calls: list[tuple[str, Json]] = [
+        ("list_dashboards", {}), ("find_changes", {}), *(("look_up", {"kind": kind}) for kind in ("projects", "agents", "metrics"))
+    ]  # fmt: skip
+    async with confined(app) as (context, _):
+        for tool, arguments in calls:
+            said, structured = await ask(context, tool, **arguments)
+            assert not [word for word in words if word in said + json.dumps(structured)]
+
+
+@pytest.mark.parametrize(
+    "readings", [ApiVariant(), ApiVariant(override="merge", preview="merge")], ids=["replace", "merge"]
+)
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("list_dashboards", {"project_id": OURS}), ("get_dashboard", {"dashboard_id": 11}),
+        ("get_widgets_data", {"dashboard_id": 11}), ("get_widgets_data", {"widget_ids": [203], "window": "14d"}),
+        ("get_widgets_data", {"dashboard_id": 12, "window": "7d", "compare_to": "previous_period"}),
+        ("preview_widget", {"widget": PIE, "dashboard_id": 12}), ("explain_change", {"widget_id": 203}),
+        ("find_changes", {"project_id": OURS}), ("list_calls", {"widget_id": 203, "window": "7d"}),
+        ("look_up", {"kind": "agents", "project_id": OURS}), ("look_up", {"kind": "topics", "project_id": OURS}),
+        ("check_dashboard", {"dashboard_id": 12}), ("preview_edit", {"dashboard_id": 11, "create": [PIE], "delete": [206]}),
+    ],
+)  # fmt: skip
+async def test_what_is_ours_is_answered_as_without_it(tool: str, arguments: Json, readings: ApiVariant) -> None:
+    app = shared_sandbox(readings)
+    async with open_tools(app) as (context, _):
+        free, _ = await ask(context, tool, **arguments)
+    async with confined(app) as (context, _):
+        held, _ = await ask(context, tool, **arguments)
+    assert without_notes(held) == without_notes(free)
+
+
+def without_notes(text: str) -> list[str]:
+    """What is said of the numbers; a note tells how calls of other projects were kept out, where some are seen."""
+    return [line for line in text.splitlines() if not line.startswith("note: ")]
+
+
+async def test_a_preview_of_no_dashboard_counts_the_calls_of_the_project_alone() -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        _, of_ours = await ask(context, "preview_widget", widget=PIE, dashboard_id=11, window="7d")
+        _, of_all = await ask(context, "preview_widget", widget=PIE, window="7d")
+    async with confined(app) as (context, _):
+        _, found = await ask(context, "preview_widget", widget=PIE, window="7d")
+    assert found["report"]["n"] == of_ours["report"]["n"] < of_all["report"]["n"]
+
+
+async def test_edits_of_ours_work_and_are_taken_back() -> None:
+    app = new_sandbox()
+    before = content(app)
+    async with confined(app) as (context, _):
+        _, planned = await ask(context, "preview_edit", dashboard_id=11, create=[PIE], delete=[206])
+        _, done = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE], delete=[206], plan_id=planned["plan_id"]
+        )
+        assert done["outcome"] == "applied"
+        _, back = await ask(context, done["undo"]["tool"], **done["undo"]["arguments"])
+        assert back["outcome"] == "applied"
+        _, made = await ask(context, "create_dashboard", name="New", project_id=OURS, widgets=[PIE], filters=SINCE)
+        _, gone = await ask(context, made["undo"]["tool"], **made["undo"]["arguments"])
+        assert gone["outcome"] == "applied"
+        with pytest.raises(DashboardsError):
+            await export_board(context, THEIR_BOARD)
+    assert content(app) == before
+
+
+async def test_resources_prompts_and_the_key_of_each_request_are_held_to_it(era: Era) -> None:
+    connection = Connection(settings(projects="1"), app_factory=shared_sandbox, now=now)
+    async with Client(create_server(connection), mode=era) as client:
+        with pytest.raises(MCPError, match="No dashboard 13"):
+            await client.read_resource("cekura://dashboards/13")
+        reference = PromptReference(type="ref/prompt", name="weekly_review")
+        for argument, theirs in ("dashboard", "Telecom quality"), ("agent", "Number porting"):
+            found = await client.complete(reference, {"name": argument, "value": ""})
+            assert theirs not in found.completion.values
+
+
+@pytest.mark.parametrize(
+    ("projects", "project", "said"),
+    [("one", "", 'CEKURA_PROJECTS is "one": must be ids of projects'), ("1,2", "3", 'CEKURA_PROJECTS is "1,2": holds no 3')],
+)  # fmt: skip
+def test_a_setting_that_contradicts_itself_is_named(
+    projects: str, project: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CEKURA_PROJECTS", projects)
+    monkeypatch.setenv("CEKURA_PROJECT_ID", project)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert said in str(refused.value)
