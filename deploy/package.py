@@ -116,7 +116,8 @@ def server_json() -> dict[str, Any]:
 
 def bundle(file: Path) -> None:
     """Write the bundle: its manifest and the files of the project that git knows."""
-    listed = subprocess.run(["git", "ls-files", *BUNDLED], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603, S607 - fixed arguments
+    tracked = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *BUNDLED]
+    listed = subprocess.run(tracked, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - fixed arguments
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", json.dumps(manifest(), indent=2))
         for name in listed.stdout.splitlines():

@@ -73,18 +73,21 @@ def main(context: click.Context) -> None:
 @click.option("--http", "address", metavar="HOST:PORT", help="Serve Streamable HTTP here instead of stdio.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="With --http: processes.")
 @click.option("--own-key", is_flag=True, help="With --http: answer with CEKURA_API_KEY, not with each caller's key.")
+@click.option("--metrics", is_flag=True, help="With --http: Prometheus metrics at /metrics.")
 @SANDBOX
-def serve(address: str | None = None, *, workers: int = 1, own_key: bool = False, sandbox: bool = False) -> None:
+def serve(
+    address: str | None = None, *, workers: int = 1, own_key: bool = False, metrics: bool = False, sandbox: bool = False
+) -> None:
     """Run the MCP server, over stdio unless --http is given."""
     gc.disable()  # nothing that is imported is garbage, and looking for it is a part of the start that is felt
     if address is not None:
         from cekura_dashboards_mcp.serving import serve_http  # noqa: PLC0415 - see above
 
         link = connection(sandbox=sandbox, key_needed=own_key, per_request=not (sandbox or own_key))
-        serve_http(link, address, workers=workers, loaded=_all_imported)
+        serve_http(link, address, workers=workers, with_metrics=metrics, loaded=_all_imported)
         return
-    if workers > 1 or own_key:
-        raise Stopped("--workers and --own-key go with --http.")
+    if workers > 1 or own_key or metrics:
+        raise Stopped("--workers, --own-key and --metrics go with --http.")
     from cekura_dashboards_mcp.server import create_server  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.stdio import leave_with_reader  # noqa: PLC0415 - see above
 

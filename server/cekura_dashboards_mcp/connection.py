@@ -18,6 +18,8 @@ from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
 from cekura_dashboards.lookups import Memory
 from cekura_dashboards.settings import usable_key
+from cekura_dashboards_mcp.access import allowed_tools
+from cekura_dashboards_mcp.audit import Audit
 
 KEY_HEADER = "x-cekura-api-key"
 MOST_PACES = 1000
@@ -25,6 +27,11 @@ MOST_PACES = 1000
 
 class NoUsableKey(DashboardsError):
     """A request brings no key, or one that no key can look like."""
+
+
+def caller_of(key: SecretStr) -> str:
+    """A digest by which a key can be told from others, and not be found out."""
+    return hashlib.sha256(b"caller\0" + key.get_secret_value().encode()).hexdigest()[:12]
 
 
 def key_of(header: str | None) -> SecretStr:
@@ -50,12 +57,14 @@ class Connection:
     app_factory: Callable[[], Any] | None = None
     now: Callable[[], datetime] = utc_now
     _transport: Transport | None = field(default=None, repr=False)
+    allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
     _memory: Memory = field(init=False, repr=False)
     _paces: dict[bytes, Pace] = field(init=False, repr=False, default_factory=dict[bytes, Pace])
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         self._memory = Memory(self.settings.cache_s)
+        self.allowed_tools = allowed_tools(self.settings.tools)
 
     async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
         """What a tool call may use, under its own key."""
@@ -63,7 +72,15 @@ class Connection:
         client = CekuraClient(
             transport=self.transport(), key=key, timeout_s=self.settings.timeout_s, now=self.now, pace=self._pace(key)
         )
-        return ToolContext(client, self.settings, self.now, memory=self._memory)
+        audit = Audit(self.settings.audit_log, caller_of(key), self.now)
+        return ToolContext(client, self.settings, self.now, memory=self._memory, audit=audit)
+
+    def caller(self, headers: Mapping[str, str] | None) -> str:
+        """Who makes a request, by a digest of the key; a word for one without a usable key."""
+        try:
+            return caller_of(self._key(headers))
+        except NoUsableKey:
+            return "none"
 
     def _pace(self, key: SecretStr) -> Pace:
         """What all calls with this key share; of those whose last call is longest ago nothing is known any more."""

@@ -66,7 +66,7 @@ async def checked(connection: Connection, *, has_client: bool) -> list[Check]:
         if has_client:
             return [*found, Check("key", None, "none in this shell; set CEKURA_API_KEY to check the API from here")]
         return [*found, Check("key", False, "none; set CEKURA_API_KEY, or try --sandbox")]
-    found.append(Check("key", True, "given"))
+    found.append(Check("key", True, f"given, digest {connection.caller(None)}"))
     context = (await connection.tool_context(None)).for_one_call()
     return [*found, *await _asked(context)]
 

@@ -115,8 +115,23 @@ class Readiness:
         return answer.status < 500  # noqa: PLR2004 - the server errors
 
 
-def http_app(connection: Connection, serving: ServerSettings | None = None) -> Starlette:
-    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``."""
+def _metrics_route() -> Route:
+    """What OpenTelemetry counts, as Prometheus reads it; from here on it counts for real."""
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - an extra
+    from opentelemetry.metrics import set_meter_provider  # noqa: PLC0415 - see above
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - see above
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 - see above
+
+    set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
+
+    async def shown(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return Route("/metrics", shown)
+
+
+def http_app(connection: Connection, serving: ServerSettings | None = None, *, with_metrics: bool = False) -> Starlette:
+    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``, and perhaps ``/metrics``."""
     serving = serving or ServerSettings()
     server = create_server(connection)
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # KnownNames is stricter
@@ -136,6 +151,7 @@ def http_app(connection: Connection, serving: ServerSettings | None = None) -> S
         routes=[
             Route("/healthz", _alive),
             Route("/readyz", Readiness(connection).__call__),
+            *([_metrics_route()] if with_metrics else []),
             Mount("/", StreamedIfAsked(streaming, at_once)),
         ],
         lifespan=lifespan,

@@ -1,6 +1,5 @@
 """From the catalogue of tools to tools of an MCP server."""
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,15 +12,17 @@ from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnno
 from pydantic import BaseModel, Field
 
 from cekura_dashboards import TOOLS, Answer, DashboardsError, Tool, call_tool
+from cekura_dashboards.api.errors import InvalidArguments, NotFound, PlanRefused
 from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
+from cekura_dashboards_mcp.access import may_use
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.consent import ask, can_ask
+from cekura_dashboards_mcp.observed import watched
 from cekura_dashboards_mcp.sdk import Tool as McpTool
 from cekura_dashboards_mcp.sdk import UnexpectedToolError, func_metadata
 from cekura_dashboards_mcp.view import CHART, CHART_DATA, bound_to_view
 
-log = logging.getLogger(__name__)
 SENTENCE = re.compile(r"(?<=\.)\s+")
 
 
@@ -62,20 +63,50 @@ async def answered(
 ) -> Answer | CallToolResult | InputRequiredResult:
     """What a tool answers; or a fault of ours with its exact text and isError, or a question to a person."""
     connection: Connection = context.request_context.lifespan_context
-    try:
-        tools = await connection.tool_context(context.headers)
-        tools = replace(tools, progress=context.report_progress, draws=draws)
-        approve = partial(_approve, context) if can_ask(context) else None
-        return await call_tool(tools, tool, arguments, approve=approve)
-    except Question as asked:
-        return asked.result
-    except DashboardsError as error:
-        log.info("%s: %s", tool.name, type(error).__name__)
-        return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
-    except Exception as error:
-        raise UnexpectedToolError(
-            f"{tool.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more."
-        ) from error
+    caller = connection.caller(context.headers)
+    with watched(tool.name, caller) as call:
+        try:
+            _refuse_unless_open(connection, caller, tool.name)
+            tools = await connection.tool_context(context.headers)
+            tools = replace(tools, progress=context.report_progress, draws=draws)
+            approve = partial(_approve, context) if can_ask(context) else None
+            answer = await call_tool(tools, tool, arguments, approve=approve)
+        except Question as asked:
+            call.outcome = "asked"
+            return asked.result
+        except DashboardsError as error:
+            call.outcome = type(error).__name__
+            text = str(error) if isinstance(error, ANSWERABLE) else f"{error} (request {call.request})"
+            return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+        except Exception as error:
+            call.outcome = f"fault {type(error).__name__}"
+            raise UnexpectedToolError(
+                f"{tool.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more "
+                f"(request {call.request})."
+            ) from error
+        call.outcome, call.characters = "ok", len(answer.text)
+        return answer
+
+
+def _refuse_unless_open(connection: Connection, caller: str, tool: str) -> None:
+    """Refuse a tool that ``CEKURA_TOOLS`` does not open to a key.
+
+    Raises:
+        NotAllowed: if it does not.
+    """
+    if not may_use(connection.allowed_tools, caller, tool):
+        raise NotAllowed(tool)
+
+
+class NotAllowed(DashboardsError):
+    """A tool that the key may not use here."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(f"{tool} is not open to this key on this server (CEKURA_TOOLS). tools/list shows what is.")
+
+
+ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)
+"""Errors that the caller can mend alone; the others carry the id under which the log has the call."""
 
 
 class Question(Exception):

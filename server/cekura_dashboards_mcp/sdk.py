@@ -6,7 +6,7 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``Tool``, ``func_metadata``, ``UnexpectedToolError``: ``tests/server/test_tools_through_clients.py`` and
   ``tests/server/test_schemas.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/server/test_consent.py``, in both eras of the protocol.
-- ``list_for_view_only``: ``tests/server/test_what_is_drawn.py``, in both eras.
+- ``list_what_is_open``: ``tests/server/test_what_is_drawn.py``, in both eras.
 - ``complete_with``: ``tests/server/test_prompts_and_resources.py``, in both eras and with the key of each request.
 - ``Prompt``: the same.
 - ``is_version_at_least``: ``tests/server/test_consent.py``, where an old client on stateless HTTP cannot be asked.
@@ -38,20 +38,22 @@ __all__ = [
     "complete_with",
     "func_metadata",
     "is_version_at_least",
-    "list_for_view_only",
+    "list_what_is_open",
     "resolve_arguments",
 ]
 
 
-def list_for_view_only(server: MCPServer[Any], for_view: str) -> None:
-    """List a tool only to clients that can show the view, or of which that is not known."""
+def list_what_is_open(server: MCPServer[Any], for_view: str, is_open: Callable[[Context[Any, Any], str], bool]) -> None:
+    """List the tools that are open to a request's key, and ``for_view`` only to clients that may show the view."""
 
     async def list_tools(
         context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
         tools = await server.list_tools()
         shows = context.session.client_capabilities is None or client_supports_apps(context)
-        return ListToolsResult(tools=[tool for tool in tools if shows or tool.name != for_view])
+        asked = Context(request_context=context, mcp_server=server)
+        offered = [tool for tool in tools if (shows if tool.name == for_view else is_open(asked, tool.name))]
+        return ListToolsResult(tools=offered)
 
     _lowlevel(server).add_request_handler("tools/list", PaginatedRequestParams, list_tools)
 

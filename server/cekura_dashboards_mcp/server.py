@@ -12,12 +12,13 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import INVALID_PARAMS, GetPromptResult, InputRequiredResult
 
 from cekura_dashboards.text import Foreign
+from cekura_dashboards_mcp.access import may_use
 from cekura_dashboards_mcp.completions import completed
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.prompts import prompts
 from cekura_dashboards_mcp.registration import about, catalogue, chart_data, registered
 from cekura_dashboards_mcp.resources import add_resources
-from cekura_dashboards_mcp.sdk import complete_with, list_for_view_only
+from cekura_dashboards_mcp.sdk import complete_with, list_what_is_open
 from cekura_dashboards_mcp.view import CHART_DATA, chart_view
 
 INSTRUCTIONS = (
@@ -44,6 +45,12 @@ class DashboardsServer(MCPServer[Connection]):
         if name not in known:
             raise MCPError(INVALID_PARAMS, f"No prompt {Foreign(name)}; there are {', '.join(known)}.")
         return await super().get_prompt(name, arguments, context)
+
+
+def _is_open(context: Context[Connection, Any], name: str) -> bool:
+    """Whether the key of a request may use a tool."""
+    connection = context.request_context.lifespan_context
+    return may_use(connection.allowed_tools, connection.caller(context.headers), name)
 
 
 def create_server(connection: Connection) -> MCPServer[Connection]:
@@ -74,5 +81,5 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         server.add_prompt(prompt)
     add_resources(server)
     complete_with(server, completed)
-    list_for_view_only(server, CHART_DATA)
+    list_what_is_open(server, CHART_DATA, _is_open)
     return server

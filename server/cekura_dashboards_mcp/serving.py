@@ -1,22 +1,27 @@
 """``cekura-dashboards serve --http``: where to listen, for whom, and with how many processes."""
 
+import logging
 import secrets
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 
 from pydantic import SecretStr
 
 from cekura_dashboards.settings import SettingsError, is_loopback
+from cekura_dashboards_mcp.audit import AUDIT
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import announce, http_app, listening_on, parse_address, run_http
 from cekura_dashboards_mcp.server_settings import load_server_settings
 from cekura_dashboards_mcp.terminal import Stopped
 
 
-def serve_http(connection: Connection, address: str, *, workers: int, loaded: Callable[[], None]) -> None:
-    """Serve until stopped. ``loaded`` is called once all is imported.
+def serve_http(
+    connection: Connection, address: str, *, workers: int, with_metrics: bool, loaded: Callable[[], None]
+) -> None:
+    """Serve until stopped. ``with_metrics``: at ``/metrics``, too. ``loaded`` is called once all is imported.
 
     Raises:
         Stopped: if the address cannot be served, or may not be as things are set.
@@ -30,12 +35,17 @@ def serve_http(connection: Connection, address: str, *, workers: int, loaded: Ca
         raise Stopped(f"{address} is reached from other machines; {why}. Or use 127.0.0.1:{port}.")
     if workers > 1 and sys.platform == "win32":
         raise Stopped("--workers works on Linux and macOS only.")
+    if workers > 1 and with_metrics:
+        raise Stopped("--metrics shows one process; with --workers, let OpenTelemetry collect them (docs/team.md).")
+    if with_metrics and not find_spec("opentelemetry.exporter.prometheus"):
+        raise Stopped("--metrics needs more packages. Run: pip install 'cekura-dashboards-mcp[telemetry]'")
+    AUDIT.setLevel(logging.INFO)
     try:
         listening = listening_on(host, port)
     except OSError as error:
         raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
     if workers == 1:
-        app = http_app(connection, serving)
+        app = http_app(connection, serving, with_metrics=with_metrics)
         loaded()
         with listening:
             run_http(app, connection, listening)

@@ -56,14 +56,14 @@ def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: b
 
     try:
         settings = load_settings()
+        _log_to_stderr(settings.log_level)
+        if sandbox:
+            return Connection(_for_sandbox(settings), app_factory=_sandbox_app())
+        if key_needed and settings.api_key is None:
+            raise Stopped(NO_KEY)
+        return Connection(settings, key_per_request=per_request)
     except SettingsError as error:
         raise Stopped(str(error)) from None
-    _log_to_stderr(settings.log_level)
-    if sandbox:
-        return Connection(_for_sandbox(settings), app_factory=_sandbox_app())
-    if key_needed and settings.api_key is None:
-        raise Stopped(NO_KEY)
-    return Connection(settings, key_per_request=per_request)
 
 
 def _log_to_stderr(level: str) -> None:
@@ -71,6 +71,11 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for name in ("cekura_dashboards", "cekura_dashboards_mcp"):
         logging.getLogger(name).setLevel(level)
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(message)s"))
+    for name in ("cekura_dashboards_mcp.calls", "cekura_dashboards_mcp.audit"):
+        logging.getLogger(name).propagate = False  # their lines are JSON, and nothing else
+        logging.getLogger(name).handlers = [lines]
 
 
 def _for_sandbox(settings: "Settings") -> "Settings":

@@ -196,3 +196,9 @@ def test_the_page_of_settings_names_every_command() -> None:
     commands = re.search(r"## Commands\n(.*?)\n\n`", PAGES["docs/settings.md"], re.DOTALL)
     assert commands is not None
     assert {*re.findall(r"`(\w+)`", commands[1])} >= {*main.commands}
+
+
+def test_the_page_of_security_names_tests_that_there_are() -> None:
+    named = re.findall(r"`([\w/]+\.py)`", PAGES["docs/security.md"])
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []

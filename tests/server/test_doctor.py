@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from cekura_dashboards_mcp.clients import CLIENTS, Machine
-from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.connection import Connection, caller_of
 from cekura_dashboards_mcp.doctor import examine, report, skew
 from cekura_dashboards_mcp.probe import UNSETTLED, probe
 from cekura_sandbox import ApiVariant
@@ -72,7 +72,7 @@ async def test_everything_in_order_is_told_line_by_line() -> None:
     assert passed
     assert said[:6] == [
         "ok   settings: http://localhost, time zone UTC, 30 s a call",
-        "ok   key: given",
+        f"ok   key: given, digest {caller_of(SecretStr(KEY))}",
         "ok   API: answers",
         "ok   key: accepted",
         "ok   projects: 2 visible",

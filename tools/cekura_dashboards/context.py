@@ -1,6 +1,6 @@
 """What a tool may use."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,11 +27,19 @@ async def no_progress(_done: int, _of: int, _message: str) -> None:
     """Report to nobody."""
 
 
+Audit = Callable[[str, Mapping[str, Any], str, Mapping[str, Any]], None]
+
+
+def no_audit(_tool: str, _arguments: Mapping[str, Any], _outcome: str, _receipt: Mapping[str, Any]) -> None:
+    """Write nothing down."""
+
+
 @dataclass(frozen=True)
 class ToolContext:
     """``now`` gives aware UTC times; ``progress`` takes done, total and a message.
 
     ``memory``: reference data kept across calls; ``lookups``: what names things, asked for at most once in this call.
+    ``audit`` is told of every write: tool, arguments, outcome, receipt.
     ``draws``: somebody looks at charts, so that answers come with what is drawn.
     """
 
@@ -41,6 +49,7 @@ class ToolContext:
     progress: Progress = no_progress
     memory: Memory = field(default_factory=lambda: Memory(0), repr=False)
     draws: bool = False
+    audit: Audit = no_audit
     lookups: Lookups = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

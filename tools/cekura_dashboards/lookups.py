@@ -17,6 +17,7 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filter_words import metric_key
 from cekura_dashboards.api.filters import METRIC_ID, fields_of
 from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
+from cekura_dashboards.api.usage import usage
 from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.settings import Settings
 from cekura_dashboards.text import cleaned, named
@@ -113,6 +114,7 @@ class Lookups:
         """As ``_once``, for what may be kept across calls."""
         held: list[T] | None = self._memory.get(self._owner, (kind, number), self._now())
         if held is not None:
+            usage().remembered += 1
             return held
 
         async def read() -> list[T]:

@@ -57,6 +57,8 @@ class Settings(BaseModel):
     base_url: str = "https://api.cekura.ai"
     project_id: int | None = Field(default=None, ge=1)
     projects: str = ""
+    tools: str = ""
+    audit_log: str = ""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     time_zone: str = "UTC"
     weekend: str = "sat,sun"

@@ -44,6 +44,7 @@ from cekura_dashboards.api.models import (
     WidgetConfig,
 )
 from cekura_dashboards.api.retries import Pace, Sleep, retry_after_s, with_retries
+from cekura_dashboards.api.usage import usage
 from cekura_dashboards.api.wire import Answer, Transport
 
 MAX_PAGES = 100
@@ -250,7 +251,9 @@ class CekuraClient:
 
         async def attempt() -> Answer:
             nonlocal has_waited
-            if not has_waited:
+            if has_waited:
+                usage().retries += 1
+            else:
                 has_waited = True  # whoever asks again has waited for as long as it was told to
                 self.pace.heed()
             if (left := remaining_s()) <= 0:

@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
+from opentelemetry import propagate, trace
 from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import (
@@ -22,6 +23,7 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from cekura_dashboards.api.usage import usage
 from cekura_dashboards.api.wire import Answer
 
 CONNECT_TIMEOUT_S = 5.0
@@ -94,6 +96,8 @@ class HttpTransport:
         body: bytes | None,
     ) -> Answer:
         headers = {**self._headers, "X-CEKURA-API-KEY": key.get_secret_value()}
+        if trace.get_current_span().is_recording():
+            propagate.inject(headers)
         if body is not None:
             headers["Content-Type"] = "application/json"
         raw_path = self._prefix + path.encode() + (b"?" + urlencode(query).encode() if query else b"")
@@ -105,8 +109,9 @@ class HttpTransport:
             content=body,
             extensions={"timeout": timeout.as_dict()},
         )
-        part = self._free_part()
+        part, counts = self._free_part(), usage()
         part.under_way += 1
+        counts.begin()
         try:
             with anyio.fail_after(timeout_s):
                 response = await part.http.handle_async_request(request)
@@ -126,6 +131,7 @@ class HttpTransport:
             raise translate(error, timeout_s) from None
         finally:
             part.under_way -= 1
+            counts.end()
 
     async def _read(self, response: httpx.Response) -> bytearray:
         body = bytearray()

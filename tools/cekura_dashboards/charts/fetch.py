@@ -18,6 +18,7 @@ from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Refused, 
 from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
 from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.api.usage import usage
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.scope import scoped
 from cekura_dashboards.charts.share import joined, whole_and_part
@@ -180,6 +181,8 @@ def _decoded(reading: ChartReading, envelope: ChartEnvelope | None) -> ChartRead
     if envelope is None:
         return replace(reading, error=UnreadableAnswer(f"it holds nothing for widget {reading.target.id}"))
     try:
-        return replace(reading, chart=decode(envelope, chart_type=config.chart_type, group_by=config.group_by))
+        chart = decode(envelope, chart_type=config.chart_type, group_by=config.group_by)
     except UnreadableAnswer as error:
         return replace(reading, error=error)
+    usage().points += len(chart.rows)
+    return replace(reading, chart=chart)

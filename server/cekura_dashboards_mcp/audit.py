@@ -1,0 +1,61 @@
+"""The audit: one line for each write, so that a team can see what its assistants changed. No names, no contents."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cekura_dashboards.api.models import JsonObject, as_list, as_object
+
+AUDIT = logging.getLogger("cekura_dashboards_mcp.audit")
+PRIVATE = 0o600
+
+
+@dataclass(frozen=True)
+class Audit:
+    """``path``: a file that lines are appended to; none: they go to the log, at level INFO.
+
+    ``caller``: a digest of the key that a call was made with.
+    """
+
+    path: str
+    caller: str
+    now: Callable[[], datetime]
+
+    def __call__(self, tool: str, arguments: Mapping[str, Any], outcome: str, receipt: Mapping[str, Any]) -> None:
+        """Write the line. Several processes may append to one file: a line is one write."""
+        if not self.path and not AUDIT.isEnabledFor(logging.INFO):
+            return
+        changes = [change for item in as_list(receipt.get("changes")) or [] if (change := as_object(item))]
+        line = json.dumps({
+            "time": self.now().isoformat(timespec="milliseconds"),
+            "caller": self.caller,
+            "tool": tool,
+            "outcome": outcome,
+            "dashboard": receipt.get("dashboard_id", arguments.get("dashboard_id")),
+            "changes": [[change.get("op"), change.get("of", "widget"), change.get("id")] for change in changes],
+            "before": _digest(changes, 0),
+            "after": _digest(changes, 1),
+            "plan_id": arguments.get("plan_id"),
+        })  # fmt: skip
+        if not self.path:
+            AUDIT.info(line)
+            return
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+        try:
+            os.write(descriptor, line.encode() + b"\n")
+        finally:
+            os.close(descriptor)
+
+
+def _digest(changes: list[JsonObject], side: int) -> str | None:
+    """Of the values that were changed, on one side; equal ones have equal digests."""
+    held = list[Any]()
+    for change in changes:
+        fields = as_object(change.get("fields")) or {}
+        held.append([change.get("op"), change.get("id"), {name: pair[side] for name, pair in fields.items()}])
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16] if held else None

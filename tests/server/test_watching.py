@@ -1,0 +1,212 @@
+"""What is seen of calls: a line each, an id in error texts, metrics, spans, the audit of writes, and which tools are open."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cekura_dashboards.settings import SettingsError
+from cekura_dashboards_mcp.access import allowed_tools
+from cekura_dashboards_mcp.audit import AUDIT
+from cekura_dashboards_mcp.connection import Connection, caller_of
+from cekura_dashboards_mcp.http import http_app
+from cekura_dashboards_mcp.observed import CALLS
+from cekura_dashboards_mcp.server import create_server
+from support import BY_NAME, KEY, PIE, Era, Json, connect, new_sandbox, now, served, settings, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+CALLER = caller_of(SecretStr(KEY))
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Any:
+    """The lines of calls, or of the audit, as they were logged."""
+    for logger in (CALLS, AUDIT):
+        logger.propagate = True
+        caplog.set_level(logging.INFO, logger.name)
+
+    def found(logger: logging.Logger) -> list[Json]:
+        return [json.loads(record.getMessage()) for record in caplog.records if record.name == logger.name]
+
+    return found
+
+
+async def test_each_call_leaves_one_line_without_key_and_content(lines: Any, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        first = await client.call_tool("get_widgets_data", {"dashboard_id": 11, "window": "7d"})
+        await client.call_tool("get_dashboard", {"dashboard_id": 99})
+    read, missed = lines(CALLS)
+    assert (read["tool"], read["outcome"], read["caller"]) == ("get_widgets_data", "ok", CALLER)
+    assert (read["trips"], read["retries"]) == (2, 0)
+    assert read["requests"] > 8
+    assert read["points"] > 100
+    assert read["characters"] == len(text_of(first))
+    assert (missed["tool"], missed["outcome"]) == ("get_dashboard", "NotFound")
+    whole = json.dumps([read, missed])
+    assert not [word for word in (KEY, "Operations", "Booking", "success") if word in whole]
+
+
+async def test_an_error_that_the_caller_cannot_mend_carries_the_id_of_its_line(lines: Any) -> None:
+    async def broken(_request: Request) -> Response:
+        return Response(status_code=500)
+
+    api = Starlette(routes=[Route("/{path:path}", broken)])
+    async with connect(api) as client:
+        failed = text_of(await client.call_tool("list_dashboards", {}))
+        wrong = text_of(await client.call_tool("look_up", {"kind": "colours"}))
+    line, _ = lines(CALLS)
+    assert failed.endswith(f"(request {line['request']})")
+    assert "(request" not in wrong
+
+
+async def test_remembered_names_and_retries_are_counted(lines: Any) -> None:
+    answers = [503, 503, 200]
+
+    async def flaky(_request: Request) -> Response:
+        status = answers.pop(0) if answers else 200
+        return JSONResponse({"count": 0, "next": None, "results": []}, status)
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", flaky)])
+    async with connect(api) as client:
+        await client.call_tool("list_dashboards", {})
+    async with connect(shared_sandbox()) as client:
+        for _ in range(2):
+            await client.call_tool("get_widgets_data", {"widget_ids": [204]})
+    flawed, first, second = lines(CALLS)
+    assert (flawed["requests"], flawed["retries"]) == (3, 2)
+    assert second["remembered"] > first["remembered"]
+    assert second["requests"] < first["requests"]
+
+
+async def test_prometheus_is_shown_what_was_counted() -> None:
+    connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
+    app = http_app(connection, with_metrics=True)
+    async with served(app) as url, httpx.AsyncClient() as http:
+        async with (
+            httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": KEY}) as keyed,
+            Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
+        ):
+            await client.call_tool("list_dashboards", {})
+        shown = (await http.get(f"{url}/metrics")).text
+    assert "cekura_tool_calls_total{" in shown
+    assert 'outcome="ok"' in shown
+    assert "cekura_tool_duration_seconds_bucket{" in shown
+    assert "cekura_upstream_requests_total{" in shown
+    assert KEY not in shown
+
+
+async def test_spans_carry_the_counts_and_lead_on_to_the_api() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    seen = list[str | None]()
+
+    async def listed(request: Request) -> Response:
+        seen.append(request.headers.get("traceparent"))
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", listed)])
+    async with connect(api) as client:
+        await client.call_tool("list_dashboards", {})
+        trace.set_tracer_provider(provider)
+        await client.call_tool("list_dashboards", {})
+    assert seen[0] is None
+    [span] = [span for span in exporter.get_finished_spans() if (span.attributes or {}).get("cekura.tool")]
+    context = span.get_span_context()
+    assert context is not None
+    assert seen[1] is not None
+    assert f"{context.trace_id:032x}" in seen[1]
+    assert (span.attributes or {})["cekura.requests"] == 1
+
+
+async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    async with connect(new_sandbox(), audit_log=str(file)) as client:
+        await client.call_tool("get_dashboard", {"dashboard_id": 11})
+        changed = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+        receipt: Json = changed.structured_content or {}
+        undo: Json = receipt["undo"]
+        await client.call_tool(undo["tool"], undo["arguments"])
+        await client.call_tool("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "delete": [206]})
+        await client.call_tool("update_widget", {"widget_id": 999, "changes": {"name": "Mine"}})
+    did, back, asked, failed = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert {line["caller"] for line in (did, back, asked, failed)} == {CALLER}
+    assert (did["tool"], did["outcome"], did["dashboard"]) == ("update_widget", "applied", 11)
+    assert did["changes"] == [["update", "widget", 203]]
+    assert (did["before"], did["after"]) == (back["after"], back["before"])
+    assert did["before"] != did["after"]
+    assert back["plan_id"] == undo["arguments"]["plan_id"]
+    assert (asked["outcome"], failed["outcome"]) == ("needs_plan", "NotFound")
+    whole = file.read_text(encoding="utf-8")
+    assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
+
+
+async def test_without_a_file_the_audit_goes_to_the_log(lines: Any) -> None:
+    async with connect(new_sandbox()) as client:
+        await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+    [line] = lines(AUDIT)
+    assert (line["tool"], line["outcome"]) == ("update_widget", "applied")
+
+
+@asynccontextmanager
+async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Client]:
+    connection = Connection(settings(tools=tools), key_per_request=True, app_factory=lambda: app, now=now)
+    async with (
+        served(http_app(connection)) as url,
+        httpx2.AsyncClient(headers={"X-CEKURA-API-KEY": key}) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("tools", "key", "open_to_it"),
+    [
+        ("list_dashboards, get_dashboard", KEY, {"list_dashboards", "get_dashboard"}),
+        ("read", KEY, {name for name, tool in BY_NAME.items() if not tool.writes}),
+        (f"{CALLER}=all; *=list_dashboards", KEY, {*BY_NAME}),
+        (f"{CALLER}=all; *=list_dashboards", "another", {"list_dashboards"}),
+        (f"{CALLER}=read", "another", set[str]()),
+        ("", "another", {*BY_NAME}),
+    ],
+)
+async def test_a_key_sees_and_uses_the_tools_that_are_open_to_it_alone(
+    tools: str, key: str, open_to_it: set[str], era: Era
+) -> None:
+    async with keyed(shared_sandbox(), tools, key, era) as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools} - {"chart_data"}
+        assert listed == open_to_it
+        for tool in BY_NAME:
+            told = text_of(await client.call_tool(tool, {}))
+            assert ("is not open to this key on this server" in told) is (tool not in open_to_it)
+
+
+async def test_the_view_s_own_tool_opens_no_way_round(era: Era) -> None:
+    async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
+        asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
+        assert "not open to this key" in text_of(await client.call_tool("chart_data", asked))
+
+
+def test_a_name_that_is_no_tool_is_a_wrong_setting() -> None:
+    for text in ("list_dashbords", "aaaaaaaaaaaa=reads"):
+        with pytest.raises(SettingsError, match=r"CEKURA_TOOLS names .* which is no tool; did you mean"):
+            allowed_tools(text)
+    with pytest.raises(SettingsError):
+        create_server(Connection(settings(tools="nothing")))

@@ -1,0 +1,51 @@
+"""What a call takes: requests, retries, round trips, points, what was remembered; counted where it happens."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+_counting: ContextVar["Usage | None"] = ContextVar("usage", default=None)
+
+
+@dataclass
+class Usage:
+    """Counts of one call. ``trips``: how often it had to wait for the API; requests under way together are one."""
+
+    requests: int = 0
+    retries: int = 0
+    trips: int = 0
+    points: int = 0
+    remembered: int = 0
+    _under_way: int = 0
+
+    def begin(self) -> None:
+        """A request goes out."""
+        self.requests += 1
+        self.trips += not self._under_way
+        self._under_way += 1
+
+    def end(self) -> None:
+        """It was answered, or given up."""
+        self._under_way -= 1
+
+
+def usage() -> Usage:
+    """The counts of the call that this is part of; outside of one, counts that nobody reads."""
+    return _counting.get() or Usage()
+
+
+@contextmanager
+def counted() -> Generator[Usage]:
+    """Count what is done inside.
+
+    >>> with counted() as counts:
+    ...     usage().begin()
+    >>> counts.requests, counts.trips, usage().requests
+    (1, 1, 0)
+    """
+    token = _counting.set(found := Usage())
+    try:
+        yield found
+    finally:
+        _counting.reset(token)
