@@ -147,7 +147,7 @@ class Attacker:
             "Mcp-Method": self._chance.choice(["", "tools/call", "ping"]),
         }
         method = self._chance.choice(["POST", "POST", "POST", "PUT", "DELETE", "OPTIONS"])
-        path = self._chance.choice(["/mcp", "/mcp", "/mcp", "/mcp/", "/", "/health", "/../mcp"])
+        path = self._chance.choice(["/mcp", "/mcp", "/mcp", "/mcp/", "/", "/healthz", "/../mcp"])
         await self._sent(http, method, path, headers, self._random_body())
 
     async def directed_request(self, http: httpx.AsyncClient, body: bytes) -> None:
@@ -259,7 +259,7 @@ import http.client, sys, time
 connection = http.client.HTTPConnection(sys.argv[1], timeout=30)
 while True:
     begun = time.perf_counter()
-    connection.request("GET", "/health")
+    connection.request("GET", "/healthz")
     answer = connection.getresponse().read()
     print((time.perf_counter() - begun) * 1000, answer == b'{"status":"ok"}', flush=True)
     time.sleep(0.02)
@@ -278,7 +278,7 @@ async def _watch(url: str, outcome: Outcome, done: anyio.Event) -> None:
     for line in told.decode().splitlines():
         took, right = line.split()
         outcome.health_ms.append(float(took))
-        outcome.wrong += [] if right == "True" else ["/health"]
+        outcome.wrong += [] if right == "True" else ["/healthz"]
 
 
 def main() -> None:
@@ -288,7 +288,7 @@ def main() -> None:
     print(f"1000 random and {len(bodies)} directed requests in {found.seconds:.1f} s, {AT_ONCE} at once")  # noqa: T201
     print(f"answers to the client: {found.answers}, wrong: {len(found.wrong)}")  # noqa: T201
     print(  # noqa: T201
-        f"/health: {len(slow)} requests, median {statistics.median(slow):.1f} ms, "
+        f"/healthz: {len(slow)} requests, median {statistics.median(slow):.1f} ms, "
         f"p99 {slow[int(len(slow) * 0.99)]:.1f} ms, slowest {slow[-1]:.1f} ms"
     )
     print("memory in MiB, before and after each quarter: " + " ".join(f"{size:.0f}" for size in found.memory_mib))  # noqa: T201

@@ -166,10 +166,10 @@ async def health(calls: int) -> tuple[float, float]:
             async def ask() -> None:
                 taken.append(await _timed(lambda: us.call_tool("preview_widget", line)))
 
-            await http.get(f"http://127.0.0.1:{ours}/health")
+            await http.get(f"http://127.0.0.1:{ours}/healthz")
             group.start_soon(ask)
             while not taken:
-                slowest.append(1000 * await _timed(lambda: http.get(f"http://127.0.0.1:{ours}/health")))
+                slowest.append(1000 * await _timed(lambda: http.get(f"http://127.0.0.1:{ours}/healthz")))
     return max(slowest), taken[0]
 
 

@@ -1,9 +1,11 @@
 """An API that answers at once: one widget of 30 buckets on one dashboard, and a preview of so many calls.
 
-``python -m benchmarks.upstream PORT [CALLS]``.
+``python -m benchmarks.upstream PORT [CALLS [WIDGETS]]``; answers are held back for the seconds of ``DELAY_S``.
 """
 
+import asyncio
 import json
+import os
 import random
 import sys
 from datetime import UTC, datetime, timedelta
@@ -45,8 +47,24 @@ BODIES = {
 }
 
 
-PAGES = cycle([page(seed) for seed in range(50)])
+DATA = {"pages": cycle([page(seed) for seed in range(50)])}
 """No answer is like the one before, so that nothing is remembered that a user would have to wait for."""
+
+
+DELAY_S = float(os.environ.get("DELAY_S", "0"))
+
+
+def of_widgets(count: int) -> None:
+    """Answer as a dashboard of so many widgets."""
+    widgets = [{**WIDGET, "id": number, "name": f"Calls {number}"} for number in range(1, count + 1)]
+    about = {"id": 1, "name": "All", "project": 1, "filters": WIDGET["filters"], "widgets": widgets}
+    BODIES["/dashboards/dashboards/1/"] = json.dumps(about).encode()
+    rows = [json.loads(page(seed))["results"][0] for seed in range(50)]
+    made = [
+        listed(*({**rows[(seed + number) % 50], "widget_id": number} for number in range(1, count + 1)))
+        for seed in range(50)
+    ]
+    DATA["pages"] = cycle(made)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -54,14 +72,19 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     while (await receive()).get("more_body"):
         continue
-    body = next(PAGES) if scope["path"] == "/dashboards/widgets/bulk_data/" else BODIES.get(scope["path"], b"{}")
+    await asyncio.sleep(DELAY_S)
+    body = (
+        next(DATA["pages"]) if scope["path"] == "/dashboards/widgets/bulk_data/" else BODIES.get(scope["path"], b"{}")
+    )
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:  # noqa: PLR2004 - the number of calls is given
+    if len(sys.argv) > 3:  # noqa: PLR2004 - the number of widgets is given
+        of_widgets(int(sys.argv[3]))
+    if len(sys.argv) > 2 and int(sys.argv[2]):  # noqa: PLR2004 - the number of calls is given
         from benchmarks.decoding import body_of
 
         BODIES["/dashboards/widgets/preview_data/"] = body_of(int(sys.argv[2]), datetime.now(UTC))

@@ -2,9 +2,10 @@
 
 import hashlib
 import hmac
-from collections import Counter
+from collections import Counter, deque
 from urllib.parse import urlsplit
 
+import anyio
 import msgspec
 from mcp.types import INTERNAL_ERROR
 from starlette.datastructures import Headers
@@ -17,6 +18,8 @@ from cekura_dashboards_mcp.connection import KEY_HEADER
 
 OPEN = ("/healthz", "/readyz")
 """Paths that probes ask, under any name and without a token: they say next to nothing."""
+SHARE = 4
+"""Requests of a key that run at once while other keys have some, too: each costs the processor some 10 ms."""
 AGAIN_S = 1
 """Seconds after which a caller who found no room may try again: most calls are answered by then."""
 
@@ -85,33 +88,78 @@ def _digest(token: str) -> bytes:
 class Room:
     """Bounds the requests under way, in all and for each key, so that no caller takes the room of the others.
 
+    While several keys have requests under way, each has at most ``SHARE`` that run; the others of it wait their turn.
     Requests arrive whole here, so that who is refused is told in the form of the protocol.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_per_key: int) -> None:
         self._app, self._most, self._most_per_key = app, most, most_per_key
-        self._under_way = Counter[bytes]()
+        self._running = Counter[bytes]()
+        self._waiting = dict[bytes, deque[anyio.Event]]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
         caller = _digest(Headers(scope=scope).get(KEY_HEADER, ""))
-        text = None
-        if self._under_way[caller] >= self._most_per_key:
-            text = f"This key has {self._most_per_key} calls under way."
-        elif self._under_way.total() >= self._most:
-            text = "This server has as many calls under way as it can take."
-        if text is not None:
+        if (text := self._refusal(caller)) is not None:
             await _full(text, (await receive()).get("body", b""))(scope, receive, send)
             return
-        self._under_way[caller] += 1
+        await self._enter(caller)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way[caller] -= 1
-            if not self._under_way[caller]:
-                del self._under_way[caller]
+            self._leave(caller)
+
+    def _refusal(self, caller: bytes) -> str | None:
+        """Why there is no room for another request; None if there is."""
+        if self._running[caller] + len(self._waiting.get(caller, ())) >= self._most_per_key:
+            return f"This key has {self._most_per_key} calls under way."
+        if self._running.total() + sum(map(len, self._waiting.values())) >= self._most:
+            return "This server has as many calls under way as it can take."
+        return None
+
+    def _may_run(self, caller: bytes) -> bool:
+        others = (self._running.keys() | self._waiting.keys()) - {caller}
+        return not others or self._running[caller] < SHARE
+
+    async def _enter(self, caller: bytes) -> None:
+        """Wait for the turn of a request, which counts as running from then on."""
+        if caller not in self._waiting and self._may_run(caller):
+            self._running[caller] += 1
+            return
+        turn = anyio.Event()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self._leave(caller)
+            else:
+                self._waiting[caller].remove(turn)
+                self._tidy(caller)
+            raise
+
+    def _leave(self, caller: bytes) -> None:
+        """Let those run whose turn it is now, one of each key after the other."""
+        self._running[caller] -= 1
+        self._tidy(caller)
+        went = True
+        while went:
+            went = False
+            for waiting in [*self._waiting]:
+                if self._may_run(waiting):
+                    self._running[waiting] += 1
+                    self._waiting[waiting].popleft().set()
+                    self._tidy(waiting)
+                    went = True
+
+    def _tidy(self, caller: bytes) -> None:
+        """Forget a key that has nothing under way."""
+        if not self._waiting.get(caller, True):
+            del self._waiting[caller]
+        if not self._running[caller]:
+            del self._running[caller]
 
 
 def _full(text: str, body: bytes) -> JSONResponse:

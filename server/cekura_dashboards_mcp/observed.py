@@ -5,6 +5,7 @@ Metrics and spans go through OpenTelemetry's API, and nowhere unless its SDK is 
 
 import json
 import logging
+import os
 import secrets
 import time
 from collections.abc import Generator
@@ -73,4 +74,4 @@ def _told(call: Watched, usage: Usage, seconds: float) -> None:
     if span.is_recording():
         span.set_attributes({f"cekura.{name}": value for name, value in about.items()})
     if CALLS.isEnabledFor(logging.INFO):
-        CALLS.info(json.dumps({"time": round(time.time(), 3), "caller": call.caller, **about}))
+        CALLS.info(json.dumps({"time": round(time.time(), 3), "process": os.getpid(), "caller": call.caller, **about}))

@@ -19,8 +19,8 @@ class ServerSettings(BaseModel):
     server_token: SecretStr | None = None
     allowed_hosts: str = ""
     allowed_origins: str = ""
-    max_in_flight: int = Field(default=200, ge=1, le=10_000)
-    max_in_flight_per_key: int = Field(default=16, ge=1, le=10_000)
+    max_in_flight: int = Field(default=400, ge=1, le=10_000)
+    max_in_flight_per_key: int = Field(default=64, ge=1, le=10_000)
 
     @field_validator("server_token")
     @classmethod

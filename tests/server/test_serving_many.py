@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
@@ -26,6 +27,7 @@ from starlette.routing import Route
 
 from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.guards import SHARE, Room
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server_settings import ServerSettings, load_server_settings
 from support import KEY, Era, Json, now, served, settings, shared_sandbox
@@ -150,6 +152,76 @@ async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None
         assert refused[0].headers["retry-after"] == "1"
         error: Json = refused[0].json()
         assert (error["id"], error["error"]["message"]) == (7, "This key has 3 calls under way. Try again in 1 s.")
+
+
+@pytest.mark.anyio
+async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_waits() -> None:
+    gate, done = Gate(), list[str]()
+    room = Room(gate.app, 100, 50)
+
+    async def ask(key: str) -> None:
+        path = "/dashboards/dashboards/"
+        headers = [(b"x-cekura-api-key", key.encode())]
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
+        await room(scope, never, forget)
+        done.append(key)
+
+    async with anyio.create_task_group() as group:
+        for key in ["modest", *["greedy"] * 20]:
+            group.start_soon(ask, key)
+        assert sorted([await gate.next_key() for _ in range(1 + SHARE)]) == ["greedy"] * SHARE + ["modest"]
+        for _ in range(SHARE):
+            group.start_soon(ask, "modest")
+        assert [await gate.next_key() for _ in range(SHARE - 1)] == ["modest"] * (SHARE - 1)
+        await anyio.lowlevel.checkpoint()
+        assert gate.came.empty()
+        gate.opened.set()
+    assert Counter(done) == {"greedy": 20, "modest": 1 + SHARE}
+    assert not vars(room)["_running"]
+    assert not vars(room)["_waiting"]
+
+
+@pytest.mark.anyio
+async def test_alone_a_key_runs_as_much_as_it_wants_and_who_gives_up_leaves_its_place() -> None:
+    gate, room_for = Gate(), Counter[str]()
+    room = Room(gate.app, 100, 50)
+
+    async def ask(key: str) -> None:
+        headers = [(b"x-cekura-api-key", key.encode())]
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/dashboards/dashboards/",
+            "headers": headers,
+            "query_string": b"",
+        }
+        await room(scope, never, forget)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask, "greedy")
+        for _ in range(20):
+            room_for[await gate.next_key()] += 1
+        async with anyio.create_task_group() as given_up:
+            given_up.start_soon(ask, "modest")
+            assert await gate.next_key() == "modest"
+            given_up.start_soon(ask, "greedy")
+            await anyio.lowlevel.checkpoint()
+            given_up.cancel_scope.cancel()
+        group.start_soon(ask, "greedy")
+        assert await gate.next_key() == "greedy"
+        gate.opened.set()
+    assert room_for == {"greedy": 20}
+    assert not vars(room)["_running"]
+    assert not vars(room)["_waiting"]
+
+
+async def never() -> Any:
+    await anyio.sleep_forever()
+
+
+async def forget(_message: Any) -> None:
+    """Nobody reads the answer."""
 
 
 @pytest.mark.anyio
