@@ -130,6 +130,14 @@ def _metrics_route() -> Route:
     return Route("/metrics", shown)
 
 
+def _sign_in_routes(serving: ServerSettings) -> list[Route]:
+    if not serving.oauth_issuer:
+        return []
+    from cekura_dashboards_mcp.oauth import metadata_routes  # noqa: PLC0415 - most servers do without
+
+    return metadata_routes(serving)
+
+
 def http_app(connection: Connection, serving: ServerSettings | None = None, *, with_metrics: bool = False) -> Starlette:
     """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``, and perhaps ``/metrics``."""
     serving = serving or ServerSettings()
@@ -152,6 +160,7 @@ def http_app(connection: Connection, serving: ServerSettings | None = None, *, w
             Route("/healthz", _alive),
             Route("/readyz", Readiness(connection).__call__),
             *([_metrics_route()] if with_metrics else []),
+            *_sign_in_routes(serving),
             Mount("/", StreamedIfAsked(streaming, at_once)),
         ],
         lifespan=lifespan,
@@ -160,6 +169,10 @@ def http_app(connection: Connection, serving: ServerSettings | None = None, *, w
     app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)
+    if serving.oauth_issuer:
+        from cekura_dashboards_mcp.oauth import SignedIn, SignInRequired  # noqa: PLC0415 - most servers do without
+
+        app.add_middleware(SignInRequired, SignedIn.by(serving))
     if serving.tokens:
         app.add_middleware(TokenRequired, serving.tokens)
     app.add_middleware(KnownNames, serving.hosts, serving.origins)

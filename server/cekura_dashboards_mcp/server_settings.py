@@ -1,9 +1,10 @@
 """Settings of a server that many use: who may reach it, and how much at once. From the environment, as all are."""
 
 import re
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from cekura_dashboards.settings import NETLOC, loaded, usable_key
 
@@ -19,6 +20,11 @@ class ServerSettings(BaseModel):
     server_token: SecretStr | None = None
     allowed_hosts: str = ""
     allowed_origins: str = ""
+    oauth_issuer: str = ""
+    oauth_audience: str = ""
+    oauth_jwks_url: str = ""
+    oauth_key_claim: str = "cekura_api_key"
+    oauth_keys_file: str = ""
     max_in_flight: int = Field(default=400, ge=1, le=10_000)
     max_in_flight_per_key: int = Field(default=64, ge=1, le=10_000)
 
@@ -47,6 +53,14 @@ class ServerSettings(BaseModel):
                     f'must be origins such as https://chat.example, without a path; "{origin[:60]}" is none'
                 )
         return value
+
+    @model_validator(mode="after")
+    def _signs_in_one_way(self) -> Self:
+        if self.oauth_issuer and not (urlsplit(self.oauth_audience).scheme and urlsplit(self.oauth_audience).netloc):
+            raise ValueError("needs CEKURA_OAUTH_AUDIENCE, the address of this server, such as https://mcp.example/mcp")
+        if self.oauth_issuer and self.server_token:
+            raise ValueError("and CEKURA_SERVER_TOKEN both want the header Authorization; set one of them")
+        return self
 
     @property
     def tokens(self) -> list[str]:

@@ -45,7 +45,10 @@ def serve_http(
     except OSError as error:
         raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
     if workers == 1:
-        app = http_app(connection, serving, with_metrics=with_metrics)
+        try:
+            app = http_app(connection, serving, with_metrics=with_metrics)
+        except SettingsError as error:
+            raise Stopped(str(error)) from None
         loaded()
         with listening:
             run_http(app, connection, listening)

@@ -107,6 +107,6 @@ async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() 
         async with anyio.create_task_group() as group:
             group.start_soon(large)
             while not done.is_set():
-                answers.append((await http.get(f"{url}/health")).status_code)
+                answers.append((await http.get(f"{url}/healthz")).status_code)
     assert set(answers) == {200}
     assert len(answers) > 10

@@ -14,6 +14,8 @@ from cekura_dashboards.text import quoted
 
 PREFIX = "CEKURA_"
 SHORTEST_KEY = 32
+CROSS_CHECKED = {"Settings": "projects", "ServerSettings": "oauth_issuer"}
+"""The variable that an error names which comes of several of them."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -184,7 +186,7 @@ def loaded(model: type[M], **given: Any) -> M:
         return model.model_validate({name: text for name, text in environment.items() if text.strip()} | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = PREFIX + str(first["loc"][0] if first["loc"] else "projects").upper()
+        name = PREFIX + str(first["loc"][0] if first["loc"] else CROSS_CHECKED.get(model.__name__, "")).upper()
         secret = name.endswith(("KEY", "KEYS", "TOKEN"))
         value = "" if secret else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
         raise SettingsError(f"{name}{value} {first.get('ctx', {}).get('error', first['msg'])}") from None
