@@ -52,8 +52,13 @@ class Issuer:
         self.asked += 1
         shown = list[Json]()
         for name, key in self.keys.items():
-            kind = ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else RSAAlgorithm
-            shown.append({**json.loads(kind.to_jwk(key.public_key())), "kid": name, "use": "sig"})
+            public = key.public_key()
+            text = (
+                ECAlgorithm.to_jwk(public)
+                if isinstance(key, ec.EllipticCurvePrivateKey)
+                else RSAAlgorithm.to_jwk(public)
+            )
+            shown.append({**json.loads(text), "kid": name, "use": "sig"})
         return JSONResponse({"keys": shown})
 
     def token(self, *, by: str = "first", signed_with: Any = None, **changes: Any) -> str:
@@ -110,7 +115,7 @@ async def test_without_a_token_a_client_is_led_to_the_server_that_gives_one() ->
         {"by": "unknown", "signed_with": rsa.generate_private_key(public_exponent=65537, key_size=2048)},
         {"cekura_api_key": None}, {"cekura_api_key": "two words"},
     ],
-    ids=str,
+    ids=range(10),
 )  # fmt: skip
 async def test_a_token_that_is_not_meant_for_here_opens_nothing(changes: Json) -> None:
     async with signing_in() as (url, issuer):
