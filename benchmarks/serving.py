@@ -200,7 +200,10 @@ async def _cpu_of(call: tuple[str, dict[str, Any]], calls: int, *about: str) -> 
 
 def _plot(measured: dict[str, dict[int, float]]) -> str:
     """Each course on logarithmic axes, side by side, as SVG."""
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="760" height="290" font-family="system-ui" font-size="12">']
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="290" font-family="system-ui" font-size="12">',
+        '<rect width="800" height="290" fill="#fff"/>',
+    ]
     for place, (title, course) in enumerate(measured.items()):
         left = 60 + 380 * place
         xs = _scaled([math.log(count) for count in course], left, left + 280)
