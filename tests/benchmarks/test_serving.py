@@ -4,7 +4,6 @@ import re
 
 import anyio
 import pytest
-
 from benchmarks.serving import exponent, soak
 
 
