@@ -20,6 +20,8 @@ OPEN = ("/healthz", "/readyz")
 """Paths that probes ask, under any name and without a token: they say next to nothing."""
 SHARE = 4
 """Requests of a key that run at once while other keys have some, too: each costs the processor some 10 ms."""
+METRICS = "/metrics"
+"""A collector asks for it under the address of a process; it needs a token if there is one."""
 AGAIN_S = 1
 """Seconds after which a caller who found no room may try again: most calls are answered by then."""
 
@@ -37,7 +39,7 @@ class KnownNames:
         self._app, self._hosts, self._origins = app, hosts, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN:
+        if scope["type"] == "http" and scope["path"] not in {*OPEN, METRICS}:
             headers = Headers(scope=scope)
             host, origin = headers.get("host", "").lower(), headers.get("origin")
             if host not in self._hosts and not _is_here(f"//{host}"):
@@ -98,7 +100,7 @@ class Room:
         self._waiting = dict[bytes, deque[anyio.Event]]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http" or scope["path"] in {*OPEN, METRICS}:
             await self._app(scope, receive, send)
             return
         caller = _digest(Headers(scope=scope).get(KEY_HEADER, ""))

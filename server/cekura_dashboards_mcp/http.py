@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
 from cekura_dashboards_mcp.edge import WholeRequests, once_more, server_config
-from cekura_dashboards_mcp.guards import KnownNames, Room, TokenRequired
+from cekura_dashboards_mcp.guards import METRICS, KnownNames, Room, TokenRequired
 from cekura_dashboards_mcp.server import create_server
 from cekura_dashboards_mcp.server_settings import ServerSettings
 
@@ -127,7 +127,7 @@ def _metrics_route() -> Route:
     async def shown(_request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return Route("/metrics", shown)
+    return Route(METRICS, shown)
 
 
 def _sign_in_routes(serving: ServerSettings) -> list[Route]:
@@ -165,7 +165,8 @@ def http_app(connection: Connection, serving: ServerSettings | None = None, *, w
         ],
         lifespan=lifespan,
     )
-    app.add_middleware(Room, serving.max_in_flight, serving.max_in_flight_per_key)
+    per_key = serving.max_in_flight_per_key if connection.key_per_request else serving.max_in_flight
+    app.add_middleware(Room, serving.max_in_flight, per_key)
     app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)

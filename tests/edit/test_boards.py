@@ -168,6 +168,22 @@ async def test_an_odd_widget_is_exported_as_it_is_stored_and_left_alone() -> Non
             read_board(board.to_text())
 
 
+async def test_a_dashboard_whose_filters_cannot_be_read_is_refused() -> None:
+    app = new_sandbox()
+    app.state.world.store._dashboards[12]["filters"] = ["what"]  # noqa: SLF001 - what the API alone could store
+    async with open_tools(app) as (context, _):
+        with pytest.raises(BoardRefused, match=r'cannot be written as a file: filters is \["what"\]'):
+            await export_board(context, 12)
+
+
+async def test_a_board_of_more_widgets_than_a_call_may_create_is_refused() -> None:
+    app = new_sandbox()
+    app.state.world.store.bulk(13, {"create": [{"data_type": None, **PIE} for _ in range(60)]})
+    async with open_tools(app) as (context, _):
+        with pytest.raises(BoardRefused, match="has 65 widgets; a board has at most 60"):
+            await export_board(context, 13)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

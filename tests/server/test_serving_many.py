@@ -85,6 +85,15 @@ async def test_names_and_origins_are_compared_whole(name: str, value: str, statu
 
 
 @pytest.mark.anyio
+async def test_metrics_are_shown_to_who_has_the_token() -> None:
+    connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
+    app = http_app(connection, ServerSettings(server_token=SecretStr(OLD)), with_metrics=True)
+    async with served(app) as url, httpx.AsyncClient() as http:
+        assert (await http.get(f"{url}/metrics")).status_code == 401
+        assert (await http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {OLD}"})).status_code == 200
+
+
+@pytest.mark.anyio
 async def test_probes_need_no_name_and_no_token_and_learn_next_to_nothing() -> None:
     async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient() as http:
         for path in ("/healthz", "/readyz"):

@@ -104,7 +104,7 @@ async def test_prometheus_is_shown_what_was_counted() -> None:
             Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
         ):
             await client.call_tool("list_dashboards", {})
-        shown = (await http.get(f"{url}/metrics")).text
+        shown = (await http.get(f"{url}/metrics", headers={"Host": "10.0.0.7:8000"})).text
     assert "cekura_tool_calls_total{" in shown
     assert 'outcome="ok"' in shown
     assert "cekura_tool_duration_seconds_bucket{" in shown

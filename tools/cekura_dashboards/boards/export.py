@@ -11,7 +11,8 @@ async def export_board(context: ToolContext, dashboard: str | int) -> Board:
     """A dashboard, by id or exact name.
 
     Raises:
-        BoardRefused: if there is none of that name, or it has more widgets than one call may create.
+        BoardRefused: if there is none of that name, its filters cannot be read, or it has more widgets than one call
+            may create.
         DashboardsError: if it could not be read.
     """
     context = context.for_one_call()
@@ -20,12 +21,14 @@ async def export_board(context: ToolContext, dashboard: str | int) -> Board:
         raise BoardRefused(
             f"Dashboard {found.id} has {len(found.widgets)} widgets; a board has at most {MOST_WIDGETS}."
         )
+    if (problem := found.unreadable("filters")) is not None:
+        raise BoardRefused(f"Dashboard {found.id} cannot be written as a file: {problem}.")
     names = await Names.of(context, found.project)
     projects = await names_of(context, "project")
     return Board(
         name=found.name or f"Dashboard {found.id}",
         project=written(found.project, projects) if found.project in projects else found.project,
-        filters=names.written(found.stored("filters") or None, "filters"),
+        filters=names.written(found.filters or None, "filters"),
         widgets=[names.written(widget.definition(), f"widgets[{i}]") for i, widget in enumerate(found.widgets)],
     )
 
