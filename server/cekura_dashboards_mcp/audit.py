@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.settings import SettingsError
+from cekura_dashboards.text import quoted
 
 AUDIT = logging.getLogger("cekura_dashboards_mcp.audit")
 PRIVATE = 0o600
@@ -27,7 +29,10 @@ class Audit:
     now: Callable[[], datetime]
 
     def __call__(self, tool: str, arguments: Mapping[str, Any], outcome: str, receipt: Mapping[str, Any]) -> None:
-        """Write the line. Several processes may append to one file: a line is one write."""
+        """Write the line. Several processes may append to one file: a line is one write.
+
+        A line that cannot be written goes to the log: the edit is done by then, and its receipt must reach who asked.
+        """
         if not self.path and not AUDIT.isEnabledFor(logging.INFO):
             return
         changes = [change for item in as_list(receipt.get("changes")) or [] if (change := as_object(item))]
@@ -45,11 +50,32 @@ class Audit:
         if not self.path:
             AUDIT.info(line)
             return
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
         try:
-            os.write(descriptor, line.encode() + b"\n")
-        finally:
-            os.close(descriptor)
+            _append(self.path, line.encode() + b"\n")
+        except OSError as error:
+            AUDIT.error("%s", line)
+            AUDIT.error("the audit's file %s cannot be written: %s", self.path, error.strerror)
+
+
+def check_file(path: str) -> None:
+    """Refuse a file for the audit that cannot be written.
+
+    Raises:
+        SettingsError: saying why.
+    """
+    try:
+        if path:
+            _append(path, b"")
+    except OSError as error:
+        raise SettingsError(f'CEKURA_AUDIT_LOG is "{quoted(path, limit=200)}": {error.strerror}') from None
+
+
+def _append(path: str, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+    try:
+        os.write(descriptor, text)
+    finally:
+        os.close(descriptor)
 
 
 def _digest(changes: list[JsonObject], side: int) -> str | None:

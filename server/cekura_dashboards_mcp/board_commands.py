@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -76,13 +77,15 @@ def apply(file: TextIO, dashboard: str | None, project: str | None, *, yes: bool
     board = _read(file)
 
     async def carried(context: "ToolContext") -> Carried:
-        found = await plan_board(context, board, dashboard=dashboard, project=project)
+        with waiting("Comparing"):
+            found = await plan_board(context, board, dashboard=dashboard, project=project)
         _show(board, found, err=as_json)
         if found.steps and not yes:
             _ask()
-        return await apply_board(context, found)
+        with waiting("Writing"):
+            return await apply_board(context, found)
 
-    _report(_done(carried, connection(sandbox=sandbox), "Comparing"), as_json=as_json)
+    _report(_done(carried, connection(sandbox=sandbox)), as_json=as_json)
 
 
 @click.command(epilog=examples("undo receipts.json"))
@@ -123,8 +126,8 @@ def _read(file: TextIO) -> "Board":
         raise Stopped(f"{file.name}: {error}") from None
 
 
-def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str) -> T:
-    """What the work gives; its error, if it has one, in a line."""
+def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "") -> T:
+    """What the work gives; its error, if it has one, in a line. ``what``: is said to who waits; the work may do so."""
     from cekura_dashboards import DashboardsError  # noqa: PLC0415 - see above
 
     async def run() -> T:
@@ -134,7 +137,7 @@ def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", wha
             await link.aclose()
 
     try:
-        with waiting(what):
+        with waiting(what) if what else nullcontext():
             return anyio.run(run)
     except DashboardsError as error:
         click.echo(f"cekura-dashboards: {error}", err=True)

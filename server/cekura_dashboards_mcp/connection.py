@@ -19,7 +19,7 @@ from cekura_dashboards.context import utc_now
 from cekura_dashboards.lookups import Memory
 from cekura_dashboards.settings import usable_key
 from cekura_dashboards_mcp.access import allowed_tools
-from cekura_dashboards_mcp.audit import Audit
+from cekura_dashboards_mcp.audit import Audit, check_file
 
 KEY_HEADER = "x-cekura-api-key"
 MOST_PACES = 1000
@@ -65,6 +65,7 @@ class Connection:
     def __post_init__(self) -> None:
         self._memory = Memory(self.settings.cache_s)
         self.allowed_tools = allowed_tools(self.settings.tools)
+        check_file(self.settings.audit_log)
 
     async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
         """What a tool call may use, under its own key."""

@@ -158,6 +158,27 @@ async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: 
     assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
 
 
+async def test_an_edit_keeps_its_receipt_though_the_file_of_the_audit_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AUDIT, "propagate", True)
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    async with connect(new_sandbox(), audit_log=str(folder / "lines")) as client:
+        (folder / "lines").unlink()
+        folder.rmdir()
+        result = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+    assert "undo: update_widget" in text_of(result)
+    line, why = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
+    assert json.loads(line)["outcome"] == "applied"
+    assert "cannot be written: No such file or directory" in why
+
+
+def test_a_file_of_the_audit_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"CEKURA_AUDIT_LOG is .*: No such file or directory"):
+        Connection(settings(audit_log=str(tmp_path / "nowhere" / "lines")))
+
+
 async def test_without_a_file_the_audit_goes_to_the_log(lines: Any) -> None:
     async with connect(new_sandbox()) as client:
         await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
