@@ -95,9 +95,20 @@ class Shown:
         return str(await self.view.evaluate("document.body.innerText"))
 
     async def asked_host(self, method: str) -> list[Json]:
-        """What the view sent to its host by this method."""
-        seen: list[Json] = await self.page.evaluate("window.seen")
-        return [message.get("params") or {} for message in seen if message["method"] == method]
+        """What the view sent to its host by this method: at least one message, which may still be under way."""
+        with anyio.fail_after(10):
+            seen: list[Json] = await self.page.evaluate(
+                """method => new Promise(done => {
+                  const look = () => {
+                    const found = window.seen.filter(message => message.method === method)
+                    if (found.length) done(found)
+                    else addEventListener('message', () => setTimeout(look), { once: true })
+                  }
+                  look()
+                })""",
+                method,
+            )
+        return [message.get("params") or {} for message in seen]
 
     async def wait_for(self, condition: str) -> None:
         """Until this expression holds in the view; looked at whenever its document changes, as its CSP forbids eval."""
