@@ -161,8 +161,10 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
     given, link = json_object(arguments), connection(sandbox=sandbox)
     with waiting(f"Waiting for {tool}"):
         result = anyio.run(call_one, link, tool, given)
-    whole = result.model_dump_json(by_alias=True, exclude_none=True, indent=2)
-    click.echo(whole if as_json else text_of(result), err=result.is_error and not as_json)
+    if as_json:
+        click.echo(result.model_dump_json(by_alias=True, exclude_none=True, indent=2))
+    else:
+        click.echo(text_of(result), err=result.is_error)
     if result.is_error:
         raise SystemExit(1)
 

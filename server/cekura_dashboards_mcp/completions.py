@@ -14,6 +14,8 @@ from cekura_dashboards_mcp.connection import Connection
 MOST = 100
 """Of values in one answer, by the protocol."""
 NAMED: dict[str, Kind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
+LISTED_BY = {"dashboard": "list_dashboards", "widget": "get_dashboard", "agent": "look_up", "metric": "look_up"}
+"""The tool that tells such names: who may not use it is not told them here."""
 FIXED = {"window": WORDS, "compare_to": COMPARISONS}
 
 
@@ -26,9 +28,12 @@ async def completed(context: Context[Connection, object], params: CompleteReques
     kind = "dashboard" if is_address and name == "id" else NAMED.get(name)
     if kind is None:
         return _shown([])
+    connection = context.request_context.lifespan_context
+    if not connection.is_open(context.headers, LISTED_BY[kind]):
+        return _shown([])
     given = (params.context.arguments if params.context else None) or {}
     try:
-        tools = await context.request_context.lifespan_context.tool_context(context.headers)
+        tools = await connection.tool_context(context.headers)
         known = await _known(tools.for_one_call(), kind, given)
     except DashboardsError:
         return _shown([])  # a list of suggestions is no place for an error; the tool that is called then tells it

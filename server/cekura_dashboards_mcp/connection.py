@@ -18,7 +18,7 @@ from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
 from cekura_dashboards.lookups import Memory
 from cekura_dashboards.settings import usable_key
-from cekura_dashboards_mcp.access import allowed_tools
+from cekura_dashboards_mcp.access import allowed_tools, may_use
 from cekura_dashboards_mcp.audit import Audit, check_file
 
 KEY_HEADER = "x-cekura-api-key"
@@ -27,6 +27,13 @@ MOST_PACES = 1000
 
 class NoUsableKey(DashboardsError):
     """A request brings no key, or one that no key can look like."""
+
+
+class NotAllowed(DashboardsError):
+    """A tool that the key may not use here."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(f"{tool} is not open to this key on this server (CEKURA_TOOLS). tools/list shows what is.")
 
 
 def caller_of(key: SecretStr) -> str:
@@ -82,6 +89,10 @@ class Connection:
             return caller_of(self._key(headers))
         except NoUsableKey:
             return "none"
+
+    def is_open(self, headers: Mapping[str, str] | None, tool: str) -> bool:
+        """Whether the key of a request may use a tool."""
+        return may_use(self.allowed_tools, self.caller(headers), tool)
 
     def _pace(self, key: SecretStr) -> Pace:
         """What all calls with this key share; of those whose last call is longest ago nothing is known any more."""

@@ -93,8 +93,10 @@ class SignedIn:
         except jwt.PyJWTError as error:
             raise NotSignedIn(f"The token is not accepted: {type(error).__name__}.") from None
         held = claims.get(self.serving.oauth_key_claim) or self.keys_by_subject.get(str(claims["sub"]))
+        if not held:
+            raise NotSignedIn("There is no Cekura key for this user on this server.")
         try:
-            return usable_key(str(held or "")).get_secret_value() if held else _nobody()
+            return usable_key(str(held)).get_secret_value()
         except ValueError:
             raise NotSignedIn("The Cekura key of this user is not one that can be used.") from None
 
@@ -123,13 +125,9 @@ class SignedIn:
             about = _read(
                 f"{issuer.scheme}://{issuer.netloc}/.well-known/oauth-authorization-server{issuer.path.rstrip('/')}"
             )
-            address = str(about["jwks_uri"])
+            address = str(about.get("jwks_uri"))
         found = jwt.PyJWKSet.from_dict(_read(address))
         return {str(key.key_id or ""): key for key in list(found.keys)}
-
-
-def _nobody() -> str:
-    raise NotSignedIn("There is no Cekura key for this user on this server.")
 
 
 def _read(address: str) -> dict[str, Any]:

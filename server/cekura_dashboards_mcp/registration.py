@@ -16,7 +16,7 @@ from cekura_dashboards.api.errors import InvalidArguments, NotFound, PlanRefused
 from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards_mcp.access import may_use
-from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.connection import Connection, NotAllowed
 from cekura_dashboards_mcp.consent import ask, can_ask
 from cekura_dashboards_mcp.observed import watched
 from cekura_dashboards_mcp.sdk import Tool as McpTool
@@ -96,13 +96,6 @@ def _refuse_unless_open(connection: Connection, caller: str, tool: str) -> None:
     """
     if not may_use(connection.allowed_tools, caller, tool):
         raise NotAllowed(tool)
-
-
-class NotAllowed(DashboardsError):
-    """A tool that the key may not use here."""
-
-    def __init__(self, tool: str) -> None:
-        super().__init__(f"{tool} is not open to this key on this server (CEKURA_TOOLS). tools/list shows what is.")
 
 
 ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)

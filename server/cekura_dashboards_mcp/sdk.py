@@ -43,7 +43,9 @@ __all__ = [
 ]
 
 
-def list_what_is_open(server: MCPServer[Any], for_view: str, is_open: Callable[[Context[Any, Any], str], bool]) -> None:
+def list_what_is_open(
+    server: MCPServer[Any], for_view: str, opened: Callable[[Context[Any, Any]], Callable[[str], bool]]
+) -> None:
     """List the tools that are open to a request's key, and ``for_view`` only to clients that may show the view."""
 
     async def list_tools(
@@ -51,8 +53,8 @@ def list_what_is_open(server: MCPServer[Any], for_view: str, is_open: Callable[[
     ) -> ListToolsResult:
         tools = await server.list_tools()
         shows = context.session.client_capabilities is None or client_supports_apps(context)
-        asked = Context(request_context=context, mcp_server=server)
-        offered = [tool for tool in tools if (shows if tool.name == for_view else is_open(asked, tool.name))]
+        is_open = opened(Context(request_context=context, mcp_server=server))
+        offered = [tool for tool in tools if (shows if tool.name == for_view else is_open(tool.name))]
         return ListToolsResult(tools=offered)
 
     _lowlevel(server).add_request_handler("tools/list", PaginatedRequestParams, list_tools)

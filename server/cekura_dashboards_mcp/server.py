@@ -1,7 +1,8 @@
 """The MCP server."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -47,10 +48,10 @@ class DashboardsServer(MCPServer[Connection]):
         return await super().get_prompt(name, arguments, context)
 
 
-def _is_open(context: Context[Connection, Any], name: str) -> bool:
+def _opened(context: Context[Connection, Any]) -> Callable[[str], bool]:
     """Whether the key of a request may use a tool."""
     connection = context.request_context.lifespan_context
-    return may_use(connection.allowed_tools, connection.caller(context.headers), name)
+    return partial(may_use, connection.allowed_tools, connection.caller(context.headers))
 
 
 def create_server(connection: Connection) -> MCPServer[Connection]:
@@ -81,5 +82,5 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         server.add_prompt(prompt)
     add_resources(server)
     complete_with(server, completed)
-    list_what_is_open(server, CHART_DATA, _is_open)
+    list_what_is_open(server, CHART_DATA, _opened)
     return server

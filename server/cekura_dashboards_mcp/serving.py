@@ -44,21 +44,20 @@ def serve_http(
         listening = listening_on(host, port)
     except OSError as error:
         raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
+    shared = _sharing_state(connection) if workers > 1 else connection
+    try:
+        app = http_app(shared, serving, with_metrics=with_metrics)
+    except SettingsError as error:
+        raise Stopped(str(error)) from None
+    loaded()
     if workers == 1:
-        try:
-            app = http_app(connection, serving, with_metrics=with_metrics)
-        except SettingsError as error:
-            raise Stopped(str(error)) from None
-        loaded()
         with listening:
             run_http(app, connection, listening)
         return
     from cekura_dashboards_mcp.workers import run_workers  # noqa: PLC0415 - one process does without
 
-    shared = _sharing_state(connection)
-    loaded()
     announce(listening)
-    number = run_workers(lambda: http_app(shared, serving), listening, workers)
+    number = run_workers(app, listening, workers)
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 

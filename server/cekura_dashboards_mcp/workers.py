@@ -35,16 +35,16 @@ class Worker:
     channel: socket.socket
 
 
-def run_workers(make_app: Callable[[], Starlette], listening: socket.socket, count: int) -> int:
+def run_workers(app: Starlette, listening: socket.socket, count: int) -> int:
     """Serve until stopped; the number of the signal.
 
-    ``make_app``: called in each worker. POSIX only.
+    POSIX only.
     """
     forking = multiprocessing.get_context("fork")
 
     def started() -> Worker:
         ours, theirs = socket.socketpair()
-        process = forking.Process(target=_work, args=(make_app, theirs, [ours, listening, *held()]))
+        process = forking.Process(target=_work, args=(app, theirs, [ours, listening, *held()]))
         process.start()
         theirs.close()
         return Worker(process, ours)
@@ -108,13 +108,13 @@ async def _replace(workers: list[Worker], started: Callable[[], Worker]) -> None
                 workers[place] = started()
 
 
-def _work(make_app: Callable[[], Starlette], channel: socket.socket, foreign: list[socket.socket]) -> None:
+def _work(app: Starlette, channel: socket.socket, foreign: list[socket.socket]) -> None:
     """The life of a worker. ``foreign``: what it was forked with and has no use for."""
     for other in foreign:
         other.close()
     for sign in STOPPED:
         signal.signal(sign, signal.SIG_IGN)  # the process that accepts is told, and closes the channel
-    asyncio.run(_Taking(server_config(make_app()), channel).serve())
+    asyncio.run(_Taking(server_config(app), channel).serve())
     os._exit(0)
 
 

@@ -37,7 +37,7 @@ class Issuer:
 
     def __init__(self) -> None:
         self.keys: dict[str, Any] = {"first": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
-        self.asked, self.address = 0, ""
+        self.asked, self.address, self.about = 0, "", dict[str, str]()
         self.app = Starlette(
             routes=[
                 Route("/.well-known/oauth-authorization-server", self._about),
@@ -46,7 +46,7 @@ class Issuer:
         )
 
     async def _about(self, _request: Request) -> Response:
-        return JSONResponse({"issuer": self.address, "jwks_uri": f"{self.address}/keys"})
+        return JSONResponse(self.about or {"issuer": self.address, "jwks_uri": f"{self.address}/keys"})
 
     async def _published(self, _request: Request) -> Response:
         self.asked += 1
@@ -176,6 +176,12 @@ async def test_settings_that_contradict_each_other_are_named(
     with pytest.raises(SettingsError) as refused:
         load_server_settings()
     assert said in str(refused.value)
+
+
+async def test_an_issuer_that_names_no_keys_is_no_fault_of_this_server() -> None:
+    async with signing_in() as (url, issuer):
+        issuer.about = {"issuer": issuer.address}
+        assert (await post(url, issuer.token())).status_code == 401
 
 
 @pytest.mark.parametrize("content", [None, "[", "[]", '{"someone": 1}'])

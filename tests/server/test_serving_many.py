@@ -316,6 +316,16 @@ def test_other_machines_are_served_only_when_all_that_protects_is_set(
     assert said in told
 
 
+@posix
+def test_workers_are_not_started_with_settings_that_are_wrong() -> None:
+    oauth = {"CEKURA_OAUTH_ISSUER": "https://id.example", "CEKURA_OAUTH_AUDIENCE": "https://mcp.example/mcp"}
+    given = {**oauth, "CEKURA_OAUTH_KEYS_FILE": "/not/there"}
+    with program("--http", "127.0.0.1:0", "--workers", "2", **given) as process:
+        _, told = process.communicate(timeout=20)
+    assert (process.returncode, told.count("\n")) == (2, 1)
+    assert "CEKURA_OAUTH_KEYS_FILE cannot be read" in told
+
+
 def test_what_goes_with_http_only_is_refused_without_it() -> None:
     with program("--workers", "2", "--sandbox") as process:
         assert "go with --http" in process.communicate(timeout=20)[1]

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import PromptReference
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -223,6 +224,19 @@ async def test_the_view_s_own_tool_opens_no_way_round(era: Era) -> None:
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
         asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
         assert "not open to this key" in text_of(await client.call_tool("chart_data", asked))
+
+
+async def test_resources_and_completions_open_no_way_round(era: Era) -> None:
+    reference = PromptReference(type="ref/prompt", name="build_dashboard")
+    async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
+        with pytest.raises(MCPError, match="get_dashboard is not open to this key"):
+            await client.read_resource("cekura://dashboards/11")
+        found = {
+            name: (await client.complete(reference, {"name": name, "value": ""})).completion.values
+            for name in ("dashboard", "widget", "agent", "metric")
+        }
+    assert found == {"dashboard": found["dashboard"], "widget": [], "agent": [], "metric": []}
+    assert len(found["dashboard"]) == 3
 
 
 def test_a_name_that_is_no_tool_is_a_wrong_setting() -> None:
