@@ -29,10 +29,9 @@ async def completed(context: Context[Connection, object], params: CompleteReques
     if kind is None:
         return _shown([])
     connection = context.request_context.lifespan_context
-    if not connection.is_open(context.headers, LISTED_BY[kind]):
-        return _shown([])
     given = (params.context.arguments if params.context else None) or {}
     try:
+        connection.refuse_unless_open(context.headers, LISTED_BY[kind])
         tools = await connection.tool_context(context.headers)
         known = await _known(tools.for_one_call(), kind, given)
     except DashboardsError:

@@ -66,7 +66,7 @@ class Connection:
     _transport: Transport | None = field(default=None, repr=False)
     allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
     _memory: Memory = field(init=False, repr=False)
-    _paces: dict[bytes, Pace] = field(init=False, repr=False, default_factory=dict[bytes, Pace])
+    _paces: dict[str, Pace] = field(init=False, repr=False, default_factory=dict[str, Pace])
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,10 +77,11 @@ class Connection:
     async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
         """What a tool call may use, under its own key."""
         key = self._key(headers)
+        caller, timeout_s = caller_of(key), self.settings.timeout_s
         client = CekuraClient(
-            transport=self.transport(), key=key, timeout_s=self.settings.timeout_s, now=self.now, pace=self._pace(key)
+            transport=self.transport(), key=key, timeout_s=timeout_s, now=self.now, pace=self._pace(caller)
         )
-        audit = Audit(self.settings.audit_log, caller_of(key), self.now)
+        audit = Audit(self.settings.audit_log, caller, self.now)
         return ToolContext(client, self.settings, self.now, memory=self._memory, audit=audit)
 
     def caller(self, headers: Mapping[str, str] | None) -> str:
@@ -90,15 +91,19 @@ class Connection:
         except NoUsableKey:
             return "none"
 
-    def is_open(self, headers: Mapping[str, str] | None, tool: str) -> bool:
-        """Whether the key of a request may use a tool."""
-        return may_use(self.allowed_tools, self.caller(headers), tool)
+    def refuse_unless_open(self, headers: Mapping[str, str] | None, tool: str) -> None:
+        """Refuse a tool that ``CEKURA_TOOLS`` does not open to the key of a request.
 
-    def _pace(self, key: SecretStr) -> Pace:
-        """What all calls with this key share; of those whose last call is longest ago nothing is known any more."""
-        owner = hashlib.sha256(key.get_secret_value().encode()).digest()
-        pace = self._paces.pop(owner, None) or Pace()
-        self._paces[owner] = pace
+        Raises:
+            NotAllowed: if it does not.
+        """
+        if not may_use(self.allowed_tools, self.caller(headers), tool):
+            raise NotAllowed(tool)
+
+    def _pace(self, caller: str) -> Pace:
+        """What all calls of a key share; of those whose last call is longest ago nothing is known any more."""
+        pace = self._paces.pop(caller, None) or Pace()
+        self._paces[caller] = pace
         while len(self._paces) > MOST_PACES:
             del self._paces[next(iter(self._paces))]
         return pace

@@ -15,7 +15,6 @@ from cekura_dashboards import TOOLS, Answer, DashboardsError, Tool, call_tool
 from cekura_dashboards.api.errors import InvalidArguments, NotFound, PlanRefused
 from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
-from cekura_dashboards_mcp.access import may_use
 from cekura_dashboards_mcp.connection import Connection, NotAllowed
 from cekura_dashboards_mcp.consent import ask, can_ask
 from cekura_dashboards_mcp.observed import watched
@@ -63,10 +62,9 @@ async def answered(
 ) -> Answer | CallToolResult | InputRequiredResult:
     """What a tool answers; or a fault of ours with its exact text and isError, or a question to a person."""
     connection: Connection = context.request_context.lifespan_context
-    caller = connection.caller(context.headers)
-    with watched(tool.name, caller) as call:
+    with watched(tool.name, connection.caller(context.headers)) as call:
         try:
-            _refuse_unless_open(connection, caller, tool.name)
+            connection.refuse_unless_open(context.headers, tool.name)
             tools = await connection.tool_context(context.headers)
             tools = replace(tools, progress=context.report_progress, draws=draws)
             approve = partial(_approve, context) if can_ask(context) else None
@@ -86,16 +84,6 @@ async def answered(
             ) from error
         call.outcome, call.characters = "ok", len(answer.text)
         return answer
-
-
-def _refuse_unless_open(connection: Connection, caller: str, tool: str) -> None:
-    """Refuse a tool that ``CEKURA_TOOLS`` does not open to a key.
-
-    Raises:
-        NotAllowed: if it does not.
-    """
-    if not may_use(connection.allowed_tools, caller, tool):
-        raise NotAllowed(tool)
 
 
 ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)

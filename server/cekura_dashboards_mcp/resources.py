@@ -7,7 +7,7 @@ from mcp.types import INVALID_PARAMS
 
 from cekura_dashboards import TOOLS, DashboardsError, call_tool
 from cekura_dashboards.answers.guide import guide
-from cekura_dashboards_mcp.connection import Connection, NotAllowed
+from cekura_dashboards_mcp.connection import Connection
 
 GUIDE = "cekura://guide"
 DASHBOARD = "cekura://dashboards/{id}"
@@ -39,9 +39,8 @@ async def _dashboard(id: str, context: Context[Connection, object]) -> str:  # n
         MCPError: with the tool's own words.
     """
     connection = context.request_context.lifespan_context
-    if not connection.is_open(context.headers, _SETUP.name):
-        raise MCPError(INVALID_PARAMS, str(NotAllowed(_SETUP.name)))
     try:
+        connection.refuse_unless_open(context.headers, _SETUP.name)
         tools = await connection.tool_context(context.headers)
         answer = await call_tool(tools, _SETUP, {"dashboard_id": int(id) if id.isdecimal() else id})
     except DashboardsError as error:

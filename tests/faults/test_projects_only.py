@@ -1,6 +1,7 @@
 """CEKURA_PROJECTS: whatever a caller names, nothing of another project is read, told or changed."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from cekura_dashboards import DashboardsError, ToolContext
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.boards import export_board
 from cekura_dashboards.settings import SettingsError, load_settings
 from cekura_dashboards_mcp.connection import Connection
@@ -30,6 +32,7 @@ from support import (
     ask,
     content,
     new_sandbox,
+    no_wait,
     now,
     open_tools,
     settings,
@@ -51,7 +54,8 @@ LATENCY: Json = {
 async def confined(app: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
     """A context that serves one of the two projects, and the recorder of what really reached the API."""
     recorder = Recorder(HttpTransport("http://localhost", app=app))
-    client = CekuraClient(transport=ProjectsOnly(recorder, frozenset({OURS})), key=SecretStr(KEY), now=now)
+    guard = ProjectsOnly(recorder, frozenset({OURS}))
+    client = CekuraClient(transport=guard, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         yield ToolContext(client, settings(projects="1"), now), recorder
     finally:
@@ -181,6 +185,39 @@ async def test_what_is_ours_is_answered_as_without_it(tool: str, arguments: Json
 def without_notes(text: str) -> list[str]:
     """What is said of the numbers; a note tells how calls of other projects were kept out, where some are seen."""
     return [line for line in text.splitlines() if not line.startswith("note: ")]
+
+
+async def test_what_belongs_to_the_projects_is_read_once_for_requests_that_go_out_together() -> None:
+    async with confined(shared_sandbox()) as (context, recorder):
+        await ask(context, "get_widgets_data", dashboard_id=11)
+    listed = Counter((sent.path, sent.query.get("project_id")) for sent in recorder.sent if "metrics" in sent.path)
+    assert listed["/test_framework/v2/metrics/", "1"] <= 2  # once here, and once where names are wanted
+
+
+@pytest.mark.parametrize(
+    "path", ["/test_framework/v2/metrics/", "/dashboards/dashboards/11/", "/dashboards/dashboards/"]
+)
+@pytest.mark.parametrize(
+    "answer", [Answer(200, b"<html>", "application/json"), Answer(500, b""), Answer(429, b"")], ids=str
+)
+async def test_what_cannot_be_read_first_is_an_error_in_words_and_lets_nothing_through(
+    path: str, answer: Answer
+) -> None:
+    app = new_sandbox()
+    before = content(app)
+    async with confined(app) as (context, recorder):
+        recorder.fault = lambda sent: answer if sent.method == "GET" and sent.path == path else None
+        for tool, arguments in (
+            ("list_dashboards", {}),
+            ("update_dashboard", {"dashboard_id": 11, "name": "Mine"}),
+        ):
+            if tool == "list_dashboards" and path.endswith("11/"):
+                continue
+            if tool == "update_dashboard" and path.endswith("dashboards/"):
+                continue
+            with pytest.raises(DashboardsError):
+                await ask(context, tool, **arguments)
+    assert content(app) == before
 
 
 async def test_a_preview_of_no_dashboard_counts_the_calls_of_the_project_alone() -> None:

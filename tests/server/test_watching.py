@@ -159,6 +159,21 @@ async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: 
     assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
 
 
+async def test_a_write_that_ends_in_a_fault_leaves_its_line_too(tmp_path: Path) -> None:
+    file, app = tmp_path / "audit.jsonl", new_sandbox()
+
+    async def faulty(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["method"] == "PATCH":
+            raise ZeroDivisionError  # as a fault of ours would
+        await app(scope, receive, send)
+
+    async with connect(faulty, audit_log=str(file)) as client:
+        result = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+    assert "failed unexpectedly (ZeroDivisionError)" in text_of(result)
+    [line] = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
+    assert (line["tool"], line["outcome"]) == ("update_widget", "ZeroDivisionError")
+
+
 async def test_an_edit_keeps_its_receipt_though_the_file_of_the_audit_is_gone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

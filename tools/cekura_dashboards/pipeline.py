@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from cekura_dashboards.api.errors import NOTHING_SENT, DashboardsError, InvalidArguments, PlanRefused
+from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.arguments.reader import understood
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
@@ -45,7 +45,7 @@ async def call_tool(
         if error.lead != NOTHING_SENT or not context.lookups.used:
             raise
         raise error.led_by("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.") from None
-    except DashboardsError as error:
+    except BaseException as error:  # of a fault or a caller who is gone, too: something may have been written
         if isinstance(tool, WritingTool):
             context.audit(tool.name, arguments, type(error).__name__, {})
         raise

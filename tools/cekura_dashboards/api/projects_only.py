@@ -60,9 +60,9 @@ class _NotRead(Exception):
 
 @dataclass(frozen=True)
 class _Request:
-    """``send`` asks the API itself, under the same key and within the same time."""
+    """What is asked of the API itself on the way, under the same key and within the same time."""
 
-    guard: "ProjectsOnly"
+    inner: Transport
     key: SecretStr
     timeout_s: float
 
@@ -72,14 +72,15 @@ class _Request:
         Raises:
             _NotRead: for any other status, which is the answer to the request then.
         """
-        answer = await self.guard.inner.send(
-            "GET", path, key=self.key, timeout_s=self.timeout_s, query=query, body=None
-        )
+        answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.timeout_s, query=query, body=None)
         if answer.status == NOT_HERE.status:
             return None
         if not _is_success(answer):
             raise _NotRead(answer)
-        return msgspec.json.decode(answer.body)
+        try:
+            return msgspec.json.decode(answer.body)
+        except msgspec.DecodeError:
+            raise _NotRead(answer) from None
 
 
 class ProjectsOnly:
@@ -88,6 +89,7 @@ class ProjectsOnly:
     def __init__(self, inner: Transport, projects: frozenset[int]) -> None:
         self.inner, self._projects = inner, projects
         self._known = dict[bytes, _Known]()
+        self._reading = anyio.Lock()
 
     async def aclose(self) -> None:
         await self.inner.aclose()
@@ -100,7 +102,7 @@ class ProjectsOnly:
         Raises:
             OutsideProjects: for agents and metrics of other projects, and what cannot be told apart.
         """
-        asking = _Request(self, key, timeout_s)
+        asking = _Request(self.inner, key, timeout_s)
         given = as_object(msgspec.json.decode(body)) if body else None
         try:
             if not await self._may(asking, method, path, query, given):
@@ -167,21 +169,28 @@ class ProjectsOnly:
                 raise OutsideProjects(f"{kind} {number!s:.40}")
 
     async def _of(self, asking: _Request) -> _Known:
-        """What is remembered of the key, or read now."""
+        """What is remembered of the key, or read now: once, however many requests wait for it."""
         name = hashlib.sha256(asking.key.get_secret_value().encode()).digest()
-        found, now = self._known.get(name), anyio.current_time()
-        if found is None or found.until <= now:
-            ids: dict[str, set[int]] = {AGENTS: set(), METRICS: set()}
-
-            async def collect(path: str, project: int) -> None:
-                ids[path].update([row["id"] async for row in _rows(asking, path, project_id=str(project))])
-
-            for project in sorted(self._projects):
-                for path in ids:
-                    await collect(path, project)
-            found = _Known(now + REMEMBERED_S, frozenset(ids[AGENTS]), frozenset(ids[METRICS]))
-            self._known = {key: held for key, held in self._known.items() if held.until > now} | {name: found}
+        if (found := self._remembered(name)) is not None:
+            return found
+        async with self._reading:
+            if (found := self._remembered(name)) is None:
+                agents, metrics = [await self._ids(asking, path) for path in (AGENTS, METRICS)]
+                now = anyio.current_time()
+                found = _Known(now + REMEMBERED_S, agents, metrics)
+                self._known = {key: held for key, held in self._known.items() if held.until > now} | {name: found}
         return found
+
+    def _remembered(self, name: bytes) -> _Known | None:
+        found = self._known.get(name)
+        return found if found is not None and found.until > anyio.current_time() else None
+
+    async def _ids(self, asking: _Request, path: str) -> frozenset[int]:
+        """Of all that a path lists in the projects."""
+        found = set[int]()
+        for project in sorted(self._projects):
+            found |= {row["id"] async for row in _rows(asking, path, project_id=str(project))}
+        return frozenset(found)
 
     async def _has_dashboard(self, asking: _Request, known: _Known, number: Any) -> bool:
         if number not in known.dashboards and isinstance(number, int):
@@ -216,7 +225,10 @@ class ProjectsOnly:
     async def _without_others(self, asking: _Request, path: str, answer: Answer) -> Answer:
         """An answer without the rows of other projects; 404 if it is one thing and of another."""
         known = await self._of(asking)
-        found: Any = msgspec.json.decode(answer.body)
+        try:
+            found: Any = msgspec.json.decode(answer.body)
+        except msgspec.DecodeError:
+            return answer  # the client cannot read it either, and says so
         if match := _ONE.fullmatch(path):
             if match[1] == "dashboards" and not match[3] and not self._learn(known, found):
                 return NOT_HERE
@@ -269,7 +281,9 @@ def _named(value: Any) -> Iterator[tuple[str, Any]]:
             held = found.get("value")
             items: Iterable[Any] = as_list(held) or [held]
             yield from ((kind, item) for item in items)
-    inside: Iterable[Any] = found.values() if found is not None else as_list(value) or []
+    inside: Iterable[Any] = as_list(value) or []
+    if found is not None:
+        inside = [item for name, item in found.items() if name != "metadata"]  # styling; it names nothing of the API
     for item in inside:
         yield from _named(item)
 
