@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
@@ -22,6 +23,7 @@ from cekura_dashboards.api.decoding import (
 )
 from cekura_dashboards.api.errors import (
     ApiFault,
+    DashboardsError,
     DeadlinePassed,
     Forbidden,
     KeyRejected,
@@ -43,7 +45,7 @@ from cekura_dashboards.api.models import (
     Widget,
     WidgetConfig,
 )
-from cekura_dashboards.api.retries import Pace, Sleep, retry_after_s, with_retries
+from cekura_dashboards.api.retries import Pace, Sleep, asked_again, retry_after_s
 from cekura_dashboards.api.usage import usage
 from cekura_dashboards.api.wire import Answer, Transport
 
@@ -59,6 +61,20 @@ def _utc_now() -> datetime:
 
 def _nothing() -> None:
     """Nobody wants to know."""
+
+
+class _Request(NamedTuple):
+    """``about``: what is asked for, in words and by id. ``deadline``: a time of the event loop's clock."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: bytes | None
+    about: tuple[str, int | str | None]
+    deadline: float
+
+    def remaining_s(self) -> float:
+        return self.deadline - anyio.current_time()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,31 +259,31 @@ class CekuraClient:
         """One request with its retries. ``safe``: it changes nothing, so it may be repeated."""
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
         content = None if body is None else msgspec.json.encode(body)
+        request = _Request(method, path, query or {}, content, about, deadline)
+        try:
+            self.pace.heed()  # once: whoever asks again has waited for as long as it was told to
+            return await self._sent(request)
+        except DashboardsError as error:
+            failed = error
 
-        has_waited = False
+        async def again() -> Answer:
+            usage().retries += 1
+            return await self._sent(request)
 
-        def remaining_s() -> float:
-            return deadline - anyio.current_time()
+        return await asked_again(failed, again, safe=safe, remaining_s=request.remaining_s, sleep=self.sleep)
 
-        async def attempt() -> Answer:
-            nonlocal has_waited
-            if has_waited:
-                usage().retries += 1
-            else:
-                has_waited = True  # whoever asks again has waited for as long as it was told to
-                self.pace.heed()
-            if (left := remaining_s()) <= 0:
-                raise DeadlinePassed(self.timeout_s)
-            try:
-                answer = await self.transport.send(
-                    method, path, key=self.key, timeout_s=left, query=query or {}, body=content
-                )
-            except DeadlinePassed:
-                raise DeadlinePassed(self.timeout_s) from None
-            self._check(answer, about)
-            return answer
-
-        return await with_retries(attempt, safe=safe, remaining_s=remaining_s, sleep=self.sleep)
+    async def _sent(self, request: _Request) -> Answer:
+        """One attempt."""
+        if (left := request.remaining_s()) <= 0:
+            raise DeadlinePassed(self.timeout_s)
+        try:
+            answer = await self.transport.send(
+                request.method, request.path, key=self.key, timeout_s=left, query=request.query, body=request.body
+            )
+        except DeadlinePassed:
+            raise DeadlinePassed(self.timeout_s) from None
+        self._check(answer, request.about)
+        return answer
 
     def _check(self, answer: Answer, about: tuple[str, int | str | None]) -> None:
         """Raise the error that the status stands for."""

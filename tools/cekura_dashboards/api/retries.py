@@ -80,16 +80,21 @@ def is_worth_retrying(error: BaseException, *, safe: bool) -> bool:
     )
 
 
-async def with_retries(
-    attempt: Callable[[], Awaitable[Answer]], *, safe: bool, remaining_s: Callable[[], float], sleep: Sleep
+async def asked_again(
+    first: DashboardsError,
+    attempt: Callable[[], Awaitable[Answer]],
+    *,
+    safe: bool,
+    remaining_s: Callable[[], float],
+    sleep: Sleep,
 ) -> Answer:
-    """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline."""
-    try:
-        return await attempt()
-    except DashboardsError as error:
-        if not is_worth_retrying(error, safe=safe):
-            raise
-        failed = [error]
+    """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline.
+
+    ``first``: the error of the first attempt, which was made already.
+    """
+    if not is_worth_retrying(first, safe=safe):
+        raise first
+    failed = [first]
     import tenacity  # noqa: PLC0415 - what succeeds at once, as nearly everything does, needs none of it
 
     async def again() -> Answer:
