@@ -46,12 +46,8 @@ async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 
 
-async def together(*work: Awaitable[Any]) -> list[Any]:
-    """What each of these gives, all of them under way at once.
-
-    Raises:
-        DashboardsError: the first in order, once all have ended.
-    """
+async def tried(*work: Awaitable[Any]) -> tuple[dict[int, Any], dict[int, DashboardsError]]:
+    """What each of these gives by its place, all of them under way at once; and the errors of those that give none."""
     found, failed = dict[int, Any](), dict[int, DashboardsError]()
 
     async def one(place: int) -> None:
@@ -61,6 +57,16 @@ async def together(*work: Awaitable[Any]) -> list[Any]:
             failed[place] = error
 
     await each(range(len(work)), one)
+    return found, failed
+
+
+async def together(*work: Awaitable[Any]) -> list[Any]:
+    """What each of these gives, all of them under way at once.
+
+    Raises:
+        DashboardsError: the first in order, once all have ended.
+    """
+    found, failed = await tried(*work)
     if failed:
         raise failed[min(failed)]
     return [found[place] for place in range(len(work))]

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -18,7 +19,7 @@ from cekura_dashboards.api.filter_words import metric_key
 from cekura_dashboards.api.filters import METRIC_ID, fields_of
 from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.api.usage import usage
-from cekura_dashboards.concurrency import gathered, together
+from cekura_dashboards.concurrency import gathered, together, tried
 from cekura_dashboards.settings import Settings
 from cekura_dashboards.text import cleaned, named
 
@@ -89,17 +90,20 @@ class Lookups:
         self._owner = hashlib.sha256(b"lookups\0" + api.key.get_secret_value().encode()).hexdigest()
         self._asked = dict[tuple[str, int | None], _Asked]()
 
-    async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question; an error is answered to all who ask."""
+    async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> T:
+        """The answer to a question; an error is answered to all who ask. ``keep``: across calls, too."""
         while (asked := self._asked.get(what)) is not None:
             await asked.done.wait()
             if asked.error is not None:
                 raise asked.error
             if not asked.given_up:
                 return cast("T", asked.value)
+        if keep and (held := self._held(what)) is not None:
+            usage().remembered += 1
+            return cast("T", held)
         mine = self._asked[what] = _Asked(given_up=True)
         try:
-            mine.value = await ask()
+            mine.value = found = await ask()
             mine.given_up = False
         except DashboardsError as error:
             mine.error = error
@@ -108,21 +112,13 @@ class Lookups:
             if mine.given_up and mine.error is None:
                 del self._asked[what]  # who asked was cancelled: the next one asks itself
             mine.done.set()
-        return cast("T", mine.value)
+        if keep:
+            self._memory.put(self._owner, what, found, self._now())
+        return found
 
-    async def _kept(self, kind: str, number: int | None, ask: Callable[[], Awaitable[list[T]]]) -> list[T]:
-        """As ``_once``, for what may be kept across calls."""
-        held: list[T] | None = self._memory.get(self._owner, (kind, number), self._now())
-        if held is not None:
-            usage().remembered += 1
-            return held
-
-        async def read() -> list[T]:
-            found = await ask()
-            self._memory.put(self._owner, (kind, number), found, self._now())
-            return found
-
-        return await self._once((kind, number), read)
+    def _held(self, what: tuple[str, int | None]) -> Any:
+        """What is kept from another call; None for nothing."""
+        return self._memory.get(self._owner, what, self._now())
 
     @property
     def used(self) -> bool:
@@ -134,7 +130,7 @@ class Lookups:
         self._memory.drop(self._owner)
 
     async def dashboard(self, number: int) -> Dashboard:
-        return await self._once(("dashboard", number), lambda: self._api.get_dashboard(number))
+        return await self._once(("dashboard", number), partial(self._api.get_dashboard, number))
 
     async def dashboard_with_names(self, number: int) -> Dashboard:
         """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
@@ -143,12 +139,8 @@ class Lookups:
 
     async def ahead(self) -> None:
         """Read projects and agents now; whether that failed is told to who then asks for them."""
-
-        async def one(ask: Callable[[], Awaitable[Any]]) -> None:
-            with suppress(DashboardsError):
-                await ask()
-
-        await together(one(self.projects), one(self.agents))
+        wanted: list[tuple[str, Callable[[], Awaitable[Any]]]] = [("projects", self.projects), ("agents", self.agents)]
+        await tried(*(ask() for kind, ask in wanted if self._held((kind, None)) is None))
 
     async def projects_of_dashboards(self) -> dict[int, int]:
         """The projects of the dashboards on the first page of all; nothing if that cannot be read."""
@@ -182,7 +174,7 @@ class Lookups:
         return await self._once(("widgets", None), pages)
 
     async def widget(self, number: int) -> Widget:
-        return await self._once(("widget", number), lambda: self._api.get_widget(number))
+        return await self._once(("widget", number), partial(self._api.get_widget, number))
 
     async def dashboards(self, numbers: Iterable[int]) -> tuple[dict[int, Dashboard], dict[int, DashboardsError]]:
         """Those that could be read, a few at once, and the errors of the others."""
@@ -192,15 +184,16 @@ class Lookups:
         return await gathered(numbers, self.widget)
 
     async def projects(self) -> list[Project]:
-        return await self._kept("projects", None, self._api.projects)
+        return await self._once(("projects", None), self._api.projects, keep=True)
 
     async def agents(self, project_id: int | None = None) -> list[Agent]:
         """All agents that the key can see, or those of a project; they are read once, if they say their project."""
-        found = await self._kept("agents", None, self._api.agents)
+        found = await self._once(("agents", None), self._api.agents, keep=True)
         if project_id is None:
             return found
         if any(agent.project is None for agent in found):
-            return await self._kept("agents", project_id, lambda: self._api.agents(project_id=project_id))
+            of_project = partial(self._api.agents, project_id=project_id)
+            return await self._once(("agents", project_id), of_project, keep=True)
         return [agent for agent in found if agent.project == project_id]
 
     async def names(
@@ -226,7 +219,7 @@ class Lookups:
         return found, notes
 
     async def metrics(self, project_id: int) -> list[Metric]:
-        return await self._kept("metrics", project_id, lambda: self._api.metrics(project_id=project_id))
+        return await self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
 
     async def only_project(self, given: int | None, *, lead: str = "Nothing was read.") -> int:
         """The project to look in.

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.arguments.reader import understood
@@ -40,7 +40,10 @@ async def call_tool(
     context = context.for_one_call()
     request, notes = await understood(context, tool.request, arguments)
     try:
-        result = await _run(context, tool, request, approve)
+        if isinstance(tool, WritingTool):
+            result: Result = await _written(context, tool, request, approve)
+        else:
+            result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
     except InvalidArguments as error:
         if error.lead != NOTHING_SENT or not context.lookups.used:
             raise
@@ -53,15 +56,6 @@ async def call_tool(
     if isinstance(tool, WritingTool):
         context.audit(tool.name, arguments, str(answer.structured["outcome"]), answer.structured)
     return answer
-
-
-async def _run(context: ToolContext, tool: Tool[Any, Any], request: Any, approve: Approve | None) -> Result:
-    if isinstance(tool, WritingTool):
-        return await _written(context, tool, request, approve)
-    if isinstance(tool, ReadingTool):
-        found: Result = await tool.run(context, request)
-        return found
-    raise TypeError(f"{tool.name} neither reads nor writes")
 
 
 async def _written(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:
