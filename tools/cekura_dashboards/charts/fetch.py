@@ -6,8 +6,8 @@ an override never reaches beyond the saved time bounds, and where it would have 
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -21,7 +21,7 @@ from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.api.usage import usage
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.scope import scoped
-from cekura_dashboards.charts.share import joined, whole_and_part
+from cekura_dashboards.charts.share import matching_part, share_of
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window, saved_window
 from cekura_dashboards.concurrency import AT_ONCE, each, in_thread
@@ -30,13 +30,16 @@ from cekura_dashboards.context import ToolContext
 SMALL_BYTES = 100_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Ask:
-    """One request upstream, and the places of the readings that it fills."""
+    """One request upstream, and the places of the readings that it fills.
 
-    places: list[int]
-    fetch: Callable[[list[int]], Awaitable[list[ChartEnvelope]]]
-    previews: bool = False
+    ``preview``: a body to preview; None: saved widgets are asked for, with ``override`` in place of their filters.
+    """
+
+    places: Sequence[int]
+    preview: JsonObject | None = None
+    override: JsonObject | None = None
 
 
 async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
@@ -47,44 +50,28 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     Raises:
         KeyRejected: for a key that is not accepted.
     """
-    expanded = [whole_and_part(target) for target in targets]
-    found = iter(await _read(context, [part for parts in expanded for part in parts]))
-    readings = [joined(target, [next(found) for _ in parts]) for target, parts in zip(targets, expanded, strict=True)]
-    zone = context.settings.zone
-    readings = [in_local_days(reading, zone) if reading.target.local_days else reading for reading in readings]
-    for reading in readings:
+    parts = {
+        place: matching_part(target, target.matching)
+        for place, target in enumerate(targets)
+        if target.matching is not None
+    }
+    placed = await scoped(context, [_place(context, target) for target in (*targets, *parts.values())])
+    filling = _Filling(context, [reading for reading, _ in placed])
+    await each(_asks([body for _, body in placed], filling.readings), filling.fill)
+    found, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
+    for place, part in zip(parts, found[len(targets) :], strict=True):
+        found[place] = share_of(found[place], part)
+    found = [in_local_days(r, zone) if r.target.local_days else r for r in found[: len(targets)]]
+    for reading in found:
         if isinstance(reading.error, KeyRejected):
             raise reading.error
-    return readings
+    return found
 
 
 def raise_if_all_failed(readings: Sequence[ChartReading]) -> None:
     """Raise the error of readings that are all that was asked for, and that all failed alike."""
     if len({str(reading.error) for reading in readings}) == 1 and readings[0].error is not None:
         raise readings[0].error
-
-
-async def _read(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
-    """What comes back for each target, in order."""
-    placed = await scoped(context, [_place(context, target) for target in targets])
-    readings = [reading for reading, _ in placed]
-    saved = [place for place, (reading, body) in enumerate(placed) if body is None and reading.error is None]
-    asks = _combined(context, readings, saved)
-    asks += [
-        _Ask([place], partial(_preview, context, body), previews=True)
-        for place, (reading, body) in enumerate(placed)
-        if body is not None and reading.error is None
-    ]
-    limiter, done = anyio.CapacityLimiter(AT_ONCE), 0
-
-    async def fill(ask: _Ask) -> None:
-        nonlocal done
-        await _fill(ask, readings, limiter)
-        done += len(ask.places)
-        await context.progress(done, len(targets), f"{done} of {len(targets)} widgets read")
-
-    await each(asks, fill)
-    return [_with_reason(reading, context.now()) for reading in readings]
 
 
 def _with_reason(reading: ChartReading, now: datetime) -> ChartReading:
@@ -124,47 +111,64 @@ def _is_inside(window: Window, bounds: Bounds) -> bool:
     return (bounds.start is None or bounds.start <= window.start) and (bounds.end is None or window.end <= bounds.end)
 
 
-def _combined(context: ToolContext, readings: list[ChartReading], places: Sequence[int]) -> list[_Ask]:
-    """Requests for saved widgets: one without override, and one for each distinct self-contained filter."""
-    groups: dict[str, tuple[JsonObject | None, list[int]]] = {}
-    for place in places:
-        override, window, target = None, readings[place].window, readings[place].target
+def _asks(bodies: Sequence[JsonObject | None], readings: Sequence[ChartReading]) -> list[_Ask]:
+    """Requests for all that can be read: one for the saved widgets of each distinct override, and one for each preview.
+
+    A reading without a body is of a saved widget.
+    """
+    saved, previews = dict[str, _Ask](), list[_Ask]()
+    for place, (reading, body) in enumerate(zip(readings, bodies, strict=True)):
+        if reading.error is not None:
+            continue
+        if body is not None:
+            previews.append(_Ask([place], preview=body))
+            continue
+        override, window, target = None, reading.window, reading.target
         if window.source != "saved" or target.extra:
             override = both(without_time(target.filters), within(window.start, window.end), target.extra)
-        groups.setdefault(json.dumps(override, sort_keys=True), (override, []))[1].append(place)
-    return [_Ask(alike, partial(_bulk, context, override)) for override, alike in groups.values()]
+        alike = json.dumps(override, sort_keys=True)
+        known = saved.get(alike, _Ask([], override=override))
+        saved[alike] = replace(known, places=[*known.places, place])
+    return [*saved.values(), *previews]
 
 
-async def _bulk(context: ToolContext, override: JsonObject | None, ids: list[int]) -> list[ChartEnvelope]:
-    return await context.api.bulk_data(ids, override)
+@dataclass
+class _Filling:
+    """Readings that are being filled, a bounded number of requests at once."""
 
+    context: ToolContext
+    readings: list[ChartReading]
+    _limiter: anyio.CapacityLimiter = field(default_factory=partial(anyio.CapacityLimiter, AT_ONCE))
+    _done: int = 0
 
-async def _preview(context: ToolContext, body: JsonObject, _ids: list[int]) -> list[ChartEnvelope]:
-    return [await context.api.preview_data(body)]
-
-
-async def _fill(ask: _Ask, readings: list[ChartReading], limiter: anyio.CapacityLimiter) -> None:
-    """Ask for all at once; if that fails, for each alone, so that the failing one is found."""
-    ids = [readings[place].target.id or 0 for place in ask.places]
-    try:
-        async with limiter:
-            envelopes = await ask.fetch(list(dict.fromkeys(ids)))
-    except DashboardsError as error:
-        if len(ask.places) > 1 and not isinstance(error, KeyRejected):
-            singles = [replace(ask, places=[place]) for place in ask.places]
-            await each(singles, partial(_fill, readings=readings, limiter=limiter))
-            return
-        for place in ask.places:
-            readings[place] = replace(readings[place], error=error)
-        return
-    answers = _answers(ask, ids, envelopes)
-    for place, number in zip(ask.places, ids, strict=True):
-        readings[place] = await _in_turn(readings[place], answers.get(number))
+    async def fill(self, ask: _Ask) -> None:
+        """Ask for all at once; if that fails, for each alone, so that the failing one is found."""
+        ids, api = [self.readings[place].target.id or 0 for place in ask.places], self.context.api
+        try:
+            async with self._limiter:
+                if ask.preview is not None:
+                    envelopes = [await api.preview_data(ask.preview)]
+                else:
+                    envelopes = await api.bulk_data(list(dict.fromkeys(ids)), ask.override)
+        except DashboardsError as error:
+            if len(ask.places) > 1 and not isinstance(error, KeyRejected):
+                await each([replace(ask, places=[place]) for place in ask.places], self.fill)
+                return
+            for place in ask.places:
+                self.readings[place] = replace(self.readings[place], error=error)
+        else:
+            answers = _answers(ask, ids, envelopes)
+            for place, number in zip(ask.places, ids, strict=True):
+                self.readings[place] = await _in_turn(self.readings[place], answers.get(number))
+        self._done += len(ask.places)
+        await self.context.progress(
+            self._done, len(self.readings), f"{self._done} of {len(self.readings)} widgets read"
+        )
 
 
 def _answers(ask: _Ask, ids: list[int], envelopes: list[ChartEnvelope]) -> dict[int, ChartEnvelope]:
     """What was answered for each widget. A preview is one request with one answer, whatever id that bears."""
-    if ask.previews:
+    if ask.preview is not None:
         return {ids[0]: envelopes[0]}
     by_id = {envelope.widget_id: envelope for envelope in envelopes if isinstance(envelope.widget_id, int)}
     unnamed = [envelope for envelope in envelopes if not envelope.widget_id]

@@ -1,6 +1,5 @@
 """The share of calls that match: a rate per bucket, from two counts."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,7 @@ from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
 from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.filters import both
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.text import json_text
 
@@ -27,43 +26,35 @@ def check_countable(config: WidgetConfig) -> None:
         )
 
 
-def whole_and_part(target: Target) -> list[Target]:
-    """The charts to ask for: the target itself, or for a share all calls and those that match."""
-    if target.matching is None:
-        return [target]
+def matching_part(target: Target, matching: JsonObject) -> Target:
+    """Of a target that charts a share, the calls that match."""
     config = target.config
-    part = replace(
+    return replace(
         target,
-        config=config.model_copy(update={"filters": both(config.filters, target.matching)}),
-        filters=both(target.filters, target.matching),
+        config=config.model_copy(update={"filters": both(config.filters, matching)}),
+        filters=both(target.filters, matching),
     )
-    return [target, part]
 
 
-def joined(target: Target, readings: Sequence[ChartReading]) -> ChartReading:
-    """The reading of a target: the only one, or for a share the quotient of both counts.
-
-    ``n`` of a bucket of the quotient are all its calls.
-    """
-    first = readings[0]
-    if target.matching is None:
-        return first
+def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
+    """The quotient of two counts, of all calls and of those that match. ``n`` of a bucket are all its calls."""
+    target = whole.target
     config = target.config.model_copy(
         update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
     )
-    shown = replace(first, target=replace(target, config=config), chart=None)
-    error = next((reading.error for reading in readings if reading.error is not None), None)
-    if error is not None or first.chart is None:
+    shown = replace(whole, target=replace(target, config=config), chart=None)
+    error = whole.error or part.error
+    if error is not None or whole.chart is None:
         return replace(shown, error=error)
-    whole, matched = (_counts(reading) for reading in readings)
-    if any(not 0 <= count <= whole.get(place, 0.0) for place, count in matched.items()):
+    every, matched = _counts(whole), _counts(part)
+    if any(not 0 <= count <= every.get(place, 0.0) for place, count in matched.items()):
         return replace(shown, error=UnreadableAnswer("more calls match than there are in a bucket"))
     rows = [
         BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
-        for (time, group), n in whole.items()
+        for (time, group), n in every.items()
         if n > 0
     ]
-    return replace(shown, chart=Chart("bar", rows=rows, data_type="boolean", grouped=first.chart.grouped))
+    return replace(shown, chart=Chart("bar", rows=rows, data_type="boolean", grouped=whole.chart.grouped))
 
 
 def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
