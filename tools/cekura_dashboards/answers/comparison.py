@@ -127,54 +127,64 @@ async def read_sides(context: ToolContext, asked: Sequence[Sides]) -> tuple[list
     Raises:
         DashboardsError: for a key that is not accepted; or if all charts failed alike.
     """
-    past, without = histories([sides.current for sides in asked], context.now())
-    if not context.settings.history:
-        past, without = [None] * len(asked), 0
-    behind = _behind(asked, past, context.now()) if context.settings.history else [_NOTHING_BEHIND] * len(asked)
-    wanted = list[Target]()
-    for sides, history, bars in zip(asked, past, behind, strict=True):
-        for target in (sides.current, sides.baseline, history or sides.alike, *bars[0].values(), *bars[1].values()):
-            if isinstance(target, Target) and not any(target is other for other in wanted):
-                wanted.append(target)
-    readings = {id(target): reading for target, reading in zip(wanted, await read_charts(context, wanted), strict=True)}
+    keys, measures, without = list[str | None]([None] * len(asked)), dict[str, Target](), 0
+    behind = [_NOTHING_BEHIND] * len(asked)
+    if context.settings.history:
+        keys, measures, without = histories([sides.current for sides in asked], context.now())
+        behind, measures = _behind(asked, measures, context.now())
+    wanted = dict[str | tuple[int, str], Target]()
+    for place, (sides, history) in enumerate(zip(asked, keys, strict=True)):
+        alike = sides.alike if history is None else None
+        for name, target in (("current", sides.current), ("baseline", sides.baseline), ("alike", alike)):
+            if isinstance(target, Target):
+                wanted[place, name] = target
+    for key, measure in measures.items():  # after the charts themselves, as not all may be under way at once
+        wanted[key] = measure
+    read = dict(zip(wanted, await read_charts(context, [*wanted.values()]), strict=True))
     found = [
         SidesRead(
             sides,
-            readings[id(sides.current)],
-            readings[id(sides.baseline)] if isinstance(sides.baseline, Target) else None,
-            readings[id(sides.alike)] if sides.alike and not history else None,
-            readings[id(history)] if history else None,
-            [{name: readings[id(bar)] for name, bar in side.items()} for side in bars],
+            read[place, "current"],
+            read.get((place, "baseline")),
+            read.get((place, "alike")),
+            read[history] if history else None,
+            [{name: read[key] for name, key in side.items()} for side in bars],
         )
-        for sides, history, bars in zip(asked, past, behind, strict=True)
+        for place, (sides, history, bars) in enumerate(zip(asked, keys, behind, strict=True))
     ]
     raise_if_all_failed([sides.current for sides in found])
     notes = [f"{without} charts were tested over their window alone: at most {MOST_HISTORIES} histories are read"]
     return found, notes if without else []
 
 
-_Bars = tuple[dict[str, Target], dict[str, Target]]
+_Bars = tuple[dict[str, str], dict[str, str]]
+"""Of both sides, the bars behind it: the keys of their measures by figure."""
 _NOTHING_BEHIND: _Bars = ({}, {})
 
 
-def _behind(asked: Sequence[Sides], past: Sequence[Target | None], now: datetime) -> list[_Bars]:
-    """The bars behind both sides of each chart that is compared; those of the same measure are the same object."""
-    known = {measure_key(history): history for history in past if history is not None}
-    room = MOST_HISTORIES - len(known)
+def _behind(
+    asked: Sequence[Sides], measures: dict[str, Target], now: datetime
+) -> tuple[list[_Bars], dict[str, Target]]:
+    """The bars behind both sides of each chart that is compared, and all measures by key, these bars among them."""
+    known, room = {**measures}, MOST_HISTORIES - len(measures)
 
-    def shared(target: Target) -> dict[str, Target]:
+    def shared(target: Target) -> dict[str, str]:
         nonlocal room
-        found = bars_behind(target, now)
-        fresh = {measure_key(bar) for bar in found.values()} - {*known}
+        bars = bars_behind(target, now)
+        keys = {name: measure_key(bar) for name, bar in bars.items()}
+        fresh = {*keys.values()} - {*known}
         if len(fresh) > room:
             return {}
         room -= len(fresh)
-        return {name: known.setdefault(measure_key(bar), bar) for name, bar in found.items()}
+        for name, bar in bars.items():
+            known.setdefault(keys[name], bar)
+        return keys
 
-    return [
+    behind = [
         (shared(sides.current), shared(sides.baseline)) if isinstance(sides.baseline, Target) else _NOTHING_BEHIND
         for sides in asked
     ]
+    return behind, known
 
 
 def comparison(sides: SidesRead, tests: int, audience: Audience) -> Comparison:

@@ -16,7 +16,7 @@ from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.history import histories
 from cekura_dashboards.charts.metadata_keys import KnownKeys, used_keys
 from cekura_dashboards.charts.requested import RequestedChart
-from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.charts.target import ChartReading, are_few
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
@@ -41,6 +41,8 @@ MOST_ON_ONE_SIDE = 3
 SHARES_SHOWN = 3
 MEASURE = "measure"
 """The name under which the measure itself is read, beside the fields that it is split by."""
+CURRENT, BASELINE, AS_SHOWN, PAST = "current", "baseline", "as shown", "past"
+"""What is read of a chart: both sides, the current one as its dashboard shows it, and its history."""
 
 
 class GroupSeen(BaseModel):
@@ -124,47 +126,41 @@ async def read_split(
 ) -> Split:
     """Both sides of each chart by the same way, and the history of the measure; all are asked for at once."""
     now = context.now()
-    sides = [replace(chart.target, window=side) for side in (window, other)]
-    alone = not sides[0].goes_beyond(now) and sides[1].goes_beyond(now)
-    pairs = _pairs(chart.target, configs, (window, other), alone=alone)
-    measured = pairs.get(MEASURE)
-    own = replace(sides[0], config=configs[MEASURE]) if alone and measured else None
-    past = histories([measured[0]], now)[0][0] if measured and context.settings.history else None
-    targets: list[Target] = [target for pair in pairs.values() for target in pair]
-    targets += [target for target in (own, past) if target is not None]
+    sides = {CURRENT: replace(chart.target, window=window), BASELINE: replace(chart.target, window=other)}
+    alone = not sides[CURRENT].goes_beyond(now) and sides[BASELINE].goes_beyond(now)
+    wanted = {
+        (name, side): replace(target, config=config, alone=alone)
+        for name, config in configs.items()
+        for side, target in sides.items()
+    }
+    if MEASURE in configs:
+        if alone:
+            wanted[MEASURE, AS_SHOWN] = replace(sides[CURRENT], config=configs[MEASURE])
+        if context.settings.history:
+            [key], measures, _ = histories([wanted[MEASURE, CURRENT]], now)
+            wanted |= {(MEASURE, PAST): measures[key]} if key else {}
     readings, (names, _) = await together(
-        read_charts(context, targets), context.lookups.names(configs.values(), [chart.target.calls], chart.project)
+        read_charts(context, [*wanted.values()]),
+        context.lookups.names(configs.values(), [chart.target.calls], chart.project),
     )
+    read: dict[tuple[str, str], ChartReading] = dict(zip(wanted, readings, strict=True))
     small, found = are_few(readings), dict[str, BothSides | DashboardsError]()
-    for name, current, baseline in zip(pairs, readings[::2], readings[1::2], strict=False):
+    for name in configs:
+        current, baseline = read[name, CURRENT], read[name, BASELINE]
         error = current.error or baseline.error
         if error is not None or current.chart is None or baseline.chart is None:
             found[name] = error or DashboardsError("nothing came")
             continue
-        measures = [
+        measures_of = [
             await in_thread(measure_of, reading, part, names, small=small)
             for reading, part in ((current, current.chart), (baseline, baseline.chart))
         ]
-        history = readings[-1] if past is not None and name == MEASURE else None
-        earlier = days_before(current, measures[0].side, history, {}, names)
-        found[name] = BothSides((current, baseline), measures[0], measures[1], earlier)
-    base, lost = found.get(MEASURE), None
-    read = readings[2 * len(pairs)] if own is not None else None
-    if read is not None and read.chart is not None and isinstance(base, BothSides):
-        lost = differ(measure_of(read, read.chart, names).side.n, base.current.side.n)
-    return Split(found, lost, len(targets))
-
-
-def _pairs(
-    target: Target, configs: Mapping[str, WidgetConfig], windows: tuple[Window, Window], *, alone: bool
-) -> dict[str, tuple[Target, Target]]:
-    """Both sides of each chart."""
-    current, baseline = windows
-    whole = replace(target, alone=alone)
-    return {
-        name: (replace(whole, config=config, window=current), replace(whole, config=config, window=baseline))
-        for name, config in configs.items()
-    }
+        earlier = days_before(current, measures_of[0].side, read.get((name, PAST)), {}, names)
+        found[name] = BothSides((current, baseline), measures_of[0], measures_of[1], earlier)
+    base, shown, lost = found.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
+    if shown is not None and shown.chart is not None and isinstance(base, BothSides):
+        lost = differ(measure_of(shown, shown.chart, names).side.n, base.current.side.n)
+    return Split(found, lost, len(wanted))
 
 
 def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:

@@ -145,8 +145,8 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     )
     if not context.draws:
         return answer
-    read = {id(survey): reading for survey, reading in zip(asked, readings, strict=True)}
-    drawn = [(read[id(survey)], item) for survey, item, _ in found]
+    read = {survey.key: reading for survey, reading in zip(asked, readings, strict=True)}
+    drawn = [(read[survey.key], item) for survey, item, _ in found]
     return answer.drawn(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
 
 

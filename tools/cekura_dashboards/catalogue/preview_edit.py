@@ -120,7 +120,7 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
     return _Charts(
         [_effect(what, was[1], whole, shown) for what, was, (_, whole), shown in rows],
         [_effect(what, was[1], whole, whole) for what, was, (_, whole), _ in rows],
-        [replace(plot, before=was[1]) for plot, was in zip(plots, before, strict=False)],
+        [replace(plot, before=was) for plot, (_, was) in zip(plots, before if plots else [], strict=True)],
         [*left, *notes],
     )
 

@@ -30,28 +30,26 @@ TESTED = ("hour", "day")
 """The steps at which a chart is tested over time."""
 
 
-def histories(targets: Sequence[Target], now: datetime) -> tuple[list[Target | None], int]:
-    """The history of each target, the same object for those that share one; and how many go without.
+def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
+    """For each target the key of its history, the histories by key, and how many targets go without.
 
-    Where there are too many, those with the shortest windows come first.
-
-    None: the target is its own history, or nothing about it is tested over time.
+    Where there are too many, those with the shortest windows come first. None: the target is its own history, or
+    nothing about it is tested over time.
     """
     wanted = [_history_of(target, now) for target in targets]
-    shared = dict[str, Target]()
-    order = sorted(range(len(targets)), key=lambda i: _length(targets[i]))
-    found: list[Target | None] = [None] * len(targets)
+    shared, keys = dict[str, Target](), list[str | None]([None] * len(targets))
     without = 0
-    for i in order:
-        history = wanted[i]
+    for place in sorted(range(len(targets)), key=lambda i: _length(targets[i])):
+        history = wanted[place]
         if history is None:
             continue
         key = measure_key(history)
         if key not in shared and len(shared) >= MOST_HISTORIES:
             without += 1
             continue
-        found[i] = shared.setdefault(key, history)
-    return found, without
+        shared.setdefault(key, history)
+        keys[place] = key
+    return keys, shared, without
 
 
 def _length(target: Target) -> timedelta:

@@ -27,6 +27,11 @@ class Survey:
     parts: Parts
 
     @property
+    def key(self) -> str:
+        """Of no other survey of a call."""
+        return _key(self.target, self.target.config.group_by)
+
+    @property
     def whole(self) -> str:
         """Alike for the same measure, whatever it is read by."""
         return _key(self.target, None)
