@@ -39,6 +39,10 @@ def render_reports(reports: Sequence[WidgetReport]) -> str:
 
 def render_report(item: WidgetReport) -> str:
     """One widget: what it is, of which calls, the figures, a series, what to keep in mind."""
+    return item.text_by(_rendered)
+
+
+def _rendered(item: WidgetReport) -> str:
     lines = [title_of(item.widget)]
     if item.where:
         lines.append(f"where {item.where}")

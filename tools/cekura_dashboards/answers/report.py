@@ -1,6 +1,7 @@
 """Reports: what a tool answers about one widget's chart."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr
 
@@ -77,6 +78,19 @@ class WidgetReport(BaseModel):
     error: str | None = None
     _coarser: Series | None = PrivateAttr(default=None)
     _is_charted: bool = PrivateAttr(default=False)
+    _text: str | None = PrivateAttr(default=None)
+
+    def text_by(self, render: Callable[["WidgetReport"], str]) -> str:
+        """Its text, worked out the first time only: what is measured is what is shown."""
+        if self._text is None:
+            self._text = render(self)
+        return self._text
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "WidgetReport":
+        """A copy, whose text is another."""
+        found = super().model_copy(update=update, deep=deep)
+        found._text = None  # noqa: SLF001 - a copy of its own
+        return found
 
     @property
     def is_charted(self) -> bool:
