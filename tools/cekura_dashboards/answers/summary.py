@@ -11,7 +11,7 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.line_rows import line_rows
-from cekura_dashboards.charts.rows import Rows, bar_rows, pie_slices, plots_times, stat_figures, unseen
+from cekura_dashboards.charts.rows import BarRows, Rows, bar_rows, pie_slices, plots_times, stat_figures, unseen
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.model import TimesFacts
@@ -73,20 +73,20 @@ def _bar(
         clock=audience.clock,
         tested=tested_over(history, reading, chart, audience),
     )
-    calls = [bucket.time for bucket in rows.buckets if _holds_calls(bucket, config)]
+    calls = _times_with_calls(rows, config)
     begins = _none_before(calls, rows.span, history)
     return _told(summary, rows, by, chart, begins, local_days=reading.target.local_days), untested
 
 
-def _holds_calls(bucket: Bucket, config: WidgetConfig) -> bool:
-    return bool(bucket.value if config.function == "count" or bucket.n is None else bucket.n)
+def _times_with_calls(rows: BarRows, config: WidgetConfig) -> list[float]:
+    counts = config.function == "count"
+    return [b.time for b in rows.buckets if (b.value if counts or b.n is None else b.n)]
 
 
 def _none_before(times: Sequence[float], span: Span, history: ChartReading | None) -> list[str]:
     """That such calls begin only well inside the window, as those of a version do before its release."""
     if history is not None and history.chart is not None:
-        rows = bar_rows(history, history.chart, {})
-        times = [*times, *(bucket.time for bucket in rows.buckets if _holds_calls(bucket, history.target.config))]
+        times = [*times, *_times_with_calls(bar_rows(history, history.chart, {}), history.target.config)]
     first = min(times, default=span.start)
     return [f"no such calls before {iso(first)}"] if first - span.start >= NONE_FOR else []
 

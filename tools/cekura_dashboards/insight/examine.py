@@ -153,13 +153,11 @@ def _placed(fit: Fit, cut: Cut) -> float:
     if course.step >= DAY:
         return days.times[cut.at]
     first, last = days.times[cut.at] - DAY, days.times[cut.at] + DAY
+    near = [place for place, time in enumerate(course.times) if first <= time < last]
     best, at, sums = math.inf, days.times[cut.at], 0.0
-    for place, time in enumerate(course.times):
-        if not first <= time < last:
-            continue
+    for place, (apart, weight) in zip(near, fit.apart(near), strict=True):
         if sums < best:
-            best, at = sums, time
-        apart, weight = fit.apart(place)
+            best, at = sums, course.times[place]
         sums += weight * ((apart - cut.before) ** 2 - (apart - cut.after) ** 2)
     return at
 

@@ -89,23 +89,21 @@ class Levels:
             )
         return [found[key] for key in keys]
 
-    def joined(self, places: Sequence[int], others: Sequence[float]) -> float:
-        """How far some buckets together are from what the effects of ``others`` alone would make them."""
-        expected = self._expected([others[place] for place in places], places)
-        return self._effect(
-            math.fsum(self.sizes[place] for place in places),
-            math.fsum(self._sized[place] for place in places),
-            math.fsum(expected),
-        )
+    def joined(self, groups: Sequence[Sequence[int]], others: Sequence[float]) -> list[float]:
+        """How far the buckets of each group together are from what the effects of ``others`` alone would make them."""
+        expected = self._expected(others)
+        return [
+            self._effect(added(self.sizes, places), added(self._sized, places), added(expected, places))
+            for places in groups
+        ]
 
-    def _expected(self, others: Sequence[float], places: Sequence[int] | None = None) -> list[float]:
+    def _expected(self, others: Sequence[float]) -> list[float]:
         """What each bucket adds to a sum if only the effects of ``others`` hold: its level, by its calls."""
-        sizes = self.sizes if places is None else [self.sizes[place] for place in places]
         if self.logs:
             return [math.log(self.base) + other for other in others]
         if self.multiplied:
-            return [size * self.base * math.exp(other) for size, other in zip(sizes, others, strict=True)]
-        return [size * (self.base + other) for size, other in zip(sizes, others, strict=True)]
+            return [size * self.base * math.exp(other) for size, other in zip(self.sizes, others, strict=True)]
+        return [size * (self.base + other) for size, other in zip(self.sizes, others, strict=True)]
 
     def _effect(self, whole: float, seen: float, expected: float) -> float:
         if self.logs or not self.multiplied:
@@ -160,6 +158,11 @@ class Levels:
         if over > 0:
             scores = [s / math.sqrt(1 + over * n) for s, n in zip(scores, self.sizes, strict=True)]
         return standardised(scores, least=1.0)
+
+
+def added(values: Sequence[float], places: Sequence[int]) -> float:
+    """The sum of the values at these places, of which there is often but one."""
+    return values[places[0]] if len(places) == 1 else math.fsum([values[place] for place in places])
 
 
 def _is_worth(score: float, count: float) -> bool:

@@ -13,6 +13,7 @@ from cekura_dashboards.insight.levels import (
     HALF,
     ROUNDS,
     Levels,
+    added,
     best_weights,
     excess_of,
     running_level,
@@ -99,9 +100,11 @@ class Fit:
         """A level in the units of the course."""
         return self.levels.level(effect)
 
-    def apart(self, place: int) -> tuple[float, float]:
-        """How far a bucket is from the usual of its hour, its day's level left in; and how precise that is."""
-        return self.levels.joined([place], self.hours), self.levels.precision(place, self.hours[place])
+    def apart(self, places: Sequence[int]) -> list[tuple[float, float]]:
+        """How far each of some buckets is from the usual of its hour, on the level of all; and how precise that is."""
+        alone = [[place] for place in places]
+        precise = [self.levels.precision(place, self.hours[place]) for place in places]
+        return [*zip(self.levels.joined(alone, self.hours), precise, strict=True)]
 
 
 def fitted(whole: Course, clock: Clock) -> Fit:
@@ -180,16 +183,17 @@ def _days(
         if place.day not in cut:
             held[place.day].append(i)
     whole = [[i for i in items if kept[i]] or items for _, items in sorted(held.items())]
-    plain = level = [model.joined(items, hours) for items in whole]
+    plain = level = model.joined(whole, hours)
     weekdays = [places[items[0]].weekday for items in whole]
-    sizes = [_size(model, items, hours) for items in whole]
+    usual_levels, counts = [model.level(hour) for hour in hours], [float(n or 0) for n in course.n]
+    sizes = _sizes(model, whole, usual_levels)
     weeks = (places[whole[-1][0]].day - places[whole[0][0]].day + 1) / 7 if whole else 0
     known, lost = weeks >= WEEKS_FOR_WEEKDAYS - 1 / 7, 1
     kinds = weekdays if known else [clock.kind(weekday) for weekday in weekdays]
     if weeks >= CYCLES - 1 / 7:
         level, lost = _without(level, kinds)
     others = Counter(kinds)
-    totals, usual = _totals(model, whole, hours)
+    totals, usual = _totals(model, whole, usual_levels, counts)
     effects = [u + p - v for u, p, v in zip(usual, plain, level, strict=True)]
     return Days(
         totals=totals,
@@ -202,29 +206,37 @@ def _days(
         weekend=[clock.kind(weekday) > 0 for weekday in weekdays],
         lost=lost,
         known=[1 / math.sqrt(1 + 1 / max(1, others[kind] - 2)) if lost > 1 else 1.0 for kind in kinds],
-        sizes=[statistics.median(float(course.n[i] or 0) for i in items) for items in whole],
+        sizes=[statistics.median([counts[i] for i in items]) for items in whole],
     )
 
 
-def _totals(model: Levels, whole: Sequence[Sequence[int]], hours: Sequence[float]) -> tuple[Levels, list[float]]:
-    """The days as totals or means, and what their hours make usual for each, as an effect."""
-    course, values, sizes, usual = model.course, list[float](), list[float](), list[float]()
-    for items in whole:
-        weight = 1.0 if course.additive else math.fsum(model.sizes[i] for i in items)
-        values.append(math.fsum(model.sizes[i] * model.values[i] for i in items) / weight)
-        level = math.fsum(model.sizes[i] * model.level(hours[i]) for i in items) / weight
-        usual.append(math.log(max(level, 1e-300)) if model.multiplied else level)
-        sizes.append(math.fsum(float(course.n[i] or 0) for i in items))
+def _totals(
+    model: Levels, whole: Sequence[Sequence[int]], levels: Sequence[float], counts: Sequence[float]
+) -> tuple[Levels, list[float]]:
+    """The days as totals or means, and what their hours make usual for each, as an effect.
+
+    ``levels``: what is usual for each bucket; ``counts``: its calls, 0 where they are not known.
+    """
+    course, sizes = model.course, model.sizes
+    summed = [size * value for size, value in zip(sizes, model.values, strict=True)]
+    usually = [size * level for size, level in zip(sizes, levels, strict=True)]
+    weights = [1.0 if course.additive else added(sizes, items) for items in whole]
+    values: list[float | None] = [added(summed, items) / n for items, n in zip(whole, weights, strict=True)]
+    usual = [added(usually, items) / n for items, n in zip(whole, weights, strict=True)]
+    if model.multiplied:
+        usual = [math.log(max(level, 1e-300)) for level in usual]
     known = not any(n is None for n in course.n)
-    days = replace(course, times=[0.0] * len(whole), values=values, n=sizes if known else [None] * len(whole), step=DAY)
+    calls = [added(counts, items) if known else None for items in whole]
+    days = replace(course, times=[0.0] * len(whole), values=values, n=calls, step=DAY)
     return Levels(days, base=1.0 if model.multiplied else 0.0), usual
 
 
-def _size(model: Levels, items: Sequence[int], hours: Sequence[float]) -> float:
-    """The calls that a day rests on, or for counts should."""
+def _sizes(model: Levels, whole: Sequence[Sequence[int]], levels: Sequence[float]) -> list[float]:
+    """The calls that each day rests on, or for counts should."""
     if model.course.additive:
-        return max(HALF, math.fsum(model.level(hours[i]) for i in items))
-    return math.fsum(float(model.course.n[i] or 1) for i in items)
+        return [max(HALF, added(levels, items)) for items in whole]
+    calls = [float(n or 1) for n in model.course.n]
+    return [added(calls, items) for items in whole]
 
 
 def _weights(model: Levels, level: Sequence[float], sizes: Sequence[float]) -> list[float]:
