@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
-from cekura_dashboards import TOOLS, Answer, DashboardsError, Tool, call_tool
+from cekura_dashboards import TOOLS, DashboardsError, Tool, call_tool
 from cekura_dashboards.api.errors import InvalidArguments, NotFound, PlanRefused
 from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
@@ -39,51 +39,47 @@ class CatalogueTool(McpTool):
     """A tool of the catalogue, its arguments validated and its errors worded by the catalogue itself."""
 
     catalogue_entry: Tool[Any, Any] = Field(exclude=True)
+    for_view: bool = Field(default=False, exclude=True)
+    """Whether the chart view asks: it is told next to nothing in words."""
 
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
         return _outputs()[self.catalogue_entry.result]
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
-        """Answer with text and structure, and with a chart for those who show it."""
-        draws = self.catalogue_entry.is_drawn and client_supports_apps(context)
-        answer = await answered(context, self.catalogue_entry, arguments, draws=draws)
-        if not isinstance(answer, Answer):
-            return answer
+        """Answer with text and structure, and with a chart for those who show it.
+
+        A fault of ours is answered with its exact text and isError, and a question to a person as that question.
+        """
+        connection: Connection = context.request_context.lifespan_context
+        tool = self.catalogue_entry
+        draws = self.for_view or (tool.is_drawn and client_supports_apps(context))
+        with watched(tool.name, connection.caller(context.headers)) as call:
+            try:
+                connection.refuse_unless_open(context.headers, tool.name)
+                tools = await connection.tool_context(context.headers)
+                tools = replace(tools, progress=context.report_progress, draws=draws)
+                approve = partial(_approve, context) if can_ask(context) else None
+                answer = await call_tool(tools, tool, arguments, approve=approve)
+            except Question as asked:
+                call.outcome = "asked"
+                return asked.result
+            except DashboardsError as error:
+                call.outcome = type(error).__name__
+                text = str(error) if isinstance(error, ANSWERABLE) else f"{error} (request {call.request})"
+                return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+            except Exception as error:
+                call.outcome = f"fault {type(error).__name__}"
+                raise UnexpectedToolError(
+                    f"{tool.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells "
+                    f"more (request {call.request})."
+                ) from error
+            call.outcome, call.characters = "ok", len(answer.text)
         return CallToolResult(
-            content=[TextContent(type="text", text=answer.text)],
-            structured_content=answer.structured,
+            content=[TextContent(type="text", text="Data for the chart view." if self.for_view else answer.text)],
+            structured_content=None if self.for_view else answer.structured,
             _meta={CHART: answer.drawing} if answer.drawing is not None else None,
         )
-
-
-async def answered(
-    context: Context[Any, Any], tool: Tool[Any, Any], arguments: dict[str, Any], *, draws: bool
-) -> Answer | CallToolResult | InputRequiredResult:
-    """What a tool answers; or a fault of ours with its exact text and isError, or a question to a person."""
-    connection: Connection = context.request_context.lifespan_context
-    with watched(tool.name, connection.caller(context.headers)) as call:
-        try:
-            connection.refuse_unless_open(context.headers, tool.name)
-            tools = await connection.tool_context(context.headers)
-            tools = replace(tools, progress=context.report_progress, draws=draws)
-            approve = partial(_approve, context) if can_ask(context) else None
-            answer = await call_tool(tools, tool, arguments, approve=approve)
-        except Question as asked:
-            call.outcome = "asked"
-            return asked.result
-        except DashboardsError as error:
-            call.outcome = type(error).__name__
-            text = str(error) if isinstance(error, ANSWERABLE) else f"{error} (request {call.request})"
-            return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
-        except Exception as error:
-            call.outcome = f"fault {type(error).__name__}"
-            raise UnexpectedToolError(
-                f"{tool.name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells more "
-                f"(request {call.request})."
-            ) from error
-        call.outcome, call.characters = "ok", len(answer.text)
-        return answer
 
 
 ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)
@@ -106,7 +102,7 @@ async def _approve(context: Context[Any, Any], question: str) -> None:
 class ChartData(McpTool):
     """The way back for a chart view that was not handed its data, or that asks for other data."""
 
-    drawn: dict[str, Tool[Any, Any]] = Field(exclude=True)
+    drawn: dict[str, CatalogueTool] = Field(exclude=True)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
         """Answer with what is drawn of a tool's answer, and with next to no text."""
@@ -115,12 +111,7 @@ class ChartData(McpTool):
         if tool is None or not is_object(given):
             text = f"tool is one of {', '.join(self.drawn)}, arguments an object."
             return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
-        answer = await answered(context, tool, given, draws=True)
-        if not isinstance(answer, Answer):
-            return answer
-        return CallToolResult(
-            content=[TextContent(type="text", text="Data for the chart view.")], _meta={CHART: answer.drawing}
-        )
+        return await tool.run(given, context)
 
 
 def _never_called() -> None:
@@ -130,9 +121,10 @@ def _never_called() -> None:
 _METADATA = func_metadata(_never_called, structured_output=False)
 
 
-def chart_data(offered: Sequence[Tool[Any, Any]]) -> ChartData:
+def chart_data(offered: Sequence[CatalogueTool]) -> ChartData:
     """The tool that only the chart view calls."""
-    drawn = {tool.name: tool for tool in offered if tool.is_drawn}
+    asked = [tool.model_copy(update={"for_view": True}) for tool in offered if tool.catalogue_entry.is_drawn]
+    drawn = {tool.name: tool for tool in asked}
     title = "Data of the chart view"
     return ChartData(
         drawn=drawn,

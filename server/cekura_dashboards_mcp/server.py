@@ -66,12 +66,13 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
 
     keys = connection.settings.state_secrets
     offered = catalogue(read_only=connection.settings.read_only)
+    tools = [registered(tool, about(tool.description, offered)) for tool in offered]
     server = DashboardsServer(
         "cekura-dashboards",
         title="Cekura dashboards",
         instructions=about(INSTRUCTIONS, offered),
         version=version("cekura-dashboards-mcp"),
-        tools=[*(registered(tool, about(tool.description, offered)) for tool in offered), chart_data(offered)],
+        tools=[*tools, chart_data(tools)],
         extensions=[chart_view(offered)],
         lifespan=lifespan,
         request_state_security=RequestStateSecurity(keys=keys) if keys else None,

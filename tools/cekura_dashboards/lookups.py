@@ -4,7 +4,7 @@ Projects, agents and metrics change rarely; they may be kept for a minute across
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +24,8 @@ from cekura_dashboards.settings import Settings
 from cekura_dashboards.text import cleaned, named
 
 T = TypeVar("T")
+Later = Coroutine[Any, Any, T]
+"""What a plain function hands on to be awaited, with no coroutine of its own around it."""
 AGENT_FIELDS = {"agent.id", "agent_id", "agent"}
 MOST_KEYS, MOST_BYTES = 200, 16 * 2**20
 """Keys whose reference data are kept, and what all of it together may take."""
@@ -129,8 +131,8 @@ class Lookups:
         """Ask anew for everything from now on."""
         self._memory.drop(self._owner)
 
-    async def dashboard(self, number: int) -> Dashboard:
-        return await self._once(("dashboard", number), partial(self._api.get_dashboard, number))
+    def dashboard(self, number: int) -> Later[Dashboard]:
+        return self._once(("dashboard", number), partial(self._api.get_dashboard, number))
 
     async def dashboard_with_names(self, number: int) -> Dashboard:
         """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
@@ -173,18 +175,18 @@ class Lookups:
 
         return await self._once(("widgets", None), pages)
 
-    async def widget(self, number: int) -> Widget:
-        return await self._once(("widget", number), partial(self._api.get_widget, number))
+    def widget(self, number: int) -> Later[Widget]:
+        return self._once(("widget", number), partial(self._api.get_widget, number))
 
-    async def dashboards(self, numbers: Iterable[int]) -> tuple[dict[int, Dashboard], dict[int, DashboardsError]]:
+    def dashboards(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Dashboard], dict[int, DashboardsError]]]:
         """Those that could be read, a few at once, and the errors of the others."""
-        return await gathered(numbers, self.dashboard)
+        return gathered(numbers, self.dashboard)
 
-    async def widgets(self, numbers: Iterable[int]) -> tuple[dict[int, Widget], dict[int, DashboardsError]]:
-        return await gathered(numbers, self.widget)
+    def widgets(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Widget], dict[int, DashboardsError]]]:
+        return gathered(numbers, self.widget)
 
-    async def projects(self) -> list[Project]:
-        return await self._once(("projects", None), self._api.projects, keep=True)
+    def projects(self) -> Later[list[Project]]:
+        return self._once(("projects", None), self._api.projects, keep=True)
 
     async def agents(self, project_id: int | None = None) -> list[Agent]:
         """All agents that the key can see, or those of a project; they are read once, if they say their project."""
@@ -218,8 +220,8 @@ class Lookups:
                 notes.append("metrics are shown by id, as their names could not be read")
         return found, notes
 
-    async def metrics(self, project_id: int) -> list[Metric]:
-        return await self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
+    def metrics(self, project_id: int) -> Later[list[Metric]]:
+        return self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
 
     async def only_project(self, given: int | None, *, lead: str = "Nothing was read.") -> int:
         """The project to look in.
