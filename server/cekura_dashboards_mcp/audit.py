@@ -5,9 +5,10 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.settings import SettingsError
@@ -17,8 +18,7 @@ AUDIT = logging.getLogger("cekura_dashboards_mcp.audit")
 PRIVATE = 0o600
 
 
-@dataclass(frozen=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """``path``: a file that lines are appended to; none: they go to the log, at level INFO.
 
     ``caller``: a digest of the key that a call was made with.

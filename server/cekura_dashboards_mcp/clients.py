@@ -8,10 +8,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
+
+from msgspec import Struct
 
 from cekura_dashboards.api.models import as_object
 
@@ -26,8 +27,7 @@ class NotInstalled(Exception):
     """A client's file cannot be read or written as it is; the text says where and what to do. Nothing was changed."""
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """Where a person's files are. ``platform`` as in ``sys.platform``."""
 
     home: Path
@@ -48,8 +48,7 @@ class Machine:
         return Path(self.environment.get("XDG_CONFIG_HOME") or self.home / ".config")
 
 
-@dataclass(frozen=True)
-class ChatClient:
+class ChatClient(Struct, frozen=True):
     """``servers``: the key of its file under which servers stand by name. ``extra``: what it wants in every entry.
 
     ``reload``: what to do so that it reads the file again.

@@ -1,10 +1,12 @@
 """Is everything in order? Settings, key, API, clock and chat clients, one line each; nothing is changed."""
 
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from cekura_dashboards import ToolContext
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable
@@ -17,8 +19,7 @@ SKEW_S = 60
 """A clock that is off by more is told; the API's relative times then mean other instants than ours."""
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """The checks, in the order in which they were made, and what the probe found out; None if it was not asked for."""
 
     checks: list[Check]
@@ -36,7 +37,7 @@ class Examination:
 
     def to_json(self) -> dict[str, Any]:
         """The same for machines; ``passed`` null where it could not be checked."""
-        found = {"version": version("cekura-dashboards-mcp"), "passed": self.passed, **asdict(self)}
+        found = {"version": version("cekura-dashboards-mcp"), "passed": self.passed, **msgspec.to_builtins(self)}
         return {name: value for name, value in found.items() if value is not None}
 
 

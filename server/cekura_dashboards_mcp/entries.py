@@ -1,12 +1,12 @@
 """Do the chat clients of this machine start this server? Each entry is started as its client would start it."""
 
 import tempfile
-from dataclasses import dataclass
 from typing import TextIO
 
 import anyio
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from msgspec import Struct
 
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.concurrency import together
@@ -20,8 +20,7 @@ START_S = 30
 OURS = (ENTRY, "cekura_dashboards_mcp")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """``passed`` None: it could not be checked, or there is nothing to check; ``told`` says what to do then."""
 
     name: str
@@ -29,8 +28,7 @@ class Check:
     told: str
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     client: ChatClient
     name: str
     config: Json

@@ -4,12 +4,12 @@ Every answer is a word from a short list, so a report can be shown to anybody: i
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
 from cekura_dashboards.api.errors import DashboardsError
@@ -24,8 +24,7 @@ EARLIER = timedelta(days=3)
 Rows = list[JsonObject]
 
 
-@dataclass(frozen=True)
-class ProbeAnswer:
+class ProbeAnswer(Struct, frozen=True):
     """The answer to one open question; ``why`` tells what keeps it from being settled."""
 
     question: str
@@ -33,8 +32,7 @@ class ProbeAnswer:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class _Subject:
+class _Subject(Struct, frozen=True):
     """A saved widget whose date range leaves something before it: what the first two questions are asked of."""
 
     dashboard: Dashboard

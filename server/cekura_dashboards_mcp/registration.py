@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any
 
 from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, InstanceOf
 
 from cekura_dashboards import TOOLS, DashboardsError, Tool, call_tool
 from cekura_dashboards.api.errors import InvalidArguments, NotFound, PlanRefused
 from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
+from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import Connection, NotAllowed
 from cekura_dashboards_mcp.consent import ask, can_ask
 from cekura_dashboards_mcp.observed import watched
@@ -38,7 +38,7 @@ def _outputs() -> dict[type[BaseModel], Schema]:
 class CatalogueTool(McpTool):
     """A tool of the catalogue, its arguments validated and its errors worded by the catalogue itself."""
 
-    catalogue_entry: Tool[Any, Any] = Field(exclude=True)
+    catalogue_entry: InstanceOf[Tool[Any, Any]] = Field(exclude=True)
     for_view: bool = Field(default=False, exclude=True)
     """Whether the chart view asks: it is told next to nothing in words."""
 

@@ -1,13 +1,13 @@
 """``cekura-dashboards report``: what changed, and the charts, as one page that needs nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from mcp import Client
 from mcp.types import CallToolResult
+from msgspec import Struct
 
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.window import format_instant
@@ -22,8 +22,7 @@ MOST_DASHBOARDS = 5
 """Dashboards that are shown unless some are named."""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """A page, and what of it could not be had: the errors of the tools."""
 
     page: str

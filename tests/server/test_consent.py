@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct, field
 from pydantic import SecretStr
 
 from cekura_dashboards.api.client import CekuraClient
@@ -15,6 +15,7 @@ from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.lookups import Lookups, Memory
 from cekura_dashboards.settings import Settings
+from cekura_dashboards.values import replace
 
 Progress = Callable[[int, int, str], Awaitable[None]]
 
@@ -34,8 +35,7 @@ def no_audit(_tool: str, _arguments: Mapping[str, Any], _outcome: str, _receipt:
     """Write nothing down."""
 
 
-@dataclass(frozen=True)
-class ToolContext:
+class ToolContext(Struct, frozen=True, dict=True):
     """``now`` gives aware UTC times; ``progress`` takes done, total and a message.
 
     ``memory``: reference data kept across calls; ``lookups``: what names things, asked for at most once in this call.
@@ -47,20 +47,20 @@ class ToolContext:
     settings: Settings
     now: Callable[[], datetime] = utc_now
     progress: Progress = no_progress
-    memory: Memory = field(default_factory=lambda: Memory(0), repr=False)
+    memory: Memory = field(default_factory=lambda: Memory(0))
     draws: bool = False
     audit: Audit = no_audit
-    lookups: Lookups = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lookups", Lookups(self.api, self.settings, self.now, self.memory))
+    @cached_property
+    def lookups(self) -> Lookups:
+        return Lookups(self.api, self.settings, self.now, self.memory)
 
     def in_zone(self, zone: ZoneInfo) -> "ToolContext":
         """The same call, its days and hours those of another time zone."""
         if zone.key == self.settings.time_zone:
             return self
         found = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
-        object.__setattr__(found, "lookups", self.lookups)
+        vars(found)["lookups"] = self.lookups
         return found
 
     def for_one_call(self) -> "ToolContext":

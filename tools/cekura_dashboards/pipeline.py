@@ -1,7 +1,6 @@
 """The one way that a tool runs, from Python, the command line or MCP."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
@@ -12,6 +11,7 @@ from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.writing import WritingTool
 from cekura_dashboards.text import condensed, json_text
 from cekura_dashboards.tool import ReadingTool, Result, Tool
+from cekura_dashboards.values import replace
 
 Approve = Callable[[str], Awaitable[None]]
 """Asks a person; returns once they have agreed, and raises else."""

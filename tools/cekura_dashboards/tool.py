@@ -1,9 +1,9 @@
 """What a tool is: its models, the text about it that a model reads, and the functions that do it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cekura_dashboards.context import ToolContext
@@ -47,8 +47,7 @@ Q = TypeVar("Q", bound=Request)
 R = TypeVar("R", bound=Result)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tool(Generic[Q, R]):
+class Tool(Struct, Generic[Q, R], frozen=True, kw_only=True):
     """One entry of the catalogue. What it does may raise any error of ``cekura_dashboards.api.errors``, none else.
 
     ``prepares``: the tool without which this one is of no use. ``is_drawn``: a chart view can show its answers.
@@ -67,8 +66,7 @@ class Tool(Generic[Q, R]):
     is_drawn: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadingTool(Tool[Q, R]):
+class ReadingTool(Tool[Q, R], frozen=True, kw_only=True):
     """A tool that changes nothing."""
 
     run: Callable[[ToolContext, Q], Awaitable[R]]

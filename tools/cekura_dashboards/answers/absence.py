@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cekura_dashboards.answers.comparison import SidesRead
 from cekura_dashboards.answers.report import ALL_CALLS, WidgetReport, field_word
@@ -30,8 +31,7 @@ LABELLED = {"string", "boolean"}
 """Types of fields whose values a pie counts."""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Which calls were asked for: in this window, of this project, under all of these conditions."""
 
     calls: JsonObject
@@ -49,8 +49,7 @@ class Asked:
         return [*and_parts(self.calls)][:MOST_CONDITIONS]
 
 
-@dataclass(frozen=True)
-class _Counts:
+class _Counts(Struct, frozen=True):
     """Calls in the window: all of them, those under all conditions, and under each condition alone.
 
     ``values``: of a condition on a field with labels, how many calls have each label.

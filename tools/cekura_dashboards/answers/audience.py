@@ -1,14 +1,14 @@
 """Whom an answer is for."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cekura_dashboards.insight import Clock
 from cekura_dashboards.insight.clock import UTC_CLOCK
 
 
-@dataclass(frozen=True)
-class Audience:
+class Audience(Struct, frozen=True):
     """``points``: the most buckets of a series; ``coarse``: of one that stands in where there is no room for it.
 
     ``names``: what to call agents, by id. ``clock``: theirs.

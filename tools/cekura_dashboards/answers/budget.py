@@ -6,8 +6,9 @@ calls, over which window, the headline value with n, every finding with its verd
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cekura_dashboards.answers.render import DETAILS, render_report
 from cekura_dashboards.answers.report import WidgetReport, WindowShown
@@ -62,8 +63,7 @@ def _size(report: WidgetReport) -> float:
     return max(len(render_report(report)), structure / STRUCTURED)
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What holds for several reports: for all of them their window and calls, and notes, each with whose they are."""
 
     window: WindowShown | None

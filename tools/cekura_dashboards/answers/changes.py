@@ -1,10 +1,10 @@
 """What changed anywhere: the candidates of all measures, those to believe, and how each is told."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.history import label_outcomes, outcome_of
@@ -31,6 +31,7 @@ from cekura_dashboards.insight.many_tests import believed
 from cekura_dashboards.insight.numbers import Number
 from cekura_dashboards.insight.timeline import iso
 from cekura_dashboards.text import Foreign, Word, foreign, named
+from cekura_dashboards.values import replace
 
 FALSE_AMONG_TOLD = 0.05
 """The share of what is told that may be false."""
@@ -71,8 +72,7 @@ class ChangeFound(BaseModel):
     next: Next | None = None
 
 
-@dataclass(frozen=True)
-class Times:
+class Times(Struct, frozen=True):
     """The window and what it is compared with, each from a step's begin to another's."""
 
     current: Window
@@ -95,8 +95,7 @@ def whole_steps(window: Window, step: str) -> Window:
     return replace(window, start=start, end=max(end, start + least))
 
 
-@dataclass(frozen=True)
-class Tested:
+class Tested(Struct, frozen=True):
     """The candidates of one measure, and how many tests were made on it."""
 
     survey: Survey

@@ -1,10 +1,11 @@
 """Each widget beside itself: over another time, or for other calls."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.groups_over_time import by_baseline, by_halves, is_divided
@@ -23,10 +24,10 @@ from cekura_dashboards.charts.window import PERIOD_BEFORE, format_instant, has_a
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Comparison, Terms, compare
+from cekura_dashboards.values import replace
 
 
-@dataclass(frozen=True)
-class Sides:
+class Sides(Struct, frozen=True):
     """A chart, and what it is compared with: another, or why there is none. ``baseline`` None: nothing was asked.
 
     ``alike``: the chart once more, read in the same way as the baseline, where the two ways differ. ``filters``: of the
@@ -43,8 +44,7 @@ class Sides:
     unasked: bool = False
 
 
-@dataclass(frozen=True)
-class SidesRead:
+class SidesRead(Struct, frozen=True):
     """What came back for both sides, and of the chart's history, if that was asked for; it stands for ``alike`` too.
 
     ``behind``: of both sides bars that show how figures, or labels, vary over time.

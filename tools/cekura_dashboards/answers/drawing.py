@@ -5,8 +5,9 @@ No model reads it, so it has room for more points; but every figure in it is one
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from cekura_dashboards.answers.comparison import SidesRead
 from cekura_dashboards.answers.report import WidgetReport
@@ -26,8 +27,7 @@ FOR_ANSWER = 0.6
 """Of the room, what the whole answer may take; if it is longer, the one that the model gets stands for it."""
 
 
-@dataclass(frozen=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """How much is drawn of each chart."""
 
     points: int
@@ -42,8 +42,7 @@ DETAILS = (
 """The first for which there is room."""
 
 
-@dataclass(frozen=True)
-class Plot:
+class Plot(Struct, frozen=True):
     """One chart: its courses, what to ask ``list_calls`` for the calls behind it, and what it showed before an edit.
 
     ``unit``: of the courses, where no report tells it.
@@ -68,8 +67,7 @@ class Plot:
         return found
 
 
-@dataclass(frozen=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """``answer``: before anything was left out of it. ``plots``: of its charts, in their order."""
 
     answer: Result

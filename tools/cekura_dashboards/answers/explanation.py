@@ -1,8 +1,8 @@
 """Where a change happened: the same measure on both sides, whole and by each of several fields."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.history import differ
@@ -28,6 +28,7 @@ from cekura_dashboards.insight.side import NOTHING
 from cekura_dashboards.insight.timeline import DAY, iso
 from cekura_dashboards.insight.verdicts import Verdict
 from cekura_dashboards.text import Word, word
+from cekura_dashboards.values import replace
 
 USUAL_FIELDS = ("agent.id", "topic")
 OUTCOMES = ("call_ended_reason", "dropoff_point")
@@ -83,8 +84,7 @@ class OutcomeShares(BaseModel):
     shares: Shares
 
 
-@dataclass(frozen=True)
-class BothSides:
+class BothSides(Struct, frozen=True):
     """Both sides of one chart: what was read of each, what it measures, and what is known of the days before."""
 
     readings: tuple[ChartReading, ChartReading]
@@ -109,8 +109,7 @@ class BothSides:
         )
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(Struct, frozen=True):
     """What was read: the measure and its splits by name, each both sides or why not.
 
     ``lost``: how the calls differ from those of the chart itself, if they do. ``requests``: for chart data.

@@ -1,6 +1,5 @@
 """Which groups of a chart moved: against its baseline, or from one half of its window to the next."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -9,6 +8,7 @@ from cekura_dashboards.answers.sides import Measure, measure_of
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.insight.group_changes import GroupChanges, group_changes
+from cekura_dashboards.values import replace
 
 LEAST_STEPS = 3
 """Whole steps of each half."""

@@ -3,7 +3,8 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.units import unit_of
@@ -22,6 +23,7 @@ from cekura_dashboards.insight.line import line_course
 from cekura_dashboards.insight.model import Bucket
 from cekura_dashboards.insight.numbers import SCALES, exact
 from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial
+from cekura_dashboards.values import replace
 
 LEAST_SHARE = 0.03
 """Of all calls a label must have so many to be followed by itself."""
@@ -82,8 +84,7 @@ def label_outcomes(
     return found
 
 
-@dataclass(frozen=True)
-class _Past:
+class _Past(Struct, frozen=True):
     """The buckets of a history with data, all of them from the first on, and the time that they cover."""
 
     known: list[Bucket]

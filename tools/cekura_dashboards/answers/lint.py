@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, cast
+
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_VALUE, TIME_PERIODS, is_metadata, plotted_type
@@ -14,6 +16,7 @@ from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.date_range import DATE_RANGE, TOO_OLD, is_too_old
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
 from cekura_dashboards.widgets.rules import MetricTypes, check
@@ -27,8 +30,7 @@ MOST_BUCKETS = 60
 WIDTHS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A finding. ``edit``: arguments for bulk_edit_dashboard, or for update_dashboard if ``of_dashboard``."""
 
     kind: Kind
@@ -38,8 +40,7 @@ class Draft:
     of_dashboard: bool = False
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What a widget's data showed: how many calls, labels by size, buckets; ``untested`` if part was not seen."""
 
     reading: ChartReading

@@ -1,9 +1,10 @@
 """Charts folded by hour of the day or weekday, from hours of the same calls."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from cekura_dashboards.answers.report import WidgetReport, brief, which_calls, window_shown
 from cekura_dashboards.answers.units import unit_of
@@ -19,13 +20,13 @@ from cekura_dashboards.insight import Clock
 from cekura_dashboards.insight.buckets import ADDITIVE, filled, merged, total
 from cekura_dashboards.insight.profile import By, profile
 from cekura_dashboards.insight.timeline import HOUR, is_partial
+from cekura_dashboards.values import replace
 
 CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
 ODD_OFFSET = "hours are those of UTC: an hour named there begins up to half an hour before or after it"
 
 
-@dataclass(frozen=True)
-class Folding:
+class Folding(Struct, frozen=True):
     """By what, and on whose clock."""
 
     by: By

@@ -3,9 +3,10 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import dropwhile
+
+from msgspec import Struct, field
 
 from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
@@ -18,6 +19,7 @@ from cekura_dashboards.insight import Bucket, Cell, GroupedSide, Kind, Side, Spa
 from cekura_dashboards.insight.buckets import filled, merged, total
 from cekura_dashboards.insight.numbers import SCALES
 from cekura_dashboards.insight.timeline import DAY, HOUR, is_partial
+from cekura_dashboards.values import replace
 
 FEW_DAYS = 3
 """From fewer whole days it is not known how a share varies."""
@@ -26,8 +28,7 @@ DURATION, TOTAL = "avg_duration", "total_calls"
 """The figure of a stat whose bar counts the calls, and that of their number."""
 
 
-@dataclass(frozen=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """One side, and what kind of measure it is.
 
     ``scale``: what a rate of one is written as, 0 for what is no rate. ``untested``: what of the window was not seen.

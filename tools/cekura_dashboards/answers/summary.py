@@ -1,7 +1,6 @@
 """From the rows of a chart to a summary: units, names, and what the API sent otherwise than documented."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from cekura_dashboards import insight
 from cekura_dashboards.answers.audience import Audience
@@ -17,6 +16,7 @@ from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.model import TimesFacts
 from cekura_dashboards.insight.timeline import DAY, HOUR, Span, iso
 from cekura_dashboards.text import Foreign, json_text, word
+from cekura_dashboards.values import replace
 
 NONE_FOR = 2 * DAY
 """A window that begins with so much time without calls says so."""

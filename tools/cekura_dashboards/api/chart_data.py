@@ -1,14 +1,15 @@
 """Chart data as the API sends it, every documented and tolerated form, brought to one."""
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.text import word
+from cekura_dashboards.values import replace
 
 Key = str | int | float | bool | None
 KNOWN_KEYS = {
@@ -71,8 +72,7 @@ class PieRow(msgspec.Struct, frozen=True, gc=False):
 ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type."""
 
     chart_type: str

@@ -1,13 +1,13 @@
 """Typed calls of the Cekura dashboards API."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 import msgspec
+from msgspec import Struct, field
 from pydantic import SecretStr
 
 from cekura_dashboards.api.chart_data import ChartEnvelope
@@ -48,6 +48,7 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.api.retries import Pace, Sleep, asked_again, retry_after_s
 from cekura_dashboards.api.usage import usage
 from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.values import replace
 
 MAX_PAGES = 100
 REFUSALS = {401, 403, 404}
@@ -77,8 +78,7 @@ class _Request(NamedTuple):
         return self.deadline - anyio.current_time()
 
 
-@dataclass(frozen=True, kw_only=True)
-class CekuraClient:
+class CekuraClient(Struct, frozen=True, kw_only=True):
     """One key's view of the API. Cheap: the connections belong to ``transport``, which many clients share.
 
     Every method takes at most ``timeout_s`` in all, retries and pages included; after ``within`` all methods

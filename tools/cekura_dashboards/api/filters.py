@@ -6,10 +6,10 @@ as the API may know more than this page; a filter that a caller gives is validat
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -273,8 +273,7 @@ def has_nested_time(node: JsonObject | None) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """The time bounds that a filter sets, as instants; None where it sets none."""
 
     start: datetime | None

@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import msgspec
+from msgspec import Struct
 from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import DashboardsError
@@ -58,8 +59,7 @@ class _NotRead(Exception):
         self.answer = answer
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(Struct, frozen=True):
     """What is asked of the API itself on the way, under the same key and within the same time."""
 
     inner: Transport

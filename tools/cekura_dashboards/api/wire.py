@@ -1,13 +1,12 @@
 """What passes between the client and whatever carries its requests."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A response, its body read whole."""
 
     status: int

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.concurrency import together
@@ -30,8 +31,7 @@ SHOWN_BY = {
 _NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """Marks an id for which a name may be given."""
 
     kind: Kind
@@ -44,8 +44,7 @@ AgentId = Annotated[int, Reference("agent")]
 MetricId = Annotated[int, Reference("metric")]
 
 
-@dataclass(frozen=True)
-class GivenName:
+class GivenName(Struct, frozen=True):
     """A name that stands where an id is wanted. ``path`` is where, for people."""
 
     kind: Kind
@@ -53,8 +52,7 @@ class GivenName:
     path: str
 
 
-@dataclass(frozen=True)
-class _Scope:
+class _Scope(Struct, frozen=True):
     """Where a name is looked for; None: everywhere."""
 
     dashboard: int | None = None

@@ -1,8 +1,9 @@
 """A board carried out by the tools that write, with their plans, receipts and undo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
 
 from cekura_dashboards.api.errors import DashboardsError, PlanRefused
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
@@ -17,13 +18,13 @@ from cekura_dashboards.pipeline import Answer, call_tool
 from cekura_dashboards.plans.changes import line_of
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.text import Foreign
+from cekura_dashboards.values import replace
 
 _TOOLS = {tool.name: tool for tool in TOOLS}
 _CREATE, _SETUP, _WIDGETS = "create_dashboard", "update_dashboard", "bulk_edit_dashboard"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A call of a tool that writes, and what its dry run answered."""
 
     tool: str
@@ -38,8 +39,7 @@ class Step:
         return [*(line_of(change) for change in receipt.changes), *told]
 
 
-@dataclass(frozen=True)
-class BoardPlan:
+class BoardPlan(Struct, frozen=True):
     """What would be done to which dashboard; ``dashboard`` None: to a new one. No steps: it is like this already."""
 
     dashboard: int | None
@@ -47,8 +47,7 @@ class BoardPlan:
     notes: list[str]
 
 
-@dataclass(frozen=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """The receipts, in order. ``failed``: why it was not carried on."""
 
     receipts: list[Answer] = field(default_factory=list[Answer])

@@ -1,8 +1,9 @@
 """Names for ids in a board, and ids for names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.arguments.reader import NAMED
@@ -15,8 +16,7 @@ Known = Mapping[Kind, Mapping[int, str]]
 Change = Callable[[Kind, Any, str], Any]
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(Struct, frozen=True):
     """The names of the agents and metrics of one project."""
 
     known: Known

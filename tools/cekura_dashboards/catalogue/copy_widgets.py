@@ -1,8 +1,8 @@
 """The same widgets on many dashboards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, EditFailed, NotFound
@@ -56,8 +56,7 @@ class CopyRequest(Planned):
         return "remove" if self.remove is not None else "back" if self.back else None
 
 
-@dataclass(frozen=True)
-class Copies:
+class Copies(Struct, frozen=True):
     """What to do on each dashboard: create copies of ``sources``, or take them away."""
 
     request: CopyRequest
@@ -69,8 +68,7 @@ class Copies:
         return self.request.remove is not None
 
 
-@dataclass(frozen=True)
-class Moves:
+class Moves(Struct, frozen=True):
     """Widgets to move."""
 
     moves: list[Move]

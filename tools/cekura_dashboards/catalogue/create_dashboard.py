@@ -1,6 +1,8 @@
 """A new dashboard: empty, with widgets, or a copy."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import doubtful
@@ -36,13 +38,13 @@ from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
 from cekura_dashboards.plans.undo import undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, named
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.checker import Checker
 
 NAME = CREATE
 
 
-@dataclass(frozen=True)
-class Creation:
+class Creation(Struct, frozen=True):
     """A dashboard to create. ``known``: the ids of those that are there. ``source``: what it is to be a copy of."""
 
     fields: JsonObject

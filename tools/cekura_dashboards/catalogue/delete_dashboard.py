@@ -1,6 +1,6 @@
 """Delete a dashboard and all its widgets."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import Dashboard, JsonObject
@@ -19,8 +19,7 @@ from cekura_dashboards.text import foreign, named
 NAME = DELETE
 
 
-@dataclass(frozen=True)
-class Deletion:
+class Deletion(Struct, frozen=True):
     """The dashboard to delete, and the ids of others of its name."""
 
     dashboard: Dashboard

@@ -1,7 +1,6 @@
 """Where a change happened: the same measure by agent, topic and metadata, on both sides."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -48,6 +47,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock, Comparison
 from cekura_dashboards.text import Foreign, did_you_mean, listed, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 
 MOST_CHARTS = 5

@@ -1,10 +1,10 @@
 """What changed anywhere: every chart read, all tests corrected together, the largest changes first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
+from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.answers.changes import (
@@ -31,6 +31,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.changes import Candidate
 from cekura_dashboards.text import json_text, listed, named, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 
 USUAL_CHARTS, MOST_CHARTS = 40, 200
@@ -79,8 +80,7 @@ class Changes(Result):
     go_on: Next | None = Field(default=None, description="for the dashboards that were not looked at")
 
 
-@dataclass(frozen=True)
-class _Where:
+class _Where(Struct, frozen=True):
     """The widgets to look at, the projects and names of their dashboards, and the dashboards left for another call."""
 
     widgets: list[Widget]

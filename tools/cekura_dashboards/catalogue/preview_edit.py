@@ -1,9 +1,9 @@
 """The dry run of bulk_edit_dashboard: what would change, and what the charts would show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.answers.audience import Audience
@@ -24,6 +24,7 @@ from cekura_dashboards.plans.receipt import Receipt, fitted
 from cekura_dashboards.plans.restored import Ids
 from cekura_dashboards.text import plain
 from cekura_dashboards.tool import ReadingTool, Result
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.checker import PLOT_FIELDS
 
 MOST_CHARTS = 10
@@ -74,8 +75,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
     return answer.drawn(Drawing(answer.model_copy(update={"effects": charts.whole or None}), charts.plots))
 
 
-@dataclass(frozen=True)
-class _Charts:
+class _Charts(Struct, frozen=True):
     """What the new and changed charts would show, inside the budget and whole, and what is drawn of each.
 
     ``left``: what is left out of it.

@@ -1,6 +1,5 @@
 """The facts of a widget that is not saved."""
 
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -25,6 +24,7 @@ from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.date_range import no_date_range
 from cekura_dashboards.widgets.request import (
     COMPARE_FILTERS,

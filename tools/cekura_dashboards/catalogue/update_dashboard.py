@@ -1,8 +1,8 @@
 """Change a dashboard's name and filters."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
@@ -78,8 +78,7 @@ class UpdateDashboardRequest(Planned):
         return {name: value for name, value in values.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class DashboardUpdate:
+class DashboardUpdate(Struct, frozen=True):
     """The fields to send, and the dashboard as it was."""
 
     before: Dashboard

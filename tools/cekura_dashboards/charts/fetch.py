@@ -7,11 +7,12 @@ an override never reaches beyond the saved time bounds, and where it would have 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 import anyio
+from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Refused, TooFarBack, UnreadableAnswer
@@ -26,12 +27,12 @@ from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window, saved_window
 from cekura_dashboards.concurrency import AT_ONCE, each, in_thread
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.values import replace
 
 SMALL_BYTES = 100_000
 
 
-@dataclass(frozen=True)
-class _Ask:
+class _Ask(Struct, frozen=True):
     """One request upstream, and the places of the readings that it fills.
 
     ``preview``: a body to preview; None: saved widgets are asked for, with ``override`` in place of their filters.

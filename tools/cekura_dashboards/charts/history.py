@@ -6,7 +6,6 @@ share one history. It is asked for beside the charts, and never decides whether 
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from cekura_dashboards.charts.target import Target
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight.bar import is_merged
 from cekura_dashboards.insight.timeline import PERIODS, STEPS
+from cekura_dashboards.values import replace
 
 MOST_HISTORIES = 12
 """Requests for history in one call."""

@@ -1,7 +1,6 @@
 """Days of another time zone than UTC, put together from the API's hours."""
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight import Bucket, combine
 from cekura_dashboards.insight.buckets import total
 from cekura_dashboards.text import json_text
+from cekura_dashboards.values import replace
 
 HALF = 1800.0
 """Half of an hour: an hour belongs to the day that its middle lies in."""

@@ -5,7 +5,8 @@ The API's documents do not say that a listed call holds its metadata; where it d
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.fields import is_metadata
@@ -21,8 +22,7 @@ VALUES_SHOWN = 3
 NAME = "metadata."
 
 
-@dataclass(frozen=True)
-class MetadataKey:
+class MetadataKey(Struct, frozen=True):
     """A key as a field, ``metadata.KEY``: how many widgets use it, and in how many of the calls seen it occurs."""
 
     field: str
@@ -31,8 +31,7 @@ class MetadataKey:
     values: list[str]
 
 
-@dataclass(frozen=True)
-class KnownKeys:
+class KnownKeys(Struct, frozen=True):
     """The keys, those of most calls and widgets first; the calls that were looked at; and what could not be read."""
 
     keys: list[MetadataKey] = field(default_factory=list[MetadataKey])

@@ -1,7 +1,6 @@
 """What a tool is asked about: a saved widget, or one that is not saved."""
 
-from dataclasses import dataclass, replace
-
+from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.api.errors import UnreadableAnswer
@@ -11,6 +10,7 @@ from cekura_dashboards.arguments.references import DashboardId, ProjectId, Widge
 from cekura_dashboards.charts.target import Target, saved, unsaved
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.tool import Request
+from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.request import UNSAVED, NewWidget
 
 
@@ -26,8 +26,7 @@ class ChartRequest(Request):
     filters: Filter | None = Field(default=None, description="and only calls that match")
 
 
-@dataclass(frozen=True)
-class RequestedChart:
+class RequestedChart(Struct, frozen=True):
     """A chart with all filters that hold for it, and the dashboard and project that it belongs to."""
 
     target: Target

@@ -1,13 +1,12 @@
 """Which calls a widget covers that is read without its dashboard."""
 
-from dataclasses import replace
-
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.values import replace
 
 MOST_AGENTS = 300
 

@@ -1,6 +1,5 @@
 """The share of calls that match: a rate per bucket, from two counts."""
 
-from dataclasses import replace
 from typing import Any
 
 from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
@@ -10,6 +9,7 @@ from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.text import json_text
+from cekura_dashboards.values import replace
 
 
 def check_countable(config: WidgetConfig) -> None:

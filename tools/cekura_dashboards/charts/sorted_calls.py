@@ -1,7 +1,8 @@
 """Calls in another order than the newest first: by the rows of a line, which has one for each call with its value."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import LineRow, number
 from cekura_dashboards.api.errors import InvalidArguments, Refused, UnreadableAnswer
@@ -18,8 +19,7 @@ Order = Literal["newest", "oldest", "longest", "shortest", "highest", "lowest"]
 DESCENDING = {"longest", "highest"}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which calls, and which page of them. ``metric``: by whose value ``highest`` and ``lowest`` sort."""
 
     project: int

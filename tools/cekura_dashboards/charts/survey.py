@@ -5,21 +5,22 @@ Charts that measure the same thing over the same calls share one reading.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import Widget
 from cekura_dashboards.charts.history import BEHIND_FIGURES, COUNT_BY_DAY, TESTED, bar_over_all
 from cekura_dashboards.charts.target import Target, saved
+from cekura_dashboards.values import replace
 
 Parts = Literal["", "groups", "labels"]
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """One measure of some calls, and the widgets that show it. ``parts``: what it is read by, if anything."""
 
     target: Target

@@ -1,16 +1,18 @@
 """What is to be charted, and what came back."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import Bounds, both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.charts.window import Window, resolve, saved_window
+from cekura_dashboards.values import replace
 
 T = TypeVar("T")
 MERGED = ("count", "sum", "avg", "min", "max")
@@ -19,8 +21,7 @@ FEW_ROWS = 2000
 """Up to so many rows are worked on at once: less work than handing them to a thread."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
 
     ``project``: its dashboard's, where that is known already. ``window`` None: its saved date range. ``extra``: what
@@ -70,13 +71,11 @@ class Target:
         return self.config.id if isinstance(self.config, Widget) else None
 
 
-@dataclass(frozen=True)
-class ChartReading:
+class ChartReading(Struct, frozen=True, dict=True):
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project. ``worked_out``: what was made of the chart already, so that
-    summary and comparison work on the same rows.
+    ``kept``: read so, but kept to its dashboard's project.
     """
 
     target: Target
@@ -87,13 +86,16 @@ class ChartReading:
     alone: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
-    worked_out: dict[str, Any] = field(init=False, default_factory=dict[str, Any], compare=False, repr=False)
 
     def once(self, what: str, work_out: Callable[[], T]) -> T:
-        """What is made of the chart, worked out the first time only."""
-        if what not in self.worked_out:
-            self.worked_out[what] = work_out()
-        found: T = self.worked_out[what]
+        """What is made of the chart, worked out the first time only, so that all work on the same rows.
+
+        It stands beside the fields: a copy with another chart begins anew.
+        """
+        known = vars(self)
+        if what not in known:
+            known[what] = work_out()
+        found: T = known[what]
         return found
 
 

@@ -1,22 +1,23 @@
 """Time windows: words and intervals in, instants out."""
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
 from cekura_dashboards.arguments.spans import MONTHS, ROLLING, WORDS, Span, folded, interval, is_interval, span_of
 from cekura_dashboards.text import Foreign, nearest
+from cekura_dashboards.values import replace
 
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
 SHORTEST = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """The half-open span ``[start, end)`` in UTC, and where it came from: asked, saved or default."""
 
     start: datetime

@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from cekura_dashboards.insight.compare import compare
 from cekura_dashboards.insight.compare_parts import share_changes
@@ -18,6 +19,7 @@ from cekura_dashboards.insight.findings import Finding, Gap, Outcome, Step, Tren
 from cekura_dashboards.insight.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.insight.side import Cell, Groups, Side
 from cekura_dashboards.insight.verdicts import Terms
+from cekura_dashboards.values import replace
 
 How = Literal["comparison", "step", "trend", "unusual", "gap", "share", "group", "new group", "gone group"]
 LEAST_SHARE = 1e-3
@@ -33,8 +35,7 @@ NO_CALLS = 3.0
 """The size of a change to nothing, from nothing, or from one sign to the other."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One change. ``chance``: how likely any so large is in this test without one. ``size``: to rank it by.
 
     ``most``: the most that may be said of it. ``part``: of a share or group, which; None there: calls without one.

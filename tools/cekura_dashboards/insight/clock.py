@@ -1,9 +1,10 @@
 """The people's clock: hours, days and weekends where the calls are made."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec import Struct
 
 SATURDAY, SUNDAY = 5, 6
 
@@ -16,8 +17,7 @@ class Place(NamedTuple):
     hour: int
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """A time zone, and the weekdays that are weekend there, Monday being 0."""
 
     zone: tzinfo = UTC

@@ -1,7 +1,6 @@
 """Comparisons of a whole in parts: the labels of a pie, the figures of a stat."""
 
 import math
-from dataclasses import replace
 
 from cekura_dashboards.insight.comparison import Comparison, FigureChange, ShareChange, Shares, SideShown
 from cekura_dashboards.insight.effects import MOST_CONTRIBUTORS, more
@@ -19,6 +18,7 @@ from cekura_dashboards.insight.numbers import Number, exact, round_for_display
 from cekura_dashboards.insight.side import Cell, Side
 from cekura_dashboards.insight.timeline import DAY
 from cekura_dashboards.insight.verdicts import Estimate, Terms, Verdict
+from cekura_dashboards.values import replace
 
 
 def compare_shares(current: Side, baseline: Side, terms: Terms) -> Comparison:

@@ -3,9 +3,12 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
+
+from msgspec import Struct
+
+from cekura_dashboards.values import replace
 
 Scale = Literal["count", "sum", "rate", "positive", "plain"]
 """``count``: whole calls. ``sum``: a total of something over calls. ``rate``: a share of calls, 0 to 1. ``positive``:
@@ -14,8 +17,7 @@ TOO_FEW = 5
 """A value other than a count or a rate that rests on fewer calls is not looked at by itself."""
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(Struct, frozen=True):
     """Without buckets that the window or now cuts. ``values`` None: no data; of counts and sums, an empty one is 0.
 
     ``n``: the calls that each rests on, if known. ``merges``: whether days can be made of hours: not of percentiles,

@@ -8,8 +8,9 @@ the mean for durations and scores, the mean for counts; McCullagh and Nelder (19
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from cekura_dashboards.insight.distributions import t_beyond, t_quantile, two_sided
 from cekura_dashboards.insight.effects import ENOUGH_CALLS, effects
@@ -26,16 +27,14 @@ MOST_UNLIKE, SURELY_CHANCE = 4, 0.05
 ByGroup = Mapping[str | None, Sequence[Cell]]
 
 
-@dataclass(frozen=True)
-class GroupedSide:
+class GroupedSide(Struct, frozen=True):
     """One side of a dimension: each group's calls and value, in all and by bucket of time."""
 
     groups: Groups
     cells: ByGroup
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(Struct, frozen=True):
     """One dimension. ``share``: of the change, what its one or two largest groups bring; None without a change.
 
     ``differs``: the group that moved least like the others; ``verdict``: whether that is more than chance, for as many

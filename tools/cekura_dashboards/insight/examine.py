@@ -3,7 +3,8 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
 from cekura_dashboards.insight.course import TOO_FEW, Course
@@ -16,6 +17,7 @@ from cekura_dashboards.insight.steps import LEAST, Cut, find_steps, segments
 from cekura_dashboards.insight.timeline import DAY, Span, iso
 from cekura_dashboards.insight.trend import find_trend
 from cekura_dashboards.insight.unusual import PERHAPS, PERHAPS_AN_HOUR, Run, find_unusual
+from cekura_dashboards.values import replace
 
 MOST_UNUSUAL, MOST_GAPS = 3, 3
 TELLABLE = 30
@@ -204,8 +206,7 @@ def _begin(levels: Sequence[float]) -> float:
     return math.fsum(first) / len(first)
 
 
-@dataclass(frozen=True)
-class _Far:
+class _Far(Struct, frozen=True):
     """Buckets that are unusual together, first and last."""
 
     start: int

@@ -1,8 +1,8 @@
 """What the tests can find in a course over time."""
 
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from msgspec import Struct, field
 from pydantic import Field
 
 from cekura_dashboards.insight.numbers import Number
@@ -63,8 +63,7 @@ class Gap(OfChance):
 Finding = Annotated[Step | Trend | Unusual | Gap, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """``findings`` None: nothing was tested. ``not_tested``: what was not, and why."""
 
     findings: list[Finding] | None = None

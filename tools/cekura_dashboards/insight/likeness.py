@@ -7,7 +7,8 @@ itself cannot show that: what moves it may be what is looked for. So it is taken
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cekura_dashboards.insight.clock import Clock
 from cekura_dashboards.insight.course import lag_correlation
@@ -20,8 +21,7 @@ ALIKE_AT_LEAST = 0.1
 """Neighbouring days are taken to be so much alike, as three weeks do not show it well."""
 
 
-@dataclass(frozen=True)
-class Likeness:
+class Likeness(Struct, frozen=True):
     """How alike neighbouring days are, as was seen in so many days; without any they are taken for unlike."""
 
     correlation: float = 0.0

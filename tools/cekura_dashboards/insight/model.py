@@ -1,8 +1,8 @@
 """What a summary is made of: named facts, rounded once, absent where nothing is known."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.findings import Finding
@@ -180,8 +180,7 @@ class Groups(BaseModel):
     other: OtherGroups | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """The facts of one widget over one window."""
 
     kind: str

@@ -3,9 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.buckets import ADDITIVE, combine, total
@@ -57,8 +57,7 @@ class Profile(BaseModel):
     below: list[str] | None = Field(default=None, description="slots clearly below the others")
 
 
-@dataclass(frozen=True)
-class _Cell:
+class _Cell(Struct, frozen=True):
     """One slot of one turn: of one day, or week."""
 
     turn: int

@@ -4,7 +4,8 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from cekura_dashboards.insight.clock import Clock, Place
 from cekura_dashboards.insight.course import Course
@@ -21,6 +22,7 @@ from cekura_dashboards.insight.levels import (
     standardised,
 )
 from cekura_dashboards.insight.timeline import DAY
+from cekura_dashboards.values import replace
 
 CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3
 """So many of each are needed to know what is usual for an hour or a weekend, and for each weekday."""
@@ -31,8 +33,7 @@ FEW_OF_A_SLOT = 3
 """With fewer days of an hour none is tested against the others."""
 
 
-@dataclass(frozen=True)
-class Days:
+class Days(Struct, frozen=True):
     """Whole days without their rhythm: how far each is from what is usual, as a difference of levels or of their logs.
 
     ``totals``: the days themselves, as totals or means; ``usual``: what their hours and weekday make usual for them, as
@@ -79,8 +80,7 @@ class Days:
         return [score * part for score, part in zip(scores, self.known, strict=True)]
 
 
-@dataclass(frozen=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """A course beside what is usual.
 
     ``hours``: the effect of each bucket's hour. ``usual``: of each bucket at its hour, on the level of its day.

@@ -1,8 +1,9 @@
 """One of two sides that are compared, as buckets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 Groups = Mapping[str | None, tuple[float, float]]
 """Name to calls and value."""
@@ -18,8 +19,7 @@ class Cell(NamedTuple):
     """The sum of the squared values, where single calls are known."""
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
 
     ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,

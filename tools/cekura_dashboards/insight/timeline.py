@@ -1,8 +1,9 @@
 """Windows and aligned buckets, in seconds since 1970 UTC."""
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800
 MONDAY = 4 * DAY
@@ -14,8 +15,7 @@ STEPS = {
 PERIODS = {"hour": "1h", "day": "1d", "week": "1w"}
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """The half-open window ``[start, end)`` that was asked about; ``end`` is never later than now."""
 
     start: float

@@ -1,14 +1,15 @@
 """Verdicts: what may be said of an estimate, and on what terms."""
 
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
 from cekura_dashboards.insight.distributions import t_beyond, t_quantile, two_sided
 from cekura_dashboards.insight.numbers import Number, round_for_display
 from cekura_dashboards.insight.side import NOTHING, Side
+from cekura_dashboards.values import replace
 
 Verdict = Literal["clear", "possible", "within noise", "not tested"]
 
@@ -43,8 +44,7 @@ class OfChance(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a verdict has to allow for.
 
     ``tests``: how many charts are compared in this answer; ``parts``: of how many parts of a chart this is one: both

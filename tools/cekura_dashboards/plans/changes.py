@@ -1,9 +1,9 @@
 """Edits of widgets: what is to be done, what the API holds after it, and both told as changes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct, field
 from pydantic import BaseModel
 
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, as_object, same
@@ -28,8 +28,7 @@ class Change(BaseModel):
     fields: dict[Word, list[Any]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class WidgetEdits:
+class WidgetEdits(Struct, frozen=True, kw_only=True):
     """Operations on the widgets of one dashboard, which was read just before.
 
     ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched; ``known`` are
@@ -50,8 +49,7 @@ class WidgetEdits:
         return not (self.creates or self.updates or self.deletes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stored:
+class Stored(Struct, frozen=True, kw_only=True):
     """What the API holds after an edit, of which ``edits`` is what was carried out.
 
     ``created`` are in the order of its creates. ``not_done``: what became of each other operation, by name; ``cause``:

@@ -1,8 +1,10 @@
 """Where new and moved widgets go, on dashboards whose widgets show a grid in their metadata; else nothing is placed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import Fault
 from cekura_dashboards.api.models import JsonObject, Widget
@@ -15,8 +17,7 @@ NO_GRID = (
 )
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """Where a widget is wanted. ``path``: the argument that says so."""
 
     path: str
@@ -36,8 +37,7 @@ class Wish:
         return self.place is not None or self.layout is not None
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """What is to be placed. ``creates``: new widgets, whose configurations are completed; ``moves``: by widget id.
 
     ``arrange``: tidy the whole dashboard.

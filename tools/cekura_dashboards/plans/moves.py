@@ -1,9 +1,9 @@
 """Moving widgets to another dashboard: they keep their ids, as the API takes the dashboard of a widget as a field."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.api.client import CekuraClient
@@ -29,8 +29,7 @@ class Back(Request):
     metadata: dict[str, Any] | None = Field(default=None)
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(Struct, frozen=True):
     """A widget as it is, and the fields to send."""
 
     before: Widget

@@ -1,8 +1,9 @@
 """Plans: what an edit would do, found out by reading only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import JsonObject, Widget, same
@@ -12,6 +13,7 @@ from cekura_dashboards.plans.plan_id import Covered, Origin, signer
 from cekura_dashboards.plans.receipt import Call, Receipt, fitted
 from cekura_dashboards.plans.restored import Planned
 from cekura_dashboards.text import cleaned
+from cekura_dashboards.values import replace
 
 W = TypeVar("W")
 LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
@@ -19,8 +21,7 @@ MOST_ASKED = 12
 """Operations that a question to a person lists."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan(Generic[W]):
+class Plan(Struct, Generic[W], frozen=True, kw_only=True):
     """What would be done, and what was stored when it was planned. Making one writes nothing.
 
     ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for

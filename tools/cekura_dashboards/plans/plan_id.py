@@ -12,10 +12,10 @@ import json
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import PlanRefused
@@ -33,8 +33,7 @@ Covered = Mapping[str, Mapping[str, Any]]
 """What must not move: by name (``widget 12``), the stored fields."""
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Makes and checks plan ids for one key at one time."""
 
     key: SecretStr

@@ -6,9 +6,9 @@ the new ids. The end of a line is a signature under the caller's key, so that a 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.errors import PlanRefused
@@ -78,8 +78,7 @@ def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
             raise fault(name, f"is too long; at most {MOST_WIDGETS}.")
 
 
-@dataclass(frozen=True)
-class Ids:
+class Ids(Struct, frozen=True):
     """Which ids stand for which today."""
 
     new: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])

@@ -1,8 +1,9 @@
 """Sending a plan, and finding out what became of it when the answer is lost."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import (
@@ -20,6 +21,7 @@ from cekura_dashboards.api.models import BulkResult, JsonObject, Widget, as_list
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import MOST_SHOWN, Stored, WidgetEdits
 from cekura_dashboards.text import json_text, quoted
+from cekura_dashboards.values import replace
 
 MOST_ERRORS = 5
 READ_BACK_S = 10.0
@@ -130,8 +132,7 @@ def may_still_arrive(error: DashboardsError) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
 
 
-@dataclass(frozen=True)
-class Doubt(Generic[T]):
+class Doubt(Struct, Generic[T], frozen=True):
     """A write of which it is not known what became; it is looked for, and never sent again."""
 
     context: ToolContext

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import JsonObject, same
@@ -19,8 +20,7 @@ from cekura_dashboards.text import listed
 Q = TypeVar("Q", bound=Planned)
 
 
-@dataclass(frozen=True)
-class Undo(Generic[Q]):
+class Undo(Struct, Generic[Q], frozen=True):
     """The way back: the call's request and arguments, and what it cannot put back. No request: there is no way."""
 
     request: Q | None

@@ -1,7 +1,6 @@
 """A writing tool: a plan that only reads, and a commit that carries it out."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cekura_dashboards.context import ToolContext
@@ -14,8 +13,7 @@ Q = TypeVar("Q", bound=Planned)
 W = TypeVar("W")
 
 
-@dataclass(frozen=True, kw_only=True)
-class WritingTool(Tool[Q, Receipt]):
+class WritingTool(Tool[Q, Receipt], frozen=True, kw_only=True):
     """``plan`` writes nothing; ``carry_out`` takes its plan, once approved where it must be."""
 
     plan: Callable[[ToolContext, Q], Awaitable[Plan[Any]]]

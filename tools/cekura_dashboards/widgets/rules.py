@@ -1,6 +1,6 @@
 """Which field, chart and aggregation go together. Impossible ones are refused, unknown ones pass with a warning."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, KeyRejected
 from cekura_dashboards.api.fields import (
@@ -17,8 +17,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import Foreign, one_of, word
 
 
-@dataclass(frozen=True)
-class MetricTypes:
+class MetricTypes(Struct, frozen=True):
     """The metrics of a project: id to ``eval_type``."""
 
     project: int
