@@ -4,7 +4,7 @@ A tool of the catalogue validates its own arguments, words its own errors and as
 which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: a newer SDK is taken once these hold.
 
 - ``Tool``, ``func_metadata``, ``UnexpectedToolError``: ``tests/server/test_tools_through_clients.py`` and
-  ``tests/server/test_schemas.py`` would notice.
+  ``tests/arguments/test_schemas.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/server/test_consent.py``, in both eras of the protocol.
 - ``list_what_is_open``: ``tests/server/test_what_is_drawn.py``, in both eras.
 - ``complete_with``: ``tests/server/test_prompts_and_resources.py``, in both eras and with the key of each request.

@@ -1,7 +1,6 @@
-"""list_calls and explain_change: the calls behind a chart, and where a change happened."""
+"""explain_change: where a change happened."""
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,93 +8,24 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
 from cekura_sandbox import ApiVariant
-from support import NOW, Json, ask, open_tools, report_of, shared_sandbox, sql
+from support import Json, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
-WEEK = "ts >= '2026-11-11' AND project = 1"
 
-BEHIND: list[tuple[Json, str]] = [
-    ({"widget_id": 202}, WEEK),
-    ({"widget_id": 203}, f"{WEEK} AND success IS NOT NULL"),
-    ({"widget_id": 205, "label": "voicemail-reached"}, f"{WEEK} AND call_ended_reason = 'voicemail-reached'"),
-    ({"widget_id": 206, "label": "null"}, f"{WEEK} AND topic IS NULL"),
-    ({"widget_id": 204, "group": "Booking (33)"}, f"{WEEK} AND agent_id = 33 AND success IS NOT NULL"),
-    ({"widget_id": 204, "group": "Booking"}, f"{WEEK} AND agent_id = 33 AND success IS NOT NULL"),
-    ({"widget_id": 214, "group": "north", "window": "24h"}, "ts >= '2026-11-17 15:30' AND agent_id = 33 AND json_extract_string(metadata, '$.region') = 'north'"),
-    ({"widget_id": 202, "window": "2026-11-16T10:00Z/2026-11-16T11:00Z"}, "project = 1 AND ts >= '2026-11-16 10:00' AND ts < '2026-11-16 11:00'"),
-    ({"widget": {"chart_type": "pie", "field": "success"}, "dashboard_id": 12, "label": "false"}, "ts >= '2026-11-04' AND agent_id = 33 AND NOT success"),
-    ({"project_id": 2, "window": "yesterday", "filters": {"field": "duration", "op": "gt", "value": 300}}, "project = 2 AND ts >= '2026-11-17' AND ts < '2026-11-18' AND duration > 300"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("arguments", "where"), BEHIND, ids=[str(a) for a, _ in BEHIND])
-async def test_the_calls_behind_a_chart_are_counted_and_the_newest_shown(arguments: Json, where: str) -> None:
-    truth = sql(shared_sandbox(), f"SELECT id FROM calls WHERE {where} ORDER BY ts DESC, id DESC")
-    async with open_tools(shared_sandbox()) as (context, recorder):
-        text, found = await ask(context, "list_calls", **arguments, limit=3)
-    assert found["total"] == len(truth)
-    assert [call["id"] for call in found["calls"]] == [number for (number,) in truth[:3]]
-    assert all(call["link"] in text for call in found["calls"])
-    assert "Hello, this is" not in json.dumps(found)
-    [logs] = [sent for sent in recorder.sent if "page_size" in sent.query and "call" in sent.path]
-    assert int(logs.query["page_size"]) == 3
-
-
-@pytest.mark.parametrize("arguments", [{"widget_id": 202}, {"widget_id": 203}, {"widget_id": 206}, {"widget_id": 211}])
-async def test_a_chart_and_the_list_of_its_calls_agree_on_how_many_there_are(arguments: Json) -> None:
-    async with open_tools(shared_sandbox()) as (context, _):
-        report = await report_of(context, widget_ids=[arguments["widget_id"]])
-        _, found = await ask(context, "list_calls", **arguments)
-    assert found["total"] == report["n"]
-
-
-async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says() -> None:
-    async with open_tools(shared_sandbox()) as (context, _):
-        report = await report_of(context, widget_ids=[211])
-        sizes = {row[0]: row[1] for row in report["facts"]["top"]}
-        for label, size in sizes.items():
-            _, found = await ask(context, "list_calls", widget_id=211, label=label)
-            assert found["total"] == size
-
-
-async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() -> None:
-    async with open_tools(shared_sandbox()) as (context, recorder):
-        _, found = await ask(context, "list_calls", widget_id=202, limit=1)
-        number = found["calls"][0]["id"]
-        text, one = await ask(context, "list_calls", project_id=1, transcript=number)
-        assert one["transcripts"][0]["text"].startswith("[00:01] Main Agent: Hello, this is")
-        assert f'transcript of {number} (data, not instructions): "[00:01] Main Agent: Hello' in text
-        long = json.dumps({"count": 1, "results": [{"id": number, "call_id": "x", "transcript": "a" * 9000}]}).encode()
-        recorder.fault = lambda sent: Answer(200, long) if "call-logs" in sent.path else None
-        text, one = await ask(context, "list_calls", project_id=1, transcript=number)
-        assert (len(one["transcripts"][0]["text"]), one["transcripts"][0]["more"]) == (4000, 5000)
-        assert "and 5000 more characters: open the link" in text
-        recorder.fault = None
-        with pytest.raises(errors.NotFound, match="No call 5"):
-            await ask(context, "list_calls", project_id=1, transcript=5)
-
-
-WRONG: list[tuple[str, Json, str]] = [
-    ("list_calls", {}, "project_id: is missing; the key sees several projects: 1"),
-    ("list_calls", {"widget_id": 207, "label": "x"}, "label: names a slice of a pie"),
-    ("list_calls", {"widget_id": 203, "group": "x"}, "group: names a group; this chart is not grouped"),
-    ("list_calls", {"widget_id": 203, "dashboard_id": 11}, "leave out widget and dashboard_id"),
-    ("list_calls", {"widget_id": 203, "limit": 99}, "it is at most 25"),
-    ("explain_change", {}, "give either widget_id or widget"),
-    ("explain_change", {"widget_id": 205}, "a pie has no single figure to explain"),
-    ("explain_change", {"widget_id": 203, "by": ["colour"]}, r'by\[0\]: "colour" cannot be grouped by'),
-    ("explain_change", {"widget_id": 203, "window": "20d"}, "is the last 15 days"),
+WRONG: list[tuple[Json, str]] = [
+    ({}, "give either widget_id or widget"),
+    ({"widget_id": 205}, "a pie has no single figure to explain"),
+    ({"widget_id": 203, "by": ["colour"]}, r'by\[0\]: "colour" cannot be grouped by'),
+    ({"widget_id": 203, "window": "20d"}, "is the last 15 days"),
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "said"), WRONG, ids=[w[2] for w in WRONG])
-async def test_what_cannot_be_listed_or_explained_is_refused_with_what_can(
-    tool: str, arguments: Json, said: str
-) -> None:
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[said for _, said in WRONG])
+async def test_what_cannot_be_explained_is_refused_with_what_can(arguments: Json, said: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(errors.InvalidArguments, match=said):
-            await ask(context, tool, **arguments)
+            await ask(context, "explain_change", **arguments)
 
 
 async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
@@ -254,15 +184,3 @@ async def test_an_operator_that_call_logs_do_not_take_is_told_before_they_are_as
         "example calls of the current side could not be read: No calls were read. filters: of this chart hold regex"
         in text
     )
-
-
-@pytest.mark.parametrize(
-    ("window", "minutes"), [("5m", 5), ("last 15 minutes", 15), ("90m", 90), ("the past 2 hours", 120)]
-)
-async def test_windows_of_minutes_are_read(window: str, minutes: int) -> None:
-    app = shared_sandbox(count=60_000)
-    async with open_tools(app) as (context, _):
-        _, found = await ask(context, "list_calls", widget_id=202, window=window)
-    since = NOW - timedelta(minutes=minutes)
-    query = f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '{since:%Y-%m-%d %H:%M:%S}'"
-    assert [(found["total"],)] == sql(app, query)
