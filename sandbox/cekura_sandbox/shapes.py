@@ -112,7 +112,8 @@ class Problem(_Shape):
 def answers(shape: Any, *, status: int = 200) -> dict[str, Any]:
     """What a route is documented to answer, for its decorator."""
     documented: dict[int | str, Any] = {code: {"model": Problem} for code in (400, 401, 404)}
-    return {"response_model": None, "status_code": status, "responses": {status: {"model": shape}, **documented}}
+    whole = None if shape is None else Any  # without a model FastAPI walks all that is answered, in Python
+    return {"response_model": whole, "status_code": status, "responses": {status: {"model": shape}, **documented}}
 
 
 def takes(properties: Schema, *required: str) -> dict[str, Any]:

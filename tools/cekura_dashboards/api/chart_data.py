@@ -197,6 +197,8 @@ def number(value: Any) -> float | None:
     >>> number(True), number("2.5"), number(float("nan")), number("fast"), number(1e300)
     (1.0, 2.5, None, None, None)
     """
+    if type(value) is float:
+        return value if abs(value) <= LARGEST else None
     if isinstance(value, str):
         try:
             value = float(value)
@@ -213,5 +215,7 @@ def number(value: Any) -> float | None:
 
 def count_of(value: Any) -> int | None:
     """A number of calls; None for what is none, such as -1."""
+    if type(value) is int and 0 <= value <= LARGEST:
+        return value
     found = number(value)
     return None if found is None or found < 0 else int(found)

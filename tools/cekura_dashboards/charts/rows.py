@@ -47,7 +47,7 @@ class Times:
         offset, time = found.total_seconds() if found else 0.0, moment.timestamp()
         self.offsets.add(offset)
         self._edges = min(self._edges[0], (time, offset)), max(self._edges[1], (time, offset))
-        return (moment.replace(tzinfo=UTC) if wall else moment).timestamp()
+        return moment.replace(tzinfo=UTC).timestamp() if wall else time
 
     def local(self, span: Span) -> Span:
         """The span in the same wall time, of each end as the rows nearest to it are written."""
@@ -114,18 +114,26 @@ def _bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Bar
     period = config.period
     is_time = plots_times(config, chart)
     buckets, unread = list[Bucket](), 0
+    # In a grouped chart every time and every group stands in many rows; each is read once.
+    moments = {text: times.read(text, wall=True) for text in _texts(row.time_interval for row in chart.rows)}
+    labels = {text: label_of(text, names) for text in _texts(row.group for row in chart.rows)}
     for row in chart.rows:
-        time, count = times.read(row.time_interval, wall=True), count_of(row.sample_count)
+        time = moments[row.time_interval] if isinstance(row.time_interval, str) else None
         if time is None:
             unread += 1
             continue
         value = Times().read(row.value) if is_time else number(row.value)
-        buckets.append(Bucket(time, value, count, label_of(row.group, names)))
+        label = labels[row.group] if isinstance(row.group, str) else label_of(row.group, names)
+        buckets.append(Bucket(time, value, count_of(row.sample_count), label))
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
     span = times.local(span_of(reading))
     kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
     outside = len(buckets) - len(kept)
     return BarRows(span=span, times=times, buckets=kept, width=width, outside=outside, unread=unread)
+
+
+def _texts(values: Iterable[Any]) -> set[str]:
+    return {value for value in values if isinstance(value, str)}
 
 
 def plots_times(config: WidgetConfig, chart: Chart) -> bool:
