@@ -46,7 +46,7 @@ def now() -> datetime:
 
 _Kind = tuple[ApiVariant | None, int]
 _lent, _kept = list[tuple[_Kind, FastAPI]](), defaultdict[_Kind, list[FastAPI]](list)
-_shared = dict[_Kind, FastAPI]()
+_shared, _quiet = dict[_Kind, FastAPI](), dict[tuple[int, int], FastAPI]()
 
 
 def new_sandbox(readings: ApiVariant | None = None, *, count: int = 300) -> FastAPI:
@@ -65,6 +65,14 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> Fas
     return _shared[kind]
 
 
+def quiet_sandbox(seed: int, *, count: int) -> FastAPI:
+    """One in whose calls nothing changes, for all tests that only read."""
+    kind = seed, count
+    if kind not in _quiet:
+        _quiet[kind] = create_app(now=now, count=count, key=KEY, seed=seed, quiet=True)
+    return _quiet[kind]
+
+
 def take_back_sandboxes() -> None:
     """Bring back what was edited in those that were lent; calls are only read. Close those that are too many to keep."""
     for kind, app in _lent:
@@ -80,9 +88,10 @@ def take_back_sandboxes() -> None:
 def close_sandboxes() -> None:
     """Close every database, and forget the sandboxes."""
     take_back_sandboxes()
-    for app in [*_shared.values(), *(app for apps in _kept.values() for app in apps)]:
+    for app in [*_shared.values(), *_quiet.values(), *(app for apps in _kept.values() for app in apps)]:
         app.state.world.close()
     _shared.clear()
+    _quiet.clear()
     _kept.clear()
     # FastAPI remembers the functions of all routes, and so each sandbox; freed only after the interpreter's end, their
     # databases are reported as leaks

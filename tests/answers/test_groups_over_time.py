@@ -65,6 +65,7 @@ async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:
     assert "group_changes" not in report
 
 
+@pytest.mark.no_cover
 async def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
     """By agent and by topic in 40 worlds: a false ``clear`` in 2 % of answers or fewer, a false ``possible`` in 8 %."""
     told, answers = Counter[str](), 0

@@ -139,6 +139,7 @@ def test_a_flat_measure_is_said_to_be_flat_and_too_few_days_say_nothing() -> Non
     assert profile([], "weekday", function="count", clock=Clock(), zone="UTC") is None
 
 
+@pytest.mark.no_cover
 async def test_success_that_has_no_rhythm_is_rarely_said_to_have_one() -> None:
     """Success by hour and weekday in 30 worlds where it has none: a false ``clear`` in 3 %, ``possible`` in 8 %."""
     told: Counter[Any] = Counter()

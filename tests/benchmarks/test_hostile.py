@@ -4,6 +4,7 @@ import pytest
 from benchmarks.hostile import attacked, directed
 
 
+@pytest.mark.no_cover
 @pytest.mark.anyio
 async def test_answers_stay_right_while_hostile_requests_come_in() -> None:
     bodies = directed()

@@ -8,6 +8,7 @@ from benchmarks.verdicts.worlds import World
 
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
+pytestmark = pytest.mark.no_cover
 SEEDS = range(40)
 QUIET = [
     World("count", HOUR, 720, 40, office="America/Los_Angeles"),

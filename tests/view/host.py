@@ -139,6 +139,26 @@ class Host:
 
     browser: Browser
     client: Client
+    _pages: dict[str, str] = field(default_factory=dict[str, str])
+    _answers: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def _page_of(self, tool: str) -> str:
+        """The view of a tool; read once, as it is the same in every test."""
+        if tool not in self._pages:
+            tools = {item.name: item for item in (await self.client.list_tools()).tools}
+            address = (tools[tool].meta or {})["ui"]["resourceUri"]
+            [content] = (await self.client.read_resource(address)).contents
+            self._pages[tool] = content.model_dump()["text"]
+        return self._pages[tool]
+
+    async def _answer(self, tool: str, arguments: Json) -> Json:
+        """What the server answers, a copy of its own; asked for once, as nothing in its data changes."""
+        call = json.dumps([tool, arguments], sort_keys=True)
+        if call not in self._answers:
+            result = await self.client.call_tool(tool, arguments)
+            self._answers[call] = result.model_dump_json(by_alias=True, exclude_none=True)
+        found: Json = json.loads(self._answers[call])
+        return found
 
     @asynccontextmanager
     async def show(
@@ -154,13 +174,8 @@ class Host:
         script: str = "",
     ) -> AsyncGenerator[Shown]:
         """The answer of one call. ``strip``: keys that the host drops; ``script``: runs in the view's own page."""
-        tools = {item.name: item for item in (await self.client.list_tools()).tools}
-        address = (tools[tool].meta or {})["ui"]["resourceUri"]
-        [content] = (await self.client.read_resource(address)).contents
-        html = content.model_dump()["text"]
-        answer = (await self.client.call_tool(tool, arguments)).model_dump(
-            by_alias=True, exclude_none=True, mode="json"
-        )
+        html = await self._page_of(tool)
+        answer = await self._answer(tool, arguments)
         answer = changed(answer) if changed else answer
         scheme: Any = theme
         context = await self.browser.new_context(viewport={"width": width, "height": 700}, color_scheme=scheme)
