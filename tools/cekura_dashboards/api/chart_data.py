@@ -197,20 +197,14 @@ def number(value: Any) -> float | None:
     >>> number(True), number("2.5"), number(float("nan")), number("fast"), number(1e300)
     (1.0, 2.5, None, None, None)
     """
-    if type(value) is float:
-        return value if abs(value) <= LARGEST else None
-    if isinstance(value, str):
+    if type(value) is not float:  # most are
+        if not isinstance(value, str | int | float):
+            return None
         try:
             value = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
-    if not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if abs(found) <= LARGEST else None
+    return value if abs(value) <= LARGEST else None
 
 
 def count_of(value: Any) -> int | None:
