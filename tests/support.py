@@ -2,16 +2,20 @@
 
 import asyncio
 import gc
+import os
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import fastapi.dependencies.models
 import msgspec
 import uvicorn
+from click.testing import CliRunner, Result
 from fastapi import FastAPI
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
@@ -21,6 +25,7 @@ from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import MAX_BODY_BYTES, HttpTransport
 from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards_mcp.cli import main
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
 from cekura_sandbox import ApiVariant, create_app
@@ -38,6 +43,8 @@ PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
 MOST_KEPT = 3
 """Sandboxes of a kind that wait for the next test."""
 SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP, each of which would read the certificates of all authorities first."""
 
 
 def now() -> datetime:
@@ -242,6 +249,17 @@ async def connect(app: Any, era: Era = "auto", **given: Any) -> AsyncGenerator[C
     connection = Connection(settings(**given), app_factory=lambda: app, now=now)
     async with Client(create_server(connection), mode=era) as client:
         yield client
+
+
+def typed(*arguments: str, stdin: str = "", folder: Path | None = None, **environment: str) -> Result:
+    """The command line with these settings alone, in this process: to start another takes longer than most commands.
+
+    What would end the program with a traceback is raised.
+    """
+    ours = [name for name in os.environ if name.startswith("CEKURA_")]
+    with chdir(folder or Path()):
+        runner = CliRunner(catch_exceptions=False)
+        return runner.invoke(main, arguments, input=stdin, env={**dict.fromkeys(ours), **environment})
 
 
 def text_of(result: CallToolResult) -> str:

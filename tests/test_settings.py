@@ -16,7 +16,7 @@ from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.settings import WEEKDAYS, SettingsError, load_settings, usable_key
-from support import KEY, Recorder, new_sandbox, no_wait, now
+from support import KEY, Recorder, new_sandbox, no_wait, now, typed
 
 FOREIGN = [
     "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example",
@@ -59,15 +59,11 @@ def test_space_around_a_key_is_taken_off() -> None:
 
 @pytest.mark.parametrize("key", ["käy-1234", "key\n1234", "key 1234", "\u202ekey-1234"])
 def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
-    environment = {**os.environ, "CEKURA_API_KEY": key, "PYTHONIOENCODING": "utf-8"}
-    found = subprocess.run(
-        [sys.executable, "-m", "cekura_dashboards_mcp", "doctor"], env=environment, capture_output=True, check=False
-    )
-    told = found.stderr.decode()
-    assert found.returncode == 2
-    assert told.count("\n") == 1
-    assert told.startswith("cekura-dashboards: CEKURA_API_KEY holds characters")
-    assert "1234" not in told
+    found = typed("doctor", CEKURA_API_KEY=key)
+    assert found.exit_code == 2
+    assert found.stderr.count("\n") == 1
+    assert found.stderr.startswith("cekura-dashboards: CEKURA_API_KEY holds characters")
+    assert "1234" not in found.output
     with pytest.raises(ValueError, match="holds characters"):
         usable_key(key)
 

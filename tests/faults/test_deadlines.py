@@ -13,7 +13,7 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server
 from cekura_sandbox.faults import Fault
-from support import Era, ask, new_sandbox, now, open_tools_at, served, settings
+from support import NO_TLS, Era, ask, new_sandbox, now, open_tools_at, served, settings
 
 pytestmark = pytest.mark.anyio
 SLOW = Fault("latency", "60", times=None)
@@ -93,7 +93,7 @@ async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() 
     connection = Connection(settings(), key_per_request=False, app_factory=lambda: app, now=now)
     answers = list[int]()
     done = anyio.Event()
-    async with served(http_app(connection)) as url, httpx.AsyncClient() as http:
+    async with served(http_app(connection)) as url, httpx.AsyncClient(verify=NO_TLS) as http:
 
         async def large() -> None:
             async with Client(f"{url}/mcp") as client:

@@ -13,7 +13,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_sandbox.faults import KINDS, Fault
-from support import BY_NAME, KEY, Json, ask, content, new_sandbox, open_tools, open_tools_at, served
+from support import BY_NAME, KEY, NO_TLS, Json, ask, content, new_sandbox, open_tools, open_tools_at, served
 
 pytestmark = pytest.mark.anyio
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
@@ -211,7 +211,10 @@ async def outcome_of(context: Any, tool: str, arguments: Json) -> str:
 async def test_the_fault_routes_and_header_do_the_same() -> None:
 
     app = new_sandbox(count=10)
-    async with served(app) as url, httpx.AsyncClient(base_url=url, headers={"X-CEKURA-API-KEY": KEY}) as http:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(verify=NO_TLS, base_url=url, headers={"X-CEKURA-API-KEY": KEY}) as http,
+    ):
         await http.post("/sandbox/faults/", json={"kind": "rate_limited", "value": "7", "path": "/projects/"})
         first = await http.get("/user/v1/projects/")
         assert (first.status_code, first.headers["retry-after"]) == (429, "7")

@@ -1,7 +1,6 @@
 """Dashboards as files, on the command line against a sandbox that goes on running."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support import PIE
+from support import PIE, typed
 
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
@@ -27,18 +26,13 @@ def address() -> Generator[str]:
 
 @pytest.fixture
 def run(address: str, tmp_path: Path) -> Any:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
-
-    def typed(*arguments: str, stdin: str = "", code: int = 0, **settings: str) -> tuple[str, str]:
-        found = {**kept, "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        done = subprocess.run(
-            [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=60,
-            env=found, cwd=tmp_path, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (done.stdout, done.stderr)
+    def run(*arguments: str, stdin: str = "", code: int = 0, **settings: str) -> tuple[str, str]:
+        given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
+        done = typed(*arguments, stdin=stdin, folder=tmp_path, **given)
+        assert done.exit_code == code, done.output
         return done.stdout, done.stderr
 
-    return typed
+    return run
 
 
 def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any, tmp_path: Path) -> None:
@@ -95,7 +89,6 @@ def test_a_mistake_is_a_line_on_stderr(run: Any, arguments: list[str], stdin: st
     out, said = run(*arguments, stdin=stdin, code=code)
     assert why in said
     assert out == ""
-    assert "Traceback" not in said
 
 
 def test_read_only_mode_applies_nothing(run: Any) -> None:

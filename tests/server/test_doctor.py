@@ -1,8 +1,6 @@
 """The doctor: what it finds in order, what not, and how it tells one possible API from another."""
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -18,7 +16,7 @@ from cekura_dashboards_mcp.connection import Connection, caller_of
 from cekura_dashboards_mcp.doctor import examine, report, skew
 from cekura_dashboards_mcp.probe import UNSETTLED, probe
 from cekura_sandbox import ApiVariant
-from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox
+from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox, typed
 
 pytestmark = pytest.mark.anyio
 TYPES = get_type_hints(ApiVariant)
@@ -203,13 +201,9 @@ async def test_who_has_a_client_that_works_needs_no_key_in_the_shell(tmp_path: P
 
 
 def test_the_command_prints_json_and_fails_by_its_exit_code(tmp_path: Path) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
     for arguments, code in (["--sandbox"], 0), ([], 1):
-        done = subprocess.run(
-            [sys.executable, "-m", "cekura_dashboards_mcp", "doctor", "--json", *arguments], check=False, text=True,
-            capture_output=True, timeout=60, env={**kept, "HOME": str(tmp_path)},
-        )  # fmt: skip
+        done = typed("doctor", "--json", *arguments, HOME=str(tmp_path))
         found = json.loads(done.stdout)
-        assert (done.returncode, found["passed"], done.stderr) == (code, not code, "")
+        assert (done.exit_code, found["passed"], done.stderr) == (code, not code, "")
         assert {check["name"] for check in found["checks"]} >= {"settings", "key", "chat clients"}
         assert "findings" not in found

@@ -1,17 +1,15 @@
 """Our entry in a chat client's configuration: put there, taken out, and nothing else touched."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards_mcp.clients import CLIENTS, Machine
-from support import BY_NAME, Json
+from support import BY_NAME, Json, typed
 
 NAMES = list(CLIENTS)
 KEY = "a-key-of-mine"
@@ -30,13 +28,8 @@ def path_of(name: str, home: Path) -> Path:
     return CLIENTS[name].path(machine(home))
 
 
-def run(home: Path, *arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
-    found = {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), **settings}
-    return subprocess.run(
-        [sys.executable, "-m", "cekura_dashboards_mcp", "install", *arguments], input=stdin, capture_output=True,
-        text=True, encoding="utf-8", timeout=60, env=found, check=False,
-    )  # fmt: skip
+def run(home: Path, *arguments: str, **settings: str) -> Result:
+    return typed("install", *arguments, HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), **settings)
 
 
 def written(name: str, home: Path) -> Json:
@@ -48,7 +41,7 @@ def written(name: str, home: Path) -> Json:
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_client_that_starts_what_stands_in_its_file_is_shown_the_tools(name: str, tmp_path: Path) -> None:
     done = run(tmp_path, name, "--sandbox")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards-sandbox"]
     assert Path(entry["command"]).is_absolute()
     server = StdioServerParameters(command=entry["command"], args=entry["args"], env=entry.get("env"))
@@ -64,7 +57,7 @@ def test_other_entries_stay_and_the_file_before_is_kept(name: str, tmp_path: Pat
     path.chmod(0o640)
     before = path.read_text(encoding="utf-8")
     done = run(tmp_path, name, CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     config, servers = written(name, tmp_path), CLIENTS[name].servers
     entry = config[servers].pop("cekura-dashboards")
     assert config == OTHERS
@@ -84,10 +77,10 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
     run(tmp_path, name, "--sandbox")
     assert path_of(name, tmp_path).read_bytes() == first
     assert [path.name for path in path_of(name, tmp_path).parent.glob("*backup*")] == []
-    assert run(tmp_path, name, "--sandbox", "--uninstall").returncode == 0
+    assert run(tmp_path, name, "--sandbox", "--uninstall").exit_code == 0
     assert written(name, tmp_path) == {CLIENTS[name].servers: {}}
     again = run(tmp_path, name, "--sandbox", "--uninstall")
-    assert (again.returncode, "has no entry" in again.stdout) == (0, True)
+    assert (again.exit_code, "has no entry" in again.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +99,7 @@ def test_a_file_of_another_form_is_refused_and_left_as_it_is(content: str | byte
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
     done = run(tmp_path, "cursor", "--sandbox")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Nothing was changed" in done.stderr
     assert path.read_bytes() == before
@@ -116,7 +109,7 @@ def test_a_file_of_another_form_is_refused_and_left_as_it_is(content: str | byte
 def test_without_a_key_nothing_is_written(tmp_path: Path) -> None:
     for settings in ({}, {"CEKURA_API_KEY": "two words"}):
         done = run(tmp_path, "cursor", **settings)
-        assert done.returncode == 2
+        assert done.exit_code == 2
         assert "Nothing was changed." in done.stderr
     assert not path_of("cursor", tmp_path).exists()
 
@@ -137,7 +130,7 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
     real.parent.mkdir()
     real.write_text("{}", encoding="utf-8")
     path.symlink_to(real)
-    assert run(tmp_path, "cursor", "--sandbox").returncode == 0
+    assert run(tmp_path, "cursor", "--sandbox").exit_code == 0
     assert path.is_symlink()
     assert "cekura-dashboards-sandbox" in real.read_text(encoding="utf-8")
 

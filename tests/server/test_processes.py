@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, OnceInAWhile, WholeRequests, server_config
 from cekura_dashboards_mcp.http import http_app
-from support import Json, served, settings, shared_sandbox
+from support import NO_TLS, Json, served, settings, shared_sandbox
 
 WAIT_S = 20
 INITIALIZE: Json = {
@@ -129,7 +129,9 @@ async def test_a_running_call_is_answered_before_the_server_ends() -> None:
     answers = list[httpx.Response]()
 
     async def call(url: str) -> None:
-        async with httpx.AsyncClient(headers={**HEADERS, "X-CEKURA-API-KEY": "k"}, timeout=WAIT_S) as http:
+        async with httpx.AsyncClient(
+            verify=NO_TLS, headers={**HEADERS, "X-CEKURA-API-KEY": "k"}, timeout=WAIT_S
+        ) as http:
             answers.append(await http.post(f"{url}/mcp", json=LIST))
 
     async with served(api) as base_url:
