@@ -15,6 +15,7 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Answer
 from support import Json, Sent, ask, open_tools, shared_sandbox
 
+pytestmark = pytest.mark.no_cover
 LONG = "label " * 1700
 WHOLE_OF_EIGHT, EXPLAINED, ERROR = 6000, 8000, 1000
 CHARTS = {"bar": 202, "line": 207, "pie": 205, "stat": 201, "grouped bar": 204}

@@ -112,6 +112,7 @@ def refused(tool: Tool[Any, Any], arguments: Json) -> InvalidArguments | None:
     return None
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", BY_NAME)
 def test_arbitrary_json_is_read_or_refused(name: str) -> None:
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -122,6 +123,7 @@ def test_arbitrary_json_is_read_or_refused(name: str) -> None:
     run()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", BY_NAME)
 def test_nearly_valid_arguments_are_read_or_refused(name: str) -> None:
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)

@@ -157,6 +157,7 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
             await ask(context, "find_changes")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("window", ["today", "24h", "yesterday", "this_week", "2026-11-05/2026-11-12", "14d"])
 async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):

@@ -153,6 +153,7 @@ async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant
     assert any("inside or/same_row still applies" in text for text in report["notes"])
 
 
+@pytest.mark.no_cover
 async def test_two_widgets_over_the_same_calls_agree(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         for window in (None, "2026-11-13/2026-11-15", "25d"):

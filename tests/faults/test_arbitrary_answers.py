@@ -61,6 +61,7 @@ async def answered(seed: int, tool: str, arguments: Json) -> None:
     json.dumps(answer, allow_nan=False)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
 def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json]) -> None:
     @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

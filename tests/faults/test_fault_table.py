@@ -73,6 +73,7 @@ def fault(kind: Any, **given: Any) -> Fault:
     return Fault(kind, value, **given)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_reading_tool_answers_right_or_with_an_honest_error(
     call: str, golden: Callable[[str, str], None]
@@ -154,6 +155,7 @@ def carried_out(call: str) -> str:
 PLACES = ("read", "write", "read back too")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("call", [*WRITES, *IN_STEPS])
 async def test_a_writing_tool_reports_what_was_stored(call: str, golden: Callable[[str, str], None]) -> None:
     """And no less than can be known: what it says to each fault, and where, is the golden table's."""

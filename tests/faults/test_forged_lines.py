@@ -153,6 +153,7 @@ async def planted(app: FastAPI, call: tuple[str, Json], keys: set[str], text: st
     assert_clean(answer, "")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
 def test_no_tool_prints_a_line_that_the_api_wrote(call: tuple[str, Json]) -> None:
     app = new_sandbox()

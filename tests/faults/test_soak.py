@@ -18,7 +18,7 @@ from cekura_dashboards.api.transport import HttpTransport
 from cekura_sandbox.faults import KINDS, Fault
 from support import KEY, Json, ask, new_sandbox, no_wait, now, served, settings
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 WORKERS = 8
 SHARE = 0.3
 READS: list[tuple[str, Json]] = [

@@ -3,6 +3,7 @@
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -10,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from cekura_dashboards.context import ToolContext
 from support import Json, ask, content, new_sandbox, open_tools, take_back_sandboxes
 
+pytestmark = pytest.mark.no_cover
 SEQUENCES, EDITS = 200, 7
 names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
 filters = st.sampled_from(

@@ -232,6 +232,7 @@ CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
 
 
 @OWN.parametrize()  # type: ignore[untyped-decorator]  # schemathesis types it loosely
+@pytest.mark.no_cover
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_the_sandbox_keeps_to_its_own_document(case: Any) -> None:
     answer = case.call(headers={"X-CEKURA-API-KEY": KEY})
