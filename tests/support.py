@@ -5,7 +5,7 @@ import gc
 import os
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -251,7 +251,9 @@ async def connect(app: Any, era: Era = "auto", **given: Any) -> AsyncGenerator[C
         yield client
 
 
-def typed(*arguments: str, stdin: str = "", folder: Path | None = None, **environment: str) -> Result:
+def typed(
+    *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "", folder: Path | None = None
+) -> Result:
     """The command line with these settings alone, in this process: to start another takes longer than most commands.
 
     What would end the program with a traceback is raised.
@@ -259,7 +261,7 @@ def typed(*arguments: str, stdin: str = "", folder: Path | None = None, **enviro
     ours = [name for name in os.environ if name.startswith("CEKURA_")]
     with chdir(folder or Path()):
         runner = CliRunner(catch_exceptions=False)
-        return runner.invoke(main, arguments, input=stdin, env={**dict.fromkeys(ours), **environment})
+        return runner.invoke(main, arguments, input=stdin, env={**dict.fromkeys(ours), **(environment or {})})
 
 
 def text_of(result: CallToolResult) -> str:

@@ -59,7 +59,7 @@ def test_space_around_a_key_is_taken_off() -> None:
 
 @pytest.mark.parametrize("key", ["käy-1234", "key\n1234", "key 1234", "\u202ekey-1234"])
 def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
-    found = typed("doctor", CEKURA_API_KEY=key)
+    found = typed("doctor", environment={"CEKURA_API_KEY": key})
     assert found.exit_code == 2
     assert found.stderr.count("\n") == 1
     assert found.stderr.startswith("cekura-dashboards: CEKURA_API_KEY holds characters")

@@ -35,7 +35,9 @@ def program() -> None:
     """Run as a program of its own: Ctrl-C ends it at once, with the exit code that shells know.
 
     Nothing is lost by it: no state is kept, and a thread that waits for standard input could not be ended otherwise.
+    Garbage is not looked for while a command is imported, of which nothing is garbage; what goes on running does later.
     """
+    gc.disable()
     signal.signal(signal.SIGINT, _interrupted)
     main()
 
@@ -79,7 +81,6 @@ def serve(
     address: str | None = None, *, workers: int = 1, own_key: bool = False, metrics: bool = False, sandbox: bool = False
 ) -> None:
     """Run the MCP server, over stdio unless --http is given."""
-    gc.disable()  # nothing that is imported is garbage, and looking for it is a part of the start that is felt
     if address is not None:
         from cekura_dashboards_mcp.serving import serve_http  # noqa: PLC0415 - see above
 
@@ -118,6 +119,7 @@ def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]
     need_sandbox()
     from cekura_sandbox.run import run_sandbox  # noqa: PLC0415 - see above
 
+    _all_imported()
     try:
         run_sandbox(port=port, seed=seed, count=calls, key=key, readings=dict(_pair(text) for text in reading))
     except (ValueError, OSError) as error:

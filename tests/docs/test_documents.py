@@ -79,7 +79,7 @@ def test_the_commands_of_a_block_do_what_they_should(block: str, environment: di
 def _ends_well(line: str, environment: dict[str, str], folder: Path) -> None:
     """Run what ends by itself: by the reader's shell where it has a part in it."""
     if line.startswith("cekura-dashboards ") and " > " not in line:
-        found = typed(*shlex.split(line)[1:], folder=folder, **environment)
+        found = typed(*shlex.split(line)[1:], folder=folder, environment=environment)
         assert found.exit_code == 0, (line, found.output)
         return
     done = subprocess.run(

@@ -202,7 +202,7 @@ async def test_who_has_a_client_that_works_needs_no_key_in_the_shell(tmp_path: P
 
 def test_the_command_prints_json_and_fails_by_its_exit_code(tmp_path: Path) -> None:
     for arguments, code in (["--sandbox"], 0), ([], 1):
-        done = typed("doctor", "--json", *arguments, HOME=str(tmp_path))
+        done = typed("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
         found = json.loads(done.stdout)
         assert (done.exit_code, found["passed"], done.stderr) == (code, not code, "")
         assert {check["name"] for check in found["checks"]} >= {"settings", "key", "chat clients"}

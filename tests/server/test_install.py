@@ -29,7 +29,8 @@ def path_of(name: str, home: Path) -> Path:
 
 
 def run(home: Path, *arguments: str, **settings: str) -> Result:
-    return typed("install", *arguments, HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), **settings)
+    found = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), **settings}
+    return typed("install", *arguments, environment=found)
 
 
 def written(name: str, home: Path) -> Json:
