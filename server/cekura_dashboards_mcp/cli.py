@@ -35,9 +35,8 @@ def program() -> None:
     """Run as a program of its own: Ctrl-C ends it at once, with the exit code that shells know.
 
     Nothing is lost by it: no state is kept, and a thread that waits for standard input could not be ended otherwise.
-    Garbage is not looked for while a command is imported, of which nothing is garbage; what goes on running does later.
     """
-    gc.disable()
+    gc.disable()  # nothing that is imported is garbage; commands that go on running look for it again afterwards
     signal.signal(signal.SIGINT, _interrupted)
     main()
 

@@ -89,6 +89,7 @@ def test_a_mistake_is_a_line_on_stderr(run: Any, arguments: list[str], stdin: st
     out, said = run(*arguments, stdin=stdin, code=code)
     assert why in said
     assert out == ""
+    assert "Traceback" not in said
 
 
 def test_read_only_mode_applies_nothing(run: Any) -> None:

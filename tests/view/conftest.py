@@ -1,4 +1,4 @@
-"""One browser for all tests of the chart view."""
+"""One browser for the tests of a file: what follows them in this process finds no event loop that goes on running."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ from view.host import Host, chromium, host_of
 NO_BROWSER = "the chart view needs Chromium to be tested: apt-get install chromium, or put one on PATH as `chromium`"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def browser() -> AsyncGenerator[Browser]:
     """Skips where there is none, but never in CI."""
     if shutil.which("chromium") is None:
@@ -29,7 +29,7 @@ async def browser() -> AsyncGenerator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def host(browser: Browser) -> AsyncGenerator[Host]:
     async with host_of(browser, shared_sandbox()) as found:
         yield found

@@ -22,6 +22,8 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
 from support import Era, Json, now, settings
 
+HEIGHT = 700
+"""Of the chat, in pixels."""
 CHAT, SANDBOX = "http://chat.test/", "http://sandbox.test/"
 CSP = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -123,9 +125,11 @@ class Shown:
             )
 
     async def resize(self, width: int) -> None:
-        """Make the chat so wide, and wait until all is drawn anew."""
+        """Make the chat so wide, and wait until all is drawn anew, which it is for another width only."""
+        if self.page.viewport_size == {"width": width, "height": HEIGHT}:
+            return
         await self.view.evaluate("root.firstChild.dataset.old = 'yes'")
-        await self.page.set_viewport_size({"width": width, "height": 700})
+        await self.page.set_viewport_size({"width": width, "height": HEIGHT})
         await self.wait_for("!root.querySelector('[data-old]')")
 
     async def change_theme(self, theme: str) -> None:
@@ -178,7 +182,7 @@ class Host:
         answer = await self._answer(tool, arguments)
         answer = changed(answer) if changed else answer
         scheme: Any = theme
-        context = await self.browser.new_context(viewport={"width": width, "height": 700}, color_scheme=scheme)
+        context = await self.browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
         page = await context.new_page()
         shown = Shown(page, page.main_frame, answer)
 
