@@ -45,8 +45,18 @@ def _interrupted(_signal: int, _frame: object) -> None:
     os._exit(INTERRUPTED)
 
 
+class _ServesByDefault(click.Group):
+    """Commands. Options without one, or nothing at all, go to ``serve``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        of_the_group = {name for option in self.get_params(ctx) for name in option.opts}
+        if not args or (args[0].startswith("-") and args[0] not in of_the_group):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
 @click.group(
-    invoke_without_command=True,
+    cls=_ServesByDefault,
     context_settings={"max_content_width": 110},
     epilog=examples(
         "demo", "install claude-desktop", "call get_widgets_data '{\"dashboard_id\": 11}' --sandbox", "doctor"
@@ -56,14 +66,12 @@ def _interrupted(_signal: int, _frame: object) -> None:
 @click.version_option(package_name="cekura-dashboards-mcp", prog_name="cekura-dashboards")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Let AI assistants read, explain and edit Cekura dashboards. Without a command: serve over stdio."""
+    """Let AI assistants read, explain and edit Cekura dashboards. Without a command, its options are those of serve."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     if os.environ.get("NO_COLOR"):
         context.color = False
-    if context.invoked_subcommand is None:
-        context.invoke(serve)
 
 
 @main.command(

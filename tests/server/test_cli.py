@@ -120,9 +120,18 @@ async def test_over_stdio_the_sandbox_answers_and_stdout_carries_only_the_protoc
         assert refused.is_error
 
 
-def test_stdio_ends_when_its_input_ends() -> None:
-    done = run("serve", "--sandbox", stdin="")
-    assert (done.returncode, done.stdout) == (0, "")
+@pytest.mark.parametrize("arguments", [["serve", "--sandbox"], ["--sandbox"]])
+def test_stdio_ends_when_its_input_ends(arguments: list[str]) -> None:
+    done = run(*arguments, stdin="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("option", "said"), [("--http=nowhere", "--http takes HOST:PORT"), ("--htp=x", "--http")])
+def test_without_a_command_options_are_those_of_serve(option: str, said: str) -> None:
+    done = typed(option, environment={"CEKURA_API_KEY": "k"})
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert typed("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == done.stderr
 
 
 @pytest.mark.anyio

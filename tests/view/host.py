@@ -113,13 +113,14 @@ class Shown:
         return [message.get("params") or {} for message in seen]
 
     async def wait_for(self, condition: str) -> None:
-        """Until this expression holds in the view; looked at whenever its document changes, as its CSP forbids eval."""
+        """Until this expression holds in the view; looked at when its document or size changes, as its CSP forbids eval."""
         with anyio.fail_after(10):
             await self.view.evaluate(
                 """() => new Promise(done => {
                   const look = () => { if (CONDITION) done() }
                   const all = { subtree: true, childList: true, attributes: true, characterData: true }
                   new MutationObserver(look).observe(document, all)
+                  addEventListener('resize', look)
                   look()
                 })""".replace("CONDITION", condition)
             )
@@ -216,7 +217,9 @@ class Host:
                  "result": given, "theme": theme, "proxy": proxy, "sandbox": SANDBOX},
             )  # fmt: skip
             shown.view = next(frame for frame in page.frames if frame.parent_frame and frame.parent_frame.parent_frame)
-            await shown.wait_for("document.documentElement.dataset.ready")
+            # a click would miss what still moves, as the chat has yet to give the view the height that it asks for
+            high_enough = "innerHeight >= document.documentElement.scrollHeight"
+            await shown.wait_for(f"document.documentElement.dataset.ready && {high_enough}")
             yield shown
         finally:
             await context.close()
