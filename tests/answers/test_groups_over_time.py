@@ -4,8 +4,7 @@ from collections import Counter
 
 import pytest
 
-from cekura_sandbox import create_app
-from support import KEY, Json, ask, now, open_tools, report_of, shared_sandbox, sql
+from support import Json, ask, open_tools, quiet_worlds, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -69,8 +68,7 @@ async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:
 async def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
     """By agent and by topic in 40 worlds: a false ``clear`` in 2 % of answers or fewer, a false ``possible`` in 8 %."""
     told, answers = Counter[str](), 0
-    for seed in range(700, 740):
-        app = create_app(now=now, count=9000, key=KEY, seed=seed, quiet=True)
+    for app in quiet_worlds(range(700, 740), count=9000):
         async with open_tools(app) as (context, _):
             for group_by in ("agent", "topic"):
                 for window in ("7d", "14d"):
@@ -79,6 +77,5 @@ async def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
                     found = answer["report"]["group_changes"]["top"]
                     told[found[0]["verdict"] if found else "within noise"] += 1
                     answers += 1
-        app.state.world.close()
     assert told["clear"] <= 0.02 * answers, told
     assert told["possible"] <= 0.08 * answers, told

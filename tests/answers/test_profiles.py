@@ -9,8 +9,8 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.insight.clock import Clock
 from cekura_dashboards.insight.model import Bucket
 from cekura_dashboards.insight.profile import profile
-from cekura_sandbox import ApiVariant, create_app
-from support import KEY, Json, ask, now, open_tools, report_of, shared_sandbox, sql
+from cekura_sandbox import ApiVariant
+from support import Json, ask, open_tools, quiet_worlds, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -144,15 +144,13 @@ async def test_success_that_has_no_rhythm_is_rarely_said_to_have_one() -> None:
     """Success by hour and weekday in 30 worlds where it has none: a false ``clear`` in 3 %, ``possible`` in 8 %."""
     told: Counter[Any] = Counter()
     widget = {"chart_type": "pie", "field": "success"}
-    for seed in range(900, 930):
-        app = create_app(now=now, count=6000, key=KEY, seed=seed, quiet=True)
+    for app in quiet_worlds(range(900, 930), count=6000):
         async with open_tools(app) as (context, _):
             for by in ("hour_of_day", "weekday", "hour_of_week"):
                 _, answer = await ask(
                     context, "preview_widget", widget=widget, dashboard_id=11, profile=by, window="28d"
                 )
                 told[answer["report"]["profile"]["verdict"]] += 1
-        app.state.world.close()
     assert told["clear"] <= 3, told
     assert told["possible"] <= 7, told
 

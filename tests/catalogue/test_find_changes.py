@@ -9,7 +9,19 @@ from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.insight.changes import Candidate
 from cekura_dashboards.insight.many_tests import believed
 from cekura_sandbox import create_app
-from support import KEY, Json, ask, new_sandbox, now, on, open_tools, quiet_sandbox, shared_sandbox, sql
+from support import (
+    KEY,
+    Json,
+    ask,
+    new_sandbox,
+    now,
+    on,
+    open_tools,
+    quiet_sandbox,
+    quiet_worlds,
+    shared_sandbox,
+    sql,
+)  # fmt: skip
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -68,12 +80,10 @@ async def test_each_change_goes_on_with_a_call_that_works() -> None:
 @pytest.mark.no_cover
 async def test_where_nothing_happens_nothing_is_found() -> None:
     """Fifty worlds, no two alike; one in twenty may seem to hold something."""
-    told = list[tuple[int, Json]]()
-    for seed in range(500, 500 + QUIET_WORLDS):
-        app = create_app(now=now, count=4000, key=KEY, seed=seed, quiet=True)
+    told, seeds = list[tuple[int, Json]](), range(500, 500 + QUIET_WORLDS)
+    for seed, app in zip(seeds, quiet_worlds(seeds, count=4000), strict=True):
         async with open_tools(app) as (context, _):
             _, answer = await ask(context, "find_changes", window="7d")
-        app.state.world.close()
         told += [(seed, row) for row in answer["changes"]]
         assert answer["charts"]["failed"] == 0
         assert answer["charts"]["quiet"] >= answer["charts"]["looked_at"] - 6

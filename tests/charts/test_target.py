@@ -1,4 +1,4 @@
-"""What came back for a target: what is made of its chart is made once, and anew for another chart."""
+"""What came back for a target: what is made of it is made once, and anew for another chart."""
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.models import WidgetConfig

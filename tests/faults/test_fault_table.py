@@ -13,7 +13,19 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_sandbox.faults import KINDS, Fault
-from support import BY_NAME, KEY, NO_TLS, Json, ask, content, new_sandbox, open_tools, open_tools_at, served
+from support import (
+    BY_NAME,
+    KEY,
+    NO_TLS,
+    Json,
+    ask,
+    content,
+    new_sandbox,
+    open_tools,
+    open_tools_at,
+    served,
+    take_back_sandboxes,
+)  # fmt: skip
 
 pytestmark = pytest.mark.anyio
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
@@ -182,6 +194,7 @@ async def reported(kind: str, call: str, where: str) -> str:
         outcome = await outcome_of(context, tool, arguments)
         app.state.faults.clear()
     after = repr(content(app))
+    take_back_sandboxes()  # for the next fault
     if call in WRITES:
         assert after in {before, done}, "nothing is applied twice or by halves"
     if outcome == "applied":

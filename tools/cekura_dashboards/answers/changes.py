@@ -133,7 +133,7 @@ def tested(
     if measures[0].kind != "total" or not times.baseline.weekdays_differ:  # else only their rhythm would be told
         terms = replace(terms, earlier=earlier)
         change = level(measures[0].kind, measures[0].side, measures[1].side, terms, ratio=scale, counted=counted)
-    outcome = outcome_of(reading, chart, clock, times.span)
+    outcome = outcome_of(reading, chart, clock, times.span, names)
     told = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
     found += [change] if change else []
     found += _in_time(of_findings(told, scale), times)

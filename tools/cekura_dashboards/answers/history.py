@@ -40,7 +40,7 @@ def tested_over(
     """
     if history is None or history.chart is None:
         return None
-    past = _past(history, history.chart)
+    past = _past(history, history.chart, audience.names)
     if not past.known or _is_out_of_step(past, chart):
         return None
     if (said := disagreement(history, reading, chart, audience)) is not None:
@@ -52,9 +52,9 @@ def tested_over(
     return bar_outcome(config.function, config.period, unit, past.timed, past.span, audience.clock, window)
 
 
-def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span) -> Outcome:
+def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
     """All tests on a history, of which ``window`` is told."""
-    past, config = _past(history, chart), history.target.config
+    past, config = _past(history, chart, names), history.target.config
     if not past.known:
         return Outcome()
     unit = unit_of(config, chart, [bucket.value for bucket in past.known])
@@ -93,9 +93,9 @@ class _Past(Struct, frozen=True):
     times: Times
 
 
-def _past(history: ChartReading, chart: Chart) -> _Past:
+def _past(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Past:
     """Worked out once, also for charts that share it."""
-    return history.once("past", lambda: _past_of(history, chart))
+    return history.once(("past", *names.items()), lambda: _past_of(history, chart, names))
 
 
 def _is_out_of_step(past: _Past, chart: Chart) -> bool:
@@ -103,8 +103,8 @@ def _is_out_of_step(past: _Past, chart: Chart) -> bool:
     return chart.chart_type == "line" and any(past.times.offsets)
 
 
-def _past_of(history: ChartReading, chart: Chart) -> _Past:
-    config, rows = history.target.config, bar_rows(history, chart, {})
+def _past_of(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Past:
+    config, rows = history.target.config, bar_rows(history, chart, names)
     known = [bucket for bucket in rows.buckets if bucket.value is not None]
     first = min((bucket.time for bucket in known), default=rows.span.start)
     span = replace(rows.span, start=max(rows.span.start, first))
@@ -118,10 +118,10 @@ def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, aud
 
 
 def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:
-    if history.chart is None or _is_out_of_step(_past(history, history.chart), chart):
+    if history.chart is None or _is_out_of_step(_past(history, history.chart, audience.names), chart):
         return None
     step = STEPS[PERIODS[history.target.config.period]]
-    past, mine = _past(history, history.chart), _chart_calls(reading, chart, audience, step)
+    past, mine = _past(history, history.chart, audience.names), _chart_calls(reading, chart, audience, step)
     theirs = {bucket.time: float(bucket.n if bucket.n is not None else bucket.value or 0) for bucket in past.timed}
     slack = line_rows(reading, chart, audience.names).calls.nulls if chart.chart_type == "line" else 0
     both = [time for time in mine if not is_partial(time, step, past.span)]

@@ -51,7 +51,7 @@ def measure_of(
         figures: dict[str | None, float] = {
             name: value for name, value in stat_figures(chart)[0].items() if value is not None
         }
-        held = _figures_over_time(reading, behind or {}, figures.get(TOTAL, 0.0))
+        held = _figures_over_time(reading, behind or {}, figures.get(TOTAL, 0.0), names)
         return Measure("figures", Side([], seconds, parts=figures, over_time=held), 0.0, unseen(reading))
     if chart.chart_type == "pie":
         parts = defaultdict[str | None, float](float)
@@ -84,14 +84,14 @@ def _part_of(bar: ChartReading, window: Window) -> ChartReading | None:
 
 
 def _figures_over_time(
-    reading: ChartReading, behind: Mapping[str, ChartReading], total: float
+    reading: ChartReading, behind: Mapping[str, ChartReading], total: float, names: dict[str, str]
 ) -> dict[str | None, Sequence[Cell]]:
     found = dict[str | None, Sequence[Cell]]()
     for name, bar in behind.items():
         part = _part_of(bar, reading.window)
         if part is None or part.chart is None:
             continue
-        side = _bar_side(part, part.chart, {}, 0.0).side
+        side = _bar_side(part, part.chart, names, 0.0).side
         found[name] = side.cells
         if name == DURATION and _agree(side.n, total, reading.window):
             found[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in side.cells]
@@ -128,13 +128,13 @@ def days_before(
         if name == LABELS:
             over_time.update(_labels_over_time(replace(bar.window, end=end), behind, side.over_time, names))
             continue
-        over_time[name] = _days_until(end, bar)
+        over_time[name] = _days_until(end, bar, names)
         if name == DURATION and TOTAL in side.over_time:
             over_time[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in over_time[name]]
-    return Side(_days_until(end, history), 0.0, over_time=over_time)
+    return Side(_days_until(end, history, names), 0.0, over_time=over_time)
 
 
-def _days_until(end: datetime, bar: ChartReading | None) -> list[Cell]:
+def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str]) -> list[Cell]:
     """The whole days of a bar until then, from the first one with calls on."""
     end = end.replace(minute=0, second=0, microsecond=0)
     start = bar.window.start if bar is not None else end
@@ -144,7 +144,7 @@ def _days_until(end: datetime, bar: ChartReading | None) -> list[Cell]:
     part = _part_of(bar, replace(bar.window, start=end - timedelta(days=days), end=end))
     if part is None:
         return []
-    found, span = _bar_side(part, bar.chart, {}, 0.0).side, bar_rows(part, bar.chart, {}).span
+    found, span = _bar_side(part, bar.chart, names, 0.0).side, bar_rows(part, bar.chart, names).span
     whole = [cell for cell in found.cells if not is_partial(cell.time, DAY, span)]
     return [*dropwhile(lambda cell: not cell.n and not cell.value, whole)]
 

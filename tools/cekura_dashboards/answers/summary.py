@@ -74,7 +74,7 @@ def _bar(
         tested=tested_over(history, reading, chart, audience),
     )
     calls = _times_with_calls(rows, config)
-    begins = _none_before(calls, rows.span, history)
+    begins = _none_before(calls, rows.span, history, audience.names)
     return _told(summary, rows, by, chart, begins, local_days=reading.target.local_days), untested
 
 
@@ -83,10 +83,10 @@ def _times_with_calls(rows: BarRows, config: WidgetConfig) -> list[float]:
     return [b.time for b in rows.buckets if (b.value if counts or b.n is None else b.n)]
 
 
-def _none_before(times: Sequence[float], span: Span, history: ChartReading | None) -> list[str]:
+def _none_before(times: Sequence[float], span: Span, history: ChartReading | None, names: dict[str, str]) -> list[str]:
     """That such calls begin only well inside the window, as those of a version do before its release."""
     if history is not None and history.chart is not None:
-        times = [*times, *_times_with_calls(bar_rows(history, history.chart, {}), history.target.config)]
+        times = [*times, *_times_with_calls(bar_rows(history, history.chart, names), history.target.config)]
     first = min(times, default=span.start)
     return [f"no such calls before {iso(first)}"] if first - span.start >= NONE_FOR else []
 
@@ -110,7 +110,7 @@ def _line(
         clock=audience.clock,
         tested=tested_over(history, reading, chart, audience),
     )
-    begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history)
+    begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history, audience.names)
     return _told(summary, rows, by, chart, begins), untested
 
 

@@ -4,12 +4,12 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import field
 
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.text import word
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Remembers, replace
 
 Key = str | int | float | bool | None
 KNOWN_KEYS = {
@@ -72,7 +72,7 @@ class PieRow(msgspec.Struct, frozen=True, gc=False):
 ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
 
 
-class Chart(Struct, frozen=True):
+class Chart(Remembers, frozen=True):
     """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type."""
 
     chart_type: str

@@ -6,6 +6,7 @@ no redirects followed. Proxies are those of the environment (``HTTPS_PROXY``, ``
 
 import ssl
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
@@ -42,6 +43,11 @@ BUSY, MOST_PARTS = 4, 8
 another is begun when each has this many requests under way."""
 
 
+@cache
+def _user_agent() -> str:
+    return f"cekura-dashboards-mcp/{version('cekura-dashboards-mcp')}"
+
+
 @dataclass
 class _Part:
     """A part of the pool."""
@@ -64,7 +70,7 @@ class HttpTransport:
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
-            "User-Agent": f"cekura-dashboards-mcp/{version('cekura-dashboards-mcp')}",
+            "User-Agent": _user_agent(),
         }
         trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once: no certificates are read for plain HTTP
         self._ssl = httpx.create_ssl_context() if self._base.scheme == "https" and not app else trusting_none

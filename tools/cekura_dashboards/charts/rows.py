@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cekura_dashboards.api.chart_data import Chart, count_of, number
 from cekura_dashboards.api.models import WidgetConfig
@@ -104,16 +104,23 @@ class BarRows(Rows):
         return (bucket.time + self.width for bucket in self.buckets)
 
 
+class _Read(NamedTuple):
+    """All buckets of a bar, whatever the window."""
+
+    buckets: list[Bucket]
+    times: Times
+    unread: int
+
+
 def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
-    """The buckets of a bar inside its window; worked out once for a reading."""
-    return reading.once("bar", lambda: _bar_rows(reading, chart, names))
+    """The buckets of a bar inside its window. Its rows are read once, for all windows that are cut out of it."""
+    is_time = plots_times(reading.target.config, chart)
+    read = chart.once(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
+    return reading.once(("bar", *names.items()), lambda: _within(reading, read))
 
 
-def _bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
-    config, times = reading.target.config, Times()
-    period = config.period
-    is_time = plots_times(config, chart)
-    buckets, unread = list[Bucket](), 0
+def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _Read:
+    buckets, times, unread = list[Bucket](), Times(), 0
     # In a grouped chart every time and every group stands in many rows; each is read once.
     moments = {text: times.read(text, wall=True) for text in _texts(row.time_interval for row in chart.rows)}
     labels = {text: label_of(text, names) for text in _texts(row.group for row in chart.rows)}
@@ -125,11 +132,15 @@ def _bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Bar
         value = Times().read(row.value) if is_time else number(row.value)
         label = labels[row.group] if isinstance(row.group, str) else label_of(row.group, names)
         buckets.append(Bucket(time, value, count_of(row.sample_count), label))
+    return _Read(buckets, times, unread)
+
+
+def _within(reading: ChartReading, read: _Read) -> BarRows:
+    period, span = reading.target.config.period, read.times.local(span_of(reading))
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
-    span = times.local(span_of(reading))
-    kept = [b for b in buckets if b.time + width > span.start and b.time < span.end]
-    outside = len(buckets) - len(kept)
-    return BarRows(span=span, times=times, buckets=kept, width=width, outside=outside, unread=unread)
+    kept = [b for b in read.buckets if b.time + width > span.start and b.time < span.end]
+    outside = len(read.buckets) - len(kept)
+    return BarRows(span=span, times=read.times, buckets=kept, width=width, outside=outside, unread=read.unread)
 
 
 def _texts(values: Iterable[Any]) -> set[str]:

@@ -1,8 +1,7 @@
 """What is to be charted, and what came back."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -12,9 +11,8 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import Bounds, both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.charts.window import Window, resolve, saved_window
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Remembers, replace
 
-T = TypeVar("T")
 MERGED = ("count", "sum", "avg", "min", "max")
 """Aggregations of which buckets can be put together."""
 FEW_ROWS = 2000
@@ -71,7 +69,7 @@ class Target(Struct, frozen=True):
         return self.config.id if isinstance(self.config, Widget) else None
 
 
-class ChartReading(Struct, frozen=True, dict=True):
+class ChartReading(Remembers, frozen=True):
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
@@ -86,17 +84,6 @@ class ChartReading(Struct, frozen=True, dict=True):
     alone: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
-
-    def once(self, what: str, work_out: Callable[[], T]) -> T:
-        """What is made of the chart, worked out the first time only, so that all work on the same rows.
-
-        It stands beside the fields: a copy with another chart begins anew.
-        """
-        known = vars(self)
-        if what not in known:
-            known[what] = work_out()
-        found: T = known[what]
-        return found
 
 
 def saved(widget: Widget, project: int | None = None) -> Target:
