@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 from support import ERAS, Era, close_sandboxes, take_back_sandboxes
@@ -16,6 +17,17 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", default=400, type=int, help="calls under mixed faults; 10000 takes minutes")
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    """Trace once: beside another process pytest-cov begins twice, and what a test marked no_cover stops is one of them."""
+    begun = list[Coverage]()
+    while tracing := Coverage.current():
+        tracing.stop()
+        begun.append(tracing)
+    for last in begun[:1]:
+        last.start()
 
 
 def pytest_collection_finish() -> None:
