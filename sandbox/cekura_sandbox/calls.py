@@ -3,7 +3,7 @@
 Every draw is the MD5 of (call, seed, salt), so the same seed gives the same calls relative to ``now`` everywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import duckdb
@@ -66,10 +66,10 @@ def fill(con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *
     _fill_evaluations(con)
 
 
-def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
+def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
     con.execute(f"CREATE TABLE {name} ({columns})")
-    rows = list(rows)
-    con.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - our own names
+    values = [f"({', '.join('?' * len(row))})" for row in rows]
+    con.execute(f"INSERT INTO {name} VALUES {', '.join(values)}", [value for row in rows for value in row])  # noqa: S608 - our own names
 
 
 def _fill_slots(con: duckdb.DuckDBPyConnection, now: datetime, *, outage: datetime) -> None:
