@@ -88,6 +88,7 @@ NOTHING: list[tuple[str, float, float]] = [
 ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "day_effect", "fall"), NOTHING, ids=[case[0] for case in NOTHING])
 def test_where_nothing_or_everything_moved_hardly_a_driver_is_named(name: str, day_effect: float, fall: float) -> None:
     rng, rates = random.Random(name), {"a": 0.85, "b": 0.75, "c": 0.6}  # noqa: S311 - no secret

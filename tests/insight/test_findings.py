@@ -49,6 +49,7 @@ def share(make: Make, n: int, *, clear: bool = False) -> float:
     return sum(any(cut.clear or not clear for cut in cuts) for cuts in found) / SERIES
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [24, 30, 56, 90])
 def test_noise_has_no_steps(n: int) -> None:
     assert share(white, n) <= 0.03
@@ -56,11 +57,13 @@ def test_noise_has_no_steps(n: int) -> None:
     assert share(alike, n, clear=True) <= 0.10
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [56, 90])
 def test_a_trend_is_no_step(n: int) -> None:
     assert share(sloped, n) <= 0.05
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [24, 30, 56, 90])
 def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) -> None:
     rng, hits = random.Random(n), 0  # noqa: S311 - no secret
@@ -71,6 +74,7 @@ def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) ->
     assert hits / SERIES >= 0.85
 
 
+@pytest.mark.no_cover
 def test_a_slope_is_a_trend_and_noise_is_none() -> None:
     rng = random.Random(5)  # noqa: S311 - no secret
     assert sum(find_trend(white(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
@@ -217,6 +221,7 @@ def test_few_calls_explain_what_many_do_not() -> None:
     assert said(5.0) == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [14, 29, 56, 700])
 def test_noise_is_hardly_ever_unusual_and_a_bucket_six_deviations_off_mostly_is(n: int) -> None:
     rng, rounds, false, found = random.Random(n), max(60, 7000 // n), 0, 0  # noqa: S311 - no secret

@@ -126,6 +126,7 @@ CALLS: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.no_cover
 @pytest.mark.anyio
 async def test_every_request_of_every_tool_is_documented() -> None:
     async with open_tools(new_sandbox()) as (context, recorder):

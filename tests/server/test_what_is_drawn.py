@@ -121,6 +121,7 @@ async def test_chart_data_reads_only_and_says_what_is_wrong(given: Json, said: s
     assert said is None or said in text_of(result)
 
 
+@pytest.mark.no_cover
 async def test_a_drawing_of_many_charts_stays_small_and_keeps_all_of_them() -> None:
     app = new_sandbox(count=60_000)
     store = app.state.world.store
