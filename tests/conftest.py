@@ -21,12 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart() -> None:
-    """Trace once: beside another process pytest-cov begins twice, and what a test marked no_cover stops is one of them."""
-    begun = list[Coverage]()
+    """Trace once: in a process of pytest-xdist pytest-cov begins twice, and a test marked no_cover stops only the last."""
+    last = Coverage.current()
     while tracing := Coverage.current():
         tracing.stop()
-        begun.append(tracing)
-    for last in begun[:1]:
+    if last:
         last.start()
 
 

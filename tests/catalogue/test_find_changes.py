@@ -21,7 +21,7 @@ from support import (
     quiet_worlds,
     shared_sandbox,
     sql,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000

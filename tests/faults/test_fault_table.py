@@ -25,7 +25,7 @@ from support import (
     open_tools_at,
     served,
     take_back_sandboxes,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.anyio
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}

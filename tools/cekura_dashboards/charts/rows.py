@@ -104,7 +104,7 @@ class BarRows(Rows):
         return (bucket.time + self.width for bucket in self.buckets)
 
 
-class _Read(NamedTuple):
+class _AllBuckets(NamedTuple):
     """All buckets of a bar, whatever the window."""
 
     buckets: list[Bucket]
@@ -114,12 +114,15 @@ class _Read(NamedTuple):
 
 def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
     """The buckets of a bar inside its window. Its rows are read once, for all windows that are cut out of it."""
+    return reading.once(("bar", *names.items()), lambda: _within(reading, _all_buckets(reading, chart, names)))
+
+
+def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> _AllBuckets:
     is_time = plots_times(reading.target.config, chart)
-    read = chart.once(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
-    return reading.once(("bar", *names.items()), lambda: _within(reading, read))
+    return chart.once(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
 
 
-def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _Read:
+def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
     buckets, times, unread = list[Bucket](), Times(), 0
     # In a grouped chart every time and every group stands in many rows; each is read once.
     moments = {text: times.read(text, wall=True) for text in _texts(row.time_interval for row in chart.rows)}
@@ -132,10 +135,10 @@ def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _Read:
         value = Times().read(row.value) if is_time else number(row.value)
         label = labels[row.group] if isinstance(row.group, str) else label_of(row.group, names)
         buckets.append(Bucket(time, value, count_of(row.sample_count), label))
-    return _Read(buckets, times, unread)
+    return _AllBuckets(buckets, times, unread)
 
 
-def _within(reading: ChartReading, read: _Read) -> BarRows:
+def _within(reading: ChartReading, read: _AllBuckets) -> BarRows:
     period, span = reading.target.config.period, read.times.local(span_of(reading))
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
     kept = [b for b in read.buckets if b.time + width > span.start and b.time < span.end]
