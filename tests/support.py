@@ -43,7 +43,9 @@ PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
 MOST_KEPT = 3
 """Sandboxes of a kind that wait for the next test."""
 SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+HANGS_S = 300
+"""After so many seconds, what a test waits for is taken to hang. Far longer than a slow, busy machine needs."""
+PLAIN: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": HANGS_S}
 """For clients of plain HTTP, each of which would read the certificates of all authorities first."""
 
 

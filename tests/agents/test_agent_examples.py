@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import BY_NAME, Json
+from support import BY_NAME, HANGS_S, Json
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def test_an_example_calls_the_server_through_its_framework(
     file.write_text(example, encoding="utf-8")
     done = subprocess.run(
         [frameworks, str(Path(__file__).with_name("scripted.py")), framework, str(file)], capture_output=True,
-        text=True, timeout=120, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
+        text=True, timeout=HANGS_S, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     seen: Json = json.loads(done.stdout.splitlines()[-1])
@@ -63,7 +63,7 @@ def test_the_plain_example_reads_previews_edits_and_takes_back(tmp_path: Path) -
         assert sandbox.stderr is not None
         address = next(word.rstrip(".") for word in sandbox.stderr.readline().split() if word.startswith("http"))
         done = subprocess.run(
-            [sys.executable, "-c", EXAMPLES[0]], capture_output=True, text=True, encoding="utf-8", timeout=60,
+            [sys.executable, "-c", EXAMPLES[0]], capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S,
             check=False, cwd=tmp_path, env={**KEPT, "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"},
         )  # fmt: skip
         sandbox.terminate()

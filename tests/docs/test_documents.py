@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters
 from cekura_dashboards import TOOLS
 from cekura_dashboards.boards import plan_board, read_board
 from cekura_dashboards_mcp.cli import main
-from support import BY_NAME, Json, new_sandbox, open_tools, typed
+from support import BY_NAME, HANGS_S, Json, new_sandbox, open_tools, typed
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def _ends_well(line: str, environment: dict[str, str], folder: Path) -> None:
         return
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",  # noqa: S607 - the reader's shell
-        timeout=90, check=False, stdin=subprocess.DEVNULL,
+        timeout=HANGS_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, (line, done.stdout, done.stderr)
 
@@ -125,7 +125,7 @@ async def test_json_is_what_it_is_shown_for(block: str, environment: dict[str, s
 def test_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        encoding="utf-8", timeout=60, check=False,
+        encoding="utf-8", timeout=HANGS_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout
@@ -137,7 +137,7 @@ def test_a_pipeline_is_one_and_its_commands_work(block: str, environment: dict[s
     file.write_text(block, encoding="utf-8")
     checked = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(file)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=HANGS_S, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
     boards = tmp_path / "boards"
@@ -147,7 +147,7 @@ def test_a_pipeline_is_one_and_its_commands_work(block: str, environment: dict[s
     steps = [step["run"] for step in yaml.safe_load(block)["jobs"]["boards"]["steps"] if "run" in step]
     for line in [step for step in steps if not step.startswith("pipx")]:
         done = subprocess.run(
-            ["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,  # noqa: S607 - the runner's shell
+            ["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGS_S,  # noqa: S607 - the runner's shell
             check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

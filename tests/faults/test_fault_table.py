@@ -16,7 +16,7 @@ from cekura_sandbox.faults import KINDS, Fault
 from support import (
     BY_NAME,
     KEY,
-    NO_TLS,
+    PLAIN,
     Json,
     ask,
     content,
@@ -227,7 +227,7 @@ async def test_the_fault_routes_and_header_do_the_same() -> None:
     app = new_sandbox(count=10)
     async with (
         served(app) as url,
-        httpx.AsyncClient(verify=NO_TLS, base_url=url, headers={"X-CEKURA-API-KEY": KEY}) as http,
+        httpx.AsyncClient(**PLAIN, base_url=url, headers={"X-CEKURA-API-KEY": KEY}) as http,
     ):
         await http.post("/sandbox/faults/", json={"kind": "rate_limited", "value": "7", "path": "/projects/"})
         first = await http.get("/user/v1/projects/")

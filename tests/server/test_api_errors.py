@@ -42,7 +42,7 @@ def failing(status: int, headers: dict[str, str], body: str) -> Starlette:
 
 def client(app: Any, era: Era) -> Client:
 
-    return Client(create_server(Connection(settings(timeout_s=2), app_factory=lambda: app, now=now)), mode=era)
+    return Client(create_server(Connection(settings(timeout_s=20), app_factory=lambda: app, now=now)), mode=era)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     ("error", "said"),
     [
         (httpx.ConnectError(INTERNAL), "could not be reached (ConnectError). Check the network and CEKURA_BASE_URL"),
-        (httpx.ReadTimeout(INTERNAL), "No answer within 2 seconds. Ask for a narrower window"),
+        (httpx.ReadTimeout(INTERNAL), "No answer within 20 seconds. Ask for a narrower window"),
         (httpx.RemoteProtocolError(INTERNAL), "The connection to the API broke (RemoteProtocolError). Try again."),
     ],
     ids=["unreachable", "too slow", "broken"],

@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards_mcp.cli import main
 from cekura_dashboards_mcp.terminal import waiting
-from support import BY_NAME, NO_TLS, Era, text_of, typed
+from support import BY_NAME, HANGS_S, PLAIN, Era, text_of, typed
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def environment(**given: str) -> dict[str, str]:
 
 def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=60,
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S,
         env=environment(**settings), check=False,
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def started_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> None:
     process, url = await anyio.to_thread.run_sync(started_sandbox, "--key", "abc", "--reading", "stat=array")
     try:
-        async with httpx.AsyncClient(verify=NO_TLS, base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
+        async with httpx.AsyncClient(**PLAIN, base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
             answer = (await http.get("/dashboards/widgets/201/data/")).json()
             assert isinstance(answer["data"], list)
         done = await anyio.to_thread.run_sync(
@@ -174,7 +174,7 @@ async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> 
         assert "cekura-dashboards:" in taken.stderr
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=HANGS_S)
 
 
 @pytest.mark.anyio
@@ -187,7 +187,7 @@ async def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
         assert done.stdout.decode().startswith('12 "Booking agent"')
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=HANGS_S)
 
 
 @pytest.mark.parametrize("line", re.findall(r"^cekura-dashboards (?:tools|call) .*$", README, re.MULTILINE))

@@ -14,7 +14,7 @@ import pytest
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
-from support import now, served, settings, shared_sandbox
+from support import HANGS_S, now, served, settings, shared_sandbox
 
 SUITE = ["node@22", "@modelcontextprotocol/conformance@0.2.0-alpha.12"]
 NOT_APPLICABLE = re.compile(
@@ -45,7 +45,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("conformance")
     installed = subprocess.run(
         [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *SUITE],
-        capture_output=True, timeout=300, check=False,
+        capture_output=True, timeout=HANGS_S, check=False,
     )  # fmt: skip
     if installed.returncode:
         pytest.skip("the conformance suite cannot be installed: the npm registry is out of reach")

@@ -26,7 +26,7 @@ from mcp.client.streamable_http import streamable_http_client
 from cekura_dashboards import Settings
 from cekura_dashboards_mcp import observed
 from cekura_dashboards_mcp.server_settings import ServerSettings
-from support import ERAS, NO_TLS, PIE, SINCE, Era, Json
+from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -44,7 +44,7 @@ def text_of_file(*parts: str) -> str:
 
 def checked(*command: str) -> None:
     done = subprocess.run(
-        [str(HERE / command[0]), *command[1:]], capture_output=True, text=True, timeout=60, check=False
+        [str(HERE / command[0]), *command[1:]], capture_output=True, text=True, timeout=HANGS_S, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -70,7 +70,11 @@ def test_the_kustomization_names_every_manifest_and_the_version() -> None:
     assert found["images"][0]["newTag"] == version
     if kubectl := shutil.which("kubectl"):
         built = subprocess.run(
-            [kubectl, "kustomize", str(DEPLOY / "kubernetes")], capture_output=True, text=True, timeout=60, check=True
+            [kubectl, "kustomize", str(DEPLOY / "kubernetes")],
+            capture_output=True,
+            text=True,
+            timeout=HANGS_S,
+            check=True,
         )
         kinds = [item["kind"] for item in yaml.safe_load_all(built.stdout)]
         assert sorted(kinds) == ["ConfigMap", "Deployment", "PodDisruptionBudget", "Service"]
@@ -133,7 +137,7 @@ def balanced(addresses: list[str], folder: Path) -> Generator[str]:
     config = folder / "nginx.conf"
     config.write_text(text, encoding="utf-8")
     command = ["nginx", "-p", str(folder), "-c", str(config), "-e", "stderr"]
-    assert subprocess.run([*command, "-t"], capture_output=True, timeout=20, check=False).returncode == 0
+    assert subprocess.run([*command, "-t"], capture_output=True, timeout=HANGS_S, check=False).returncode == 0
     with subprocess.Popen([*command, "-g", "daemon off;"], stderr=subprocess.DEVNULL) as process:
         try:
             yield f"http://127.0.0.1:{port}"
@@ -166,7 +170,7 @@ async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore)
         for _ in range(1 if writes else 4):
             try:
                 async with (
-                    httpx2.AsyncClient(verify=NO_TLS, headers={"X-CEKURA-API-KEY": "sandbox"}, timeout=30) as http,
+                    httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "sandbox"}) as http,
                     Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
                 ):
                     result = await client.call_tool("create_dashboard" if writes else "get_dashboard", arguments)
@@ -205,7 +209,7 @@ async def test_two_replicas_of_which_one_ends_under_load_lose_no_call_and_double
         replicas = [running.enter_context(program("serve", "--http", "127.0.0.1:0", **given)) for _ in range(2)]
         addresses = [url.removeprefix("http://").removesuffix("/mcp") for _, url in replicas]
         url = running.enter_context(balanced(addresses, tmp_path))
-        with anyio.fail_after(120):
+        with anyio.fail_after(HANGS_S):
             async with anyio.create_task_group() as group:
                 for number in range(CLIENTS):
                     group.start_soon(work, url, f"{mine} {number}", era, load, tick)
@@ -213,7 +217,7 @@ async def test_two_replicas_of_which_one_ends_under_load_lose_no_call_and_double
                     await tick.acquire()
                 replicas[0][0].send_signal(sign)
         headers = {"X-CEKURA-API-KEY": "sandbox"}
-        async with httpx.AsyncClient(verify=NO_TLS, headers=headers) as http:
+        async with httpx.AsyncClient(**PLAIN, headers=headers) as http:
             rows: list[Json] = (await http.get(f"{api}/dashboards/dashboards/?page_size=500")).json()["results"]
     there = Counter(str(row["name"]) for row in rows if str(row["name"]).startswith(mine))
     assert load.wrong == []

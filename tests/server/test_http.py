@@ -13,7 +13,7 @@ from mcp.types import PromptReference
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app, parse_address
-from support import KEY, NO_TLS, Era, now, served, settings, shared_sandbox, text_of
+from support import KEY, PLAIN, Era, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -30,7 +30,7 @@ async def serving(*, per_request: bool = True) -> AsyncGenerator[str]:
 
 async def call(url: str, era: Era, key: str, tool: str, arguments: dict[str, Any]) -> Any:
     async with (
-        httpx2.AsyncClient(verify=NO_TLS, headers={"X-CEKURA-API-KEY": key}) as http,
+        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
         Client(streamable_http_client(url, http_client=http), mode=era) as client,
     ):
         return await client.call_tool(tool, arguments)
@@ -56,7 +56,7 @@ async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_req
     async with serving() as url:
         for key, expected in (KEY, ["Booking agent"]), ("another-key", list[str]()):
             async with (
-                httpx2.AsyncClient(verify=NO_TLS, headers={"X-CEKURA-API-KEY": key}) as http,
+                httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
                 Client(streamable_http_client(url, http_client=http), mode=era) as client,
             ):
                 found = await client.complete(reference, {"name": "dashboard", "value": "book"})
@@ -67,7 +67,7 @@ async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_req
 
 
 async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth() -> None:
-    async with serving() as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=HEADERS)
     assert answer.status_code == 403
     assert "X-CEKURA-API-KEY" in answer.json()["error"]
@@ -77,7 +77,7 @@ async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth
 async def test_an_answer_is_streamed_only_to_those_who_want_to_hear_of_its_progress(wants_progress: bool) -> None:  # noqa: FBT001 - a parameter
     meta = {"_meta": {"progressToken": 7}} if wants_progress else {}
     asked = {"name": "get_widgets_data", "arguments": {"dashboard_id": 11}, **meta}
-    async with serving() as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(
             url,
             json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked},
@@ -95,7 +95,7 @@ async def test_a_sandbox_needs_no_key(era: Era) -> None:
 
 
 async def test_another_host_name_is_refused() -> None:
-    async with serving() as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, "Host": "evil.invalid"}
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
     assert answer.status_code == 421
@@ -113,7 +113,7 @@ async def test_another_host_name_is_refused() -> None:
     ],
 )
 async def test_a_name_that_only_begins_like_this_machine_is_refused(name: str, value: str, status: int) -> None:
-    async with serving() as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, name: value}
         answer = await http.post(url, json=LIST, headers=headers)
     assert answer.status_code == status
@@ -121,7 +121,7 @@ async def test_a_name_that_only_begins_like_this_machine_is_refused(name: str, v
 
 
 async def test_a_key_that_cannot_be_handed_on_is_refused_in_words() -> None:
-    async with serving() as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(url, json=LIST, headers={**HEADERS, "X-CEKURA-API-KEY": "two words"})
     assert answer.status_code == 403
     assert "holds characters that no key has" in answer.json()["error"]

@@ -24,7 +24,7 @@ from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server_settings import ServerSettings, load_server_settings
-from support import KEY, NO_TLS, Era, Json, now, served, settings, shared_sandbox, text_of
+from support import KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 AUDIENCE = "https://mcp.team.example/mcp"
@@ -82,21 +82,21 @@ async def signing_in(**given: Any) -> AsyncGenerator[tuple[str, Issuer]]:
 
 async def post(url: str, token: str | None, **headers: str) -> httpx.Response:
     sent = {**HEADERS, **({"Authorization": f"Bearer {token}"} if token else {}), **headers}
-    async with httpx.AsyncClient(verify=NO_TLS, timeout=20) as http:
+    async with httpx.AsyncClient(**PLAIN) as http:
         return await http.post(f"{url}/mcp", json=LIST, headers=sent)
 
 
 async def test_a_client_with_a_token_is_answered_under_the_key_of_its_user(era: Era) -> None:
     async with (
         signing_in() as (url, issuer),
-        httpx2.AsyncClient(verify=NO_TLS, headers={"Authorization": f"Bearer {issuer.token()}"}) as http,
+        httpx2.AsyncClient(**PLAIN, headers={"Authorization": f"Bearer {issuer.token()}"}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         assert "Operations overview" in text_of(await client.call_tool("list_dashboards", {}))
 
 
 async def test_without_a_token_a_client_is_led_to_the_server_that_gives_one() -> None:
-    async with signing_in() as (url, issuer), httpx.AsyncClient(verify=NO_TLS) as http:
+    async with signing_in() as (url, issuer), httpx.AsyncClient(**PLAIN) as http:
         refused = await post(url, None, **{"X-CEKURA-API-KEY": KEY})
         about = "https://mcp.team.example/.well-known/oauth-protected-resource/mcp"
         assert refused.status_code == 401

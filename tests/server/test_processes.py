@@ -19,9 +19,8 @@ from starlette.applications import Starlette
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, OnceInAWhile, WholeRequests, server_config
 from cekura_dashboards_mcp.http import http_app
-from support import NO_TLS, Json, served, settings, shared_sandbox
+from support import HANGS_S, PLAIN, Json, served, settings, shared_sandbox
 
-WAIT_S = 20
 INITIALIZE: Json = {
     "jsonrpc": "2.0", "id": 1, "method": "initialize",
     "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
@@ -58,7 +57,7 @@ def over_stdio() -> Generator[subprocess.Popen[bytes]]:
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-    code = process.wait(WAIT_S)
+    code = process.wait(HANGS_S)
     assert process.stderr is not None
     return code, process.stderr.read().decode()
 
@@ -129,9 +128,7 @@ async def test_a_running_call_is_answered_before_the_server_ends() -> None:
     answers = list[httpx.Response]()
 
     async def call(url: str) -> None:
-        async with httpx.AsyncClient(
-            verify=NO_TLS, headers={**HEADERS, "X-CEKURA-API-KEY": "k"}, timeout=WAIT_S
-        ) as http:
+        async with httpx.AsyncClient(**PLAIN, headers={**HEADERS, "X-CEKURA-API-KEY": "k"}) as http:
             answers.append(await http.post(f"{url}/mcp", json=LIST))
 
     async with served(api) as base_url:
@@ -153,8 +150,8 @@ def test_out_of_descriptors_the_server_says_little_and_answers_again_afterwards(
         host, _, port = url.removeprefix("http://").rpartition(":")
         with ExitStack() as held:
             for _ in range(300):
-                held.enter_context(closing(socket.create_connection((host, int(port)), WAIT_S)))
-        answer = httpx.get(f"{url}/healthz", timeout=WAIT_S)
+                held.enter_context(closing(socket.create_connection((host, int(port)), HANGS_S)))
+        answer = httpx.get(f"{url}/healthz", timeout=HANGS_S)
         process.send_signal(signal.SIGINT)
         _, told = ended(process)
     assert answer.status_code == 200
@@ -171,7 +168,7 @@ async def test_a_connection_without_a_whole_request_head_is_closed(sent: bytes) 
             async with await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1]) as stream:
                 if sent:
                     await stream.send(sent)
-                with anyio.fail_after(WAIT_S), pytest.raises(anyio.EndOfStream):
+                with anyio.fail_after(HANGS_S), pytest.raises(anyio.EndOfStream):
                     await stream.receive()
             server.should_exit = True
 

@@ -30,7 +30,7 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.guards import SHARE, Room
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server_settings import ServerSettings, load_server_settings
-from support import KEY, NO_TLS, Era, Json, now, served, settings, shared_sandbox
+from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox
 
 OLD, NEW = "a-token-of-the-old-months", "a-token-of-the-new-months"
 LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
@@ -46,7 +46,7 @@ async def serving(api: Any = None, **given: Any) -> AsyncGenerator[str]:
 
 
 async def post(url: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(verify=NO_TLS, timeout=20) as http:
+    async with httpx.AsyncClient(**PLAIN) as http:
         return await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, **headers})
 
 
@@ -88,14 +88,14 @@ async def test_names_and_origins_are_compared_whole(name: str, value: str, statu
 async def test_metrics_are_shown_to_who_has_the_token() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     app = http_app(connection, ServerSettings(server_token=SecretStr(OLD)), with_metrics=True)
-    async with served(app) as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
         assert (await http.get(f"{url}/metrics")).status_code == 401
         assert (await http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {OLD}"})).status_code == 200
 
 
 @pytest.mark.anyio
 async def test_probes_need_no_name_and_no_token_and_learn_next_to_nothing() -> None:
-    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
         for path in ("/healthz", "/readyz"):
             answer = await http.get(url + path, headers={"Host": "10.0.0.7:8000"})
             assert (answer.status_code, answer.content) == (200, b"")
@@ -111,7 +111,7 @@ async def test_ready_is_who_gets_any_answer_of_the_api_asked_once_in_a_while(sta
         return Response(status_code=status)
 
     api = Starlette(routes=[Route("/user/v1/projects/", projects)])
-    async with serving(lambda: api) as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with serving(lambda: api) as url, httpx.AsyncClient(**PLAIN) as http:
         answers = [(await http.get(f"{url}/readyz")).status_code for _ in range(3)]
     assert answers == [ready] * 3
     assert asked == [""]
@@ -122,7 +122,7 @@ async def test_without_the_api_it_is_alive_but_not_ready() -> None:
     nowhere = settings().model_copy(update={"base_url": "http://127.0.0.1:9"})
     async with (
         served(http_app(Connection(nowhere, key_per_request=True))) as url,
-        httpx.AsyncClient(verify=NO_TLS) as http,
+        httpx.AsyncClient(**PLAIN) as http,
     ):
         assert [(await http.get(f"{url}/{path}")).status_code for path in ("healthz", "readyz")] == [200, 503]
 
@@ -241,7 +241,7 @@ async def test_a_full_server_says_so_in_words_that_a_client_shows(era: Era) -> N
     gate = Gate()
     async with (
         serving(lambda: gate.app, max_in_flight=1) as url,
-        httpx2.AsyncClient(verify=NO_TLS, headers={"X-CEKURA-API-KEY": "b"}) as http,
+        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "b"}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
         anyio.create_task_group() as group,
     ):
@@ -314,7 +314,7 @@ def test_other_machines_are_served_only_when_all_that_protects_is_set(
     arguments: list[str], environment: dict[str, str], said: str
 ) -> None:
     with program("--http", "0.0.0.0:0", *arguments, **environment) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=HANGS_S)
     assert process.returncode == 2
     assert said in told
 
@@ -324,14 +324,14 @@ def test_workers_are_not_started_with_settings_that_are_wrong() -> None:
     oauth = {"CEKURA_OAUTH_ISSUER": "https://id.example", "CEKURA_OAUTH_AUDIENCE": "https://mcp.example/mcp"}
     given = {**oauth, "CEKURA_OAUTH_KEYS_FILE": "/not/there"}
     with program("--http", "127.0.0.1:0", "--workers", "2", **given) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=HANGS_S)
     assert (process.returncode, told.count("\n")) == (2, 1)
     assert "CEKURA_OAUTH_KEYS_FILE cannot be read" in told
 
 
 def test_what_goes_with_http_only_is_refused_without_it() -> None:
     with program("--workers", "2", "--sandbox") as process:
-        assert "go with --http" in process.communicate(timeout=20)[1]
+        assert "go with --http" in process.communicate(timeout=HANGS_S)[1]
 
 
 @contextmanager

@@ -33,8 +33,8 @@ from cekura_dashboards_mcp.server import create_server
 from support import (
     BY_NAME,
     KEY,
-    NO_TLS,
     PIE,
+    PLAIN,
     Era,
     Json,
     connect,
@@ -113,9 +113,9 @@ async def test_remembered_names_and_retries_are_counted(lines: Any) -> None:
 async def test_prometheus_is_shown_what_was_counted() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     app = http_app(connection, with_metrics=True)
-    async with served(app) as url, httpx.AsyncClient(verify=NO_TLS) as http:
+    async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
         async with (
-            httpx2.AsyncClient(verify=NO_TLS, headers={"X-CEKURA-API-KEY": KEY}) as keyed,
+            httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as keyed,
             Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
         ):
             await client.call_tool("list_dashboards", {})
@@ -221,7 +221,7 @@ async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Clie
     connection = Connection(settings(tools=tools), key_per_request=True, app_factory=lambda: app, now=now)
     async with (
         served(http_app(connection)) as url,
-        httpx2.AsyncClient(verify=NO_TLS, headers={"X-CEKURA-API-KEY": key}) as http,
+        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         yield client
