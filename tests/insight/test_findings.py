@@ -75,6 +75,28 @@ def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) ->
 
 
 @pytest.mark.no_cover
+@pytest.mark.parametrize("n", [24, 30, 56, 90])
+@pytest.mark.parametrize("days", [4, 6, 10])
+def test_a_fall_that_is_over_is_found_as_two_steps(n: int, days: int) -> None:
+    rng, hits = random.Random(n), 0  # noqa: S311 - no secret
+    for _ in range(SERIES // 5):
+        at = rng.randint(6, n - days - 6)
+        values = [value - (5 if at <= i < at + days else 0) for i, value in enumerate(white(rng, n))]
+        near = [abs(cut.at - end) <= 1 for cut, end in zip(find_steps(values), (at, at + days), strict=False)]
+        hits += near == [True, True]
+    assert hits / (SERIES // 5) >= 0.8
+
+
+@pytest.mark.no_cover
+def test_a_staircase_is_a_trend_and_weeks_in_turn_are_steps() -> None:
+    rng = random.Random(7)  # noqa: S311 - no secret
+    stairs = [[value + 1.5 * (i // 6) for i, value in enumerate(white(rng, 30))] for _ in range(SERIES // 5)]
+    assert sum(not find_steps(values) for values in stairs) / len(stairs) >= 0.5
+    weeks = [[value + 8 * (i // 7 % 2) for i, value in enumerate(white(rng, 28))] for _ in range(SERIES // 5)]
+    assert sum([cut.at for cut in find_steps(values)] == [7, 14, 21] for values in weeks) / len(weeks) >= 0.8
+
+
+@pytest.mark.no_cover
 def test_a_slope_is_a_trend_and_noise_is_none() -> None:
     rng = random.Random(5)  # noqa: S311 - no secret
     assert sum(find_trend(white(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
