@@ -1,6 +1,7 @@
 """Comparisons of two sides whose truth is known: how often the interval holds it, and what is said where nothing is."""
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,13 +23,23 @@ RATE, LENGTH_S, SPREAD = 0.85, 170.0, 0.8
 DAYS_OF_LENGTHS = 0.05
 WEEKEND_CALLS, WEEKEND_RATE, FRIDAY = 0.4, -0.1, 8
 CHANGE_OF_RATES, CHANGE_OF_REST = -0.05, -0.15
+COURSES: dict[str, Callable[[int], float]] = {
+    "": lambda _: 0.0,
+    "a step ten days before": lambda day: float(day >= -10),  # noqa: PLR2004 - in days
+    "a step four days before": lambda day: float(day >= -4),  # noqa: PLR2004 - in days
+    "a trend": lambda day: (day + HELD_DAYS) / HELD_DAYS,
+    "one bad day": lambda day: 3.0 * (day == -12),  # noqa: PLR2004 - in days
+}
+"""By how many times its size the level has moved on a day, counted from the first of the current side."""
+COURSE_OF_RATES, COURSE_OF_REST = -0.1, -0.25
 
 
 @dataclass(frozen=True)
 class Case:
     """``days``: of both sides. ``change``: what is planted: added to rates, a share of anything else.
 
-    ``alike``: how much a day is like the one before it. ``history``: the days before are known, as they are by default.
+    ``alike``: days are like the one before them. ``history``: the days before are known, as they are by default.
+    ``course``: what all days went through besides. ``between``: days between both sides.
     """
 
     name: str
@@ -40,29 +51,65 @@ class Case:
     counted: bool = False
     alike: bool = False
     history: bool = False
+    course: str = ""
+    between: int = 0
 
     def __str__(self) -> str:
         days = f"{self.days[0]} against {self.days[1]} days"
+        if self.between:
+            days += f", {self.between} between"
+        if self.course:
+            days += f", {self.course}"
         change = f"{self.change:+.0%}" if self.change else "none"
         return f"{self.name} | {days} | {'known' if self.history else 'not known'} | {change}"
 
+    def levels(self) -> tuple[float, float]:
+        """How far each side has moved by the course."""
+        begun = -self.days[BASELINE] - self.between
+        sides = range(self.days[CURRENT]), range(begun, begun + self.days[BASELINE])
+        new, old = (statistics.fmean(self._moved(day) for day in days) for days in sides)
+        return new, old
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the sides are alike."""
+        new, old = self.levels()
+        return not self.change and new == old
+
     def truth(self, baseline: Side) -> float:
         """The difference that was planted."""
+        new, old = self.levels()
         if self.ratio:
-            return self.change
-        whole = math.fsum(cell.value for cell in baseline.cells) if self.kind == "total" else LENGTH_S
-        return self.change * whole
+            return self.change + new - old
+        whole = math.fsum(cell.value for cell in baseline.cells) if self.kind == "total" else LENGTH_S * (1 + old)
+        return whole * ((1 + self.change) * (1 + new) / (1 + old) - 1)
 
     def drawn(self, seed: int) -> tuple[Side, Side, Side]:
         """The current side, the baseline, and the days before; weekdays meet where the sides are equally long."""
-        before = HELD_DAYS - sum(self.days) if self.history else 0
-        days = [*self.draw(np.random.default_rng(seed), self.days, before, self.change)]
+        rng = np.random.default_rng(seed)
+        before = HELD_DAYS - sum(self.days) if self.history else self.between
+        days = [*self.draw(rng, self.days, before, self.change)]
         first = before + self.days[BASELINE]
-        sides = [days[first:], days[before:first], days[:first] if self.history else []]
+        days = [self._on_course(cell, place - first, rng) for place, cell in enumerate(days)]
+        begun = first - self.between - self.days[BASELINE]
+        sides = [days[first:], days[begun : begun + self.days[BASELINE]], days[:first] if self.history else []]
         current, baseline, earlier = (
             Side(cells, len(cells) * DAY, n=math.fsum(cell.n or 0 for cell in cells)) for cells in sides
         )
         return current, baseline, earlier
+
+    def _moved(self, day: int) -> float:
+        return (COURSE_OF_RATES if self.ratio else COURSE_OF_REST) * COURSES[self.course](day)
+
+    def _on_course(self, cell: Cell, day: int, rng: np.random.Generator) -> Cell:
+        by = self._moved(day)
+        if not by:
+            return cell
+        if self.ratio:
+            return cell._replace(value=max(0.0, cell.value + by))
+        if self.counted:
+            return cell._replace(value=float(rng.binomial(int(cell.value), 1 + by)))
+        return cell._replace(value=cell.value * (1 + by))
 
 
 class Compared(NamedTuple):
@@ -76,7 +123,7 @@ class Compared(NamedTuple):
     @property
     def holds(self) -> bool:
         most = CLEAR_ALIKE if self.case.alike else CLEAR
-        return self.held >= LEAST_HELD and (bool(self.case.change) or self.clear <= most)
+        return self.held >= LEAST_HELD and (not self.case.is_quiet or self.clear <= most)
 
     def __str__(self) -> str:
         wide = " wide" if self.held > MOST_HELD else ""
@@ -140,6 +187,7 @@ def cases() -> Iterator[Case]:
     for case in (*_of_unlike_days(), *_of_days_alike()):
         yield replace(case, history=True)
         yield case
+    yield from _on_a_course()
 
 
 def _of_unlike_days() -> Iterator[Case]:
@@ -180,6 +228,23 @@ def _of_days_alike() -> Iterator[Case]:
                 yield Case(name, "total", draw, (7, 7), change, counted=True, alike=True)
         lengths = partial(_lengths, 300, alike=alike)
         yield Case(f"mean durations, 300 a day, {said}", "mean", lengths, (7, 7), alike=True)
+
+
+def _on_a_course() -> Iterator[Case]:
+    """Months in which something happened besides; a day against that of the week before, and a week against a week."""
+    for alike in (0.0, 0.6):
+        said = f", days alike {alike:g}" if alike else ""
+        rates, lengths = partial(_rates, (400, 400), alike=alike), partial(_lengths, 300, alike=alike)
+        for of_days in (
+            Case(f"rates, 400 calls a day{said}", "mean", rates, (1, 1), ratio=1.0),
+            Case(f"mean durations, 300 a day{said}", "mean", lengths, (1, 1)),
+            Case(f"calls, 300 a day varying by 5%{said}", "total", partial(_counts, 300, 0.05, alike=alike), (1, 1),
+                 counted=True),
+        ):  # fmt: skip
+            for course in [*COURSES][1:]:
+                known = replace(of_days, alike=bool(alike), history=True, course=course)
+                yield replace(known, between=6)
+                yield replace(known, days=(7, 7))
 
 
 def compared_row(case: Case, seeds: Iterable[int]) -> Compared:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_the_variance_of_a_week_grows_as_that_of_drawn_weeks_does(alike: float) 
     rng = random.Random(5)  # noqa: S311 - no secret
     means = [math.fsum(levels(rng, 7, alike)) / 7 for _ in range(WEEKS)]
     drawn = math.fsum(mean * mean for mean in means) / WEEKS
-    assert Likeness(alike, 10**6).growth(7) / 7 == pytest.approx(drawn, rel=0.08)
+    assert Likeness(alike, [0.0] * 10**5).growth(7) / 7 == pytest.approx(drawn, rel=0.08)
 
 
 def width(current: Side, baseline: Side, earlier: Side) -> float:
@@ -87,3 +87,44 @@ def test_totals_and_percentiles_use_them_too(kind: Kind) -> None:
         assert alone
         assert known
         assert alone != known
+
+
+HAPPENED: dict[str, Callable[[float], float]] = {
+    "a step": lambda day: 0.3 * (day < 10),
+    "a fall that was over": lambda day: -0.3 * (5 <= day < 10),
+    "an outage": lambda day: -0.9 * (day == 7),
+    "a trend": lambda day: 0.01 * (MONTH - day),
+    "nothing": lambda day: 0 * day,
+}
+
+
+def after(event: str, side: Side) -> Side:
+    """With days moved by a share; values as of a thousand calls."""
+    moved = HAPPENED[event]
+    return Side([cell._replace(value=1000 * cell.value * (1 + moved(cell.time / DAY))) for cell in side.cells], 7 * DAY)
+
+
+@pytest.mark.parametrize("kind", ["mean", "total", "median"])
+@pytest.mark.parametrize("event", [*HAPPENED][:-1])
+def test_what_happened_in_the_month_hardly_widens_the_interval(kind: Kind, event: str) -> None:
+    widths = dict[str, float]()
+    for name in ("nothing", event):
+        for seed in range(20):
+            current, baseline, earlier = (after(name, side) for side in month(seed, 0.0, 0.02))
+            found = compare(kind, current, baseline, Terms(earlier=earlier)).ci95
+            assert found
+            widths[name] = widths.get(name, 0.0) + float(found[1] - found[0])
+    assert widths[event] < 1.6 * widths["nothing"]
+
+
+def test_a_day_after_a_release_differs_from_the_day_a_week_before_it() -> None:
+    seen = list[str | None]()
+    for seed in range(20):
+        _, _, earlier = month(seed, 0.0, 0.01)
+        days = [
+            cell._replace(value=cell.value - 0.15 * (i >= len(earlier.cells) - 5))
+            for i, cell in enumerate(earlier.cells)
+        ]
+        sides = Side(days[-1:], DAY), Side(days[-8:-7], DAY)
+        seen.append(compare("mean", *sides, Terms(earlier=Side(days[:-1], 0.0)), ratio=1.0).verdict)
+    assert seen.count("possible") >= 19

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cekura_dashboards.insight.clock import Clock
 from cekura_dashboards.insight.likeness import Likeness, by_kind, days_beside, likeness_of
-from cekura_dashboards.insight.side import Cell, Side
+from cekura_dashboards.insight.side import Cell, Side, weights_of
 from cekura_dashboards.insight.timeline import DAY, HOUR
 from cekura_dashboards.insight.verdicts import Estimate, Terms
 
@@ -33,11 +33,6 @@ SPREAD_OF_CALLS = 1.0
 """The standard deviation of single durations and the like, as a share of their mean, where it is not known."""
 SPREAD_OF_BUCKETS = 0.15
 """That of a day's percentile."""
-
-
-def weights_of(cells: Sequence[Cell]) -> list[float]:
-    """The calls of each bucket, or 1 for all where some are not known."""
-    return [1.0 if any(c.n is None for c in cells) else float(c.n or 0) for c in cells]
 
 
 def mean_of(cells: Sequence[Cell]) -> float:
@@ -60,9 +55,8 @@ def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, 
     strata = _weekends_alike(current, baseline, clock)
     spreads = [_spread(side, value, ratio) for side, value in zip((current, baseline), values, strict=True)]
     days = days_beside(terms.earlier.cells, baseline.cells)
-    shown = [(current.cells, spreads[0].variance), (baseline.cells, spreads[1].variance)]
-    if days:
-        shown[1] = days, math.fsum(spread.variance for spread in spreads) / len(spreads)
+    likeness = likeness_of(days, clock, "means", strata=strata)
+    shown = [(current.cells, spreads[0].variance), *([] if days else [(baseline.cells, spreads[1].variance)])]
     square = weight = df = 0.0
     for cells, variance in shown:
         for part in by_kind(cells, clock) if strata else [cells]:
@@ -74,7 +68,12 @@ def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, 
             square += math.fsum(z * z for z in _apart(part)) / variance - count
             weight += calls - math.fsum(n * n for n in sizes) / calls - count
             df += count
-    likeness = likeness_of(days, clock, _apart)
+    variance = math.fsum(spread.variance for spread in spreads) / len(spreads)
+    if days and variance > 0:
+        sizes = weights_of(days)
+        square += likeness.square / variance - likeness.free
+        weight += math.fsum(sizes) - likeness.lost * math.fsum(n * n for n in sizes) / math.fsum(sizes) - likeness.free
+        df += likeness.free
     seen = max(0.0, square / weight) if weight > 0 else 0.0
     df *= likeness.worth
     rho = (USUAL_WORTH * USUAL_RHO + df * seen) / (USUAL_WORTH + df)
@@ -132,14 +131,11 @@ def medians(current: Side, baseline: Side, values: Sequence[float], terms: Terms
     """The typical bucket, for percentiles, which cannot be merged. Its error is on the scale of the larger value."""
     scale = max(abs(value) for value in values)
     days = days_beside(terms.earlier.cells, baseline.cells)
-    shown = [(current.cells, values[0]), (days or baseline.cells, values[1])]
-    if days:
-        shown[1] = days, statistics.median(cell.value for cell in days)
-    square, df = 0.0, 0
-    for cells, value in shown:
+    likeness = likeness_of(days, terms.clock, "others", strata=False)
+    square, df = likeness.square, likeness.free
+    for cells, value in zip([current.cells] if days else [current.cells, baseline.cells], values, strict=False):
         square += math.fsum((c.value - value) ** 2 for c in cells)
         df += len(cells) - 1
-    likeness = likeness_of(days, terms.clock, _from_their_mean)
     worth = df * likeness.worth
     variance = (USUAL_WORTH * (SPREAD_OF_BUCKETS * scale) ** 2 + square / max(df, 1) * worth) / (USUAL_WORTH + worth)
     shares = [
@@ -147,11 +143,6 @@ def medians(current: Side, baseline: Side, values: Sequence[float], terms: Terms
         for side in (current, baseline)
     ]
     return Estimate(values[0] - values[1], math.sqrt(variance * math.fsum(shares)), USUAL_WORTH + worth)
-
-
-def _from_their_mean(cells: Sequence[Cell]) -> list[float]:
-    mean = math.fsum(cell.value for cell in cells) / len(cells)
-    return [cell.value - mean for cell in cells]
 
 
 def unit_of_sums(sides: tuple[Side, Side], totals: Sequence[float]) -> float:
@@ -172,10 +163,8 @@ def ratio_of_totals(sides: tuple[Side, Side], unit: float, terms: Terms) -> Esti
     current, baseline = ([cell.value / unit for cell in side.cells] for side in sides)
     x, y = math.fsum(current), math.fsum(baseline)
     days = [cell._replace(value=cell.value / unit) for cell in days_beside(terms.earlier.cells, sides[1].cells)]
-    likeness = likeness_of(days, terms.clock, _beyond_chance)
-    kinds = by_kind(days, terms.clock)
-    square = math.fsum(z * z for part in kinds for z in _beyond_chance(part))
-    df = len(days) - len(kinds)
+    likeness = likeness_of(days, terms.clock, "counts")
+    square, df = likeness.square, likeness.free
     growth = [likeness.growth(len(side.cells)) for side in sides]
     if _meet(*sides):
         pairs = [(a, b) for a, b in zip(current, baseline, strict=True) if a + b > 0]
@@ -202,11 +191,6 @@ def _dispersion(mean: float, square: float, df: int, likeness: Likeness) -> tupl
     worth = df * likeness.worth
     seen = square / df * worth if df else 0.0
     return max(1.0, (USUAL_WORTH * _usual(mean) + seen) / (USUAL_WORTH + worth)), USUAL_WORTH + worth
-
-
-def _beyond_chance(counts: Sequence[Cell]) -> list[float]:
-    mean = math.fsum(cell.value for cell in counts) / len(counts)
-    return [(cell.value - mean) / math.sqrt(max(mean, 0.5)) for cell in counts]
 
 
 def _usual(mean: float) -> float:

@@ -19,6 +19,11 @@ class Cell(NamedTuple):
     """The sum of the squared values, where single calls are known."""
 
 
+def weights_of(cells: Sequence[Cell]) -> list[float]:
+    """The calls of each bucket, or 1 for all where some are not known."""
+    return [1.0 if any(c.n is None for c in cells) else float(c.n or 0) for c in cells]
+
+
 class Side(Struct, frozen=True):
     """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
 
