@@ -78,6 +78,11 @@ def _fewer(_seed: int) -> Callable[[Floats, World], Floats]:
     return lambda times, _: np.where(times >= NOW.timestamp() - 7 * DAY, 0.75, 1.0)
 
 
+def _fewer_for_a_while(_seed: int) -> Callable[[Floats, World], Floats]:
+    start, end = (NOW.timestamp() - days * DAY for days in (12, 4))
+    return lambda times, _: np.where((times >= start) & (times < end), 0.75, 1.0)
+
+
 def _half_a_day(seed: int) -> Callable[[Floats, World], Floats]:
     start = _when(seed)
     return lambda times, _: np.where((times >= start) & (times < start + DAY), 0.5, 1.0)
@@ -92,6 +97,10 @@ def _is_fall(found: Finding) -> bool:
     return isinstance(found, Step) and found.change < 0
 
 
+def _is_rise(found: Finding) -> bool:
+    return isinstance(found, Step) and found.change > 0
+
+
 def _is_low_day(found: Finding) -> bool:
     return isinstance(found, Unusual) and found.value < found.usual
 
@@ -103,6 +112,7 @@ def _is_hour(found: Finding) -> bool:
 AIM = 0.85
 PLANTS = (
     Plant("25 % fewer calls over the last week", _fewer, _is_fall, AIM),
+    Plant("25 % fewer calls for eight days, over since four", _fewer_for_a_while, _is_rise, AIM),
     Plant("half of one day's calls missing", _half_a_day, _is_low_day, AIM),
     Plant("an hour at three times its usual", partial(_an_hour, 3.0), _is_hour, AIM),
     Plant("an hour at a third of its usual", partial(_an_hour, 1 / 3), _is_hour, AIM),
@@ -114,5 +124,5 @@ def planted() -> Iterator[tuple[Plant, World]]:
     hours = [World("count", HOUR, HISTORY_HOURS, 40), World("count", HOUR, HISTORY_HOURS, 40, office="UTC")]
     varied = [World("count", HOUR, HISTORY_HOURS, 40, k=10), World("count", HOUR, HISTORY_HOURS, 40, alike=0.3)]
     days = [World("count", DAY, HISTORY_DAYS, 300), World("count", DAY, HISTORY_DAYS, 300, k=30)]
-    yield from product(PLANTS[:2], [*hours, *varied, *days])
-    yield from product(PLANTS[2:], [*hours, *varied])
+    yield from product(PLANTS[:3], [*hours, *varied, *days])
+    yield from product(PLANTS[3:], [*hours, *varied])
