@@ -54,9 +54,11 @@ def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, 
     clock = terms.clock
     strata = _weekends_alike(current, baseline, clock)
     spreads = [_spread(side, value, ratio) for side, value in zip((current, baseline), values, strict=True)]
-    days = days_beside(terms.earlier.cells, baseline.cells)
+    days = days_beside(terms.earlier.cells, baseline.cells, empty=False)
     likeness = likeness_of(days, clock, "means", strata=strata)
-    shown = [(current.cells, spreads[0].variance), *([] if days else [(baseline.cells, spreads[1].variance)])]
+    shown = [(current.cells, spreads[0].variance)]
+    if not days:
+        shown.append((baseline.cells, spreads[1].variance))
     square = weight = df = 0.0
     for cells, variance in shown:
         for part in by_kind(cells, clock) if strata else [cells]:
@@ -133,9 +135,10 @@ def medians(current: Side, baseline: Side, values: Sequence[float], terms: Terms
     days = days_beside(terms.earlier.cells, baseline.cells)
     likeness = likeness_of(days, terms.clock, "others", strata=False)
     square, df = likeness.square, likeness.free
-    for cells, value in zip([current.cells] if days else [current.cells, baseline.cells], values, strict=False):
-        square += math.fsum((c.value - value) ** 2 for c in cells)
-        df += len(cells) - 1
+    for side, value in zip((current, baseline), values, strict=True):
+        if side is current or not days:
+            square += math.fsum((c.value - value) ** 2 for c in side.cells)
+            df += len(side.cells) - 1
     worth = df * likeness.worth
     variance = (USUAL_WORTH * (SPREAD_OF_BUCKETS * scale) ** 2 + square / max(df, 1) * worth) / (USUAL_WORTH + worth)
     shares = [

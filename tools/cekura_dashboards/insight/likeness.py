@@ -81,22 +81,24 @@ def by_kind(cells: Sequence[Cell], clock: Clock) -> list[list[Cell]]:
     return [*held.values()]
 
 
-def days_beside(earlier: Sequence[Cell], baseline: Sequence[Cell]) -> list[Cell]:
-    """The days before, with those of the baseline that are not among them; none where they are too few."""
+def days_beside(earlier: Sequence[Cell], baseline: Sequence[Cell], *, empty: bool = True) -> list[Cell]:
+    """The days before, with those of the baseline that are not among them; none where they are too few.
+
+    ``empty``: days without calls are days as well.
+    """
     if not earlier:
         return []
     start, end = earlier[0].time, earlier[-1].time + DAY
     others = [cell for cell in baseline if not start - HOUR <= cell.time < end - HOUR]
-    found = sorted([*earlier, *others], key=lambda cell: cell.time)
+    found = sorted([cell for cell in (*earlier, *others) if empty or cell.n != 0], key=lambda cell: cell.time)
     return found if len(found) >= ENOUGH_DAYS else []
 
 
 def likeness_of(days: Sequence[Cell], clock: Clock, values: Values, *, strata: bool = True) -> Likeness:
     """``strata``: weekends may have a level of their own; else that they do counts among what days vary by."""
-    known = [day for day in days if day.n != 0] if values == "means" else days
-    if not known:
+    if not days:
         return Likeness()
-    held = _Month(known, clock, values)
+    held = _Month(days, clock, values)
     level, taken = [0.0] * len(held.values), 0
     apart = held.apart(level, held.weekend)
     if lag_correlation(apart, unbiased=True) > ALIKE_AT_LEAST:  # as any course makes it
