@@ -120,23 +120,26 @@ class _Month:
         self._winsorise()
 
     def _winsorise(self) -> None:
+        """Bring days that are far off nearer to those around them, which one outage is no measure of."""
         held = defaultdict[bool, list[float]](list)
         for value, kind in zip(self.values, self.weekend, strict=True):
             held[kind].append(value)
         usual = [statistics.median(held[kind]) for kind in self.weekend]
         shares, weights = self._beside(usual)
         tamed = winsorised(shares, weights, 1.0 if self.counts else 0.0)
-        self.values = [mean * (1 + far) if self.counts else mean + far for mean, far in zip(usual, tamed, strict=True)]
+        if self.counts:
+            shared = zip(self.values, usual, tamed, strict=True)
+            self.values = [mean * (1 + far) if mean else value for value, mean, far in shared]
+        else:
+            self.values = [mean + far for mean, far in zip(usual, tamed, strict=True)]
 
     def _beside(self, usual: Sequence[float]) -> tuple[list[float], list[float]]:
-        """How far each day is from what is usual as a level, and its precision."""
+        """How far each day is from what is usual, as a level, and how precise that is."""
         apart = [value - mean for value, mean in zip(self.values, usual, strict=True)]
         if not self.counts:
             return apart, self.sizes
-        return (
-            [far / mean if mean else 0.0 for far, mean in zip(apart, usual, strict=True)],
-            [max(mean, HALF) for mean in usual],
-        )
+        shares = [far / mean if mean else 0.0 for far, mean in zip(apart, usual, strict=True)]
+        return shares, [max(mean, HALF) for mean in usual]
 
     def usual(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
         """What each day of its kind would be, at the level of its time."""

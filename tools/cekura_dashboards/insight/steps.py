@@ -77,7 +77,7 @@ def find_steps(
     spread = math.sqrt(math.fsum(w * (v - level) ** 2 for v, w in zip(plain, precise, strict=True)) / count)
     if not math.isfinite(spread) or spread <= NO_SPREAD * max(map(abs, plain)):
         return []
-    scaled = [value / spread for value in plain]
+    scaled = [(value - level) / spread for value in plain]
     floor /= spread * spread
     cuts = _best_cuts(scaled, precise, least=max(SHORTEST, count // 50))
     while cuts:
