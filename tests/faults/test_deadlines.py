@@ -31,11 +31,13 @@ async def until(condition: Any) -> None:
     ("get_widgets_data", {"dashboard_id": 11}),
     ("update_widget", {"widget_id": 203, "changes": {"name": "x"}}),
 ])  # fmt: skip
-async def test_a_call_ends_at_its_deadline_and_asks_for_nothing_twice(tool: str, arguments: dict[str, Any]) -> None:
+async def test_a_call_ends_within_a_second_of_its_deadline_and_asks_for_nothing_twice(
+    tool: str, arguments: dict[str, Any]
+) -> None:
     app = new_sandbox(count=10)
     app.state.faults.add(SLOW)
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
-        with anyio.fail_after(HANGS_S), pytest.raises(errors.DeadlinePassed, match="No answer within 1 seconds"):
+        with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed, match="No answer within 1 seconds"):
             await ask(context, tool, **arguments)
     asked = app.state.faults.log
     assert len(asked) == len({*asked}) > 0
@@ -45,7 +47,7 @@ async def test_one_deadline_covers_all_requests_of_a_call() -> None:
     app = new_sandbox(count=10)
     app.state.faults.add(Fault("latency", "0.7", times=None))
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
-        with anyio.fail_after(HANGS_S), pytest.raises(errors.DeadlinePassed):
+        with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed):
             await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, dashboard_id=11)
 
 
@@ -68,7 +70,7 @@ async def test_a_write_that_outlasts_the_deadline_is_read_back_and_never_called_
     app = new_sandbox(count=10)
     app.state.faults.add(Fault("latency", NEVER, method="PATCH"))
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(3):
             try:
                 _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "x"})
                 told = receipt["outcome"]

@@ -71,7 +71,7 @@ def means(current: Side, baseline: Side, values: Sequence[float], ratio: float, 
             weight += calls - math.fsum(n * n for n in sizes) / calls - count
             df += count
     variance = math.fsum(spread.variance for spread in spreads) / len(spreads)
-    if days and variance > 0:
+    if days and variance > 0:  # the same sums, each number of the course in place of a part's mean
         sizes = weights_of(days)
         square += likeness.square / variance - likeness.free
         weight += math.fsum(sizes) - likeness.lost * math.fsum(n * n for n in sizes) / math.fsum(sizes) - likeness.free

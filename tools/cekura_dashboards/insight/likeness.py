@@ -101,12 +101,17 @@ def likeness_of(days: Sequence[Cell], clock: Clock, values: Values, *, strata: b
     held = _Month(days, clock, values)
     level, taken = [0.0] * len(held.values), 0
     apart = held.apart(level, held.weekend)
-    if lag_correlation(apart, unbiased=True) > ALIKE_AT_LEAST:  # as any course makes it
-        level, taken = held.course()
-        apart = held.apart(level, held.weekend)
     correlation = lag_correlation(apart, unbiased=True)
-    kinds = held.weekend if strata else [False] * len(level)
-    return Likeness(max(correlation, ALIKE_AT_LEAST), held.apart(level, kinds), len({*kinds}) + taken)
+    if correlation > ALIKE_AT_LEAST:  # as any course makes it
+        level, taken = held.course()
+    if taken:
+        apart = held.apart(level, held.weekend)
+        correlation = lag_correlation(apart, unbiased=True)
+    kinds = held.weekend
+    if not strata:
+        kinds = [False] * len(level)
+        apart = held.apart(level, kinds)
+    return Likeness(max(correlation, ALIKE_AT_LEAST), apart, len({*kinds}) + taken)
 
 
 class _Month:

@@ -230,9 +230,11 @@ def _is_a_line(values: Sequence[float], weights: Sequence[float], cuts: Sequence
 
 def _may_be_likeness(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
     """Whether values like those before them may pass for several levels, which single cuts are tested for already."""
+    if len(cuts) == 1:
+        return False
     left = residuals(values, weights, [])
     square = math.fsum(r * r for r in left) * (1 - lag_correlation(left, unbiased=True) ** 2)
-    return len(cuts) > 1 and _criterion(square, 2, len(values)) < _of_levels(values, weights, cuts)
+    return _criterion(square, 2, len(values)) < _of_levels(values, weights, cuts)
 
 
 def _of_levels(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> float:
