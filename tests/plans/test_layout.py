@@ -1,4 +1,4 @@
-"""Where new widgets go: only on a dashboard that shows a grid, and without anything on top of another."""
+"""Where new widgets go: as they were asked, without anything on top of another; unasked only where a grid is shown."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
-from support import Json, ask, new_sandbox, open_tools
+from cekura_dashboards.api.wire import Answer
+from support import SINCE, Era, Json, ask, connect, content, new_sandbox, on, open_tools, stored, text_of, undo
 
 pytestmark = pytest.mark.anyio
 PIE: Json = {"name": "New", "chart_type": "pie", "field": "topic"}
@@ -79,16 +80,152 @@ async def test_metadata_is_kept_around_the_place() -> None:
     assert widgets["This week at a glance"] == {"layout": {"x": 0, "y": 4, "w": 12, "h": 2, "i": "a"}, "colour": "red"}
 
 
-async def test_where_no_grid_is_shown_nothing_is_placed_and_a_wish_is_refused() -> None:
+async def test_where_no_grid_is_shown_nothing_is_placed_unasked() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        with pytest.raises(
-            errors.InvalidArguments, match=r"create\[0\].place: not every widget here shows its position"
-        ):
-            await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[{**PIE, "place": "top"}])
-        assert recorder.writes() == []
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[PIE])
+        assert "GET /dashboards/widgets/" not in recorder.paths()
     assert "metadata" not in receipt["changes"][0]["fields"]
+    assert {widget["metadata"] for widget in app.state.world.store.dashboard(13)["widgets"]} == {None}
+
+
+async def test_a_new_dashboard_is_laid_out_in_one_call_and_takes_places_afterwards(era: Era) -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    first = [
+        {**PIE, "name": "Left", "layout": {"w": 4}},
+        {**PIE, "name": "Beside"},
+        {**STAT, "place": "top"},
+    ]
+    async with connect(app, era) as client:
+
+        async def called(tool: str, **arguments: Any) -> Json:
+            found = await client.call_tool(tool, arguments)
+            assert not found.is_error, text_of(found)
+            receipt: Json = found.structured_content
+            assert receipt["outcome"] == "applied"
+            return receipt
+
+        made = await called("create_dashboard", name="New", project_id=1, filters=SINCE, widgets=first)
+        number = made["dashboard_id"]
+        assert layouts(app, number) == {
+            "Figures": {"x": 0, "y": 0, "w": 12, "h": 2},
+            "Left": {"x": 0, "y": 2, "w": 4, "h": 4},
+            "Beside": {"x": 4, "y": 2, "w": 6, "h": 4},
+        }
+        assert "warnings" not in made
+        more = await called("bulk_edit_dashboard", dashboard_id=number, create=[{**PIE, "place": "top right"}])
+        assert layouts(app, number)["New"] == {"x": 8, "y": 0, "w": 4, "h": 4}
+        assert_no_overlap(layouts(app, number))
+        await called(more["undo"]["tool"], **more["undo"]["arguments"])
+        await called(made["undo"]["tool"], **made["undo"]["arguments"])
+    assert content(app) == before
+
+
+async def test_a_narrow_dashboard_is_as_wide_as_the_others() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, _):
+        _, made = await ask(
+            context, "create_dashboard", name="N", project_id=1, filters=SINCE, widgets=[{**PIE, "place": "top"}]
+        )
+        number = made["dashboard_id"]
+        await ask(context, "bulk_edit_dashboard", dashboard_id=number, create=[{**STAT, "layout": {"w": 12}}])
+    assert layouts(app, number) == {
+        "New": {"x": 0, "y": 0, "w": 6, "h": 4},
+        "Figures": {"x": 0, "y": 4, "w": 12, "h": 4},
+    }
+
+
+async def test_a_copy_makes_room_for_what_is_placed_in_it() -> None:
+    app = new_sandbox(count=10)
+    before, first = content(app), layouts(app, 12)
+    async with open_tools(app) as (context, recorder):
+        new = [{**STAT, "place": "top"}, {**PIE, "place": "after 212"}]
+        _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
+        assert made["outcome"] == "applied"
+        assert "differences" not in made
+        assert len(recorder.writes()) == 2
+        after = layouts(app, made["dashboard_id"])
+        assert after["Figures"] == {"x": 0, "y": 0, "w": 6, "h": 4}
+        assert after["New"] == {"x": 6, "y": 12, "w": 6, "h": 4}
+        assert {name: box["y"] for name, box in after.items() if box["y"] < 12 and name != "Figures"} == {
+            name: box["y"] + 4 for name, box in first.items() if box["y"] < 8
+        }
+        assert_no_overlap(after)
+        assert layouts(app, 12) == first
+        await undo(context, made)
+    assert content(app) == before
+
+
+async def test_of_a_copy_whose_widgets_fail_the_rest_can_be_done_with_the_room_they_need() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        new = [{**STAT, "place": "top"}]
+        _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
+        assert made["outcome"] == "partly_applied"
+        recorder.fault = None
+        [rest] = made["complete"]
+        await ask(context, rest["tool"], **rest["arguments"])
+    after = layouts(app, made["dashboard_id"])
+    assert after["Figures"]["y"] == 0
+    assert_no_overlap(after)
+
+
+UNPLACED: list[tuple[Json, str, Json]] = [
+    ({"create": [{**PIE, "place": "top"}]}, "New", {"x": 0, "y": 0, "w": 6, "h": 4}),
+    ({"create": [{**PIE, "layout": {"x": 3, "y": 1}}]}, "New", {"x": 3, "y": 1, "w": 6, "h": 4}),
+    ({"update": [{"id": 218, "place": "top right"}]}, "Outcome", {"x": 6, "y": 0, "w": 6, "h": 4}),
+    ({"update": [{"id": 218, "layout": {"w": 12}}]}, "Outcome", {"x": 0, "y": 4, "w": 12, "h": 4}),
+    ({"arrange": True}, "Weekly talk time", {"x": 0, "y": 8, "w": 6, "h": 4}),
+]
+
+
+@pytest.mark.parametrize(("edit", "name", "box"), UNPLACED, ids=str)
+async def test_a_dashboard_without_positions_gets_them_once_one_is_asked_for(edit: Json, name: str, box: Json) -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        _, dry = await ask(context, "preview_edit", dashboard_id=13, **edit)
+        assert content(app) == before
+        assert "widgets 216, 217, 218, 219, 220 showed no position and get one" in dry["warnings"]
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, **edit, plan_id=dry["plan_id"])
+        after = layouts(app, 13)
+        assert after[name] == box
+        assert_no_overlap(after)
+        await undo(context, receipt)
+    assert content(app) == before
+
+
+async def test_positions_are_written_as_other_dashboards_hold_them() -> None:
+    app = new_sandbox(count=10)
+    for widget in [*app.state.world.store.widgets(11), *app.state.world.store.widgets(12)]:
+        box = widget["metadata"]["layout"]
+        app.state.world.store.update_widget(widget["id"], {"metadata": {"ui": {"pos": {**box, "w": box["w"] * 2}}}})
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[{**PIE, "place": "bottom"}])
+    assert app.state.world.store.widget(receipt["changes"][0]["id"])["metadata"] == {
+        "ui": {"pos": {"x": 0, "y": 12, "w": 12, "h": 4}}
+    }
+    assert app.state.world.store.widget(217)["metadata"] == {"ui": {"pos": {"x": 12, "y": 0, "w": 12, "h": 4}}}
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["none shows any", "none can be read"])
+async def test_where_no_dashboard_shows_positions_that_is_warned_of(answered: bool) -> None:  # noqa: FBT001 - a parameter
+    app = new_sandbox(count=10)
+    for number in range(201, 221):
+        app.state.world.store.update_widget(number, {"metadata": {"colour": "red"}})
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: None if answered or sent.path != "/dashboards/widgets/" else Answer(500, b"")
+        _, made = await ask(
+            context, "create_dashboard", name="N", project_id=1, filters=SINCE, widgets=[{**STAT, "place": "top"}]
+        )
+        [warning] = made["warnings"]
+        assert "positions are written as metadata.layout in 12 columns, and whether the web app reads them" in warning
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
+    assert app.state.world.store.widget(201)["metadata"]["colour"] == "red"
+    assert len(receipt["changes"]) == 8
+    assert_no_overlap(layouts(app))
 
 
 async def test_a_widget_that_is_restored_keeps_its_old_place_or_that_it_had_none() -> None:
@@ -101,12 +238,23 @@ async def test_a_widget_that_is_restored_keeps_its_old_place_or_that_it_had_none
     assert app.state.world.store.widget(back["changes"][0]["id"])["metadata"] is None
 
 
-async def test_one_widget_without_a_place_hides_the_grid() -> None:
+async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_asked_for() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.update_widget(204, {"metadata": None})
+    before = stored(app)
     async with open_tools(app) as (context, _):
-        with pytest.raises(errors.InvalidArguments, match="not every widget here shows its position"):
-            await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[{**PIE, "place": "after 203"}])
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[{**PIE, "place": "after 203"}])
+        assert receipt["warnings"] == ["widgets 204 showed no position and get one"]
+        after = layouts(app)
+        assert after["New"] == {"x": 6, "y": 6, "w": 6, "h": 4}
+        assert after["Success rate by agent"]["y"] == max(box["y"] for box in after.values())
+        assert_no_overlap(after)
+        await undo(context, receipt)
+        assert stored(app) == before
+        _, receipt = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": 203, "layout": {"h": 5}}]
+        )
+    assert [change["id"] for change in receipt["changes"]] == [203]
 
 
 @pytest.mark.parametrize(
@@ -219,13 +367,7 @@ async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() 
 @pytest.mark.parametrize(
     ("tool", "arguments", "message"),
     [
-        ("bulk_edit_dashboard", {"dashboard_id": 13, "arrange": True}, "arrange: not every widget here shows"),
-        (
-            "bulk_edit_dashboard",
-            {"dashboard_id": 13, "update": [{"id": 216, "layout": {"w": 3}}]},
-            r"update\[0\].layout: not every widget",
-        ),
-        ("update_widget", {"widget_id": 218, "changes": {"layout": {"w": 3}}}, "this widget shows no position"),
+        ("update_widget", {"widget_id": 218, "changes": {"layout": {"w": 3}}}, "bulk_edit_dashboard gives it one"),
         (
             "bulk_edit_dashboard",
             {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": 40}}]},

@@ -162,6 +162,16 @@ class Lookups:
         with suppress(DashboardsError):
             await self.all_widgets()
 
+    async def some_widgets(self) -> list[Widget]:
+        """The widgets on the first page of those of all dashboards."""
+
+        async def first_page() -> list[Widget]:
+            async for page in self._api.list_widgets():
+                return page
+            return []
+
+        return await self._once(("some widgets", None), first_page)
+
     async def all_widgets(self) -> list[Widget]:
         """The widgets of all dashboards that the key can see, up to a thousand."""
 

@@ -18,7 +18,7 @@ from cekura_dashboards.plans.changes import (
     restored_lines,
 )
 from cekura_dashboards.plans.covered import covered, covered_after
-from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.layout import Placement, Wish, pattern_for, placed
 from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
 from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
@@ -108,8 +108,11 @@ async def drafted(
     for index, number in enumerate(deletes):
         if number not in mine:
             checker.faults.append(_stranger(f"delete[{index}]", number, dashboard))
-    shifted, faults = placed(_placement(request, creates, mine, ids), mine, updates, deletes, ids)
+    wanted = _placement(request, creates, mine, ids)
+    pattern, told = await pattern_for(context, wanted, mine, updates, deletes)
+    shifted, faults = placed(wanted, mine, updates, deletes, ids, pattern)
     checker.faults += faults
+    checker.warnings += told
     warnings = checker.done()
     named_ids = [ids.now("widget", item.id) for item in request.update or []]
     edits = WidgetEdits(

@@ -29,7 +29,7 @@ from cekura_dashboards.plans.dashboards import (
     send_create,
     send_update,
 )
-from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.layout import Placement, Wish, pattern_for, placed
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
@@ -45,10 +45,14 @@ NAME = CREATE
 
 
 class Creation(Struct, frozen=True):
-    """A dashboard to create. ``known``: the ids of those that are there. ``source``: what it is to be a copy of."""
+    """A dashboard to create. ``known``: the ids of those that are there. ``source``: what it is to be a copy of.
+
+    ``shifted``: fields of the source's widgets, by id, that differ in the copy: they make room for ``widgets``.
+    """
 
     fields: JsonObject
     widgets: list[JsonObject]
+    shifted: dict[int, JsonObject]
     known: tuple[int, ...]
     source: Dashboard | None
     was: int | None
@@ -72,16 +76,18 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         await checker.created(config, f"widgets[{index}].")
     items = enumerate(zip(request.widgets or [], widgets, strict=True))
     wanted = Placement([(Wish.of(f"widgets[{index}]", item), config) for index, (item, config) in items])
-    _, faults = placed(wanted, {w.id: w for w in source.widgets} if source else {}, {}, [], ids)
+    copied = {widget.id: widget for widget in source.widgets} if source else {}
+    pattern, told = await pattern_for(context, wanted, copied, {}, [])
+    shifted, faults = placed(wanted, copied, {}, [], ids, pattern)
     checker.faults += faults
-    warnings = checker.done()
+    warnings = [*checker.done(), *told]
     known, namesakes = await listed_dashboards(context, project, request.name)
     if namesakes and request.was is None:
         warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
     fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
-    copied = [Change(op="create", name=foreign(widget.name)) for widget in source.widgets] if source else []
+    were = tuple(widget.was for widget in request.widgets or [])
     made = Plan(
-        work=Creation(fields, widgets, known, source, request.was, tuple(w.was for w in request.widgets or [])),
+        work=Creation(fields, widgets, shifted, known, source, request.was, were),
         verb="Create",
         about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
         operations=request.operations(NAME),
@@ -89,7 +95,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         stamps=[str(sorted(known)), source.updated_at if source else None],
         changes=[
             dashboard_change("create", None, request.name, {}, fields),
-            *copied,
+            *(Change(op="create", name=foreign(widget.name)) for widget in copied.values()),
             *(Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in widgets),
         ],
         warnings=warnings,
@@ -125,14 +131,16 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     )
     dashboard = await _whole(context, work, dashboard)
     dashboard = await _with_filters(context, work, dashboard, steps)
+    differences = _copy_differences(work, dashboard, steps)
     done = await _with_widgets(context, work, dashboard, steps)
-    dashboard = dashboard.model_copy(update={"widgets": [*dashboard.widgets, *done.created]})
+    widgets = [done.updated.get(widget.id, widget) for widget in dashboard.widgets]
+    dashboard = dashboard.model_copy(update={"widgets": [*widgets, *done.created]})
     way = undo_of(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
     return receipt_of(
         made,
         _changes(dashboard),
         dashboard_id=dashboard.id,
-        differences=[*_copy_differences(work, dashboard, steps), *steps.differences],
+        differences=[*differences, *steps.differences],
         not_done=steps.not_done,
         restored=_restored(context, work, dashboard, done),
         complete=steps.left,
@@ -182,21 +190,41 @@ async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, s
 
 
 async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Stored:
-    known = frozenset(widget.id for widget in made.widgets)
-    edits = WidgetEdits(dashboard_id=made.id, creates=work.widgets, known=known, was=work.widgets_were)
-    nothing = Stored(edits=replace(edits, creates=[], was=()))
+    updates = _shifts(work, made)
+    edits = WidgetEdits(
+        dashboard_id=made.id,
+        creates=work.widgets,
+        updates=updates,
+        before={widget.id: widget for widget in made.widgets if widget.id in updates},
+        known=frozenset(widget.id for widget in made.widgets),
+        was=work.widgets_were,
+    )
+    nothing = Stored(edits=replace(edits, creates=[], updates={}, was=()))
     if edits.is_empty:
         return nothing
     try:
         done = await commit_bulk(context, edits)
     except DashboardsError as error:
-        call = Call(tool=bulk_edit_dashboard.NAME, arguments={"dashboard_id": made.id, "create": work.widgets})
+        moved: JsonObject = {"update": [{"id": number, **sent} for number, sent in updates.items()]} if updates else {}
+        arguments = {"dashboard_id": made.id, "create": work.widgets, **moved}
+        call = Call(tool=bulk_edit_dashboard.NAME, arguments=arguments)
         steps.failed(f"its {len(work.widgets)} widgets", error, call)
         return nothing
     steps.read_back |= done.read_back
     steps.differences += all_differences(done)
     steps.not_done += not_done(done)
     return done
+
+
+def _shifts(work: Creation, made: Dashboard) -> dict[int, JsonObject]:
+    """The fields that differ in the copy, by the ids of the copied widgets."""
+    left, found = [*made.widgets], dict[int, JsonObject]()
+    for widget in work.source.widgets if work.source else []:
+        twin = next((one for one in left if one.definition() == widget.definition()), None)
+        if twin is not None:
+            left.remove(twin)
+            found |= {twin.id: work.shifted[widget.id]} if widget.id in work.shifted else {}
+    return found
 
 
 def _changes(made: Dashboard) -> list[Change]:

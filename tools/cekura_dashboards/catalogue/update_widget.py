@@ -30,7 +30,7 @@ from cekura_dashboards.widgets.edits import (
 )
 
 NAME = "update_widget"
-NO_POSITION = "this widget shows no position (x, y, w, h) in its metadata, so no part of it can be changed."
+NO_POSITION = "this widget shows no position (x, y, w, h) in its metadata; bulk_edit_dashboard gives it one."
 MAKE_ROOM = "bulk_edit_dashboard with arrange, or with layout there, makes room."
 
 

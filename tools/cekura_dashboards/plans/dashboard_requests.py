@@ -28,8 +28,6 @@ class CreateDashboardRequest(Planned):
         if not self.name.strip() and self.was is None:
             raise fault("name", "is empty; give the dashboard a name.")
         check_counts(self, widgets=self.widgets)
-        if self.copy_of is not None and any(widget.place for widget in self.widgets or []):
-            raise fault("widgets", "cannot be placed in a copy yet to be made; add them with bulk_edit_dashboard then.")
         return self
 
     def restores(self) -> str | None:

@@ -1,19 +1,24 @@
 """The grid of a dashboard: where its widgets lie, and how others make room.
 
 The shape of metadata is the web app's own and not documented. A grid is taken for known only where every widget holds
-numbers ``x``, ``y``, ``w`` and ``h`` in the same place of it, such as ``metadata.layout``.
+numbers ``x``, ``y``, ``w`` and ``h`` in the same place of it, such as ``metadata.layout``. Where some do not, and a
+widget is to be placed, they are given positions as other dashboards hold them.
 """
 
 import copy
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cekura_dashboards.api.models import JsonObject, Widget, as_object
+from msgspec import Struct
+
+from cekura_dashboards.api.models import JsonObject, as_object
 
 Path = tuple[str, ...]
 EDGES = ("x", "y", "w", "h")
+COLUMNS = 12
+"""Of a grid of which nothing is known. One that shows fewer may be wider than its widgets."""
 
 
 @dataclass
@@ -38,36 +43,79 @@ class Box:
         return beside and self.y < other.bottom and other.y < self.bottom
 
 
+class Pattern(Struct, frozen=True):
+    """How dashboards lay out their widgets: where in metadata a position stands, and boxes by chart type.
+
+    ``is_known``: seen on a dashboard, and not only supposed.
+    """
+
+    path: Path
+    columns: float
+    boxes: list[tuple[str, Box]]
+    is_known: bool = True
+
+    @classmethod
+    def seen(cls, widgets: Iterable[tuple[str, Any]], path: Path | None = None) -> "Pattern":
+        """The pattern of widgets, given by chart type and metadata: at ``path``, or where most hold a position."""
+        held = [*widgets]
+        paths = Counter(one for _, metadata in held for one in paths_in(metadata))
+        path = path if path is not None else next((one for one, _ in paths.most_common(1)), STANDARD.path)
+        boxes = [(kind, box) for kind, metadata in held if (box := box_at(metadata, path))]
+        if not boxes:
+            return cls(path, STANDARD.columns, STANDARD.boxes, is_known=False)
+        return cls(path, max(box.right for _, box in boxes), boxes)
+
+
+STANDARD = Pattern(
+    ("layout",),
+    COLUMNS,
+    [("bar", Box(0, 0, 6, 4)), ("line", Box(0, 0, 6, 4)), ("pie", Box(0, 0, 6, 4)), ("stat", Box(0, 0, 12, 2))],
+    is_known=False,
+)
+
+
 @dataclass
 class Grid:
-    """Positions by widget id; new widgets have negative keys. ``moved``: those that were put somewhere on purpose."""
+    """Positions by widget id; new widgets have negative keys. ``before``: those that the widgets show.
+
+    ``moved``: those that were put somewhere on purpose.
+    """
 
     path: Path
     boxes: dict[int, Box]
     before: dict[int, Box]
-    kinds: dict[int, str]
+    columns: float
+    usual_boxes: list[tuple[str, Box]]
     moved: dict[int, None] = field(default_factory=dict[int, None])
 
     @classmethod
-    def read(cls, metadata: Mapping[int, Any], stored: Mapping[int, Widget]) -> "Grid | None":
-        """The grid of these widgets; None where none is known."""
-        if not metadata:
-            return None
-        for path in paths_in(next(iter(metadata.values()))):
-            boxes = {number: box for number, held in metadata.items() if (box := box_at(held, path))}
-            if len(boxes) == len(metadata):
-                kinds = {number: stored[number].chart_type for number in boxes}
-                return cls(path, boxes, copy.deepcopy(boxes), kinds)
-        return None
+    def read(
+        cls, metadata: Mapping[int, Any], kinds: Mapping[int, str], pattern: Pattern | None = None
+    ) -> "Grid | None":
+        """The grid of these widgets, at least as wide as ``pattern``; None where none is known.
 
-    @property
-    def columns(self) -> float:
-        return max(box.right for box in self.before.values())
+        With a pattern, widgets that show no position come last, in their order.
+        """
+        path = whole_path(metadata)
+        if path is None and pattern is not None:
+            path = pattern.path
+        if path is None:
+            return None
+        boxes = {number: box for number, held in metadata.items() if (box := box_at(held, path))}
+        before = copy.deepcopy(boxes)
+        columns = max([*(box.right for box in before.values()), *([pattern.columns] if pattern else [])])
+        usual_boxes = [(kinds[number], box) for number, box in before.items()] or (pattern.boxes if pattern else [])
+        found = cls(path, boxes, before, columns, usual_boxes)
+        for number in metadata:
+            if number not in boxes:
+                found.put_last(number, found.usual(kinds[number]))
+        return found
 
     def usual(self, chart_type: Any) -> Box:
         """A box of the size most common among charts of this type, or among all."""
-        alike = [box for number, box in self.before.items() if self.kinds.get(number) == chart_type]
-        [((w, h), _)] = Counter((box.w, box.h) for box in alike or self.before.values()).most_common(1)
+        alike = [box for kind, box in self.usual_boxes if kind == chart_type]
+        sizes = Counter((box.w, box.h) for box in alike or [box for _, box in self.usual_boxes])
+        [((w, h), _)] = sizes.most_common(1)
         return Box(0, 0, w, h)
 
     def put(self, key: int, box: Box) -> None:
@@ -141,6 +189,12 @@ class Grid:
         for held in self.boxes.values():
             if held.y >= row:
                 held.y += height
+
+
+def whole_path(metadata: Mapping[int, Any]) -> Path | None:
+    """Where in metadata each of these widgets holds its position; None if not all do, or there are none."""
+    paths = paths_in(next(iter(metadata.values()), None))
+    return next((path for path in paths if all(box_at(held, path) for held in metadata.values())), None)
 
 
 def paths_in(metadata: Any, path: Path = ()) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Where new and moved widgets go, on dashboards whose widgets show a grid in their metadata; else nothing is placed."""
+"""Where new and moved widgets go. Widgets that show no grid in their metadata get one only if a place is asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,14 +6,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from cekura_dashboards.api.errors import Fault
+from cekura_dashboards.api.errors import DashboardsError, Fault
 from cekura_dashboards.api.models import JsonObject, Widget
-from cekura_dashboards.plans.grid import Box, Grid, box_at, paths_in, with_box
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.plans.grid import COLUMNS, Box, Grid, Pattern, box_at, paths_in, whole_path, with_box
 from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.text import listed
 from cekura_dashboards.widgets.edits import PLACE, CreatedWidget, Layout, WidgetUpdate
 
-NO_GRID = (
-    "not every widget here shows its position (x, y, w, h) in its metadata, so no place can be given; leave it out."
+SUPPOSED = (
+    "no dashboard of this key shows where its widgets lie: positions are written as metadata.{path} in {columns:g} "
+    "columns, and whether the web app reads them there is not known"
 )
 
 
@@ -47,6 +50,57 @@ class Placement(Struct, frozen=True):
     moves: Mapping[int, Wish] | None = None
     arrange: bool = False
 
+    def needs_grid(self, metadata: Mapping[int, Any]) -> bool:
+        """Whether it cannot be done unless all widgets have a position. ``metadata``: of those there, by id."""
+        moves = (self.moves or {}).items()
+        others = any(wish.place or next(paths_in(metadata[number]), None) is None for number, wish in moves)
+        return self.arrange or others or any(wish for wish, _ in self.creates)
+
+
+async def pattern_for(
+    context: ToolContext,
+    wanted: Placement,
+    stored: Mapping[int, Widget],
+    updates: Mapping[int, JsonObject],
+    deletes: Sequence[int],
+) -> tuple[Pattern | None, list[str]]:
+    """How other dashboards lay out their widgets, where this one does not show it; and what to warn of.
+
+    None where it is not needed: the dashboard has a grid of its own, or no place is asked for.
+    """
+    metadata = _metadata(stored, updates, deletes)
+    path, is_asked_for = whole_path(metadata), wanted.needs_grid(metadata)
+    if path is None and not is_asked_for:
+        return None, []
+    if path is not None and not (wanted.creates or is_asked_for):
+        return None, []
+    own = [(stored[number].chart_type, held) for number, held in metadata.items()]
+    own += [(str(config.get("chart_type")), config.get("metadata")) for _, config in wanted.creates]
+    shown = Pattern.seen(own)
+    if path is not None and shown.columns >= COLUMNS:
+        return None, []
+    try:
+        others = [(widget.chart_type, widget.metadata) for widget in await context.lookups.some_widgets()]
+    except DashboardsError:
+        others = []
+    elsewhere = Pattern.seen(others, shown.path if shown.is_known else None)
+    unplaced = [str(number) for number, held in metadata.items() if box_at(held, elsewhere.path) is None]
+    told = [f"widgets {listed(unplaced)} showed no position and get one"] if unplaced else []
+    if not (elsewhere.is_known or shown.is_known):
+        told.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
+    return elsewhere, told
+
+
+def _metadata(
+    stored: Mapping[int, Widget], updates: Mapping[int, JsonObject], deletes: Sequence[int]
+) -> dict[int, Any]:
+    """Of each widget that will be there, by id."""
+    return {
+        number: updates.get(number, {}).get("metadata", widget.metadata)
+        for number, widget in stored.items()
+        if number not in deletes
+    }
+
 
 def placed(
     wanted: Placement,
@@ -54,17 +108,17 @@ def placed(
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
     ids: Ids,
+    pattern: Pattern | None = None,
 ) -> tuple[dict[int, JsonObject], list[Fault]]:
-    """The updates, with those of widgets that are moved and that make room; and what cannot be done."""
-    metadata = {
-        number: updates.get(number, {}).get("metadata", widget.metadata)
-        for number, widget in stored.items()
-        if number not in deletes
-    }
-    grid = Grid.read(metadata, stored)
+    """The updates, with those of widgets that are moved and that make room; and what cannot be done.
+
+    ``pattern``: as ``pattern_for`` has it.
+    """
+    metadata = _metadata(stored, updates, deletes)
+    grid = Grid.read(metadata, {number: widget.chart_type for number, widget in stored.items()}, pattern)
     found = {number: dict(fields) for number, fields in updates.items()}
     if grid is None:
-        return _without_grid(wanted, metadata, found)
+        return found | _alone(wanted.moves or {}, metadata, found), []
     faults = list[Fault]()
     for number, wish in (wanted.moves or {}).items():
         box = _sized(replace(grid.boxes[number]), wish.layout)
@@ -80,24 +134,17 @@ def placed(
         if number < 0:
             config = wanted.creates[-1 - number][1]
             config["metadata"] = with_box(config.get("metadata"), grid.path, box)
-        elif box != grid.before[number]:
+        elif box != grid.before.get(number):
             found[number] = {**found.get(number, {}), "metadata": with_box(metadata[number], grid.path, box)}
     return found, faults
 
 
-def _without_grid(
-    wanted: Placement, metadata: Mapping[int, Any], found: dict[int, JsonObject]
-) -> tuple[dict[int, JsonObject], list[Fault]]:
-    """A widget's own position can be changed; where others lie is not known."""
-    faults = [Fault(wish.faulty, NO_GRID) for wish, _ in wanted.creates if wish]
-    faults += [Fault("arrange", NO_GRID)] if wanted.arrange else []
-    for number, wish in (wanted.moves or {}).items():
-        changed = relaid(metadata[number], wish.layout) if wish.layout and not wish.place else None
-        if changed is None:
-            faults.append(Fault(wish.faulty, NO_GRID))
-        else:
-            found[number] = {**found.get(number, {}), "metadata": changed}
-    return found, faults
+def _alone(
+    moves: Mapping[int, Wish], metadata: Mapping[int, Any], updates: Mapping[int, JsonObject]
+) -> dict[int, JsonObject]:
+    """The updates of widgets whose own position is changed, where it is not known how others lie."""
+    changed = {number: relaid(metadata[number], wish.layout) for number, wish in moves.items() if wish.layout}
+    return {number: {**updates.get(number, {}), "metadata": held} for number, held in changed.items() if held}
 
 
 def relaid(metadata: Any, layout: Layout) -> JsonObject | None:
@@ -109,7 +156,7 @@ def relaid(metadata: Any, layout: Layout) -> JsonObject | None:
 
 def overlapped(number: int, metadata: Any, stored: Mapping[int, Widget]) -> list[int]:
     """The widgets that one with this metadata lies on."""
-    grid = Grid.read({key: widget.metadata for key, widget in stored.items()}, stored)
+    grid = Grid.read({key: w.metadata for key, w in stored.items()}, {key: w.chart_type for key, w in stored.items()})
     box = box_at(metadata, grid.path) if grid else None
     return [key for key, held in grid.boxes.items() if key != number and box.overlaps(held)] if grid and box else []
 
