@@ -32,7 +32,10 @@ class Report(Struct, frozen=True):
 async def make_report(
     connection: Connection, *, dashboards: Sequence[int | str], window: str, compare_to: str
 ) -> Report:
-    """Changes and charts of these dashboards; of all, and the charts of the first five, if none is named."""
+    """Changes and charts of these dashboards; of all, and the charts of the first five, if none is named.
+
+    Where the API holds no time to compare the window with, the charts are shown without a comparison.
+    """
     times = {"window": window, "compare_to": compare_to}
     chosen = {"dashboard_ids": [*dashboards]} if dashboards else {}
     async with Client(create_server(connection), extensions=shows_charts()) as client:
@@ -41,12 +44,14 @@ async def make_report(
         )
         boards, more = _boards(listed, dashboards)
         ask = partial(client.call_tool, "get_widgets_data")
+        compared = changes.structured_content is None or "against" in changes.structured_content
+        times = times if compared else {"window": window}
         charts = await together(*(ask({"dashboard_id": number, **times}) for number, _ in boards))
     sections = [_section("What changed", "find_changes", changes)]
     sections += [_section(name, "get_widgets_data", found) for (_, name), found in zip(boards, charts, strict=True)]
     now = format_instant(connection.now())
     page = report_page({
-        "title": f"Cekura report, {window} against {compare_to.replace('_', ' ')}",
+        "title": f"Cekura report, {window}" + (f" against {compare_to.replace('_', ' ')}" if compared else ""),
         "about": _about(changes),
         "end": f"Made {now} by cekura-dashboards {version('cekura-dashboards-mcp')}.{more}",
         "view": chart_html(),
@@ -74,7 +79,7 @@ def _boards(listed: CallToolResult, dashboards: Sequence[int | str]) -> tuple[li
 
 def _about(changes: CallToolResult) -> str:
     found: dict[str, Any] = changes.structured_content or {}
-    return f"{found.get('window', '')}, against {found.get('against', '')}" if found else ""
+    return ", against ".join(found[name] for name in ("window", "against") if found.get(name))
 
 
 def _section(title: str, tool: str, result: CallToolResult) -> dict[str, Any]:

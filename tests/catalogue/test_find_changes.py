@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.insight.changes import Candidate
 from cekura_dashboards.insight.many_tests import believed
@@ -178,16 +177,57 @@ async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
         assert any(row["how"] == "gap" and "before_window" not in row for row in answer["changes"])
 
 
-async def test_a_comparison_that_the_api_does_not_hold_is_refused_before_anything_is_read() -> None:
-    async with open_tools(shared_sandbox()) as (context, recorder):
-        with pytest.raises(InvalidArguments, match="before the 30 days"):
-            await ask(context, "find_changes", window="25d")
-        assert recorder.sent == []
-
-
 def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
     assert believed([0.04], 0.05, 1) == 0.04
     assert believed([0.04], 0.05, 2) == 0.0
     assert believed([0.01, 0.02, 0.03, 0.9], 0.05, 4) == 0.03
     assert believed([], 0.05, 10) == 0.0
     assert Candidate(how="gap", chance=0.5, size=1.0).most == "clear"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"window": "15d"}, "previous_period would start before the 30 days that the API holds; the longest window"),
+        ({"window": "15d"}, "that can be compared like this is the last 14 days (14d)"),
+        ({"window": "30d"}, "the last 14 days (14d)"),
+        ({"window": "this_month"}, "the last 14 days (14d)"),
+        ({"window": "2026-10-25/2026-11-12"}, "the last 14 days (14d)"),
+        ({"window": "30d", "compare_to": "previous_week"}, "previous_week overlaps a window longer than a week; use window 7d"),
+    ],
+    ids=["15d", "15d, its offer", "30d", "this_month", "an interval", "previous_week"],
+)  # fmt: skip
+async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compare_with(given: Json, said: str) -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        text, answer = await ask(context, "find_changes", **given)
+        assert "against" not in answer
+        [note] = [note for note in answer["notes"] if note.startswith("not compared: ")]
+        assert said in note
+        assert note in text, "the offer is told whole"
+        assert one(answer["changes"], how="gap")["at"] == "2026-11-08T13:00Z"
+        assert answer["charts"]["quiet"] == 20 - answer["charts"]["changed"] - answer["charts"]["not_testable"]
+        for row in answer["changes"]:
+            if row["how"] != "gap":
+                assert await ask(context, row["next"]["tool"], **row["next"]["arguments"])
+        offer = "7d" if "7d" in said else "14d"
+        _, offered = await ask(context, "find_changes", **given | {"window": offer})
+        assert offered["against"], "what is offered works"
+
+
+async def test_a_step_is_followed_up_by_the_days_since_it_against_those_before() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        _, answer = await ask(context, "find_changes", window="30d")
+    step = one(answer["changes"], how="step", dashboard_id=12)
+    assert step["at"] == "2026-11-13"
+    times = {"window": "2026-11-13T00:00Z/2026-11-18T00:00Z", "compare_to": "2026-10-20T00:00Z/2026-11-13T00:00Z"}
+    assert step["next"]["arguments"] == {"widget_id": 209, **times}
+    assert answer["window"] == "2026-10-20T00:00Z to 2026-11-18T00:00Z (asked)", "of a day that is held in part nothing"
+
+
+async def test_days_of_utc_are_told_from_those_that_were_asked_for() -> None:
+    async with open_tools(shared_sandbox(), time_zone="Asia/Kolkata") as (context, _):
+        _, days = await ask(context, "find_changes", window="last_week")
+        _, hours = await ask(context, "find_changes", window="yesterday")
+    said = "days are UTC days, not those of Asia/Kolkata"
+    assert said in days["notes"]
+    assert said not in (hours.get("notes") or [])

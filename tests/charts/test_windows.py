@@ -1,5 +1,6 @@
 """Windows: words and intervals."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
 from cekura_dashboards.arguments.spans import WORDS
 from cekura_dashboards.charts.window import other_window, resolve
 from support import NOW
@@ -61,7 +62,7 @@ def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
     window = resolve("last month", NOW, UTC_ZONE)
     assert (window.start, window.end) == (NOW - timedelta(days=30, minutes=-5), datetime(2026, 11, 1, tzinfo=UTC))
     assert window.notes == ("of last_month only the part from 2026-10-19T15:35Z on: the API holds 30 days",)
-    with pytest.raises(InvalidArguments, match="empty"):
+    with pytest.raises(InvalidArguments, match=r"empty: it ends before the 30 days .* start is 2026-05-01T15:05Z"):
         resolve("last_month", datetime(2026, 5, 31, 15, tzinfo=UTC), UTC_ZONE)
 
 
@@ -153,3 +154,34 @@ def test_a_week_with_an_hour_more_is_compared_by_the_calendar(how: str, start: s
     other = other_window(week, how, now, BERLIN)
     assert (f"{other.start:%Y-%m-%dT%H:%MZ}", f"{other.end:%Y-%m-%dT%H:%MZ}") == (start, end)
     assert other.weekdays_differ is differ
+
+
+OFFERED = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "now",
+    [
+        datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC),
+        datetime(2026, 4, 5, 14, tzinfo=UTC), datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2026, 11, 7, 23, tzinfo=UTC),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("how", ["previous_period", "previous_week"])
+@pytest.mark.parametrize("text", ["10d", "15d", "16d", "22d", "30d", "last_week", "2d"])
+def test_what_a_refused_comparison_offers_can_be_compared(text: str, how: str, now: datetime, zone: str) -> None:
+    place = ZoneInfo(zone)
+    window = resolve(text, now, place)
+    try:
+        other_window(window, how, now, place)
+    except NoTimeBefore as error:
+        [offers] = OFFERED.findall(str(error))
+        [offer] = filter(None, offers)
+    else:
+        return
+    if offer == "previous_period":
+        other_window(window, offer, now, place)
+    else:
+        other_window(resolve(offer, now, place), how, now, place)

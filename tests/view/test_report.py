@@ -88,3 +88,14 @@ async def test_a_browser_shows_every_chart_of_the_file_and_asks_nobody(browser: 
     assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
     assert said == []
     await context.close()
+
+
+@pytest.mark.parametrize("window", ["last_month", "30d", "this_month"])
+async def test_a_window_with_nothing_to_compare_with_is_shown_by_itself(window: str) -> None:
+    report = await made(None, 12, window=window)
+    data = data_of(report)
+    assert report.failed == []
+    assert data["title"] == f"Cekura report, {window}"
+    assert "against" not in data["about"]
+    assert "not compared: previous_period would start before" in data["sections"][0]["text"]
+    assert data["sections"][1]["chart"]["tool"] == "get_widgets_data"

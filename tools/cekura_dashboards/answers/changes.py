@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from cekura_dashboards.answers.history import label_outcomes, outcome_of
 from cekura_dashboards.answers.report import field_word
 from cekura_dashboards.answers.sides import days_before, labels_of, measure_of
-from cekura_dashboards.api.fields import METRIC_VALUE
+from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.survey import Survey
 from cekura_dashboards.charts.target import ChartReading
@@ -73,25 +73,27 @@ class ChangeFound(BaseModel):
 
 
 class Times(Struct, frozen=True):
-    """The window and what it is compared with, each from a step's begin to another's."""
+    """The window and what it is compared with, if anything, each from a step's begin to another's."""
 
     current: Window
-    baseline: Window
+    baseline: Window | None
     until: datetime
     """Later calls are not looked at."""
 
     @property
     def span(self) -> Span:
         """All of which findings are told."""
-        first = min(self.current.start, self.baseline.start)
+        first = min(self.current.start, self.baseline.start) if self.baseline else self.current.start
         return Span(first.timestamp(), max(self.until, self.current.end).timestamp())
 
 
-def whole_steps(window: Window, step: str) -> Window:
-    """The window from a step's begin to another's."""
+def whole_steps(window: Window, step: str, now: datetime) -> Window:
+    """The window from a step's begin to another's; the first step is whole, but for one that the API holds in part."""
     zero: dict[str, Any] = {"minute": 0, "second": 0, "microsecond": 0} | ({} if step == "hour" else {"hour": 0})
     start, end = window.start.replace(**zero), window.end.replace(**zero)
     least = timedelta(hours=1) if step == "hour" else timedelta(days=1)
+    if start < now - LIMIT:
+        start += least
     return replace(window, start=start, end=max(end, start + least))
 
 
@@ -110,28 +112,29 @@ def tested(
     chart = reading.chart
     if chart is None:
         raise ValueError("a reading that failed has nothing to test")
-    sides = [replace(reading, window=window) for window in (times.current, times.baseline)]
+    sides = [replace(reading, window=window) for window in (times.current, times.baseline) if window]
     reading = replace(reading, window=replace(reading.window, end=max(times.until, times.current.end)))
-    most: Literal["clear", "possible"] = "possible" if times.baseline.weekdays_differ else "clear"
+    differ = times.baseline is not None and times.baseline.weekdays_differ
+    most: Literal["clear", "possible"] = "possible" if differ else "clear"
     terms = Terms(most=most, clock=clock)
     if survey.parts == "labels":
-        current, baseline = (labels_of(side, names) for side in sides)
+        current, *baseline = [labels_of(side, names) for side in sides]
+        shares = of_labels(current, baseline[0], terms) if baseline else []
         courses = label_outcomes(reading, clock, times.span, names)
-        return Tested(survey, _in_time(dated(of_labels(current, baseline, terms), courses), times), 2)
+        return Tested(survey, _in_time(dated(shares, courses), times), len(sides))
     measures = [measure_of(side, chart, names) for side in sides]
     scale, counted = max(measure.scale for measure in measures), reading.target.config.function == "count"
     found, tests = list[Candidate](), 0
-    if survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
+    if times.baseline and survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
         additive = measures[0].kind == "total"
         groups = [measure.grouped for measure in measures]
         found += of_groups(groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most)
         tests += 2
     if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
         return Tested(survey, found, tests)
-    earlier = days_before(sides[0], measures[0].side, reading, {}, names)
     change = None
-    if measures[0].kind != "total" or not times.baseline.weekdays_differ:  # else only their rhythm would be told
-        terms = replace(terms, earlier=earlier)
+    if times.baseline and (measures[0].kind != "total" or not differ):  # else only their rhythm would be told
+        terms = replace(terms, earlier=days_before(sides[0], measures[0].side, reading, {}, names))
         change = level(measures[0].kind, measures[0].side, measures[1].side, terms, ratio=scale, counted=counted)
     outcome = outcome_of(reading, chart, clock, times.span, names)
     told = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]

@@ -4,6 +4,7 @@
 
     DashboardsError
     ├── InvalidArguments      the arguments are wrong; nothing was sent, or changed
+    │   └── NoTimeBefore      the API does not hold the time that a window would be compared with, or it overlaps it
     ├── PlanRefused           a plan_id does not fit: expired, other operations, or the dashboard moved
     ├── EditFailed            a write failed, and what became of each operation was read back
     ├── ApiError              the API answered, and not with success
@@ -25,7 +26,7 @@ No text quotes a body of the API beyond the documented messages of a 400, and no
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class DashboardsError(Exception):
@@ -61,12 +62,16 @@ class InvalidArguments(DashboardsError):
         super().__init__(f"{lead} {self.told}")
 
     @classmethod
-    def at(cls, path: str, message: str, *, lead: str = NOTHING_SENT) -> "InvalidArguments":
+    def at(cls, path: str, message: str, *, lead: str = NOTHING_SENT) -> Self:
         return cls([Fault(path, message)], lead=lead)
 
     def led_by(self, lead: str) -> "InvalidArguments":
         """The same, told with other words before it."""
         return InvalidArguments(self.faults, lead=lead, more=self.more)
+
+
+class NoTimeBefore(InvalidArguments):
+    """The API does not hold the time that a window would be compared with, or that time would overlap the window."""
 
 
 class PlanRefused(DashboardsError):

@@ -1,8 +1,10 @@
 """What changed anywhere: every chart read, all tests corrected together, the largest changes first."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from pydantic import Field
@@ -19,15 +21,25 @@ from cekura_dashboards.answers.changes import (
     whole_steps,
 )
 from cekura_dashboards.answers.drawing import Drawing, Plot, courses_of, group_course, unit_over_time
+from cekura_dashboards.api.errors import NoTimeBefore
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.survey import Survey, surveys
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.charts.window import DEFAULT, PERIOD_BEFORE, format_instant, other_window, resolve
+from cekura_dashboards.charts.window import (
+    DEFAULT,
+    PERIOD_BEFORE,
+    Window,
+    format_instant,
+    is_off_utc,
+    other_window,
+    resolve,
+)
 from cekura_dashboards.concurrency import in_thread, together
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.insight.bar import is_merged
 from cekura_dashboards.insight.changes import Candidate
 from cekura_dashboards.text import json_text, listed, named, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
@@ -49,6 +61,7 @@ FEW_NAMED = 8
 FEW_PLOTS = 4
 """Work of a few milliseconds."""
 NOTHING_TO_TEST = "percentiles of several groups cannot be put together"
+ONLY_COMPARED = "groups are tested by a comparison alone"
 NO_DATA = "no calls in 30 days"
 
 
@@ -72,7 +85,7 @@ class Charts(Result):
 
 class Changes(Result):
     window: str
-    against: str
+    against: str | None = Field(default=None, description="absent: compared with no other time")
     changes: list[ChangeFound] = Field(description="the surest and largest first")
     more: int | None = Field(default=None, description="changes beyond those shown")
     charts: Charts
@@ -93,12 +106,14 @@ class _Where(Struct, frozen=True):
 
 async def run(context: ToolContext, request: FindRequest) -> Changes:
     now, zone = context.now(), context.settings.zone
-    window = resolve(request.window or DEFAULT, now, zone)
-    step = "hour" if window.end - window.start <= SHORT else "day"
-    reaches_now = now - window.end <= timedelta(minutes=1)
-    window = whole_steps(window, step)
-    other = other_window(window, request.compare_to or PERIOD_BEFORE, now, zone)
-    times = Times(window, whole_steps(other, step), now if reaches_now else window.end)
+    asked_for = resolve(request.window or DEFAULT, now, zone)
+    step = _step_of(asked_for)
+    reaches_now = now - asked_for.end <= timedelta(minutes=1)
+    window = whole_steps(asked_for, step, now)
+    other, notes = _other(window, request.compare_to or PERIOD_BEFORE, now, zone)
+    times = Times(window, other and whole_steps(other, step, now), now if reaches_now else window.end)
+    if step == "day" and is_off_utc(window, zone):
+        notes.append(f"days are UTC days, not those of {zone}")
     where, _ = await together(_where(context, request), context.lookups.ahead())
     asked, untestable = surveys(where.widgets, where.projects, now, step)
     readings = await read_charts(context, [survey.target for survey in asked])
@@ -107,7 +122,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     )
     held = await in_thread(_tested, context, asked, readings, times, names, small=len(asked) < 2)  # noqa: PLR2004 - work of a few milliseconds
     found = ranked(held)
-    untestable |= {w.id: NOTHING_TO_TEST for item in held if not item.tests for w in item.survey.widgets}
+    untestable |= {w.id: _why_untested(item, times) for item in held if not item.tests for w in item.survey.widgets}
     untestable |= {
         widget.id: NO_DATA
         for survey, reading in zip(asked, readings, strict=True)
@@ -123,13 +138,18 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         for widget in survey.widgets
         if reading.error is not None
     }
-    notes = [*times.baseline.notes, *_by_reason(failed, "could not be read"), *_by_reason(untestable, "not tested")]
+    notes += [
+        *asked_for.notes,
+        *(other.notes if other else []),
+        *_by_reason(failed, "could not be read"),
+        *_by_reason(untestable, "not tested"),
+    ]
     notes += [*where.notes, *unnamed]
     changed = {number for row in rows for number in row.widgets}
     looked_at = len(where.widgets)
     answer = Changes(
         window=window_line(times.current),
-        against=window_line(times.baseline),
+        against=window_line(times.baseline) if times.baseline else None,
         changes=shown,
         more=len(rows) - len(shown) or None,
         charts=Charts(
@@ -148,6 +168,18 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     read = {survey.key: reading for survey, reading in zip(asked, readings, strict=True)}
     drawn = [(read[survey.key], item) for survey, item, _ in found]
     return answer.drawn(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
+
+
+def _step_of(window: Window) -> Literal["hour", "day"]:
+    return "hour" if window.end - window.start <= SHORT else "day"
+
+
+def _other(window: Window, how: str, now: datetime, zone: ZoneInfo) -> tuple[Window | None, list[str]]:
+    """What the window is compared with; or nothing, and why: its course is tested all the same."""
+    try:
+        return other_window(window, how, now, zone, cut=lambda other: whole_steps(other, _step_of(other), now)), []
+    except NoTimeBefore as error:
+        return None, [f"not compared: {error.faults[0].message}"]
 
 
 async def _where(context: ToolContext, request: FindRequest) -> _Where:
@@ -203,6 +235,11 @@ def _tested(
     return found
 
 
+def _why_untested(item: Tested, times: Times) -> str:
+    merged = is_merged(item.survey.target.config.function, "group")
+    return ONLY_COMPARED if merged and times.baseline is None else NOTHING_TO_TEST
+
+
 def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindRequest) -> Next | None:
     """The call that says more of a change, over the same time; none for a gap, in which there is nothing."""
     first = survey.widgets[0]
@@ -216,6 +253,8 @@ def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindReq
         label = "null" if item.part is None else item.part
         return Next(tool="list_calls", arguments={"widget_id": first.id, "label": label, "window": window})
     time: JsonObject = {"window": window} | ({"compare_to": request.compare_to} if request.compare_to else {})
+    if times.baseline is None:
+        time = _around(item, times.current)
     widget = next((held for held in survey.widgets if held.chart_type in EXPLAINED), None)
     if widget is not None:
         return Next(tool="explain_change", arguments={"widget_id": widget.id, **time})
@@ -223,6 +262,16 @@ def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindReq
     bar = {name: value for name, value in definition.items() if name not in {"name", "metadata"}}
     on = {"dashboard_id": first.dashboard} if first.dashboard is not None else {}
     return Next(tool="explain_change", arguments={"widget": bar, **on, **time})
+
+
+def _around(item: Candidate, window: Window) -> JsonObject:
+    """The part of the window since a change against the part before it; its halves where the change has no time."""
+    since = datetime.fromisoformat(item.at) if item.at else window.start
+    since = since if since.tzinfo else since.replace(tzinfo=UTC)
+    if not window.start < since < window.end:
+        since = window.start + (window.end - window.start) / 2
+    start, middle, end = (format_instant(moment) for moment in (window.start, since, window.end))
+    return {"window": f"{middle}/{end}", "compare_to": f"{start}/{middle}"}
 
 
 def _plots(changed: Sequence[tuple[ChartReading, Candidate]], names: dict[str, str]) -> list[Plot]:
@@ -269,7 +318,7 @@ def _fitting(rows: Sequence[ChangeFound]) -> list[ChangeFound]:
 
 def render(result: Changes) -> str:
     charts = result.charts
-    lines = [f"{result.window}, against {result.against}"]
+    lines = [f"{result.window}, against {result.against}" if result.against else result.window]
     lines += [_line(place, row) for place, row in enumerate(result.changes, start=1)]
     if not result.changes:
         lines.append("no change found that is more than chance")

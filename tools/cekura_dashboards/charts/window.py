@@ -1,11 +1,12 @@
 """Time windows: words and intervals in, instants out."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
 from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
 from cekura_dashboards.arguments.spans import MONTHS, ROLLING, WORDS, Span, folded, interval, is_interval, span_of
@@ -52,17 +53,21 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
         start = earliest + MARGIN
         notes.append(f"of {folded(word)} only the part from {format_instant(start)} on: the API holds 30 days")
     elif start < earliest:
-        first = (earliest + MARGIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
         raise InvalidArguments.at(
             argument, f"{Foreign(word, limit=60)} starts more than 30 days ago, which the API refuses; "
-            f"the earliest start is {first}."
+            f"the earliest start is {_earliest(now)}."
         )  # fmt: skip
     if start >= end:
-        raise InvalidArguments.at(
-            argument,
-            f"{Foreign(word, limit=60)} is empty: it ends before it starts, or is all in the future.",
-        )
+        why = "it ends before it starts, or is all in the future."
+        if end <= earliest + MARGIN:
+            why = f"it ends before the 30 days that the API holds; the earliest start is {_earliest(now)}."
+        raise InvalidArguments.at(argument, f"{Foreign(word, limit=60)} is empty: {why}")
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
+
+
+def is_off_utc(window: Window, zone: ZoneInfo) -> bool:
+    """Whether days of the zone begin at other instants than those of UTC, anywhere in the window."""
+    return any(moment.astimezone(zone).utcoffset() for moment in (window.start, window.end))
 
 
 def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
@@ -105,38 +110,63 @@ def format_instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
+def _earliest(now: datetime) -> str:
+    """The earliest start that the API takes."""
+    return format_instant(now - LIMIT + MARGIN)
+
+
 PERIOD_BEFORE = "previous_period"
 COMPARISONS = (PERIOD_BEFORE, "previous_week")
 _ALSO_CALLED = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
 """The same part of last week is meant, as with this_week or today, not a week of the calendar."""
 
 
-def other_window(window: Window, how: str, now: datetime, zone: ZoneInfo) -> Window:
+def other_window(
+    window: Window, how: str, now: datetime, zone: ZoneInfo, *, cut: Callable[[Window], Window] = lambda window: window
+) -> Window:
     """The window to compare with: the one before, the same a week before, or an interval.
 
     The period before keeps the time of day: it lies whole days back where the window is a day or longer, or begins one.
+    ``cut``: what is done to a window before it is compared, so that one that can be is offered in an error.
 
     Raises:
-        InvalidArguments: for another word, an overlap, or a start that the API does not hold any more.
+        NoTimeBefore: for an overlap, or a start that the API does not hold any more.
+        InvalidArguments: for another word.
     """
     if _is_window(how, now, zone):
         return _beside(window, resolve(how, now, zone, argument="compare_to"), zone)
     word = _comparison(how)
-    if word == "previous_week":
-        days, longest = 7, LIMIT - WEEK
-        if _back(window.end, days, zone) > window.start:
-            raise InvalidArguments.at(
-                "compare_to", "previous_week overlaps a window longer than a week; use previous_period."
-            )
-        start, end = _back(window.start, days, zone), _back(window.end, days, zone)
-    else:
-        (start, end), longest = _period_before(window, zone), LIMIT / 2
+    start, end = _before(window, word, zone)
+    if end > window.start:
+        held = has_a_period_before(window, now, zone)
+        hint = PERIOD_BEFORE if held else f"window {_longest(word, now, zone, cut)}d"
+        raise NoTimeBefore.at("compare_to", f"{word} overlaps a window longer than a week; use {hint}.")
     if not _is_held(start, now):
-        raise InvalidArguments.at(
-            "compare_to", f"{word} would start {format_instant(start)}, before the 30 days that the API holds; "
-            f"the longest window that can be compared like this is the last {longest.days} days."
+        days = _longest(word, now, zone, cut)
+        raise NoTimeBefore.at(
+            "compare_to", f"{word} would start before the 30 days that the API holds; the longest window that can be "
+            f"compared like this is the last {days} days ({days}d)."
         )  # fmt: skip
     return _beside(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
+
+
+def _before(window: Window, word: str, zone: ZoneInfo) -> Span:
+    if word == PERIOD_BEFORE:
+        return _period_before(window, zone)
+    return _back(window.start, 7, zone), _back(window.end, 7, zone)
+
+
+def _longest(word: str, now: datetime, zone: ZoneInfo, cut: Callable[[Window], Window]) -> int:
+    """The days of the longest window up to now that can be compared in this way."""
+    most = 7 if word == "previous_week" else LIMIT.days // 2
+    windows = {days: cut(Window(now - timedelta(days), now, "asked")) for days in range(most, 1, -1)}
+    fitting = (days for days, window in windows.items() if _is_comparable(window, word, now, zone))
+    return next(fitting, 1)
+
+
+def _is_comparable(window: Window, word: str, now: datetime, zone: ZoneInfo) -> bool:
+    start, end = _before(window, word, zone)
+    return _is_held(start, now) and end <= window.start
 
 
 def _beside(window: Window, other: Window, zone: ZoneInfo) -> Window:
