@@ -114,11 +114,9 @@ def _arguments(schema: Schema) -> Iterator[tuple[str, str, str]]:
     """Name, type and description of each argument, as clients are told."""
     needed = schema.get("required", [])
     for name, node in schema["properties"].items():
-        kind = node["type"] if isinstance(node["type"], str) else " or ".join(node["type"])
-        if kind == "array":
-            kind = f"list of {node['items']['type']}s"
+        kind = f"list of {_kind(node['items'], 's')}" if node.get("type") == "array" else _kind(node)
         choices = as_list(node.get("enum"))
-        about = str(node.get("description", ""))
+        about = str(node.get("description") or node.get("anyOf", [{}])[0].get("description", ""))
         inner = as_object(node.get("properties")) or as_object((as_object(node.get("items")) or {}).get("properties"))
         parts = [
             about,
@@ -127,6 +125,12 @@ def _arguments(schema: Schema) -> Iterator[tuple[str, str, str]]:
         ]
         told = "; ".join(part for part in parts if part).replace("|", "\\|")
         yield name, kind + (", required" if name in needed else ""), told
+
+
+def _kind(node: Schema, plural: str = "") -> str:
+    """What is wanted, in a word; of a whole number and a text together that is an id, or a name for it."""
+    types = [option["type"] for option in node.get("anyOf", [node])]
+    return f"id{plural} or name{plural}" if types == ["integer", "string"] else f"{types[0]}{plural}"
 
 
 async def main() -> None:

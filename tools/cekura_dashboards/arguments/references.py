@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.concurrency import together
@@ -32,9 +35,12 @@ _NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
 
 
 class Reference(Struct, frozen=True):
-    """Marks an id for which a name may be given."""
+    """Marks an id for which a name may be given, as its schema says."""
 
     kind: Kind
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 
 DashboardId = Annotated[int, Reference("dashboard")]

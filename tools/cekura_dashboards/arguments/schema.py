@@ -1,9 +1,10 @@
 """JSON schemas that every client accepts, from Pydantic models.
 
-Some clients refuse ``$ref``, ``$defs``, unions with null, an untyped property, an array without ``items``, or an object
-without ``properties``; some drop a tool whose schema is long. So references are written out, recursion once, a model is
-described where it first stands, and what only decorates (titles, defaults) is left away. Validation is by the models
-and stays as deep as they are.
+Some clients refuse ``$ref``, ``$defs``, unions with null, a list of types, an untyped property, an array without
+``items``, or an object without ``properties``; some drop a tool whose schema is long. So references are written out,
+recursion once, a model is described where it first stands, and what only decorates (titles, defaults) is left away.
+What may be of several types is an ``anyOf`` of single ones with nothing beside it, as Gemini wants it. Validation is by
+the models and stays as deep as they are.
 
 Strict clients close every object and fill in every property. So no object is left open, and every property that may be
 absent has a value that means so: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.blanks``).
@@ -18,10 +19,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 Schema = dict[str, Any]
-ANY_VALUE: Schema = {"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}}
-SOME_VALUE: Schema = {"type": ["string", "number", "boolean"]}
+ANY_VALUE: tuple[Schema, ...] = (
+    {"type": "string"},
+    {"type": "number"},
+    {"type": "boolean"},
+    {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}},
+)
 ONCE: dict[str, Schema] = {
-    "Filter": {"field": {"type": "string"}, "op": {"type": "string"}, "value": SOME_VALUE},
+    "Filter": {"field": {"type": "string"}, "op": {"type": "string"}, "value": {"anyOf": [*ANY_VALUE]}},
     "GroupBy": {"type": {"type": "string"}, "field": {"type": "string"}, "interval": {"type": "integer"}},
     "Layout": {side: {"type": "integer"} for side in "xywh"},
 }
@@ -102,7 +107,7 @@ class _Writer:
         """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
         if node.get("brief"):
             whole = self.defs[next(one["$ref"] for one in node["anyOf"] if "$ref" in one).rpartition("/")[2]]
-            shown = {name: {"type": _type_of(whole["properties"][name])} for name in BRIEF}
+            shown = {name: _bare(whole["properties"][name]) for name in BRIEF}
             return {"type": "object", "properties": shown, "description": node["description"]}
         if "$ref" in node:
             name = node["$ref"].rpartition("/")[2]
@@ -141,7 +146,7 @@ class _Writer:
             return found
         if "type" in found:
             return found
-        return {**ANY_VALUE, **found} if self.described else {}
+        return _any_of(ANY_VALUE, found.get("description")) if self.described else {}
 
     def _object(self, node: Schema, found: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
         properties = {
@@ -162,20 +167,27 @@ class _Writer:
         return {**written, "enum": [*written["enum"], NONE]}
 
     def _union(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
-        """A union with null as the rest of it; one of plain types as a list of them."""
+        """A union with null as the rest of it; one of plain types as each of them."""
         options = [option for option in node["anyOf"] if option.get("type") != "null"]
         rest = {k: v for k, v in node.items() if k != "anyOf"}
         if len(options) == 1 and (self.described or "default" in node):
             return self.write({**options[0], **rest}, inside, tell=tell)
         if not self.described:
             return {}
-        types = list(dict.fromkeys(option["type"] for option in options))
-        return self._plain({**rest, "type": types}, inside, tell=tell)
+        told = self._plain({**rest, "type": ""}, inside, tell=tell)
+        return _any_of([{"type": option["type"]} for option in options], told.get("description"))
 
 
-def _type_of(node: Schema) -> Any:
-    """The type of a property that is plain, or null."""
-    return node.get("type") or next(one["type"] for one in node["anyOf"] if one.get("type") != "null")
+def _bare(node: Schema) -> Schema:
+    """The type or types of a property that is plain, or null."""
+    types = [{"type": one["type"]} for one in node.get("anyOf", [node]) if one["type"] != "null"]
+    return types[0] if len(types) == 1 else {"anyOf": types}
+
+
+def _any_of(options: Iterable[Schema], description: str | None) -> Schema:
+    """Of any of these types; what is said of all stands in the first, as nothing may stand beside ``anyOf``."""
+    first, *others = options
+    return {"anyOf": [first | ({"description": description} if description else {}), *others]}
 
 
 def _is_inside(inside: tuple[str, ...]) -> bool:
