@@ -1,4 +1,7 @@
-"""Blanks: what strict clients fill in where there is nothing to say, as their schemas let them leave nothing out."""
+"""Blanks: what strict clients fill in where there is nothing to say, as their schemas let them leave nothing out.
+
+Clients that fill in templates write ``null`` as text; so does a model that means none.
+"""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,16 +14,23 @@ from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments.faults import plain_type
 
 BLANK: tuple[Any, ...] = (None, "", [], {})
-NO_CHOICE = {"none", "null"}
+NULL = "null"
+NO_CHOICE = {"none", NULL}
+TEXTS = {"search", "label", "group", "said", "name"}
+"""Arguments that may be any text, ``null`` too. It is no new name: ``NewName`` refuses it there."""
 
 
-def is_blank(kind: Any, value: Any, info: FieldInfo) -> bool:
-    """Whether a value stands for none: empty, or 0 where a number is an id or begins at 1."""
+def is_blank(kind: Any, value: Any, info: FieldInfo, name: str) -> bool:
+    """Whether a value of the argument ``name`` stands for none: empty, or 0 where a number is an id or begins at 1."""
+    if value is None:
+        return True
     if isinstance(value, str):
+        if not value.strip() or (name not in TEXTS and is_null_text(value)):
+            return True
         choices = get_args(kind) if get_origin(kind) is Literal else ()
-        return not value.strip() or (bool(choices) and value not in choices and value.strip().lower() in NO_CHOICE)
+        return bool(choices) and value not in choices and value.strip().lower() in NO_CHOICE
     if kind is bool:
-        return value is None or (value is False and info.default is None)
+        return value is False and info.default is None
     ids = get_origin(kind) is list and plain_type(get_args(kind)[0])[0] is int
     if isinstance(value, bool) or not (kind is int or (ids and value == 0)):
         return value in BLANK
@@ -37,25 +47,38 @@ def says_nothing(kind: Any, found: JsonObject) -> bool:
     """
     if kind is Filter:
         whole = {"field", "value", "conditions"} <= {*found}
-        return _are_blank(found, *(("field", "value", "conditions") if whole else found))
+        return _are_empty(found, *(("field", "value", "conditions") if whole else found))
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return False
     names = {*kind.model_fields}
     if names == {"type", "field", "interval"}:
-        return names == {*found} and _are_blank(found, "field", "interval")
+        return names == {*found} and _are_empty(found, "field", "interval")
     if names == {"x", "y", "w", "h"}:
         return names == {*found} and not any(found.values())
-    return bool(found) and _are_blank(found, *found)
+    return bool(found) and all(value in BLANK if name in TEXTS else is_empty(value) for name, value in found.items())
 
 
 def without_other_form(found: JsonObject) -> JsonObject:
     """A filter without the blanks of its other form: a condition has no ``operator``, a group no ``op``."""
-    if not _are_blank(found, "field") and _are_blank(found, "conditions"):
+    if not _are_empty(found, "field") and _are_empty(found, "conditions"):
         return {name: value for name, value in found.items() if name not in {"operator", "conditions"}}
-    if _are_blank(found, "field", "value") and not _are_blank(found, "conditions"):
+    if _are_empty(found, "field", "value") and not _are_empty(found, "conditions"):
         return {name: value for name, value in found.items() if name not in {"field", "op", "value"}}
     return found
 
 
-def _are_blank(found: JsonObject, *names: str) -> bool:
-    return all(found.get(name) in BLANK for name in names)
+def _are_empty(found: JsonObject, *names: str) -> bool:
+    return all(is_empty(found.get(name)) for name in names)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether this says nothing where it stands: empty, or ``null`` as text.
+
+    >>> [is_empty(value) for value in (None, "", [], "Null", 0, "x")]
+    [True, True, True, True, False, False]
+    """
+    return value in BLANK or is_null_text(value)
+
+
+def is_null_text(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() == NULL

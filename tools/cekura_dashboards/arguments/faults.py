@@ -60,7 +60,7 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
             shape = shown({"field": field, "op": "eq", "value": error["input"]})
             return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.")
         return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
-    if kind == "missing":
+    if kind == "missing" or (error["input"] is None and isinstance(path[-1], str)):
         owner = _model_at(model, path[:-1])
         info = owner.model_fields.get(str(path[-1]))
         about = f": {info.description}" if info is not None and info.description else ""

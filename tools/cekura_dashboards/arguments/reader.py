@@ -14,7 +14,7 @@ from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, fil
 from cekura_dashboards.api.filters import METRIC_ID, Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
 from cekura_dashboards.arguments import aliases, references, shapes
-from cekura_dashboards.arguments.blanks import BLANK, is_blank, says_nothing, without_other_form
+from cekura_dashboards.arguments.blanks import is_blank, is_empty, says_nothing, without_other_form
 from cekura_dashboards.arguments.faults import Path, annotation, fault_of, plain_type, seen, where
 from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.concurrency import in_thread
@@ -36,6 +36,10 @@ LIFTED = {"changes", "widget"}
 """Arguments that models leave out around what is in them."""
 NAMED: dict[str, references.Kind] = {"agent.id": "agent", METRIC_ID: "metric"}
 """Fields of filters that hold ids, for which names may be given."""
+HOST_OWN = {"toolCallId", "sessionId", "action", "chatInput"}
+"""What hosts such as n8n put beside the arguments for themselves."""
+PLANNED = "planned"
+"""In the context of a validation: whether a ``plan_id`` stands behind the call."""
 TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
 
 
@@ -50,7 +54,7 @@ def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
     """
     reader = _Reader()
     reader.refuse_too_large(raw, ())
-    return _validated(model, reader.read(model, raw, ())), reader.notes
+    return _read(reader, model, raw)[0], reader.notes
 
 
 async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
@@ -75,7 +79,7 @@ async def understood(context: ToolContext, model: type[Q], raw: dict[str, Any]) 
 
 
 def _read(reader: "_Reader", model: type[Q], raw: dict[str, Any]) -> tuple[Q, Any]:
-    data = reader.read(model, raw, ())
+    data = reader.read(model, reader.without_host_own(model, raw), ())
     return _validated(model, data), data
 
 
@@ -90,7 +94,7 @@ def _with_ids(data: Any, ids: dict[int, int]) -> Any:
 
 def _validated(model: type[Q], data: Any) -> Q:
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context={PLANNED: bool((as_object(data) or {}).get("plan_id"))})
     except ValidationError as error:
         found = error.errors(include_url=False)
         shown = [fault_of(model, item) for item in found[:MOST_TOLD]]
@@ -123,6 +127,13 @@ class _Reader:
             if self.characters > MOST_CHARACTERS:
                 raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
         return self.characters
+
+    def without_host_own(self, model: type[BaseModel], raw: JsonObject) -> JsonObject:
+        """The arguments without a host's bookkeeping."""
+        dropped = [name for name in raw if name in HOST_OWN and name not in model.model_fields]
+        if dropped:
+            self.notes.append(f"{', '.join(dropped)}: ignored, as the client's own")
+        return {name: value for name, value in raw.items() if name not in dropped}
 
     def read(self, kind: Any, value: Any, path: Path) -> Any:
         kind, reference = plain_type(kind)
@@ -194,7 +205,7 @@ class _Reader:
         kind, reference = plain_type(annotation(info))
         if info.is_required() or kind is Any:
             return self.read(Annotated[kind, reference] if reference else kind, value, path)
-        if is_blank(kind, value, info):
+        if is_blank(kind, value, info, str(path[-1])):
             return info.default
         found = self.read(Annotated[kind, reference] if reference else kind, value, path)
         return info.default if is_object(found) and says_nothing(kind, found) else found
@@ -289,10 +300,10 @@ def _is_grouping(kind: type[BaseModel]) -> bool:
 
 def _operator(found: JsonObject) -> str:
     """What ``operator`` is in a filter: a condition's, as models often call it, or that of a group."""
-    if any(found.get(name) not in BLANK for name in ("op", "conditions")):
+    if any(not is_empty(found.get(name)) for name in ("op", "conditions")):
         return "operator"
     text = str(found["operator"]).strip().casefold()
-    return "operator" if text in GROUP_OPERATORS or found["operator"] in BLANK else "op"
+    return "operator" if text in GROUP_OPERATORS or is_empty(found["operator"]) else "op"
 
 
 def _number(value: Any) -> Any:

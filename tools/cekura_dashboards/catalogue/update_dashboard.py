@@ -38,7 +38,7 @@ from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import listed, named
 from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
 from cekura_dashboards.widgets.edits import check_clear
-from cekura_dashboards.widgets.request import MAX_NAME
+from cekura_dashboards.widgets.request import MAX_NAME, NewName
 
 NAME = "update_dashboard"
 SETTABLE = ("name", "filters")
@@ -46,7 +46,7 @@ SETTABLE = ("name", "filters")
 
 class UpdateDashboardRequest(Planned):
     dashboard_id: DashboardId
-    name: str | None = Field(default=None, max_length=MAX_NAME)
+    name: NewName | None = Field(default=None, max_length=MAX_NAME)
     date_range: str | None = Field(
         default=None, description="e.g. 7d, 30d, today, 2026-11-01/2026-11-08; all other filters stay"
     )

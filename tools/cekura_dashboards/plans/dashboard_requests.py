@@ -6,13 +6,13 @@ from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.plans.restored import Planned, check_counts
 from cekura_dashboards.widgets.edits import MOST_WIDGETS, MOST_WIDGETS_UNDONE, CreatedWidget, restored_path
-from cekura_dashboards.widgets.request import MAX_NAME
+from cekura_dashboards.widgets.request import MAX_NAME, NewName
 
 CREATE, DELETE = "create_dashboard", "delete_dashboard"
 
 
 class CreateDashboardRequest(Planned):
-    name: str = Field(max_length=MAX_NAME)
+    name: NewName = Field(max_length=MAX_NAME)
     project_id: ProjectId | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
     filters: Filter | None = Field(default=None, description="hold for all its widgets; a date range above all")
     widgets: list[CreatedWidget] | None = Field(

@@ -1,8 +1,8 @@
 """Arguments that several tools share."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from cekura_dashboards.api.fields import (
     FILTERED,
@@ -18,6 +18,8 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
+from cekura_dashboards.arguments.blanks import is_null_text
+from cekura_dashboards.arguments.reader import PLANNED
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards.tool import Request
@@ -43,6 +45,16 @@ UNSAVED: Any = Field(
 )
 POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
 MAX_NAME = 255
+
+
+def _not_null(text: str, info: ValidationInfo) -> str:
+    """Refuse ``null``, which is meant as no name; what a plan stands behind may be put back as it was."""
+    if is_null_text(text) and not (info.context or {}).get(PLANNED):
+        raise fault("", f"{Foreign(text)} is taken for no value, not for a name; give another, or leave it out.")
+    return text
+
+
+NewName = Annotated[str, AfterValidator(_not_null)]
 
 
 def one_comparison(to: str | None, filters: Filter | None) -> None:
@@ -88,7 +100,7 @@ class GroupBy(Request):
 class WidgetFields(Request):
     """The fields of a widget that can be set, but for `chart_type`, which only a new one must have."""
 
-    name: str | None = Field(default=None, max_length=MAX_NAME)
+    name: NewName | None = Field(default=None, max_length=MAX_NAME)
     field: str | None = Field(
         None,
         max_length=MAX_NAME,
