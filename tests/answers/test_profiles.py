@@ -177,6 +177,15 @@ async def test_no_call_of_a_window_is_lost_where_clocks_change_or_are_odd(zone: 
     assert odd is (zone in {"Asia/Kolkata", "Asia/Kathmandu"})
 
 
+@pytest.mark.parametrize("window", ["yesterday", "last_week", "2026-11-12T18:30Z/2026-11-13T18:30Z"])
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham"])
+async def test_days_that_begin_within_an_hour_of_utc_are_tested(zone: str, window: str) -> None:
+    async with open_tools(shared_sandbox(count=LARGE), time_zone=zone) as (context, _):
+        theirs = await report_of(context, widget_ids=[203], by="local_day", window=window)
+    assert "not_tested" not in theirs, "no agent is missing: the window cuts an hour that the history holds whole"
+    assert "findings" in theirs
+
+
 async def test_groups_of_local_days_are_compared_over_the_days_that_are_named() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):

@@ -204,6 +204,60 @@ async def test_a_pie_says_what_it_may_cover() -> None:
     assert "from 2026-11-11T00:00Z" in told
 
 
+async def test_a_pie_beside_a_bar_of_the_same_calls_covers_what_that_shows(readings: ApiVariant) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 205, 202], window="20d")
+        stat, pie, bar = answer["widgets"]
+        _, other = await ask(context, "get_widgets_data", widget_ids=[205, 209], window="20d")
+    assert [report.get("not_tested") for report in (stat, pie)] == [None, None]
+    assert {report["n"] for report in (stat, pie, bar)} == {bar["n"]}
+    assert "cannot be seen from this chart" in other["widgets"][0]["not_tested"][0], (
+        "a bar of other calls shows nothing"
+    )
+
+
+def weeks(period: str = "week", **fields: Any) -> Json:
+    return {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": period, **fields}
+
+
+@pytest.mark.parametrize("window", ["last_week", "2026-11-09T00:00Z/2026-11-16T00:00Z"])
+@pytest.mark.parametrize("fields", [{}, {"group_by": {"type": "field", "field": "agent.id"}}], ids=["whole", "grouped"])
+async def test_a_whole_week_that_the_saved_range_cuts_is_whole(window: str, fields: Json, readings: ApiVariant) -> None:
+    app = shared_sandbox(readings)
+    async with open_tools(app) as (context, recorder):
+        text, answer = await ask(context, "preview_widget", widget=weeks(**fields), dashboard_id=11, window=window)
+        assert sum("/preview_data/" in sent.path for sent in recorder.sent) == 2, "the week, and a count by the day"
+    [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-09' AND ts < '2026-11-16'")
+    report = answer["report"]
+    assert report["n"] == calls
+    assert report["not_tested"] == ["trend, steps, unusual, gaps: weeks are too few"]
+    assert "incomplete" not in text
+
+
+async def test_a_month_that_begins_before_the_saved_range_is_incomplete_only_where_it_is() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "preview_widget", widget=weeks("month"), dashboard_id=11, window="this_month")
+    report = answer["report"]
+    assert report["not_tested"] == ["trend, steps, unusual, gaps: months are too few"]
+    assert (report["series"]["start"], report["series"]["partial"]) == ("2026-11-01", [0]), "it goes on"
+
+
+async def test_a_week_of_which_only_the_saved_part_came_is_told_as_that() -> None:
+    def clipped(sent: Sent) -> Answer | None:
+        if not sent.path.endswith("preview_data/"):
+            return None
+        day = "2026-11-09" if sent.body["time_period"] == "week" else "2026-11-12"
+        envelope = {"widget_id": 0, "chart_type": "bar", "data": bars(day), "metadata": {}}
+        return Answer(200, json.dumps(envelope).encode())
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = clipped
+        _, answer = await ask(context, "preview_widget", widget=weeks(), dashboard_id=11, window="last_week")
+    assert answer["report"]["not_tested"][0] == (
+        "2026-11-09T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range"
+    )
+
+
 async def test_a_definition_that_is_handed_on_never_holds_the_window() -> None:
     widget = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox()) as (context, _):

@@ -114,7 +114,14 @@ def _past_of(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Pas
 
 def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:
     """How a chart and its history differ about the calls of the window; None if they agree, or cannot be compared."""
-    return reading.once("disagreement", lambda: _disagreement(history, reading, chart, audience))
+    return reading.once("disagreement", lambda: _by_what_came(history, reading, chart, audience))
+
+
+def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:
+    """Days that were put together are compared by their hours: one that the window's edge cuts is of no full bucket."""
+    if history.hours is None or reading.hours is None:
+        return _disagreement(history, reading, chart, audience)
+    return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, audience)
 
 
 def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: Audience) -> str | None:

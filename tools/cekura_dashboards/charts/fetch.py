@@ -20,6 +20,7 @@ from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.api.usage import usage
+from cekura_dashboards.charts.coverage import covered, witnesses
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.scope import scoped
 from cekura_dashboards.charts.share import matching_part, share_of
@@ -46,7 +47,8 @@ class _Ask(Struct, frozen=True):
 async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
     """Chart data of each target, in order. A target that fails carries its error and fails no other.
 
-    A share of calls is two charts, which are asked for like any others and then joined.
+    A share of calls is two charts, which are asked for like any others and then joined. A chart that cannot show
+    whether it covers all of its window has a bar beside it that can.
 
     Raises:
         KeyRejected: for a key that is not accepted.
@@ -56,13 +58,15 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
         for place, target in enumerate(targets)
         if target.matching is not None
     }
-    placed = await scoped(context, [_place(context, target) for target in (*targets, *parts.values())])
+    placed = [_place(context, target) for target in (*targets, *parts.values())]
+    placed += [_place(context, target) for target in witnesses([reading for reading, _ in placed[: len(targets)]])]
+    placed = await scoped(context, placed)
     filling = _Filling(context, [reading for reading, _ in placed])
     await each(_asks([body for _, body in placed], filling.readings), filling.fill)
     found, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
-    for place, part in zip(parts, found[len(targets) :], strict=True):
+    for place, part in zip(parts, found[len(targets) : len(targets) + len(parts)], strict=True):
         found[place] = share_of(found[place], part)
-    found = [in_local_days(r, zone) if r.target.local_days else r for r in found[: len(targets)]]
+    found = covered([in_local_days(r, zone) if r.target.local_days else r for r in found])[: len(targets)]
     for reading in found:
         if isinstance(reading.error, KeyRejected):
             raise reading.error

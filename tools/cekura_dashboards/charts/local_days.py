@@ -46,7 +46,7 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
     notes = reading.notes
     if any(midnight.timestamp() % (2 * HALF) for midnight, _ in held):
         notes = (*notes, ODD_OFFSET)
-    return replace(reading, chart=replace(chart, rows=[*rows, *unread]), notes=notes)
+    return replace(reading, chart=replace(chart, rows=[*rows, *unread]), notes=notes, hours=chart)
 
 
 def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:

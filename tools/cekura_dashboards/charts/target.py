@@ -73,7 +73,7 @@ class ChartReading(Remembers, frozen=True):
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project.
+    ``kept``: read so, but kept to its dashboard's project. ``hours``: of days that were put together, what they are of.
     """
 
     target: Target
@@ -84,6 +84,12 @@ class ChartReading(Remembers, frozen=True):
     alone: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
+    hours: Chart | None = None
+
+    def by_hour(self) -> "ChartReading":
+        """As it came, before its days were put together."""
+        config = self.target.config.model_copy(update={"time_period": "hour"})
+        return replace(self, target=replace(self.target, config=config, local_days=False), chart=self.hours, hours=None)
 
 
 def saved(widget: Widget, project: int | None = None) -> Target:
