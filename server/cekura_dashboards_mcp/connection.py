@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards import Settings, ToolContext
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.retries import Pace
 from cekura_dashboards.api.wire import Transport
@@ -23,6 +23,8 @@ from cekura_dashboards_mcp.audit import Audit, check_file
 
 KEY_HEADER = "x-cekura-api-key"
 MOST_PACES = 1000
+SIGNED_IN = "Ask whoever runs this server for another one: it has the Cekura keys of those who sign in."
+"""What users can do about a key that they never see."""
 
 
 class NoUsableKey(DashboardsError):
@@ -57,12 +59,16 @@ def key_of(header: str | None) -> SecretStr:
 
 @dataclass
 class Connection:
-    """``app_factory`` makes an ASGI application to talk to instead of the network, on first use."""
+    """``app_factory`` makes an ASGI application to talk to instead of the network, on first use.
+
+    ``signs_in``: callers bring a token, for which they are given the key of their user.
+    """
 
     settings: Settings
     key_per_request: bool = False
     app_factory: Callable[[], Any] | None = None
     now: Callable[[], datetime] = utc_now
+    signs_in: bool = False
     _transport: Transport | None = field(default=None, repr=False)
     allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
     _memory: Memory = field(init=False, repr=False)
@@ -79,7 +85,12 @@ class Connection:
         key = self._key(headers)
         caller, timeout_s = caller_of(key), self.settings.timeout_s
         client = CekuraClient(
-            transport=self.transport(), key=key, timeout_s=timeout_s, now=self.now, pace=self._pace(caller)
+            transport=self.transport(),
+            key=key,
+            timeout_s=timeout_s,
+            now=self.now,
+            pace=self._pace(caller),
+            remedy=SIGNED_IN if self.signs_in else KeyRejected.REMEDY,
         )
         audit = Audit(self.settings.audit_log, caller, self.now)
         return ToolContext(client, self.settings, self.now, memory=self._memory, audit=audit)

@@ -4,8 +4,9 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
@@ -24,6 +25,9 @@ from cekura_dashboards_mcp.edge import WholeRequests, once_more, server_config
 from cekura_dashboards_mcp.guards import METRICS, KnownNames, Room, TokenRequired
 from cekura_dashboards_mcp.server import create_server
 from cekura_dashboards_mcp.server_settings import ServerSettings
+
+if TYPE_CHECKING:
+    from cekura_dashboards_mcp.oauth import SignIn
 
 PATH = "/mcp"
 PROGRESS = b'"progressToken"'
@@ -130,17 +134,23 @@ def _metrics_route() -> Route:
     return Route(METRICS, shown)
 
 
-def _sign_in_routes(serving: ServerSettings) -> list[Route]:
-    if not serving.oauth_issuer:
-        return []
-    from cekura_dashboards_mcp.oauth import metadata_routes  # noqa: PLC0415 - most servers do without
+def http_app(
+    connection: Connection,
+    serving: ServerSettings | None = None,
+    *,
+    with_metrics: bool = False,
+    sign_in: "SignIn | None" = None,
+) -> Starlette:
+    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``, and perhaps ``/metrics``.
 
-    return metadata_routes(serving)
-
-
-def http_app(connection: Connection, serving: ServerSettings | None = None, *, with_metrics: bool = False) -> Starlette:
-    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``, and perhaps ``/metrics``."""
+    ``sign_in``: who tokens stand for, if there is an issuer of such; made anew unless given.
+    """
     serving = serving or ServerSettings()
+    if serving.oauth_issuer and sign_in is None:
+        from cekura_dashboards_mcp.oauth import SignIn  # noqa: PLC0415 - most servers do without
+
+        sign_in = SignIn.by(serving)
+    connection.signs_in = sign_in is not None
     server = create_server(connection)
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # KnownNames is stricter
     streaming, at_once = (
@@ -152,7 +162,11 @@ def http_app(connection: Connection, serving: ServerSettings | None = None, *, w
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        async with streaming.router.lifespan_context(streaming), at_once.router.lifespan_context(at_once):
+        async with (
+            streaming.router.lifespan_context(streaming),
+            at_once.router.lifespan_context(at_once),
+            sign_in.keep_fresh() if sign_in else nullcontext(),
+        ):
             yield
 
     app = Starlette(
@@ -160,7 +174,7 @@ def http_app(connection: Connection, serving: ServerSettings | None = None, *, w
             Route("/healthz", _alive),
             Route("/readyz", Readiness(connection).__call__),
             *([_metrics_route()] if with_metrics else []),
-            *_sign_in_routes(serving),
+            *(sign_in.metadata_routes() if sign_in else []),
             Mount("/", StreamedIfAsked(streaming, at_once)),
         ],
         lifespan=lifespan,
@@ -170,10 +184,8 @@ def http_app(connection: Connection, serving: ServerSettings | None = None, *, w
     app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)
-    if serving.oauth_issuer:
-        from cekura_dashboards_mcp.oauth import SignedIn, SignInRequired  # noqa: PLC0415 - most servers do without
-
-        app.add_middleware(SignInRequired, SignedIn.by(serving))
+    if sign_in is not None:
+        app.add_middleware(sign_in.guard)
     if serving.tokens:
         app.add_middleware(TokenRequired, serving.tokens)
     app.add_middleware(KnownNames, serving.hosts, serving.origins)

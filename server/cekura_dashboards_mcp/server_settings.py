@@ -12,6 +12,20 @@ SHORTEST_TOKEN = 24
 ORIGIN = re.compile(r"https?://", re.ASCII)
 
 
+def is_web_address(text: str) -> bool:
+    """Whether it is a whole ``http://`` or ``https://`` address.
+
+    >>> [is_web_address(text) for text in ("https://id.example/x", "id.example", "file:///keys", "https://id:99999")]
+    [True, False, False, False]
+    """
+    try:
+        parts = urlsplit(text)
+        _port = parts.port
+    except ValueError:
+        return False
+    return ORIGIN.match(text) is not None and NETLOC.fullmatch(parts.netloc) is not None
+
+
 class ServerSettings(BaseModel):
     """Each field is the environment variable ``CEKURA_`` + its name; an empty one counts as absent."""
 
@@ -54,9 +68,16 @@ class ServerSettings(BaseModel):
                 )
         return value
 
+    @field_validator("oauth_issuer", "oauth_jwks_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not is_web_address(value):
+            raise ValueError("must be an address such as https://id.example")
+        return value
+
     @model_validator(mode="after")
     def _signs_in_one_way(self) -> Self:
-        if self.oauth_issuer and not (urlsplit(self.oauth_audience).scheme and urlsplit(self.oauth_audience).netloc):
+        if self.oauth_issuer and not is_web_address(self.oauth_audience):
             raise ValueError("needs CEKURA_OAUTH_AUDIENCE, the address of this server, such as https://mcp.example/mcp")
         if self.oauth_issuer and self.server_token:
             raise ValueError("and CEKURA_SERVER_TOKEN both want the header Authorization; set one of them")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -14,8 +15,11 @@ from cekura_dashboards.settings import SettingsError, is_loopback
 from cekura_dashboards_mcp.audit import AUDIT
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import announce, http_app, listening_on, parse_address, run_http
-from cekura_dashboards_mcp.server_settings import load_server_settings
+from cekura_dashboards_mcp.server_settings import ServerSettings, load_server_settings
 from cekura_dashboards_mcp.terminal import Stopped
+
+if TYPE_CHECKING:
+    from cekura_dashboards_mcp.oauth import SignIn
 
 
 def serve_http(
@@ -40,13 +44,14 @@ def serve_http(
     if with_metrics and not find_spec("opentelemetry.exporter.prometheus"):
         raise Stopped("--metrics needs more packages. Run: pip install 'cekura-dashboards-mcp[telemetry]'")
     AUDIT.setLevel(logging.INFO)
+    sign_in = _sign_in(serving)
     try:
         listening = listening_on(host, port)
     except OSError as error:
         raise Stopped(f"{address} cannot be served: {error.strerror or error}") from None
     shared = _sharing_state(connection) if workers > 1 else connection
     try:
-        app = http_app(shared, serving, with_metrics=with_metrics)
+        app = http_app(shared, serving, with_metrics=with_metrics, sign_in=sign_in)
     except SettingsError as error:
         raise Stopped(str(error)) from None
     loaded()
@@ -60,6 +65,20 @@ def serve_http(
     number = run_workers(app, listening, workers)
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
+
+
+def _sign_in(serving: ServerSettings) -> "SignIn | None":
+    """Who tokens stand for, once the keys of their issuer have been read."""
+    if not serving.oauth_issuer:
+        return None
+    from cekura_dashboards_mcp.oauth import SignIn  # noqa: PLC0415 - most servers do without
+
+    try:
+        sign_in = SignIn.by(serving)
+        sign_in.check()
+    except SettingsError as error:
+        raise Stopped(str(error)) from None
+    return sign_in
 
 
 def _sharing_state(connection: Connection) -> Connection:

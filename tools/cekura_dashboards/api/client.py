@@ -83,7 +83,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     Every method takes at most ``timeout_s`` in all, retries and pages included; after ``within`` all methods
     together do. All of them raise the errors of ``cekura_dashboards.api.errors``. ``refused`` is told of every 401, 403
-    and 404. ``pace``: shared by all clients of a key.
+    and 404. ``pace``: shared by all clients of a key. ``remedy``: what to do about a key that is not accepted.
     """
 
     transport: Transport
@@ -94,6 +94,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     sleep: Sleep = anyio.sleep
     refused: Callable[[], None] = _nothing
     pace: Pace = field(default_factory=Pace)
+    remedy: str = KeyRejected.REMEDY
 
     def within(self, seconds: float) -> "CekuraClient":
         """The same client, with one deadline for everything that it does from now on."""
@@ -297,7 +298,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             case 400:
                 raise Refused(messages_of(answer.body, self.key))
             case 401:
-                raise KeyRejected
+                raise KeyRejected(self.remedy)
             case 403:
                 raise Forbidden(f"{kind} {number}" if number is not None else "this")
             case 404:

@@ -121,14 +121,13 @@ class TooFarBack(Refused):
 
 
 class KeyRejected(ApiError):
-    """401."""
+    """401. ``remedy``: how its user gets another key to where this one came from."""
 
     status = 401
+    REMEDY = "Set CEKURA_API_KEY (or the X-CEKURA-API-KEY header) to a valid one."
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The API did not accept the key (401). Set CEKURA_API_KEY (or the X-CEKURA-API-KEY header) to a valid one."
-        )
+    def __init__(self, remedy: str = REMEDY) -> None:
+        super().__init__(f"The API did not accept the key (401). {remedy}")
 
 
 class Forbidden(ApiError):

@@ -101,7 +101,9 @@ class HttpTransport:
         query: dict[str, str],
         body: bytes | None,
     ) -> Answer:
-        headers = {**self._headers, "X-CEKURA-API-KEY": key.get_secret_value()}
+        headers = {**self._headers}
+        if secret := key.get_secret_value():
+            headers["X-CEKURA-API-KEY"] = secret
         if trace.get_current_span().is_recording():
             propagate.inject(headers)
         if body is not None:
