@@ -157,13 +157,14 @@ async def test_an_undo_is_refused_after_a_colleagues_edit() -> None:
     assert app.state.world.store.widget(203)["name"] == "Theirs"
 
 
-async def test_a_create_is_planned_against_the_widgets_that_are_there() -> None:
-    app = new_sandbox()
-    async with open_tools(app) as (context, _):
-        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
+async def test_a_create_that_was_planned_is_refused_once_others_made_a_widget() -> None:
+    app, edit = new_sandbox(), {"dashboard_id": 11, "create": [PIE]}
+    async with open_tools(app) as (context, recorder):
+        _, dry = await ask(context, "preview_edit", **edit)
         app.state.world.store.create_widget({**PIE, "dashboard": 11})
         with pytest.raises(errors.PlanRefused, match="dashboard 11 changed: widgets is now"):
-            await undo(context, receipt)
+            await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
+    assert recorder.writes() == []
 
 
 @pytest.mark.parametrize(

@@ -111,3 +111,93 @@ async def test_what_was_never_deleted_cannot_be_restored(tool: str, arguments: J
             with pytest.raises(InvalidArguments, match="belongs to an undo"):
                 await ask(context, tool, **arguments, plan_id=dry["plan_id"])
     assert recorder.writes() == []
+
+
+BOOKED: Json = {"name": "Booked", "chart_type": "stat"}
+COVERED: list[tuple[str, Json]] = [
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE, {**PIE, "name": "Second", "layout": {"x": 0, "y": 14}}]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "name": "x"}], "delete": [205]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 13, "arrange": True}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "x"}}),
+    ("update_dashboard", {"dashboard_id": 11, "name": "x"}),
+    ("update_dashboard", {"dashboard_id": 12, "date_range": "7d"}),
+    ("copy_widgets", {"widget_ids": [203, 205], "dashboard_ids": [12, 13]}),
+    ("copy_widgets", {"widget_ids": [203, 205], "dashboard_ids": [12], "move": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments"), COVERED, ids=[f"{tool}-{i}" for i, (tool, _) in enumerate(COVERED)])
+async def test_what_others_made_meanwhile_stands_in_the_way_of_no_undo_and_stays(tool: str, arguments: Json) -> None:
+    app = new_sandbox(count=10)
+    store, before = app.state.world.store, content(app)
+    async with open_tools(app) as (context, _):
+        receipt = await carried_out(context, tool, arguments)
+        others = list[int]()
+
+        def made_by_others() -> None:
+            there = [row["id"] for row in store.dashboards()]
+            others.extend(store.create_widget({**BOOKED, "dashboard": number})["id"] for number in there)
+            store.update_widget(202, {"name": f"Renamed {len(others)}"})
+
+        made_by_others()
+        redo = await undo(context, receipt)
+        made_by_others()
+        again = await undo(context, redo)
+        made_by_others()
+        await undo(context, again)
+    for number in others:
+        assert store.widget(number)["name"] == "Booked"
+        store.delete_widget(number)
+    store.update_widget(202, {"name": "Calls per day"})
+    assert content(app) == before
+
+
+@pytest.mark.parametrize("arguments", [{"project_id": 1, "widgets": [PIE]}, {"copy_of": 12}], ids=["new", "copy"])
+async def test_a_new_dashboard_on_which_others_made_a_widget_is_not_undone_blindly(arguments: Json) -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        _, made = await ask(context, "create_dashboard", name="New", **arguments)
+        app.state.world.store.create_widget({**BOOKED, "dashboard": made["dashboard_id"]})
+        call, writes = made["undo"], len(recorder.writes())
+        with pytest.raises(errors.PlanRefused, match="Nothing was changed: since the plan was made"):
+            await ask(context, call["tool"], **call["arguments"])
+        assert len(recorder.writes()) == writes
+        text, stopped = await ask(context, "delete_dashboard", dashboard_id=made["dashboard_id"])
+        assert '"Booked"' in text
+        await ask(context, "delete_dashboard", dashboard_id=made["dashboard_id"], plan_id=stopped["plan_id"])
+    assert content(app) == before
+
+
+@pytest.mark.parametrize("since", [{}, {"name": "Other"}, {"field": "topic"}], ids=["as it was", "renamed", "changed"])
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205]}),
+        ("copy_widgets", {"widget_ids": [205], "dashboard_ids": [12, 13]}),
+    ],
+)
+async def test_what_an_undo_brought_back_is_not_brought_back_again(tool: str, arguments: Json, since: Json) -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, recorder):
+        receipt = await carried_out(context, tool, arguments)
+        if tool == "copy_widgets":
+            receipt = await undo(context, receipt)
+        back = await undo(context, receipt)
+        app.state.world.store.update_widget(back["changes"][0]["id"], since)
+        writes = len(recorder.writes())
+        with pytest.raises(errors.PlanRefused, match="widgets like those that were deleted is now"):
+            await undo(context, receipt)
+        assert len(recorder.writes()) == writes
+
+
+async def test_what_comes_back_to_a_place_that_is_taken_says_so() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, _):
+        gone = await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [208]})
+        new = {**BOOKED, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
+        number = app.state.world.store.create_widget(new)["id"]
+        back = await undo(context, gone)
+    assert back["warnings"] == [f'"Calls per hour" comes back onto widgets {number}; arrange makes room']

@@ -1,15 +1,16 @@
 """Create, change and delete widgets of one dashboard, all of it or none."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import Field, model_validator
 
 from cekura_dashboards.api.errors import Fault
 from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import Dashboard, JsonObject
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import (
+    Stored,
     WidgetEdits,
     all_differences,
     done_changes,
@@ -17,10 +18,10 @@ from cekura_dashboards.plans.changes import (
     planned_changes,
     restored_lines,
 )
-from cekura_dashboards.plans.covered import covered, covered_after
-from cekura_dashboards.plans.layout import Placement, Wish, pattern_for, placed
+from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
+from cekura_dashboards.plans.layout import Placement, Wish, overlapped, pattern_for, placed
 from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
-from cekura_dashboards.plans.plan_id import signer
+from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.restored import Ids, Planned, check_counts
 from cekura_dashboards.plans.send import commit_bulk
@@ -113,7 +114,7 @@ async def drafted(
     shifted, faults = placed(wanted, mine, updates, deletes, ids, pattern)
     checker.faults += faults
     checker.warnings += told
-    warnings = checker.done()
+    warnings = [*checker.done(), *_covering(request, creates, mine, shifted, deletes)]
     named_ids = [ids.now("widget", item.id) for item in request.update or []]
     edits = WidgetEdits(
         dashboard_id=dashboard.id,
@@ -121,8 +122,7 @@ async def drafted(
         updates=shifted,
         deletes=deletes,
         before={number: mine[number] for number in [*named_ids, *shifted, *deletes]},
-        known=frozenset(mine),
-        filters=dashboard.stored("filters"),
+        there=mine,
         was=tuple(item.was for item in request.create or []),
     )
     yet_to_come = [-1 - index for index in range(len(creates))]
@@ -133,6 +133,10 @@ async def drafted(
         about=f"dashboard {dashboard.id} {named(dashboard.name)}",
         operations=request.operations(NAME),
         covered=covered(dashboard, [*edits.before.values()]),
+        covered_by_undo={
+            **covered_widgets([*edits.before.values()]),
+            **covered_alike(dashboard.id, dashboard.widgets, creates),
+        },
         changes=planned_changes(edits),
         dashboard_id=dashboard.id,
         warnings=[*warnings, *(way.warnings if not edits.is_empty else [])],
@@ -140,6 +144,24 @@ async def drafted(
         drops_range=checker.drops_range,
         stamps=[dashboard.updated_at, *(widget.updated_at for widget in edits.before.values())],
     )
+
+
+def _covering(
+    request: DashboardEdit,
+    creates: Sequence[JsonObject],
+    mine: Mapping[int, Widget],
+    updates: Mapping[int, JsonObject],
+    deletes: Sequence[int],
+) -> list[str]:
+    """Warnings of restored widgets whose old place is taken by now."""
+    there = {n: widget.model_copy(update=updates.get(n, {})) for n, widget in mine.items() if n not in deletes}
+    restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.was is not None]
+    under = [(config, overlapped(0, config.get("metadata"), there)) for config in restored]
+    return [
+        f"{named(config.get('name'))} comes back onto widgets {listed(map(str, numbers))}; arrange makes room"
+        for config, numbers in under
+        if numbers
+    ]
 
 
 def _placement(request: DashboardEdit, creates: Sequence[JsonObject], mine: Collection[int], ids: Ids) -> Placement:
@@ -199,9 +221,19 @@ async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
         differences=all_differences(done),
         not_done=not_done(done),
         restored=restored_lines(signer(context), edits.was, done.created),
-        undo=way.call(context, NAME, covered_after(done, way.arguments)),
+        undo=way.call(context, NAME, _covered_by_undo(done, way.request)),
         read_back=done.read_back,
     )
+
+
+def _covered_by_undo(done: Stored, undo: BulkEditRequest | None) -> Covered:
+    """What the undo of what was done is planned against: what is stored now of what it names."""
+    if undo is None:
+        return {}
+    named_ids = {*(item.id for item in undo.update or []), *(undo.delete or [])}
+    touched = [widget for widget in done.there if widget.id in named_ids]
+    restored = [item.given() for item in undo.create or []]
+    return {**covered_widgets(touched), **covered_alike(undo.dashboard_id, done.there, restored)}
 
 
 TOOL = writing_tool(

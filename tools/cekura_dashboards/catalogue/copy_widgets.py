@@ -13,7 +13,7 @@ from cekura_dashboards.concurrency import gathered, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import Change, Stored, WidgetEdits, all_differences, not_done
 from cekura_dashboards.plans.copies import copies_for, planned, removals_for
-from cekura_dashboards.plans.covered import covered, covered_after, covered_widgets
+from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
 from cekura_dashboards.plans.moves import Back, Move, all_failed, moves_back, moves_to, outcomes_of, send_moves
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
@@ -137,6 +137,11 @@ async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Ids) -> 
         about=f"{len(edits)} dashboards",
         operations=request.operations(NAME),
         covered=everything,
+        covered_by_undo=_covered_by_undo(
+            touched if request.remove is not None else [],
+            sources if request.remove is None else [],
+            {dashboard.id: dashboard.widgets for dashboard in dashboards},
+        ),
         changes=[change for edit in edits for change in planned(edit)],
         warnings=warnings,
         notes=notes,
@@ -252,15 +257,19 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call 
             return None
     else:
         arguments["remove"] = [widget.id for done in stored for widget in done.created]
-    held: Covered = {
-        **(covered_widgets(work.sources) if work.removes else {}),
-        **{
-            name: value
-            for done in stored
-            for name, value in covered_after(done, {"delete": arguments.get("remove", [])}).items()
-        },
-    }
+    held = _covered_by_undo(
+        [] if work.removes else [widget for done in stored for widget in done.created],
+        work.sources if work.removes else [],
+        {done.edits.dashboard_id or 0: done.there for done in stored},
+    )
     return undo_of(CopyRequest, arguments).call(context, NAME, held)
+
+
+def _covered_by_undo(removed: Sequence[Widget], copied: Sequence[Widget], there: Mapping[int, list[Widget]]) -> Covered:
+    """What is taken away; or what is copied again, and what is like it on the dashboards."""
+    configs = [widget.definition() for widget in copied]
+    alike = [covered_alike(number, widgets, configs) for number, widgets in there.items()]
+    return {**covered_widgets([*removed, *copied]), **{name: held for one in alike for name, held in one.items()}}
 
 
 TOOL = writing_tool(

@@ -196,7 +196,7 @@ async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, s
         creates=work.widgets,
         updates=updates,
         before={widget.id: widget for widget in made.widgets if widget.id in updates},
-        known=frozenset(widget.id for widget in made.widgets),
+        there={widget.id: widget for widget in made.widgets},
         was=work.widgets_were,
     )
     nothing = Stored(edits=replace(edits, creates=[], updates={}, was=()))

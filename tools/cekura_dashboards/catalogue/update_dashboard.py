@@ -21,7 +21,7 @@ from cekura_dashboards.api.filters import (
 from cekura_dashboards.api.models import Dashboard, JsonObject, as_list, same
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.covered import covered_setup
+from cekura_dashboards.plans.covered import covered_fields, covered_setup
 from cekura_dashboards.plans.dashboards import (
     dashboard_change,
     dashboard_differences,
@@ -102,6 +102,7 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         about=f"dashboard {before.id} {named(before.name)}",
         operations=request.operations(NAME),
         covered=covered_setup(before),
+        covered_by_undo=covered_fields(before),
         changes=[change] if fields else [],
         dashboard_id=before.id,
         warnings=[*doubtful(fields.get("filters"), "filters"), *warnings, *(way.warnings if fields else [])],
@@ -187,7 +188,7 @@ async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
     before, fields = made.work.before, made.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
-    undo = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_setup(stored))
+    undo = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_fields(stored))
     return receipt_of(
         made,
         [dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],

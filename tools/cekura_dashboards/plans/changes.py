@@ -31,8 +31,8 @@ class Change(BaseModel):
 class WidgetEdits(Struct, frozen=True, kw_only=True):
     """Operations on the widgets of one dashboard, which was read just before.
 
-    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched; ``known`` are
-    the ids that were there; ``was`` are the ids that the created ones had before they were deleted, if any.
+    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched, ``there`` all
+    that there were; ``was`` are the ids that the created ones had before they were deleted, if any.
     """
 
     dashboard_id: int | None
@@ -40,8 +40,7 @@ class WidgetEdits(Struct, frozen=True, kw_only=True):
     updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
     deletes: list[int] = field(default_factory=list[int])
     before: dict[int, Widget] = field(default_factory=dict[int, Widget])
-    known: frozenset[int] = frozenset()
-    filters: Any = None
+    there: dict[int, Widget] = field(default_factory=dict[int, Widget])
     was: tuple[int | None, ...] = ()
 
     @property
@@ -62,6 +61,13 @@ class Stored(Struct, frozen=True, kw_only=True):
     read_back: bool = False
     not_done: dict[str, str] = field(default_factory=dict[str, str])
     cause: str | None = None
+
+    @property
+    def there(self) -> list[Widget]:
+        """The widgets that are on the dashboard now, as far as is known."""
+        edits = self.edits
+        kept = [widget for number, widget in edits.there.items() if number not in edits.deletes]
+        return [*(self.updated.get(widget.id, widget) for widget in kept), *self.created]
 
 
 def planned_changes(edits: WidgetEdits) -> list[Change]:

@@ -42,8 +42,7 @@ async def copies_for(
                 WidgetEdits(
                     dashboard_id=dashboard.id,
                     creates=configs,
-                    known=frozenset(mine),
-                    filters=dashboard.stored("filters"),
+                    there=mine,
                 )
             )
     if faults:
@@ -82,8 +81,7 @@ def removals_for(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Id
                     dashboard_id=dashboard.id,
                     deletes=deletes,
                     before={number: mine[number] for number in deletes},
-                    known=frozenset(mine),
-                    filters=dashboard.stored("filters"),
+                    there=mine,
                 )
             )
     return edits

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cekura_dashboards.api.models import WRITABLE, Dashboard, JsonObject, Widget, or_none
-from cekura_dashboards.plans.changes import Stored
+from cekura_dashboards.api.models import WRITABLE, Dashboard, JsonObject, Widget, or_none, same
 from cekura_dashboards.plans.plan_id import Covered
 
 
@@ -50,11 +49,22 @@ def covered(dashboard: Dashboard, touched: Sequence[Widget]) -> Covered:
     return {**covered_widgets([*touched]), **whole}
 
 
-def covered_after(done: Stored, undo: JsonObject) -> Covered:
-    """What the undo of what was done is planned against: what is stored now of the widgets that it names."""
-    edits = done.edits
-    ids = sorted((set(edits.known) - set(edits.deletes)) | {widget.id for widget in done.created})
-    named = {item["id"] for item in undo.get("update", [])} | {*undo.get("delete", [])}
-    whole = covered_dashboard(edits.dashboard_id or 0, edits.filters, ids)
-    touched = [widget for widget in [*done.updated.values(), *done.created] if widget.id in named]
-    return {**covered_widgets(touched), **whole}
+def covered_fields(dashboard: Dashboard) -> Covered:
+    """The dashboard's own fields, whatever widgets it has."""
+    fields = {"filters": dashboard.stored("filters") or None, "name": dashboard.name or None}
+    return {f"dashboard {dashboard.id}": fields}
+
+
+def covered_alike(number: int, there: Sequence[Widget], restored: Sequence[JsonObject]) -> Covered:
+    """Which widgets of a dashboard are like those that an undo brings back: one more means that it was done already."""
+    if not restored:
+        return {}
+    alike = [widget.id for widget in there if any(_is_alike(widget, config) for config in restored)]
+    return {f"dashboard {number}": {"widgets like those that were deleted": sorted(alike)}}
+
+
+def _is_alike(widget: Widget, config: JsonObject) -> bool:
+    """Whether it has that name, or shows the same."""
+    shown = [name for name in WRITABLE if name not in {"name", "metadata"}]
+    named = bool(widget.name) and widget.name == config.get("name")
+    return named or all(same(widget.stored(name), config.get(name)) for name in shown)

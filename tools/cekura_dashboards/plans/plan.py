@@ -25,9 +25,10 @@ class Plan(Struct, Generic[W], frozen=True, kw_only=True):
     """What would be done, and what was stored when it was planned. Making one writes nothing.
 
     ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
-    ``operations`` and ``covered``; ``stamps`` are when what is covered was last changed. ``drops_range``: it leaves
-    charts without a date range. ``origin``: of the plan_id that the request brought, if any; ``approved``: a person
-    said yes.
+    ``operations`` and ``covered``; that of an undo for ``covered_by_undo`` instead, if given: what it made and nothing
+    besides, so that what others made meanwhile is not in its way. ``stamps`` are when what is covered was last changed.
+    ``drops_range``: it leaves charts without a date range. ``origin``: of the plan_id that the request brought, if any;
+    ``approved``: a person said yes.
     """
 
     work: W
@@ -35,6 +36,7 @@ class Plan(Struct, Generic[W], frozen=True, kw_only=True):
     operations: JsonObject
     covered: Covered
     changes: list[Change]
+    covered_by_undo: Covered | None = None
     dashboard_id: int | None = None
     warnings: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
@@ -89,8 +91,12 @@ def checked(context: ToolContext, plan: Plan[W], request: Planned) -> Plan[W]:
     """
     origin = None
     if request.plan_id is not None:
-        known_as = [ids.renamed(plan.covered) for ids in request.ids(signer(context)).over_time()]
-        origin = signer(context).check(request.plan_id, plan.operations, known_as)
+        name = signer(context)
+        covered = plan.covered
+        if plan.covered_by_undo is not None and name.origin(request.plan_id) == "undo":
+            covered = plan.covered_by_undo
+        known_as = [ids.renamed(covered) for ids in request.ids(name).over_time()]
+        origin = name.check(request.plan_id, plan.operations, known_as)
     if origin != "undo" and (path := request.restores()) is not None:
         raise InvalidArguments.at(path, "belongs to an undo, whose plan_id it needs.", lead="Nothing was changed.")
     return replace(plan, origin=origin)

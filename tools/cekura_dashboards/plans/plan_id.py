@@ -50,6 +50,11 @@ class Signer(Struct, frozen=True):
             ]
         )
 
+    @staticmethod
+    def origin(plan_id: str) -> Origin:
+        """Where a plan says that it comes from; ``check`` tells whether that is so."""
+        return "undo" if plan_id.strip().startswith(LETTERS["undo"]) else "dry run"
+
     def check(self, plan_id: str, operations: Any, covered: Sequence[Covered]) -> Origin:
         """Where a plan that holds comes from. ``covered``: under each of the ids by which the plan may know it.
 
@@ -59,7 +64,7 @@ class Signer(Struct, frozen=True):
         parts = plan_id.strip().split(".")
         if len(parts) != 4 or not EXPIRY.fullmatch(parts[0]):  # noqa: PLR2004 - as issued
             raise PlanRefused("plan_id is not one of this server's. Call again without plan_id to get one.")
-        origin: Origin = "undo" if parts[0][0] == LETTERS["undo"] else "dry run"
+        origin = self.origin(plan_id)
         expiry = int(parts[0][1:], 36)
         if expiry <= self.now.timestamp():
             raise PlanRefused(
@@ -115,7 +120,7 @@ def _moved(digests: str, covered: Covered) -> list[str]:
             for field in sorted(covered[name])
         ]
     if len(digests) != sum(len(digest) for _, _, digest in expected):
-        return ["other widgets or dashboards are touched than were planned"]
+        return ["a widget or dashboard that it touches was added or is gone"]
     told, place = list[str](), 0
     for name, field, digest in expected:
         if digests[place : place + len(digest)] != digest:

@@ -20,6 +20,8 @@ from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
 MOST_LINES = 400
+_KINDS = {"widgets": "widget", "dashboards": "dashboard"}
+"""The first word of a field that holds ids, to what they are ids of."""
 
 
 class Planned(Request):
@@ -126,10 +128,12 @@ class Ids(Struct, frozen=True):
             kind, _, number = name.partition(" ")
             if number.isdecimal():
                 name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its first id
-            for kind in ("widget", "dashboard"):
-                if is_list(held := fields.get(f"{kind}s")):
-                    fields = {**fields, f"{kind}s": sorted(then(kind, one) for one in held)}  # noqa: PLW2901 - see above
-            found[name] = fields
+            found[name] = {
+                field: sorted(then(_KINDS[first], one) for one in held)
+                if (first := field.split(" ", 1)[0]) in _KINDS and is_list(held)
+                else held
+                for field, held in fields.items()
+            }
         return found
 
 

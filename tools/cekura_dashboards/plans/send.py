@@ -194,7 +194,7 @@ def surely_not_applied(error: DashboardsError) -> bool:
 
 def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
     """What the dashboard holds against what was asked, operation by operation; and what of it was carried out."""
-    fresh = [widget for number, widget in now.items() if number not in edits.known]
+    fresh = [widget for number, widget in now.items() if number not in edits.there]
     created, outcomes = dict[int, Widget](), dict[str, str]()
     for index, (name, config) in enumerate(zip(_operation_names(edits), edits.creates, strict=False)):
         twin = next((w for w in fresh if w not in created.values() and _holds(w, config)), None)
