@@ -1,5 +1,6 @@
 """When the answer to a write is lost, it is read back; nothing is repeated."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -190,3 +191,76 @@ async def test_an_edit_that_did_not_arrive_is_not_called_done(tool: str, argumen
                 await ask(context, tool, **arguments)
             assert set(caught.value.outcomes.values()) == {told}
     assert content(app) == before
+
+
+SPOILED: list[Answer] = [
+    Answer(200, b'{"id": 1'),
+    Answer(200, b"<html>", "text/html"),
+    Answer(200, b'{"id": "x", "widgets": "none", "results": {"0": 1}}'),
+    Answer(500, b""),
+]
+ALL_WRITES: list[tuple[str, Json]] = [
+    *WRITES,
+    ("update_widget", {"widget_id": 203, "changes": {"name": "New"}}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "name": "x"}]}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
+]
+ALL_IDS = [f"{tool}-{index}" for index, (tool, _) in enumerate(ALL_WRITES)]
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["applied", "not applied"])
+@pytest.mark.parametrize(("tool", "arguments"), ALL_WRITES, ids=ALL_IDS)
+async def test_a_read_back_that_is_spoiled_is_made_again(tool: str, arguments: Json, arrived: bool) -> None:  # noqa: FBT001 - a parameter
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        arguments = await planned(context, tool, arguments)
+        for spoiled in SPOILED:
+            spoil = iter([spoiled])
+
+            def lost(sent: Sent, spoil: Iterator[Answer] = spoil) -> Any:
+                if sent in recorder.writes():
+                    return Answer(500, b"")
+                return next(spoil, None) if recorder.writes() and not arrived else None
+
+            def spoiled_after(sent: Sent, spoil: Iterator[Answer] = spoil) -> Any:
+                return lost(sent) if sent in recorder.writes() else next(spoil, None) if recorder.writes() else None
+
+            recorder.sent.clear()
+            if arrived:
+                recorder.after = spoiled_after
+                _, receipt = await ask(context, tool, **arguments)
+                assert receipt["outcome"] == "applied"
+                assert next(spoil, None) is None
+                recorder.after = None
+                back = await undo(context, receipt)
+                assert content(app) == before
+                if tool == "delete_dashboard":
+                    arguments = await planned(context, tool, {"dashboard_id": back["dashboard_id"]})
+            else:
+                recorder.fault = lost
+                with pytest.raises(errors.EditFailed) as caught:
+                    await ask(context, tool, **arguments)
+                assert set(caught.value.outcomes.values()) == {"not applied"}
+                assert next(spoil, None) is None
+                recorder.fault = None
+    assert content(app) == before
+
+
+async def test_a_copy_whose_widgets_cannot_be_read_is_not_said_to_lack_them() -> None:
+    app = new_sandbox(count=10)
+    made = b'{"id": 14, "name": "C", "project": 1, "filters": null, "widgets": []}'
+    for spoiled, differences in ((1, False), (9, True)):
+        spoil = iter([Answer(200, b"<html>", "text/html")] * spoiled)
+        async with open_tools(app) as (context, recorder):
+            recorder.after = lambda sent, spoil=spoil: (
+                Answer(200, made.replace(b"14", b"%d" % max(row["id"] for row in app.state.world.store.dashboards())))
+                if sent.path.endswith("/duplicate/")
+                else next(spoil, None)
+                if sent.method == "GET" and recorder.writes()
+                else None
+            )
+            text, receipt = await ask(context, "create_dashboard", name="C", copy_of=13)
+        assert "has no equal" not in text
+        assert ("which widgets the copy has could not be read" in text) == differences
+        assert len(receipt["changes"]) == (1 if differences else 6)

@@ -34,7 +34,7 @@ from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
 from cekura_dashboards.plans.restored import line
-from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
+from cekura_dashboards.plans.send import commit_bulk, read_again, surely_not_applied
 from cekura_dashboards.plans.undo import undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, named
@@ -129,7 +129,7 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     dashboard, steps.read_back = await send_create(
         context, work.fields, work.source.id if work.source else None, work.known
     )
-    dashboard = await _whole(context, work, dashboard)
+    dashboard = await _whole(context, work, dashboard, steps)
     dashboard = await _with_filters(context, work, dashboard, steps)
     differences = _copy_differences(work, dashboard, steps)
     done = await _with_widgets(context, work, dashboard, steps)
@@ -157,6 +157,7 @@ class _Steps:
     left: list[Call] = field(default_factory=list[Call])
     differences: list[str] = field(default_factory=list[str])
     read_back: bool = False
+    is_unread: bool = False
 
     def failed(self, what: str, error: DashboardsError, call: Call) -> None:
         self.not_done.append(f"{what}: {error}")
@@ -164,14 +165,15 @@ class _Steps:
             self.left.append(call)
 
 
-async def _whole(context: ToolContext, work: Creation, made: Dashboard) -> Dashboard:
-    """A copy whose answer left out widgets, read again; as it came if that fails."""
+async def _whole(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
+    """A copy whose answer left out widgets, read again; as it came if that fails, which is told."""
     if work.source is None or len(made.widgets) >= len(work.source.widgets):
         return made
-    try:
-        return await context.lookups.dashboard(made.id)
-    except DashboardsError:
-        return made
+    found = await read_again(context, lambda api: api.get_dashboard(made.id))
+    if found is None:
+        steps.differences.append(f"which widgets the copy has could not be read; get_dashboard {made.id} shows them")
+        steps.is_unread = True
+    return found or made
 
 
 async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
@@ -237,7 +239,7 @@ def _changes(made: Dashboard) -> list[Change]:
 def _copy_differences(work: Creation, made: Dashboard, steps: _Steps) -> list[str]:
     asked = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
     told = dashboard_differences(asked, made)
-    if work.source is not None:
+    if work.source is not None and not steps.is_unread:
         copied = [widget.definition() for widget in made.widgets]
         missing = [widget for widget in work.source.widgets if widget.definition() not in copied]
         told += [f"widget {w.id} {named(w.name)} has no equal in the copy" for w in missing]

@@ -27,7 +27,7 @@ MOST_ERRORS = 5
 READ_BACK_S = 10.0
 """Time to read back after a write whose answer was lost, beyond the call's own deadline."""
 READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
-"""A write that may still be under way is looked for again after these."""
+"""It is looked for again after these: a write that may still be under way, or after a read-back that tells nothing."""
 GATEWAY_FAULTS = {502, 504}
 IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, UnexpectedStatus)
 
@@ -144,14 +144,15 @@ class Doubt(Struct, Generic[T], frozen=True):
     ) -> tuple[dict[str, str], T]:
         """What became of each operation, and what is stored.
 
-        What is not there counts as not applied only if it cannot arrive any more.
+        What is not there counts as not applied only if it cannot arrive any more. A read-back that fails, or from which
+        it cannot be told, is not the last one.
 
         Raises:
             EditFailed: if nothing of it was applied.
         """
         api = self.context.api.within(READ_BACK_S)
         outcomes, found = dict.fromkeys(names, "unknown"), list[T]()
-        for wait_s in READ_BACK_WAITS_S if self.may_still_arrive else (0.0,):
+        for wait_s in READ_BACK_WAITS_S:
             if wait_s:
                 await api.sleep(wait_s)
             try:
@@ -161,6 +162,8 @@ class Doubt(Struct, Generic[T], frozen=True):
             found = [stored]
             if set(outcomes.values()) == {"applied"}:
                 return outcomes, stored
+            if not self.may_still_arrive and "unknown" not in outcomes.values():
+                break
         if self.may_still_arrive:
             outcomes = {name: "unknown" if told == "not applied" else told for name, told in outcomes.items()}
         if found and "applied" in outcomes.values():
@@ -185,6 +188,19 @@ async def write_or_read_back(
         doubt = Doubt[T](context, str(error), may_still_arrive=may_still_arrive(error))
         _, found = await doubt.settled(names, look)
         return found, True
+
+
+async def read_again(context: ToolContext, ask: Callable[[CekuraClient], Awaitable[T]]) -> T | None:
+    """What is stored after a write, read more than once if that fails; None if it fails every time."""
+    api = context.api.within(READ_BACK_S)
+    for wait_s in READ_BACK_WAITS_S:
+        if wait_s:
+            await api.sleep(wait_s)
+        try:
+            return await ask(api)
+        except DashboardsError:
+            continue
+    return None
 
 
 def surely_not_applied(error: DashboardsError) -> bool:
