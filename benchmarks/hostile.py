@@ -1,6 +1,7 @@
-"""Hostile requests to a server over HTTP while a client works, whose answers must stay right.
+"""Hostile requests, and hostile answers of the API, to a server over HTTP while a client works and must be told right.
 
-``python -m benchmarks.hostile``: 1,000 random and 100 directed requests; a test sends fewer.
+``python -m benchmarks.hostile``: 1,000 random and 100 directed requests; a test sends fewer. The server lets through
+less than usual, so that little does for an answer that is too large once it is unpacked.
 """
 
 import contextlib
@@ -23,7 +24,13 @@ import anyio
 import httpx
 from mcp import Client
 from mcp.types import TextContent
+from pydantic import SecretStr
 
+KEY = "benchmark"
+MOST_BYTES, UNPACKED_BYTES = 2 * 2**20, 32 * 2**20
+TIMEOUT_S = 10
+COMPRESSED, TRICKLING = 13, 216
+"""A dashboard and a widget, about which the API answers so; the client asks for neither."""
 AT_ONCE = 8
 PATIENCE_S = 30
 Json = dict[str, Any]
@@ -81,6 +88,8 @@ def directed() -> list[bytes]:
         called("list_dashboards", {"search": "\\u0000" * 40_000}),
         called("explain_change", {"widget_id": 203, "by": ["topic"] * 20_000}),
         called("list_calls", {"label": "(" * 200_000}),
+        called("get_dashboard", {"dashboard_id": COMPRESSED}),
+        called("get_widgets_data", {"widget_ids": [TRICKLING]}),
         called("preview_widget", {"widget": {"filters": {"field": "topic", "op": "regex", "value": "(a*)*b" * 5_000}}}),
     ]
     bodies = [json.dumps(call).encode() for call in calls]
@@ -184,17 +193,44 @@ class Outcome:
 
 
 @asynccontextmanager
-async def a_server() -> AsyncGenerator[tuple[int, str]]:
-    """A server over HTTP on a sandbox, in a process of its own: its number and its address."""
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--http", "127.0.0.1:0", "--sandbox"]
+async def _process(*arguments: str) -> AsyncGenerator[tuple[int, str]]:
+    """A process of Python with these arguments: its number, and the address that it says it serves."""
+    command = [sys.executable, "-m", *arguments]
     async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
-            line = b""
-            while process.stderr and not line.endswith(b"\n"):
-                line += await process.stderr.receive()
-            yield process.pid, line.decode().strip().rpartition(" ")[2].removesuffix("/mcp")
+            said, found = b"", None
+            while process.stderr and found is None:
+                said += await process.stderr.receive()
+                found = re.search(rb"(http://127\.0\.0\.1:\d+)[./]", said)
+            yield process.pid, found[1].decode() if found else ""
         finally:
             process.kill()
+
+
+@asynccontextmanager
+async def a_server() -> AsyncGenerator[tuple[int, str]]:
+    """A server over HTTP on a sandbox of which some answers are hostile: its number and its address."""
+    async with _process("cekura_dashboards_mcp", "sandbox", "--port", "0", "--key", KEY) as (_, api):
+        async with httpx.AsyncClient(base_url=api) as http:
+            for fault in (
+                {"kind": "compressed", "value": str(UNPACKED_BYTES), "path": f"/dashboards/dashboards/{COMPRESSED}/"},
+                {"kind": "trickling", "value": "3600", "path": f"/dashboards/widgets/{TRICKLING}/"},
+            ):
+                await http.post("/sandbox/faults/", json={**fault, "times": None})
+        async with _process("benchmarks.hostile", api) as found:
+            yield found
+
+
+def serve(api: str) -> None:
+    """Serve until stopped, on a free port."""
+    from cekura_dashboards import Settings  # noqa: PLC0415 - of the server's process alone, as all of these
+    from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415
+    from cekura_dashboards_mcp.connection import Connection  # noqa: PLC0415
+    from cekura_dashboards_mcp.serving import serve_http  # noqa: PLC0415
+
+    given = Settings(base_url=api, api_key=SecretStr(KEY), timeout_s=TIMEOUT_S)
+    connection = Connection(given, _transport=HttpTransport(api, max_body_bytes=MOST_BYTES))
+    serve_http(connection, "127.0.0.1:0", workers=1, with_metrics=False, loaded=lambda: None)
 
 
 def memory_mib(process: int) -> float:
@@ -295,4 +331,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        serve(sys.argv[1])
+    else:
+        main()

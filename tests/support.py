@@ -23,8 +23,8 @@ from pydantic import SecretStr
 
 from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.transport import MAX_BODY_BYTES, HttpTransport
-from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, Answer, Transport
 from cekura_dashboards_mcp.cli import main
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server

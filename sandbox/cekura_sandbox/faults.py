@@ -7,7 +7,9 @@ Asked for by the header ``X-Sandbox-Fault: KIND`` or ``KIND=VALUE`` on a request
 import json
 import random
 import threading
+import zlib
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -33,9 +35,13 @@ Kind = Literal[
     "foreign_next",  # the next page is on another host
     "redirect",
     "huge",  # value: bytes
+    "compressed",  # value: bytes once unpacked, a thousandth of them on the way
+    "trickling",  # the answer in pieces; value: seconds between them
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 HEADER = "x-sandbox-fault"
+PIECES = 40
+"""Of an answer that trickles."""
 HTML = b"<!doctype html><html><body>Sign in to continue (node gw-17)</body></html>"
 
 
@@ -129,6 +135,10 @@ class FaultInjector:
                 await _answer(send, 302, b"", location="https://elsewhere.invalid/")
             case "huge":
                 await _stream(send, int(fault.value or 200_000_000))
+            case "compressed":
+                await _answer(send, 200, _compressed(int(fault.value or 200_000_000)), content_encoding="gzip")
+            case "trickling":
+                await _trickle(send, *await self._collect(scope, receive), float(fault.value or 0))
             case "drop_before":
                 await _break_off(send)
             case "drop_after":
@@ -191,6 +201,25 @@ async def _stream(send: Send, size: int) -> None:
     for _ in range(size // len(part) + 1):
         await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b"0]"})
+
+
+@cache
+def _compressed(size: int) -> bytes:
+    """A list of that many bytes, compressed a piece at a time."""
+    packer, part = zlib.compressobj(wbits=16 + zlib.MAX_WBITS), b"0," * 32_768
+    packed = [packer.compress(b"[")]
+    packed += [packer.compress(part) for _ in range(size // len(part) + 1)]
+    return b"".join([*packed, packer.compress(b"0]"), packer.flush()])
+
+
+async def _trickle(send: Send, status: int, body: bytes, wait_s: float) -> None:
+    """An answer in pieces, each after a wait."""
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    step = max(1, len(body) // PIECES)
+    for place in range(0, len(body), step):
+        await anyio.sleep(wait_s)
+        await send({"type": "http.response.body", "body": body[place : place + step], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _spoiled(kind: str, body: bytes, scope: Scope) -> bytes:

@@ -92,6 +92,31 @@ def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
         ChartEnvelope.read(body)
 
 
+@pytest.mark.parametrize("kind", ["line", "bar", "pie", "stat"])
+@pytest.mark.parametrize(
+    "data", [b'[{"label": "\xff", "timestamp": "\xff", "time_interval": "\xff"}]', b"[" * 5000 + b"]" * 5000]
+)
+def test_data_that_cannot_be_decoded_is_an_error(data: bytes, kind: str) -> None:
+    with pytest.raises(UnreadableAnswer):
+        decode(ChartEnvelope.read(b'{"data":' + data + b"}"), chart_type=kind, group_by=None)
+
+
+def test_a_list_where_a_value_belongs_is_read_and_no_number() -> None:
+    [row] = chart([{"id": 1, "timestamp": "2025-11-03T10:30:00Z", "value": [1]}], "line").rows
+    assert (row.id, row.value) == (1, [1])
+
+
+def test_data_of_more_values_than_can_be_real_is_refused_before_it_is_read() -> None:
+    data = b'[{"id": 1, "value": [' + b"[]," * 4_000_000 + b"0]}]"
+    with pytest.raises(UnreadableAnswer, match="more than 8000000 values"):
+        decode(ChartEnvelope.read(b'{"data":' + data + b"}"), chart_type="line", group_by=None)
+
+
+def test_what_surrounds_the_data_and_is_far_too_large_counts_as_absent() -> None:
+    envelope = ChartEnvelope.read(b'{"widget_id": 7, "metadata": [' + b"[]," * 100_000 + b"0]}")
+    assert (envelope.widget_id, envelope.metadata) == (7, None)
+
+
 json_rows = st.lists(
     st.dictionaries(
         st.sampled_from(["time_interval", "value", "sample_count", "group", "data", "label", "id", "timestamp"]),

@@ -92,6 +92,34 @@ async def test_next_is_followed_by_its_query_and_never_its_host() -> None:
     assert {request.path for request in transport.sent} == {"/test_framework/v2/aiagents/"}
 
 
+MANY = b"[" + b"[]," * 700_000 + b"0]"
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "said"),
+    [
+        (lambda api: api.get_dashboard(1), b'{"id":1,"widgets":' + MANY + b"}", "more than 1000000 values"),
+        (lambda api: api.get_dashboard(1), b'{"id":1,"name":"' + b"x" * 17 * 2**20 + b'"}', "larger than 16 MiB"),
+        (lambda api: api.agents(), b'{"results":' + MANY + b"}", "more than 1000000 values"),
+        (lambda api: api.bulk_data([1]), b'{"results":[' + b"{}," * 3_000_000 + b"{}]}", "more than 3000000 values"),
+        (lambda api: api.bulk_data([1]), b'{"results":' + MANY + b"}", "another type than documented"),
+        (lambda api: api.preview_data({}), b'{"data":[' + b"{}," * 3_000_000 + b"{}]}", "more than 3000000 values"),
+    ],
+)  # fmt: skip
+async def test_an_answer_of_more_values_than_can_be_real_is_refused_before_it_is_read(
+    read: Callable[[CekuraClient], Any], body: bytes, said: str
+) -> None:
+    made, _ = client(lambda _: Answer(200, body, "application/json"))
+    with pytest.raises(errors.UnreadableAnswer, match=said):
+        await read(made)
+
+
+async def test_one_widget_that_is_none_ends_the_reading_of_a_dashboard() -> None:
+    made, _ = client(lambda _: {"id": 1, "widgets": [0] * 300_000})
+    with pytest.raises(errors.UnreadableAnswer, match=r"widgets\.0 has another type"):
+        await made.get_dashboard(1)
+
+
 async def test_pages_that_repeat_end_in_an_error() -> None:
     made, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=1"})
     with pytest.raises(errors.UnreadableAnswer, match="repeat"):

@@ -1,5 +1,6 @@
 """One module speaks HTTP: every fault of the library becomes one of ours."""
 
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -85,6 +86,51 @@ async def test_cookies_are_not_kept() -> None:
 async def test_a_body_over_the_cap_ends_in_an_error_that_says_what_to_do() -> None:
     with pytest.raises(errors.UnreadableAnswer, match=r"larger than 1 MiB.*narrower window"):
         await ask(responding(200, b"x" * (2**20 + 1)), max_body_bytes=2**20)
+
+
+def packed(body: bytes, wbits: int) -> bytes:
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(body) + packer.flush()
+
+
+GZIP, ZLIB, DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+SMALL, LARGE = b'{"results": []}', bytes(range(256)) * 5000 + b"0" * 700_000
+
+
+@pytest.mark.parametrize("body", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", "identity, gzip", "deflate", "deflate without header"])
+async def test_a_compressed_body_is_what_was_packed(coding: str, body: bytes) -> None:
+    wbits = {"deflate": ZLIB, "deflate without header": DEFLATE}.get(coding, GZIP)
+    sent = coding.removesuffix(" without header").encode()
+    assert (await ask(responding(200, packed(body, wbits), (b"content-encoding", sent)))).body == body
+
+
+@pytest.mark.parametrize("wbits", [GZIP, ZLIB, DEFLATE])
+async def test_a_compressed_body_is_measured_by_what_it_holds(wbits: int) -> None:
+    sent = packed(b"0" * (8 * 2**20), wbits)
+    answer = responding(200, sent, (b"content-encoding", b"gzip" if wbits == GZIP else b"deflate"))
+    with pytest.raises(errors.UnreadableAnswer, match="larger than 1 MiB"):
+        await ask(answer, max_body_bytes=2**20)
+
+
+@pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, gzip", b"gzip, deflate", b"compress", b"nonsense"])
+async def test_a_compression_that_was_not_asked_for_is_refused_by_its_name(coding: bytes) -> None:
+    with pytest.raises(errors.UnreadableAnswer, match=f'compressed as "{coding.decode()}"'):
+        await ask(responding(200, b"x", (b"content-encoding", coding)))
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+async def test_damaged_compressed_data_is_an_error_of_ours(coding: bytes) -> None:
+    with pytest.raises(errors.UnreadableAnswer, match="damaged"):
+        await ask(responding(200, b"no such thing", (b"content-encoding", coding)))
+
+
+async def test_what_follows_compressed_data_is_left_out_and_still_measured() -> None:
+    coding = (b"content-encoding", b"gzip")
+    sent = packed(SMALL, GZIP)
+    assert (await ask(responding(200, sent + b"\0" * 1000, coding))).body == SMALL
+    with pytest.raises(errors.UnreadableAnswer, match="larger than 1 MiB"):
+        await ask(responding(200, sent + b"\0" * 2**20, coding), max_body_bytes=2**20)
 
 
 async def test_an_answer_that_never_comes_ends_at_the_deadline() -> None:

@@ -7,13 +7,32 @@ import anyio
 import httpx
 import pytest
 from mcp import Client
+from pydantic import SecretStr
 
+from cekura_dashboards import ToolContext
 from cekura_dashboards.api import errors
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.usage import counted
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server
 from cekura_sandbox.faults import Fault
-from support import HANGS_S, PLAIN, Era, ask, new_sandbox, now, open_tools_at, served, settings
+from support import (
+    HANGS_S,
+    KEY,
+    PIE,
+    PLAIN,
+    Era,
+    ask,
+    new_sandbox,
+    no_wait,
+    now,
+    open_tools_at,
+    served,
+    settings,
+    shared_sandbox,
+)
 
 pytestmark = pytest.mark.anyio
 NEVER = "36000"  # seconds, far beyond HANGS_S
@@ -49,6 +68,14 @@ async def test_one_deadline_covers_all_requests_of_a_call() -> None:
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
         with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed):
             await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, dashboard_id=11)
+
+
+async def test_an_answer_that_trickles_ends_at_the_deadline() -> None:
+    app = new_sandbox(count=10)
+    app.state.faults.add(Fault("trickling", NEVER, times=None))
+    async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
+        with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed, match="No answer within 1 seconds"):
+            await ask(context, "get_dashboard", dashboard_id=11)
 
 
 async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
@@ -90,6 +117,39 @@ async def test_a_body_of_two_hundred_megabytes_ends_in_an_error_with_memory_boun
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 128 * 2**20
+
+
+async def test_what_unpacks_to_far_more_than_the_limit_is_never_unpacked_whole() -> None:
+    app = new_sandbox(count=10)
+    app.state.faults.add(Fault("compressed", str(32 * 2**20), path="preview_data"))
+    async with served(app) as url, open_tools_at(url, max_body_bytes=2**20) as (context, _):
+        tracemalloc.start()
+        with pytest.raises(errors.UnreadableAnswer, match=r"larger than 1 MiB.*narrower window"):
+            await ask(context, "preview_widget", widget={"chart_type": "line", "field": "duration"}, window="7d")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
+async def test_the_answers_of_a_call_share_one_budget_and_the_next_call_has_its_own() -> None:
+    app, asked = shared_sandbox(), {"widget": PIE, "dashboard_id": 11}
+
+    async def twice(most: int) -> int:
+        transport = HttpTransport("http://localhost", app=app, max_call_bytes=most)
+        client, needed = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait), 0
+        try:
+            for _ in range(2):
+                with counted() as counts:
+                    await ask(ToolContext(client, settings(), now), "preview_widget", **asked)
+                    needed = counts.bytes
+        finally:
+            await transport.aclose()
+        return needed
+
+    needed = await twice(2**20)
+    assert await twice(needed) == needed
+    with pytest.raises(errors.UnreadableAnswer, match=r"with the others of this call .* fewer widgets"):
+        await twice(needed - 1)
 
 
 async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() -> None:

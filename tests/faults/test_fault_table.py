@@ -59,12 +59,20 @@ IN_STEPS: dict[str, tuple[str, Json]] = {
     "copy_widgets to two": ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
 }
 WRITING_METHODS = ("PATCH", "POST", "DELETE")
-RECOVERED_BY_ASKING_AGAIN = {"rate_limited", "error_502", "error_503", "drop_before", "drop_after", "latency"}
+RECOVERED_BY_ASKING_AGAIN = {
+    "rate_limited",
+    "error_502",
+    "error_503",
+    "drop_before",
+    "drop_after",
+    "latency",
+    "trickling",
+}
 """One such fault is not seen by the caller of a reading tool."""
 OUTCOMES = {
     "drop_before": "unknown", "error_502": "unknown", "error_503": "not applied", "drop_after": "applied",
     "error_500": "not applied", "truncated": "applied", "html": "not applied", "rate_limited": "applied",
-    "wrong_types": "applied", "redirect": "not applied",
+    "wrong_types": "applied", "redirect": "not applied", "compressed": "not applied", "trickling": "applied",
 }  # fmt: skip
 """What becomes of a write that one such fault befalls, and what the caller is told."""
 FAILS_ONCE = {
@@ -81,7 +89,7 @@ FAILS_ONCE = {
 
 
 def fault(kind: Any, **given: Any) -> Fault:
-    value = {"latency": "0.01", "huge": str(4 * 2**20)}.get(kind)
+    value = {"latency": "0.01", "huge": str(4 * 2**20), "compressed": str(4 * 2**20)}.get(kind)
     return Fault(kind, value, **given)
 
 

@@ -34,7 +34,7 @@ PIE: Json = {"chart_type": "pie", "field": "topic"}
 
 def mixed_faults() -> list[Fault]:
     """All kinds, each as likely; together they meet three requests in ten."""
-    values = {"latency": "0.002", "huge": str(3 * 2**20)}
+    values = {"latency": "0.002", "huge": str(3 * 2**20), "compressed": str(3 * 2**20)}
     kinds: list[Any] = list(KINDS)
     shares = [SHARE / (len(kinds) - SHARE * i) for i in range(len(kinds))]
     return [Fault(kind, values.get(kind), times=None, share=share) for kind, share in zip(kinds, shares, strict=True)]

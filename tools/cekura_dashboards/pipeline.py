@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
+from cekura_dashboards.api.usage import counted
 from cekura_dashboards.arguments.reader import understood
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
@@ -37,6 +38,13 @@ async def call_tool(
     Raises:
         DashboardsError: with a text that says what happened and what to do next.
     """
+    with counted():
+        return await _called(context, tool, arguments, approve)
+
+
+async def _called(
+    context: ToolContext, tool: Tool[Any, Any], arguments: dict[str, Any], approve: Approve | None
+) -> Answer:
     context = context.for_one_call()
     request, notes = await understood(context, tool.request, arguments)
     try:

@@ -1,32 +1,56 @@
 """Chart data as the API sends it, every documented and tolerated form, brought to one."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import field
 
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.api.wire import SMALLER
 from cekura_dashboards.text import word
 from cekura_dashboards.values import Remembers, replace
 
 Key = str | int | float | bool | None
+if TYPE_CHECKING:
+    Cell = Any
+else:
+    Cell = Key  # so that a list where a value belongs is found while it is read, before it takes memory
 KNOWN_KEYS = {
     "line": {"id", "timestamp", "value"},
     "bar": {"time_interval", "value", "sample_count"},
     "pie": {"label", "value", "percentage"},
 }
 PIECE = 2_000_000
+MOST_AROUND = 100_000
+MOST_VALUES = 8_000_000
+"""In data that is decoded whole, counted by the marks between them; such of a million grouped calls is half of it."""
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 LIST = re.compile(rb"(\s*\[).*", re.DOTALL)
 BETWEEN = re.compile(rb"\}\s*,\s*\{")
 NESTED_NAMES = ("group", "label", "name", "key")
 
 
+NOTHING = msgspec.Raw(b"null")
+
+
+class SentChart(msgspec.Struct):
+    """The data of one widget and what surrounds it, undecoded."""
+
+    data: msgspec.Raw = NOTHING
+    widget_id: msgspec.Raw = NOTHING
+    chart_type: msgspec.Raw = NOTHING
+    aggregation_function: msgspec.Raw = NOTHING
+    time_period: msgspec.Raw = NOTHING
+    group_by: msgspec.Raw = NOTHING
+    metadata: msgspec.Raw = NOTHING
+
+
 class ChartEnvelope(msgspec.Struct):
     """What surrounds the data of one widget; the data itself stays undecoded until it is asked for."""
 
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = NOTHING
     widget_id: Any = None
     chart_type: Any = None
     aggregation_function: Any = None
@@ -35,38 +59,54 @@ class ChartEnvelope(msgspec.Struct):
     metadata: Any = None
 
     @classmethod
+    def of(cls, sent: SentChart) -> "ChartEnvelope":
+        """What surrounds the data, decoded. What is far too large to be of use counts as absent."""
+        around = {name: getattr(sent, name) for name in sent.__struct_fields__ if name != "data"}
+        small = {
+            name: raw for name, raw in around.items() if raw is not NOTHING and len(memoryview(raw)) <= MOST_AROUND
+        }
+        try:
+            return cls(sent.data, **{name: msgspec.json.decode(raw) for name, raw in small.items()})
+        except UNDECODABLE as error:
+            raise _no_object(error) from None
+
+    @classmethod
     def read(cls, body: bytes | bytearray | msgspec.Raw) -> "ChartEnvelope":
         try:
-            return msgspec.json.decode(body, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnreadableAnswer(f"chart data is not a JSON object as documented ({type(error).__name__})") from None
+            return cls.of(msgspec.json.decode(body, type=SentChart))
+        except UNDECODABLE as error:
+            raise _no_object(error) from None
+
+
+def _no_object(error: Exception) -> UnreadableAnswer:
+    return UnreadableAnswer(f"chart data is not a JSON object as documented ({type(error).__name__})")
 
 
 class LineRow(msgspec.Struct, frozen=True, gc=False):
     """One call."""
 
-    id: Any = None
-    timestamp: Any = None
-    value: Any = None
-    group: Any = None
+    id: Cell = None
+    timestamp: Cell = None
+    value: Cell = None
+    group: Cell = None
 
 
 class BarRow(msgspec.Struct, frozen=True, gc=False):
     """One bucket."""
 
-    time_interval: Any = None
-    value: Any = None
-    sample_count: Any = None
-    group: Any = None
+    time_interval: Cell = None
+    value: Cell = None
+    sample_count: Cell = None
+    group: Cell = None
 
 
 class PieRow(msgspec.Struct, frozen=True, gc=False):
     """One slice."""
 
-    label: Any = None
-    value: Any = None
-    percentage: Any = None
-    group: Any = None
+    label: Cell = None
+    value: Cell = None
+    percentage: Cell = None
+    group: Cell = None
 
 
 ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
@@ -104,7 +144,7 @@ def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | N
         rows = _plain(envelope.data, kind)
         if rows is not None:
             return replace(chart, rows=rows)
-    rows, grouped = _grouped(_list(envelope.data), kind, grouping or {})
+    rows, grouped = _grouped(_list(envelope.data, kind), kind, grouping or {})
     return replace(chart, rows=rows, grouped=grouped)
 
 
@@ -113,13 +153,15 @@ def _text(value: Any) -> str | None:
 
 
 def _plain(data: msgspec.Raw, kind: str) -> list[Any] | None:
-    """Rows of an ungrouped chart, decoded straight into structs; None if any row carries no known key."""
+    """Rows of an ungrouped chart, decoded straight into structs; None if one has no known key, or more than values."""
     try:
         rows = _in_pieces(data, kind) if len(memoryview(data)) > PIECE else None
         if rows is None:
             rows = msgspec.json.decode(data, type=list[ROWS[kind]] | None) or []  # type: ignore[valid-type]  # chosen at run time
-    except msgspec.DecodeError as error:
-        raise UnreadableAnswer(f"{kind} data is not a list of rows ({type(error).__name__})") from None
+    except msgspec.ValidationError:
+        return None
+    except UNDECODABLE as error:
+        raise _no_rows(kind, error) from None
     empty = ROWS[kind]()
     return None if any(row == empty for row in rows[:3]) else rows
 
@@ -139,22 +181,34 @@ def _in_pieces(data: msgspec.Raw, kind: str) -> list[Any] | None:
         stop = cut.start() + 1 if cut else end
         try:
             rows += msgspec.json.decode(b"[" + bytes(view[place:stop]) + b"]", type=list[ROWS[kind]])  # type: ignore[valid-type]  # chosen at run time
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return None
         place = cut.end() - 1 if cut else end
     return rows
 
 
-def _list(data: msgspec.Raw) -> list[JsonObject]:
+def _no_rows(kind: str, error: Exception) -> UnreadableAnswer:
+    return UnreadableAnswer(f"{kind} data is not a list of rows ({type(error).__name__})")
+
+
+def _list(data: msgspec.Raw, kind: str) -> list[JsonObject]:
+    body = bytes(data)
+    if len(body) > PIECE and sum(body.count(mark) for mark in b"[{,") > MOST_VALUES:
+        raise UnreadableAnswer(f"{kind} data holds more than {MOST_VALUES} values. {SMALLER}")
     try:
-        return msgspec.json.decode(data, type=list[dict[str, Any]] | None) or []
-    except msgspec.DecodeError as error:
-        raise UnreadableAnswer(f"chart data is not a list of rows ({type(error).__name__})") from None
+        return msgspec.json.decode(body, type=list[dict[str, Any]] | None) or []
+    except UNDECODABLE as error:
+        raise _no_rows(kind, error) from None
 
 
 def _stat(data: msgspec.Raw) -> JsonObject:
     """The figures, sent as an object or as an array holding one."""
-    found: Any = msgspec.json.decode(data)
+    if len(memoryview(data)) > MOST_AROUND:
+        raise UnreadableAnswer("stat data is far larger than four figures")
+    try:
+        found: Any = msgspec.json.decode(data)
+    except UNDECODABLE as error:
+        raise _no_rows("stat", error) from None
     for item in [found, *(as_list(found) or [])]:
         if (figures := as_object(item)) is not None:
             return figures

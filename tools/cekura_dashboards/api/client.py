@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Struct, field
 from pydantic import SecretStr
 
-from cekura_dashboards.api.chart_data import ChartEnvelope
+from cekura_dashboards.api.chart_data import ChartEnvelope, SentChart
 from cekura_dashboards.api.decoding import (
     CountedPage,
-    PageEnvelope,
+    Page,
     decoded,
     messages_of,
     objects_in,
@@ -47,13 +47,31 @@ from cekura_dashboards.api.models import (
 )
 from cekura_dashboards.api.retries import Pace, Sleep, asked_again, retry_after_s
 from cekura_dashboards.api.usage import usage
-from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer, Transport
 from cekura_dashboards.values import replace
 
+T = TypeVar("T")
 MAX_PAGES = 100
+MEBIBYTE = 2**20
 REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
 """Asked for where pages are small; the API may give fewer."""
+
+
+class _Size(NamedTuple):
+    """The most that an answer may be: bytes, and values, which are counted by the marks between them.
+
+    Read, a value takes up to fifty times its bytes, and nothing else gets its turn meanwhile.
+    """
+
+    size: int
+    values: int
+    marks: bytes = b"[{,"
+
+
+RECORDS = _Size(16 * MEBIBYTE, 1_000_000)
+CALLS = _Size(64 * MEBIBYTE, 4_000_000)
+CHARTS = _Size(MAX_BODY_BYTES, 3_000_000, b"{")
 
 
 def _utc_now() -> datetime:
@@ -103,7 +121,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     async def list_dashboards(self, project_id: int | None = None) -> AsyncIterator[list[DashboardRow]]:
         """Pages of dashboards, of one project or of all that the key can see."""
         query = _given(project_id=project_id, page_size=PAGE_SIZE)
-        async for page in self._pages("GET", "/dashboards/dashboards/", query=query):
+        async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/dashboards/", query=query):
             yield [parsed_as(DashboardRow, raw) for raw in page]
 
     async def get_dashboard(self, dashboard_id: int) -> Dashboard:
@@ -133,7 +151,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     async def list_widgets(self, dashboard_id: int | None = None) -> AsyncIterator[list[Widget]]:
         """Pages of widgets, of one dashboard or of all that the key can see."""
         query = _given(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
-        async for page in self._pages("GET", "/dashboards/widgets/", query=query):
+        async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/widgets/", query=query):
             yield [parsed_as(Widget, raw) for raw in page]
 
     async def get_widget(self, widget_id: int) -> Widget:
@@ -166,8 +184,9 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             body["filters"] = filters
         about = ("widget", widget_ids[0]) if len(widget_ids) == 1 else ("widget", "among " + str(widget_ids)[1:-1])
         found = list[ChartEnvelope]()
-        async for page in self._pages("POST", "/dashboards/widgets/bulk_data/", body=body, about=about):
-            found += [ChartEnvelope.read(raw) for raw in page]
+        path = "/dashboards/widgets/bulk_data/"
+        async for page in self._pages(Page[SentChart], "POST", path, body=body, about=about, most=CHARTS):
+            found += [ChartEnvelope.of(sent) for sent in page]
         return found
 
     async def preview_data(self, widget: JsonObject) -> ChartEnvelope:
@@ -177,6 +196,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             "/dashboards/widgets/preview_data/",
             body=widget,
             about=("dashboard", widget.get("dashboard")),
+            most=CHARTS,
         )
         return ChartEnvelope.read(answer.body)
 
@@ -192,7 +212,9 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             timestamp_to=end,
             filters_v2=msgspec.json.encode(filters).decode() if filters else None,
         )
-        answer = await self.ask("GET", "/observability/v2/call-logs/", query=query, about=("project", project_id))
+        answer = await self.ask(
+            "GET", "/observability/v2/call-logs/", query=query, about=("project", project_id), most=CALLS
+        )
         found = decoded(answer.body, CountedPage)
         return found.count, [parsed_as(CallLog, raw) for raw in found.results[:limit]]
 
@@ -214,31 +236,33 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
         query = _given(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
         found = dict[int, Agent]()
-        async for page in self._pages("GET", "/test_framework/v2/aiagents/", query=query):
+        async for page in self._pages(Page[msgspec.Raw], "GET", "/test_framework/v2/aiagents/", query=query):
             found |= {agent.id: agent for agent in (parsed_as(Agent, raw) for raw in page)}
         return list(found.values())
 
     async def _pages(
         self,
+        kind: type[Page[T]],
         method: str,
         path: str,
         *,
         query: dict[str, str] | None = None,
         body: JsonObject | None = None,
         about: tuple[str, int | str | None] = ("page", None),
-    ) -> AsyncIterator[list[msgspec.Raw]]:
+        most: _Size = RECORDS,
+    ) -> AsyncIterator[list[T]]:
         """Follow ``next`` by its query alone: its host may be another, and a key must not be sent there."""
         client = self if self.deadline is not None else self.within(self.timeout_s)
         query, asked = query or {}, list[dict[str, str]]()
         while len(asked) < MAX_PAGES:
             asked.append(query)
             try:
-                answer = await client.ask(method, path, query=query, body=body, about=about)
+                answer = await client.ask(method, path, query=query, body=body, about=about, most=most)
             except NotFound:
                 if len(asked) == 1:
                     raise
                 raise UnreadableAnswer("it names a next page that there is not") from None
-            envelope = decoded(answer.body, PageEnvelope)
+            envelope = decoded(answer.body, kind)
             yield envelope.results
             if not envelope.next:
                 return
@@ -256,6 +280,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         body: JsonObject | None = None,
         safe: bool = True,
         about: tuple[str, int | str | None] = ("page", None),
+        most: _Size = RECORDS,
     ) -> Answer:
         """One request with its retries. ``safe``: it changes nothing, so it may be repeated."""
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
@@ -263,7 +288,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         request = _Request(method, path, query or {}, content, about, deadline)
         try:
             self.pace.heed()  # once: whoever asks again has waited for as long as it was told to
-            return await self._sent(request)
+            return _within(most, await self._sent(request))
         except DashboardsError as error:
             failed = error
 
@@ -271,7 +296,8 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             usage().retries += 1
             return await self._sent(request)
 
-        return await asked_again(failed, again, safe=safe, remaining_s=request.remaining_s, sleep=self.sleep)
+        answer = await asked_again(failed, again, safe=safe, remaining_s=request.remaining_s, sleep=self.sleep)
+        return _within(most, answer)
 
     async def _sent(self, request: _Request) -> Answer:
         """One attempt."""
@@ -311,6 +337,16 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
                 raise ApiFault(status, retry_after_s(answer.retry_after, self.now()))
             case status:
                 raise UnexpectedStatus(status)
+
+
+def _within(most: _Size, answer: Answer) -> Answer:
+    """The answer, if it is no larger than that."""
+    body = answer.body
+    if len(body) > most.size:
+        raise UnreadableAnswer(f"it is larger than {most.size / MEBIBYTE:.0f} MiB. {SMALLER}")
+    if len(body) > MEBIBYTE and sum(body.count(mark) for mark in most.marks) > most.values:
+        raise UnreadableAnswer(f"it holds more than {most.values} values. {SMALLER}")
+    return answer
 
 
 def _given(**query: int | str | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Answers of the API as what they hold; whatever is not as documented is one error, with what is wrong."""
 
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from pydantic import SecretStr, TypeAdapter, ValidationError
@@ -10,12 +10,13 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list,
 from cekura_dashboards.text import quoted
 
 Body = bytes | bytearray | msgspec.Raw
+MOST_IN_A_REFUSAL = 100_000
 T = TypeVar("T")
 S = TypeVar("S", Dashboard, Widget)
 
 
-class PageEnvelope(msgspec.Struct):
-    results: list[msgspec.Raw]
+class Page(msgspec.Struct, Generic[T]):
+    results: list[T]
     next: str | None = None
 
 
@@ -24,7 +25,7 @@ class CountedPage(msgspec.Struct):
     results: list[msgspec.Raw]
 
 
-_LIST_OR_PAGE: Any = list[msgspec.Raw] | PageEnvelope
+_LIST_OR_PAGE: Any = list[msgspec.Raw] | Page[msgspec.Raw]
 
 
 def decoded(body: Body, kind: type[T]) -> T:
@@ -54,7 +55,7 @@ def parsed_as(kind: type[T], body: Body) -> T:
 
 def parsed_list(kind: type[T], body: Body) -> list[T]:
     """A plain array, or pages with ``results`` in case one is wrapped after all."""
-    found: list[msgspec.Raw] | PageEnvelope = decoded(body, _LIST_OR_PAGE)
+    found: list[msgspec.Raw] | Page[msgspec.Raw] = decoded(body, _LIST_OR_PAGE)
     return [parsed_as(kind, raw) for raw in (found if isinstance(found, list) else found.results)]
 
 
@@ -73,6 +74,8 @@ def same_id(found: S, asked: int) -> S:
 
 def messages_of(body: Body, key: SecretStr) -> dict[str, list[str]]:
     """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
+    if len(body) > MOST_IN_A_REFUSAL:
+        return {}
     try:
         found = as_object(msgspec.json.decode(body)) or {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

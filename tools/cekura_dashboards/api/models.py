@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Self, TypeGuard
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from cekura_dashboards.api.fields import AGGREGATIONS, TIME_PERIODS
 from cekura_dashboards.text import short_json, word
@@ -130,7 +139,7 @@ class Widget(WidgetConfig):
     updated_at: str | None = None
 
 
-Widgets = Annotated[list[Widget], BeforeValidator(_with_ids)]
+Widgets = Annotated[list[Widget], FailFast(), BeforeValidator(_with_ids)]
 
 
 class DashboardRow(_Stored):

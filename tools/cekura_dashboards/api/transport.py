@@ -5,6 +5,7 @@ no redirects followed. Proxies are those of the environment (``HTTPS_PROXY``, ``
 """
 
 import ssl
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
+import anyio.to_thread
 import httpx
 from opentelemetry import propagate, trace
 from pydantic import SecretStr
@@ -24,11 +26,18 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from cekura_dashboards.api.usage import usage
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.usage import Usage, usage
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer
+from cekura_dashboards.text import quoted
 
 CONNECT_TIMEOUT_S = 5.0
-MAX_BODY_BYTES = 96 * 2**20
+MAX_CALL_BYTES = 192 * 2**20
+"""Of all answers to one call, unpacked."""
+PACKED_PIECE_BYTES, INLINE_BYTES, PIECE_BYTES = 2**16, 2**16, 2**20
+"""Compressed bytes are taken in pieces of the first size. What unpacks to the second does so at once, as nearly every
+answer; the rest in a thread, in pieces of the third."""
+ZLIB_HEADER = 8
+"""The lower half of its first byte."""
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -59,14 +68,22 @@ class _Part:
 class HttpTransport:
     """Requests straight to connections: the library's client, with its cookies and redirects, is not in between.
 
-    ``app``: an ASGI application to talk to in this process instead of the network.
+    ``app``: an ASGI application to talk to in this process instead of the network. ``max_call_bytes``: of all answers
+    that are counted together, see ``api.usage``.
     """
 
-    def __init__(self, base_url: str, *, app: Any = None, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        app: Any = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        max_call_bytes: int = MAX_CALL_BYTES,
+    ) -> None:
         self._base = httpx.URL(base_url)
         self._prefix = self._base.raw_path.rstrip(b"/")
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes, self._max_call_bytes = max_body_bytes, max_call_bytes
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
@@ -126,7 +143,7 @@ class HttpTransport:
                 try:
                     return Answer(
                         response.status_code,
-                        await self._read(response),
+                        await self._read(response, counts),
                         response.headers.get("content-type", ""),
                         response.headers.get("retry-after"),
                         response.headers.get("date"),
@@ -141,27 +158,82 @@ class HttpTransport:
             part.under_way -= 1
             counts.end()
 
-    async def _read(self, response: httpx.Response) -> bytearray:
-        body = bytearray()
+    async def _read(self, response: httpx.Response, counts: Usage) -> bytearray:
+        """The body, unpacked; never more of it in memory than a piece beyond the limits.
+
+        Raises:
+            UnreadableAnswer: if it is too large, or compressed in a way that was not asked for.
+        """
         announced = response.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body_bytes:
             raise self._too_large()
-        async for part in response.aiter_bytes():
-            body += part
-            if len(body) > self._max_body_bytes:
+        body, inflater = bytearray(), None
+        async for part in response.aiter_raw():
+            if response.num_bytes_downloaded > self._max_body_bytes:
                 raise self._too_large()
+            if not body and inflater is None:
+                inflater = _inflater(response.headers.get("content-encoding", ""), part)
+            if inflater is None:
+                self._add(body, part, counts)
+                continue
+            for place in range(0, len(part), PACKED_PIECE_BYTES):
+                await self._unpack(body, inflater, part[place : place + PACKED_PIECE_BYTES], counts)
+        if inflater is not None:
+            self._add(body, inflater.flush(), counts)  # a few kilobytes at most
         return body
 
+    async def _unpack(self, body: bytearray, inflater: Any, packed: bytes, counts: Usage) -> None:
+        """Add what compressed bytes hold; what follows the end of the compressed data is left out."""
+        try:
+            piece = b"" if inflater.eof else inflater.decompress(packed, INLINE_BYTES)
+            self._add(body, piece, counts)
+            while inflater.unconsumed_tail:
+                piece = await anyio.to_thread.run_sync(inflater.decompress, inflater.unconsumed_tail, PIECE_BYTES)
+                self._add(body, piece, counts)
+        except zlib.error:
+            raise UnreadableAnswer("its compressed data is damaged") from None
+
+    def _add(self, body: bytearray, piece: bytes, counts: Usage) -> None:
+        body += piece
+        counts.bytes += len(piece)
+        if len(body) > self._max_body_bytes:
+            raise self._too_large()
+        if counts.bytes > self._max_call_bytes:
+            raise UnreadableAnswer(
+                f"with the others of this call it is larger than {self._max_call_bytes / 2**20:.0f} MiB. "
+                "Ask for a narrower window or fewer widgets, or plot bars instead of lines"
+            )
+
     def _too_large(self) -> UnreadableAnswer:
-        return UnreadableAnswer(
-            f"it is larger than {self._max_body_bytes / 2**20:.0f} MiB. "
-            "Ask for a narrower window, or plot a bar instead of a line"
-        )
+        return UnreadableAnswer(f"it is larger than {self._max_body_bytes / 2**20:.0f} MiB. {SMALLER}")
 
     async def aclose(self) -> None:
         for part in self._parts:
             await part.http.aclose()
         self._parts.clear()
+
+
+def _inflater(encoding: str, first: bytes) -> Any:
+    """What unpacks a body that is compressed so and begins so; None for one that is not compressed.
+
+    Source: RFC 9110, 8.4.1. Some servers send deflate data without the zlib header, whose first byte ends in 8.
+
+    Raises:
+        UnreadableAnswer: for what was not asked for, compressed twice included.
+    """
+    codings = [name for part in encoding.split(",") if (name := part.strip().lower()) not in {"", "identity"}]
+    match codings:
+        case []:
+            return None
+        case ["gzip" | "x-gzip"]:
+            return zlib.decompressobj(16 + zlib.MAX_WBITS)
+        case ["deflate"]:
+            return zlib.decompressobj(zlib.MAX_WBITS if first[:1] and first[0] & 15 == ZLIB_HEADER else -zlib.MAX_WBITS)
+        case _:
+            raise UnreadableAnswer(
+                f'it is compressed as "{quoted(encoding, limit=40)}", which was not asked for. Check CEKURA_BASE_URL, '
+                "or a proxy in between"
+            )
 
 
 def translate(error: Exception, timeout_s: float) -> Unreachable:

@@ -1,4 +1,4 @@
-"""What a call takes: requests, retries, round trips, points, what was remembered; counted where it happens."""
+"""What a call takes: requests, retries, round trips, bytes, points, what was remembered; counted where it happens."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,11 +10,15 @@ _counting: ContextVar["Usage | None"] = ContextVar("usage", default=None)
 
 @dataclass
 class Usage:
-    """Counts of one call. ``trips``: how often it had to wait for the API; requests under way together are one."""
+    """Counts of one call. ``trips``: how often it had to wait for the API; requests under way together are one.
+
+    ``bytes``: of the bodies of all answers, unpacked.
+    """
 
     requests: int = 0
     retries: int = 0
     trips: int = 0
+    bytes: int = 0
     points: int = 0
     remembered: int = 0
     _under_way: int = 0
@@ -37,14 +41,14 @@ def usage() -> Usage:
 
 @contextmanager
 def counted() -> Generator[Usage]:
-    """Count what is done inside.
+    """Count what is done inside; inside of another, both count the same.
 
     >>> with counted() as counts:
     ...     usage().begin()
     >>> counts.requests, counts.trips, usage().requests
     (1, 1, 0)
     """
-    token = _counting.set(found := Usage())
+    token = _counting.set(found := _counting.get() or Usage())
     try:
         yield found
     finally:

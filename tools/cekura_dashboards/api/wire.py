@@ -5,6 +5,9 @@ from typing import Protocol
 from msgspec import Struct
 from pydantic import SecretStr
 
+MAX_BODY_BYTES = 96 * 2**20
+SMALLER = "Ask for a narrower window, or plot a bar instead of a line"
+
 
 class Answer(Struct, frozen=True):
     """A response, its body read whole."""
