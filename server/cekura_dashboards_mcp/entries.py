@@ -11,8 +11,9 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.text import quoted
-from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, ChatClient, Json, Machine, NotInstalled, read, servers_in
-from cekura_dashboards_mcp.install import KEY, PLACEHOLDER
+from cekura_dashboards_mcp.client_files import NotInstalled, read
+from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
+from cekura_dashboards_mcp.install import PLACEHOLDER
 from cekura_dashboards_mcp.local import text_of
 
 START_S = 30
@@ -67,9 +68,8 @@ def is_here(client: ChatClient, machine: Machine) -> bool:
 
 def _ours(client: ChatClient, machine: Machine) -> list[_Entry]:
     """The entries that start this server, whatever their names."""
-    path = client.path(machine)
     found = list[_Entry]()
-    for name, config in servers_in(client, path, read(path)).items():
+    for name, config in read(client, client.path(machine)).servers.items():
         entry = as_object(config)
         arguments = entry.get("args") if entry else None
         words = [entry.get("command"), *(arguments if is_list(arguments) else [])] if entry else []

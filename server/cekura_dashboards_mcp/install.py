@@ -3,17 +3,23 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from typing import Any
 
 import click
+from pydantic import SecretStr
 
 from cekura_dashboards import Settings
-from cekura_dashboards.settings import PREFIX, usable_key
-from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, SANDBOX_ENTRY, Machine, NotInstalled, entry_of, put
+from cekura_dashboards.settings import SettingsError, load_settings, usable_key, variables
+from cekura_dashboards_mcp.client_files import UNCHANGED, NotInstalled, put
+from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, KEY, SANDBOX_ENTRY, Machine, entry_of
 
-KEY = "CEKURA_API_KEY"
-PLACEHOLDER = "your-cekura-api-key"
-"""What stands for a key where one is shown."""
+
+def placeholder(name: str) -> str:
+    """What stands for the secret of that variable where one is shown."""
+    return f"your-{name.lower().replace('_', '-')}"
+
+
+PLACEHOLDER = placeholder(KEY)
 
 
 def install(name: str, machine: Machine, *, sandbox: bool, show: bool, uninstall: bool) -> None:
@@ -32,13 +38,18 @@ def install(name: str, machine: Machine, *, sandbox: bool, show: bool, uninstall
         return
     path = client.path(machine)
     if uninstall:
-        backup = put(client, path, entry, None)
-        click.echo(f"Taken out of {path}; before: {backup}" if backup else f"{path} has no entry {entry}.")
+        written = put(client, path, entry, None)
+        if written is None:
+            click.echo(f"{path} has no entry {entry}.")
+        elif written.backup is None:
+            click.echo(f"Taken out of {path}; it is again as it was before.")
+        else:
+            click.echo(f"Taken out of {path}; before: {written.backup}")
         return
-    backup = put(client, path, entry, entry_of(client, _environment(sandbox=sandbox), sandbox=sandbox))
+    written = put(client, path, entry, entry_of(client, _environment(sandbox=sandbox), sandbox=sandbox))
     click.echo(f'{client.title} has the server "{entry}" ({path}).')
-    if backup:
-        click.echo(f"The file as it was before: {backup}")
+    if written is not None and written.backup is not None:
+        click.echo(f"The file as it was before: {written.backup}")
     click.echo(client.reload)
 
 
@@ -46,23 +57,42 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
     """The settings of this shell, which the client's server is to have, too; the key is asked for if there is none."""
     if sandbox:
         return {}
-    found = _settings(os.environ)
-    if not found.get(KEY):
+    found = _settings()
+    if KEY not in found:
         if not sys.stdin.isatty():
-            raise NotInstalled(f"No API key. Set {KEY} before, or add --sandbox. Nothing was changed.")
+            raise NotInstalled(f"No API key. Set {KEY} before, or add --sandbox. {UNCHANGED}")
         found[KEY] = click.prompt("Your Cekura API key (not shown)", hide_input=True)
     try:
         found[KEY] = usable_key(found[KEY]).get_secret_value()
     except ValueError as error:
-        raise NotInstalled(f"The key {error}. Nothing was changed.") from None
+        raise NotInstalled(f"The key {error}. {UNCHANGED}") from None
+    if found[KEY] == PLACEHOLDER:
+        raise NotInstalled(f"{KEY} is the example's; put yours there. {UNCHANGED}")
+    _refuse_unusable(api_key=SecretStr(found[KEY]))
     return found
 
 
 def _shown(*, sandbox: bool) -> dict[str, str]:
-    """The same without the key, for a screen that others may see."""
-    return {} if sandbox else _settings(os.environ) | {KEY: PLACEHOLDER}
+    """The same without secrets, for a screen that others may see."""
+    if sandbox:
+        return {}
+    _refuse_unusable(api_key=None)
+    found, secrets = _settings(), variables(Settings, secret=True)
+    return {name: placeholder(name) if name in secrets else text for name, text in found.items()} | {KEY: PLACEHOLDER}
 
 
-def _settings(environment: Mapping[str, str]) -> dict[str, str]:
-    names = [PREFIX + name.upper() for name in Settings.model_fields]
-    return {name: environment[name] for name in names if environment.get(name)}
+def _settings() -> dict[str, str]:
+    """What is set in this shell; what is blank counts as absent, as everywhere."""
+    return {name: os.environ[name] for name in variables(Settings) if os.environ.get(name, "").strip()}
+
+
+def _refuse_unusable(**given: Any) -> None:
+    """Refuse settings with which the server would not start.
+
+    Raises:
+        NotInstalled: naming the first wrong variable.
+    """
+    try:
+        load_settings(**given)
+    except SettingsError as error:
+        raise NotInstalled(f"{error}. {UNCHANGED}") from None

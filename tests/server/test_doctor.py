@@ -152,6 +152,19 @@ async def test_chat_clients_that_are_here_are_found_and_their_entries_started(tm
     ]
 
 
+async def test_a_file_with_comments_is_read_as_its_client_reads_it(tmp_path: Path) -> None:
+    entry = json.dumps({**STARTED, "args": [*STARTED["args"], "--sandbox"]})
+    for name in ("vscode", "cursor"):
+        path = write_entry(tmp_path, name)
+        path.write_text(
+            f'{{\n  // mine\n  "{CLIENTS[name].servers}": {{"cekura-dashboards": {entry},}}\n}}', encoding="utf-8"
+        )
+    cursor, vscode = sorted((await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()[-2:])
+    assert vscode.startswith('ok   VS Code, "cekura-dashboards": starts')
+    assert cursor.startswith("FAIL Cursor: ")
+    assert "is not JSON: Expecting property name enclosed in double quotes in line 2" in cursor
+
+
 async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Path) -> None:
     [line] = await entries(tmp_path)
     assert line.startswith("?    chat clients: none of Claude Desktop, Claude Code, Cursor, VS Code is here")

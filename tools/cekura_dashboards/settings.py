@@ -3,7 +3,7 @@
 import os
 import re
 from ipaddress import ip_address
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -41,6 +41,8 @@ def usable_key(text: str) -> SecretStr:
         ValueError: if it cannot stand in a header; the text does not hold it.
     """
     key = text.strip()
+    if not key:
+        raise ValueError("is empty")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("holds characters that no key has, such as spaces, line ends or letters beyond ASCII")
     return SecretStr(key)
@@ -177,6 +179,22 @@ def load_settings(**given: Any) -> Settings:
 
 
 M = TypeVar("M", bound=BaseModel)
+USER = re.compile(r"(?<=//)[^/?#\s]*@")
+
+
+def shown_setting(text: str) -> str:
+    """A value as errors show it: without the user and password that an address may hold.
+
+    >>> shown_setting("https://me:secret@api.example")
+    'https://…@api.example'
+    """
+    return quoted(USER.sub("…@", text), limit=60)
+
+
+def variables(model: type[BaseModel], *, secret: bool = False) -> list[str]:
+    """The variables that a model's fields are; ``secret``: only those whose values are shown nowhere."""
+    fields = model.model_fields.items()
+    return [PREFIX + name.upper() for name, field in fields if not secret or SecretStr in get_args(field.annotation)]
 
 
 def loaded(model: type[M], **given: Any) -> M:
@@ -187,6 +205,6 @@ def loaded(model: type[M], **given: Any) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0] if first["loc"] else CROSS_CHECKED.get(model.__name__, "")).upper()
-        secret = name.endswith(("KEY", "KEYS", "TOKEN"))
-        value = "" if secret else f' is "{quoted(os.environ.get(name, ""), limit=60)}":'
+        secret = name in variables(model, secret=True)
+        value = "" if secret else f' is "{shown_setting(os.environ.get(name, ""))}":'
         raise SettingsError(f"{name}{value} {first.get('ctx', {}).get('error', first['msg'])}") from None

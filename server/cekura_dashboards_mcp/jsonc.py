@@ -1,0 +1,233 @@
+"""JSON in a file that people edit: one member is set or taken out, and all other bytes stay as they are.
+
+Comments and trailing commas (JSONC) are read where the program whose file it is reads them. The libraries for Python
+that keep the text of such files need Node or Python 3.12, read JSON5, or have a licence that does not fit.
+"""
+
+import json
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from cekura_dashboards.api.models import JsonObject, as_object
+from cekura_dashboards.json_input import NotJson, read_json
+
+_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_COMMENT = re.compile(rf"{_TEXT}|(//[^\r\n]*|/\*.*?\*/)", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"{_TEXT}|[\[{{,]\s*,|(,)(?=\s*[\]}}])", re.DOTALL)
+_NOT_SPACE = re.compile(r"\S|\Z")
+_LEAD = re.compile(r"[ \t]*")
+_DECODER = json.JSONDecoder()
+
+
+class NotEditable(NotJson):
+    """The text is JSON, and its members are not where they are looked for."""
+
+
+class Member(Struct, frozen=True):
+    """Where a member stands: where its name begins, its value, and where that and its comma, if any, end."""
+
+    name: str
+    start: int
+    value: int
+    end: int
+    comma: int | None
+
+
+class Jsonc:
+    """A text that holds an object; one of nothing but space and comments holds an empty one.
+
+    ``comments``: whether comments and trailing commas are read. Without them, what holds any is not JSON.
+
+    Raises:
+        NotJson: saying where.
+    """
+
+    def __init__(self, text: str, *, comments: bool) -> None:
+        blanked = _COMMENT.sub(_blank, text) if comments else text
+        if not blanked.strip():
+            line_end = "\n" if text.strip() else ""
+            text, blanked = f"{text}{line_end}{{}}\n", f"{blanked}{line_end}{{}}\n"
+        self.text = text
+        self._comments = comments
+        self._blanked = blanked
+        """The text with spaces for comments."""
+        self._strict = _TRAILING_COMMA.sub(_blank, blanked) if comments else blanked
+        """The same with spaces for trailing commas: JSON."""
+        found = as_object(read_json(self._strict))
+        if found is None:
+            raise NotEditable("holds no JSON object")
+        self.value = found
+
+    def inner(self, outer: str) -> JsonObject:
+        """The object that is a member of the whole; an empty one if there is no such member.
+
+        Raises:
+            NotEditable: if it is no object, or there several times: programs read the last, people any.
+        """
+        self._only(self._start, outer)
+        found = as_object(self.value.get(outer, {}))
+        if found is None:
+            raise NotEditable(f'is not as clients read it: "{outer}" is no JSON object')
+        return found
+
+    def member(self, outer: str, name: str) -> Any:
+        """A member of an inner object; None if it is not there.
+
+        Raises:
+            NotEditable: as of ``inner``.
+        """
+        found = self.inner(outer)
+        if outer in self.value:
+            self._only(self._inner(outer), name)
+        return found.get(name)
+
+    def with_member(self, outer: str, name: str, value: Any) -> str:
+        """The text with a member of an inner object set; the inner object is made if it is not there.
+
+        Raises:
+            NotEditable: as of ``inner``.
+        """
+        self.member(outer, name)
+        changed = {**self.value, outer: {**self.inner(outer), name: value}}
+        if outer not in self.value:
+            return self._checked(self._added(self._start, outer, {name: value}), changed)
+        at = self._inner(outer)
+        found = self._only(at, name)
+        if found is None:
+            return self._checked(self._added(at, name, value), changed)
+        shown = self._written(value, self._lead(found.start) if self._begins_line(found.start) else None)
+        return self._checked(self.text[: found.value] + shown + self.text[found.end :], changed)
+
+    def without_member(self, outer: str, name: str) -> str:
+        """The text without a member of an inner object, and without the comma that it needed.
+
+        Raises:
+            NotEditable: as of ``inner``.
+        """
+        if self.member(outer, name) is None:
+            return self.text
+        at = self._inner(outer)
+        members, close = self._members(at)
+        place = next(place for place, member in enumerate(members) if member.name == name)
+        member = members[place]
+        start, end = self._space_before(member), member.comma or member.end
+        head, tail = self.text[:start], self.text[end:]
+        if len(members) == 1 and not (self.text[at + 1 : start] + self.text[end:close]).strip():
+            head, tail = self.text[: at + 1], self.text[close:]
+        elif member.comma is None and place and (comma := members[place - 1].comma):
+            head = self.text[: comma - 1] + self.text[comma:start]
+        kept = {other: value for other, value in self.inner(outer).items() if other != name}
+        return self._checked(head + tail, {**self.value, outer: kept})
+
+    def _checked(self, text: str, expected: JsonObject) -> str:
+        """An edited text, read again: what is not as expected is written nowhere."""
+        if Jsonc(text, comments=self._comments).value != expected:
+            raise NotEditable("cannot be edited in place")
+        return text
+
+    @property
+    def _start(self) -> int:
+        return _next(self._blanked, 0)
+
+    def _inner(self, outer: str) -> int:
+        found = self._only(self._start, outer)
+        return self._start if found is None else found.value
+
+    def _members(self, at: int) -> tuple[list[Member], int]:
+        """Those of the object that begins there, and where its closing brace is."""
+        members, place = list[Member](), _next(self._strict, at + 1)
+        while self._strict[place] != "}":
+            name, colon = _DECODER.raw_decode(self._strict, place)
+            value = _next(self._strict, _next(self._strict, colon) + 1)
+            _, end = _DECODER.raw_decode(self._strict, value)
+            after = _next(self._blanked, end)
+            comma = after + 1 if self._blanked[after] == "," else None
+            members.append(Member(name, place, value, end, comma))
+            place = _next(self._strict, comma or end)
+        return members, place
+
+    def _only(self, at: int, name: str) -> Member | None:
+        """The member of that name; None if there is none.
+
+        Raises:
+            NotEditable: if there are several.
+        """
+        found = [member for member in self._members(at)[0] if member.name == name]
+        if len(found) > 1:
+            lines = " and ".join(str(self.text.count("\n", 0, member.start) + 1) for member in found)
+            raise NotEditable(f'holds "{name}" {len(found)} times, in lines {lines}, of which programs read the last')
+        return found[0] if found else None
+
+    def _added(self, at: int, name: str, value: Any) -> str:
+        """The text with one more member at the end of the object that begins there, written as its neighbours are."""
+        members, close = self._members(at)
+        if not members:
+            return self._filled(at, close, name, value)
+        last = members[-1]
+        head, comma = self.text[: last.comma or last.end], "" if last.comma else ","
+        if not self._begins_line(last.start):
+            member = f"{json.dumps(name)}: {self._written(value, None)}"
+            return f"{head}{comma} {member}{',' if last.comma else ''}{self.text[last.comma or last.end :]}"
+        lead = self._lead(last.start)
+        member = f"{self._line_end}{lead}{json.dumps(name)}: {self._written(value, lead)}{',' if last.comma else ''}"
+        end = len(self.text[:close].rstrip())  # comments after the last member stay with it
+        return head + comma + self.text[len(head) : end] + member + self.text[end:]
+
+    def _filled(self, at: int, close: int, name: str, value: Any) -> str:
+        """The text with the first member of an object that is empty but for comments."""
+        inside = self.text[at + 1 : close].rstrip()
+        if at != self._start and "\n" not in self.text.strip():
+            return f"{self.text[: at + 1]}{inside}{json.dumps(name)}: {self._written(value, None)}{self.text[close:]}"
+        outer = self._lead(at)
+        lead = outer + self._indent
+        member = f"{self._line_end}{lead}{json.dumps(name)}: {self._written(value, lead)}"
+        return f"{self.text[: at + 1]}{inside}{member}{self._line_end}{outer}{self.text[close:]}"
+
+    def _written(self, value: Any, lead: str | None) -> str:
+        """A value as JSON; over several lines, which begin with ``lead``, or None: on one."""
+        if lead is None:
+            return json.dumps(value, ensure_ascii=False)
+        shown = json.dumps(value, ensure_ascii=False, indent=self._indent)
+        return shown.replace("\n", self._line_end + lead)
+
+    def _space_before(self, member: Member) -> int:
+        """Where the space before a member begins; what follows it on its line must not become part of a comment."""
+        start = len(self.text[: member.start].rstrip())
+        is_after_comment = start > len(self._blanked[: member.start].rstrip())
+        rest = self.text[member.comma or member.end :].lstrip(" \t")
+        return member.start if is_after_comment and rest[:1] not in {"\r", "\n"} else start
+
+    def _line_start(self, at: int) -> int:
+        return max(self.text.rfind("\n", 0, at), self.text.rfind("\r", 0, at)) + 1
+
+    def _begins_line(self, at: int) -> bool:
+        return self._line_start(at) > 0 and not self.text[self._line_start(at) : at].strip()
+
+    def _lead(self, at: int) -> str:
+        """The space at the beginning of the line in which a place is."""
+        found = _LEAD.match(self.text, self._line_start(at))
+        return found[0] if found else ""
+
+    @property
+    def _line_end(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
+
+    @property
+    def _indent(self) -> str:
+        """How far members stand to the right of their object, by the first one of the whole."""
+        members, _ = self._members(self._start)
+        found = self._lead(members[0].start) if members and self._begins_line(members[0].start) else ""
+        return found or "  "
+
+
+def _blank(match: re.Match[str]) -> str:
+    """Spaces in place of what the pattern's group has, lines kept; a text, in which it may stand too, as it is."""
+    return match[0] if match[1] is None else re.sub(r"[^\r\n]", " ", match[1])
+
+
+def _next(text: str, at: int) -> int:
+    """The next place that is no space."""
+    found = _NOT_SPACE.search(text, at)
+    return found.start() if found else len(text)

@@ -1,0 +1,49 @@
+"""JSON that people hand in, in files or on the command line."""
+
+import json
+import sys
+from typing import Any
+
+from cekura_dashboards.api.models import is_list, is_object
+
+DEEPEST = 100
+"""Objects and lists inside each other: far more than any board or configuration has, far fewer than Python can nest."""
+
+
+class NotJson(ValueError):
+    """``str()`` says in one line what is wrong, to stand after the name of what was read."""
+
+
+def read_json(text: str | bytes) -> Any:
+    r"""What a text holds. Bytes are UTF-8, UTF-16 (as Windows PowerShell writes it) or UTF-32, with a mark or without.
+
+    >>> read_json('{"a": 1}'.encode("utf-16")), read_json(b"\xef\xbb\xbf[]")
+    ({'a': 1}, [])
+
+    Raises:
+        NotJson: also for what is nested too deep, or holds a number that is too long.
+    """
+    try:
+        found = json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
+    except json.JSONDecodeError as error:
+        raise NotJson(f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
+    except UnicodeDecodeError:
+        raise NotJson("is not text in UTF-8, UTF-16 or UTF-32") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:  # the only other one
+        raise NotJson(f"holds a number of more than {sys.get_int_max_str_digits()} digits") from None
+    level: list[Any] = [found]
+    for _ in range(DEEPEST):
+        level = [item for value in level for item in _inside(value)]
+        if not level:
+            return found
+    raise _too_deep()
+
+
+def _inside(value: Any) -> list[Any]:
+    return [*value.values()] if is_object(value) else value if is_list(value) else []
+
+
+def _too_deep() -> NotJson:
+    return NotJson(f"is nested more than {DEEPEST} levels deep")
