@@ -1,9 +1,12 @@
 """The audit: one line for each write, so that a team can see what its assistants changed. No names, no contents."""
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import stat
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -65,17 +68,54 @@ def check_file(path: str) -> None:
     """
     try:
         if path:
-            _append(path, b"")
+            os.close(_open(path))
     except OSError as error:
         raise SettingsError(f'CEKURA_AUDIT_LOG is "{quoted(path, limit=200)}": {error.strerror}') from None
 
 
-def _append(path: str, text: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+
+
+def _append(path: str, line: bytes) -> None:
+    """Write a whole line, or none: what fits of it on a full disk is taken back.
+
+    Raises:
+        OSError: if it is not written.
+    """
+    descriptor = _open(path)
     try:
-        os.write(descriptor, text)
+        if not _ends_with_line(path, descriptor):
+            _wait_for_others(descriptor)
+            line = line if _ends_with_line(path, descriptor) else b"\n" + line
+        written = os.write(descriptor, line)
+        if written == len(line):
+            return
+        _wait_for_others(descriptor)
+        end = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if os.fstat(descriptor).st_size == end:  # else another process has written since
+            os.ftruncate(descriptor, end - written)
+        raise OSError(errno.ENOSPC, f"there was room for {written} of {len(line)} bytes")
     finally:
         os.close(descriptor)
+
+
+def _wait_for_others(descriptor: int) -> None:
+    """Be the only process that mends the file's end, until it is closed."""
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415 - there is none on Windows
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _ends_with_line(path: str, descriptor: int) -> bool:
+    """Whether what is there ends with a whole line, as far as can be seen: not of a pipe, nor if it may not be read."""
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or not about.st_size or not os.access(path, os.R_OK):
+        return True
+    with open(path, "rb") as file:  # noqa: PTH123 - beside os.open
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _digest(changes: list[JsonObject], side: int) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -202,6 +203,47 @@ async def test_an_edit_keeps_its_receipt_though_the_file_of_the_audit_is_gone(
     line, why = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
     assert json.loads(line)["outcome"] == "applied"
     assert "cannot be written: No such file or directory" in why
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of a file's size on Windows")
+@pytest.mark.parametrize("room", [0, 1, 100])
+async def test_on_a_full_disk_each_line_stands_whole_in_the_file_or_in_the_log(
+    room: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AUDIT, "propagate", True)
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    file, (soft, hard) = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with connect(new_sandbox(), audit_log=str(file)) as client:
+
+        async def rename(name: str) -> None:
+            renamed = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": name}})
+            assert "undo: update_widget" in text_of(renamed)
+
+        await rename("first")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + room, hard))
+        try:
+            await rename("second")
+            await rename("third")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await rename("fourth")
+    first, fourth = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    logged = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
+    second, third = [json.loads(line) for line in logged if line.startswith("{")]
+    for one, next_one in ((first, second), (second, third), (third, fourth)):
+        assert one["after"] == next_one["before"]
+
+
+async def test_after_half_a_line_the_next_one_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_text('{"time": "2026', encoding="utf-8")
+    async with connect(new_sandbox(), audit_log=str(file)) as client:
+        for name in ("first", "second"):
+            await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": name}})
+    half, *whole = file.read_text(encoding="utf-8").splitlines()
+    assert half == '{"time": "2026'
+    assert [json.loads(line)["outcome"] for line in whole] == ["applied", "applied"]
 
 
 def test_a_file_of_the_audit_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
