@@ -13,8 +13,9 @@ from support import BY_NAME, PIE, Era, Json, ask, connect, new_sandbox, open_too
 
 TEXTS = {"search", "label", "group", "said"}
 NAMES = {"name"}
-ANY = {"dashboard_id": 11, "widget_id": 203, "kind": "metrics", "widget": PIE, "chart_type": "pie", "field": "topic"}
-ANY |= {"widget_ids": [203], "dashboard_ids": [12], "name": "New", "id": 203}
+ANY: Json = {
+    "dashboard_id": 11, "widget_id": 203, "kind": "metrics", "widget": PIE, "widget_ids": [203], "dashboard_ids": [12], "name": "New",
+}  # fmt: skip
 LEAST: dict[str, Json] = {
     "get_widgets_data": {"dashboard_id": 11},
     "explain_change": {"widget_id": 203},

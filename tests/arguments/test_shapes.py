@@ -59,6 +59,12 @@ def test_filters_may_be_lists_and_pairs(sent: object, meant: Json) -> None:
     assert any(note.startswith("filters") for note in notes)
 
 
+@pytest.mark.parametrize("sent", [{"agent": 33.0}, {"field": "agent.id", "op": "in", "value": [31.0, 33]}])
+def test_an_id_that_a_client_made_a_fraction_of_is_whole(sent: Json) -> None:
+    request, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
+    assert ".0" not in str(request.filters.to_json())
+
+
 @pytest.mark.parametrize(
     ("sent", "error"),
     [

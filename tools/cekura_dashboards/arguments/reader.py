@@ -307,6 +307,13 @@ def _operator(found: JsonObject) -> str:
 
 
 def _number(value: Any) -> Any:
+    """A number in quotes; and a whole one that a client made a fraction of, as its schema says number.
+
+    >>> _number("1.5"), _number(33.0), _number("x")
+    (1.5, 33, 'x')
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
         return value
     return float(value) if "." in value else int(value)

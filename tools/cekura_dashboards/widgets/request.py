@@ -49,7 +49,8 @@ MAX_NAME = 255
 
 def _not_null(text: str, info: ValidationInfo) -> str:
     """Refuse ``null``, which is meant as no name; what a plan stands behind may be put back as it was."""
-    if is_null_text(text) and not (info.context or {}).get(PLANNED):
+    context: JsonObject = info.context or {}
+    if is_null_text(text) and not context.get(PLANNED):
         raise fault("", f"{Foreign(text)} is taken for no value, not for a name; give another, or leave it out.")
     return text
 
