@@ -1,20 +1,24 @@
 """What a request must bring before anything else sees it: a name this server goes by, a token, and room."""
 
+import contextlib
 import hashlib
 import hmac
-from collections import Counter, deque
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
-import msgspec
-from mcp.types import INTERNAL_ERROR
+from mcp.types import INTERNAL_ERROR, JSONRPCRequest
+from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cekura_dashboards.api.models import as_object
 from cekura_dashboards.settings import NETLOC, is_loopback
 from cekura_dashboards_mcp.connection import KEY_HEADER
+from cekura_dashboards_mcp.edge import once_more
 
 OPEN = ("/healthz", "/readyz")
 """Paths that probes ask, under any name and without a token: they say next to nothing."""
@@ -88,88 +92,90 @@ def _digest(token: str) -> bytes:
 
 
 class Room:
-    """Bounds the requests under way, in all and for each key, so that no caller takes the room of the others.
+    """Bounds the calls under way, in all and for each key, so that no caller takes the room of the others.
 
-    While several keys have requests under way, each has at most ``SHARE`` that run; the others of it wait their turn.
-    Requests arrive whole here, so that who is refused is told in the form of the protocol.
+    While several keys have calls under way, each has at most ``SHARE`` that run; the others of it wait their turn, as
+    long as their caller does. Requests arrive whole here, so that who is refused is told in the form of the protocol.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_per_key: int) -> None:
         self._app, self._most, self._most_per_key = app, most, most_per_key
-        self._running = Counter[bytes]()
-        self._waiting = dict[bytes, deque[anyio.Event]]()
+        self._under_way = Counter[bytes]()
+        self._limiters = dict[bytes, anyio.CapacityLimiter]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in {*OPEN, METRICS}:
-            await self._app(scope, receive, send)
-            return
         caller = _digest(Headers(scope=scope).get(KEY_HEADER, ""))
+        body: bytes = (await receive()).get("body", b"")
         if (text := self._refusal(caller)) is not None:
-            await _full(text, (await receive()).get("body", b""))(scope, receive, send)
+            await _full(text, body)(scope, receive, send)
             return
-        await self._enter(caller)
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._leave(caller)
+        async with self._turn(caller, receive) as came:
+            if came:
+                await self._app(scope, once_more(body, receive), send)
 
     def _refusal(self, caller: bytes) -> str | None:
-        """Why there is no room for another request; None if there is."""
-        if self._running[caller] + len(self._waiting.get(caller, ())) >= self._most_per_key:
+        """Why there is no room for another call; None if there is."""
+        if self._under_way[caller] >= self._most_per_key:
             return f"This key has {self._most_per_key} calls under way."
-        if self._running.total() + sum(map(len, self._waiting.values())) >= self._most:
+        if self._under_way.total() >= self._most:
             return "This server has as many calls under way as it can take."
         return None
 
-    def _may_run(self, caller: bytes) -> bool:
-        others = (self._running.keys() | self._waiting.keys()) - {caller}
-        return not others or self._running[caller] < SHARE
-
-    async def _enter(self, caller: bytes) -> None:
-        """Wait for the turn of a request, which counts as running from then on."""
-        if caller not in self._waiting and self._may_run(caller):
-            self._running[caller] += 1
-            return
-        turn = anyio.Event()
-        self._waiting.setdefault(caller, deque()).append(turn)
+    @asynccontextmanager
+    async def _turn(self, caller: bytes, receive: Receive) -> AsyncGenerator[bool]:
+        """The turn of a call: True once it has come, False if its caller was gone before."""
+        self._under_way[caller] += 1
+        if caller not in self._limiters:
+            self._limiters[caller] = anyio.CapacityLimiter(SHARE)
+            self._share_out()
+        limiter = self._limiters[caller]
         try:
-            await turn.wait()
-        except BaseException:
-            if turn.is_set():
-                self._leave(caller)
-            else:
-                self._waiting[caller].remove(turn)
-                self._tidy(caller)
-            raise
+            if not await _acquired(limiter, receive):
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                limiter.release()
+        finally:
+            self._under_way[caller] -= 1
+            if not self._under_way[caller]:
+                del self._under_way[caller], self._limiters[caller]
+                self._share_out()
 
-    def _leave(self, caller: bytes) -> None:
-        """Let those run whose turn it is now, one of each key after the other."""
-        self._running[caller] -= 1
-        self._tidy(caller)
-        went = True
-        while went:
-            went = False
-            for waiting in [*self._waiting]:
-                if self._may_run(waiting):
-                    self._running[waiting] += 1
-                    self._waiting[waiting].popleft().set()
-                    self._tidy(waiting)
-                    went = True
+    def _share_out(self) -> None:
+        """A key that is alone may run as much as it wants."""
+        most = SHARE if len(self._limiters) > 1 else math.inf
+        for limiter in self._limiters.values():
+            limiter.total_tokens = most
 
-    def _tidy(self, caller: bytes) -> None:
-        """Forget a key that has nothing under way."""
-        if not self._waiting.get(caller, True):
-            del self._waiting[caller]
-        if not self._running[caller]:
-            del self._running[caller]
+
+async def _acquired(limiter: anyio.CapacityLimiter, receive: Receive) -> bool:
+    """Whether a token came before the caller left."""
+    with contextlib.suppress(anyio.WouldBlock):
+        limiter.acquire_nowait()
+        return True
+    acquired = False
+    async with anyio.create_task_group() as group:
+        group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+        await limiter.acquire()
+        acquired = True
+        group.cancel_scope.cancel()
+    return acquired
+
+
+async def _cancel_when_gone(receive: Receive, waiting: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    waiting.cancel()
 
 
 def _full(text: str, body: bytes) -> JSONResponse:
     """429, as an error of JSON-RPC to the request."""
     try:
-        asked = as_object(msgspec.json.decode(body))
-    except msgspec.DecodeError:
-        asked = None
+        request_id = JSONRPCRequest.model_validate_json(body).id
+    except ValidationError:
+        request_id = None
     error = {"code": INTERNAL_ERROR, "message": f"{text} Try again in {AGAIN_S} s."}
-    answer = {"jsonrpc": "2.0", "id": (asked or {}).get("id"), "error": error}
+    answer = {"jsonrpc": "2.0", "id": request_id, "error": error}
     return JSONResponse(answer, 429, {"Retry-After": str(AGAIN_S)})

@@ -14,9 +14,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cekura_dashboards.api.errors import DashboardsError
@@ -169,18 +170,18 @@ def http_app(
         ):
             yield
 
+    per_key = serving.max_in_flight_per_key if connection.key_per_request else serving.max_in_flight
+    room = Middleware(Room, serving.max_in_flight, per_key)
     app = Starlette(
         routes=[
             Route("/healthz", _alive),
             Route("/readyz", Readiness(connection).__call__),
             *([_metrics_route()] if with_metrics else []),
             *(sign_in.metadata_routes() if sign_in else []),
-            Mount("/", StreamedIfAsked(streaming, at_once)),
+            Route(PATH, StreamedIfAsked(streaming, at_once), methods=["POST"], middleware=[room]),
         ],
         lifespan=lifespan,
     )
-    per_key = serving.max_in_flight_per_key if connection.key_per_request else serving.max_in_flight
-    app.add_middleware(Room, serving.max_in_flight, per_key)
     app.add_middleware(WholeRequests)
     if connection.key_per_request:
         app.add_middleware(KeyRequired)

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -166,16 +167,44 @@ async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None
         assert (error["id"], error["error"]["message"]) == (7, "This key has 3 calls under way. Try again in 1 s.")
 
 
+@dataclass
+class Caller:
+    """Who has sent a request whole, and stays until it leaves."""
+
+    key: str
+    left: anyio.Event = field(default_factory=anyio.Event)
+    _sent: bool = False
+
+    async def ask(self, room: Room) -> None:
+        headers = [(b"x-cekura-api-key", self.key.encode())]
+        path = "/dashboards/dashboards/"
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
+        await room(scope, self.receive, forget)
+
+    async def receive(self) -> Json:
+        if not self._sent:
+            self._sent = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+
+async def forget(_message: Any) -> None:
+    """Nobody reads the answer."""
+
+
+def under_way(room: Room) -> int:
+    found: Counter[bytes] = vars(room)["_under_way"]
+    return found.total()
+
+
 @pytest.mark.anyio
 async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_waits() -> None:
     gate, done = Gate(), list[str]()
     room = Room(gate.app, 100, 50)
 
     async def ask(key: str) -> None:
-        path = "/dashboards/dashboards/"
-        headers = [(b"x-cekura-api-key", key.encode())]
-        scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
-        await room(scope, never, forget)
+        await Caller(key).ask(room)
         done.append(key)
 
     async with anyio.create_task_group() as group:
@@ -185,55 +214,181 @@ async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_w
         for _ in range(SHARE):
             group.start_soon(ask, "modest")
         assert [await gate.next_key() for _ in range(SHARE - 1)] == ["modest"] * (SHARE - 1)
-        await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
         assert gate.came.empty()
         gate.opened.set()
     assert Counter(done) == {"greedy": 20, "modest": 1 + SHARE}
-    assert not vars(room)["_running"]
-    assert not vars(room)["_waiting"]
+    assert under_way(room) == 0
+    assert not vars(room)["_limiters"]
 
 
 @pytest.mark.anyio
-async def test_alone_a_key_runs_as_much_as_it_wants_and_who_gives_up_leaves_its_place() -> None:
-    gate, room_for = Gate(), Counter[str]()
+async def test_alone_a_key_runs_as_much_as_it_wants_and_calls_that_waited_run_once_it_is_alone_again() -> None:
+    gate, modest = Gate(), Caller("modest")
     room = Room(gate.app, 100, 50)
-
-    async def ask(key: str) -> None:
-        headers = [(b"x-cekura-api-key", key.encode())]
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/dashboards/dashboards/",
-            "headers": headers,
-            "query_string": b"",
-        }
-        await room(scope, never, forget)
-
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(ask, "greedy")
-        for _ in range(20):
-            room_for[await gate.next_key()] += 1
-        async with anyio.create_task_group() as given_up:
-            given_up.start_soon(ask, "modest")
+            group.start_soon(Caller("greedy").ask, room)
+        assert [await gate.next_key() for _ in range(20)] == ["greedy"] * 20
+        async with anyio.create_task_group() as stopped:
+            stopped.start_soon(modest.ask, room)
             assert await gate.next_key() == "modest"
-            given_up.start_soon(ask, "greedy")
-            await anyio.lowlevel.checkpoint()
-            given_up.cancel_scope.cancel()
-        group.start_soon(ask, "greedy")
+            group.start_soon(Caller("greedy").ask, room)
+            await anyio.wait_all_tasks_blocked()
+            assert gate.came.empty()
+            stopped.cancel_scope.cancel()
         assert await gate.next_key() == "greedy"
         gate.opened.set()
-    assert room_for == {"greedy": 20}
-    assert not vars(room)["_running"]
-    assert not vars(room)["_waiting"]
+    assert under_way(room) == 0
+    assert not vars(room)["_limiters"]
 
 
-async def never() -> Any:
-    await anyio.sleep_forever()
+@pytest.mark.anyio
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_whoever_leaves_while_waiting_leaves_the_queue_and_is_never_run(cancelled: bool) -> None:  # noqa: FBT001 - a parameter
+    gate, waiting = Gate(), [Caller("greedy") for _ in range(6)]
+    room = Room(gate.app, 100, SHARE + len(waiting))
+    async with anyio.create_task_group() as group:
+        for key in ["modest", *["greedy"] * SHARE]:
+            group.start_soon(Caller(key).ask, room)
+        assert sorted([await gate.next_key() for _ in range(1 + SHARE)]) == ["greedy"] * SHARE + ["modest"]
+        async with anyio.create_task_group() as leaving:
+            for caller in waiting:
+                leaving.start_soon(caller.ask, room)
+            await anyio.wait_all_tasks_blocked()
+            assert under_way(room) == 1 + SHARE + len(waiting)
+            for caller in waiting:
+                if not cancelled:
+                    caller.left.set()
+            if cancelled:
+                leaving.cancel_scope.cancel()
+        assert under_way(room) == 1 + SHARE
+        group.start_soon(Caller("greedy").ask, room)
+        gate.opened.set()
+    assert gate.came.qsize() == 1
+    assert under_way(room) == 0
+    assert not vars(room)["_limiters"]
 
 
-async def forget(_message: Any) -> None:
-    """Nobody reads the answer."""
+@pytest.mark.anyio
+async def test_calls_whose_connection_is_closed_while_they_wait_make_room_for_others() -> None:
+    gate = Gate()
+    room = Room(gate.app, 100, 50)
+    async with served(room) as url, httpx.AsyncClient(**PLAIN) as http, anyio.create_task_group() as group:
+
+        async def ask(key: str) -> None:
+            await http.get(f"{url}/dashboards/dashboards/", headers={"X-CEKURA-API-KEY": key})
+
+        with anyio.fail_after(HANGS_S):
+            for key in ["modest", *["greedy"] * SHARE]:
+                group.start_soon(ask, key)
+                assert await gate.next_key() == key
+            async with anyio.create_task_group() as leaving:
+                for _ in range(10):
+                    leaving.start_soon(ask, "greedy")
+                while under_way(room) < 11 + SHARE:
+                    await anyio.lowlevel.checkpoint()
+                leaving.cancel_scope.cancel()
+            while under_way(room) > 1 + SHARE:
+                await anyio.lowlevel.checkpoint()
+        gate.opened.set()
+    assert gate.came.empty()
+
+
+@pytest.mark.anyio
+async def test_streams_that_old_clients_ask_for_take_no_room() -> None:
+    streams = [KEY] * SHARE + ["another-key"]
+    accept = {"Accept": "text/event-stream"}
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http, AsyncExitStack() as held:
+        for key in streams:
+            headers = {**accept, "X-CEKURA-API-KEY": key, "MCP-Protocol-Version": "2025-11-25"}
+            stream = await held.enter_async_context(http.stream("GET", f"{url}/mcp", headers=headers))
+            assert (stream.status_code, stream.headers["allow"]) == (405, "POST")
+        with anyio.fail_after(HANGS_S):
+            assert "Operations overview" in (await post(url)).text
+
+
+@pytest.mark.anyio
+async def test_many_clients_of_one_key_and_of_another_are_all_answered(era: Era) -> None:
+    async with serving() as url, AsyncExitStack() as connected:
+        clients = list[Client]()
+        for key in [*[KEY] * (SHARE + 1), "another-key"]:
+            http = await connected.enter_async_context(httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}))
+            client = Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era)
+            clients.append(await connected.enter_async_context(client))
+        with anyio.fail_after(HANGS_S):
+            answers = [await client.call_tool("list_dashboards", {}) for client in clients]
+    assert [answer.is_error for answer in answers] == [False] * (SHARE + 1) + [True]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("version", ["", "2024-11-05", "2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "OPTIONS"])
+async def test_what_is_no_call_is_refused_at_once_even_while_the_server_is_full(method: str, version: str) -> None:
+    gate = Gate()
+    async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
+        group.start_soon(post, url)
+        assert await gate.next_key() == KEY
+        async with httpx.AsyncClient(**PLAIN) as http:
+            headers = {**HEADERS, **({"MCP-Protocol-Version": version} if version else {})}
+            answer = await http.request(method, f"{url}/mcp", headers=headers)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        gate.opened.set()
+
+
+@pytest.mark.anyio
+async def test_a_stream_of_events_whose_caller_leaves_gives_up_its_place(era: Era) -> None:
+    gate = Gate()
+    async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
+
+        async def listen_for_progress() -> None:
+            async with (
+                httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "leaves"}) as http,
+                Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+            ):
+                await client.call_tool("list_dashboards", {}, progress_callback=forget_progress)
+
+        async def call_until_there_is_room() -> None:
+            while (await post(url)).status_code == 429:
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as leaving:
+            leaving.start_soon(listen_for_progress)
+            assert await gate.next_key() == "leaves"
+            leaving.cancel_scope.cancel()
+        group.start_soon(call_until_there_is_room)
+        assert await gate.next_key() == KEY
+        gate.opened.set()
+
+
+async def forget_progress(progress: float, total: float | None, message: str | None) -> None:
+    """A client with such a function asks for a stream."""
+
+
+def call_with_id(number: str) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%s,"method":"tools/list"}' % number.encode()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        (call_with_id("7"), 7), (call_with_id('"seven"'), "seven"), (call_with_id("7.5"), None),
+        (call_with_id("NaN"), None), (call_with_id("9" * 5000), None), (call_with_id(r'"\ud83d"'), None),
+        (call_with_id("[" * 5000), None), (b"[" * 100_000, None), (b'{"id":' * 50_000, None), (b"\xff\xfe", None),
+        (b'"\xff"', None), (b"", None), (b"[]", None), (b"7", None),
+    ],
+    ids=range(14),
+)  # fmt: skip
+async def test_a_full_server_refuses_whatever_is_sent_with_429(body: bytes, number: Any) -> None:
+    gate = Gate()
+    async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
+        group.start_soon(post, url)
+        assert await gate.next_key() == KEY
+        async with httpx.AsyncClient(**PLAIN) as http:
+            answer = await http.post(f"{url}/mcp", content=body, headers=HEADERS)
+        assert (answer.status_code, answer.json()["id"]) == (429, number)
+        gate.opened.set()
 
 
 @pytest.mark.anyio
