@@ -16,6 +16,8 @@ class ApiVariant:
     """A grouped row carries ``group``; or the grouped field's name; or rows stand in ``{group, data}``."""
     booleans: Literal["true", "1"] = "true"
     rates: Literal["ratio", "percent"] = "ratio"
+    binary: Literal["boolean", "0/5"] = "boolean"
+    """A binary metric is true or false; or a score of 0 or 5, charted as a number, one type by an older name."""
     stat: Literal["object", "array"] = "object"
     buckets: Literal["utc", "bare"] = "utc"
     """``time_interval`` ends in Z, or carries no offset."""

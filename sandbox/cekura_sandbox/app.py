@@ -57,7 +57,7 @@ class World:
     def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant, quiet: bool) -> None:
         self.key, self.readings = key, readings
         self._now, self._seed, self._count, self._quiet = now, seed, count, quiet
-        self.store = Store(self.now)
+        self.store = Store(self.now, scored=readings.binary == "0/5")
         self._lock = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
 
@@ -73,7 +73,10 @@ class World:
         with self._lock:
             if self._con is None:
                 con = duckdb.connect()
-                calls.fill(con, self._now().replace(tzinfo=None), self._seed, self._count, quiet=self._quiet)
+                calls.fill(
+                    con, self._now().replace(tzinfo=None), self._seed, self._count, quiet=self._quiet,
+                    scored=self.readings.binary == "0/5",
+                )  # fmt: skip
                 self._con = con
             return self._con
 
@@ -310,8 +313,9 @@ def _lookups(world: World) -> APIRouter:
     def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:
         if agent_id is not None:
             project_id = next((a[2] for a in calls.AGENTS if a[0] == agent_id), -1)
+        old = [calls.OLD_METRIC] if world.readings.binary == "0/5" else []
         return [
-            {"id": number, "name": name, "eval_type": kind, "project": project}
+            {"id": number, "name": name, "eval_type": calls.OLD_TYPE if number in old else kind, "project": project}
             for number, name, kind, project, _ in calls.METRICS
             if project_id in (None, project)
         ]

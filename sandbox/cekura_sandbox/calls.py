@@ -11,6 +11,11 @@ import duckdb
 DAYS = 30
 OUTAGE_DAYS_AGO = 10
 OUTAGE_HOURS = (13, 15)
+PASS = 5
+"""What a judge scores a binary metric that passes, where it does not say true."""
+OLD_TYPE = "binary_workflow_adherence"
+OLD_METRIC = 507
+"""A metric from before there were the types of today."""
 RELEASE_DAYS_AGO = 6
 RELEASE_AGENT = 33
 SURGE_DAYS_AGO = 3
@@ -47,10 +52,13 @@ ENDED = [("customer-ended-call", 0.52), ("agent-ended-call", 0.80), ("silence-ti
 DROPOFFS = ["identity check", "choosing a slot", "payment", "waiting for a lookup", "closing"]
 
 
-def fill(con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *, quiet: bool) -> None:
+def fill(
+    con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *, quiet: bool, scored: bool = False
+) -> None:
     """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``.
 
-    ``quiet``: without anything that changes, but for the rhythm of hours and weekdays.
+    ``quiet``: without anything that changes, but for the rhythm of hours and weekdays. ``scored``: binary metrics are
+    0 or 5.
     """
     con.execute(f"CREATE MACRO u(i, salt) AS md5_number(i || '/{int(seed)}/' || salt)::DOUBLE / {2.0**128}")
     con.execute(
@@ -63,7 +71,7 @@ def fill(con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *
     )
     _fill_slots(con, now, outage=outage)
     _fill_calls(con, now, count, release=release, surge=surge, slows=not quiet)
-    _fill_evaluations(con)
+    _fill_evaluations(con, PASS if scored else 1)
 
 
 def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -157,14 +165,18 @@ def _fill_calls(
     )
 
 
-def _fill_evaluations(con: duckdb.DuckDBPyConnection) -> None:
-    """One row per call and metric evaluated; ``number`` or ``label`` holds the value, by the metric's type."""
+def _fill_evaluations(con: duckdb.DuckDBPyConnection, passed: int) -> None:
+    """One row per call and metric evaluated; ``number`` or ``label`` holds the value, by the metric's type.
+
+    ``passed``: the number of a binary metric that passes.
+    """
     con.execute(
         """
         CREATE TABLE evaluations AS
         SELECT c.id AS call_id, m.id AS metric_id, m.name AS metric_name,
                CASE m.eval_type
-                 WHEN 'binary' THEN CAST(u(c.id, 'bin' || m.id) < 0.55 + 0.25 * coalesce(c.success, false)::INT AS INT)
+                 WHEN 'binary'
+                   THEN $passed * CAST(u(c.id, 'bin' || m.id) < 0.55 + 0.25 * coalesce(c.success, false)::INT AS INT)
                  WHEN 'numeric' THEN CASE WHEN m.name = 'Response latency'
                    THEN round(greatest(120, 900 * (1 + 0.3 * c.age) * exp(0.35 * gauss(c.id, 'lat'))), 0)
                    ELSE least(5, greatest(1, round(3.4 + 0.9 * coalesce(c.success, false)::INT
@@ -176,5 +188,6 @@ def _fill_evaluations(con: duckdb.DuckDBPyConnection) -> None:
                  CASE WHEN u(c.id, 'mood') < 0.45 THEN 'positive' WHEN u(c.id, 'mood') < 0.8 THEN 'neutral'
                       WHEN u(c.id, 'mood') < 0.96 THEN 'negative' ELSE 'mixed' END END AS label
         FROM calls c JOIN metrics m ON m.project = c.project AND u(c.id, 'evaluated' || m.id) < m.share
-        """
+        """,
+        {"passed": passed},
     )

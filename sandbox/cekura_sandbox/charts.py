@@ -36,6 +36,8 @@ GROUP_COLUMNS = {
     "agent.id": "c.agent_id", "agent.agent_name": "c.agent_name", "topic": "c.topic", "success": "c.success",
     "call_ended_reason": "c.call_ended_reason", "dropoff_point": "c.dropoff_point", "is_reviewed": "c.is_reviewed",
 }  # fmt: skip
+SCORED = "scored"
+"""A binary metric whose values are scores: the API names it as any other binary one."""
 MAX_AGE = timedelta(days=30)
 TOO_OLD = "Timestamp filter value is too far in the past. Maximum allowed range is 30 days."
 
@@ -70,7 +72,11 @@ class Charts:
             "time_period": widget.get("time_period"),
             "group_by": widget.get("group_by"),
             "can_group_by": chart in {"line", "bar"},
-            "metadata": {"display_name": label, "data_type": kind, "filter_value": widget.get("metric")},
+            "metadata": {
+                "display_name": label,
+                "data_type": "boolean" if kind == SCORED else kind,
+                "filter_value": widget.get("metric"),
+            },
         }
         if chart == "stat":
             answer["data"] = self._stat(source_sql, parameters)
@@ -118,6 +124,8 @@ class Charts:
         if eval_type == "enum":
             return "string", "e.label", name, source
         if eval_type == "binary":
+            if self._readings.binary == "0/5":
+                return SCORED, "CAST(e.number AS INT)", name, source
             return "boolean", "CAST(e.number AS BOOLEAN)", name, source
         return "numeric", "e.number", name, source
 

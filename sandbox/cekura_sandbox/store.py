@@ -46,8 +46,10 @@ class Store:
     transaction goes back to, need no copy.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], *, scored: bool = False) -> None:
+        """``scored``: binary metrics are scores, and can be charted as any number."""
         self._now = now
+        self._scored = scored
         self._lock = RLock()
         self._dashboards: dict[int, Record] = {}
         self._widgets: dict[int, Record] = {}
@@ -195,7 +197,7 @@ class Store:
         errors |= _text_errors(config, "name") | _text_errors(config, "field") | self._filter_errors(config)
         errors |= _pk_errors(config, "dashboard", self._dashboards) | _pk_errors(config, "metric", None)
         if not errors:
-            errors = _plot_errors(config) | _group_errors(config["group_by"])
+            errors = _plot_errors(config, scored=self._scored) | _group_errors(config["group_by"])
         if errors:
             raise Invalid(errors)
         return config
@@ -258,12 +260,12 @@ def _text_errors(config: Record, name: str) -> Record:
     return {}
 
 
-def _plot_errors(config: Record) -> Record:
+def _plot_errors(config: Record, *, scored: bool) -> Record:
     chart, field = config["chart_type"], config["field"]
     if chart == "stat":
         return {}
     if field == "metric_evaluations.value":
-        return _metric_errors(config)
+        return _metric_errors(config, scored=scored)
     if field.startswith("metadata.") and field.count(".") == 1:
         kind = "string"
     elif field in FIELD_TYPES:
@@ -275,17 +277,18 @@ def _plot_errors(config: Record) -> Record:
     return _bar_errors(config, AGGREGATIONS[kind])
 
 
-def _metric_errors(config: Record) -> Record:
+def _metric_errors(config: Record, *, scored: bool) -> Record:
     types = {m[0]: m[2] for m in METRICS}
     if config["metric"] is None:
         return {"metric": ["This field is required when field is 'metric_evaluations.value'."]}
     if config["metric"] not in types:
         return {"metric": [f'Invalid pk "{config["metric"]}" - object does not exist.']}
+    number = ("numeric", {"line", "bar", "pie"})
     kind, charts = {
         "enum": ("string", {"pie"}),
-        "binary": ("boolean", {"pie", "bar"}),
-        "numeric": ("numeric", {"line", "bar", "pie"}),
-        "continuous_qualitative": ("numeric", {"line", "bar", "pie"}),
+        "binary": number if scored else ("boolean", {"pie", "bar"}),
+        "numeric": number,
+        "continuous_qualitative": number,
     }[types[config["metric"]]]
     if config["chart_type"] not in charts:
         return {"chart_type": [f"{config['chart_type']} is not valid for this metric."]}

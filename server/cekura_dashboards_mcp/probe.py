@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
 from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.fields import LIMIT, MARGIN
+from cekura_dashboards.api.fields import LIMIT, MARGIN, METRIC_VALUE, metric_family
 from cekura_dashboards.api.filters import both, instant, time_bounds, within
 from cekura_dashboards.api.models import Dashboard, JsonObject, is_list, is_object
+from cekura_dashboards.charts.scores import PASS
 from cekura_dashboards.context import ToolContext
 
 UNSETTLED = "not settled"
@@ -48,6 +49,7 @@ async def probe(context: ToolContext) -> list[ProbeAnswer]:
         ("grouped", _grouped),
         ("booleans", _booleans),
         ("rates", _rates),
+        ("binary", _binary),
         ("stat", _stat),
         ("buckets", _buckets),
         ("empty_buckets", _empty_buckets),
@@ -157,6 +159,21 @@ async def _rates(context: ToolContext) -> ProbeAnswer:
     if any(0 < value < 1 for value in values):
         return ProbeAnswer("rates", "ratio")
     return ProbeAnswer("rates", UNSETTLED, "every rate of the last 7 days is 0 or 1, or there are none")
+
+
+async def _binary(context: ToolContext) -> ProbeAnswer:
+    """What the slices of a metric that passes or fails are called."""
+    for project in await context.api.projects():
+        for metric in await context.api.metrics(project_id=project.id):
+            if metric_family(metric.eval_type) != "binary":
+                continue
+            rows = _rows(await _shown(context, chart_type="pie", field=METRIC_VALUE, metric=metric.id))
+            labels = {label for row in rows if (label := number(row.get("label"))) is not None}
+            if labels:
+                return ProbeAnswer(
+                    "binary", "boolean" if labels <= {0.0, 1.0} else "0/5" if PASS in labels else "another"
+                )
+    return ProbeAnswer("binary", UNSETTLED, "no binary metric has values of the last 7 days")
 
 
 async def _stat(context: ToolContext) -> ProbeAnswer:

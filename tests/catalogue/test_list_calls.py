@@ -7,6 +7,7 @@ import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments, NotFound
 from cekura_dashboards.api.wire import Answer
+from cekura_sandbox import ApiVariant
 from support import NOW, Json, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
@@ -50,10 +51,12 @@ async def test_a_chart_and_the_list_of_its_calls_agree_on_how_many_there_are(arg
     assert found["total"] == report["n"]
 
 
-async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says() -> None:
-    async with open_tools(shared_sandbox()) as (context, _):
+@pytest.mark.parametrize(("readings", "labels"), [(ApiVariant(), "true false"), (ApiVariant(binary="0/5"), "5 0")])
+async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says(readings: ApiVariant, labels: str) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[211])
         sizes = {row[0]: row[1] for row in report["facts"]["top"]}
+        assert [*sizes] == labels.split()
         for label, size in sizes.items():
             _, found = await ask(context, "list_calls", widget_id=211, label=label)
             assert found["total"] == size

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 TYPES = get_type_hints(ApiVariant)
 SINGLE = [ApiVariant(**{field.name: value}) for field in fields(ApiVariant) for value in get_args(TYPES[field.name])]
 OTHER = ApiVariant(
-    override="merge", preview="merge", grouped="nested", booleans="1", rates="percent", stat="array", buckets="bare",
+    override="merge", preview="merge", grouped="nested", booleans="1", rates="percent", binary="0/5", stat="array", buckets="bare",
     empty_buckets="null", predefined="list", preview_answer="short", clock_ahead_s=120,
 )  # fmt: skip
 MIXED = [OTHER, replace(OTHER, override="replace", grouped="field"), replace(OTHER, preview="alone", rates="ratio")]

@@ -85,12 +85,18 @@ class _Asked:
 
 
 class Lookups:
-    """The lookups of one call. Several at once may ask for the same; it is sent once."""
+    """The lookups of one call. Several at once may ask for the same; it is sent once.
+
+    ``numbers``: what the charts of this call showed of a measure's numbers, which those to come are read by too.
+    ``metrics_of``: the projects whose metrics were looked at, asked for now or kept.
+    """
 
     def __init__(self, api: CekuraClient, settings: Settings, now: Callable[[], datetime], memory: Memory) -> None:
         self._api, self._settings, self._now, self._memory = api, settings, now, memory
         self._owner = hashlib.sha256(b"lookups\0" + api.key.get_secret_value().encode()).hexdigest()
         self._asked = dict[tuple[str, int | None], _Asked]()
+        self.numbers = dict[Any, Any]()
+        self.metrics_of = set[int]()
 
     async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> T:
         """The answer to a question; an error is answered to all who ask. ``keep``: across calls, too."""
@@ -231,6 +237,7 @@ class Lookups:
         return found, notes
 
     def metrics(self, project_id: int) -> Later[list[Metric]]:
+        self.metrics_of.add(project_id)
         return self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
 
     async def only_project(self, given: int | None, *, lead: str = "Nothing was read.") -> int:

@@ -11,7 +11,7 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
 from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import AGENT_IDS, and_parts
+from cekura_dashboards.api.filters import AGENT_IDS, OTHER_SCORE, and_parts, wants_pass
 from cekura_dashboards.api.models import Agent, JsonObject, WidgetConfig, as_list
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
@@ -136,6 +136,8 @@ def _in_words(asked: Asked, reason: str | _Counts | None, plotted: str | None, n
         if alone:
             continue
         said = f"none of the {exact(reason.every)} calls in this window has {in_words(condition, names)}"
+        if wants_pass(condition):
+            return f"{OTHER_SCORE}; {said}"
         values = reason.values.get(place, {})
         labels = sorted((label for label in values if label != NULL), key=lambda label: (-values[label], label))
         near = [nearest(wanted, labels) for wanted in sorted(_wanted_labels(condition) or ())]

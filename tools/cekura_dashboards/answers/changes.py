@@ -184,8 +184,9 @@ def told(
     times: Times,
     dashboards: Mapping[int, str | None],
     going_on: Callable[[Survey, Candidate], Next | None],
+    passing: str | None = None,
 ) -> ChangeFound:
-    """A change as it is answered."""
+    """A change as it is answered. ``passing``: what counts as a pass, where that has to be said."""
     first, config = survey.widgets[0], survey.target.config
     by = (config.group_by or {}).get("field")
     early = item.how in TIMED and (item.at or "") < iso(times.current.start.timestamp())[:10]
@@ -194,7 +195,7 @@ def told(
         name=foreign(first.name),
         dashboard_id=first.dashboard,
         dashboard=foreign(dashboards.get(first.dashboard or 0)),
-        measure=measure_word(config, survey),
+        measure=measure_word(config, survey) + (f" ({passing})" if passing else ""),
         how=item.how,
         part=item.part,
         by=field_word(str(by)) if by else None,

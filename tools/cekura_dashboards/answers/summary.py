@@ -10,7 +10,16 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.line_rows import line_rows
-from cekura_dashboards.charts.rows import BarRows, Rows, bar_rows, pie_slices, plots_times, stat_figures, unseen
+from cekura_dashboards.charts.rows import (
+    BarRows,
+    Rows,
+    bar_rows,
+    passing_label,
+    pie_slices,
+    plots_times,
+    stat_figures,
+    unseen,
+)
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.model import TimesFacts
@@ -32,9 +41,10 @@ def summarise(
     by = group_name(config) if config.group_by else None
     if chart.chart_type == "stat":
         figures, extra = stat_figures(chart)
-        return insight.stat(figures, extra=extra), unseen(reading)
+        return insight.stat(figures, extra=extra, rates=chart.rate_unit), unseen(reading)
     if chart.chart_type == "pie":
-        return insight.pie(pie_slices(chart, audience.names), by=by), unseen(reading)
+        slices = pie_slices(chart, audience.names)
+        return insight.pie(slices, by=by, passing=passing_label(chart)), unseen(reading)
     if chart.chart_type == "bar":
         return _bar(reading, chart, audience, by, history)
     if chart.chart_type == "line":

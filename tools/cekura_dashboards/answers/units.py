@@ -16,5 +16,7 @@ def unit_of(config: WidgetConfig, chart: Chart, values: list[float | None]) -> s
     if plots_times(config, chart):
         return "time"
     if chart.data_type == "boolean" or plotted in {"success", "is_reviewed"}:
-        return insight.rate_unit(values)
+        if config.chart_type == "bar" and function != "avg":
+            return "calls" if function == "sum" else "1 = pass"
+        return chart.rate_unit or insight.rate_unit(values)
     return "unknown"

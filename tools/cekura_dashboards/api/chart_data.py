@@ -1,7 +1,7 @@
 """Chart data as the API sends it, every documented and tolerated form, brought to one."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import field
@@ -113,7 +113,10 @@ ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
 
 
 class Chart(Remembers, frozen=True):
-    """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type."""
+    """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type.
+
+    ``rate_unit``: how its rates are written, where more than its own rows tell.
+    """
 
     chart_type: str
     rows: list[Any] = field(default_factory=list[Any])
@@ -121,6 +124,7 @@ class Chart(Remembers, frozen=True):
     grouped: bool = False
     data_type: str | None = None
     display_name: str | None = None
+    rate_unit: Literal["ratio", "percent"] | None = None
 
 
 def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | None) -> Chart:

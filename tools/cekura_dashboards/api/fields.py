@@ -63,6 +63,16 @@ METRIC_COMBINATIONS: dict[str, Combinations] = {
     "binary": COMBINATIONS["boolean"],
 }
 """By a metric's ``eval_type``; for others the API decides."""
+FAMILIES = ("binary", "numeric", "enum", "continuous")
+
+
+def metric_family(eval_type: str | None) -> str | None:
+    """What kind of metric this is, also by an older name; None for one that is not known.
+
+    >>> metric_family("binary_workflow_adherence"), metric_family("continuous_qualitative"), metric_family("custom")
+    ('binary', 'continuous', None)
+    """
+    return next((family for family in FAMILIES if (eval_type or "").casefold().startswith(family)), None)
 
 
 class FilterField(NamedTuple):

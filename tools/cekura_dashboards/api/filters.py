@@ -153,6 +153,18 @@ def doubtful(node: Any, path: str = "filters") -> Iterator[str]:
     yield from _loose_evaluations(node, path)
 
 
+PASSES = (True, 1, 5, "true", "1", "5")
+OTHER_SCORE = "a metric that passes may be scored 5, 1 or true: try another of them"
+
+
+def wants_pass(node: JsonObject | None) -> bool:
+    """Whether a filter asks for the calls that pass a metric by what a pass may be written as."""
+    return any(
+        condition.get("field") == EVALUATION_VALUE and condition.get("op") == "eq" and condition.get("value") in PASSES
+        for _, condition in _conditions(node, "")
+    )
+
+
 def _loose_evaluations(node: Any, path: str) -> Iterator[str]:
     """A metric and a value that may be of two evaluations of a call: only ``same_row`` holds them together."""
     found = as_object(node) or {}

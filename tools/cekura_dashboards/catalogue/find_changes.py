@@ -130,7 +130,11 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         for widget in survey.widgets
     }
     going_on = partial(_going_on, times=times, request=request)
-    rows = [told(survey, item, verdict, times, where.names, going_on) for survey, item, verdict in found]
+    read = {survey.key: reading for survey, reading in zip(asked, readings, strict=True)}
+    rows = [
+        told(survey, item, verdict, times, where.names, going_on, read[survey.key].passing)
+        for survey, item, verdict in found
+    ]
     shown = _fitting(rows)
     failed = {
         widget.id: str(reading.error)
@@ -159,13 +163,12 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             not_testable=len(untestable),
             failed=len(failed.keys() - changed),
         ),
-        requests=len(asked) + where.requests,
+        requests=len(asked) + where.requests + len(context.lookups.metrics_of),
         go_on=_rest(where.left, request),
         notes=notes or None,
     )
     if not context.draws:
         return answer
-    read = {survey.key: reading for survey, reading in zip(asked, readings, strict=True)}
     drawn = [(read[survey.key], item) for survey, item, _ in found]
     return answer.drawn(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
 

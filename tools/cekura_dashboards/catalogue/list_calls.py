@@ -8,10 +8,10 @@ from cekura_dashboards.answers.absence import Asked, why_none
 from cekura_dashboards.answers.drawing import Drawing
 from cekura_dashboards.answers.report import ALL_CALLS
 from cekura_dashboards.api.errors import DashboardsError, NotFound
-from cekura_dashboards.api.fields import LIMIT
+from cekura_dashboards.api.fields import LIMIT, metric_family
 from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.filters import doubtful, fault, time_bounds
-from cekura_dashboards.api.models import CallLog, JsonObject
+from cekura_dashboards.api.models import CallLog, JsonObject, Metric
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.charts.calls import (
     CallShown,
@@ -23,6 +23,7 @@ from cekura_dashboards.charts.calls import (
     window_line,
 )
 from cekura_dashboards.charts.requested import ChartRequest, requested_chart
+from cekura_dashboards.charts.scores import PASS
 from cekura_dashboards.charts.sorted_calls import Order, Wanted, page_of_calls
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
 from cekura_dashboards.concurrency import together
@@ -97,8 +98,10 @@ async def _listed(context: ToolContext, request: ListCallsRequest) -> Calls:
         return await _said_in(context, dict.fromkeys(request.transcripts), project)
     window = _window(context, request.window, chart.target.filters)
     label = "null" if request.without_label and has_labels(chart.config) else request.label
-    filters = behind(chart.config, chart.target.filters, label, request.group)
     metric = request.metric if request.metric is not None else chart.config.metric
+    metrics = await _metrics(context, {metric, chart.config.metric} - {None}, project)
+    plotted = metrics.get(chart.config.metric or 0)
+    filters = behind(chart.config, chart.target.filters, label, request.group, plotted.eval_type if plotted else None)
     limit = MOST_SEARCHED if request.said else request.limit
     wanted = Wanted(project, filters, window, request.sort, metric, limit, request.page)
     (total, sortable, found), (names, unread) = await together(
@@ -120,7 +123,7 @@ async def _listed(context: ToolContext, request: ListCallsRequest) -> Calls:
         project=project,
         sort=request.sort,
         page=request.page,
-        metric=await _metric_word(context, metric, project),
+        metric=None if metric is None else _metric_word(metric, metrics.get(metric), calls),
         said=foreign(request.said),
         calls=calls,
         notes=[*notes, *window.notes, *doubtful(filters), *unread] or None,
@@ -141,15 +144,22 @@ def _holding(text: str, shown: Sequence[CallShown], calls: Sequence[CallLog]) ->
     return found
 
 
-async def _metric_word(context: ToolContext, metric: int | None, project: int) -> str | None:
-    """A metric by name, if that can be read."""
-    if metric is None:
-        return None
+async def _metrics(context: ToolContext, wanted: Collection[int | None], project: int) -> dict[int, Metric]:
+    """The metrics that are meant, as far as they can be read."""
     try:
-        known = {item.id: item.name for item in await context.lookups.metrics(project)}
+        found = await context.lookups.metrics(project) if wanted else []
     except DashboardsError:
-        return str(metric)
-    return f"{metric} {named(known.get(metric))}"
+        return {}
+    return {item.id: item for item in found if item.id in wanted}
+
+
+def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown]) -> str:
+    """A metric by name, if that is known, and how the values of these calls are to be read."""
+    if metric is None:
+        return str(number)
+    scores = {call.value for call in calls}
+    passing = " (pass = 5)" if metric_family(metric.eval_type) == "binary" and PASS in scores else ""
+    return f"{number} {named(metric.name)}{passing}"
 
 
 def _window(context: ToolContext, asked: str | None, filters: JsonObject) -> Window:

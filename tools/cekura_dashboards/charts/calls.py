@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import InvalidArguments, NotFound
-from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, plotted_type
+from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, metric_family, plotted_type
 from cekura_dashboards.api.filters import both, instant, operators_of, within, without_time
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.charts.window import Window, format_instant
@@ -99,8 +99,12 @@ def call_table(calls: Sequence[CallShown]) -> list[str]:
     return lines
 
 
-def behind(config: WidgetConfig, filters: JsonObject, label: str | None, group: str | None) -> JsonObject:
+def behind(
+    config: WidgetConfig, filters: JsonObject, label: str | None, group: str | None, eval_type: str | None = None
+) -> JsonObject:
     """The calls that a chart, or a slice or group of it, rests on; without a time.
+
+    ``eval_type``: of its metric, where that is known: a slice that is a number is a score, but for an enum.
 
     Raises:
         InvalidArguments: for a label of a chart without labels, or a group of one that is not grouped.
@@ -109,7 +113,8 @@ def behind(config: WidgetConfig, filters: JsonObject, label: str | None, group: 
     field = config.field or ""
     if field == METRIC_VALUE:
         own: JsonObject = {"field": "metric_evaluations.metric.id", "op": "eq", "value": config.metric}
-        value = {"field": METRIC_VALUE, **_value(label, boolean=True)} if label is not None else None
+        scored = metric_family(eval_type) != "enum"
+        value = {"field": METRIC_VALUE, **_value(label, boolean=True, scored=scored)} if label is not None else None
         parts.append({"operator": "same_row", "conditions": [own, value]} if value else own)
     elif label is not None:
         if plotted_type(field) not in {"string", "boolean"}:
@@ -129,11 +134,14 @@ def has_labels(config: WidgetConfig) -> bool:
     return config.field == METRIC_VALUE or plotted_type(config.field or "") in {"string", "boolean"}
 
 
-def _value(text: str, *, boolean: bool = False) -> JsonObject:
+def _value(text: str, *, boolean: bool = False, scored: bool = False) -> JsonObject:
     if text.strip().casefold() in {"null", "none", ""}:
         return {"op": "isnull", "value": True}
     truth = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().casefold())
-    return {"op": "eq", "value": truth if boolean and truth is not None else text}
+    if boolean and truth is not None:
+        return {"op": "eq", "value": truth}
+    score = number(text) if scored else None
+    return {"op": "eq", "value": text if score is None else exact(score)}
 
 
 def _group(config: WidgetConfig, group: str) -> JsonObject:

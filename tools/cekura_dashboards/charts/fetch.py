@@ -23,10 +23,11 @@ from cekura_dashboards.api.usage import usage
 from cekura_dashboards.charts.coverage import covered, witnesses
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.scope import scoped
+from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.share import matching_part, share_of
-from cekura_dashboards.charts.target import ChartReading, Target
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, saved_window
-from cekura_dashboards.concurrency import AT_ONCE, each, in_thread
+from cekura_dashboards.concurrency import AT_ONCE, each, in_thread, together
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.values import replace
 
@@ -62,8 +63,10 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     placed += [_place(context, target) for target in witnesses([reading for reading, _ in placed[: len(targets)]])]
     placed = await scoped(context, placed)
     filling = _Filling(context, [reading for reading, _ in placed])
-    await each(_asks([body for _, body in placed], filling.readings), filling.fill)
+    asks = _asks([body for _, body in placed], filling.readings)
+    types, _ = await together(types_of_metrics(context, targets), each(asks, filling.fill))
     found, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
+    found = await in_thread(in_one_form, found, types, context.lookups.numbers, small=are_few(found))
     for place, part in zip(parts, found[len(targets) : len(targets) + len(parts)], strict=True):
         found[place] = share_of(found[place], part)
     found = covered([in_local_days(r, zone) if r.target.local_days else r for r in found])[: len(targets)]

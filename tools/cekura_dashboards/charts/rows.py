@@ -17,6 +17,8 @@ from cekura_dashboards.text import Foreign, json_text
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 """A time outside of them is no time of a call."""
+SCORED = "scored"
+"""The type of a pie whose slices are scores of 0 and 5."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
@@ -167,6 +169,11 @@ def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
         )
         for row in chart.rows
     ]
+
+
+def passing_label(chart: Chart) -> str | None:
+    """The slice of a pie that holds the calls that pass a metric scored 0 or 5; None where slices are no scores."""
+    return Foreign("5") if chart.data_type == SCORED else None
 
 
 def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:

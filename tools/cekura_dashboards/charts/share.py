@@ -4,12 +4,15 @@ from typing import Any
 
 from cekura_dashboards.api.chart_data import BarRow, Chart, Key, number
 from cekura_dashboards.api.errors import InvalidArguments, UnreadableAnswer
+from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import both
+from cekura_dashboards.api.filters import OTHER_SCORE, both, fields_of, wants_pass
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace
+
+NOT_EVALUATED = "calls that the metric was not evaluated on count as not matching; its avg leaves them out"
 
 
 def check_countable(config: WidgetConfig) -> None:
@@ -54,7 +57,13 @@ def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
         for (time, group), n in every.items()
         if n > 0
     ]
-    return replace(shown, chart=Chart("bar", rows=rows, data_type="boolean", grouped=whole.chart.grouped))
+    if wants_pass(target.matching) and not any(matched.values()):
+        shown = replace(shown, notes=(*shown.notes, f"no call matches: {OTHER_SCORE}"))
+    elif METRIC_VALUE in fields_of(target.matching):
+        shown = replace(shown, notes=(*shown.notes, NOT_EVALUATED))
+    return replace(
+        shown, chart=Chart("bar", rows=rows, data_type="boolean", rate_unit="ratio", grouped=whole.chart.grouped)
+    )
 
 
 def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:

@@ -74,6 +74,7 @@ class ChartReading(Remembers, frozen=True):
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
     ``kept``: read so, but kept to its dashboard's project. ``hours``: of days that were put together, what they are of.
+    ``passing``: what counts as a pass, where that is not 1.
     """
 
     target: Target
@@ -83,6 +84,7 @@ class ChartReading(Remembers, frozen=True):
     beyond: Bounds | None = None
     alone: bool = False
     kept: bool = False
+    passing: str | None = None
     notes: tuple[str, ...] = ()
     hours: Chart | None = None
 

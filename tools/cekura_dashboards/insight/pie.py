@@ -1,18 +1,23 @@
 """Pies: how calls divide among labels."""
 
+import math
 from collections import Counter
+from typing import Any
 
 from cekura_dashboards.insight.groups import grouped
 from cekura_dashboards.insight.model import OtherSlices, PieFacts, Slice, SliceShown, Summary
-from cekura_dashboards.insight.numbers import exact, lead_interval
+from cekura_dashboards.insight.numbers import exact, lead_interval, round_for_display, wilson
 
 MOST_SLICES = 8
 PCT_TOLERANCE = 0.5
 """Points by which a percentage sent may differ from the one computed before it is told."""
 
 
-def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None) -> Summary:
-    """Percentages are computed from the values; those that were sent are only checked."""
+def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None, passing: str | None = None) -> Summary:
+    """Percentages are computed from the values; those that were sent are only checked.
+
+    ``passing``: the label whose share is a rate, among the calls that have a label.
+    """
     counts = dict[str | None, float]()
     for piece in slices:
         counts[piece.label] = counts.get(piece.label, 0) + piece.value
@@ -27,6 +32,7 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None) -> S
     facts = PieFacts(
         total=exact(whole),
         categories=len(ordered),
+        **_rate(counts, passing),
         columns=["label", "n", "pct"],
         top=[SliceShown(label, exact(count), _pct(count, whole)) for label, count in ordered[:MOST_SLICES]],
         other=OtherSlices(categories=len(rest), n=exact(left), pct=_pct(left, whole)) if rest else None,
@@ -41,6 +47,15 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None) -> S
         groups=grouped(by, _group_rows(slices), ["group", "n", "total"]) if by else None,
         notes=_notes(slices, list(counts)),
     )
+
+
+def _rate(counts: dict[str | None, float], passing: str | None) -> dict[str, Any]:
+    """The share of one label, with its 95 % interval."""
+    n = math.fsum(count for label, count in counts.items() if label is not None)
+    if passing is None or n < 1:
+        return {}
+    rate = counts.get(passing, 0.0) / n
+    return {"rate": round_for_display(rate), "ci95": [round_for_display(bound) for bound in wilson(rate, round(n))]}
 
 
 def _pct(count: float, whole: float) -> float:

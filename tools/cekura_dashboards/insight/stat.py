@@ -7,8 +7,10 @@ PLAUSIBLE_RATIO = 1.0
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
-def stat(figures: dict[str, float | None], *, extra: list[str]) -> Summary:
+def stat(figures: dict[str, float | None], *, extra: list[str], rates: str | None = None) -> Summary:
     """``extra``: names of figures that are not documented; they are shown with unit unknown.
+
+    ``rates``: the unit of rates, where it is known from elsewhere.
 
     The unit of each figure is its own; success and latency may rest on fewer calls than ``total_calls``.
     """
@@ -22,7 +24,7 @@ def stat(figures: dict[str, float | None], *, extra: list[str]) -> Summary:
     units = {
         "total_calls": "calls",
         "avg_duration": "s",
-        "success_rate": rate_unit([figures.get("success_rate")]),
+        "success_rate": rates or rate_unit([figures.get("success_rate")]),
     }
     facts = StatFacts(
         **{name: values[name] for name in FIGURES if name in values},

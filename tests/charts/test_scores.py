@@ -1,0 +1,330 @@
+"""Metrics that pass or fail, however the API writes a pass: 1, true, the judge's 5, or percent."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards import call_tool
+from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.charts.scores import UNCERTAIN, in_one_form
+from cekura_dashboards.charts.target import ChartReading, Target
+from cekura_dashboards.charts.window import Window
+from cekura_dashboards.values import replace
+from cekura_sandbox import ApiVariant
+from support import BY_NAME, NOW, Era, Json, ask, carried_out, connect, new_sandbox, open_tools, shared_sandbox, sql
+from support import text_of as said_by
+
+pytestmark = pytest.mark.anyio
+SCORED = ApiVariant(binary="0/5")
+SAID = "pass = 5"
+METRIC: Json = {"field": "metric_evaluations.value", "metric": 507}
+RATE: Json = {**METRIC, "chart_type": "bar", "aggregation_function": "avg", "time_period": "day"}
+BY_AGENT: Json = {**RATE, "group_by": {"type": "field", "field": "agent.id"}}
+BY_BUCKET: Json = {**RATE, "group_by": {"type": "bucket", "interval": 86_400_000}}
+COUNT: Json = {**RATE, "aggregation_function": "count"}
+CALLS: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+ALIKE: list[tuple[str, Json]] = [
+    ("get_widgets_data", {"widget_ids": [216]}),
+    ("get_widgets_data", {"widget_ids": [216], "window": "7d", "compare_to": "previous_period"}),
+    ("get_widgets_data", {"widget_ids": [216], "compare_filters": {"field": "agent.id", "op": "eq", "value": 38}}),
+    ("get_widgets_data", {"widget_ids": [216], "profile": "weekday"}),
+    ("get_widgets_data", {"widget_ids": [216], "window": "2026-11-10/2026-11-12", "points": 40}),
+    ("get_widgets_data", {"dashboard_id": 13, "compare_to": "previous_week"}),
+    ("preview_widget", {"widget": RATE, "dashboard_id": 13, "window": "3d"}),
+    ("preview_widget", {"widget": RATE, "window": "7d"}),
+    ("preview_widget", {"widget": {**RATE, "time_period": "hour"}, "dashboard_id": 13, "window": "2d"}),
+    ("preview_widget", {"widget": BY_AGENT, "dashboard_id": 13, "window": "14d"}),
+    ("preview_widget", {"widget": BY_AGENT, "dashboard_id": 13, "window": "7d", "compare_to": "previous_period"}),
+    ("preview_widget", {"widget": BY_BUCKET, "dashboard_id": 13, "window": "3d"}),
+    ("preview_widget", {"widget": COUNT, "dashboard_id": 13, "window": "7d"}),
+    ("preview_widget", {
+        "widget": RATE, "dashboard_id": 13, "window": "7d", "by": "local_day", "time_zone": "America/Los_Angeles",
+    }),
+    ("preview_edit", {"dashboard_id": 13, "create": [RATE], "update": [{"id": 216, "time_period": "week"}]}),
+    ("explain_change", {"widget_id": 216, "window": "7d"}),
+    ("find_changes", {"dashboard_ids": [13]}),
+    ("check_dashboard", {"dashboard_id": 13}),
+]  # fmt: skip
+NOTES = {"notes", "warnings", "shared", "plan_id", "left_out"}
+
+
+def figures(value: Any) -> Any:
+    """An answer without what says how it was read."""
+    if isinstance(value, dict):
+        return {name: figures(item) for name, item in value.items() if name not in NOTES}
+    return [figures(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(("tool", "arguments"), ALIKE, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(ALIKE)])
+async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_true_or_false(
+    tool: str, arguments: Json
+) -> None:
+    found = list[Any]()
+    for readings in (ApiVariant(), SCORED):
+        async with open_tools(shared_sandbox(readings)) as (context, _):
+            answer = await call_tool(replace(context, draws=True), BY_NAME[tool], arguments)
+        found.append(answer)
+    plain, scored = found
+    assert figures(scored.structured) == figures(plain.structured)
+    assert figures((scored.drawing or {}).get("plots")) == figures((plain.drawing or {}).get("plots"))
+    counts = (arguments.get("widget") or {}).get("aggregation_function") == "count"
+    shown = tool not in {"find_changes", "check_dashboard"} and not counts
+    assert (SAID in scored.text) == (SAID in json.dumps(scored.structured)) == shown
+    assert SAID not in plain.text
+
+
+async def test_the_rate_its_interval_and_what_a_pass_is_reach_a_client(era: Era) -> None:
+    app = shared_sandbox(SCORED)
+    [(n, rate)] = sql(
+        app, "SELECT count(*), avg(number) / 5 FROM evaluations e JOIN calls c ON c.id = e.call_id "
+        "WHERE metric_id = 507 AND ts >= '2026-11-11 15:30'",
+    )  # fmt: skip
+    async with connect(app, era) as client:
+        text = said_by(await client.call_tool("get_widgets_data", {"widget_ids": [216], "window": "7d"}))
+    assert f"unit ratio; n {n}; overall {rate:.4g}; 95 % interval 0.6" in text
+    assert SAID in text
+    assert "percent" not in text
+
+
+async def test_a_pie_keeps_the_scores_as_its_slices_and_tells_the_rate() -> None:
+    app = shared_sandbox(SCORED)
+    query = (
+        "SELECT count(*), avg(number) / 5 FROM evaluations e JOIN calls c ON c.id = e.call_id "
+        "WHERE metric_id = 503 AND agent_id = 33 AND ts >= '2026-11-04'"
+    )
+    [(n, rate)] = sql(app, query)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[211], compare_to="previous_period")
+    [report] = answer["widgets"]
+    facts = report["facts"]
+    assert [row[0] for row in facts["top"]] == ["5", "0"]
+    assert (facts["total"], facts["rate"]) == (n, round(rate, 4))
+    assert facts["ci95"][0] < rate < facts["ci95"][1]
+    assert {row["label"] for row in report["comparison"]["shares"]["top"]} == {"5", "0"}
+    assert text.count(SAID) == 1
+
+
+@pytest.mark.parametrize("function", ["sum", "min", "max", "p50", "p95"])
+async def test_other_aggregations_of_scores_count_passes_and_are_no_rates(function: str) -> None:
+    app = shared_sandbox(SCORED)
+    async with open_tools(app) as (context, _):
+        widget = {**RATE, "aggregation_function": function}
+        _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=13, window="7d")
+    report = answer["report"]
+    [(passed,)] = sql(
+        app, "SELECT count(*) FROM evaluations e JOIN calls c ON c.id = e.call_id "
+        "WHERE metric_id = 507 AND number = 5 AND ts >= '2026-11-11 15:30'",
+    )  # fmt: skip
+    assert report["unit"] == ("calls" if function == "sum" else "1 = pass")
+    assert set(report["series"]["value"]) <= ({0, 1} if function != "sum" else set(range(passed)))
+    assert function != "sum" or report["facts"]["total"] == passed
+
+
+async def test_a_line_of_scores_is_a_rate_of_its_calls() -> None:
+    app = shared_sandbox(SCORED)
+    line = {**METRIC, "chart_type": "line"}
+    async with open_tools(app) as (context, _):
+        _, of_calls = await ask(context, "preview_widget", widget=line, dashboard_id=13, window="7d")
+        _, of_days = await ask(context, "preview_widget", widget=RATE, dashboard_id=13, window="7d")
+    line_facts, bar_facts = of_calls["report"]["facts"], of_days["report"]["facts"]
+    assert (line_facts["rate"], line_facts["ci95"]) == (bar_facts["overall"], bar_facts["ci95"])
+    assert (of_calls["report"]["unit"], of_calls["report"]["n"]) == ("ratio", of_days["report"]["n"])
+
+
+async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_what_a_pass_is() -> None:
+    found = list[Json]()
+    for readings in (ApiVariant(), SCORED):
+        app = new_sandbox(readings, count=6000)
+        async with open_tools(app) as (context, recorder):
+            await carried_out(
+                context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**RATE, "name": "Fell"}]}
+            )
+            one = 5 if readings is SCORED else 1
+
+            def fallen(sent: Any, one: int = one) -> Answer | None:
+                body = sent.body or {}
+                if not sent.path.endswith("preview_data/") or body.get("metric") != 507:
+                    return None
+                days = [NOW.replace(hour=0, minute=0) - timedelta(days=back) for back in range(29, 0, -1)]
+                rows = [
+                    {"time_interval": f"{day:%Y-%m-%dT%H:%M:%SZ}", "sample_count": 300,
+                     "value": one * (271 - day.day % 5 - (90 if day.day >= 12 and day.month == 11 else 0)) / 300}
+                    for day in days
+                ]  # fmt: skip
+                shown = {"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
+                return Answer(200, json.dumps(shown).encode())
+
+            recorder.fault = fallen
+            text, answer = await ask(context, "find_changes", dashboard_ids=[13])
+        [row] = [row for row in answer["changes"] if 216 in row["widgets"]]
+        found.append(row)
+        assert f"{row['measure']}: {row['how']}" in text
+    plain, scored = found
+    assert (scored["before"], scored["after"], scored["pct"]) == (plain["before"], plain["after"], plain["pct"])
+    assert (0.88 < scored["before"] < 0.91, 0.58 < scored["after"] < 0.61) == (True, True)
+    assert scored["measure"] == f"{plain['measure']} (pass = 5)"
+
+
+async def test_the_calls_of_a_scored_metric_are_sorted_and_say_what_a_pass_is() -> None:
+    async with open_tools(shared_sandbox(SCORED)) as (context, _):
+        text, highest = await ask(context, "list_calls", widget_id=211, sort="highest", limit=3)
+        _, lowest = await ask(context, "list_calls", widget_id=211, sort="lowest", limit=3)
+        none, _ = await ask(context, "list_calls", widget_id=211, label="true")
+    assert [call["value"] for call in highest["calls"] + lowest["calls"]] == [5, 5, 5, 0, 0, 0]
+    assert 'value: metric 503 "Appointment booked" (pass = 5)' in text
+    assert "a metric that passes may be scored 5, 1 or true: try another of them" in none
+
+
+@pytest.mark.parametrize(("value", "matches"), [(5, True), (1, False), (True, False)])
+async def test_a_share_of_calls_by_score_says_where_a_pass_is_written_otherwise(value: Any, *, matches: bool) -> None:
+    where = {
+        "operator": "same_row",
+        "conditions": [
+            {"field": "metric_evaluations.metric.id", "op": "eq", "value": 503},
+            {"field": "metric_evaluations.value", "op": "eq", "value": value},
+        ],
+    }
+    async with open_tools(shared_sandbox(SCORED)) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", widget=CALLS, dashboard_id=12, window="7d", share_where=where
+        )
+    assert (answer["report"]["facts"]["overall"] > 0.5) == matches
+    assert ("no call matches: a metric that passes may be scored 5, 1 or true" in text) != matches
+    assert ("calls that the metric was not evaluated on count as not matching" in text) == matches
+
+
+async def test_the_type_of_metrics_takes_no_round_trip_and_one_request_for_a_project() -> None:
+    async with open_tools(shared_sandbox(SCORED), history=False) as (context, recorder):
+        await ask(context, "get_widgets_data", dashboard_id=13)
+        assert recorder.paths().count("GET /test_framework/v2/metrics/") == 1
+        recorder.sent.clear()
+        await ask(context, "get_widgets_data", dashboard_id=11)
+        assert "GET /test_framework/v2/metrics/" not in recorder.paths()
+
+
+async def test_without_the_type_of_a_metric_0_to_5_is_neither_a_rate_nor_a_percentage() -> None:
+    async with open_tools(shared_sandbox(SCORED)) as (context, recorder):
+        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path.endswith("/metrics/") else None
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[216])
+    [report] = answer["widgets"]
+    assert (report["unit"], "ci95" in report["facts"]) == ("unknown", False)
+    assert "are no rate, and what a pass is scored is not known without the type of metric 507" in text
+
+
+def reading(chart: Chart, *, metric: int = 1, **config: Any) -> ChartReading:
+    target = Target(
+        WidgetConfig(chart_type=chart.chart_type, field="metric_evaluations.value", metric=metric, **config), {}
+    )
+    return ChartReading(target, Window(NOW - timedelta(days=7), NOW, "asked"), chart=chart)
+
+
+def bars(*rows: tuple[float, int | None], function: str = "avg", data_type: str | None = "boolean") -> ChartReading:
+    chart = Chart(
+        "bar",
+        rows=[
+            BarRow(time_interval=f"2026-11-{day:02}T00:00:00Z", value=value, sample_count=n)
+            for day, (value, n) in enumerate(rows, start=11)
+        ],
+        data_type=data_type,
+    )
+    return reading(chart, aggregation_function=function, time_period="day")
+
+
+def read(one: ChartReading, *others: ChartReading, eval_type: str | None = "binary") -> tuple[list[Any], ChartReading]:
+    found = in_one_form([one, *others], {1: eval_type} if eval_type else {}, {})[0]
+    assert found.chart
+    return [getattr(row, "value", None) for row in found.chart.rows], found
+
+
+@pytest.mark.parametrize("data_type", ["boolean", "numeric", None])
+@pytest.mark.parametrize("eval_type", ["binary", "binary_workflow_adherence", "Binary_Qualitative"])
+def test_5_is_a_pass_where_a_value_above_1_occurs_whatever_the_api_calls_the_type(
+    eval_type: str, data_type: str | None
+) -> None:
+    values, found = read(bars((4.0, 10), (0.5, 10), data_type=data_type), eval_type=eval_type)
+    assert values == [0.8, 0.1]
+    assert found.chart
+    assert (found.chart.data_type, found.chart.rate_unit, found.passing) == ("boolean", "ratio", SAID)
+
+
+@pytest.mark.parametrize("eval_type", ["continuous_qualitative", "numeric", "numeric_old"])
+@pytest.mark.parametrize("data_type", ["boolean", "numeric"])
+def test_a_rating_is_no_pass_rate_whatever_its_values(eval_type: str, data_type: str) -> None:
+    for values in [(4.0, 0.5), (0.8, 0.3), (5.0, 0.0), (1.0, 0.0)]:
+        shown, found = read(bars(*((value, 10) for value in values), data_type=data_type), eval_type=eval_type)
+        assert found.chart
+        assert (shown, found.chart.data_type, found.chart.rate_unit) == ([*values], "numeric", None)
+        assert found.notes == ()
+
+
+def test_averages_of_at_most_1_that_cannot_tell_are_read_both_ways() -> None:
+    values, found = read(bars((0.5, 10), (1.0, 20)))
+    assert values == [0.5, 1.0]
+    assert found.notes == (f"{UNCERTAIN}: overall 0.8333 if it is 1, 0.1667 if it is 5",)
+    assert found.passing == "pass = 1 or 5"
+    _, found = read(bars((5, 10), (10, 20), function="sum"))
+    assert found.notes == (f"{UNCERTAIN}: 15 passed if it is 1, 3 if it is 5",)
+    _, found = read(bars((0.4, None), (0.7, None)))
+    assert found.notes == (UNCERTAIN,)
+
+
+def test_counts_that_scores_of_0_and_5_cannot_add_up_to_tell_that_1_is_a_pass() -> None:
+    _, found = read(bars((0.7, 10), (0.3, 10)))
+    assert found.notes == ("pass = 1",)
+    wrong = bars((0.7, 10), (0.3, 10), (0.55, 10))
+    assert read(wrong)[1].passing == "pass = 1 or 5", "the numbers of calls do not fit the averages"
+
+
+def test_what_one_chart_shows_holds_for_all_charts_of_its_metric_and_for_no_other() -> None:
+    low, high = bars((0.5, 10)), bars((4.5, 10))
+    other = replace(low, target=reading(Chart("bar"), metric=2, aggregation_function="avg").target)
+    assert read(low, high)[0] == [0.1]
+    assert in_one_form([other, high], {1: "binary", 2: "binary"}, {})[0].passing == "pass = 1 or 5"
+    seen: dict[Any, Any] = {}
+    in_one_form([high], {1: "binary"}, seen)
+    assert in_one_form([low], {1: "binary"}, seen)[0].passing == SAID, "also in what is read later in a call"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [([0, 5, 5], [0, 1, 1]), ([0, 1, 1], [0, 1, 1]), ([True, False], [True, False]), ([0.0, "5"], [0, 1])],
+)
+def test_single_calls_tell_what_a_pass_is(values: list[Any], shown: list[Any]) -> None:
+    rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate(values)]
+    found, whole = read(reading(Chart("line", rows=rows)))
+    assert found == shown
+    assert whole.passing == (SAID if 5 in values or "5" in values else None)
+
+
+def test_slices_are_labelled_by_their_scores_and_those_of_true_and_false_stay() -> None:
+    rows = [PieRow(label=5.0, value=3), PieRow(label=0, value=1), PieRow(label=None, value=2)]
+    _, found = read(reading(Chart("pie", rows=rows, data_type="boolean")))
+    assert found.chart
+    assert [row.label for row in found.chart.rows] == [5, 0, None]
+    plain = Chart("pie", rows=[PieRow(label=True, value=3), PieRow(label=False, value=1)], data_type="boolean")
+    _, found = read(reading(plain))
+    assert found.chart
+    assert (found.chart.rows, found.passing, found.notes) == (plain.rows, None, ())
+
+
+def test_percent_stays_percent() -> None:
+    values, found = read(bars((72.5, 10), (3.0, 10)))
+    assert found.chart
+    assert (values, found.chart.rate_unit, found.passing) == ([72.5, 3.0], "percent", None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=10))
+def test_a_rate_is_the_same_however_a_pass_is_scored(days: list[tuple[int, int]]) -> None:
+    days = [(min(passed, n), n) for passed, n in days]
+    plain, fives = (bars(*((one * passed / n, n) for passed, n in days)) for one in (1, 5))
+    known = any(5 * passed > n for passed, n in days)
+    if known:
+        assert read(fives)[0] == pytest.approx(read(plain)[0])
+    else:
+        assert read(fives)[1].passing in {"pass = 1 or 5", None}
