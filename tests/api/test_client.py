@@ -114,6 +114,11 @@ async def test_an_answer_of_more_values_than_can_be_real_is_refused_before_it_is
         await read(made)
 
 
+async def test_a_widget_without_an_id_that_can_be_one_is_left_out() -> None:
+    made, _ = client(lambda _: {"id": 1, "widgets": [{"id": 7}, {"id": -1}, {"id": None}, {"name": "x"}]})
+    assert [widget.id for widget in (await made.get_dashboard(1)).widgets] == [7]
+
+
 async def test_one_widget_that_is_none_ends_the_reading_of_a_dashboard() -> None:
     made, _ = client(lambda _: {"id": 1, "widgets": [0] * 300_000})
     with pytest.raises(errors.UnreadableAnswer, match=r"widgets\.0 has another type"):

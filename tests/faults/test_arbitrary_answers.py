@@ -11,6 +11,8 @@ from pydantic import SecretStr
 from arbitrary import Arbitrary
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.projects_only import ProjectsOnly
+from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import ToolContext
 from support import KEY, Json, ask, no_wait, now
 from support import settings as tool_settings
@@ -49,8 +51,8 @@ CALLS: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
-async def answered(seed: int, tool: str, arguments: Json) -> None:
-    client = CekuraClient(transport=Arbitrary(seed), key=SecretStr(KEY), now=now, sleep=no_wait)
+async def answered(transport: Transport, tool: str, arguments: Json) -> None:
+    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     context = ToolContext(client, tool_settings(), now)
     try:
         text, answer = await ask(context, tool, **arguments)
@@ -67,6 +69,7 @@ def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json])
     @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.integers(0, 2**32))
     def run(seed: int) -> None:
-        anyio.run(answered, seed, *call)
+        anyio.run(answered, Arbitrary(seed), *call)
+        anyio.run(answered, ProjectsOnly(Arbitrary(seed), frozenset({0, 1, 7})), *call)
 
     run()

@@ -1,11 +1,13 @@
 """CEKURA_PROJECTS: whatever a caller names, nothing of another project is read, told or changed."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp.types import PromptReference
@@ -13,9 +15,10 @@ from pydantic import SecretStr
 
 from cekura_dashboards import DashboardsError, ToolContext
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.projects_only import ProjectsOnly
+from cekura_dashboards.api.errors import DeadlinePassed
+from cekura_dashboards.api.projects_only import MOST_PAGES, ProjectsOnly
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Answer, Transport
 from cekura_dashboards.boards import export_board
 from cekura_dashboards.settings import SettingsError, load_settings
 from cekura_dashboards_mcp.connection import Connection
@@ -23,6 +26,7 @@ from cekura_dashboards_mcp.server import create_server
 from cekura_sandbox import ApiVariant
 from support import (
     BY_NAME,
+    HANGS_S,
     KEY,
     PIE,
     SINCE,
@@ -218,6 +222,131 @@ async def test_what_cannot_be_read_first_is_an_error_in_words_and_lets_nothing_t
             with pytest.raises(DashboardsError):
                 await ask(context, tool, **arguments)
     assert content(app) == before
+
+
+UNREADABLE = {
+    "no UTF-8": b'[{"id": 1, "name": "\xff"}]',
+    "nested too deep": b"[" * 5000 + b"]" * 5000,
+    "cut off": b'{"id": 11, "widgets": [',
+    "a number": b"7",
+    "no list": b'{"results": {"0": 1}}',
+    "lists for ids": b'{"id": [], "dashboard": [], "results": [{"id": [], "project": [], "dashboard": []}]}',
+}
+UNDECODED = [name for name in UNREADABLE if name != "lists for ids"]
+GUARDED = (
+    "/aiagents/",
+    "/metrics/",
+    "/dashboards/dashboards/11/",
+    "/dashboards/dashboards/",
+    "/widgets/203/",
+    "/projects/",
+)
+ASKED: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("get_dashboard", {"dashboard_id": 11}),
+    ("look_up", {"kind": "agents"}),
+    ("look_up", {"kind": "metrics"}),
+    ("look_up", {"kind": "projects"}),
+    ("get_widgets_data", {"widget_ids": [203]}),
+    ("preview_widget", {"widget": PIE, "window": "7d"}),
+    ("find_changes", {}),
+    ("list_calls", {"widget_id": 203, "window": "7d"}),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}}),
+]
+
+
+@pytest.mark.parametrize("path", GUARDED)
+@pytest.mark.parametrize("body", UNREADABLE)
+async def test_an_answer_that_cannot_be_read_is_an_ordinary_error_or_is_told(body: str, path: str) -> None:
+    app = new_sandbox()
+    before = content(app)
+    async with confined(app) as (context, recorder):
+        recorder.fault = lambda sent: Answer(200, UNREADABLE[body]) if sent.path.endswith(path) else None
+        for tool, arguments in ASKED:
+            with contextlib.suppress(DashboardsError):
+                await ask(context, tool, **arguments)
+    if path in {"/aiagents/", "/metrics/"} and body in UNDECODED:  # without these nothing may pass
+        assert content(app) == before
+
+
+@pytest.mark.parametrize("body", UNDECODED)
+async def test_a_delete_is_not_called_done_because_what_comes_before_it_cannot_be_read(body: str) -> None:
+    app = new_sandbox()
+    async with confined(app) as (context, recorder):
+        recorder.fault = lambda sent: Answer(200, UNREADABLE[body]) if sent.path.endswith("/aiagents/") else None
+        with pytest.raises(DashboardsError, match="could not be read"):
+            await context.api.delete_dashboard(11)
+    assert app.state.world.store.dashboard(11)
+
+
+class Gated:
+    """Answers of one key's agents wait for the gate; every page has a next one. Waiting takes no time of the clock."""
+
+    def __init__(self, inner: Transport, slow: str) -> None:
+        self.inner, self.slow = inner, slow
+        self.gate, self.waiting = anyio.Event(), anyio.Event()
+
+    async def send(self, method: str, path: str, *, key: SecretStr, **given: Any) -> Answer:
+        if key.get_secret_value() == self.slow and path.endswith("/aiagents/"):
+            self.waiting.set()
+            await self.gate.wait()
+        return await self.inner.send(method, path, key=SecretStr(KEY), **given)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def test_a_key_whose_agents_come_slowly_holds_up_no_other_key_and_reads_them_once() -> None:
+    recorder = Recorder(HttpTransport("http://localhost", app=shared_sandbox()))
+    gated = Gated(recorder, "slow")
+    guard, answered = ProjectsOnly(gated, frozenset({OURS})), list[str]()
+
+    async def read(key: str) -> None:
+        await CekuraClient(transport=guard, key=SecretStr(key), now=now, sleep=no_wait).get_dashboard(11)
+        answered.append(key)
+
+    with anyio.fail_after(HANGS_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, "slow")
+            await gated.waiting.wait()
+            group.start_soon(read, "slow")
+            await read("quick")
+            assert answered == ["quick"]
+            gated.gate.set()
+    await recorder.aclose()
+    assert answered == ["quick", "slow", "slow"]
+    assert recorder.paths().count("GET /test_framework/v2/aiagents/") == 2
+
+
+async def test_one_deadline_covers_all_pages_that_are_read_first_and_the_wait_for_them() -> None:
+    """Each page comes within the time, and there is always a next one."""
+    pages = 0
+
+    class Endless:
+        async def send(self, *_: Any, timeout_s: float, **__: Any) -> Answer:
+            nonlocal pages
+            pages += 1
+            with anyio.fail_after(timeout_s):
+                await anyio.sleep(0.02)
+            return Answer(200, b'{"results": [], "next": "https://localhost/?page=2"}')
+
+        async def aclose(self) -> None:
+            """Nothing to close."""
+
+    guard = ProjectsOnly(Endless(), frozenset({OURS}))
+    api = CekuraClient(transport=guard, key=SecretStr(KEY), now=now, timeout_s=0.2, sleep=no_wait)
+    ended = list[DashboardsError]()
+
+    async def read() -> None:
+        with pytest.raises(DeadlinePassed) as caught:
+            await api.get_dashboard(11)
+        ended.append(caught.value)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(read)
+    assert len(ended) == 3
+    assert pages < MOST_PAGES
 
 
 async def test_a_preview_of_no_dashboard_counts_the_calls_of_the_project_alone() -> None:

@@ -12,14 +12,19 @@ from pydantic import SecretStr
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, SentChart
 from cekura_dashboards.api.decoding import (
+    CALLS,
+    CHARTS,
+    RECORDS,
     CountedPage,
     Page,
+    Size,
     decoded,
     messages_of,
     objects_in,
     parsed_as,
     parsed_list,
     same_id,
+    within,
 )
 from cekura_dashboards.api.errors import (
     ApiFault,
@@ -47,31 +52,14 @@ from cekura_dashboards.api.models import (
 )
 from cekura_dashboards.api.retries import Pace, Sleep, asked_again, retry_after_s
 from cekura_dashboards.api.usage import usage
-from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer, Transport
+from cekura_dashboards.api.wire import Answer, Transport
 from cekura_dashboards.values import replace
 
 T = TypeVar("T")
 MAX_PAGES = 100
-MEBIBYTE = 2**20
 REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
 """Asked for where pages are small; the API may give fewer."""
-
-
-class _Size(NamedTuple):
-    """The most that an answer may be: bytes, and values, which are counted by the marks between them.
-
-    Read, a value takes up to fifty times its bytes, and nothing else gets its turn meanwhile.
-    """
-
-    size: int
-    values: int
-    marks: bytes = b"[{,"
-
-
-RECORDS = _Size(16 * MEBIBYTE, 1_000_000)
-CALLS = _Size(64 * MEBIBYTE, 4_000_000)
-CHARTS = _Size(MAX_BODY_BYTES, 3_000_000, b"{")
 
 
 def _utc_now() -> datetime:
@@ -249,7 +237,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         query: dict[str, str] | None = None,
         body: JsonObject | None = None,
         about: tuple[str, int | str | None] = ("page", None),
-        most: _Size = RECORDS,
+        most: Size = RECORDS,
     ) -> AsyncIterator[list[T]]:
         """Follow ``next`` by its query alone: its host may be another, and a key must not be sent there."""
         client = self if self.deadline is not None else self.within(self.timeout_s)
@@ -280,7 +268,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         body: JsonObject | None = None,
         safe: bool = True,
         about: tuple[str, int | str | None] = ("page", None),
-        most: _Size = RECORDS,
+        most: Size = RECORDS,
     ) -> Answer:
         """One request with its retries. ``safe``: it changes nothing, so it may be repeated."""
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
@@ -288,7 +276,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         request = _Request(method, path, query or {}, content, about, deadline)
         try:
             self.pace.heed()  # once: whoever asks again has waited for as long as it was told to
-            return _within(most, await self._sent(request))
+            return within(most, await self._sent(request))
         except DashboardsError as error:
             failed = error
 
@@ -297,7 +285,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             return await self._sent(request)
 
         answer = await asked_again(failed, again, safe=safe, remaining_s=request.remaining_s, sleep=self.sleep)
-        return _within(most, answer)
+        return within(most, answer)
 
     async def _sent(self, request: _Request) -> Answer:
         """One attempt."""
@@ -337,16 +325,6 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
                 raise ApiFault(status, retry_after_s(answer.retry_after, self.now()))
             case status:
                 raise UnexpectedStatus(status)
-
-
-def _within(most: _Size, answer: Answer) -> Answer:
-    """The answer, if it is no larger than that."""
-    body = answer.body
-    if len(body) > most.size:
-        raise UnreadableAnswer(f"it is larger than {most.size / MEBIBYTE:.0f} MiB. {SMALLER}")
-    if len(body) > MEBIBYTE and sum(body.count(mark) for mark in most.marks) > most.values:
-        raise UnreadableAnswer(f"it holds more than {most.values} values. {SMALLER}")
-    return answer
 
 
 def _given(**query: int | str | None) -> dict[str, str]:

@@ -1,18 +1,46 @@
 """Answers of the API as what they hold; whatever is not as documented is one error, with what is wrong."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, as_object, is_list, is_object
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer
 from cekura_dashboards.text import quoted
 
 Body = bytes | bytearray | msgspec.Raw
 MOST_IN_A_REFUSAL = 100_000
 T = TypeVar("T")
 S = TypeVar("S", Dashboard, Widget)
+
+
+class Size(NamedTuple):
+    """The most that an answer may be: bytes, and values, which are counted by the marks between them.
+
+    Read, a value takes up to fifty times its bytes, and nothing else gets its turn meanwhile.
+    """
+
+    size: int
+    values: int
+    marks: bytes = b"[{,"
+
+
+MEBIBYTE = 2**20
+RECORDS = Size(16 * MEBIBYTE, 1_000_000)
+CALLS = Size(64 * MEBIBYTE, 4_000_000)
+CHARTS = Size(MAX_BODY_BYTES, 3_000_000, b"{")
+
+
+def within(most: Size, answer: Answer) -> Answer:
+    """The answer, if it is no larger than that."""
+    body = answer.body
+    if len(body) > most.size:
+        raise UnreadableAnswer(f"it is larger than {most.size / MEBIBYTE:.0f} MiB. {SMALLER}")
+    if len(body) > MEBIBYTE and sum(body.count(mark) for mark in most.marks) > most.values:
+        raise UnreadableAnswer(f"it holds more than {most.values} values. {SMALLER}")
+    return answer
 
 
 class Page(msgspec.Struct, Generic[T]):

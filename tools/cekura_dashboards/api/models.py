@@ -84,11 +84,11 @@ class _Stored(BaseModel):
 
 
 def _with_ids(value: Any) -> Any:
-    """The records of a list that have an id; without one nothing can be said about a record, or done to it."""
+    """The records of a list that have an id, which none below 0 is; without one nothing can be said or done."""
     items = as_list(value)
     if items is None:
         return [] if value is None else value
-    return [item for item in items if not is_object(item) or isinstance(item.get("id"), int)]
+    return [item for item in items if not is_object(item) or (isinstance(item.get("id"), int) and item["id"] >= 0)]
 
 
 class WidgetConfig(_Stored):

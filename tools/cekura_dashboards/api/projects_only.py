@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Struct
 from pydantic import SecretStr
 
-from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.decoding import RECORDS, decoded, within
+from cekura_dashboards.api.errors import DashboardsError, DeadlinePassed, UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.api.wire import Answer, Transport
 
@@ -27,6 +28,7 @@ NOT_HERE = Answer(404, b'{"detail": "Not found."}', "application/json")
 DASHBOARDS, WIDGETS = "/dashboards/dashboards/", "/dashboards/widgets/"
 PROJECTS, CALLS = "/user/v1/projects/", "/observability/v2/call-logs/"
 AGENTS, METRICS = "/test_framework/v2/aiagents/", "/test_framework/v2/metrics/"
+LISTS = {DASHBOARDS, WIDGETS, PROJECTS, AGENTS, METRICS}
 _ONE = re.compile(r"/dashboards/(dashboards|widgets)/(\d{1,18})/(\w+/)?", re.ASCII)
 _FIELDS = {"agent.id": "agent", "agent_id": "agent", "agent": "agent", "metric_evaluations.metric.id": "metric"}
 
@@ -51,8 +53,16 @@ class _Known:
     widgets: set[int] = field(default_factory=set[int])
 
 
+@dataclass
+class _Turns:
+    """Requests with one key that wait for what has to be read first; only one of them reads it."""
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    waiting: int = 0
+
+
 class _NotRead(Exception):
-    """What had to be known first could not be read."""
+    """What had to be known first could not be read; the answer says why by its status."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -60,27 +70,39 @@ class _NotRead(Exception):
 
 
 class _Request(Struct, frozen=True):
-    """What is asked of the API itself on the way, under the same key and within the same time."""
+    """What is asked of the API itself on the way, under the same key.
+
+    ``timeout_s``: for all of it; ``deadline``: when that is over, a time of the event loop's clock.
+    """
 
     inner: Transport
     key: SecretStr
     timeout_s: float
+    deadline: float
+
+    def left_s(self) -> float:
+        """What is left of the time.
+
+        Raises:
+            DeadlinePassed: if nothing is.
+        """
+        if (left := self.deadline - anyio.current_time()) <= 0:
+            raise DeadlinePassed(self.timeout_s)
+        return left
 
     async def read(self, path: str, **query: str) -> Any:
         """What a path answers; None for what there is not.
 
         Raises:
-            _NotRead: for any other status, which is the answer to the request then.
+            _NotRead: for any other status that is no success, which is the answer to the request then.
+            UnreadableAnswer: for what is no JSON.
         """
-        answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.timeout_s, query=query, body=None)
+        answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.left_s(), query=query, body=None)
         if answer.status == NOT_HERE.status:
             return None
         if not _is_success(answer):
             raise _NotRead(answer)
-        try:
-            return msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
-            raise _NotRead(answer) from None
+        return _json_of(answer)
 
 
 class ProjectsOnly:
@@ -89,7 +111,7 @@ class ProjectsOnly:
     def __init__(self, inner: Transport, projects: frozenset[int]) -> None:
         self.inner, self._projects = inner, projects
         self._known = dict[bytes, _Known]()
-        self._reading = anyio.Lock()
+        self._reading = dict[bytes, _Turns]()
 
     async def aclose(self) -> None:
         await self.inner.aclose()
@@ -102,14 +124,14 @@ class ProjectsOnly:
         Raises:
             OutsideProjects: for agents and metrics of other projects, and what cannot be told apart.
         """
-        asking = _Request(self.inner, key, timeout_s)
+        asking = _Request(self.inner, key, timeout_s, anyio.current_time() + timeout_s)
         given = as_object(msgspec.json.decode(body)) if body else None
         try:
             if not await self._may(asking, method, path, query, given):
                 return NOT_HERE
             if path == f"{WIDGETS}preview_data/" and given is not None and given.get("dashboard") is None:
                 body = msgspec.json.encode(await self._confined(asking, given))
-            answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
+            answer = await self.inner.send(method, path, key=key, timeout_s=asking.left_s(), query=query, body=body)
             shown = method == "GET" and _is_success(answer)
             return await self._without_others(asking, path, answer) if shown else answer
         except _NotRead as failed:
@@ -138,7 +160,7 @@ class ProjectsOnly:
             return bool(numbers) and all([await self._has_widget(asking, known, number) for number in numbers])
         if path == DASHBOARDS and method == "POST":
             return self._is_ours((given or {}).get("project"))
-        read = {DASHBOARDS, f"{DASHBOARDS}predefined_widgets/", WIDGETS, PROJECTS, AGENTS, METRICS}
+        read = {*LISTS, f"{DASHBOARDS}predefined_widgets/"}
         return path == f"{WIDGETS}preview_data/" if method == "POST" else path in read
 
     async def _may_hold(self, asking: _Request, known: _Known, path: str, given: JsonObject) -> bool:
@@ -169,17 +191,33 @@ class ProjectsOnly:
                 raise OutsideProjects(f"{kind} {number!s:.40}")
 
     async def _of(self, asking: _Request) -> _Known:
-        """What is remembered of the key, or read now: once, however many requests wait for it."""
+        """What is remembered of the key, or read now: once, however many requests with it wait for that.
+
+        Raises:
+            DeadlinePassed: for a request that waited for another until its own time was over.
+        """
         name = hashlib.sha256(asking.key.get_secret_value().encode()).digest()
         if (found := self._remembered(name)) is not None:
             return found
-        async with self._reading:
-            if (found := self._remembered(name)) is None:
-                agents, metrics = [await self._ids(asking, path) for path in (AGENTS, METRICS)]
-                now = anyio.current_time()
-                found = _Known(now + REMEMBERED_S, agents, metrics)
-                self._known = {key: held for key, held in self._known.items() if held.until > now} | {name: found}
-        return found
+        turns = self._reading.setdefault(name, _Turns())
+        turns.waiting += 1
+        try:
+            with anyio.move_on_after(asking.left_s()):
+                async with turns.lock:
+                    if (found := self._remembered(name)) is None:
+                        found = self._known[name] = await self._read(asking)
+                    return found
+        finally:
+            turns.waiting -= 1
+            if not turns.waiting:
+                del self._reading[name]
+        raise DeadlinePassed(asking.timeout_s)
+
+    async def _read(self, asking: _Request) -> _Known:
+        agents, metrics = [await self._ids(asking, path) for path in (AGENTS, METRICS)]
+        now = anyio.current_time()
+        self._known = {key: held for key, held in self._known.items() if held.until > now}
+        return _Known(now + REMEMBERED_S, agents, metrics)
 
     def _remembered(self, name: bytes) -> _Known | None:
         found = self._known.get(name)
@@ -193,13 +231,17 @@ class ProjectsOnly:
         return frozenset(found)
 
     async def _has_dashboard(self, asking: _Request, known: _Known, number: Any) -> bool:
-        if number not in known.dashboards and isinstance(number, int):
+        if not isinstance(number, int):
+            return False
+        if number not in known.dashboards:
             self._learn(known, await asking.read(f"{DASHBOARDS}{number}/"))
         return number in known.dashboards
 
     async def _has_widget(self, asking: _Request, known: _Known, number: Any) -> bool:
-        if number in known.widgets or not isinstance(number, int):
-            return number in known.widgets
+        if not isinstance(number, int):
+            return False
+        if number in known.widgets:
+            return True
         widget = as_object(await asking.read(f"{WIDGETS}{number}/"))
         if widget is not None and await self._has_dashboard(asking, known, widget.get("dashboard")):
             known.widgets.add(number)
@@ -224,16 +266,13 @@ class ProjectsOnly:
 
     async def _without_others(self, asking: _Request, path: str, answer: Answer) -> Answer:
         """An answer without the rows of other projects; 404 if it is one thing and of another."""
-        known = await self._of(asking)
-        try:
-            found: Any = msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
-            return answer  # the client cannot read it either, and says so
-        if match := _ONE.fullmatch(path):
-            if match[1] == "dashboards" and not match[3] and not self._learn(known, found):
-                return NOT_HERE
+        one = _ONE.fullmatch(path)
+        if not (one[1] == "dashboards" and not one[3] if one else path in LISTS):
             return answer
-        kept: Any = None
+        known, found = await self._of(asking), _json_of(answer)
+        if one:
+            return answer if self._learn(known, found) else NOT_HERE
+        kept = list[JsonObject]()
         if path == PROJECTS:
             kept = [row for row in _objects(found) if self._is_ours(row.get("id"))]
         elif path == DASHBOARDS:
@@ -243,21 +282,29 @@ class ProjectsOnly:
             rows = _objects(found)
             kept = [row for row in rows if await self._has_dashboard(asking, known, row.get("dashboard"))]
             known.widgets |= {row["id"] for row in kept if isinstance(row.get("id"), int)}
-        elif path in {AGENTS, METRICS}:
+        else:
             ours = known.agents if path == AGENTS else known.metrics
-            kept = [row for row in _objects(found) if row.get("id") in ours]
-        if kept is None:
-            return answer
+            kept = [row for row in _objects(found) if isinstance(row.get("id"), int) and row["id"] in ours]
         page = as_object(found)
         shown = kept if page is None else {**page, "results": kept, **({"count": len(kept)} if "count" in page else {})}
         return Answer(answer.status, msgspec.json.encode(shown), answer.content_type, answer.retry_after, answer.date)
 
 
+def _json_of(answer: Answer) -> Any:
+    return decoded(within(RECORDS, answer).body, object)
+
+
 def _objects(found: Any) -> list[JsonObject]:
-    """The rows of a list, or of a page of one."""
+    """The rows of a list, or of a page of one; none of what there is not.
+
+    Raises:
+        UnreadableAnswer: for anything else.
+    """
     page = as_object(found)
-    rows = as_list(found if page is None else page.get("results")) or []
-    return [row for item in rows if (row := as_object(item)) is not None]
+    rows = as_list(found if page is None else page.get("results"))
+    if rows is None and found is not None:
+        raise UnreadableAnswer("a list was asked for, and it holds none")
+    return [row for item in rows or [] if (row := as_object(item)) is not None]
 
 
 async def _rows(asking: _Request, path: str, **query: str) -> AsyncIterator[JsonObject]:
