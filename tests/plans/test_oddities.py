@@ -173,6 +173,69 @@ async def test_text_that_would_turn_the_line_around_is_shown_escaped_and_stored_
     assert receipt["changes"][0]["fields"]["filters"][1]["value"] == topic
 
 
+BLANKS: list[tuple[str, str]] = [
+    ("Success rate ", "Success rate[U+0020]"),
+    ("  Success rate", "[U+0020 x2]Success rate"),
+    ("Success  rate", "Success[U+0020 x2]rate"),
+    ("Success\u00a0rate", "Success[U+00A0]rate"),
+    ("Success\u200b rate", "Success[U+200B] rate"),
+    ("Success rate\n", "Success rate[U+000A]"),
+    ("\u202eSuccess rate", "[U+202E]Success rate"),
+]
+
+
+@pytest.mark.parametrize(("name", "shown"), BLANKS, ids=[shown for _, shown in BLANKS])
+async def test_a_change_of_blanks_alone_shows_them_before_and_after(name: str, shown: str) -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app, confirm="writes") as (context, _):
+        change: Json = {"widget_id": 203, "changes": {"name": name}}
+        text, dry = await ask(context, "update_widget", **change)
+        assert dry["changes"][0]["fields"] == {"name": ["Success rate", shown]}
+        assert f'name: "Success rate" → "{shown}"' in text
+        text, receipt = await ask(context, "update_widget", **change, plan_id=dry["plan_id"])
+        assert app.state.world.store.widget(203)["name"] == name
+        back = await undo(context, receipt)
+        assert back["changes"][0]["fields"] == {"name": [shown, "Success rate"]}
+        bulk: Json = {"dashboard_id": 11, "update": [{"id": 203, "name": name}]}
+        _, dry = await ask(context, "preview_edit", **bulk)
+        assert dry["changes"][0]["fields"] == {"name": ["Success rate", shown]}
+
+
+async def test_a_change_of_blanks_in_a_dashboards_name_or_inside_metadata_shows_them() -> None:
+    app = new_sandbox(count=10)
+    force(app, 203, metadata={"title": "a b", "x": 1})
+    async with open_tools(app) as (context, _):
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, name="Operations overview ")
+        assert receipt["changes"][0]["fields"] == {"name": ["Operations overview", "Operations overview[U+0020]"]}
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"metadata": {"title": "a  b"}})
+        assert receipt["changes"][0]["fields"] == {"metadata.title": ["a b", "a[U+0020 x2]b"]}
+        force(app, 203, name=" \t ")
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Success rate"})
+        assert receipt["changes"][0]["fields"] == {"name": ["[U+0020][U+0009][U+0020]", "Success rate"]}
+
+
+async def test_long_values_are_shown_where_they_differ() -> None:
+    app = new_sandbox(count=10)
+    topics = [f"topic number {index}" for index in range(60)]
+    old, new = ({"field": "topic", "op": "in", "value": [*topics, last]} for last in ("before", "after"))
+    force(app, 203, filters=old)
+    async with open_tools(app) as (context, recorder):
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"filters": new})
+        [first, second] = receipt["changes"][0]["fields"]["filters"]
+        assert first.endswith('"before"]}')
+        assert second.endswith('"after"]}')
+        recorder.after = lambda sent: (
+            Answer(200, json.dumps(app.state.world.store.widget(203) | {"filters": old}).encode())
+            if sent.method == "PATCH"
+            else None
+        )
+        changes = {"filters": {**new, "value": [*topics, "other"]}}
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes=changes)
+        [told] = receipt["differences"]
+        assert '"other"]}, stored …' in told
+        assert told.endswith('"before"]}')
+
+
 LONG = "A name as long as names are when people explain what they mean, and then some more of it"
 GUESSED = {"type": "column", "column": "duration", "aggregation": "average", "interval": "daily"}
 LARGE: list[tuple[str, Json]] = [

@@ -230,3 +230,36 @@ async def test_an_agent_of_another_project_is_warned_of() -> None:
         assert 'warning: agent 38 "Sales line" is in project 2' in text
         text, _ = await ask(context, "update_dashboard", dashboard_id=12, only={"agent.id": [31, 32]})
         assert "warning" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "begins", "refused"),
+    [
+        ("this_week", "2026-11-16T00:00:00Z", "2026-12-16T00:00:00Z"),
+        ("this month", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+        ("last_week", "2026-11-09T00:00:00Z", "2026-12-09T00:00:00Z"),
+        ("monday", "2026-11-16T00:00:00Z", "2026-12-16T00:00:00Z"),
+        ("2026-11-10/2026-11-12", "2026-11-10T00:00:00Z", "2026-12-10T00:00:00Z"),
+    ],
+)
+async def test_a_date_range_that_will_not_move_on_is_warned_of_before_and_after(
+    text: str, begins: str, refused: str
+) -> None:
+    fixed = (
+        f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would; "
+        f"from {refused} the API refuses the charts (400)"
+    )
+    async with open_tools(new_sandbox(count=10), confirm="writes") as (context, _):
+        _, dry = await ask(context, "update_dashboard", dashboard_id=11, date_range=text)
+        assert dry["warnings"] == [fixed]
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, date_range=text, plan_id=dry["plan_id"])
+        assert receipt["warnings"] == [fixed]
+
+
+@pytest.mark.parametrize("text", ["9999-12-20/9999-12-30", "0001-01-01/0001-01-02", "9999-12-31"])
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+async def test_a_date_range_at_the_end_of_the_calendar_is_refused_in_words(text: str, zone: str) -> None:
+    async with open_tools(new_sandbox(count=10), time_zone=zone) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments):
+            await ask(context, "update_dashboard", dashboard_id=11, date_range=text)
+        assert recorder.writes() == []

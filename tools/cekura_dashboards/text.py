@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 LABEL_LIMIT = 80
 MOST_NOTES, MOST_IN_A_NOTE = 10, 160
+_BLANKS, _ALIKE = re.compile(r"\A\s+|\s+\Z|\s{2,}"), re.compile(r"(\s)\1*")
 _PLACE = re.compile(r"\[\d+\]")
 _IGNORABLE = (
     (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164),
@@ -30,6 +31,20 @@ def is_hidden(char: str) -> bool:
     [False, False, True, True, True, True]
     """
     return not char.isprintable() or bisect_right(_EDGES, ord(char)) % 2 == 1
+
+
+def spelled_blanks(text: str) -> str:
+    r"""The text with every blank and hidden character named that ``cleaned`` would leave out or make one of.
+
+    >>> spelled_blanks("Calls  per day\u200b")
+    'Calls[U+0020 x2]per day[U+200B]'
+    """
+    spelled = _BLANKS.sub(lambda run: _ALIKE.sub(lambda alike: _spelled(alike[1], len(alike[0])), run[0]), text)
+    return "".join(_spelled(char) if is_hidden(char) else char for char in spelled)
+
+
+def _spelled(char: str, times: int = 1) -> str:
+    return f"[U+{ord(char):04X}{f' x{times}' if times > 1 else ''}]"
 
 
 def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
@@ -142,7 +157,11 @@ def json_text(value: Any) -> str:
 
 def short_json(value: Any, *, limit: int = LABEL_LIMIT) -> str:
     """``json_text``, cut to ``limit`` characters."""
-    text = json_text(value)
+    return cut(json_text(value), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most ``limit`` characters of a text."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

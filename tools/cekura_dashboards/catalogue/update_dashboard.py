@@ -88,7 +88,7 @@ class DashboardUpdate(Struct, frozen=True):
 async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
     ids = request.ids(signer(context))
     before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
-    asked, told = _asked(context, request, before)
+    asked, told, notes = _asked(context, request, before)
     fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
     way = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields))
     refuse_too_large(way.arguments)
@@ -105,33 +105,38 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         covered_by_undo=covered_fields(before),
         changes=[change] if fields else [],
         dashboard_id=before.id,
-        warnings=[*doubtful(fields.get("filters"), "filters"), *warnings, *(way.warnings if fields else [])],
+        warnings=[*told, *doubtful(fields.get("filters"), "filters"), *warnings, *(way.warnings if fields else [])],
         drops_range=drops,
         stamps=[before.updated_at],
-        notes=[*told, *([f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else [])],
+        notes=[
+            *notes,
+            *([f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else []),
+        ],
     )
     return checked(context, made, request)
 
 
-def _asked(context: ToolContext, request: UpdateDashboardRequest, before: Dashboard) -> tuple[JsonObject, list[str]]:
-    """What the fields are to be, and what is to be said of that."""
-    filters, notes = before.filters or {}, list[str]()
+def _asked(
+    context: ToolContext, request: UpdateDashboardRequest, before: Dashboard
+) -> tuple[JsonObject, list[str], list[str]]:
+    """What the fields are to be, what is to be warned of, and notes."""
+    filters, warnings, notes = before.filters or {}, list[str](), list[str]()
     if (request.date_range or request.only) and (odd := before.unreadable("filters")) is not None:
         raise InvalidArguments.at("", f"{odd}; give the whole filters instead.", lead="Nothing was changed.")
     if request.date_range:
-        own, notes = saved_range(request.date_range, context.now(), context.settings.zone)
+        own, warnings = saved_range(request.date_range, context.now(), context.settings.zone)
         filters = both(without_time(filters), own)
     if request.only:
         filters, out = replaced(filters, request.only.to_json())
         notes += [f"replaced: {in_words(part)}" for part in out if part not in and_parts(filters)]
     if (request.date_range or request.only) and _same_conditions(filters, before.filters):
-        return request.given(), []
+        return request.given(), [], []
     if request.date_range or request.only:
-        return {"filters": filters} | request.given(), notes
+        return {"filters": filters} | request.given(), warnings, notes
     cleared: JsonObject = {name: None for name in request.clear or [] if name != CLEARED}
     if CLEARED in (request.clear or []):
         cleared = {"filters": without_time(before.filters) or None} | cleared
-    return cleared | request.given(), []
+    return cleared | request.given(), [], []
 
 
 async def _strangers(context: ToolContext, only: Filter | None, before: Dashboard) -> list[str]:

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, as_object, same
 from cekura_dashboards.plans.plan_id import Signer
 from cekura_dashboards.plans.restored import line
-from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, short_json
+from cekura_dashboards.text import Foreign, Word, cut, foreign, json_text, named, short_json, spelled_blanks
 
 VALUE_LIMIT = 400
 FEW_INSIDE = 4
+BEFORE = 20
+"""Characters that are shown before the first in which two long values differ."""
 MOST_SHOWN = 120
 """Characters of a value that a difference shows."""
 
@@ -132,9 +134,11 @@ def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: 
     for part in WRITABLE:
         value: Any = stored.stored(part)
         if part in asked and not same(value, asked[part]):
-            told.append(f"{name} {part}: asked {as_json(asked[part])}, stored {as_json(value)}")
+            wanted, found = both_as_json(asked[part], value)
+            told.append(f"{name} {part}: asked {wanted}, stored {found}")
         elif part not in asked and before is not None and not same(value, before.stored(part)):
-            told.append(f"{name} {part}: changed unasked from {as_json(before.stored(part))} to {as_json(value)}")
+            old, found = both_as_json(before.stored(part), value)
+            told.append(f"{name} {part}: changed unasked from {old} to {found}")
     return told
 
 
@@ -159,7 +163,7 @@ def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = 
         if same(old, new):
             continue
         inside = _differing(old, new, name) if name == "metadata" and old and new else None
-        found |= inside if inside and len(inside) <= FEW_INSIDE else {name: [_short(old), _short(new)]}
+        found |= inside if inside and len(inside) <= FEW_INSIDE else {name: _pair(old, new)}
     return found
 
 
@@ -167,9 +171,36 @@ def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
     """What differs between two JSON values, by path."""
     old, new = as_object(before), as_object(after)
     if old is None or new is None:
-        return {} if same(before, after) else {Foreign(path): [_short(before), _short(after)]}
+        return {} if same(before, after) else {Foreign(path): _pair(before, after)}
     inside = [_differing(old.get(name), new.get(name), f"{path}.{name}") for name in dict.fromkeys([*old, *new])]
     return {name: pair for part in inside for name, pair in part.items()}
+
+
+def _pair(before: Any, after: Any) -> list[Any]:
+    """Both values as they are shown; where they would look the same, what they differ in."""
+    shown = [_short(before), _short(after)]
+    if json_text(shown[0]) != json_text(shown[1]) and _shows(before, shown[0]) and _shows(after, shown[1]):
+        return shown
+    old, new = (value if isinstance(value, str) else json_text(value) for value in (before, after))
+    start = _difference(old, new, VALUE_LIMIT)
+    parts = [("…" if start else "") + spelled_blanks(text[start:]) for text in (old, new)]
+    return [
+        None if value is None else Foreign(part, limit=VALUE_LIMIT)
+        for value, part in zip((before, after), parts, strict=True)
+    ]
+
+
+def _shows(value: Any, shown: Any) -> bool:
+    """Whether anything of the value is shown, if it is a text of blanks."""
+    return not (isinstance(value, str) and value and not shown)
+
+
+def _difference(old: str, new: str, limit: int) -> int:
+    """Where to begin to show two texts so that they differ in what is shown; 0 where their beginnings do."""
+    differs = next(
+        (place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
+    return max(0, differs - BEFORE) if differs >= limit - BEFORE else 0
 
 
 def _short(value: Any) -> Any:
@@ -199,3 +230,11 @@ def line_of(change: Change) -> str:
 
 def as_json(value: Any) -> str:
     return short_json(value, limit=MOST_SHOWN)
+
+
+def both_as_json(first: Any, second: Any) -> tuple[str, str]:
+    """Two values that are not the same, each cut short, but not before they differ."""
+    old, new = json_text(first), json_text(second)
+    start = _difference(old, new, MOST_SHOWN)
+    begin = "…" if start else ""
+    return cut(begin + old[start:], MOST_SHOWN), cut(begin + new[start:], MOST_SHOWN)

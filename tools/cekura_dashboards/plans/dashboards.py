@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import Fault, NotFound
 from cekura_dashboards.api.filters import both, time_bounds
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, as_json, before_after
+from cekura_dashboards.plans.changes import Change, before_after, both_as_json
 from cekura_dashboards.plans.send import write_or_read_back
 from cekura_dashboards.text import foreign, listed, named
 from cekura_dashboards.widgets.date_range import TOO_OLD_REFUSED, goes_too_far_back, is_lost, losing
@@ -43,11 +43,9 @@ def dashboard_change(op: Any, number: int | None, name: str | None, before: Json
 
 def dashboard_differences(asked: JsonObject, stored: Dashboard) -> list[str]:
     """What is stored otherwise than asked."""
-    return [
-        f"dashboard {stored.id} {name}: asked {as_json(value)}, stored {as_json(stored.stored(name))}"
-        for name, value in asked.items()
-        if not same(value, stored.stored(name))
-    ]
+    differing = {name: value for name, value in asked.items() if not same(value, stored.stored(name))}
+    pairs = {name: both_as_json(value, stored.stored(name)) for name, value in differing.items()}
+    return [f"dashboard {stored.id} {name}: asked {wanted}, stored {held}" for name, (wanted, held) in pairs.items()]
 
 
 def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -> tuple[Fault | None, Fault | None]:

@@ -22,7 +22,7 @@ TOO_OLD_REFUSED = f"{TOO_OLD}, so it refuses the charts (400); the longest that 
 
 
 def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, list[str]]:
-    """A date range in words as the filter that is stored, and what is to be said of it.
+    """A date range in words as the filter that is stored, and what is to be warned of.
 
     What is relative stays so: ``7d`` is saved as ``today-7d``; the API's days are those of UTC.
 
@@ -42,17 +42,25 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
         return _since("today"), []
     if word == "yesterday":
         return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), []
+    begins = refused = ""
     try:
         span = interval(text, zone) if is_interval(text) else span_of(word, now, zone)
+        if span is not None:
+            begins, refused = _instant(span[0]), _instant(span[0] + LIMIT)
     except (ValueError, OverflowError):
         span = None
     if span is None:
         hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
         raise InvalidArguments.at(CLEARED, f"{Foreign(text, limit=60)} is not a date range; {hint}")
-    if span[1] >= now:
-        begins = span[0].astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return _since(begins), [f"the date range begins at {begins} and does not move on with time"]
-    return within(*span), ["the date range is fixed: it does not move on with time"]
+    fixed = f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would"
+    return (
+        _since(begins) if span[1] >= now else within(*span),
+        [f"{fixed}; from {refused} the API refuses the charts (400)"],
+    )
+
+
+def _instant(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _since(value: str) -> JsonObject:
