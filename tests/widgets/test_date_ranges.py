@@ -174,6 +174,17 @@ async def test_a_date_range_in_words_leaves_the_other_filters(text: str, saved: 
 
 
 @pytest.mark.parametrize(
+    ("text", "said"), [("7d", True), ("today", True), ("yesterday", True), ("30d", True), ("24h", False)]
+)
+async def test_a_date_range_that_moves_on_says_that_its_days_are_those_of_utc(text: str, said: bool) -> None:  # noqa: FBT001 - a column of the table
+    for zone in ("America/Los_Angeles", "UTC"):
+        async with open_tools(new_sandbox(count=10), time_zone=zone) as (context, _):
+            _, receipt = await ask(context, "update_dashboard", dashboard_id=11, date_range=text)
+        told = f"days are UTC days, not those of {zone}" in str(receipt)
+        assert told is (said and zone != "UTC" and receipt["outcome"] == "applied")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"date_range": "60d"}, 'longest that works: {"field": "timestamp", "op": "gte", "value": "today-29d"}'),

@@ -1,7 +1,5 @@
 """Whom an answer is for."""
 
-from datetime import datetime
-
 from msgspec import Struct, field
 
 from cekura_dashboards.insight import Clock
@@ -18,7 +16,3 @@ class Audience(Struct, frozen=True):
     coarse: int = 0
     names: dict[str, str] = field(default_factory=dict[str, str])
     clock: Clock = UTC_CLOCK
-
-    def is_off_utc(self, moment: datetime) -> bool:
-        """Whether their days begin at other instants than those of UTC."""
-        return bool(moment.astimezone(self.clock.zone).utcoffset())

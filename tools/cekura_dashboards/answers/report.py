@@ -11,9 +11,9 @@ from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
 from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
-from cekura_dashboards.charts.window import Window, format_instant
+from cekura_dashboards.charts.window import Window, format_instant, is_off_utc
 from cekura_dashboards.concurrency import in_thread
-from cekura_dashboards.insight import Comparison, Groups, Series
+from cekura_dashboards.insight import Comparison, Groups, Series, Summary
 from cekura_dashboards.insight.comparison import FigureChange
 from cekura_dashboards.insight.findings import Finding
 from cekura_dashboards.insight.group_changes import GroupChanges
@@ -160,9 +160,9 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
         return told.model_copy(update={"error": str(reading.error)})
     summary, untested = summarise(reading, audience, history)
     notes = [*summary.notes, *reading.notes]
-    if summary.series and summary.series.step.endswith(WHOLE_DAYS) and audience.is_off_utc(reading.window.end):
-        theirs = reading.target.local_days
-        notes.append(f"days are {'' if theirs else 'UTC days, not '}those of {audience.clock.zone}")
+    zone, days = audience.clock.zone, _days_of(config, summary)
+    if days and is_off_utc(reading.window, zone):
+        notes.append(f"{days} are {'' if reading.target.local_days else f'UTC {days}, not '}those of {zone}")
     if history is not None and history.error is not None:
         notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
     return told.model_copy(
@@ -177,6 +177,13 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
             "notes": notes or None,
         }
     ).with_coarser(summary.coarser)
+
+
+def _days_of(config: WidgetConfig, summary: Summary) -> str | None:
+    """What the chart's values are of that begins at midnight: days, weeks or months; None for hours and less."""
+    if config.chart_type == "bar" and config.period in {"day", "week", "month"}:
+        return f"{config.period}s"
+    return "days" if summary.series and summary.series.step.endswith(WHOLE_DAYS) else None
 
 
 async def reported(

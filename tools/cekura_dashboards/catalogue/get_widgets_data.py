@@ -66,7 +66,7 @@ class WidgetsData(Result):
 
 
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
-    context = context.in_zone(zone_named(request.time_zone, context.settings.zone))
+    context = context.in_zone(zone_named(request.time_zone, context.settings.zone, context.now()))
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
     dashboard, widgets, missing, projects = await _find(context, request)

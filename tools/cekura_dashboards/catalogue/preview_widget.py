@@ -78,7 +78,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
-    context = context.in_zone(zone_named(request.time_zone, context.settings.zone))
+    context = context.in_zone(zone_named(request.time_zone, context.settings.zone, context.now()))
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
     matching = request.share_where.to_json() if request.share_where else None

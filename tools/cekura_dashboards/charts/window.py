@@ -1,7 +1,7 @@
 """Time windows: words and intervals in, instants out."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -65,7 +65,7 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
 
 
-def is_off_utc(window: Window, zone: ZoneInfo) -> bool:
+def is_off_utc(window: Window, zone: tzinfo) -> bool:
     """Whether days of the zone begin at other instants than those of UTC, anywhere in the window."""
     return any(moment.astimezone(zone).utcoffset() for moment in (window.start, window.end))
 

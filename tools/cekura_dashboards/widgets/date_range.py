@@ -33,15 +33,18 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
         InvalidArguments: for a text that is no stretch of time.
     """
     word = folded(text)
+    utc_days = [f"days are UTC days, not those of {zone}"] if now.astimezone(zone).utcoffset() else []
     if match := ROLLING.fullmatch(word):
         length = int(match[1]) * UNITS[match[2]]
         if length == LIMIT:
-            return LONGEST, ["30 days ago begins before what the API holds by the time it is read: saved as today-29d"]
-        return _since(f"today-{length.days}d" if match[2] in "dw" else f"now-{word}"), []
+            why = "30 days ago begins before what the API holds by the time it is read: saved as today-29d"
+            return LONGEST, [why, *utc_days]
+        days = match[2] in "dw"
+        return _since(f"today-{length.days}d" if days else f"now-{word}"), utc_days if days else []
     if word == "today":
-        return _since("today"), []
+        return _since("today"), utc_days
     if word == "yesterday":
-        return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), []
+        return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), utc_days
     begins = refused = ""
     try:
         span = interval(text, zone) if is_interval(text) else span_of(word, now, zone)

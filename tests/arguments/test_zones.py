@@ -1,0 +1,127 @@
+"""Time zones: whole names and cities are taken, and what several places share is answered with those."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.arguments.zones import PLACES, zone_named
+from support import NOW, Era, ask, connect, open_tools, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+UTC_ZONE, ZONES = ZoneInfo("UTC"), available_timezones()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"), ("europe/berlin", "Europe/Berlin"), ("los angeles", "America/Los_Angeles"),
+        ("Tokyo", "Asia/Tokyo"), ("utc", "UTC"), ("GMT", "GMT"), ("Etc/GMT+2", "Etc/GMT+2"), ("US/Pacific", "US/Pacific"),
+        ("CET", "CET"),
+    ],
+)  # fmt: skip
+def test_a_name_or_a_city_is_a_zone(text: str, key: str) -> None:
+    assert zone_named(text, UTC_ZONE, NOW).key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("GMT+2", "is an offset from UTC; give a place that has it now: Europe/Athens or Africa/Cairo or "),
+        ("UTC+2", "or Etc/GMT-2, which has it all year"),
+        ("gmt -5", "America/New_York or America/Bogota"),
+        ("+05:30", "Asia/Kolkata"),
+        ("UTC+5:45", "Asia/Kathmandu"),
+        ("UTC\u22123", "America/Sao_Paulo"),
+        ("GMT+9:30", "Australia/Darwin"),
+        ("+0", "give UTC"),
+        ("UTC+25", "is an offset from UTC; no place has it now."),
+        ("PST", "did you mean America/Los_Angeles or Asia/Manila?"),
+        ("PDT", "did you mean America/Los_Angeles?"),
+        ("IST", "did you mean Asia/Kolkata or Asia/Jerusalem or Europe/Dublin?"),
+        ("EST", "did you mean America/New_York?"),
+        ("CST", "America/Chicago"),
+        ("BST", "Europe/London"),
+        ("ET", "America/New_York"),
+        ("Pacific Standard Time", "America/Los_Angeles"),
+        ("Berln", "did you mean Europe/Berlin?"),
+        ("Amercia/New_York", "did you mean America/New_York?"),
+        ("pacific", "is several zones: Canada/Pacific, US/Pacific; give one whole."),
+        ("Mumbai", "is no time zone; give an IANA name such as America/Los_Angeles."),
+    ],
+)
+def test_what_is_no_zone_is_answered_with_those_of_places(text: str, said: str) -> None:
+    with pytest.raises(InvalidArguments) as caught:
+        zone_named(text, UTC_ZONE, NOW)
+    assert said in str(caught.value)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(-14, 14), st.sampled_from(["GMT", "UTC", "", "gmt ", "utc"]), st.sampled_from(["", ":00", "00"]))
+def test_an_offset_is_never_read_as_one_of_the_other_sign(hours: int, name: str, minutes: str) -> None:
+    text = f"{name}{hours:+03d}{minutes}"
+    try:
+        zone = zone_named(text, UTC_ZONE, NOW)
+    except InvalidArguments as error:
+        offered = [
+            name.strip(",.:;")
+            for name in str(error).partition(";")[2].split()
+            if name.strip(",.:;") in available_timezones()
+        ]
+        for place in offered:
+            assert NOW.astimezone(ZoneInfo(place)).utcoffset() == timedelta(hours=hours)
+    else:
+        assert NOW.astimezone(zone).utcoffset() == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("month", [1, 7])
+def test_a_place_is_offered_for_every_offset_that_is_in_use(month: int) -> None:
+    moment = datetime(2026, month, 1, tzinfo=UTC)
+    used = {moment.astimezone(ZoneInfo(name)).utcoffset() for name in ZONES if not name.startswith("Etc/")}
+    assert used - {moment.astimezone(ZoneInfo(name)).utcoffset() for name in PLACES} == set()
+
+
+def test_what_is_offered_for_an_offset_has_it_at_that_time_of_the_year() -> None:
+    summer = datetime(2026, 7, 1, tzinfo=UTC)
+    with pytest.raises(InvalidArguments, match="Europe/Berlin or Europe/Paris"):
+        zone_named("GMT+2", UTC_ZONE, summer)
+    with pytest.raises(InvalidArguments, match="America/Los_Angeles"):
+        zone_named("UTC-7", UTC_ZONE, summer)
+
+
+@pytest.mark.parametrize("tool", ["get_widgets_data", "preview_widget"])
+async def test_an_offset_is_refused_through_a_client(tool: str, era: Era) -> None:
+    chart = {"widget_ids": [202]} if tool == "get_widgets_data" else {"widget": {"chart_type": "stat"}}
+    async with connect(shared_sandbox(), era) as client:
+        result = await client.call_tool(tool, {**chart, "window": "yesterday", "time_zone": "GMT+2"})
+    assert result.is_error
+    assert "Africa/Cairo" in text_of(result)
+
+
+@pytest.mark.parametrize("points", [0, 12])
+@pytest.mark.parametrize(
+    ("function", "period", "by", "said"),
+    [
+        ("p95", "day", "local_day", "days are UTC days, not those of"),
+        ("count", "day", None, "days are UTC days, not those of"),
+        ("count", "day", "local_day", "days are those of"),
+        ("count", "week", "local_day", "weeks are UTC weeks, not those of"),
+        ("avg", "month", "local_day", "months are UTC months, not those of"),
+    ],
+)
+async def test_it_is_said_whose_days_and_weeks_are_shown(
+    function: str, period: str, by: str | None, said: str, points: int
+) -> None:
+    widget = {"chart_type": "bar", "field": "duration", "aggregation_function": function, "time_period": period}
+    given = {"widget": widget, "points": points} | ({"by": by} if by else {})
+    async with open_tools(shared_sandbox(), history=False) as (context, _):
+        text, answer = await ask(context, "preview_widget", window="7d", time_zone="America/Los_Angeles", **given)
+        winter, _ = await ask(context, "preview_widget", window="7d", time_zone="London", **given)
+        autumn, _ = await ask(context, "preview_widget", window="2026-10-22/2026-10-27", time_zone="London", **given)
+    assert f"{said} America/Los_Angeles" in answer["report"]["notes"]
+    assert f"{said} America/Los_Angeles" in text
+    assert "Europe/London" not in winter, "its days are those of UTC"
+    assert f"{said} Europe/London" in autumn, "some of them are not"
