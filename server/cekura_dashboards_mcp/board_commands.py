@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import anyio
 import click
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cekura_dashboards_mcp.connection import Connection
 
 T = TypeVar("T")
-FILE = click.argument("file", type=click.File("r", encoding="utf-8"))
+FILE = click.argument("file", type=click.File("rb"))
 DASHBOARD = click.option(
     "--dashboard", metavar="ID|NAME", help="The dashboard to change; default: the one of its name."
 )
@@ -46,7 +46,7 @@ def export(dashboard: str, *, sandbox: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the calls of tools that would be made.")
 @SANDBOX
 def plan(
-    file: TextIO, dashboard: str | None, project: str | None, *, exit_code: bool, as_json: bool, sandbox: bool
+    file: BinaryIO, dashboard: str | None, project: str | None, *, exit_code: bool, as_json: bool, sandbox: bool
 ) -> None:
     """Show what apply would do with FILE, before → after; changes nothing."""
     from cekura_dashboards.boards import plan_board  # noqa: PLC0415 - see above
@@ -70,7 +70,9 @@ def plan(
 @click.option("--yes", is_flag=True, help="Do not ask; deletes too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
 @SANDBOX
-def apply(file: TextIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool) -> None:
+def apply(
+    file: BinaryIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool
+) -> None:
     """Make a dashboard what FILE says: the one of its name in the project, or a new one. Shows the plan, and asks."""
     from cekura_dashboards.boards import Carried, apply_board, plan_board  # noqa: PLC0415 - see above
 
@@ -92,19 +94,20 @@ def apply(file: TextIO, dashboard: str | None, project: str | None, *, yes: bool
 @FILE
 @click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
 @SANDBOX
-def undo(file: TextIO, *, as_json: bool, sandbox: bool) -> None:
+def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
     """Take back what apply did, by the receipts in FILE that apply --json printed."""
     from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
     from cekura_dashboards.boards import undo_carried  # noqa: PLC0415 - see above
+    from cekura_dashboards.json_input import NotJson, read_json  # noqa: PLC0415 - see above
 
     try:
-        held = as_object(json.load(file))
-    except ValueError as error:
-        raise Stopped(f"{file.name} is not JSON ({error}).") from None
+        held = as_object(read_json(file.read()))
+    except NotJson as error:
+        raise Stopped(f"{_name(file)} {error}.") from None
     listed = as_list((held or {}).get("undo"))
     calls = [as_object(call) for call in listed or []]
     if listed is None or None in calls:
-        raise Stopped(f"{file.name} holds no receipts that can be taken back; apply --json prints them.")
+        raise Stopped(f"{_name(file)} holds no receipts that can be taken back; apply --json prints them.")
     if not calls:
         click.echo("Nothing was done, so there is nothing to take back.")
         return
@@ -115,15 +118,18 @@ def undo(file: TextIO, *, as_json: bool, sandbox: bool) -> None:
 COMMANDS = (export, plan, apply, undo)
 
 
-def _read(file: TextIO) -> "Board":
+def _name(file: BinaryIO) -> str:
+    """As errors name it; standard input may have no name of its own."""
+    return str(getattr(file, "name", "<stdin>"))
+
+
+def _read(file: BinaryIO) -> "Board":
     from cekura_dashboards.boards import BoardRefused, read_board  # noqa: PLC0415 - see above
 
     try:
         return read_board(file.read())
-    except UnicodeDecodeError:
-        raise Stopped(f"{file.name} is not UTF-8 text.") from None
     except BoardRefused as error:
-        raise Stopped(f"{file.name}: {error}") from None
+        raise Stopped(f"{_name(file)}: {error}") from None
 
 
 def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "") -> T:

@@ -228,9 +228,10 @@ def _written(page: str, out: Path | None) -> None:
 @SANDBOX
 def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Path | None, sandbox: bool) -> None:
     """Write what changed, and the charts, as one HTML page that needs nothing else."""
+    from cekura_dashboards.arguments.references import number_or_name  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.report import make_report  # noqa: PLC0415 - see above
 
-    chosen = [int(text) if text.isdecimal() else text for text in dashboards]
+    chosen = [number_or_name(text) for text in dashboards]
     work = partial(make_report, dashboards=chosen, window=window, compare_to=compare_to)
     with waiting("Reading all charts"):
         made = anyio.run(work, connection(sandbox=sandbox))

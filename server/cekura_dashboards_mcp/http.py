@@ -1,5 +1,6 @@
 """Stateless Streamable HTTP, each request bringing its own key."""
 
+import re
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
 from cekura_dashboards_mcp.edge import WholeRequests, once_more, server_config
 from cekura_dashboards_mcp.guards import METRICS, KnownNames, Room, TokenRequired
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from cekura_dashboards_mcp.oauth import SignIn
 
 PATH = "/mcp"
+PORT = re.compile(r"\d{1,5}", re.ASCII)
 PROGRESS = b'"progressToken"'
 """Where this stands in a request, its caller wants to hear of the progress."""
 READY_S = 10.0
@@ -46,8 +49,8 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
-    if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
-        raise ValueError(f'--http takes HOST:PORT, such as 127.0.0.1:8000, not "{text}"')
+    if not host or not PORT.fullmatch(port) or int(port) > 65535:  # noqa: PLR2004 - the last port
+        raise ValueError(f'--http takes HOST:PORT, such as 127.0.0.1:8000, not "{quoted(text, limit=60)}"')
     return host, int(port)
 
 

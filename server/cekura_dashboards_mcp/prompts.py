@@ -13,6 +13,7 @@ from mcp.types import INVALID_PARAMS
 from pydantic import Field
 
 from cekura_dashboards import Tool
+from cekura_dashboards.arguments.references import number_or_name
 from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards_mcp.sdk import Prompt
 
@@ -45,7 +46,7 @@ def why_did_it_move(
     dashboard: Annotated[str, Field(description="the dashboard that it is on, to find its name there")] = "",
 ) -> str:
     """Where a change of one chart happened: by agent, topic and metadata, with the calls behind it."""
-    asked = {"widget_id": _id(widget), "window": window, "compare_to": compare_to}
+    asked = {"widget_id": number_or_name(widget), "window": window, "compare_to": compare_to}
     where = f" (on dashboard {dashboard}: get_dashboard lists its widgets, if the name alone leaves doubt)"
     return _steps(
         f"Why did {widget} move, window {window} against {compare_to}?" + (where if dashboard.strip() else ""),
@@ -84,7 +85,7 @@ def monday_report(
 ) -> str:
     """Last week against the week before, as a report to paste."""
     times = {"window": "last_week", "compare_to": "previous_week"}
-    read = f"Call get_widgets_data {_json({'dashboard_id': _id(dashboard), **times})}."
+    read = f"Call get_widgets_data {_json({'dashboard_id': number_or_name(dashboard), **times})}."
     choose = (
         "Of list_dashboards, take the one that is most about outcomes, and call get_widgets_data for the same weeks."
     )
@@ -143,11 +144,7 @@ def _on(dashboard: str) -> str:
 
 
 def _dashboards(dashboard: str) -> dict[str, Any]:
-    return {"dashboard_ids": [_id(dashboard)]} if dashboard.strip() else {}
-
-
-def _id(text: str) -> int | str:
-    return int(text) if text.strip().isdecimal() else text
+    return {"dashboard_ids": [number_or_name(dashboard)]} if dashboard.strip() else {}
 
 
 def _json(arguments: dict[str, Any]) -> str:

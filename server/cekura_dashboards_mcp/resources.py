@@ -7,6 +7,7 @@ from mcp.types import INVALID_PARAMS
 
 from cekura_dashboards import TOOLS, DashboardsError, call_tool
 from cekura_dashboards.answers.guide import guide
+from cekura_dashboards.arguments.references import number_or_name
 from cekura_dashboards_mcp.connection import Connection
 
 GUIDE = "cekura://guide"
@@ -42,7 +43,7 @@ async def _dashboard(id: str, context: Context[Connection, object]) -> str:  # n
     try:
         connection.refuse_unless_open(context.headers, _SETUP.name)
         tools = await connection.tool_context(context.headers)
-        answer = await call_tool(tools, _SETUP, {"dashboard_id": int(id) if id.isdecimal() else id})
+        answer = await call_tool(tools, _SETUP, {"dashboard_id": number_or_name(id)})
     except DashboardsError as error:
         raise MCPError(INVALID_PARAMS, str(error)) from None
     return answer.text

@@ -8,7 +8,7 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/server/test_consent.py``, in both eras of the protocol.
 - ``list_what_is_open``: ``tests/server/test_what_is_drawn.py``, in both eras.
 - ``complete_with``: ``tests/server/test_prompts_and_resources.py``, in both eras and with the key of each request.
-- ``Prompt``: the same.
+- ``Prompt``, ``ResourceNotFoundError``: the same.
 - ``is_version_at_least``: ``tests/server/test_consent.py``, where an old client on stateless HTTP cannot be asked.
 """
 
@@ -19,7 +19,7 @@ from mcp.server import MCPServer
 from mcp.server.apps import client_supports_apps
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
 from mcp.server.mcpserver.tools import Tool
@@ -31,6 +31,7 @@ __all__ = [
     "Elicit",
     "Prompt",
     "Resolve",
+    "ResourceNotFoundError",
     "Tool",
     "ToolError",
     "UnexpectedToolError",

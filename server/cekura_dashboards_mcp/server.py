@@ -1,6 +1,6 @@
 """The MCP server."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -8,9 +8,11 @@ from typing import Any
 
 from mcp import MCPError
 from mcp.server import MCPServer
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.request_state import RequestStateSecurity
 from mcp.types import INVALID_PARAMS, GetPromptResult, InputRequiredResult
+from pydantic import AnyUrl
 
 from cekura_dashboards.text import Foreign
 from cekura_dashboards_mcp.access import may_use
@@ -18,8 +20,8 @@ from cekura_dashboards_mcp.completions import completed
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.prompts import prompts
 from cekura_dashboards_mcp.registration import about, catalogue, chart_data, registered
-from cekura_dashboards_mcp.resources import add_resources
-from cekura_dashboards_mcp.sdk import complete_with, list_what_is_open
+from cekura_dashboards_mcp.resources import DASHBOARD, GUIDE, add_resources
+from cekura_dashboards_mcp.sdk import ResourceNotFoundError, complete_with, list_what_is_open
 from cekura_dashboards_mcp.view import CHART_DATA, chart_view
 
 INSTRUCTIONS = (
@@ -32,7 +34,7 @@ INSTRUCTIONS = (
 
 
 class DashboardsServer(MCPServer[Connection]):
-    """The SDK's server, which takes an unknown prompt for a fault of its own."""
+    """The SDK's server, which takes an unknown prompt for a fault of its own, and repeats any address whole."""
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Connection, Any] | None = None
@@ -46,6 +48,20 @@ class DashboardsServer(MCPServer[Connection]):
         if name not in known:
             raise MCPError(INVALID_PARAMS, f"No prompt {Foreign(name)}; there are {', '.join(known)}.")
         return await super().get_prompt(name, arguments, context)
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Connection, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Refuse an address under which there is nothing.
+
+        Raises:
+            MCPError: naming those that there are.
+        """
+        try:
+            return await super().read_resource(uri, context)
+        except ResourceNotFoundError:
+            text = f"No resource {Foreign(str(uri))}; there are {GUIDE} and {DASHBOARD}."
+            raise MCPError(INVALID_PARAMS, text, {"uri": str(uri)}) from None
 
 
 def _opened(context: Context[Connection, Any]) -> Callable[[str], bool]:

@@ -1,6 +1,5 @@
 """What the commands share: their connection, their errors on stderr, and a line for whoever waits."""
 
-import json
 import logging
 import sys
 import threading
@@ -104,12 +103,13 @@ def need_sandbox() -> None:
 
 def json_object(text: str) -> dict[str, Any]:
     from cekura_dashboards.api.models import is_object  # noqa: PLC0415 - see above
+    from cekura_dashboards.json_input import NotJson, read_json  # noqa: PLC0415 - see above
 
     example = "as '{\"dashboard_id\": 11}'"
     try:
-        parsed: Any = json.loads(text)
-    except ValueError as error:
-        raise Stopped(f"the arguments are not JSON ({error}). Quote the whole, {example}.") from None
+        parsed = read_json(text)
+    except NotJson as error:
+        raise Stopped(f"what follows the tool's name {error}. Quote the whole, {example}.") from None
     if not is_object(parsed):
         raise Stopped(f"the arguments are a JSON object, {example}.")
     return parsed

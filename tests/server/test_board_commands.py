@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from cekura_dashboards.boards import Board
 from support import PIE, typed
 
+FROM_STDIN = (["plan", "-"], ["apply", "-"], ["undo", "-"])
+LONG = "1" * 5000
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 
@@ -83,13 +86,59 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
         (["undo", "-"], "{}", 2, "holds no receipts that can be taken back"),
         (["undo", "-"], "[", 2, "is not JSON"),
         (["undo", "-"], '{"undo": [{"tool": "x"}]}', 1, "This is no undo call of a receipt."),
+        *(
+            (command, '{"a": ' * depth + "1" + "}" * depth, 2, "is nested more than 100 levels deep.")
+            for command in FROM_STDIN
+            for depth in (101, 5000)
+        ),
+        *((command, f'{{"name": {LONG}}}', 2, "holds a number of more than 4300 digits.") for command in FROM_STDIN),
+        (["export", LONG], "", 1, 'no dashboard "111'),
+        (["plan", "-", "--dashboard", LONG], '{"name": "x"}', 1, 'no dashboard "111'),
+        (["plan", "-", "--project", LONG], '{"name": "x"}', 1, 'no project "111'),
+        (["report", "--dashboard", LONG], "", 1, 'no dashboard "111'),
     ],
 )
 def test_a_mistake_is_a_line_on_stderr(run: Any, arguments: list[str], stdin: str, code: int, why: str) -> None:
     out, said = run(*arguments, stdin=stdin, code=code)
     assert why in said
-    assert out == ""
+    lines = [line for line in said.splitlines() if line.startswith(("cekura-dashboards: ", "Error: "))]
+    assert len(lines) == (2 if arguments[0] == "report" else 1)  # a report has two parts
+    assert len(said) < 500
+    assert out == "" or arguments[0] == "report"
     assert "Traceback" not in said
+
+
+def encoded(text: str, encoding: str, *, mark: bool) -> bytes:
+    written = text.replace("\n", "\r\n").encode(encoding)
+    return "\ufeff".encode(encoding) + written if mark else written
+
+
+@pytest.mark.parametrize("mark", [True, False])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_file_is_read_in_whatever_unicode_a_shell_wrote_it(
+    run: Any, encoding: str, tmp_path: Path, *, mark: bool
+) -> None:
+    """Windows PowerShell 5.1 writes ``>`` as UTF-16 with a mark, and lines that end in CR LF."""
+    board = Board(name="Überblick", project=1, widgets=[{**PIE, "name": "Wörter 🎧"}]).to_text()
+    (tmp_path / "board.json").write_bytes(encoded(board, encoding, mark=mark))
+    said, _ = run("plan", "board.json")
+    assert said.startswith('To do on a new dashboard "Überblick":')
+    receipts, _ = run("apply", "board.json", "--yes", "--json")
+    (tmp_path / "receipts.json").write_bytes(encoded(receipts, encoding, mark=mark))
+    back, _ = run("undo", "receipts.json")
+    assert back.startswith("Done.")
+
+
+@pytest.mark.parametrize("command", FROM_STDIN)
+def test_bytes_that_are_no_unicode_are_told_in_one_line(run: Any, command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "board.json").write_bytes('{"name": "Überblick"}'.encode("cp1252"))
+    out, said = run(command[0], "board.json", code=2)
+    assert (out, said) == (
+        "",
+        "cekura-dashboards: board.json"
+        + (": The file" if command[0] != "undo" else "")
+        + " is not text in UTF-8, UTF-16 or UTF-32.\n",
+    )
 
 
 def test_read_only_mode_applies_nothing(run: Any) -> None:

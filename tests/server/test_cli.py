@@ -55,6 +55,7 @@ def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
         ("CEKURA_BASE_URL", "http://api.cekura.ai", "must start with https://"),
         ("CEKURA_PROJECT_ID", "twelve", "valid integer"),
         ("CEKURA_PROJECT_ID", "0", "greater than or equal to 1"),
+        ("CEKURA_PROJECTS", "1" * 19, "must be ids of projects"),
         ("CEKURA_TIMEOUT_S", "soon", "valid number"),
         ("CEKURA_TIMEOUT_S", "0", "greater than or equal to 1"),
         ("CEKURA_TIME_ZONE", "Mars/Olympus", "IANA time zone"),
@@ -93,19 +94,33 @@ def test_one_tool_is_called_by_hand() -> None:
         (["get_dashboard", '{"dashboard_id": 42}'], 1, "No dashboard 42"),
         (["get_dashboard", "{dashboard_id: 11}"], 2, "not JSON"),
         (["get_dashboard", "[11]"], 2, "a JSON object"),
+        (
+            ["get_dashboard", '{"a": ' * 5000 + "1" + "}" * 5000],
+            2,
+            "is nested more than 100 levels deep. Quote the whole",
+        ),
+        (["get_dashboard", '{"a": ' * 300 + "1" + "}" * 300], 2, "is nested more than 100 levels deep"),
+        (["get_dashboard", '{"dashboard_id": ' + "1" * 5000 + "}"], 2, "holds a number of more than 4300 digits"),
+        (["get_dashboard", '{"dashboard_id": "' + "1" * 5000 + '"}'], 1, 'no dashboard "111'),
         (["get_dashbord"], 1, "Unknown tool: get_dashbord"),
     ],
 )
 def test_a_call_that_fails_says_so_by_text_and_exit_code(arguments: list[str], code: int, said: str) -> None:
-    result = typed("call", *arguments, "--sandbox")
-    assert result.exit_code == code
-    assert said in result.output
+    for command in ("call", "view"):
+        result = typed(command, *arguments, "--sandbox")
+        assert result.exit_code == code
+        assert said in result.output
+        assert len(result.output) < 400
 
 
-def test_an_address_that_is_none_is_refused() -> None:
-    done = typed("serve", "--http", "nonsense", environment={"CEKURA_API_KEY": "k"})
+@pytest.mark.parametrize(
+    "address", ["nonsense", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:" + "1" * 5000, "x" * 5000]
+)
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    done = typed("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
     assert done.exit_code == 2
     assert done.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
+    assert len(done.stderr) < 200
 
 
 @pytest.mark.anyio

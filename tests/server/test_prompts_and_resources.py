@@ -125,6 +125,32 @@ async def test_a_dashboard_is_read_by_id_or_name_and_says_what_the_tool_says(era
     assert by_name.startswith(said.split("\nnote:")[0])
 
 
+LONG = "1" * 5000
+ADDRESSES = [
+    (f"cekura://dashboards/{LONG}", 'no dashboard "111'), ("cekura://dashboards/" + "%5B" * 3000, 'no dashboard "[[['),
+    ("cekura://dashboards/" + '{"a":' * 2000, "no dashboard"), ("cekura://" + "a/" * 3000, "there are cekura://guide and"),
+    ("cekura://dashboards/" + "a" * 300_000, "there are cekura://guide and"), ("cekura://dashboards/12?x=1", 'No resource "cekura://dashboards/12?x=1"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "said"), ADDRESSES, ids=[address[:24] for address, _ in ADDRESSES])
+async def test_an_address_of_any_length_and_depth_is_refused_in_one_line(address: str, said: str, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        with pytest.raises(MCPError) as refused:
+            await client.read_resource(address)
+    assert refused.value.code == -32602
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 240
+    assert "\n" not in str(refused.value)
+
+
+async def test_a_prompt_takes_a_name_of_any_number_of_digits(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        for prompt in (await client.list_prompts()).prompts:
+            asked = await client.get_prompt(prompt.name, {argument.name: LONG for argument in prompt.arguments or []})
+            assert LONG in str(asked.messages)
+
+
 async def test_resources_are_the_guide_the_views_and_any_dashboard(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         listed = [resource.uri for resource in (await client.list_resources()).resources]

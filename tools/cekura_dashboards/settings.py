@@ -117,7 +117,7 @@ class Settings(BaseModel):
     @classmethod
     def _ids(cls, value: str) -> str:
         parts = [part.strip() for part in value.split(",") if part.strip()]
-        if not all(part.isascii() and part.isdecimal() for part in parts):
+        if not all(re.fullmatch(r"\d{1,18}", part, re.ASCII) for part in parts):
             raise ValueError("must be ids of projects, separated by commas")
         return ",".join(parts)
 

@@ -31,6 +31,8 @@ SHOWN_BY = {
     "agent": "look_up agents lists them",
     "metric": "look_up metrics lists them",
 }
+_NUMBER = re.compile(r"\d{1,18}")
+"""An id; more digits than any has are a name."""
 _NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
 
 
@@ -72,14 +74,24 @@ async def names_of(
     return await _READ[kind](context, _Scope(dashboard, project))
 
 
+def number_or_name(text: str) -> int | str:
+    """What stands for one thing: its id, or a name.
+
+    >>> number_or_name(" 12 "), number_or_name("Booking"), number_or_name("1" * 5000) == "1" * 5000
+    (12, 'Booking', True)
+    """
+    return int(text) if _NUMBER.fullmatch(text.strip()) else text
+
+
 def id_of(text: str, known: Mapping[int, str]) -> int | None:
     """The one id of that name, or the id itself; None if there is none, or several.
 
     >>> id_of("booking", {12: "Booking"}), id_of("12", {12: "Booking"}), id_of("Sales", {12: "Booking"})
     (12, 12, None)
     """
-    if text.strip().isdecimal() and int(text) in known:
-        return int(text)
+    number = number_or_name(text)
+    if isinstance(number, int) and number in known:
+        return number
     ids = _matching(text, known)
     return ids[0] if len(ids) == 1 else None
 

@@ -1,12 +1,13 @@
 """A dashboard as a file."""
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig, is_object
+from cekura_dashboards.json_input import NotJson, read_json
 from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
@@ -33,18 +34,16 @@ class Board(BaseModel):
         return json.dumps(self.model_dump(exclude_none=True), indent=2, ensure_ascii=False) + "\n"
 
 
-def read_board(text: str) -> Board:
-    """What a file says.
+def read_board(text: str | bytes) -> Board:
+    """What a file says; bytes in UTF-8, UTF-16 or UTF-32.
 
     Raises:
         BoardRefused: if it is no board, saying where.
     """
     try:
-        found: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BoardRefused(f"The file is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from None
-    try:
-        board = Board.model_validate(found)
+        board = Board.model_validate(read_json(text))
+    except NotJson as error:
+        raise BoardRefused(f"The file {error}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

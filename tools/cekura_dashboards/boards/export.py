@@ -1,6 +1,6 @@
 """From a dashboard to a board."""
 
-from cekura_dashboards.arguments.references import id_of, names_of, no_such, written
+from cekura_dashboards.arguments.references import id_of, names_of, no_such, number_or_name, written
 from cekura_dashboards.boards.board import Board, BoardRefused
 from cekura_dashboards.boards.names import Names
 from cekura_dashboards.context import ToolContext
@@ -40,8 +40,8 @@ async def dashboard_id(context: ToolContext, dashboard: str | int) -> int:
         BoardRefused: if there is none of that name, or several.
     """
     text = str(dashboard).strip()
-    if text.isdecimal():
-        return int(text)
+    if isinstance(number := number_or_name(text), int):
+        return number
     known = await names_of(context, "dashboard")
     found = id_of(text, known)
     if found is None:
