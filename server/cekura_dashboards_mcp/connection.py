@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,9 @@ from cekura_dashboards_mcp.audit import Audit, check_file
 
 KEY_HEADER = "x-cekura-api-key"
 MOST_PACES = 1000
+MOST_QUESTIONS = 1000
+ANSWERED_WITHIN_S = 600
+"""As long as the SDK takes an answer to a question."""
 SIGNED_IN = "Ask whoever runs this server for another one: it has the Cekura keys of those who sign in."
 """What users can do about a key that they never see."""
 
@@ -57,6 +61,26 @@ def key_of(header: str | None) -> SecretStr:
         raise NoUsableKey(f"The X-CEKURA-API-KEY header {error}.") from None
 
 
+class Questions:
+    """Questions to people for which an answer may still come, at most so many and for ten minutes each."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._asked_at = dict[str, float]()
+
+    def add(self, question: str) -> None:
+        self.remove(question)
+        self._asked_at[question] = self._clock()
+        while len(self._asked_at) > MOST_QUESTIONS:
+            del self._asked_at[next(iter(self._asked_at))]
+
+    def remove(self, question: str) -> None:
+        self._asked_at.pop(question, None)
+
+    def has(self, question: str) -> bool:
+        return self._clock() - self._asked_at.get(question, float("-inf")) < ANSWERED_WITHIN_S
+
+
 @dataclass
 class Connection:
     """``app_factory`` makes an ASGI application to talk to instead of the network, on first use.
@@ -69,6 +93,7 @@ class Connection:
     app_factory: Callable[[], Any] | None = None
     now: Callable[[], datetime] = utc_now
     signs_in: bool = False
+    unanswered: Questions = field(default_factory=Questions, repr=False)
     _transport: Transport | None = field(default=None, repr=False)
     allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
     _memory: Memory = field(init=False, repr=False)

@@ -13,6 +13,7 @@ from mcp.types import InputRequiredResult
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.sdk import (
     Elicit,
     Resolve,
@@ -26,7 +27,7 @@ FIRST_ASKED_BY_RESULT = "2026-07-28"
 
 
 class NotConfirmed(DashboardsError):
-    """The person said no, or nothing."""
+    """The person said no."""
 
     def __init__(self) -> None:
         super().__init__("Nothing was changed: the user did not confirm. Do not try again unless they ask for it.")
@@ -49,24 +50,36 @@ def can_ask(context: Context[Any, Any]) -> bool:
     return by_result or context.session.can_send_request
 
 
-async def ask(context: Context[Any, Any], question: str) -> InputRequiredResult | None:
-    """Return None once the person has agreed; or the question, to be answered to the client as it is.
+async def ask(context: Context[Any, Any], question: str, *, planned: bool) -> InputRequiredResult | bool:
+    """Return True once the person has agreed, False if nobody was asked; or the question, to be answered to the client.
+
+    Nobody was asked if the client answers with an error, or with what is neither yes nor no. Since 2026-07-28 a client
+    that cannot show a question ends the call for itself, and this server hears no more of it. So who calls with a
+    plan_id instead (``planned``) is not asked a second time.
 
     Raises:
-        NotConfirmed: else, whatever came back.
+        NotConfirmed: if the person said no.
     """
 
     async def consent() -> Elicit[Consent]:
         return Elicit(question, Consent)
 
+    connection: Connection = context.request_context.lifespan_context
+    is_first_call = context.request_state is None
+    if planned and is_first_call and connection.unanswered.has(question):
+        return False
     parameters: dict[str, tuple[Resolve, bool]] = {"consent": (Resolve(consent), True)}
     try:
         found = await resolve_arguments(parameters, build_resolver_plans(parameters, set()), {}, context)
     except (ToolError, MCPError):
-        raise NotConfirmed from None
+        return False
     if isinstance(found, InputRequiredResult):
+        if not (is_first_call or context.input_responses):
+            return False
+        connection.unanswered.add(question)
         return found
+    connection.unanswered.remove(question)
     outcome: ElicitationResult[Consent] = found["consent"]
     if not isinstance(outcome, AcceptedElicitation) or not outcome.data.confirm:
         raise NotConfirmed
-    return None
+    return True

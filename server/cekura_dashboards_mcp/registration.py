@@ -94,9 +94,11 @@ class Question(Exception):
         self.result = result
 
 
-async def _approve(context: Context[Any, Any], question: str) -> None:
-    if (result := await ask(context, question)) is not None:
+async def _approve(context: Context[Any, Any], question: str, *, planned: bool) -> bool:
+    result = await ask(context, question, planned=planned)
+    if isinstance(result, InputRequiredResult):
         raise Question(result)
+    return result
 
 
 class ChartData(McpTool):

@@ -11,13 +11,13 @@ from fastapi import FastAPI
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import ElicitResult, ErrorData
+from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitResult, ErrorData
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from cekura_dashboards.values import replace
-from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.connection import MOST_QUESTIONS, Connection, Questions
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server
 from support import BY_NAME, KEY, PIE, PLAIN, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
@@ -26,15 +26,22 @@ pytestmark = pytest.mark.anyio
 DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
 RENAME: Json = {"widget_id": 203, "changes": {"name": "New"}}
 YES = ElicitResult(action="accept", content={"confirm": True})
-NOT_A_YES: dict[str, Any] = {
+A_NO: dict[str, Any] = {
     "declined": ElicitResult(action="decline"),
     "cancelled": ElicitResult(action="cancel"),
     "unticked": ElicitResult(action="accept", content={"confirm": False}),
-    "empty": ElicitResult(action="accept", content={}),
+}
+NEITHER: dict[str, Any] = {
     "a word": ElicitResult(action="accept", content={"confirm": "yes"}),
-    "nonsense": ElicitResult(action="accept", content={"confirm": "maybe"}),
+    "empty": ElicitResult(action="accept", content={}),
     "nothing": ElicitResult(action="accept"),
 }
+ERRORS: dict[str, Any] = {
+    "no such method": ErrorData(code=METHOD_NOT_FOUND, message="Method not found"),
+    "a fault": ErrorData(code=INTERNAL_ERROR, message="no window"),
+    "of its own": ErrorData(code=-32000, message="forms are off"),
+}
+NOT_ASKED = "note: the user was not asked"
 
 
 @dataclass
@@ -78,15 +85,66 @@ async def test_a_delete_asks_the_person_and_goes_through_in_one_call(era: Era) -
     assert 'delete 206 "Topics"' in question
 
 
-@pytest.mark.parametrize("answer", NOT_A_YES)
-async def test_whatever_is_not_a_yes_changes_nothing(answer: str, era: Era) -> None:
-    app, person = new_sandbox(), Person(NOT_A_YES[answer])
+@pytest.mark.parametrize("answer", A_NO)
+async def test_a_no_changes_nothing(answer: str, era: Era) -> None:
+    app, person = new_sandbox(), Person(A_NO[answer])
     async with connected(app, era, person) as client:
-        result = await client.call_tool("bulk_edit_dashboard", DELETE)
-    assert result.is_error
-    assert text_of(result).startswith("Nothing was changed: the user did not confirm.")
+        planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
+        for arguments in (DELETE, {**DELETE, "plan_id": planned}, {**DELETE, "plan_id": planned}):
+            result = await client.call_tool("bulk_edit_dashboard", arguments)
+            assert result.is_error
+            assert text_of(result).startswith("Nothing was changed: the user did not confirm.")
     assert "Topics" in names(app)
-    assert len(person.asked) == 1
+    assert len(person.asked) == 3
+
+
+@pytest.mark.parametrize("answer", [*NEITHER, *ERRORS])
+async def test_who_gets_neither_yes_nor_no_has_the_way_with_a_plan(answer: str, era: Era) -> None:
+    """Of an error a server of 2026-07-28 hears nothing: the client tells it to whoever called."""
+    app, person = new_sandbox(), Person((NEITHER | ERRORS)[answer])
+    async with connected(app, era, person) as client:
+        if answer in ERRORS and era == "auto":
+            with pytest.raises(MCPError):
+                await client.call_tool("bulk_edit_dashboard", DELETE)
+            planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
+        else:
+            stopped = await client.call_tool("bulk_edit_dashboard", DELETE)
+            assert NOT_ASKED in text_of(stopped)
+            assert stopped.structured_content is not None
+            assert stopped.structured_content["outcome"] == "needs_plan"
+            planned = stopped.structured_content["plan_id"]
+        assert "Topics" in names(app)
+        done = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": planned})
+    assert not done.is_error
+    assert NOT_ASKED in text_of(done)
+    assert "Topics" not in names(app)
+
+
+async def test_a_call_that_comes_back_without_an_answer_is_not_asked_about_again() -> None:
+    app = new_sandbox()
+    async with connected(app, "auto", Person()) as client:
+        arguments: Json = {"name": "bulk_edit_dashboard", "arguments": DELETE, "allow_input_required": True}
+        first: Any = await client.session.call_tool(**arguments)
+        assert [*first.input_requests]
+        back: Any = await client.session.call_tool(**arguments, request_state=first.request_state)
+    assert back.structured_content["outcome"] == "needs_plan"
+    assert "Topics" in names(app)
+
+
+def test_a_question_that_nobody_answers_is_forgotten_after_ten_minutes_or_when_there_are_too_many() -> None:
+    time_s = [0.0]
+    questions = Questions(clock=lambda: time_s[0])
+    questions.add("first")
+    time_s[0] = 599
+    questions.add("second")
+    assert questions.has("first")
+    time_s[0] = 600
+    assert not questions.has("first")
+    assert questions.has("second")
+    for number in range(MOST_QUESTIONS):
+        questions.add(f"{number}")
+    assert not questions.has("second")
+    assert questions.has("0")
 
 
 async def test_without_a_person_a_delete_stops_with_a_plan(era: Era) -> None:
@@ -106,7 +164,7 @@ async def answer_of(client: Client, tool: str, arguments: Json) -> Json:
 
 
 async def test_a_plan_is_no_way_around_a_person_who_said_no(era: Era) -> None:
-    app, person = new_sandbox(), Person(NOT_A_YES["declined"])
+    app, person = new_sandbox(), Person(A_NO["declined"])
     twin = {**app.state.world.store._widgets[206], "id": 207}  # noqa: SLF001 - a duplicate, which a ready fix deletes
     app.state.world.store._widgets[207] = twin  # noqa: SLF001 - see above
     async with connected(app, era, person) as client:
@@ -138,7 +196,7 @@ async def test_with_every_write_to_be_confirmed_a_plan_is_asked_about_too_and_an
 
 
 async def test_the_question_for_a_dashboard_says_that_it_is_deleted(era: Era) -> None:
-    app, person = new_sandbox(), Person(NOT_A_YES["declined"])
+    app, person = new_sandbox(), Person(A_NO["declined"])
     async with connected(app, era, person) as client:
         await client.call_tool("delete_dashboard", {"dashboard_id": 11})
     assert person.asked[0].startswith('Delete dashboard 11 "Operations overview" with its 8 widgets?')

@@ -1,7 +1,6 @@
 """The one way that a tool runs, from Python, the command line or MCP."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.api.usage import counted
@@ -14,8 +13,19 @@ from cekura_dashboards.text import condensed, json_text
 from cekura_dashboards.tool import ReadingTool, Result, Tool
 from cekura_dashboards.values import replace
 
-Approve = Callable[[str], Awaitable[None]]
-"""Asks a person; returns once they have agreed, and raises else."""
+NOT_ASKED = "the user was not asked: the client declares that it shows forms, but did not show this one"
+
+
+class Approve(Protocol):
+    """Asks a person; True once they have agreed, False if nobody could be asked. ``planned``: a plan_id is there.
+
+    Raises:
+        DashboardsError: if they said no.
+    """
+
+    async def __call__(self, question: str, /, *, planned: bool) -> bool: ...
+
+
 WITH_DRAWING = 60_000
 """Bytes of text, structure and drawing together."""
 
@@ -70,14 +80,15 @@ async def _written(context: ToolContext, tool: WritingTool[Any], request: Any, a
     """Plan, ask if a person must be asked and can be, then carry it out."""
     made: Plan[Any] = await tool.plan(context, request)
     if approve is not None and made.needs_person(context.settings.confirm):
-        await approve(made.question(context))
+        agreed = await approve(made.question(context), planned=made.origin is not None)
         context = context.for_one_call()
         made = await _planned_again(context, tool, request, made)
+        made = replace(made, approved=True) if agreed else replace(made, notes=[*made.notes, NOT_ASKED])
     return await tool.carry_out(context, made)
 
 
 async def _planned_again(context: ToolContext, tool: WritingTool[Any], request: Any, made: Plan[Any]) -> Plan[Any]:
-    """The same plan, approved, from what is stored now: a person may take their time to answer.
+    """The same plan, from what is stored now: a person may take their time to answer.
 
     Raises:
         PlanRefused: if it is not the same any more.
@@ -88,7 +99,7 @@ async def _planned_again(context: ToolContext, tool: WritingTool[Any], request: 
             "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
             "Look at it with get_dashboard, then call again."
         )
-    return replace(now, approved=True)
+    return now
 
 
 def _answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer:
