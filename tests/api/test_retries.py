@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from cekura_dashboards.api import errors
@@ -138,6 +140,41 @@ async def test_an_unreadable_retry_after_is_passed_over() -> None:
     assert script.tries == 2
 
 
-@pytest.mark.parametrize("header", ["-1", "1e9", "", "٣", "Wed, 99 Nov 2026 15:30:05 GMT"])
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        ("0", 0), ("007", 7), ("2.5", 2.5), ("2.", 2), (" 4 ", 4), ("301", 300), ("99999999999", 300), ("9" * 5000, 300),
+        ("86400.5", 300), ("Wed, 18 Nov 2099 15:30:05 GMT", 300), ("Fri, 31 Dec 9999 23:59:59 -2359", 300),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0), ("Wed, 18 Nov 2026 15:30:05", 5), ("Wed, 18 Nov 1970 15:30:05 GMT", 0),
+    ],
+)  # fmt: skip
+def test_a_wait_is_read_in_each_form_and_is_at_most_five_minutes(header: str, wait: float) -> None:
+    assert retry_after_s(header, now()) == wait
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("header", ["99999999999", "Wed, 18 Nov 2099 15:30:05 GMT"])
+async def test_after_an_absurd_wait_a_key_is_asked_for_again_within_five_minutes(header: str) -> None:
+    script = Scripted(limited(header))
+    pace = script.client(600).pace
+    client = CekuraClient(transport=script, key=SecretStr(KEY), timeout_s=600, now=now, sleep=script.sleep, pace=pace)
+    with pytest.raises(errors.RateLimited, match="in 300 seconds"):
+        await read(client)
+    with pytest.raises(errors.RateLimited) as caught:
+        await read(client)
+    assert script.tries == 1
+    assert caught.value.wait_s is not None
+    assert caught.value.wait_s <= 300
+
+
+@given(st.text() | st.floats().map(str) | st.integers().map(str))
+def test_whatever_a_header_holds_is_a_wait_or_none(header: str) -> None:
+    found = retry_after_s(header, now())
+    assert found is None or 0 <= found <= 300
+
+
+@pytest.mark.parametrize(
+    "header", ["-1", "-0.5", "1e9", "", "٣", "nan", "NaN", "inf", "-inf", "1,5", "+3", "0x10", "5 s", "Wed, 99 Nov 2026 15:30:05 GMT"]
+)  # fmt: skip
 def test_what_is_no_wait_is_none(header: str) -> None:
     assert retry_after_s(header, datetime(2026, 11, 18, tzinfo=UTC)) is None

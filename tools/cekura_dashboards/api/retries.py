@@ -1,6 +1,7 @@
 """When to ask again, and after how long: never past the deadline, never a write that may have arrived."""
 
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,11 @@ FIRST_WAIT_S = 0.25
 MAX_WAIT_S = 4.0
 MAX_RETRY_AFTER_S = 20.0
 """A longer ``Retry-After`` is not waited for: the caller is told how long to wait instead."""
+MAX_PAUSE_S = 300.0
+"""A longer ``Retry-After`` counts as this: one absurd answer must not lock a key out."""
 PASSING_FAULTS = {502, 503, 504}
 
+_SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -43,14 +47,16 @@ class Pace:
         """
         left = self._until - anyio.current_time()
         if left > 0:
-            raise RateLimited(left * random.uniform(1, 1.25))  # noqa: S311 - jitter
+            raise RateLimited(min(left * random.uniform(1, 1.25), MAX_PAUSE_S))  # noqa: S311 - jitter
 
     def pause(self, wait_s: float | None) -> None:
         self._until = max(self._until, anyio.current_time() + (PAUSE_S if wait_s is None else wait_s))
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header, in seconds or as a date; None if absent or unreadable.
+    """Seconds to wait by a ``Retry-After`` header, in seconds or as a date, at most five minutes.
+
+    None if it is absent or unreadable; 0 for a date that is over.
 
     >>> from datetime import datetime, UTC
     >>> now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -60,15 +66,15 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     if header is None:
         return None
     text = header.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), 1e9)
+    if _SECONDS.fullmatch(text):
+        return min(float(text), MAX_PAUSE_S)
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), MAX_PAUSE_S)
 
 
 def is_worth_retrying(error: BaseException, *, safe: bool) -> bool:
