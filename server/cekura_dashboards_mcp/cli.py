@@ -97,12 +97,12 @@ def serve(
     if workers > 1 or own_key or metrics:
         raise Stopped("--workers, --own-key and --metrics go with --http.")
     from cekura_dashboards_mcp.server import create_server  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.stdio import leave_with_reader  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.stdio import leave_with_reader, serve_stdio  # noqa: PLC0415 - see above
 
     server = create_server(connection(sandbox=sandbox))
     _all_imported()
     leave_with_reader(sys.stdout)
-    server.run("stdio")
+    anyio.run(serve_stdio, server)
 
 
 def _all_imported() -> None:

@@ -9,6 +9,7 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``list_what_is_open``: ``tests/server/test_what_is_drawn.py``, in both eras.
 - ``complete_with``: ``tests/server/test_prompts_and_resources.py``, in both eras and with the key of each request.
 - ``Prompt``, ``ResourceNotFoundError``: the same.
+- ``run_over`` with the types of its streams: ``tests/server/test_stdio.py``.
 - ``is_version_at_least``: ``tests/server/test_consent.py``, where an old client on stateless HTTP cannot be asked.
 """
 
@@ -24,23 +25,29 @@ from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.message import SessionMessage
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, ListToolsResult, PaginatedRequestParams
 from mcp_types.version import is_version_at_least
 
 __all__ = [
     "Elicit",
     "Prompt",
+    "ReadStream",
     "Resolve",
     "ResourceNotFoundError",
+    "SessionMessage",
     "Tool",
     "ToolError",
     "UnexpectedToolError",
+    "WriteStream",
     "build_resolver_plans",
     "complete_with",
     "func_metadata",
     "is_version_at_least",
     "list_what_is_open",
     "resolve_arguments",
+    "run_over",
 ]
 
 
@@ -71,6 +78,14 @@ def complete_with(
         return CompleteResult(completion=found)
 
     _lowlevel(server).add_request_handler("completion/complete", CompleteRequestParams, complete)
+
+
+async def run_over(
+    server: MCPServer[Any], messages: ReadStream[SessionMessage | Exception], answers: WriteStream[SessionMessage]
+) -> None:
+    """Serve over two streams until the first ends, as ``MCPServer.run_stdio_async`` does over its own."""
+    lowlevel = _lowlevel(server)
+    await lowlevel.run(messages, answers, lowlevel.create_initialization_options())
 
 
 def _lowlevel(server: MCPServer[Any]) -> Any:

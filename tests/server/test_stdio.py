@@ -1,0 +1,146 @@
+"""Over stdio, in both eras: a line that cannot be read is answered, so that no client waits for ever."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from support import ERAS, Era, Json
+
+CALL = '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"list_dashboards","arguments":{"search":%s}}}'
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+OLD: Json = {
+    "jsonrpc": "2.0", "id": "first", "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}  # fmt: skip
+ENVELOPE: Json = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+NEW: Json = {"jsonrpc": "2.0", "id": "first", "method": "server/discover", "params": {"_meta": ENVELOPE}}
+NESTED = "[" * 250 + "]" * 250
+DEEP = "[" * 100_000
+LINES: dict[str, tuple[int, Any]] = {
+    CALL % (5, r'"\ud83d"'): (PARSE_ERROR, 5),
+    CALL % ('"five"', r'"\ud83d"'): (PARSE_ERROR, "five"),
+    CALL % (5, r'"\udc00 {\"id\": 6}"'): (PARSE_ERROR, 5),
+    CALL % (5, NESTED): (PARSE_ERROR, 5),
+    CALL % (5, DEEP): (PARSE_ERROR, 5),
+    CALL % (5, "9" * 5000): (PARSE_ERROR, 5),
+    CALL % (5, "01"): (PARSE_ERROR, 5),
+    CALL % (5, '"\t"'): (PARSE_ERROR, 5),
+    CALL % (5, r'"\x"'): (PARSE_ERROR, 5),
+    CALL % (5, '"not closed'): (PARSE_ERROR, 5),
+    r'{"params":{"id":6,"a":"\ud83d"},"method":"ping","\u0069d":5,"jsonrpc":"2.0"}': (PARSE_ERROR, 5),
+    "\ufeff" + CALL % (5, "null"): (PARSE_ERROR, 5),
+    '{"jsonrpc":"2.0","id":5': (PARSE_ERROR, None),
+    CALL % (r'"\ud83d"', "null"): (PARSE_ERROR, None),
+    CALL % ("9" * 5000, "null"): (PARSE_ERROR, None),
+    DEEP: (PARSE_ERROR, None),
+    "hello": (PARSE_ERROR, None),
+    "{": (PARSE_ERROR, None),
+    '"\\': (PARSE_ERROR, None),
+    "5": (INVALID_REQUEST, None),
+    "null": (INVALID_REQUEST, None),
+    "{}": (INVALID_REQUEST, None),
+    "[" + CALL % (5, "null") + "]": (INVALID_REQUEST, None),
+    '{"jsonrpc":"2.0","id":5}': (INVALID_REQUEST, 5),
+    '{"jsonrpc":"1.0","id":5,"method":"ping"}': (INVALID_REQUEST, 5),
+    '{"id":"five","method":"ping"}': (INVALID_REQUEST, "five"),
+    '{"jsonrpc":"2.0","id":5,"method":7}': (INVALID_REQUEST, 5),
+    '{"jsonrpc":"2.0","id":5,"method":"ping","params":[1]}': (INVALID_REQUEST, 5),
+    CALL % ("null", "null"): (INVALID_REQUEST, None),
+    CALL % ("5.5", "null"): (INVALID_REQUEST, None),
+    CALL % ("true", "null"): (INVALID_REQUEST, None),
+    CALL % ("[5]", "null"): (INVALID_REQUEST, None),
+}
+"""What cannot be read, and what it is answered with: the code, and the id where it can be seen."""
+SILENT = [
+    "",
+    "   ",
+    '{"jsonrpc":"2.0","method":"notifications/unheard-of"}',
+    r'{"jsonrpc":"2.0","id":5,"result":"\ud83d"}',
+]
+"""What needs no answer: blank lines, notifications, and answers to what nobody asked."""
+
+
+class Wire:
+    """A server's process, line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def send(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def next_message(self) -> Json:
+        assert self._process.stdout is not None
+        found: Json = json.loads(self._process.stdout.readline())
+        return found
+
+    def until(self, number: str) -> list[Json]:
+        """The messages before the answer to a request, and this last."""
+        messages = [self.next_message()]
+        while messages[-1].get("id") != number:
+            messages.append(self.next_message())
+        return messages
+
+
+@contextmanager
+def opened(era: Era) -> Generator[Wire]:
+    """A server that has answered its first request."""
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, encoding="utf-8") as process:
+        try:
+            wire = Wire(process)
+            wire.send(json.dumps(NEW if era == "auto" else OLD))
+            assert "result" in wire.next_message()
+            yield wire
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_line_that_cannot_be_read_is_answered_with_its_id_and_the_next_one_is_served(era: Era) -> None:
+    with opened(era) as wire:
+        for line in LINES:
+            wire.send(line)
+        for line in SILENT:
+            wire.send(line)
+        last = {"name": "look_up", "arguments": {"kind": "projects"}, "_meta": ENVELOPE if era == "auto" else {}}
+        wire.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
+        *refusals, answer = wire.until("last")
+    assert [(refusal["error"]["code"], refusal["id"]) for refusal in refusals] == [*LINES.values()]
+    assert refusals[0]["error"]["message"].startswith("The line cannot be read as JSON: unexpected end of hex escape")
+    assert "Northside Clinics" in str(answer["result"])
+
+
+def test_a_line_that_cannot_be_read_is_answered_before_any_request_and_at_the_end() -> None:
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
+    done = subprocess.run(command, input=CALL % (5, r'"\ud83d"'), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["id"] == 5
+    assert done.stderr == ""
+
+
+def test_an_answer_to_the_server_that_cannot_be_read_leaves_no_call_waiting() -> None:
+    edit = {"name": "bulk_edit_dashboard", "arguments": {"dashboard_id": 11, "delete": [205]}}
+    with opened("legacy") as wire:
+        wire.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        wire.send(json.dumps({"jsonrpc": "2.0", "id": "edit", "method": "tools/call", "params": edit}))
+        question = wire.next_message()
+        assert question["method"] == "elicitation/create"
+        spoilt = '{"jsonrpc":"2.0","id":%s,"result":{"action":"accept","content":{"confirm":true,"why":"\\ud83d"}}}'
+        wire.send(spoilt % json.dumps(question["id"]))
+        [answer] = wire.until("edit")
+    assert "applied" not in str(answer)
