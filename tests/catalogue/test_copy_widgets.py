@@ -1,5 +1,9 @@
 """copy_widgets: the same charts on many dashboards."""
 
+import json
+import re
+from typing import Any
+
 import pytest
 
 from cekura_dashboards.api import errors
@@ -52,13 +56,67 @@ async def test_copies_go_below_what_is_there_and_stay_as_they_are_where_no_grid_
     assert where[13]["metadata"] == app.state.world.store.widget(203)["metadata"]
 
 
-async def test_a_metric_of_another_project_cannot_be_copied() -> None:
+async def test_a_metric_that_has_no_namesake_in_another_project_cannot_be_copied_there() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(
-            errors.InvalidArguments, match="widget 210 on dashboard 13: metric: no metric 501 in project 2"
+            errors.InvalidArguments, match='widget 211 on dashboard 13: no metric "Appointment booked" in project 2'
         ):
-            await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[11, 13])
+            await ask(context, "copy_widgets", widget_ids=[211], dashboard_ids=[11, 13])
         assert recorder.writes() == []
+
+
+async def test_copies_in_another_project_count_the_metric_of_the_same_name_there() -> None:
+    app = new_sandbox(count=10)
+    before, store = content(app), app.state.world.store
+    async with open_tools(app) as (context, _):
+        text, receipt = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[11, 13])
+        metrics = {change["dashboard_id"]: store.widget(change["id"])["metric"] for change in receipt["changes"]}
+        assert metrics == {11: 501, 13: 506}
+        assert 'note: metric "Response latency" is 506 in project 2, in place of 501' in text
+        back = await undo(context, receipt)
+        assert content(app) == before
+        await undo(context, back)
+        _, twice = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[13])
+    assert "dashboard 13 has one like widget 210 already" in twice["warnings"][0]
+
+
+def agents(*rows: tuple[int, str, int]) -> Answer:
+    found = [{"id": number, "name": name, "project": project} for number, name, project in rows]
+    return Answer(200, json.dumps({"count": len(found), "next": None, "results": found}).encode())
+
+
+AGENTS = agents(
+    (33, "Booking", 1), (34, "Triage", 1), (41, "Booking", 2), (42, "Same", 2), (43, "Same", 2), (35, "Same", 1)
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "there"),
+    [
+        (33, 41),
+        ([33, 41], [41, 41]),
+        ("33", 41),
+        (34, 'no agent "Triage" in project 2'),
+        ([33, 35], '2 agents of project 2 are called "Same": 42, 43'),
+        (99, "no agent 99 in project 2, and what it is called is not known"),
+    ],
+)
+async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value: Any, there: Any) -> None:
+    app = new_sandbox(count=10)
+    own = {"field": "agent.id", "op": "in" if isinstance(value, list) else "eq", "value": value}
+    app.state.world.store.update_widget(212, {"filters": {"operator": "or", "conditions": [own, SINCE]}})
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: AGENTS if sent.path.endswith("/aiagents/") else None
+        if isinstance(there, str):
+            with pytest.raises(errors.InvalidArguments, match=f"widget 212 on dashboard 13: {re.escape(there)}"):
+                await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
+            assert recorder.writes() == []
+            return
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
+        stored = app.state.world.store.widget(receipt["changes"][0]["id"])
+        assert stored["filters"]["conditions"] == [{**own, "value": there}, SINCE]
+        with pytest.raises(errors.InvalidArguments, match="a move changes no widget: leave out move"):
+            await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13], move=True)
 
 
 async def test_a_widget_is_not_copied_onto_its_own_dashboard_and_an_equal_one_is_warned_of() -> None:
@@ -127,7 +185,11 @@ async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -
     ("arguments", "message"),
     [
         ({"widget_ids": [203], "dashboard_ids": [12, 13], "move": True}, "widgets are moved to one dashboard"),
-        ({"widget_ids": [210], "dashboard_ids": [13], "move": True}, "no metric 501 in project 2"),
+        (
+            {"widget_ids": [210], "dashboard_ids": [13], "move": True},
+            '"Response latency" is 506 in project 2, in place of 501; a move changes no widget',
+        ),
+        ({"widget_ids": [211], "dashboard_ids": [13], "move": True}, 'no metric "Appointment booked" in project 2'),
         (
             {
                 "widget_ids": [203],

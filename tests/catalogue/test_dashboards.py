@@ -60,7 +60,8 @@ async def test_a_copy_has_all_widgets_and_the_new_name_and_filters() -> None:
     [
         ({"name": ""}, "name: is empty"),
         ({"name": "x"}, 'project_id: is missing; the key sees several projects: 1 "Northside'),
-        ({"name": "x", "project_id": 2, "copy_of": 12}, "a copy stays in the project of its original, 1"),
+        ({"name": "x", "project_id": 2, "copy_of": 12},
+         r'filters: no agent "Booking" in project 2, .* such as {"field":"timestamp","op":"gte","value":"today-14d"}'),
         ({"name": "x", "copy_of": 12, "widgets": [{**PIE, "place": "after 203"}]}, "widget 203 is not on this dashboard"),
         ({"name": "x", "project_id": 1, "widgets": [{**PIE, "layout": {"w": 13}}]}, r"widgets\[0\].layout: is wider than"),
         ({"name": "x", "project_id": 1, "widgets": [{"chart_type": "line", "field": "topic"}]}, r"widgets\[0\].chart_type"),
@@ -235,3 +236,64 @@ async def test_before_a_dashboard_of_the_daily_report_is_deleted_that_is_warned_
     ]
     assert another["outcome"] == unread["outcome"] == "needs_plan"
     assert "warnings" not in another
+
+
+async def test_a_copy_in_another_project_has_its_metrics_by_name_and_says_what_is_not_there() -> None:
+    app = new_sandbox(count=10)
+    before, wanted = content(app), {"name": "Latency", "copy_of": 12, "project_id": 2, "filters": SINCE}
+    missing = [
+        'widget 211 "Appointments booked" is left out: no metric "Appointment booked" in project 2',
+        'widget 213 "Customer satisfaction" is left out: no metric "Customer satisfaction" in project 2',
+    ]
+    async with open_tools(app, confirm="writes") as (context, _):
+        _, dry = await ask(context, "create_dashboard", **wanted)
+        assert dry["warnings"] == missing
+        assert content(app) == before
+        _, receipt = await ask(context, "create_dashboard", **wanted, plan_id=dry["plan_id"])
+        assert (receipt["outcome"], receipt["not_done"]) == ("partly_applied", missing)
+        assert "warnings" not in receipt
+        assert 'metric "Response latency" is 506 in project 2, in place of 501' in receipt["notes"]
+        made = app.state.world.store.dashboard(receipt["dashboard_id"])
+        assert (made["project"], made["filters"]) == (2, SINCE)
+        originals = {w["name"]: plain(w) for w in app.state.world.store.dashboard(12)["widgets"]}
+        assert [plain(widget) for widget in made["widgets"]] == [
+            {**held, "metric": 506 if held["metric"] else None}
+            for name, held in originals.items()
+            if name not in {"Appointments booked", "Customer satisfaction"}
+        ]
+        back = await undo(context, receipt)
+        assert content(app) == before
+        await undo(context, back)
+    assert plain(app.state.world.store.dashboard(15)) == plain(made)
+
+
+async def test_of_a_copy_in_another_project_all_that_needs_no_name_is_the_same_and_makes_room() -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        new = [{**PIE, "place": "top"}]
+        _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2, widgets=new)
+        assert made["outcome"] == "applied"
+        assert [sent.path for sent in recorder.sent if sent.path.endswith(("/metrics/", "/aiagents/"))] == []
+        rows = {w["name"]: w["metadata"]["layout"]["y"] for w in app.state.world.store.dashboard(14)["widgets"]}
+        assert rows[PIE["name"]] == 0
+        assert {name: row - 4 for name, row in rows.items() if row} == {
+            w["name"]: w["metadata"]["layout"]["y"] for w in app.state.world.store.dashboard(11)["widgets"]
+        }
+        await undo(context, made)
+    assert content(app) == before
+
+
+async def test_a_dashboard_of_which_nothing_can_be_in_another_project_is_not_copied_there() -> None:
+    app = new_sandbox(count=10)
+    for number in (216, 217, 218, 219, 220):
+        metric = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 507, "time_period": "day"}
+        app.state.world.store.update_widget(number, {**metric, "aggregation_function": "avg"})
+    async with open_tools(app) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match=r"no widget of the original can be in project 1: widget 216"):
+            await ask(context, "create_dashboard", name="x", copy_of=13, project_id=1)
+        assert recorder.writes() == []
+        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path.endswith("/metrics/") else None
+        with pytest.raises(errors.DashboardsError):
+            await ask(context, "create_dashboard", name="x", copy_of=13, project_id=1)
+        assert recorder.writes() == []

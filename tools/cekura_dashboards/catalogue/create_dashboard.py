@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import doubtful
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
@@ -18,6 +18,7 @@ from cekura_dashboards.plans.changes import (
     not_done,
     restored_lines,
 )
+from cekura_dashboards.plans.copies import CopyInto, copy_into
 from cekura_dashboards.plans.covered import covered_namesakes, covered_whole
 from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.plans.dashboards import (
@@ -57,48 +58,60 @@ class Creation(Struct, frozen=True):
     source: Dashboard | None
     was: int | None
     widgets_were: tuple[int | None, ...]
+    left_out: list[str]
 
 
 async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Creation]:
     ids = request.ids(signer(context))
-    source = None
+    original = source = None
     if request.copy_of is not None:
-        source = await context.lookups.dashboard(ids.now("dashboard", request.copy_of))
+        original = source = await context.lookups.dashboard(ids.now("dashboard", request.copy_of))
     project = await _project(context, request, source)
     filters = request.filters.to_json() if request.filters else source.filters if source else None
+    into = CopyInto()
+    if original is not None and project is not None and project != original.project:
+        into = await copy_into(context, original, project, filters if request.filters else None)
+        source, filters = None, into.filters
     checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
     checker.warnings += doubtful(filters if request.filters else None, "filters")
-    if source is not None and not checker.lenient:
-        checker.faults += [fault for fault in range_faults(source, filters, context.now()) if fault is not None]
+    if original is not None and not checker.lenient:
+        checker.faults += [fault for fault in range_faults(original, filters, context.now()) if fault is not None]
     widgets = [item.given() for item in request.widgets or []]
     for index, config in enumerate(widgets):
         await checker.created(config, f"widgets[{index}].")
     items = enumerate(zip(request.widgets or [], widgets, strict=True))
-    wanted = Placement([(Wish.of(f"widgets[{index}]", item), config) for index, (item, config) in items])
+    wanted = Placement(
+        [
+            *((Wish(f"copy_of {request.copy_of}"), config) for config in into.widgets),
+            *((Wish.of(f"widgets[{index}]", item), config) for index, (item, config) in items),
+        ]
+    )
     copied = {widget.id: widget for widget in source.widgets} if source else {}
     pattern, told = await pattern_for(context, wanted, copied, {}, [])
     shifted, faults = placed(wanted, copied, {}, [], ids, pattern)
     checker.faults += faults
-    warnings = [*checker.done(), *told]
+    warnings = [*into.left_out, *into.warnings, *checker.done(), *told]
     known, namesakes = await listed_dashboards(context, project, request.name)
     if namesakes and request.was is None:
         warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
     fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
-    were = tuple(widget.was for widget in request.widgets or [])
+    widgets = [*into.widgets, *widgets]
+    were = (*(None for _ in into.widgets), *(widget.was for widget in request.widgets or []))
     made = Plan(
-        work=Creation(fields, widgets, shifted, known, source, request.was, were),
+        work=Creation(fields, widgets, shifted, known, source, request.was, were, into.left_out),
         verb="Create",
         about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
         operations=request.operations(NAME),
-        covered=_covered(request, source, namesakes),
-        stamps=[str(sorted(known)), source.updated_at if source else None],
+        covered=_covered(request, original, namesakes),
+        stamps=[str(sorted(known)), original.updated_at if original else None],
         changes=[
             dashboard_change("create", None, request.name, {}, fields),
             *(Change(op="create", name=foreign(widget.name)) for widget in copied.values()),
             *(Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in widgets),
         ],
         warnings=warnings,
+        notes=[*into.found],
     )
     return checked(context, made, request)
 
@@ -113,14 +126,7 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
     if request.was is not None:
         return request.project_id
     if source is not None:
-        if request.project_id not in {None, source.project}:
-            raise InvalidArguments.at(
-                "project_id",
-                f"a copy stays in the project of its original, {source.project}; leave project_id out, or "
-                "create a dashboard there and use copy_widgets.",
-                lead="Nothing was changed.",
-            )
-        return source.project
+        return request.project_id or source.project
     return await context.lookups.only_project(request.project_id, lead="Nothing was changed.")
 
 
@@ -137,11 +143,11 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     dashboard = dashboard.model_copy(update={"widgets": [*widgets, *done.created]})
     way = undo_of(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
     return receipt_of(
-        made,
+        replace(made, warnings=[text for text in made.warnings if text not in work.left_out]),
         _changes(dashboard),
         dashboard_id=dashboard.id,
         differences=[*differences, *steps.differences],
-        not_done=steps.not_done,
+        not_done=[*work.left_out, *steps.not_done],
         restored=_restored(context, work, dashboard, done),
         complete=steps.left,
         undo=way.call(context, DELETE, covered_whole(dashboard)),

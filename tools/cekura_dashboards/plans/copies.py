@@ -1,14 +1,17 @@
-"""Copies of widgets on many dashboards, and taking them away again."""
+"""Copies of widgets on many dashboards and taking them away again; and of a whole dashboard in another project."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.filters import only_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_object
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import Change, WidgetEdits
 from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.namesakes import translated
 from cekura_dashboards.plans.restored import Ids
-from cekura_dashboards.text import foreign, listed
+from cekura_dashboards.text import foreign, json_text, listed, named
 from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.date_range import no_date_range
 
@@ -25,10 +28,17 @@ async def copies_for(
             if source.dashboard == dashboard.id:
                 notes.append(f"widget {source.id} is on dashboard {dashboard.id} itself and not copied there")
                 continue
-            config = source.definition()
-            await checker.created(config, f"widget {source.id} on dashboard {dashboard.id}: ")
+            path = f"widget {source.id} on dashboard {dashboard.id}"
+            there = await translated(
+                context, source.definition(), project=dashboard.project, dashboard=source.dashboard
+            )
+            config: JsonObject = there.value
+            notes += [text for text in there.found if text not in notes]
+            faults += [Fault(path, f"{text}.") for text in there.missing]
+            if not there.missing:
+                await checker.created(config, f"{path}: ")
             configs.append(config)
-            twin = next((w for w in dashboard.widgets if _plain(w) == _plain(source)), None)
+            twin = next((w for w in dashboard.widgets if _plain(w.definition()) == _plain(config)), None)
             if twin is not None:
                 warnings.append(f"dashboard {dashboard.id} has one like widget {source.id} already: {twin.id}")
         faults += checker.faults
@@ -52,9 +62,9 @@ async def copies_for(
     return edits, warnings, notes
 
 
-def _plain(widget: Widget) -> JsonObject:
+def _plain(config: JsonObject) -> JsonObject:
     """What it is, wherever it stands."""
-    return {name: value for name, value in widget.definition().items() if name != "metadata"}
+    return {name: value for name, value in config.items() if name != "metadata"}
 
 
 def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: Ids) -> list[JsonObject]:
@@ -94,3 +104,49 @@ def planned(edits: WidgetEdits) -> list[Change]:
         for n in edits.deletes
     ]
     return [*creates, *deletes]
+
+
+@dataclass
+class CopyInto:
+    """A dashboard as it would be in another project. ``left_out``: its widgets that cannot be there, and why."""
+
+    filters: JsonObject | None = None
+    widgets: list[JsonObject] = field(default_factory=list[JsonObject])
+    found: dict[str, None] = field(default_factory=dict[str, None])
+    left_out: list[str] = field(default_factory=list[str])
+    warnings: list[str] = field(default_factory=list[str])
+
+
+async def copy_into(context: ToolContext, original: Dashboard, project: int, filters: JsonObject | None) -> CopyInto:
+    """A dashboard in another project, its agents and metrics found there by name. ``filters``: in place of its own.
+
+    Raises:
+        InvalidArguments: if its filters cannot be there and none are given, or none of its widgets.
+        DashboardsError: if it could not be read what its ids are called.
+    """
+    made = CopyInto(filters)
+    if filters is None:
+        odd = original.unreadable("filters")
+        there = await translated(context, original.filters, project=project, dashboard=original.id)
+        made.filters, made.found = there.value, {**there.found}
+        if odd or there.missing:
+            such_as = f", such as {json_text(kept)}" if (kept := only_time(original.filters)) else ""
+            text = f"{odd or '; '.join(there.missing)}, as the original has; give filters for the copy{such_as}."
+            raise InvalidArguments.at("filters", text, lead="Nothing was changed.")
+    checker = Checker(context, project, made.filters)
+    for widget in original.widgets:
+        there = await translated(context, widget.definition(), project=project, dashboard=original.id)
+        problems = [odd] if (odd := widget.problem()) else [*there.missing]
+        if not problems:
+            await checker.created(there.value, "")
+            problems, checker.faults = [str(fault) for fault in checker.faults], []
+        if problems:
+            made.left_out.append(f"widget {widget.id} {named(widget.name)} is left out: {'; '.join(problems)}")
+        else:
+            made.widgets.append(there.value)
+            made.found |= there.found
+    if original.widgets and not made.widgets:
+        text = f"no widget of the original can be in project {project}: {listed(made.left_out, limit=3)}."
+        raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
+    made.warnings = checker.done()
+    return made

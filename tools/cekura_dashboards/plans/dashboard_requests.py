@@ -18,7 +18,7 @@ class CreateDashboardRequest(Planned):
     widgets: list[CreatedWidget] | None = Field(
         default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}
     )
-    copy_of: DashboardId | None = Field(default=None, description="copy this dashboard with its widgets and filters")
+    copy_of: DashboardId | None = Field(default=None, description="copy this dashboard, into another project_id too")
     was: int | None = Field(
         default=None, json_schema_extra={"hidden": True}, description="the id of the deleted one that this restores"
     )

@@ -7,18 +7,21 @@ from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import DashboardsError, EditFailed
+from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import Change, as_json, before_after, differences
 from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.namesakes import translated
 from cekura_dashboards.plans.restored import Ids
 from cekura_dashboards.plans.send import write_or_read_back
 from cekura_dashboards.text import foreign
 from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.checker import Checker
+
+COPIED = "a move changes no widget: leave out move, and the copy is made with it."
 
 
 class Back(Request):
@@ -76,7 +79,12 @@ async def moves_to(
         if widget.dashboard == dashboard.id:
             notes.append(f"widget {widget.id} is on dashboard {dashboard.id} already")
             continue
-        await checker.created(widget.definition(), f"widget {widget.id} on dashboard {dashboard.id}: ")
+        path = f"widget {widget.id} on dashboard {dashboard.id}"
+        there = await translated(context, widget.definition(), project=dashboard.project, dashboard=widget.dashboard)
+        checker.faults += [Fault(path, f"{text}; {COPIED}") for text in there.found]
+        checker.faults += [Fault(path, f"{text}.") for text in there.missing]
+        if not (there.found or there.missing):
+            await checker.created(widget.definition(), f"{path}: ")
         moves.append(Move(widget, {"dashboard": dashboard.id}))
     warnings = checker.done()
     laid: list[JsonObject] = [

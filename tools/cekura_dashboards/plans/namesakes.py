@@ -1,0 +1,131 @@
+"""Widgets and filters in another project: the agents and metrics that they name are found there by name."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from msgspec import Struct, field
+
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.filters import AGENT_IDS, METRIC_ID
+from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.arguments.references import Kind, names_of
+from cekura_dashboards.concurrency import together
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.text import listed, named
+
+Names = Mapping[Kind, Mapping[int, str]]
+Change = Callable[[Kind, Any, str], Any]
+KINDS: dict[str, Kind] = {**dict.fromkeys(AGENT_IDS, "agent"), METRIC_ID: "metric"}
+"""Fields of filters, to what their values are ids of."""
+
+
+class Translation(Struct, frozen=True):
+    """``value`` with the ids of another project. ``found``: what was taken for what; ``missing``: what is not there."""
+
+    value: Any
+    found: dict[str, None] = field(default_factory=dict[str, None])
+    missing: dict[str, None] = field(default_factory=dict[str, None])
+
+
+async def translated(
+    context: ToolContext, value: JsonObject | None, *, project: int | None, dashboard: int | None
+) -> Translation:
+    """A widget or filters of ``dashboard`` as they are to be in ``project``; as they are where nothing need change.
+
+    Raises:
+        DashboardsError: if it could not be read what its ids are called.
+    """
+    kinds = {kind for kind, _ in _references(value)}
+    if project is None or not kinds:
+        return Translation(value)
+    here = dict[Kind, Mapping[int, str]]()
+    with suppress(DashboardsError):  # asked for again below, if it matters
+        here = await _names(context, kinds, project)
+    if here and all(number in here[kind] for kind, number in _references(value)):
+        return Translation(value)
+    home = None if dashboard is None else (await context.lookups.dashboard(dashboard)).project
+    if home == project:
+        return Translation(value)
+    here = here or await _names(context, kinds, project)
+    return _translated(value, await _names(context, kinds, home), here, project)
+
+
+async def _names(context: ToolContext, kinds: Iterable[Kind], project: int | None) -> dict[Kind, Mapping[int, str]]:
+    wanted = sorted(kinds)
+    found = await together(*(names_of(context, kind, project=project) for kind in wanted))
+    return dict(zip(wanted, found, strict=True))
+
+
+def _translated(value: JsonObject | None, there: Names, here: Names, project: int) -> Translation:
+    made = Translation(None)
+
+    def change(kind: Kind, given: Any, _where: str) -> Any:
+        number = _number(given)
+        if number is None or number in here[kind]:
+            return given
+        name = there[kind].get(number)
+        ids = [one for one, title in here[kind].items() if title == name]
+        if len(ids) == 1:
+            made.found[f"{kind} {named(name)} is {ids[0]} in project {project}, in place of {number}"] = None
+            return ids[0]
+        if name is None:
+            made.missing[f"no {kind} {number} in project {project}, and what it is called is not known"] = None
+        elif ids:
+            made.missing[f"{len(ids)} {kind}s of project {project} are called {named(name)}: {_shown(ids)}"] = None
+        else:
+            made.missing[f"no {kind} {named(name)} in project {project}"] = None
+        return given
+
+    changed = with_references(value, change, "")
+    return Translation(changed, made.found, made.missing)
+
+
+def _shown(ids: Iterable[int]) -> str:
+    return listed(map(str, ids))
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _references(value: JsonObject | None) -> list[tuple[Kind, int]]:
+    """What a widget or filters name by id."""
+    found = list[tuple[Kind, int]]()
+
+    def keep(kind: Kind, given: Any, _where: str) -> Any:
+        number = _number(given)
+        found.extend([(kind, number)] if number is not None else [])
+        return given
+
+    with_references(value, keep, "")
+    return found
+
+
+def with_references(value: JsonObject | None, change: Change, where: str) -> Any:
+    """Filters or a widget, each reference in them changed."""
+    if value is None:
+        return None
+    found = dict(value)
+    if found.get("metric") is not None:
+        found["metric"] = change("metric", found["metric"], f"{where}.metric")
+    if (kind := KINDS.get(str(found.get("field")))) and "value" in found:
+        items = as_list(found["value"])
+        there = f"{where}.value"
+        found["value"] = (
+            change(kind, found["value"], there) if items is None else [change(kind, item, there) for item in items]
+        )
+    if (parts := as_list(found.get("conditions"))) is not None:
+        found["conditions"] = [
+            part
+            if (inner := as_object(part)) is None
+            else with_references(inner, change, f"{where}.conditions[{index}]")
+            for index, part in enumerate(parts)
+        ]
+    if (filters := as_object(found.get("filters"))) is not None:
+        found["filters"] = with_references(filters, change, f"{where}.filters")
+    return found
