@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -11,7 +12,14 @@ from fastapi import FastAPI
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, ElicitResult, ErrorData
+from mcp.types import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    CallToolResult,
+    ElicitResult,
+    ErrorData,
+    InputRequiredResult,
+)
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -123,10 +131,12 @@ async def test_who_gets_neither_yes_nor_no_has_the_way_with_a_plan(answer: str, 
 async def test_a_call_that_comes_back_without_an_answer_is_not_asked_about_again() -> None:
     app = new_sandbox()
     async with connected(app, "auto", Person()) as client:
-        arguments: Json = {"name": "bulk_edit_dashboard", "arguments": DELETE, "allow_input_required": True}
-        first: Any = await client.session.call_tool(**arguments)
-        assert [*first.input_requests]
-        back: Any = await client.session.call_tool(**arguments, request_state=first.request_state)
+        call = partial(client.session.call_tool, "bulk_edit_dashboard", DELETE, allow_input_required=True)
+        first = await call()
+        assert isinstance(first, InputRequiredResult)
+        back = await call(request_state=first.request_state)
+    assert isinstance(back, CallToolResult)
+    assert back.structured_content is not None
     assert back.structured_content["outcome"] == "needs_plan"
     assert "Topics" in names(app)
 

@@ -1,5 +1,6 @@
 """Signing in with an authorisation server that is there already: a real one on this machine, with real keys."""
 
+import gzip
 import json
 import os
 import sys
@@ -7,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import httpx
@@ -18,7 +19,10 @@ from anyio import to_thread
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from mcp import Client
+from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -92,8 +96,11 @@ class Issuer:
         return jwt.encode({n: v for n, v in claims.items() if v is not None}, key, algorithm, {"kid": by})
 
 
+AnIssuer = TypeVar("AnIssuer", bound=Issuer)
+
+
 @asynccontextmanager
-async def issuing(issuer: Issuer) -> AsyncGenerator[Issuer]:
+async def issuing(issuer: AnIssuer) -> AsyncGenerator[AnIssuer]:
     async with served(issuer.app) as issuer.address:
         yield issuer
 
@@ -267,6 +274,7 @@ async def endless(part: bytes, pause_s: float) -> AsyncGenerator[bytes]:
 STRANGE_KEYS: dict[str, Callable[[], Any]] = {
     "trickling": lambda: StreamingResponse(endless(b" ", 0.05)),
     "far too much": lambda: StreamingResponse(endless(b" " * 2**16, 0)),
+    "compressed": lambda: Response(gzip.compress(b" " * 2**20), headers={"Content-Encoding": "gzip"}),
     "announced": lambda: Response(b"{}", headers={"Content-Length": str(2**40)}),
     "elsewhere": lambda: RedirectResponse("/other"),
     "broken": lambda: Response(status_code=500),
@@ -311,6 +319,103 @@ async def test_keys_of_other_kinds_beside_a_good_one_are_left_out() -> None:
 
         issuer.answer = mixed
         assert (await post(url, issuer.token(by="second"))).status_code == 200
+
+
+class AuthorizationServer(Issuer):
+    """One that also registers clients and signs in whoever comes. ``changes``: of the tokens that it gives."""
+
+    def __init__(self, audience: str, **changes: Any) -> None:
+        super().__init__()
+        self.audience, self.changes, self.signed_in = audience, changes, 0
+        self.app.router.routes[:0] = [
+            Route("/register", self._register, methods=["POST"]),
+            Route("/authorize", self._authorize),
+            Route("/token", self._give, methods=["POST"]),
+        ]
+
+    def usual(self) -> Json:
+        paths = {"authorization": "authorize", "token": "token", "registration": "register"}
+        ends = {f"{name}_endpoint": f"{self.address}/{path}" for name, path in paths.items()}
+        kinds = {"response_types_supported": ["code"], "code_challenge_methods_supported": ["S256"]}
+        return super().usual() | ends | kinds
+
+    async def _register(self, request: Request) -> Response:
+        return JSONResponse(await request.json() | {"client_id": "a client"}, 201)
+
+    async def _authorize(self, request: Request) -> Response:
+        return RedirectResponse(f"{request.query_params['redirect_uri']}?code=c&state={request.query_params['state']}")
+
+    async def _give(self, _request: Request) -> Response:
+        self.signed_in += 1
+        token = self.token(aud=self.audience, **self.changes)
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": 3000})
+
+
+class Storage:
+    """What a client keeps of signing in."""
+
+    tokens: OAuthToken | None = None
+    client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+def provider_of(url: str) -> OAuthClientProvider:
+    """As a client does: it follows the challenge, registers, and has its user sent to where they sign in."""
+    sent = dict[str, str]()
+
+    async def redirect(address: str) -> None:
+        async with httpx.AsyncClient(**PLAIN) as http:
+            sent.update(httpx.URL((await http.get(address)).headers["location"]).params)
+
+    async def callback() -> AuthorizationCodeResult:
+        return AuthorizationCodeResult(code=sent["code"], state=sent["state"])
+
+    about = OAuthClientMetadata(redirect_uris=[AnyUrl("http://127.0.0.1:9/back")], client_name="a client")
+    return OAuthClientProvider(url, about, Storage(), redirect, callback)
+
+
+@asynccontextmanager
+async def with_authorization_server(**changes: Any) -> AsyncGenerator[tuple[str, AuthorizationServer]]:
+    front = Starlette()
+    async with served(front) as url, issuing(AuthorizationServer(f"{url}/mcp", **changes)) as signer:
+        connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
+        app = http_app(connection, ServerSettings(oauth_issuer=signer.name, oauth_audience=f"{url}/mcp"))
+        front.mount("/", app)
+        async with app.router.lifespan_context(app):
+            yield f"{url}/mcp", signer
+
+
+async def test_a_client_signs_in_by_itself(era: Era) -> None:
+    async with (
+        with_authorization_server() as (url, signer),
+        httpx2.AsyncClient(**PLAIN, auth=provider_of(url)) as http,
+        Client(streamable_http_client(url, http_client=http), mode=era) as client,
+    ):
+        assert "Operations overview" in text_of(await client.call_tool("list_dashboards", {}))
+        assert signer.signed_in == 1
+
+
+async def test_a_client_whose_user_has_no_cekura_key_signs_in_once() -> None:
+    async with (
+        with_authorization_server(cekura_api_key=None) as (url, signer),
+        httpx2.AsyncClient(**PLAIN, auth=provider_of(url)) as http,
+    ):
+        for _ in range(2):
+            refused = await http.post(url, json=LIST, headers=HEADERS)
+            assert refused.status_code == 403
+            assert "There is no Cekura key for this user" in refused.text
+        assert signer.signed_in == 1
 
 
 HERE, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
