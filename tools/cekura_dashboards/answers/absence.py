@@ -11,7 +11,7 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
 from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import AGENT_IDS, OTHER_SCORE, and_parts, wants_pass
+from cekura_dashboards.api.filters import AGENT_IDS, OTHER_SCORE, and_parts, both, fields_of, neq_alone, wants_pass
 from cekura_dashboards.api.models import Agent, JsonObject, WidgetConfig, as_list
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
@@ -65,8 +65,9 @@ async def explained(
     context: ToolContext, sides: Sequence[SidesRead], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
     """The reports, each that counts no call with the reason as its first note; and why a baseline holds none."""
-    readings = [both.current for both in sides]
+    readings = [pair.current for pair in sides]
     reports = await _baselines_explained(context, sides, reports, names)
+    reports = await _left_out_counted(context, readings, reports)
     empty = {
         place: Asked.of(reading)
         for place, (reading, report) in enumerate(zip(readings, reports, strict=True))
@@ -82,14 +83,50 @@ async def explained(
     return found
 
 
+async def _left_out_counted(
+    context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport]
+) -> list[WidgetReport]:
+    """The reports, each whose saved filters hold a ``neq`` with how many calls have no value of that field."""
+    wanted = dict[tuple[str, str], Target]()
+    for reading in readings:
+        for name in _neq_fields(reading) if reading.error is None else ():
+            rest = [part for part in and_parts(reading.target.calls) if name not in {*fields_of(part)}]
+            missing = both(*rest, {"field": name, "op": "isnull", "value": True})
+            wanted[_key(Asked.of(reading)), name] = _target(Asked.of(reading), missing)
+    if not wanted:
+        return [*reports]
+    wanted = dict([*wanted.items()][:MOST_EXPLAINED])
+    counts = dict(zip(wanted, await read_charts(context, [*wanted.values()]), strict=True))
+    found = [*reports]
+    for place, reading in enumerate(readings):
+        asked = [(name, counts.get((_key(Asked.of(reading)), name))) for name in _neq_fields(reading)]
+        told = [
+            f"{exact(n)} more calls have no value of {field_word(name)}, and neq may leave them out; "
+            "`or` an isnull true counts them"
+            for name, count in asked
+            if count is not None and count.chart is not None and (n := _calls(count.chart))
+        ]
+        if told:
+            found[place] = found[place].model_copy(update={"notes": [*(found[place].notes or []), *told]})
+    return found
+
+
+def _neq_fields(reading: ChartReading) -> list[str]:
+    """The fields that all calls of a chart have not a value of."""
+    parts = [part for part in and_parts(reading.target.calls) if part.get("op") == "neq"]
+    whole: JsonObject = {"operator": "and", "conditions": [*and_parts(reading.target.calls)]}
+    alone = [*neq_alone(whole)]
+    return [*dict.fromkeys(str(part["field"]) for part in parts if part in alone)]
+
+
 async def _baselines_explained(
     context: ToolContext, sides: Sequence[SidesRead], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
     """Why no other calls are there to compare with: which condition excludes them."""
     empty = [
-        (place, both.baseline)
-        for place, (both, report) in enumerate(zip(sides, reports, strict=True))
-        if both.asked.filters and both.baseline and report.comparison and both.has_empty_baseline(names)
+        (place, pair.baseline)
+        for place, (pair, report) in enumerate(zip(sides, reports, strict=True))
+        if pair.asked.filters and pair.baseline and report.comparison and pair.has_empty_baseline(names)
     ][:MOST_EXPLAINED]
     reasons = await together(*(why_none(context, Asked.of(reading), names) for _, reading in empty))
     found = [*reports]

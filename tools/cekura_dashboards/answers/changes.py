@@ -214,7 +214,7 @@ def told(
 def measure_word(config: WidgetConfig, survey: Survey) -> str:
     """``avg of success``; what a pie divides is its calls."""
     if survey.parts == "labels" or config.function == "count":
-        return "calls"
+        return f"calls with a {field_word(config.field or '')}" if config.counted and not survey.parts else "calls"
     first = survey.widgets[0]
     metric = first.metric_name if config.field == METRIC_VALUE else None
     plotted = named(metric) if metric else field_word(config.field or "")

@@ -108,6 +108,10 @@ depth. `same_row` is a group whose conditions must hold of one and the same metr
 
 Operators: {_code(FILTER_OPS)}. Lists of calls do not take {not_of_calls}. `in` takes a list, `isnull` true or false.
 
+A question with `neq` (in `filters`, `compare_filters`, `share_where`) is about calls without a value too: not the
+recall campaign is also what has no campaign. An `isnull` false beside it leaves those out. Saved filters stay as they
+are.
+
 A chart on a dashboard counts the calls that its own filters and those of the dashboard let through.
 
 {_examples(FILTERS)}

@@ -9,6 +9,7 @@ from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.summary import group_name, summarise
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
 from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, format_instant, is_off_utc
@@ -23,6 +24,7 @@ from cekura_dashboards.insight.profile import Profile
 from cekura_dashboards.text import Foreign, Word, foreign, named, word
 
 ALL_CALLS = "all calls"
+NOT_COUNTED = "a count of {} leaves out calls without one; field agent_id counts all calls"
 WHOLE_DAYS = ("d", "w", "mo")
 """Ends of the names of steps of whole days."""
 
@@ -139,7 +141,7 @@ def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
 
 def which_calls(target: Target, names: dict[str, str]) -> str:
     """The calls that a chart counts, in words: its own filters, its dashboard's and those asked for, without times."""
-    calls = target.calls
+    calls = both(target.calls, target.config.counted)
     return in_words(calls, names) if calls else ALL_CALLS
 
 
@@ -163,6 +165,8 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
     zone, days = audience.clock.zone, _days_of(config, summary)
     if days and is_off_utc(reading.window, zone):
         notes.append(f"{days} are {'' if reading.target.local_days else f'UTC {days}, not '}those of {zone}")
+    if config.counted:
+        notes.append(NOT_COUNTED.format(field_word(config.field or "")))
     if history is not None and history.error is not None:
         notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
     return told.model_copy(

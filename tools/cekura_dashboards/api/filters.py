@@ -13,7 +13,7 @@ from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field
+from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field, is_metadata
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.text import Foreign, did_you_mean, short_json, word
 
@@ -147,9 +147,59 @@ EVALUATION_NAMES = {METRIC_ID, "metric_evaluations.metric.name"}
 EVALUATION_VALUE = "metric_evaluations.value"
 
 
+def may_be_missing(name: str) -> bool:
+    """Whether calls may have no value of a field, and a filter can ask for those."""
+    known = filter_field(name)
+    return is_metadata(name) or (known is not None and "isnull" in known.ops)
+
+
+def with_missing(asked: Filter | None, path: str = "filters") -> tuple[JsonObject | None, list[str]]:
+    """A filter for one question, each ``neq`` of it true of calls without a value too, and what is to be said of that.
+
+    "Not recall" is said of a call without any campaign, too; whether the API counts those is not documented. What
+    stands beside ``isnull`` on the same field is left as it is.
+
+    >>> with_missing(Filter(field="topic", op="neq", value="a"))[0]["conditions"][1]
+    {'field': 'topic', 'op': 'isnull', 'value': True}
+    """
+    if asked is None:
+        return None, []
+    node = asked.to_json()
+    fields = dict.fromkeys(str(condition["field"]) for condition in neq_alone(node))
+    if not fields:
+        return node, []
+    named = ", ".join(word(name, FILTERED) for name in fields)
+    return _with_missing(node, [*neq_alone(node)]), [
+        f"{path}: neq counts calls without a value of {named} too; an isnull false beside it leaves them out"
+    ]
+
+
+def _with_missing(node: JsonObject, alone: list[JsonObject]) -> JsonObject:
+    children = as_list(node.get("conditions"))
+    if children is not None:
+        return {**node, "conditions": [_with_missing(child, alone) for child in children]}
+    if not any(node is condition for condition in alone):
+        return node
+    return {"operator": "or", "conditions": [node, {"field": node["field"], "op": "isnull", "value": True}]}
+
+
+def neq_alone(node: JsonObject | None, settled: frozenset[str] = frozenset()) -> Iterator[JsonObject]:
+    """Conditions ``neq`` on fields that calls may have no value of, with no ``isnull`` on the field beside them."""
+    found = as_object(node) or {}
+    children = [as_object(child) or {} for child in as_list(found.get("conditions")) or []]
+    if found.get("op") == "neq" and may_be_missing(str(found.get("field"))) and found.get("field") not in settled:
+        yield found
+    if found.get("operator") != "same_row":
+        settled |= {str(child.get("field")) for child in children if child.get("op") == "isnull"}
+        for child in children:
+            yield from neq_alone(child, settled)
+
+
 def doubtful(node: Any, path: str = "filters") -> Iterator[str]:
     """Warnings for a filter that the API may not take, or that may hold other calls than it seems to."""
     yield from _undocumented(node, path)
+    for name in dict.fromkeys(str(condition["field"]) for condition in neq_alone(as_object(node))):
+        yield f"{path}: {word(name, FILTERED)} neq may leave out calls without a value; `or` an isnull true counts them"
     yield from _loose_evaluations(node, path)
 
 

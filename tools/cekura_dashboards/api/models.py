@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from cekura_dashboards.api.fields import AGGREGATIONS, TIME_PERIODS
+from cekura_dashboards.api.fields import AGGREGATIONS, METRIC_VALUE, TIME_PERIODS, plotted_type
 from cekura_dashboards.text import short_json, word
 
 JsonObject = dict[str, Any]
@@ -114,6 +114,15 @@ class WidgetConfig(_Stored):
     def period(self) -> str:
         """The bucket of a bar, ``Foreign`` if it is none that is known; a day where none is said."""
         return word(self.time_period, TIME_PERIODS) if self.time_period else "day"
+
+    @property
+    def counted(self) -> JsonObject | None:
+        """Which calls a bar counts that counts the values of a field; None for one that counts all calls."""
+        plotted = self.field or ""
+        if self.chart_type != "bar" or self.aggregation_function != "count":
+            return None
+        may_be_missing = plotted in {"success", METRIC_VALUE} or plotted_type(plotted) == "string"
+        return {"field": plotted, "op": "isnull", "value": False} if may_be_missing else None
 
     def writable(self) -> JsonObject:
         """The fields that can be sent, as they are stored."""

@@ -13,7 +13,7 @@ from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
 from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
-from cekura_dashboards.api.filters import Filter, doubtful, fault
+from cekura_dashboards.api.filters import Filter, doubtful, fault, with_missing
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.arguments.zones import zone_named
@@ -70,10 +70,10 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
     dashboard, widgets, missing, projects = await _find(context, request)
-    extra = request.filters.to_json() if request.filters else None
+    extra, meant = with_missing(request.filters)
     targets = [saved(widget, projects.get(widget.dashboard or 0)) for widget in widgets]
     targets = settled(targets, request.window, extra, now, zone, local_days=request.by is not None)
-    other_calls = request.compare_filters.to_json() if request.compare_filters else None
+    other_calls, others_meant = with_missing(request.compare_filters, "compare_filters")
     asked = sides_of(targets, request.compare_to, other_calls, now, zone)
     filters = [target.calls for target in targets]
     if request.profile:
@@ -85,7 +85,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
     reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
     reports = await explained(context, found, reports, names)
-    notes = [*doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes]
+    notes = [*meant, *others_meant, *doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes]
     plots = await plots_of(found, names) if context.draws else None
     return _answer(dashboard, [*reports, *_failed(missing)], told, notes, plots)
 

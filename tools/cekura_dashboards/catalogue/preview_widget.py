@@ -13,7 +13,7 @@ from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import Filter, doubtful, time_bounds
+from cekura_dashboards.api.filters import Filter, doubtful, time_bounds, with_missing
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.arguments.zones import zone_named
 from cekura_dashboards.catalogue.get_widgets_data import FINE
@@ -81,7 +81,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     context = context.in_zone(zone_named(request.time_zone, context.settings.zone, context.now()))
     now, zone = context.now(), context.settings.zone
     check_comparison(request.compare_to, request.window, now, zone)
-    matching = request.share_where.to_json() if request.share_where else None
+    matching, share_notes = with_missing(request.share_where, "share_where")
     if matching:
         check_countable(config)
     dashboard = (
@@ -91,20 +91,23 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     metrics, unread = await metric_types(context, project, config)
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
-    extra = request.filters.to_json() if request.filters else None
+    extra, notes = with_missing(request.filters)
     [target] = settled(
         [replace(unsaved(config, dashboard), matching=matching)],
         request.window, extra, now, zone, local_days=request.by is not None,
     )  # fmt: skip
-    other_calls = request.compare_filters.to_json() if request.compare_filters else None
-    report, plot, notes = await _report(context, request, target, project)
+    other_calls, other_notes = with_missing(request.compare_filters, "compare_filters")
+    notes += [*share_notes, *other_notes]
+    report, plot, unnamed = await _report(context, request, target, project)
     warnings = [*unread, *doubts(config, "widget.", metrics), *doubtful(config.filters, "widget.filters")]
     warnings += [*doubtful(extra), *doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
     if matching:
         warnings.append(NOT_SAVED)
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
-    whole = Preview(report=report, widget=config.definition(), warnings=warnings or None, notes=notes or None)
+    whole = Preview(
+        report=report, widget=config.definition(), warnings=warnings or None, notes=[*notes, *unnamed] or None
+    )
     fitting = whole.model_copy(update={"report": fit([report], charted=not context.draws)[0]})
     return fitting.drawn(Drawing(whole, [plot]) if context.draws else None)
 
@@ -114,7 +117,7 @@ async def _report(
 ) -> tuple[WidgetReport, Plot, list[str]]:
     """The chart, beside another side if that is asked for, or folded by hour or weekday; and notes on names."""
     now, settings = context.now(), context.settings
-    other_calls = request.compare_filters.to_json() if request.compare_filters else None
+    other_calls, _ = with_missing(request.compare_filters)
     naming = context.lookups.names([target.config], [target.calls, target.matching, other_calls], project)
     if request.profile:
         folding = Folding(request.profile, settings.clock, settings.time_zone)

@@ -4,7 +4,7 @@ from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.api.errors import UnreadableAnswer
-from cekura_dashboards.api.filters import Filter, both
+from cekura_dashboards.api.filters import Filter, both, with_missing
 from cekura_dashboards.api.models import Dashboard, WidgetConfig
 from cekura_dashboards.arguments.references import DashboardId, ProjectId, WidgetId
 from cekura_dashboards.charts.target import Target, saved, unsaved
@@ -53,6 +53,6 @@ async def requested_chart(context: ToolContext, request: ChartRequest, *, charte
         target = unsaved(config, dashboard)
     if target.problem is not None:
         raise UnreadableAnswer(target.problem)
-    extra = request.filters.to_json() if request.filters else None
+    extra, _ = with_missing(request.filters)
     narrowed = replace(target, filters=both(target.filters, extra))
     return RequestedChart(narrowed, dashboard.project if dashboard else None, dashboard)

@@ -45,7 +45,8 @@ def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
     config = target.config.model_copy(
         update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
     )
-    shown = replace(whole, target=replace(target, config=config), chart=None)
+    calls = both(target.extra, target.config.counted)
+    shown = replace(whole, target=replace(target, config=config, extra=calls or None), chart=None)
     error = whole.error or part.error
     if error is not None or whole.chart is None:
         return replace(shown, error=error)

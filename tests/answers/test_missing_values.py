@@ -1,0 +1,144 @@
+"""Calls without a value: asked for, counted, or at least not left out in silence."""
+
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api.filters import Filter, doubtful, with_missing
+from support import Json, ask, carried_out, new_sandbox, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+NOT_RECALL: Json = {"field": "metadata.campaign", "op": "neq", "value": "recall"}
+NO_CAMPAIGN: Json = {"field": "metadata.campaign", "op": "isnull", "value": True}
+HAS_CAMPAIGN: Json = {**NO_CAMPAIGN, "value": False}
+NOT_COMPLAINT: Json = {"field": "topic", "op": "neq", "value": "complaint"}
+COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+RECALL = "metadata['campaign'] = 'recall'"
+IN_WEEK = "project = 1 AND ts >= '2026-11-11'"
+
+
+def count(where: str, *, of: str = "*") -> int:
+    [(found,)] = sql(shared_sandbox(), f"SELECT count({of}) FROM calls WHERE {IN_WEEK} AND {where}")
+    return int(found)
+
+
+def all_of(*conditions: Json) -> Json:
+    return {"operator": "and", "conditions": [*conditions]}
+
+
+async def test_the_share_of_calls_that_are_not_something_counts_those_without_a_value() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11, share_where=NOT_RECALL)
+        _, those_with = await ask(
+            context, "preview_widget", widget=COUNT, dashboard_id=11, share_where=all_of(NOT_RECALL, HAS_CAMPAIGN)
+        )
+        _, those_equal = await ask(
+            context, "preview_widget", widget=COUNT, dashboard_id=11, share_where={**NOT_RECALL, "op": "eq"}
+        )
+    found, narrow, others = (one["report"]["facts"]["overall"] for one in (answer, those_with, those_equal))
+    assert found == pytest.approx(count(f"NOT coalesce({RECALL}, false)") / count("TRUE"), abs=1e-4)
+    assert found + others == pytest.approx(1, abs=2e-4)
+    assert narrow == pytest.approx(count(f"NOT {RECALL}") / count("TRUE"), abs=1e-4)
+    assert '"metadata.campaign" ≠ "recall" or "metadata.campaign" has no value' in text
+    assert "share_where: neq counts calls without a value of metadata.campaign too" in text
+
+
+async def test_a_question_about_all_but_something_is_one_about_calls_without_a_value_too_in_every_tool() -> None:
+    expected = count("coalesce(topic, '') <> 'complaint'")
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[202], filters=NOT_COMPLAINT)
+        _, preview = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11, filters=NOT_COMPLAINT)
+        _, calls = await ask(context, "list_calls", widget_id=202, filters=NOT_COMPLAINT)
+        _, why = await ask(context, "explain_change", widget_id=202, filters=NOT_COMPLAINT, window="7d")
+        against = await report_of(context, widget_ids=[202], compare_filters=NOT_COMPLAINT)
+    assert [report["n"], preview["report"]["n"], calls["total"]] == [expected] * 3
+    assert "topic has no value" in why["where"]
+    assert against["comparison"]["baseline"]["value"] == expected
+
+
+async def test_a_saved_neq_stays_as_it_is_and_says_how_many_calls_have_no_value() -> None:
+    app = new_sandbox(count=6000)
+    async with open_tools(app) as (context, recorder):
+        receipt = await carried_out(
+            context, "bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**COUNT, "name": "x", "filters": NOT_RECALL}]}
+        )  # fmt: skip
+        number = receipt["changes"][0]["id"]
+        assert app.state.world.store.widget(number)["filters"] == NOT_RECALL
+        recorder.sent.clear()
+        report = await report_of(context, widget_ids=[number], points=0)
+        previews = [sent for sent in recorder.sent if sent.path.endswith("preview_data/")]
+        recorder.sent.clear()
+        await report_of(context, widget_ids=[202], points=0)
+        usual = [sent for sent in recorder.sent if sent.path.endswith("preview_data/")]
+    assert report["n"] == count(f"NOT {RECALL}")
+    missing = count("metadata['campaign'] IS NULL")
+    said = f'{missing} more calls have no value of "metadata.campaign", and neq may leave them out'
+    assert [note.split(";")[0] for note in report["notes"] if "no value" in note] == [said]
+    assert len(previews) == len(usual) + 1
+    assert any("neq may leave out calls without a value" in warning for warning in receipt["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("field", "column"),
+    [
+        ("topic", "topic"),
+        ("dropoff_point", "dropoff_point"),
+        ("success", "success"),
+        ("metadata.campaign", "metadata['campaign']"),
+    ],
+)
+async def test_a_count_of_a_field_says_that_it_leaves_out_calls_without_one(field: str, column: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "preview_widget", widget={**COUNT, "field": field}, dashboard_id=11)
+        share, _ = await ask(
+            context, "preview_widget", widget={**COUNT, "field": field}, dashboard_id=11, share_where=NOT_RECALL
+        )
+    assert answer["report"]["n"] == count("TRUE", of=column) < count("TRUE")
+    assert answer["report"]["where"].endswith(" has a value")
+    assert "where all calls" not in text + share
+    assert "leaves out calls without one; field agent_id counts all calls" in text
+
+
+async def test_a_count_of_all_calls_says_nothing_of_that() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11)
+    assert answer["report"]["where"] == "all calls"
+    assert "leaves out calls" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (NOT_RECALL, {"operator": "or", "conditions": [NOT_RECALL, NO_CAMPAIGN]}),
+        (all_of(NOT_RECALL, HAS_CAMPAIGN), None),
+        ({"operator": "or", "conditions": [NOT_RECALL, NO_CAMPAIGN]}, None),
+        ({"field": "call_ended_reason", "op": "neq", "value": "x"}, None),
+        ({"field": "topic", "op": "eq", "value": "x"}, None),
+        (
+            {"operator": "same_row", "conditions": [
+                {"field": "metric_evaluations.metric.id", "op": "neq", "value": 1},
+                {"field": "metric_evaluations.value", "op": "neq", "value": 1},
+            ]},
+            None,
+        ),
+        (
+            all_of({"field": "duration", "op": "gt", "value": 3}, NOT_COMPLAINT),
+            all_of(
+                {"field": "duration", "op": "gt", "value": 3},
+                {"operator": "or", "conditions": [NOT_COMPLAINT, {"field": "topic", "op": "isnull", "value": True}]},
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_only_what_could_mean_calls_without_a_value_asks_for_them(given: Json, sent: Json | None) -> None:
+    found, notes = with_missing(Filter.model_validate(given))
+    assert found == (sent or given)
+    assert bool(notes) == (sent is not None)
+    assert any("may leave out" in text for text in doubtful(given)) == (sent is not None)
+
+
+async def test_a_neq_that_leaves_out_no_call_says_nothing() -> None:
+    widget: Any = {**COUNT, "filters": {"field": "metadata.region", "op": "neq", "value": "north"}}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
+    assert not any("no value" in note for note in answer["report"].get("notes", []))
