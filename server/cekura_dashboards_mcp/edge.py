@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from starlette.responses import JSONResponse
@@ -17,6 +18,11 @@ MOST_BODY_BYTES = 512 * 1024
 """Of one request: twice the largest arguments, as JSON escapes some of what it holds."""
 HALF_OPEN_S = 15.0
 """Seconds that a request may take to arrive whole."""
+KEEP_ALIVE_S = 75
+"""Seconds that a connection stays open between requests: longer than before what stands in front of this server (nginx,
+load balancers: 60) closes it, or a request that is sent just then is lost."""
+UNREAD_S = 60.0
+"""Seconds that a client may leave what it asked for unread, once the buffers are full."""
 SHUTDOWN_S = 10
 """Seconds that running calls have to end once the server is told to stop."""
 REPEATED_LOG_S = 10.0
@@ -46,6 +52,7 @@ def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
         app,
         http=Guarded,
         backlog=max(LEAST_BACKLOG, min(MOST_BACKLOG, most // 2)),
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         log_config=None,
         access_log=False,
@@ -53,21 +60,44 @@ def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
 
 
 class GuardedProtocol(H11Protocol):
-    """Closes connections beyond the most that there may be, and those on which no whole request head arrives in time.
+    """Bounds the connections, and closes those on which no whole request head arrives in time or no answer is read.
 
-    uvicorn itself waits for a request head without end, and takes connections until descriptors run out.
+    Beyond the most that there may be, one that waits for a request makes room for a new one. uvicorn itself waits for a
+    request head and for a reader without end, and takes connections until descriptors run out.
     """
 
     most_connections: int = 1000
     half_open_s: float = HALF_OPEN_S
+    unread_s: float = UNREAD_S
     _waiting: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
         super().connection_made(transport)
-        if len(self.connections) > self.most_connections:
+        if len(self.connections) > self.most_connections and not self._take_place_of_another():
             transport.abort()
         else:
             self._waiting = self.loop.call_later(self.half_open_s, transport.close)
+
+    def _take_place_of_another(self) -> bool:
+        """Whether a connection without a request under way made room: the one that would be closed next."""
+        closing = dict[float, GuardedProtocol]()
+        for other in cast("set[asyncio.Protocol]", self.connections):
+            if isinstance(other, GuardedProtocol) and other is not self and (when := other.closes_at()) is not None:
+                closing[when] = other
+        if not closing:
+            return False
+        idle = closing[min(closing)]
+        self.connections.discard(idle)
+        idle.transport.abort()
+        return True
+
+    def closes_at(self) -> float | None:
+        """When, by the event loop's clock, it is closed unless a request comes; None with one under way."""
+        if self.transport.is_closing():
+            return math.inf  # what is left of an answer may still be read
+        timer = self._waiting or self.timeout_keep_alive_task
+        return timer.when() if timer else None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -78,9 +108,19 @@ class GuardedProtocol(H11Protocol):
         elif self._waiting is None and not under_way and not self.transport.is_closing():
             self._waiting = self.loop.call_later(self.half_open_s, self.transport.close)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.unread_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
+        for timer in (self._waiting, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
 

@@ -25,6 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from cekura_dashboards import Settings
 from cekura_dashboards_mcp import observed
+from cekura_dashboards_mcp.edge import KEEP_ALIVE_S
 from cekura_dashboards_mcp.server_settings import ServerSettings
 from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json
 
@@ -56,6 +57,11 @@ def test_the_dockerfile_is_one_that_its_linter_passes() -> None:
 
 def test_the_compose_file_is_of_the_published_form() -> None:
     checked("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
+
+
+def test_nginx_closes_idle_connections_before_the_servers_do() -> None:
+    [seconds] = re.findall(r"^ {4}keepalive_timeout (\d+)s;", text_of_file("nginx.conf"), re.MULTILINE)
+    assert int(seconds) < KEEP_ALIVE_S
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

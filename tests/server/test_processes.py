@@ -6,18 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import anyio
+import anyio.abc
 import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import Response
 
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, OnceInAWhile, WholeRequests, server_config
+from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, GuardedProtocol, OnceInAWhile, WholeRequests, server_config
 from cekura_dashboards_mcp.http import http_app
 from support import HANGS_S, PLAIN, Json, served, settings, shared_sandbox
 
@@ -171,6 +173,105 @@ async def test_a_connection_without_a_whole_request_head_is_closed(sent: bytes) 
                 with anyio.fail_after(HANGS_S), pytest.raises(anyio.EndOfStream):
                     await stream.receive()
             server.should_exit = True
+
+
+class Small(GuardedProtocol):
+    """For a server of three connections, whose answers are to be read at once."""
+
+    most_connections = 3
+    unread_s = 0.05
+
+
+@asynccontextmanager
+async def serving(app: Any, protocol: type[GuardedProtocol]) -> AsyncGenerator[tuple[uvicorn.Server, str, int]]:
+    """A server as it is configured here, but for the protocol, with its host and port."""
+    config = server_config(app)
+    config.http = protocol
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listening])
+            yield server, *listening.getsockname()
+            server.should_exit = True
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def asked(stream: anyio.abc.SocketStream) -> bytes:
+    """What comes back at first for a request on a connection that stays open."""
+    await stream.send(HEALTH)
+    with anyio.fail_after(HANGS_S):
+        return await stream.receive()
+
+
+@pytest.mark.anyio
+async def test_a_connection_between_requests_is_kept_longer_than_a_balancer_keeps_it() -> None:
+    async with (
+        serving(http_app_of_a_sandbox(), GuardedProtocol) as (server, host, port),
+        await anyio.connect_tcp(host, port) as stream,
+    ):
+        assert (await asked(stream)).startswith(b"HTTP/1.1 200")
+        [connection] = server.server_state.connections
+        assert isinstance(connection, GuardedProtocol)
+        closes_at = connection.closes_at()
+    assert closes_at is not None
+    assert closes_at - anyio.current_time() > 60
+
+
+@pytest.mark.anyio
+async def test_a_full_server_closes_the_connection_that_is_idle_the_longest_for_a_new_one() -> None:
+    async with serving(http_app_of_a_sandbox(), Small) as (_, host, port), AsyncExitStack() as held:
+        streams = [await held.enter_async_context(await anyio.connect_tcp(host, port)) for _ in range(3)]
+        for place in (1, 0, 2):
+            assert (await asked(streams[place])).startswith(b"HTTP/1.1 200")
+        async with await anyio.connect_tcp(host, port) as another:
+            assert (await asked(another)).startswith(b"HTTP/1.1 200")
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await asked(streams[1])
+            for place in (0, 2):
+                assert (await asked(streams[place])).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.anyio
+async def test_a_connection_with_a_call_under_way_is_never_closed_for_a_new_one() -> None:
+    came, opened = anyio.Semaphore(0), anyio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            came.release()
+            await opened.wait()
+            await Response()(scope, receive, send)
+
+    async with serving(slow, Small) as (_, host, port), AsyncExitStack() as held:
+        streams = list[anyio.abc.SocketStream]()
+        for _ in range(3):
+            streams.append(await held.enter_async_context(await anyio.connect_tcp(host, port)))
+            await streams[-1].send(HEALTH)
+            await came.acquire()
+        async with await anyio.connect_tcp(host, port) as another:
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await asked(another)
+        opened.set()
+        assert [(await stream.receive())[:12] for stream in streams] == [b"HTTP/1.1 200"] * 3
+
+
+@pytest.mark.anyio
+async def test_a_client_that_reads_nothing_of_its_answer_is_hung_up_on() -> None:
+    ended = anyio.Event()
+
+    async def large(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(256):
+                await send({"type": "http.response.body", "body": bytes(2**18), "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            ended.set()
+
+    async with serving(large, Small) as (_, host, port), await anyio.connect_tcp(host, port) as stream:
+        await stream.send(HEALTH)
+        with anyio.fail_after(HANGS_S):
+            await ended.wait()
 
 
 def http_app_of_a_sandbox() -> Starlette:
