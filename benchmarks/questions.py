@@ -36,12 +36,12 @@ QUESTIONS = [
     Question(
         "Which agent got worse?",
         "get_widgets_data",
-        {"widget_ids": ["Success rate by agent"], "window": "2026-11-11/2026-11-18", "compare_to": "last_week"},
+        {"widget_ids": ["Success rate by agent"], "window": "2026-11-11/2026-11-17", "compare_to": "last_week"},
     ),
     Question(
         "Which topic rises?",
         "get_widgets_data",
-        {"widget_ids": ["Topics"], "window": "2026-11-11/2026-11-18", "compare_to": "previous_period"},
+        {"widget_ids": ["Topics"], "window": "2026-11-11/2026-11-17", "compare_to": "previous_period"},
     ),
     Question("Why did success drop?", "explain_change", {"widget_id": 203}),
     Question(

@@ -20,7 +20,7 @@ BY_TOPIC: Json = {
 async def test_which_agent_got_worse_is_said_against_the_week_before() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
-        report = await report_of(context, widget_ids=[204], window="2026-11-11/2026-11-18", compare_to="previous_week")
+        report = await report_of(context, widget_ids=[204], window="2026-11-11/2026-11-17", compare_to="previous_week")
     [first, *others] = report["group_changes"]["top"]
     figures = sql(
         app,
@@ -52,7 +52,7 @@ async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves
 
 async def test_a_group_that_is_new_is_said_to_be() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        report = await report_of(context, widget_ids=[215], window="2026-11-05/2026-11-18")
+        report = await report_of(context, widget_ids=[215], window="2026-11-05/2026-11-17")
     rows = {row["group"]: row for row in report["group_changes"]["top"]}
     assert rows["2.4.0"]["verdict"] == "new"
     assert "before" not in rows["2.4.0"]

@@ -14,7 +14,7 @@ from support import Json, ask, open_tools, quiet_worlds, report_of, shared_sandb
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
-FOUR_WEEKS = "2026-10-21/2026-11-18"
+FOUR_WEEKS = "2026-10-21/2026-11-17"
 LOCAL = "timezone('America/Los_Angeles', timezone('UTC', ts))"
 IN_TIME = f"project = 1 AND {LOCAL} >= '2026-10-21' AND {LOCAL} < '2026-11-18'"
 
@@ -84,9 +84,9 @@ async def test_days_of_the_user_begin_at_their_midnight_under_each_reading_of_th
     for readings in (ApiVariant(), ApiVariant(preview="merge", override="merge"), ApiVariant(grouped="nested")):
         app = shared_sandbox(readings)
         async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
-            report = await report_of(context, widget_ids=[202], by="local_day", window="2026-11-12/2026-11-18")
+            report = await report_of(context, widget_ids=[202], by="local_day", window="2026-11-12/2026-11-17")
             grouped = await report_of(context, widget_ids=[204], by="local_day", window="yesterday")
-            utc = await report_of(context, widget_ids=[202], window="2026-11-12/2026-11-18")
+            utc = await report_of(context, widget_ids=[202], window="2026-11-12/2026-11-17")
         days = sql(
             app,
             f"SELECT count(*) FROM calls WHERE project = 1 AND {LOCAL} >= '2026-11-12' AND {LOCAL} < '2026-11-18' "
@@ -158,10 +158,10 @@ async def test_success_that_has_no_rhythm_is_rarely_said_to_have_one() -> None:
 @pytest.mark.parametrize(
     ("zone", "window", "days"),
     [
-        ("America/Los_Angeles", "2026-10-30/2026-11-04", 5),
+        ("America/Los_Angeles", "2026-10-30/2026-11-03", 5),
         ("Asia/Kolkata", "today", 1),
-        ("Asia/Kathmandu", "2026-11-10/2026-11-14", 4),
-        ("Europe/Berlin", "2026-10-24/2026-10-28", 4),
+        ("Asia/Kathmandu", "2026-11-10/2026-11-13", 4),
+        ("Europe/Berlin", "2026-10-24/2026-10-27", 4),
     ],
 )
 async def test_no_call_of_a_window_is_lost_where_clocks_change_or_are_odd(zone: str, window: str, days: int) -> None:
@@ -189,7 +189,7 @@ async def test_days_that_begin_within_an_hour_of_utc_are_tested(zone: str, windo
 async def test_groups_of_local_days_are_compared_over_the_days_that_are_named() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
-        report = await report_of(context, widget_ids=[215], by="local_day", window="2026-11-05/2026-11-18")
+        report = await report_of(context, widget_ids=[215], by="local_day", window="2026-11-05/2026-11-17")
     found = report["group_changes"]
     assert found["against"].startswith("2026-11-12T08:00Z to 2026-11-18T08:00Z against 2026-11-06T08:00Z")
     rows = {row["group"]: row for row in found["top"]}

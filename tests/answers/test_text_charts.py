@@ -1,6 +1,7 @@
 """Charts in plain text: beside one widget, narrow, aligned, and gone first where there is no room."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -91,3 +92,41 @@ def test_a_higher_value_is_never_drawn_lower(values: list[float | None], measure
             for more, other in zip(values, heights, strict=True)
             if value is not None and more is not None and more > value
         )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("widget", "window", "ends"),
+    [
+        (202, "2026-11-13/2026-11-17", ["2026-11-13", "2026-11-17"]),
+        (202, "last_week", ["2026-11-09", "2026-11-15"]),
+        (202, "2026-11-12/now", ["2026-11-12", "2026-11-18"]),
+        (208, "2026-11-16T00:00Z/2026-11-18T00:00Z", ["2026-11-16T00:00Z", "2026-11-17"]),
+        (208, "2026-11-14/2026-11-17", ["2026-11-14T00:00Z", "2026-11-17"]),
+    ],
+)
+async def test_the_axis_names_the_first_and_the_last_bucket(widget: int, window: str, ends: list[str]) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[widget], window=window)
+    lines = text.splitlines()
+    axis = next(line for above, line in pairwise(lines) if "┤" in above and "┤" not in line and "│" not in line)
+    assert axis.split() == ends
+    [report] = answer["widgets"]
+    assert report["series"]["start"] == ends[0]
+
+
+@pytest.mark.anyio
+async def test_the_axis_of_months_and_of_local_days_names_the_last_one() -> None:
+    months = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "month"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, _ = await ask(context, "preview_widget", widget=months, window="30d")
+        local, _ = await ask(
+            context,
+            "get_widgets_data",
+            widget_ids=[202],
+            window="2026-11-10/2026-11-13",
+            by="local_day",
+            time_zone="Tokyo",
+        )
+    assert re.search(r"^ +2026-10-01 +2026-11-01$", text, re.MULTILINE)
+    assert re.search(r"^ +2026-11-10 +2026-11-13$", local, re.MULTILINE)

@@ -115,7 +115,7 @@ async def test_a_quiet_widget_yields_no_finding() -> None:
             assert answer["widgets"][0]["findings"] == []
             assert "no trend, step, unusual bucket or gap found" in text
         _, found = await ask(
-            context, "explain_change", widget_id=202, window="2026-10-29/2026-11-05", compare_to="previous_period"
+            context, "explain_change", widget_id=202, window="2026-10-29/2026-11-04", compare_to="previous_period"
         )
     assert found["comparison"]["verdict"] == "within noise"
     assert "the change itself is within noise, so there may be nothing to explain" in found["notes"]

@@ -104,7 +104,7 @@ async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_w
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes", dashboard_ids=[11])
-        _, early = await ask(context, "find_changes", window="2026-11-12/2026-11-17")
+        _, early = await ask(context, "find_changes", window="2026-11-12/2026-11-16")
     topic = one(answer["changes"], how="share", by="topic")
     shares = sql(
         app,
@@ -167,13 +167,13 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("window", ["today", "24h", "yesterday", "this_week", "2026-11-05/2026-11-12", "14d"])
+@pytest.mark.parametrize("window", ["today", "24h", "yesterday", "this_week", "2026-11-05/2026-11-11", "14d"])
 async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, answer = await ask(context, "find_changes", window=window)
     assert answer["window"].startswith("2026-11-")
     assert len(text) <= 6000
-    if window == "2026-11-05/2026-11-12":
+    if window == "2026-11-05/2026-11-11":
         assert any(row["how"] == "gap" and "before_window" not in row for row in answer["changes"])
 
 
@@ -192,7 +192,7 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
         ({"window": "15d"}, "that can be compared like this is the last 14 days (14d)"),
         ({"window": "30d"}, "the last 14 days (14d)"),
         ({"window": "this_month"}, "the last 14 days (14d)"),
-        ({"window": "2026-10-25/2026-11-12"}, "the last 14 days (14d)"),
+        ({"window": "2026-10-25/2026-11-11"}, "the last 14 days (14d)"),
         ({"window": "30d", "compare_to": "previous_week"}, "previous_week overlaps a window longer than a week; use window 7d"),
     ],
     ids=["15d", "15d, its offer", "30d", "this_month", "an interval", "previous_week"],

@@ -36,7 +36,7 @@ async def test_a_widget_that_the_api_does_not_answer_for_is_told() -> None:
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = forget
-        _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206, 201], window="2026-10-30/2026-10-31")
+        _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206, 201], window="2026-10-30/2026-10-30")
         assert all("n" in report for report in answer["widgets"])
         _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206])
         assert all("holds nothing for widget" in report["error"] for report in answer["widgets"])

@@ -8,7 +8,7 @@ import pytest
 
 from cekura_dashboards.api.wire import Answer
 from cekura_sandbox import ApiVariant
-from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
+from support import Json, Sent, ask, connect, new_sandbox, open_tools, report_of, shared_sandbox, sql, text_of
 
 pytestmark = pytest.mark.anyio
 OVERRIDES: tuple[Literal["replace", "merge"], ...] = ("replace", "merge")
@@ -45,7 +45,7 @@ async def test_without_window_or_filter_one_request_without_override_gets_all_sa
 
 async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_filters(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
-        report = await report_of(context, widget_ids=[214], window="2026-11-10/2026-11-12")
+        report = await report_of(context, widget_ids=[214], window="2026-11-10/2026-11-11")
         assert recorder.paths()[-1] == BULK
         sent: Json = recorder.sent[-1].body["filters"]
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-10' AND ts < '2026-11-12'")
@@ -62,7 +62,7 @@ async def test_extra_filters_without_a_window_keep_the_saved_range(readings: Api
 
 async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
-        await ask(context, "get_widgets_data", dashboard_id=12, window="2026-11-10/2026-11-12")
+        await ask(context, "get_widgets_data", dashboard_id=12, window="2026-11-10/2026-11-11")
         bodies = [sent.body for sent in recorder.sent if sent.path.endswith("bulk_data/")]
     assert sorted(len(body["widget_ids"]) for body in bodies) == [1, 6]
     assert {sent.method for sent in recorder.sent if sent.path.endswith("/data/")} == set()
@@ -70,7 +70,7 @@ async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVa
 
 async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_told(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
-        report = await report_of(context, widget_ids=[214], window="2026-10-25/2026-11-12")
+        report = await report_of(context, widget_ids=[214], window="2026-10-25/2026-11-11")
         [sent] = [request for request in recorder.sent if request.path.endswith("preview_data/")]
     assert "dashboard" not in sent.body
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-10-25' AND ts < '2026-11-12'")
@@ -93,7 +93,7 @@ async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings:
 
 async def test_an_earlier_window_is_previewed_too(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
-        report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-27")
+        report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-26")
         assert PREVIEW in recorder.paths()
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-25' AND ts < '2026-10-27'")
 
@@ -145,7 +145,7 @@ async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "update_widget", widget_id=206, changes={"filters": saved})
         assert receipt["outcome"] == "applied"
-        report = await report_of(context, widget_ids=[206], window="2026-11-15/2026-11-18")
+        report = await report_of(context, widget_ids=[206], window="2026-11-15/2026-11-17")
     where = (
         "project = 1 AND ts >= '2026-11-15' AND ts < '2026-11-18' AND (ts < '2026-11-16' OR topic = 'billing question')"
     )
@@ -156,7 +156,7 @@ async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant
 @pytest.mark.no_cover
 async def test_two_widgets_over_the_same_calls_agree(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
-        for window in (None, "2026-11-13/2026-11-15", "25d"):
+        for window in (None, "2026-11-13/2026-11-14", "25d"):
             given = {"window": window} if window else {}
             _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 202, 205, 207, 208], **given)
             assert len({report["n"] for report in answer["widgets"]}) == 1
@@ -179,7 +179,7 @@ def bars(*days: str) -> list[Json]:
 async def test_rows_outside_the_window_are_left_out_and_told() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
-        report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-03")
+        report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-02")
     assert report["n"] == 10
     assert any(text.startswith("2 rows lay outside the window") for text in report["notes"])
 
@@ -187,7 +187,7 @@ async def test_rows_outside_the_window_are_left_out_and_told() -> None:
 async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_never_zero() -> None:
     async with open_tools(shared_sandbox(), history=False) as (context, recorder):
         recorder.fault = answering(bars("2026-11-11", "2026-11-12"), "bar")
-        report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-13")
+        report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-12")
     assert report["not_tested"] == [
         "2026-11-01T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range",
         "trend, steps, unusual, gaps: 2 full buckets, fewer than 8",
@@ -298,3 +298,30 @@ async def test_buckets_by_the_apis_local_time_are_tested_in_it() -> None:
     [step] = report["findings"]
     assert (days[22], step["at"]) == ("2026-11-13", "2026-11-13")
     assert "before_window" not in step
+
+
+EVERYWHERE: list[tuple[str, Json]] = [
+    ("get_widgets_data", {"widget_ids": [202]}),
+    ("preview_widget", {"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}, "dashboard_id": 11}),
+    ("explain_change", {"widget_id": 202, "compare_to": "2026-11-05/2026-11-08"}),
+    ("list_calls", {"widget_id": 202, "limit": 1}),
+    ("find_changes", {"dashboard_ids": [11], "compare_to": "2026-11-05/2026-11-08"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "given"), EVERYWHERE, ids=[tool for tool, _ in EVERYWHERE])
+@pytest.mark.parametrize(
+    "window", ["2026-11-13/2026-11-16", "friday to monday", "2026-11-13T00:00Z/2026-11-17T00:00Z", "nov 13 - nov 16"]
+)
+async def test_an_interval_of_dates_holds_its_last_day_in_every_tool(tool: str, given: Json, window: str) -> None:
+    app = shared_sandbox()
+    async with connect(app) as client:
+        result = await client.call_tool(tool, {**given, "window": window})
+    text = text_of(result)
+    assert not result.is_error, text
+    assert "2026-11-13T00:00Z to 2026-11-17T00:00Z" in text
+    if "compare_to" in given:
+        assert "2026-11-05T00:00Z to 2026-11-09T00:00Z" in text
+    [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-13' AND ts < '2026-11-17'")
+    if tool in {"get_widgets_data", "preview_widget"}:
+        assert f"n {calls}; total {calls}" in text

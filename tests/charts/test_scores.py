@@ -34,7 +34,7 @@ ALIKE: list[tuple[str, Json]] = [
     ("get_widgets_data", {"widget_ids": [216], "window": "7d", "compare_to": "previous_period"}),
     ("get_widgets_data", {"widget_ids": [216], "compare_filters": {"field": "agent.id", "op": "eq", "value": 38}}),
     ("get_widgets_data", {"widget_ids": [216], "profile": "weekday"}),
-    ("get_widgets_data", {"widget_ids": [216], "window": "2026-11-10/2026-11-12", "points": 40}),
+    ("get_widgets_data", {"widget_ids": [216], "window": "2026-11-10/2026-11-11", "points": 40}),
     ("get_widgets_data", {"dashboard_id": 13, "compare_to": "previous_week"}),
     ("preview_widget", {"widget": RATE, "dashboard_id": 13, "window": "3d"}),
     ("preview_widget", {"widget": RATE, "window": "7d"}),

@@ -27,7 +27,7 @@ CALLS: list[tuple[str, Json]] = [
     ("look_up", {"kind": "values", "field": "topic"}),
     ("get_widgets_data", {"dashboard_id": 11}),
     ("get_widgets_data", {"dashboard_id": 11, "window": "today", "compare_to": "previous_period"}),
-    ("get_widgets_data", {"widget_ids": [203, 204], "compare_to": "2026-11-01/2026-11-05"}),
+    ("get_widgets_data", {"widget_ids": [203, 204], "compare_to": "2026-11-01/2026-11-04"}),
     *(("preview_widget", {"widget": widget, "window": "7d"}) for widget in (BAR, BY_AGENT, COUNT)),
     *(
         ("preview_widget", {"widget": {"chart_type": chart, "field": field}, "window": "7d", "compare_to": "previous_period"})

@@ -154,7 +154,19 @@ SINCE: list[tuple[str, Json]] = [
         "2026-11-01 to 2026-11-08",
         and_also(
             {"field": "timestamp", "op": "gte", "value": "2026-11-01T00:00:00Z"},
-            {"field": "timestamp", "op": "lt", "value": "2026-11-08T00:00:00Z"},
+            {"field": "timestamp", "op": "lt", "value": "2026-11-09T00:00:00Z"},
+        ),
+    ),
+    ("since monday", {"field": "timestamp", "op": "gte", "value": "2026-11-16T00:00:00Z"}),
+    ("2026-11-16/now", {"field": "timestamp", "op": "gte", "value": "2026-11-16T00:00:00Z"}),
+    ("the last three weeks", {"field": "timestamp", "op": "gte", "value": "today-21d"}),
+    ("today-5d", {"field": "timestamp", "op": "gte", "value": "today-5d"}),
+    ("since now-36h", {"field": "timestamp", "op": "gte", "value": "2026-11-17T03:30:00Z"}),
+    (
+        "last weekend",
+        and_also(
+            {"field": "timestamp", "op": "gte", "value": "2026-11-14T00:00:00Z"},
+            {"field": "timestamp", "op": "lt", "value": "2026-11-16T00:00:00Z"},
         ),
     ),
 ]

@@ -118,8 +118,10 @@ A chart on a dashboard counts the calls that its own filters and those of the da
 
 ## Times
 
-`window`: {_code(WORDS)}, any number of minutes, hours, days or weeks (`90m`, `36h`, `10d`, `2w`), a date (`2026-11-16`)
-or two ends (`2026-11-01/2026-11-08`, `2026-11-01T09:00/2026-11-01T17:00`). Absent: the saved date range.
+`window`: {_code(WORDS)}, any number of minutes, hours, days or weeks (`90m`, `36h`, `10d`, `last two weeks`), a day, a
+weekend or a month (`2026-11-16`, `last weekend`, `november`), since when (`since monday`), or two ends. Two dates hold
+the last of them (`2026-11-01/2026-11-07` is a week), two times end exactly there (`2026-11-01T09:00/2026-11-01T17:00`).
+Absent: the saved date range.
 
 `compare_to`: {_code(COMPARISONS)}, or any window. `compare_filters` sets a chart beside other calls instead.
 

@@ -14,6 +14,7 @@ from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusua
 from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts, At, OneCall, PieFacts, StatFacts
 from cekura_dashboards.insight.numbers import Number
+from cekura_dashboards.insight.timeline import later
 from cekura_dashboards.text import named, plain
 
 DETAILS = "details"
@@ -71,7 +72,8 @@ def _tables(item: WidgetReport) -> list[str]:
     lines += profile_lines(item.profile) if item.profile else []
     if item.series is None:
         return lines
-    drawn = text_charts.columns(item.series, item.window.end[:10]) if item.is_charted and item.window else []
+    last = later(item.series.start, item.series.step, len(item.series.value) - 1)
+    drawn = text_charts.columns(item.series, last[:10]) if item.is_charted else []
     return lines + _series_lines(item.series, drawn)
 
 

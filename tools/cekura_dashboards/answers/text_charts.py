@@ -20,17 +20,17 @@ FROM_ZERO = 0.4
 """Values begin at 0 where the smallest is below this share of the largest."""
 
 
-def columns(series: Series, end: str) -> list[str]:
-    r"""A column for each bucket, a dot where there is no data, and axes. ``end``: of the window.
+def columns(series: Series, last: str) -> list[str]:
+    r"""A column for each bucket, a dot where there is no data, and axes. ``last``: the day of the last bucket.
 
     >>> days = Series(measure="count", start="2026-11-01", step="1d", value=[4, None, 8])
-    >>> print("\n".join(columns(days, "2026-11-04")))
+    >>> print("\n".join(columns(days, "2026-11-03")))
     8 ┤           █████
       │           █████
       │ ▄▄▄▄▄     █████
       │ █████     █████
     0 ┤ █████·····█████
-        2026-11-01 2026-11-04
+        2026-11-01 2026-11-03
     """
     known = [value for value in series.value if value is not None]
     if len(known) < 2:  # noqa: PLR2004 - one bucket is no chart
@@ -52,8 +52,8 @@ def columns(series: Series, end: str) -> list[str]:
         + "".join(_cell(level, row) * width for level in levels).rstrip()
         for row in reversed(range(ROWS))
     ]
-    gap = max(1, len(levels) * width - len(series.start) - len(end))
-    return [*lines, " " * (margin + 3) + series.start + " " * gap + end]
+    gap = max(1, len(levels) * width - len(series.start) - len(last))
+    return [*lines, " " * (margin + 3) + series.start + " " * gap + last]
 
 
 def _level(share: float, *, at_least: bool) -> int:

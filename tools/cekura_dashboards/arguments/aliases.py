@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection
 
+from cekura_dashboards.arguments import spans
+
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "agg": ("aggregation_function",),
     "aggregate": ("aggregation_function",),
@@ -145,10 +147,6 @@ FILTER_FIELDS = _SHARED | {
 }  # fmt: skip
 """Fields of calls: what is plotted and what is filtered are called differently in places."""
 
-_WINDOW = re.compile(r"(?:the_)?(?:(?:last|past)_)?(\d{1,5})_?([a-z]{2,6}?)s?", re.ASCII)
-_WINDOW_UNITS = {"min": "m", "minute": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
-_WINDOW_WORDS = {"last_24h": "24h", "last_day": "24h", "past_day": "24h", "past_week": "7d", "past_month": "30d"}
-
 
 def argument(name: str, fields: Collection[str], given: Collection[str]) -> str | None:
     """What an unknown argument is called in an object with these fields; None if that is open, or given besides.
@@ -173,12 +171,5 @@ def value(field: str, text: str) -> str:
     """
     folded = text.strip().casefold().replace(" ", "_").replace("-", "_")
     if field == "window":
-        return _window(folded) or text
+        return spans.rolling(text) or text
     return VALUES.get(field, {}).get(folded, text)
-
-
-def _window(folded: str) -> str | None:
-    match = _WINDOW.fullmatch(folded)
-    if match and match[2] in _WINDOW_UNITS:
-        return f"{match[1]}{_WINDOW_UNITS[match[2]]}"
-    return _WINDOW_WORDS.get(folded)

@@ -1,5 +1,6 @@
 """Shapes that models send for filters, groupings and times, read as the shapes that are meant."""
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -10,6 +11,7 @@ from cekura_dashboards.arguments import aliases
 HOUR_MS = 3_600_000
 BUCKETS = {"hour": HOUR_MS, "day": 24 * HOUR_MS, "week": 168 * HOUR_MS}
 STARTS, ENDS = ("from", "start", "since", "after", "start_date"), ("to", "end", "until", "before", "end_date")
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 TIMES = ("window", "compare_to", "date_range")
 
 
@@ -98,16 +100,19 @@ def _equals(value: Any) -> JsonObject:
 
 
 def time(value: Any) -> Any:
-    """``{from, to}`` as an interval.
+    """``{from, to}`` as an interval; ``{since}`` as one up to now. A day ``before`` which it ends is not in it.
 
-    >>> time({"start": "2026-11-01", "end": "2026-11-08"}), time("7d")
-    ('2026-11-01/2026-11-08', '7d')
+    >>> time({"start": "2026-11-01", "end": "2026-11-08"}), time("7d"), time({"since": "monday"})
+    ('2026-11-01/2026-11-08', '7d', 'monday/now')
     """
     found = as_object(value)
-    if found is None or len(found) != 2:  # noqa: PLR2004 - both ends
+    if not found or len(found) > 2:  # noqa: PLR2004 - both ends
         return value
-    start, end = (next((found[name] for name in names if name in found), None) for names in (STARTS, ENDS))
-    return f"{start}/{end}" if isinstance(start, str) and isinstance(end, str) else value
+    start, end = (next((name for name in names if name in found), "") for names in (STARTS, ENDS))
+    if {start, end} - {""} != {*found} or not start or not all(isinstance(text, str) for text in found.values()):
+        return value
+    exact = "T00:00" if end == "before" and DATE.fullmatch(found[end]) else ""
+    return f"{found[start]}/{found[end] if end else 'now'}{exact}"
 
 
 def lifted(found: JsonObject, fields: Collection[str], inner: dict[str, Collection[str]]) -> JsonObject:

@@ -8,14 +8,44 @@ Span = tuple[datetime, datetime]
 WORDS = (
     "15m", "24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month", "last_month", "monday",
 )  # fmt: skip
-MONTHS = ("this_month", "last_month")
-"""Of a month that is older than what the API holds, its newer part is meant."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+WEEKEND = "saturday"
+"""The day that a weekend of two days begins with."""
 ROLLING = re.compile(r"(\d{1,5})(m|h|d|w)", re.ASCII)
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+SAME = {
+    "past_week": "7d", "past_month": "30d", "last_day": "24h", "past_day": "24h", "last_hour": "1h", "past_hour": "1h",
+    "current_week": "this_week", "week_to_date": "this_week", "wtd": "this_week", "current_month": "this_month",
+    "month_to_date": "this_month", "mtd": "this_month", "weekend": "last_weekend", "past_weekend": "last_weekend",
+}  # fmt: skip
+"""Other words for the same time."""
+NOW = "now"
 _DAY = timedelta(days=1)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_BETWEEN = re.compile(r"\s*(?:/|\.\.\.?|\bto\b|\buntil\b|\u2013|\u2014|\s-\s)\s*", re.IGNORECASE)
+_COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBERS = {name: number for number, name in enumerate(_COUNTS, start=1)} | {"a": 1, "an": 1, "couple": 2}
+_LENGTHS = {"min": "m", "minute": "m", "hr": "h", "hour": "h", "day": "d", "week": "w", "month": "d"}
+_LENGTH = re.compile(
+    rf"(?:(?:last|past)_)?(?:(\d{{1,5}})_?|(?:a_)?({'|'.join(_NUMBERS)})(?:_of)?_)({'|'.join(_LENGTHS)}|[mhdw])s?",
+    re.ASCII,
+)
+_DURATION = re.compile(r"p(?:(\d{1,5})([dw])|t(\d{1,5})([hm]))", re.ASCII)
+BACK = re.compile(r"(now|today)-(\d{1,5})([mhdw])", re.ASCII)
+"""A time as the API's filters write it."""
+_AGO = re.compile(rf"({'|'.join(_NUMBERS)}|\d{{1,5}})_(day|week)s?_ago", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{8}|\d{4}-w\d\d-\d", re.ASCII)
+_WEEK = re.compile(r"(\d{4})-w(\d\d)", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
+_NAMED = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in MONTHS)
+_MONTH_NAME = re.compile(rf"(?:last_)?({_NAMED}|sept)(?:_(\d{{4}}))?", re.ASCII)
+_DAY_NAME = re.compile(rf"(?:({_NAMED}|sept)_(\d\d?)|(\d\d?)_({_NAMED}|sept))(?:_(\d{{4}}))?", re.ASCII)
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)?(?=_|$)(?:_of)?", re.ASCII)
+_BETWEEN = re.compile(r"\s*(?:/|\.\.\.?|\bto\b|\buntil\b|\btill\b|\bthrough\b|\u2013|\u2014|\s-\s)\s*", re.IGNORECASE)
+_AND = re.compile(r"between\s+(.+?)\s+and\s+(.+)", re.IGNORECASE)
+_SINCE = re.compile(r"(?:since|from|starting)\s+", re.IGNORECASE)
 
 
 def folded(text: str) -> str:
@@ -27,56 +57,194 @@ def folded(text: str) -> str:
     return "_".join(text.lower().split())
 
 
-def is_interval(text: str) -> bool:
-    """Whether two ends are given.
+def rolling(text: str) -> str | None:
+    """The length of a time up to now; None for what is no length.
 
-    >>> [is_interval(text) for text in ("2026-11-01/2026-11-08", "2026-11-01 to 2026-11-08", "today", "2026-11-01")]
-    [True, True, False, False]
+    >>> rolling("7d"), rolling("the last two weeks"), rolling("past 90 min"), rolling("P7D"), rolling("last week")
+    ('7d', '2w', '90m', '7d', None)
     """
-    return len(_BETWEEN.split(text)) > 1
+    word = _bare(text)
+    word = SAME.get(word, word)
+    if match := _DURATION.fullmatch(word):
+        days, unit, time, time_unit = match.groups()
+        return f"{days or time}{unit or time_unit}"
+    if ROLLING.fullmatch(word):
+        return word
+    if (match := _LENGTH.fullmatch(word.replace("-", "_"))) is None:
+        return None
+    count = int(match[1]) if match[1] else _NUMBERS[match[2]]
+    return f"{count * (30 if match[3] == 'month' else 1)}{_LENGTHS.get(match[3], match[3])}"
 
 
-def interval(text: str, zone: ZoneInfo) -> Span:
-    """Both ends of an interval; times without an offset are of ``zone``.
+def _bare(text: str) -> str:
+    """A word without an article, a comma or a hyphen between letters."""
+    word = re.sub(r"(?<=[a-z])-(?=[a-z])", "_", folded(text.replace(",", " ")), flags=re.ASCII)
+    return word.removeprefix("in_").removeprefix("on_").removeprefix("the_")
+
+
+def is_interval(text: str) -> bool:
+    """Whether two ends are given, or one since when.
+
+    >>> texts = "2026-11-01/2026-11-08", "2026-11-01 to 2026-11-08", "since monday", "today", "2026-11-01"
+    >>> [is_interval(text) for text in texts]
+    [True, True, True, False, False]
+    """
+    if _bare(text) in SAME:
+        return False
+    return bool(_AND.fullmatch(text.strip()) or _SINCE.match(text.strip())) or len(_BETWEEN.split(text)) > 1
+
+
+def is_month(text: str) -> bool:
+    """Whether a month is meant, of which the newer part is enough where the API does not hold all of it."""
+    word = SAME.get(_bare(text), _bare(text))
+    return word in {"this_month", "last_month"} or bool(_MONTH.fullmatch(word) or _MONTH_NAME.fullmatch(word))
+
+
+def interval(text: str, now: datetime, zone: ZoneInfo) -> Span:
+    """From the first end's begin to the second's end: a date, a weekday or a month is in it as a whole.
+
+    An instant is an exact end; one without an offset is of ``zone``. A weekday at the start is the latest before the
+    end.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is no interval.
+        OverflowError: if it lies out of the calendar.
     """
-    start, end = (datetime.fromisoformat(part) for part in _BETWEEN.split(text))
-    return start if start.tzinfo else start.replace(tzinfo=zone), end if end.tzinfo else end.replace(tzinfo=zone)
+    text = text.strip()
+    if match := _AND.fullmatch(text):
+        first, last = match.groups()
+    else:
+        parts = _BETWEEN.split(_SINCE.sub("", text, count=1) if _SINCE.match(text) else text)
+        first, last = parts if len(parts) > 1 else (parts[0], NOW)
+    if match := _DURATION.fullmatch(_bare(last)):
+        length = ROLLING.fullmatch(rolling(last) or "")
+        start = _start(first, now, now, zone)
+        return start, start + (int(length[1]) * UNITS[length[2]] if length else _DAY)
+    end = _end(last, now, zone)
+    return _start(first, end, now, zone), end
 
 
-def span_of(word: str, now: datetime, zone: ZoneInfo) -> Span | None:
+def _start(text: str, end: datetime, now: datetime, zone: ZoneInfo) -> datetime:
+    if (moment := _instant(text, now, zone)) is not None:
+        return moment
+    is_weekday = _weekday(_bare(text)) is not None and not _bare(text).startswith("last_")
+    before = min(now, end - timedelta(microseconds=1)) if is_weekday else now
+    if (span := span_of(text, before, zone)) is None:
+        raise ValueError("the first end is no time")
+    return span[0]
+
+
+def _end(text: str, now: datetime, zone: ZoneInfo) -> datetime:
+    if _bare(text) == NOW:
+        return now
+    if (moment := _instant(text, now, zone)) is not None:
+        return moment
+    if (span := span_of(text, now, zone)) is None:
+        raise ValueError("the second end is no time")
+    return span[1]
+
+
+def _instant(text: str, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """An exact end; None for a day or another stretch of time."""
+    word = _bare(text)
+    if match := ROLLING.fullmatch(rolling(text) or ""):
+        return now - int(match[1]) * UNITS[match[2]]
+    if (match := BACK.fullmatch(word)) and match[1] == NOW:
+        return now - int(match[2]) * UNITS[match[3]]
+    if _DATE.fullmatch(word) or _WEEK.fullmatch(word):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def span_of(text: str, now: datetime, zone: ZoneInfo) -> Span | None:
     """What a word stands for; None for one that is not known.
 
-    A weekday is the latest one that has begun, and with ``last_`` before it the latest that has ended.
+    A weekday is the latest one that has begun, and with ``last_`` before it the latest that has ended, as the last
+    weekend is. A month or day without its year is the latest that has begun.
     """
-    if match := ROLLING.fullmatch(word):
-        return now - int(match[1]) * UNITS[match[2]], now
+    word = SAME.get(_bare(text), _bare(text))
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    if _DATE.fullmatch(word):
-        return _date(word, zone)
-    day = word.removeprefix("last_")
-    if day in WEEKDAYS:
-        back = (today.weekday() - WEEKDAYS.index(day)) % 7
-        first = today - timedelta(days=back or 7 * (word != day))
+    try:
+        return _up_to_now(text, word, today, now) or _dated(word, today) or _calendar(word, today, now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _up_to_now(text: str, word: str, today: datetime, now: datetime) -> Span | None:
+    if match := ROLLING.fullmatch(rolling(text) or ""):
+        return now - int(match[1]) * UNITS[match[2]], now
+    if match := BACK.fullmatch(word):
+        return (now if match[1] == NOW else today) - int(match[2]) * UNITS[match[3]], now
+    return None
+
+
+def _weekday(word: str) -> int | None:
+    """Its place in the week, Monday being 0."""
+    name = word.removeprefix("last_").removeprefix("this_").removeprefix("past_")
+    return next((place for place, day in enumerate(WEEKDAYS) if name in {day, day[:3]}), None)
+
+
+def _calendar(word: str, today: datetime, now: datetime) -> Span | None:
+    if match := _AGO.fullmatch(word):
+        count = int(match[1]) if match[1].isdecimal() else _NUMBERS[match[1]]
+        first = today - count * (7 if match[2] == "week" else 1) * _DAY
+        return first, first + _DAY
+    if (day := _weekday(word)) is not None:
+        back = (today.weekday() - day) % 7
+        first = today - timedelta(days=back or 7 * word.startswith("last_"))
         return first, min(first + _DAY, now)
     monday, first = today - timedelta(days=today.weekday()), today.replace(day=1)
+    saturday = monday + WEEKDAYS.index(WEEKEND) * _DAY
     known: dict[str, Span] = {
         "today": (today, now),
         "yesterday": (today - _DAY, today),
+        "day_before_yesterday": (today - 2 * _DAY, today - _DAY),
         "this_week": (monday, now),
         "last_week": (monday - timedelta(weeks=1), monday),
+        "this_weekend": (saturday, saturday + 2 * _DAY),
+        "last_weekend": (saturday - timedelta(weeks=1), monday),
         "this_month": (first, now),
         "last_month": ((first - _DAY).replace(day=1), first),
     }
     return known.get(word)
 
 
-def _date(text: str, zone: ZoneInfo) -> Span | None:
-    try:
-        day = date.fromisoformat(text)
-        start = datetime(day.year, day.month, day.day, tzinfo=zone)
-        return start, start + _DAY
-    except (ValueError, OverflowError):
-        return None
+def _dated(word: str, today: datetime) -> Span | None:
+    """A day, week or month of the calendar.
+
+    Raises:
+        ValueError: for one that there is not.
+    """
+    word = _ORDINAL.sub("", word)
+    if _DATE.fullmatch(word):
+        return _days(date.fromisoformat(word.upper()), 1, today)
+    if match := _WEEK.fullmatch(word):
+        return _days(date.fromisocalendar(int(match[1]), int(match[2]), 1), 7, today)
+    if match := _MONTH.fullmatch(word):
+        return _month(int(match[1]), int(match[2]), today)
+    if match := _MONTH_NAME.fullmatch(word):
+        month = _number_of(match[1])
+        return _month(int(match[2] or today.year - (month > today.month)), month, today)
+    if match := _DAY_NAME.fullmatch(word):
+        month, day = _number_of(match[1] or match[4]), int(match[2] or match[3])
+        year = int(match[5] or today.year - ((month, day) > (today.month, today.day)))
+        return _days(date(year, month, day), 1, today)
+    return None
+
+
+def _number_of(month: str) -> int:
+    return next(number for number, name in enumerate(MONTHS, start=1) if name.startswith(month[:3]))
+
+
+def _days(first: date, count: int, today: datetime) -> Span:
+    start = datetime(first.year, first.month, first.day, tzinfo=today.tzinfo)
+    return start, start + count * _DAY
+
+
+def _month(year: int, month: int, today: datetime) -> Span:
+    start = datetime(year, month, 1, tzinfo=today.tzinfo)
+    return start, (start + 31 * _DAY).replace(day=1)

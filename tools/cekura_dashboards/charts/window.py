@@ -9,7 +9,17 @@ from msgspec import Struct
 from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
 from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
-from cekura_dashboards.arguments.spans import MONTHS, ROLLING, WORDS, Span, folded, interval, is_interval, span_of
+from cekura_dashboards.arguments.spans import (
+    ROLLING,
+    WORDS,
+    Span,
+    folded,
+    interval,
+    is_interval,
+    is_month,
+    rolling,
+    span_of,
+)
 from cekura_dashboards.text import Foreign, nearest
 from cekura_dashboards.values import replace
 
@@ -30,16 +40,17 @@ class Window(Struct, frozen=True):
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
-    """A window from a word (15m, 24h, 7d, today, last_week, monday …), a date or an ISO 8601 interval.
+    """A window from a word (15m, 24h, 7d, today, last_week, monday …), a date or an interval.
 
-    Days and weeks begin in ``zone``, weeks on Monday. An end in the future is moved to now, a start within 5 minutes
-    of the API's 30-day limit inside it, and of a month only what the API holds is meant; all told in ``notes``.
+    Days and weeks begin in ``zone``, weeks on Monday; an interval of dates holds its last day. An end in the future is
+    moved to now, a start within 5 minutes of the API's 30-day limit inside it, and of a month only what the API holds
+    is meant; all told in ``notes``.
 
     Raises:
         InvalidArguments: for another text, an empty window, or a start too long ago.
     """
     word = text.strip()
-    start, end = _interval(word, zone, argument) if is_interval(word) else _word(folded(word), now, zone, argument)
+    start, end = _interval(word, now, zone, argument) if is_interval(word) else _word(word, now, zone, argument)
     notes = list[str]()
     if end > now:
         end = now
@@ -49,7 +60,7 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
     if earliest - MARGIN <= start < earliest + MARGIN:
         start = earliest + MARGIN
         notes.append("the start was moved 5 minutes inside the API's limit of 30 days")
-    elif start < earliest and folded(word) in MONTHS:
+    elif start < earliest and is_month(word):
         start = earliest + MARGIN
         notes.append(f"of {folded(word)} only the part from {format_instant(start)} on: the API holds 30 days")
     elif start < earliest:
@@ -78,26 +89,26 @@ def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
     return Window(bounds.start, max(end, bounds.start), "saved")
 
 
-def _word(word: str, now: datetime, zone: ZoneInfo, argument: str) -> Span:
-    found = span_of(word, now, zone)
+def _word(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Span:
+    found = span_of(text, now, zone)
     if found is None:
-        known = nearest(word, WORDS)
+        known = nearest(folded(text), WORDS)
         hint = f"did you mean {known}?" if known else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
-        raise InvalidArguments.at(argument, f"{Foreign(word, limit=60)} is not a window; {hint}")
-    if ROLLING.fullmatch(word) and found[1] - found[0] < SHORTEST:
-        text = f"{Foreign(word, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
-        raise InvalidArguments.at(argument, text)
+        raise InvalidArguments.at(argument, f"{Foreign(text, limit=60)} is not a window; {hint}")
+    if ROLLING.fullmatch(rolling(text) or "") and found[1] - found[0] < SHORTEST:
+        said = f"{Foreign(text, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
+        raise InvalidArguments.at(argument, said)
     return found
 
 
-def _interval(text: str, zone: ZoneInfo, argument: str) -> Span:
+def _interval(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Span:
     try:
-        return interval(text, zone)
+        return interval(text, now, zone)
     except (ValueError, OverflowError):
         raise InvalidArguments.at(
             argument,
-            f"{Foreign(text, limit=60)} is not an interval START/END of ISO 8601 dates or times, "
-            "as 2026-11-01/2026-11-08.",
+            f"{Foreign(text, limit=60)} is not an interval START/END of dates, ISO 8601 times or words, "
+            "as 2026-11-01/2026-11-08 or monday/now.",
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Windows and aligned buckets, in seconds since 1970 UTC."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
@@ -66,6 +66,20 @@ def starts(span: Span, step: int) -> list[float]:
 def is_partial(start: float, step: float, span: Span) -> bool:
     """Whether the window, or now, cuts the bucket."""
     return start < span.start or start + step > span.end
+
+
+def later(start: str, step: str, count: int) -> str:
+    """The start of a bucket so many steps after another, as that is written.
+
+    >>> later("2026-11-21", "1d", 4), later("2026-11-21T18:00Z", "6h", 1), later("2026-11-01", "1mo", 2)
+    ('2026-11-25', '2026-11-22T00:00Z', '2027-01-01')
+    """
+    if step not in STEPS:
+        months = int(start[:4]) * 12 + int(start[5:7]) - 1 + count
+        return f"{months // 12:04d}-{months % 12 + 1:02d}{start[7:]}"
+    zone = start[len(start.rstrip("Z")) :]
+    moment = datetime.fromisoformat(start.rstrip("Z")) + timedelta(seconds=count * STEPS[step])
+    return moment.strftime("%Y-%m-%d" if len(start) == len("2026-11-21") else "%Y-%m-%dT%H:%M") + zone
 
 
 def next_month(seconds: float) -> float:

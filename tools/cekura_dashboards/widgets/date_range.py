@@ -8,7 +8,7 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds, both, only_time, time_bounds, within
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.arguments.spans import ROLLING, UNITS, folded, interval, is_interval, span_of
+from cekura_dashboards.arguments.spans import BACK, ROLLING, UNITS, folded, interval, is_interval, rolling, span_of
 from cekura_dashboards.text import Foreign
 
 CLEARED = "date_range"
@@ -32,7 +32,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
     Raises:
         InvalidArguments: for a text that is no stretch of time.
     """
-    word = folded(text)
+    word = rolling(text) or folded(text)
     utc_days = [f"days are UTC days, not those of {zone}"] if now.astimezone(zone).utcoffset() else []
     if match := ROLLING.fullmatch(word):
         length = int(match[1]) * UNITS[match[2]]
@@ -41,13 +41,13 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
             return LONGEST, [why, *utc_days]
         days = match[2] in "dw"
         return _since(f"today-{length.days}d" if days else f"now-{word}"), utc_days if days else []
-    if word == "today":
-        return _since("today"), utc_days
+    if word == "today" or BACK.fullmatch(word):
+        return _since(word), [] if word.startswith("now") else utc_days
     if word == "yesterday":
         return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), utc_days
     begins = refused = ""
     try:
-        span = interval(text, zone) if is_interval(text) else span_of(word, now, zone)
+        span = interval(text, now, zone) if is_interval(text) else span_of(word, now, zone)
         if span is not None:
             begins, refused = _instant(span[0]), _instant(span[0] + LIMIT)
     except (ValueError, OverflowError):

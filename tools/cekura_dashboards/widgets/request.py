@@ -24,7 +24,7 @@ from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import Foreign, did_you_mean
 from cekura_dashboards.tool import Request
 
-_WINDOWS = "24h, 7d, today, last_week, this_month, monday, 2026-11-16 or 2026-11-01/2026-11-08"
+_WINDOWS = "24h, 7d, today, last_week, since monday, 2026-11-16 or 2026-11-01/2026-11-07, its last day included"
 WINDOW = Field(None, description=f"{_WINDOWS}. Absent: the saved date range.")
 RECENT_WINDOW = Field(None, description=f"{_WINDOWS}. Absent: 7d")
 COMPARE_TO = Field(
