@@ -367,3 +367,76 @@ async def test_drop_offs_against_the_rest_by_topic_for_a_widget_that_is_not_save
             )
     assert answer["report"]["n"] == sums[0]
     assert "filters" not in answer["widget"]
+
+
+SEVERAL: list[Json] = [
+    {"dashboard_id": number, "points": 0, **window}
+    for number in (11, 12)
+    for window in (
+        {"compare_to": "previous_period"},
+        {"window": "2d", "compare_to": "previous_period"},
+        {"window": "3d", "compare_to": "previous_week"},
+        {"window": "10d", "compare_to": "previous_period"},
+        {"compare_filters": {"field": "topic", "op": "eq", "value": "complaint"}},
+    )
+]
+
+
+async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
+    wider = list[bool]()
+    async with open_tools(shared_sandbox()) as (context, _):
+        for arguments in SEVERAL:
+            _, answer = await ask(context, "get_widgets_data", **arguments)
+            found = [report["comparison"] for report in answer["widgets"]]
+            for one in found:
+                if "ci95" in one:
+                    low, high = one["ci95"]
+                    assert (not low <= 0 <= high) == (one["verdict"] in {"clear", "possible"}), (arguments, one)
+            told = [note for note in answer.get("shared", []) if note.startswith("intervals of comparisons allow for")]
+            wider.append(bool(told))
+        _, alone = await ask(context, "get_widgets_data", widget_ids=[203], compare_to="previous_period", window="3d")
+    assert (any(wider), all(wider)) == (True, False)
+    assert "shared" not in alone
+
+
+FEW: list[Json] = [
+    {"field": "success", "op": "eq", "value": True},
+    {"field": "success", "op": "eq", "value": False},
+    {"field": "id", "op": "gte", "value": 1_005_989},
+]
+
+
+@pytest.mark.parametrize("readings", [ApiVariant(), ApiVariant(rates="percent"), ApiVariant(booleans="1")], ids=str)
+@pytest.mark.parametrize("filters", FEW, ids=range(len(FEW)))
+async def test_success_over_a_few_calls_has_a_unit_and_an_interval(readings: ApiVariant, filters: Json) -> None:
+    widget: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+    [(n, mean)] = sql(
+        shared_sandbox(readings),
+        "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE project = 1 AND ts >= '2026-11-18 15:00' AND "
+        + {"id": "id >= 1005989", "success": f"success = {filters['value']}"}[filters["field"]],
+    )
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        _, answer = await ask(
+            context, "preview_widget", widget=widget, dashboard_id=11, filters=filters, window="2026-11-18T15:00Z/2026-11-18T15:30Z"
+        )  # fmt: skip
+    report = answer["report"]
+    one = 100 if readings.rates == "percent" and mean else 1
+    assert 0 < n < 25
+    assert (report["n"], report["unit"]) == (n, "percent" if one > 1 else "ratio")
+    assert report["facts"]["overall"] == pytest.approx(one * mean, abs=1e-3)
+    low, high = report["facts"]["ci95"]
+    assert 0 <= low <= one * mean <= high <= one
+
+
+async def test_a_rate_is_read_by_all_charts_of_a_call_that_show_it() -> None:
+    async with open_tools(shared_sandbox(ApiVariant(rates="percent"))) as (context, recorder):
+        rows = [{"time_interval": "2026-11-17T00:00:00Z", "value": 0.8, "sample_count": 125}]
+        body = json.dumps({"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}).encode()
+        recorder.fault = lambda sent: (
+            Answer(200, body) if sent.body and "2026-11-17T00:00:00Z" in json.dumps(sent.body) else None
+        )
+        widget = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+        window = "2026-11-17T00:00Z/2026-11-18T00:00Z"
+        _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, window=window)
+    report = answer["report"]
+    assert (report["unit"], report["facts"]["overall"]) == ("percent", 0.8)

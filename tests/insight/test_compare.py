@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.insight import Cell, Comparison, Kind, Side, Terms, compare
 from cekura_dashboards.insight.effects import effects
 from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.insight.verdicts import Estimate
 
 COMPARISONS = 500
 Days = dict[str | None, Sequence[Cell]]
@@ -253,3 +255,20 @@ def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() 
     found = compare("figures", side(0.80), side(0.86)).figures
     assert found
     assert {row.figure: row.verdict for row in found}["success_rate"] == "clear"
+
+
+@given(
+    difference=st.floats(-5, 5),
+    error=st.floats(0.01, 2),
+    df=st.floats(1, 60),
+    tests=st.integers(1, 40),
+    parts=st.integers(1, 9),
+    most=st.sampled_from(["clear", "possible"]),
+)
+def test_an_interval_excludes_no_change_where_the_verdict_says_that_there_is_one(
+    difference: float, error: float, df: float, tests: int, parts: int, most: Literal["clear", "possible"]
+) -> None:
+    terms, found = Terms(tests, parts, most), Estimate(difference, error, df)
+    bounds = terms.interval(found)
+    assert bounds
+    assert (not bounds[0] <= 0 <= bounds[1]) == (terms.verdict(found) in {"clear", "possible"})

@@ -274,6 +274,13 @@ async def compared(found: Sequence[SidesRead], audience: Audience) -> list[Widge
     ]
 
 
+def corrections(reports: Sequence[WidgetReport]) -> list[str]:
+    """That intervals are wider than one alone would be, as what is said of them is about many."""
+    found = (report.comparison for report in reports)
+    most = max((held.allows_for for held in found if held is not None and held.ci95), default=1)
+    return [f"intervals of comparisons allow for all {most}"] if most > 1 else []
+
+
 def _with_other_side(report: WidgetReport, sides: SidesRead, tests: int, audience: Audience) -> WidgetReport:
     report = _with_groups(report, sides, audience)
     if sides.current.chart is None or sides.asked.baseline is None:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from cekura_dashboards.answers.absence import explained
 from cekura_dashboards.answers.audience import Audience
 from cekura_dashboards.answers.budget import ALONE, fit, told_once
-from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
+from cekura_dashboards.answers.comparison import compared, corrections, read_sides, sides_of
 from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plots_of
 from cekura_dashboards.answers.profiles import Folding, folded, named_reports
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
@@ -125,7 +125,7 @@ def _answer(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
         window=shared.window,
         where=shared.where,
-        shared=[*shared.notes, *told] or None,
+        shared=[*shared.notes, *told, *corrections(reports)] or None,
         widgets=held,
         notes=[*notes] or None,
     )

@@ -5,7 +5,6 @@ import statistics
 
 from cekura_dashboards.insight.compare_parts import compare_figures, compare_shares
 from cekura_dashboards.insight.comparison import Comparison, Kind, SideShown
-from cekura_dashboards.insight.distributions import t_quantile, two_sided
 from cekura_dashboards.insight.effects import by_rate_and_mix, of_totals, side_by_side
 from cekura_dashboards.insight.estimates import (
     FEW_BUCKETS,
@@ -19,7 +18,7 @@ from cekura_dashboards.insight.estimates import (
 from cekura_dashboards.insight.numbers import exact, relative, round_for_display
 from cekura_dashboards.insight.side import Side
 from cekura_dashboards.insight.timeline import DAY, HOUR
-from cekura_dashboards.insight.verdicts import Terms, interval
+from cekura_dashboards.insight.verdicts import Terms
 
 MOST_GROWTH = math.log(1e6)
 """An interval that reaches further says nothing."""
@@ -68,10 +67,10 @@ def compare(
         baseline=sides[1],
         difference=round_for_display(found.difference, 3),
         pct=relative(found.difference, values[1]),
-        ci95=interval(found),
+        ci95=terms.interval(found),
         verdict=terms.verdict(found),
         contributors=split(current.groups, baseline.groups),
-    ).of_chance(found.chance)
+    ).of_chance(found.chance, terms.corrected_for)
 
 
 def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Comparison:
@@ -95,9 +94,9 @@ def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Co
     ]
     ci95 = None
     if found.error > 0 and not log:
-        ci95 = interval(found)
+        ci95 = terms.interval(found)
     elif found.error > 0 and values[1] > 0:
-        half = t_quantile(two_sided(0.95), found.df) * found.error
+        half = terms.bound(found) * found.error
         if found.difference + half < MOST_GROWTH:
             bounds = (values[1] * math.expm1(found.difference + sign * half) for sign in (-1, 1))
             ci95 = [round_for_display(bound, 3) for bound in bounds]
@@ -110,7 +109,7 @@ def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Co
         per=None if same else "day",
         verdict=terms.verdict(found),
         contributors=of_totals(current.groups, baseline.groups, (scales[0], scales[1])),
-    ).of_chance(found.chance)
+    ).of_chance(found.chance, terms.corrected_for)
 
 
 def _extremes(current: Side, baseline: Side) -> Comparison:

@@ -30,17 +30,25 @@ class Estimate(NamedTuple):
 
 
 class OfChance(BaseModel):
-    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked."""
+    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked.
+
+    ``allows_for``: how many comparisons its interval is corrected for.
+    """
 
     model_config = ConfigDict(frozen=True)
     _chance: float = PrivateAttr(default=1.0)
+    _allows_for: int = PrivateAttr(default=1)
 
     @property
     def chance(self) -> float:
         return self._chance
 
-    def of_chance(self, chance: float) -> Self:
-        self._chance = chance
+    @property
+    def allows_for(self) -> int:
+        return self._allows_for
+
+    def of_chance(self, chance: float, allows_for: int = 1) -> Self:
+        self._chance, self._allows_for = chance, allows_for
         return self
 
 
@@ -77,12 +85,25 @@ class Terms(Struct, frozen=True):
         size, all_tests = abs(found.difference) / found.error, self.tests * self.parts
         if size > t_quantile(two_sided(0.99, all_tests), found.df) and self.most == "clear":
             return "clear"
-        corrected = all_tests if self.most == "possible" else self.parts
-        return "possible" if size > t_quantile(two_sided(0.95, corrected), found.df) else "within noise"
+        return "possible" if size > self.bound(found) else "within noise"
 
+    @property
+    def corrected_for(self) -> int:
+        """For how many tests the 95 % interval is corrected."""
+        return self.tests * self.parts if self.most == "possible" else self.parts
 
-def interval(found: Estimate) -> list[Number] | None:
-    if found.error <= 0 or found.df <= 0:
-        return None
-    half = t_quantile(two_sided(0.95), found.df) * found.error
-    return [round_for_display(found.difference - half, 3), round_for_display(found.difference + half, 3)]
+    def bound(self, found: Estimate) -> float:
+        """How many errors the 95 % interval reaches to each side: what lies beyond is at least ``possible``."""
+        return t_quantile(two_sided(0.95, self.corrected_for), found.df)
+
+    def interval(self, found: Estimate) -> list[Number] | None:
+        """The 95 % interval of a difference, which excludes none where the verdict says that there is one.
+
+        >>> found = Estimate(-0.1, 0.04, 12)
+        >>> Terms(most="possible").interval(found), Terms(most="possible", tests=8).interval(found)
+        ([-0.187, -0.0128], [-0.231, 0.0309])
+        """
+        if found.error <= 0 or found.df <= 0:
+            return None
+        half = self.bound(found) * found.error
+        return [round_for_display(found.difference - half, 3), round_for_display(found.difference + half, 3)]
