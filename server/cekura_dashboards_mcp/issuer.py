@@ -78,8 +78,8 @@ class IssuerKeys(jwt.PyJWKClient):
             keys = as_list((await _read(address, self.timeout)).get("keys"))
         if keys is None:
             raise jwt.PyJWKClientError(f"{address} holds no list of keys")
-        found = [_public(key) for key in keys]
-        return [key for key in found if key.get("kty") in KINDS and key.get("alg", "RS256") in SIGNED_WITH]
+        found = [each for key in keys for each in _for_each_algorithm(_public(key))]
+        return [key for key in found if key.get("kty") in KINDS and key.get("alg", "ES256") in SIGNED_WITH]
 
     async def _address_in_metadata(self) -> str:
         """By RFC 8414 or OpenID Connect Discovery, each of which wants the issuer compared."""
@@ -112,6 +112,13 @@ def _public(key: Any) -> dict[str, str]:
     """The members that make a public key; one that holds others than text, or secrets, is none any more."""
     members = as_object(key) or {}
     return {name: value for name in PUBLIC if isinstance(value := members.get(name), str)}
+
+
+def _for_each_algorithm(key: dict[str, str]) -> list[dict[str, str]]:
+    """An RSA key that names no algorithm, for all of them: PyJWT takes it for one of RS256. Curves have one each."""
+    if key.get("kty") != "RSA" or "alg" in key:
+        return [key]
+    return [{**key, "alg": name} for name in SIGNED_WITH if name.startswith(("RS", "PS"))]
 
 
 async def _read(address: str, timeout_s: float) -> dict[str, Any]:

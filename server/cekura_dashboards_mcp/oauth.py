@@ -105,7 +105,7 @@ class SignIn(TokenVerifier):
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in SIGNED_WITH:
                 raise jwt.InvalidAlgorithmError
-            claims = await self._claims(token, header.get("kid"))
+            claims = await self._claims(token, header)
         except jwt.PyJWTError as error:
             log.info("a token is not accepted: %s", type(error).__name__)
             return None
@@ -120,7 +120,7 @@ class SignIn(TokenVerifier):
             claims=claims,
         )
 
-    async def _claims(self, token: str, kid: str | None) -> dict[str, Any]:
+    async def _claims(self, token: str, header: Mapping[str, Any]) -> dict[str, Any]:
         """Of a token signed with a known key, or with one that the issuer publishes by now.
 
         Raises:
@@ -130,8 +130,8 @@ class SignIn(TokenVerifier):
         known = self.keys.current
         if known is not None:
             try:
-                return self._claims_by(known, token, kid)
-            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError, jwt.InvalidKeyError):
+                return self._claims_by(known, token, header)
+            except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
                 newer = await self._newer_than(known)
                 if newer is known:
                     raise
@@ -139,13 +139,14 @@ class SignIn(TokenVerifier):
             newer = await self._newer_than(None)
         if newer is None:
             raise NoKeys
-        return self._claims_by(newer, token, kid)
+        return self._claims_by(newer, token, header)
 
-    def _claims_by(self, keys: jwt.PyJWKSet, token: str, kid: str | None) -> dict[str, Any]:
-        signing = (key for key in keys.keys if key.key_id == kid and key.public_key_use in {None, "sig"})
-        key = next(signing, None)
+    def _claims_by(self, keys: jwt.PyJWKSet, token: str, header: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = header.get("kid"), header["alg"]
+        signing = [key for key in keys.keys if key.public_key_use in {None, "sig"}]
+        key = next((key for key in signing if (key.key_id, key.algorithm_name) == wanted), None)
         if key is None:
-            raise jwt.InvalidKeyError("unknown key id")
+            raise jwt.InvalidKeyError("unknown key")
         claims: dict[str, Any] = jwt.decode(
             token,
             key,

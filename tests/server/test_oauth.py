@@ -87,13 +87,16 @@ class Issuer:
         self.asked += 1
         return await self.answer() if self.answer else JSONResponse(self.published())
 
-    def token(self, *, by: str = "first", signed_with: Any = None, **changes: Any) -> str:
+    def token(
+        self, *, by: str | None = "first", signed_with: Any = None, algorithm: str | None = None, **changes: Any
+    ) -> str:
         claims = {
             "iss": self.name, "aud": AUDIENCE, "sub": "someone", "exp": time.time() + 3000, "cekura_api_key": KEY
         } | changes  # fmt: skip
-        key = signed_with or self.keys[by]
-        algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
-        return jwt.encode({n: v for n, v in claims.items() if v is not None}, key, algorithm, {"kid": by})
+        key = signed_with or self.keys[by or ""]
+        algorithm = algorithm or ("ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256")
+        named = {"kid": by} if by is not None else None
+        return jwt.encode({n: v for n, v in claims.items() if v is not None}, key, algorithm, named)
 
 
 AnIssuer = TypeVar("AnIssuer", bound=Issuer)
@@ -301,6 +304,27 @@ async def test_an_answer_that_holds_no_keys_costs_known_keys_nothing(kind: str) 
         issuer.answer = None
         issuer.keys["second"] = new_key()
         await until(url, issuer.token(by="second"), 200)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256"])
+async def test_a_key_that_names_no_algorithm_serves_for_all_of_its_kind(algorithm: str) -> None:
+    async with signing_in() as (url, issuer):
+        assert (await post(url, issuer.token(algorithm=algorithm))).status_code == 200
+
+
+async def test_keys_of_two_kinds_may_share_an_id_and_a_single_one_may_have_none() -> None:
+    async with signing_in(ON_DEMAND) as (url, issuer):
+        curve, single = ec.generate_private_key(ec.SECP256R1()), new_key()
+        kinds = json.loads(ECAlgorithm.to_jwk(curve.public_key())), json.loads(RSAAlgorithm.to_jwk(single.public_key()))
+        shown = [*issuer.published()["keys"], {**kinds[0], "kid": "first"}, kinds[1]]
+
+        async def both() -> Response:
+            return JSONResponse({"keys": shown})
+
+        issuer.answer = both
+        assert (await post(url, issuer.token(signed_with=curve))).status_code == 200
+        assert (await post(url, issuer.token())).status_code == 200
+        assert (await post(url, issuer.token(by=None, signed_with=single))).status_code == 200
 
 
 async def test_keys_of_other_kinds_beside_a_good_one_are_left_out() -> None:
