@@ -171,6 +171,19 @@ async def test_widgets_are_moved_keep_their_ids_and_one_undo_puts_them_back() ->
         assert [store.widget(number)["dashboard"] for number in (203, 205)] == [12, 12]
 
 
+async def test_a_move_is_taken_back_of_widgets_that_were_deleted_and_restored_since() -> None:
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, _):
+        _, moved = await ask(context, "copy_widgets", widget_ids=[203, 205], dashboard_ids=[12], move=True)
+        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=12, delete=[205])
+        _, gone = await ask(context, "bulk_edit_dashboard", dashboard_id=12, delete=[205], plan_id=stopped["plan_id"])
+        back = await undo(context, gone)
+        again = await undo(context, moved, *back["restored"])
+        assert len(again["changes"]) == 2
+    assert content(app) == before
+
+
 async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -> None:
     app = new_sandbox(count=10)
     wanted = {"widget_ids": [203], "dashboard_ids": [12], "move": True}
@@ -198,6 +211,10 @@ async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -
                 "back": [{"id": 203, "dashboard_id": 13}],
             },
             "back: belongs to an undo",
+        ),
+        (
+            {"widget_ids": [203], "dashboard_ids": [12], "move": True, "back": [{"id": 999, "dashboard_id": 13}]},
+            "back: names other widgets than widget_ids",
         ),
     ],
 )

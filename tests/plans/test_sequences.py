@@ -139,6 +139,15 @@ class Editing(RuleBasedStateMachine):
         if ids := self.on(source)[:2]:
             self.edit("copy_widgets", widget_ids=ids, dashboard_ids=data.draw(st.permutations(near))[:3])
 
+    @precondition(lambda self: bool(self.dashboards()))
+    @rule(data=st.data())
+    def move_some_widgets(self, data: st.DataObject) -> None:
+        source = self.some(data)
+        project = self.app.state.world.store.dashboard(source)["project"]
+        near = [n for n in self.dashboards() if self.app.state.world.store.dashboard(n)["project"] == project]
+        if ids := self.on(source)[:2]:
+            self.edit("copy_widgets", widget_ids=ids, dashboard_ids=[data.draw(st.sampled_from(near))], move=True)
+
     @precondition(lambda self: bool(self.done))
     @rule()
     def undo_the_last(self) -> None:

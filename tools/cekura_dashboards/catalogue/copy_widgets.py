@@ -50,6 +50,8 @@ class CopyRequest(Planned):
             raise fault("dashboard_ids", "holds several; widgets are moved to one dashboard.")
         if self.back and not self.move:
             raise fault("back", "belongs to the undo of a move.")
+        if self.back and {item.id for item in self.back} != {*self.widget_ids}:
+            raise fault("back", "names other widgets than widget_ids.")
         return self
 
     def restores(self) -> str | None:

@@ -104,11 +104,10 @@ def moves_back(widgets: Sequence[Widget], wanted: Sequence[Back], ids: Ids) -> l
     known = {widget.id: widget for widget in widgets}
     return [
         Move(
-            known[item.id],
+            known[ids.now("widget", item.id)],
             {"dashboard": ids.now("dashboard", item.dashboard_id), "metadata": item.metadata},
         )
         for item in wanted
-        if item.id in known
     ]
 
 
