@@ -119,6 +119,33 @@ async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value:
             await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13], move=True)
 
 
+@pytest.mark.parametrize(
+    ("condition", "missing"),
+    [
+        ({"field": "agent.agent_name", "op": "eq", "value": "booking"}, None),
+        ({"field": "agent.agent_name", "op": "contains", "value": "Tri"}, None),
+        ({"field": "agent.agent_name", "op": "in", "value": ["Booking", "Triage"]}, 'no agent "Triage" in project 2'),
+        ({"field": "metric_evaluations.metric.name", "op": "eq", "value": "Response latency"}, None),
+        (
+            {"field": "metric_evaluations.metric.name", "op": "eq", "value": "Empathy"},
+            'no metric "Empathy" in project 2',
+        ),
+    ],
+)
+async def test_what_filters_of_copies_name_must_be_there_under_that_name(condition: Json, missing: str | None) -> None:
+    app = new_sandbox(count=10)
+    filters = {"operator": "and", "conditions": [condition, SINCE]}
+    app.state.world.store.update_widget(212, {"filters": filters})
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = lambda sent: AGENTS if sent.path.endswith("/aiagents/") else None
+        if missing is not None:
+            with pytest.raises(errors.InvalidArguments, match=f"widget 212 on dashboard 13: {missing}"):
+                await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
+            return
+        _, receipt = await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
+        assert app.state.world.store.widget(receipt["changes"][0]["id"])["filters"] == filters
+
+
 async def test_a_widget_is_not_copied_onto_its_own_dashboard_and_an_equal_one_is_warned_of() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 13])

@@ -62,6 +62,7 @@ async def test_a_copy_has_all_widgets_and_the_new_name_and_filters() -> None:
         ({"name": "x"}, 'project_id: is missing; the key sees several projects: 1 "Northside'),
         ({"name": "x", "project_id": 2, "copy_of": 12},
          r'filters: no agent "Booking" in project 2, .* such as {"field":"timestamp","op":"gte","value":"today-14d"}'),
+        ({"name": "x", "project_id": 99, "copy_of": 11}, "project_id: no project 99 for this key; look_up projects"),
         ({"name": "x", "copy_of": 12, "widgets": [{**PIE, "place": "after 203"}]}, "widget 203 is not on this dashboard"),
         ({"name": "x", "project_id": 1, "widgets": [{**PIE, "layout": {"w": 13}}]}, r"widgets\[0\].layout: is wider than"),
         ({"name": "x", "project_id": 1, "widgets": [{"chart_type": "line", "field": "topic"}]}, r"widgets\[0\].chart_type"),

@@ -125,6 +125,9 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
         DashboardsError: if it could not be read what its ids are called.
     """
     made = CopyInto(filters)
+    if project not in {known.id for known in await context.lookups.projects()}:
+        text = f"no project {project} for this key; look_up projects lists them."
+        raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
     if filters is None:
         odd = original.unreadable("filters")
         there = await translated(context, original.filters, project=project, dashboard=original.id)

@@ -18,6 +18,8 @@ Names = Mapping[Kind, Mapping[int, str]]
 Change = Callable[[Kind, Any, str], Any]
 KINDS: dict[str, Kind] = {**dict.fromkeys(AGENT_IDS, "agent"), METRIC_ID: "metric"}
 """Fields of filters, to what their values are ids of."""
+NAMED: dict[str, Kind] = {"agent.agent_name": "agent", "metric_evaluations.metric.name": "metric"}
+"""Fields of filters, to what their values are names of."""
 
 
 class Translation(Struct, frozen=True):
@@ -36,22 +38,23 @@ async def translated(
     Raises:
         DashboardsError: if it could not be read what its ids are called.
     """
-    kinds = {kind for kind, _ in _references(value)}
+    names = _names_in(value)
+    kinds = {kind for kind, _ in [*_references(value), *names]}
     if project is None or not kinds:
         return Translation(value)
     here = dict[Kind, Mapping[int, str]]()
     with suppress(DashboardsError):  # asked for again below, if it matters
-        here = await _names(context, kinds, project)
-    if here and all(number in here[kind] for kind, number in _references(value)):
+        here = await _names_of(context, kinds, project)
+    if here and all(number in here[kind] for kind, number in _references(value)) and not _unknown(names, here):
         return Translation(value)
     home = None if dashboard is None else (await context.lookups.dashboard(dashboard)).project
     if home == project:
         return Translation(value)
-    here = here or await _names(context, kinds, project)
-    return _translated(value, await _names(context, kinds, home), here, project)
+    here = here or await _names_of(context, kinds, project)
+    return _translated(value, await _names_of(context, kinds, home), here, project)
 
 
-async def _names(context: ToolContext, kinds: Iterable[Kind], project: int | None) -> dict[Kind, Mapping[int, str]]:
+async def _names_of(context: ToolContext, kinds: Iterable[Kind], project: int | None) -> dict[Kind, Mapping[int, str]]:
     wanted = sorted(kinds)
     found = await together(*(names_of(context, kind, project=project) for kind in wanted))
     return dict(zip(wanted, found, strict=True))
@@ -78,6 +81,8 @@ def _translated(value: JsonObject | None, there: Names, here: Names, project: in
         return given
 
     changed = with_references(value, change, "")
+    for kind, name in _unknown(_names_in(value), here):
+        made.missing[f"no {kind} {named(name)} in project {project}"] = None
     return Translation(changed, made.found, made.missing)
 
 
@@ -104,6 +109,22 @@ def _references(value: JsonObject | None) -> list[tuple[Kind, int]]:
 
     with_references(value, keep, "")
     return found
+
+
+def _names_in(value: JsonObject | None) -> list[tuple[Kind, str]]:
+    """What filters name by its whole name."""
+    node = value or {}
+    kind = NAMED.get(str(node.get("field")))
+    given = as_list(node.get("value")) or [node.get("value")]
+    found = [(kind, name) for name in given if isinstance(name, str)] if kind and node.get("op") in {"eq", "in"} else []
+    inside = [as_object(part) for part in [*(as_list(node.get("conditions")) or []), node.get("filters")]]
+    return [*found, *(name for part in inside if part is not None for name in _names_in(part))]
+
+
+def _unknown(names: Iterable[tuple[Kind, str]], known: Names) -> list[tuple[Kind, str]]:
+    """The names that nothing has, whatever their capitals."""
+    folded = {kind: {title.casefold() for title in titles.values()} for kind, titles in known.items()}
+    return [(kind, name) for kind, name in names if name.casefold() not in folded[kind]]
 
 
 def with_references(value: JsonObject | None, change: Change, where: str) -> Any:
