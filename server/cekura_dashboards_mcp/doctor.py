@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from cekura_dashboards import ToolContext
-from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable, WrongNetworkSetting
 from cekura_dashboards_mcp.clients import Machine
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.entries import Check, checked_entries
@@ -68,7 +68,10 @@ async def checked(connection: Connection, *, has_client: bool) -> list[Check]:
             return [*found, Check("key", None, "none in this shell; set CEKURA_API_KEY to check the API from here")]
         return [*found, Check("key", False, "none; set CEKURA_API_KEY, or try --sandbox")]
     found.append(Check("key", True, f"given, digest {connection.caller(None)}"))
-    context = (await connection.tool_context(None)).for_one_call()
+    try:
+        context = (await connection.tool_context(None)).for_one_call()
+    except WrongNetworkSetting as error:
+        return [*found, Check("API", False, str(error))]
     return [*found, *await _asked(context)]
 
 

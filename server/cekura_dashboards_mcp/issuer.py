@@ -8,9 +8,8 @@ import jwt
 import msgspec
 from pydantic import SecretStr
 
-from cekura_dashboards.api.errors import DashboardsError, DeadlinePassed, NotSent, UnreadableAnswer
+from cekura_dashboards.api.errors import DashboardsError, DeadlinePassed, NotSent, UnreadableAnswer, WrongNetworkSetting
 from cekura_dashboards.api.models import as_list, as_object
-from cekura_dashboards.settings import SettingsError
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.server_settings import ServerSettings, is_web_address
 
@@ -63,7 +62,7 @@ class IssuerKeys(jwt.PyJWKClient):
             keys = anyio.run(self._published)
         except TimeoutError:
             raise jwt.PyJWKClientConnectionError(f"no whole answer within {self.timeout:g} s") from None
-        except (SettingsError, OSError, ValueError) as error:  # a proxy or certificates of the environment
+        except (WrongNetworkSetting, OSError, ValueError) as error:
             raise jwt.PyJWKClientConnectionError(f"it cannot be asked: {error}") from None
         try:
             return jwt.PyJWKSet(keys)

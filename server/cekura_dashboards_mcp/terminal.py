@@ -50,6 +50,8 @@ def waiting(what: str, stream: TextIO | None = None, after_s: float = FELT_S) ->
 
 def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: bool = False) -> "Connection":
     """The connection that the settings and flags describe, or a one-line error."""
+    from cekura_dashboards.api.errors import WrongNetworkSetting  # noqa: PLC0415 - see above
+    from cekura_dashboards.api.network import check_network  # noqa: PLC0415 - see above
     from cekura_dashboards.settings import SettingsError, load_settings  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.connection import Connection  # noqa: PLC0415 - see above
 
@@ -60,8 +62,9 @@ def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: b
             return Connection(_for_sandbox(settings), app_factory=_sandbox_app())
         if key_needed and settings.api_key is None:
             raise Stopped(NO_KEY)
+        check_network(settings.base_url)
         return Connection(settings, key_per_request=per_request)
-    except SettingsError as error:
+    except (SettingsError, WrongNetworkSetting) as error:
         raise Stopped(str(error)) from None
 
 

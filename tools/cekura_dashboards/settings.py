@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from cekura_dashboards.insight.clock import Clock
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import shown_setting
 
 PREFIX = "CEKURA_"
 SHORTEST_KEY = 32
@@ -179,16 +179,6 @@ def load_settings(**given: Any) -> Settings:
 
 
 M = TypeVar("M", bound=BaseModel)
-USER = re.compile(r"(?<=//)[^/?#\s]*@")
-
-
-def shown_setting(text: str) -> str:
-    """A value as errors show it: without the user and password that an address may hold.
-
-    >>> shown_setting("https://me:secret@api.example")
-    'https://…@api.example'
-    """
-    return quoted(USER.sub("…@", text), limit=60)
 
 
 def variables(model: type[BaseModel], *, secret: bool = False) -> list[str]:

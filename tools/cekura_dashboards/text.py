@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 LABEL_LIMIT = 80
 MOST_NOTES, MOST_IN_A_NOTE = 10, 160
 _BLANKS, _ALIKE = re.compile(r"\A\s+|\s+\Z|\s{2,}"), re.compile(r"(\s)\1*")
+_USER = re.compile(r"(?:(?<=//)|^)[^/?#\s]*@")
 _PLACE = re.compile(r"\[\d+\]")
 _IGNORABLE = (
     (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164),
@@ -141,6 +142,15 @@ def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
     if secret:
         text = text.replace(secret, "[key]")
     return cleaned(text, limit=limit).replace('"', "'")
+
+
+def shown_setting(text: str) -> str:
+    """The value of a variable as errors show it: without the user and password that an address may hold.
+
+    >>> shown_setting("https://me:secret@api.example"), shown_setting("me:secret@proxy:80"), shown_setting("12")
+    ('https://…@api.example', '…@proxy:80', '12')
+    """
+    return quoted(_USER.sub("…@", text), limit=60)
 
 
 def json_text(value: Any) -> str:

@@ -17,6 +17,7 @@
     │   ├── ApiFault          5xx
     │   └── UnexpectedStatus  any other, redirects among them
     ├── UnreadableAnswer      a success that is not what the API documents
+    ├── WrongNetworkSetting   a proxy or certificates of the environment cannot be used; nothing was sent
     └── Unreachable           no answer
         ├── NotSent           the request certainly did not arrive
         ├── ConnectionBroken  it may have arrived
@@ -27,6 +28,8 @@ No text quotes a body of the API beyond the documented messages of a 400, and no
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self
+
+from cekura_dashboards.text import shown_setting
 
 
 class DashboardsError(Exception):
@@ -195,17 +198,23 @@ class UnreadableAnswer(DashboardsError):
         super().__init__(f"The API's answer could not be read: {problem}.")
 
 
+class WrongNetworkSetting(DashboardsError):
+    """A proxy or certificates of the environment cannot be used; nothing was sent."""
+
+    def __init__(self, variable: str, value: str, problem: str) -> None:
+        super().__init__(f'{variable} is "{shown_setting(value)}", {problem}.')
+
+
 class Unreachable(DashboardsError):
     """No answer came."""
 
 
 class NotSent(Unreachable):
-    """The request certainly did not reach the API."""
+    """The request certainly did not reach the API. ``variables``: of the environment, that it depended on."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"The API could not be reached ({why}). Check the network and CEKURA_BASE_URL, then try again."
-        )
+    def __init__(self, why: str, *variables: str) -> None:
+        checked = ", ".join(["the network", *variables])
+        super().__init__(f"The API could not be reached ({why}). Check {checked} and CEKURA_BASE_URL, then try again.")
 
 
 class ConnectionBroken(Unreachable):

@@ -1,7 +1,7 @@
 """The one module that speaks HTTP: bytes out, bytes in, every fault one of ours.
 
 One pool of connections serves the process. Keys travel with each request and nothing else is kept: no cookies,
-no redirects followed. Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``).
+no redirects followed. Proxies and certificates are those of the environment, see ``api.network``.
 """
 
 import ssl
@@ -11,7 +11,6 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import anyio.to_thread
@@ -26,6 +25,7 @@ from cekura_dashboards.api.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from cekura_dashboards.api.network import Proxy, certificate_variable, check_certificates, proxy_of
 from cekura_dashboards.api.usage import Usage, usage
 from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer
 from cekura_dashboards.text import quoted
@@ -47,6 +47,7 @@ NEVER_SENT = (
 )
 
 
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 BUSY, MOST_PARTS = 4, 8
 """The library looks at every connection of a pool for each request, which is slow for many; so the pool has parts, and
 another is begun when each has this many requests under way."""
@@ -70,6 +71,9 @@ class HttpTransport:
 
     ``app``: an ASGI application to talk to in this process instead of the network. ``max_call_bytes``: of all answers
     that are counted together, see ``api.usage``.
+
+    Raises:
+        WrongNetworkSetting: if a proxy or certificates of the environment cannot be used.
     """
 
     def __init__(
@@ -90,7 +94,8 @@ class HttpTransport:
             "User-Agent": _user_agent(),
         }
         trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once: no certificates are read for plain HTTP
-        self._ssl = httpx.create_ssl_context() if self._base.scheme == "https" and not app else trusting_none
+        self._ssl = _trust() if self._base.scheme == "https" and not app else trusting_none
+        self._proxy = None if app else proxy_of(base_url)
         self._parts = list[_Part]()
 
     def _free_part(self) -> "_Part":
@@ -105,7 +110,7 @@ class HttpTransport:
         if self._app:
             return httpx.ASGITransport(self._app)
         limits = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30)
-        proxy = None if proxy_bypass(self._base.host) else getproxies().get(self._base.scheme)
+        proxy = self._proxy.url if self._proxy else None
         return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=self._ssl)
 
     async def send(
@@ -153,7 +158,7 @@ class HttpTransport:
         except TimeoutError:
             raise DeadlinePassed(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise translate(error, timeout_s) from None
+            raise translate(error, timeout_s, self._proxy) from None
         finally:
             part.under_way -= 1
             counts.end()
@@ -236,11 +241,19 @@ def _inflater(encoding: str, first: bytes) -> Any:
             )
 
 
-def translate(error: Exception, timeout_s: float) -> Unreachable:
+def _trust() -> ssl.SSLContext:
+    check_certificates()
+    return httpx.create_ssl_context()
+
+
+def translate(error: Exception, timeout_s: float, proxy: Proxy | None = None) -> Unreachable:
     """Our error for one of the HTTP library's; only its kind is told, as its text may quote the request."""
     kind = type(error).__name__
     if isinstance(error, (*NEVER_SENT, httpx.InvalidURL)):
-        return NotSent(kind)
+        through = [proxy.variable] if proxy else []
+        if UNTRUSTED in str(error):
+            return NotSent("its certificate is not trusted", *through, certificate_variable())
+        return NotSent(kind, *through)
     if isinstance(error, httpx.TimeoutException):
         return DeadlinePassed(timeout_s)
     return ConnectionBroken(kind)

@@ -1,0 +1,268 @@
+"""Proxies and certificates of the environment: used where they can be, and named in one line where not."""
+
+import asyncio
+import os
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from mcp import Client
+from pydantic import SecretStr
+
+from cekura_dashboards import open_context
+from cekura_dashboards.api.errors import NotSent, WrongNetworkSetting
+from cekura_dashboards.api.network import check_network, proxy_of
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.doctor import examine
+from cekura_dashboards_mcp.server import create_server
+from support import HANGS_S, KEY, NOW, Era, now, served, settings, text_of, typed
+
+API = "https://api.cekura.ai"
+WRONG_PROXIES = [
+    ("HTTPS_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890, or unset it"),
+    ("https_proxy", "localhost:7890", "write http://localhost:7890, or unset it"),
+    ("Https_Proxy", "proxy.example:80/", "write http://proxy.example:80/, or unset it"),
+    ("ALL_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890, or unset it"),
+    ("all_proxy", "socks://127.0.0.1:7890", "write http://HOST:PORT"),
+    ("ALL_PROXY", "socks5://127.0.0.1:7890", "pip install 'httpx[socks]'"),
+    *(
+        ("HTTPS_PROXY", value, "write http://HOST:PORT, or unset it")
+        for value in (
+            "proxy", "http://", "://x", "ftp://h:1", "http://h:99999", "http://h:0", "http://h:x", "http://a b:1", "http://[::1",
+            "http://h:1/path", "http://h:1?x", "https://h:1#x", "http:/h:1", "x" * 3000, "http://h:" + "1" * 5000,
+        )
+    ),
+]  # fmt: skip
+UNTRUSTWORTHY = {
+    "nothing": b"",
+    "text": b"no certificate",
+    "noise": bytes(range(256)),
+    "cut": b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+}
+
+
+async def status_of(url: str) -> int:
+    transport = HttpTransport(url)
+    try:
+        return (await transport.send("GET", "/", key=SecretStr(KEY), timeout_s=5, query={}, body=None)).status
+    finally:
+        await transport.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy") or name.startswith("SSL"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"), WRONG_PROXIES, ids=[f"{v}={x[:30]}" for v, x, _ in WRONG_PROXIES]
+)
+def test_what_is_no_address_of_a_proxy_is_told_with_its_variable(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for used in (check_network, HttpTransport):
+        with pytest.raises(WrongNetworkSetting) as refused:
+            used(API)
+        text = str(refused.value)
+        assert text.startswith(f'{variable} is "{value[:50]}')
+        assert said in text
+        assert len(text) < 250
+
+
+def test_a_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("http://me:hidden@h:x", "me:hidden@h:1", "http://me:hid@den@h:1"):
+        monkeypatch.setenv("HTTPS_PROXY", value)
+        with pytest.raises(WrongNetworkSetting) as refused:
+            check_network(API)
+        assert "hid" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "expected"),
+    [
+        ({"HTTPS_PROXY": "http://127.0.0.1:7890"}, API, ("HTTPS_PROXY", "http://127.0.0.1:7890")),
+        ({"HTTPS_PROXY": " http://me:p%40ss@h:1/ "}, API, ("HTTPS_PROXY", "http://me:p%40ss@h:1/")),
+        ({"HTTPS_PROXY": "https://[::1]:8080"}, API, ("HTTPS_PROXY", "https://[::1]:8080")),
+        ({"HTTPS_PROXY": "http://a:1", "https_proxy": "http://b:1"}, API, ("https_proxy", "http://b:1")),
+        ({"ALL_PROXY": "http://a:1"}, API, ("ALL_PROXY", "http://a:1")),
+        ({"ALL_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:1"}, API, ("HTTPS_PROXY", "http://b:1")),
+        ({"HTTP_PROXY": "nonsense"}, API, None),
+        ({"HTTPS_PROXY": "nonsense"}, "http://127.0.0.1:9", None),
+        ({"HTTPS_PROXY": "", "ALL_PROXY": " "}, API, None),
+        ({"HTTPS_PROXY": "nonsense", "NO_PROXY": "*"}, API, None),
+        ({"HTTPS_PROXY": "nonsense", "NO_PROXY": ", .cekura.ai,"}, API, None),
+        ({"HTTPS_PROXY": "nonsense", "NO_PROXY": "api.cekura.ai:443"}, API, None),
+        ({"HTTP_PROXY": "nonsense", "NO_PROXY": "127.0.0.1:9"}, "http://127.0.0.1:9", None),
+        ({"HTTP_PROXY": "nonsense", "NO_PROXY": "::1"}, "http://[::1]:9", None),
+        ({"HTTPS_PROXY": "http://a:1", "NO_PROXY": "10.0.0.0/8, ((, cekura"}, API, ("HTTPS_PROXY", "http://a:1")),
+    ],
+)  # fmt: skip
+def test_the_proxy_is_that_of_the_scheme_or_of_all_unless_the_host_is_excepted(
+    given: dict[str, str], url: str, expected: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_of(url) == expected
+    HttpTransport(url)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+async def test_requests_go_through_the_proxy_and_a_failure_names_it(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[bytes]()
+
+    async def proxy(scope: Any, _receive: Any, send: Any) -> None:
+        asked.append(dict(scope["headers"])[b"host"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async with served(proxy) as url:
+        monkeypatch.setenv(variable, url)
+        assert await status_of("http://api.invalid") == 200
+        assert asked == [b"api.invalid"]
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with pytest.raises(NotSent, match=f"Check the network, {variable} and CEKURA_BASE_URL"):
+        await status_of("http://api.invalid")
+
+
+@pytest.mark.parametrize("content", [*UNTRUSTWORTHY, "absent", "a folder"])
+def test_certificates_that_are_none_are_told_with_the_variable(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, folder = tmp_path / "certificates.pem", tmp_path / "certificates"
+    if content == "a folder":
+        file.mkdir()
+    elif content != "absent":
+        file.write_bytes(UNTRUSTWORTHY[content])
+        folder.mkdir()
+        (folder / "0123abcd.0").write_bytes(UNTRUSTWORTHY[content])
+    cases = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder), ("SSL_CERT_DIR", tmp_path), ("SSLKEYLOGFILE", tmp_path)]
+    for variable, path in cases:
+        monkeypatch.setenv(variable, str(path))
+        for used in (check_network, HttpTransport):
+            with pytest.raises(WrongNetworkSetting, match=f'^{variable} is "'):
+                used(API)
+            used("http://127.0.0.1:9")  # needs no certificates
+        monkeypatch.delenv(variable)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that nobody else vouches for, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW.replace(year=2020))
+        .not_valid_after(NOW + timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "public.pem", folder / "private.pem"
+    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return public, private
+
+
+@asynccontextmanager
+async def over_tls(public: Path, private: Path) -> AsyncGenerator[str]:
+    """A server with that certificate, which answers everything alike."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public, private)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.anyio
+async def test_a_certificate_is_trusted_by_its_variable_and_else_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public, private = certificate(tmp_path)
+    async with over_tls(public, private) as url:
+        with pytest.raises(NotSent, match=r"certificate is not trusted\). Check the network, SSL_CERT_FILE and"):
+            await status_of(url)
+        (tmp_path / "0123abcd.0").write_bytes(public.read_bytes())
+        monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(["/nonexistent", str(tmp_path)]))
+        with pytest.raises(NotSent, match="SSL_CERT_DIR"):  # under a name that is not its digest
+            await status_of(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(public))
+        assert await status_of(url) == 200
+
+
+SETTINGS = [("HTTPS_PROXY", "127.0.0.1:7890"), ("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/nonexistent.pem"), ("SSL_CERT_DIR", "/nonexistent")]  # fmt: skip
+COMMANDS = [
+    ["call", "list_dashboards"], ["view", "find_changes"], ["report"], ["doctor"], ["tools"], ["export", "11"], ["plan", "-"], ["apply", "-"],
+    ["serve"], ["serve", "--http", "127.0.0.1:0"], ["serve", "--http", "127.0.0.1:0", "--own-key"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("variable", "value"), SETTINGS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_names_the_variable_in_one_line(command: list[str], variable: str, value: str) -> None:
+    stdin = '{"name": "x", "project": 1}'
+    done = typed(*command, stdin=stdin, environment={"CEKURA_API_KEY": "k", variable: value})
+    assert (done.exit_code, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f'cekura-dashboards: {variable} is "{value}", which ')
+
+
+@pytest.mark.parametrize(("variable", "value"), SETTINGS)
+def test_a_server_over_stdio_does_not_start_with_it_but_with_a_sandbox(variable: str, value: str) -> None:
+    environment = {**os.environ, "CEKURA_API_KEY": "k", variable: value}
+    for arguments, code, said in (([], 2, variable), (["--sandbox"], 0, "")):
+        done = subprocess.run(
+            [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], env=environment, input="",
+            capture_output=True, text=True, timeout=HANGS_S, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", code // 2)
+        assert said in done.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("variable", "value"), SETTINGS)
+async def test_a_tool_call_names_the_variable_where_it_went_wrong_after_the_start(
+    variable: str, value: str, era: Era, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = settings().model_copy(update={"base_url": API})
+    connection = Connection(made, now=now)
+    monkeypatch.setenv(variable, value)
+    async with Client(create_server(connection), mode=era) as client:
+        result: Any = await client.call_tool("list_dashboards", {})
+    assert result.is_error
+    assert text_of(result).startswith(f'{variable} is "{value}", which ')
+    assert "\n" not in text_of(result)
+    found = await examine(Connection(made, now=now), None, with_probe=True)
+    assert [line for line in found.lines() if line.startswith(f'FAIL API: {variable} is "{value}"')]
+    with pytest.raises(WrongNetworkSetting, match=variable):
+        async with open_context(made):
+            pass

@@ -1,0 +1,116 @@
+"""What the environment says of the way to the API: proxies and certificates. Each fault names its variable."""
+
+import os
+import re
+import ssl
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from cekura_dashboards.api.errors import WrongNetworkSetting
+
+CERTIFICATES, FOLDER, KEY_LOG = "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_PROXY = re.compile(
+    r"(?P<scheme>http|https|socks5|socks5h)://([^\s/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:(?P<port>\d{1,5}))?/?"
+)
+_WITHOUT_SCHEME = re.compile(r"[^\s/?#]+:\d{1,5}/?")
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+"""How OpenSSL names a certificate in a folder of them, by a digest of its subject."""
+
+
+class Proxy(NamedTuple):
+    """``variable``: what it is from, or words for the system's own settings."""
+
+    variable: str
+    url: str
+
+
+def check_network(base_url: str) -> None:
+    """Refuse at the start what every request would fail with.
+
+    Raises:
+        WrongNetworkSetting: naming the variable.
+    """
+    if any(name.lower().endswith("_proxy") for name in os.environ):
+        proxy_of(base_url)
+    if urlsplit(base_url).scheme == "https":
+        check_certificates()
+
+
+def proxy_of(base_url: str) -> Proxy | None:
+    """The proxy for an address: its scheme's, or ``ALL_PROXY``; None: none, or ``NO_PROXY`` names the host.
+
+    Raises:
+        WrongNetworkSetting: if it is no address of a proxy.
+    """
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to import, and mostly not needed at start
+
+    parts, proxies = urlsplit(base_url), getproxies()
+    kind = next((kind for kind in (parts.scheme, "all") if proxies.get(kind, "").strip()), None)
+    if kind is None or proxy_bypass(f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}"):
+        return None
+    url, variable = proxies[kind].strip(), _variable(kind)
+    found = _PROXY.fullmatch(url)
+    if found is None or not 0 < int(found["port"] or 1) < 65536:  # noqa: PLR2004 - ports are 16 bits
+        hint = f"write http://{url}" if _WITHOUT_SCHEME.fullmatch(url) and "@" not in url else "write http://HOST:PORT"
+        raise WrongNetworkSetting(variable, url, f"which is no address of a proxy; {hint}, or unset it")
+    if found["scheme"].startswith("socks") and not find_spec("socksio"):
+        raise WrongNetworkSetting(variable, url, "which needs one more package. Run: pip install 'httpx[socks]'")
+    return Proxy(variable, url)
+
+
+def _variable(kind: str) -> str:
+    """The variable that a proxy is from: the lower one counts first."""
+    names = sorted((name for name in os.environ if name.lower() == f"{kind}_proxy"), reverse=True)
+    return next((name for name in names if os.environ[name].strip()), "the system's proxy")
+
+
+def check_certificates() -> None:
+    """Look whether the files that the HTTP library takes certificates from, or logs keys to, can be used.
+
+    Raises:
+        WrongNetworkSetting: naming the variable.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if file := os.environ.get(CERTIFICATES):
+        try:
+            context.load_verify_locations(cafile=file)
+        except OSError as error:
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise WrongNetworkSetting(
+                CERTIFICATES, file, f"which cannot be used ({why}); name a PEM file of certificates, or unset it"
+            ) from None
+    elif (folders := os.environ.get(FOLDER)) and not any(map(_holds_certificates, folders.split(os.pathsep))):
+        raise WrongNetworkSetting(
+            FOLDER, folders, "which holds no certificates under the names that openssl rehash gives; mend or unset it"
+        )
+    if log := os.environ.get(KEY_LOG):
+        try:
+            context.keylog_filename = log
+        except OSError as error:
+            raise WrongNetworkSetting(
+                KEY_LOG, log, f"which cannot be used ({error.strerror}); mend or unset it"
+            ) from None
+
+
+def certificate_variable() -> str:
+    """The variable by which certificates are trusted."""
+    return FOLDER if os.environ.get(FOLDER) and not os.environ.get(CERTIFICATES) else CERTIFICATES
+
+
+def _holds_certificates(folder: str) -> bool:
+    try:
+        names = [path for path in Path(folder).iterdir() if _HASHED.fullmatch(path.name)]
+    except OSError:
+        return False
+    return any(_is_certificate(path) for path in names)
+
+
+def _is_certificate(path: Path) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError:
+        return False
+    return True
