@@ -8,7 +8,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Answer
-from support import SINCE, Json, ask, content, new_sandbox, on, open_tools, stored, undo
+from support import SINCE, Json, ask, content, force, new_sandbox, on, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
 
@@ -209,6 +209,32 @@ async def test_a_move_is_taken_back_of_widgets_that_were_deleted_and_restored_si
         again = await undo(context, moved, *back["restored"])
         assert len(again["changes"]) == 2
     assert content(app) == before
+
+
+async def test_a_widget_of_which_the_api_names_no_dashboard_is_moved_and_not_put_back_to_nowhere() -> None:
+    app = new_sandbox(count=10)
+    force(app, 203, dashboard=None)
+    async with open_tools(app) as (context, _):
+        text, receipt = await ask(context, "copy_widgets", widget_ids=[203, 205], dashboard_ids=[12], move=True)
+        assert [app.state.world.store.widget(number)["dashboard"] for number in (203, 205)] == [12, 12]
+        assert receipt["changes"][0]["fields"]["dashboard"] == [None, 12]
+        assert "undo cannot put back widget 203: the API does not say on which dashboard it was" in text
+        await undo(context, receipt)
+        assert [app.state.world.store.widget(number)["dashboard"] for number in (203, 205)] == [12, 11]
+        force(app, 203, dashboard=None)
+        _, alone = await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12], move=True)
+    assert "undo" not in alone
+    assert app.state.world.store.widget(203)["dashboard"] == 12
+
+
+async def test_a_widget_that_a_dashboard_lists_is_on_it_though_it_names_none() -> None:
+    app = new_sandbox(count=10)
+    async with open_tools(app) as (context, recorder):
+        nameless = json.dumps({**app.state.world.store.widget(203), "dashboard": None}).encode()
+        recorder.fault = lambda sent: Answer(200, nameless) if sent.path.endswith("/widgets/203/") else None
+        for move in (True, False):
+            text, _ = await ask(context, "copy_widgets", widget_ids=[203, 210], dashboard_ids=[11], move=move)
+            assert "widget 203 is on dashboard 11" in text
 
 
 async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -> None:

@@ -6,13 +6,16 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from arbitrary import Arbitrary
+from cekura_dashboards import TOOLS
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport
+from cekura_dashboards.arguments.schema import output_schemas
 from cekura_dashboards.context import ToolContext
 from support import KEY, Json, ask, no_wait, now
 from support import settings as tool_settings
@@ -51,6 +54,10 @@ CALLS: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
+SHAPES = output_schemas(tool.result for tool in TOOLS)
+VALIDATORS = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
+
+
 async def answered(transport: Transport, tool: str, arguments: Json) -> None:
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     context = ToolContext(client, tool_settings(), now)
@@ -61,6 +68,7 @@ async def answered(transport: Transport, tool: str, arguments: Json) -> None:
     assert text
     assert not {char for char in text if char != "\n" and not char.isprintable()}
     json.dumps(answer, allow_nan=False)
+    VALIDATORS[tool].validate(answer)
 
 
 @pytest.mark.no_cover

@@ -73,7 +73,7 @@ class Inside(BaseModel):
     """The group that drives the change, divided in turn."""
 
     by: Word
-    group: Word | None
+    group: Word | None = Field(default=None, description="absent: calls without one")
     dimensions: list[Dimension]
 
 

@@ -176,7 +176,7 @@ class BulkResult(_Stored):
     created: list[Widget] = Field(default_factory=list[Widget])
     updated: list[Widget] = Field(default_factory=list[Widget])
     deleted: list[int] = Field(default_factory=list[int])
-    errors: list[Any] = Field(default_factory=list[Any])
+    errors: list[Any] | None = None
 
 
 class Project(_Stored):

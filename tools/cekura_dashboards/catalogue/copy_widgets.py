@@ -14,13 +14,22 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import Change, Stored, WidgetEdits, all_differences, not_done
 from cekura_dashboards.plans.copies import copies_for, planned, removals_for
 from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
-from cekura_dashboards.plans.moves import Back, Move, all_failed, moves_back, moves_to, outcomes_of, send_moves
+from cekura_dashboards.plans.moves import (
+    Back,
+    Move,
+    all_failed,
+    from_nowhere,
+    moves_back,
+    moves_to,
+    outcomes_of,
+    send_moves,
+)
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
 from cekura_dashboards.plans.restored import Ids, Planned
 from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
-from cekura_dashboards.plans.undo import refuse_too_large, undo_of
+from cekura_dashboards.plans.undo import Undo, refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign
 
@@ -91,7 +100,7 @@ async def _plan_moves(context: ToolContext, request: CopyRequest, ids: Ids) -> P
         moves = moves_back(widgets, request.back, ids)
     else:
         moves, warnings, notes = await moves_to(context, dashboards[0], widgets, ids)
-    way = undo_of(CopyRequest, _back(moves)) if moves else None
+    way = _way_back(moves)
     refuse_too_large(way.arguments if way else {})
     made = Plan[Copies | Moves](
         work=Moves(moves),
@@ -100,7 +109,7 @@ async def _plan_moves(context: ToolContext, request: CopyRequest, ids: Ids) -> P
         operations=request.operations(NAME),
         covered={**_covered(widgets), **(covered(dashboards[0], []) if dashboards else {})},
         changes=[move.told() for move in moves],
-        warnings=[*warnings, *(way.warnings if way else [])],
+        warnings=[*warnings, *from_nowhere(moves), *(way.warnings if way else [])],
         notes=notes,
         stamps=[widget.updated_at for widget in widgets],
     )
@@ -113,11 +122,17 @@ def _covered(widgets: Sequence[Widget]) -> Covered:
     return {f"widget {w.id}": {**held[f"widget {w.id}"], "dashboards": [w.dashboard or 0]} for w in widgets}
 
 
-def _back(moves: Sequence[Move]) -> JsonObject:
-    """The arguments that put widgets back."""
-    back: list[JsonObject] = [move.back for move in moves]
+def _way_back(moves: Sequence[Move]) -> Undo[CopyRequest] | None:
+    """The call that puts widgets back; None where the API names no dashboard for any."""
+    back: list[JsonObject] = [move.back for move in moves if move.before.dashboard is not None]
     dashboards = dict.fromkeys(item["dashboard_id"] for item in back)
-    return {"widget_ids": [item["id"] for item in back], "dashboard_ids": [*dashboards], "move": True, "back": back}
+    arguments = {
+        "widget_ids": [item["id"] for item in back],
+        "dashboard_ids": [*dashboards],
+        "move": True,
+        "back": back,
+    }
+    return undo_of(CopyRequest, arguments) if back else None
 
 
 async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Ids) -> Plan[Copies | Moves]:
@@ -176,12 +191,13 @@ async def _commit_moves(context: ToolContext, made: Plan[Copies | Moves], moves:
     if not stored:
         raise all_failed(failed)
     done = [move for move in moves if move.before.id in stored]
+    way, known = _way_back(done), [stored[move.before.id] for move in done if move.before.dashboard is not None]
     return receipt_of(
         made,
         [move.told(stored[move.before.id]) for move in done],
         differences=[text for move in done for text in move.differences(stored[move.before.id])],
         not_done=outcomes_of(failed),
-        undo=undo_of(CopyRequest, _back(done)).call(context, NAME, _covered([stored[m.before.id] for m in done])),
+        undo=way.call(context, NAME, _covered(known)) if way else None,
         read_back=read_back,
     )
 

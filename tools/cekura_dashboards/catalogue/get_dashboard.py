@@ -88,7 +88,8 @@ def _fitted(result: DashboardSetup) -> DashboardSetup:
 def render(result: DashboardSetup) -> str:
     project = f"project {result.project}" if result.project is not None else "no project"
     lines = [
-        f"dashboard {result.id} {named(result.name)}, {project}, updated {result.updated}",
+        f"dashboard {result.id} {named(result.name)}, {project}"
+        + (f", updated {result.updated}" if result.updated else ""),
         f"date range {result.date_range}; filters: {result.filters_in_words}",
     ]
     if result.filters:

@@ -39,11 +39,11 @@ class CallShown(BaseModel):
 def call_shown(call: CallLog, project: int, metric: int | None = None) -> CallShown:
     """``metric``: whose value is shown."""
     number = call.id if call.id is not None else Foreign(call.call_id or "")
-    agent = Foreign(f"{cleaned(call.agent_name)} ({call.agent})") if call.agent_name else None
+    names = [cleaned(call.agent_name or ""), "" if call.agent is None else f"({call.agent})"]
     return CallShown(
         id=number,
         time=time_text(call.timestamp),
-        agent=agent,
+        agent=foreign(" ".join(filter(None, names))),
         duration=_duration(call.duration),
         success=call.success,
         ended_reason=foreign(call.call_ended_reason),

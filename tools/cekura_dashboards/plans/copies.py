@@ -23,9 +23,9 @@ async def copies_for(
     without_range = list[str]()
     for dashboard in dashboards:
         checker = Checker(context, dashboard.project, dashboard.filters)
-        configs = list[JsonObject]()
+        configs, mine = list[JsonObject](), {widget.id: widget for widget in dashboard.widgets}
         for source in sources:
-            if source.dashboard == dashboard.id:
+            if source.dashboard == dashboard.id or source.id in mine:
                 notes.append(f"widget {source.id} is on dashboard {dashboard.id} itself and not copied there")
                 continue
             path = f"widget {source.id} on dashboard {dashboard.id}"
@@ -44,7 +44,6 @@ async def copies_for(
         faults += checker.faults
         warnings += [f"dashboard {dashboard.id}: {text}" for text in checker.warnings]
         without_range += [str(dashboard.id)] if checker.without_range else []
-        mine = {widget.id: widget for widget in dashboard.widgets}
         if mine:
             configs = _unplaced(configs, mine, ids)
         if configs:

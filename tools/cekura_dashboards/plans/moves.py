@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
@@ -17,7 +17,7 @@ from cekura_dashboards.plans.layout import Placement, Wish, placed
 from cekura_dashboards.plans.namesakes import translated
 from cekura_dashboards.plans.restored import Ids
 from cekura_dashboards.plans.send import write_or_read_back
-from cekura_dashboards.text import foreign
+from cekura_dashboards.text import foreign, listed
 from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.checker import Checker
 
@@ -45,7 +45,7 @@ class Move(Struct, frozen=True):
 
     @property
     def back(self) -> JsonObject:
-        """Where it was, as an undo says it."""
+        """Where it was, as an undo says it; for a move from a dashboard."""
         found: JsonObject = {"id": self.before.id, "dashboard_id": self.before.dashboard}
         return found | ({"metadata": self.before.metadata} if self.before.metadata else {})
 
@@ -76,7 +76,7 @@ async def moves_to(
     checker, moves, notes = Checker(context, dashboard.project, dashboard.filters), list[Move](), list[str]()
     mine = {widget.id: widget for widget in dashboard.widgets}
     for widget in widgets:
-        if widget.dashboard == dashboard.id:
+        if widget.dashboard == dashboard.id or widget.id in mine:
             notes.append(f"widget {widget.id} is on dashboard {dashboard.id} already")
             continue
         path = f"widget {widget.id} on dashboard {dashboard.id}"
@@ -111,6 +111,12 @@ def moves_back(widgets: Sequence[Widget], wanted: Sequence[Back], ids: Ids) -> l
     ]
 
 
+def from_nowhere(moves: Sequence[Move]) -> list[str]:
+    """What is to be said of widgets of which the API names no dashboard: an undo would not know where to."""
+    names = [f"widget {move.before.id}" for move in moves if move.before.dashboard is None]
+    return [f"undo cannot put back {listed(names)}: the API does not say on which dashboard it was"] if names else []
+
+
 async def send_moves(
     context: ToolContext, moves: Sequence[Move]
 ) -> tuple[dict[int, Widget], dict[int, DashboardsError], bool]:
@@ -140,7 +146,8 @@ async def _send(context: ToolContext, move: Move) -> tuple[Widget, bool]:
 def _outcome(move: Move, found: Widget) -> str:
     if found.dashboard == move.to:
         return "applied"
-    return "not applied" if same(found.dashboard, move.before.dashboard) else "unknown"
+    stays = found.dashboard is not None and found.dashboard == move.before.dashboard
+    return "not applied" if stays else "unknown"
 
 
 def outcomes_of(failed: Mapping[int, DashboardsError]) -> list[str]:

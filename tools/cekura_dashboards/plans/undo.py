@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.models import JsonObject, same
+from cekura_dashboards.api.models import JsonObject, as_object, same
 from cekura_dashboards.arguments.faults import Path
 from cekura_dashboards.arguments.reader import parse
 from cekura_dashboards.context import ToolContext
@@ -66,7 +66,9 @@ def _without_faulty(arguments: JsonObject, faulty: Sequence[Path]) -> tuple[Json
     places = {(str(at[0]), at[1]) for at in faulty if len(at) > 1 and isinstance(at[1], int)}
     for name, index in sorted(places, reverse=True):
         items = [*kept[name]]
-        item = items.pop(index)
+        item = as_object(items.pop(index))
+        if item is None:
+            return None
         names.append(f"widget {item.get('was', item.get('id'))}")
         kept[name] = items
     if "filters" in kept and any(at[:1] == ("filters",) for at in faulty):

@@ -1,0 +1,128 @@
+"""Every answer fits the schema that its tool shows, also where calls without a value lead, or where there are none."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from cekura_dashboards.api.models import is_list, is_object
+from support import PIE, Json, connect, new_sandbox, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+COUNT: Json = {**BAR, "field": "agent_id", "aggregation_function": "count"}
+LEADING = {"appointment", "customer-ended-call", "Booking", "web", "north", "a", 33, "33"}
+"""Agent 33 drives the change in the sandbox's calls; the others lead where they occur."""
+CALLS: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("get_dashboard", {"dashboard_id": 11}),
+    *(("look_up", {"kind": kind, "project_id": 1}) for kind in ("fields", "metrics", "agents", "metadata_keys", "topics")),
+    ("look_up", {"kind": "predefined_widgets"}),
+    ("get_widgets_data", {"dashboard_id": 11}),
+    ("get_widgets_data", {"dashboard_id": 12, "window": "7d", "compare_to": "previous_period"}),
+    ("preview_widget", {"widget": PIE, "window": "14d", "compare_to": "previous_period"}),
+    ("preview_widget", {"widget": {"chart_type": "line", "field": "duration"}, "window": "7d"}),
+    ("preview_widget", {"widget": {**BAR, "group_by": {"type": "field", "field": "agent.id"}}, "window": "7d", "compare_to": "previous_period"}),
+    ("preview_widget", {"widget": COUNT, "window": "7d", "share_where": {"field": "success", "op": "eq", "value": True}}),
+    ("preview_edit", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "group_by": {"type": "field", "field": "agent.id"}}]}),
+    ("check_dashboard", {"dashboard_id": 11}),
+    ("list_calls", {"widget_id": 205, "label": "null"}),
+    ("find_changes", {"dashboard_ids": [11, 12]}),
+    ("explain_change", {"widget_id": 203, "by": ["dropoff_point"], "window": "6d"}),
+    ("explain_change", {"widget_id": 203, "by": ["agent.id", "topic"], "window": "6d"}),
+    ("explain_change", {"widget": COUNT, "by": ["agent.id"], "window": "6d"}),
+]  # fmt: skip
+WRITES: list[tuple[str, Json]] = [
+    ("update_widget", {"widget_id": 203, "changes": {"name": "New"}}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "delete": [203]}),
+    ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [PIE]}),
+    ("update_dashboard", {"dashboard_id": 12, "name": "New"}),
+    ("delete_dashboard", {"dashboard_id": 13}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
+]
+
+
+def without_the_leading(value: Any) -> Any:
+    """Chart data in which the group, label or slice that leads is null."""
+    if is_list(value):
+        return [without_the_leading(item) for item in value]
+    if not is_object(value):
+        return None if isinstance(value, str | int) and value in LEADING else value
+    kept = {"value", "sample_count", "percentage", "id", "widget_id", "metadata"}
+    return {name: inner if name in kept else without_the_leading(inner) for name, inner in value.items()}
+
+
+def without_data(value: Any) -> Any:
+    if is_list(value):
+        return [without_data(item) for item in value]
+    if is_object(value):
+        return {name: type(inner)() if name == "data" else without_data(inner) for name, inner in value.items()}
+    return value
+
+
+def rewriting(app: Any, change: Callable[[Any], Any]) -> Any:
+    """The sandbox, what it answers about charts changed."""
+
+    async def changed(scope: Any, receive: Any, send: Any) -> None:
+        parts = list[bytes]()
+
+        async def keep(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                parts.append(message.get("body", b""))
+
+        if scope["type"] != "http" or not scope["path"].endswith(("/bulk_data/", "/preview_data/")):
+            await app(scope, receive, send)
+            return
+        await app(scope, receive, keep)
+        body = json.dumps(change(json.loads(b"".join(parts)))).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+
+    return changed
+
+
+async def answered(client: Client, tool: str, arguments: Json) -> Json:
+    """The structure of an answer; the client raises for one that does not fit the schema that it was shown."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    found: Json = result.structured_content or {}
+    return found
+
+
+@pytest.mark.parametrize("change", [None, without_the_leading, without_data])
+@pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
+async def test_what_is_read_fits_the_schema(call: tuple[str, Json], change: Callable[[Any], Any] | None) -> None:
+    app = shared_sandbox(count=30_000)
+    async with connect(rewriting(app, change) if change else app) as client:
+        await client.list_tools()
+        assert await answered(client, *call)
+
+
+@pytest.mark.parametrize("call", WRITES, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(WRITES)])
+async def test_what_is_written_fits_the_schema_and_so_does_its_undo(call: tuple[str, Json]) -> None:
+    async with connect(new_sandbox(count=10)) as client:
+        await client.list_tools()
+        tool, arguments = call
+        receipt = await answered(client, tool, arguments)
+        if receipt["outcome"] == "needs_plan":
+            receipt = await answered(client, tool, {**arguments, "plan_id": receipt["plan_id"]})
+        assert receipt["outcome"] == "applied"
+        if "undo" in receipt:
+            assert (await answered(client, receipt["undo"]["tool"], receipt["undo"]["arguments"]))[
+                "outcome"
+            ] == "applied"
+
+
+async def test_a_driving_group_of_calls_without_one_is_absent_and_told_as_null() -> None:
+    async with connect(shared_sandbox(count=30_000)) as client:
+        await client.list_tools()
+        arguments = {"widget_id": 203, "by": ["dropoff_point"], "window": "6d"}
+        result = await client.call_tool("explain_change", arguments)
+    found = result.structured_content
+    assert found is not None
+    assert found["dimensions"][0]["groups"] == [None]
+    assert "group" not in found["inside"]
+    assert "inside dropoff_point null, by " in text_of(result)

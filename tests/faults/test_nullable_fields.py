@@ -1,0 +1,179 @@
+"""Each field of each answer null, then absent: every tool answers in its own shape or says what to do."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+from pydantic import SecretStr
+
+from cekura_dashboards import TOOLS, ToolContext
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.arguments.schema import output_schemas
+from cekura_sandbox.store import Store
+from support import KEY, PIE, Json, ask, new_sandbox, no_wait, now, settings, shared_sandbox
+
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
+Way = Literal["null", "absent"]
+Spot = tuple[str, tuple[str, ...]]
+"""An operation, and the keys that lead to a field of its answers, whatever place in a list it has."""
+BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+COUNT: Json = {**BAR, "field": "agent_id", "aggregation_function": "count"}
+READS: list[tuple[str, Json]] = [
+    ("list_dashboards", {}),
+    ("list_dashboards", {"search": "quality"}),
+    ("get_dashboard", {"dashboard_id": 11}),
+    *(("look_up", {"kind": kind, "project_id": 1}) for kind in ("fields", "metrics", "agents", "metadata_keys")),
+    *(("look_up", {"kind": kind}) for kind in ("metrics", "projects", "predefined_widgets")),
+    ("look_up", {"kind": "values", "field": "topic"}),
+    ("get_widgets_data", {"dashboard_id": 11}),
+    ("get_widgets_data", {"widget_ids": [210, 212], "window": "7d", "compare_to": "previous_period"}),
+    ("get_widgets_data", {"widget_ids": [203, 204], "window": "7d", "by": "local_day"}),
+    ("preview_widget", {"widget": PIE, "dashboard_id": 11, "window": "7d", "compare_to": "previous_period"}),
+    ("preview_widget", {"widget": {**BAR, "group_by": {"type": "field", "field": "agent.id"}}, "window": "7d"}),
+    ("preview_widget", {"widget": COUNT, "window": "7d", "share_where": {"field": "topic", "op": "eq", "value": "complaint"}}),
+    ("preview_edit", {"dashboard_id": 11, "create": [{**BAR, "place": "top"}], "update": [{"id": 203, "name": "x"}]}),
+    ("check_dashboard", {"dashboard_id": 11}),
+    ("list_calls", {"widget_id": 203, "limit": 5}),
+    ("list_calls", {"widget_id": 203, "said": "appointment"}),
+    ("find_changes", {"dashboard_ids": [12]}),
+    ("explain_change", {"widget_id": 203, "by": ["dropoff_point", "topic"]}),
+    ("explain_change", {"widget_id": 203}),
+]  # fmt: skip
+WRITES: list[tuple[str, Json]] = [
+    ("update_widget", {"widget_id": 203, "changes": {"name": "New", "field": "is_reviewed"}}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "place": "top"}], "update": [{"id": 202, "name": "x"}], "delete": [203]}),
+    ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [BAR]}),
+    ("create_dashboard", {"name": "New", "copy_of": 12}),
+    ("update_dashboard", {"dashboard_id": 12, "name": "New"}),
+    ("delete_dashboard", {"dashboard_id": 13}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
+    ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
+]  # fmt: skip
+SHAPES = output_schemas(tool.result for tool in TOOLS)
+VALIDATORS = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
+FREE = {"filters", "effective_filters", "metadata", "filter_value"}
+"""Their content is not of the API's making."""
+READ_BY_POST = ("/bulk_data/", "/preview_data/")
+
+
+def spots(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if is_list(value):
+        for item in value[:3]:
+            yield from spots(item, path)
+    elif is_object(value):
+        for name, inner in value.items():
+            yield (*path, name)
+            if name not in FREE:
+                yield from spots(inner, (*path, name))
+
+
+def spoil(value: Any, path: tuple[str, ...], way: Way) -> None:
+    """Change the field at the end of the path, in every item of the lists on the way."""
+    if is_list(value):
+        for item in value:
+            spoil(item, path, way)
+    elif is_object(value) and path[0] in value:
+        if path[1:]:
+            spoil(value[path[0]], path[1:], way)
+        elif way == "null":
+            value[path[0]] = None
+        else:
+            del value[path[0]]
+
+
+class Spoiling:
+    """Passes requests on, and changes one field of their answers. What is only read is asked for once.
+
+    ``changed``: whether any answer came out otherwise.
+    """
+
+    def __init__(self, app: FastAPI, remembered: dict[str, Answer] | None = None) -> None:
+        self.inner, self.remembered = HttpTransport("http://localhost", app=app), remembered
+        self.spot: Spot | None = None
+        self.way: Way = "null"
+        self.found = dict[Spot, None]()
+
+    async def send(
+        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
+    ) -> Answer:
+        operation = f"{method} {re.sub(r'/[0-9]+/', '/{id}/', path)}"
+        asked = f"{method} {path} {query} {body!r}"
+        answer = (self.remembered or {}).get(asked)
+        if answer is None:
+            answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
+            if self.remembered is not None:
+                self.remembered[asked] = answer
+        if not answer.body or answer.status >= 300:
+            return answer
+        if self.spot is None:
+            self.found |= dict.fromkeys((operation, place) for place in spots(json.loads(answer.body)))
+        elif self.spot[0] == operation:
+            value = json.loads(answer.body)
+            spoil(value, self.spot[1], self.way)
+            return Answer(answer.status, json.dumps(value).encode(), "application/json")
+        return answer
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def whole(context: ToolContext, tool: str, arguments: Json) -> None:
+    """The call; of an edit with the plan that it wants, and its undo."""
+    text, answer = await ask(context, tool, **arguments)
+    checked(tool, text, answer)
+    if answer.get("outcome") == "needs_plan":
+        text, answer = await ask(context, tool, **arguments, plan_id=answer["plan_id"])
+        checked(tool, text, answer)
+    if "undo" in answer:
+        text, undone = await ask(context, answer["undo"]["tool"], **answer["undo"]["arguments"])
+        checked(answer["undo"]["tool"], text, undone)
+
+
+def checked(tool: str, text: str, answer: Json) -> None:
+    assert text
+    assert "None" not in text
+    VALIDATORS[tool].validate(answer)
+
+
+async def run(app: FastAPI, tool: str, arguments: Json, *, edits: bool) -> None:
+    transport = Spoiling(app, None if edits else {})
+    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
+    context = ToolContext(client, settings(), now)
+    await whole(context, tool, arguments)
+    told = set[str]()
+    for spot in transport.found:
+        for way in ("null", "absent"):
+            if edits:
+                app.state.world.store.__dict__ |= vars(Store(app.state.world.now))
+            transport.spot, transport.way = spot, way
+            try:
+                await whole(context, tool, arguments)
+            except DashboardsError as error:
+                told.add(str(error))
+            except Exception as error:
+                error.add_note(f"{tool}: {way} at {spot}")
+                raise
+    await transport.aclose()
+    assert not [text for text in told if not 30 < len(text) < 1000 or "None" in text]
+
+
+@pytest.mark.parametrize("call", READS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(READS)])
+async def test_a_reading_tool_takes_every_field_as_null_or_absent(call: tuple[str, Json]) -> None:
+    await run(shared_sandbox(count=600), *call, edits=False)
+
+
+@pytest.mark.parametrize("call", WRITES, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(WRITES)])
+async def test_a_writing_tool_takes_every_field_as_null_or_absent(call: tuple[str, Json]) -> None:
+    await run(new_sandbox(count=10), *call, edits=True)
+
+
+def test_every_tool_is_asked() -> None:
+    assert {tool for tool, _ in [*READS, *WRITES]} == {tool.name for tool in TOOLS}
