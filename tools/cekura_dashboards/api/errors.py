@@ -27,7 +27,7 @@ No text quotes a body of the API beyond the documented messages of a 400, and no
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from cekura_dashboards.text import shown_setting
 
@@ -36,12 +36,25 @@ class DashboardsError(Exception):
     """The root. ``str()`` of any of these is fit to be shown to a person or a model."""
 
 
+class UnknownField(NamedTuple):
+    """A field of calls that the API does not have, and what it was wanted for; in a filter, what was asked of it."""
+
+    name: str
+    use: Literal["plot", "filter", "group", "list"]
+    op: str | None = None
+    value: Any = None
+
+
 class Fault(NamedTuple):
-    """One thing wrong with the arguments: where, and what would be right. ``at``: where, as keys and places."""
+    """One thing wrong with the arguments: where, and what would be right. ``at``: where, as keys and places.
+
+    ``unknown``: the field that it is about, which may be a metric's name.
+    """
 
     path: str
     message: str
     at: tuple[str | int, ...] = ()
+    unknown: UnknownField | None = None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message

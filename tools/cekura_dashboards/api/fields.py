@@ -29,6 +29,8 @@ MARGIN = timedelta(minutes=5)
 
 METRIC_VALUE = "metric_evaluations.value"
 METADATA = "metadata."
+DURATION = "duration"
+"""In seconds."""
 
 PLOTTED: dict[str, DataType] = {
     "duration": "numeric",
@@ -121,14 +123,15 @@ def plotted_type(name: str) -> DataType | None:
     return "string" if is_metadata(name) else PLOTTED.get(name)
 
 
+A_METRIC = "a metric of the project (look_up metrics)"
 NO_SUCH_MEASURE: dict[str, str] = {
     r"unique|distinct|repeat": "the number of calls (field agent_id, aggregation_function count)",
     r"cost|price|spend|revenue|credit": "talk time (field duration, aggregation_function sum)",
     r"median.*(group|agent|across)|percentile.*(group|agent|across)": "each group's own (group_by), side by side",
     r"wait|hold|queue|silence": "the time of a whole call (field duration), or a metric of the project",
+    r"sentiment|satisfaction|csat|latency|quality|score": A_METRIC,
     r"caller|customer|phone|number": "filters by customer_number; it cannot be plotted or grouped by",
     r"transcript|word|keyword|said": "list_calls with said, or a metric of the project",
-    r"sentiment|satisfaction|csat|latency|quality|score": "a metric of the project (look_up metrics)",
 }
 """What people ask for and the API does not measure, as patterns, to what is nearest."""
 

@@ -13,7 +13,16 @@ from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cekura_dashboards.api.fields import FILTER_OPS, FILTERED, FilterOp, GroupOperator, filter_field, is_metadata
+from cekura_dashboards.api.errors import UnknownField
+from cekura_dashboards.api.fields import (
+    DURATION,
+    FILTER_OPS,
+    FILTERED,
+    FilterOp,
+    GroupOperator,
+    filter_field,
+    is_metadata,
+)
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.text import Foreign, did_you_mean, short_json, word
 
@@ -73,12 +82,13 @@ class Filter(BaseModel):
         if known is None:
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
             key = f" A key of metadata is metadata.{self.field}." if self.field.isidentifier() else ""
-            raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}{key}")
+            unknown = UnknownField(self.field, "filter", self.op, self.value)
+            raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}{key}", unknown)
         if self.op is None:
             ops = known.ops or ("eq", "in")
             shape = shown({"field": self.field, "op": ops[0], "value": "…" if self.value is None else self.value})
             raise fault("op", f"is missing; for {self.field} try {', '.join(ops)}, as {shape}.")
-        _check_value(known.kind, self.op, self.value)
+        _check_value("seconds" if self.field == DURATION else known.kind, self.op, self.value)
 
     def to_json(self) -> JsonObject:
         """As the API takes it."""
@@ -92,9 +102,9 @@ def shown(example: JsonObject) -> str:
     return short_json(example, limit=MOST_SHOWN)
 
 
-def fault(at: str, message: str) -> PydanticCustomError:
+def fault(at: str, message: str, unknown: UnknownField | None = None) -> PydanticCustomError:
     """An error of validation whose path ends in ``at``."""
-    return PydanticCustomError("fault", "{message}", {"message": message, "at": at})
+    return PydanticCustomError("fault", "{message}", {"message": message, "at": at, "unknown": unknown})
 
 
 def _check_value(kind: str, op: str, value: Any) -> None:
@@ -123,8 +133,8 @@ def _check_one(kind: str, op: str, value: Any) -> None:
             _check_regex(value)
     elif kind == "boolean" and not isinstance(value, bool):
         raise fault("value", "is true or false here.")
-    elif kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise fault("value", "is a number here.")
+    elif kind in {"number", "seconds"} and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise fault("value", f"is a number{' of seconds' if kind == 'seconds' else ''} here.")
     elif kind == "time" and (not isinstance(value, str) or resolve_time(value, op, datetime.now(UTC)) is None):
         raise fault("value", "is a time: ISO 8601, or relative as now-30m or today-7d (units s m h d w M y).")
     elif not isinstance(value, str | int | float):

@@ -7,14 +7,16 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cekura_dashboards.api.errors import Fault
+from cekura_dashboards.api.errors import Fault, UnknownField
 from cekura_dashboards.api.fields import filter_field
 from cekura_dashboards.api.filters import Filter, shown
 from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.arguments import rewrites, shapes
 from cekura_dashboards.arguments.references import Reference
 from cekura_dashboards.text import did_you_mean, one_of, quoted
 
 Path = tuple[str | int, ...]
+NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
 
 
 def where(path: Path) -> str:
@@ -50,15 +52,21 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
     kind: str = error["type"]
     if kind == "fault":
         inner = (*path, context["at"]) if context["at"] else path
-        return Fault(where(inner), context["message"])
+        return Fault(where(inner), context["message"], unknown=context["unknown"])
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
         known = list(owner.model_fields)
         if owner is Filter:
             key = str(path[-1])
+            if rewrites.operator(key) is not None:
+                text = (
+                    "takes one condition, and none of contains, startswith, endswith or regex, which have no opposite"
+                )
+                return Fault(where(path), f"{text}; write the opposite itself, as {shown(NOT_TRUE)}.")
             field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
             shape = shown({"field": field, "op": "eq", "value": error["input"]})
-            return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.")
+            unknown = UnknownField(key, "filter", **shapes.equals(error["input"]))
+            return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.", unknown=unknown)
         return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
     if kind == "missing" or (error["input"] is None and isinstance(path[-1], str)):
         owner = _model_at(model, path[:-1])
@@ -68,6 +76,8 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
     if kind == "literal_error":
         choices = [str(choice) for choice in _choices(model, path)]
         given = error["input"]
+        if path[-1] == "op" and isinstance(given, str) and (instead := rewrites.hint(given)):
+            return Fault(where(path), f"{seen(given)} {instead}")
         hint = did_you_mean(given, choices, limit=16) if isinstance(given, str) else f"it can be {one_of(choices)}."
         return Fault(where(path), f"{seen(given)} is not a choice; {hint}")
     limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}

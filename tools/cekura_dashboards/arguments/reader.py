@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.fields import GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
+from cekura_dashboards.api.fields import DURATION, GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
 from cekura_dashboards.api.filters import METRIC_ID, Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
 from cekura_dashboards.arguments import aliases, references, shapes
@@ -30,6 +30,8 @@ MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
 SMALL = 10_000
 """Characters that are read in a few milliseconds; more are read in a thread."""
 MOST_TOLD = 8
+MOST_SHOWN = 130
+"""Characters of a shape that something was read as."""
 DEEPEST = 40
 """Objects and lists inside each other; the API needs three or four."""
 LIFTED = {"changes", "widget"}
@@ -169,7 +171,7 @@ class _Reader:
             value = self._from_json(value, list, path)
         if read is None or (found := read(value)) == value:
             return value
-        self.notes.append(f"{where(path)} was read as {short_json(found)}")
+        self.notes.append(f"{where(path)} was read as {short_json(found, limit=MOST_SHOWN)}")
         return found
 
     def _object(self, kind: type[BaseModel], found: JsonObject, path: Path) -> JsonObject:
@@ -237,14 +239,15 @@ class _Reader:
         if condition.get("op") == "in" and not is_list(value):
             value = [value]
             self.notes.append(f"{where(place)}: one value was read as a list")
-        read = {"number": _number, "boolean": _truth}.get(known.kind)
+        read = _seconds if name == DURATION else {"number": _number, "boolean": _truth}.get(known.kind)
         if read is None or condition.get("op") in TEXT_OPS:
             return {**condition, "value": value}
         items = value if is_list(value) else [value]
         found = [read(item) for item in items]
         if found != items:
             shown = json.dumps(found if is_list(value) else found[0])
-            self.notes.append(f"{where(place)}: {seen(value)} was read as {shown}")
+            unit = " seconds" * (name == DURATION and found != [_number(item) for item in items])
+            self.notes.append(f"{where(place)}: {seen(value)} was read as {shown}{unit}")
         if (kind := NAMED.get(str(name))) is not None:
             found = [self._stand_in(kind, item, place) if isinstance(item, str) else item for item in found]
         return {**condition, "value": found if is_list(value) else found[0]}
@@ -317,6 +320,13 @@ def _number(value: Any) -> Any:
     if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
         return value
     return float(value) if "." in value else int(value)
+
+
+def _seconds(value: Any) -> Any:
+    """A number in quotes, or a time with its unit as seconds."""
+    read = _number(value)
+    meant = shapes.seconds(read) if isinstance(read, str) else None
+    return read if meant is None else meant
 
 
 def _whole(value: Any) -> Any:

@@ -1,15 +1,21 @@
 """Shapes that models send for filters, groupings and times, read as the shapes that are meant."""
 
+import math
 import re
 from collections.abc import Collection
 from typing import Any
 
-from cekura_dashboards.api.fields import FILTER_OPS, PLOTTED, filter_field
+from cekura_dashboards.api.fields import PLOTTED, filter_field
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments import aliases, rewrites
 
 HOUR_MS = 3_600_000
 BUCKETS = {"hour": HOUR_MS, "day": 24 * HOUR_MS, "week": 168 * HOUR_MS}
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):([0-5]\d)", re.ASCII)
+_AMOUNT = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)(?![a-z])", re.ASCII
+)
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 STARTS, ENDS = ("from", "start", "since", "after", "start_date"), ("to", "end", "until", "before", "end_date")
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 TIMES = ("window", "compare_to", "date_range")
@@ -48,11 +54,42 @@ def _grouped(field: str) -> str:
 def condition(value: Any) -> Any:
     """A list of conditions, ``{and: […]}``, ``{FIELD: value}`` or ``{field, OP: value}`` as a filter.
 
+    Operators that the API has not are written in its own, ``not`` around a condition too.
+
     >>> condition([{"field": "success", "op": "eq", "value": True}])
     {'field': 'success', 'op': 'eq', 'value': True}
     >>> condition({"success": True}), condition({"field": "duration", "gt": 300})
     ({'field': 'success', 'op': 'eq', 'value': True}, {'field': 'duration', 'op': 'gt', 'value': 300})
+    >>> condition({"not": {"success": True}})
+    {'field': 'success', 'op': 'neq', 'value': True}
     """
+    read = _shaped(value)
+    found = as_object(read)
+    if found is None:
+        return read
+    inner = as_object(found.get("value"))
+    if inner and rewrites.operator(found.get("op")) == rewrites.NOT:  # {FIELD: {not: {OP: value}}}
+        opposite = _opposite(rewrites.NOT, {"field": found.get("field"), **inner})
+        return found if opposite is None else opposite
+    return _in_one_row(rewrites.rewritten(found))
+
+
+def _in_one_row(found: JsonObject) -> JsonObject:
+    """A group of ``same_row`` with no group inside it that an operator was rewritten as."""
+    children = as_list(found.get("conditions"))
+    if children is None or str(found.get("operator")).casefold() != "same_row":
+        return found
+    flat = list[Any]()
+    for child in children:
+        read = as_object(condition(child))
+        if read is not None and read != child and read.get("operator") == "and":
+            flat += read["conditions"]
+        else:
+            flat.append(child)
+    return {**found, "conditions": flat}
+
+
+def _shaped(value: Any) -> Any:
     items = as_list(value)
     if items is not None:
         return _all_of(items) if items and all(as_object(item) for item in items) else value
@@ -61,14 +98,28 @@ def condition(value: Any) -> Any:
         return value
     if len(found) == 1:
         [(key, held)] = found.items()
+        if (opposite := _opposite(key, held)) is not None:
+            return opposite
         group = aliases.value("operator", key.strip().casefold())
         if group in {"and", "or", "same_row"} and (inside := as_list(held)) is not None:
             return {"operator": group, "conditions": inside}
     if "field" in found and "op" not in found and "operator" not in found:
         return _with_operator(found)
     if not found.keys() & {"field", "op", "operator", "conditions", "value"} and _are_fields(found):
-        return _all_of([{"field": name, **_equals(item)} for name, item in found.items()])
+        return _all_of([{"field": name, **said} for name, item in found.items() for said in _said(item)])
+    if {*found} == {"operator", "conditions"} and isinstance(found["operator"], str):
+        opposite = _opposite(found["operator"], found["conditions"])
+        return value if opposite is None else opposite
     return value
+
+
+def _opposite(word: str, held: Any) -> JsonObject | None:
+    """``not`` around one condition or group; None for anything else, and where the API has no opposite."""
+    items = as_list(held)
+    if rewrites.operator(word) != rewrites.NOT or (items is not None and len(items) != 1):
+        return None
+    inner = as_object(condition(items[0] if items else held))
+    return None if inner is None else rewrites.negated(inner, condition)
 
 
 def _all_of(conditions: list[Any]) -> Any:
@@ -77,9 +128,10 @@ def _all_of(conditions: list[Any]) -> Any:
 
 def _with_operator(found: JsonObject) -> JsonObject:
     """``{field, gt: 300}`` as a condition."""
-    named = [name for name in found if aliases.value("op", name) in FILTER_OPS]
-    if len(found) == 2 and len(named) == 1:  # noqa: PLR2004 - the field, and an operator with its value
-        return {"field": found["field"], "op": aliases.value("op", named[0]), "value": found[named[0]]}
+    rest = {name: held for name, held in found.items() if name != "field"}
+    if rest and all(rewrites.is_op(name) for name in rest):
+        conditions = [{"field": found["field"], **said} for said in _said(rest)]
+        return conditions[0] if len(conditions) == 1 else {"operator": "and", "conditions": conditions}
     return found
 
 
@@ -88,7 +140,15 @@ def _are_fields(found: JsonObject) -> bool:
     return all(filter_field(name) is not None for name in names)
 
 
-def _equals(value: Any) -> JsonObject:
+def _said(value: Any) -> list[JsonObject]:
+    """What ``{OP: value, …}`` says of a field, or a plain value."""
+    inner = as_object(value)
+    if inner is None or not all(rewrites.is_op(name) for name in inner):
+        return [equals(value)]
+    return [equals({name: held}) for name, held in inner.items()] or [equals(value)]
+
+
+def equals(value: Any) -> JsonObject:
     """Of a plain value that a field equals it, of a list that it is one of them."""
     items, inner = as_list(value), as_object(value)
     if items is not None:
@@ -97,6 +157,25 @@ def _equals(value: Any) -> JsonObject:
         [(name, held)] = inner.items()
         return {"op": aliases.value("op", name.removeprefix("$")), "value": held}
     return {"op": "isnull", "value": True} if value is None else {"op": "eq", "value": value}
+
+
+def seconds(text: str) -> float | int | None:
+    """How long a text says, with units or as on a clock; None for anything else.
+
+    >>> [seconds(text) for text in ("3 min", "1h 30m", "1:30", "90 seconds", "500ms", "3", "long")]
+    [180, 5400, 90, 90, 0.5, None, None]
+    """
+    wanted = text.strip().casefold()
+    if clock := _CLOCK.fullmatch(wanted):
+        hours, minutes, rest = (int(part or 0) for part in clock.groups())
+        return hours * 3600 + minutes * 60 + rest
+    parts = _AMOUNT.findall(wanted)
+    if not parts or _AMOUNT.sub("", wanted).replace("and", "").strip(" ,"):
+        return None
+    total = math.fsum(
+        float(amount) * _SECONDS[unit[:2] if unit.startswith("ms") else unit[0]] for amount, unit in parts
+    )
+    return int(total) if total.is_integer() else total
 
 
 def time(value: Any) -> Any:
