@@ -237,7 +237,7 @@ async def test_topics_are_a_kind_of_their_own() -> None:
         ("cost", "talk time"),
         ("median per group", "each group's own"),
         ("hold time", "the time of a whole call"),
-        ("sentiment", "a metric of the project"),
+        ("caller's phone", "filters by customer_number"),
     ],
 )
 async def test_what_the_api_does_not_measure_is_said_in_words_with_what_is_nearest(wanted: str, nearest: str) -> None:

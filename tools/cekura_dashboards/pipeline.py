@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.api.usage import counted
+from cekura_dashboards.arguments.measures import with_metrics
 from cekura_dashboards.arguments.reader import understood
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
@@ -56,16 +57,17 @@ async def _called(
     context: ToolContext, tool: Tool[Any, Any], arguments: dict[str, Any], approve: Approve | None
 ) -> Answer:
     context = context.for_one_call()
-    request, notes = await understood(context, tool.request, arguments)
+    try:
+        request, notes = await understood(context, tool.request, arguments)
+    except InvalidArguments as error:
+        raise _led(context, tool, await with_metrics(context, error, arguments)) from None
     try:
         if isinstance(tool, WritingTool):
             result: Result = await _written(context, tool, request, approve)
         else:
             result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
     except InvalidArguments as error:
-        if error.lead != NOTHING_SENT or not context.lookups.used:
-            raise
-        raise error.led_by("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.") from None
+        raise _led(context, tool, await with_metrics(context, error, arguments)) from None
     except BaseException as error:  # of a fault or a caller who is gone, too: something may have been written
         if isinstance(tool, WritingTool):
             context.audit(tool.name, arguments, type(error).__name__, {})
@@ -74,6 +76,13 @@ async def _called(
     if isinstance(tool, WritingTool):
         context.audit(tool.name, arguments, str(answer.structured["outcome"]), answer.structured)
     return answer
+
+
+def _led(context: ToolContext, tool: Tool[Any, Any], error: InvalidArguments) -> InvalidArguments:
+    """The error, not led by that nothing was sent where something was read."""
+    if error.lead != NOTHING_SENT or not context.lookups.used:
+        return error
+    return error.led_by("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.")
 
 
 async def _written(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:

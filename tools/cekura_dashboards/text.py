@@ -189,14 +189,14 @@ def condensed(notes: list[str]) -> list[str]:
     return [*told[:MOST_NOTES], *more]
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The most similar of the known words, or None when none is near.
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The most similar of the known words, or None when none is near; ``cutoff``: how near, up to 1 for the same.
 
     >>> nearest("Sucess rate", ["Success rate", "Calls per day"]), nearest("colour", ["field", "name"])
     ('Success rate', None)
     """
     by_fold = {name.casefold(): name for name in known}
-    found = get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    found = get_close_matches(word.casefold(), by_fold, n=1, cutoff=cutoff)
     return by_fold[found[0]] if found else None
 
 

@@ -26,7 +26,7 @@ from cekura_dashboards.answers.explanation import (
 )
 from cekura_dashboards.answers.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.answers.report import brief, field_word, which_calls
-from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.errors import DashboardsError, UnknownField
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
 from cekura_dashboards.api.filters import both, doubtful, fault, only_time
 from cekura_dashboards.api.models import WidgetConfig, as_list
@@ -79,7 +79,8 @@ class ExplainRequest(ChartRequest):
         for index, name in enumerate(self.by or []):
             if filter_field(name) is None or name in {"id", "timestamp", "duration", METRIC_VALUE}:
                 hint = did_you_mean(name, [*USUAL_FIELDS, *OUTCOMES, "is_reviewed", "success", "metadata.KEY"])
-                raise fault(f"by[{index}]", f"{Foreign(name)} cannot be grouped by; {hint}")
+                unknown = UnknownField(name, "group") if filter_field(name) is None else None
+                raise fault(f"by[{index}]", f"{Foreign(name)} cannot be grouped by; {hint}", unknown)
         return self
 
 

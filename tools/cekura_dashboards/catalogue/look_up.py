@@ -7,8 +7,9 @@ from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.answers.report import field_word
 from cekura_dashboards.api.chart_data import number
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, UnknownField
 from cekura_dashboards.api.fields import (
+    A_METRIC,
     COMBINATIONS,
     FILTERED,
     METRIC_COMBINATIONS,
@@ -21,6 +22,13 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig, as_list
 from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments.measures import (
+    meant,
+    metrics_called,
+    plotted,
+    titles,
+    visible_metrics,
+)
 from cekura_dashboards.arguments.references import AgentId, ProjectId
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.metadata_keys import known_keys
@@ -29,7 +37,7 @@ from cekura_dashboards.charts.window import format_instant, resolve
 from cekura_dashboards.concurrency import gathered
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
-from cekura_dashboards.text import Foreign, did_you_mean, plain, word
+from cekura_dashboards.text import Foreign, did_you_mean, json_text, plain, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 Kind = Literal["fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "predefined_widgets"]
@@ -81,8 +89,8 @@ async def run(context: ToolContext, request: LookUpRequest) -> Found:
     context.lookups.forget()  # who looks something up wants what is there now
     columns, rows, notes = await _SOURCES[request.kind](context, request)
     if request.search:
-        wanted = request.search.casefold()
-        rows = [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]
+        rows, more = await _matching(context, request, request.search, rows)
+        notes = [*notes, *more]
     kept, used = list[list[Any]](), 0
     for row in rows:
         used += len(_line(row)) + 1
@@ -90,11 +98,41 @@ async def run(context: ToolContext, request: LookUpRequest) -> Found:
             notes = [*notes, f"{len(rows) - len(kept)} more do not fit; narrow with search"]
             break
         kept.append(row)
-    if not rows and request.search and (said := no_such_measure(request.search)) is not None:
-        notes = [*notes, f"{Foreign(request.search)}: {said}"]
-    if not rows:
-        notes = [*notes, f"none match {Foreign(request.search)}" if request.search else "none"]
+    if not rows and not request.search:
+        notes = [*notes, "none"]
     return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), notes=notes or None)
+
+
+async def _matching(
+    context: ToolContext, request: LookUpRequest, search: str, rows: list[list[Any]]
+) -> tuple[list[list[Any]], list[str]]:
+    """The rows that are searched for; of metrics those that are meant, if none holds the text. And notes."""
+    wanted = search.casefold()
+    if found := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
+        return found, []
+    none = f"none match {Foreign(search)}"
+    if request.kind == "metrics":
+        names = meant(search, [str.__str__(row[1]) for row in rows if row[1]])
+        near = [row for row in rows if row[1] in names]
+        if near:
+            return near, [f"no name holds {Foreign(search)}; this is near"]
+        none = f"{none}; without search all are listed"
+    if request.kind == "fields" and (metrics := await _metrics_called(context, request, search)):
+        shown = titles(metrics, with_charts=True)
+        ready = [f"{title}: {json_text(plotted(metric))}" for title, metric in zip(shown, metrics, strict=False)]
+        return [], [f"{Foreign(search)} is no field, but a metric", *ready]
+    said = no_such_measure(search)
+    told = [f"{Foreign(search)}: {said}"] if said and not (request.kind == "metrics" and A_METRIC in said) else []
+    return [], [*told, none]
+
+
+async def _metrics_called(context: ToolContext, request: LookUpRequest, search: str) -> list[Metric]:
+    """The metrics of that name; none where they cannot be read, as fields are all that was asked for."""
+    try:
+        known = await visible_metrics(context, request.project_id or context.settings.project_id)
+    except DashboardsError:
+        return []
+    return metrics_called(search, known)
 
 
 Table = tuple[list[str], list[list[Any]], list[str]]
@@ -159,7 +197,9 @@ def _check_values(name: str) -> None:
         raise InvalidArguments.at("field", "values of a metric: preview_widget with chart_type pie and the metric id.")
     if kind is None:
         hint = no_such_measure(name) or did_you_mean(name, [*PLOTTED, "metadata.KEY"])
-        raise InvalidArguments.at("field", f"{Foreign(name)} is not a field; {hint}")
+        raise InvalidArguments(
+            [Fault("field", f"{Foreign(name)} is not a field; {hint}", unknown=UnknownField(name, "list"))]
+        )
     if kind not in {"string", "boolean"}:
         raise InvalidArguments.at(
             "field", f"{name} is {kind}; it has no list of values. preview_widget shows its distribution."

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
+from cekura_dashboards.api.errors import UnknownField
 from cekura_dashboards.api.fields import (
     FILTERED,
     PLOTTED,
@@ -92,7 +93,8 @@ class GroupBy(Request):
             raise fault("field", "is missing; group by a field such as agent.id or metadata.KEY.")
         if self.type == "field" and filter_field(self.field or "") is None and self.field not in PLOTTED:
             hint = did_you_mean(self.field or "", [*FILTERED, "metadata.KEY"], limit=20)
-            raise fault("field", f"{Foreign(self.field or '')} cannot be grouped by; {hint}")
+            unknown = UnknownField(self.field or "", "group")
+            raise fault("field", f"{Foreign(self.field or '')} cannot be grouped by; {hint}", unknown)
         if self.type == "bucket" and not self.interval:
             raise fault("interval", "is missing; give milliseconds, 3600000 for an hour.")
         return self
@@ -121,7 +123,8 @@ class WidgetFields(Request):
             hint = no_such_measure(self.field) or did_you_mean(self.field, [*PLOTTED, "metadata.KEY"])
             if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith("metadata."):
                 hint = "only top-level metadata keys can be plotted."
-            raise fault("field", f"{Foreign(self.field)} cannot be plotted; {hint}")
+            unknown = UnknownField(self.field, "plot")
+            raise fault("field", f"{Foreign(self.field)} cannot be plotted; {hint}", unknown)
         return self
 
     def given(self) -> JsonObject:

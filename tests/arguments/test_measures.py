@@ -1,0 +1,220 @@
+"""Metrics that are asked for as if they were fields are offered, with the arguments to hand on."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.arguments.measures import meant
+from support import Era, Json, ask, connect, open_tools, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+NAMES = ["Customer satisfaction", "Response latency", "Appointment booked", "Sentiment", "Empathy", "Is resolved"]
+
+
+def of_metric(number: int, op: str, value: Any) -> Json:
+    conditions = [
+        {"field": "metric_evaluations.metric.id", "op": "eq", "value": number},
+        {"field": "metric_evaluations.value", "op": op, "value": value},
+    ]
+    return {"operator": "same_row", "conditions": conditions}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("customer satisfaction", "Customer satisfaction"),
+        ("CUSTOMER_SATISFACTION", "Customer satisfaction"),
+        ("csat", "Customer satisfaction"),
+        ("cust sat", "Customer satisfaction"),
+        ("satisf", "Customer satisfaction"),
+        ("satisfied", "Customer satisfaction"),
+        ("satisfaction score", "Customer satisfaction"),
+        ("average customer satisfaction per agent", "Customer satisfaction"),
+        ("custmer satisfaction", "Customer satisfaction"),
+        ("Latency", "Response latency"),
+        ("latency p95", "Response latency"),
+        ("response time", "Response latency"),
+        ("booked appointments", "Appointment booked"),
+        ("sentiment", "Sentiment"),
+        ("Sentiment score", "Sentiment"),
+        ("Sentimnt", "Sentiment"),
+        ("is_resolved", "Is resolved"),
+        ("total cost", None),
+        ("customer number", None),
+        ("calls", None),
+        ("duraton", None),
+        ("topics", None),
+        ("colour", None),
+        ("", None),
+        ("  __ ", None),
+    ],
+)
+def test_a_text_means_the_name_that_fits_best(text: str, name: str | None) -> None:
+    assert meant(text, NAMES) == ({name} if name else set())
+
+
+PLOTTED: list[tuple[str, int, str]] = [
+    ("customer satisfaction", 502, '"Customer satisfaction" (numeric, drawn as line or bar or pie)'),
+    ("csat", 502, '"Customer satisfaction" (numeric, drawn as line or bar or pie)'),
+    ("sentiment", 504, '"Sentiment" (enum, drawn as pie)'),
+    ("Response latency", 501, '"Response latency" (numeric, drawn as line or bar or pie)'),
+    ("APPOINTMENT BOOKED", 503, '"Appointment booked" (binary, drawn as pie or bar)'),
+]
+PLACES: list[tuple[str, Callable[[Json], Json]]] = [
+    ("preview_widget", lambda widget: {"widget": widget, "dashboard_id": 11}),
+    ("update_widget", lambda widget: {"widget_id": 203, "changes": widget}),
+    ("preview_edit", lambda widget: {"dashboard_id": 11, "create": [widget]}),
+    ("bulk_edit_dashboard", lambda widget: {"dashboard_id": 11, "update": [{"id": 203, **widget}]}),
+    ("create_dashboard", lambda widget: {"name": "New", "project_id": 1, "widgets": [widget]}),
+    ("explain_change", lambda widget: {"widget": widget, "project_id": 1}),
+]
+
+
+@pytest.mark.parametrize(("tool", "at"), PLACES)
+@pytest.mark.parametrize(("field", "number", "title"), PLOTTED)
+async def test_a_metric_that_is_plotted_by_name_is_offered(
+    field: str, number: int, title: str, tool: str, at: Callable[[Json], Json]
+) -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments) as refusal:
+            await ask(context, tool, **at({"chart_type": "pie", "field": field}))
+    ready = json.dumps({"field": "metric_evaluations.value", "metric": number}, separators=(",", ":"))
+    assert f'"{field}" is no field, but there is metric {number} {title}: {ready}.' in str(refusal.value)
+    assert "Nothing was sent" not in str(refusal.value)
+    assert recorder.writes() == []
+
+
+async def test_what_is_offered_is_taken_as_it_is(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        refused = await client.call_tool("preview_widget", {"widget": {"chart_type": "pie", "field": "sentiment"}})
+        assert refused.is_error
+        offered = json.loads(text_of(refused).partition("drawn as pie): ")[2].removesuffix("."))
+        done = await client.call_tool("preview_widget", {"widget": {"chart_type": "pie", **offered}})
+        assert not done.is_error
+        share = {"widget": COUNT, "dashboard_id": 11, "share_where": {"field": "csat", "op": "gte", "value": 4}}
+        refused = await client.call_tool("preview_widget", share)
+        condition = json.loads(text_of(refused).partition("(numeric): ")[2].removesuffix("."))
+        assert condition == of_metric(502, "gte", 4)
+        done = await client.call_tool("preview_widget", {**share, "share_where": condition})
+    assert not done.is_error
+
+
+FILTERED: list[tuple[Json, Json]] = [
+    ({"field": "customer satisfaction", "op": "gte", "value": 4}, of_metric(502, "gte", 4)),
+    ({"field": "Latency", "op": "gt", "value": 2.5}, of_metric(501, "gt", 2.5)),
+    ({"csat": 5}, of_metric(502, "eq", 5)),
+    ({"csat": {"lt": 3}}, of_metric(502, "lt", 3)),
+    ({"field": "sentiment", "op": "in", "value": ["angry", "sad"]}, of_metric(504, "in", ["angry", "sad"])),
+]
+
+
+FILTERING: list[tuple[str, Callable[[Json], Json]]] = [
+    ("get_widgets_data", lambda found: {"dashboard_id": 11, "filters": found}),
+    ("get_widgets_data", lambda found: {"dashboard_id": 11, "compare_filters": found}),
+    ("preview_widget", lambda found: {"widget": COUNT, "dashboard_id": 11, "share_where": found}),
+    ("list_calls", lambda found: {"widget_id": 203, "filters": found}),
+    ("update_dashboard", lambda found: {"dashboard_id": 11, "only": found}),
+    ("update_widget", lambda found: {"widget_id": 203, "changes": {"filters": found}}),
+]
+
+
+@pytest.mark.parametrize(("tool", "at"), FILTERING)
+@pytest.mark.parametrize(("given", "meaning"), FILTERED)
+async def test_a_metric_that_is_filtered_by_name_is_offered(
+    tool: str, at: Callable[[Json], Json], given: Json, meaning: Json
+) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments) as refusal:
+            await ask(context, tool, **at(given))
+    assert json.dumps(meaning, separators=(",", ":")) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("tool", "given"),
+    [
+        ("explain_change", {"widget_id": 203, "by": ["sentiment"]}),
+        ("preview_widget", {"widget": {**COUNT, "group_by": "sentiment"}, "dashboard_id": 11}),
+    ],
+)
+async def test_nothing_is_grouped_by_a_metric(tool: str, given: Json) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(
+            InvalidArguments, match=r'metric 504 "Sentiment" .enum., by which nothing is grouped; filter'
+        ):
+            await ask(context, tool, **given)
+
+
+async def test_the_values_of_a_metric_are_a_pie() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match="whose values preview_widget shows") as refusal:
+            await ask(context, "look_up", kind="values", field="sentiment", project_id=1)
+        shown = json.loads(str(refusal.value).partition("shows: ")[2].removesuffix("."))
+        text, _ = await ask(context, "preview_widget", **shown)
+    assert "metric 504" in text
+
+
+@pytest.mark.parametrize("search", ["csat", "satisfaction score", "Custmer satisfaction", "CUST SAT"])
+async def test_a_search_among_metrics_finds_what_is_meant(search: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, found = await ask(context, "look_up", kind="metrics", search=search)
+    assert [row[0] for row in found["rows"]] == [502]
+    assert f'no name holds "{search}"; this is near' in text
+    assert "no such measure" not in text
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("zzz", 'none match "zzz"; without search all are listed'),
+        ("cost", "nearest: talk time"),
+        ("quality", "none match"),
+    ],
+)
+async def test_a_search_among_metrics_for_what_is_none_does_not_point_to_itself(search: str, said: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, found = await ask(context, "look_up", kind="metrics", search=search)
+    assert found["rows"] == []
+    assert said in text
+    assert "look_up metrics" not in text
+
+
+@pytest.mark.parametrize(("search", "number", "title"), PLOTTED)
+async def test_a_search_among_fields_leads_to_the_metric(search: str, number: int, title: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, _ = await ask(context, "look_up", kind="fields", search=search, project_id=1)
+    assert f'metric {number} {title}: {{"field":"metric_evaluations.value","metric":{number}}}' in text
+    assert "no such measure" not in text
+
+
+async def test_metrics_of_one_name_in_several_projects_are_told_apart() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match=r"501 .* of project 1 or metric 506 .* of project 2: .*501}"):
+            await ask(context, "preview_widget", widget={"chart_type": "line", "field": "latency"})
+        text, _ = await ask(context, "look_up", kind="fields", search="latency")
+    assert "of project 1: " in text
+    assert "of project 2: " in text
+
+
+async def test_a_misspelled_field_is_told_as_before() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match="did you mean `duration`"):
+            await ask(context, "preview_widget", widget={"chart_type": "line", "field": "duraton"})
+
+
+async def test_where_metrics_cannot_be_read_the_fault_is_told_without_them() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: Answer(503, b"") if "metrics" in sent.path else None
+        with pytest.raises(InvalidArguments, match="nearest: a metric of the project"):
+            await ask(context, "preview_widget", widget={"chart_type": "line", "field": "sentiment"}, dashboard_id=11)
+
+
+async def test_nothing_is_read_for_other_faults() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match="Nothing was sent"):
+            await ask(context, "preview_widget", widget={"chart_type": "cake", "field": "duration"})
+    assert recorder.sent == []
