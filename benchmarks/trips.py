@@ -40,6 +40,8 @@ TRIPS: list[tuple[str, Json, int]] = [
     ("get_widgets_data", {"dashboard_id": 11, "window": "30d"}, 2),
     ("get_widgets_data", {"widget_ids": [203], "window": "30d"}, 3),
     ("get_widgets_data", {"widget_ids": [201]}, 3),
+    ("get_widgets_data", {"widget_ids": [216]}, 2),
+    ("get_widgets_data", {"dashboard_id": 13}, 2),
     ("preview_widget", {"widget": BAR, "dashboard_id": 11, "window": "14d", "compare_to": "previous_period"}, 3),
     ("preview_widget", {"widget": METRIC, "dashboard_id": 11}, 3),
     ("preview_edit", {"dashboard_id": 11, "create": [BAR, METRIC], "update": [{"id": 203, "time_period": "week"}]}, 3),

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from cekura_dashboards import call_tool
 from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import WidgetConfig, is_list, is_object
 from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.charts.scores import UNCERTAIN, in_one_form
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
+from cekura_dashboards.pipeline import Answer as ToolAnswer
 from cekura_dashboards.values import replace
 from cekura_sandbox import ApiVariant
 from support import BY_NAME, NOW, Era, Json, ask, carried_out, connect, new_sandbox, open_tools, shared_sandbox, sql
@@ -56,24 +57,24 @@ NOTES = {"notes", "warnings", "shared", "plan_id", "left_out"}
 
 def figures(value: Any) -> Any:
     """An answer without what says how it was read."""
-    if isinstance(value, dict):
+    if is_object(value):
         return {name: figures(item) for name, item in value.items() if name not in NOTES}
-    return [figures(item) for item in value] if isinstance(value, list) else value
+    return [figures(item) for item in value] if is_list(value) else value
 
 
 @pytest.mark.parametrize(("tool", "arguments"), ALIKE, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(ALIKE)])
 async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_true_or_false(
     tool: str, arguments: Json
 ) -> None:
-    found = list[Any]()
+    found = list[ToolAnswer]()
     for readings in (ApiVariant(), SCORED):
         async with open_tools(shared_sandbox(readings)) as (context, _):
-            answer = await call_tool(replace(context, draws=True), BY_NAME[tool], arguments)
-        found.append(answer)
+            found.append(await call_tool(replace(context, draws=True), BY_NAME[tool], arguments))
     plain, scored = found
+    plots = [answer.drawing["plots"] if answer.drawing else None for answer in found]
     assert figures(scored.structured) == figures(plain.structured)
-    assert figures((scored.drawing or {}).get("plots")) == figures((plain.drawing or {}).get("plots"))
-    counts = (arguments.get("widget") or {}).get("aggregation_function") == "count"
+    assert figures(plots[1]) == figures(plots[0])
+    counts = arguments.get("widget") == COUNT
     shown = tool not in {"find_changes", "check_dashboard"} and not counts
     assert (SAID in scored.text) == (SAID in json.dumps(scored.structured)) == shown
     assert SAID not in plain.text
@@ -148,8 +149,7 @@ async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_wha
             one = 5 if readings is SCORED else 1
 
             def fallen(sent: Any, one: int = one) -> Answer | None:
-                body = sent.body or {}
-                if not sent.path.endswith("preview_data/") or body.get("metric") != 507:
+                if not sent.path.endswith("preview_data/") or sent.body.get("metric") != 507:
                     return None
                 days = [NOW.replace(hour=0, minute=0) - timedelta(days=back) for back in range(29, 0, -1)]
                 rows = [
@@ -311,6 +311,13 @@ def test_slices_are_labelled_by_their_scores_and_those_of_true_and_false_stay() 
     _, found = read(reading(plain))
     assert found.chart
     assert (found.chart.rows, found.passing, found.notes) == (plain.rows, None, ())
+
+
+def test_digits_that_averages_lose_make_no_percent_of_scores() -> None:
+    values, found = read(bars((5.000000000000001, 3), (5.0, 7)))
+    assert values == pytest.approx([1.0, 1.0])
+    assert found.passing == SAID
+    assert read(bars((1.0000000000000002, 3), (0.7, 10), (0.3, 10)))[1].passing is None
 
 
 def test_percent_stays_percent() -> None:

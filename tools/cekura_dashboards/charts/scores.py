@@ -26,6 +26,8 @@ PASS = 5.0
 PERCENT = 100.0
 SLACK = 0.01
 """How far an average times its calls may be from a whole number, as averages are rounded."""
+ABOVE = 1e-6
+"""By so much a value must be larger, as averages of the same number may differ from it in their last digits."""
 LEAST_APART = 2
 """Averages that scores of 0 and 5 cannot have; fewer may come from a wrong number of calls."""
 MOST_PROJECTS = 10
@@ -57,17 +59,22 @@ class Numbers:
 
     def add_average(self, value: float, n: int | None) -> None:
         self.top = max(self.top, value)
+        self.one |= n == 1 and value == 1
         if n and 0 < value < 1:
             score = round(value * n)
             self.broken += abs(value * n - score) > SLACK
             self.apart += bool(score % PASS)
 
     @property
+    def is_above_one(self) -> bool:
+        return self.top > 1 + ABOVE
+
+    @property
     def form(self) -> Form:
         """What a pass is written as, of a metric that passes or does not."""
-        if self.top > PASS:
+        if self.top > PASS + ABOVE:
             return "percent"
-        if self.top > 1:
+        if self.is_above_one:
             return "5"
         cannot_be_five = self.one or not self.top or (self.apart >= LEAST_APART and not self.broken)
         return "1" if cannot_be_five else "1 or 5"
@@ -138,7 +145,7 @@ def _add(seen: Numbers, config: WidgetConfig, chart: Chart) -> None:
             seen.add_calls(row.label for row in chart.rows if number(row.value))
         case "line":
             seen.add_calls({row.value for row in chart.rows if isinstance(row.value, str | int | float)})
-        case "bar":
+        case _:
             _add_bars(seen, config.aggregation_function or "", chart.rows)
 
 
@@ -160,7 +167,7 @@ def _in_form(reading: ChartReading, types: Mapping[int, str], seen: Mapping[Meas
     if chart is None or measure is None:
         return reading
     if isinstance(measure, str):
-        unit: Literal["ratio", "percent"] = "percent" if seen[measure].top > 1 else "ratio"
+        unit: Literal["ratio", "percent"] = "percent" if seen[measure].is_above_one else "ratio"
         return replace(reading, chart=replace(chart, rate_unit=unit))
     if _is_rating(measure, types):
         kind = "numeric" if chart.data_type == "boolean" else chart.data_type
