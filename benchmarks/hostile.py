@@ -6,6 +6,7 @@ less than usual, so that little does for an answer that is too large once it is 
 
 import contextlib
 import json
+import math
 import random
 import re
 import statistics
@@ -32,6 +33,8 @@ TIMEOUT_S = 10
 COMPRESSED, TRICKLING = 13, 216
 """A dashboard and a widget, about which the API answers so; the client asks for neither."""
 AT_ONCE = 8
+HELD_EACH, TRICKLE_S = 4, 0.2
+"""Connections held in each way, and the pause between the pieces of what is sent on one."""
 PATIENCE_S = 30
 Json = dict[str, Any]
 DAY = timedelta(days=1)
@@ -155,7 +158,7 @@ class Attacker:
             "Mcp-Session-Id": self._chance.choice(["", "a" * 500]),
             "Mcp-Method": self._chance.choice(["", "tools/call", "ping"]),
         }
-        method = self._chance.choice(["POST", "POST", "POST", "PUT", "DELETE", "OPTIONS"])
+        method = self._chance.choice(["POST", "POST", "POST", "GET", "PUT", "DELETE", "OPTIONS"])
         path = self._chance.choice(["/mcp", "/mcp", "/mcp", "/mcp/", "/", "/healthz", "/../mcp"])
         await self._sent(http, method, path, headers, self._random_body())
 
@@ -179,6 +182,59 @@ class Attacker:
                 await stream.send(text.encode()[: self._chance.randrange(1, len(text))])
         except OSError:
             return
+
+
+@dataclass(frozen=True)
+class Held:
+    """A way to hold a connection: what is sent, piece by piece, after which it stays, reading nothing, or leaves."""
+
+    pieces: list[bytes]
+    leaves: bool = False
+
+
+def ways_to_hold(host: str, key: str) -> list[Held]:
+    """A stream, an idle connection, unread answers, a head and a body that trickle in, a caller who leaves."""
+
+    def request(method: str, path: str, body: bytes = b"") -> bytes:
+        headers = [
+            f"Host: {host}", f"X-CEKURA-API-KEY: {key}", "Content-Type: application/json",
+            "Accept: application/json, text/event-stream", f"Content-Length: {len(body)}",
+        ]  # fmt: skip
+        return "\r\n".join([f"{method} {path} HTTP/1.1", *headers, "", ""]).encode() + body
+
+    listed = {"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": {"_meta": {"progressToken": 1}}}
+    call = json.dumps(called("list_dashboards", {})).encode()
+    head, _, body = request("POST", "/mcp", call).partition(b"\r\n\r\n")
+    return [
+        Held([request("GET", "/mcp")]),
+        Held([request("GET", "/healthz")]),
+        Held([request("POST", "/mcp", json.dumps(listed).encode())] * 8),
+        Held([bytes([byte]) for byte in head]),
+        Held([head + b"\r\n\r\n", *(bytes([byte]) for byte in body)]),
+        Held([request("POST", "/mcp", call)], leaves=True),
+    ]
+
+
+@asynccontextmanager
+async def held_connections(url: str) -> AsyncGenerator[None]:
+    """Hold ``HELD_EACH`` connections in each way, over and over when the server hangs up."""
+    host, port = urlsplit(url).hostname or "", urlsplit(url).port or 80
+
+    async def hold(way: Held) -> None:
+        while True:
+            with contextlib.suppress(OSError, anyio.BrokenResourceError):
+                async with await anyio.connect_tcp(host, port) as stream:
+                    for piece in way.pieces:
+                        await stream.send(piece)
+                        await anyio.sleep(TRICKLE_S)
+                    await anyio.sleep(TRICKLE_S if way.leaves else math.inf)
+
+    async with anyio.create_task_group() as group:
+        for number in range(HELD_EACH):
+            for way in ways_to_hold(f"{host}:{port}", f"held-{number}"):
+                group.start_soon(hold, way)
+        yield
+        group.cancel_scope.cancel()
 
 
 @dataclass
@@ -241,7 +297,10 @@ def memory_mib(process: int) -> float:
 
 
 async def attacked(count: int, bodies: list[bytes], *, seed: int = 1) -> Outcome:
-    """Send ``count`` random requests and one with each of these bodies, while a client of each era works."""
+    """Send ``count`` random requests and one with each of these bodies, while a client of each era works.
+
+    Beside them connections are held open.
+    """
     outcome, done = Outcome(), anyio.Event()
     async with a_server() as (process, url), anyio.create_task_group() as group:
         asked = questions()
@@ -251,7 +310,8 @@ async def attacked(count: int, bodies: list[bytes], *, seed: int = 1) -> Outcome
             group.start_soon(_work, url, era, truth, outcome, done)
         group.start_soon(_watch, url, outcome, done)
         begun = time.perf_counter()
-        await _attack(url, count, bodies, seed, lambda: outcome.memory_mib.append(memory_mib(process)))
+        async with held_connections(url):
+            await _attack(url, count, bodies, seed, lambda: outcome.memory_mib.append(memory_mib(process)))
         outcome.seconds = time.perf_counter() - begun
         done.set()
     return outcome
@@ -321,7 +381,10 @@ def main() -> None:
     bodies = directed()
     found = anyio.run(lambda: attacked(1000, bodies))
     slow = sorted(found.health_ms)
-    print(f"1000 random and {len(bodies)} directed requests in {found.seconds:.1f} s, {AT_ONCE} at once")  # noqa: T201
+    print(  # noqa: T201
+        f"1000 random and {len(bodies)} directed requests in {found.seconds:.1f} s, {AT_ONCE} at once, "
+        f"{HELD_EACH} connections held in each of {len(ways_to_hold('', ''))} ways"
+    )
     print(f"answers to the client: {found.answers}, wrong: {len(found.wrong)}")  # noqa: T201
     print(  # noqa: T201
         f"/healthz: {len(slow)} requests, median {statistics.median(slow):.1f} ms, "

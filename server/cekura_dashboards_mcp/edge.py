@@ -80,7 +80,7 @@ class GuardedProtocol(H11Protocol):
             self._waiting = self.loop.call_later(self.half_open_s, transport.close)
 
     def _take_place_of_another(self) -> bool:
-        """Whether a connection without a request under way made room: the one that would be closed next."""
+        """Whether a connection without a whole request made room: the one that would be closed next."""
         closing = dict[float, GuardedProtocol]()
         for other in cast("set[asyncio.Protocol]", self.connections):
             if isinstance(other, GuardedProtocol) and other is not self and (when := other.closes_at()) is not None:
@@ -92,16 +92,19 @@ class GuardedProtocol(H11Protocol):
         idle.transport.abort()
         return True
 
+    def _under_way(self) -> bool:
+        return bool(self.cycle) and not self.cycle.response_complete  # there is none before the first request
+
     def closes_at(self) -> float | None:
-        """When, by the event loop's clock, it is closed unless a request comes; None with one under way."""
-        if self.transport.is_closing():
-            return math.inf  # what is left of an answer may still be read
+        """When, by the event loop's clock, it is closed unless a request comes; None with a whole one under way."""
+        if self.transport.is_closing() or (self._under_way() and self.cycle.more_body):
+            return math.inf  # what is left of an answer may still be read, and what is missing of a request may come
         timer = self._waiting or self.timeout_keep_alive_task
         return timer.when() if timer else None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        under_way = bool(self.cycle) and not self.cycle.response_complete  # there is none before the first request
+        under_way = self._under_way()
         if self._waiting is not None and under_way:
             self._waiting.cancel()
             self._waiting = None

@@ -1,0 +1,75 @@
+"""Whoever holds connections, in whatever way, keeps no answer from others: over real connections, in both eras."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx2
+import pytest
+import uvicorn
+from benchmarks.hostile import Held, ways_to_hold
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.edge import GuardedProtocol, server_config
+from cekura_dashboards_mcp.guards import SHARE
+from cekura_dashboards_mcp.http import http_app, listening_on
+from cekura_dashboards_mcp.server_settings import ServerSettings
+from support import HANGS_S, KEY, PLAIN, Era, settings, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+WAYS = ["stream", "idle", "unread", "head", "body", "leaves"]
+MOST_CONNECTIONS = 12
+
+
+class Few(GuardedProtocol):
+    """For a server that has fewer connections than are held."""
+
+    most_connections = MOST_CONNECTIONS
+
+
+@asynccontextmanager
+async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
+    """Host and port of a server as it is configured here."""
+    app = http_app(Connection(settings(), key_per_request=True, app_factory=shared_sandbox), ServerSettings(**given))
+    config = server_config(app)
+    config.http = Few
+    server = uvicorn.Server(config)
+    with listening_on("127.0.0.1", 0) as listening:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listening])
+            yield listening.getsockname()[:2]
+            server.force_exit = server.should_exit = True
+
+
+async def hold(way: Held, host: str, port: int, held: AsyncExitStack) -> None:
+    """Send what is sent in this way, but for the last piece of a request that trickles in, and stay."""
+    stream = await anyio.connect_tcp(host, port)
+    held.push_async_callback(anyio.aclose_forcefully, stream)
+    pieces = way.pieces[:-1] if len({*way.pieces}) > 1 else way.pieces
+    try:
+        for piece in pieces:
+            await stream.send(piece)
+    except anyio.BrokenResourceError:
+        return  # hung up on, to make room
+    if way.leaves:
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("same_key", [True, False])
+@pytest.mark.parametrize("name", WAYS)
+async def test_a_client_is_answered_while_connections_are_held(name: str, same_key: bool, era: Era) -> None:  # noqa: FBT001 - a parameter
+    async with AsyncExitStack() as held, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
+        way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[WAYS.index(name)]
+        for _ in range(MOST_CONNECTIONS + SHARE):
+            await hold(way, host, port, held)
+        with anyio.fail_after(HANGS_S):
+            async with (
+                httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,
+                Client(streamable_http_client(f"http://{host}:{port}/mcp", http_client=http), mode=era) as client,
+            ):
+                answers = [await client.call_tool("list_dashboards", {}) for _ in range(3)]
+    assert {"Operations overview" in text_of(answer) for answer in answers} == {True}
