@@ -292,5 +292,31 @@ async def test_of_moves_whose_answers_are_lost_or_refused_is_told_what_became() 
         assert receipt["outcome"] == "partly_applied"
         assert "Locked." in receipt["not_done"][0]
         assert any("read back" in warning for warning in receipt["warnings"])
+        [rest] = receipt["complete"]
+        assert rest["arguments"] == {"widget_ids": [205], "dashboard_ids": [12], "move": True}
         await undo(context, receipt)
         assert stored(app) == before
+
+
+@pytest.mark.parametrize("move", [True, False], ids=["move", "copy"])
+async def test_of_an_undo_that_failed_in_part_the_rest_is_an_undo_too(move: bool) -> None:  # noqa: FBT001 - a parameter
+    app = new_sandbox(count=10)
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        wanted: Json = (
+            {"widget_ids": [203, 205], "dashboard_ids": [12]}
+            if move
+            else {"widget_ids": [205], "dashboard_ids": [12, 13]}
+        )
+        _, receipt = await ask(context, "copy_widgets", **wanted, move=move)
+        recorder.fault = on("/205/" if move else "/12/bulk_widgets/", Answer(400, b'{"detail": "Locked."}'))
+        _, partly = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+        assert partly["outcome"] == "partly_applied"
+        recorder.fault = None
+        [rest] = partly["complete"]
+        _, done = await ask(context, rest["tool"], **rest["arguments"])
+        assert done["outcome"] == "applied"
+        assert content(app) == before
+        await undo(context, done)
+        await undo(context, partly)
+        assert content(app) != before

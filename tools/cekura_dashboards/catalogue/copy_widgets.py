@@ -124,7 +124,11 @@ def _covered(widgets: Sequence[Widget]) -> Covered:
 
 def _way_back(moves: Sequence[Move]) -> Undo[CopyRequest] | None:
     """The call that puts widgets back; None where the API names no dashboard for any."""
-    back: list[JsonObject] = [move.back for move in moves if move.before.dashboard is not None]
+    return _moving([move.back for move in moves if move.before.dashboard is not None])
+
+
+def _moving(back: list[JsonObject]) -> Undo[CopyRequest] | None:
+    """The call of an undo that puts widgets on dashboards, with the metadata that they have there."""
     dashboards = dict.fromkeys(item["dashboard_id"] for item in back)
     arguments = {
         "widget_ids": [item["id"] for item in back],
@@ -197,9 +201,25 @@ async def _commit_moves(context: ToolContext, made: Plan[Copies | Moves], moves:
         [move.told(stored[move.before.id]) for move in done],
         differences=[text for move in done for text in move.differences(stored[move.before.id])],
         not_done=outcomes_of(failed),
+        complete=_moves_left(context, made, moves, failed),
         undo=way.call(context, NAME, _covered(known)) if way else None,
         read_back=read_back,
     )
+
+
+def _moves_left(
+    context: ToolContext, made: Plan[Copies | Moves], moves: Sequence[Move], failed: Mapping[int, DashboardsError]
+) -> list[Call]:
+    """The call for the widgets that were surely not moved; for what is left of an undo, one as well."""
+    left = [move for move in moves if move.before.id in failed and surely_not_applied(failed[move.before.id])]
+    if not left:
+        return []
+    if made.origin != "undo":
+        numbers = [move.before.id for move in left]
+        return [Call(tool=NAME, arguments={"widget_ids": numbers, "dashboard_ids": [left[0].to], "move": True})]
+    way = _moving([move.forth for move in left])
+    call = way.call(context, NAME, _covered([move.before for move in left])) if way else None
+    return [call] if call else []
 
 
 async def _commit_copies(context: ToolContext, made: Plan[Copies | Moves], work: Copies) -> Receipt:
@@ -227,7 +247,7 @@ async def _commit_copies(context: ToolContext, made: Plan[Copies | Moves], work:
             *(f"dashboard {held.edits.dashboard_id}: {text}" for held in done for text in not_done(held)),
             *failures,
         ],
-        complete=_rest(work, failed),
+        complete=_rest(context, work, failed),
         undo=_undo(context, work, done),
         read_back=any(held.read_back for held in done),
     )
@@ -256,12 +276,18 @@ def _done(done: Stored) -> list[Change]:
     return [*created, *deleted]
 
 
-def _rest(work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
-    """The call for the dashboards on which surely nothing was done."""
+def _rest(context: ToolContext, work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
+    """The call for the dashboards on which surely nothing was done; for what is left of an undo, one as well."""
     again = [number for number, error in sorted(failed.items()) if surely_not_applied(error)]
-    if not again or work.removes:
+    if not again:
         return []
-    return [Call(tool=NAME, arguments={"widget_ids": [w.id for w in work.sources], "dashboard_ids": again})]
+    if not work.removes:
+        return [Call(tool=NAME, arguments={"widget_ids": [w.id for w in work.sources], "dashboard_ids": again})]
+    left = [widget for edit in work.edits if edit.dashboard_id in again for widget in edit.before.values()]
+    arguments: JsonObject = {"widget_ids": work.request.widget_ids, "dashboard_ids": again}
+    way = undo_of(CopyRequest, {**arguments, "remove": [widget.id for widget in left]})
+    call = way.call(context, NAME, _covered_by_undo(left, [], {}))
+    return [call] if call else []
 
 
 def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call | None:

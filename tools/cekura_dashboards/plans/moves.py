@@ -49,6 +49,13 @@ class Move(Struct, frozen=True):
         found: JsonObject = {"id": self.before.id, "dashboard_id": self.before.dashboard}
         return found | ({"metadata": self.before.metadata} if self.before.metadata else {})
 
+    @property
+    def forth(self) -> JsonObject:
+        """Where it goes, in the same words."""
+        found: JsonObject = {"id": self.before.id, "dashboard_id": self.to}
+        metadata = self.fields.get("metadata", self.before.metadata)
+        return found | ({"metadata": metadata} if metadata else {})
+
     def told(self, stored: Widget | None = None) -> Change:
         """The change, planned or done."""
         after = {**self.before.writable(), **self.fields} if stored is None else stored.writable()
