@@ -298,3 +298,18 @@ async def test_a_dashboard_of_which_nothing_can_be_in_another_project_is_not_cop
         with pytest.raises(errors.DashboardsError):
             await ask(context, "create_dashboard", name="x", copy_of=13, project_id=1)
         assert recorder.writes() == []
+
+
+async def test_the_many_widgets_of_a_copy_in_another_project_that_fail_can_be_created_after_all() -> None:
+    app = new_sandbox(count=10)
+    for index in range(61):
+        app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 11})
+    async with open_tools(app) as (context, recorder):
+        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2)
+        recorder.fault = None
+        assert [len(call["arguments"]["create"]) for call in made["complete"]] == [60, 9]
+        for call in made["complete"]:
+            await ask(context, call["tool"], **call["arguments"])
+    there = app.state.world.store.dashboard(made["dashboard_id"])["widgets"]
+    assert [plain(w) for w in there] == [plain(w) for w in app.state.world.store.dashboard(11)["widgets"]]

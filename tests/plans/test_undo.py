@@ -7,7 +7,7 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Answer
-from support import PIE, Json, ask, carried_out, content, force, new_sandbox, open_tools, undo
+from support import PIE, Json, ask, carried_out, content, force, new_sandbox, on, open_tools, undo
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +51,26 @@ async def test_a_large_dashboard_is_deleted_and_comes_back_whole() -> None:
         _, gone = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=stopped["plan_id"])
         await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
     assert content(app) == before
+
+
+async def test_a_large_dashboard_that_comes_back_without_its_widgets_can_be_completed() -> None:
+    app = new_sandbox(count=10)
+    for index in range(70):
+        app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
+    before = content(app)
+    async with open_tools(app) as (context, recorder):
+        gone = await carried_out(context, "delete_dashboard", {"dashboard_id": 13})
+        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        _, partly = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+        assert partly["outcome"] == "partly_applied"
+        recorder.fault = None
+        [rest] = partly["complete"]
+        _, done = await ask(context, rest["tool"], **rest["arguments"])
+        assert done["outcome"] == "applied"
+        assert len(done["restored"]) == 75
+        assert content(app) == before
+        with pytest.raises(errors.PlanRefused, match="widgets like those that were deleted"):
+            await ask(context, rest["tool"], **rest["arguments"])
 
 
 async def test_what_an_undo_cannot_put_back_is_told_before_the_edit_and_the_rest_is_put_back() -> None:

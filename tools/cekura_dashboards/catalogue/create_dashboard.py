@@ -8,6 +8,7 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import doubtful
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
+from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import (
     Change,
@@ -19,7 +20,7 @@ from cekura_dashboards.plans.changes import (
     restored_lines,
 )
 from cekura_dashboards.plans.copies import CopyInto, copy_into
-from cekura_dashboards.plans.covered import covered_namesakes, covered_whole
+from cekura_dashboards.plans.covered import covered_alike, covered_namesakes, covered_whole
 from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.plans.dashboards import (
     dashboard_change,
@@ -41,6 +42,7 @@ from cekura_dashboards.plans.writing import writing_tool
 from cekura_dashboards.text import foreign, named
 from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.checker import Checker
+from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 NAME = CREATE
 
@@ -165,10 +167,10 @@ class _Steps:
     read_back: bool = False
     is_unread: bool = False
 
-    def failed(self, what: str, error: DashboardsError, call: Call) -> None:
+    def failed(self, what: str, error: DashboardsError, *calls: Call) -> None:
         self.not_done.append(f"{what}: {error}")
         if surely_not_applied(error):
-            self.left.append(call)
+            self.left += calls
 
 
 async def _whole(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
@@ -213,15 +215,32 @@ async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, s
     try:
         done = await commit_bulk(context, edits)
     except DashboardsError as error:
-        moved: JsonObject = {"update": [{"id": number, **sent} for number, sent in updates.items()]} if updates else {}
-        arguments = {"dashboard_id": made.id, "create": work.widgets, **moved}
-        call = Call(tool=bulk_edit_dashboard.NAME, arguments=arguments)
-        steps.failed(f"its {len(work.widgets)} widgets", error, call)
+        steps.failed(f"its {len(work.widgets)} widgets", error, *_widgets_left(context, made, edits))
         return nothing
     steps.read_back |= done.read_back
     steps.differences += all_differences(done)
     steps.not_done += not_done(done)
     return done
+
+
+def _widgets_left(context: ToolContext, made: Dashboard, edits: WidgetEdits) -> list[Call]:
+    """The calls that create the widgets after all; where they come back from a delete, one that says from which."""
+    arguments: JsonObject = {"dashboard_id": made.id}
+    if any(was is not None for was in edits.was):
+        create = [{**config, "was": was} for config, was in zip(edits.creates, edits.was, strict=True)]
+        way = undo_of(BulkEditRequest, {**arguments, "create": create})
+        restored = [item.given() for item in (way.request.create if way.request else None) or []]
+        call = way.call(context, bulk_edit_dashboard.NAME, covered_alike(made.id, made.widgets, restored))
+        return [call] if call else []
+    moved: JsonObject = {"update": [{"id": n, **sent} for n, sent in edits.updates.items()]} if edits.updates else {}
+    parts = [edits.creates[start : start + MOST_WIDGETS] for start in range(0, len(edits.creates), MOST_WIDGETS)]
+    return [
+        Call(
+            tool=bulk_edit_dashboard.NAME,
+            arguments={**arguments, "create": part, **(moved if part is parts[0] else {})},
+        )
+        for part in parts
+    ]
 
 
 def _shifts(work: Creation, made: Dashboard) -> dict[int, JsonObject]:
