@@ -156,7 +156,7 @@ async def test_a_name_stands_for_an_id(tool: str, sent: Json, told: str, answer:
         (
             "preview_widget",
             {"widget": {**BAR, "field": "metric", "metric": "Response latency"}},
-            '2 metrics are called "Response latency"; give the id: 501, 506',
+            '2 metrics are called "Response latency"; give the id: 501 (project 1), 506 (project 2)',
         ),
         ("list_dashboards", {"project_id": "Northside"}, "Northside Clinics"),
     ],

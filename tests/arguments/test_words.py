@@ -6,9 +6,10 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.fields import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
+from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.arguments import aliases
 from cekura_dashboards.arguments.reader import parse
-from support import BY_NAME, Era, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
+from support import BY_NAME, Era, Json, ask, connect, force, new_sandbox, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 BAR: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
@@ -122,17 +123,54 @@ async def test_a_name_that_several_have_is_refused_with_their_ids() -> None:
     app.state.world.store.create_dashboard({"name": "Booking agent", "project": 2})
     async with open_tools(app) as (context, recorder):
         with pytest.raises(
-            errors.InvalidArguments, match='2 dashboards are called "Booking agent"; give the id: 12, 14'
+            errors.InvalidArguments,
+            match=r'2 dashboards are called "Booking agent"; give the id: 12 \(project 1\), 14 \(project 2\)',
         ):
             await ask(context, "delete_dashboard", dashboard_id="Booking agent")
         await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12])
-        with pytest.raises(errors.InvalidArguments, match='2 widgets are called "Success rate"; give the id: 203, '):
+        with pytest.raises(
+            errors.InvalidArguments,
+            match=r'"Success rate"; give the id: 203 \(dashboard 11 "Operations overview"\), \d+ \(dashboard 12 "Booking agent"\)',
+        ):
             await ask(context, "update_widget", widget_id="Success rate", changes={"name": "x"})
         _, receipt = await ask(
             context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": "Success rate", "name": "x"}]
         )
         assert receipt["changes"][0]["id"] == 203
         assert len(recorder.writes()) == 2
+
+
+async def test_widgets_of_one_name_on_one_dashboard_are_told_by_what_they_plot() -> None:
+    app = new_sandbox(count=10)
+    force(app, 202, name="Success rate")
+    async with open_tools(app) as (context, _):
+        with pytest.raises(
+            errors.InvalidArguments, match=r"give the id: 202 \(bar of agent_id\), 203 \(bar of success\)"
+        ):
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": "Success rate", "name": "x"}])
+
+
+async def test_more_than_six_of_one_name_are_counted() -> None:
+    app = new_sandbox(count=10)
+    for number in range(202, 210):
+        force(app, number, name="Same")
+    async with open_tools(app) as (context, _):
+        with pytest.raises(
+            errors.InvalidArguments, match=r"8 widgets are called \"Same\"; give the id: 202 .* and 2 more\."
+        ):
+            await ask(context, "list_calls", widget_id="Same")
+
+
+async def test_where_namesakes_are_is_left_out_if_it_cannot_be_read() -> None:
+    app = new_sandbox(count=10)
+    app.state.world.store.create_dashboard({"name": "Booking agent", "project": 2})
+    async with open_tools(app) as (context, recorder):
+        await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12])
+        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path == "/dashboards/dashboards/" else None
+        with pytest.raises(
+            errors.InvalidArguments, match=r'2 widgets are called "Success rate"; give the id: 203, \d+\.'
+        ):
+            await ask(context, "list_calls", widget_id="Success rate")
 
 
 async def test_names_are_looked_up_only_when_all_else_is_right() -> None:

@@ -1,7 +1,7 @@
 """Dashboards, widgets, projects, agents and metrics by number, or by their exact name."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
@@ -9,14 +9,16 @@ from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
+from cekura_dashboards.api.fields import CHART_TYPES, PLOTTED
+from cekura_dashboards.api.models import Agent, Metric, Widget
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import cleaned, named, nearest
+from cekura_dashboards.text import cleaned, listed, named, nearest, word
 
 Kind = Literal["dashboard", "widget", "project", "agent", "metric"]
 MOST_READ = 1000
-"""Dashboards, or widgets, that are looked through for a name."""
+"""Dashboards that are looked through for a name."""
 MOST_NAMES_SHOWN = 6
 LONGEST = 200
 """Characters of a name that is written in place of an id."""
@@ -149,7 +151,8 @@ async def _resolved(context: ToolContext, names: Mapping[int, GivenName], scope:
         if len(ids) == 1:
             found[key] = ids[0]
         else:
-            faults[Fault(name.path, no_such(name.kind, name.text, known[name.kind]))] = None
+            places = await _places(context, name.kind, ids) if ids else {}
+            faults[Fault(name.path, no_such(name.kind, name.text, known[name.kind], places))] = None
     if faults:
         raise InvalidArguments([*faults], lead="Not found.")
     return found
@@ -165,11 +168,47 @@ def _matching(text: str, known: Mapping[int, str]) -> list[int]:
     return exact or [number for number, name in known.items() if name.strip().casefold() == folded]
 
 
-def no_such(kind: Kind, text: str, known: Mapping[int, str]) -> str:
-    """Why a name does not stand for one id, with the ids of those that have it, or the nearest name."""
+async def _places(context: ToolContext, kind: Kind, ids: Sequence[int]) -> dict[int, str]:
+    """Where each of several of one name is: a widget's dashboard, or what it plots if that is the same; a project."""
+    try:
+        if kind != "widget":
+            return {number: f"project {project}" for number, project in await _projects_of(context, kind)}
+        widgets = [widget for widget in await context.lookups.all_widgets() if widget.id in ids]
+        boards = {widget.dashboard for widget in widgets}
+        if len(boards) == 1:
+            return {widget.id: _plot(widget) for widget in widgets}
+        names = await _dashboards(context, _Scope())
+        return {w.id: f"dashboard {w.dashboard} {named(names.get(w.dashboard or 0))}" for w in widgets}
+    except DashboardsError:
+        return {}  # the ids alone are told
+
+
+def _plot(widget: Widget) -> str:
+    chart = word(widget.chart_type, CHART_TYPES)
+    return f"{chart} of {word(widget.field, PLOTTED)}" if widget.field else f"{chart}"
+
+
+async def _projects_of(context: ToolContext, kind: Kind) -> Iterable[tuple[int, int]]:
+    if kind == "dashboard":
+        return (await context.lookups.projects_of_dashboards()).items()
+    projects = [project.id for project in await context.lookups.projects()][:MOST_PROJECTS]
+    found: Iterable[Agent | Metric] = (
+        await context.lookups.agents()
+        if kind == "agent"
+        else [metric for page in await together(*map(context.lookups.metrics, projects)) for metric in page]
+    )
+    return [(item.id, item.project) for item in found if item.project is not None]
+
+
+def no_such(kind: Kind, text: str, known: Mapping[int, str], places: Mapping[int, str] | None = None) -> str:
+    """Why a name does not stand for one id, with the ids of those that have it, or the nearest name.
+
+    ``places``: where those are, as far as it is known.
+    """
     ids = _matching(text, known)
     if ids:
-        shown = ", ".join(str(number) for number in ids[:MOST_NAMES_SHOWN])
+        where = places or {}
+        shown = listed((f"{one} ({where[one]})" if one in where else str(one) for one in ids), limit=MOST_NAMES_SHOWN)
         return f"{len(ids)} {kind}s are called {named(text)}; give the id: {shown}."
     if match := nearest(text, known.values()):
         number = next(number for number, title in known.items() if title == match)
@@ -190,12 +229,7 @@ async def _widgets(context: ToolContext, scope: _Scope) -> dict[int, str]:
     if scope.dashboard is not None:
         dashboard = await context.lookups.dashboard(scope.dashboard)
         return {widget.id: widget.name for widget in dashboard.widgets if widget.name}
-    found = dict[int, str]()
-    async for widgets in context.api.list_widgets():
-        found |= {widget.id: widget.name for widget in widgets if widget.name}
-        if len(found) >= MOST_READ:
-            break
-    return found
+    return {widget.id: widget.name for widget in await context.lookups.all_widgets() if widget.name}
 
 
 async def _projects(context: ToolContext, _scope: _Scope) -> dict[int, str]:
