@@ -3,8 +3,9 @@
 import pytest
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.wire import Answer
 from cekura_dashboards.arguments.reader import parse
-from support import BY_NAME, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
+from support import BY_NAME, Era, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 BAR: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
@@ -183,3 +184,81 @@ async def test_what_is_refused_after_something_was_read_does_not_say_that_nothin
         with pytest.raises(InvalidArguments, match=r"Not answered\. group: names a group"):
             await ask(context, "list_calls", widget_id=203, group="Booking")
         assert recorder.sent
+
+
+BY_METRIC = '{"operator":"same_row","conditions":[{"field":"metric_evaluations.metric.'
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (
+            {"metric": 503},
+            BY_METRIC + 'id","op":"eq","value":503},{"field":"metric_evaluations.value","op":"gte","value":"…"}]}',
+        ),
+        ({"metric": "Customer satisfaction"}, BY_METRIC + 'name","op":"eq","value":"Customer satisfaction"}'),
+        ({"field": "metric", "op": "eq", "value": 503}, BY_METRIC + 'id","op":"eq","value":503}'),
+        ({"field": "metric", "op": "gte", "value": 4}, '{"field":"metric_evaluations.value","op":"gte","value":4}'),
+        ({"metric": {"gte": 4}}, "could be which metric, or what it scored"),
+        ({"success": True, "metric": 503}, BY_METRIC),
+        ([{"metric": 503}], BY_METRIC),
+    ],
+    ids=str,
+)
+async def test_a_metric_alone_is_not_read_as_a_value(sent: object, error: str, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        result = await client.call_tool("get_widgets_data", {"widget_ids": [203], "filters": sent})
+    assert result.is_error
+    assert error in text_of(result)
+
+
+@pytest.mark.parametrize("sent", [{"metric_id": 503}, {"metric_value": 1}, {"metric_name": "Customer satisfaction"}])
+def test_what_says_which_part_of_a_metric_it_means_is_read(sent: Json) -> None:
+    request, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
+    assert request.filters.field.startswith("metric_evaluations.")
+
+
+KEYS = 'Keys that widgets use: "metadata.app_version", "metadata.region".'
+COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "sent", "said"),
+    [
+        ("get_widgets_data", {"widget_ids": [203], "filters": {"version": "2.4.0"}},
+         '{"field":"metadata.app_version","op":"eq","value":"2.4.0"}. ' + KEYS),
+        ("get_widgets_data", {"dashboard_id": 11, "filters": {"regoin": "north"}}, '{"field":"metadata.region"'),
+        ("get_widgets_data", {"dashboard_id": 11, "filters": {"region": "north"}}, '{"field":"metadata.region"'),
+        ("get_widgets_data", {"dashboard_id": 11, "filters": {"campaign": "recall"}}, '{"field":"metadata.campaign"'),
+        ("get_widgets_data", {"dashboard_id": 11, "filters": {"field": "metadata", "op": "eq", "value": "x"}}, KEYS),
+        ("list_calls", {"widget_id": 203, "filters": {"field": "metadata", "value": "x"}}, KEYS),
+        ("preview_widget", {"dashboard_id": 11, "widget": {"chart_type": "pie", "field": "metadata"}}, KEYS),
+        ("preview_widget", {"dashboard_id": 11, "widget": {**COUNT, "group_by": "version"}}, KEYS),
+        ("explain_change", {"widget_id": 203, "by": ["version"]}, KEYS),
+        ("look_up", {"kind": "values", "field": "metadata"}, 'Keys that widgets use: "metadata.app_version"'),
+        ("update_widget", {"widget_id": 203, "changes": {"field": "metadata"}}, "Nothing was changed. "),
+    ],
+)  # fmt: skip
+async def test_what_may_be_a_key_of_metadata_leads_to_keys_that_there_are(tool: str, sent: Json, said: str) -> None:
+    async with connect(shared_sandbox()) as client:
+        result = await client.call_tool(tool, sent)
+    text = text_of(result)
+    assert result.is_error
+    assert said in text
+    assert "metadata.metadata" not in text
+    assert "Keys that widgets use: " in text
+
+
+async def test_keys_that_calls_show_are_told_and_a_failed_look_up_hides_no_fault() -> None:
+    given: Json = {"widget_ids": [203], "filters": {"version": "2.4.0"}}
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: Answer(500, b"{}") if sent.path.startswith("/dashboards/") else None
+        with pytest.raises(InvalidArguments, match=r"`filters.version` is not an argument here"):
+            await ask(context, "get_widgets_data", **given)
+
+
+@pytest.mark.parametrize("guess", ["p90", "p75", "p999", "90th", "percentile_90"])
+def test_a_percentile_that_there_is_not_is_no_other_one(guess: str) -> None:
+    widget = {**COUNT, "field": "duration", "aggregation_function": guess}
+    with pytest.raises(InvalidArguments, match=r"it can be `count`, .* `p50`, `p95` or `p99`"):
+        parse(BY_NAME["preview_widget"].request, {"widget": widget})

@@ -6,6 +6,7 @@ from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRef
 from cekura_dashboards.api.usage import counted
 from cekura_dashboards.arguments.measures import with_metrics
 from cekura_dashboards.arguments.reader import understood
+from cekura_dashboards.charts.metadata_keys import with_known_keys
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
 from cekura_dashboards.plans.receipt import Receipt
@@ -60,14 +61,14 @@ async def _called(
     try:
         request, notes = await understood(context, tool.request, arguments)
     except InvalidArguments as error:
-        raise _led(context, tool, await with_metrics(context, error, arguments)) from None
+        raise _led(context, tool, await _with_names(context, error, arguments)) from None
     try:
         if isinstance(tool, WritingTool):
             result: Result = await _written(context, tool, request, approve)
         else:
             result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
     except InvalidArguments as error:
-        raise _led(context, tool, await with_metrics(context, error, arguments)) from None
+        raise _led(context, tool, await _with_names(context, error, arguments)) from None
     except BaseException as error:  # of a fault or a caller who is gone, too: something may have been written
         if isinstance(tool, WritingTool):
             context.audit(tool.name, arguments, type(error).__name__, {})
@@ -76,6 +77,11 @@ async def _called(
     if isinstance(tool, WritingTool):
         context.audit(tool.name, arguments, str(answer.structured["outcome"]), answer.structured)
     return answer
+
+
+async def _with_names(context: ToolContext, error: InvalidArguments, raw: dict[str, Any]) -> InvalidArguments:
+    """The error, with the metrics or keys of metadata that its unknown fields may mean."""
+    return await with_known_keys(context, await with_metrics(context, error, raw), raw)
 
 
 def _led(context: ToolContext, tool: Tool[Any, Any], error: InvalidArguments) -> InvalidArguments:

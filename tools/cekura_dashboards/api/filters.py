@@ -18,6 +18,7 @@ from cekura_dashboards.api.fields import (
     DURATION,
     FILTER_OPS,
     FILTERED,
+    METRIC_VALUE,
     FilterOp,
     GroupOperator,
     filter_field,
@@ -80,8 +81,11 @@ class Filter(BaseModel):
             raise fault("field", "is missing; a condition is {field, op, value}.")
         known = filter_field(self.field)
         if known is None:
+            if self.field == "metric":
+                raise fault("field", f"`metric` {of_metric(self.op, self.value)}")
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
-            key = f" A key of metadata is metadata.{self.field}." if self.field.isidentifier() else ""
+            is_key = self.field.isidentifier() and self.field != "metadata"
+            key = f" A key of metadata is metadata.{self.field}." if is_key else ""
             unknown = UnknownField(self.field, "filter", self.op, self.value)
             raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}{key}", unknown)
         if self.op is None:
@@ -105,6 +109,16 @@ def shown(example: JsonObject) -> str:
 def fault(at: str, message: str, unknown: UnknownField | None = None) -> PydanticCustomError:
     """An error of validation whose path ends in ``at``."""
     return PydanticCustomError("fault", "{message}", {"message": message, "at": at, "unknown": unknown})
+
+
+def of_metric(op: str | None, value: Any) -> str:
+    """That ``metric`` does not say whether its id or its value is meant, and a condition on both."""
+    is_id = op in {None, "eq", "in"} and isinstance(value, int | float | str)
+    name = "metric_evaluations.metric.name" if isinstance(value, str) and is_id else METRIC_ID
+    which = {"field": name, "op": "eq", "value": value if is_id else "…"}
+    scored = {"field": METRIC_VALUE, "op": "gte" if is_id else op, "value": "…" if is_id else value}
+    shape = shown({"operator": "same_row", "conditions": [which, scored]})
+    return f"could be which metric, or what it scored; give both: {shape}."
 
 
 def _check_value(kind: str, op: str, value: Any) -> None:

@@ -137,15 +137,18 @@ _SHARED = {
     "ended_reason": "call_ended_reason", "end_reason": "call_ended_reason", "drop_off": "dropoff_point",
     "dropoff": "dropoff_point", "drop_off_point": "dropoff_point", "topics": "topic", "reviewed": "is_reviewed",
     "call_duration": "duration", "date": "timestamp", "time": "timestamp", "created_at": "timestamp",
-    "metric": "metric_evaluations.value", "metric_value": "metric_evaluations.value",
+    "metric_value": "metric_evaluations.value",
 }  # fmt: skip
-PLOTTED_FIELDS = _SHARED | {"agent": "agent_id", "agent.id": "agent_id", "calls": "agent_id"}
+_METRIC = {"metric": "metric_evaluations.value"}
+PLOTTED_FIELDS = _SHARED | _METRIC | {"agent": "agent_id", "agent.id": "agent_id", "calls": "agent_id"}
 FILTER_FIELDS = _SHARED | {
     "agent": "agent.id", "agent_id": "agent.id", "agent_name": "agent.agent_name", "agent.name": "agent.agent_name",
     "call_id": "id",
     "metric_id": "metric_evaluations.metric.id", "metric_name": "metric_evaluations.metric.name",
 }  # fmt: skip
 """Fields of calls: what is plotted and what is filtered are called differently in places."""
+GROUPED_FIELDS = FILTER_FIELDS | _METRIC
+"""A condition on ``metric`` could mean its id as well as its value, which a group cannot."""
 
 
 def argument(name: str, fields: Collection[str], given: Collection[str]) -> str | None:

@@ -9,11 +9,11 @@ from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import Fault, UnknownField
 from cekura_dashboards.api.fields import filter_field
-from cekura_dashboards.api.filters import Filter, shown
+from cekura_dashboards.api.filters import Filter, of_metric, shown
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments import rewrites, shapes
 from cekura_dashboards.arguments.references import Reference
-from cekura_dashboards.text import did_you_mean, one_of, quoted
+from cekura_dashboards.text import did_you_mean, nearest, one_of, quoted
 
 Path = tuple[str | int, ...]
 NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
@@ -57,16 +57,7 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         owner = _model_at(model, path[:-1])
         known = list(owner.model_fields)
         if owner is Filter:
-            key = str(path[-1])
-            if rewrites.operator(key) is not None:
-                text = (
-                    "takes one condition, and none of contains, startswith, endswith or regex, which have no opposite"
-                )
-                return Fault(where(path), f"{text}; write the opposite itself, as {shown(NOT_TRUE)}.")
-            field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
-            shape = shown({"field": field, "op": "eq", "value": error["input"]})
-            unknown = UnknownField(key, "filter", **shapes.equals(error["input"]))
-            return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.", unknown=unknown)
+            return _not_in_filter(path, error["input"])
         return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
     if kind == "missing" or (error["input"] is None and isinstance(path[-1], str)):
         owner = _model_at(model, path[:-1])
@@ -78,8 +69,7 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         given = error["input"]
         if path[-1] == "op" and isinstance(given, str) and (instead := rewrites.hint(given)):
             return Fault(where(path), f"{seen(given)} {instead}")
-        hint = did_you_mean(given, choices, limit=16) if isinstance(given, str) else f"it can be {one_of(choices)}."
-        return Fault(where(path), f"{seen(given)} is not a choice; {hint}")
+        return Fault(where(path), f"{seen(given)} is not a choice; {_choice(given, choices)}")
     limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
     if kind in limits:
         word, key = limits[kind]
@@ -88,6 +78,32 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         return Fault(where(path), f"is too long; at most {context['max_length']}.")
     name = next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
     return Fault(where(path), f"{seen(error['input'])} cannot be used; it must be {name}.")
+
+
+def _not_in_filter(path: Path, given: Any) -> Fault:
+    """What is wrong with a key that no condition has."""
+    key = str(path[-1])
+    if key == "metric":
+        return Fault(where(path), of_metric(**shapes.equals(given)))
+    if rewrites.operator(key) is not None:
+        text = "takes one condition, and none of contains, startswith, endswith or regex, which have no opposite"
+        return Fault(where(path), f"{text}; write the opposite itself, as {shown(NOT_TRUE)}.")
+    field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
+    shape = shown({"field": field, "op": "eq", "value": given})
+    unknown = UnknownField(key, "filter", **shapes.equals(given))
+    return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.", unknown=unknown)
+
+
+def _choice(given: Any, choices: list[str]) -> str:
+    """The nearest choice, or else all of them."""
+    alike = [choice for choice in choices if _digits(choice) == _digits(given)]
+    match = nearest(given, alike) if isinstance(given, str) else None
+    return f"did you mean `{match}`?" if match else f"it can be {one_of(choices, limit=16)}."
+
+
+def _digits(value: Any) -> str:
+    """What a guess must not change: ``p90`` is not nearly ``p99``."""
+    return "".join(char for char in str(value) if char.isdecimal())
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:

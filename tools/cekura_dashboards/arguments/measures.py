@@ -169,7 +169,8 @@ def _offering(item: Fault, metrics: Sequence[Metric]) -> Fault:
     found = metrics_called(item.unknown.name, metrics) if item.unknown else []
     if item.unknown is None or not found:
         return item
-    return item._replace(message=f"{Foreign(item.unknown.name)} is no field, but {_offer(item.unknown, found)}.")
+    message = f"{Foreign(item.unknown.name)} is no field, but {_offer(item.unknown, found)}."
+    return item._replace(message=message, unknown=None)
 
 
 def _offer(unknown: UnknownField, found: Sequence[Metric]) -> str:

@@ -48,7 +48,7 @@ def grouping(value: Any) -> Any:
 
 def _grouped(field: str) -> str:
     name = field.strip()
-    return aliases.FILTER_FIELDS.get(name.casefold(), name)
+    return aliases.GROUPED_FIELDS.get(name.casefold(), name)
 
 
 def condition(value: Any) -> Any:

@@ -4,21 +4,25 @@ The API's documents do not say that a listed call holds its metadata; where it d
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from msgspec import Struct, field
 
-from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.fields import is_metadata
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
+from cekura_dashboards.api.fields import filter_field, is_metadata, no_such_measure, plotted_type
 from cekura_dashboards.api.filters import fields_of, instant, within
-from cekura_dashboards.api.models import CallLog, Widget
+from cekura_dashboards.api.models import CallLog, Widget, as_list
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.text import Foreign, listed, nearest
 
 CALLS_SEEN = 20
 """Each comes with its whole transcript."""
 VALUES_SHOWN = 3
+RECENT = timedelta(days=7)
 NAME = "metadata."
 
 
@@ -70,6 +74,57 @@ async def known_keys(context: ToolContext, project: int | None, window: Window) 
     await together(read_calls(), read_widgets())
     asked = int(project is not None)
     return KnownKeys(_ranked(widgets, calls), len(calls), any(call.metadata for call in calls), asked, notes)
+
+
+async def with_known_keys(context: ToolContext, error: InvalidArguments, raw: Mapping[str, Any]) -> InvalidArguments:
+    """The same faults; those about an unknown field that may be a key of metadata tell the keys that there are."""
+    if not any(_may_be_key(fault) for fault in error.faults):
+        return error
+    try:
+        project = await _project(context, raw)
+    except DashboardsError:
+        return error  # what is wrong is told without them
+    known = await known_keys(context, project, Window(context.now() - RECENT, context.now(), "default"))
+    names = [key.field for key in known.keys]
+    if not names:
+        return error
+    lead = f"Keys that {'occur' if known.shown else 'widgets use'}"
+    faults = [_with_keys(fault, names, lead) if _may_be_key(fault) else fault for fault in error.faults]
+    return InvalidArguments(faults, lead=error.lead, more=error.more)
+
+
+def _may_be_key(fault: Fault) -> bool:
+    """Whether the field is like a key, and no other field is offered for it."""
+    unknown = fault.unknown
+    if unknown is None or not unknown.name.isidentifier() or _is_known(unknown.name):
+        return False
+    near = "did you mean" in fault.message and "metadata.KEY" not in fault.message
+    return not near and (unknown.value is None or isinstance(unknown.value, str | int | float))
+
+
+def _is_known(name: str) -> bool:
+    return any((filter_field(name), plotted_type(name), no_such_measure(name)))
+
+
+async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
+    """The project of what the arguments name by id, as far as it is known."""
+    numbers = [raw.get("widget_id"), *(as_list(raw.get("widget_ids")) or [])]
+    known, projects = await together(context.lookups.all_widgets(), context.lookups.projects_of_dashboards())
+    boards = {widget.id: widget.dashboard for widget in known}
+    on = [raw.get("dashboard_id"), *(boards.get(number) for number in numbers if isinstance(number, int))]
+    found = [projects.get(number) for number in on if isinstance(number, int)]
+    return next((project for project in found if project is not None), context.settings.project_id)
+
+
+def _with_keys(fault: Fault, names: Sequence[str], lead: str) -> Fault:
+    """The fault with the nearest key in its example, if one is near, and all keys behind it."""
+    key = fault.unknown.name if fault.unknown else ""
+    plain = {name.removeprefix(NAME): name for name in names if name.removeprefix(NAME).isidentifier()}
+    holding = (name for part, name in plain.items() if key.casefold() in part.casefold())
+    near = next(holding, None) or plain.get(nearest(key, plain) or "")
+    exact = f"{NAME}{key}"
+    message = fault.message if exact in names or not near else fault.message.replace(exact, near)
+    return fault._replace(message=f"{message} {lead}: {listed([str(Foreign(name)) for name in names])}.")
 
 
 def used_keys(widgets: Iterable[Widget]) -> Counter[str]:
