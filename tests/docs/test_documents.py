@@ -28,7 +28,12 @@ PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
 WRITTEN = {"docs/tools.md", "docs/filters.md"}
 """Pages that come from the code: they are made anew and compared."""
 IN_CI = ("python3 -m venv", "pipx install", "uv tool install")
-"""How commands begin that install something; .ci/run runs them as they stand in the pages."""
+"""How commands begin that install something; .ci/run and noxfile.py run them as they stand in the pages."""
+RUN_IN_CI = [
+    *re.findall(r"grep -m1 '([^']+)'", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
+    *re.findall(r'documented\("[^"]+", "([^"]+)"\)', (ROOT / "noxfile.py").read_text(encoding="utf-8")),
+]
+"""A part of each such line, which they look for."""
 HERE = Path(sys.executable).parent
 
 
@@ -65,11 +70,9 @@ def environment(address: str, tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_the_commands_of_a_block_do_what_they_should(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     lines = [line.partition(" #")[0].strip() for line in block.splitlines()]
-    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for line in lines:
         if line.startswith(IN_CI):
-            assert re.search(r"grep -m1 '([^']+)'", ci)
-            assert any(re.search(found, line) for found in re.findall(r"grep -m1 '([^']+)'", ci)), line
+            assert any(part in line for part in RUN_IN_CI), line
         elif " serve --http" in line or line.startswith("cekura-dashboards sandbox"):
             _listens(line, environment)
         else:
@@ -174,9 +177,9 @@ def test_every_tool_has_its_place_on_the_page_of_tools() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page, text in PAGES.items():
-        for link in re.findall(r"\]\((?!http)([^)#]+)", text):
-            assert (ROOT / page).parent.joinpath(link).exists(), (page, link)
+    for page in [*ROOT.glob("*.md"), *(ROOT / name for name in PAGES)]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert page.parent.joinpath(link).exists(), (page, link)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:

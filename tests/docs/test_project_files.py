@@ -1,0 +1,87 @@
+"""What contributors rely on beside the code works: sessions, hooks, forms, and the list of files in a release."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support import HANGS_S, Json
+
+ROOT = Path(__file__).parents[2]
+TRACKED = subprocess.run(
+    ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True,  # noqa: S607 - the developer's git
+).stdout.rstrip("\0").split("\0")  # fmt: skip
+YAML = [name for name in TRACKED if name.endswith((".yaml", ".yml"))]
+FORMS = [name for name in YAML if name.startswith(".github/ISSUE_TEMPLATE/")]
+HOOKS: list[Json] = [
+    hook
+    for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    for hook in repository["hooks"]
+]
+
+
+def sessions_of_nox() -> set[str]:
+    """The functions of noxfile.py that are sessions; parsed, since nox need not be installed to run the tests."""
+    module = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in functions if any("nox.session" in ast.unparse(item) for item in node.decorator_list)}
+
+
+def sessions_named_in(text: str) -> set[str]:
+    """The names after each ``nox -s``, without the version of Python."""
+    commands: list[str] = re.findall(r'nox -s ((?:"?[a-z][\w$.-]*"? ?)+)', text)
+    return {name.strip('"').partition("-")[0] for command in commands for name in command.split()}
+
+
+def test_ci_runs_every_session_but_the_one_that_is_a_part_of_the_tests() -> None:
+    named = sessions_named_in((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert named == sessions_of_nox() - {"docs"}
+
+
+@pytest.mark.parametrize("name", ["noxfile.py", *(name for name in TRACKED if name.endswith(".md"))])
+def test_a_page_names_sessions_that_exist(name: str) -> None:
+    assert sessions_named_in((ROOT / name).read_text(encoding="utf-8")) <= sessions_of_nox()
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_a_yaml_file_parses(name: str) -> None:
+    assert [*yaml.safe_load_all((ROOT / name).read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=[hook["id"] for hook in HOOKS])
+def test_a_hook_runs_a_program_of_the_development_environment(hook: Json) -> None:
+    assert hook["language"] == "system"
+    program = Path(shlex.split(hook["entry"])[0])
+    assert program.parent == Path(".venv/bin")
+    assert (Path(sys.executable).parent / program.name).exists()
+
+
+def test_hooks_are_local() -> None:
+    config: Json = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert {repository["repo"] for repository in config["repos"]} == {"local"}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_issue_form_is_one_that_the_host_takes_and_asks_what_is_needed(name: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-issue-forms"]
+    done = subprocess.run([*command, str(ROOT / name)], capture_output=True, text=True, timeout=HANGS_S, check=False)
+    assert done.returncode == 0, done.stdout
+    form: Json = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    assert {item.get("id") for item in form["body"]} >= {"version", "client", "doctor", "input", "output"}
+    assert any("`cekura-dashboards doctor`" in item["attributes"].get("description", "") for item in form["body"])
+
+
+def test_a_source_distribution_holds_all_that_is_tracked() -> None:
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    packed = {name.removeprefix("/") for name in hatch["sdist"]["include"]} | {".gitignore", "pyproject.toml"}
+    assert {name.partition("/")[0] for name in TRACKED} <= packed
+
+
+def test_the_security_policy_invents_no_address() -> None:
+    assert not re.search(r"https?://|\w@\w", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
