@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
-import anyio.abc
 import httpx2
 import pytest
 import uvicorn
