@@ -28,6 +28,30 @@ async def test_too_much_is_refused_by_its_size_alone(what: str) -> None:
     assert recorder.sent == []
 
 
+HALVES: list[tuple[str, Json, str]] = [
+    ("list_dashboards", {"search": "a\ud83d"}, r'search: "a\\ud83d" holds half a character'),
+    ("get_dashboard", {"dashboard_id": "\udc00"}, "dashboard_id: "),
+    ("update_widget", {"widget_id": 203, "changes": {"name": "\ud83d"}}, "changes.name: "),
+    ("preview_widget", {"widget": {**PIE, "metadata": {"\ud83d": 1}}}, "widget.metadata: "),
+    ("get_widgets_data", {"widget_ids": ["\ud83d"]}, r"widget_ids\[0\]: "),
+    ("preview_widget", {"widget": r'{"chart_type":"pie","field":"topic","name":"\ud83d"}'}, "widget.name: "),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("tool", "arguments", "told"), HALVES)
+async def test_half_a_character_is_named_with_its_place_and_never_sent(tool: str, arguments: Json, told: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match=told):
+            await ask(context, tool, **arguments)
+    assert recorder.sent == []
+
+
+def test_a_whole_character_of_two_halves_is_text() -> None:
+    request, _ = parse(BY_NAME["list_dashboards"].request, {"search": json.loads(r'"\ud83d\ude00"')})
+    assert request.model_dump()["search"] == "😀"
+
+
 def test_the_faults_of_many_arguments_are_counted_and_the_first_told() -> None:
     with pytest.raises(InvalidArguments) as caught:
         parse(BY_NAME["get_widgets_data"].request, {f"argument {i}": i for i in range(MOST_ITEMS)})

@@ -142,3 +142,32 @@ def test_an_address_of_this_machine_is_taken(text: str, address: tuple[str, int]
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--http"):
         parse_address(text)
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize(
+    "search",
+    [r'"\ud83d"', "[" * 300 + "]" * 300, "[" * 100_000, "9" * 5000, "01", '"not closed', "NaN", "1e999"],
+    ids=["half a character", "nested", "nested too deep", "digits", "no number", "cut off", "NaN", "no float"],
+)
+async def test_a_request_that_cannot_be_read_is_answered_and_leaves_no_traceback(
+    search: str, version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    envelope = (
+        r'{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},'
+        r'"io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"}}'
+    )
+    call = (
+        r'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_dashboards","_meta":%s,"arguments":%s}}'
+    )
+    named = {"MCP-Protocol-Version": version, "Mcp-Method": "tools/call", "Mcp-Name": "list_dashboards"}
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+        body = call % (envelope if version == "2026-07-28" else "{}", f'{{"search":{search}}}')
+        answer = await http.post(url, content=body, headers={**HEADERS, **named, "X-CEKURA-API-KEY": KEY})
+    assert answer.status_code in {200, 400}
+    if answer.status_code == 200:
+        assert answer.json()["id"] == 7
+        assert "failed unexpectedly" not in answer.text
+    else:
+        assert answer.json()["error"]["code"] == -32700
+    assert caplog.records == []

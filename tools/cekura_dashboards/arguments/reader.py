@@ -27,6 +27,9 @@ NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
 """In one object or list, and in all: an undo of the largest edit needs 400 items and 20,000 characters."""
+HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
+"""Of a surrogate pair. JSON can write it down, and UTF-8, in which everything is sent, cannot."""
+HALF = "holds half a character (of a surrogate pair); send the whole one, or leave it out."
 SMALL = 10_000
 """Characters that are read in a few milliseconds; more are read in a thread."""
 MOST_TOLD = 8
@@ -117,14 +120,18 @@ class _Reader:
         Raises:
             InvalidArguments: for more than any call needs.
         """
-        waiting: list[Any] = [value]
+        waiting: list[tuple[Path, Any]] = [(path, value)]
         while waiting:
-            item = waiting.pop()
-            inside: list[Any] = [*item, *item.values()] if is_object(item) else item if is_list(item) else []
-            count = len(inside) // 2 if is_object(item) else len(inside)
+            place, item = waiting.pop()
+            count = len(item) if is_object(item) or is_list(item) else 0
             if count > MOST_ITEMS:
                 raise InvalidArguments.at(where(path), f"holds {count} items in one place; at most {MOST_ITEMS}.")
-            waiting.extend(inside)
+            if is_object(item):
+                waiting.extend(pair for key, part in item.items() for pair in ((place, key), ((*place, key), part)))
+            elif is_list(item):
+                waiting.extend(((*place, number), part) for number, part in enumerate(item))
+            elif isinstance(item, str) and HALF_CHARACTER.search(item):
+                raise InvalidArguments.at(where(place), f"{json.dumps(item)[:MOST_SHOWN]} {HALF}")
             self.characters += len(item) + 1 if isinstance(item, str) else count + 1
             if self.characters > MOST_CHARACTERS:
                 raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
