@@ -124,6 +124,8 @@ def behind(
         parts.append({"field": field, **_value(label, boolean=plotted_type(field) == "boolean")})
     elif field == "success":
         parts.append({"field": field, "op": "isnull", "value": False})
+    elif config.counted:
+        parts.append(config.counted)
     if group is not None:
         parts.append(_group(config, group))
     return both(*parts)
