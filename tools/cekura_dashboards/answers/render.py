@@ -53,7 +53,8 @@ def _rendered(item: WidgetReport) -> str:
         return "\n".join([*lines, f"failed: {item.error}"])
     lines += comparison_lines(item.comparison)
     lines += ["nothing found"] if item.findings == [] and item.left_out == [DETAILS] else finding_lines(item.findings)
-    basis = [f"unit {item.unit}" if item.unit else "", f"n {item.n}" if item.n is not None else ""]
+    basis = [f"unit {item.unit}" if item.unit else "", item.passing or ""]
+    basis += [f"n {item.n}"] if item.n is not None else []
     lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
     lines += _tables(item)
     for word, texts in (("not tested", item.not_tested), ("note", item.notes)):

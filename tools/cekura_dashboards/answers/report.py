@@ -65,6 +65,7 @@ class WidgetReport(BaseModel):
     where: str | None = Field(default=None, description="which calls it counts: all filters together")
     window: WindowShown | None = None
     unit: str | None = None
+    passing: str | None = Field(default=None, description="what a pass is scored, of a metric that passes or fails")
     n: int | None = None
     comparison: Comparison | None = None
     findings: list[Finding] | None = Field(default=None, description="empty: tested, none found")
@@ -172,6 +173,7 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
     return told.model_copy(
         update={
             "unit": summary.unit,
+            "passing": reading.passing,
             "n": summary.n,
             "findings": summary.findings,
             "facts": summary.facts,

@@ -134,8 +134,9 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     if base.current.kind == "median":
         notes.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
     names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
+    passing = base.readings[0].passing
     answer = Explanation(
-        measure=title_of(brief(chart.config)),
+        measure=title_of(brief(chart.config)) + (f" ({passing})" if passing else ""),
         where=which_calls(chart.target, names),
         window=window_line(window),
         comparison=whole,

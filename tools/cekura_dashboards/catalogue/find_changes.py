@@ -26,6 +26,7 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.scores import PASS_IS_1
 from cekura_dashboards.charts.survey import Survey, surveys
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import (
@@ -132,7 +133,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     going_on = partial(_going_on, times=times, request=request)
     read = {survey.key: reading for survey, reading in zip(asked, readings, strict=True)}
     rows = [
-        told(survey, item, verdict, times, where.names, going_on, read[survey.key].passing)
+        told(survey, item, verdict, times, where.names, going_on, _passing(read[survey.key]))
         for survey, item, verdict in found
     ]
     shown = _fitting(rows)
@@ -275,6 +276,11 @@ def _around(item: Candidate, window: Window) -> JsonObject:
         since = window.start + (window.end - window.start) / 2
     start, middle, end = (format_instant(moment) for moment in (window.start, since, window.end))
     return {"window": f"{middle}/{end}", "compare_to": f"{start}/{middle}"}
+
+
+def _passing(reading: ChartReading) -> str | None:
+    """What a pass is scored, where it is not what one would think."""
+    return reading.passing if reading.passing != PASS_IS_1 else None
 
 
 def _plots(changed: Sequence[tuple[ChartReading, Candidate]], names: dict[str, str]) -> list[Plot]:

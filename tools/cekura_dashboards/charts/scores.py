@@ -32,10 +32,12 @@ LEAST_APART = 2
 """Averages that scores of 0 and 5 cannot have; fewer may come from a wrong number of calls."""
 MOST_PROJECTS = 10
 """Projects in which a metric is looked for where it is not known of which one it is."""
+PASS_IS_1, PASS_IS_5 = "pass = 1", "pass = 5"
+"""How it is said what a pass is scored."""
 Measure = int | str
 """A metric by its id, or a field that is true or false."""
 Form = Literal["1", "5", "1 or 5", "percent"]
-UNCERTAIN = "a pass may be scored 1 or 5, which averages of at most 1 cannot tell"
+UNCERTAIN = "a pass may be scored 1 or 5, which averages of at most 1 cannot tell; shown as if it were 1"
 
 
 @dataclass
@@ -191,29 +193,25 @@ def _untyped(reading: ChartReading, chart: Chart, seen: Numbers) -> ChartReading
 
 def _of_binary(reading: ChartReading, chart: Chart, seen: Numbers) -> ChartReading:
     """Of a metric that passes or fails: as a rate of 0 to 1, or where the API sends percent, in percent."""
-    form, note = seen.form, None
+    form = seen.form
     unit: Literal["ratio", "percent"] = "percent" if form == "percent" else "ratio"
     shown = replace(chart, data_type="boolean", rate_unit=unit)
     if form == "5":
-        shown, note = _scored(shown)
-    elif form == "1 or 5":
-        note = _both(reading.target.config.aggregation_function, chart)
-    elif form == "1" and chart.chart_type == "bar" and seen.top:
-        note = "pass = 1"
-    notes = reading.notes if note is None else (*reading.notes, note)
-    passing = f"pass = {form}" if form in {"5", "1 or 5"} else None
-    return replace(reading, chart=shown, notes=notes, passing=passing)
+        return replace(reading, chart=_scored(shown), passing=PASS_IS_5)
+    if form == "1 or 5":
+        both = f"pass = {form}{_both(reading.target.config.aggregation_function, chart)}"
+        return replace(reading, chart=shown, passing=both, notes=(*reading.notes, UNCERTAIN))
+    numbered = form == "1" and chart.chart_type == "bar" and seen.top
+    return replace(reading, chart=shown, passing=PASS_IS_1 if numbered else None)
 
 
-def _scored(chart: Chart) -> tuple[Chart, str]:
-    """Scores of 0 and 5 as 0 and 1, and how they were read; the slices of a pie keep the scores as their labels."""
+def _scored(chart: Chart) -> Chart:
+    """Scores of 0 and 5 as 0 and 1; the slices of a pie keep the scores as their labels."""
     if chart.chart_type != "pie":
-        return replace(
-            chart, rows=[_fifth(row) for row in chart.rows]
-        ), "pass = 5: scores of 0 and 5 are read as 0 and 1"
+        return replace(chart, rows=[_fifth(row) for row in chart.rows])
     labels = [None if isinstance(row.label, bool) else number(row.label) for row in chart.rows]
     rows = [row if n is None else replace(row, label=exact(n)) for row, n in zip(chart.rows, labels, strict=True)]
-    return replace(chart, rows=rows, data_type=SCORED), "pass = 5"
+    return replace(chart, rows=rows, data_type=SCORED)
 
 
 def _fifth(row: LineRow | BarRow) -> LineRow | BarRow:
@@ -222,14 +220,14 @@ def _fifth(row: LineRow | BarRow) -> LineRow | BarRow:
 
 
 def _both(function: str | None, chart: Chart) -> str:
-    """Both ways to read averages of at most 1, with the figure of each."""
+    """Both ways to read averages of at most 1, if they can be told by one figure each."""
     known = [(number(row.value), count_of(getattr(row, "sample_count", 1))) for row in chart.rows]
     values = [(value, n or 0) for value, n in known if value is not None]
     n = sum(weight for _, weight in values)
     if chart.chart_type != "bar" or function not in {"avg", "sum"} or not n:
-        return UNCERTAIN
+        return ""
     if function == "sum":
         total = math.fsum(value for value, _ in values)
-        return f"{UNCERTAIN}: {exact(total)} passed if it is 1, {round_for_display(total / PASS)} if it is 5"
+        return f", total {exact(total)} or {round_for_display(total / PASS)}"
     rate = math.fsum(value * weight for value, weight in values) / n
-    return f"{UNCERTAIN}: overall {round_for_display(rate)} if it is 1, {round_for_display(rate / PASS)} if it is 5"
+    return f", overall {round_for_display(rate)} or {round_for_display(rate / PASS)}"

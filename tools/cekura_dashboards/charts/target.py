@@ -74,7 +74,7 @@ class ChartReading(Remembers, frozen=True):
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
     ``kept``: read so, but kept to its dashboard's project. ``hours``: of days that were put together, what they are of.
-    ``passing``: what counts as a pass, where that is not 1.
+    ``passing``: in words, what counts as a pass of a metric that passes or fails, where it is a number.
     """
 
     target: Target
