@@ -95,9 +95,12 @@ class GuardedProtocol(H11Protocol):
     def _under_way(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete  # there is none before the first request
 
+    def _arrives(self) -> bool:
+        return self._under_way() and self.cycle.more_body
+
     def closes_at(self) -> float | None:
         """When, by the event loop's clock, it is closed unless a request comes; None with a whole one under way."""
-        if self.transport.is_closing() or (self._under_way() and self.cycle.more_body):
+        if self.transport.is_closing() or self._arrives():
             return math.inf  # what is left of an answer may still be read, and what is missing of a request may come
         timer = self._waiting or self.timeout_keep_alive_task
         return timer.when() if timer else None
@@ -110,6 +113,13 @@ class GuardedProtocol(H11Protocol):
             self._waiting = None
         elif self._waiting is None and not under_way and not self.transport.is_closing():
             self._waiting = self.loop.call_later(self.half_open_s, self.transport.close)
+
+    def shutdown(self) -> None:
+        """Wait for no request that has not arrived whole."""
+        if self._arrives():
+            self.transport.abort()
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -256,6 +256,16 @@ async def test_a_connection_with_a_call_under_way_is_never_closed_for_a_new_one(
 
 
 @pytest.mark.anyio
+async def test_a_request_that_trickles_in_does_not_keep_a_stopped_server(caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-CEKURA-API-KEY: key\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), GuardedProtocol) as (_, host, port):
+        stream = await held.enter_async_context(await anyio.connect_tcp(host, port))
+        await stream.send(head)
+        assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
+    assert caplog.records == []
+
+
+@pytest.mark.anyio
 async def test_a_client_that_reads_nothing_of_its_answer_is_hung_up_on() -> None:
     ended = anyio.Event()
 
