@@ -138,6 +138,7 @@ COVERED: list[tuple[str, Json]] = [
     ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE]}),
     ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE, {**PIE, "name": "Second", "layout": {"x": 0, "y": 14}}]}),
     ("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [201]}),
     ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "name": "x"}], "delete": [205]}),
     ("bulk_edit_dashboard", {"dashboard_id": 13, "arrange": True}),
     ("update_widget", {"widget_id": 203, "changes": {"name": "x"}}),
