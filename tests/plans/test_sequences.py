@@ -13,6 +13,7 @@ from support import Json, ask, content, new_sandbox, open_tools, take_back_sandb
 
 pytestmark = pytest.mark.no_cover
 SEQUENCES, EDITS = 200, 7
+THEIRS = "Of a colleague"
 names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
 filters = st.sampled_from(
     [
@@ -55,6 +56,7 @@ class Editing(RuleBasedStateMachine):
         self.context, _ = self.opened.__enter__()
         self.before = content(self.app)
         self.done = list[tuple[Json, list[str]]]()
+        self.others = 0
 
     def call(self, tool: str, arguments: Json) -> Json:
         async def asked() -> Json:
@@ -148,6 +150,13 @@ class Editing(RuleBasedStateMachine):
         if ids := self.on(source)[:2]:
             self.edit("copy_widgets", widget_ids=ids, dashboard_ids=[data.draw(st.sampled_from(near))], move=True)
 
+    @precondition(lambda self: 11 in self.dashboards())
+    @rule()
+    def others_make_a_widget(self) -> None:
+        self.others += 1
+        new = {"chart_type": "stat", "name": f"{THEIRS} {self.others}", "dashboard": 11}
+        self.app.state.world.store.create_widget(new)
+
     @precondition(lambda self: bool(self.done))
     @rule()
     def undo_the_last(self) -> None:
@@ -163,6 +172,11 @@ class Editing(RuleBasedStateMachine):
         try:
             while self.done:
                 self.undo_the_last()
+            store = self.app.state.world.store
+            theirs = [w["id"] for w in store.widgets() if str(w["name"]).startswith(THEIRS)]
+            assert len(theirs) == self.others
+            for number in theirs:
+                store.delete_widget(number)
             assert content(self.app) == self.before
         finally:
             self.opened.__exit__(None, None, None)

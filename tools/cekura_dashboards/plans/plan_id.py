@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import short_json
+from cekura_dashboards.text import listed, short_json
 
 LIFETIME = timedelta(hours=1)
 EXPIRY = re.compile(r"[du][0-9a-z]{1,9}", re.ASCII)
@@ -120,7 +120,7 @@ def _moved(digests: str, covered: Covered) -> list[str]:
             for field in sorted(covered[name])
         ]
     if len(digests) != sum(len(digest) for _, _, digest in expected):
-        return ["a widget or dashboard that it touches was added or is gone"]
+        return [f"what it touches was added to or taken from, and is now {listed(sorted(covered))}"]
     told, place = list[str](), 0
     for name, field, digest in expected:
         if digests[place : place + len(digest)] != digest:
