@@ -169,6 +169,6 @@ def _typed(value: Any, kind: str, op: str, now: datetime) -> Any:
             return int(value)
         try:
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise FilterError(f"Invalid number: {value}") from None
     return str(value)

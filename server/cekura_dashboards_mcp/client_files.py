@@ -2,12 +2,13 @@
 
 import codecs
 import os
+import re
 import shutil
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
-from itertools import count, takewhile
+from itertools import count
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -156,21 +157,19 @@ def _original(file: ClientFile, name: str, entry: Json, content: bytes) -> bytes
     for backup in _backups(file.path):
         before = backup.read_bytes()
         try:
-            if ClientFile.of(file.client, backup, before).changed(name, entry) == content:
+            earlier = ClientFile.of(file.client, backup, before)
+            if earlier.entry(name) is None and earlier.changed(name, entry) == content:
                 return before
         except NotInstalled:  # a file of somebody else's by that name
             continue
     return None
 
 
-def _backup_names(path: Path) -> Iterator[Path]:
-    return (path.with_name(f"{path.name}.backup{f'-{number}' if number > 1 else ''}") for number in count(1))
-
-
 def _backups(path: Path) -> list[Path]:
-    """Those that are there, the first one first. A link is none: what it leads to is not ours."""
-    names = takewhile(os.path.lexists, _backup_names(path))
-    return [backup for backup in names if stat.S_ISREG(backup.lstat().st_mode)]
+    """Those that are there. A link is none: what it leads to is not ours."""
+    name = re.compile(re.escape(path.name) + r"\.backup(-\d+)?")
+    found = [file for file in path.parent.glob("*.backup*") if name.fullmatch(file.name)]
+    return [backup for backup in found if stat.S_ISREG(backup.lstat().st_mode)]
 
 
 def _kept(path: Path, content: bytes) -> Path:
@@ -178,7 +177,8 @@ def _kept(path: Path, content: bytes) -> Path:
     for backup in _backups(path):
         if backup.read_bytes() == content:
             return backup
-    new = next(backup for backup in _backup_names(path) if not os.path.lexists(backup))
+    names = (path.with_name(f"{path.name}.backup{f'-{number}' if number > 1 else ''}") for number in count(1))
+    new = next(backup for backup in names if not os.path.lexists(backup))
     try:
         with open(new, "xb", opener=partial(os.open, mode=PRIVATE)) as file:
             file.write(content)
@@ -188,10 +188,14 @@ def _kept(path: Path, content: bytes) -> Path:
     return new
 
 
+def is_open_to_others(path: Path) -> bool:
+    """Whether others than the owner may do anything with a file, where the system has such rights."""
+    return os.name == "posix" and bool(path.stat().st_mode & OTHERS)
+
+
 def _make_private(path: Path) -> None:
-    """Take from all but the owner what they may do with a file, where the system has such rights."""
-    if os.name == "posix" and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
-        path.chmod(mode & ~OTHERS)
+    if is_open_to_others(path):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
 
 
 def _replace(path: Path, content: bytes) -> None:

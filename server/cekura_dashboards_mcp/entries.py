@@ -1,5 +1,6 @@
 """Do the chat clients of this machine start this server? Each entry is started as its client would start it."""
 
+import shlex
 import tempfile
 from typing import TextIO
 
@@ -11,7 +12,7 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.concurrency import together
 from cekura_dashboards.text import quoted
-from cekura_dashboards_mcp.client_files import NotInstalled, read
+from cekura_dashboards_mcp.client_files import NotInstalled, is_open_to_others, read
 from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
 from cekura_dashboards_mcp.install import PLACEHOLDER
 from cekura_dashboards_mcp.local import text_of
@@ -50,6 +51,10 @@ async def checked_entries(machine: Machine) -> list[Check]:
             found.append(Check(client.title, False, str(error)))
             continue
         entries += ours
+        path = client.path(machine)
+        if any(KEY in (as_object(entry.config.get("env")) or {}) for entry in ours) and is_open_to_others(path):
+            told = f"others can read {path}, which holds a key; to mend it: chmod 600 {shlex.quote(str(path))}"
+            found.append(Check(client.title, None, told))
         if not ours:
             told = f"does not have this server yet; to add it: cekura-dashboards install {client.name}"
             found.append(Check(client.title, None, told))

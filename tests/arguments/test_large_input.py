@@ -52,6 +52,28 @@ def test_a_whole_character_of_two_halves_is_text() -> None:
     assert request.model_dump()["search"] == "😀"
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "number", [10**309, -(10**4000), float("inf"), float("nan")], ids=["309", "4000", "inf", "nan"]
+)
+async def test_a_number_that_json_cannot_hand_on_is_refused_wherever_it_stands(number: float) -> None:
+    condition: Json = {"field": "duration", "op": "gt", "value": number}
+    calls: list[tuple[str, Json]] = [
+        ("get_dashboard", {"dashboard_id": number}),
+        ("get_widgets_data", {"dashboard_id": 11, "filters": {"operator": "and", "conditions": [condition]}}),
+        ("preview_widget", {"widget": {**PIE, "metadata": {"layout": [number]}}}),
+        ("update_dashboard", {"dashboard_id": 11, "filters": condition}),
+    ]
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        for tool, arguments in calls:
+            with pytest.raises(
+                InvalidArguments,
+                match=r"(dashboard_id|value|layout).*: is a number too large for JSON; at most 308 digits",
+            ):
+                await ask(context, tool, **arguments)
+    assert recorder.sent == []
+
+
 def test_the_faults_of_many_arguments_are_counted_and_the_first_told() -> None:
     with pytest.raises(InvalidArguments) as caught:
         parse(BY_NAME["get_widgets_data"].request, {f"argument {i}": i for i in range(MOST_ITEMS)})

@@ -101,6 +101,10 @@ async def test_a_bulk_edit_is_all_or_nothing() -> None:
         ({"chart_type": "pie", "field": "metric_evaluations.value"}, "metric"),
         ({"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}, "chart_type"),
         ({"chart_type": "pie", "field": "topic", "filters": {"field": "mood", "op": "eq", "value": 1}}, "filters"),
+        (
+            {"chart_type": "pie", "field": "topic", "filters": {"field": "duration", "op": "gt", "value": 10**400}},
+            "filters",
+        ),
         ({"chart_type": "pie", "field": "topic", "group_by": {"type": "field"}}, "group_by"),
         ({"chart_type": "pie", "field": "topic", "name": "x" * 256}, "name"),
     ],

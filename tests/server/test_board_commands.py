@@ -92,6 +92,16 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
             for depth in (101, 5000)
         ),
         *((command, f'{{"name": {LONG}}}', 2, "holds a number of more than 4300 digits.") for command in FROM_STDIN),
+        *(
+            (["plan", "-"], f'{{"name": {n}}}', 2, f"holds {n}, which is no number")
+            for n in ("NaN", "-Infinity", "1e999")
+        ),
+        (
+            ["plan", "-"],
+            f'{{"name": "x", "project": 1, "filters": {{"field": "duration", "op": "gt", "value": {LONG[:400]}}}}}',
+            1,
+            "too large for JSON",
+        ),
         (["export", LONG], "", 1, 'no dashboard "111'),
         (["plan", "-", "--dashboard", LONG], '{"name": "x"}', 1, 'no dashboard "111'),
         (["plan", "-", "--project", LONG], '{"name": "x"}', 1, 'no project "111'),

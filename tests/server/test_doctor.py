@@ -1,6 +1,7 @@
 """The doctor: what it finds in order, what not, and how it tells one possible API from another."""
 
 import json
+import os
 import sys
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -150,6 +151,17 @@ async def test_chat_clients_that_are_here_are_found_and_their_entries_started(tm
         "?    VS Code: does not have this server yet; to add it: cekura-dashboards install vscode",
         f'ok   Cursor, "cekura-dashboards": starts {VERSION}, {len(BY_NAME)} tools, and the API answers it',
     ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+async def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
+    path = write_entry(tmp_path, "cursor", **STARTED, env={"CEKURA_API_KEY": "your-cekura-api-key"})
+    for mode, told in ((0o644, True), (0o600, False)):
+        path.chmod(mode)
+        found = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
+        assert (
+            f"?    Cursor: others can read {path}, which holds a key; to mend it: chmod 600 {path}" in found
+        ) == told
 
 
 async def test_a_file_with_comments_is_read_as_its_client_reads_it(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ CONFIGS = [
     ("cursor", b'{ "mcpServers" : { } }\n\n'),
     ("cursor", b'{"mcpServers":{"a":{"command":"x"},"a":{"command":"y"}}}'),
     ("claude-code", b'\xef\xbb\xbf{\n    "numStartups": 3,\n    "projects": {"/x": {"mcpServers": {}}}\n}'),
-    ("claude-desktop", '{"mcpServers": {\n"ü": {"command": "\\u00fc", "n": 1e400, "m": 1.0}\n}}'.encode()),
+    ("claude-desktop", '{"mcpServers": {\n"ü": {"command": "\\u00fc", "n": -0.0, "m": 1E5}\n}}'.encode()),
 ]
 
 

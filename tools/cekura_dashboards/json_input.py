@@ -1,10 +1,12 @@
 """JSON that people hand in, in files or on the command line."""
 
 import json
+import math
 import sys
 from typing import Any
 
 from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards.text import cleaned
 
 DEEPEST = 100
 """Objects and lists inside each other: far more than any board or configuration has, far fewer than Python can nest."""
@@ -24,7 +26,11 @@ def read_json(text: str | bytes) -> Any:
         NotJson: also for what is nested too deep, or holds a number that is too long.
     """
     try:
-        found = json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
+        found = json.loads(
+            text.removeprefix("\ufeff") if isinstance(text, str) else text, parse_float=_finite, parse_constant=_finite
+        )
+    except NotJson:
+        raise
     except json.JSONDecodeError as error:
         raise NotJson(f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
     except UnicodeDecodeError:
@@ -39,6 +45,13 @@ def read_json(text: str | bytes) -> Any:
         if not level:
             return found
     raise _too_deep()
+
+
+def _finite(text: str) -> float:
+    """A number; not what only Python takes for one, nor one that it takes for infinite."""
+    if not math.isfinite(found := float(text)):
+        raise NotJson(f"holds {cleaned(text, limit=40)}, which is no number that JSON can hand on")
+    return found
 
 
 def _inside(value: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -30,6 +31,8 @@ MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
 HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 """Of a surrogate pair. JSON can write it down, and UTF-8, in which everything is sent, cannot."""
 HALF = "holds half a character (of a surrogate pair); send the whole one, or leave it out."
+LARGEST = sys.float_info.max
+"""Other programs read numbers of JSON as floats (RFC 8259, section 6)."""
 SMALL = 10_000
 """Characters that are read in a few milliseconds; more are read in a thread."""
 MOST_TOLD = 8
@@ -132,6 +135,8 @@ class _Reader:
                 waiting.extend(((*place, number), part) for number, part in enumerate(item))
             elif isinstance(item, str) and HALF_CHARACTER.search(item):
                 raise InvalidArguments.at(where(place), f"{json.dumps(item)[:MOST_SHOWN]} {HALF}")
+            elif isinstance(item, int | float) and not -LARGEST <= item <= LARGEST:
+                raise InvalidArguments.at(where(place), "is a number too large for JSON; at most 308 digits.")
             self.characters += len(item) + 1 if isinstance(item, str) else count + 1
             if self.characters > MOST_CHARACTERS:
                 raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
