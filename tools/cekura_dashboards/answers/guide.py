@@ -107,6 +107,8 @@ depth. `same_row` is a group whose conditions must hold of one and the same metr
 {_table(("field", "type", "documented operators"), [*filtered, ("`metadata.KEY`", "text", "any")])}
 
 Operators: {_code(FILTER_OPS)}. Lists of calls do not take {not_of_calls}. `in` takes a list, `isnull` true or false.
+`not`, `not_in` and `between` are read as these, and the answer says how; `contains` and the like have no opposite. A
+`duration` is in seconds, `3 min` or `1:30` are read as such.
 
 A question with `neq` (in `filters`, `compare_filters`, `share_where`) is about calls without a value too: not the
 recall campaign is also what has no campaign. An `isnull` false beside it leaves those out. Saved filters stay as they
