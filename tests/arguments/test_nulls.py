@@ -63,6 +63,17 @@ def test_null_is_absent_inside_widgets_filters_groupings_and_layouts_too(null: s
 
 
 @pytest.mark.parametrize(
+    ("nulls", "without_label"),
+    [(["label"], True), (["label", "page"], False), (["label", "window"], False), (["label", "sort", "limit"], False)],
+)
+def test_a_null_label_means_calls_without_a_value_unless_other_nulls_are_filled_in(
+    nulls: list[str], *, without_label: bool
+) -> None:
+    request, _ = parse(BY_NAME["list_calls"].request, {"widget_id": 206, **dict.fromkeys(nulls)})
+    assert request.without_label is without_label
+
+
+@pytest.mark.parametrize(
     ("tool", "arguments", "name"),
     [
         ("list_dashboards", {}, "search"),

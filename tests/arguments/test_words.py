@@ -101,6 +101,22 @@ async def test_a_near_miss_is_answered_with_the_nearest(tool: str, arguments: Js
     assert said in text_of(result)
 
 
+@pytest.mark.parametrize(
+    ("tool", "given", "at"),
+    [
+        ("get_dashboard", {"dashboard_id": [1]}, "dashboard_id"),
+        ("get_widgets_data", {"widget_ids": [203, None]}, "widget_ids[1]"),
+        ("list_dashboards", {"project_id": True}, "project_id"),
+        ("preview_widget", {"widget": {**BAR, "metric": 1.5}}, "widget.metric"),
+    ],
+)
+async def test_what_is_neither_an_id_nor_a_name_is_told_so(tool: str, given: Json, at: str) -> None:
+    with pytest.raises(errors.InvalidArguments) as refusal:
+        parse(BY_NAME[tool].request, given)
+    assert f"{at}: " in str(refusal.value)
+    assert "cannot be used; it must be an id or a name." in str(refusal.value)
+
+
 async def test_exact_names_stand_for_ids_and_the_ids_are_told() -> None:
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, found = await ask(context, "get_dashboard", dashboard_id="Booking agent")

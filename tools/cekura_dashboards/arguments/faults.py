@@ -76,8 +76,13 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         return Fault(where(path), f"{seen(error['input'])} is out of range; it is {word} {context[key]}.")
     if kind in {"string_too_long", "too_long"}:
         return Fault(where(path), f"is too long; at most {context['max_length']}.")
-    name = next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
-    return Fault(where(path), f"{seen(error['input'])} cannot be used; it must be {name}.")
+    return Fault(where(path), f"{seen(error['input'])} cannot be used; it must be {_wanted(model, path, kind)}.")
+
+
+def _wanted(model: type[BaseModel], path: Path, kind: str) -> str:
+    if plain_type(_type_at(model, path))[1] is not None:
+        return "an id or a name"
+    return next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
 
 
 def _not_in_filter(path: Path, given: Any) -> Fault:
@@ -108,7 +113,7 @@ def _digits(value: Any) -> str:
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     """The model that the object at this path is validated by."""
-    found = _type_at(model, path)
+    found = plain_type(_type_at(model, path))[0]
     return found if isinstance(found, type) and issubclass(found, BaseModel) else model
 
 
@@ -119,12 +124,12 @@ def _type_at(model: Any, path: Path) -> Any:
         if isinstance(part, int):
             kind = get_args(kind)[0] if get_args(kind) else Any
         elif isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-            kind = kind.model_fields[part].annotation
-    return plain_type(kind)[0]
+            kind = annotation(kind.model_fields[part])
+    return kind
 
 
 def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
-    return get_args(_type_at(model, path))
+    return get_args(plain_type(_type_at(model, path))[0])
 
 
 def annotation(info: FieldInfo) -> Any:

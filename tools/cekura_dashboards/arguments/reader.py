@@ -199,6 +199,8 @@ class _Reader:
             read[meant] = held if info is None else self._field(info, held, place)
             if meant != name and (info is None or info.is_required() or read[meant] != info.default):
                 self.notes.append(f"{where((*path, name))} was read as {meant}")
+        if _fills_in_nulls(fields, found):
+            read = {name: item for name, item in read.items() if item is not None}
         if isinstance(read.get("field"), str):
             known = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
             if "interval" in fields and read["field"] in PLOTTED:
@@ -307,6 +309,14 @@ class _Reader:
         if found is not value and (type(found) is not type(value) or found != value):
             self.notes.append(f"{where(path)}: {seen(value)} was read as {json.dumps(found)}")
         return found
+
+
+def _fills_in_nulls(fields: dict[str, FieldInfo], found: JsonObject) -> bool:
+    """Whether null stands where it can only have been filled in; then no other one is meant either."""
+    return any(
+        item is None and name in fields and not fields[name].is_required() and fields[name].default is not None
+        for name, item in found.items()
+    )
 
 
 def _is_grouping(kind: type[BaseModel]) -> bool:
