@@ -118,14 +118,15 @@ def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
 
 
 def _type_at(model: Any, path: Path) -> Any:
-    kind = model
-    for part in path:
-        kind = plain_type(kind)[0]
-        if isinstance(part, int):
-            kind = get_args(kind)[0] if get_args(kind) else Any
-        elif isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-            kind = annotation(kind.model_fields[part])
-    return kind
+    """The type of what stands at this path, with its marks; of the object around it, where that has no such field."""
+    if not path:
+        return model
+    kind, part = plain_type(model)[0], path[0]
+    if isinstance(part, int):
+        return _type_at(get_args(kind)[0] if get_args(kind) else Any, path[1:])
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+        return _type_at(annotation(kind.model_fields[part]), path[1:])
+    return _type_at(kind, path[1:])
 
 
 def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
