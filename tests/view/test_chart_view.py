@@ -7,9 +7,11 @@ from itertools import cycle
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
 
 from cekura_dashboards.api.models import is_list, is_object
-from support import PIE, Json, new_sandbox
+from cekura_sandbox import ApiVariant
+from support import PIE, Json, new_sandbox, shared_sandbox
 from view.host import Host, Shown, host_of, numbers
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +101,19 @@ async def test_the_headline_figures_and_verdicts_are_those_of_the_text(host: Hos
         assert report["comparison"]["verdict"] in text
         for found in report["findings"]:
             assert f"{found['verdict']} {found['kind']}" in text.replace("\n", " ")
+
+
+async def test_scores_of_0_and_5_are_drawn_as_a_rate_and_the_slices_keep_them(browser: Browser) -> None:
+    async with host_of(browser, shared_sandbox(ApiVariant(binary="0/5"))) as host:
+        async with host.show("get_widgets_data", {"widget_ids": [216]}) as shown:
+            [report] = shown.result["structuredContent"]["widgets"]
+            text = await shown.text()
+            assert f"{100 * report['facts']['overall']:g} % over all calls, n {report['n']}, pass = 5" in text
+            assert max(value for value, _ in await shown.view.evaluate(FIGURES)) <= max(1, report["n"])
+        async with host.show("get_widgets_data", {"widget_ids": [211]}) as shown:
+            [report] = shown.result["structuredContent"]["widgets"]
+            text = await shown.text()
+            assert f"{100 * report['facts']['rate']:g} % over all calls, n {report['n']}, pass = 5" in text
 
 
 @pytest.mark.parametrize("strip", [("_meta",), ("structuredContent",), ("_meta", "structuredContent")])
