@@ -156,11 +156,16 @@ async def _acquired(limiter: anyio.CapacityLimiter, receive: Receive) -> bool:
         limiter.acquire_nowait()
         return True
     acquired = False
-    async with anyio.create_task_group() as group:
-        group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
-        await limiter.acquire()
-        acquired = True
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+            await limiter.acquire()
+            acquired = True
+            group.cancel_scope.cancel()
+    except BaseException:
+        if acquired:  # stopped in between
+            limiter.release()
+        raise
     return acquired
 
 
