@@ -208,7 +208,8 @@ async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compa
         assert answer["charts"]["quiet"] == 20 - answer["charts"]["changed"] - answer["charts"]["not_testable"]
         for row in answer["changes"]:
             if row["how"] != "gap":
-                assert await ask(context, row["next"]["tool"], **row["next"]["arguments"])
+                follow_up, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
+                assert follow_up
         offer = "7d" if "7d" in said else "14d"
         _, offered = await ask(context, "find_changes", **given | {"window": offer})
         assert offered["against"], "what is offered works"

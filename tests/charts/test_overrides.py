@@ -247,7 +247,7 @@ async def test_a_week_of_which_only_the_saved_part_came_is_told_as_that() -> Non
         if not sent.path.endswith("preview_data/"):
             return None
         day = "2026-11-09" if sent.body["time_period"] == "week" else "2026-11-12"
-        envelope = {"widget_id": 0, "chart_type": "bar", "data": bars(day), "metadata": {}}
+        envelope: Json = {"widget_id": 0, "chart_type": "bar", "data": bars(day), "metadata": {}}
         return Answer(200, json.dumps(envelope).encode())
 
     async with open_tools(shared_sandbox()) as (context, recorder):

@@ -21,6 +21,7 @@ SAME = {
     "past_week": "7d", "past_month": "30d", "last_day": "24h", "past_day": "24h", "last_hour": "1h", "past_hour": "1h",
     "current_week": "this_week", "week_to_date": "this_week", "wtd": "this_week", "current_month": "this_month",
     "month_to_date": "this_month", "mtd": "this_month", "weekend": "last_weekend", "past_weekend": "last_weekend",
+    "previous_week": "last_week", "previous_month": "last_month", "previous_day": "yesterday",
 }  # fmt: skip
 """Other words for the same time."""
 NOW = "now"
@@ -63,7 +64,7 @@ def rolling(text: str) -> str | None:
     >>> rolling("7d"), rolling("the last two weeks"), rolling("past 90 min"), rolling("P7D"), rolling("last week")
     ('7d', '2w', '90m', '7d', None)
     """
-    word = _bare(text)
+    word = bare(text)
     word = SAME.get(word, word)
     if match := _DURATION.fullmatch(word):
         days, unit, time, time_unit = match.groups()
@@ -76,7 +77,7 @@ def rolling(text: str) -> str | None:
     return f"{count * (30 if match[3] == 'month' else 1)}{_LENGTHS.get(match[3], match[3])}"
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """A word without an article, a comma or a hyphen between letters."""
     word = re.sub(r"(?<=[a-z])-(?=[a-z])", "_", folded(text.replace(",", " ")), flags=re.ASCII)
     return word.removeprefix("in_").removeprefix("on_").removeprefix("the_")
@@ -89,14 +90,14 @@ def is_interval(text: str) -> bool:
     >>> [is_interval(text) for text in texts]
     [True, True, True, False, False]
     """
-    if _bare(text) in SAME:
+    if bare(text) in SAME:
         return False
     return bool(_AND.fullmatch(text.strip()) or _SINCE.match(text.strip())) or len(_BETWEEN.split(text)) > 1
 
 
 def is_month(text: str) -> bool:
     """Whether a month is meant, of which the newer part is enough where the API does not hold all of it."""
-    word = SAME.get(_bare(text), _bare(text))
+    word = SAME.get(bare(text), bare(text))
     return word in {"this_month", "last_month"} or bool(_MONTH.fullmatch(word) or _MONTH_NAME.fullmatch(word))
 
 
@@ -116,7 +117,7 @@ def interval(text: str, now: datetime, zone: ZoneInfo) -> Span:
     else:
         parts = _BETWEEN.split(_SINCE.sub("", text, count=1) if _SINCE.match(text) else text)
         first, last = parts if len(parts) > 1 else (parts[0], NOW)
-    if match := _DURATION.fullmatch(_bare(last)):
+    if match := _DURATION.fullmatch(bare(last)):
         length = ROLLING.fullmatch(rolling(last) or "")
         start = _start(first, now, now, zone)
         return start, start + (int(length[1]) * UNITS[length[2]] if length else _DAY)
@@ -127,26 +128,38 @@ def interval(text: str, now: datetime, zone: ZoneInfo) -> Span:
 def _start(text: str, end: datetime, now: datetime, zone: ZoneInfo) -> datetime:
     if (moment := _instant(text, now, zone)) is not None:
         return moment
-    is_weekday = _weekday(_bare(text)) is not None and not _bare(text).startswith("last_")
+    is_weekday = _weekday(bare(text)) is not None and not bare(text).startswith("last_")
     before = min(now, end - timedelta(microseconds=1)) if is_weekday else now
-    if (span := span_of(text, before, zone)) is None:
+    if (span := _end_of(text, before, zone)) is None:
         raise ValueError("the first end is no time")
     return span[0]
 
 
 def _end(text: str, now: datetime, zone: ZoneInfo) -> datetime:
-    if _bare(text) == NOW:
+    if bare(text) == NOW:
         return now
     if (moment := _instant(text, now, zone)) is not None:
         return moment
-    if (span := span_of(text, now, zone)) is None:
+    if (span := _end_of(text, now, zone)) is None:
         raise ValueError("the second end is no time")
     return span[1]
 
 
+def _ago(match: re.Match[str]) -> int:
+    """How many days ago."""
+    count = int(match[1]) if match[1].isdecimal() else _NUMBERS[match[1]]
+    return count * (7 if match[2] == "week" else 1)
+
+
+def _end_of(text: str, now: datetime, zone: ZoneInfo) -> Span | None:
+    """What a word stands for at an end, where weeks ago are a day."""
+    match = _AGO.fullmatch(bare(text))
+    return span_of(f"{_ago(match)}_days_ago" if match else text, now, zone)
+
+
 def _instant(text: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     """An exact end; None for a day or another stretch of time."""
-    word = _bare(text)
+    word = bare(text)
     if match := ROLLING.fullmatch(rolling(text) or ""):
         return now - int(match[1]) * UNITS[match[2]]
     if (match := BACK.fullmatch(word)) and match[1] == NOW:
@@ -166,7 +179,7 @@ def span_of(text: str, now: datetime, zone: ZoneInfo) -> Span | None:
     A weekday is the latest one that has begun, and with ``last_`` before it the latest that has ended, as the last
     weekend is. A month or day without its year is the latest that has begun.
     """
-    word = SAME.get(_bare(text), _bare(text))
+    word = SAME.get(bare(text), bare(text))
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     try:
         return _up_to_now(text, word, today, now) or _dated(word, today) or _calendar(word, today, now)
@@ -189,9 +202,8 @@ def _weekday(word: str) -> int | None:
 
 
 def _calendar(word: str, today: datetime, now: datetime) -> Span | None:
-    if match := _AGO.fullmatch(word):
-        count = int(match[1]) if match[1].isdecimal() else _NUMBERS[match[1]]
-        first = today - count * (7 if match[2] == "week" else 1) * _DAY
+    if (match := _AGO.fullmatch(word)) and match[2] == "day":
+        first = today - _ago(match) * _DAY
         return first, first + _DAY
     if (day := _weekday(word)) is not None:
         back = (today.weekday() - day) % 7

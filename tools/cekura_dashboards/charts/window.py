@@ -13,6 +13,7 @@ from cekura_dashboards.arguments.spans import (
     ROLLING,
     WORDS,
     Span,
+    bare,
     folded,
     interval,
     is_interval,
@@ -230,14 +231,17 @@ def check_comparison(how: str | None, window: str | None, now: datetime, zone: Z
 
 def _is_window(how: str, now: datetime, zone: ZoneInfo) -> bool:
     """Whether a comparison is given as a time of its own, rather than by how it lies to the window."""
-    word = folded(how)
-    return word not in _ALSO_CALLED and (is_interval(how) or span_of(word, now, zone) is not None)
+    word = bare(how)
+    return (
+        not word.startswith("previous_")
+        and word not in _ALSO_CALLED
+        and (is_interval(how) or span_of(word, now, zone) is not None)
+    )
 
 
 def _comparison(how: str) -> str:
     """One of the words for another time."""
-    word = folded(how)
-    word = _ALSO_CALLED.get(word, word)
+    word = _ALSO_CALLED.get(bare(how), bare(how))
     if word not in COMPARISONS:
         known = nearest(word, COMPARISONS)
         hint = (
