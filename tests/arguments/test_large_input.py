@@ -1,6 +1,8 @@
 """Arguments of any size are refused before work is done on them; blanks that strict clients fill in count as absent."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,35 @@ def test_the_faults_of_many_arguments_are_counted_and_the_first_told() -> None:
     with pytest.raises(InvalidArguments) as caught:
         parse(BY_NAME["get_widgets_data"].request, {f"argument {i}": i for i in range(MOST_ITEMS)})
     assert str(caught.value).endswith(f"… and {MOST_ITEMS - 8} more")
+
+
+def _nested(depth: int, wrap: Callable[[Any], Any]) -> Any:
+    found: Any = {"success": True}
+    for _ in range(depth):
+        found = wrap(found)
+    return found
+
+
+WRAPPED: list[Callable[[Any], Any]] = [
+    lambda inner: {"not": inner},
+    lambda inner: {"not": {"and": [inner]}},
+    lambda inner: {"operator": "same_row", "conditions": [inner]},
+    lambda inner: [inner],
+    lambda inner: {"success": {"not": inner}},
+]
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("depth", [60, 250])
+@pytest.mark.parametrize("wrap", WRAPPED)
+def test_what_is_nested_too_deep_is_refused_before_it_is_read(
+    depth: int, wrap: Callable[[Any], Any], *, as_text: bool
+) -> None:
+    deep = _nested(depth, wrap)
+    with pytest.raises(InvalidArguments, match="nested more than 40 levels deep"):
+        parse(
+            BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": json.dumps(deep) if as_text else deep}
+        )
 
 
 BLANKS: list[tuple[str, Json, Json]] = [

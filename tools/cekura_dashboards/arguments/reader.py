@@ -126,6 +126,7 @@ class _Reader:
         waiting: list[tuple[Path, Any]] = [(path, value)]
         while waiting:
             place, item = waiting.pop()
+            _refuse_too_deep(place)
             count = len(item) if is_object(item) or is_list(item) else 0
             if count > MOST_ITEMS:
                 raise InvalidArguments.at(where(path), f"holds {count} items in one place; at most {MOST_ITEMS}.")
@@ -153,8 +154,7 @@ class _Reader:
         kind, reference = plain_type(kind)
         if value is None or kind is Any:
             return value
-        if len(path) > DEEPEST:
-            raise InvalidArguments.at(where(path[:6]), f"is nested more than {DEEPEST} levels deep; put it flatter.")
+        _refuse_too_deep(path)
         if get_origin(kind) is list:
             return self._list(get_args(kind)[0], value, path)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -309,6 +309,11 @@ class _Reader:
         if found is not value and (type(found) is not type(value) or found != value):
             self.notes.append(f"{where(path)}: {seen(value)} was read as {json.dumps(found)}")
         return found
+
+
+def _refuse_too_deep(path: Path) -> None:
+    if len(path) > DEEPEST:
+        raise InvalidArguments.at(where(path[:6]), f"is nested more than {DEEPEST} levels deep; put it flatter.")
 
 
 def _fills_in_nulls(fields: dict[str, FieldInfo], found: JsonObject) -> bool:
