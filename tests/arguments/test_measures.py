@@ -58,6 +58,13 @@ def test_a_text_means_the_name_that_fits_best(text: str, name: str | None) -> No
     assert meant(text, NAMES) == ({name} if name else set())
 
 
+def test_long_texts_and_names_are_no_work() -> None:
+    names = ["a" * 100_000, "word " * 20_000, "x " * 100, *NAMES]
+    for text in ("a" * 200_000, "word " * 40_000, "x" * 150, "csat" * 60, "aaaa"):
+        meant(text, names)
+    assert meant("csat", names) == {"Customer satisfaction"}
+
+
 PLOTTED: list[tuple[str, int, str]] = [
     ("customer satisfaction", 502, '"Customer satisfaction" (numeric, drawn as line or bar or pie)'),
     ("csat", 502, '"Customer satisfaction" (numeric, drawn as line or bar or pie)'),

@@ -22,6 +22,8 @@ SAYS_LITTLE = {
 """Words that stand beside the name of many a measure, and decide nothing alone."""
 SLIP = 0.8
 """How near a name is that is certainly misspelled; 1 is the same."""
+LONGEST = 200
+"""Characters of a name that are looked at."""
 SHORTEST, SAME_STEM, SAME_SHARE = 3, 5, 0.6
 """Letters of a part of a word; of the beginning that two forms of a word share, and their share of the shorter."""
 
@@ -49,9 +51,9 @@ def meant(text: str, names: Iterable[str]) -> set[str]:
     for name in names:
         by_fold.setdefault(_folded(name), set()).add(name)
     by_fold.pop("", None)
-    if not wanted:
+    if not wanted or len(wanted) > LONGEST:
         return set()
-    near_a_field = nearest(text, [*FILTERED, *PLOTTED]) is not None
+    near_a_field = nearest(wanted, [*FILTERED, *PLOTTED]) is not None
     for fits in (str.__eq__, _is_part) if near_a_field else (str.__eq__, _is_part, _abbreviates, _has_words):
         if found := [same for name, same in by_fold.items() if fits(wanted, name)]:
             return {name for same in found for name in same}
@@ -59,7 +61,7 @@ def meant(text: str, names: Iterable[str]) -> set[str]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(re.split(r"[\W_]+", text.casefold())).strip()
+    return " ".join(re.split(r"[\W_]+", text[: LONGEST + 1].casefold())).strip()
 
 
 def _is_part(wanted: str, name: str) -> bool:
@@ -68,9 +70,16 @@ def _is_part(wanted: str, name: str) -> bool:
 
 def _abbreviates(wanted: str, name: str) -> bool:
     """``csat`` of ``customer satisfaction``: the beginnings of all its words."""
-    words = name.split()
-    pattern = "".join(f"{word[0]}(?:{'(?:'.join(map(re.escape, word[1:]))}{')?' * (len(word) - 1)}" for word in words)
-    return len(words) > 1 and re.fullmatch(pattern, wanted.replace(" ", "")) is not None
+    letters, words = wanted.replace(" ", ""), name.split()
+    ends = {0}
+    for own in words:
+        ends = {end + length for end in ends for length in range(1, 1 + _shared(letters[end:], own))}
+    return len(words) > 1 and len(letters) in ends
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two words begin with alike."""
+    return sum(1 for _ in takewhile(bool, map(str.__eq__, one, other)))
 
 
 def _has_words(wanted: str, name: str) -> bool:
@@ -80,7 +89,7 @@ def _has_words(wanted: str, name: str) -> bool:
 
 
 def _is_form(word: str, own: str) -> bool:
-    shared = sum(1 for _ in takewhile(bool, map(str.__eq__, word, own)))
+    shared = _shared(word, own)
     return shared >= SHORTEST and (
         shared == len(word) or shared >= max(SAME_STEM, SAME_SHARE * min(len(word), len(own)))
     )
