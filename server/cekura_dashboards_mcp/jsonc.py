@@ -55,7 +55,7 @@ class Jsonc:
         """The text with spaces for comments."""
         self._strict = _TRAILING_COMMA.sub(_blank, blanked) if comments else blanked
         """The same with spaces for trailing commas: JSON."""
-        found = as_object(read_json(self._strict))
+        found = as_object(read_json(self._strict, duplicates=True))
         if found is None:
             raise NotEditable("holds no JSON object")
         self.value = found

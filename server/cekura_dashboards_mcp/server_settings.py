@@ -45,8 +45,9 @@ class ServerSettings(BaseModel):
     @field_validator("server_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        tokens = [usable_key(part).get_secret_value() for part in value.get_secret_value().split(",")] if value else []
-        if any(len(token) < SHORTEST_TOKEN for token in tokens) or len({*tokens}) < len(tokens):
+        parts = value.get_secret_value().split(",") if value else []
+        tokens = [usable_key(part).get_secret_value() for part in parts if part.strip()]
+        if any(len(token) < SHORTEST_TOKEN for token in tokens) or len({*tokens}) < len(parts):
             raise ValueError(f"must be different tokens of at least {SHORTEST_TOKEN} characters, separated by commas")
         return value
 

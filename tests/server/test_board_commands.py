@@ -102,6 +102,10 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
             1,
             "too large for JSON",
         ),
+        *(
+            (command, '{"name": "x", "undo": [], "undo": [1]}', 2, 'holds the key "undo" several times in one object')
+            for command in FROM_STDIN
+        ),
         (["export", LONG], "", 1, 'no dashboard "111'),
         (["plan", "-", "--dashboard", LONG], '{"name": "x"}', 1, 'no dashboard "111'),
         (["plan", "-", "--project", LONG], '{"name": "x"}', 1, 'no project "111'),

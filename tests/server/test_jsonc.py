@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.json_input import NotJson
 from cekura_dashboards_mcp.jsonc import Jsonc, NotEditable
 from support import Json
@@ -89,16 +90,20 @@ SPACE = st.sampled_from(["", " ", "\n", "\r\n\t", " // c, }\n", "/* , */", "\n  
 @st.composite
 def written(draw: st.DrawFn, value: Any) -> str:
     """A value with space and comments wherever they may stand, and commas after the last item."""
-    if isinstance(value, dict | list) and value:
-        named = value.items() if isinstance(value, dict) else (("", item) for item in value)
-        parts = [
-            (f"{draw(SPACE)}{json.dumps(name)}{draw(SPACE)}:" if isinstance(value, dict) else "")
-            + f"{draw(SPACE)}{draw(written(item))}{draw(SPACE)}"
-            for name, item in named
-        ]
-        opened, closed = "{}" if isinstance(value, dict) else "[]"
-        return f"{opened}{','.join(parts)}{draw(st.sampled_from(['', ',']))}{draw(SPACE)}{closed}"
-    return json.dumps(value)
+    items: list[tuple[str | None, Any]]
+    if is_object(value) and value:
+        items = [*value.items()]
+    elif is_list(value) and value:
+        items = [(None, item) for item in value]
+    else:
+        return json.dumps(value)
+    parts = [
+        ("" if name is None else f"{draw(SPACE)}{json.dumps(name)}{draw(SPACE)}:")
+        + f"{draw(SPACE)}{draw(written(item))}{draw(SPACE)}"
+        for name, item in items
+    ]
+    opened, closed = "{}" if is_object(value) else "[]"
+    return f"{opened}{','.join(parts)}{draw(st.sampled_from(['', ',']))}{draw(SPACE)}{closed}"
 
 
 @given(st.data())

@@ -3,10 +3,11 @@
 import json
 import math
 import sys
+from collections import Counter
 from typing import Any
 
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.text import cleaned, quoted
 
 DEEPEST = 100
 """Objects and lists inside each other: far more than any board or configuration has, far fewer than Python can nest."""
@@ -16,18 +17,23 @@ class NotJson(ValueError):
     """``str()`` says in one line what is wrong, to stand after the name of what was read."""
 
 
-def read_json(text: str | bytes) -> Any:
+def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
     r"""What a text holds. Bytes are UTF-8, UTF-16 (as Windows PowerShell writes it) or UTF-32, with a mark or without.
 
     >>> read_json('{"a": 1}'.encode("utf-16")), read_json(b"\xef\xbb\xbf[]")
     ({'a': 1}, [])
+
+    ``duplicates``: whether a key may stand in one object several times; the last one counts.
 
     Raises:
         NotJson: also for what is nested too deep, or holds a number that is too long.
     """
     try:
         found = json.loads(
-            text.removeprefix("\ufeff") if isinstance(text, str) else text, parse_float=_finite, parse_constant=_finite
+            text.removeprefix("\ufeff") if isinstance(text, str) else text,
+            object_pairs_hook=dict if duplicates else _object,
+            parse_float=_finite,
+            parse_constant=_finite,
         )
     except NotJson:
         raise
@@ -45,6 +51,14 @@ def read_json(text: str | bytes) -> Any:
         if not level:
             return found
     raise _too_deep()
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        [(name, _)] = Counter(name for name, _ in members).most_common(1)
+        raise NotJson(f'holds the key "{quoted(name, limit=60)}" several times in one object')
+    return found
 
 
 def _finite(text: str) -> float:
