@@ -3,7 +3,6 @@
 A prompt asks the API for nothing: names are looked up by the tools that it names.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from pydantic import Field
 
 from cekura_dashboards import Tool
 from cekura_dashboards.arguments.references import number_or_name
-from cekura_dashboards.text import Foreign, did_you_mean
+from cekura_dashboards.text import Foreign, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.sdk import Prompt
 
 DashboardName = Annotated[str, Field(description="name or id of a dashboard; default: all")]
@@ -148,8 +147,8 @@ def _dashboards(dashboard: str) -> dict[str, Any]:
 
 
 def _json(arguments: dict[str, Any]) -> str:
-    return json.dumps(arguments, ensure_ascii=False)
+    return json_text(arguments)
 
 
 def _steps(question: str, *steps: str) -> str:
-    return "\n".join([question, "", *(f"{number}. {step}" for number, step in enumerate(steps, 1)), "", HONEST])
+    return inert("\n".join([question, "", *(f"{number}. {step}" for number, step in enumerate(steps, 1)), "", HONEST]))

@@ -1,6 +1,8 @@
 """Text that the API hands on never stands as a line of this program's own, and hides nothing."""
 
 import json
+import re
+from functools import partial
 from typing import Any
 
 import anyio
@@ -47,6 +49,22 @@ PAYLOADS = {
     "layout",
 }
 """Keys of answers that hold what is handed on exactly, or rows that may."""
+TEXTS = [
+    key for key in KEYS if key not in {"next", "type", "operator", "op", "chart_type", "timestamp", "time_interval"}
+]
+SENTENCES = {
+    "notes",
+    "warnings",
+    "where",
+    "filters_in_words",
+    "error",
+    "date_range",
+    "not_done",
+    "differences",
+    "metric",
+    "dashboard",
+    "text",
+}
 BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
 BY_REGION: Json = {**BAR, "group_by": {"type": "field", "field": "metadata.region"}}
 CALLS: list[tuple[str, Json]] = [
@@ -84,6 +102,19 @@ CALLS: list[tuple[str, Json]] = [
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
     ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 206, "place": "top right"}], "arrange": True}),
 ]  # fmt: skip
+
+
+LINKS = [
+    "![i](https://x.example/p)", "[t](https://x.example)", "[t](//x.example/p)", "[t]: https://x.example", "<https://x.example>",
+    "<mail@x.example.com>", "https://x.example/p?a=1", "HTTP://X.EXAMPLE", "ftp://x.example", "www.x.example", "x.com", "x.de/p",
+    "mail@x.com", "mailto:m@x", "<img src=//x.example/p>", "<IMG/src=x>", "</p><!-- -->", "![i]\\(https\\://x.com)", "https\\://x.com",
+    "https&#58;//x&period;com", "![i](<https://x.example/p>)", "[![i](https://x.example/p)](https://x.example)", "x\\.com",
+]  # fmt: skip
+"""What a renderer of Markdown or HTML would load or link, some of them only once escapes or entities are read."""
+LIVE = re.compile(
+    r"\]\(|\]: ?\S|<[a-z/!]|(?<!cekura)://|www\.|mailto:|\w\.(com|de)\b|&#?\w+;|\\[:/]|\w\\\.", re.IGNORECASE
+)
+OWN = re.compile(r"https://dashboard\.cekura\.ai/\d+/calls\?callId=\w+|\w\[\d+\]: ")
 
 
 class Planting:
@@ -151,6 +182,40 @@ async def planted(app: FastAPI, call: tuple[str, Json], keys: set[str], text: st
     own_undo = "\n".join(line for line in said.split("\n") if not line.startswith(("undo: ", "  fix: ", "to complete")))
     assert_not_forged(own_undo)
     assert_clean(answer, "")
+
+
+async def linked(app: FastAPI, call: tuple[str, Json], text: str, *, whole: bool) -> None:
+    """Of what was planted nothing is live in the text, and nothing in the structure is other than it was planted."""
+    transport = Planting(HttpTransport("http://localhost", app=app), {*TEXTS}, text, whole=whole)
+    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
+    try:
+        said, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
+    except DashboardsError as error:
+        said, answer = str(error), {}
+    finally:
+        await transport.aclose()
+    own = OWN.sub("", said)
+    live = LIVE.search(own)
+    assert live is None, own[max(0, live.start() - 80) : live.end() + 80]
+    assert not {*"\ufe59\ufe55\ufe64\ufe52\ufe60\ufe68"} & {*json.dumps(without_notes(answer), ensure_ascii=False)}
+
+
+def without_notes(value: Any) -> Any:
+    """The structure without sentences, which stand in the text as they are."""
+    if is_list(value):
+        return [without_notes(item) for item in value]
+    if is_object(value):
+        return {name: without_notes(inner) for name, inner in value.items() if name not in SENTENCES}
+    return value
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
+def test_no_tool_prints_a_link_that_the_api_wrote(call: tuple[str, Json]) -> None:
+    app = new_sandbox()
+    for text in [*LINKS, " ".join(LINKS[:6])]:
+        for whole in (True, False):
+            anyio.run(partial(linked, whole=whole), app, call, text)
 
 
 @pytest.mark.no_cover

@@ -60,8 +60,47 @@ def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
     return spaced if len(spaced) <= limit else spaced[: limit - 1] + "…"
 
 
+_LIVE = re.compile(
+    r"(?<=\])[(:]|<(?=[a-z/!?])|(?<!cekura):(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\."
+    r"|(?<=[\w-])(?!(?:(?<=\bagent)|(?<=\bmetric)|(?<=\bmetadata))\.\w+(?![\w./:@-]))\."
+    r"(?=(?:[a-z]{2}|com|org|net|edu|gov|mil|int|info|biz|app|dev|web|pro|asia|coop|name|museum|aero|cloud"
+    r"|online|site|shop|store|tech|xyz|[a-z]{2,24}(?=[/:]))(?![\w-]))"
+    r"|(?<=//)[\w.-]+|(?<=\w@)[\w.-]+"
+    r"|&(?=\#\w{1,8};|[a-z]\w{1,31};)|\\(?=[:/])|(?<=\w)\\(?=\.[a-z]{2})",
+    re.IGNORECASE,
+)
+"""Where Markdown or HTML makes a link, an image, a definition of one or a tag begin, or a renderer finds an address by
+itself; escapes and entities too, as some look for addresses once these are read. ``agent.id`` is a field."""
+_SMALL = dict(zip("(:<.&\\", "\ufe59\ufe55\ufe64\ufe52\ufe60\ufe68", strict=True))
+"""The small forms of these characters: shown alike, used in no language, and nothing to a renderer."""
+_USUAL = str.maketrans({small: char for char, small in _SMALL.items()})
+_ESCAPED = re.compile(r"\\u00(28|3a|3c|2e|26|5c)")
+
+
+def inert(text: str) -> str:
+    """The text with nothing in it that a chat client would load or link; ``as_meant`` reads it back.
+
+    ``_``, ``*`` and brackets alone stay.
+
+    >>> inert("![i](https://a.example/b) <img src=x>"), inert("[VIP] *new* (<5 s)")
+    ('![i]﹙https﹕//a﹒example/b) ﹤img src=x>', '[VIP] *new* (<5 s)')
+    """
+    return _LIVE.sub(lambda found: "".join([_SMALL.get(char, char) for char in found[0]]), text)
+
+
+def as_meant(text: str) -> str:
+    r"""A text as it was before it was printed: by ``inert``, or as JSON by ``json_text``.
+
+    >>> as_meant(inert("[a](https://b.example)")), as_meant(r"[a]\u0028b)")
+    ('[a](https://b.example)', '[a](b)')
+    """
+    if "\\u00" in text:
+        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return text if text.isascii() else text.translate(_USUAL)
+
+
 class Foreign(str):
-    r"""Text that people or the API wrote: clean from the start, and in double quotes wherever it is printed.
+    r"""Text that people or the API wrote: clean from the start, quoted and inert wherever it is printed.
 
     As a value, in JSON and in comparisons, it is the clean text without quotes.
 
@@ -78,7 +117,7 @@ class Foreign(str):
         return super().__new__(cls, cleaned(str.__str__(text), limit=limit))
 
     def __str__(self) -> str:
-        return '"' + self.replace('"', "'") + '"'
+        return '"' + inert(self.replace('"', "'")) + '"'
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
@@ -153,13 +192,19 @@ def shown_setting(text: str) -> str:
     return quoted(_USER.sub("…@", text), limit=60)
 
 
+def _inert_json(text: str) -> str:
+    """The same JSON, its texts inert; backslashes are doubled in it and hide nothing."""
+    kept = {char: f"\\u{ord(char):04x}" for char in _SMALL if char != "\\"}
+    return _LIVE.sub(lambda found: "".join([kept.get(char, char) for char in found[0]]), text)
+
+
 def json_text(value: Any) -> str:
     r"""Compact JSON; characters that could change how text is shown are escaped, so that it stays the same JSON.
 
-    >>> json_text({"a": "b\u202ec"})
-    '{"a":"b\\u202ec"}'
+    >>> json_text({"a": "b\u202ec"}), json_text("[a](b)")
+    ('{"a":"b\\u202ec"}', '"[a]\\u0028b)"')
     """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = _inert_json(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
     if text.isascii() and text.isprintable():
         return text
     return "".join(json.dumps(char)[1:-1] if is_hidden(char) else char for char in text)
@@ -239,4 +284,4 @@ def plain(value: Any) -> str:
         return str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
-    return json.dumps(value)
+    return _inert_json(json.dumps(value))

@@ -207,7 +207,7 @@ def _list(data: msgspec.Raw, kind: str) -> list[JsonObject]:
 
 def _stat(data: msgspec.Raw) -> JsonObject:
     """The figures, sent as an object or as an array holding one."""
-    if len(memoryview(data)) > MOST_AROUND:
+    if len(memoryview(data)) > PIECE:
         raise UnreadableAnswer("stat data is far larger than four figures")
     try:
         found: Any = msgspec.json.decode(data)

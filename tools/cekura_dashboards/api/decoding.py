@@ -8,7 +8,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, as_object, is_list, is_object
 from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer
-from cekura_dashboards.text import quoted
+from cekura_dashboards.text import inert, quoted
 
 Body = bytes | bytearray | msgspec.Raw
 MOST_IN_A_REFUSAL = 100_000
@@ -111,7 +111,7 @@ def messages_of(body: Body, key: SecretStr) -> dict[str, list[str]]:
     messages = dict[str, list[str]]()
     for name, value in list(found.items())[:8]:
         texts = as_list(value) or [value]
-        shown = [quoted(text, secret=key.get_secret_value()) for text in texts[:3] if isinstance(text, str)]
+        shown = [inert(quoted(text, secret=key.get_secret_value())) for text in texts[:3] if isinstance(text, str)]
         if shown:
-            messages[quoted(str(name), limit=40, secret=key.get_secret_value())] = shown
+            messages[inert(quoted(str(name), limit=40, secret=key.get_secret_value()))] = shown
     return messages

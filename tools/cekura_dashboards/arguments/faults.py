@@ -13,7 +13,7 @@ from cekura_dashboards.api.filters import Filter, of_metric, shown
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments import rewrites, shapes
 from cekura_dashboards.arguments.references import Reference
-from cekura_dashboards.text import did_you_mean, nearest, one_of, quoted
+from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted
 
 Path = tuple[str | int, ...]
 NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
@@ -23,7 +23,8 @@ def where(path: Path) -> str:
     """``update[0].filters.op``."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        shown = part if isinstance(part, int) or part.isidentifier() else inert(part)
+        text += f"[{shown}]" if isinstance(part, int) else f".{shown}" if text else str(shown)
     return quoted(text, limit=120)
 
 
@@ -32,7 +33,8 @@ def seen(value: Any) -> str:
         shown = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         shown = str(type(value).__name__)
-    return quoted(shown, limit=60).replace("'", '"') if not isinstance(value, str) else f'"{quoted(value, limit=60)}"'
+    text = inert(quoted(value if isinstance(value, str) else shown, limit=60))
+    return f'"{text}"' if isinstance(value, str) else text.replace("'", '"')
 
 
 _KINDS = {

@@ -20,7 +20,7 @@ from cekura_dashboards.arguments.faults import Path, annotation, fault_of, plain
 from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import named, short_json
+from cekura_dashboards.text import as_meant, named, short_json
 from cekura_dashboards.tool import Request
 
 Q = TypeVar("Q", bound=Request)
@@ -250,6 +250,7 @@ class _Reader:
         if known is None or value is None:
             return condition
         place = (*path, "value")
+        value = [_meant(item) for item in value] if is_list(value) else _meant(value)
         if condition.get("op") == "in" and not is_list(value):
             value = [value]
             self.notes.append(f"{where(place)}: one value was read as a list")
@@ -292,6 +293,8 @@ class _Reader:
         return found
 
     def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
+        if isinstance(value, str):
+            value = as_meant(value)
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
         if name in shapes.TIMES and (interval := shapes.time(value)) != value:
             self.notes.append(f"{where(path)} was read as {interval}")
@@ -322,6 +325,10 @@ def _fills_in_nulls(fields: dict[str, FieldInfo], found: JsonObject) -> bool:
         item is None and name in fields and not fields[name].is_required() and fields[name].default is not None
         for name, item in found.items()
     )
+
+
+def _meant(value: Any) -> Any:
+    return as_meant(value) if isinstance(value, str) else value
 
 
 def _is_grouping(kind: type[BaseModel]) -> bool:

@@ -159,13 +159,17 @@ async def _resolved(context: ToolContext, names: Mapping[int, GivenName], scope:
 
 
 def _matching(text: str, known: Mapping[int, str]) -> list[int]:
-    """The ids of that name; if none has it, of the same name in other capitals. ``NAME (ID)`` is its id."""
+    """The ids of that name; if none has it, in other capitals, or as it is printed. ``NAME (ID)`` is its id."""
     match = _NUMBERED.fullmatch(text.strip())
-    if match and known.get(int(match[2])) == match[1]:
+    if match and named(known.get(int(match[2]))) == named(match[1]):
         return [int(match[2])]
     exact = [number for number, name in known.items() if name == text]
-    folded = text.strip().casefold()
-    return exact or [number for number, name in known.items() if name.strip().casefold() == folded]
+    folded, shown = text.strip().casefold(), named(text)
+    return (
+        exact
+        or [number for number, name in known.items() if name.strip().casefold() == folded]
+        or [number for number, name in known.items() if named(name) == shown]
+    )
 
 
 async def _places(context: ToolContext, kind: Kind, ids: Sequence[int]) -> dict[int, str]:

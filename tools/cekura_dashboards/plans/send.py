@@ -20,7 +20,7 @@ from cekura_dashboards.api.errors import (
 from cekura_dashboards.api.models import BulkResult, JsonObject, Widget, as_list, as_object, same
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import MOST_SHOWN, Stored, WidgetEdits
-from cekura_dashboards.text import json_text, quoted
+from cekura_dashboards.text import inert, json_text, quoted
 from cekura_dashboards.values import replace
 
 MOST_ERRORS = 5
@@ -89,8 +89,8 @@ def _error_in_words(entry: Any, key: str) -> str:
     told = list[str]()
     for name, value in parts.items():
         texts = [text if isinstance(text, str) else json_text(text) for text in as_list(value) or [value]]
-        shown = [text if text.isdecimal() else f'"{quoted(text, secret=key)}"' for text in texts]
-        told.append(f"{quoted(name, limit=MOST_SHOWN, secret=key)} {' '.join(shown)}".strip())
+        shown = [text if text.isdecimal() else f'"{inert(quoted(text, secret=key))}"' for text in texts]
+        told.append(f"{inert(quoted(name, limit=MOST_SHOWN, secret=key))} {' '.join(shown)}".strip())
     return ", ".join(told)
 
 

@@ -1,0 +1,122 @@
+"""Text of others that a renderer would link is inert in texts, exact in structures, and understood as it is printed."""
+
+import json
+import re
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_sandbox import create_app
+from support import KEY, Json, ask, connect, force, now, open_tools, sql, text_of
+
+pytestmark = pytest.mark.anyio
+NAMES = [
+    "![i](https://x.example/p)", "[t](https://x.com)", "[t]: https://x.com", "<https://x.com>", "Calls of www.x.com/a_b",
+    "<img src=x> *new* _calls_ [VIP] (all)", 'A "quoted" name', "x" * 200, "https&#58;//x.com", "a\\.com",
+]  # fmt: skip
+PLAIN = [
+    "snake_case *bold* [VIP] (all) [a] [b]",
+    "5 < 6 > 4, 10:30, e.g. v1.2: A & B",
+    "AT&T; p < .05",
+    r"^a\.b$ and a\d",
+]
+
+
+@pytest.fixture
+def app() -> Generator[FastAPI]:
+    made = create_app(now=now, count=300, key=KEY)
+    made.state.world.generate()
+    yield made
+    made.state.world.close()
+
+
+def printed(text: str, number: int) -> str:
+    """The name that stands in quotes behind a number."""
+    found = re.search(rf'\b{number} "([^"]*)"', text)
+    assert found is not None, text
+    return found[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_name_as_printed_is_taken_for_what_has_it(app: FastAPI, name: str) -> None:
+    force(app, 203, name=name)
+    app.state.world.store.update_dashboard(11, {"name": name})
+    async with connect(app) as client:
+        text = text_of(await client.call_tool("get_dashboard", {"dashboard_id": 11}))
+        for given in (printed(text, 11), name):
+            found = await client.call_tool("get_dashboard", {"dashboard_id": given})
+            assert (found.structured_content or {})["id"] == 11, text_of(found)
+        for given in (printed(text, 203), name):
+            read = await client.call_tool("get_widgets_data", {"widget_ids": [given], "window": "7d"})
+            assert (read.structured_content or {})["widgets"][0]["widget"]["id"] == 203
+
+
+@pytest.mark.parametrize("name", NAMES[:6])
+async def test_a_name_is_exact_in_structures_and_in_what_is_handed_on(app: FastAPI, name: str) -> None:
+    force(app, 203, name=name, filters={"field": "topic", "op": "eq", "value": name})
+    async with open_tools(app) as (context, _):
+        text, setup = await ask(context, "get_dashboard", dashboard_id=11)
+        widget = next(row for row in setup["widgets"] if row["id"] == 203)
+        assert (widget["name"], widget["filters"]["value"]) == (name, name)
+        line = next(line for line in text.splitlines() if line.startswith("widget 203 "))
+        assert name not in line
+        handed = re.search(r'\{"field":"topic".*?\}', line)
+        assert handed is not None
+        assert json.loads(handed[0])["value"] == name
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Plain"})
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert app.state.world.store.widget(203)["name"] == name
+
+
+async def test_a_label_and_a_value_as_printed_are_those_of_the_calls(app: FastAPI) -> None:
+    name = "[t](https://x.com/?a=1)"
+    sql(app, f"update calls set topic = '{name}' where topic = 'appointment'")
+    async with open_tools(app) as (context, _):
+        text, found = await ask(context, "look_up", kind="values", field="topic")
+        assert name not in text
+        assert name in json.dumps(found)
+        shown = next(line for line in text.splitlines() if "[t]" in line).split('"')[1]
+        widget: Json = {"chart_type": "pie", "field": "topic"}
+        for label in (shown, name, json.dumps(name)[1:-1].replace("](", r"]\u0028")):
+            _, calls = await ask(context, "list_calls", widget=widget, project_id=1, window="7d", label=label, limit=2)
+            assert calls["calls"][0]["topic"] == name
+        filters = {"field": "topic", "op": "in", "value": [shown]}
+        _, read = await ask(context, "preview_widget", widget={**widget, "filters": filters}, window="7d")
+        assert read["report"]["n"] > 0
+        assert read["widget"]["filters"]["value"] == [name]
+
+
+async def test_a_name_is_stored_as_it_was_before_it_was_printed(app: FastAPI) -> None:
+    async with open_tools(app) as (context, _):
+        changes: Json = {"name": "Copy of [t]﹙https﹕//x﹒com)"}
+        await ask(context, "update_widget", widget_id=203, changes=changes)
+    assert app.state.world.store.widget(203)["name"] == "Copy of [t](https://x.com)"
+
+
+@pytest.mark.parametrize("name", PLAIN)
+async def test_what_no_renderer_links_stays_as_it_is(app: FastAPI, name: str) -> None:
+    force(app, 203, name=name)
+    async with open_tools(app) as (context, _):
+        text, _ = await ask(context, "get_dashboard", dashboard_id=11)
+    assert f'widget 203 "{name}"' in text
+
+
+async def test_a_refusal_of_the_api_and_a_name_that_nothing_has_are_inert(app: FastAPI) -> None:
+    async with open_tools(app) as (context, _):
+        for arguments in ({"dashboard_id": "![i](https://x.example)"}, {"dashboard_id": 11, "![i](https://x.com)": 1}):
+            with pytest.raises(InvalidArguments) as refused:
+                await ask(context, "get_dashboard", **arguments)
+            assert "](" not in str(refused.value)
+            assert "://" not in str(refused.value)
+
+
+async def test_prompts_hold_no_link_of_a_name(app: FastAPI) -> None:
+    async with connect(app) as client:
+        asked: dict[str, Any] = {"dashboard": "![i](https://x.example)"}
+        found = await client.get_prompt("weekly_review", asked)
+        text = str(found.messages[0].content)
+    assert "](" not in text
+    assert "://" not in text
