@@ -55,7 +55,7 @@ class ClientFile(Struct, frozen=True):
         try:
             return cls(client, path, Jsonc(text.removeprefix(MARK), comments=client.comments), mark)
         except NotJson as error:
-            hint = "" if client.comments else f" ({client.title} reads no comments)"
+            hint = f" ({client.title} reads no comments or trailing commas)" if _has_comments(text) else ""
             raise NotInstalled(f"{path} {error}{hint}. {UNCHANGED} {MEND}") from None
 
     @property
@@ -96,6 +96,15 @@ class ClientFile(Struct, frozen=True):
             yield
         except NotJson as error:
             raise NotInstalled(f"{self.path} {error}. {UNCHANGED} {MEND}") from None
+
+
+def _has_comments(text: str) -> bool:
+    """Whether a text that is no JSON is JSON with comments."""
+    try:
+        Jsonc(text, comments=True)
+    except NotJson:
+        return False
+    return True
 
 
 def read(client: ChatClient, path: Path) -> ClientFile:

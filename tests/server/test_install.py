@@ -94,8 +94,8 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
     ("content", "said"),
     [
         ('{"mcpServers": {\n  "a": 1,\n}}', "line 3, column 1"),
-        ("// mine\n{}", "Cursor reads no comments"),
-        ("[]", "holds no JSON object"),
+        ("// mine\n{}", "(Cursor reads no comments or trailing commas)"),
+        ("[]", "holds no JSON object. Nothing was changed."),
         ('{"mcpServers": []}', '"mcpServers" is no JSON object'),
         (b"\xff\xfe{}", "cannot be read: it is UTF-16. Save it as UTF-8."),
         (b'{"a": "\xe4"}', "cannot be read: it is not UTF-8. Save it as UTF-8."),
