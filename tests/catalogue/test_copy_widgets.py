@@ -103,7 +103,7 @@ AGENTS = agents(
 )
 async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value: Any, there: Any) -> None:
     app = new_sandbox(count=10)
-    own = {"field": "agent.id", "op": "in" if isinstance(value, list) else "eq", "value": value}
+    own: Json = {"field": "agent.id", "op": "in" if isinstance(value, list) else "eq", "value": value}
     app.state.world.store.update_widget(212, {"filters": {"operator": "or", "conditions": [own, SINCE]}})
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: AGENTS if sent.path.endswith("/aiagents/") else None

@@ -103,7 +103,8 @@ class Grid:
             return None
         boxes = {number: box for number, held in metadata.items() if (box := box_at(held, path))}
         before = copy.deepcopy(boxes)
-        columns = max([*(box.right for box in before.values()), *([pattern.columns] if pattern else [])])
+        widest = max((box.right for box in before.values()), default=0.0)
+        columns = max(widest, pattern.columns) if pattern else widest
         usual_boxes = [(kinds[number], box) for number, box in before.items()] or (pattern.boxes if pattern else [])
         found = cls(path, boxes, before, columns, usual_boxes)
         for number in metadata:

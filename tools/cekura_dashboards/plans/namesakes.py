@@ -39,7 +39,7 @@ async def translated(
         DashboardsError: if it could not be read what its ids are called.
     """
     names = _names_in(value)
-    kinds = {kind for kind, _ in [*_references(value), *names]}
+    kinds: set[Kind] = {kind for kind, _ in [*_references(value), *names]}
     if project is None or not kinds:
         return Translation(value)
     here = dict[Kind, Mapping[int, str]]()
@@ -116,7 +116,9 @@ def _names_in(value: JsonObject | None) -> list[tuple[Kind, str]]:
     node = value or {}
     kind = NAMED.get(str(node.get("field")))
     given = as_list(node.get("value")) or [node.get("value")]
-    found = [(kind, name) for name in given if isinstance(name, str)] if kind and node.get("op") in {"eq", "in"} else []
+    found = list[tuple[Kind, str]]()
+    if kind is not None and node.get("op") in {"eq", "in"}:
+        found.extend((kind, name) for name in given if isinstance(name, str))
     inside = [as_object(part) for part in [*(as_list(node.get("conditions")) or []), node.get("filters")]]
     return [*found, *(name for part in inside if part is not None for name in _names_in(part))]
 
