@@ -301,6 +301,14 @@ def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_i
     assert usual == pytest.approx(120, abs=30)
 
 
+def test_days_without_calls_end_at_an_instant_as_dates_hold_their_last_day() -> None:
+    values = [100.0] * 28
+    values[20] = values[21] = 0.0
+    calls = course(values, DAY, scale="count")
+    gaps = [found for found in examine(calls, calls).findings or [] if isinstance(found, Gap)]
+    assert [(gap.start, gap.end) for gap in gaps] == [("1971-01-24", "1971-01-26T00:00Z")]
+
+
 def test_before_the_first_call_there_is_no_gap() -> None:
     values = weeks_of_calls(random.Random(2), 16)  # noqa: S311 - no secret
     values[: 24 * 4] = [0.0] * (24 * 4)

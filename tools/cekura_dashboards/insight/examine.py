@@ -326,7 +326,7 @@ def _gaps(empty: Sequence[Empty], zone: str, step: float) -> list[Gap]:
     found = [
         Gap(
             start=iso(gap.start, step=int(step), zone=zone),
-            end=iso(gap.end, step=int(step), zone=zone),
+            end=iso(gap.end, zone=zone),
             usual_calls=round_for_display(gap.expected, 3),
         ).of_chance(gap.chance)
         for gap in largest[:MOST_GAPS]
