@@ -157,6 +157,13 @@ SINCE: list[tuple[str, Json]] = [
             {"field": "timestamp", "op": "lt", "value": "2026-11-09T00:00:00Z"},
         ),
     ),
+    (
+        "2026-11-16/2026-11-22",
+        and_also(
+            {"field": "timestamp", "op": "gte", "value": "2026-11-16T00:00:00Z"},
+            {"field": "timestamp", "op": "lt", "value": "2026-11-23T00:00:00Z"},
+        ),
+    ),
     ("since monday", {"field": "timestamp", "op": "gte", "value": "2026-11-16T00:00:00Z"}),
     ("2026-11-16/now", {"field": "timestamp", "op": "gte", "value": "2026-11-16T00:00:00Z"}),
     ("the last three weeks", {"field": "timestamp", "op": "gte", "value": "today-21d"}),

@@ -57,7 +57,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
         raise InvalidArguments.at(CLEARED, f"{Foreign(text, limit=60)} is not a date range; {hint}")
     fixed = f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would"
     return (
-        _since(begins) if span[1] >= now else within(*span),
+        _since(begins) if span[1] == now else within(*span),
         [f"{fixed}; from {refused} the API refuses the charts (400)"],
     )
 
