@@ -177,6 +177,19 @@ async def test_no_call_of_a_window_is_lost_where_clocks_change_or_are_odd(zone: 
     assert odd is (zone in {"Asia/Kolkata", "Asia/Kathmandu"})
 
 
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [("Europe/Berlin", "2026-10-25"), ("America/New_York", "2026-11-01"), ("Australia/Lord_Howe", "2026-11-15")],
+)
+async def test_a_day_with_a_clock_change_is_whole(zone: str, day: str) -> None:
+    async with open_tools(shared_sandbox(count=LARGE), time_zone=zone) as (context, _):
+        one = await report_of(context, widget_ids=[202], by="local_day", window=day)
+        week = await report_of(context, widget_ids=[202], by="local_day", window=f"2026-10-22/{day}")
+    assert "partial" not in one["series"]
+    assert "partial" not in week["series"]
+    assert one["series"]["value"] == week["series"]["value"][-1:]
+
+
 @pytest.mark.parametrize("window", ["yesterday", "last_week", "2026-11-12T18:30Z/2026-11-13T18:30Z"])
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham"])
 async def test_days_that_begin_within_an_hour_of_utc_are_tested(zone: str, window: str) -> None:

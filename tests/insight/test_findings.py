@@ -302,7 +302,7 @@ def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_i
 
 
 def test_days_without_calls_end_at_an_instant_as_dates_hold_their_last_day() -> None:
-    values = [100.0] * 28
+    values: list[float | None] = [100.0] * 28
     values[20] = values[21] = 0.0
     calls = course(values, DAY, scale="count")
     gaps = [found for found in examine(calls, calls).findings or [] if isinstance(found, Gap)]

@@ -46,7 +46,14 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
     notes = reading.notes
     if any(midnight.timestamp() % (2 * HALF) for midnight, _ in held):
         notes = (*notes, ODD_OFFSET)
-    return replace(reading, chart=replace(chart, rows=[*rows, *unread]), notes=notes, hours=chart)
+    first, last = (_offset(edge, zone) for edge in (reading.window.start, reading.window.end))
+    days = replace(chart, rows=[*rows, *unread])
+    return replace(reading, chart=days, notes=notes, hours=chart, offsets=(first, last))
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> float:
+    found = moment.astimezone(zone).utcoffset()
+    return found.total_seconds() if found else 0.0
 
 
 def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:

@@ -51,11 +51,14 @@ class Times:
         self._edges = min(self._edges[0], (time, offset)), max(self._edges[1], (time, offset))
         return moment.replace(tzinfo=UTC).timestamp() if wall else time
 
-    def local(self, span: Span) -> Span:
-        """The span in the same wall time, of each end as the rows nearest to it are written."""
-        if not any(self.offsets):
+    def local(self, span: Span, offsets: tuple[float, float] | None = None) -> Span:
+        """The span in the same wall time, of each end as the rows nearest to it are written.
+
+        ``offsets``: those of both ends, where they are known: on a day with a clock change they are not the rows'.
+        """
+        if not any(self.offsets | {*(offsets or ())}):
             return span
-        first, last = self._edges[0][1], self._edges[1][1]
+        first, last = offsets or (self._edges[0][1], self._edges[1][1])
         return Span(span.start + first, span.end + last, "")
 
 
@@ -141,7 +144,7 @@ def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
 
 
 def _within(reading: ChartReading, read: _AllBuckets) -> BarRows:
-    period, span = reading.target.config.period, read.times.local(span_of(reading))
+    period, span = reading.target.config.period, read.times.local(span_of(reading), reading.offsets)
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
     kept = [b for b in read.buckets if b.time + width > span.start and b.time < span.end]
     outside = len(read.buckets) - len(kept)

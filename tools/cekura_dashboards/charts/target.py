@@ -73,7 +73,8 @@ class ChartReading(Remembers, frozen=True):
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project. ``hours``: of days that were put together, what they are of.
+    ``kept``: read so, but kept to its dashboard's project. ``hours``: of days that were put together, what they are of;
+    ``offsets``: seconds from UTC where their window begins and ends.
     ``passing``: in words, what counts as a pass of a metric that passes or fails, where it is a number.
     """
 
@@ -87,11 +88,13 @@ class ChartReading(Remembers, frozen=True):
     passing: str | None = None
     notes: tuple[str, ...] = ()
     hours: Chart | None = None
+    offsets: tuple[float, float] | None = None
 
     def by_hour(self) -> "ChartReading":
         """As it came, before its days were put together."""
         config = self.target.config.model_copy(update={"time_period": "hour"})
-        return replace(self, target=replace(self.target, config=config, local_days=False), chart=self.hours, hours=None)
+        target = replace(self.target, config=config, local_days=False)
+        return replace(self, target=target, chart=self.hours, hours=None, offsets=None)
 
 
 def saved(widget: Widget, project: int | None = None) -> Target:
