@@ -42,6 +42,7 @@ HELD = {
 
 
 OURS = {
+    b"test_simple_text": b"list_dashboards", b"test_error_handling": b"get_dashboard",
     b"test_simple_prompt": b"monday_report", b"test_prompt_with_arguments": b"why_did_it_move", b'"arg1"': b'"widget"', b'"arg2"': b'"window"',
     b"test://static-text": b"cekura://guide", b"test://template/123/data": b"cekura://dashboards/123%20calls",
 }  # fmt: skip
