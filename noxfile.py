@@ -74,7 +74,7 @@ def package(session: nox.Session) -> None:
 def _demo(session: nox.Session, clone: Path) -> None:
     """Run the README's demo command in a new clone."""
     with session.chdir(clone):
-        session.run("bash", "-c", documented("README.md", "cekura-dashboards demo"), external=True, silent=True)
+        session.run("bash", "-c", command_in("README.md", "cekura-dashboards demo"), external=True, silent=True)
 
 
 def _distribution(session: nox.Session, distribution: Path, environment: Path) -> None:
@@ -107,8 +107,8 @@ def _quick_start(session: nox.Session, clone: Path, wheel: Path, work: Path) -> 
     env = {"PIPX_HOME": "pipx", "PIPX_BIN_DIR": "pipx-bin", "UV_TOOL_DIR": "uv", "UV_TOOL_BIN_DIR": "uv-bin"}
     env = {name: str(work / path) for name, path in env.items()}
     with session.chdir(clone):
-        pipx_install = documented("docs/quickstart.md", "pipx install")
-        uv_install = documented("docs/quickstart.md", "uv tool install")
+        pipx_install = command_in("docs/quickstart.md", "pipx install")
+        uv_install = command_in("docs/quickstart.md", "uv tool install")
         for command in (pipx_install, uv_install):
             session.run("bash", "-c", command, env=env, external=True, silent=True)
     for programs in (env["PIPX_BIN_DIR"], env["UV_TOOL_BIN_DIR"]):
@@ -116,6 +116,6 @@ def _quick_start(session: nox.Session, clone: Path, wheel: Path, work: Path) -> 
     session.run("uvx", "-q", "--from", str(wheel), "cekura-dashboards-mcp", "--version")
 
 
-def documented(page: str, text: str) -> str:
+def command_in(page: str, text: str) -> str:
     """The first line of a page that contains a text: a command that is run word for word."""
     return next(line for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if text in line)

@@ -31,7 +31,7 @@ IN_CI = ("python3 -m venv", "pipx install", "uv tool install")
 """How commands begin that install something; .ci/run and noxfile.py run them as they stand in the pages."""
 RUN_IN_CI = [
     *re.findall(r"grep -m1 '([^']+)'", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
-    *re.findall(r'documented\("[^"]+", "([^"]+)"\)', (ROOT / "noxfile.py").read_text(encoding="utf-8")),
+    *re.findall(r'command_in\("[^"]+", "([^"]+)"\)', (ROOT / "noxfile.py").read_text(encoding="utf-8")),
 ]
 """A part of each such line, which they look for."""
 HERE = Path(sys.executable).parent

@@ -40,8 +40,8 @@ def sessions_named_in(text: str) -> set[str]:
 
 
 def test_ci_runs_every_session_but_the_one_that_is_a_part_of_the_tests() -> None:
-    named = sessions_named_in((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
-    assert named == sessions_of_nox() - {"docs"}
+    sessions = sessions_named_in((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert sessions == sessions_of_nox() - {"docs"}
 
 
 @pytest.mark.parametrize("name", ["noxfile.py", *(name for name in TRACKED if name.endswith(".md"))])
@@ -70,8 +70,8 @@ def test_hooks_are_local() -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_an_issue_form_is_one_that_the_host_takes_and_asks_what_is_needed(name: str) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-issue-forms"]
-    done = subprocess.run([*command, str(ROOT / name)], capture_output=True, text=True, timeout=HANGS_S, check=False)
-    assert done.returncode == 0, done.stdout
+    result = subprocess.run([*command, str(ROOT / name)], capture_output=True, text=True, timeout=HANGS_S, check=False)
+    assert result.returncode == 0, result.stdout
     form: Json = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
     assert {item.get("id") for item in form["body"]} >= {"version", "client", "doctor", "input", "output"}
     assert any("`cekura-dashboards doctor`" in item["attributes"].get("description", "") for item in form["body"])
@@ -79,8 +79,8 @@ def test_an_issue_form_is_one_that_the_host_takes_and_asks_what_is_needed(name: 
 
 def test_a_source_distribution_holds_all_that_is_tracked() -> None:
     hatch = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
-    packed = {name.removeprefix("/") for name in hatch["sdist"]["include"]} | {".gitignore", "pyproject.toml"}
-    assert {name.partition("/")[0] for name in TRACKED} <= packed
+    contents = {name.removeprefix("/") for name in hatch["sdist"]["include"]} | {".gitignore", "pyproject.toml"}
+    assert {name.partition("/")[0] for name in TRACKED} <= contents
 
 
 def test_the_security_policy_invents_no_address() -> None:
