@@ -123,7 +123,7 @@ MISTAKES: list[tuple[str, Json, str]] = [
      "`startswith`, `endswith`, `in`, `isnull` or `regex`.")),
     ("look_up", {"kind": "metrix"}, 'Nothing was sent. kind: "metrix" is not a choice; did you mean `metrics`?'),
     ("look_up", {"kind": "values"}, "Nothing was sent. field: is missing; whose values? e.g. topic, call_ended_reason, metadata.region."),
-    ("update_widget", {"widget_id": [1, 2], "changes": {"name": "x"}}, "Nothing was sent. widget_id: [1, 2] cannot be used; it must be a whole number."),
+    ("update_widget", {"widget_id": [1, 2], "changes": {"name": "x"}}, "Nothing was sent. widget_id: [1, 2] cannot be used; it must be an id or a name."),
 ]  # fmt: skip
 
 
