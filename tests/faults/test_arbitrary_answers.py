@@ -1,6 +1,7 @@
 """Whatever the API answers within its published document: an answer or an error of ours, never a failure of this code."""
 
 import json
+from typing import Any
 
 import anyio
 import pytest
@@ -55,7 +56,7 @@ CALLS: list[tuple[str, Json]] = [
 
 
 SHAPES = output_schemas(tool.result for tool in TOOLS)
-VALIDATORS = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
+VALIDATORS: dict[str, Any] = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
 
 
 async def answered(transport: Transport, tool: str, arguments: Json) -> None:

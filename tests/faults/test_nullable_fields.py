@@ -58,7 +58,7 @@ WRITES: list[tuple[str, Json]] = [
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
 ]  # fmt: skip
 SHAPES = output_schemas(tool.result for tool in TOOLS)
-VALIDATORS = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
+VALIDATORS: dict[str, Any] = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
 FREE = {"filters", "effective_filters", "metadata", "filter_value"}
 """Their content is not of the API's making."""
 READ_BY_POST = ("/bulk_data/", "/preview_data/")
