@@ -264,6 +264,12 @@ def test_a_week_with_an_hour_more_is_compared_by_the_calendar(how: str, start: s
     assert other.weekdays_differ is differ
 
 
+@pytest.mark.parametrize("text", ["today", "this_week", "this_month", "since monday", "2026-06-01"])
+def test_at_midnight_what_begins_then_is_told_as_not_begun(text: str) -> None:
+    with pytest.raises(InvalidArguments, match="it begins only now; use 24h"):
+        resolve(text, datetime(2026, 6, 1, tzinfo=UTC), UTC_ZONE)
+
+
 OFFERED = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
 
 

@@ -129,7 +129,7 @@ def _start(text: str, end: datetime, now: datetime, zone: ZoneInfo) -> datetime:
     if (moment := _instant(text, now, zone)) is not None:
         return moment
     is_weekday = _weekday(bare(text)) is not None and not bare(text).startswith("last_")
-    before = min(now, end - timedelta(microseconds=1)) if is_weekday else now
+    before = end - timedelta(microseconds=1) if is_weekday and end < now else now
     if (span := _end_of(text, before, zone)) is None:
         raise ValueError("the first end is no time")
     return span[0]

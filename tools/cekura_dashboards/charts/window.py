@@ -73,6 +73,8 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
         why = "it ends before it starts, or is all in the future."
         if end <= earliest + MARGIN:
             why = f"it ends before the 30 days that the API holds; the earliest start is {_earliest(now)}."
+        elif start == now:
+            why = "it begins only now; use 24h, or the time before it."
         raise InvalidArguments.at(argument, f"{Foreign(word, limit=60)} is empty: {why}")
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
 
