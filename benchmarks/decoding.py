@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.audience import ReportOptions
 from cekura_dashboards.answers.budget import fit
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import report
@@ -43,9 +43,9 @@ def body_of(calls: int, end: datetime = END) -> bytes:
 
 
 def answer(body: bytes) -> str:
-    chart = decode(ChartEnvelope.read(body), chart_type="line", group_by=None)
+    chart = decode(ChartEnvelope.decode(body), chart_type="line", group_by=None)
     reading = ChartReading(Target(LINE, {}), Window(START, END, "asked"), chart)
-    return render_report(fit([report(reading, Audience(30))])[0])
+    return render_report(fit([report(reading, ReportOptions(30))])[0])
 
 
 def seconds(calls: int) -> float:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments.schema import input_schemas
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
@@ -37,7 +37,7 @@ class Canned:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         del method, key, timeout_s, query  # path and body say enough here
         if path.endswith("preview_data/"):
             asked: Json = json.loads(body or b"{}")
@@ -51,7 +51,7 @@ class Canned:
         else:
             number = int(path.rstrip("/").rpartition("/")[2])
             found = next(widget for widget in self._widgets if widget["id"] == number)
-        return Answer(200, json.dumps(found).encode(), "application/json")
+        return Response(200, json.dumps(found).encode(), "application/json")
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.lookups import Memory
 from cekura_sandbox import create_app
 
@@ -69,7 +69,7 @@ class InRounds:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         self.sent.append(f"{method} {path} {json.dumps(query, sort_keys=True)} {(body or b'').decode()}")
         self.under_way += 1
         answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import Json
 
 FACTS = Path(__file__).parent / "facts" / "published_api.json"
@@ -43,15 +43,15 @@ class Arbitrary:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         del key, timeout_s, query
         asked: Json = json.loads(body) if body else {}
         known = OPERATIONS[f"{method} {re.sub(r'/-?[0-9]+/', '/{id}/', path)}"]["responses"]
         status = next(status for status in known if status.startswith("2"))
         if known[status] is None:
-            return Answer(int(status), b"")
+            return Response(int(status), b"")
         answer = self._likely(self._any(known[status], ""), path, asked)
-        return Answer(int(status), json.dumps(answer).encode(), "application/json")
+        return Response(int(status), json.dumps(answer).encode(), "application/json")
 
     def _pick(self, items: list[Any]) -> Any:
         return self._chance.choice(items)

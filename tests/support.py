@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import MAX_BODY_BYTES, Answer, Transport
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, Response, Transport
 from cekura_dashboards_mcp.cli import main
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
@@ -147,7 +147,7 @@ class Sent:
     body: Any
 
 
-Fault = Callable[[Sent], Answer | Exception | None]
+Fault = Callable[[Sent], Response | Exception | None]
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Recorder:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         request = Sent(method, path, query, msgspec.json.decode(body) if body else None)
         self.sent.append(request)
         self.keys.add(key.get_secret_value())
@@ -185,7 +185,7 @@ class Recorder:
         return [request for request in self.sent if request.method != "GET" and request.path not in reads]
 
 
-def _replaced(fault: Fault | None, request: Sent) -> Answer | None:
+def _replaced(fault: Fault | None, request: Sent) -> Response | None:
     found = fault(request) if fault else None
     if isinstance(found, Exception):
         raise found

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.settings import WEEKDAYS, SettingsError, load_settings, usable_key
 from support import KEY, Recorder, new_sandbox, no_wait, now, typed
 
@@ -72,7 +72,7 @@ def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
 async def test_a_refusal_that_names_the_key_does_not_show_it() -> None:
     recorder = Recorder(HttpTransport("http://localhost", app=new_sandbox()))
     said = {KEY: ["is wrong"], "detail": f"not {KEY}", f"x{KEY}": [f"{KEY}{KEY}"]}
-    recorder.fault = lambda _: Answer(400, json.dumps(said).encode())
+    recorder.fault = lambda _: Response(400, json.dumps(said).encode())
     client = CekuraClient(transport=recorder, key=usable_key(KEY), now=now, sleep=no_wait)
     with pytest.raises(Refused) as caught:
         await client.projects()

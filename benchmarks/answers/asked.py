@@ -12,7 +12,7 @@ from benchmarks.answers.charts import Chart, Json, Rows, iso, rows_of, with_wron
 from benchmarks.answers.plants import NOW, Planted
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Replies:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         del method, key, timeout_s, query  # the path says enough here
         if path.endswith("bulk_data/"):
             found: Any = {"count": 1, "next": None, "results": [self._saved]}
@@ -48,7 +48,7 @@ class Replies:
             found = [{"id": 1, "name": "Only"}]
         else:
             found = self._widget
-        return Answer(200, json.dumps(found).encode(), "application/json")
+        return Response(200, json.dumps(found).encode(), "application/json")
 
     def _preview(self, config: Json) -> Json:
         bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]

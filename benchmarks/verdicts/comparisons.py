@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cekura_dashboards.insight import Cell, Kind, Side, Terms, compare
+from cekura_dashboards.insight import MeasureKind, Sample, SampleBucket, VerdictTerms, compare
 from cekura_dashboards.insight.timeline import DAY
 
 CURRENT, BASELINE = 0, 1
-Draw = Callable[[np.random.Generator, tuple[int, int], int, float], Iterable[Cell]]
+Draw = Callable[[np.random.Generator, tuple[int, int], int, float], Iterable[SampleBucket]]
 """From the days of both sides, those before them, and the change on the current side, to all days in a row."""
 HELD_DAYS = 29
 """Whole days that the API holds."""
@@ -43,7 +43,7 @@ class Case:
     """
 
     name: str
-    kind: Kind
+    kind: MeasureKind
     draw: Draw
     days: tuple[int, int]
     change: float = 0.0
@@ -76,15 +76,15 @@ class Case:
         new, old = self.levels()
         return not self.change and new == old
 
-    def truth(self, baseline: Side) -> float:
+    def truth(self, baseline: Sample) -> float:
         """The difference that was planted."""
         new, old = self.levels()
         if self.ratio:
             return self.change + new - old
-        whole = math.fsum(cell.value for cell in baseline.cells) if self.kind == "total" else LENGTH_S * (1 + old)
+        whole = math.fsum(cell.value for cell in baseline.buckets) if self.kind == "total" else LENGTH_S * (1 + old)
         return whole * ((1 + self.change) * (1 + new) / (1 + old) - 1)
 
-    def drawn(self, seed: int) -> tuple[Side, Side, Side]:
+    def drawn(self, seed: int) -> tuple[Sample, Sample, Sample]:
         """The current side, the baseline, and the days before; weekdays meet where the sides are equally long."""
         rng = np.random.default_rng(seed)
         before = HELD_DAYS - sum(self.days) if self.history else self.between
@@ -94,14 +94,14 @@ class Case:
         begun = first - self.between - self.days[BASELINE]
         sides = [days[first:], days[begun : begun + self.days[BASELINE]], days[:first] if self.history else []]
         current, baseline, earlier = (
-            Side(cells, len(cells) * DAY, n=math.fsum(cell.n or 0 for cell in cells)) for cells in sides
+            Sample(cells, len(cells) * DAY, n=math.fsum(cell.n or 0 for cell in cells)) for cells in sides
         )
         return current, baseline, earlier
 
     def _moved(self, day: int) -> float:
         return (COURSE_OF_RATES if self.ratio else COURSE_OF_REST) * COURSES[self.course](day)
 
-    def _on_course(self, cell: Cell, day: int, rng: np.random.Generator) -> Cell:
+    def _on_course(self, cell: SampleBucket, day: int, rng: np.random.Generator) -> SampleBucket:
         by = self._moved(day)
         if not by:
             return cell
@@ -148,38 +148,38 @@ def _in_a_row(
 def _rates(
     calls: tuple[float, float], rng: np.random.Generator, days: tuple[int, int], before: int, change: float,
     *, size: float = 0.02, alike: float = 0.0, weekly: bool = False,
-) -> Iterator[Cell]:  # fmt: skip
+) -> Iterator[SampleBucket]:  # fmt: skip
     for day, side, own in _in_a_row(rng, days, before, size, alike):
         quiet = weekly and _weekend(day - FRIDAY)
         n = max(1, int(rng.poisson(calls[side] * (WEEKEND_CALLS if quiet else 1))))
         planted = change if side == CURRENT else 0.0
         rate = float(np.clip(RATE + planted + own + (WEEKEND_RATE if quiet else 0), 0.01, 0.99))
-        yield Cell(day * DAY, n, float(rng.binomial(n, rate)) / n)
+        yield SampleBucket(day * DAY, n, float(rng.binomial(n, rate)) / n)
 
 
 def _lengths(
     calls: float, rng: np.random.Generator, days: tuple[int, int], before: int, change: float,
     *, squares: bool = False, alike: float = 0.0,
-) -> Iterator[Cell]:  # fmt: skip
+) -> Iterator[SampleBucket]:  # fmt: skip
     sigma = math.sqrt(math.log1p(SPREAD**2))
     for day, side, own in _in_a_row(rng, days, before, DAYS_OF_LENGTHS, alike):
         n = max(1, int(rng.poisson(calls)))
         mean = LENGTH_S * (1 + (change if side == CURRENT else 0.0)) * math.exp(own - DAYS_OF_LENGTHS**2 / 2)
         held = rng.lognormal(math.log(mean) - sigma**2 / 2, sigma, n)
-        yield Cell(day * DAY, n, float(held.mean()), float((held**2).sum()) if squares else None)
+        yield SampleBucket(day * DAY, n, float(held.mean()), float((held**2).sum()) if squares else None)
 
 
 def _counts(
     calls: float, variation: float, rng: np.random.Generator, days: tuple[int, int], before: int, change: float,
     *, alike: float = 0.0,
-) -> Iterator[Cell]:  # fmt: skip
+) -> Iterator[SampleBucket]:  # fmt: skip
     """A window of fewer than seven days is compared with the same weekdays of the week before."""
     apart = -days[CURRENT] % 7 if days[CURRENT] == days[BASELINE] else 0
     for day, side, own in _in_a_row(rng, days, before, variation, alike):
         shifted = day + (apart if side == CURRENT else 0)
         planted = change if side == CURRENT else 0.0
         mean = calls * (1 + planted) * math.exp(own) * (WEEKEND_CALLS if _weekend(shifted - FRIDAY) else 1)
-        yield Cell(shifted * DAY, None, float(rng.poisson(mean)))
+        yield SampleBucket(shifted * DAY, None, float(rng.poisson(mean)))
 
 
 def cases() -> Iterator[Case]:
@@ -251,7 +251,7 @@ def compared_row(case: Case, seeds: Iterable[int]) -> Compared:
     held, verdicts = 0, list[str | None]()
     for seed in seeds:
         current, baseline, earlier = case.drawn(seed)
-        terms = Terms(earlier=earlier)
+        terms = VerdictTerms(earlier_days=earlier)
         found = compare(case.kind, current, baseline, terms, ratio=case.ratio, counted=case.counted)
         verdicts.append(found.verdict)
         low, high = found.ci95 or (-math.inf, math.inf)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cekura_dashboards.insight import Cell, GroupedSide, driver
+from cekura_dashboards.insight import GroupedSample, SampleBucket, find_driver
 from cekura_dashboards.insight.timeline import DAY
 
 Measure = Literal["rates", "durations", "scores", "counts"]
@@ -67,9 +67,9 @@ def cases() -> Iterator[Case]:
             yield Case(measure, moved)
 
 
-def _side(case: Case, rng: np.random.Generator, *, current: bool) -> GroupedSide:
+def _side(case: Case, rng: np.random.Generator, *, current: bool) -> GroupedSample:
     """A week of calls that fall into groups at random."""
-    measure, cells = case.measure, dict[str | None, list[Cell]]()
+    measure, cells = case.measure, dict[str | None, list[SampleBucket]]()
     owns = rng.normal(0, DAYS_OWN[measure], DAYS)
     for group, share in SHARES.items():
         moved = PLANTED[measure] if current and group in case.moved else 0.0
@@ -80,30 +80,30 @@ def _side(case: Case, rng: np.random.Generator, *, current: bool) -> GroupedSide
         n = math.fsum(cell.n or 0 for cell in held)
         whole = math.fsum((1 if measure == "counts" else cell.n or 0) * cell.value for cell in held)
         groups[name] = (n, whole if measure == "counts" else whole / n)
-    return GroupedSide(groups, cells)
+    return GroupedSample(groups, cells)
 
 
 def _cell(
     measure: Measure, level: float, share: float, moved: float, own: float, day: int, rng: np.random.Generator
-) -> Cell:
+) -> SampleBucket:
     usual = CALLS / DAYS * share
     if measure == "counts":
         n = float(rng.poisson(usual * (1 + moved) * math.exp(own)))
-        return Cell(day * DAY, n, n)
+        return SampleBucket(day * DAY, n, n)
     n = max(1, int(rng.poisson(usual)))
     if measure == "rates":
         rate = float(np.clip(level + moved + own, 0.01, 0.99))
-        return Cell(day * DAY, n, float(rng.binomial(n, rate)) / n)
+        return SampleBucket(day * DAY, n, float(rng.binomial(n, rate)) / n)
     mean = level * (1 + moved) * math.exp(own)
     sigma = math.sqrt(math.log1p(SPREADS[measure] ** 2))
-    return Cell(day * DAY, n, float(rng.lognormal(math.log(mean) - sigma**2 / 2, sigma, n).mean()))
+    return SampleBucket(day * DAY, n, float(rng.lognormal(math.log(mean) - sigma**2 / 2, sigma, n).mean()))
 
 
 def driven_row(case: Case, seeds: Iterable[int]) -> Driven:
     named, right, count = 0, 0, 0
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        found = driver(
+        found = find_driver(
             _side(case, rng, current=True),
             _side(case, rng, current=False),
             additive=case.measure == "counts",
@@ -112,6 +112,6 @@ def driven_row(case: Case, seeds: Iterable[int]) -> Driven:
         )
         said = found.verdict != "within noise"
         named += said
-        right += said and not found.mixed and found.differs == PLACE
+        right += said and not found.mixed and found.outlying_group == PLACE
         count += 1
     return Driven(case, named / count, right / count)

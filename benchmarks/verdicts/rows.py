@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from benchmarks.verdicts.cases import Plant
 from benchmarks.verdicts.worlds import World, series
-from cekura_dashboards.insight.examine import examine
+from cekura_dashboards.insight.examine import detect
 from cekura_dashboards.insight.findings import Finding
 from cekura_dashboards.insight.timeline import DAY, Span
 
@@ -53,7 +53,7 @@ def findings(world: World, seed: int, window_s: float | None) -> list[Finding]:
     end = course.times[-1] + world.step
     window = Span(end - window_s, end) if window_s else None
     counts = course if world.measure == "count" else calls
-    return examine(course, counts, window=window, clock=world.clock).findings or []
+    return detect(course, counts, window=window, clock=world.clock).findings or []
 
 
 def quiet_row(world: World, window_s: float | None, seeds: Iterable[int]) -> Quiet:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cekura_dashboards.insight.clock import Clock
-from cekura_dashboards.insight.course import Course, Scale
+from cekura_dashboards.insight.course import Scale, TimeSeries
 from cekura_dashboards.insight.timeline import DAY, HOUR
 
 Floats = npt.NDArray[np.float64]
@@ -104,7 +104,7 @@ def days_own(world: World, times: Floats, rng: np.random.Generator, size: float)
     return np.array([found[day] for day in days])
 
 
-def series(world: World, seed: int) -> tuple[Course, Course]:
+def series(world: World, seed: int) -> tuple[TimeSeries, TimeSeries]:
     """The measure, and the calls per bucket."""
     rng, times = np.random.default_rng(seed), times_of(world)
     effect = world.effect(times, world) if world.effect else None
@@ -139,13 +139,15 @@ def _values(world: World, times: Floats, calls: Floats, effect: Floats | None, r
     return found
 
 
-def _course(world: World, times: Floats, values: Floats, calls: Floats, scale: Scale, *, merges: bool = True) -> Course:
-    return Course(
+def _course(
+    world: World, times: Floats, values: Floats, calls: Floats, scale: Scale, *, merges: bool = True
+) -> TimeSeries:
+    return TimeSeries(
         times=times.tolist(),
         values=[None if np.isnan(value) else float(value) for value in values],
         n=calls.tolist(),
         step=world.step,
         scale=scale,
-        merges=merges,
-        settles=SETTLES.get(world.measure, 0.0) if scale == "positive" else 0.0,
+        is_mergeable=merges,
+        stable_from=SETTLES.get(world.measure, 0.0) if scale == "positive" else 0.0,
     )

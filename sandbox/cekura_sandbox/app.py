@@ -147,9 +147,9 @@ def create_app(
     app.include_router(fault_routes(faults))
 
     async def authenticated(request: Request) -> None:
-        given = request.headers.get("x-cekura-api-key")
+        key = request.headers.get("x-cekura-api-key")
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if (given or bearer) != world.key:
+        if (key or bearer) != world.key:
             raise _Unauthenticated
 
     for router in (_dashboards(world), _widgets(world), _lookups(world)):
@@ -322,12 +322,12 @@ def _lookups(world: World) -> APIRouter:
 
     @router.get("/test_framework/v2/aiagents/", **answers(NamedPage))
     def agents(request: Request, pages: Paging, project_id: int | None = None, q: str = "") -> Body:
-        found = [
+        rows = [
             {"id": number, "name": name, "project": project, "description": f"Answers as {name}."}
             for number, name, project, *_ in calls.AGENTS
             if project_id in (None, project) and q.lower() in name.lower()
         ]
-        return paginate(request, pages, found)
+        return paginate(request, pages, rows)
 
     @router.get("/observability/v2/call-logs/", **answers(CallPage))
     def list_call_logs(

@@ -48,13 +48,13 @@ def call_logs(
         )
         .fetchall()
     )
-    found = [_item(dict(zip(COLUMNS, row, strict=True))) for row in rows]
-    measured = _metrics(con, [call["id"] for call in found])
-    for call in found:
+    items = [_item(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+    measured = _metrics(con, [call["id"] for call in items])
+    for call in items:
         call["metrics"] = measured.get(call["id"], [])
         if readings.call_metadata == "absent":
             del call["metadata"]
-    return pages.envelope(request, counted[0] if counted else 0, found)
+    return pages.envelope(request, counted[0] if counted else 0, items)
 
 
 def _item(call: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +86,11 @@ def _metrics(con: duckdb.DuckDBPyConnection, ids: list[int]) -> dict[int, list[d
         )
         .fetchall()
     )
-    found = dict[int, list[dict[str, Any]]]()
+    metrics_by_call = dict[int, list[dict[str, Any]]]()
     for call, number, name, kind, score, label in rows:
         value = {"enum": label, "value": label} if kind == "enum" else {"score": score}
-        found.setdefault(call, []).append({"id": number, "name": name, "type": kind, **value})
-    return found
+        metrics_by_call.setdefault(call, []).append({"id": number, "name": name, "type": kind, **value})
+    return metrics_by_call
 
 
 def _transcript(call: dict[str, Any]) -> str:

@@ -116,10 +116,10 @@ class Charts:
         return kind, column, label, "calls c"
 
     def _metric(self, widget: dict[str, Any]) -> tuple[str, str, str, str]:
-        found = self._run("SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")])
-        if not found:
+        rows = self._run("SELECT name, eval_type FROM metrics WHERE id = ?", [widget.get("metric")])
+        if not rows:
             raise ChartError({"metric": [f'Invalid pk "{widget.get("metric")}" - object does not exist.']})
-        [(name, eval_type)] = found
+        [(name, eval_type)] = rows
         source = f"calls c JOIN evaluations e ON e.call_id = c.id AND e.metric_id = {int(widget['metric'])}"
         if eval_type == "enum":
             return "string", "e.label", name, source
@@ -151,23 +151,23 @@ class Charts:
     def _line(
         self, column: str, source: str, group: str, parameters: list[Any]
     ) -> Iterable[tuple[Any, dict[str, Any]]]:
-        found = self._run(
+        rows = self._run(
             f"SELECT {group}, c.id, replace(CAST(date_trunc('second', c.ts) AS TEXT), ' ', 'T') || 'Z', {column} "
             f"{source} ORDER BY c.ts, c.id",
             parameters,
         )
-        for key, call, moment, value in found:
+        for key, call, moment, value in rows:
             yield key, {"id": call, "timestamp": moment, "value": self._value(value)}
 
     def _pie(self, column: str, source: str, group: str, parameters: list[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
-        found = self._run(
+        rows = self._run(
             f"SELECT {group} AS g, {column} AS slice, count(*) AS n {source} GROUP BY g, slice ORDER BY n DESC, slice",
             parameters,
         )
         totals = Counter[Any]()
-        for key, _, count in found:
+        for key, _, count in rows:
             totals[key] += count
-        for key, label, count in found:
+        for key, label, count in rows:
             share = round(100 * count / totals[key], 2)
             yield key, {"label": self._value(label), "value": count, "percentage": share}
 
@@ -176,18 +176,18 @@ class Charts:
     ) -> Iterable[tuple[Any, dict[str, Any]]]:
         function = widget["aggregation_function"]
         rate = kind == "boolean" and function == "avg"
-        found = self._run(
+        bars = self._run(
             f"SELECT date_trunc('{widget['time_period']}', c.ts) AS bucket, {group} AS g, "
             f"{_aggregate(function, kind, column)}, count({column}) {source} GROUP BY bucket, g ORDER BY bucket, g",
             parameters,
         )
-        rows = [(key, bucket, value, count) for bucket, key, value, count in found]
+        rows = [(key, bucket, value, count) for bucket, key, value, count in bars]
         if self._readings.empty_buckets == "null":
             rows = _with_empty(rows, widget["time_period"])
         for key, bucket, value, count in rows:
             scale = 100 if rate and self._readings.rates == "percent" else None
-            shown = self._value(value if value is None or scale is None else scale * value)
-            yield key, {"time_interval": self._moment(bucket), "value": shown, "sample_count": count}
+            bar_value = self._value(value if value is None or scale is None else scale * value)
+            yield key, {"time_interval": self._moment(bucket), "value": bar_value, "sample_count": count}
 
     def _stat(self, source: str, parameters: list[Any]) -> Any:
         total, success, duration = self._run(
@@ -254,13 +254,13 @@ def _with_empty(rows: list[tuple[Any, ...]], period: str) -> list[tuple[Any, ...
     step = {"hour": timedelta(hours=1), "day": timedelta(days=1)}.get(period)
     if step is None or not rows:
         return rows
-    seen = {(key, bucket) for key, bucket, _, _ in rows}
+    present = {(key, bucket) for key, bucket, _, _ in rows}
     first, last = min(r[1] for r in rows), max(r[1] for r in rows)
     count = int((last - first) / step) + 1
     missing = [
         (key, first + i * step, None, 0)
         for key in dict.fromkeys(r[0] for r in rows)
         for i in range(count)
-        if (key, first + i * step) not in seen
+        if (key, first + i * step) not in present
     ]
     return sorted([*rows, *missing], key=lambda r: (r[1], str(r[0])))

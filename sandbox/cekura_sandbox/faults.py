@@ -67,7 +67,7 @@ class Faults:
     coming: list[Fault] = field(default_factory=list[Fault])
     log: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     disconnected: int = 0
-    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - no secret
+    rng: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - no secret
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, *faults: Fault) -> None:
@@ -83,24 +83,24 @@ class Faults:
             self.log.clear()
             self.disconnected = 0
 
-    def take(self, method: str, path: str, asked: str | None) -> Fault | None:
+    def take(self, method: str, path: str, header: str | None) -> Fault | None:
         """The fault that this request meets, if any."""
         with self._lock:
-            found = _from_header(asked) if asked else None
-            for fault in self.coming if found is None else []:
-                if fault.matches(method, path) and self.chance.random() < fault.share:
-                    found = fault
+            fault_taken = _from_header(header) if header else None
+            for fault in self.coming if fault_taken is None else []:
+                if fault.matches(method, path) and self.rng.random() < fault.share:
+                    fault_taken = fault
                     if fault.times is not None:
                         fault.times -= 1
                     break
-            self.log.append((method, path, found.kind if found else ""))
-            return found
+            self.log.append((method, path, fault_taken.kind if fault_taken else ""))
+            return fault_taken
 
 
 def _from_header(text: str) -> Fault | None:
     kind, _, value = text.partition("=")
-    known: list[Any] = [name for name in KINDS if name == kind]
-    return Fault(known[0], value or None) if known else None
+    kinds: list[Any] = [name for name in KINDS if name == kind]
+    return Fault(kinds[0], value or None) if kinds else None
 
 
 class FaultInjector:
@@ -120,7 +120,7 @@ class FaultInjector:
             return
         match fault.kind:
             case "latency":
-                await self._app(scope, await self._waited(float(fault.value or 1), receive), send)
+                await self._app(scope, await self._wait(float(fault.value or 1), receive), send)
             case "rate_limited":
                 await _answer(send, 429, b'{"detail": "Request was throttled."}', retry_after=fault.value)
             case "error_500":
@@ -146,20 +146,20 @@ class FaultInjector:
                 await _break_off(send)
             case _:
                 status, body = await self._collect(scope, receive)
-                await _answer(send, status, _spoiled(fault.kind, body, scope))
+                await _answer(send, status, _spoil(fault.kind, body, scope))
 
-    async def _waited(self, seconds: float, receive: Receive) -> Receive:
+    async def _wait(self, seconds: float, receive: Receive) -> Receive:
         """Wait, or notice that the caller hangs up; then give again what was received meanwhile."""
-        held = list[Message]()
+        messages = list[Message]()
         with anyio.move_on_after(seconds):
             while True:
-                held.append(await receive())
-                if held[-1]["type"] == "http.disconnect":
+                messages.append(await receive())
+                if messages[-1]["type"] == "http.disconnect":
                     self._faults.disconnected += 1
                     break
 
         async def again() -> Message:
-            return held.pop(0) if held else await receive()
+            return messages.pop(0) if messages else await receive()
 
         return again
 
@@ -181,9 +181,13 @@ class FaultInjector:
 async def _answer(
     send: Send, status: int, body: bytes, *, kind: bytes = b"application/json", **headers: str | None
 ) -> None:
-    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items() if value is not None]
+    headers_sent = [
+        (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items() if value is not None
+    ]
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), length, *given]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), length, *headers_sent]}
+    )
     await send({"type": "http.response.body", "body": body})
 
 
@@ -222,19 +226,19 @@ async def _trickle(send: Send, status: int, body: bytes, wait_s: float) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _spoiled(kind: str, body: bytes, scope: Scope) -> bytes:
+def _spoil(kind: str, body: bytes, scope: Scope) -> bytes:
     if kind == "truncated":
         return body[: len(body) // 2]
-    found: Any = json.loads(body or b"null")
+    data: Any = json.loads(body or b"null")
     if kind == "wrong_types":
-        found = _wrong(found)
-    elif is_object(found) and "results" in found:
+        data = _wrong(data)
+    elif is_object(data) and "results" in data:
         query = dict(parse_qsl(scope["query_string"].decode()))
         host = "https://elsewhere.invalid" if kind == "foreign_next" else "https://api.sandbox.invalid"
         if kind == "repeat_page" or query.get("page") != "2":
             following = query if kind == "repeat_page" else {**query, "page": "2"}
-            found["next"] = f"{host}{scope['path']}?{urlencode(following)}"
-    return json.dumps(found).encode()
+            data["next"] = f"{host}{scope['path']}?{urlencode(following)}"
+    return json.dumps(data).encode()
 
 
 def _wrong(value: Any) -> Any:

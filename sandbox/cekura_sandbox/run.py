@@ -17,15 +17,15 @@ def readings_from(chosen: dict[str, str]) -> ApiVariant:
     Raises:
         ValueError: for a name or value that there is not.
     """
-    known = {field.name: get_args(field.type) for field in fields(ApiVariant)}
-    given: dict[str, str | float] = {}
+    allowed = {field.name: get_args(field.type) for field in fields(ApiVariant)}
+    chosen_readings: dict[str, str | float] = {}
     for name, value in chosen.items():
-        if name not in known:
-            raise ValueError(f'no reading "{name}"; there are {", ".join(known)}')
-        if known[name] and value not in known[name]:
-            raise ValueError(f'reading {name} is {" or ".join(known[name])}, not "{value}"')
-        given[name] = value if known[name] else float(value)
-    return ApiVariant(**given)  # type: ignore[arg-type]  # checked against the fields above
+        if name not in allowed:
+            raise ValueError(f'no reading "{name}"; there are {", ".join(allowed)}')
+        if allowed[name] and value not in allowed[name]:
+            raise ValueError(f'reading {name} is {" or ".join(allowed[name])}, not "{value}"')
+        chosen_readings[name] = value if allowed[name] else float(value)
+    return ApiVariant(**chosen_readings)  # type: ignore[arg-type]  # checked against the fields above
 
 
 def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[str, str]) -> None:

@@ -70,8 +70,8 @@ class Store:
 
     def dashboards(self, project: int | None = None) -> list[Record]:
         with self._lock:
-            found = [d for d in self._dashboards.values() if project is None or d["project"] == project]
-            return [{**d, "widget_count": str(len(self._of(d["id"])))} for d in found]
+            dashboards = [d for d in self._dashboards.values() if project is None or d["project"] == project]
+            return [{**d, "widget_count": str(len(self._of(d["id"])))} for d in dashboards]
 
     def dashboard(self, number: int) -> Record:
         with self._lock:
@@ -116,14 +116,14 @@ class Store:
         with self._transaction():
             original = self.dashboard(number)
             name = body.get("name") or f"Copy of {original['name']}"
-            made = self.create_dashboard({**original, "name": name})
-            self.bulk(made["id"], {"create": [_writable(w) for w in original["widgets"]]})
-            return self.dashboard(made["id"])
+            copy = self.create_dashboard({**original, "name": name})
+            self.bulk(copy["id"], {"create": [_writable(w) for w in original["widgets"]]})
+            return self.dashboard(copy["id"])
 
     def widgets(self, dashboard: int | None = None) -> list[Record]:
         with self._lock:
-            found = self._widgets.values() if dashboard is None else self._of(dashboard)
-            return [self.widget(w["id"]) for w in found]
+            widgets = self._widgets.values() if dashboard is None else self._of(dashboard)
+            return [self.widget(w["id"]) for w in widgets]
 
     def widget(self, number: int) -> Record:
         with self._lock:
@@ -232,14 +232,14 @@ def _is_pk(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _pk_errors(config: Record, name: str, known: Collection[int] | None) -> Record:
-    """``known`` None: which ones exist is checked elsewhere."""
+def _pk_errors(config: Record, name: str, existing: Collection[int] | None) -> Record:
+    """``existing`` None: which ones exist is checked elsewhere."""
     value = config.get(name)
     if value is None:
         return {}
     if not _is_pk(value):
         return {name: [f"Incorrect type. Expected pk value, received {type(value).__name__}."]}
-    return {} if known is None or value in known else {name: [f'Invalid pk "{value}" - object does not exist.']}
+    return {} if existing is None or value in existing else {name: [f'Invalid pk "{value}" - object does not exist.']}
 
 
 def _objects(body: Record, name: str) -> list[Record]:
@@ -318,5 +318,5 @@ def _group_errors(group_by: Any) -> Record:
         interval = group_by.get("interval")
         return {} if isinstance(interval, int) and interval > 0 else wrong
     name = str(group_by.get("field"))
-    known = name in GROUP_COLUMNS or (name.startswith("metadata.") and name.count(".") == 1)
-    return {} if group_by.get("type") == "field" and known else wrong
+    is_known = name in GROUP_COLUMNS or (name.startswith("metadata.") and name.count(".") == 1)
+    return {} if group_by.get("type") == "field" and is_known else wrong

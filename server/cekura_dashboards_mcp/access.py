@@ -24,7 +24,7 @@ def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
     Raises:
         SettingsError: for a name that is no tool.
     """
-    found = dict[str, frozenset[str]]()
+    tools_by_key = dict[str, frozenset[str]]()
     for part in filter(None, (part.strip() for part in text.split(";"))):
         digest, sign, names = part.rpartition("=")
         tools = frozenset[str]()
@@ -33,8 +33,8 @@ def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
                 hint = did_you_mean(name, [*_NAMES, *_GROUPS])
                 raise SettingsError(f'CEKURA_TOOLS names "{quoted(name, limit=60)}", which is no tool; {hint}')
             tools |= _GROUPS.get(name, frozenset({name}))
-        found[digest.strip() if sign else EVERY_KEY] = tools
-    return found
+        tools_by_key[digest.strip() if sign else EVERY_KEY] = tools
+    return tools_by_key
 
 
 def may_use(allowed: Mapping[str, frozenset[str]], caller: str, tool: str) -> bool:

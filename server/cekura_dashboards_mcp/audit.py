@@ -120,8 +120,8 @@ def _ends_with_line(path: str, descriptor: int) -> bool:
 
 def _digest(changes: list[JsonObject], side: int) -> str | None:
     """Of the values that were changed, on one side; equal ones have equal digests."""
-    held = list[Any]()
+    values = list[Any]()
     for change in changes:
         fields = as_object(change.get("fields")) or {}
-        held.append([change.get("op"), change.get("id"), {name: pair[side] for name, pair in fields.items()}])
-    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16] if held else None
+        values.append([change.get("op"), change.get("id"), {name: pair[side] for name, pair in fields.items()}])
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16] if values else None

@@ -14,7 +14,7 @@ from cekura_dashboards_mcp.terminal import SANDBOX, Stopped, connection, example
 
 if TYPE_CHECKING:
     from cekura_dashboards import ToolContext
-    from cekura_dashboards.boards import Board, BoardPlan, Carried
+    from cekura_dashboards.boards import AppliedBoard, Board, BoardPlan
     from cekura_dashboards_mcp.connection import Connection
 
 T = TypeVar("T")
@@ -53,13 +53,13 @@ def plan(
 
     board = _read(file)
     work = partial(plan_board, board=board, dashboard=dashboard, project=project)
-    found = _done(work, connection(sandbox=sandbox), "Comparing")
+    board_plan = _done(work, connection(sandbox=sandbox), "Comparing")
     if as_json:
-        steps = [{"tool": step.tool, "arguments": step.arguments, "dry_run": step.dry_run} for step in found.steps]
-        click.echo(json.dumps({"dashboard": found.dashboard, "steps": steps, "notes": found.notes}, indent=2))
+        steps = [{"tool": step.tool, "arguments": step.arguments, "dry_run": step.dry_run} for step in board_plan.steps]
+        click.echo(json.dumps({"dashboard": board_plan.dashboard, "steps": steps, "notes": board_plan.notes}, indent=2))
     else:
-        _show(board, found)
-    if exit_code and found.steps:
+        _show(board, board_plan)
+    if exit_code and board_plan.steps:
         raise SystemExit(CHANGED)
 
 
@@ -74,20 +74,20 @@ def apply(
     file: BinaryIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool
 ) -> None:
     """Make a dashboard what FILE says: the one of its name in the project, or a new one. Shows the plan, and asks."""
-    from cekura_dashboards.boards import Carried, apply_board, plan_board  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import AppliedBoard, apply_board, plan_board  # noqa: PLC0415 - see above
 
     board = _read(file)
 
-    async def carried(context: "ToolContext") -> Carried:
+    async def apply_again(context: "ToolContext") -> AppliedBoard:
         with waiting("Comparing"):
-            found = await plan_board(context, board, dashboard=dashboard, project=project)
-        _show(board, found, err=as_json)
-        if found.steps and not yes:
+            board_plan = await plan_board(context, board, dashboard=dashboard, project=project)
+        _show(board, board_plan, err=as_json)
+        if board_plan.steps and not yes:
             _ask()
         with waiting("Writing"):
-            return await apply_board(context, found)
+            return await apply_board(context, board_plan)
 
-    _report(_done(carried, connection(sandbox=sandbox)), as_json=as_json)
+    _report(_done(apply_again, connection(sandbox=sandbox)), as_json=as_json)
 
 
 @click.command(epilog=examples("undo receipts.json"))
@@ -97,21 +97,21 @@ def apply(
 def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
     """Take back what apply did, by the receipts in FILE that apply --json printed."""
     from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
-    from cekura_dashboards.boards import undo_carried  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import undo_board  # noqa: PLC0415 - see above
     from cekura_dashboards.json_input import NotJson, read_json  # noqa: PLC0415 - see above
 
     try:
-        held = as_object(read_json(file.read()))
+        data = as_object(read_json(file.read()))
     except NotJson as error:
         raise Stopped(f"{_name(file)} {error}.") from None
-    listed = as_list((held or {}).get("undo"))
+    listed = as_list((data or {}).get("undo"))
     calls = [as_object(call) for call in listed or []]
     if listed is None or None in calls:
         raise Stopped(f"{_name(file)} holds no receipts that can be taken back; apply --json prints them.")
     if not calls:
         click.echo("Nothing was done, so there is nothing to take back.")
         return
-    work = partial(undo_carried, calls=[call for call in calls if call is not None])
+    work = partial(undo_board, calls=[call for call in calls if call is not None])
     _report(_done(work, connection(sandbox=sandbox), "Taking it back"), as_json=as_json)
 
 
@@ -161,23 +161,26 @@ def _ask() -> None:
     click.confirm("Carry it out?", abort=True, err=True)
 
 
-def _show(board: "Board", found: "BoardPlan", *, err: bool = False) -> None:
+def _show(board: "Board", board_plan: "BoardPlan", *, err: bool = False) -> None:
     from cekura_dashboards.text import named  # noqa: PLC0415 - see above
 
-    target = "a new dashboard" if found.dashboard is None else f"dashboard {found.dashboard}"
-    head = "To do on" if found.steps else "Nothing to do: it is like this already,"
-    click.echo(f"{head} {target} {named(board.name)}" + (":" if found.steps else "."), err=err)
-    lines = [*(f"  {line}" for step in found.steps for line in step.lines), *(f"note: {n}" for n in found.notes)]
+    target = "a new dashboard" if board_plan.dashboard is None else f"dashboard {board_plan.dashboard}"
+    head = "To do on" if board_plan.steps else "Nothing to do: it is like this already,"
+    click.echo(f"{head} {target} {named(board.name)}" + (":" if board_plan.steps else "."), err=err)
+    lines = [
+        *(f"  {line}" for step in board_plan.steps for line in step.lines),
+        *(f"note: {n}" for n in board_plan.notes),
+    ]
     for line in lines:
         click.echo(line, err=err)
 
 
-def _report(done: "Carried", *, as_json: bool) -> None:
+def _report(done: "AppliedBoard", *, as_json: bool) -> None:
     """The receipts; as JSON with the calls that take them back, the last first."""
     if as_json:
         receipts = [receipt.structured for receipt in done.receipts]
-        found = {"receipts": receipts, "failed": done.failed, "undo": done.calls_to_undo}
-        click.echo(json.dumps({name: value for name, value in found.items() if value is not None}, indent=2))
+        data = {"receipts": receipts, "failed": done.failed, "undo": done.calls_to_undo}
+        click.echo(json.dumps({name: value for name, value in data.items() if value is not None}, indent=2))
     else:
         for receipt in done.receipts:
             click.echo(receipt.text)

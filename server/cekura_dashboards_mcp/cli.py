@@ -139,13 +139,15 @@ def tools(*, as_json: bool) -> None:
     """List the tools."""
     from cekura_dashboards_mcp.local import list_tools  # noqa: PLC0415 - see above
 
-    found = anyio.run(list_tools, connection(key_needed=False))
+    listed_tools = anyio.run(list_tools, connection(key_needed=False))
     if as_json:
         click.echo(
-            json.dumps([tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in found], indent=2)
+            json.dumps(
+                [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed_tools], indent=2
+            )
         )
         return
-    for tool in found:
+    for tool in listed_tools:
         size = len(json.dumps([tool.name, tool.description, tool.input_schema], separators=(",", ":")))
         kind = "read" if tool.annotations and tool.annotations.read_only_hint else "write"
         click.echo(f"{tool.name}  ({kind}, {size} characters)")
@@ -167,9 +169,9 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
     """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
     from cekura_dashboards_mcp.local import call_one, text_of  # noqa: PLC0415 - see above
 
-    given, link = json_object(arguments), connection(sandbox=sandbox)
+    tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
     with waiting(f"Waiting for {tool}"):
-        result = anyio.run(call_one, link, tool, given)
+        result = anyio.run(call_one, link, tool, tool_arguments)
     if as_json:
         click.echo(result.model_dump_json(by_alias=True, exclude_none=True, indent=2))
     else:
@@ -192,13 +194,13 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
     from cekura_dashboards_mcp.local import call_one, page_of, text_of  # noqa: PLC0415 - see above
 
-    given, link = json_object(arguments), connection(sandbox=sandbox)
+    tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
     with waiting(f"Waiting for {tool}"):
-        result = anyio.run(partial(call_one, draws=True), link, tool, given)
+        result = anyio.run(partial(call_one, draws=True), link, tool, tool_arguments)
     if result.is_error:
         click.echo(text_of(result), err=True)
         raise SystemExit(1)
-    page = page_of(result, tool, given)
+    page = page_of(result, tool, tool_arguments)
     if page is None:
         raise Stopped(f"{tool} has no charts; use call.")
     _written(page, out)
@@ -234,11 +236,11 @@ def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Pa
     chosen = [number_or_name(text) for text in dashboards]
     work = partial(make_report, dashboards=chosen, window=window, compare_to=compare_to)
     with waiting("Reading all charts"):
-        made = anyio.run(work, connection(sandbox=sandbox))
-    for error in made.failed:
+        page_report = anyio.run(work, connection(sandbox=sandbox))
+    for error in page_report.failed:
         click.echo(f"cekura-dashboards: {error}", err=True)
-    _written(made.page, out)
-    if made.failed:
+    _written(page_report.page, out)
+    if page_report.failed:
         raise SystemExit(1)
 
 
@@ -289,13 +291,13 @@ def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
 
     link = connection(sandbox=sandbox, key_needed=False)
     with waiting("Asking the API, and starting the server as each chat client does"):
-        found = anyio.run(partial(examine, with_probe=probe), link, Machine.this())
+        examination = anyio.run(partial(examine, with_probe=probe), link, Machine.this())
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2))
-    for line in [] if as_json else found.lines():
+        click.echo(json.dumps(examination.to_json(), indent=2))
+    for line in [] if as_json else examination.lines():
         mark, rest = line[:4], line[4:]
         click.echo(click.style(mark, fg=COLOURS.get(mark)) + rest)
-    if not found.passed:
+    if not examination.passed:
         raise SystemExit(1)
 
 

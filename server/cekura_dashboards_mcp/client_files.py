@@ -177,8 +177,8 @@ def _original(file: ClientFile, name: str, entry: Json, content: bytes) -> bytes
 def _backups(path: Path) -> list[Path]:
     """Those that are there. A link is none: what it leads to is not ours."""
     name = re.compile(re.escape(path.name) + r"\.backup(-\d+)?")
-    found = [file for file in path.parent.glob("*.backup*") if name.fullmatch(file.name)]
-    return [backup for backup in found if stat.S_ISREG(backup.lstat().st_mode)]
+    backups = [file for file in path.parent.glob("*.backup*") if name.fullmatch(file.name)]
+    return [backup for backup in backups if stat.S_ISREG(backup.lstat().st_mode)]
 
 
 def _kept(path: Path, content: bytes) -> Path:

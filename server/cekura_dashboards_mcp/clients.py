@@ -114,6 +114,6 @@ def command() -> list[str]:
 def entry_of(client: ChatClient | None, environment: Mapping[str, str], *, sandbox: bool) -> Json:
     """Our entry as a client has it; None: as most others do."""
     program, *more = command()
-    found: Json = dict(client.extra) if client else {}
-    found |= {"command": program, "args": [*more, "serve", *(["--sandbox"] if sandbox else [])]}
-    return found | ({"env": dict(environment)} if environment else {})
+    entry: Json = dict(client.extra) if client else {}
+    entry |= {"command": program, "args": [*more, "serve", *(["--sandbox"] if sandbox else [])]}
+    return entry | ({"env": dict(environment)} if environment else {})

@@ -6,20 +6,20 @@ from mcp.server.mcpserver import Context
 from mcp.types import CompleteRequestParams, Completion, ResourceTemplateReference
 
 from cekura_dashboards import DashboardsError, ToolContext
-from cekura_dashboards.arguments.references import Kind, id_of, names_of, written
+from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of
 from cekura_dashboards.arguments.spans import WORDS
 from cekura_dashboards.charts.window import COMPARISONS
 from cekura_dashboards_mcp.connection import Connection
 
-MOST = 100
+MAX_VALUES = 100
 """Of values in one answer, by the protocol."""
-NAMED: dict[str, Kind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
+NAMED: dict[str, EntityKind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
 LISTED_BY = {"dashboard": "list_dashboards", "widget": "get_dashboard", "agent": "look_up", "metric": "look_up"}
 """The tool that tells such names: who may not use it is not told them here."""
 FIXED = {"window": WORDS, "compare_to": COMPARISONS}
 
 
-async def completed(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
+async def complete(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
     """The values that go with what is typed so far; none where the API cannot be asked."""
     typed, name = params.argument.value, params.argument.name
     if name in FIXED:
@@ -29,31 +29,31 @@ async def completed(context: Context[Connection, object], params: CompleteReques
     if kind is None:
         return _shown([])
     connection = context.request_context.lifespan_context
-    given = (params.context.arguments if params.context else None) or {}
+    arguments = (params.context.arguments if params.context else None) or {}
     try:
         connection.refuse_unless_open(context.headers, LISTED_BY[kind])
         tools = await connection.tool_context(context.headers)
-        known = await _known(tools.for_one_call(), kind, given)
+        names = await _names(tools.for_one_call(), kind, arguments)
     except DashboardsError:
         return _shown([])  # a list of suggestions is no place for an error; the tool that is called then tells it
-    matching = {number: text for number, text in known.items() if _matches(typed, number, text)}
+    matching = {number: text for number, text in names.items() if _matches(typed, number, text)}
     if is_address:
         return _shown([str(number) for number in matching])
-    return _shown([str(written(number, known)) for number in matching])
+    return _shown([str(name_or_id(number, names)) for number in matching])
 
 
-async def _known(tools: ToolContext, kind: Kind, given: Mapping[str, str]) -> dict[int, str]:
+async def _names(tools: ToolContext, kind: EntityKind, arguments: Mapping[str, str]) -> dict[int, str]:
     """Names by id; of the widgets those of the dashboard that was given before, if any."""
     project, dashboard = tools.settings.project_id, None
-    if kind == "widget" and (text := given.get("dashboard", "").strip()):
+    if kind == "widget" and (text := arguments.get("dashboard", "").strip()):
         dashboard = id_of(text, await names_of(tools, "dashboard"))
     return await names_of(tools, kind, dashboard=dashboard, project=project)
 
 
 def _matches(typed: str, number: int, text: str) -> bool:
-    wanted = typed.strip().casefold()
-    return wanted in text.casefold() or str(number).startswith(wanted)
+    prefix = typed.strip().casefold()
+    return prefix in text.casefold() or str(number).startswith(prefix)
 
 
 def _shown(values: list[str]) -> Completion:
-    return Completion(values=values[:MOST], total=len(values), has_more=len(values) > MOST)
+    return Completion(values=values[:MAX_VALUES], total=len(values), has_more=len(values) > MAX_VALUES)

@@ -70,16 +70,16 @@ async def ask(context: Context[Any, Any], question: str, *, planned: bool) -> In
         return False
     parameters: dict[str, tuple[Resolve, bool]] = {"consent": (Resolve(consent), True)}
     try:
-        found = await resolve_arguments(parameters, build_resolver_plans(parameters, set()), {}, context)
+        resolution = await resolve_arguments(parameters, build_resolver_plans(parameters, set()), {}, context)
     except (ToolError, MCPError):
         return False
-    if isinstance(found, InputRequiredResult):
+    if isinstance(resolution, InputRequiredResult):
         if not (is_first_call or context.input_responses):
             return False
         connection.unanswered.add(question)
-        return found
+        return resolution
     connection.unanswered.remove(question)
-    outcome: ElicitationResult[Consent] = found["consent"]
+    outcome: ElicitationResult[Consent] = resolution["consent"]
     if not isinstance(outcome, AcceptedElicitation) or not outcome.data.confirm:
         raise NotConfirmed
     return True

@@ -23,7 +23,7 @@ WIDGET = {
 }  # fmt: skip
 
 
-class _Failed(Exception):
+class DemoFailed(Exception):
     """A call did not answer as it should."""
 
 
@@ -38,7 +38,7 @@ async def run_demo() -> None:
         try:
             await _conversation(client)
             failed = None
-        except _Failed as error:
+        except DemoFailed as error:
             failed = str(error)
     if failed:
         raise click.ClickException(failed)
@@ -72,6 +72,6 @@ async def _ask(client: Client, question: str, tool: str, arguments: dict[str, An
     click.echo(text)
     click.secho(f"({len(text)} characters, {took_ms:.0f} ms)", dim=True)
     if result.is_error or result.structured_content is None:
-        raise _Failed(f"{tool} failed; the demo cannot go on")
+        raise DemoFailed(f"{tool} failed; the demo cannot go on")
     answer: dict[str, Any] = result.structured_content
     return answer

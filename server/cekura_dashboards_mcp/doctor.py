@@ -12,7 +12,7 @@ from cekura_dashboards import ToolContext
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable, WrongNetworkSetting
 from cekura_dashboards_mcp.clients import Machine
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.entries import Check, checked_entries
+from cekura_dashboards_mcp.entries import Check, check_entries
 from cekura_dashboards_mcp.probe import ProbeAnswer, probe
 
 SKEW_S = 60
@@ -32,20 +32,20 @@ class Examination(Struct, frozen=True):
     def lines(self) -> list[str]:
         """One for each check, then the report of the probe."""
         marks = {True: "ok  ", False: "FAIL", None: "?   "}
-        found = [f"{marks[check.passed]} {check.name}: {check.told}" for check in self.checks]
-        return [*found, "", *report(self.findings)] if self.findings is not None else found
+        lines = [f"{marks[check.passed]} {check.name}: {check.told}" for check in self.checks]
+        return [*lines, "", *report(self.findings)] if self.findings is not None else lines
 
     def to_json(self) -> dict[str, Any]:
         """The same for machines; ``passed`` null where it could not be checked."""
-        found = {"version": version("cekura-dashboards-mcp"), "passed": self.passed, **msgspec.to_builtins(self)}
-        return {name: value for name, value in found.items() if value is not None}
+        data = {"version": version("cekura-dashboards-mcp"), "passed": self.passed, **msgspec.to_builtins(self)}
+        return {name: value for name, value in data.items() if value is not None}
 
 
 async def examine(connection: Connection, machine: Machine | None, *, with_probe: bool) -> Examination:
     """Check everything. ``machine`` None: leave its chat clients out."""
     try:
-        clients = await checked_entries(machine) if machine else []
-        checks = await checked(connection, has_client=any(check.passed for check in clients))
+        clients = await check_entries(machine) if machine else []
+        checks = await check_connection(connection, has_client=any(check.passed for check in clients))
         passed = all(check.passed is not False for check in checks)
         findings = None
         if with_probe and passed and connection.settings.api_key is not None:
@@ -55,27 +55,27 @@ async def examine(connection: Connection, machine: Machine | None, *, with_probe
         await connection.aclose()
 
 
-async def checked(connection: Connection, *, has_client: bool) -> list[Check]:
+async def check_connection(connection: Connection, *, has_client: bool) -> list[Check]:
     """Settings, key, API and clock in turn; what depends on one that failed is not asked.
 
     ``has_client``: a chat client of this machine has a key that works, so that none is needed here.
     """
     settings = connection.settings
-    told = f"{settings.base_url}, time zone {settings.time_zone}, {settings.timeout_s:g} s a call"
-    found = [Check("settings", True, told + (", read-only" if settings.read_only else ""))]
+    settings_text = f"{settings.base_url}, time zone {settings.time_zone}, {settings.timeout_s:g} s a call"
+    checks = [Check("settings", True, settings_text + (", read-only" if settings.read_only else ""))]
     if settings.api_key is None:
         if has_client:
-            return [*found, Check("key", None, "none in this shell; set CEKURA_API_KEY to check the API from here")]
-        return [*found, Check("key", False, "none; set CEKURA_API_KEY, or try --sandbox")]
-    found.append(Check("key", True, f"given, digest {connection.caller(None)}"))
+            return [*checks, Check("key", None, "none in this shell; set CEKURA_API_KEY to check the API from here")]
+        return [*checks, Check("key", False, "none; set CEKURA_API_KEY, or try --sandbox")]
+    checks.append(Check("key", True, f"given, digest {connection.caller(None)}"))
     try:
         context = (await connection.tool_context(None)).for_one_call()
     except WrongNetworkSetting as error:
-        return [*found, Check("API", False, str(error))]
-    return [*found, *await _asked(context)]
+        return [*checks, Check("API", False, str(error))]
+    return [*checks, *await _check_api(context)]
 
 
-async def _asked(context: ToolContext) -> list[Check]:
+async def _check_api(context: ToolContext) -> list[Check]:
     try:
         answer = await context.api.ask("GET", "/user/v1/projects/")
         projects = await context.api.projects()
@@ -95,20 +95,22 @@ async def _asked(context: ToolContext) -> list[Check]:
         Check("API", True, "answers"),
         Check("key", True, "accepted"),
         visible,
-        skew(answer.date, context.now()),
+        check_clock(answer.date, context.now()),
     ]
 
 
-def skew(date: str | None, now: datetime) -> Check:
+def check_clock(date: str | None, now: datetime) -> Check:
     """How far this machine's clock is from the API's, by its ``Date`` header."""
     try:
         theirs = parsedate_to_datetime(date or "")
         ahead_s = (theirs - now).total_seconds()
     except (TypeError, ValueError):
         return Check("clock", None, "the API does not say its time")
-    told = f"the API is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+    difference_text = f"the API is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
     return Check(
-        "clock", abs(ahead_s) <= SKEW_S or None, told + ("" if abs(ahead_s) <= SKEW_S else "; set this machine's clock")
+        "clock",
+        abs(ahead_s) <= SKEW_S or None,
+        difference_text + ("" if abs(ahead_s) <= SKEW_S else "; set this machine's clock"),
     )
 
 

@@ -43,11 +43,11 @@ def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
     """How uvicorn serves: a bounded number of connections, none of them half open for longer than ``within_s``."""
     most = most_connections()
 
-    class Guarded(GuardedProtocol):
+    class Guarded(LimitedProtocol):
         most_connections = most
         half_open_s = within_s
 
-    logging.getLogger("asyncio").addFilter(OnceInAWhile())
+    logging.getLogger("asyncio").addFilter(RateLimitedLog())
     return Config(
         app,
         http=Guarded,
@@ -59,7 +59,7 @@ def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
     )
 
 
-class GuardedProtocol(H11Protocol):
+class LimitedProtocol(H11Protocol):
     """Bounds the connections, and closes those on which no whole request head arrives in time or no answer is read.
 
     Beyond the most that there may be, one that waits for a request makes room for a new one. uvicorn itself waits for a
@@ -81,9 +81,9 @@ class GuardedProtocol(H11Protocol):
 
     def _take_place_of_another(self) -> bool:
         """Whether a connection without a whole request made room: the one that would be closed next."""
-        closing = dict[float, GuardedProtocol]()
+        closing = dict[float, LimitedProtocol]()
         for other in cast("set[asyncio.Protocol]", self.connections):
-            if isinstance(other, GuardedProtocol) and other is not self and (when := other.closes_at()) is not None:
+            if isinstance(other, LimitedProtocol) and other is not self and (when := other.closes_at()) is not None:
                 closing[when] = other
         if not closing:
             return False
@@ -137,7 +137,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
-class WholeRequests:
+class CompleteRequests:
     """Hands on requests whose body has arrived: within 15 seconds, and no larger than a call can be."""
 
     def __init__(self, app: ASGIApp, within_s: float = HALF_OPEN_S) -> None:
@@ -164,20 +164,20 @@ class WholeRequests:
             text = f"The request did not arrive whole within {self._within_s:.0f} seconds."
             await JSONResponse({"error": text}, 408, {"connection": "close"})(scope, receive, send)
             return
-        await self._app(scope, once_more(bytes(body), receive), send)
+        await self._app(scope, replay_body(bytes(body), receive), send)
 
 
-def once_more(body: bytes, receive: Receive) -> Receive:
+def replay_body(body: bytes, receive: Receive) -> Receive:
     """The body once more, then whatever comes after it."""
-    held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:
-        return held.pop() if held else await receive()
+        return messages.pop() if messages else await receive()
 
     return next_message
 
 
-class OnceInAWhile(logging.Filter):
+class RateLimitedLog(logging.Filter):
     """Lets a message through once in ten seconds: out of descriptors, the event loop says so thousands of times."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -10,7 +10,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from msgspec import Struct
 
 from cekura_dashboards.api.models import as_object, is_list
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.client_files import NotInstalled, is_open_to_others, read
 from cekura_dashboards_mcp.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
@@ -23,7 +23,7 @@ OURS = (ENTRY, "cekura_dashboards_mcp")
 
 
 class Check(Struct, frozen=True):
-    """``passed`` None: it could not be checked, or there is nothing to check; ``told`` says what to do then."""
+    """``passed`` None: it could not be checked, or there is nothing to check; ``text`` says what to do then."""
 
     name: str
     passed: bool | None
@@ -40,29 +40,29 @@ class _Entry(Struct, frozen=True):
         return f'{self.client.title}, "{quoted(self.name, limit=60)}"'
 
 
-async def checked_entries(machine: Machine) -> list[Check]:
+async def check_entries(machine: Machine) -> list[Check]:
     """What holds of every client that is here; their entries are started together."""
-    found, entries = list[Check](), list[_Entry]()
+    checks, entries = list[Check](), list[_Entry]()
     here = [client for client in CLIENTS.values() if is_here(client, machine)]
     for client in here:
         try:
-            ours = _ours(client, machine)
+            ours = _our_entries(client, machine)
         except NotInstalled as error:
-            found.append(Check(client.title, False, str(error)))
+            checks.append(Check(client.title, False, str(error)))
             continue
         entries += ours
         path = client.path(machine)
         if any(KEY in (as_object(entry.config.get("env")) or {}) for entry in ours) and is_open_to_others(path):
-            told = f"others can read {path}, which holds a key; to mend it: chmod 600 {shlex.quote(str(path))}"
-            found.append(Check(client.title, None, told))
+            text = f"others can read {path}, which holds a key; to mend it: chmod 600 {shlex.quote(str(path))}"
+            checks.append(Check(client.title, None, text))
         if not ours:
-            told = f"does not have this server yet; to add it: cekura-dashboards install {client.name}"
-            found.append(Check(client.title, None, told))
+            text = f"does not have this server yet; to add it: cekura-dashboards install {client.name}"
+            checks.append(Check(client.title, None, text))
     if not here:
         titles = ", ".join(client.title for client in CLIENTS.values())
-        told = f"none of {titles} is here; for others: cekura-dashboards install generic --print"
-        return [Check("chat clients", None, told)]
-    return [*found, *await together(*(_tried(entry) for entry in entries))]
+        text = f"none of {titles} is here; for others: cekura-dashboards install generic --print"
+        return [Check("chat clients", None, text)]
+    return [*checks, *await gather(*(_try_entry(entry) for entry in entries))]
 
 
 def is_here(client: ChatClient, machine: Machine) -> bool:
@@ -71,19 +71,19 @@ def is_here(client: ChatClient, machine: Machine) -> bool:
     return path.exists() or (path.parent != machine.home and path.parent.is_dir())
 
 
-def _ours(client: ChatClient, machine: Machine) -> list[_Entry]:
+def _our_entries(client: ChatClient, machine: Machine) -> list[_Entry]:
     """The entries that start this server, whatever their names."""
-    found = list[_Entry]()
+    entries = list[_Entry]()
     for name, config in read(client, client.path(machine)).servers.items():
         entry = as_object(config)
         arguments = entry.get("args") if entry else None
         words = [entry.get("command"), *(arguments if is_list(arguments) else [])] if entry else []
         if name.startswith(ENTRY) or any(ours in str(word) for word in words for ours in OURS):
-            found.append(_Entry(client, name, entry or {}))
-    return found
+            entries.append(_Entry(client, name, entry or {}))
+    return entries
 
 
-async def _tried(entry: _Entry) -> Check:
+async def _try_entry(entry: _Entry) -> Check:
     again = f"write it anew: cekura-dashboards install {entry.client.name}"
     environment = as_object(entry.config.get("env")) or {}
     try:
@@ -94,24 +94,24 @@ async def _tried(entry: _Entry) -> Check:
         return Check(entry.label, False, f"is not of the form that clients start; {again}")
     if environment.get(KEY) == PLACEHOLDER:
         return Check(entry.label, False, f"its {KEY} is the example's; put yours there, or {again}")
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
         try:
             with anyio.fail_after(START_S):
-                return await _started(entry, server, said)
+                return await _start_entry(entry, server, stderr)
         except OSError as error:
             command = quoted(server.command, limit=200)
             return Check(entry.label, False, f"{command} cannot be started ({error.strerror or error}); {again}")
         except (MCPError, ExceptionGroup):
-            return Check(entry.label, False, f"does not answer: {_first_line(said)}; {again}")
+            return Check(entry.label, False, f"does not answer: {_first_line(stderr)}; {again}")
 
 
-async def _started(entry: _Entry, server: StdioServerParameters, said: TextIO) -> Check:
+async def _start_entry(entry: _Entry, server: StdioServerParameters, stderr: TextIO) -> Check:
     """Its tools, and what the API says to its key.
 
     Raises:
         OSError, MCPError, ExceptionGroup: if it does not start, or does not answer.
     """
-    async with Client(stdio_client(server, errlog=said)) as client:
+    async with Client(stdio_client(server, errlog=stderr)) as client:
         tools = (await client.list_tools()).tools
         info = client.server_info
         version = f" {info.version}" if info and info.version else ""
@@ -122,7 +122,7 @@ async def _started(entry: _Entry, server: StdioServerParameters, said: TextIO) -
     return Check(entry.label, True, f"{starts}, and the API answers it")
 
 
-def _first_line(said: TextIO) -> str:
-    said.seek(0)
-    lines = [line.strip() for line in said if line.strip()]
+def _first_line(stderr: TextIO) -> str:
+    stderr.seek(0)
+    lines = [line.strip() for line in stderr if line.strip()]
     return quoted(lines[0].removeprefix(f"{ENTRY}: ").rstrip("."), limit=300) if lines else "nothing was said"

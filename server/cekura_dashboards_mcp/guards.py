@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cekura_dashboards.settings import NETLOC, is_loopback
 from cekura_dashboards_mcp.connection import KEY_HEADER
-from cekura_dashboards_mcp.edge import once_more
+from cekura_dashboards_mcp.edge import replay_body
 
 OPEN = ("/healthz", "/readyz")
 """Paths that probes ask, under any name and without a token: they say next to nothing."""
@@ -30,7 +30,7 @@ AGAIN_S = 1
 """Seconds after which a caller who found no room may try again: most calls are answered by then."""
 
 
-class KnownNames:
+class AllowedHosts:
     """Refuses requests that a web page or another name leads here.
 
     Host and origin are compared whole: the SDK's own check takes ``localhost:1.evil.example`` for this machine.
@@ -67,7 +67,7 @@ def _is_here(url: str) -> bool:
     return parts.scheme in {"", "http", "https"} and NETLOC.fullmatch(parts.netloc) is not None and is_loopback(host)
 
 
-class TokenRequired:
+class TokenGuard:
     """Answers 401 to requests without one of the server's tokens; how long the comparison takes tells nothing."""
 
     def __init__(self, app: ASGIApp, tokens: list[str]) -> None:
@@ -91,7 +91,7 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-class Room:
+class ConcurrencyLimit:
     """Bounds the calls under way, in all and for each key, so that no caller takes the room of the others.
 
     While several keys have calls under way, each has at most ``SHARE`` that run; the others of it wait their turn, as
@@ -107,11 +107,11 @@ class Room:
         caller = _digest(Headers(scope=scope).get(KEY_HEADER, ""))
         body: bytes = (await receive()).get("body", b"")
         if (text := self._refusal(caller)) is not None:
-            await _full(text, body)(scope, receive, send)
+            await _too_many(text, body)(scope, receive, send)
             return
         async with self._turn(caller, receive) as came:
             if came:
-                await self._app(scope, once_more(body, receive), send)
+                await self._app(scope, replay_body(body, receive), send)
 
     def _refusal(self, caller: bytes) -> str | None:
         """Why there is no room for another call; None if there is."""
@@ -175,7 +175,7 @@ async def _cancel_when_gone(receive: Receive, waiting: anyio.CancelScope) -> Non
     waiting.cancel()
 
 
-def _full(text: str, body: bytes) -> JSONResponse:
+def _too_many(text: str, body: bytes) -> JSONResponse:
     """429, as an error of JSON-RPC to the request."""
     try:
         request_id = JSONRPCRequest.model_validate_json(body).id

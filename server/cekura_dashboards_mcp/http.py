@@ -24,8 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
-from cekura_dashboards_mcp.edge import WholeRequests, once_more, server_config
-from cekura_dashboards_mcp.guards import METRICS, KnownNames, Room, TokenRequired
+from cekura_dashboards_mcp.edge import CompleteRequests, replay_body, server_config
+from cekura_dashboards_mcp.guards import METRICS, AllowedHosts, ConcurrencyLimit, TokenGuard
 from cekura_dashboards_mcp.server import create_server
 from cekura_dashboards_mcp.server_settings import ServerSettings
 
@@ -54,7 +54,7 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-class KeyRequired:
+class KeyGuard:
     """Answers 403 to requests without a usable key, before anything else sees them.
 
     Not 401: on that, MCP clients go looking for an OAuth server.
@@ -73,7 +73,7 @@ class KeyRequired:
         await self._app(scope, receive, send)
 
 
-class StreamedIfAsked:
+class StreamIfProgressAsked:
     """Streams the answers of calls that want to hear of their progress, and sends all others in one piece.
 
     To clients of before 2026-07-28 a stream costs a tenth more of the processor, and they are most.
@@ -88,7 +88,7 @@ class StreamedIfAsked:
             return
         body: bytes = (await receive()).get("body", b"")  # whole, as WholeRequests hands it on
         app = self._streaming if PROGRESS in body else self._at_once
-        await app(scope, once_more(body, receive), send)
+        await app(scope, replay_body(body, receive), send)
 
 
 async def _alive(_request: Request) -> Response:
@@ -132,10 +132,10 @@ def _metrics_route() -> Route:
 
     set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
 
-    async def shown(_request: Request) -> Response:
+    async def metrics(_request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return Route(METRICS, shown)
+    return Route(METRICS, metrics)
 
 
 def http_app(
@@ -174,40 +174,40 @@ def http_app(
             yield
 
     per_key = serving.max_in_flight_per_key if connection.key_per_request else serving.max_in_flight
-    room = Middleware(Room, serving.max_in_flight, per_key)
+    room = Middleware(ConcurrencyLimit, serving.max_in_flight, per_key)
     app = Starlette(
         routes=[
             Route("/healthz", _alive),
             Route("/readyz", Readiness(connection).__call__),
             *([_metrics_route()] if with_metrics else []),
             *(sign_in.metadata_routes() if sign_in else []),
-            Route(PATH, StreamedIfAsked(streaming, at_once), methods=["POST"], middleware=[room]),
+            Route(PATH, StreamIfProgressAsked(streaming, at_once), methods=["POST"], middleware=[room]),
         ],
         lifespan=lifespan,
     )
-    app.add_middleware(WholeRequests)
+    app.add_middleware(CompleteRequests)
     if connection.key_per_request:
-        app.add_middleware(KeyRequired)
+        app.add_middleware(KeyGuard)
     if sign_in is not None:
         app.add_middleware(sign_in.guard)
     if serving.tokens:
-        app.add_middleware(TokenRequired, serving.tokens)
-    app.add_middleware(KnownNames, serving.hosts, serving.origins)
+        app.add_middleware(TokenGuard, serving.tokens)
+    app.add_middleware(AllowedHosts, serving.hosts, serving.origins)
     return app
 
 
 def listening_on(host: str, port: int) -> socket.socket:
     """A socket whose connections send at once: the event loop sees to that only where TCP is named as the protocol."""
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a port in use
-        found.bind((host, port))
-        found.listen()  # from here on a client that was told of the address is not refused
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a port in use
+        listener.bind((host, port))
+        listener.listen()  # from here on a client that was told of the address is not refused
     except OSError:
-        found.close()
+        listener.close()
         raise
-    return found
+    return listener
 
 
 def run_http(app: Starlette, connection: Connection, listening: socket.socket) -> None:
@@ -219,8 +219,8 @@ def run_http(app: Starlette, connection: Connection, listening: socket.socket) -
 
 def announce(listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"Serving MCP at http://{shown}:{port}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
+    host_text = f"[{host}]" if ":" in host else host
+    print(f"Serving MCP at http://{host_text}:{port}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
 
 
 def _load_first_call(connection: Connection) -> None:

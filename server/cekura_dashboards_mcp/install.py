@@ -31,7 +31,7 @@ def install(name: str, machine: Machine, *, sandbox: bool, show: bool, uninstall
     client, entry = CLIENTS.get(name), SANDBOX_ENTRY if sandbox else ENTRY
     if show or client is None:
         servers = client.servers if client else "mcpServers"
-        shown = entry_of(client, _shown(sandbox=sandbox), sandbox=sandbox)
+        shown = entry_of(client, _without_secrets(sandbox=sandbox), sandbox=sandbox)
         if client is not None:
             click.echo(f"In {client.path(machine)}:", err=True)
         click.echo(json.dumps({servers: {entry: shown}}, indent=2))
@@ -57,28 +57,30 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
     """The settings of this shell, which the client's server is to have, too; the key is asked for if there is none."""
     if sandbox:
         return {}
-    found = _settings()
-    if KEY not in found:
+    settings = _settings()
+    if KEY not in settings:
         if not sys.stdin.isatty():
             raise NotInstalled(f"No API key. Set {KEY} before, or add --sandbox. {UNCHANGED}")
-        found[KEY] = click.prompt("Your Cekura API key (not shown)", hide_input=True)
+        settings[KEY] = click.prompt("Your Cekura API key (not shown)", hide_input=True)
     try:
-        found[KEY] = usable_key(found[KEY]).get_secret_value()
+        settings[KEY] = usable_key(settings[KEY]).get_secret_value()
     except ValueError as error:
         raise NotInstalled(f"The key {error}. {UNCHANGED}") from None
-    if found[KEY] == PLACEHOLDER:
+    if settings[KEY] == PLACEHOLDER:
         raise NotInstalled(f"{KEY} is the example's; put yours there. {UNCHANGED}")
-    _refuse_unusable(api_key=SecretStr(found[KEY]))
-    return found
+    _refuse_unusable(api_key=SecretStr(settings[KEY]))
+    return settings
 
 
-def _shown(*, sandbox: bool) -> dict[str, str]:
+def _without_secrets(*, sandbox: bool) -> dict[str, str]:
     """The same without secrets, for a screen that others may see."""
     if sandbox:
         return {}
     _refuse_unusable(api_key=None)
-    found, secrets = _settings(), variables(Settings, secret=True)
-    return {name: placeholder(name) if name in secrets else text for name, text in found.items()} | {KEY: PLACEHOLDER}
+    settings, secrets = _settings(), variables(Settings, secret=True)
+    return {name: placeholder(name) if name in secrets else text for name, text in settings.items()} | {
+        KEY: PLACEHOLDER
+    }
 
 
 def _settings() -> dict[str, str]:

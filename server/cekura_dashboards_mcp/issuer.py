@@ -77,8 +77,8 @@ class IssuerKeys(jwt.PyJWKClient):
             keys = as_list((await _read(address, self.timeout)).get("keys"))
         if keys is None:
             raise jwt.PyJWKClientError(f"{address} holds no list of keys")
-        found = [each for key in keys for each in _for_each_algorithm(_public(key))]
-        return [key for key in found if key.get("kty") in KINDS and key.get("alg", "ES256") in SIGNED_WITH]
+        keys_by_algorithm = [each for key in keys for each in _for_each_algorithm(_public(key))]
+        return [key for key in keys_by_algorithm if key.get("kty") in KINDS and key.get("alg", "ES256") in SIGNED_WITH]
 
     async def _address_in_metadata(self) -> str:
         """By RFC 8414 or OpenID Connect Discovery, each of which wants the issuer compared."""
@@ -146,9 +146,9 @@ async def _read(address: str, timeout_s: float) -> dict[str, Any]:
     if answer.status != 200:  # noqa: PLR2004 - redirects are not followed
         raise jwt.PyJWKClientError(f"{address} answers with status {answer.status}")
     try:
-        found = as_object(msgspec.json.decode(answer.body))
+        data = as_object(msgspec.json.decode(answer.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = None
-    if found is None:
+        data = None
+    if data is None:
         raise jwt.PyJWKClientError(f"{address} holds no JSON object")
-    return found
+    return data

@@ -55,10 +55,10 @@ class Jsonc:
         """The text with spaces for comments."""
         self._strict = _TRAILING_COMMA.sub(_blank, blanked) if comments else blanked
         """The same with spaces for trailing commas: JSON."""
-        found = as_object(read_json(self._strict, duplicates=True))
-        if found is None:
+        value = as_object(read_json(self._strict, duplicates=True))
+        if value is None:
             raise NotEditable("holds no JSON object")
-        self.value = found
+        self.value = value
 
     def inner(self, outer: str) -> JsonObject:
         """The object that is a member of the whole; an empty one if there is no such member.
@@ -67,10 +67,10 @@ class Jsonc:
             NotEditable: if it is no object, or there several times: programs read the last, people any.
         """
         self._only(self._start, outer)
-        found = as_object(self.value.get(outer, {}))
-        if found is None:
+        value = as_object(self.value.get(outer, {}))
+        if value is None:
             raise NotEditable(f'is not as clients read it: "{outer}" is no JSON object')
-        return found
+        return value
 
     def member(self, outer: str, name: str) -> Any:
         """A member of an inner object; None if it is not there.
@@ -78,10 +78,10 @@ class Jsonc:
         Raises:
             NotEditable: as of ``inner``.
         """
-        found = self.inner(outer)
+        inner = self.inner(outer)
         if outer in self.value:
             self._only(self._inner(outer), name)
-        return found.get(name)
+        return inner.get(name)
 
     def with_member(self, outer: str, name: str, value: Any) -> str:
         """The text with a member of an inner object set; the inner object is made if it is not there.
@@ -94,11 +94,11 @@ class Jsonc:
         if outer not in self.value:
             return self._checked(self._added(self._start, outer, {name: value}), changed)
         at = self._inner(outer)
-        found = self._only(at, name)
-        if found is None:
+        member = self._only(at, name)
+        if member is None:
             return self._checked(self._added(at, name, value), changed)
-        shown = self._written(value, self._lead(found.start) if self._begins_line(found.start) else None)
-        return self._checked(self.text[: found.value] + shown + self.text[found.end :], changed)
+        shown = self._written(value, self._lead(member.start) if self._begins_line(member.start) else None)
+        return self._checked(self.text[: member.value] + shown + self.text[member.end :], changed)
 
     def without_member(self, outer: str, name: str) -> str:
         """The text without a member of an inner object, and without the comma that it needed.
@@ -132,8 +132,8 @@ class Jsonc:
         return _next(self._blanked, 0)
 
     def _inner(self, outer: str) -> int:
-        found = self._only(self._start, outer)
-        return self._start if found is None else found.value
+        member = self._only(self._start, outer)
+        return self._start if member is None else member.value
 
     def _members(self, at: int) -> tuple[list[Member], int]:
         """Those of the object that begins there, and where its closing brace is."""
@@ -154,11 +154,11 @@ class Jsonc:
         Raises:
             NotEditable: if there are several.
         """
-        found = [member for member in self._members(at)[0] if member.name == name]
-        if len(found) > 1:
-            lines = " and ".join(str(self.text.count("\n", 0, member.start) + 1) for member in found)
-            raise NotEditable(f'holds "{name}" {len(found)} times, in lines {lines}, of which programs read the last')
-        return found[0] if found else None
+        members = [member for member in self._members(at)[0] if member.name == name]
+        if len(members) > 1:
+            lines = " and ".join(str(self.text.count("\n", 0, member.start) + 1) for member in members)
+            raise NotEditable(f'holds "{name}" {len(members)} times, in lines {lines}, of which programs read the last')
+        return members[0] if members else None
 
     def _added(self, at: int, name: str, value: Any) -> str:
         """The text with one more member at the end of the object that begins there, written as its neighbours are."""
@@ -207,8 +207,8 @@ class Jsonc:
 
     def _lead(self, at: int) -> str:
         """The space at the beginning of the line in which a place is."""
-        found = _LEAD.match(self.text, self._line_start(at))
-        return found[0] if found else ""
+        match = _LEAD.match(self.text, self._line_start(at))
+        return match[0] if match else ""
 
     @property
     def _line_end(self) -> str:
@@ -218,8 +218,8 @@ class Jsonc:
     def _indent(self) -> str:
         """How far members stand to the right of their object, by the first one of the whole."""
         members, _ = self._members(self._start)
-        found = self._lead(members[0].start) if members and self._begins_line(members[0].start) else ""
-        return found or "  "
+        lead = self._lead(members[0].start) if members and self._begins_line(members[0].start) else ""
+        return lead or "  "
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -229,5 +229,5 @@ def _blank(match: re.Match[str]) -> str:
 
 def _next(text: str, at: int) -> int:
     """The next place that is no space."""
-    found = _NOT_SPACE.search(text, at)
-    return found.start() if found else len(text)
+    match = _NOT_SPACE.search(text, at)
+    return match.start() if match else len(text)

@@ -183,7 +183,7 @@ class SignIn(TokenVerifier):
 
     def guard(self, app: ASGIApp) -> ASGIApp:
         """An application, open to those who are signed in."""
-        return SignInRequired(app, self)
+        return SignInGuard(app, self)
 
     def cekura_key(self, user: AccessToken) -> str:
         """The user's key: of the file where one is set, else of the claim.
@@ -206,12 +206,12 @@ def _keys_by_subject(file: str) -> dict[str, str]:
     if not file:
         return {}
     try:
-        found = as_object(json.loads(Path(file).read_text(encoding="utf-8")))
+        content = as_object(json.loads(Path(file).read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"CEKURA_OAUTH_KEYS_FILE cannot be read: {error}") from None
-    if found is None:
+    if content is None:
         raise SettingsError("CEKURA_OAUTH_KEYS_FILE must hold a JSON object of subjects and their Cekura keys")
-    keys = {subject: _usable(key) if isinstance(key, str) else "" for subject, key in found.items()}
+    keys = {subject: _usable(key) if isinstance(key, str) else "" for subject, key in content.items()}
     if unusable := [subject for subject, key in keys.items() if not key]:
         raise SettingsError(f'CEKURA_OAUTH_KEYS_FILE holds no usable key for "{quoted(unusable[0], limit=60)}"')
     return keys
@@ -225,7 +225,7 @@ def _usable(key: str) -> str:
         return ""
 
 
-class SignInRequired:
+class SignInGuard:
     """Answers requests without a good token with 401 and the address of what a client needs to get one.
 
     403 if the user has no Cekura key: another token would not help, and on a 401 clients go for one.

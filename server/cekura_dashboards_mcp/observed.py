@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from opentelemetry import metrics, trace
 
-from cekura_dashboards.api.usage import Usage, counted
+from cekura_dashboards.api.usage import Usage, count_usage
 
 CALLS = logging.getLogger("cekura_dashboards_mcp.calls")
 """Its lines are JSON, and nothing else."""
@@ -33,7 +33,7 @@ _remembered = _meter.create_counter("cekura.lookups.remembered", "{lookup}", "Na
 
 
 @dataclass
-class Watched:
+class ObservedCall:
     """A call. ``outcome``: ok, asked (a person), or the kind of its error."""
 
     tool: str
@@ -44,23 +44,23 @@ class Watched:
 
 
 @contextmanager
-def watched(tool: str, caller: str) -> Generator[Watched]:
+def observe(tool: str, caller: str) -> Generator[ObservedCall]:
     """Watch a call from its start to its end. ``caller``: a digest of its key."""
-    call, started = Watched(tool, caller), time.perf_counter()
-    with counted() as usage:
+    call, started = ObservedCall(tool, caller), time.perf_counter()
+    with count_usage() as usage:
         try:
             yield call
         finally:
-            _told(call, usage, time.perf_counter() - started)
+            _log_line(call, usage, time.perf_counter() - started)
 
 
-def _told(call: Watched, usage: Usage, seconds: float) -> None:
+def _log_line(call: ObservedCall, usage: Usage, seconds: float) -> None:
     by_tool = {"tool": call.tool}
     _calls.add(1, {"tool": call.tool, "outcome": call.outcome})
     _seconds.record(seconds, by_tool)
     counts = (
         (_requests, usage.requests), (_retries, usage.retries), (_trips, usage.trips), (_points, usage.points),
-        (_remembered, usage.remembered), (_characters, call.characters),
+        (_remembered, usage.cache_hits), (_characters, call.characters),
     )  # fmt: skip
     for counter, count in counts:
         if count:
@@ -68,7 +68,7 @@ def _told(call: Watched, usage: Usage, seconds: float) -> None:
     about: dict[str, str | float] = {
         "request": call.request, "tool": call.tool, "outcome": call.outcome, "seconds": round(seconds, 4),
         "requests": usage.requests, "retries": usage.retries, "trips": usage.trips, "points": usage.points,
-        "remembered": usage.remembered, "characters": call.characters,
+        "remembered": usage.cache_hits, "characters": call.characters,
     }  # fmt: skip
     span = trace.get_current_span()
     if span.is_recording():

@@ -20,7 +20,7 @@ from cekura_dashboards.charts.scores import PASS
 from cekura_dashboards.context import ToolContext
 
 UNSETTLED = "not settled"
-MOST_DASHBOARDS = 20
+MAX_DASHBOARDS = 20
 EARLIER = timedelta(days=3)
 Rows = list[JsonObject]
 
@@ -58,27 +58,27 @@ async def probe(context: ToolContext) -> list[ProbeAnswer]:
         ("call_metadata", _call_metadata),
         ("page_size", _page_size),
     ]
-    found = list[ProbeAnswer]()
+    answers = list[ProbeAnswer]()
     for question, settle in questions:
         try:
-            found.append(await settle(context))
+            answers.append(await settle(context))
         except DashboardsError as error:
-            found.append(ProbeAnswer(question, UNSETTLED, type(error).__name__))
-    return found
+            answers.append(ProbeAnswer(question, UNSETTLED, type(error).__name__))
+    return answers
 
 
 async def _subject(context: ToolContext) -> _Subject | None:
     """A widget on a dashboard with a date range that begins late enough for calls to lie before it."""
-    now, seen = context.now(), 0
+    now, dashboards_read = context.now(), 0
     async for rows in context.api.list_dashboards():
         for row in rows:
             start = time_bounds(row.filters, now).start
             if start is None or start - EARLIER < now - LIMIT + MARGIN:
                 continue
-            seen += 1
+            dashboards_read += 1
             dashboard = await context.api.get_dashboard(row.id)
             subject = await _usable(context, dashboard, start)
-            if subject is not None or seen >= MOST_DASHBOARDS:
+            if subject is not None or dashboards_read >= MAX_DASHBOARDS:
                 return subject
     return None
 
@@ -96,8 +96,8 @@ async def _usable(context: ToolContext, dashboard: Dashboard, start: datetime) -
 
 
 def _rows(envelope: ChartEnvelope) -> Rows:
-    found: Any = msgspec.json.decode(envelope.data)
-    return [row for row in found if is_object(row)] if is_list(found) else []
+    data: Any = msgspec.json.decode(envelope.data)
+    return [row for row in data if is_object(row)] if is_list(data) else []
 
 
 async def _override(context: ToolContext) -> ProbeAnswer:
@@ -137,8 +137,8 @@ async def _grouped(context: ToolContext) -> ProbeAnswer:
         return ProbeAnswer("grouped", "nested")
     extra = {key for row in rows for key in row} - KNOWN_KEYS["bar"]
     names = {"group": "key", field: "field", "agent_id": "field"}
-    known = [names[key] for key in sorted(extra) if key in names]
-    return ProbeAnswer("grouped", known[0] if known else "another key" if extra else "no key")
+    forms = [names[key] for key in sorted(extra) if key in names]
+    return ProbeAnswer("grouped", forms[0] if forms else "another key" if extra else "no key")
 
 
 async def _booleans(context: ToolContext) -> ProbeAnswer:
@@ -177,8 +177,8 @@ async def _binary(context: ToolContext) -> ProbeAnswer:
 
 
 async def _stat(context: ToolContext) -> ProbeAnswer:
-    found: Any = msgspec.json.decode((await _shown(context, chart_type="stat")).data)
-    return ProbeAnswer("stat", "object" if is_object(found) else "array" if is_list(found) else "another")
+    data: Any = msgspec.json.decode((await _shown(context, chart_type="stat")).data)
+    return ProbeAnswer("stat", "object" if is_object(data) else "array" if is_list(data) else "another")
 
 
 async def _buckets(context: ToolContext) -> ProbeAnswer:
@@ -208,8 +208,8 @@ async def _empty_buckets(context: ToolContext) -> ProbeAnswer:
 
 async def _predefined(context: ToolContext) -> ProbeAnswer:
     answer = await context.api.ask("GET", "/dashboards/dashboards/predefined_widgets/")
-    found: Any = msgspec.json.decode(answer.body)
-    return ProbeAnswer("predefined", "list" if is_list(found) else "object" if is_object(found) else "another")
+    data: Any = msgspec.json.decode(answer.body)
+    return ProbeAnswer("predefined", "list" if is_list(data) else "object" if is_object(data) else "another")
 
 
 async def _preview_answer(context: ToolContext) -> ProbeAnswer:
@@ -229,16 +229,18 @@ async def _call_metadata(context: ToolContext) -> ProbeAnswer:
 
 async def _page_size(context: ToolContext) -> ProbeAnswer:
     """How many a page holds unless asked, and whether more can be asked for."""
-    plain, asked = await _page(context, {}), await _page(context, {"page_size": "100"})
-    if plain is None or asked is None or plain[1] <= plain[0]:
+    plain, larger = await _page(context, {}), await _page(context, {"page_size": "100"})
+    if plain is None or larger is None or plain[1] <= plain[0]:
         return ProbeAnswer("page_size", UNSETTLED, "there are too few widgets to fill a page")
-    return ProbeAnswer("page_size", f"{plain[0]} by default, {'more' if asked[0] > plain[0] else 'no more'} on request")
+    return ProbeAnswer(
+        "page_size", f"{plain[0]} by default, {'more' if larger[0] > plain[0] else 'no more'} on request"
+    )
 
 
 async def _page(context: ToolContext, query: dict[str, str]) -> tuple[int, int] | None:
     """The widgets on one page, and how many there are in all."""
     answer = await context.api.ask("GET", "/dashboards/widgets/", query=query)
-    found: Any = msgspec.json.decode(answer.body)
-    if not is_object(found) or not is_list(found.get("results")) or not isinstance(found.get("count"), int):
+    data: Any = msgspec.json.decode(answer.body)
+    if not is_object(data) or not is_list(data.get("results")) or not isinstance(data.get("count"), int):
         return None
-    return len(found["results"]), found["count"]
+    return len(data["results"]), data["count"]

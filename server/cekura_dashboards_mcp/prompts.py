@@ -13,7 +13,7 @@ from pydantic import Field
 
 from cekura_dashboards import Tool
 from cekura_dashboards.arguments.references import number_or_name
-from cekura_dashboards.text import Foreign, did_you_mean, inert, json_text
+from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.sdk import Prompt
 
 DashboardName = Annotated[str, Field(description="name or id of a dashboard; default: all")]
@@ -27,10 +27,10 @@ HONEST = (
 
 def weekly_review(dashboard: DashboardName = "", window: WindowText = "7d") -> str:
     """What changed in a week, where, and which calls show it."""
-    asked = {**_dashboards(dashboard), "window": window}
+    arguments = {**_dashboards(dashboard), "window": window}
     return _steps(
         f"Review the calls of {_on(dashboard)}, window {window}.",
-        f"Call find_changes {_json(asked)}.",
+        f"Call find_changes {_json(arguments)}.",
         "For the changes called clear, three at most, make the call that each one names to go on.",
         "Tell me in at most twelve lines: first what changed most, from what to what and since when; then where; then "
         "two or three calls worth listening to, with their links. What is only possible comes last, as such. If "
@@ -45,11 +45,11 @@ def why_did_it_move(
     dashboard: Annotated[str, Field(description="the dashboard that it is on, to find its name there")] = "",
 ) -> str:
     """Where a change of one chart happened: by agent, topic and metadata, with the calls behind it."""
-    asked = {"widget_id": number_or_name(widget), "window": window, "compare_to": compare_to}
+    arguments = {"widget_id": number_or_name(widget), "window": window, "compare_to": compare_to}
     where = f" (on dashboard {dashboard}: get_dashboard lists its widgets, if the name alone leaves doubt)"
     return _steps(
         f"Why did {widget} move, window {window} against {compare_to}?" + (where if dashboard.strip() else ""),
-        f"Call explain_change {_json(asked)}.",
+        f"Call explain_change {_json(arguments)}.",
         "If one group drives the change, call list_calls with the same chart, window and that group, and look at up to "
         "five calls; with transcripts if their reasons do not say enough.",
         "Tell me whether it moved at all and how sure that is; which group or label moved unlike the others, and what "
@@ -84,14 +84,14 @@ def monday_report(
 ) -> str:
     """Last week against the week before, as a report to paste."""
     times = {"window": "last_week", "compare_to": "previous_week"}
-    read = f"Call get_widgets_data {_json({'dashboard_id': number_or_name(dashboard), **times})}."
+    data_step = f"Call get_widgets_data {_json({'dashboard_id': number_or_name(dashboard), **times})}."
     choose = (
         "Of list_dashboards, take the one that is most about outcomes, and call get_widgets_data for the same weeks."
     )
     return _steps(
         f"Write the report on last week for {audience.strip() or 'the team'}, from {_on(dashboard)}.",
         f"Call find_changes {_json({**_dashboards(dashboard), **times})}.",
-        read if dashboard.strip() else choose,
+        data_step if dashboard.strip() else choose,
         "For the change that matters most, make the call that it names to go on.",
         "Write, ready to paste: one sentence that sums it up; a table (chart, last week, week before, change, how "
         "sure); what changed and where, in at most five points; two calls worth listening to, with links; what could "
@@ -108,7 +108,7 @@ ALL: tuple[tuple[Callable[..., str], str], ...] = (
 WRITING = {build_dashboard.__name__}
 
 
-class AskedPrompt(Prompt):
+class CheckedPrompt(Prompt):
     """A prompt that words its own errors."""
 
     async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> Any:
@@ -117,22 +117,22 @@ class AskedPrompt(Prompt):
         Raises:
             MCPError: saying which.
         """
-        known = {argument.name: argument for argument in self.arguments or []}
-        given = {name: value for name, value in (arguments or {}).items() if value is not None}
-        for name in given:
-            if name not in known:
-                raise MCPError(INVALID_PARAMS, f"{self.name}: {Foreign(name)}; {did_you_mean(name, [*known])}")
-        for argument in known.values():
-            if argument.required and not str(given.get(argument.name, "")).strip():
+        declared = {argument.name: argument for argument in self.arguments or []}
+        arguments_sent = {name: value for name, value in (arguments or {}).items() if value is not None}
+        for name in arguments_sent:
+            if name not in declared:
+                raise MCPError(INVALID_PARAMS, f"{self.name}: {UntrustedText(name)}; {did_you_mean(name, [*declared])}")
+        for argument in declared.values():
+            if argument.required and not str(arguments_sent.get(argument.name, "")).strip():
                 raise MCPError(INVALID_PARAMS, f"{self.name}: {argument.name} is missing: {argument.description}.")
-        return await super().render(given, context)
+        return await super().render(arguments_sent, context)
 
 
 def prompts(offered: Sequence[Tool[Any, Any]]) -> list[Prompt]:
     """The prompts, without one that writes where no tool does."""
     writes = any(tool.writes for tool in offered)
     return [
-        AskedPrompt.from_function(ask, title=title, description=ask.__doc__)
+        CheckedPrompt.from_function(ask, title=title, description=ask.__doc__)
         for ask, title in ALL
         if writes or ask.__name__ not in WRITING
     ]

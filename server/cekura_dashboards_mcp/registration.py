@@ -17,7 +17,7 @@ from cekura_dashboards.arguments.schema import Schema, input_schemas, output_sch
 from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import Connection, NotAllowed
 from cekura_dashboards_mcp.consent import ask, can_ask
-from cekura_dashboards_mcp.observed import watched
+from cekura_dashboards_mcp.observed import observe
 from cekura_dashboards_mcp.sdk import Tool as McpTool
 from cekura_dashboards_mcp.sdk import UnexpectedToolError, func_metadata
 from cekura_dashboards_mcp.view import CHART, CHART_DATA, bound_to_view
@@ -54,14 +54,14 @@ class CatalogueTool(McpTool):
         connection: Connection = context.request_context.lifespan_context
         tool = self.catalogue_entry
         draws = self.for_view or (tool.is_drawn and client_supports_apps(context))
-        with watched(tool.name, connection.caller(context.headers)) as call:
+        with observe(tool.name, connection.caller(context.headers)) as call:
             try:
                 connection.refuse_unless_open(context.headers, tool.name)
                 tools = await connection.tool_context(context.headers)
                 tools = replace(tools, progress=context.report_progress, draws=draws)
                 approve = partial(_approve, context) if can_ask(context) else None
                 answer = await call_tool(tools, tool, arguments, approve=approve)
-            except Question as asked:
+            except ConfirmationNeeded as asked:
                 call.outcome = "asked"
                 return asked.result
             except DashboardsError as error:
@@ -86,7 +86,7 @@ ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)
 """Errors that the caller can mend alone; the others carry the id under which the log has the call."""
 
 
-class Question(Exception):
+class ConfirmationNeeded(Exception):
     """A question to the person, which ends the call: the client makes it again with the answer."""
 
     def __init__(self, result: InputRequiredResult) -> None:
@@ -97,7 +97,7 @@ class Question(Exception):
 async def _approve(context: Context[Any, Any], question: str, *, planned: bool) -> bool:
     result = await ask(context, question, planned=planned)
     if isinstance(result, InputRequiredResult):
-        raise Question(result)
+        raise ConfirmationNeeded(result)
     return result
 
 
@@ -109,11 +109,11 @@ class ChartData(McpTool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - the SDK gives these
         """Answer with what is drawn of a tool's answer, and with next to no text."""
         tool = self.drawn.get(str(arguments.get("tool")))
-        given: Any = arguments.get("arguments") or {}
-        if tool is None or not is_object(given):
+        tool_arguments: Any = arguments.get("arguments") or {}
+        if tool is None or not is_object(tool_arguments):
             text = f"tool is one of {', '.join(self.drawn)}, arguments an object."
             return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
-        return await tool.run(given, context)
+        return await tool.run(tool_arguments, context)
 
 
 def _never_called() -> None:
@@ -125,8 +125,8 @@ _METADATA = func_metadata(_never_called, structured_output=False)
 
 def chart_data(offered: Sequence[CatalogueTool]) -> ChartData:
     """The tool that only the chart view calls."""
-    asked = [tool.model_copy(update={"for_view": True}) for tool in offered if tool.catalogue_entry.is_drawn]
-    drawn = {tool.name: tool for tool in asked}
+    drawn_tools = [tool.model_copy(update={"for_view": True}) for tool in offered if tool.catalogue_entry.is_drawn]
+    drawn = {tool.name: tool for tool in drawn_tools}
     title = "Data of the chart view"
     return ChartData(
         drawn=drawn,
@@ -152,7 +152,7 @@ def chart_data(offered: Sequence[CatalogueTool]) -> ChartData:
     )
 
 
-def registered(tool: Tool[Any, Any], description: str) -> CatalogueTool:
+def register_tools(tool: Tool[Any, Any], description: str) -> CatalogueTool:
     return CatalogueTool(
         catalogue_entry=tool,
         fn=_never_called,
@@ -176,8 +176,8 @@ def registered(tool: Tool[Any, Any], description: str) -> CatalogueTool:
 
 def catalogue(*, read_only: bool) -> Sequence[Tool[Any, Any]]:
     """The tools to offer: in read-only mode none that writes, nor one that only prepares for it."""
-    left = {tool.name for tool in TOOLS if read_only and tool.writes}
-    return [tool for tool in TOOLS if tool.name not in left and tool.prepares not in left]
+    left_out = {tool.name for tool in TOOLS if read_only and tool.writes}
+    return [tool for tool in TOOLS if tool.name not in left_out and tool.prepares not in left_out]
 
 
 def about(text: str, offered: Sequence[Tool[Any, Any]]) -> str:

@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.window import format_instant
-from cekura_dashboards.concurrency import together
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.concurrency import gather
+from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.local import shows_charts, text_of
 from cekura_dashboards_mcp.server import create_server
 from cekura_dashboards_mcp.view import CHART, chart_html, report_page
 
-MOST_DASHBOARDS = 5
+MAX_DASHBOARDS = 5
 """Dashboards that are shown unless some are named."""
 
 
@@ -39,16 +39,18 @@ async def make_report(
     times = {"window": window, "compare_to": compare_to}
     chosen = {"dashboard_ids": [*dashboards]} if dashboards else {}
     async with Client(create_server(connection), extensions=shows_charts()) as client:
-        changes, listed = await together(
+        changes, listed = await gather(
             client.call_tool("find_changes", {**chosen, **times}), client.call_tool("list_dashboards", {})
         )
         boards, more = _boards(listed, dashboards)
         ask = partial(client.call_tool, "get_widgets_data")
         compared = changes.structured_content is None or "against" in changes.structured_content
         times = times if compared else {"window": window}
-        charts = await together(*(ask({"dashboard_id": number, **times}) for number, _ in boards))
+        charts = await gather(*(ask({"dashboard_id": number, **times}) for number, _ in boards))
     sections = [_section("What changed", "find_changes", changes)]
-    sections += [_section(name, "get_widgets_data", found) for (_, name), found in zip(boards, charts, strict=True)]
+    sections += [
+        _section(name, "get_widgets_data", chart_result) for (_, name), chart_result in zip(boards, charts, strict=True)
+    ]
     now = format_instant(connection.now())
     page = report_page({
         "title": f"Cekura report, {window}" + (f" against {compare_to.replace('_', ' ')}" if compared else ""),
@@ -63,23 +65,23 @@ async def make_report(
 
 def _boards(listed: CallToolResult, dashboards: Sequence[int | str]) -> tuple[list[tuple[int | str, str]], str]:
     """What to show, each with its name, and what is said of those that are not shown."""
-    found: dict[str, Any] = listed.structured_content or {}
-    rows = [row for item in as_list(found.get("dashboards")) or [] if (row := as_object(item)) is not None]
-    names: dict[int | str, str] = {row["id"]: cleaned(str(row.get("name") or row["id"])) for row in rows}
+    data: dict[str, Any] = listed.structured_content or {}
+    rows = [row for item in as_list(data.get("dashboards")) or [] if (row := as_object(item)) is not None]
+    names: dict[int | str, str] = {row["id"]: clean(str(row.get("name") or row["id"])) for row in rows}
     if dashboards:
         named = [names.get(board, f"Dashboard {board}" if isinstance(board, int) else board) for board in dashboards]
         return [*zip(dashboards, named, strict=True)], ""
-    shown = [*names.items()][:MOST_DASHBOARDS]
-    cut = len(shown) < len(names) or bool(found.get("more"))
+    boards = [*names.items()][:MAX_DASHBOARDS]
+    cut = len(boards) < len(names) or bool(data.get("more"))
     return (
-        shown,
-        f" Of the dashboards only the first {len(shown)} are drawn; the changes are those of all." if cut else "",
+        boards,
+        f" Of the dashboards only the first {len(boards)} are drawn; the changes are those of all." if cut else "",
     )
 
 
 def _about(changes: CallToolResult) -> str:
-    found: dict[str, Any] = changes.structured_content or {}
-    return ", against ".join(found[name] for name in ("window", "against") if found.get(name))
+    data: dict[str, Any] = changes.structured_content or {}
+    return ", against ".join(data[name] for name in ("window", "against") if data.get(name))
 
 
 def _section(title: str, tool: str, result: CallToolResult) -> dict[str, Any]:

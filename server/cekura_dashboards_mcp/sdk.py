@@ -74,8 +74,8 @@ def complete_with(
     """Complete arguments with a function that sees whose request it is, which the SDK's own decorator keeps from it."""
 
     async def complete(context: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        found = await completed(Context(request_context=context, mcp_server=server), params)
-        return CompleteResult(completion=found)
+        completion = await completed(Context(request_context=context, mcp_server=server), params)
+        return CompleteResult(completion=completion)
 
     _lowlevel(server).add_request_handler("completion/complete", CompleteRequestParams, complete)
 

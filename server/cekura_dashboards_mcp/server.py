@@ -14,12 +14,12 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import INVALID_PARAMS, GetPromptResult, InputRequiredResult
 from pydantic import AnyUrl
 
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.access import may_use
-from cekura_dashboards_mcp.completions import completed
+from cekura_dashboards_mcp.completions import complete
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.prompts import prompts
-from cekura_dashboards_mcp.registration import about, catalogue, chart_data, registered
+from cekura_dashboards_mcp.registration import about, catalogue, chart_data, register_tools
 from cekura_dashboards_mcp.resources import DASHBOARD, GUIDE, add_resources
 from cekura_dashboards_mcp.sdk import ResourceNotFoundError, complete_with, list_what_is_open
 from cekura_dashboards_mcp.view import CHART_DATA, chart_view
@@ -44,9 +44,9 @@ class DashboardsServer(MCPServer[Connection]):
         Raises:
             MCPError: naming those that there are.
         """
-        known = [prompt.name for prompt in await self.list_prompts()]
-        if name not in known:
-            raise MCPError(INVALID_PARAMS, f"No prompt {Foreign(name)}; there are {', '.join(known)}.")
+        names = [prompt.name for prompt in await self.list_prompts()]
+        if name not in names:
+            raise MCPError(INVALID_PARAMS, f"No prompt {UntrustedText(name)}; there are {', '.join(names)}.")
         return await super().get_prompt(name, arguments, context)
 
     async def read_resource(
@@ -60,7 +60,7 @@ class DashboardsServer(MCPServer[Connection]):
         try:
             return await super().read_resource(uri, context)
         except ResourceNotFoundError:
-            text = f"No resource {Foreign(str(uri))}; there are {GUIDE} and {DASHBOARD}."
+            text = f"No resource {UntrustedText(str(uri))}; there are {GUIDE} and {DASHBOARD}."
             raise MCPError(INVALID_PARAMS, text, {"uri": str(uri)}) from None
 
 
@@ -82,7 +82,7 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
 
     keys = connection.settings.state_secrets
     offered = catalogue(read_only=connection.settings.read_only)
-    tools = [registered(tool, about(tool.description, offered)) for tool in offered]
+    tools = [register_tools(tool, about(tool.description, offered)) for tool in offered]
     server = DashboardsServer(
         "cekura-dashboards",
         title="Cekura dashboards",
@@ -98,6 +98,6 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
     for prompt in prompts(offered):
         server.add_prompt(prompt)
     add_resources(server)
-    complete_with(server, completed)
+    complete_with(server, complete)
     list_what_is_open(server, CHART_DATA, _opened)
     return server

@@ -110,8 +110,8 @@ class ServerSettings(BaseModel):
 
 
 def _parts(text: str, *, lower: bool = True) -> list[str]:
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    return [part.lower() for part in found] if lower else found
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return [part.lower() for part in parts] if lower else parts
 
 
 def load_server_settings() -> ServerSettings:

@@ -44,14 +44,14 @@ def run_workers(app: Starlette, listening: socket.socket, count: int) -> int:
 
     def started() -> Worker:
         ours, theirs = socket.socketpair()
-        process = forking.Process(target=_work, args=(app, theirs, [ours, listening, *held()]))
+        process = forking.Process(target=_work, args=(app, theirs, [ours, listening, *listeners()]))
         process.start()
         theirs.close()
         return Worker(process, ours)
 
     workers = list[Worker]()
 
-    def held() -> list[socket.socket]:
+    def listeners() -> list[socket.socket]:
         return [worker.channel for worker in workers]
 
     for _ in range(count):

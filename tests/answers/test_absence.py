@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, open_tools, report_of, shared_sandbox, sql
 
@@ -68,9 +68,9 @@ async def test_an_agent_of_the_project_without_a_call_that_matches_is_not_blamed
 async def test_calls_without_a_value_are_told_from_no_calls() -> None:
     app = shared_sandbox()
 
-    def no_rows(sent: Sent) -> Answer | None:
+    def no_rows(sent: Sent) -> Response | None:
         asked = sent.path.endswith("preview_data/") and sent.body["chart_type"] == "line"
-        return Answer(200, b'{"chart_type": "line", "data": []}') if asked else None
+        return Response(200, b'{"chart_type": "line", "data": []}') if asked else None
 
     async with open_tools(app) as (context, recorder):
         report = await report_of(context, widget_ids=[203], window="2026-11-18T15:28:00Z/2026-11-18T15:29:00Z")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cekura_dashboards.answers.budget import ONE_WIDGET, STRUCTURED
 from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import Json, Sent, ask, open_tools, shared_sandbox
 
 pytestmark = pytest.mark.no_cover
@@ -60,20 +60,20 @@ some = settings(
 )
 
 
-def answering(sides: list[Any], data_type: str) -> Callable[[Sent], Answer | None]:
+def answering(sides: list[Any], data_type: str) -> Callable[[Sent], Response | None]:
     """The sides in turn, for whatever chart is asked for."""
     asked = 0
 
-    def fake(sent: Sent) -> Answer | None:
+    def fake(sent: Sent) -> Response | None:
         nonlocal asked
         if not sent.path.endswith("_data/"):
             return None
         asked += 1
         shown: Json = {"data": sides[asked % len(sides)], "metadata": {"data_type": data_type}}
         if sent.path.endswith("preview_data/"):
-            return Answer(200, json.dumps(shown).encode())
+            return Response(200, json.dumps(shown).encode())
         results: list[Json] = [{"widget_id": number, **shown} for number in sent.body["widget_ids"]]
-        return Answer(200, json.dumps({"count": len(results), "results": results}).encode())
+        return Response(200, json.dumps({"count": len(results), "results": results}).encode())
 
     return fake
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.answers.budget import EACH_OF_SEVERAL, ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox
 
 pytestmark = pytest.mark.anyio
@@ -36,14 +36,14 @@ async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: b
     grouped = data and isinstance(data, list) and "group" in data[0]
     group_by = {"type": "field", "field": "topic"} if grouped else None
 
-    def fake(sent: Sent) -> Answer | None:
+    def fake(sent: Sent) -> Response | None:
         if re.fullmatch(r"/dashboards/widgets/\d+/", sent.path):
             stored: Json = {"id": int(sent.path.split("/")[-2]), "chart_type": chart_type, "field": "duration"}
             stored |= {
                 "effective_filters": {"field": "timestamp", "op": "gte", "value": "today-7d"},
                 "group_by": group_by,
             }
-            return Answer(200, json.dumps(stored | {"aggregation_function": "avg"}).encode())
+            return Response(200, json.dumps(stored | {"aggregation_function": "avg"}).encode())
         if not sent.path.endswith("bulk_data/"):
             return None
         results: list[Json] = [
@@ -56,7 +56,7 @@ async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: b
             }
             for i in sent.body["widget_ids"]
         ]
-        return Answer(200, json.dumps({"count": len(results), "next": None, "results": results}).encode())
+        return Response(200, json.dumps({"count": len(results), "next": None, "results": results}).encode())
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = fake

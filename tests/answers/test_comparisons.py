@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards.answers.comparison import read_sides, sides_of
+from cekura_dashboards.answers.comparison import compared_targets, read_compared
 from cekura_dashboards.answers.sides import days_before, measure_of
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.charts.target import saved, settled
+from cekura_dashboards.api.wire import Response
+from cekura_dashboards.charts.target import resolve_targets, saved
 from cekura_sandbox import ApiVariant
 from support import Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox, sql
 
@@ -183,7 +183,7 @@ async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tes
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         whole = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
-        listed = Answer(200, json.dumps(agents).encode())
+        listed = Response(200, json.dumps(agents).encode())
         recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
         fewer = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
     for before, after in zip(whole, fewer, strict=True):
@@ -200,7 +200,7 @@ async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tes
 async def test_figures_of_a_stat_that_was_read_in_two_ways_are_not_tested_and_that_is_told() -> None:
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
-        listed = Answer(200, json.dumps(agents).encode())
+        listed = Response(200, json.dumps(agents).encode())
         recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
         report = await report_of(context, widget_ids=[201])
     assert {row["verdict"] for row in report["change"]["figures"]} == {"not tested"}
@@ -245,12 +245,12 @@ async def test_whole_days_of_the_same_calls_up_to_the_window_show_how_much_days_
     app = shared_sandbox(count=60_000)
     async with open_tools(app) as (context, _):
         zone = context.settings.zone
-        asked = settled([saved(await context.lookups.widget(widget))], window, None, now(), zone)
-        [sides], _ = await read_sides(context, sides_of(asked, "previous_period", None, now(), zone))
+        asked = resolve_targets([saved(await context.lookups.widget(widget))], window, None, now(), zone)
+        [sides], _ = await read_compared(context, compared_targets(asked, "previous_period", None, now(), zone))
     assert sides.current.chart
-    side = measure_of(sides.current, sides.current.chart, {}, sides.behind[0]).side
-    found = days_before(sides.current, side, sides.history, sides.behind[0], {})
-    cells = found.over_time[part] if part else found.cells
+    side = measure_of(sides.current, sides.current.chart, {}, sides.daily_bars[0]).sample
+    found = days_before(sides.current, side, sides.history, sides.daily_bars[0], {})
+    cells = found.over_time[part] if part else found.buckets
     rows = sql(
         app,
         f"SELECT floor((epoch(ts) - epoch(TIMESTAMP '{until}')) / 86400) AS day, {measure} FROM calls "
@@ -433,7 +433,7 @@ async def test_a_rate_is_read_by_all_charts_of_a_call_that_show_it() -> None:
         rows = [{"time_interval": "2026-11-17T00:00:00Z", "value": 0.8, "sample_count": 125}]
         body = json.dumps({"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}).encode()
         recorder.fault = lambda sent: (
-            Answer(200, body) if sent.body and "2026-11-17T00:00:00Z" in json.dumps(sent.body) else None
+            Response(200, body) if sent.body and "2026-11-17T00:00:00Z" in json.dumps(sent.body) else None
         )
         widget = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
         window = "2026-11-17T00:00Z/2026-11-18T00:00Z"

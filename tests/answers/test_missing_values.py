@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards.api.filters import Filter, doubtful, with_missing
+from cekura_dashboards.api.filters import Filter, filter_warnings, with_missing
 from support import Json, ask, carried_out, new_sandbox, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
@@ -135,7 +135,7 @@ def test_only_what_could_mean_calls_without_a_value_asks_for_them(given: Json, s
     found, notes = with_missing(Filter.model_validate(given))
     assert found == (sent or given)
     assert bool(notes) == (sent is not None)
-    assert any("may leave out" in text for text in doubtful(given)) == (sent is not None)
+    assert any("may leave out" in text for text in filter_warnings(given)) == (sent is not None)
 
 
 async def test_a_neq_that_leaves_out_no_call_says_nothing() -> None:

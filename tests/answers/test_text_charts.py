@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.answers.text_charts import EIGHTHS, ROWS, columns, slices
 from cekura_dashboards.insight import Series
 from cekura_dashboards.insight.model import OtherSlices, PieFacts, SliceShown
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import UntrustedText
 from support import PIE, Json, ask, open_tools, shared_sandbox
 
 BAR: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
@@ -64,7 +64,7 @@ async def test_the_figures_of_a_stat_stand_below_each_other() -> None:
 
 
 def test_a_chart_gives_way_before_anything_that_is_said() -> None:
-    named = [SliceShown(Foreign("x" * 60), 5, 50.0), SliceShown(Foreign("y"), 5, 50.0)]
+    named = [SliceShown(UntrustedText("x" * 60), 5, 50.0), SliceShown(UntrustedText("y"), 5, 50.0)]
     assert slices(PieFacts(total=10, categories=2, top=named)) == []
     assert slices(PieFacts(total=0, categories=0)) == []
     assert (

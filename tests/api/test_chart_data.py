@@ -19,7 +19,7 @@ BY_AGENT = {"type": "field", "field": "agent.id"}
 
 def chart(data: Any, chart_type: str = "bar", group_by: Any = None, **envelope: Any) -> Any:
     body = msgspec.json.encode({"widget_id": 1, "data": data, **envelope})
-    return decode(ChartEnvelope.read(body), chart_type=chart_type, group_by=group_by)
+    return decode(ChartEnvelope.decode(body), chart_type=chart_type, group_by=group_by)
 
 
 def test_the_documented_examples_are_read() -> None:
@@ -60,7 +60,7 @@ def test_a_stat_without_figures_is_empty(data: Any) -> None:
 @pytest.mark.parametrize("told", [True, False], ids=["answer names group_by", "only the widget does"])
 def test_grouped_rows_in_each_form_carry_their_group(data: Any, told: bool) -> None:  # noqa: FBT001 - a parameter
     body = msgspec.json.encode({"data": data, "group_by": BY_AGENT if told else None})
-    found = decode(ChartEnvelope.read(body), chart_type="bar", group_by=None if told else BY_AGENT)
+    found = decode(ChartEnvelope.decode(body), chart_type="bar", group_by=None if told else BY_AGENT)
     [row] = found.rows
     assert (row.group, row.value, found.grouped) == (31, 4.5, True)
 
@@ -89,7 +89,7 @@ def test_data_that_is_no_list_of_rows_is_an_error(data: Any) -> None:
 @pytest.mark.parametrize("body", [b"", b"[", b"[]", b'"x"', b"\xff", b"[" * 5000])
 def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
     with pytest.raises(UnreadableAnswer):
-        ChartEnvelope.read(body)
+        ChartEnvelope.decode(body)
 
 
 @pytest.mark.parametrize("kind", ["line", "bar", "pie", "stat"])
@@ -98,7 +98,7 @@ def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
 )
 def test_data_that_cannot_be_decoded_is_an_error(data: bytes, kind: str) -> None:
     with pytest.raises(UnreadableAnswer):
-        decode(ChartEnvelope.read(b'{"data":' + data + b"}"), chart_type=kind, group_by=None)
+        decode(ChartEnvelope.decode(b'{"data":' + data + b"}"), chart_type=kind, group_by=None)
 
 
 def test_a_list_where_a_value_belongs_is_read_and_no_number() -> None:
@@ -109,11 +109,11 @@ def test_a_list_where_a_value_belongs_is_read_and_no_number() -> None:
 def test_data_of_more_values_than_can_be_real_is_refused_before_it_is_read() -> None:
     data = b'[{"id": 1, "value": [' + b"[]," * 4_000_000 + b"0]}]"
     with pytest.raises(UnreadableAnswer, match="more than 8000000 values"):
-        decode(ChartEnvelope.read(b'{"data":' + data + b"}"), chart_type="line", group_by=None)
+        decode(ChartEnvelope.decode(b'{"data":' + data + b"}"), chart_type="line", group_by=None)
 
 
 def test_what_surrounds_the_data_and_is_far_too_large_counts_as_absent() -> None:
-    envelope = ChartEnvelope.read(b'{"widget_id": 7, "metadata": [' + b"[]," * 100_000 + b"0]}")
+    envelope = ChartEnvelope.decode(b'{"widget_id": 7, "metadata": [' + b"[]," * 100_000 + b"0]}")
     assert (envelope.widget_id, envelope.metadata) == (7, None)
 
 
@@ -153,9 +153,9 @@ def test_large_data_is_decoded_in_pieces_and_all_of_it(joint: str) -> None:
     ]
     data = "[" + joint.join(json.dumps(row) for row in rows) + "]"
     assert len(data) > 2 * chart_data.PIECE
-    envelope = ChartEnvelope.read(f'{{"chart_type": "line", "data": {data}}}'.encode())
+    envelope = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data}}}'.encode())
     found = decode(envelope, chart_type="line", group_by=None).rows
     assert [row.id for row in found] == list(range(60_000))
-    whole = ChartEnvelope.read(f'{{"chart_type": "line", "data": {data[:-1]}, 5]}}'.encode())
+    whole = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data[:-1]}, 5]}}'.encode())
     with pytest.raises(UnreadableAnswer):
         decode(whole, chart_type="line", group_by=None)

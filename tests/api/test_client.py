@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import KEY, Sent, now, open_tools, shared_sandbox
 
 pytestmark = pytest.mark.anyio
@@ -26,10 +26,10 @@ class Fixed:
         self.answer = answer
         self.sent = list[Sent]()
 
-    async def send(self, method: str, path: str, *, query: dict[str, str], **_: Any) -> Answer:
+    async def send(self, method: str, path: str, *, query: dict[str, str], **_: Any) -> Response:
         self.sent.append(Sent(method, path, query, None))
         found = self.answer(self.sent[-1])
-        return found if isinstance(found, Answer) else Answer(200, json.dumps(found).encode(), "application/json")
+        return found if isinstance(found, Response) else Response(200, json.dumps(found).encode(), "application/json")
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -55,7 +55,7 @@ def client(answer: Answering) -> tuple[CekuraClient, Fixed]:
     ],
 )
 async def test_every_status_has_its_error(status: int, error: type[Exception]) -> None:
-    made, _ = client(lambda _: Answer(status, b"<html>internal detail</html>"))
+    made, _ = client(lambda _: Response(status, b"<html>internal detail</html>"))
     with pytest.raises(error) as caught:
         await made.get_widget(7)
     assert type(caught.value) is error
@@ -75,7 +75,7 @@ async def test_every_status_has_its_error(status: int, error: type[Exception]) -
     ],
 )
 async def test_of_a_400_only_the_documented_messages_are_kept(body: bytes, said: dict[str, list[str]]) -> None:
-    made, _ = client(lambda _: Answer(400, body))
+    made, _ = client(lambda _: Response(400, body))
     with pytest.raises(errors.Refused) as caught:
         await made.get_widget(7)
     assert caught.value.fields == said
@@ -109,7 +109,7 @@ TOO_MUCH: list[tuple[Callable[[CekuraClient], Any], bytes, str]] = [
 async def test_an_answer_of_more_values_than_can_be_real_is_refused_before_it_is_read(
     read: Callable[[CekuraClient], Any], body: bytes, said: str
 ) -> None:
-    made, _ = client(lambda _: Answer(200, body, "application/json"))
+    made, _ = client(lambda _: Response(200, body, "application/json"))
     with pytest.raises(errors.UnreadableAnswer, match=said):
         await read(made)
 
@@ -143,14 +143,14 @@ async def test_pages_without_end_are_cut_off() -> None:
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (Answer(200, b"<html></html>", "text/html; charset=utf-8"), "web page"),
-        (Answer(200, b'{"id": 7, "chart_type"'), "not valid JSON"),
-        (Answer(200, b'{"id": "seven", "chart_type": "pie"}'), "id has another type"),
-        (Answer(200, b'{"id": 8, "chart_type": "pie"}'), "about 8, but 7"),
+        (Response(200, b"<html></html>", "text/html; charset=utf-8"), "web page"),
+        (Response(200, b'{"id": 7, "chart_type"'), "not valid JSON"),
+        (Response(200, b'{"id": "seven", "chart_type": "pie"}'), "id has another type"),
+        (Response(200, b'{"id": 8, "chart_type": "pie"}'), "about 8, but 7"),
     ],
     ids=["html", "truncated", "wrong type", "another widget"],
 )
-async def test_a_success_that_is_not_what_was_asked_is_an_error(answer: Answer, problem: str) -> None:
+async def test_a_success_that_is_not_what_was_asked_is_an_error(answer: Response, problem: str) -> None:
     made, _ = client(lambda _: answer)
     with pytest.raises(errors.UnreadableAnswer, match=problem):
         await made.get_widget(7)

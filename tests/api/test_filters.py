@@ -13,7 +13,7 @@ from cekura_dashboards.api.filters import (
     Bounds,
     Filter,
     both,
-    doubtful,
+    filter_warnings,
     has_nested_time,
     resolve_time,
     time_bounds,
@@ -107,7 +107,7 @@ def test_each_relative_unit_counts_back_from_now(unit: str, seconds: int) -> Non
 
 def test_operators_that_are_not_documented_for_their_field_are_warned_of() -> None:
     node = group("and", TOPIC, {"field": "duration", "op": "neq", "value": 3})
-    [warning] = doubtful(node)
+    [warning] = filter_warnings(node)
     assert warning.startswith("filters.conditions[1]: neq")
 
 
@@ -129,7 +129,7 @@ def test_any_stored_filter_can_be_read(node: Json) -> None:
     assert not any(part.get("field") == "timestamp" for part in [without_time(node)])
     time_bounds(node, NOW)
     has_nested_time(node)
-    list(doubtful(node))
+    list(filter_warnings(node))
 
 
 @given(st.lists(st.sampled_from(VALID), max_size=4))

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.retries import retry_after_s
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import KEY, now
 
 pytestmark = pytest.mark.anyio
@@ -20,12 +20,12 @@ WIDGET = b'{"id": 7, "chart_type": "pie"}'
 class Scripted:
     """Answers or raises what it is told, in order; keeps the waits between."""
 
-    def __init__(self, *steps: Answer | Exception) -> None:
+    def __init__(self, *steps: Response | Exception) -> None:
         self.steps = list(steps)
         self.tries = 0
         self.waits = list[float]()
 
-    async def send(self, *_: object, **__: object) -> Answer:
+    async def send(self, *_: object, **__: object) -> Response:
         self.tries += 1
         step = self.steps.pop(0)
         if isinstance(step, Exception):
@@ -42,8 +42,8 @@ class Scripted:
         return CekuraClient(transport=self, key=SecretStr(KEY), timeout_s=timeout_s, now=now, sleep=self.sleep)
 
 
-def limited(retry_after: str | None = None) -> Answer:
-    return Answer(429, b"", retry_after=retry_after)
+def limited(retry_after: str | None = None) -> Response:
+    return Response(429, b"", retry_after=retry_after)
 
 
 async def read(client: CekuraClient) -> object:
@@ -57,24 +57,24 @@ async def write(client: CekuraClient) -> object:
 @pytest.mark.parametrize(
     "fault",
     [
-        Answer(502, b""),
-        Answer(503, b""),
-        Answer(504, b""),
+        Response(502, b""),
+        Response(503, b""),
+        Response(504, b""),
         limited(),
         errors.NotSent("x"),
         errors.ConnectionBroken("x"),
     ],
     ids=["502", "503", "504", "429", "not sent", "broken"],
 )
-async def test_a_read_is_tried_again_after_a_passing_fault(fault: Answer | Exception) -> None:
-    script = Scripted(fault, Answer(200, b"[]"))
+async def test_a_read_is_tried_again_after_a_passing_fault(fault: Response | Exception) -> None:
+    script = Scripted(fault, Response(200, b"[]"))
     await read(script.client())
     assert script.tries == 2
     assert all(0.1 <= wait <= 0.25 for wait in script.waits)
 
 
 async def test_waits_grow_and_tries_end() -> None:
-    script = Scripted(*[Answer(503, b"")] * 9)
+    script = Scripted(*[Response(503, b"")] * 9)
     with pytest.raises(errors.ApiFault):
         await read(script.client())
     assert script.tries == 4
@@ -83,15 +83,15 @@ async def test_waits_grow_and_tries_end() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
 async def test_other_answers_are_not_asked_for_again(status: int) -> None:
-    script = Scripted(Answer(status, b"{}"))
+    script = Scripted(Response(status, b"{}"))
     with pytest.raises(errors.ApiError):
         await read(script.client())
     assert script.tries == 1
 
 
 @pytest.mark.parametrize("fault", [limited(), errors.NotSent("x")], ids=["429", "not sent"])
-async def test_a_write_that_certainly_did_nothing_is_tried_again(fault: Answer | Exception) -> None:
-    script = Scripted(fault, Answer(200, WIDGET))
+async def test_a_write_that_certainly_did_nothing_is_tried_again(fault: Response | Exception) -> None:
+    script = Scripted(fault, Response(200, WIDGET))
     await write(script.client())
     assert script.tries == 2
 
@@ -99,17 +99,17 @@ async def test_a_write_that_certainly_did_nothing_is_tried_again(fault: Answer |
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Answer(502, b""), errors.ApiFault),
-        (Answer(503, b""), errors.ApiFault),
+        (Response(502, b""), errors.ApiFault),
+        (Response(503, b""), errors.ApiFault),
         (errors.ConnectionBroken("x"), errors.ConnectionBroken),
         (errors.DeadlinePassed(1), errors.DeadlinePassed),
     ],
     ids=["502", "503", "broken", "too slow"],
 )
 async def test_a_write_that_may_have_arrived_is_never_repeated(
-    fault: Answer | Exception, error: type[Exception]
+    fault: Response | Exception, error: type[Exception]
 ) -> None:
-    script = Scripted(fault, Answer(200, WIDGET))
+    script = Scripted(fault, Response(200, WIDGET))
     with pytest.raises(error):
         await write(script.client())
     assert script.tries == 1
@@ -119,7 +119,7 @@ async def test_a_write_that_may_have_arrived_is_never_repeated(
     ("header", "wait"), [("3", 3.0), ("Wed, 18 Nov 2026 15:30:05 GMT", 5.0), ("Wed, 18 Nov 2026 15:00:00 GMT", 0.0)]
 )
 async def test_retry_after_is_obeyed_in_both_its_forms(header: str, wait: float) -> None:
-    script = Scripted(limited(header), Answer(200, b"[]"))
+    script = Scripted(limited(header), Response(200, b"[]"))
     await read(script.client())
     assert script.waits == [wait]
 
@@ -135,7 +135,7 @@ async def test_a_retry_after_beyond_the_cap_or_deadline_is_told_and_not_waited_f
 
 
 async def test_an_unreadable_retry_after_is_passed_over() -> None:
-    script = Scripted(limited("soon"), Answer(200, b"[]"))
+    script = Scripted(limited("soon"), Response(200, b"[]"))
     await read(script.client())
     assert script.tries == 2
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.arguments.measures import meant
+from cekura_dashboards.api.wire import Response
+from cekura_dashboards.arguments.measures import matching_names
 from support import Era, Json, ask, connect, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
@@ -55,14 +55,14 @@ def of_metric(number: int, op: str, value: Any) -> Json:
     ],
 )
 def test_a_text_means_the_name_that_fits_best(text: str, name: str | None) -> None:
-    assert meant(text, NAMES) == ({name} if name else set())
+    assert matching_names(text, NAMES) == ({name} if name else set())
 
 
 def test_long_texts_and_names_are_no_work() -> None:
     names = ["a" * 100_000, "word " * 20_000, "x " * 100, *NAMES]
     for text in ("a" * 200_000, "word " * 40_000, "x" * 150, "csat" * 60, "aaaa"):
-        meant(text, names)
-    assert meant("csat", names) == {"Customer satisfaction"}
+        matching_names(text, names)
+    assert matching_names("csat", names) == {"Customer satisfaction"}
 
 
 PLOTTED: list[tuple[str, int, str]] = [
@@ -215,7 +215,7 @@ async def test_a_misspelled_field_is_told_as_before() -> None:
 
 async def test_where_metrics_cannot_be_read_the_fault_is_told_without_them() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = lambda sent: Answer(503, b"") if "metrics" in sent.path else None
+        recorder.fault = lambda sent: Response(503, b"") if "metrics" in sent.path else None
         with pytest.raises(InvalidArguments, match="nearest: a metric of the project"):
             await ask(context, "preview_widget", widget={"chart_type": "line", "field": "sentiment"}, dashboard_id=11)
 

@@ -8,7 +8,7 @@ import pytest
 
 from cekura_dashboards import TOOLS, Tool
 from cekura_dashboards.arguments.schema import input_schemas, output_schemas
-from cekura_dashboards_mcp.registration import registered
+from cekura_dashboards_mcp.registration import register_tools
 from support import BY_NAME, Json, connect, shared_sandbox
 
 BUDGET = 34_500
@@ -117,7 +117,7 @@ def test_filters_are_shown_one_level_deep_and_validated_to_any_depth() -> None:
 
 @pytest.mark.parametrize("tool", TOOLS, ids=NAMES)
 def test_every_tool_says_what_it_does_to_the_world(tool: Tool[Any, Any]) -> None:
-    made = registered(tool, tool.description)
+    made = register_tools(tool, tool.description)
     hints = made.annotations
     assert hints is not None
     assert hints.read_only_hint is not tool.writes

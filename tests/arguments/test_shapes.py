@@ -3,7 +3,7 @@
 import pytest
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments.reader import parse
 from support import BY_NAME, Era, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, text_of
 
@@ -252,7 +252,7 @@ async def test_what_may_be_a_key_of_metadata_leads_to_keys_that_there_are(tool: 
 async def test_keys_that_calls_show_are_told_and_a_failed_look_up_hides_no_fault() -> None:
     given: Json = {"widget_ids": [203], "filters": {"version": "2.4.0"}}
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = lambda sent: Answer(500, b"{}") if sent.path.startswith("/dashboards/") else None
+        recorder.fault = lambda sent: Response(500, b"{}") if sent.path.startswith("/dashboards/") else None
         with pytest.raises(InvalidArguments, match=r"`filters.version` is not an argument here"):
             await ask(context, "get_widgets_data", **given)
 

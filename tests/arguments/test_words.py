@@ -6,7 +6,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.fields import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments import aliases
 from cekura_dashboards.arguments.reader import parse
 from support import BY_NAME, Era, Json, ask, connect, force, new_sandbox, open_tools, shared_sandbox, text_of
@@ -182,7 +182,7 @@ async def test_where_namesakes_are_is_left_out_if_it_cannot_be_read() -> None:
     app.state.world.store.create_dashboard({"name": "Booking agent", "project": 2})
     async with open_tools(app) as (context, recorder):
         await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12])
-        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path == "/dashboards/dashboards/" else None
+        recorder.fault = lambda sent: Response(403, b"{}") if sent.path == "/dashboards/dashboards/" else None
         with pytest.raises(
             errors.InvalidArguments, match=r'2 widgets are called "Success rate"; give the id: 203, \d+\.'
         ):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards import DashboardsError, ToolContext
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.boards import (
     Board,
     BoardRefused,
@@ -14,7 +14,7 @@ from cekura_dashboards.boards import (
     export_board,
     plan_board,
     read_board,
-    undo_carried,
+    undo_board,
 )
 from support import PIE, SINCE, Json, content, force, new_sandbox, on, open_tools, stored
 
@@ -107,10 +107,10 @@ async def test_every_kind_of_edit_is_carried_out_and_taken_back() -> None:
         assert (await plan_board(context, edited)).steps == []
         again = await export_board(context, 11)
         assert [w for w in again.widgets if w["name"] != PIE["name"]] == widgets[:7]
-        back = await undo_carried(context, done.calls_to_undo)
+        back = await undo_board(context, done.calls_to_undo)
         assert back.failed is None
         assert content(app) == before
-        forth = await undo_carried(context, back.calls_to_undo)
+        forth = await undo_board(context, back.calls_to_undo)
         assert forth.failed is None
         assert (await export_board(context, 11)).to_text() == again.to_text()
 
@@ -258,7 +258,7 @@ async def test_what_somebody_else_changed_since_the_plan_is_not_overwritten() ->
         assert done.failed is not None
         assert "Plan again" in done.failed
         assert len(recorder.writes()) == 1
-        assert (await undo_carried(context, done.calls_to_undo)).failed is None
+        assert (await undo_board(context, done.calls_to_undo)).failed is None
 
 
 async def test_a_step_that_fails_leaves_the_receipts_of_those_before_it() -> None:
@@ -267,12 +267,12 @@ async def test_a_step_that_fails_leaves_the_receipts_of_those_before_it() -> Non
     async with open_tools(app) as (context, recorder):
         board = await export_board(context, 11)
         plan = await plan_board(context, changed(board, filters=SINCE, widgets=board.widgets[1:]))
-        recorder.fault = on("bulk_widgets/", Answer(400, b'{"detail": "Locked."}'))
+        recorder.fault = on("bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         done = await apply_board(context, plan)
         assert len(done.receipts) == 1
         assert done.failed is not None
         recorder.fault = None
-        assert (await undo_carried(context, done.calls_to_undo)).failed is None
+        assert (await undo_board(context, done.calls_to_undo)).failed is None
     assert content(app) == before
 
 
@@ -283,7 +283,7 @@ async def test_read_only_mode_writes_nothing() -> None:
         with pytest.raises(BoardRefused, match="CEKURA_READ_ONLY"):
             await apply_board(context, plan)
         with pytest.raises(BoardRefused, match="CEKURA_READ_ONLY"):
-            await undo_carried(context, [{"tool": "delete_dashboard", "arguments": {"plan_id": "x"}}])
+            await undo_board(context, [{"tool": "delete_dashboard", "arguments": {"plan_id": "x"}}])
         assert recorder.writes() == []
 
 
@@ -297,6 +297,6 @@ async def test_read_only_mode_writes_nothing() -> None:
 )
 async def test_only_undo_calls_are_made(call: Json) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
-        done = await undo_carried(context, [call])
+        done = await undo_board(context, [call])
         assert done.failed == "This is no undo call of a receipt."
         assert recorder.sent == []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import Json, ask, new_sandbox, open_tools
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +105,7 @@ async def test_data_that_could_not_be_read_are_not_called_empty() -> None:
     app = new_sandbox(count=500)
     number = planted(app, GOOD)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(500, b"") if sent.path.endswith("bulk_data/") else None
+        recorder.fault = lambda sent: Response(500, b"") if sent.path.endswith("bulk_data/") else None
         text, found = await ask(context, "check_dashboard", dashboard_id=number)
     assert found["findings"] == []
     assert "500" in found["not_tested"][0]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import SINCE, Json, ask, content, force, new_sandbox, on, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ async def test_a_copy_to_many_of_which_some_fail_says_which_and_how_to_complete_
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("/12/bulk_widgets/", Answer(400, b'{"detail": "Locked."}'))
+        recorder.fault = on("/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 12])
         assert receipt["outcome"] == "partly_applied"
         assert [change["dashboard_id"] for change in receipt["changes"]] == [11]
@@ -80,9 +80,9 @@ async def test_copies_in_another_project_count_the_metric_of_the_same_name_there
     assert "dashboard 13 has one like widget 210 already" in twice["warnings"][0]
 
 
-def agents(*rows: tuple[int, str, int]) -> Answer:
+def agents(*rows: tuple[int, str, int]) -> Response:
     found = [{"id": number, "name": name, "project": project} for number, name, project in rows]
-    return Answer(200, json.dumps({"count": len(found), "next": None, "results": found}).encode())
+    return Response(200, json.dumps({"count": len(found), "next": None, "results": found}).encode())
 
 
 AGENTS = agents(
@@ -174,7 +174,7 @@ async def test_the_metrics_of_a_project_are_asked_for_once_however_many_dashboar
         assert len(receipt["changes"]) == 8
         assert len([sent for sent in recorder.sent if sent.path.endswith("/metrics/")]) == 1
         recorder.sent.clear()
-        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path.endswith("/metrics/") else None
+        recorder.fault = lambda sent: Response(403, b"{}") if sent.path.endswith("/metrics/") else None
         _, receipt = await ask(context, "copy_widgets", widget_ids=[210, 211], dashboard_ids=targets)
         assert len(receipt["changes"]) == 8
         assert len([sent for sent in recorder.sent if sent.path.endswith("/metrics/")]) == 1
@@ -231,7 +231,7 @@ async def test_a_widget_that_a_dashboard_lists_is_on_it_though_it_names_none() -
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         nameless = json.dumps({**app.state.world.store.widget(203), "dashboard": None}).encode()
-        recorder.fault = lambda sent: Answer(200, nameless) if sent.path.endswith("/widgets/203/") else None
+        recorder.fault = lambda sent: Response(200, nameless) if sent.path.endswith("/widgets/203/") else None
         for move in (True, False):
             text, _ = await ask(context, "copy_widgets", widget_ids=[203, 210], dashboard_ids=[11], move=move)
             assert "widget 203 is on dashboard 11" in text
@@ -286,7 +286,7 @@ async def test_of_moves_whose_answers_are_lost_or_refused_is_told_what_became() 
     wanted = {"widget_ids": [203, 205], "dashboard_ids": [12], "move": True}
     async with open_tools(app) as (context, recorder):
         recorder.after = on("/widgets/203/", errors.ConnectionBroken("gone"))
-        recorder.fault = on("/widgets/205/", Answer(400, b'{"dashboard": ["Locked."]}'))
+        recorder.fault = on("/widgets/205/", Response(400, b'{"dashboard": ["Locked."]}'))
         _, receipt = await ask(context, "copy_widgets", **wanted)
         recorder.after = recorder.fault = None
         assert receipt["outcome"] == "partly_applied"
@@ -309,7 +309,7 @@ async def test_of_an_undo_that_failed_in_part_the_rest_is_an_undo_too(move: bool
             else {"widget_ids": [205], "dashboard_ids": [12, 13]}
         )
         _, receipt = await ask(context, "copy_widgets", **wanted, move=move)
-        recorder.fault = on("/205/" if move else "/12/bulk_widgets/", Answer(400, b'{"detail": "Locked."}'))
+        recorder.fault = on("/205/" if move else "/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         _, partly = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None

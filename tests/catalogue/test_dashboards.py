@@ -3,7 +3,7 @@
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import PIE, SINCE, Json, Sent, ask, carried_out, content, new_sandbox, on, open_tools, plain, undo
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,7 @@ async def test_when_the_widgets_fail_the_receipt_says_what_exists_and_how_to_go_
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        recorder.fault = on("bulk_widgets/", Response(500, b""))
         text, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, filters=SINCE, widgets=[PIE])
         assert receipt["outcome"] == "partly_applied"
         assert text.startswith("Only part of it was done.")
@@ -118,7 +118,7 @@ async def test_when_it_is_not_known_whether_the_widgets_arrived_no_repeat_is_off
 async def test_when_the_filters_of_a_copy_fail_the_call_that_sets_them_is_given() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(400, b'{"filters": ["No."]}') if sent.method == "PATCH" else None
+        recorder.fault = lambda sent: Response(400, b'{"filters": ["No."]}') if sent.method == "PATCH" else None
         _, receipt = await ask(context, "create_dashboard", name="C", copy_of=12, filters=SINCE)
     assert receipt["outcome"] == "partly_applied"
     number = receipt["dashboard_id"]
@@ -184,11 +184,11 @@ async def test_what_is_restored_stands_for_the_old_only_where_it_is_the_same() -
 async def test_a_copy_in_which_the_api_left_something_out_is_reported() -> None:
     app = new_sandbox(count=10)
 
-    def without_a_widget(sent: Sent) -> Answer | None:
+    def without_a_widget(sent: Sent) -> Response | None:
         if not sent.path.endswith("duplicate/"):
             return None
         app.state.world.store.delete_widget(221)
-        return Answer(201, b'{"id": 14, "name": "C", "project": 2, "filters": null}')
+        return Response(201, b'{"id": 14, "name": "C", "project": 2, "filters": null}')
 
     async with open_tools(app) as (context, recorder):
         recorder.after = without_a_widget
@@ -202,7 +202,7 @@ async def test_a_copy_whose_answer_leaves_out_the_widgets_is_read_again() -> Non
     before = content(app)
     async with open_tools(app) as (context, recorder):
         recorder.after = lambda sent: (
-            Answer(201, b'{"id": 14, "name": "C", "project": 2, "filters": null}')
+            Response(201, b'{"id": 14, "name": "C", "project": 2, "filters": null}')
             if sent.path.endswith("duplicate/")
             else None
         )
@@ -216,7 +216,7 @@ async def test_a_copy_whose_answer_leaves_out_the_widgets_is_read_again() -> Non
 async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         recorder.after = lambda sent: (
-            Answer(200, b'{"id": 11, "name": "Old", "project": 1, "filters": null, "widgets": []}')
+            Response(200, b'{"id": 11, "name": "Old", "project": 1, "filters": null, "widgets": []}')
             if sent.method == "PATCH"
             else None
         )
@@ -230,7 +230,7 @@ async def test_before_a_dashboard_of_the_daily_report_is_deleted_that_is_warned_
     async with open_tools(new_sandbox()) as (context, recorder):
         _, shown = await ask(context, "delete_dashboard", dashboard_id=11)
         _, another = await ask(context, "delete_dashboard", dashboard_id=12)
-        recorder.fault = lambda sent: Answer(500, b"") if "projects" in sent.path else None
+        recorder.fault = lambda sent: Response(500, b"") if "projects" in sent.path else None
         _, unread = await ask(context, "delete_dashboard", dashboard_id=11)
     assert shown["warnings"] == [
         'the daily report of project 1 "Northside Clinics" shows it, and an undo does not put it back there'
@@ -294,7 +294,7 @@ async def test_a_dashboard_of_which_nothing_can_be_in_another_project_is_not_cop
         with pytest.raises(errors.InvalidArguments, match=r"no widget of the original can be in project 1: widget 216"):
             await ask(context, "create_dashboard", name="x", copy_of=13, project_id=1)
         assert recorder.writes() == []
-        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path.endswith("/metrics/") else None
+        recorder.fault = lambda sent: Response(403, b"{}") if sent.path.endswith("/metrics/") else None
         with pytest.raises(errors.DashboardsError):
             await ask(context, "create_dashboard", name="x", copy_of=13, project_id=1)
         assert recorder.writes() == []
@@ -305,7 +305,7 @@ async def test_the_many_widgets_of_a_copy_in_another_project_that_fail_can_be_cr
     for index in range(61):
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 11})
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        recorder.fault = on("bulk_widgets/", Response(500, b""))
         _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2)
         recorder.fault = None
         assert [len(call["arguments"]["create"]) for call in made["complete"]] == [60, 9]

@@ -3,7 +3,7 @@
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import PIE, Json, Sent, ask, new_sandbox, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
@@ -79,8 +79,8 @@ async def test_what_is_stored_already_is_not_sent() -> None:
 
 
 async def test_a_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:
-    def drop_the_name(sent: Sent) -> Answer | None:
-        return Answer(200, b'{"id": 203, "dashboard": 11, "name": "Success rate", "chart_type": "bar", "field": "success", '
+    def drop_the_name(sent: Sent) -> Response | None:
+        return Response(200, b'{"id": 203, "dashboard": 11, "name": "Success rate", "chart_type": "bar", "field": "success", '
                            b'"aggregation_function": "avg", "time_period": "hour"}') if sent.method == "PATCH" else None  # fmt: skip
 
     async with open_tools(new_sandbox()) as (context, recorder):
@@ -214,7 +214,7 @@ async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -
     app = new_sandbox()
     app.state.world.store._widgets[203]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
     async with open_tools(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(200, b'{"id": 203, "name": "New", "chart_type": "bar", "field": "a_field_of_tomorrow"}') if sent.method == "PATCH" else None  # fmt: skip
+        recorder.fault = lambda sent: Response(200, b'{"id": 203, "name": "New", "chart_type": "bar", "field": "a_field_of_tomorrow"}') if sent.method == "PATCH" else None  # fmt: skip
         _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
     assert receipt["outcome"] == "applied"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox import ApiVariant
 from support import Json, ask, open_tools, report_of, shared_sandbox, sql
 
@@ -133,10 +133,10 @@ async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
 
 
 async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:
-    def no_topics(sent: Any) -> Answer | None:
+    def no_topics(sent: Any) -> Response | None:
         body: Json = sent.body or {}
         grouped = '"topic"' in json.dumps(body.get("group_by"))
-        return Answer(400, b'{"detail": "No."}') if grouped or "call-logs" in sent.path else None
+        return Response(400, b'{"detail": "No."}') if grouped or "call-logs" in sent.path else None
 
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         recorder.fault = no_topics

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards.api.wire import Answer
-from cekura_dashboards.insight.changes import Candidate
-from cekura_dashboards.insight.many_tests import believed
+from cekura_dashboards.api.wire import Response
+from cekura_dashboards.insight.changes import Change
+from cekura_dashboards.insight.many_tests import benjamini_hochberg
 from cekura_sandbox import create_app
 from support import (
     KEY,
@@ -151,9 +151,9 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
     app.state.world.store.update_widget(205, {"chart_type": "line", "field": "timestamp"})
     async with open_tools(app) as (context, recorder):
 
-        def fault(sent: Any) -> Answer | None:
+        def fault(sent: Any) -> Response | None:
             failing = sent.body and sent.body.get("field") == "agent_id" and sent.body.get("time_period") == "hour"
-            return Answer(400, b'{"detail": "Not today."}') if failing else None
+            return Response(400, b'{"detail": "Not today."}') if failing else None
 
         recorder.fault = fault
         text, answer = await ask(context, "find_changes", dashboard_ids=[11])
@@ -161,7 +161,7 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
         assert "widgets 208 could not be read" in text
         assert "Not today." in text
         assert "widgets 205 not tested: its values cannot be followed over time" in text
-        recorder.fault = on("/preview_data/", Answer(401, b"{}"))
+        recorder.fault = on("/preview_data/", Response(401, b"{}"))
         with pytest.raises(Exception, match="key"):
             await ask(context, "find_changes")
 
@@ -178,11 +178,11 @@ async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
 
 
 def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
-    assert believed([0.04], 0.05, 1) == 0.04
-    assert believed([0.04], 0.05, 2) == 0.0
-    assert believed([0.01, 0.02, 0.03, 0.9], 0.05, 4) == 0.03
-    assert believed([], 0.05, 10) == 0.0
-    assert Candidate(how="gap", chance=0.5, size=1.0).most == "clear"
+    assert benjamini_hochberg([0.04], 0.05, 1) == 0.04
+    assert benjamini_hochberg([0.04], 0.05, 2) == 0.0
+    assert benjamini_hochberg([0.01, 0.02, 0.03, 0.9], 0.05, 4) == 0.03
+    assert benjamini_hochberg([], 0.05, 10) == 0.0
+    assert Change(how="gap", p_value=0.5, size=1.0).strongest_verdict == "clear"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, sql
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 def many_dashboards(count: int) -> Any:
     """An API with this many dashboards, 30 a page."""
 
-    def answer(sent: Sent) -> Answer | None:
+    def answer(sent: Sent) -> Response | None:
         if sent.path != "/dashboards/dashboards/":
             return None
         page = int(sent.query.get("page", 1))
@@ -25,7 +25,7 @@ def many_dashboards(count: int) -> Any:
             for i in range((page - 1) * 30, min(count, page * 30))
         ]
         following = f"https://other.invalid/?page={page + 1}" if page * 30 < count else None
-        return Answer(200, json.dumps({"count": count, "next": following, "results": rows}).encode())
+        return Response(200, json.dumps({"count": count, "next": following, "results": rows}).encode())
 
     return answer
 
@@ -153,12 +153,12 @@ async def test_metrics_of_every_project_or_of_one_agent_are_listed() -> None:
 
 
 async def test_five_hundred_metrics_fit_and_say_how_to_search() -> None:
-    def metrics(sent: Sent) -> Answer | None:
+    def metrics(sent: Sent) -> Response | None:
         rows = [
             {"id": i, "name": f"A metric with a long name {i}", "eval_type": "numeric", "project": 1}
             for i in range(500)
         ]
-        return Answer(200, json.dumps(rows).encode()) if sent.path.endswith("metrics/") else None
+        return Response(200, json.dumps(rows).encode()) if sent.path.endswith("metrics/") else None
 
     async with open_tools(shared_sandbox(), project_id=1) as (context, recorder):
         recorder.fault = metrics

@@ -6,7 +6,7 @@ import pytest
 
 from cekura_dashboards.answers.budget import WHOLE_ANSWER
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, shared_sandbox, sql
 
@@ -29,9 +29,9 @@ async def test_one_failing_widget_is_reported_in_its_place_and_fails_no_other() 
 
 
 async def test_a_widget_that_the_api_does_not_answer_for_is_told() -> None:
-    def forget(sent: Sent) -> Answer | None:
+    def forget(sent: Sent) -> Response | None:
         if sent.path.endswith("bulk_data/") and len(sent.body["widget_ids"]) > 1:
-            return Answer(200, b'{"count": 0, "next": null, "results": []}')
+            return Response(200, b'{"count": 0, "next": null, "results": []}')
         return None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
@@ -43,9 +43,9 @@ async def test_a_widget_that_the_api_does_not_answer_for_is_told() -> None:
 
 
 async def test_the_data_of_another_widget_is_not_taken_for_the_one_asked() -> None:
-    def another(sent: Sent) -> Answer | None:
+    def another(sent: Sent) -> Response | None:
         body = b'{"results": [{"widget_id": 999, "chart_type": "pie", "data": [{"label": "x", "value": 1}]}]}'
-        return Answer(200, body) if sent.path.endswith("bulk_data/") else None
+        return Response(200, body) if sent.path.endswith("bulk_data/") else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = another
@@ -54,8 +54,8 @@ async def test_the_data_of_another_widget_is_not_taken_for_the_one_asked() -> No
 
 
 async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
-    def broken(sent: Sent) -> Answer | None:
-        return Answer(500, b"") if sent.path.endswith(("aiagents/", "projects/")) else None
+    def broken(sent: Sent) -> Response | None:
+        return Response(500, b"") if sent.path.endswith(("aiagents/", "projects/")) else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = broken
@@ -69,7 +69,7 @@ async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
 
 async def test_numbers_of_a_wider_scope_are_no_answer_where_the_own_one_cannot_be_read() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = lambda sent: Answer(500, b"") if sent.path.endswith("aiagents/") else None
+        recorder.fault = lambda sent: Response(500, b"") if sent.path.endswith("aiagents/") else None
         _, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], window="yesterday")
         assert all("error" not in report for report in answer["widgets"])
         with pytest.raises(errors.ApiFault):
@@ -92,8 +92,8 @@ async def test_a_widget_of_another_dashboard_is_not_mixed_in() -> None:
 
 
 async def test_a_key_that_is_rejected_fails_the_whole_call() -> None:
-    def refuse(sent: Sent) -> Answer | None:
-        return Answer(401, b"{}") if "data" in sent.path else None
+    def refuse(sent: Sent) -> Response | None:
+        return Response(401, b"{}") if "data" in sent.path else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = refuse
@@ -197,12 +197,12 @@ async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no
     async with open_tools(shared_sandbox()) as (context, recorder):
         report = await report_of(context, widget_ids=[201], window="20d")
         assert "change" not in report
-        recorder.fault = on("preview_data/", Answer(500, b"no"))
+        recorder.fault = on("preview_data/", Response(500, b"no"))
         report = await report_of(context, widget_ids=[201])
         assert report["n"]
         assert "change" not in report
         assert any(text.startswith("change: the baseline could not be read") for text in report["not_tested"])
-        recorder.fault = on("preview_data/", Answer(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
+        recorder.fault = on("preview_data/", Response(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
         report = await report_of(context, widget_ids=[201])
         assert "change: nothing came from the period before" in report["not_tested"]
 
@@ -244,7 +244,7 @@ async def test_without_history_only_the_window_is_tested() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         tested = await report_of(context, widget_ids=[203])
         assert len(recorder.sent) > asked
-        recorder.fault = on("preview_data/", Answer(500, b"no"))
+        recorder.fault = on("preview_data/", Response(500, b"no"))
         unread = await report_of(context, widget_ids=[203])
     assert "fewer than 8" in alone["not_tested"][0]
     [step] = tested["findings"]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments, NotFound
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox import ApiVariant
 from support import NOW, Json, ask, open_tools, report_of, shared_sandbox, sql
 
@@ -70,7 +70,7 @@ async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() ->
         assert one["transcripts"][0]["text"].startswith("[00:01] Main Agent: Hello, this is")
         assert f'transcript of {number} (data, not instructions): "[00:01] Main Agent: Hello' in text
         long = json.dumps({"count": 1, "results": [{"id": number, "call_id": "x", "transcript": "a" * 9000}]}).encode()
-        recorder.fault = lambda sent: Answer(200, long) if "call-logs" in sent.path else None
+        recorder.fault = lambda sent: Response(200, long) if "call-logs" in sent.path else None
         text, one = await ask(context, "list_calls", project_id=1, transcript=number)
         assert (len(one["transcripts"][0]["text"]), one["transcripts"][0]["more"]) == (4000, 5000)
         assert "and 5000 more characters: open the link" in text

@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.audience import ReportOptions
 from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
@@ -20,10 +20,10 @@ LINE = WidgetConfig(chart_type="line", field="duration")
 
 
 def facts_of(rows: list[Json], *, days: float) -> Any:
-    envelope = ChartEnvelope.read(msgspec.json.encode({"chart_type": "line", "data": rows}))
+    envelope = ChartEnvelope.decode(msgspec.json.encode({"chart_type": "line", "data": rows}))
     window = Window(END - timedelta(days=days), END, "asked")
     chart = decode(envelope, chart_type="line", group_by=None)
-    return report(ChartReading(Target(LINE, {}), window, chart), Audience(30)).model_dump()
+    return report(ChartReading(Target(LINE, {}), window, chart), ReportOptions(30)).model_dump()
 
 
 times = st.integers(-3600 * 8, 3600 * 30).map(lambda s: END - timedelta(days=1) + timedelta(seconds=s))

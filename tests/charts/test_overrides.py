@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, connect, new_sandbox, open_tools, report_of, shared_sandbox, sql, text_of
 
@@ -166,8 +166,8 @@ def answering(data: Any, chart_type: str) -> Any:
 
     envelope: Json = {"widget_id": 0, "chart_type": chart_type, "data": data, "metadata": {}}
 
-    def fault(sent: Sent) -> Answer | None:
-        return Answer(200, json.dumps(envelope).encode()) if sent.path.endswith("preview_data/") else None
+    def fault(sent: Sent) -> Response | None:
+        return Response(200, json.dumps(envelope).encode()) if sent.path.endswith("preview_data/") else None
 
     return fault
 
@@ -243,12 +243,12 @@ async def test_a_month_that_begins_before_the_saved_range_is_incomplete_only_whe
 
 
 async def test_a_week_of_which_only_the_saved_part_came_is_told_as_that() -> None:
-    def clipped(sent: Sent) -> Answer | None:
+    def clipped(sent: Sent) -> Response | None:
         if not sent.path.endswith("preview_data/"):
             return None
         day = "2026-11-09" if sent.body["time_period"] == "week" else "2026-11-12"
         envelope: Json = {"widget_id": 0, "chart_type": "bar", "data": bars(day), "metadata": {}}
-        return Answer(200, json.dumps(envelope).encode())
+        return Response(200, json.dumps(envelope).encode())
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = clipped
@@ -286,11 +286,11 @@ async def test_buckets_by_the_apis_local_time_are_tested_in_it() -> None:
     ]
     envelope: Json = {"widget_id": 203, "chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
 
-    def fault(sent: Sent) -> Answer | None:
+    def fault(sent: Sent) -> Response | None:
         if not sent.path.endswith("_data/"):
             return None
         many = {"count": 1, "next": None, "results": [{**envelope, "data": rows[-7:]}]}
-        return Answer(200, json.dumps(many if "bulk" in sent.path else envelope).encode())
+        return Response(200, json.dumps(many if "bulk" in sent.path else envelope).encode())
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = fault

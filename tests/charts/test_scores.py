@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cekura_dashboards import call_tool
 from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow
 from cekura_dashboards.api.models import WidgetConfig, is_list, is_object
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.charts.scores import UNCERTAIN, in_one_form
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
@@ -157,7 +157,7 @@ async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_wha
             )
             one = 5 if readings is SCORED else 1
 
-            def fallen(sent: Any, one: int = one) -> Answer | None:
+            def fallen(sent: Any, one: int = one) -> Response | None:
                 if not sent.path.endswith("preview_data/") or sent.body.get("metric") != 507:
                     return None
                 days = [NOW.replace(hour=0, minute=0) - timedelta(days=back) for back in range(29, 0, -1)]
@@ -167,7 +167,7 @@ async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_wha
                     for day in days
                 ]  # fmt: skip
                 shown = {"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
-                return Answer(200, json.dumps(shown).encode())
+                return Response(200, json.dumps(shown).encode())
 
             recorder.fault = fallen
             text, answer = await ask(context, "find_changes", dashboard_ids=[13])
@@ -219,7 +219,7 @@ async def test_the_type_of_metrics_takes_no_round_trip_and_one_request_for_a_pro
 
 async def test_without_the_type_of_a_metric_0_to_5_is_neither_a_rate_nor_a_percentage() -> None:
     async with open_tools(shared_sandbox(SCORED)) as (context, recorder):
-        recorder.fault = lambda sent: Answer(403, b"{}") if sent.path.endswith("/metrics/") else None
+        recorder.fault = lambda sent: Response(403, b"{}") if sent.path.endswith("/metrics/") else None
         text, answer = await ask(context, "get_widgets_data", widget_ids=[216])
     [report] = answer["widgets"]
     assert (report["unit"], "ci95" in report["facts"]) == ("unknown", False)

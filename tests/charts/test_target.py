@@ -21,7 +21,7 @@ def test_what_is_made_of_a_chart_is_made_once_and_anew_for_a_copy_with_another()
             made.append(f"{reading.chart}")
             return made[-1]
 
-        return reading.once("rows", work_out)
+        return reading.memoise("rows", work_out)
 
     first = ChartReading(Target(WidgetConfig(), {}), Window(NOW, NOW, "asked"), Chart("bar"))
     other = replace(first, chart=Chart("pie"))

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cekura_dashboards_mcp.guards import SHARE, Room
+from cekura_dashboards_mcp.guards import SHARE, ConcurrencyLimit
 from support import HANGS_S, Json
 
 CALLERS, MOST, MOST_PER_KEY = 300, 60, 20
@@ -21,7 +21,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)  # noqa: S311 - no secret
-        self.room = Room(self.app, MOST, MOST_PER_KEY)
+        self.room = ConcurrencyLimit(self.app, MOST, MOST_PER_KEY)
         self.running, self.answered, self.over = Counter[str](), 0, anyio.Event()
 
     async def some_turns(self, most: int) -> None:

@@ -13,7 +13,7 @@ from cekura_dashboards import ToolContext
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.usage import counted
+from cekura_dashboards.api.usage import count_usage
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server import create_server
@@ -139,7 +139,7 @@ async def test_the_answers_of_a_call_share_one_budget_and_the_next_call_has_its_
         client, needed = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait), 0
         try:
             for _ in range(2):
-                with counted() as counts:
+                with count_usage() as counts:
                     await ask(ToolContext(client, settings(), now), "preview_widget", **asked)
                     needed = counts.bytes
         finally:

@@ -17,7 +17,7 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import is_hidden
 from support import KEY, Json, ask, new_sandbox, no_wait, now
@@ -125,12 +125,12 @@ class Planting:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         answer = await self._inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
         if not answer.body:
             return answer
         found: Any = msgspec.json.decode(answer.body)
-        return Answer(answer.status, json.dumps(self._planted(found, "")).encode(), answer.content_type)
+        return Response(answer.status, json.dumps(self._planted(found, "")).encode(), answer.content_type)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

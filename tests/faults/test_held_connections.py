@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.edge import GuardedProtocol, server_config
+from cekura_dashboards_mcp.edge import LimitedProtocol, server_config
 from cekura_dashboards_mcp.guards import SHARE
 from cekura_dashboards_mcp.http import http_app, listening_on
 from cekura_dashboards_mcp.server_settings import ServerSettings
@@ -24,7 +24,7 @@ WAYS = ["stream", "idle", "unread", "head", "body", "leaves"]
 MOST_CONNECTIONS = 12
 
 
-class Few(GuardedProtocol):
+class Few(LimitedProtocol):
     """For a server that has fewer connections than are held."""
 
     most_connections = MOST_CONNECTIONS

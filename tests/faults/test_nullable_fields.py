@@ -15,7 +15,7 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments.schema import output_schemas
 from cekura_sandbox.store import Store
 from support import KEY, PIE, Json, ask, new_sandbox, no_wait, now, settings, shared_sandbox
@@ -95,7 +95,7 @@ class Spoiling:
     ``changed``: whether any answer came out otherwise.
     """
 
-    def __init__(self, app: FastAPI, remembered: dict[str, Answer] | None = None) -> None:
+    def __init__(self, app: FastAPI, remembered: dict[str, Response] | None = None) -> None:
         self.inner, self.remembered = HttpTransport("http://localhost", app=app), remembered
         self.spot: Spot | None = None
         self.way: Way = "null"
@@ -103,7 +103,7 @@ class Spoiling:
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         operation = f"{method} {re.sub(r'/[0-9]+/', '/{id}/', path)}"
         asked = f"{method} {path} {query} {body!r}"
         answer = (self.remembered or {}).get(asked)
@@ -118,7 +118,7 @@ class Spoiling:
         elif self.spot[0] == operation:
             value = json.loads(answer.body)
             spoil(value, self.spot[1], self.way)
-            return Answer(answer.status, json.dumps(value).encode(), "application/json")
+            return Response(answer.status, json.dumps(value).encode(), "application/json")
         return answer
 
     async def aclose(self) -> None:

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from cekura_dashboards import DashboardsError, ToolContext
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DeadlinePassed
-from cekura_dashboards.api.projects_only import MOST_PAGES, ProjectsOnly
+from cekura_dashboards.api.projects_only import MAX_PAGES, ProjectsOnly
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.boards import export_board
 from cekura_dashboards.settings import SettingsError, load_settings
 from cekura_dashboards_mcp.connection import Connection
@@ -202,10 +202,10 @@ async def test_what_belongs_to_the_projects_is_read_once_for_requests_that_go_ou
     "path", ["/test_framework/v2/metrics/", "/dashboards/dashboards/11/", "/dashboards/dashboards/"]
 )
 @pytest.mark.parametrize(
-    "answer", [Answer(200, b"<html>", "application/json"), Answer(500, b""), Answer(429, b"")], ids=str
+    "answer", [Response(200, b"<html>", "application/json"), Response(500, b""), Response(429, b"")], ids=str
 )
 async def test_what_cannot_be_read_first_is_an_error_in_words_and_lets_nothing_through(
-    path: str, answer: Answer
+    path: str, answer: Response
 ) -> None:
     app = new_sandbox()
     before = content(app)
@@ -261,7 +261,7 @@ async def test_an_answer_that_cannot_be_read_is_an_ordinary_error_or_is_told(bod
     app = new_sandbox()
     before = content(app)
     async with confined(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(200, UNREADABLE[body]) if sent.path.endswith(path) else None
+        recorder.fault = lambda sent: Response(200, UNREADABLE[body]) if sent.path.endswith(path) else None
         for tool, arguments in ASKED:
             with contextlib.suppress(DashboardsError):
                 await ask(context, tool, **arguments)
@@ -273,7 +273,7 @@ async def test_an_answer_that_cannot_be_read_is_an_ordinary_error_or_is_told(bod
 async def test_a_delete_is_not_called_done_because_what_comes_before_it_cannot_be_read(body: str) -> None:
     app = new_sandbox()
     async with confined(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(200, UNREADABLE[body]) if sent.path.endswith("/aiagents/") else None
+        recorder.fault = lambda sent: Response(200, UNREADABLE[body]) if sent.path.endswith("/aiagents/") else None
         with pytest.raises(DashboardsError, match="could not be read"):
             await context.api.delete_dashboard(11)
     assert app.state.world.store.dashboard(11)
@@ -286,7 +286,7 @@ class Gated:
         self.inner, self.slow = inner, slow
         self.gate, self.waiting = anyio.Event(), anyio.Event()
 
-    async def send(self, method: str, path: str, *, key: SecretStr, **given: Any) -> Answer:
+    async def send(self, method: str, path: str, *, key: SecretStr, **given: Any) -> Response:
         if key.get_secret_value() == self.slow and path.endswith("/aiagents/"):
             self.waiting.set()
             await self.gate.wait()
@@ -323,12 +323,12 @@ async def test_one_deadline_covers_all_pages_that_are_read_first_and_the_wait_fo
     pages = 0
 
     class Endless:
-        async def send(self, *_: Any, timeout_s: float, **__: Any) -> Answer:
+        async def send(self, *_: Any, timeout_s: float, **__: Any) -> Response:
             nonlocal pages
             pages += 1
             with anyio.fail_after(timeout_s):
                 await anyio.sleep(0.02)
-            return Answer(200, b'{"results": [], "next": "https://localhost/?page=2"}')
+            return Response(200, b'{"results": [], "next": "https://localhost/?page=2"}')
 
         async def aclose(self) -> None:
             """Nothing to close."""
@@ -346,7 +346,7 @@ async def test_one_deadline_covers_all_pages_that_are_read_first_and_the_wait_fo
         for _ in range(3):
             group.start_soon(read)
     assert len(ended) == 3
-    assert pages < MOST_PAGES
+    assert pages < MAX_PAGES
 
 
 async def test_a_preview_of_no_dashboard_counts_the_calls_of_the_project_alone() -> None:

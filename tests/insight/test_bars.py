@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.insight import Bucket, Span, Summary, bar
-from cekura_dashboards.insight.buckets import combine, merged
+from cekura_dashboards.insight.buckets import combine, merge_groups
 from cekura_dashboards.insight.model import OtherGroups
 from cekura_dashboards.insight.timeline import DAY, HOUR, STEPS, choose_step, floor_to, starts
 from support import Json
@@ -167,7 +167,7 @@ def test_combining_parts_equals_combining_the_whole(pairs: list[tuple[float, int
     whole = [Bucket(START, value, n) for value, n in pairs]
     for function in ("sum", "count", "min", "max", "avg"):
         parts = [part for part in (whole[:cut], whole[cut:]) if part]
-        halves = [merged(function, part)[0] for part in parts]
+        halves = [merge_groups(function, part)[0] for part in parts]
         direct, stepwise = combine(function, whole), combine(function, halves)
         assert direct is not None
         assert stepwise is not None

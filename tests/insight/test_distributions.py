@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cekura_dashboards.insight.distributions import MOST_DF, t_cdf, t_quantile
+from cekura_dashboards.insight.distributions import MAX_DF, t_cdf, t_quantile
 
 PROBABILITIES = st.floats(0.6, 1 - 1e-6)
-DEGREES = st.floats(0.5, MOST_DF - 1)
+DEGREES = st.floats(0.5, MAX_DF - 1)
 
 
 @given(PROBABILITIES, DEGREES)
@@ -26,7 +26,7 @@ def bisected(probability: float, df: float) -> float:
 
 
 @pytest.mark.no_cover
-@given(st.sampled_from([0.75, 0.9, 0.975, 0.995]), st.floats(1, MOST_DF - 1))
+@given(st.sampled_from([0.75, 0.9, 0.975, 0.995]), st.floats(1, MAX_DF - 1))
 def test_few_steps_lead_where_halving_leads(probability: float, df: float) -> None:
     assert t_quantile(probability, df) == pytest.approx(bisected(probability, df), rel=1e-12)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cekura_dashboards.insight import Cell, Driver, GroupedSide, driver
+from cekura_dashboards.insight import Driver, GroupedSample, SampleBucket, find_driver
 from cekura_dashboards.insight.timeline import DAY
 
 ROUNDS = 300
@@ -14,31 +14,33 @@ Rates = Mapping[str, float]
 Named = str | None
 
 
-def of(cells: Mapping[Named, Sequence[Cell]]) -> GroupedSide:
+def of(cells: Mapping[Named, Sequence[SampleBucket]]) -> GroupedSample:
     """Both forms of a side, from its groups' days."""
     groups = dict[Named, tuple[float, float]]()
     for name, days in cells.items():
         n = math.fsum(cell.n or 0 for cell in days)
         groups[name] = (n, math.fsum((cell.n or 0) * cell.value for cell in days) / n if n else 0.0)
-    return GroupedSide(groups, cells)
+    return GroupedSample(groups, cells)
 
 
-def plain(groups: Mapping[str, tuple[float, float]]) -> GroupedSide:
+def plain(groups: Mapping[str, tuple[float, float]]) -> GroupedSample:
     """A week in which each group is alike every day."""
-    return of({name: [Cell(day * DAY, n / 7, value) for day in range(7)] for name, (n, value) in groups.items()})
+    return of(
+        {name: [SampleBucket(day * DAY, n / 7, value) for day in range(7)] for name, (n, value) in groups.items()}
+    )
 
 
 def look(
-    current: GroupedSide, baseline: GroupedSide, *, ratio: float = 1.0, additive: bool = False, dimensions: int = 1
+    current: GroupedSample, baseline: GroupedSample, *, ratio: float = 1.0, additive: bool = False, dimensions: int = 1
 ) -> Driver:
-    return driver(current, baseline, additive=additive, ratio=ratio, dimensions=dimensions)
+    return find_driver(current, baseline, additive=additive, ratio=ratio, dimensions=dimensions)
 
 
 def week(
     rng: random.Random, calls: int, rates: Rates, shares: Sequence[float] = (), *, day_effect: float = 0.0
-) -> GroupedSide:
+) -> GroupedSample:
     """Calls that fall into groups at random, each with its rate of success, which all share a day's own effect."""
-    cells: dict[Named, list[Cell]] = {name: [] for name in rates}
+    cells: dict[Named, list[SampleBucket]] = {name: [] for name in rates}
     for day in range(7):
         own, held = rng.gauss(0, day_effect), dict.fromkeys(rates, 0)
         for name in rng.choices([*rates], shares or None, k=calls // 7):
@@ -46,18 +48,20 @@ def week(
         for name, n in held.items():
             rate = min(0.99, max(0.01, rates[name] + own))
             hits = sum(rng.random() < rate for _ in range(n))
-            cells[name].append(Cell(day * DAY, n, hits / n if n else 0.0))
+            cells[name].append(SampleBucket(day * DAY, n, hits / n if n else 0.0))
     return of(cells)
 
 
-def durations(rng: random.Random, calls: int, means: Rates, *, spread: float, day_effect: float = 0.05) -> GroupedSide:
+def durations(
+    rng: random.Random, calls: int, means: Rates, *, spread: float, day_effect: float = 0.05
+) -> GroupedSample:
     """Means of calls whose lengths, or scores, vary by ``spread`` as a share of their mean."""
-    cells: dict[Named, list[Cell]] = {name: [] for name in means}
+    cells: dict[Named, list[SampleBucket]] = {name: [] for name in means}
     for day in range(7):
         own = math.exp(rng.gauss(0, day_effect))
         for name, mean in means.items():
             n = max(1, round(rng.gauss(calls / 7 / len(means), math.sqrt(calls / 7 / len(means)))))
-            cells[name].append(Cell(day * DAY, n, mean * own * (1 + rng.gauss(0, spread) / math.sqrt(n))))
+            cells[name].append(SampleBucket(day * DAY, n, mean * own * (1 + rng.gauss(0, spread) / math.sqrt(n))))
     return of(cells)
 
 
@@ -66,7 +70,7 @@ def test_the_group_that_moved_is_named_with_its_share_of_the_change() -> None:
         plain({"a": (500, 0.6), "b": (300, 0.9), "c": (200, 0.8)}),
         plain({"a": (500, 0.9), "b": (300, 0.9), "c": (200, 0.8)}),
     )
-    assert (found.groups, found.differs, found.verdict, found.mixed) == (["a"], "a", "clear", False)
+    assert (found.groups, found.outlying_group, found.verdict, found.mixed) == (["a"], "a", "clear", False)
     assert found.share == pytest.approx(1.0)
 
 
@@ -110,7 +114,7 @@ def test_durations_and_scores_are_judged_by_their_own_spread(spread: float) -> N
         for _ in range(ROUNDS)
     ]
     assert sum(one.verdict != "within noise" for one in quiet) / ROUNDS <= 0.05
-    assert sum(one.differs == "b" and one.verdict != "within noise" for one in found) / ROUNDS >= 0.8
+    assert sum(one.outlying_group == "b" and one.verdict != "within noise" for one in found) / ROUNDS >= 0.8
 
 
 def test_a_shift_of_calls_between_unlike_groups_is_mostly_found() -> None:
@@ -125,11 +129,11 @@ def test_the_more_was_looked_at_the_more_it_takes() -> None:
     assert said == ["possible", "within noise"]
 
 
-def counted(groups: Mapping[str, float]) -> GroupedSide:
-    cells: dict[Named, list[Cell]] = {
-        name: [Cell(day * DAY, total / 7, total / 7) for day in range(7)] for name, total in groups.items()
+def counted(groups: Mapping[str, float]) -> GroupedSample:
+    cells: dict[Named, list[SampleBucket]] = {
+        name: [SampleBucket(day * DAY, total / 7, total / 7) for day in range(7)] for name, total in groups.items()
     }
-    return GroupedSide({name: (total, total) for name, total in groups.items()}, cells)
+    return GroupedSample({name: (total, total) for name, total in groups.items()}, cells)
 
 
 def test_counts_are_compared_by_how_each_group_grew() -> None:

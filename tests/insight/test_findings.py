@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.insight.clock import Clock
-from cekura_dashboards.insight.course import Course, Scale
-from cekura_dashboards.insight.examine import examine
+from cekura_dashboards.insight.course import Scale, TimeSeries
+from cekura_dashboards.insight.examine import detect
 from cekura_dashboards.insight.findings import Gap, Outcome, Step, Unusual
-from cekura_dashboards.insight.steps import find_steps
+from cekura_dashboards.insight.steps import find_changepoints
 from cekura_dashboards.insight.timeline import DAY, HOUR, Span
-from cekura_dashboards.insight.trend import find_trend
-from cekura_dashboards.insight.unusual import find_unusual
+from cekura_dashboards.insight.trend import fit_trend
+from cekura_dashboards.insight.unusual import find_outlier_runs
 
 MONDAY = 4 * DAY + 52 * 7 * DAY
 SERIES = 1000
@@ -45,7 +45,7 @@ def alike(rng: random.Random, n: int) -> list[float]:
 
 def share(make: Make, n: int, *, clear: bool = False) -> float:
     rng = random.Random(n)  # noqa: S311 - no secret
-    found = [find_steps(make(rng, n)) for _ in range(SERIES)]
+    found = [find_changepoints(make(rng, n)) for _ in range(SERIES)]
     return sum(any(cut.clear or not clear for cut in cuts) for cuts in found) / SERIES
 
 
@@ -70,7 +70,7 @@ def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) ->
     for _ in range(SERIES):
         at = rng.randint(n // 4, 3 * n // 4)
         values = [value + (2.5 if i >= at else 0) for i, value in enumerate(white(rng, n))]
-        hits += any(abs(cut.at - at) <= 1 for cut in find_steps(values))
+        hits += any(abs(cut.at - at) <= 1 for cut in find_changepoints(values))
     assert hits / SERIES >= 0.85
 
 
@@ -82,7 +82,7 @@ def test_a_fall_that_is_over_is_found_as_two_steps(n: int, days: int) -> None:
     for _ in range(SERIES // 5):
         at = rng.randint(6, n - days - 6)
         values = [value - (5 if at <= i < at + days else 0) for i, value in enumerate(white(rng, n))]
-        near = [abs(cut.at - end) <= 1 for cut, end in zip(find_steps(values), (at, at + days), strict=False)]
+        near = [abs(cut.at - end) <= 1 for cut, end in zip(find_changepoints(values), (at, at + days), strict=False)]
         hits += near == [True, True]
     assert hits / (SERIES // 5) >= 0.8
 
@@ -91,17 +91,17 @@ def test_a_fall_that_is_over_is_found_as_two_steps(n: int, days: int) -> None:
 def test_a_staircase_is_a_trend_and_weeks_in_turn_are_steps() -> None:
     rng = random.Random(7)  # noqa: S311 - no secret
     stairs = [[value + 1.5 * (i // 6) for i, value in enumerate(white(rng, 30))] for _ in range(SERIES // 5)]
-    assert sum(not find_steps(values) for values in stairs) / len(stairs) >= 0.5
+    assert sum(not find_changepoints(values) for values in stairs) / len(stairs) >= 0.5
     weeks = [[value + 8 * (i // 7 % 2) for i, value in enumerate(white(rng, 28))] for _ in range(SERIES // 5)]
-    assert sum([cut.at for cut in find_steps(values)] == [7, 14, 21] for values in weeks) / len(weeks) >= 0.8
+    assert sum([cut.at for cut in find_changepoints(values)] == [7, 14, 21] for values in weeks) / len(weeks) >= 0.8
 
 
 @pytest.mark.no_cover
 def test_a_slope_is_a_trend_and_noise_is_none() -> None:
     rng = random.Random(5)  # noqa: S311 - no secret
-    assert sum(find_trend(white(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
-    assert sum(find_trend(alike(rng, 60)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.05
-    assert sum(find_trend(sloped(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES >= 0.98
+    assert sum(fit_trend(white(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
+    assert sum(fit_trend(alike(rng, 60)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.05
+    assert sum(fit_trend(sloped(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES >= 0.98
 
 
 finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
@@ -111,18 +111,18 @@ finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
 def test_steps_and_trend_do_not_depend_on_shift_or_scale(values: list[float], scale: float) -> None:
     rounded = [round(value, 3) for value in values]
     moved = [value * scale for value in rounded]
-    assert [cut.at for cut in find_steps(moved)] == [cut.at for cut in find_steps(rounded)]
-    assert find_trend(moved).score == pytest.approx(find_trend(rounded).score, abs=1e-6)
-    mirrored = find_trend([-value for value in rounded])
-    assert mirrored.slope == pytest.approx(-find_trend(rounded).slope)
+    assert [cut.at for cut in find_changepoints(moved)] == [cut.at for cut in find_changepoints(rounded)]
+    assert fit_trend(moved).score == pytest.approx(fit_trend(rounded).score, abs=1e-6)
+    mirrored = fit_trend([-value for value in rounded])
+    assert mirrored.slope == pytest.approx(-fit_trend(rounded).slope)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=40))
 def test_whatever_the_values_the_tests_end(values: list[float]) -> None:
-    cuts = [cut.at for cut in find_steps(values)]
+    cuts = [cut.at for cut in find_changepoints(values)]
     assert all(0 < cut < len(values) for cut in cuts)
     assert cuts == sorted(cuts)
-    for run in find_unusual(values, [True] * len(values)):
+    for run in find_outlier_runs(values, [True] * len(values)):
         assert 0 <= run.start < run.end <= len(values)
 
 
@@ -140,19 +140,19 @@ def test_whatever_the_course_its_examination_ends(
     rows: list[tuple[float | None, int | None]], scale: Scale, step: int, merges: str
 ) -> None:
     values = [value if scale != "rate" or value is None else min(value, 1.0) for value, _ in rows]
-    made = Course(
+    made = TimeSeries(
         [MONDAY + i * step for i in range(len(rows))], values, [n for _, n in rows], step, scale, bool(merges)
     )
-    outcome = examine(made, made if scale == "count" and None not in values else None)
+    outcome = detect(made, made if scale == "count" and None not in values else None)
     for found in outcome.findings or []:
         assert found.verdict in {"clear", "possible"}
 
 
 def course(
     values: list[float | None], step: int = DAY, *, scale: Scale = "plain", n: float | None = 100, start: float = MONDAY
-) -> Course:
+) -> TimeSeries:
     times = [start + i * step for i in range(len(values))]
-    return Course(times, values, values if scale == "count" else [n] * len(values), step, scale)
+    return TimeSeries(times, values, values if scale == "count" else [n] * len(values), step, scale)
 
 
 def kinds(outcome: Outcome) -> list[str]:
@@ -161,20 +161,20 @@ def kinds(outcome: Outcome) -> list[str]:
 
 
 def test_fewer_than_eight_buckets_are_not_tested_and_that_is_said() -> None:
-    outcome = examine(course([1.0] * 7))
+    outcome = detect(course([1.0] * 7))
     assert outcome.findings is None
     assert outcome.not_tested == [
         "trend, steps, unusual: 7 full buckets, fewer than 8",
         "gaps: the calls per bucket are not known",
     ]
     counted = course([1.0] * 7, scale="count")
-    assert examine(counted, counted).not_tested == ["trend, steps, unusual, gaps: 7 full buckets, fewer than 8"]
-    assert kinds(examine(course([1.0, 2.0] * 4))) == []
+    assert detect(counted, counted).not_tested == ["trend, steps, unusual, gaps: 7 full buckets, fewer than 8"]
+    assert kinds(detect(course([1.0, 2.0] * 4))) == []
 
 
 def test_hours_of_less_than_two_days_are_not_tested() -> None:
     morning = course([float(hour) for hour in range(24)], HOUR, scale="count")
-    outcome = examine(morning, morning)
+    outcome = detect(morning, morning)
     assert outcome.findings is None
     assert outcome.not_tested == ["trend, steps, unusual, gaps: 24 full buckets, fewer than 48"]
 
@@ -182,12 +182,12 @@ def test_hours_of_less_than_two_days_are_not_tested() -> None:
 def test_a_step_says_where_from_what_to_what_and_how_sure() -> None:
     rng = random.Random(3)  # noqa: S311 - no secret
     values: list[float | None] = [(0.9 if i < 20 else 0.8) + rng.gauss(0, 0.01) for i in range(40)]
-    [step] = examine(course(values)).findings or []
+    [step] = detect(course(values)).findings or []
     assert isinstance(step, Step)
     assert (step.kind, step.at, step.n, step.verdict) == ("step", "1971-01-24", [2000, 2000], "clear")
     assert step.before == pytest.approx(0.9, abs=0.01)
     assert step.pct == pytest.approx(-11, abs=2)
-    [few] = examine(course(values[8:32])).findings or []
+    [few] = detect(course(values[8:32])).findings or []
     assert (few.kind, few.verdict) == ("trend or step", "possible")
 
 
@@ -198,9 +198,7 @@ def test_only_what_lies_in_the_window_is_told_and_what_began_shortly_before_is_m
     def told(first: int, last: int) -> list[tuple[str, bool | None]]:
         window = Span(MONDAY + first * DAY, MONDAY + last * DAY)
         return [
-            (f.at, f.before_window)
-            for f in examine(course(values), window=window).findings or []
-            if isinstance(f, Step)
+            (f.at, f.before_window) for f in detect(course(values), window=window).findings or [] if isinstance(f, Step)
         ]
 
     assert told(15, 25) == [("1971-01-24", None)]
@@ -214,7 +212,7 @@ def test_a_step_of_hours_is_placed_to_the_hour() -> None:
     at = 24 * 20 + 14
     values: list[float | None] = [float(max(0, round(rng.gauss(60 if i < at else 40, 7)))) for i in range(24 * 30)]
     counted = course(values, HOUR, scale="count")
-    [step] = [f for f in examine(counted, counted).findings or [] if isinstance(f, Step)]
+    [step] = [f for f in detect(counted, counted).findings or [] if isinstance(f, Step)]
     hours_off = [hour for hour in range(-3, 4) if step.at == f"1971-01-24T{14 + hour:02}:00Z"]
     assert hours_off
     assert step.verdict == "clear"
@@ -224,7 +222,7 @@ def test_a_step_of_hours_is_placed_to_the_hour() -> None:
 
 def test_a_single_bucket_far_off_is_unusual() -> None:
     values: list[float | None] = [10.0, 11, 9, 10, 12, 8, 10, 11, 9, 10, 10, 60, 10, 9, 11, 10, 10, 9, 12, 10]
-    outcome = examine(course(values, n=None))
+    outcome = detect(course(values, n=None))
     [run] = outcome.findings or []
     assert isinstance(run, Unusual)
     assert (run.start, run.value, run.buckets) == ("1971-01-15", 60, 1)
@@ -237,7 +235,7 @@ def test_few_calls_explain_what_many_do_not() -> None:
 
     def said(n: float) -> list[str]:
         calls: list[float | None] = [n if share == 0.4 else 500.0 for share in shares]
-        return kinds(examine(Course(times, shares, calls, DAY, "rate")))
+        return kinds(detect(TimeSeries(times, shares, calls, DAY, "rate")))
 
     assert said(500.0) == ["unusual"]
     assert said(5.0) == []
@@ -249,9 +247,9 @@ def test_noise_is_hardly_ever_unusual_and_a_bucket_six_deviations_off_mostly_is(
     rng, rounds, false, found = random.Random(n), max(60, 7000 // n), 0, 0  # noqa: S311 - no secret
     for _ in range(rounds):
         values = white(rng, n)
-        false += bool(find_unusual(values, [True] * n))
+        false += bool(find_outlier_runs(values, [True] * n))
         values[n // 2] += 6
-        found += any(run.start <= n // 2 < run.end for run in find_unusual(values, [True] * n))
+        found += any(run.start <= n // 2 < run.end for run in find_outlier_runs(values, [True] * n))
     assert false / rounds <= 0.05
     assert found / rounds >= 0.75
 
@@ -270,7 +268,7 @@ def test_nights_and_weekends_are_no_finding(days: int) -> None:
     found = list[str]()
     for seed in range(20):
         calls = course(weeks_of_calls(random.Random(seed), days), HOUR, scale="count")  # noqa: S311 - no secret
-        found += kinds(examine(calls, calls))
+        found += kinds(detect(calls, calls))
     assert len(found) <= 2
 
 
@@ -282,7 +280,7 @@ def test_a_weekend_is_that_of_the_people() -> None:
     ]
     days = course(values, scale="count")
     theirs, ours = (
-        examine(days, days, clock=Clock(weekend=weekend)) for weekend in (frozenset({4, 5}), frozenset({5, 6}))
+        detect(days, days, clock=Clock(weekend=weekend)) for weekend in (frozenset({4, 5}), frozenset({5, 6}))
     )
     assert kinds(theirs) == []
     assert not [found for found in ours.findings or [] if found.kind == "unusual"], "it recurs, so it is a rhythm"
@@ -295,7 +293,7 @@ def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_i
         for hour in range(24):
             values[24 * (7 * week + 6) + hour] = 0.0
     calls = course(values, HOUR, scale="count")
-    gaps = [found for found in examine(calls, calls).findings or [] if isinstance(found, Gap)]
+    gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
     [(start, end, usual)] = [(gap.start, gap.end, gap.usual_calls) for gap in gaps]
     assert (start, end) == ("1971-01-13T10:00Z", "1971-01-13T12:00Z")
     assert usual == pytest.approx(120, abs=30)
@@ -305,7 +303,7 @@ def test_days_without_calls_end_at_an_instant_as_dates_hold_their_last_day() -> 
     values: list[float | None] = [100.0] * 28
     values[20] = values[21] = 0.0
     calls = course(values, DAY, scale="count")
-    gaps = [found for found in examine(calls, calls).findings or [] if isinstance(found, Gap)]
+    gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
     assert [(gap.start, gap.end) for gap in gaps] == [("1971-01-24", "1971-01-26T00:00Z")]
 
 
@@ -313,7 +311,7 @@ def test_before_the_first_call_there_is_no_gap() -> None:
     values = weeks_of_calls(random.Random(2), 16)  # noqa: S311 - no secret
     values[: 24 * 4] = [0.0] * (24 * 4)
     calls = course(values, HOUR, scale="count")
-    assert "gap" not in kinds(examine(calls, calls))
+    assert "gap" not in kinds(detect(calls, calls))
 
 
 def test_what_only_follows_from_fewer_calls_is_no_step() -> None:
@@ -322,7 +320,9 @@ def test_what_only_follows_from_fewer_calls_is_no_step() -> None:
     sizes = [400 if day < 15 else 40 for day in range(30)]
     values: list[float | None] = [max(math.exp(rng.gauss(5, 0.8)) for _ in range(n)) for n in sizes]
     times = [MONDAY + day * DAY for day in range(30)]
-    highest = Course(times, values, [float(n) for n in sizes], DAY, "positive", merges=False, settles=math.inf)
-    outcome = examine(highest)
+    highest = TimeSeries(
+        times, values, [float(n) for n in sizes], DAY, "positive", is_mergeable=False, stable_from=math.inf
+    )
+    outcome = detect(highest)
     assert not [found for found in outcome.findings or [] if found.kind in {"step", "trend or step", "trend"}]
     assert any("depend on how many there are" in text for text in outcome.not_tested)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.insight import Calls, Point, Slice, Span, Summary, line, pie, stat
-from cekura_dashboards.insight.numbers import wilson
+from cekura_dashboards.insight import CallValues, Point, Slice, Span, Summary, line, pie, stat
+from cekura_dashboards.insight.numbers import wilson_interval
 from cekura_dashboards.insight.timeline import HOUR
 from support import Json
 
@@ -17,7 +17,7 @@ ONE_DAY = Span(0, 24 * HOUR)
 
 
 def drawn(points: list[Point], *, boolean: bool = False, most: int = 24) -> Summary:
-    return line(Calls.of(points, ONE_DAY), ONE_DAY, unit="s", boolean=boolean, points=most)
+    return line(CallValues.of(points, ONE_DAY), ONE_DAY, unit="s", boolean=boolean, points=most)
 
 
 def facts_of(summary: Summary) -> Json:
@@ -88,7 +88,7 @@ def test_scaling_the_values_scales_the_facts(numbers: list[float], factor: float
 
 @given(st.floats(0, 1), st.integers(1, 10**6))
 def test_a_rate_lies_inside_its_interval(rate: float, n: int) -> None:
-    low, high = wilson(rate, n)
+    low, high = wilson_interval(rate, n)
     assert 0 <= low <= rate + 1e-9
     assert rate - 1e-9 <= high <= 1
 
@@ -148,8 +148,8 @@ def test_a_stat_says_the_unit_of_each_figure(rate: float | None, unit: str) -> N
 
 @given(st.permutations([Point(i * 900.0, float(i % 7), i, "ab"[i % 2]) for i in range(60)]))
 def test_calls_are_the_same_in_any_order(points: list[Point]) -> None:
-    found = Calls.of(points, ONE_DAY, grouped=True)
-    plain = Calls.of(sorted(points), ONE_DAY, grouped=True)
+    found = CallValues.of(points, ONE_DAY, grouped=True)
+    plain = CallValues.of(sorted(points), ONE_DAY, grouped=True)
     assert (
         (found.lowest, found.highest)
         == (plain.lowest, plain.highest)

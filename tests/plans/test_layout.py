@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import SINCE, Era, Json, ask, connect, content, new_sandbox, on, open_tools, stored, text_of, undo
 
 pytestmark = pytest.mark.anyio
@@ -160,7 +160,7 @@ async def test_a_copy_makes_room_for_what_is_placed_in_it() -> None:
 async def test_of_a_copy_whose_widgets_fail_the_rest_can_be_done_with_the_room_they_need() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        recorder.fault = on("bulk_widgets/", Response(500, b""))
         new = [{**STAT, "place": "top"}]
         _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
         assert made["outcome"] == "partly_applied"
@@ -216,7 +216,7 @@ async def test_where_no_dashboard_shows_positions_that_is_warned_of(answered: bo
     for number in range(201, 221):
         app.state.world.store.update_widget(number, {"metadata": {"colour": "red"}})
     async with open_tools(app) as (context, recorder):
-        recorder.fault = lambda sent: None if answered or sent.path != "/dashboards/widgets/" else Answer(500, b"")
+        recorder.fault = lambda sent: None if answered or sent.path != "/dashboards/widgets/" else Response(500, b"")
         _, made = await ask(
             context, "create_dashboard", name="N", project_id=1, filters=SINCE, widgets=[{**STAT, "place": "top"}]
         )

@@ -5,15 +5,15 @@ import json
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import PIE, Fault, Json, Sent, ask, carried_out, content, force, new_sandbox, open_tools, undo
 
 pytestmark = pytest.mark.anyio
 
 
 def answering(body: Json) -> Fault:
-    def fault(sent: Sent) -> Answer | None:
-        return Answer(200, json.dumps(body).encode()) if sent.path.endswith("bulk_widgets/") else None
+    def fault(sent: Sent) -> Response | None:
+        return Response(200, json.dumps(body).encode()) if sent.path.endswith("bulk_widgets/") else None
 
     return fault
 
@@ -37,11 +37,11 @@ async def test_created_widgets_are_told_apart_by_what_they_hold_and_not_by_their
     app = new_sandbox(count=10)
     before = content(app)
 
-    def reversed_order(sent: Sent) -> Answer | None:
+    def reversed_order(sent: Sent) -> Response | None:
         if not sent.path.endswith("bulk_widgets/") or not sent.body["create"]:
             return None
         made = [w for w in app.state.world.store.dashboard(11)["widgets"] if w["id"] > 220]
-        return Answer(200, json.dumps({"created": made[::-1], "updated": [], "deleted": []}).encode())
+        return Response(200, json.dumps({"created": made[::-1], "updated": [], "deleted": []}).encode())
 
     async with open_tools(app) as (context, recorder):
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
@@ -102,7 +102,9 @@ PIE_ONLY: Json = {"field": "agent.id", "op": "eq", "value": 33}
 async def test_a_chart_that_only_the_api_refuses_is_reported_and_not_proposed_for_deletion() -> None:
     app = new_sandbox(count=500)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(400, b'{"detail": "Busy."}') if sent.path.endswith("bulk_data/") else None
+        recorder.fault = lambda sent: (
+            Response(400, b'{"detail": "Busy."}') if sent.path.endswith("bulk_data/") else None
+        )
         _, found = await ask(context, "check_dashboard", dashboard_id=12)
     assert len(found["findings"]) == 7
     assert all("fix" not in finding and "Busy." in finding["text"] for finding in found["findings"])
@@ -112,7 +114,7 @@ async def test_a_chart_that_only_the_api_refuses_is_reported_and_not_proposed_fo
 async def test_metrics_that_cannot_be_read_stand_in_the_way_of_nothing(status: int) -> None:
     app = new_sandbox(count=2000)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = lambda sent: Answer(status, b"") if "metrics" in sent.path else None
+        recorder.fault = lambda sent: Response(status, b"") if "metrics" in sent.path else None
         _, found = await ask(context, "check_dashboard", dashboard_id=12)
         assert "could not be read" in found["not_tested"][0]
         _, receipt = await ask(context, "update_widget", widget_id=210, changes={"aggregation_function": "p50"})
@@ -225,7 +227,7 @@ async def test_long_values_are_shown_where_they_differ() -> None:
         assert first.endswith('"before"]}')
         assert second.endswith('"after"]}')
         recorder.after = lambda sent: (
-            Answer(200, json.dumps(app.state.world.store.widget(203) | {"filters": old}).encode())
+            Response(200, json.dumps(app.state.world.store.widget(203) | {"filters": old}).encode())
             if sent.method == "PATCH"
             else None
         )
@@ -297,9 +299,9 @@ async def test_one_odd_widget_hides_neither_its_dashboard_nor_the_others(problem
 
 
 async def test_an_odd_filter_of_a_dashboard_is_shown_and_no_number_is_told_of_other_calls() -> None:
-    def odd(sent: Sent) -> Answer | None:
+    def odd(sent: Sent) -> Response | None:
         whole = {"id": 11, "project": 1, "filters": [1], "widgets": [], "name": "Odd"}
-        return Answer(200, json.dumps(whole).encode()) if sent.path.endswith("/11/") else None
+        return Response(200, json.dumps(whole).encode()) if sent.path.endswith("/11/") else None
 
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = odd
@@ -312,7 +314,7 @@ async def test_an_odd_filter_of_a_dashboard_is_shown_and_no_number_is_told_of_ot
 async def test_an_odd_ready_made_widget_stands_beside_the_others() -> None:
     made = [{"name": "Odd", "chart_type": "bar", "group_by": [1]}, {"name": "Overview", "chart_type": "stat"}]
     async with open_tools(new_sandbox()) as (context, recorder):
-        recorder.fault = lambda _: Answer(200, json.dumps(made).encode())
+        recorder.fault = lambda _: Response(200, json.dumps(made).encode())
         _, found = await ask(context, "look_up", kind="predefined_widgets")
     assert [row[0] for row in found["rows"]] == ["Odd", "Overview"]
 
@@ -320,6 +322,6 @@ async def test_an_odd_ready_made_widget_stands_beside_the_others() -> None:
 async def test_the_answer_to_a_preview_is_taken_whatever_widget_it_names() -> None:
     pie: Json = {"widget_id": 999, "chart_type": "pie", "data": [{"label": "a", "value": 3}], "metadata": {}}
     async with open_tools(new_sandbox()) as (context, recorder):
-        recorder.fault = lambda sent: Answer(200, json.dumps(pie).encode()) if "preview_data" in sent.path else None
+        recorder.fault = lambda sent: Response(200, json.dumps(pie).encode()) if "preview_data" in sent.path else None
         _, found = await ask(context, "preview_widget", widget=PIE, window="7d")
     assert found["report"]["facts"]["total"] == 3

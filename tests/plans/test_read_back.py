@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards.context import ToolContext
 from support import PIE, Fault, Json, Sent, ask, content, new_sandbox, open_tools, stored, undo
 
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.anyio
 LOST: list[Any] = [
     errors.ConnectionBroken("ReadError"),
     errors.DeadlinePassed(30),
-    Answer(502, b""),
-    Answer(200, b"<html>", "text/html"),
-    Answer(500, b""),
+    Response(502, b""),
+    Response(200, b"<html>", "text/html"),
+    Response(500, b""),
 ]
 LOST_IDS = ["broken", "too slow", "502", "html", "500"]
 WRITES: list[tuple[str, Json]] = [
@@ -67,7 +67,7 @@ async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_los
 
 
 @pytest.mark.parametrize(
-    "lost", [Answer(500, b""), Answer(503, b""), Answer(200, b"<html>", "text/html")], ids=["500", "503", "html"]
+    "lost", [Response(500, b""), Response(503, b""), Response(200, b"<html>", "text/html")], ids=["500", "503", "html"]
 )
 async def test_an_edit_that_the_api_failed_at_is_reported_as_not_applied(lost: Any) -> None:
     app = new_sandbox()
@@ -110,9 +110,9 @@ async def test_what_cannot_be_read_back_is_unknown() -> None:
 
 
 async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> None:
-    def partly(sent: Sent) -> Answer | None:
+    def partly(sent: Sent) -> Response | None:
         body = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "error": "locked"}]}'
-        return Answer(200, body) if sent.path.endswith("bulk_widgets/") else None
+        return Response(200, body) if sent.path.endswith("bulk_widgets/") else None
 
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = partly
@@ -136,7 +136,7 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
         store._widgets[203] = dict(old)  # noqa: SLF001 - see above
         [first] = [widget["id"] for widget in store.dashboard(11)["widgets"] if widget["name"] == "First"]
         del store._widgets[first]  # noqa: SLF001 - see above
-        return Answer(200, ERRORS) if answered else errors.ConnectionBroken("x")
+        return Response(200, ERRORS) if answered else errors.ConnectionBroken("x")
 
     async with open_tools(app) as (context, recorder):
         edit: Json = {
@@ -185,7 +185,7 @@ async def test_an_edit_that_did_not_arrive_is_not_called_done(tool: str, argumen
     before = content(app)
     async with open_tools(app) as (context, recorder):
         arguments = await planned(context, tool, arguments)
-        for lost, told in ((Answer(500, b""), "not applied"), (errors.DeadlinePassed(30), "unknown")):
+        for lost, told in ((Response(500, b""), "not applied"), (errors.DeadlinePassed(30), "unknown")):
             recorder.fault = lambda sent, lost=lost: lost if sent in recorder.writes() else None
             with pytest.raises(errors.EditFailed) as caught:
                 await ask(context, tool, **arguments)
@@ -193,11 +193,11 @@ async def test_an_edit_that_did_not_arrive_is_not_called_done(tool: str, argumen
     assert content(app) == before
 
 
-SPOILED: list[Answer] = [
-    Answer(200, b'{"id": 1'),
-    Answer(200, b"<html>", "text/html"),
-    Answer(200, b'{"id": "x", "widgets": "none", "results": {"0": 1}}'),
-    Answer(500, b""),
+SPOILED: list[Response] = [
+    Response(200, b'{"id": 1'),
+    Response(200, b"<html>", "text/html"),
+    Response(200, b'{"id": "x", "widgets": "none", "results": {"0": 1}}'),
+    Response(500, b""),
 ]
 ALL_WRITES: list[tuple[str, Json]] = [
     *WRITES,
@@ -218,12 +218,12 @@ async def test_a_read_back_that_is_spoiled_is_made_again(tool: str, arguments: J
         for spoiled in SPOILED:
             spoil = iter([spoiled])
 
-            def lost(sent: Sent, spoil: Iterator[Answer] = spoil) -> Any:
+            def lost(sent: Sent, spoil: Iterator[Response] = spoil) -> Any:
                 if sent in recorder.writes():
-                    return Answer(500, b"")
+                    return Response(500, b"")
                 return next(spoil, None) if recorder.writes() and not arrived else None
 
-            def spoiled_after(sent: Sent, spoil: Iterator[Answer] = spoil) -> Any:
+            def spoiled_after(sent: Sent, spoil: Iterator[Response] = spoil) -> Any:
                 return lost(sent) if sent in recorder.writes() else next(spoil, None) if recorder.writes() else None
 
             recorder.sent.clear()
@@ -251,10 +251,10 @@ async def test_a_copy_whose_widgets_cannot_be_read_is_not_said_to_lack_them() ->
     app = new_sandbox(count=10)
     made = b'{"id": 14, "name": "C", "project": 1, "filters": null, "widgets": []}'
     for spoiled, differences in ((1, False), (9, True)):
-        spoil = iter([Answer(200, b"<html>", "text/html")] * spoiled)
+        spoil = iter([Response(200, b"<html>", "text/html")] * spoiled)
         async with open_tools(app) as (context, recorder):
             recorder.after = lambda sent, spoil=spoil: (
-                Answer(200, made.replace(b"14", b"%d" % max(row["id"] for row in app.state.world.store.dashboards())))
+                Response(200, made.replace(b"14", b"%d" % max(row["id"] for row in app.state.world.store.dashboards())))
                 if sent.path.endswith("/duplicate/")
                 else next(spoil, None)
                 if sent.method == "GET" and recorder.writes()

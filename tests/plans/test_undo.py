@@ -6,7 +6,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import PIE, Json, ask, carried_out, content, force, new_sandbox, on, open_tools, undo
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ async def test_a_large_dashboard_that_comes_back_without_its_widgets_can_be_comp
     before = content(app)
     async with open_tools(app) as (context, recorder):
         gone = await carried_out(context, "delete_dashboard", {"dashboard_id": 13})
-        recorder.fault = on("bulk_widgets/", Answer(500, b""))
+        recorder.fault = on("bulk_widgets/", Response(500, b""))
         _, partly = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
@@ -98,7 +98,7 @@ async def test_an_undo_puts_back_even_what_could_not_be_asked_for_anew(number: i
     async with open_tools(app) as (context, recorder):
         _, receipt = await ask(context, "update_widget", widget_id=number, changes=change)
         undo = receipt["undo"]
-        recorder.fault = lambda sent: Answer(400, b'{"detail": "No."}') if sent.method == "PATCH" else None
+        recorder.fault = lambda sent: Response(400, b'{"detail": "No."}') if sent.method == "PATCH" else None
         with pytest.raises(errors.Refused):
             await ask(context, undo["tool"], **undo["arguments"])
         assert recorder.writes()[-1].body == forced

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards_mcp.clients import CLIENTS, Machine
 from cekura_dashboards_mcp.connection import Connection, caller_of
-from cekura_dashboards_mcp.doctor import examine, report, skew
+from cekura_dashboards_mcp.doctor import check_clock, examine, report
 from cekura_dashboards_mcp.probe import UNSETTLED, probe
 from cekura_sandbox import ApiVariant
 from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox, typed
@@ -112,7 +112,7 @@ async def test_a_project_that_the_key_cannot_see_is_told() -> None:
     ],
 )
 def test_the_clocks_are_compared(date: str | None, passed: bool | None, told: str) -> None:  # noqa: FBT001 - a parameter
-    check = skew(date, NOW)
+    check = check_clock(date, NOW)
     assert (check.passed, check.told) == (passed, told)
 
 

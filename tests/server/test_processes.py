@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, GuardedProtocol, OnceInAWhile, WholeRequests, server_config
+from cekura_dashboards_mcp.edge import MOST_BODY_BYTES, CompleteRequests, LimitedProtocol, RateLimitedLog, server_config
 from cekura_dashboards_mcp.http import http_app
 from support import HANGS_S, PLAIN, Json, served, settings, shared_sandbox
 
@@ -175,7 +175,7 @@ async def test_a_connection_without_a_whole_request_head_is_closed(sent: bytes) 
             server.should_exit = True
 
 
-class Small(GuardedProtocol):
+class Small(LimitedProtocol):
     """For a server of three connections, whose answers are to be read at once."""
 
     most_connections = 3
@@ -183,7 +183,7 @@ class Small(GuardedProtocol):
 
 
 @asynccontextmanager
-async def serving(app: Any, protocol: type[GuardedProtocol]) -> AsyncGenerator[tuple[uvicorn.Server, str, int]]:
+async def serving(app: Any, protocol: type[LimitedProtocol]) -> AsyncGenerator[tuple[uvicorn.Server, str, int]]:
     """A server as it is configured here, but for the protocol, with its host and port."""
     config = server_config(app)
     config.http = protocol
@@ -208,11 +208,11 @@ async def asked(stream: anyio.abc.SocketStream) -> bytes:
 @pytest.mark.anyio
 async def test_a_connection_between_requests_is_kept_longer_than_a_balancer_keeps_it() -> None:
     async with (
-        serving(http_app_of_a_sandbox(), GuardedProtocol) as (server, host, port),
+        serving(http_app_of_a_sandbox(), LimitedProtocol) as (server, host, port),
         await anyio.connect_tcp(host, port) as stream,
     ):
         assert (await asked(stream)).startswith(b"HTTP/1.1 200")
-        [connection] = cast("set[GuardedProtocol]", server.server_state.connections)
+        [connection] = cast("set[LimitedProtocol]", server.server_state.connections)
         closes_at = connection.closes_at()
     assert closes_at is not None
     assert closes_at - anyio.current_time() > 60
@@ -258,7 +258,7 @@ async def test_a_connection_with_a_call_under_way_is_never_closed_for_a_new_one(
 @pytest.mark.anyio
 async def test_a_request_that_trickles_in_does_not_keep_a_stopped_server(caplog: pytest.LogCaptureFixture) -> None:
     head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-CEKURA-API-KEY: key\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
-    async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), GuardedProtocol) as (_, host, port):
+    async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), LimitedProtocol) as (_, host, port):
         stream = await held.enter_async_context(await anyio.connect_tcp(host, port))
         await stream.send(head)
         assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
@@ -304,7 +304,7 @@ async def sent_through(messages: list[Any]) -> Any:
     async def send(message: Any) -> None:
         told.append(message)
 
-    await WholeRequests(never, within_s=0.05)({"type": "http", "method": "POST", "headers": []}, receive, send)
+    await CompleteRequests(never, within_s=0.05)({"type": "http", "method": "POST", "headers": []}, receive, send)
     return told[0]["status"] if told else None
 
 
@@ -318,6 +318,6 @@ async def test_a_body_that_does_not_arrive_whole_or_is_too_large_is_refused() ->
 
 def test_the_same_message_is_logged_once_in_a_while() -> None:
     times = iter([0.0, 1.0, 9.0, 10.5, 10.6])
-    kept = OnceInAWhile(lambda: next(times))
+    kept = RateLimitedLog(lambda: next(times))
     record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "socket.accept() out of system resource", None, None)
     assert [bool(kept.filter(record)) for _ in range(5)] == [True, False, False, True, False]

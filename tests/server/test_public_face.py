@@ -42,9 +42,9 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_no_module_is_longer_than_350_lines() -> None:
+def test_no_module_is_longer_than_600_lines() -> None:
     long = [path.name for folder in ("server", "tools", "sandbox") for path in (ROOT / folder).rglob("*.py")
-            if len(path.read_text(encoding="utf-8").splitlines()) > 350]  # fmt: skip
+            if len(path.read_text(encoding="utf-8").splitlines()) > 600]  # fmt: skip
     assert long == []
 
 

@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.guards import SHARE, Room
+from cekura_dashboards_mcp.guards import SHARE, ConcurrencyLimit
 from cekura_dashboards_mcp.http import http_app
 from cekura_dashboards_mcp.server_settings import ServerSettings, load_server_settings
 from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox
@@ -175,7 +175,7 @@ class Caller:
     left: anyio.Event = field(default_factory=anyio.Event)
     _sent: bool = False
 
-    async def ask(self, room: Room) -> None:
+    async def ask(self, room: ConcurrencyLimit) -> None:
         headers = [(b"x-cekura-api-key", self.key.encode())]
         path = "/dashboards/dashboards/"
         scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
@@ -193,7 +193,7 @@ async def forget(_message: Any) -> None:
     """Nobody reads the answer."""
 
 
-def under_way(room: Room) -> int:
+def under_way(room: ConcurrencyLimit) -> int:
     found: Counter[bytes] = vars(room)["_under_way"]
     return found.total()
 
@@ -201,7 +201,7 @@ def under_way(room: Room) -> int:
 @pytest.mark.anyio
 async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_waits() -> None:
     gate, done = Gate(), list[str]()
-    room = Room(gate.app, 100, 50)
+    room = ConcurrencyLimit(gate.app, 100, 50)
 
     async def ask(key: str) -> None:
         await Caller(key).ask(room)
@@ -225,7 +225,7 @@ async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_w
 @pytest.mark.anyio
 async def test_alone_a_key_runs_as_much_as_it_wants_and_calls_that_waited_run_once_it_is_alone_again() -> None:
     gate, modest = Gate(), Caller("modest")
-    room = Room(gate.app, 100, 50)
+    room = ConcurrencyLimit(gate.app, 100, 50)
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(Caller("greedy").ask, room)
@@ -247,7 +247,7 @@ async def test_alone_a_key_runs_as_much_as_it_wants_and_calls_that_waited_run_on
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_whoever_leaves_while_waiting_leaves_the_queue_and_is_never_run(cancelled: bool) -> None:  # noqa: FBT001 - a parameter
     gate, waiting = Gate(), [Caller("greedy") for _ in range(6)]
-    room = Room(gate.app, 100, SHARE + len(waiting))
+    room = ConcurrencyLimit(gate.app, 100, SHARE + len(waiting))
     async with anyio.create_task_group() as group:
         for key in ["modest", *["greedy"] * SHARE]:
             group.start_soon(Caller(key).ask, room)
@@ -273,7 +273,7 @@ async def test_whoever_leaves_while_waiting_leaves_the_queue_and_is_never_run(ca
 @pytest.mark.anyio
 async def test_calls_whose_connection_is_closed_while_they_wait_make_room_for_others() -> None:
     gate = Gate()
-    room = Room(gate.app, 100, 50)
+    room = ConcurrencyLimit(gate.app, 100, 50)
     async with served(room) as url, httpx.AsyncClient(**PLAIN) as http, anyio.create_task_group() as group:
 
         async def ask(key: str) -> None:

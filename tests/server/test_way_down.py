@@ -9,7 +9,7 @@ import pytest
 from benchmarks.trips import TRIPS
 
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 from support import Json, connect, shared_sandbox
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def test_few_functions_stand_between_registration_and_transport(
 ) -> None:
     ways, send = list[list[str]](), HttpTransport.send
 
-    async def recorded(transport: HttpTransport, method: str, path: str, **given: Any) -> Answer:
+    async def recorded(transport: HttpTransport, method: str, path: str, **given: Any) -> Response:
         this = currentframe()
         ways.append([*own_functions(this and this.f_back)])
         return await send(transport, method, path, **given)

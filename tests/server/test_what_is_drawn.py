@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 
 from cekura_dashboards import TOOLS
-from cekura_dashboards.pipeline import WITH_DRAWING
+from cekura_dashboards.pipeline import MAX_BYTES_WITH_DRAWING
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.server import create_server
 from cekura_dashboards_mcp.view import chart_html
@@ -89,7 +89,7 @@ async def test_an_answer_is_the_same_with_and_without_a_drawing_but_for_the_char
     drawing = drawn.meta[KEY]
     assert drawing["tool"] == tool
     assert drawing["answer"].keys() == (bare.structured_content or {}).keys()
-    assert len(compact(drawn.model_dump(by_alias=True, exclude_none=True))) < WITH_DRAWING + 1000
+    assert len(compact(drawn.model_dump(by_alias=True, exclude_none=True))) < MAX_BYTES_WITH_DRAWING + 1000
 
 
 @pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=IDS)
@@ -136,7 +136,7 @@ async def test_a_drawing_of_many_charts_stays_small_and_keeps_all_of_them() -> N
         result = await client.call_tool("get_widgets_data", {"dashboard_id": board})
     assert result.meta is not None
     drawing = result.meta[KEY]
-    assert len(compact(result.model_dump(by_alias=True, exclude_none=True))) < WITH_DRAWING + 1000
+    assert len(compact(result.model_dump(by_alias=True, exclude_none=True))) < MAX_BYTES_WITH_DRAWING + 1000
     assert len(drawing["answer"]["widgets"]) == len(drawing["plots"]) == 20
     assert all(len(plot["courses"][0]["value"]) > 10 for plot in drawing["plots"])
 

@@ -9,7 +9,7 @@ import anyio.to_thread
 from cekura_dashboards.api.errors import DashboardsError
 
 T = TypeVar("T")
-AT_ONCE = 20
+MAX_CONCURRENT = 20
 """Requests under way for one call: enough for a dashboard of a dozen charts to be read in one round trip."""
 
 
@@ -23,22 +23,22 @@ async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]])
             group.start_soon(do, item)
 
 
-async def gathered(
+async def gather_by_id(
     numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
 ) -> tuple[dict[int, T], dict[int, DashboardsError]]:
     """What each number gives, a few at once; and the errors of those that give none."""
-    found, failed = dict[int, T](), dict[int, DashboardsError]()
-    limiter = anyio.CapacityLimiter(AT_ONCE)
+    results, failed = dict[int, T](), dict[int, DashboardsError]()
+    limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
 
     async def one(number: int) -> None:
         try:
             async with limiter:
-                found[number] = await get(number)
+                results[number] = await get(number)
         except DashboardsError as error:
             failed[number] = error
 
     await each([*numbers], one)
-    return found, failed
+    return results, failed
 
 
 async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
@@ -46,27 +46,27 @@ async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 
 
-async def tried(*work: Awaitable[Any]) -> tuple[dict[int, Any], dict[int, DashboardsError]]:
+async def gather_tried(*work: Awaitable[Any]) -> tuple[dict[int, Any], dict[int, DashboardsError]]:
     """What each of these gives by its place, all of them under way at once; and the errors of those that give none."""
-    found, failed = dict[int, Any](), dict[int, DashboardsError]()
+    results, failed = dict[int, Any](), dict[int, DashboardsError]()
 
     async def one(place: int) -> None:
         try:
-            found[place] = await work[place]
+            results[place] = await work[place]
         except DashboardsError as error:
             failed[place] = error
 
     await each(range(len(work)), one)
-    return found, failed
+    return results, failed
 
 
-async def together(*work: Awaitable[Any]) -> list[Any]:
+async def gather(*work: Awaitable[Any]) -> list[Any]:
     """What each of these gives, all of them under way at once.
 
     Raises:
         DashboardsError: the first in order, once all have ended.
     """
-    found, failed = await tried(*work)
+    results, failed = await gather_tried(*work)
     if failed:
         raise failed[min(failed)]
-    return [found[place] for place in range(len(work))]
+    return [results[place] for place in range(len(work))]

@@ -59,9 +59,9 @@ class ToolContext(Struct, frozen=True, dict=True):
         """The same call, its days and hours those of another time zone."""
         if zone.key == self.settings.time_zone:
             return self
-        found = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
-        vars(found)["lookups"] = self.lookups
-        return found
+        changed = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
+        vars(changed)["lookups"] = self.lookups
+        return changed
 
     def for_one_call(self) -> "ToolContext":
         """The same context, its deadline starting now, with nothing looked up yet."""

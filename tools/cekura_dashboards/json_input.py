@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards.text import cleaned, quoted
+from cekura_dashboards.text import clean, quoted
 
 DEEPEST = 100
 """Objects and lists inside each other: far more than any board or configuration has, far fewer than Python can nest."""
@@ -29,7 +29,7 @@ def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
         NotJson: also for what is nested too deep, or holds a number that is too long.
     """
     try:
-        found = json.loads(
+        parsed = json.loads(
             text.removeprefix("\ufeff") if isinstance(text, str) else text,
             object_pairs_hook=dict if duplicates else _object,
             parse_float=_finite,
@@ -45,27 +45,27 @@ def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
         raise _too_deep() from None
     except ValueError:  # the only other one
         raise NotJson(f"holds a number of more than {sys.get_int_max_str_digits()} digits") from None
-    level: list[Any] = [found]
+    level: list[Any] = [parsed]
     for _ in range(DEEPEST):
         level = [item for value in level for item in _inside(value)]
         if not level:
-            return found
+            return parsed
     raise _too_deep()
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
+    members_by_name = dict(members)
+    if len(members_by_name) < len(members):
         [(name, _)] = Counter(name for name, _ in members).most_common(1)
         raise NotJson(f'holds the key "{quoted(name, limit=60)}" several times in one object')
-    return found
+    return members_by_name
 
 
 def _finite(text: str) -> float:
     """A number; not what only Python takes for one, nor one that it takes for infinite."""
-    if not math.isfinite(found := float(text)):
-        raise NotJson(f"holds {cleaned(text, limit=40)}, which is no number that JSON can hand on")
-    return found
+    if not math.isfinite(number := float(text)):
+        raise NotJson(f"holds {clean(text, limit=40)}, which is no number that JSON can hand on")
+    return number
 
 
 def _inside(value: Any) -> list[Any]:

@@ -19,22 +19,22 @@ from cekura_dashboards.api.filter_words import metric_key
 from cekura_dashboards.api.filters import METRIC_ID, fields_of
 from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.api.usage import usage
-from cekura_dashboards.concurrency import gathered, together, tried
+from cekura_dashboards.concurrency import gather, gather_by_id, gather_tried
 from cekura_dashboards.settings import Settings
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.text import clean, named
 
 T = TypeVar("T")
 Later = Coroutine[Any, Any, T]
 """What a plain function hands on to be awaited, with no coroutine of its own around it."""
-AGENT_FIELDS = {"agent.id", "agent_id", "agent"}
+AGENT_ID_FIELDS = {"agent.id", "agent_id", "agent"}
 MOST_KEYS, MOST_BYTES = 200, 16 * 2**20
 """Keys whose reference data are kept, and what all of it together may take."""
-MOST_SHOWN = 8
-MOST_WIDGETS = 1000
+MAX_SHOWN = 8
+MAX_WIDGETS = 1000
 
 
 @dataclass
-class _Kept:
+class _CacheEntry:
     """One answer, the time it was read, and about how many bytes it takes."""
 
     value: Any
@@ -47,35 +47,35 @@ class Memory:
     """Reference data of several keys, each under a digest of it. What was read longest ago goes first."""
 
     seconds: float
-    _held: dict[str, dict[tuple[str, int | None], _Kept]] = field(default_factory=dict[str, Any], repr=False)
+    _entries: dict[str, dict[tuple[str, int | None], _CacheEntry]] = field(default_factory=dict[str, Any], repr=False)
     _size: int = 0
 
     def get(self, owner: str, what: tuple[str, int | None], now: datetime) -> Any:
         """What is kept and not too old; None for nothing."""
-        found = self._held.get(owner, {}).get(what)
-        if found is None or not timedelta(0) <= now - found.read_at < timedelta(seconds=self.seconds):
+        entry = self._entries.get(owner, {}).get(what)
+        if entry is None or not timedelta(0) <= now - entry.read_at < timedelta(seconds=self.seconds):
             return None
-        return found.value
+        return entry.value
 
     def put(self, owner: str, what: tuple[str, int | None], value: Any, now: datetime) -> None:
         if self.seconds <= 0:
             return
-        mine = self._held.pop(owner, {})
+        mine = self._entries.pop(owner, {})
         if (old := mine.pop(what, None)) is not None:
             self._size -= old.size
         size = sum(len(item.model_dump_json()) for item in value)
-        self._held[owner] = {**mine, what: _Kept(value, now, size)}
+        self._entries[owner] = {**mine, what: _CacheEntry(value, now, size)}
         self._size += size
-        while self._size > MOST_BYTES or len(self._held) > MOST_KEYS:
-            self.drop(next(iter(self._held)))
+        while self._size > MOST_BYTES or len(self._entries) > MOST_KEYS:
+            self.drop(next(iter(self._entries)))
 
     def drop(self, owner: str) -> None:
         """Forget all of a key."""
-        self._size -= sum(kept.size for kept in self._held.pop(owner, {}).values())
+        self._size -= sum(entry.size for entry in self._entries.pop(owner, {}).values())
 
 
 @dataclass
-class _Asked:
+class _Pending:
     """A question under way or answered."""
 
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -94,44 +94,44 @@ class Lookups:
     def __init__(self, api: CekuraClient, settings: Settings, now: Callable[[], datetime], memory: Memory) -> None:
         self._api, self._settings, self._now, self._memory = api, settings, now, memory
         self._owner = hashlib.sha256(b"lookups\0" + api.key.get_secret_value().encode()).hexdigest()
-        self._asked = dict[tuple[str, int | None], _Asked]()
+        self._pending = dict[tuple[str, int | None], _Pending]()
         self.numbers = dict[Any, Any]()
         self.metrics_of = set[int]()
 
     async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> T:
         """The answer to a question; an error is answered to all who ask. ``keep``: across calls, too."""
-        while (asked := self._asked.get(what)) is not None:
-            await asked.done.wait()
-            if asked.error is not None:
-                raise asked.error
-            if not asked.given_up:
-                return cast("T", asked.value)
-        if keep and (held := self._held(what)) is not None:
-            usage().remembered += 1
-            return cast("T", held)
-        mine = self._asked[what] = _Asked(given_up=True)
+        while (pending := self._pending.get(what)) is not None:
+            await pending.done.wait()
+            if pending.error is not None:
+                raise pending.error
+            if not pending.given_up:
+                return cast("T", pending.value)
+        if keep and (cached := self._cached(what)) is not None:
+            usage().cache_hits += 1
+            return cast("T", cached)
+        mine = self._pending[what] = _Pending(given_up=True)
         try:
-            mine.value = found = await ask()
+            mine.value = answer = await ask()
             mine.given_up = False
         except DashboardsError as error:
             mine.error = error
             raise
         finally:
             if mine.given_up and mine.error is None:
-                del self._asked[what]  # who asked was cancelled: the next one asks itself
+                del self._pending[what]  # who asked was cancelled: the next one asks itself
             mine.done.set()
         if keep:
-            self._memory.put(self._owner, what, found, self._now())
-        return found
+            self._memory.put(self._owner, what, answer, self._now())
+        return answer
 
-    def _held(self, what: tuple[str, int | None]) -> Any:
+    def _cached(self, what: tuple[str, int | None]) -> Any:
         """What is kept from another call; None for nothing."""
         return self._memory.get(self._owner, what, self._now())
 
     @property
     def used(self) -> bool:
         """Whether anything was asked for in this call."""
-        return bool(self._asked)
+        return bool(self._pending)
 
     def forget(self) -> None:
         """Ask anew for everything from now on."""
@@ -142,13 +142,13 @@ class Lookups:
 
     async def dashboard_with_names(self, number: int) -> Dashboard:
         """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
-        found, _ = await together(self.dashboard(number), self.ahead())
-        return cast("Dashboard", found)
+        dashboard, _ = await gather(self.dashboard(number), self.prefetch())
+        return cast("Dashboard", dashboard)
 
-    async def ahead(self) -> None:
+    async def prefetch(self) -> None:
         """Read projects and agents now; whether that failed is told to who then asks for them."""
-        wanted: list[tuple[str, Callable[[], Awaitable[Any]]]] = [("projects", self.projects), ("agents", self.agents)]
-        await tried(*(ask() for kind, ask in wanted if self._held((kind, None)) is None))
+        readers: list[tuple[str, Callable[[], Awaitable[Any]]]] = [("projects", self.projects), ("agents", self.agents)]
+        await gather_tried(*(ask() for kind, ask in readers if self._cached((kind, None)) is None))
 
     async def projects_of_dashboards(self) -> dict[int, int]:
         """The projects of the dashboards on the first page of all; nothing if that cannot be read."""
@@ -163,7 +163,7 @@ class Lookups:
         except DashboardsError:
             return {}
 
-    async def widgets_ahead(self) -> None:
+    async def prefetch_widgets(self) -> None:
         """Read the widgets of all dashboards now; whether that failed is told to who then asks for them."""
         with suppress(DashboardsError):
             await self.all_widgets()
@@ -182,12 +182,12 @@ class Lookups:
         """The widgets of all dashboards that the key can see, up to a thousand."""
 
         async def pages() -> list[Widget]:
-            found = list[Widget]()
+            widgets = list[Widget]()
             async for page in self._api.list_widgets():
-                found += page
-                if len(found) >= MOST_WIDGETS:
+                widgets += page
+                if len(widgets) >= MAX_WIDGETS:
                     break
-            return found
+            return widgets
 
         return await self._once(("widgets", None), pages)
 
@@ -196,23 +196,23 @@ class Lookups:
 
     def dashboards(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Dashboard], dict[int, DashboardsError]]]:
         """Those that could be read, a few at once, and the errors of the others."""
-        return gathered(numbers, self.dashboard)
+        return gather_by_id(numbers, self.dashboard)
 
     def widgets(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Widget], dict[int, DashboardsError]]]:
-        return gathered(numbers, self.widget)
+        return gather_by_id(numbers, self.widget)
 
     def projects(self) -> Later[list[Project]]:
         return self._once(("projects", None), self._api.projects, keep=True)
 
     async def agents(self, project_id: int | None = None) -> list[Agent]:
         """All agents that the key can see, or those of a project; they are read once, if they say their project."""
-        found = await self._once(("agents", None), self._api.agents, keep=True)
+        agents = await self._once(("agents", None), self._api.agents, keep=True)
         if project_id is None:
-            return found
-        if any(agent.project is None for agent in found):
+            return agents
+        if any(agent.project is None for agent in agents):
             of_project = partial(self._api.agents, project_id=project_id)
             return await self._once(("agents", project_id), of_project, keep=True)
-        return [agent for agent in found if agent.project == project_id]
+        return [agent for agent in agents if agent.project == project_id]
 
     async def names(
         self, configs: Iterable[WidgetConfig], filters: Iterable[JsonObject | None], project: int | None
@@ -223,35 +223,35 @@ class Lookups:
         """
         fields = {name for node in filters for name in fields_of(node)}
         fields |= {str((config.group_by or {}).get("field")) for config in configs}
-        found, notes = dict[str, str](), list[str]()
-        if AGENT_FIELDS & fields:
+        names, notes = dict[str, str](), list[str]()
+        if AGENT_ID_FIELDS & fields:
             try:
-                found |= {str(agent.id): cleaned(agent.name) for agent in await self.agents() if agent.name}
+                names |= {str(agent.id): clean(agent.name) for agent in await self.agents() if agent.name}
             except DashboardsError:
                 notes.append("agents are shown by id, as their names could not be read")
         if METRIC_ID in fields and project is not None:
             try:
-                found |= {metric_key(item.id): cleaned(item.name) for item in await self.metrics(project) if item.name}
+                names |= {metric_key(item.id): clean(item.name) for item in await self.metrics(project) if item.name}
             except DashboardsError:
                 notes.append("metrics are shown by id, as their names could not be read")
-        return found, notes
+        return names, notes
 
     def metrics(self, project_id: int) -> Later[list[Metric]]:
         self.metrics_of.add(project_id)
         return self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
 
-    async def only_project(self, given: int | None, *, lead: str = "Nothing was read.") -> int:
+    async def only_project(self, requested: int | None, *, lead: str = "Nothing was read.") -> int:
         """The project to look in.
 
         Raises:
             InvalidArguments: if it is open which.
         """
-        known = given or self._settings.project_id
-        if known is not None:
-            return known
+        project_id = requested or self._settings.project_id
+        if project_id is not None:
+            return project_id
         projects = await self.projects()
         if len(projects) == 1:
             return projects[0].id
-        listed = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:MOST_SHOWN])
+        listed = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:MAX_SHOWN])
         text = f"is missing; the key sees several projects: {listed}."
         raise InvalidArguments.at("project_id", text, lead=lead)

@@ -3,15 +3,15 @@
 from typing import Any, NamedTuple, Protocol, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
-from cekura_dashboards.api.usage import counted
+from cekura_dashboards.api.usage import count_usage
 from cekura_dashboards.arguments.measures import with_metrics
-from cekura_dashboards.arguments.reader import understood
+from cekura_dashboards.arguments.reader import read_arguments
 from cekura_dashboards.charts.metadata_keys import with_known_keys
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.writing import WritingTool
-from cekura_dashboards.text import condensed, json_text
+from cekura_dashboards.text import condense, json_text
 from cekura_dashboards.tool import ReadingTool, Result, Tool
 from cekura_dashboards.values import replace
 
@@ -28,7 +28,7 @@ class Approve(Protocol):
     async def __call__(self, question: str, /, *, planned: bool) -> bool: ...
 
 
-WITH_DRAWING = 60_000
+MAX_BYTES_WITH_DRAWING = 60_000
 """Bytes of text, structure and drawing together."""
 
 
@@ -50,33 +50,27 @@ async def call_tool(
     Raises:
         DashboardsError: with a text that says what happened and what to do next.
     """
-    with counted():
-        return await _called(context, tool, arguments, approve)
-
-
-async def _called(
-    context: ToolContext, tool: Tool[Any, Any], arguments: dict[str, Any], approve: Approve | None
-) -> Answer:
-    context = context.for_one_call()
-    try:
-        request, notes = await understood(context, tool.request, arguments)
-    except InvalidArguments as error:
-        raise _led(context, tool, await _with_names(context, error, arguments)) from None
-    try:
+    with count_usage():
+        context = context.for_one_call()
+        try:
+            request, notes = await read_arguments(context, tool.request, arguments)
+        except InvalidArguments as error:
+            raise _led(context, tool, await _with_names(context, error, arguments)) from None
+        try:
+            if isinstance(tool, WritingTool):
+                result: Result = await _run_write(context, tool, request, approve)
+            else:
+                result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
+        except InvalidArguments as error:
+            raise _led(context, tool, await _with_names(context, error, arguments)) from None
+        except BaseException as error:  # of a fault or a caller who is gone, too: something may have been written
+            if isinstance(tool, WritingTool):
+                context.audit(tool.name, arguments, type(error).__name__, {})
+            raise
+        answer = _to_answer(tool, result, notes)
         if isinstance(tool, WritingTool):
-            result: Result = await _written(context, tool, request, approve)
-        else:
-            result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
-    except InvalidArguments as error:
-        raise _led(context, tool, await _with_names(context, error, arguments)) from None
-    except BaseException as error:  # of a fault or a caller who is gone, too: something may have been written
-        if isinstance(tool, WritingTool):
-            context.audit(tool.name, arguments, type(error).__name__, {})
-        raise
-    answer = _answered(tool, result, notes)
-    if isinstance(tool, WritingTool):
-        context.audit(tool.name, arguments, str(answer.structured["outcome"]), answer.structured)
-    return answer
+            context.audit(tool.name, arguments, str(answer.structured["outcome"]), answer.structured)
+        return answer
 
 
 async def _with_names(context: ToolContext, error: InvalidArguments, raw: dict[str, Any]) -> InvalidArguments:
@@ -88,28 +82,30 @@ def _led(context: ToolContext, tool: Tool[Any, Any], error: InvalidArguments) ->
     """The error, not led by that nothing was sent where something was read."""
     if error.lead != NOTHING_SENT or not context.lookups.used:
         return error
-    return error.led_by("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.")
+    return error.with_lead("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.")
 
 
-async def _written(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:
+async def _run_write(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:
     """Plan, ask if a person must be asked and can be, then carry it out."""
-    made: Plan[Any] = await tool.plan(context, request)
-    if approve is not None and made.needs_person(context.settings.confirm):
-        agreed = await approve(made.question(context), planned=made.origin is not None)
+    plan: Plan[Any] = await tool.plan(context, request)
+    if approve is not None and plan.needs_person(context.settings.confirm):
+        agreed = await approve(plan.question(context), planned=plan.origin is not None)
         context = context.for_one_call()
-        made = await _planned_again(context, tool, request, made)
-        made = replace(made, approved=True) if agreed else replace(made, notes=[*made.notes, NOT_ASKED])
-    return await tool.carry_out(context, made)
+        plan = await _plan_again(context, tool, request, plan)
+        plan = replace(plan, approved=True) if agreed else replace(plan, notes=[*plan.notes, NOT_ASKED])
+    return await tool.carry_out(context, plan)
 
 
-async def _planned_again(context: ToolContext, tool: WritingTool[Any], request: Any, made: Plan[Any]) -> Plan[Any]:
+async def _plan_again(
+    context: ToolContext, tool: WritingTool[Any], request: Any, approved_plan: Plan[Any]
+) -> Plan[Any]:
     """The same plan, from what is stored now: a person may take their time to answer.
 
     Raises:
         PlanRefused: if it is not the same any more.
     """
     now: Plan[Any] = await tool.plan(context, request)
-    if now.fingerprint(context) != made.fingerprint(context):
+    if now.fingerprint(context) != approved_plan.fingerprint(context):
         raise PlanRefused(
             "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
             "Look at it with get_dashboard, then call again."
@@ -117,13 +113,13 @@ async def _planned_again(context: ToolContext, tool: WritingTool[Any], request: 
     return now
 
 
-def _answered(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer:
+def _to_answer(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer:
     """A result as text and as structure, with notes on how the arguments were read."""
-    told = condensed([*(result.notes or []), *notes])
-    result = result.model_copy(update={"notes": told or None})
-    text = "\n".join([tool.render(result), *(f"note: {note}" for note in told)])
+    all_notes = condense([*(result.notes or []), *notes])
+    result = result.model_copy(update={"notes": all_notes or None})
+    text = "\n".join([tool.render(result), *(f"note: {note}" for note in all_notes)])
     structured = result.to_json()
     if result.drawing is None:
         return Answer(text, structured)
-    room = WITH_DRAWING - len(text.encode()) - len(json_text(structured).encode())
+    room = MAX_BYTES_WITH_DRAWING - len(text.encode()) - len(json_text(structured).encode())
     return Answer(text, structured, {"tool": tool.name, **result.drawing.to_json(room, structured)})

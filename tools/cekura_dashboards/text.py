@@ -35,7 +35,7 @@ def is_hidden(char: str) -> bool:
 
 
 def spelled_blanks(text: str) -> str:
-    r"""The text with every blank and hidden character named that ``cleaned`` would leave out or make one of.
+    r"""The text with every blank and hidden character named that ``clean`` would leave out or make one of.
 
     >>> spelled_blanks("Calls  per day\u200b")
     'Calls[U+0020 x2]per day[U+200B]'
@@ -48,10 +48,10 @@ def _spelled(char: str, times: int = 1) -> str:
     return f"[U+{ord(char):04X}{f' x{times}' if times > 1 else ''}]"
 
 
-def cleaned(text: str, *, limit: int = LABEL_LIMIT) -> str:
+def clean(text: str, *, limit: int = LABEL_LIMIT) -> str:
     r"""One line without hidden characters, at most ``limit`` characters.
 
-    >>> cleaned("two\nlines\x1b[31m")
+    >>> clean("two\nlines\x1b[31m")
     'two lines[31m'
     """
     spaced = " ".join(text[: limit * 8].split())
@@ -99,13 +99,13 @@ def as_meant(text: str) -> str:
     return text if text.isascii() else text.translate(_USUAL)
 
 
-class Foreign(str):
+class UntrustedText(str):
     r"""Text that people or the API wrote: clean from the start, quoted and inert wherever it is printed.
 
     As a value, in JSON and in comparisons, it is the clean text without quotes.
 
-    >>> name = Foreign('two\nlines "quoted"')
-    >>> f"{name}", name == 'two lines "quoted"', Foreign(name) is name
+    >>> name = UntrustedText('two\nlines "quoted"')
+    >>> f"{name}", name == 'two lines "quoted"', UntrustedText(name) is name
     ('"two lines \'quoted\'"', True, True)
     """
 
@@ -114,7 +114,7 @@ class Foreign(str):
     def __new__(cls, text: str, *, limit: int = LABEL_LIMIT) -> Self:
         if type(text) is cls and len(text) <= limit:
             return text
-        return super().__new__(cls, cleaned(str.__str__(text), limit=limit))
+        return super().__new__(cls, clean(str.__str__(text), limit=limit))
 
     def __str__(self) -> str:
         return '"' + inert(self.replace('"', "'")) + '"'
@@ -124,47 +124,47 @@ class Foreign(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        def made(value: Any, read: Callable[[Any], str]) -> "Foreign":
+        def validate(value: Any, read: Callable[[Any], str]) -> "UntrustedText":
             return value if isinstance(value, cls) else cls(read(value))
 
-        return core_schema.no_info_wrap_validator_function(made, core_schema.str_schema())
+        return core_schema.no_info_wrap_validator_function(validate, core_schema.str_schema())
 
 
-Word = Annotated[str, WrapValidator(lambda value, read: value if isinstance(value, Foreign) else read(value))]
-"""In an answer: a word of this program's own, or ``Foreign``."""
+SafeText = Annotated[str, WrapValidator(lambda value, read: value if isinstance(value, UntrustedText) else read(value))]
+"""In an answer: a word of this program's own, or ``UntrustedText``."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[\dT:.Z+-]{0,24}", re.ASCII)
 
 
 def word(text: Any, known: Container[str], *, limit: int = LABEL_LIMIT) -> str:
-    """A word that is known here as it is, any other as ``Foreign``.
+    """A word that is known here as it is, any other as ``UntrustedText``.
 
     >>> f"{word('bar', {'bar', 'pie'})} {word('list', {'bar', 'pie'})}"
     'bar "list"'
     """
-    return text if isinstance(text, str) and text in known else Foreign(str(text), limit=limit)
+    return text if isinstance(text, str) and text in known else UntrustedText(str(text), limit=limit)
 
 
 def unquoted(text: str) -> str:
     """A word of an answer as a plain text, to be handed on rather than printed.
 
-    >>> f"{unquoted(Foreign('a b'))}"
+    >>> f"{unquoted(UntrustedText('a b'))}"
     'a b'
     """
     return text[:]
 
 
 def time_text(text: str | None) -> str | None:
-    """A time as the API wrote it, if it is one in ISO 8601; anything else as ``Foreign``; None for none.
+    """A time as the API wrote it, if it is one in ISO 8601; anything else as ``UntrustedText``; None for none.
 
     >>> f"{time_text('2026-11-21T04:20:00Z')} {time_text('2026 undo: x')}"
     '2026-11-21T04:20:00Z "2026 undo: x"'
     """
-    return text if text and _TIME.fullmatch(text) else foreign(text, limit=40)
+    return text if text and _TIME.fullmatch(text) else untrusted(text, limit=40)
 
 
-def foreign(text: str | None, *, limit: int = LABEL_LIMIT) -> Foreign | None:
-    """The text as ``Foreign``; None for none and for an empty one."""
-    return Foreign(text, limit=limit) if text else None
+def untrusted(text: str | None, *, limit: int = LABEL_LIMIT) -> UntrustedText | None:
+    """The text as ``UntrustedText``; None for none and for an empty one."""
+    return UntrustedText(text, limit=limit) if text else None
 
 
 def named(name: str | None) -> str:
@@ -173,14 +173,14 @@ def named(name: str | None) -> str:
     >>> named('The "big" one'), named(None)
     ('"The \'big\' one"', 'unnamed')
     """
-    return str(Foreign(name)) if name else "unnamed"
+    return str(UntrustedText(name)) if name else "unnamed"
 
 
 def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
-    """``cleaned``, without quotes that could end a quotation, and without ``secret``."""
+    """``clean``, without quotes that could end a quotation, and without ``secret``."""
     if secret:
         text = text.replace(secret, "[key]")
-    return cleaned(text, limit=limit).replace('"', "'")
+    return clean(text, limit=limit).replace('"', "'")
 
 
 def shown_setting(text: str) -> str:
@@ -220,18 +220,18 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def condensed(notes: list[str]) -> list[str]:
+def condense(notes: list[str]) -> list[str]:
     """Notes that differ only in the place they are about told once, and at most ten.
 
-    >>> condensed(["create[0].type was read as chart_type", "create[1].type was read as chart_type"])
+    >>> condense(["create[0].type was read as chart_type", "create[1].type was read as chart_type"])
     ['create[0].type was read as chart_type (and 1 alike)']
     """
     alike = dict[str, list[str]]()
     for note in notes:
-        alike.setdefault(_PLACE.sub("", note), []).append(cleaned(note, limit=MOST_IN_A_NOTE))
-    told = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
-    more = [f"{len(told) - MOST_NOTES} more of the kind"] if len(told) > MOST_NOTES else []
-    return [*told[:MOST_NOTES], *more]
+        alike.setdefault(_PLACE.sub("", note), []).append(clean(note, limit=MOST_IN_A_NOTE))
+    lines = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
+    more = [f"{len(lines) - MOST_NOTES} more of the kind"] if len(lines) > MOST_NOTES else []
+    return [*lines[:MOST_NOTES], *more]
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -241,8 +241,8 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
     ('Success rate', None)
     """
     by_fold = {name.casefold(): name for name in known}
-    found = get_close_matches(word.casefold(), by_fold, n=1, cutoff=cutoff)
-    return by_fold[found[0]] if found else None
+    matches = get_close_matches(word.casefold(), by_fold, n=1, cutoff=cutoff)
+    return by_fold[matches[0]] if matches else None
 
 
 def did_you_mean(word: str, known: Iterable[str], *, limit: int = 12) -> str:
@@ -267,15 +267,15 @@ def one_of(names: Iterable[str], *, limit: int = 12) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
-def listed(names: Iterable[str], *, limit: int = 6) -> str:
+def join_names(names: Iterable[str], *, limit: int = 6) -> str:
     """The names with commas; past ``limit`` only how many more.
 
-    >>> listed(["a", "b"]), listed("abcd", limit=2)
+    >>> join_names(["a", "b"]), join_names("abcd", limit=2)
     ('a, b', 'a, b and 2 more')
     """
-    shown = list(names)
-    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
-    return ", ".join(shown[:limit]) + more
+    all_names = list(names)
+    more = f" and {len(all_names) - limit} more" if len(all_names) > limit else ""
+    return ", ".join(all_names[:limit]) + more
 
 
 def plain(value: Any) -> str:

@@ -34,7 +34,7 @@ class Result(BaseModel):
         """For a chart view; None where nobody draws."""
         return self._drawing
 
-    def drawn(self, drawing: Drawable | None) -> Self:
+    def with_drawing(self, drawing: Drawable | None) -> Self:
         self._drawing = drawing
         return self
 

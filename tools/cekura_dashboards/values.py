@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 else:
     from msgspec.structs import replace
 
-__all__ = ["Remembers", "replace"]
+__all__ = ["Memoised", "replace"]
 
 T = TypeVar("T")
 
 
-class Remembers(Struct, frozen=True, dict=True):
+class Memoised(Struct, frozen=True, dict=True):
     """A value that keeps what was made of it. That stands beside the fields: a changed copy begins anew."""
 
-    def once(self, what: Hashable, work_out: Callable[[], T]) -> T:
+    def memoise(self, what: Hashable, work_out: Callable[[], T]) -> T:
         """What is made of this value by that name, worked out the first time only."""
-        made: dict[Hashable, T] = vars(self).setdefault("made", {})
-        if what not in made:
-            made[what] = work_out()
-        return made[what]
+        memo: dict[Hashable, T] = vars(self).setdefault("made", {})
+        if what not in memo:
+            memo[what] = work_out()
+        return memo[what]

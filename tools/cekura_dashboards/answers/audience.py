@@ -6,7 +6,7 @@ from cekura_dashboards.insight import Clock
 from cekura_dashboards.insight.clock import UTC_CLOCK
 
 
-class Audience(Struct, frozen=True):
+class ReportOptions(Struct, frozen=True):
     """``points``: the most buckets of a series; ``coarse``: of one that stands in where there is no room for it.
 
     ``names``: what to call agents, by id. ``clock``: theirs.

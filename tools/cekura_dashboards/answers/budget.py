@@ -14,7 +14,7 @@ from cekura_dashboards.answers.render import DETAILS, render_report
 from cekura_dashboards.answers.report import WidgetReport, WindowShown
 from cekura_dashboards.insight.model import AnyFacts, GroupShown, OtherGroups, OtherSlices, PieFacts, SliceShown
 from cekura_dashboards.insight.numbers import exact
-from cekura_dashboards.text import Foreign, cleaned, foreign
+from cekura_dashboards.text import UntrustedText, clean, untrusted
 
 ONE_WIDGET = 1600
 EACH_OF_SEVERAL = 700
@@ -45,16 +45,16 @@ def fit(
     """
     several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
     pool = (ONE_WIDGET if len(reports) == 1 else several) - head
-    held = [report.with_chart() for report in reports] if charted and len(reports) == 1 else list(reports)
-    sizes = [_size(report) for report in held]
+    fitted_reports = [report.with_chart() for report in reports] if charted and len(reports) == 1 else list(reports)
+    sizes = [_size(report) for report in fitted_reports]
     for step in STEPS:
-        for place in sorted(range(len(held)), key=lambda i: -sizes[i]):
+        for place in sorted(range(len(fitted_reports)), key=lambda i: -sizes[i]):
             if sum(sizes) <= pool:
-                return held
-            shorter = step(held[place])
-            if shorter is not held[place]:
-                held[place], sizes[place] = shorter, _size(shorter)
-    return held
+                return fitted_reports
+            shorter = step(fitted_reports[place])
+            if shorter is not fitted_reports[place]:
+                fitted_reports[place], sizes[place] = shorter, _size(shorter)
+    return fitted_reports
 
 
 def _size(report: WidgetReport) -> float:
@@ -63,7 +63,7 @@ def _size(report: WidgetReport) -> float:
     return max(len(render_report(report)), structure / STRUCTURED)
 
 
-class Shared(Struct, frozen=True):
+class CommonParts(Struct, frozen=True):
     """What holds for several reports: for all of them their window and calls, and notes, each with whose they are."""
 
     window: WindowShown | None
@@ -71,26 +71,26 @@ class Shared(Struct, frozen=True):
     notes: list[str]
 
 
-def told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], Shared]:
+def without_repeats(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], CommonParts]:
     """The reports without what is said of several of them, and that."""
     windows, wheres = [item.window for item in reports], [item.where for item in reports]
     several = len(reports) > 1
     window = windows[0] if several and all(each == windows[0] for each in windows) else None
     where = wheres[0] if several and all(each == wheres[0] for each in wheres) else None
     changes = {name: None for name, value in (("window", window), ("where", where)) if value is not None}
-    reports, notes = _notes_told_once([item.model_copy(update=changes) for item in reports])
-    return reports, Shared(window, where, notes)
+    reports, notes = _without_repeated_notes([item.model_copy(update=changes) for item in reports])
+    return reports, CommonParts(window, where, notes)
 
 
-def _notes_told_once(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list[str]]:
+def _without_repeated_notes(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list[str]]:
     holders = defaultdict[str, list[WidgetReport]](list)
     for item in reports:
         texts = [*(item.notes or []), *_compared_notes(item)]
         for text in sorted({*texts}, key=texts.index):
             holders[text].append(item)
-    said = {text: items for text, items in holders.items() if len(items) >= SEVERAL}
-    lines = [f"{_who(items, len(reports))}: {text}" for text, items in said.items()]
-    return [_without(item, said) for item in reports], lines
+    repeated = {text: items for text, items in holders.items() if len(items) >= SEVERAL}
+    lines = [f"{_who(items, len(reports))}: {text}" for text, items in repeated.items()]
+    return [_without(item, repeated) for item in reports], lines
 
 
 def _compared_notes(item: WidgetReport) -> list[str]:
@@ -101,19 +101,19 @@ def _who(items: Sequence[WidgetReport], count: int) -> str:
     return "all widgets" if len(items) == count else f"widgets {', '.join(str(item.widget.id) for item in items)}"
 
 
-def _without(item: WidgetReport, said: Collection[str]) -> WidgetReport:
-    changes: dict[str, Any] = {"notes": [text for text in item.notes or [] if text not in said] or None}
+def _without(item: WidgetReport, repeated: Collection[str]) -> WidgetReport:
+    changes: dict[str, Any] = {"notes": [text for text in item.notes or [] if text not in repeated] or None}
     if item.comparison and item.comparison.notes:
-        rest = [text for text in item.comparison.notes if text not in said]
+        rest = [text for text in item.comparison.notes if text not in repeated]
         changes["comparison"] = item.comparison.model_copy(update={"notes": rest or None})
     return item.model_copy(update=changes)
 
 
-def _leaving(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
+def _leave_out(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
     """The report with what was left out of it, and how to get that."""
-    held = [text for text in item.left_out or [] if text != ALONE]
-    left = [*held, *([what] if what not in held else []), ALONE]
-    return item.model_copy(update={**changes, "left_out": left})
+    earlier = [text for text in item.left_out or [] if text != ALONE]
+    left_out = [*earlier, *([what] if what not in earlier else []), ALONE]
+    return item.model_copy(update={**changes, "left_out": left_out})
 
 
 def _without_chart(item: WidgetReport) -> WidgetReport:
@@ -124,7 +124,7 @@ def _without_counts(item: WidgetReport) -> WidgetReport:
     if item.series is None or (item.series.n is None and item.series.low is None):
         return item
     without = item.series.model_copy(update={"n": None, "low": None, "high": None})
-    return _leaving(item, COUNTS, series=without)
+    return _leave_out(item, COUNTS, series=without)
 
 
 def _coarser_series(item: WidgetReport) -> WidgetReport:
@@ -133,7 +133,7 @@ def _coarser_series(item: WidgetReport) -> WidgetReport:
     coarser = item.coarser
     if item.series.n is None:
         coarser = coarser.model_copy(update={"n": None, "low": None, "high": None})
-    return _leaving(item, FINER, series=coarser)
+    return _leave_out(item, FINER, series=coarser)
 
 
 def _without_long_series(item: WidgetReport) -> WidgetReport:
@@ -143,14 +143,14 @@ def _without_long_series(item: WidgetReport) -> WidgetReport:
 def _without_series(item: WidgetReport) -> WidgetReport:
     if item.series is None:
         return item
-    kept = [text for text in item.left_out or [] if text not in {COUNTS, FINER}]
-    return _leaving(item.model_copy(update={"left_out": kept}), "series", series=None)
+    left_out = [text for text in item.left_out or [] if text not in {COUNTS, FINER}]
+    return _leave_out(item.model_copy(update={"left_out": left_out}), "series", series=None)
 
 
 def _short_notes(item: WidgetReport) -> WidgetReport:
     notes = item.notes or []
-    short = [cleaned(text, limit=SHORT_NOTE) for text in notes[:FEWER]]
-    return item if short == notes else _leaving(item, "some notes", notes=short or None)
+    short = [clean(text, limit=SHORT_NOTE) for text in notes[:FEWER]]
+    return item if short == notes else _leave_out(item, "some notes", notes=short or None)
 
 
 def _short_groups(item: WidgetReport) -> WidgetReport:
@@ -166,36 +166,38 @@ def _groups_to(item: WidgetReport, most: int) -> WidgetReport:
     if groups is None or len(groups.top) <= most:
         return item
     tail = groups.top[most:]
-    held = groups.other or OtherGroups(groups=0, n=0)
-    other = OtherGroups(groups=held.groups + len(tail), n=held.n + sum(row.n or 0 for row in tail))
+    others = groups.other or OtherGroups(groups=0, n=0)
+    other = OtherGroups(groups=others.groups + len(tail), n=others.n + sum(row.n or 0 for row in tail))
     top = [GroupShown(_cut(row.group), row.n, row.value) for row in groups.top[:most]]
     shorter = groups.model_copy(update={"top": top, "other": other})
-    return _leaving(item, "smaller groups", groups=shorter)
+    return _leave_out(item, "smaller groups", groups=shorter)
 
 
 def _fewer_changes(item: WidgetReport) -> WidgetReport:
     """Of the groups that moved, the two that are surest."""
-    found = item.group_changes
-    if found is None or len(found.top) <= FEWER:
+    group_changes = item.group_changes
+    if group_changes is None or len(group_changes.top) <= FEWER:
         return item
-    return _leaving(item, "groups that moved", group_changes=found.model_copy(update={"top": found.top[:FEWER]}))
+    return _leave_out(
+        item, "groups that moved", group_changes=group_changes.model_copy(update={"top": group_changes.top[:FEWER]})
+    )
 
 
 def _short_profile(item: WidgetReport) -> WidgetReport:
     """A profile without the calls of each slot, and without weekends apart."""
-    found = item.profile
-    if found is None or not (found.n or found.weekend):
+    profile = item.profile
+    if profile is None or not (profile.n or profile.weekend):
         return item
-    return _leaving(item, COUNTS, profile=found.model_copy(update={"n": None, "weekend": None}))
+    return _leave_out(item, COUNTS, profile=profile.model_copy(update={"n": None, "weekend": None}))
 
 
 def _bare_profile(item: WidgetReport) -> WidgetReport:
     """What stands out in a profile."""
-    found = item.profile
-    if found is None or not found.value:
+    profile = item.profile
+    if profile is None or not profile.value:
         return item
-    bare = found.model_copy(update={"value": [], "slots": None, "weekdays": None, "n": None, "weekend": None})
-    return _leaving(item, "values of the profile", profile=bare)
+    bare = profile.model_copy(update={"value": [], "slots": None, "weekdays": None, "n": None, "weekend": None})
+    return _leave_out(item, "values of the profile", profile=bare)
 
 
 def _short_slices(item: WidgetReport) -> WidgetReport:
@@ -215,18 +217,18 @@ def _slices_to(item: WidgetReport, most: int) -> WidgetReport:
     top = [SliceShown(_cut(row.label), row.n, row.pct) for row in facts.top[:most]]
     if not tail and top == facts.top:
         return item
-    held = facts.other or OtherSlices(categories=0, n=0, pct=0.0)
+    others = facts.other or OtherSlices(categories=0, n=0, pct=0.0)
     other = OtherSlices(
-        categories=held.categories + len(tail),
-        n=exact(held.n + sum(row.n for row in tail)),
-        pct=round(held.pct + sum(row.pct for row in tail), 1),
+        categories=others.categories + len(tail),
+        n=exact(others.n + sum(row.n for row in tail)),
+        pct=round(others.pct + sum(row.pct for row in tail), 1),
     )
     short = facts.model_copy(update={"top": top, "other": other if other.categories else None})
-    return _leaving(item, "smaller slices and long labels", facts=short)
+    return _leave_out(item, "smaller slices and long labels", facts=short)
 
 
 def _cut(label: str | None) -> str | None:
-    return label if label is None or not isinstance(label, Foreign) else Foreign(label, limit=SHORT_LABEL)
+    return label if label is None or not isinstance(label, UntrustedText) else UntrustedText(label, limit=SHORT_LABEL)
 
 
 def _short_comparison(item: WidgetReport) -> WidgetReport:
@@ -239,51 +241,51 @@ def _bare_comparison(item: WidgetReport) -> WidgetReport:
 
 def _contributors_to(item: WidgetReport, most: int) -> WidgetReport:
     """Fewer contributors and changed shares; the verdict stays."""
-    found = item.comparison
-    if found is None:
+    comparison = item.comparison
+    if comparison is None:
         return item
     changes = dict[str, Any]()
-    if found.contributors and len(found.contributors.top) > most:
-        top = found.contributors.top
-        more = (found.contributors.more or 0) + len(top) - most
+    if comparison.contributors and len(comparison.contributors.top) > most:
+        top = comparison.contributors.top
+        more = (comparison.contributors.more or 0) + len(top) - most
         changes["contributors"] = (
-            found.contributors.model_copy(update={"top": top[:most], "more": more}) if most else None
+            comparison.contributors.model_copy(update={"top": top[:most], "more": more}) if most else None
         )
     least = max(1, most)
-    if found.shares and len(found.shares.top) > least:
-        more = (found.shares.more or 0) + len(found.shares.top) - least
-        changes["shares"] = found.shares.model_copy(update={"top": found.shares.top[:least], "more": more})
+    if comparison.shares and len(comparison.shares.top) > least:
+        more = (comparison.shares.more or 0) + len(comparison.shares.top) - least
+        changes["shares"] = comparison.shares.model_copy(update={"top": comparison.shares.top[:least], "more": more})
     if not changes:
         return item
-    return _leaving(item, "smaller contributors", comparison=found.model_copy(update=changes))
+    return _leave_out(item, "smaller contributors", comparison=comparison.model_copy(update=changes))
 
 
 def _headline_only(item: WidgetReport) -> WidgetReport:
     """The figures that a chart is about, and what was found in it."""
     facts = item.facts
-    kept: AnyFacts | None = None
+    headline: AnyFacts | None = None
     if isinstance(facts, PieFacts):
-        kept = facts.model_copy(update={"lead_points": None, "lead_ci95": None})
+        headline = facts.model_copy(update={"lead_points": None, "lead_ci95": None})
     elif facts is not None:
         names = [name for name in HEADLINES if getattr(facts, name, None) is not None]
-        kept = facts.model_copy(update={name: None for name, _ in facts if name not in names})
-    error = cleaned(item.error, limit=200) if item.error else None
-    return _leaving(
+        headline = facts.model_copy(update={name: None for name, _ in facts if name not in names})
+    error = clean(item.error, limit=200) if item.error else None
+    return _leave_out(
         item.model_copy(update={"left_out": None}), DETAILS,
-        facts=kept, groups=None, group_changes=None, notes=None, not_tested=None, error=error,
+        facts=headline, groups=None, group_changes=None, notes=None, not_tested=None, error=error,
     )  # fmt: skip
 
 
 def _short_names(item: WidgetReport) -> WidgetReport:
     """The last resort, for dashboards of dozens of widgets."""
-    name = foreign(item.widget.name, limit=SHORT_LABEL)
+    name = untrusted(item.widget.name, limit=SHORT_LABEL)
     where = item.where
     if where and len(where) > SHORT_WHERE:
-        where = cleaned(where, limit=SHORT_WHERE)
+        where = clean(where, limit=SHORT_WHERE)
     facts = _slices_to(item, 1).facts
     if isinstance(facts, PieFacts):
         facts = facts.model_copy(update={"other": None})
-    error = item.error and cleaned(item.error, limit=80)
+    error = item.error and clean(item.error, limit=80)
     return item.model_copy(
         update={
             "widget": item.widget.model_copy(update={"name": name}), "where": where, "facts": facts, "error": error,

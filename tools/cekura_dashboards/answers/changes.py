@@ -15,52 +15,54 @@ from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.survey import Survey
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
-from cekura_dashboards.insight import Clock, Span, Terms
+from cekura_dashboards.insight import Clock, Span, VerdictTerms
 from cekura_dashboards.insight.bar import is_merged
 from cekura_dashboards.insight.changes import (
-    Candidate,
+    Change,
     How,
-    dated,
+    changes_by_group,
+    changes_from_findings,
     is_notable,
-    level,
-    of_findings,
-    of_groups,
-    of_labels,
+    label_changes,
+    level_change,
+    with_onsets,
 )
-from cekura_dashboards.insight.many_tests import believed
+from cekura_dashboards.insight.many_tests import benjamini_hochberg
 from cekura_dashboards.insight.numbers import Number
 from cekura_dashboards.insight.timeline import iso
-from cekura_dashboards.text import Foreign, Word, foreign, named
+from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted
 from cekura_dashboards.values import replace
 
-FALSE_AMONG_TOLD = 0.05
+FALSE_DISCOVERY_RATE = 0.05
 """The share of what is told that may be false."""
-SURE_AMONG_TOLD = 0.01
+CLEAR_FALSE_DISCOVERY_RATE = 0.01
 """The same for what is told as ``clear``."""
 TIMED = {"step", "unusual", "gap"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
 """What is said of a measure as a whole, the most telling first: one of them is enough."""
-MOST_UNUSUAL = 1
+MAX_UNUSUAL = 1
 
 
-class Next(BaseModel):
+class NextCall(BaseModel):
     """The call that goes on from here."""
 
     tool: str
     arguments: dict[str, Any]
 
 
-class ChangeFound(BaseModel):
+class ReportedChange(BaseModel):
     """One change: where, what, how much, how sure, and how to go on."""
 
     widgets: list[int] = Field(description="that show it; the first is meant by next")
-    name: Foreign | None = Field(default=None, description="of the first")
+    name: UntrustedText | None = Field(default=None, description="of the first")
     dashboard_id: int | None = None
-    dashboard: Foreign | None = None
-    measure: Word
+    dashboard: UntrustedText | None = None
+    measure: SafeText
     how: How
-    part: Word | None = Field(default=None, description="the group or label; absent: calls without one, or the whole")
-    by: Word | None = None
+    part: SafeText | None = Field(
+        default=None, description="the group or label; absent: calls without one, or the whole"
+    )
+    by: SafeText | None = None
     before: Number | None = None
     after: Number | None = None
     pct: Number | None = Field(default=None, description="relative, in percent of before")
@@ -69,10 +71,10 @@ class ChangeFound(BaseModel):
     until: str | None = None
     before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
     verdict: Literal["clear", "possible"]
-    next: Next | None = None
+    next: NextCall | None = None
 
 
-class Times(Struct, frozen=True):
+class ComparedSpans(Struct, frozen=True):
     """The window and what it is compared with, if anything, each from a step's begin to another's."""
 
     current: Window
@@ -97,17 +99,17 @@ def whole_steps(window: Window, step: str, now: datetime) -> Window:
     return replace(window, start=start, end=max(end, start + least))
 
 
-class Tested(Struct, frozen=True):
+class MeasureTests(Struct, frozen=True):
     """The candidates of one measure, and how many tests were made on it."""
 
     survey: Survey
-    candidates: list[Candidate]
+    candidates: list[Change]
     tests: int
 
 
-def tested(
-    survey: Survey, reading: ChartReading, times: Times, clock: Clock, names: dict[str, str], *, whole: bool
-) -> Tested:
+def run_tests(
+    survey: Survey, reading: ChartReading, times: ComparedSpans, clock: Clock, names: dict[str, str], *, whole: bool
+) -> MeasureTests:
     """``whole``: the measure as a whole is tested too, not its groups alone."""
     chart = reading.chart
     if chart is None:
@@ -116,85 +118,89 @@ def tested(
     reading = replace(reading, window=replace(reading.window, end=max(times.until, times.current.end)))
     differ = times.baseline is not None and times.baseline.weekdays_differ
     most: Literal["clear", "possible"] = "possible" if differ else "clear"
-    terms = Terms(most=most, clock=clock)
+    terms = VerdictTerms(strongest_verdict=most, clock=clock)
     if survey.parts == "labels":
         current, *baseline = [labels_of(side, names) for side in sides]
-        shares = of_labels(current, baseline[0], terms) if baseline else []
+        shares = label_changes(current, baseline[0], terms) if baseline else []
         courses = label_outcomes(reading, clock, times.span, names)
-        return Tested(survey, _in_time(dated(shares, courses), times), len(sides))
+        return MeasureTests(survey, _within_window(with_onsets(shares, courses), times), len(sides))
     measures = [measure_of(side, chart, names) for side in sides]
     scale, counted = max(measure.scale for measure in measures), reading.target.config.function == "count"
-    found, tests = list[Candidate](), 0
+    candidates, tests = list[Change](), 0
     if times.baseline and survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
         additive = measures[0].kind == "total"
         groups = [measure.grouped for measure in measures]
-        found += of_groups(groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most)
+        candidates += changes_by_group(
+            groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most
+        )
         tests += 2
     if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
-        return Tested(survey, found, tests)
+        return MeasureTests(survey, candidates, tests)
     change = None
     if times.baseline and (measures[0].kind != "total" or not differ):  # else only their rhythm would be told
-        terms = replace(terms, earlier=days_before(sides[0], measures[0].side, reading, {}, names))
-        change = level(measures[0].kind, measures[0].side, measures[1].side, terms, ratio=scale, counted=counted)
+        terms = replace(terms, earlier_days=days_before(sides[0], measures[0].sample, reading, {}, names))
+        change = level_change(
+            measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
+        )
     outcome = outcome_of(reading, chart, clock, times.span, names)
-    told = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
-    found += [change] if change else []
-    found += _in_time(of_findings(told, scale), times)
-    return Tested(survey, found, tests + (change is not None) + 4 * (outcome.findings is not None))
+    findings = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
+    candidates += [change] if change else []
+    candidates += _within_window(changes_from_findings(findings, scale), times)
+    return MeasureTests(survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None))
 
 
-def _in_time(found: Iterable[Candidate], times: Times) -> list[Candidate]:
+def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:
     """Without steps that are older than the window: they hold on both sides of it by now."""
     start = iso(times.current.start.timestamp())
     steps = {"step", "share"}
-    return [item for item in found if item.how not in steps or item.at is None or item.at >= start[:10]]
+    return [item for item in candidates if item.how not in steps or item.at is None or item.at >= start[:10]]
 
 
-def ranked(all_tested: Sequence[Tested]) -> list[tuple[Survey, Candidate, Literal["clear", "possible"]]]:
+def rank_changes(all_tested: Sequence[MeasureTests]) -> list[tuple[Survey, Change, Literal["clear", "possible"]]]:
     """What is to be believed, one line for what is said of a measure twice; the surest and largest first."""
     every = [(held.survey, item) for held in all_tested for item in held.candidates if is_notable(item)]
     tests = sum(held.tests for held in all_tested)
-    chances = [item.chance for _, item in every]
-    limits = [believed(chances, share, tests) for share in (FALSE_AMONG_TOLD, SURE_AMONG_TOLD)]
-    kept = [(survey, item) for survey, item in every if item.chance <= limits[0] and item.chance < 1]
-    found = list[tuple[Survey, Candidate, Literal["clear", "possible"]]]()
-    for survey, item in _told_once(kept):
-        sure = item.chance <= limits[1] and item.most == "clear"
-        found.append((survey, item, "clear" if sure else "possible"))
-    return sorted(found, key=lambda row: (row[2] != "clear", -row[1].size, row[1].chance, row[0].widgets[0].id))
+    chances = [item.p_value for _, item in every]
+    limits = [benjamini_hochberg(chances, share, tests) for share in (FALSE_DISCOVERY_RATE, CLEAR_FALSE_DISCOVERY_RATE)]
+    accepted = [(survey, item) for survey, item in every if item.p_value <= limits[0] and item.p_value < 1]
+    ranking = list[tuple[Survey, Change, Literal["clear", "possible"]]]()
+    for survey, item in _without_repeats(accepted):
+        sure = item.p_value <= limits[1] and item.strongest_verdict == "clear"
+        ranking.append((survey, item, "clear" if sure else "possible"))
+    return sorted(ranking, key=lambda row: (row[2] != "clear", -row[1].size, row[1].p_value, row[0].widgets[0].id))
 
 
-def _told_once(kept: Sequence[tuple[Survey, Candidate]]) -> list[tuple[Survey, Candidate]]:
+def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Survey, Change]]:
     """Of a measure as a whole the most telling, and the most unusual stretch; of shares and groups each."""
-    found, said = list[tuple[Survey, Candidate]](), dict[tuple[str, str], int]()
+    distinct, counts = list[tuple[Survey, Change]](), dict[tuple[str, str], int]()
     order = {how: place for place, how in enumerate(WHOLE)}
-    for survey, item in sorted(kept, key=lambda row: (order.get(row[1].how, 0), row[1].at is None, row[1].chance)):
+    for survey, item in sorted(accepted, key=lambda row: (order.get(row[1].how, 0), row[1].at is None, row[1].p_value)):
         key = (survey.whole, "whole" if item.how in order else f"{item.how} {item.part}")
-        most = 1 if item.how in {*order, "share"} else MOST_UNUSUAL if item.how == "unusual" else len(kept)
-        if said.get(key, 0) < most:
-            said[key] = said.get(key, 0) + 1
-            found.append((survey, item))
-    return found
+        most = 1 if item.how in {*order, "share"} else MAX_UNUSUAL if item.how == "unusual" else len(accepted)
+        if counts.get(key, 0) < most:
+            counts[key] = counts.get(key, 0) + 1
+            distinct.append((survey, item))
+    return distinct
 
 
-def told(
+def report_change(
     survey: Survey,
-    item: Candidate,
+    item: Change,
     verdict: Literal["clear", "possible"],
-    times: Times,
+    times: ComparedSpans,
     dashboards: Mapping[int, str | None],
-    going_on: Callable[[Survey, Candidate], Next | None],
+    going_on: Callable[[Survey, Change], NextCall | None],
     passing: str | None = None,
-) -> ChangeFound:
+) -> ReportedChange:
     """A change as it is answered. ``passing``: what counts as a pass, where that has to be said."""
     first, config = survey.widgets[0], survey.target.config
     by = (config.group_by or {}).get("field")
     early = item.how in TIMED and (item.at or "") < iso(times.current.start.timestamp())[:10]
-    return ChangeFound(
+    return ReportedChange(
         widgets=[widget.id for widget in survey.widgets],
-        name=foreign(first.name),
+        name=untrusted(first.name),
         dashboard_id=first.dashboard,
-        dashboard=foreign(dashboards.get(first.dashboard or 0)),
+        dashboard=untrusted(dashboards.get(first.dashboard or 0)),
         measure=measure_word(config, survey) + (f" ({passing})" if passing else ""),
         how=item.how,
         part=item.part,
@@ -221,7 +227,7 @@ def measure_word(config: WidgetConfig, survey: Survey) -> str:
     return f"{config.function} of {plotted}"
 
 
-def interval_of(item: Candidate, step: timedelta) -> str | None:
+def interval_of(item: Change, step: timedelta) -> str | None:
     """The time that a finding is about, as a window."""
     if item.at is None:
         return None

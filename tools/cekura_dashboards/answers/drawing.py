@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from cekura_dashboards.answers.comparison import SidesRead
+from cekura_dashboards.answers.comparison import ComparedReadings
 from cekura_dashboards.answers.report import WidgetReport
 from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.models import JsonObject
@@ -18,8 +18,8 @@ from cekura_dashboards.charts.rows import bar_rows, plots_times
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.insight import Bucket
-from cekura_dashboards.insight.buckets import merged
-from cekura_dashboards.insight.drawing import Course, Role, bar_courses, line_courses
+from cekura_dashboards.insight.buckets import merge_groups
+from cekura_dashboards.insight.drawing import PlotSeries, Role, bar_plot_series, line_plot_series
 from cekura_dashboards.insight.timeline import iso
 from cekura_dashboards.tool import Result
 
@@ -48,7 +48,7 @@ class Plot(Struct, frozen=True):
     ``unit``: of the courses, where no report tells it.
     """
 
-    courses: Sequence[Course] = ()
+    courses: Sequence[PlotSeries] = ()
     calls: JsonObject | None = None
     before: WidgetReport | None = None
     unit: str | None = None
@@ -56,15 +56,13 @@ class Plot(Struct, frozen=True):
     def to_json(self, detail: Detail) -> JsonObject:
         groups = [course for course in self.courses if course.role == "group"][: detail.groups]
         drawn = [course for course in self.courses if course.role != "group"] + groups
-        kept = [
-            (course if detail.counts else course.bare()).thinned(detail.points) for course in drawn if detail.points
-        ]
-        found: JsonObject = {"courses": [course.model_dump(mode="json", exclude_none=True) for course in kept]}
-        given = {"calls": self.calls, "unit": self.unit}
-        found |= {name: value for name, value in given.items() if value is not None}
+        series = [(course if detail.counts else course.bare()).thin(detail.points) for course in drawn if detail.points]
+        plot: JsonObject = {"courses": [course.model_dump(mode="json", exclude_none=True) for course in series]}
+        optional = {"calls": self.calls, "unit": self.unit}
+        plot |= {name: value for name, value in optional.items() if value is not None}
         if self.before is not None:
-            found["before"] = self.before.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return found
+            plot["before"] = self.before.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return plot
 
 
 class Drawing(Struct, frozen=True):
@@ -78,45 +76,45 @@ class Drawing(Struct, frozen=True):
         answer = self.answer.to_json()
         if _size(answer) > FOR_ANSWER * room:
             answer = shorter
-        left = room - _size(answer)
-        found: JsonObject = {"answer": answer}
+        remaining = room - _size(answer)
+        drawing: JsonObject = {"answer": answer}
         for detail in DETAILS:
-            found["plots"] = [plot.to_json(detail) for plot in self.plots]
-            if _size(found["plots"]) <= left:
+            drawing["plots"] = [plot.to_json(detail) for plot in self.plots]
+            if _size(drawing["plots"]) <= remaining:
                 break
-        return found
+        return drawing
 
 
 def _size(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def courses_of(reading: ChartReading, names: dict[str, str], role: Role = "current") -> list[Course]:
+def plot_series_of(reading: ChartReading, names: dict[str, str], role: Role = "current") -> list[PlotSeries]:
     """What a chart shows over time; nothing of a chart that shows none, or that could not be read."""
     chart, config = reading.chart, reading.target.config
     if chart is None or chart.chart_type not in {"bar", "line"} or plots_times(config, chart):
         return []
     if chart.chart_type == "line":
         lines = line_rows(reading, chart, names)
-        return line_courses(lines.calls, lines.span, boolean=lines.boolean, role=role)
+        return line_plot_series(lines.calls, lines.span, boolean=lines.boolean, role=role)
     rows = bar_rows(reading, chart, names)
     by_group = bool(config.group_by) and role == "current"
-    return bar_courses(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
+    return bar_plot_series(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
 
 
-async def plots_of(found: Sequence[SidesRead], names: dict[str, str]) -> list[Plot]:
+async def plots_of(compared_readings: Sequence[ComparedReadings], names: dict[str, str]) -> list[Plot]:
     """The plot of each chart."""
-    readings = [side for sides in found for side in (sides.current, sides.baseline) if side is not None]
+    readings = [side for sides in compared_readings for side in (sides.current, sides.baseline) if side is not None]
     small = are_few(readings)
-    return [await in_thread(_plot_of, sides, names, small=small) for sides in found]
+    return [await in_thread(_plot_of, sides, names, small=small) for sides in compared_readings]
 
 
-def _plot_of(sides: SidesRead, names: dict[str, str]) -> Plot:
+def _plot_of(sides: ComparedReadings, names: dict[str, str]) -> Plot:
     """A chart, and beside it what it is compared with."""
-    courses = courses_of(sides.current, names)
-    if sides.baseline is not None and not sides.asked.unasked:
-        courses += courses_of(sides.baseline, names, "baseline")
-    return Plot(courses, calls_behind(sides.current.target))
+    courses = plot_series_of(sides.current, names)
+    if sides.baseline is not None and not sides.targets.unasked:
+        courses += plot_series_of(sides.baseline, names, "baseline")
+    return Plot(courses, calls_arguments(sides.current.target))
 
 
 async def plots_of_edit(pairs: Sequence[tuple[ChartReading | None, ChartReading]], names: dict[str, str]) -> list[Plot]:
@@ -127,42 +125,48 @@ async def plots_of_edit(pairs: Sequence[tuple[ChartReading | None, ChartReading]
 
 def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[str, str]) -> Plot:
     """A chart as it would be, and as it is."""
-    courses = courses_of(after, names)
+    courses = plot_series_of(after, names)
     if before is not None:
         steps = {course.step_s for course in courses}
-        courses += [course for course in courses_of(before, names, "before") if course.step_s in steps]
-    return Plot(courses, calls_behind(after.target))
+        courses += [course for course in plot_series_of(before, names, "before") if course.step_s in steps]
+    return Plot(courses, calls_arguments(after.target))
 
 
-def calls_behind(target: Target) -> JsonObject | None:
+def calls_arguments(target: Target) -> JsonObject | None:
     """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC.
 
     The window is always given: a bucket that it cuts rests on calls inside it only.
     """
     if target.local_days:
         return None
-    found: JsonObject = {"filters": target.extra} if target.extra else {}
+    arguments: JsonObject = {"filters": target.extra} if target.extra else {}
     if target.window is not None:
         start, end = target.window.start.timestamp(), target.window.end.timestamp()
-        found["window"] = f"{iso(start)}/{iso(end)}"
+        arguments["window"] = f"{iso(start)}/{iso(end)}"
     if target.id is not None:
-        return {"widget_id": target.id, **found}
+        return {"widget_id": target.id, **arguments}
     widget = {name: value for name, value in target.config.definition().items() if name != "metadata"}
-    return {"widget": widget, **({"dashboard_id": target.dashboard} if target.dashboard is not None else {}), **found}
+    return {
+        "widget": widget,
+        **({"dashboard_id": target.dashboard} if target.dashboard is not None else {}),
+        **arguments,
+    }
 
 
-def group_course(reading: ChartReading, group: str | None, names: dict[str, str], *, share: bool) -> list[Course]:
+def group_plot_series(
+    reading: ChartReading, group: str | None, names: dict[str, str], *, share: bool
+) -> list[PlotSeries]:
     """The course of one group of a bar; ``share``: of a count, its part of all calls in percent."""
     if reading.chart is None:
         return []
     config, rows = reading.target.config, bar_rows(reading, reading.chart, names)
     buckets = [bucket for bucket in rows.buckets if bucket.group == group]
     if share:
-        sizes = {bucket.time: bucket for bucket in merged("count", rows.buckets)}
+        sizes = {bucket.time: bucket for bucket in merge_groups("count", rows.buckets)}
         buckets = [_share(bucket, sizes[bucket.time]) for bucket in buckets]
     function = "avg" if share else config.function
-    found = bar_courses(function, config.period, buckets, rows.span)
-    return [course.model_copy(update={"label": group}) for course in found]
+    all_series = bar_plot_series(function, config.period, buckets, rows.span)
+    return [course.model_copy(update={"label": group}) for course in all_series]
 
 
 def unit_over_time(reading: ChartReading, names: dict[str, str]) -> str | None:

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from cekura_dashboards.answers.audience import Audience
-from cekura_dashboards.answers.sides import Measure, measure_of
+from cekura_dashboards.answers.audience import ReportOptions
+from cekura_dashboards.answers.sides import Measurement, measure_of
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.insight.group_changes import GroupChanges, group_changes
@@ -22,7 +22,7 @@ def is_divided(reading: ChartReading) -> bool:
     return config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in STEPS
 
 
-def by_baseline(current: Measure, baseline: Measure, against: str, *, alike: bool) -> GroupChanges | None:
+def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
     """``alike``: both sides hold the same weekdays."""
     if current.kind not in {"mean", "total"}:
         return None
@@ -42,7 +42,7 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
     return hour.replace(hour=0) if step >= timedelta(days=1) else hour
 
 
-def by_halves(reading: ChartReading, audience: Audience) -> GroupChanges | None:
+def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | None:
     """The later half of the whole steps in the window against as many before; None where they are too few."""
     chart, step = reading.chart, STEPS[reading.target.config.period]
     zone = audience.clock.zone if reading.target.local_days else UTC

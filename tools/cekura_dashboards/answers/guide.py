@@ -78,7 +78,9 @@ def guide() -> str:
     """The guide as Markdown."""
     plotted = [(f"`{name}`", kind, *_combined(kind)) for name, kind in [*PLOTTED.items(), ("metadata.KEY", "string")]]
     metrics = [(f"`{kind}`", *_joined(combined)) for kind, combined in METRIC_COMBINATIONS.items()]
-    filtered = [(f"`{name}`", found.kind, ", ".join(found.ops) or "any") for name, found in FILTERED.items()]
+    filtered = [
+        (f"`{name}`", filter_type.kind, ", ".join(filter_type.ops) or "any") for name, filter_type in FILTERED.items()
+    ]
     not_of_calls = ", ".join(f"`{op}`" for op in FILTER_OPS if op not in CALL_LOG_OPS)
     return f"""\
 # Fields, filters, times and limits

@@ -15,13 +15,13 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight.timeline import DAY, HOUR
-from cekura_dashboards.text import cleaned, named
+from cekura_dashboards.text import clean, named
 from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.date_range import DATE_RANGE, TOO_OLD, is_too_old
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
 from cekura_dashboards.widgets.rules import MetricTypes, check
 
-Kind = Literal[
+ProblemKind = Literal[
     "broken", "no_date_range", "old_date_range", "empty", "duplicate", "sum_of_score", "many_slices", "many_buckets",
     "no_name", "same_name",
 ]  # fmt: skip
@@ -33,14 +33,14 @@ WIDTHS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 class Draft(Struct, frozen=True):
     """A finding. ``edit``: arguments for bulk_edit_dashboard, or for update_dashboard if ``of_dashboard``."""
 
-    kind: Kind
+    kind: ProblemKind
     widget_ids: list[int]
     text: str
     edit: JsonObject
     of_dashboard: bool = False
 
 
-class Seen(Struct, frozen=True):
+class ChartObservation(Struct, frozen=True):
     """What a widget's data showed: how many calls, labels by size, buckets; ``untested`` if part was not seen."""
 
     reading: ChartReading
@@ -55,7 +55,7 @@ class Lint:
     """Looks for one thing after the other; what is to be deleted is not looked at again."""
 
     dashboard: Dashboard
-    seen: Mapping[int, Seen]
+    observations: Mapping[int, ChartObservation]
     metrics: MetricTypes | None
     now: datetime
     gone: set[int] = field(default_factory=set[int])
@@ -65,7 +65,7 @@ class Lint:
             self._broken, self._no_date_range, self._old_date_ranges, self._empty, self._duplicates, self._sums,
             self._slices, self._buckets, self._names,
         )  # fmt: skip
-        return [self._tested(found) for look in looks for found in look()]
+        return [self._tested(draft) for look in looks for draft in look()]
 
     def _tested(self, draft: Draft) -> Draft:
         """The draft, without its edit if that would break the same rules: made on a copy first."""
@@ -85,7 +85,7 @@ class Lint:
     def _widgets(self) -> list[Widget]:
         return [w for w in self.dashboard.widgets if w.id not in self.gone and w.chart_type in CHART_TYPES]
 
-    def _delete(self, kind: Kind, widgets: Sequence[Widget], text: str) -> Draft:
+    def _delete(self, kind: ProblemKind, widgets: Sequence[Widget], text: str) -> Draft:
         ids = [widget.id for widget in widgets]
         self.gone.update(ids)
         return Draft(kind, ids, text, {"delete": ids})
@@ -98,7 +98,7 @@ class Lint:
             text = f"its chart cannot be drawn: {problem}"
             if not impossible:
                 yield Draft("broken", [widget.id], text, {})
-            elif changes := _mended(widget, self.metrics):
+            elif changes := _repair(widget, self.metrics):
                 yield Draft("broken", [widget.id], text, {"update": [{"id": widget.id, **changes}]})
             else:
                 yield self._delete("broken", [widget], text)
@@ -110,11 +110,11 @@ class Lint:
             return f"{named(field_name)} is no field of calls", True
         if faults := check(widget, "", self.metrics):
             return str(faults[0]), True
-        seen = self.seen.get(widget.id)
-        error = seen.reading.error if seen else None
+        observation = self.observations.get(widget.id)
+        error = observation.reading.error if observation else None
         bounds = time_bounds(both(self.dashboard.filters, widget.filters), self.now)
         if isinstance(error, Refused) and bounds.start is not None and not is_too_old(bounds, self.now):
-            return cleaned(str(error), limit=200), False
+            return clean(str(error), limit=200), False
         return None, False
 
     def _old_date_ranges(self) -> Iterator[Draft]:
@@ -142,10 +142,10 @@ class Lint:
 
     def _empty(self) -> Iterator[Draft]:
         for widget in self._widgets():
-            seen = self.seen.get(widget.id)
-            if seen is None or seen.reading.chart is None or seen.n != 0 or seen.untested:
+            observation = self.observations.get(widget.id)
+            if observation is None or observation.reading.chart is None or observation.n != 0 or observation.untested:
                 continue
-            window = seen.reading.window
+            window = observation.reading.window
             why = "; its own filters may be too narrow" if widget.filters else ""
             text = (
                 f"it shows nothing: no calls from {format_instant(window.start)} to {format_instant(window.end)}{why}"
@@ -181,13 +181,13 @@ class Lint:
 
     def _slices(self) -> Iterator[Draft]:
         for widget in self._widgets():
-            seen = self.seen.get(widget.id)
-            if widget.chart_type != "pie" or seen is None or len(seen.labels) <= MOST_SLICES:
+            observation = self.observations.get(widget.id)
+            if widget.chart_type != "pie" or observation is None or len(observation.labels) <= MOST_SLICES:
                 continue
-            largest = [label for label in seen.labels if label is not None][:KEPT_SLICES]
+            largest = [label for label in observation.labels if label is not None][:KEPT_SLICES]
             text = (
-                f"{len(seen.labels)} slices cannot be told apart; proposed are the {len(largest)} largest, and a name "
-                "that says so"
+                f"{len(observation.labels)} slices cannot be told apart; proposed are the {len(largest)} largest, and "
+                "a name that says so"
             )
             name = f"{(widget.name or title(widget))[:200]} ({len(largest)} largest)"
             filters = both(widget.filters, _only(widget, largest))
@@ -197,22 +197,23 @@ class Lint:
 
     def _buckets(self) -> Iterator[Draft]:
         for widget in self._widgets():
-            seen = self.seen.get(widget.id)
-            if widget.chart_type != "bar" or seen is None or seen.buckets <= MOST_BUCKETS:
+            observation = self.observations.get(widget.id)
+            if widget.chart_type != "bar" or observation is None or observation.buckets <= MOST_BUCKETS:
                 continue
-            window = seen.reading.window
+            window = observation.reading.window
             span = (window.end - window.start).total_seconds()
             period = next((p for p in TIME_PERIODS if span / WIDTHS[p] <= MOST_BUCKETS), "month")
-            text = f"{seen.buckets} bars are more than can be read; per {period} they are {span / WIDTHS[period]:.0f}"
+            bars = f"{span / WIDTHS[period]:.0f}"
+            text = f"{observation.buckets} bars are more than can be read; per {period} they are {bars}"
             yield Draft(
                 "many_buckets", [widget.id], text, {"update": [{"id": widget.id, "time_period": period}]}
             )  # fmt: skip
 
     def _names(self) -> Iterator[Draft]:
-        taken = {w.name for w in self._widgets() if w.name}
+        used_names = {w.name for w in self._widgets() if w.name}
         if bare := [w for w in self._widgets() if not w.name][:MOST_WIDGETS]:
             text = "without a name nobody can say which chart is meant"
-            updates = [{"id": w.id, "name": _free(title(w), taken)} for w in bare]
+            updates = [{"id": w.id, "name": _unused_name(title(w), used_names)} for w in bare]
             yield Draft("no_name", [w.id for w in bare], text, {"update": updates})
         by_name = defaultdict[str, list[Widget]](list)
         for widget in self._widgets():
@@ -220,7 +221,9 @@ class Lint:
         for name, (first, *others) in by_name.items():
             if name and others:
                 text = f"has the same name as widget {first.id}, {named(first.name)}, though it shows something else"
-                updates = [{"id": w.id, "name": _free(f"{w.name}: {title(w)}"[:240], taken)} for w in others]
+                updates = [
+                    {"id": w.id, "name": _unused_name(f"{w.name}: {title(w)}"[:240], used_names)} for w in others
+                ]
                 yield Draft("same_name", [w.id for w in others], text, {"update": updates})
 
 
@@ -230,27 +233,27 @@ def _plots(widget: Widget) -> str:
     return repr(sorted(plots.items()))
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _unused_name(name: str, used_names: set[str]) -> str:
     """The name, with a number if it is taken; it is taken then."""
-    found, count = name, 1
-    while found in taken:
+    candidate, count = name, 1
+    while candidate in used_names:
         count += 1
-        found = f"{name} {count}"
-    taken.add(found)
-    return found
+        candidate = f"{name} {count}"
+    used_names.add(candidate)
+    return candidate
 
 
-def _mended(widget: Widget, metrics: MetricTypes | None) -> JsonObject:
+def _repair(widget: Widget, metrics: MetricTypes | None) -> JsonObject:
     """The fewest changes that make the chart possible; none if there are none."""
     if widget.field and plotted_type(widget.field) is None:
         return {}
     for chart in dict.fromkeys([widget.chart_type, "bar", "pie", "line"]):
         for function in dict.fromkeys([widget.aggregation_function or "avg", "avg", "count"]):
-            wanted: JsonObject = {"chart_type": chart}
+            changes: JsonObject = {"chart_type": chart}
             if chart == "bar":
-                wanted |= {"aggregation_function": function, "time_period": widget.time_period or "day"}
-            if not check(widget.model_copy(update=wanted), "", metrics):
-                return {name: value for name, value in wanted.items() if value != getattr(widget, name)}
+                changes |= {"aggregation_function": function, "time_period": widget.time_period or "day"}
+            if not check(widget.model_copy(update=changes), "", metrics):
+                return {name: value for name, value in changes.items() if value != getattr(widget, name)}
     return {}
 
 
@@ -275,8 +278,8 @@ def title(widget: Widget) -> str:
     """
     if widget.chart_type == "stat":
         return "Overview"
-    what = cleaned(widget.metric_name or (widget.field or "").removeprefix("metadata.").replace("_", " "))
+    what = clean(widget.metric_name or (widget.field or "").removeprefix("metadata.").replace("_", " "))
     if widget.chart_type != "bar":
         return f"{what} ({widget.chart_type})".strip()
     function = widget.function
-    return cleaned(f"{_WORDS.get(function, function.upper())} {what} per {widget.period}")
+    return clean(f"{_WORDS.get(function, function.upper())} {what} per {widget.period}")

@@ -17,7 +17,7 @@ from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock
-from cekura_dashboards.insight.buckets import ADDITIVE, filled, merged, total
+from cekura_dashboards.insight.buckets import ADDITIVE, fill_empty, merge_groups, total
 from cekura_dashboards.insight.profile import By, profile
 from cekura_dashboards.insight.timeline import HOUR, is_partial
 from cekura_dashboards.values import replace
@@ -45,7 +45,7 @@ def by_the_hour(target: Target) -> Target:
     return replace(target, config=WidgetConfig.model_validate({**config.writable(), **changes}))
 
 
-async def folded(
+async def fold(
     context: ToolContext, targets: Sequence[Target], folding: Folding
 ) -> tuple[list[ChartReading], list[WidgetReport]]:
     """Each chart read by the hour and folded.
@@ -74,19 +74,19 @@ def named_reports(
 
 def _report(target: Target, reading: ChartReading, folding: Folding) -> WidgetReport:
     about = brief(target.config, reading.chart.display_name if reading.chart else None)
-    told = WidgetReport(widget=about, window=window_shown(reading.window))
+    report = WidgetReport(widget=about, window=window_shown(reading.window))
     if reading.error is not None or reading.chart is None:
-        return told.model_copy(update={"error": str(reading.error)})
-    return _with_profile(told, target, reading, reading.chart, folding)
+        return report.model_copy(update={"error": str(reading.error)})
+    return _with_profile(report, target, reading, reading.chart, folding)
 
 
 def _with_profile(
-    told: WidgetReport, target: Target, reading: ChartReading, chart: Chart, folding: Folding
+    report: WidgetReport, target: Target, reading: ChartReading, chart: Chart, folding: Folding
 ) -> WidgetReport:
     config, rows = reading.target.config, bar_rows(reading, chart, {})
     function = config.function
-    known = [bucket for bucket in rows.buckets if bucket.value is not None]
-    hours = filled(function, "hour", merged(function, known), rows.span) if known else []
+    observed = [bucket for bucket in rows.buckets if bucket.value is not None]
+    hours = fill_empty(function, "hour", merge_groups(function, observed), rows.span) if observed else []
     whole = hours
     notes = [*reading.notes, *_division(target.config)]
     if function in ADDITIVE:
@@ -99,7 +99,7 @@ def _with_profile(
     if function.startswith("p"):
         notes.append(f"{function} of several hours cannot be put together: the typical hour is shown")
     n = total(hours)
-    return told.model_copy(
+    return report.model_copy(
         update={
             "passing": reading.passing,
             "unit": unit_of(config, chart, [bucket.value for bucket in hours]),

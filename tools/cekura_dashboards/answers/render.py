@@ -8,7 +8,7 @@ from cekura_dashboards.answers.render_profile import profile_lines
 from cekura_dashboards.answers.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.insight import Comparison, Groups, Series
-from cekura_dashboards.insight.comparison import FigureChange, Shares, SideShown
+from cekura_dashboards.insight.comparison import FigureChange, SampleFigures, Shares
 from cekura_dashboards.insight.effects import Contributor, Contributors
 from cekura_dashboards.insight.findings import Finding, Gap, Step, Trend, Unusual
 from cekura_dashboards.insight.group_changes import GroupChanges
@@ -130,18 +130,18 @@ def _group_lines(groups: Groups) -> list[str]:
     return [f"{line}; other {groups.other.groups} groups {groups.other.n}" if groups.other else line]
 
 
-def _group_change_line(found: GroupChanges) -> str:
-    if not found.top:
-        return f"groups, {found.against}: {found.quiet} moved alike, within noise"
-    sizes = any(row.n for row in found.top)
+def _group_change_line(group_changes: GroupChanges) -> str:
+    if not group_changes.top:
+        return f"groups, {group_changes.against}: {group_changes.quiet} moved alike, within noise"
+    sizes = any(row.n for row in group_changes.top)
     columns = ["group", "before", "after", "relative %", *(["n before", "n after"] if sizes else []), "verdict"]
     rows = "; ".join(
         " ".join([plain(row.group), *map(_or_dash, [row.before, row.after, row.pct, *(row.n or [])]), row.verdict])
-        for row in found.top
+        for row in group_changes.top
     )
-    rest = f"; {found.more} more moved" if found.more else ""
-    rest += f"; {found.quiet} moved like the others" if found.quiet else ""
-    return f"groups, {found.against} ({', '.join(columns)}): {rows}{rest}"
+    rest = f"; {group_changes.more} more moved" if group_changes.more else ""
+    rest += f"; {group_changes.quiet} moved like the others" if group_changes.quiet else ""
+    return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}"
 
 
 def _or_dash(value: Number | None) -> str:
@@ -162,47 +162,47 @@ def _figure_changes(rows: Iterable[FigureChange]) -> str:
     )
 
 
-def comparison_lines(found: Comparison | None) -> list[str]:
+def comparison_lines(comparison: Comparison | None) -> list[str]:
     """``compared with …: current 0.81, baseline 0.85, difference -0.04, …, clear``, then what contributed."""
-    if found is None:
+    if comparison is None:
         return []
-    against = f"where {found.where}" if found.where else found.against
-    head = f"compared with {found.start} to {found.end} ({against})" if found.start else "not compared"
-    notes = [f"note: {text}" for text in found.notes or []]
-    if found.not_compared:
-        return [f"{head}: {found.not_compared}"]
+    against = f"where {comparison.where}" if comparison.where else comparison.against
+    head = f"compared with {comparison.start} to {comparison.end} ({against})" if comparison.start else "not compared"
+    notes = [f"note: {text}" for text in comparison.notes or []]
+    if comparison.not_compared:
+        return [f"{head}: {comparison.not_compared}"]
     parts = [
         f"{name} {_side(side)}"
-        for name, side in (("current", found.current), ("baseline", found.baseline))
+        for name, side in (("current", comparison.current), ("baseline", comparison.baseline))
         if side is not None
     ]
-    if found.difference is not None:
-        relative = f" ({plain(found.pct)} % relative)" if found.pct is not None else ""
-        parts.append(f"difference {plain(found.difference)}{relative}")
-    if found.ci95:
-        parts.append(f"95 % interval {plain(found.ci95[0])} to {plain(found.ci95[1])}")
-    if found.per:
-        parts.append(f"per {found.per}, as the sides are not equally long")
-    if found.verdict:
-        parts.append(f"{found.verdict}: {found.not_tested}" if found.not_tested else found.verdict)
-    tables = parts_lines(found)
+    if comparison.difference is not None:
+        relative = f" ({plain(comparison.pct)} % relative)" if comparison.pct is not None else ""
+        parts.append(f"difference {plain(comparison.difference)}{relative}")
+    if comparison.ci95:
+        parts.append(f"95 % interval {plain(comparison.ci95[0])} to {plain(comparison.ci95[1])}")
+    if comparison.per:
+        parts.append(f"per {comparison.per}, as the sides are not equally long")
+    if comparison.verdict:
+        parts.append(f"{comparison.verdict}: {comparison.not_tested}" if comparison.not_tested else comparison.verdict)
+    tables = parts_lines(comparison)
     if not parts and tables:
         return [f"{head}: {tables[0]}", *tables[1:], *notes]
     return [f"{head}: {', '.join(parts)}", *tables, *notes]
 
 
-def _side(side: SideShown) -> str:
-    shown = [(side.value, ""), (side.n, "n "), (side.total, "total ")]
-    return " ".join(f"{word}{plain(value)}" for value, word in shown if value is not None)
+def _side(side: SampleFigures) -> str:
+    figures = [(side.value, ""), (side.n, "n "), (side.total, "total ")]
+    return " ".join(f"{word}{plain(value)}" for value, word in figures if value is not None)
 
 
-def parts_lines(found: Comparison) -> list[str]:
+def parts_lines(comparison: Comparison) -> list[str]:
     """The tables of a comparison, a line each."""
-    lines = contributor_lines(found.contributors) if found.contributors else []
-    if found.shares:
-        lines += share_lines(found.shares)
-    if found.figures:
-        lines.append(_figure_changes(found.figures))
+    lines = contributor_lines(comparison.contributors) if comparison.contributors else []
+    if comparison.shares:
+        lines += share_lines(comparison.shares)
+    if comparison.figures:
+        lines.append(_figure_changes(comparison.figures))
     return lines
 
 
@@ -212,22 +212,24 @@ def share_lines(shares: Shares) -> list[str]:
     return [line + _more(shares.more)]
 
 
-def contributor_lines(found: Contributors) -> list[str]:
+def contributor_lines(contributors: Contributors) -> list[str]:
     """How the change splits, then a table of the groups that brought most of it."""
     lines = list[str]()
-    if found.rate_effect is not None and found.mix_effect is not None:
+    if contributors.rate_effect is not None and contributors.mix_effect is not None:
         lines.append(
-            f"of the change, {plain(found.rate_effect)} by groups' own rates and {plain(found.mix_effect)} by the mix "
-            "of calls"
+            f"of the change, {plain(contributors.rate_effect)} by groups' own rates and "
+            f"{plain(contributors.mix_effect)} by the mix of calls"
         )
-    if found.simpson:
+    if contributors.simpson:
         lines.append("every larger group moved the other way than the whole: the mix of calls changed")
     columns = ["group", "current", "baseline", "n current", "n baseline", "by its rate", "by the mix", "change"]
-    rows = [_cells(row) for row in found.top]
-    kept = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
-    shown = [[plain(row[0]), *(_or_dash(row[i]) for i in kept[1:]), *([row[-1]] if row[-1] else [])] for row in rows]
-    table = "; ".join(" ".join(cells) for cells in shown)
-    return [*lines, f"contributors ({', '.join(columns[i] for i in kept)}): {table}{_more(found.more)}"]
+    rows = [_cells(row) for row in contributors.top]
+    columns_used = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
+    texts = [
+        [plain(row[0]), *(_or_dash(row[i]) for i in columns_used[1:]), *([row[-1]] if row[-1] else [])] for row in rows
+    ]
+    table = "; ".join(" ".join(cells) for cells in texts)
+    return [*lines, f"contributors ({', '.join(columns[i] for i in columns_used)}): {table}{_more(contributors.more)}"]
 
 
 def _cells(row: Contributor) -> list[Any]:
@@ -244,34 +246,34 @@ def finding_lines(findings: Sequence[Finding] | None) -> list[str]:
     """One line each, the kind first; or that there are none."""
     if findings == []:
         return ["no trend, step, unusual bucket or gap found"]
-    return [_finding(found) for found in findings or []]
+    return [_finding(finding) for finding in findings or []]
 
 
-def _finding(found: Finding) -> str:
+def _finding(finding: Finding) -> str:
     """``step at 2026-11-18: 0.901 → 0.812, change -0.089 (-9.9 % relative), n 4123 and 2240, clear``."""
     parts = list[str]()
-    match found:
+    match finding:
         case Step():
-            head = f"{found.kind} at {found.at}" + (
-                " (before this window, and still so)" if found.before_window else ""
+            head = f"{finding.kind} at {finding.at}" + (
+                " (before this window, and still so)" if finding.before_window else ""
             )
-            parts.append(f"{plain(found.before)} → {plain(found.after)}")
-            parts.append(_moved(found.change, found.pct))
-            if found.n:
-                parts.append(f"n {plain(found.n[0])} and {plain(found.n[1])}")
+            parts.append(f"{plain(finding.before)} → {plain(finding.after)}")
+            parts.append(_moved(finding.change, finding.pct))
+            if finding.n:
+                parts.append(f"n {plain(finding.n[0])} and {plain(finding.n[1])}")
         case Trend():
-            head = f"trend from {found.start}"
-            parts += [f"{plain(found.per_day)} a day", _moved(found.change, found.pct)]
+            head = f"trend from {finding.start}"
+            parts += [f"{plain(finding.per_day)} a day", _moved(finding.change, finding.pct)]
         case Unusual():
-            head = f"unusual from {found.start}"
-            parts.append(f"{found.buckets} buckets" if found.buckets > 1 else "1 bucket")
-            parts.append(f"{plain(found.value)}, usual {plain(found.usual)}")
-            parts += [f"n {found.n}"] if found.n is not None else []
+            head = f"unusual from {finding.start}"
+            parts.append(f"{finding.buckets} buckets" if finding.buckets > 1 else "1 bucket")
+            parts.append(f"{plain(finding.value)}, usual {plain(finding.usual)}")
+            parts += [f"n {finding.n}"] if finding.n is not None else []
         case _:
-            head = f"gap from {found.start} to {found.end}"
-            parts.append(f"no calls, usual {plain(found.usual_calls)}")
-    more = f" (and {found.more} more)" if isinstance(found, Unusual | Gap) and found.more else ""
-    return f"{head}: {', '.join([*parts, found.verdict])}{more}"
+            head = f"gap from {finding.start} to {finding.end}"
+            parts.append(f"no calls, usual {plain(finding.usual_calls)}")
+    more = f" (and {finding.more} more)" if isinstance(finding, Unusual | Gap) and finding.more else ""
+    return f"{head}: {', '.join([*parts, finding.verdict])}{more}"
 
 
 def _moved(change: float, pct: float | None) -> str:
@@ -280,8 +282,8 @@ def _moved(change: float, pct: float | None) -> str:
 
 def figure(name: str, value: Any) -> str:
     """``name value``; lists joined by spaces, mappings by commas."""
-    if (held := as_object(value)) is not None:
-        return f"{name}: " + ", ".join(f"{key} {plain(item)}" for key, item in held.items())
+    if (mapping := as_object(value)) is not None:
+        return f"{name}: " + ", ".join(f"{key} {plain(item)}" for key, item in mapping.items())
     if isinstance(value, At | OneCall):
         value = list(value)
     if (items := as_list(value)) is not None:
@@ -326,10 +328,10 @@ def sparkline(values: Sequence[float | int | None]) -> str:
     >>> sparkline([0, None, 1]), sparkline([5, 5])
     ('▁·█', '▅▅')
     """
-    known = [v for v in values if v is not None]
-    if not known:
+    observed = [v for v in values if v is not None]
+    if not observed:
         return "·" * len(values)
-    low, high = min(known), max(known)
+    low, high = min(observed), max(observed)
     if low == high:
         return "".join("·" if v is None else BARS[4] for v in values)
     return "".join("·" if v is None else BARS[min(7, int((v - low) / (high - low) * 8))] for v in values)

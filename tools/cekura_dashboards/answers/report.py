@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.audience import ReportOptions
 from cekura_dashboards.answers.summary import group_name, summarise
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
 from cekura_dashboards.api.filter_words import in_words
@@ -19,9 +19,9 @@ from cekura_dashboards.insight.comparison import FigureChange
 from cekura_dashboards.insight.findings import Finding
 from cekura_dashboards.insight.group_changes import GroupChanges
 from cekura_dashboards.insight.model import AnyFacts
-from cekura_dashboards.insight.numbers import round_for_display, wilson
+from cekura_dashboards.insight.numbers import round_for_display, wilson_interval
 from cekura_dashboards.insight.profile import Profile
-from cekura_dashboards.text import Foreign, Word, foreign, named, word
+from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted, word
 
 ALL_CALLS = "all calls"
 NOT_COUNTED = "a count of {} leaves out calls without one; field agent_id counts all calls"
@@ -33,13 +33,13 @@ class WidgetBrief(BaseModel):
     """Which widget, and what it plots."""
 
     id: int | None = None
-    name: Foreign | None = None
-    chart_type: Word
-    field: Word | None = None
+    name: UntrustedText | None = None
+    chart_type: SafeText
+    field: SafeText | None = None
     metric: str | None = None
-    aggregation_function: Word | None = None
-    time_period: Word | None = None
-    group_by: Word | None = None
+    aggregation_function: SafeText | None = None
+    time_period: SafeText | None = None
+    group_by: SafeText | None = None
 
 
 class WindowShown(BaseModel):
@@ -91,9 +91,9 @@ class WidgetReport(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "WidgetReport":
         """A copy, whose text is another."""
-        found = super().model_copy(update=update, deep=deep)
-        found._text = None  # noqa: SLF001 - a copy of its own
-        return found
+        copied = super().model_copy(update=update, deep=deep)
+        copied._text = None  # noqa: SLF001 - a copy of its own
+        return copied
 
     @property
     def is_charted(self) -> bool:
@@ -101,9 +101,9 @@ class WidgetReport(BaseModel):
         return self._is_charted
 
     def with_chart(self, *, drawn: bool = True) -> "WidgetReport":
-        found = self.model_copy()
-        found._is_charted = drawn  # noqa: SLF001 - a copy of its own
-        return found
+        copied = self.model_copy()
+        copied._is_charted = drawn  # noqa: SLF001 - a copy of its own
+        return copied
 
     @property
     def coarser(self) -> Series | None:
@@ -130,7 +130,7 @@ def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
         metric = f"{config.metric} {named(name)}" if name else str(config.metric)
     return WidgetBrief(
         id=config.id if isinstance(config, Widget) else None,
-        name=foreign(config.name),
+        name=untrusted(config.name),
         chart_type=word(config.chart_type, CHART_TYPES, limit=40),
         field=field_word(config.field) if config.field else None,
         metric=metric,
@@ -150,17 +150,17 @@ def window_shown(window: Window) -> WindowShown:
     return WindowShown(start=format_instant(window.start), end=format_instant(window.end), source=window.source)
 
 
-def report(reading: ChartReading, audience: Audience, history: ChartReading | None = None) -> WidgetReport:
+def report(reading: ChartReading, audience: ReportOptions, history: ChartReading | None = None) -> WidgetReport:
     """``history``: more of the same measure, for the tests."""
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
     if reading.target.matching is not None:
         about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
-    told = WidgetReport(
+    result = WidgetReport(
         widget=about, where=which_calls(reading.target, audience.names), window=window_shown(reading.window)
     )
     if reading.error is not None:
-        return told.model_copy(update={"error": str(reading.error)})
+        return result.model_copy(update={"error": str(reading.error)})
     summary, untested = summarise(reading, audience, history)
     notes = [*summary.notes, *reading.notes]
     zone, days = audience.clock.zone, _days_of(config, summary)
@@ -170,7 +170,7 @@ def report(reading: ChartReading, audience: Audience, history: ChartReading | No
         notes.append(NOT_COUNTED.format(field_word(config.field or "")))
     if history is not None and history.error is not None:
         notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
-    return told.model_copy(
+    return result.model_copy(
         update={
             "unit": summary.unit,
             "passing": reading.passing,
@@ -192,8 +192,8 @@ def _days_of(config: WidgetConfig, summary: Summary) -> str | None:
     return "days" if summary.series and summary.series.step.endswith(WHOLE_DAYS) else None
 
 
-async def reported(
-    readings: Sequence[ChartReading], audience: Audience, histories: Sequence[ChartReading | None] = ()
+async def report_readings(
+    readings: Sequence[ChartReading], audience: ReportOptions, histories: Sequence[ChartReading | None] = ()
 ) -> list[WidgetReport]:
     """The report of each reading; ``histories``: of each, if any were read."""
     beside = histories or [None] * len(readings)
@@ -210,7 +210,7 @@ def with_intervals(report: WidgetReport) -> WidgetReport:
     if series is None or series.n is None:
         return report
     bounds = [
-        None if value is None or not n else wilson(float(value), n)
+        None if value is None or not n else wilson_interval(float(value), n)
         for value, n in zip(series.value, series.n, strict=True)
     ]
     low, high = ([None if bound is None else round_for_display(bound[side], 3) for bound in bounds] for side in (0, 1))

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from cekura_dashboards import insight
-from cekura_dashboards.answers.audience import Audience
-from cekura_dashboards.answers.history import tested_over
+from cekura_dashboards.answers.audience import ReportOptions
+from cekura_dashboards.answers.history import findings_over_history
 from cekura_dashboards.answers.units import unit_of
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.fields import FILTERED, PLOTTED
@@ -18,13 +18,13 @@ from cekura_dashboards.charts.rows import (
     pie_slices,
     plots_times,
     stat_figures,
-    unseen,
+    uncovered_notes,
 )
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.insight import Bucket, Summary
 from cekura_dashboards.insight.model import TimesFacts
 from cekura_dashboards.insight.timeline import DAY, HOUR, Span, iso
-from cekura_dashboards.text import Foreign, json_text, word
+from cekura_dashboards.text import UntrustedText, json_text, word
 from cekura_dashboards.values import replace
 
 NONE_FOR = 2 * DAY
@@ -32,7 +32,7 @@ NONE_FOR = 2 * DAY
 
 
 def summarise(
-    reading: ChartReading, audience: Audience, history: ChartReading | None = None
+    reading: ChartReading, audience: ReportOptions, history: ChartReading | None = None
 ) -> tuple[Summary, list[str]]:
     """The summary, and what was not tested. ``history``: more of the same measure, for the tests."""
     chart, config = reading.chart, reading.target.config
@@ -41,15 +41,15 @@ def summarise(
     by = group_name(config) if config.group_by else None
     if chart.chart_type == "stat":
         figures, extra = stat_figures(chart)
-        return insight.stat(figures, extra=extra, rates=chart.rate_unit), unseen(reading)
+        return insight.stat(figures, extra=extra, rates=chart.rate_unit), uncovered_notes(reading)
     if chart.chart_type == "pie":
         slices = pie_slices(chart, audience.names)
-        return insight.pie(slices, by=by, passing=passing_label(chart)), unseen(reading)
+        return insight.pie(slices, by=by, passing=passing_label(chart)), uncovered_notes(reading)
     if chart.chart_type == "bar":
         return _bar(reading, chart, audience, by, history)
     if chart.chart_type == "line":
         return _line(reading, chart, audience, by, history)
-    kind = Foreign(chart.chart_type, limit=40)
+    kind = UntrustedText(chart.chart_type, limit=40)
     notes = [f"chart type {kind} is not chartable here"]
     return Summary(kind=kind, unit="unknown", n=None, facts=TimesFacts(), notes=notes), []
 
@@ -63,14 +63,14 @@ def group_name(config: WidgetConfig) -> str:
 
 
 def _bar(
-    reading: ChartReading, chart: Chart, audience: Audience, by: str | None, history: ChartReading | None
+    reading: ChartReading, chart: Chart, audience: ReportOptions, by: str | None, history: ChartReading | None
 ) -> tuple[Summary, list[str]]:
     config = reading.target.config
     rows = bar_rows(reading, chart, audience.names)
-    span, untested = rows.tested(reading)
+    span, untested = rows.tested_span(reading)
     unit = unit_of(config, chart, [b.value for b in rows.buckets])
     if unit == "time":
-        return _told(_times_only(rows.buckets, "bar"), rows, by, chart), untested
+        return _with_notes(_times_only(rows.buckets, "bar"), rows, by, chart), untested
     summary = insight.bar(
         rows.buckets,
         span,
@@ -81,11 +81,11 @@ def _bar(
         coarse=audience.coarse,
         by=by,
         clock=audience.clock,
-        tested=tested_over(history, reading, chart, audience),
+        tested=findings_over_history(history, reading, chart, audience),
     )
     calls = _times_with_calls(rows, config)
     begins = _none_before(calls, rows.span, history, audience.names)
-    return _told(summary, rows, by, chart, begins, local_days=reading.target.local_days), untested
+    return _with_notes(summary, rows, by, chart, begins, local_days=reading.target.local_days), untested
 
 
 def _times_with_calls(rows: BarRows, config: WidgetConfig) -> list[float]:
@@ -102,13 +102,13 @@ def _none_before(times: Sequence[float], span: Span, history: ChartReading | Non
 
 
 def _line(
-    reading: ChartReading, chart: Chart, audience: Audience, by: str | None, history: ChartReading | None
+    reading: ChartReading, chart: Chart, audience: ReportOptions, by: str | None, history: ChartReading | None
 ) -> tuple[Summary, list[str]]:
     rows = line_rows(reading, chart, audience.names)
-    span, untested = rows.tested(reading)
+    span, untested = rows.tested_span(reading)
     if plots_times(reading.target.config, chart):
         summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
-        return _told(summary, rows, by, chart), untested
+        return _with_notes(summary, rows, by, chart), untested
     summary = insight.line(
         rows.calls,
         span,
@@ -118,10 +118,10 @@ def _line(
         coarse=audience.coarse,
         by=by,
         clock=audience.clock,
-        tested=tested_over(history, reading, chart, audience),
+        tested=findings_over_history(history, reading, chart, audience),
     )
     begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history, audience.names)
-    return _told(summary, rows, by, chart, begins), untested
+    return _with_notes(summary, rows, by, chart, begins), untested
 
 
 def _times_only(buckets: list[Bucket], kind: str) -> Summary:
@@ -132,7 +132,7 @@ def _times_only(buckets: list[Bucket], kind: str) -> Summary:
     return Summary(kind=kind, unit="time", n=n, facts=facts)
 
 
-def _told(
+def _with_notes(
     summary: Summary,
     rows: Rows,
     by: str | None,
@@ -142,15 +142,17 @@ def _told(
     local_days: bool = False,
 ) -> Summary:
     """Add these notes, and what was seen in places where the API's form is not documented, or wrong."""
-    said = [*notes]
+    all_notes = [*notes]
     if rows.outside:
-        said.append(f"{rows.outside} rows lay outside the window and were left out; the API may not have applied it")
+        all_notes.append(
+            f"{rows.outside} rows lay outside the window and were left out; the API may not have applied it"
+        )
     if rows.unread:
-        said.append(f"{rows.unread} rows had no readable time and were left out")
+        all_notes.append(f"{rows.unread} rows had no readable time and were left out")
     if rows.times.bare:
-        said.append("times came without an offset and are read as UTC")
+        all_notes.append("times came without an offset and are read as UTC")
     if (others := sorted(offset / HOUR for offset in rows.times.offsets if offset)) and not local_days:
-        said.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
+        all_notes.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
     if by and chart.rows and not chart.grouped:
-        said.append("the widget is grouped, but the rows name no group")
-    return replace(summary, notes=[*summary.notes, *said])
+        all_notes.append("the widget is grouped, but the rows name no group")
+    return replace(summary, notes=[*summary.notes, *all_notes])

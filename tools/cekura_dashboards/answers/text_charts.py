@@ -32,10 +32,10 @@ def columns(series: Series, last: str) -> list[str]:
     0 ┤ █████·····█████
         2026-11-01 2026-11-03
     """
-    known = [value for value in series.value if value is not None]
-    if len(known) < 2:  # noqa: PLR2004 - one bucket is no chart
+    observed = [value for value in series.value if value is not None]
+    if len(observed) < 2:  # noqa: PLR2004 - one bucket is no chart
         return []
-    high, low = max(known), min(known)
+    high, low = max(observed), min(observed)
     base: Number = 0 if series.measure in ADDITIVE or 0 <= low < FROM_ZERO * high else low
     base = min(base, low)
     span = (high - base) or 1

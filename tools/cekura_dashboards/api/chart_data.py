@@ -10,7 +10,7 @@ from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.api.wire import SMALLER
 from cekura_dashboards.text import word
-from cekura_dashboards.values import Remembers, replace
+from cekura_dashboards.values import Memoised, replace
 
 Key = str | int | float | bool | None
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ChartEnvelope(msgspec.Struct):
             raise _no_object(error) from None
 
     @classmethod
-    def read(cls, body: bytes | bytearray | msgspec.Raw) -> "ChartEnvelope":
+    def decode(cls, body: bytes | bytearray | msgspec.Raw) -> "ChartEnvelope":
         try:
             return cls.of(msgspec.json.decode(body, type=SentChart))
         except UNDECODABLE as error:
@@ -112,7 +112,7 @@ class PieRow(msgspec.Struct, frozen=True, gc=False):
 ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
 
 
-class Chart(Remembers, frozen=True):
+class Chart(Memoised, frozen=True):
     """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type.
 
     ``rate_unit``: how its rates are written, where more than its own rows tell.
@@ -135,8 +135,8 @@ def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | N
     """
     kind = envelope.chart_type if isinstance(envelope.chart_type, str) and envelope.chart_type else chart_type
     if chart_type and kind != chart_type:
-        told = [word(name, ROWS.keys() | {"stat"}, limit=40) for name in (kind, chart_type)]
-        raise UnreadableAnswer(f"it is a {told[0]}, but a {told[1]} was asked for")
+        kinds = [word(name, ROWS.keys() | {"stat"}, limit=40) for name in (kind, chart_type)]
+        raise UnreadableAnswer(f"it is a {kinds[0]}, but a {kinds[1]} was asked for")
     about = as_object(envelope.metadata) or {}
     chart = Chart(kind, data_type=_text(about.get("data_type")), display_name=_text(about.get("display_name")))
     if kind == "stat":
@@ -210,10 +210,10 @@ def _stat(data: msgspec.Raw) -> JsonObject:
     if len(memoryview(data)) > PIECE:
         raise UnreadableAnswer("stat data is far larger than four figures")
     try:
-        found: Any = msgspec.json.decode(data)
+        content: Any = msgspec.json.decode(data)
     except UNDECODABLE as error:
         raise _no_rows("stat", error) from None
-    for item in [found, *(as_list(found) or [])]:
+    for item in [content, *(as_list(content) or [])]:
         if (figures := as_object(item)) is not None:
             return figures
     return {}
@@ -269,5 +269,5 @@ def count_of(value: Any) -> int | None:
     """A number of calls; None for what is none, such as -1."""
     if type(value) is int and 0 <= value <= LARGEST:
         return value
-    found = number(value)
-    return None if found is None or found < 0 else int(found)
+    count = number(value)
+    return None if count is None or count < 0 else int(count)

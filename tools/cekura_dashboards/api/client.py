@@ -18,12 +18,12 @@ from cekura_dashboards.api.decoding import (
     CountedPage,
     Page,
     Size,
-    decoded,
+    check_same_id,
+    decode,
     messages_of,
     objects_in,
-    parsed_as,
-    parsed_list,
-    same_id,
+    parse,
+    parse_list,
     within,
 )
 from cekura_dashboards.api.errors import (
@@ -50,9 +50,9 @@ from cekura_dashboards.api.models import (
     Widget,
     WidgetConfig,
 )
-from cekura_dashboards.api.retries import Pace, Sleep, asked_again, retry_after_s
+from cekura_dashboards.api.retries import Pace, Sleep, retry_after_s, with_retries
 from cekura_dashboards.api.usage import usage
-from cekura_dashboards.api.wire import Answer, Transport
+from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.values import replace
 
 T = TypeVar("T")
@@ -110,26 +110,26 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         """Pages of dashboards, of one project or of all that the key can see."""
         query = _given(project_id=project_id, page_size=PAGE_SIZE)
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/dashboards/", query=query):
-            yield [parsed_as(DashboardRow, raw) for raw in page]
+            yield [parse(DashboardRow, raw) for raw in page]
 
     async def get_dashboard(self, dashboard_id: int) -> Dashboard:
         answer = await self.ask("GET", f"/dashboards/dashboards/{dashboard_id}/", about=("dashboard", dashboard_id))
-        return same_id(parsed_as(Dashboard, answer.body), dashboard_id)
+        return check_same_id(parse(Dashboard, answer.body), dashboard_id)
 
     async def create_dashboard(self, fields: JsonObject) -> Dashboard:
         answer = await self.ask("POST", "/dashboards/dashboards/", body=fields, safe=False)
-        return parsed_as(Dashboard, answer.body)
+        return parse(Dashboard, answer.body)
 
     async def duplicate_dashboard(self, dashboard_id: int, name: str) -> Dashboard:
         """A copy with all widgets, made by the API itself."""
         path = f"/dashboards/dashboards/{dashboard_id}/duplicate/"
         answer = await self.ask("POST", path, body={"name": name}, safe=False, about=("dashboard", dashboard_id))
-        return parsed_as(Dashboard, answer.body)
+        return parse(Dashboard, answer.body)
 
     async def update_dashboard(self, dashboard_id: int, fields: JsonObject) -> Dashboard:
         path = f"/dashboards/dashboards/{dashboard_id}/"
         answer = await self.ask("PATCH", path, body=fields, safe=False, about=("dashboard", dashboard_id))
-        return same_id(parsed_as(Dashboard, answer.body), dashboard_id)
+        return check_same_id(parse(Dashboard, answer.body), dashboard_id)
 
     async def delete_dashboard(self, dashboard_id: int) -> None:
         """Delete a dashboard and all its widgets."""
@@ -140,17 +140,17 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         """Pages of widgets, of one dashboard or of all that the key can see."""
         query = _given(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/widgets/", query=query):
-            yield [parsed_as(Widget, raw) for raw in page]
+            yield [parse(Widget, raw) for raw in page]
 
     async def get_widget(self, widget_id: int) -> Widget:
         answer = await self.ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
-        return same_id(parsed_as(Widget, answer.body), widget_id)
+        return check_same_id(parse(Widget, answer.body), widget_id)
 
     async def update_widget(self, widget_id: int, fields: JsonObject) -> Widget:
         answer = await self.ask(
             "PATCH", f"/dashboards/widgets/{widget_id}/", body=fields, safe=False, about=("widget", widget_id)
         )
-        return same_id(parsed_as(Widget, answer.body), widget_id)
+        return check_same_id(parse(Widget, answer.body), widget_id)
 
     async def bulk_widgets(
         self, dashboard_id: int, *, create: list[JsonObject], update: list[JsonObject], delete: list[int]
@@ -163,7 +163,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             safe=False,
             about=("dashboard", dashboard_id),
         )
-        return parsed_as(BulkResult, answer.body)
+        return parse(BulkResult, answer.body)
 
     async def bulk_data(self, widget_ids: list[int], filters: JsonObject | None = None) -> list[ChartEnvelope]:
         """Chart data of saved widgets, all pages; ``filters`` is sent as the override."""
@@ -171,11 +171,11 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         if filters:
             body["filters"] = filters
         about = ("widget", widget_ids[0]) if len(widget_ids) == 1 else ("widget", "among " + str(widget_ids)[1:-1])
-        found = list[ChartEnvelope]()
+        envelopes = list[ChartEnvelope]()
         path = "/dashboards/widgets/bulk_data/"
         async for page in self._pages(Page[SentChart], "POST", path, body=body, about=about, most=CHARTS):
-            found += [ChartEnvelope.of(sent) for sent in page]
-        return found
+            envelopes += [ChartEnvelope.of(sent) for sent in page]
+        return envelopes
 
     async def preview_data(self, widget: JsonObject) -> ChartEnvelope:
         """Chart data of a widget that is not saved."""
@@ -186,7 +186,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             about=("dashboard", widget.get("dashboard")),
             most=CHARTS,
         )
-        return ChartEnvelope.read(answer.body)
+        return ChartEnvelope.decode(answer.body)
 
     async def call_logs(
         self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int = 1
@@ -203,30 +203,30 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         answer = await self.ask(
             "GET", "/observability/v2/call-logs/", query=query, about=("project", project_id), most=CALLS
         )
-        found = decoded(answer.body, CountedPage)
-        return found.count, [parsed_as(CallLog, raw) for raw in found.results[:limit]]
+        page_of_logs = decode(answer.body, CountedPage)
+        return page_of_logs.count, [parse(CallLog, raw) for raw in page_of_logs.results[:limit]]
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
         answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
-        return [WidgetConfig.model_validate(item) for item in objects_in(decoded(answer.body, object))]
+        return [WidgetConfig.model_validate(item) for item in objects_in(decode(answer.body, object))]
 
     async def projects(self) -> list[Project]:
         answer = await self.ask("GET", "/user/v1/projects/")
-        return parsed_list(Project, answer.body)
+        return parse_list(Project, answer.body)
 
     async def metrics(self, *, project_id: int | None = None, agent_id: int | None = None) -> list[Metric]:
         answer = await self.ask(
             "GET", "/test_framework/v2/metrics/", query=_given(project_id=project_id, agent_id=agent_id)
         )
-        return parsed_list(Metric, answer.body)
+        return parse_list(Metric, answer.body)
 
     async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
         query = _given(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
-        found = dict[int, Agent]()
+        agents = dict[int, Agent]()
         async for page in self._pages(Page[msgspec.Raw], "GET", "/test_framework/v2/aiagents/", query=query):
-            found |= {agent.id: agent for agent in (parsed_as(Agent, raw) for raw in page)}
-        return list(found.values())
+            agents |= {agent.id: agent for agent in (parse(Agent, raw) for raw in page)}
+        return list(agents.values())
 
     async def _pages(
         self,
@@ -241,21 +241,21 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     ) -> AsyncIterator[list[T]]:
         """Follow ``next`` by its query alone: its host may be another, and a key must not be sent there."""
         client = self if self.deadline is not None else self.within(self.timeout_s)
-        query, asked = query or {}, list[dict[str, str]]()
-        while len(asked) < MAX_PAGES:
-            asked.append(query)
+        query, queries = query or {}, list[dict[str, str]]()
+        while len(queries) < MAX_PAGES:
+            queries.append(query)
             try:
                 answer = await client.ask(method, path, query=query, body=body, about=about, most=most)
             except NotFound:
-                if len(asked) == 1:
+                if len(queries) == 1:
                     raise
                 raise UnreadableAnswer("it names a next page that there is not") from None
-            envelope = decoded(answer.body, kind)
+            envelope = decode(answer.body, kind)
             yield envelope.results
             if not envelope.next:
                 return
             query = dict(parse_qsl(urlsplit(envelope.next).query))
-            if query in asked:
+            if query in queries:
                 raise UnreadableAnswer("its pages repeat")
         raise UnreadableAnswer(f"it has more than {MAX_PAGES} pages")
 
@@ -269,38 +269,38 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         safe: bool = True,
         about: tuple[str, int | str | None] = ("page", None),
         most: Size = RECORDS,
-    ) -> Answer:
+    ) -> Response:
         """One request with its retries. ``safe``: it changes nothing, so it may be repeated."""
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
         content = None if body is None else msgspec.json.encode(body)
         request = _Request(method, path, query or {}, content, about, deadline)
         try:
-            self.pace.heed()  # once: whoever asks again has waited for as long as it was told to
-            return within(most, await self._sent(request))
+            self.pace.wait_turn()  # once: whoever asks again has waited for as long as it was told to
+            return within(most, await self._send_once(request))
         except DashboardsError as error:
             failed = error
 
-        async def again() -> Answer:
+        async def again() -> Response:
             usage().retries += 1
-            return await self._sent(request)
+            return await self._send_once(request)
 
-        answer = await asked_again(failed, again, safe=safe, remaining_s=request.remaining_s, sleep=self.sleep)
+        answer = await with_retries(failed, again, safe=safe, remaining_s=request.remaining_s, sleep=self.sleep)
         return within(most, answer)
 
-    async def _sent(self, request: _Request) -> Answer:
+    async def _send_once(self, request: _Request) -> Response:
         """One attempt."""
-        if (left := request.remaining_s()) <= 0:
+        if (remaining := request.remaining_s()) <= 0:
             raise DeadlinePassed(self.timeout_s)
         try:
             answer = await self.transport.send(
-                request.method, request.path, key=self.key, timeout_s=left, query=request.query, body=request.body
+                request.method, request.path, key=self.key, timeout_s=remaining, query=request.query, body=request.body
             )
         except DeadlinePassed:
             raise DeadlinePassed(self.timeout_s) from None
         self._check(answer, request.about)
         return answer
 
-    def _check(self, answer: Answer, about: tuple[str, int | str | None]) -> None:
+    def _check(self, answer: Response, about: tuple[str, int | str | None]) -> None:
         """Raise the error that the status stands for."""
         kind, number = about
         if answer.status in REFUSALS:

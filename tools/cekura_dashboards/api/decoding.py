@@ -7,7 +7,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, as_object, is_list, is_object
-from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Response
 from cekura_dashboards.text import inert, quoted
 
 Body = bytes | bytearray | msgspec.Raw
@@ -33,7 +33,7 @@ CALLS = Size(64 * MEBIBYTE, 4_000_000)
 CHARTS = Size(MAX_BODY_BYTES, 3_000_000, b"{")
 
 
-def within(most: Size, answer: Answer) -> Answer:
+def within(most: Size, answer: Response) -> Response:
     """The answer, if it is no larger than that."""
     body = answer.body
     if len(body) > most.size:
@@ -56,7 +56,7 @@ class CountedPage(msgspec.Struct):
 _LIST_OR_PAGE: Any = list[msgspec.Raw] | Page[msgspec.Raw]
 
 
-def decoded(body: Body, kind: type[T]) -> T:
+def decode(body: Body, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -68,7 +68,7 @@ def decoded(body: Body, kind: type[T]) -> T:
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
-def parsed_as(kind: type[T], body: Body) -> T:
+def parse(kind: type[T], body: Body) -> T:
     adapter = _ADAPTERS.setdefault(kind, TypeAdapter(kind)) if kind not in _ADAPTERS else _ADAPTERS[kind]
     try:
         parsed: T = adapter.validate_json(bytes(body))
@@ -81,23 +81,23 @@ def parsed_as(kind: type[T], body: Body) -> T:
     return parsed
 
 
-def parsed_list(kind: type[T], body: Body) -> list[T]:
+def parse_list(kind: type[T], body: Body) -> list[T]:
     """A plain array, or pages with ``results`` in case one is wrapped after all."""
-    found: list[msgspec.Raw] | Page[msgspec.Raw] = decoded(body, _LIST_OR_PAGE)
-    return [parsed_as(kind, raw) for raw in (found if isinstance(found, list) else found.results)]
+    rows: list[msgspec.Raw] | Page[msgspec.Raw] = decode(body, _LIST_OR_PAGE)
+    return [parse(kind, raw) for raw in (rows if isinstance(rows, list) else rows.results)]
 
 
-def objects_in(found: Any) -> list[JsonObject]:
+def objects_in(data: Any) -> list[JsonObject]:
     """The objects of a list, or of the first list that an object holds."""
-    values: list[Any] = [found, *(as_object(found) or {}).values()]
+    values: list[Any] = [data, *(as_object(data) or {}).values()]
     items: list[Any] = next((value for value in values if is_list(value)), list[Any]())
     return [item for item in items if is_object(item)]
 
 
-def same_id(found: S, asked: int) -> S:
-    if found.id != asked:
-        raise UnreadableAnswer(f"it is about {found.id}, but {asked} was asked for")
-    return found
+def check_same_id(record: S, number: int) -> S:
+    if record.id != number:
+        raise UnreadableAnswer(f"it is about {record.id}, but {number} was asked for")
+    return record
 
 
 def messages_of(body: Body, key: SecretStr) -> dict[str, list[str]]:
@@ -105,13 +105,15 @@ def messages_of(body: Body, key: SecretStr) -> dict[str, list[str]]:
     if len(body) > MOST_IN_A_REFUSAL:
         return {}
     try:
-        found = as_object(msgspec.json.decode(body)) or {}
+        body_object = as_object(msgspec.json.decode(body)) or {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     messages = dict[str, list[str]]()
-    for name, value in list(found.items())[:8]:
+    for name, value in list(body_object.items())[:8]:
         texts = as_list(value) or [value]
-        shown = [inert(quoted(text, secret=key.get_secret_value())) for text in texts[:3] if isinstance(text, str)]
-        if shown:
-            messages[inert(quoted(str(name), limit=40, secret=key.get_secret_value()))] = shown
+        clean_texts = [
+            inert(quoted(text, secret=key.get_secret_value())) for text in texts[:3] if isinstance(text, str)
+        ]
+        if clean_texts:
+            messages[inert(quoted(str(name), limit=40, secret=key.get_secret_value()))] = clean_texts
     return messages

@@ -66,22 +66,22 @@ NOTHING_SENT = "Nothing was sent."
 class InvalidArguments(DashboardsError):
     """``faults`` holds everything that was found wrong, not only the first; ``more``: how many are not in it.
 
-    ``told``: what is wrong, without the words before it that say what was not done; ``lead``: those.
+    ``text``: what is wrong, without the words before it that say what was not done; ``lead``: those.
     """
 
     def __init__(self, faults: Sequence[Fault], *, lead: str = NOTHING_SENT, more: int = 0) -> None:
         self.faults, self.lead, self.more = tuple(faults), lead, more
-        shown = [str(fault) for fault in self.faults[:8]]
-        if more := more + len(self.faults) - len(shown):
-            shown.append(f"… and {more} more")
-        self.told = "\n".join(shown)
+        texts = [str(fault) for fault in self.faults[:8]]
+        if more := more + len(self.faults) - len(texts):
+            texts.append(f"… and {more} more")
+        self.told = "\n".join(texts)
         super().__init__(f"{lead} {self.told}")
 
     @classmethod
     def at(cls, path: str, message: str, *, lead: str = NOTHING_SENT) -> Self:
         return cls([Fault(path, message)], lead=lead)
 
-    def led_by(self, lead: str) -> "InvalidArguments":
+    def with_lead(self, lead: str) -> "InvalidArguments":
         """The same, told with other words before it."""
         return InvalidArguments(self.faults, lead=lead, more=self.more)
 
@@ -101,11 +101,11 @@ class EditFailed(DashboardsError):
         self.cause, self.outcomes = cause, outcomes
         kinds = set(outcomes.values())
         if kinds == {"not applied"}:
-            told = "Read back: nothing was changed, so it is safe to call again."
+            text = "Read back: nothing was changed, so it is safe to call again."
         else:
-            told = "Read back: " + "; ".join(f"{name} {outcome}" for name, outcome in outcomes.items())
-            told += ". It may still arrive: look with get_dashboard or list_dashboards before calling again."
-        super().__init__(f"{cause}\n{told}")
+            text = "Read back: " + "; ".join(f"{name} {outcome}" for name, outcome in outcomes.items())
+            text += ". It may still arrive: look with get_dashboard or list_dashboards before calling again."
+        super().__init__(f"{cause}\n{text}")
 
 
 class ApiError(DashboardsError):
@@ -121,9 +121,9 @@ class Refused(ApiError):
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
         self.fields = fields
-        said = "; ".join(f'{name}: "{" ".join(messages)}"' for name, messages in fields.items())
-        if said:
-            text = f"The API refused the request (400): {said}. Change what it names and call again."
+        refusals = "; ".join(f'{name}: "{" ".join(messages)}"' for name, messages in fields.items())
+        if refusals:
+            text = f"The API refused the request (400): {refusals}. Change what it names and call again."
         else:
             text = "The API refused the request (400) and gave no reason that can be shown. Check the arguments."
         super().__init__(text)

@@ -6,7 +6,7 @@ from typing import Any
 from cekura_dashboards.api.fields import FILTERED
 from cekura_dashboards.api.filters import AGENT_IDS, METRIC_ID
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.text import Foreign, json_text, word
+from cekura_dashboards.text import UntrustedText, json_text, word
 
 MOST_SHOWN = 6
 """Values of a list that are put in words."""
@@ -47,12 +47,12 @@ def _words(node: JsonObject, names: Mapping[str, str], *, nested: bool) -> str:
     field, op, value = word(node.get("field"), FILTERED), str(node.get("op")), node.get("value")
     if op == "isnull":
         return f"{field} has {'no' if value else 'a'} value"
-    known = dict[str, str]()
+    names_by_id = dict[str, str]()
     if str(node.get("field")) in AGENT_IDS:
-        known = {key: name for key, name in names.items() if key.isdecimal()}
+        names_by_id = {key: name for key, name in names.items() if key.isdecimal()}
     elif node.get("field") == METRIC_ID:
-        known = {str(item): name for item in as_list(value) or [value] if (name := names.get(metric_key(item)))}
-    return f"{field} {_WORDS[op] if op in _WORDS else Foreign(op, limit=20)} {_value_words(value, known)}"
+        names_by_id = {str(item): name for item in as_list(value) or [value] if (name := names.get(metric_key(item)))}
+    return f"{field} {_WORDS[op] if op in _WORDS else UntrustedText(op, limit=20)} {_value_words(value, names_by_id)}"
 
 
 def _value_words(value: Any, names: Mapping[str, str]) -> str:
@@ -61,9 +61,9 @@ def _value_words(value: Any, names: Mapping[str, str]) -> str:
         more = f", … {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else ""
         return f"({', '.join(_value_words(item, names) for item in items[:MOST_SHOWN])}{more})"
     if isinstance(value, int | str) and str(value) in names:
-        return f"{Foreign(names[str(value)])} ({value})"
+        return f"{UntrustedText(names[str(value)])} ({value})"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, str):
-        return str(Foreign(value))
-    return str(value) if isinstance(value, int | float) else str(Foreign(json_text(value)))
+        return str(UntrustedText(value))
+    return str(value) if isinstance(value, int | float) else str(UntrustedText(json_text(value)))

@@ -25,7 +25,7 @@ from cekura_dashboards.api.fields import (
     is_metadata,
 )
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.text import Foreign, did_you_mean, short_json, word
+from cekura_dashboards.text import UntrustedText, did_you_mean, short_json, word
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
@@ -63,36 +63,36 @@ class Filter(BaseModel):
             )
         if not self.conditions:
             example = {"field": "success", "op": "eq", "value": True}
-            shape = shown({"operator": self.operator or "and", "conditions": [example]})
+            shape = json_shape({"operator": self.operator or "and", "conditions": [example]})
             raise fault("conditions", f"needs at least one condition, as {shape}.")
         if self.operator is None:
-            shape = shown({"operator": "and", "conditions": [child.to_json() for child in self.conditions]})
+            shape = json_shape({"operator": "and", "conditions": [child.to_json() for child in self.conditions]})
             raise fault("operator", f"is missing; give `and`, `or` or `same_row`, as {shape}.")
         if self.operator == "same_row":
             strangers = [c.field for c in self.conditions if c.field and not c.field.startswith(_ROW_FIELDS)]
             if strangers:
                 raise fault(
                     "conditions",
-                    f"of same_row take metric_evaluations fields only, not {Foreign(strangers[0])}.",
+                    f"of same_row take metric_evaluations fields only, not {UntrustedText(strangers[0])}.",
                 )
 
     def _check_condition(self) -> None:
         if self.field is None:
             raise fault("field", "is missing; a condition is {field, op, value}.")
-        known = filter_field(self.field)
-        if known is None:
+        filter_type = filter_field(self.field)
+        if filter_type is None:
             if self.field == "metric":
                 raise fault("field", f"`metric` {of_metric(self.op, self.value)}")
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
             is_key = self.field.isidentifier() and self.field != "metadata"
             key = f" A key of metadata is metadata.{self.field}." if is_key else ""
             unknown = UnknownField(self.field, "filter", self.op, self.value)
-            raise fault("field", f"{Foreign(self.field)} cannot be filtered; {hint}{key}", unknown)
+            raise fault("field", f"{UntrustedText(self.field)} cannot be filtered; {hint}{key}", unknown)
         if self.op is None:
-            ops = known.ops or ("eq", "in")
-            shape = shown({"field": self.field, "op": ops[0], "value": "…" if self.value is None else self.value})
+            ops = filter_type.ops or ("eq", "in")
+            shape = json_shape({"field": self.field, "op": ops[0], "value": "…" if self.value is None else self.value})
             raise fault("op", f"is missing; for {self.field} try {', '.join(ops)}, as {shape}.")
-        _check_value("seconds" if self.field == DURATION else known.kind, self.op, self.value)
+        _check_value("seconds" if self.field == DURATION else filter_type.kind, self.op, self.value)
 
     def to_json(self) -> JsonObject:
         """As the API takes it."""
@@ -101,7 +101,7 @@ class Filter(BaseModel):
         return {"field": self.field, "op": self.op, "value": self.value}
 
 
-def shown(example: JsonObject) -> str:
+def json_shape(example: JsonObject) -> str:
     """A filter as it should be, for an error: what the caller gave, in the right shape."""
     return short_json(example, limit=MOST_SHOWN)
 
@@ -117,7 +117,7 @@ def of_metric(op: str | None, value: Any) -> str:
     name = "metric_evaluations.metric.name" if isinstance(value, str) and is_id else METRIC_ID
     which = {"field": name, "op": "eq", "value": value if is_id else "…"}
     scored = {"field": METRIC_VALUE, "op": "gte" if is_id else op, "value": "…" if is_id else value}
-    shape = shown({"operator": "same_row", "conditions": [which, scored]})
+    shape = json_shape({"operator": "same_row", "conditions": [which, scored]})
     return f"could be which metric, or what it scored; give both: {shape}."
 
 
@@ -209,17 +209,17 @@ def _with_missing(node: JsonObject, alone: list[JsonObject]) -> JsonObject:
 
 def neq_alone(node: JsonObject | None, settled: frozenset[str] = frozenset()) -> Iterator[JsonObject]:
     """Conditions ``neq`` on fields that calls may have no value of, with no ``isnull`` on the field beside them."""
-    found = as_object(node) or {}
-    children = [as_object(child) or {} for child in as_list(found.get("conditions")) or []]
-    if found.get("op") == "neq" and may_be_missing(str(found.get("field"))) and found.get("field") not in settled:
-        yield found
-    if found.get("operator") != "same_row":
+    group = as_object(node) or {}
+    children = [as_object(child) or {} for child in as_list(group.get("conditions")) or []]
+    if group.get("op") == "neq" and may_be_missing(str(group.get("field"))) and group.get("field") not in settled:
+        yield group
+    if group.get("operator") != "same_row":
         settled |= {str(child.get("field")) for child in children if child.get("op") == "isnull"}
         for child in children:
             yield from neq_alone(child, settled)
 
 
-def doubtful(node: Any, path: str = "filters") -> Iterator[str]:
+def filter_warnings(node: Any, path: str = "filters") -> Iterator[str]:
     """Warnings for a filter that the API may not take, or that may hold other calls than it seems to."""
     yield from _undocumented(node, path)
     for name in dict.fromkeys(str(condition["field"]) for condition in neq_alone(as_object(node))):
@@ -241,10 +241,10 @@ def wants_pass(node: JsonObject | None) -> bool:
 
 def _loose_evaluations(node: Any, path: str) -> Iterator[str]:
     """A metric and a value that may be of two evaluations of a call: only ``same_row`` holds them together."""
-    found = as_object(node) or {}
-    children = [as_object(child) or {} for child in as_list(found.get("conditions")) or []]
+    group = as_object(node) or {}
+    children = [as_object(child) or {} for child in as_list(group.get("conditions")) or []]
     fields = {str(child.get("field")) for child in children}
-    if found.get("operator") == "and" and EVALUATION_VALUE in fields and EVALUATION_NAMES & fields:
+    if group.get("operator") == "and" and EVALUATION_VALUE in fields and EVALUATION_NAMES & fields:
         yield (
             f"{path}: a metric and a value joined by and may be of different evaluations of a call, so far more calls "
             'match; put both into one group with "operator": "same_row".'
@@ -256,24 +256,24 @@ def _loose_evaluations(node: Any, path: str) -> Iterator[str]:
 def _undocumented(node: Any, path: str) -> Iterator[str]:
     """Operators outside what is documented for their field: the API may or may not take them."""
     for place, condition in _conditions(node, path):
-        known = filter_field(str(condition.get("field")))
+        filter_type = filter_field(str(condition.get("field")))
         op = condition.get("op")
-        if known and known.ops and op not in known.ops:
-            ops = ", ".join(known.ops)
-            told = word(op, FILTER_OPS)
-            yield f"{place}: {told} is not documented for {condition['field']} ({ops}); the API may refuse it."
+        if filter_type and filter_type.ops and op not in filter_type.ops:
+            ops = ", ".join(filter_type.ops)
+            operator = word(op, FILTER_OPS)
+            yield f"{place}: {operator} is not documented for {condition['field']} ({ops}); the API may refuse it."
 
 
 def _conditions(node: Any, path: str) -> Iterator[tuple[str, JsonObject]]:
-    found = as_object(node)
-    if found is None:
+    group = as_object(node)
+    if group is None:
         return
-    children = as_list(found.get("conditions"))
+    children = as_list(group.get("conditions"))
     if children is not None:
         for index, child in enumerate(children):
             yield from _conditions(child, f"{path}.conditions[{index}]")
-    elif "field" in found:
-        yield path, found
+    elif "field" in group:
+        yield path, group
 
 
 def operators_of(node: JsonObject | None) -> set[str]:
@@ -313,17 +313,17 @@ def and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
         yield node
 
 
-def replaced(node: JsonObject | None, by: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:
+def replace_fields(node: JsonObject | None, by: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:
     """A filter in which ``by`` stands for the conditions on the same fields; and those that it stands for.
 
     Only conditions all of whose ancestors are ``and`` are taken out.
 
     >>> old = {"field": "topic", "op": "eq", "value": "a"}
-    >>> replaced(old, {**old, "value": "b"})
+    >>> replace_fields(old, {**old, "value": "b"})
     ({'field': 'topic', 'op': 'eq', 'value': 'b'}, [{'field': 'topic', 'op': 'eq', 'value': 'a'}])
     """
-    kept, out = without_fields_of(node, by)
-    return both(kept, by), out
+    rest, out = without_fields_of(node, by)
+    return both(rest, by), out
 
 
 def without_fields_of(node: JsonObject | None, other: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:

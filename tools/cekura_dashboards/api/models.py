@@ -45,7 +45,7 @@ WRITABLE = (
 """The fields of a widget that can be sent; ``dashboard`` is chosen by where it is sent to."""
 
 
-SHOWN_BY = (*(name for name in WRITABLE if name not in {"name", "data_type", "metadata"}), "effective_filters")
+PLOT_DEFINITION = (*(name for name in WRITABLE if name not in {"name", "data_type", "metadata"}), "effective_filters")
 """The fields that decide what a widget shows."""
 
 
@@ -62,17 +62,17 @@ class _Stored(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tolerant(cls, data: Any, read: Callable[[Any], Self]) -> Self:
+    def _tolerant(cls, data: Any, parse: Callable[[Any], Self]) -> Self:
         try:
-            return read(data)
+            return parse(data)
         except ValidationError as error:
-            found = as_object(data)
+            fields = as_object(data)
             wrong = {str(part["loc"][0]) for part in error.errors(include_url=False) if part["loc"]}
-            if found is None or wrong & cls.ESSENTIAL or not wrong <= {*found}:
+            if fields is None or wrong & cls.ESSENTIAL or not wrong <= {*fields}:
                 raise
-        made = read({name: value for name, value in found.items() if name not in wrong})
-        made._odd.update({name: found[name] for name in wrong})  # noqa: SLF001 - its own
-        return made
+        record = parse({name: value for name, value in fields.items() if name not in wrong})
+        record._odd.update({name: fields[name] for name in wrong})  # noqa: SLF001 - its own
+        return record
 
     def stored(self, name: str) -> Any:
         """A field as it is stored, whether it could be read or not."""
@@ -130,7 +130,7 @@ class WidgetConfig(_Stored):
 
     def problem(self) -> str | None:
         """Why it cannot be told what this widget shows; None if it can."""
-        return self.unreadable(*SHOWN_BY)
+        return self.unreadable(*PLOT_DEFINITION)
 
     def definition(self) -> JsonObject:
         """The writable fields that are set: the shortest way to say what this widget is."""

@@ -52,11 +52,11 @@ def proxy_of(base_url: str) -> Proxy | None:
     if kind is None or proxy_bypass(f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}"):
         return None
     url, variable = proxies[kind].strip(), _variable(kind)
-    found = _PROXY.fullmatch(url)
-    if found is None or not 0 < int(found["port"] or 1) < 65536:  # noqa: PLR2004 - ports are 16 bits
+    match = _PROXY.fullmatch(url)
+    if match is None or not 0 < int(match["port"] or 1) < 65536:  # noqa: PLR2004 - ports are 16 bits
         hint = f"write http://{url}" if _WITHOUT_SCHEME.fullmatch(url) and "@" not in url else "write http://HOST:PORT"
         raise WrongNetworkSetting(variable, url, f"which is no address of a proxy; {hint}, or unset it")
-    if found["scheme"].startswith("socks") and not find_spec("socksio"):
+    if match["scheme"].startswith("socks") and not find_spec("socksio"):
         raise WrongNetworkSetting(variable, url, "which needs one more package. Run: pip install 'httpx[socks]'")
     return Proxy(variable, url)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from cekura_dashboards.api.errors import ApiFault, ConnectionBroken, DashboardsError, NotSent, RateLimited
-from cekura_dashboards.api.wire import Answer
+from cekura_dashboards.api.wire import Response
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -39,15 +39,15 @@ class Pace:
 
     _until: float = 0.0
 
-    def heed(self) -> None:
+    def wait_turn(self) -> None:
         """Ask for nothing while the API wants a pause.
 
         Raises:
             RateLimited: with what is left of it, a little more for each caller, so that not all ask again at once.
         """
-        left = self._until - anyio.current_time()
-        if left > 0:
-            raise RateLimited(min(left * random.uniform(1, 1.25), MAX_PAUSE_S))  # noqa: S311 - jitter
+        remaining = self._until - anyio.current_time()
+        if remaining > 0:
+            raise RateLimited(min(remaining * random.uniform(1, 1.25), MAX_PAUSE_S))  # noqa: S311 - jitter
 
     def pause(self, wait_s: float | None) -> None:
         self._until = max(self._until, anyio.current_time() + (PAUSE_S if wait_s is None else wait_s))
@@ -86,14 +86,14 @@ def is_worth_retrying(error: BaseException, *, safe: bool) -> bool:
     )
 
 
-async def asked_again(
+async def with_retries(
     first: DashboardsError,
-    attempt: Callable[[], Awaitable[Answer]],
+    attempt: Callable[[], Awaitable[Response]],
     *,
     safe: bool,
     remaining_s: Callable[[], float],
     sleep: Sleep,
-) -> Answer:
+) -> Response:
     """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline.
 
     ``first``: the error of the first attempt, which was made already.
@@ -103,7 +103,7 @@ async def asked_again(
     failed = [first]
     import tenacity  # noqa: PLC0415 - what succeeds at once, as nearly everything does, needs none of it
 
-    async def again() -> Answer:
+    async def again() -> Response:
         """The attempt that failed counts as the first."""
         if failed:
             raise failed.pop()
@@ -111,9 +111,9 @@ async def asked_again(
 
     def wait(state: "RetryCallState") -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.wait_s if isinstance(error, RateLimited | ApiFault) else None
-        if asked is not None:
-            return asked
+        requested = error.wait_s if isinstance(error, RateLimited | ApiFault) else None
+        if requested is not None:
+            return requested
         ceiling = min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter
 

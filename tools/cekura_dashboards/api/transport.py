@@ -27,7 +27,7 @@ from cekura_dashboards.api.errors import (
 )
 from cekura_dashboards.api.network import Proxy, certificate_variable, check_certificates, proxy_of
 from cekura_dashboards.api.usage import Usage, usage
-from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Answer
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Response
 from cekura_dashboards.text import quoted
 
 CONNECT_TIMEOUT_S = 5.0
@@ -122,7 +122,7 @@ class HttpTransport:
         timeout_s: float,
         query: dict[str, str],
         body: bytes | None,
-    ) -> Answer:
+    ) -> Response:
         headers = {**self._headers}
         if secret := key.get_secret_value():
             headers["X-CEKURA-API-KEY"] = secret
@@ -146,7 +146,7 @@ class HttpTransport:
             with anyio.fail_after(timeout_s):
                 response = await part.http.handle_async_request(request)
                 try:
-                    return Answer(
+                    return Response(
                         response.status_code,
                         await self._read(response, counts),
                         response.headers.get("content-type", ""),

@@ -20,7 +20,7 @@ class Usage:
     trips: int = 0
     bytes: int = 0
     points: int = 0
-    remembered: int = 0
+    cache_hits: int = 0
     _under_way: int = 0
 
     def begin(self) -> None:
@@ -40,16 +40,16 @@ def usage() -> Usage:
 
 
 @contextmanager
-def counted() -> Generator[Usage]:
+def count_usage() -> Generator[Usage]:
     """Count what is done inside; inside of another, both count the same.
 
-    >>> with counted() as counts:
+    >>> with count_usage() as counts:
     ...     usage().begin()
     >>> counts.requests, counts.trips, usage().requests
     (1, 1, 0)
     """
-    token = _counting.set(found := _counting.get() or Usage())
+    token = _counting.set(counts := _counting.get() or Usage())
     try:
-        yield found
+        yield counts
     finally:
         _counting.reset(token)

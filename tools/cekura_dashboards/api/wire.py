@@ -9,7 +9,7 @@ MAX_BODY_BYTES = 96 * 2**20
 SMALLER = "Ask for a narrower window, or plot a bar instead of a line"
 
 
-class Answer(Struct, frozen=True):
+class Response(Struct, frozen=True):
     """A response, its body read whole."""
 
     status: int
@@ -36,6 +36,6 @@ class Transport(Protocol):
         timeout_s: float,
         query: dict[str, str],
         body: bytes | None,
-    ) -> Answer: ...
+    ) -> Response: ...
 
     async def aclose(self) -> None: ...

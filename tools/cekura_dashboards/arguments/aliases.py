@@ -151,7 +151,7 @@ GROUPED_FIELDS = FILTER_FIELDS | _METRIC
 """A condition on ``metric`` could mean its id as well as its value, which a group cannot."""
 
 
-def argument(name: str, fields: Collection[str], given: Collection[str]) -> str | None:
+def argument(name: str, fields: Collection[str], present: Collection[str]) -> str | None:
     """What an unknown argument is called in an object with these fields; None if that is open, or given besides.
 
     >>> argument("chartType", ["chart_type"], ["chartType"]), argument("type", ["type"], []), argument("zzz", ["a"], [])
@@ -161,7 +161,7 @@ def argument(name: str, fields: Collection[str], given: Collection[str]) -> str 
         return None
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
     options = [snake] if snake in fields else [field for field in ARGUMENTS.get(snake, ()) if field in fields]
-    return next((field for field in options if field not in given), None)
+    return next((field for field in options if field not in present), None)
 
 
 def value(field: str, text: str) -> str:

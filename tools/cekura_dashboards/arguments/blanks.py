@@ -40,35 +40,35 @@ def is_blank(kind: Any, value: Any, info: FieldInfo, name: str) -> bool:
     return value == 0 and isinstance(least, int) and least > 0
 
 
-def says_nothing(kind: Any, found: JsonObject) -> bool:
+def says_nothing(kind: Any, fields: JsonObject) -> bool:
     """Whether an object is one of blanks alone, or beside a choice that means nothing alone.
 
     A part of a filter, grouping or layout is no blank: what it does not say, a strict client would have filled in.
     """
     if kind is Filter:
-        whole = {"field", "value", "conditions"} <= {*found}
-        return _are_empty(found, *(("field", "value", "conditions") if whole else found))
+        whole = {"field", "value", "conditions"} <= {*fields}
+        return _are_empty(fields, *(("field", "value", "conditions") if whole else fields))
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return False
     names = {*kind.model_fields}
     if names == {"type", "field", "interval"}:
-        return names == {*found} and _are_empty(found, "field", "interval")
+        return names == {*fields} and _are_empty(fields, "field", "interval")
     if names == {"x", "y", "w", "h"}:
-        return names == {*found} and not any(found.values())
-    return bool(found) and all(value in BLANK if name in TEXTS else is_empty(value) for name, value in found.items())
+        return names == {*fields} and not any(fields.values())
+    return bool(fields) and all(value in BLANK if name in TEXTS else is_empty(value) for name, value in fields.items())
 
 
-def without_other_form(found: JsonObject) -> JsonObject:
+def without_other_form(filter_object: JsonObject) -> JsonObject:
     """A filter without the blanks of its other form: a condition has no ``operator``, a group no ``op``."""
-    if not _are_empty(found, "field") and _are_empty(found, "conditions"):
-        return {name: value for name, value in found.items() if name not in {"operator", "conditions"}}
-    if _are_empty(found, "field", "value") and not _are_empty(found, "conditions"):
-        return {name: value for name, value in found.items() if name not in {"field", "op", "value"}}
-    return found
+    if not _are_empty(filter_object, "field") and _are_empty(filter_object, "conditions"):
+        return {name: value for name, value in filter_object.items() if name not in {"operator", "conditions"}}
+    if _are_empty(filter_object, "field", "value") and not _are_empty(filter_object, "conditions"):
+        return {name: value for name, value in filter_object.items() if name not in {"field", "op", "value"}}
+    return filter_object
 
 
-def _are_empty(found: JsonObject, *names: str) -> bool:
-    return all(is_empty(found.get(name)) for name in names)
+def _are_empty(fields: JsonObject, *names: str) -> bool:
+    return all(is_empty(fields.get(name)) for name in names)
 
 
 def is_empty(value: Any) -> bool:

@@ -9,17 +9,17 @@ from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import Fault, UnknownField
 from cekura_dashboards.api.fields import filter_field
-from cekura_dashboards.api.filters import Filter, of_metric, shown
+from cekura_dashboards.api.filters import Filter, json_shape, of_metric
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments import rewrites, shapes
 from cekura_dashboards.arguments.references import Reference
 from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted
 
-Path = tuple[str | int, ...]
+ArgumentPath = tuple[str | int, ...]
 NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
 
 
-def where(path: Path) -> str:
+def where(path: ArgumentPath) -> str:
     """``update[0].filters.op``."""
     text = ""
     for part in path:
@@ -28,7 +28,7 @@ def where(path: Path) -> str:
     return quoted(text, limit=120)
 
 
-def seen(value: Any) -> str:
+def value_text(value: Any) -> str:
     try:
         shown = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -45,11 +45,11 @@ _KINDS = {
 
 def fault_of(model: type[BaseModel], error: Any) -> Fault:
     """What is wrong, in words, of an error of validation."""
-    return _worded(model, error)._replace(at=tuple(error["loc"]))
+    return _fault(model, error)._replace(at=tuple(error["loc"]))
 
 
-def _worded(model: type[BaseModel], error: Any) -> Fault:
-    path: Path = tuple(error["loc"])
+def _fault(model: type[BaseModel], error: Any) -> Fault:
+    path: ArgumentPath = tuple(error["loc"])
     context: JsonObject = error.get("ctx") or {}
     kind: str = error["type"]
     if kind == "fault":
@@ -57,10 +57,10 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         return Fault(where(inner), context["message"], unknown=context["unknown"])
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
-        known = list(owner.model_fields)
+        names = list(owner.model_fields)
         if owner is Filter:
             return _not_in_filter(path, error["input"])
-        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), known, limit=16)}")
+        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), names, limit=16)}")
     if kind == "missing" or (error["input"] is None and isinstance(path[-1], str)):
         owner = _model_at(model, path[:-1])
         info = owner.model_fields.get(str(path[-1]))
@@ -68,35 +68,35 @@ def _worded(model: type[BaseModel], error: Any) -> Fault:
         return Fault(where(path), f"is missing{about}.")
     if kind == "literal_error":
         choices = [str(choice) for choice in _choices(model, path)]
-        given = error["input"]
-        if path[-1] == "op" and isinstance(given, str) and (instead := rewrites.hint(given)):
-            return Fault(where(path), f"{seen(given)} {instead}")
-        return Fault(where(path), f"{seen(given)} is not a choice; {_choice(given, choices)}")
+        value = error["input"]
+        if path[-1] == "op" and isinstance(value, str) and (instead := rewrites.hint(value)):
+            return Fault(where(path), f"{value_text(value)} {instead}")
+        return Fault(where(path), f"{value_text(value)} is not a choice; {_choice(value, choices)}")
     limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
     if kind in limits:
         word, key = limits[kind]
-        return Fault(where(path), f"{seen(error['input'])} is out of range; it is {word} {context[key]}.")
+        return Fault(where(path), f"{value_text(error['input'])} is out of range; it is {word} {context[key]}.")
     if kind in {"string_too_long", "too_long"}:
         return Fault(where(path), f"is too long; at most {context['max_length']}.")
-    return Fault(where(path), f"{seen(error['input'])} cannot be used; it must be {_wanted(model, path, kind)}.")
+    return Fault(where(path), f"{value_text(error['input'])} cannot be used; it must be {_wanted(model, path, kind)}.")
 
 
-def _wanted(model: type[BaseModel], path: Path, kind: str) -> str:
+def _wanted(model: type[BaseModel], path: ArgumentPath, kind: str) -> str:
     if plain_type(_type_at(model, path))[1] is not None:
         return "an id or a name"
     return next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
 
 
-def _not_in_filter(path: Path, given: Any) -> Fault:
+def _not_in_filter(path: ArgumentPath, given: Any) -> Fault:
     """What is wrong with a key that no condition has."""
     key = str(path[-1])
     if key == "metric":
         return Fault(where(path), of_metric(**shapes.equals(given)))
     if rewrites.operator(key) is not None:
         text = "takes one condition, and none of contains, startswith, endswith or regex, which have no opposite"
-        return Fault(where(path), f"{text}; write the opposite itself, as {shown(NOT_TRUE)}.")
+        return Fault(where(path), f"{text}; write the opposite itself, as {json_shape(NOT_TRUE)}.")
     field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
-    shape = shown({"field": field, "op": "eq", "value": given})
+    shape = json_shape({"field": field, "op": "eq", "value": given})
     unknown = UnknownField(key, "filter", **shapes.equals(given))
     return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.", unknown=unknown)
 
@@ -113,13 +113,13 @@ def _digits(value: Any) -> str:
     return "".join(char for char in str(value) if char.isdecimal())
 
 
-def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
+def _model_at(model: type[BaseModel], path: ArgumentPath) -> type[BaseModel]:
     """The model that the object at this path is validated by."""
-    found = plain_type(_type_at(model, path))[0]
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else model
+    kind = plain_type(_type_at(model, path))[0]
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
 
 
-def _type_at(model: Any, path: Path) -> Any:
+def _type_at(model: Any, path: ArgumentPath) -> Any:
     """The type of what stands at this path, with its marks; of the object around it, where that has no such field."""
     if not path:
         return model
@@ -131,7 +131,7 @@ def _type_at(model: Any, path: Path) -> Any:
     return _type_at(kind, path[1:])
 
 
-def _choices(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
+def _choices(model: type[BaseModel], path: ArgumentPath) -> tuple[Any, ...]:
     return get_args(plain_type(_type_at(model, path))[0])
 
 

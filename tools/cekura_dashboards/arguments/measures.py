@@ -7,11 +7,11 @@ from typing import Any
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, UnknownField
 from cekura_dashboards.api.fields import FILTERED, METRIC_COMBINATIONS, METRIC_VALUE, PLOTTED
-from cekura_dashboards.api.filters import METRIC_ID, shown
+from cekura_dashboards.api.filters import METRIC_ID, json_shape
 from cekura_dashboards.api.models import JsonObject, Metric
-from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.concurrency import gather_by_id
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import Foreign, json_text, named, nearest, word
+from cekura_dashboards.text import UntrustedText, json_text, named, nearest, word
 
 MOST_PROJECTS, MOST_OFFERED = 10, 3
 SAYS_LITTLE = {
@@ -31,20 +31,20 @@ SHORTEST, SAME_STEM, SAME_SHARE = 3, 5, 0.6
 def metrics_called(text: str, metrics: Iterable[Metric]) -> list[Metric]:
     """The metrics whose name a text means; none if it means no one's."""
     known = [metric for metric in metrics if metric.name]
-    names = meant(text, [metric.name or "" for metric in known])
+    names = matching_names(text, [metric.name or "" for metric in known])
     return [metric for metric in known if metric.name in names]
 
 
-def meant(text: str, names: Iterable[str]) -> set[str]:
+def matching_names(text: str, names: Iterable[str]) -> set[str]:
     """The names that a text means, in the way that fits best; none if no way does.
 
     What is near a field's name means that field, unless it is a part of a name here.
 
     >>> known = ["Customer satisfaction", "Response latency"]
-    >>> [meant(text, known) for text in ("LATENCY", "satisfied", "csat", "custmer satisfaction")] == [
+    >>> [matching_names(text, known) for text in ("LATENCY", "satisfied", "csat", "custmer satisfaction")] == [
     ...     {"Response latency"}, {"Customer satisfaction"}, {"Customer satisfaction"}, {"Customer satisfaction"}]
     True
-    >>> meant("total cost", known), meant("customer number", known)
+    >>> matching_names("total cost", known), matching_names("customer number", known)
     (set(), set())
     """
     wanted, by_fold = _folded(text), dict[str, set[str]]()
@@ -55,8 +55,8 @@ def meant(text: str, names: Iterable[str]) -> set[str]:
         return set()
     near_a_field = nearest(wanted, [*FILTERED, *PLOTTED]) is not None
     for fits in (str.__eq__, _is_part) if near_a_field else (str.__eq__, _is_part, _abbreviates, _has_words):
-        if found := [same for name, same in by_fold.items() if fits(wanted, name)]:
-            return {name for same in found for name in same}
+        if matches := [same for name, same in by_fold.items() if fits(wanted, name)]:
+            return {name for same in matches for name in same}
     return set() if near_a_field else by_fold.get(nearest(wanted, by_fold) or "", set())
 
 
@@ -140,7 +140,7 @@ async def visible_metrics(context: ToolContext, project: int | None) -> list[Met
     if project is not None:
         return await context.lookups.metrics(project)
     projects = [item.id for item in (await context.lookups.projects())[:MOST_PROJECTS]]
-    known, unread = await gathered(projects, context.lookups.metrics)
+    known, unread = await gather_by_id(projects, context.lookups.metrics)
     for error in unread.values():
         raise error
     return [metric for number in projects for metric in known[number]]
@@ -154,7 +154,7 @@ async def with_metrics(context: ToolContext, error: InvalidArguments, raw: Mappi
         metrics = await visible_metrics(context, await _project(context, raw))
     except DashboardsError:
         return error  # what is wrong is told without them
-    return InvalidArguments([_offering(item, metrics) for item in error.faults], lead=error.lead, more=error.more)
+    return InvalidArguments([_with_offer(item, metrics) for item in error.faults], lead=error.lead, more=error.more)
 
 
 def _is_slip(name: str) -> bool:
@@ -174,22 +174,22 @@ async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
     return context.settings.project_id
 
 
-def _offering(item: Fault, metrics: Sequence[Metric]) -> Fault:
-    found = metrics_called(item.unknown.name, metrics) if item.unknown else []
-    if item.unknown is None or not found:
+def _with_offer(item: Fault, metrics: Sequence[Metric]) -> Fault:
+    metrics_found = metrics_called(item.unknown.name, metrics) if item.unknown else []
+    if item.unknown is None or not metrics_found:
         return item
-    message = f"{Foreign(item.unknown.name)} is no field, but {_offer(item.unknown, found)}."
+    message = f"{UntrustedText(item.unknown.name)} is no field, but {_offer(item.unknown, metrics_found)}."
     return item._replace(message=message, unknown=None)
 
 
-def _offer(unknown: UnknownField, found: Sequence[Metric]) -> str:
-    title = " or ".join(titles(found, with_charts=unknown.use == "plot"))
+def _offer(unknown: UnknownField, metrics: Sequence[Metric]) -> str:
+    title = " or ".join(titles(metrics, with_charts=unknown.use == "plot"))
     if unknown.use == "plot":
-        return f"there is {title}: {json_text(plotted(found[0]))}"
+        return f"there is {title}: {json_text(plotted(metrics[0]))}"
     if unknown.use == "list":
-        pie = {"widget": {"chart_type": "pie", **plotted(found[0])}}
+        pie = {"widget": {"chart_type": "pie", **plotted(metrics[0])}}
         return f"there is {title}, whose values preview_widget shows: {json_text(pie)}"
-    condition = shown(filtered(found[0], unknown.op, unknown.value))
+    condition = json_shape(filtered(metrics[0], unknown.op, unknown.value))
     if unknown.use == "filter":
         return f"there is {title}: {condition}"
     return f"{title}, by which nothing is grouped; filter by its values: {condition}"

@@ -12,21 +12,21 @@ from pydantic_core import CoreSchema
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
 from cekura_dashboards.api.fields import CHART_TYPES, PLOTTED
 from cekura_dashboards.api.models import Agent, Metric, Widget
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import cleaned, listed, named, nearest, word
+from cekura_dashboards.text import clean, join_names, named, nearest, word
 
-Kind = Literal["dashboard", "widget", "project", "agent", "metric"]
-MOST_READ = 1000
+EntityKind = Literal["dashboard", "widget", "project", "agent", "metric"]
+MAX_READ = 1000
 """Dashboards that are looked through for a name."""
-MOST_NAMES_SHOWN = 6
+MAX_NAMES = 6
 LONGEST = 200
 """Characters of a name that is written in place of an id."""
-MOST_PROJECTS = 20
+MAX_PROJECTS = 20
 """Projects whose metrics are looked through for a name."""
 STAND_IN = -(2**61)
 """Below every id that could be meant: stands for a name until it is looked up."""
-SHOWN_BY = {
+LISTING_TOOL = {
     "dashboard": "list_dashboards shows them",
     "widget": "get_dashboard lists a dashboard's widgets",
     "project": "look_up projects lists them",
@@ -41,7 +41,7 @@ _NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
 class Reference(Struct, frozen=True):
     """Marks an id for which a name may be given, as its schema says."""
 
-    kind: Kind
+    kind: EntityKind
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
@@ -57,7 +57,7 @@ MetricId = Annotated[int, Reference("metric")]
 class GivenName(Struct, frozen=True):
     """A name that stands where an id is wanted. ``path`` is where, for people."""
 
-    kind: Kind
+    kind: EntityKind
     text: str
     path: str
 
@@ -70,7 +70,7 @@ class _Scope(Struct, frozen=True):
 
 
 async def names_of(
-    context: ToolContext, kind: Kind, *, dashboard: int | None = None, project: int | None = None
+    context: ToolContext, kind: EntityKind, *, dashboard: int | None = None, project: int | None = None
 ) -> dict[int, str]:
     """The names that there are, by id; of a thousand dashboards or widgets at most."""
     return await _READ[kind](context, _Scope(dashboard, project))
@@ -85,32 +85,32 @@ def number_or_name(text: str) -> int | str:
     return int(text) if _NUMBER.fullmatch(text.strip()) else text
 
 
-def id_of(text: str, known: Mapping[int, str]) -> int | None:
+def id_of(text: str, names: Mapping[int, str]) -> int | None:
     """The one id of that name, or the id itself; None if there is none, or several.
 
     >>> id_of("booking", {12: "Booking"}), id_of("12", {12: "Booking"}), id_of("Sales", {12: "Booking"})
     (12, 12, None)
     """
     number = number_or_name(text)
-    if isinstance(number, int) and number in known:
+    if isinstance(number, int) and number in names:
         return number
-    ids = _matching(text, known)
+    ids = _matching(text, names)
     return ids[0] if len(ids) == 1 else None
 
 
-def written(number: int, known: Mapping[int, str]) -> str | int:
+def name_or_id(number: int, names: Mapping[int, str]) -> str | int:
     r"""A known id as its name, which ``id_of`` reads back; with the id where others have the same name.
 
     The id alone where the name is one that cannot be shown, or that could be read as another id.
 
     >>> known = {1: "Same", 2: "Same", 3: "Booking", 4: "33", 5: "a\nb"}
-    >>> [written(number, known) for number in known]
+    >>> [name_or_id(number, known) for number in known]
     ['Same (1)', 'Same (2)', 'Booking', 4, 5]
     """
-    name = known[number]
-    if name.strip().isdecimal() or cleaned(name, limit=LONGEST) != name:
+    name = names[number]
+    if name.strip().isdecimal() or clean(name, limit=LONGEST) != name:
         return number
-    return name if id_of(name, known) == number else f"{name} ({number})"
+    return name if id_of(name, names) == number else f"{name} ({number})"
 
 
 async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: Any) -> dict[int, int]:
@@ -120,19 +120,19 @@ async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: 
         InvalidArguments: for names that nothing has, with the nearest, or that several have, with their ids.
     """
     outer = {key: name for key, name in names.items() if name.kind in {"dashboard", "project"}}
-    ids = await _resolved(context, outer, _Scope())
+    ids = await _resolve(context, outer, _Scope())
     inner = {key: name for key, name in names.items() if key not in outer}
-    return ids | await _resolved(context, inner, await _scope(context, inner, request, ids))
+    return ids | await _resolve(context, inner, await _scope(context, inner, request, ids))
 
 
 async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: Any, ids: Mapping[int, int]) -> _Scope:
     """The dashboard that is asked about, and its project, or the one that is given."""
 
-    def given(name: str) -> int | None:
-        found: int | None = getattr(request, name, None)
-        return ids.get(found, found) if found is not None else None
+    def argument(name: str) -> int | None:
+        value: int | None = getattr(request, name, None)
+        return ids.get(value, value) if value is not None else None
 
-    dashboard, project, widget = given("dashboard_id"), given("project_id"), given("widget_id")
+    dashboard, project, widget = argument("dashboard_id"), argument("project_id"), argument("widget_id")
     if project is None and {name.kind for name in names.values()} & {"agent", "metric"}:
         if dashboard is None and widget is not None and widget > 0:
             dashboard = (await context.lookups.widget(widget)).dashboard
@@ -142,37 +142,37 @@ async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: 
     return _Scope(dashboard, project)
 
 
-async def _resolved(context: ToolContext, names: Mapping[int, GivenName], scope: _Scope) -> dict[int, int]:
+async def _resolve(context: ToolContext, names: Mapping[int, GivenName], scope: _Scope) -> dict[int, int]:
     kinds = [*dict.fromkeys(name.kind for name in names.values())]
-    known = dict(zip(kinds, await together(*(_READ[kind](context, scope) for kind in kinds)), strict=True))
-    found, faults = dict[int, int](), dict[Fault, None]()
+    names_by_kind = dict(zip(kinds, await gather(*(_READ[kind](context, scope) for kind in kinds)), strict=True))
+    ids_by_stand_in, faults = dict[int, int](), dict[Fault, None]()
     for key, name in names.items():
-        ids = _matching(name.text, known[name.kind])
+        ids = _matching(name.text, names_by_kind[name.kind])
         if len(ids) == 1:
-            found[key] = ids[0]
+            ids_by_stand_in[key] = ids[0]
         else:
             places = await _places(context, name.kind, ids) if ids else {}
-            faults[Fault(name.path, no_such(name.kind, name.text, known[name.kind], places))] = None
+            faults[Fault(name.path, no_such(name.kind, name.text, names_by_kind[name.kind], places))] = None
     if faults:
         raise InvalidArguments([*faults], lead="Not found.")
-    return found
+    return ids_by_stand_in
 
 
-def _matching(text: str, known: Mapping[int, str]) -> list[int]:
+def _matching(text: str, names: Mapping[int, str]) -> list[int]:
     """The ids of that name; if none has it, in other capitals, or as it is printed. ``NAME (ID)`` is its id."""
     match = _NUMBERED.fullmatch(text.strip())
-    if match and named(known.get(int(match[2]))) == named(match[1]):
+    if match and named(names.get(int(match[2]))) == named(match[1]):
         return [int(match[2])]
-    exact = [number for number, name in known.items() if name == text]
+    exact = [number for number, name in names.items() if name == text]
     folded, shown = text.strip().casefold(), named(text)
     return (
         exact
-        or [number for number, name in known.items() if name.strip().casefold() == folded]
-        or [number for number, name in known.items() if named(name) == shown]
+        or [number for number, name in names.items() if name.strip().casefold() == folded]
+        or [number for number, name in names.items() if named(name) == shown]
     )
 
 
-async def _places(context: ToolContext, kind: Kind, ids: Sequence[int]) -> dict[int, str]:
+async def _places(context: ToolContext, kind: EntityKind, ids: Sequence[int]) -> dict[int, str]:
     """Where each of several of one name is: a widget's dashboard, or what it plots if that is the same; a project."""
     try:
         if kind != "widget":
@@ -192,41 +192,41 @@ def _plot(widget: Widget) -> str:
     return f"{chart} of {word(widget.field, PLOTTED)}" if widget.field else f"{chart}"
 
 
-async def _projects_of(context: ToolContext, kind: Kind) -> Iterable[tuple[int, int]]:
+async def _projects_of(context: ToolContext, kind: EntityKind) -> Iterable[tuple[int, int]]:
     if kind == "dashboard":
         return (await context.lookups.projects_of_dashboards()).items()
-    projects = [project.id for project in await context.lookups.projects()][:MOST_PROJECTS]
-    found: Iterable[Agent | Metric] = (
+    projects = [project.id for project in await context.lookups.projects()][:MAX_PROJECTS]
+    records: Iterable[Agent | Metric] = (
         await context.lookups.agents()
         if kind == "agent"
-        else [metric for page in await together(*map(context.lookups.metrics, projects)) for metric in page]
+        else [metric for page in await gather(*map(context.lookups.metrics, projects)) for metric in page]
     )
-    return [(item.id, item.project) for item in found if item.project is not None]
+    return [(item.id, item.project) for item in records if item.project is not None]
 
 
-def no_such(kind: Kind, text: str, known: Mapping[int, str], places: Mapping[int, str] | None = None) -> str:
+def no_such(kind: EntityKind, text: str, names: Mapping[int, str], places: Mapping[int, str] | None = None) -> str:
     """Why a name does not stand for one id, with the ids of those that have it, or the nearest name.
 
     ``places``: where those are, as far as it is known.
     """
-    ids = _matching(text, known)
+    ids = _matching(text, names)
     if ids:
         where = places or {}
-        shown = listed((f"{one} ({where[one]})" if one in where else str(one) for one in ids), limit=MOST_NAMES_SHOWN)
-        return f"{len(ids)} {kind}s are called {named(text)}; give the id: {shown}."
-    if match := nearest(text, known.values()):
-        number = next(number for number, title in known.items() if title == match)
+        ids_text = join_names((f"{one} ({where[one]})" if one in where else str(one) for one in ids), limit=MAX_NAMES)
+        return f"{len(ids)} {kind}s are called {named(text)}; give the id: {ids_text}."
+    if match := nearest(text, names.values()):
+        number = next(number for number, title in names.items() if title == match)
         return f"no {kind} {named(text)}; there is {named(match)} ({number})."
-    return f"no {kind} {named(text)}; {SHOWN_BY[kind]}."
+    return f"no {kind} {named(text)}; {LISTING_TOOL[kind]}."
 
 
 async def _dashboards(context: ToolContext, _scope: _Scope) -> dict[int, str]:
-    found = dict[int, str]()
+    names = dict[int, str]()
     async for rows in context.api.list_dashboards():
-        found |= {row.id: row.name for row in rows if row.name}
-        if len(found) >= MOST_READ:
+        names |= {row.id: row.name for row in rows if row.name}
+        if len(names) >= MAX_READ:
             break
-    return found
+    return names
 
 
 async def _widgets(context: ToolContext, scope: _Scope) -> dict[int, str]:
@@ -247,7 +247,7 @@ async def _agents(context: ToolContext, scope: _Scope) -> dict[int, str]:
 async def _metrics(context: ToolContext, scope: _Scope) -> dict[int, str]:
     """Of the project, or of all that the key sees."""
     projects = [scope.project] if scope.project else [project.id for project in await context.lookups.projects()]
-    pages: Iterable[Any] = await together(*(context.lookups.metrics(number) for number in projects[:MOST_PROJECTS]))
+    pages: Iterable[Any] = await gather(*(context.lookups.metrics(number) for number in projects[:MAX_PROJECTS]))
     return {metric.id: metric.name for page in pages for metric in page if metric.name}
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from cekura_dashboards.api.fields import FILTER_OPS
-from cekura_dashboards.api.filters import shown
+from cekura_dashboards.api.filters import json_shape
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.arguments import aliases
 
@@ -44,28 +44,28 @@ def is_op(word: str) -> bool:
     return operator(word) is not None or aliases.value("op", word.removeprefix("$")) in FILTER_OPS
 
 
-def rewritten(found: JsonObject) -> JsonObject:
+def rewrite(condition: JsonObject) -> JsonObject:
     """A condition with such an operator in the API's own; any other, and one that makes no sense, as it is.
 
-    >>> rewritten({"field": "duration", "op": "between", "value": [60, 120]})["conditions"]
+    >>> rewrite({"field": "duration", "op": "between", "value": [60, 120]})["conditions"]
     [{'field': 'duration', 'op': 'gte', 'value': 60}, {'field': 'duration', 'op': 'lte', 'value': 120}]
-    >>> rewritten({"field": "topic", "op": "not in", "value": ["a"]})
+    >>> rewrite({"field": "topic", "op": "not in", "value": ["a"]})
     {'field': 'topic', 'op': 'neq', 'value': 'a'}
     """
-    key = next((name for name in OPERATOR_KEYS if operator(found.get(name)) is not None), None)
+    key = next((name for name in OPERATOR_KEYS if operator(condition.get(name)) is not None), None)
     if key is None:
-        return found
-    kind, value = operator(found[key]), next((found[name] for name in VALUE_KEYS if name in found), None)
-    rest = {name: item for name, item in found.items() if name not in {key, *VALUE_KEYS}}
+        return condition
+    kind, value = operator(condition[key]), next((condition[name] for name in VALUE_KEYS if name in condition), None)
+    rest = {name: item for name, item in condition.items() if name not in {key, *VALUE_KEYS}}
     items = as_list(value)
     if kind in {BETWEEN, NOT_BETWEEN}:
-        return _between(rest, value, inside=kind == BETWEEN) or found
+        return _between(rest, value, inside=kind == BETWEEN) or condition
     if kind == NOT_NULL or (kind == NOT and value is None):
         return {**rest, "op": "isnull", "value": False}
     if kind == EXISTS:
         return {**rest, "op": "isnull", "value": str(value).casefold() == "false"}
     if items == [] or as_object(value) is not None:
-        return found
+        return condition
     if kind == NOT_IN or items is not None:
         return _all("and", [{**rest, "op": "neq", "value": item} for item in items or [value]])
     return {**rest, "op": "neq", "value": value}
@@ -104,28 +104,28 @@ def _day_after(text: str) -> str | None:
         return None
 
 
-def negated(found: JsonObject, shaped: Callable[[Any], Any]) -> JsonObject | None:
+def negate(filter_object: JsonObject, shaped: Callable[[Any], Any]) -> JsonObject | None:
     """The condition or group that holds where this one does not; None where the API has none.
 
     ``shaped``: reads what is inside a group.
 
-    >>> negated({"field": "duration", "op": "gt", "value": 60}, dict)
+    >>> negate({"field": "duration", "op": "gt", "value": 60}, dict)
     {'field': 'duration', 'op': 'lte', 'value': 60}
-    >>> negated({"field": "topic", "op": "contains", "value": "a"}, dict)
+    >>> negate({"field": "topic", "op": "contains", "value": "a"}, dict)
     """
-    children = as_list(found.get("conditions"))
+    children = as_list(filter_object.get("conditions"))
     if children is not None:
-        other = OTHER_GROUP.get(str(found.get("operator")).casefold())
+        other = OTHER_GROUP.get(str(filter_object.get("operator")).casefold())
         inner = [as_object(shaped(child)) for child in children]
-        parts = [negated(child, shaped) for child in inner if child is not None]
+        parts = [negate(child, shaped) for child in inner if child is not None]
         whole = [part for part in parts if part is not None]
         return _all(other, whole) if other and whole and len(whole) == len(children) else None
-    op = aliases.value("op", str(found.get("op")))
+    op = aliases.value("op", str(filter_object.get("op")))
     if op == "in":
-        return rewritten({**found, "op": NOT_IN})
-    if op == "isnull" and isinstance(found.get("value"), bool):
-        return {**found, "op": op, "value": not found["value"]}
-    return {**found, "op": OPPOSITE[op]} if op in OPPOSITE else None
+        return rewrite({**filter_object, "op": NOT_IN})
+    if op == "isnull" and isinstance(filter_object.get("value"), bool):
+        return {**filter_object, "op": op, "value": not filter_object["value"]}
+    return {**filter_object, "op": OPPOSITE[op]} if op in OPPOSITE else None
 
 
 def _all(group: str, conditions: list[JsonObject]) -> JsonObject:
@@ -136,11 +136,11 @@ def hint(word: str) -> str | None:
     """What to write in place of an operator that could not be rewritten; None for no such operator."""
     kind = operator(word)
     if kind in {BETWEEN, NOT_BETWEEN}:
-        both = rewritten({"field": "duration", "op": kind, "value": [60, 120]})
-        return f"takes two values, and is written {shown(both)}."
+        both = rewrite({"field": "duration", "op": kind, "value": [60, 120]})
+        return f"takes two values, and is written {json_shape(both)}."
     if kind is not None:
-        pair = rewritten({"field": "topic", "op": NOT_IN, "value": ["a", "b"]})
-        return f"is written with op neq, one condition a value: {shown(pair)}."
+        pair = rewrite({"field": "topic", "op": NOT_IN, "value": ["a", "b"]})
+        return f"is written with op neq, one condition a value: {json_shape(pair)}."
     if re.match(r"(?:not|does_?nt?|is_not|!)", re.sub(r"[\s'_-]+", "_", word.strip().casefold())):
         return "is not an operator of the API, nor has it an opposite of contains, startswith, endswith and regex."
     return None

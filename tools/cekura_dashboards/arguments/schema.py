@@ -50,12 +50,12 @@ def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Sc
 
     Properties marked ``hidden`` are accepted but not advertised; objects marked ``brief`` without what is in them.
     """
-    found = dict[type[BaseModel], Schema]()
+    schemas = dict[type[BaseModel], Schema]()
     for model, raw, defs in _raw(models, "validation"):
         raw["properties"] = dict(sorted(raw.get("properties", {}).items(), key=lambda item: item[0] in LAST))
         raw.pop("description", None)
-        found[model] = _Writer(defs, described=True).write(raw)
-    return found
+        schemas[model] = _Writer(defs, described=True).write(raw)
+    return schemas
 
 
 def output_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
@@ -67,10 +67,10 @@ def _raw(
     models: Iterable[type[BaseModel]], mode: JsonSchemaMode
 ) -> Iterator[tuple[type[BaseModel], Schema, dict[str, Schema]]]:
     """Each model's own schema, and those of all that it refers to: generated together, as they share most."""
-    asked = [*dict.fromkeys(models)]
-    places, whole = models_json_schema([(model, mode) for model in asked], schema_generator=_Bare)
+    distinct = [*dict.fromkeys(models)]
+    places, whole = models_json_schema([(model, mode) for model in distinct], schema_generator=_Bare)
     defs: dict[str, Schema] = whole["$defs"]
-    for model in asked:
+    for model in distinct:
         yield model, {**defs[places[model, mode]["$ref"].rpartition("/")[2]]}, defs
 
 
@@ -94,8 +94,8 @@ class _Bare(GenerateJsonSchema):
 class _Writer:
     defs: dict[str, Schema]
     described: bool
-    seen: set[str] = field(default_factory=set[str])
-    told: set[str] = field(default_factory=set[str])
+    written_models: set[str] = field(default_factory=set[str])
+    described_fields: set[str] = field(default_factory=set[str])
     choices: list[list[str]] = field(default_factory=list[list[str]])
 
     def _is_new(self, choices: list[str]) -> bool:
@@ -107,18 +107,18 @@ class _Writer:
         """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
         if node.get("brief"):
             whole = self.defs[next(one["$ref"] for one in node["anyOf"] if "$ref" in one).rpartition("/")[2]]
-            shown = {name: _bare(whole["properties"][name]) for name in BRIEF}
-            return {"type": "object", "properties": shown, "description": node["description"]}
+            brief = {name: _bare(whole["properties"][name]) for name in BRIEF}
+            return {"type": "object", "properties": brief, "description": node["description"]}
         if "$ref" in node:
             name = node["$ref"].rpartition("/")[2]
-            held = {k: v for k, v in self.defs[name].items() if k != "description" or name not in TOLD_BY_NAME}
-            merged = {**held, **{k: v for k, v in node.items() if k != "$ref"}}
-            first = name not in self.seen
-            self.seen.add(name)
+            definition = {k: v for k, v in self.defs[name].items() if k != "description" or name not in TOLD_BY_NAME}
+            merged = {**definition, **{k: v for k, v in node.items() if k != "$ref"}}
+            first = name not in self.written_models
+            self.written_models.add(name)
             if not first and self.described and name in ONCE and name not in inside:
-                said = node.get("description", "")
-                own = f"{said}; " if tell and said and said not in self.told else ""
-                self.told.add(said)
+                description = node.get("description", "")
+                own = f"{description}; " if tell and description and description not in self.described_fields else ""
+                self.described_fields.add(description)
                 return {"type": "object", "properties": ONCE[name], "description": own + AS_ABOVE}
             return self.write(merged, (*inside, name), tell=tell and first)
         if "anyOf" in node:
@@ -128,43 +128,43 @@ class _Writer:
         return self._plain(node, inside, tell=tell)
 
     def _plain(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
-        found: Schema = {k: v for k, v in node.items() if k in {"type", "enum"}}
-        if "enum" in found:
-            found = {"type": "string", **found}
-            if self.described and not self._is_new(found["enum"]):
-                del found["enum"]  # it was written out where it first stood
+        schema: Schema = {k: v for k, v in node.items() if k in {"type", "enum"}}
+        if "enum" in schema:
+            schema = {"type": "string", **schema}
+            if self.described and not self._is_new(schema["enum"]):
+                del schema["enum"]  # it was written out where it first stood
         if self.described:
-            found |= {k: node[k] for k in LIMITS if k in node and (k, node[k]) != BLANK_AT_0}
-            if tell and "description" in node and node["description"] not in self.told:
-                self.told.add(node["description"])
-                found["description"] = node["description"]
-        if found.get("type") == "object":
-            return self._object(node, found, inside, tell=tell)
-        if found.get("type") == "array":
+            schema |= {k: node[k] for k in LIMITS if k in node and (k, node[k]) != BLANK_AT_0}
+            if tell and "description" in node and node["description"] not in self.described_fields:
+                self.described_fields.add(node["description"])
+                schema["description"] = node["description"]
+        if schema.get("type") == "object":
+            return self._object(node, schema, inside, tell=tell)
+        if schema.get("type") == "array":
             plain: Schema = {"type": "string"} if self.described else {}
-            found["items"] = self.write(node.get("items") or plain, inside, tell=tell)
-            return found
-        if "type" in found:
-            return found
-        return _any_of(ANY_VALUE, found.get("description")) if self.described else {}
+            schema["items"] = self.write(node.get("items") or plain, inside, tell=tell)
+            return schema
+        if "type" in schema:
+            return schema
+        return _any_of(ANY_VALUE, schema.get("description")) if self.described else {}
 
-    def _object(self, node: Schema, found: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
+    def _object(self, node: Schema, schema: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
         properties = {
             name: self._with_none(self.write(child, inside, tell=tell), child, inside)
             for name, child in node.get("properties", {}).items()
             if not child.get("hidden") and not _repeats(child, inside) and not (name in SHALLOW and _is_inside(inside))
         }
         if properties or self.described:
-            found["properties"] = properties
+            schema["properties"] = properties
         if "required" in node:
-            found["required"] = node["required"]
-        return found
+            schema["required"] = node["required"]
+        return schema
 
-    def _with_none(self, written: Schema, node: Schema, inside: tuple[str, ...]) -> Schema:
+    def _with_none(self, schema: Schema, node: Schema, inside: tuple[str, ...]) -> Schema:
         """A choice that may be absent, with a word for that; a filter's are told by what stands beside them."""
-        if not self.described or "enum" not in written or "default" not in node or inside[-1:] == ("Filter",):
-            return written
-        return {**written, "enum": [*written["enum"], NONE]}
+        if not self.described or "enum" not in schema or "default" not in node or inside[-1:] == ("Filter",):
+            return schema
+        return {**schema, "enum": [*schema["enum"], NONE]}
 
     def _union(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
         """A union with null as the rest of it; one of plain types as each of them."""
@@ -174,8 +174,8 @@ class _Writer:
             return self.write({**options[0], **rest}, inside, tell=tell)
         if not self.described:
             return {}
-        told = self._plain({**rest, "type": ""}, inside, tell=tell)
-        return _any_of([{"type": option["type"]} for option in options], told.get("description"))
+        schema = self._plain({**rest, "type": ""}, inside, tell=tell)
+        return _any_of([{"type": option["type"]} for option in options], schema.get("description"))
 
 
 def _bare(node: Schema) -> Schema:

@@ -35,15 +35,15 @@ def grouping(value: Any) -> Any:
         if step in BUCKETS:
             return {"type": "bucket", "interval": BUCKETS[step]}
         return {"type": "field", "field": _grouped(value)}
-    found = as_object(value)
-    if found is None:
+    fields = as_object(value)
+    if fields is None:
         return value
-    read = dict(found)
-    if isinstance(field := found.get("field"), str) and field not in PLOTTED:
-        read["field"] = _grouped(field)
-    if "type" not in read and ("field" in read) != ("interval" in read):
-        read["type"] = "field" if "field" in read else "bucket"
-    return read
+    result = dict(fields)
+    if isinstance(field := fields.get("field"), str) and field not in PLOTTED:
+        result["field"] = _grouped(field)
+    if "type" not in result and ("field" in result) != ("interval" in result):
+        result["type"] = "field" if "field" in result else "bucket"
+    return result
 
 
 def _grouped(field: str) -> str:
@@ -63,22 +63,22 @@ def condition(value: Any) -> Any:
     >>> condition({"not": {"success": True}})
     {'field': 'success', 'op': 'neq', 'value': True}
     """
-    read = _shaped(value)
-    found = as_object(read)
-    if found is None:
+    read = _reshape(value)
+    fields = as_object(read)
+    if fields is None:
         return read
-    inner = as_object(found.get("value"))
-    if inner and rewrites.operator(found.get("op")) == rewrites.NOT:  # {FIELD: {not: {OP: value}}}
-        opposite = _opposite(rewrites.NOT, {"field": found.get("field"), **inner})
-        return found if opposite is None else opposite
-    return _in_one_row(rewrites.rewritten(found))
+    inner = as_object(fields.get("value"))
+    if inner and rewrites.operator(fields.get("op")) == rewrites.NOT:  # {FIELD: {not: {OP: value}}}
+        opposite = _opposite(rewrites.NOT, {"field": fields.get("field"), **inner})
+        return fields if opposite is None else opposite
+    return _in_one_row(rewrites.rewrite(fields))
 
 
-def _in_one_row(found: JsonObject) -> JsonObject:
+def _in_one_row(group: JsonObject) -> JsonObject:
     """A group of ``same_row`` with no group inside it that an operator was rewritten as."""
-    children = as_list(found.get("conditions"))
-    if children is None or str(found.get("operator")).casefold() != "same_row":
-        return found
+    children = as_list(group.get("conditions"))
+    if children is None or str(group.get("operator")).casefold() != "same_row":
+        return group
     flat = list[Any]()
     for child in children:
         read = as_object(condition(child))
@@ -86,66 +86,66 @@ def _in_one_row(found: JsonObject) -> JsonObject:
             flat += read["conditions"]
         else:
             flat.append(child)
-    return {**found, "conditions": flat}
+    return {**group, "conditions": flat}
 
 
-def _shaped(value: Any) -> Any:
+def _reshape(value: Any) -> Any:
     items = as_list(value)
     if items is not None:
         return _all_of(items) if items and all(as_object(item) for item in items) else value
-    found = as_object(value)
-    if not found:
+    fields = as_object(value)
+    if not fields:
         return value
-    if len(found) == 1:
-        [(key, held)] = found.items()
-        if (opposite := _opposite(key, held)) is not None:
+    if len(fields) == 1:
+        [(key, inner)] = fields.items()
+        if (opposite := _opposite(key, inner)) is not None:
             return opposite
         group = aliases.value("operator", key.strip().casefold())
-        if group in {"and", "or", "same_row"} and (inside := as_list(held)) is not None:
+        if group in {"and", "or", "same_row"} and (inside := as_list(inner)) is not None:
             return {"operator": group, "conditions": inside}
-    if "field" in found and "op" not in found and "operator" not in found:
-        return _with_operator(found)
-    if not found.keys() & {"field", "op", "operator", "conditions", "value"} and _are_fields(found):
-        return _all_of([{"field": name, **said} for name, item in found.items() for said in _said(item)])
-    if {*found} == {"operator", "conditions"} and isinstance(found["operator"], str):
-        opposite = _opposite(found["operator"], found["conditions"])
+    if "field" in fields and "op" not in fields and "operator" not in fields:
+        return _with_operator(fields)
+    if not fields.keys() & {"field", "op", "operator", "conditions", "value"} and _are_fields(fields):
+        return _all_of([{"field": name, **part} for name, item in fields.items() for part in _conditions_of(item)])
+    if {*fields} == {"operator", "conditions"} and isinstance(fields["operator"], str):
+        opposite = _opposite(fields["operator"], fields["conditions"])
         return value if opposite is None else opposite
     return value
 
 
-def _opposite(word: str, held: Any) -> JsonObject | None:
+def _opposite(word: str, value: Any) -> JsonObject | None:
     """``not`` around one condition or group; None for anything else, and where the API has no opposite."""
-    items = as_list(held)
+    items = as_list(value)
     if rewrites.operator(word) != rewrites.NOT or (items is not None and len(items) != 1):
         return None
-    inner = as_object(condition(items[0] if items else held))
-    return None if inner is None else rewrites.negated(inner, condition)
+    inner = as_object(condition(items[0] if items else value))
+    return None if inner is None else rewrites.negate(inner, condition)
 
 
 def _all_of(conditions: list[Any]) -> Any:
     return conditions[0] if len(conditions) == 1 else {"operator": "and", "conditions": conditions}
 
 
-def _with_operator(found: JsonObject) -> JsonObject:
+def _with_operator(fields: JsonObject) -> JsonObject:
     """``{field, gt: 300}`` as a condition."""
-    rest = {name: held for name, held in found.items() if name != "field"}
+    rest = {name: item for name, item in fields.items() if name != "field"}
     if rest and all(rewrites.is_op(name) for name in rest):
-        conditions = [{"field": found["field"], **said} for said in _said(rest)]
+        conditions = [{"field": fields["field"], **part} for part in _conditions_of(rest)]
         return conditions[0] if len(conditions) == 1 else {"operator": "and", "conditions": conditions}
-    return found
+    return fields
 
 
-def _are_fields(found: JsonObject) -> bool:
-    names = [aliases.FILTER_FIELDS.get(name.casefold(), name) for name in found]
+def _are_fields(fields: JsonObject) -> bool:
+    names = [aliases.FILTER_FIELDS.get(name.casefold(), name) for name in fields]
     return all(filter_field(name) is not None for name in names)
 
 
-def _said(value: Any) -> list[JsonObject]:
+def _conditions_of(value: Any) -> list[JsonObject]:
     """What ``{OP: value, …}`` says of a field, or a plain value."""
     inner = as_object(value)
     if inner is None or not all(rewrites.is_op(name) for name in inner):
         return [equals(value)]
-    return [equals({name: held}) for name, held in inner.items()] or [equals(value)]
+    return [equals({name: item}) for name, item in inner.items()] or [equals(value)]
 
 
 def equals(value: Any) -> JsonObject:
@@ -154,8 +154,8 @@ def equals(value: Any) -> JsonObject:
     if items is not None:
         return {"op": "in", "value": items}
     if inner is not None and len(inner) == 1:
-        [(name, held)] = inner.items()
-        return {"op": aliases.value("op", name.removeprefix("$")), "value": held}
+        [(name, item)] = inner.items()
+        return {"op": aliases.value("op", name.removeprefix("$")), "value": item}
     return {"op": "isnull", "value": True} if value is None else {"op": "eq", "value": value}
 
 
@@ -184,34 +184,34 @@ def time(value: Any) -> Any:
     >>> time({"start": "2026-11-01", "end": "2026-11-08"}), time("7d"), time({"since": "monday"})
     ('2026-11-01/2026-11-08', '7d', 'monday/now')
     """
-    found = as_object(value)
-    if not found or len(found) > 2:  # noqa: PLR2004 - both ends
+    fields = as_object(value)
+    if not fields or len(fields) > 2:  # noqa: PLR2004 - both ends
         return value
-    start, end = (next((name for name in names if name in found), "") for names in (STARTS, ENDS))
-    if {start, end} - {""} != {*found} or not start or not all(isinstance(text, str) for text in found.values()):
+    start, end = (next((name for name in names if name in fields), "") for names in (STARTS, ENDS))
+    if {start, end} - {""} != {*fields} or not start or not all(isinstance(text, str) for text in fields.values()):
         return value
-    exact = "T00:00" if end == "before" and DATE.fullmatch(found[end]) else ""
-    return f"{found[start]}/{found[end] if end else 'now'}{exact}"
+    exact = "T00:00" if end == "before" and DATE.fullmatch(fields[end]) else ""
+    return f"{fields[start]}/{fields[end] if end else 'now'}{exact}"
 
 
-def lifted(found: JsonObject, fields: Collection[str], inner: dict[str, Collection[str]]) -> JsonObject:
+def lift(fields_sent: JsonObject, fields: Collection[str], inner: dict[str, Collection[str]]) -> JsonObject:
     """Arguments that belong into another one, put there, where only that one knows them.
 
     ``inner``: the arguments that are objects, with the names of what is in them.
 
-    >>> lifted({"widget_id": 1, "title": "x"}, ["widget_id", "changes"], {"changes": ["name"]})
+    >>> lift({"widget_id": 1, "title": "x"}, ["widget_id", "changes"], {"changes": ["name"]})
     {'widget_id': 1, 'changes': {'title': 'x'}}
     """
-    read = dict(found)
+    result = dict(fields_sent)
     for owner, names in inner.items():
-        held = as_object(read.get(owner, {}))
+        owner_fields = as_object(result.get(owner, {}))
         mine = [
             name
-            for name in found
+            for name in fields_sent
             if name not in fields
-            and aliases.argument(name, fields, found) is None
-            and (name in names or aliases.argument(name, names, held or {}) is not None)
+            and aliases.argument(name, fields, fields_sent) is None
+            and (name in names or aliases.argument(name, names, owner_fields or {}) is not None)
         ]
-        if mine and held is not None:
-            read[owner] = held | {name: read.pop(name) for name in mine if name not in held}
-    return read
+        if mine and owner_fields is not None:
+            result[owner] = owner_fields | {name: result.pop(name) for name in mine if name not in owner_fields}
+    return result

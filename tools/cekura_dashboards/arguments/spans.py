@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-Span = tuple[datetime, datetime]
+Interval = tuple[datetime, datetime]
 WORDS = (
     "15m", "24h", "7d", "30d", "today", "yesterday", "this_week", "last_week", "this_month", "last_month", "monday",
 )  # fmt: skip
@@ -49,10 +49,10 @@ _AND = re.compile(r"between\s+(.+?)\s+and\s+(.+)", re.IGNORECASE)
 _SINCE = re.compile(r"(?:since|from|starting)\s+", re.IGNORECASE)
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """A word as it is looked for.
 
-    >>> folded(" This month ")
+    >>> fold(" This month ")
     'this_month'
     """
     return "_".join(text.lower().split())
@@ -79,7 +79,7 @@ def rolling(text: str) -> str | None:
 
 def bare(text: str) -> str:
     """A word without an article, a comma or a hyphen between letters."""
-    word = re.sub(r"(?<=[a-z])-(?=[a-z])", "_", folded(text.replace(",", " ")), flags=re.ASCII)
+    word = re.sub(r"(?<=[a-z])-(?=[a-z])", "_", fold(text.replace(",", " ")), flags=re.ASCII)
     return word.removeprefix("in_").removeprefix("on_").removeprefix("the_")
 
 
@@ -101,7 +101,7 @@ def is_month(text: str) -> bool:
     return word in {"this_month", "last_month"} or bool(_MONTH.fullmatch(word) or _MONTH_NAME.fullmatch(word))
 
 
-def interval(text: str, now: datetime, zone: ZoneInfo) -> Span:
+def interval(text: str, now: datetime, zone: ZoneInfo) -> Interval:
     """From the first end's begin to the second's end: a date, a weekday or a month is in it as a whole.
 
     An instant is an exact end; one without an offset is of ``zone``. A weekday at the start is the latest before the
@@ -151,7 +151,7 @@ def _ago(match: re.Match[str]) -> int:
     return count * (7 if match[2] == "week" else 1)
 
 
-def _end_of(text: str, now: datetime, zone: ZoneInfo) -> Span | None:
+def _end_of(text: str, now: datetime, zone: ZoneInfo) -> Interval | None:
     """What a word stands for at an end, where weeks ago are a day."""
     match = _AGO.fullmatch(bare(text))
     return span_of(f"{_ago(match)}_days_ago" if match else text, now, zone)
@@ -173,7 +173,7 @@ def _instant(text: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
-def span_of(text: str, now: datetime, zone: ZoneInfo) -> Span | None:
+def span_of(text: str, now: datetime, zone: ZoneInfo) -> Interval | None:
     """What a word stands for; None for one that is not known.
 
     A weekday is the latest one that has begun, and with ``last_`` before it the latest that has ended, as the last
@@ -187,7 +187,7 @@ def span_of(text: str, now: datetime, zone: ZoneInfo) -> Span | None:
         return None
 
 
-def _up_to_now(text: str, word: str, today: datetime, now: datetime) -> Span | None:
+def _up_to_now(text: str, word: str, today: datetime, now: datetime) -> Interval | None:
     if match := ROLLING.fullmatch(rolling(text) or ""):
         return now - int(match[1]) * UNITS[match[2]], now
     if match := BACK.fullmatch(word):
@@ -201,7 +201,7 @@ def _weekday(word: str) -> int | None:
     return next((place for place, day in enumerate(WEEKDAYS) if name in {day, day[:3]}), None)
 
 
-def _calendar(word: str, today: datetime, now: datetime) -> Span | None:
+def _calendar(word: str, today: datetime, now: datetime) -> Interval | None:
     if (match := _AGO.fullmatch(word)) and match[2] == "day":
         first = today - _ago(match) * _DAY
         return first, first + _DAY
@@ -211,7 +211,7 @@ def _calendar(word: str, today: datetime, now: datetime) -> Span | None:
         return first, min(first + _DAY, now)
     monday, first = today - timedelta(days=today.weekday()), today.replace(day=1)
     saturday = monday + WEEKDAYS.index(WEEKEND) * _DAY
-    known: dict[str, Span] = {
+    known: dict[str, Interval] = {
         "today": (today, now),
         "yesterday": (today - _DAY, today),
         "day_before_yesterday": (today - 2 * _DAY, today - _DAY),
@@ -225,7 +225,7 @@ def _calendar(word: str, today: datetime, now: datetime) -> Span | None:
     return known.get(word)
 
 
-def _dated(word: str, today: datetime) -> Span | None:
+def _dated(word: str, today: datetime) -> Interval | None:
     """A day, week or month of the calendar.
 
     Raises:
@@ -252,11 +252,11 @@ def _number_of(month: str) -> int:
     return next(number for number, name in enumerate(MONTHS, start=1) if name.startswith(month[:3]))
 
 
-def _days(first: date, count: int, today: datetime) -> Span:
+def _days(first: date, count: int, today: datetime) -> Interval:
     start = datetime(first.year, first.month, first.day, tzinfo=today.tzinfo)
     return start, start + count * _DAY
 
 
-def _month(year: int, month: int, today: datetime) -> Span:
+def _month(year: int, month: int, today: datetime) -> Interval:
     start = datetime(year, month, 1, tzinfo=today.tzinfo)
     return start, (start + 31 * _DAY).replace(day=1)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.text import Foreign, listed
+from cekura_dashboards.text import UntrustedText, join_names
 
 NAME = "time_zone"
 OFFSET = re.compile(r"(?:utc|gmt)?_?([+\u2212-])_?(\d{1,2})(?::?(\d\d))?|(?:utc|gmt)_?(\d{1,2})", re.ASCII)
@@ -46,22 +46,26 @@ def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
     """
     if text is None:
         return default
-    wanted = "_".join(text.strip().casefold().split())
-    known = {name for name in available_timezones() if name.casefold() not in CHANGES_CLOCKS}
-    found = [name for name in known if name.casefold() == wanted]
-    found = found or sorted(name for name in known if _is_place(name) and _city(name) == wanted)
-    if len(found) == 1:
-        return ZoneInfo(found[0])
-    if found:
-        raise InvalidArguments.at(NAME, f"{Foreign(text, limit=60)} is several zones: {listed(found)}; give one whole.")
-    if match := OFFSET.fullmatch(wanted):
-        raise InvalidArguments.at(NAME, f"{Foreign(text, limit=60)} is an offset from UTC; {_with_offset(match, now)}")
-    cities = {_city(name): name for name in sorted(known) if _is_place(name)}
-    names = {name.casefold(): name for name in known if _is_place(name)}
-    near = [(names | cities)[name] for name in get_close_matches(wanted, names | cities, n=1, cutoff=ALIKE)]
-    meant = [*_called(wanted, now)][:MOST_OFFERED] or near
+    key = "_".join(text.strip().casefold().split())
+    zones = {name for name in available_timezones() if name.casefold() not in CHANGES_CLOCKS}
+    matches = [name for name in zones if name.casefold() == key]
+    matches = matches or sorted(name for name in zones if _is_place(name) and _city(name) == key)
+    if len(matches) == 1:
+        return ZoneInfo(matches[0])
+    if matches:
+        raise InvalidArguments.at(
+            NAME, f"{UntrustedText(text, limit=60)} is several zones: {join_names(matches)}; give one whole."
+        )
+    if match := OFFSET.fullmatch(key):
+        raise InvalidArguments.at(
+            NAME, f"{UntrustedText(text, limit=60)} is an offset from UTC; {_with_offset(match, now)}"
+        )
+    cities = {_city(name): name for name in sorted(zones) if _is_place(name)}
+    names = {name.casefold(): name for name in zones if _is_place(name)}
+    near = [(names | cities)[name] for name in get_close_matches(key, names | cities, n=1, cutoff=ALIKE)]
+    meant = [*_called(key, now)][:MOST_OFFERED] or near
     hint = f"did you mean {' or '.join(meant)}?" if meant else "give an IANA name such as America/Los_Angeles."
-    raise InvalidArguments.at(NAME, f"{Foreign(text, limit=60)} is no time zone; {hint}")
+    raise InvalidArguments.at(NAME, f"{UntrustedText(text, limit=60)} is no time zone; {hint}")
 
 
 def _is_place(name: str) -> bool:

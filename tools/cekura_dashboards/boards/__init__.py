@@ -6,18 +6,18 @@
 """
 
 from cekura_dashboards.boards.board import Board, BoardRefused, read_board
-from cekura_dashboards.boards.carry_out import BoardPlan, Carried, Step, apply_board, plan_board, undo_carried
+from cekura_dashboards.boards.carry_out import AppliedBoard, BoardPlan, PlannedCall, apply_board, plan_board, undo_board
 from cekura_dashboards.boards.export import export_board
 
 __all__ = [
+    "AppliedBoard",
     "Board",
     "BoardPlan",
     "BoardRefused",
-    "Carried",
-    "Step",
+    "PlannedCall",
     "apply_board",
     "export_board",
     "plan_board",
     "read_board",
-    "undo_carried",
+    "undo_board",
 ]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig, is_object
 from cekura_dashboards.json_input import NotJson, read_json
-from cekura_dashboards.text import Foreign, did_you_mean
+from cekura_dashboards.text import UntrustedText, did_you_mean
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 
@@ -48,7 +48,7 @@ def read_board(text: str | bytes) -> Board:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         hint = did_you_mean(where, [*Board.model_fields]) if first["type"] == "extra_forbidden" else first["msg"]
-        raise BoardRefused(f"The file is no board: {Foreign(where)}: {hint}") from None
+        raise BoardRefused(f"The file is no board: {UntrustedText(where)}: {hint}") from None
     for index, widget in enumerate(board.widgets):
         _check(index, widget)
     return board
@@ -63,7 +63,9 @@ def _check(index: int, widget: JsonObject) -> None:
     where = f"widgets[{index}]"
     for name in widget:
         if name not in WRITABLE:
-            raise BoardRefused(f"{where}: {Foreign(name)} is not a field of a widget; {did_you_mean(name, WRITABLE)}")
+            raise BoardRefused(
+                f"{where}: {UntrustedText(name)} is not a field of a widget; {did_you_mean(name, WRITABLE)}"
+            )
     if not isinstance(widget.get("chart_type"), str):
         raise BoardRefused(f"{where}: chart_type is missing.")
     for name in ("filters", "group_by"):

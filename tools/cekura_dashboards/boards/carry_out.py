@@ -17,14 +17,14 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.pipeline import Answer, call_tool
 from cekura_dashboards.plans.changes import line_of
 from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import UntrustedText
 from cekura_dashboards.values import replace
 
 _TOOLS = {tool.name: tool for tool in TOOLS}
 _CREATE, _SETUP, _WIDGETS = "create_dashboard", "update_dashboard", "bulk_edit_dashboard"
 
 
-class Step(Struct, frozen=True):
+class PlannedCall(Struct, frozen=True):
     """A call of a tool that writes, and what its dry run answered."""
 
     tool: str
@@ -35,19 +35,19 @@ class Step(Struct, frozen=True):
     def lines(self) -> list[str]:
         """For people: each change, then what may go wrong with it."""
         receipt = Receipt.model_validate(self.dry_run)
-        told = [*(f"warning: {text}" for text in receipt.warnings or []), *(receipt.left_out or [])]
-        return [*(line_of(change) for change in receipt.changes), *told]
+        remarks = [*(f"warning: {text}" for text in receipt.warnings or []), *(receipt.left_out or [])]
+        return [*(line_of(change) for change in receipt.changes), *remarks]
 
 
 class BoardPlan(Struct, frozen=True):
     """What would be done to which dashboard; ``dashboard`` None: to a new one. No steps: it is like this already."""
 
     dashboard: int | None
-    steps: list[Step]
+    steps: list[PlannedCall]
     notes: list[str]
 
 
-class Carried(Struct, frozen=True):
+class AppliedBoard(Struct, frozen=True):
     """The receipts, in order. ``failed``: why it was not carried on."""
 
     receipts: list[Answer] = field(default_factory=list[Answer])
@@ -56,8 +56,8 @@ class Carried(Struct, frozen=True):
     @property
     def calls_to_undo(self) -> list[JsonObject]:
         """The undo calls, the last step's first: ``{tool, arguments}``."""
-        found = [as_object(receipt.structured.get("undo")) for receipt in reversed(self.receipts)]
-        return [call for call in found if call is not None]
+        undo_calls = [as_object(receipt.structured.get("undo")) for receipt in reversed(self.receipts)]
+        return [call for call in undo_calls if call is not None]
 
 
 async def plan_board(
@@ -75,17 +75,17 @@ async def plan_board(
     context = context.for_one_call()
     target, where, notes = await _target(context, board, dashboard, project)
     names = await Names.of(context, where)
-    filters = names.read(board.filters, "filters")
-    widgets = [names.read(widget, f"widgets[{index}]") for index, widget in enumerate(board.widgets)]
-    steps = list[Step]()
+    filters = names.with_ids(board.filters, "filters")
+    widgets = [names.with_ids(widget, f"widgets[{index}]") for index, widget in enumerate(board.widgets)]
+    steps = list[PlannedCall]()
     for tool, arguments in await _calls(context, board, filters, widgets, target, where):
         dry_run = await call_tool(_careful(context), _TOOLS[tool], arguments)
         if dry_run.structured["outcome"] != "nothing_to_do":
-            steps.append(Step(tool, arguments, dry_run.structured))
+            steps.append(PlannedCall(tool, arguments, dry_run.structured))
     return BoardPlan(target, steps, notes)
 
 
-async def apply_board(context: ToolContext, plan: BoardPlan) -> Carried:
+async def apply_board(context: ToolContext, plan: BoardPlan) -> AppliedBoard:
     """Carry out a plan that somebody agreed to; what was changed by others since is refused, and left as it is.
 
     Raises:
@@ -95,23 +95,23 @@ async def apply_board(context: ToolContext, plan: BoardPlan) -> Carried:
     careful, done = _careful(context), list[Answer]()
     for step in plan.steps:
         try:
-            plan_id = (await _planned_again(careful, step) if done else step.dry_run)["plan_id"]
+            plan_id = (await _plan_again(careful, step) if done else step.dry_run)["plan_id"]
             done.append(await call_tool(careful, _TOOLS[step.tool], {**step.arguments, "plan_id": plan_id}))
         except DashboardsError as error:
-            return Carried(done, str(error))
-    return Carried(done)
+            return AppliedBoard(done, str(error))
+    return AppliedBoard(done)
 
 
-async def _planned_again(context: ToolContext, step: Step) -> JsonObject:
+async def _plan_again(context: ToolContext, step: PlannedCall) -> JsonObject:
     """The dry run of a later step, which knows what the steps before it changed.
 
     Raises:
         PlanRefused: if it is another by now.
     """
-    found = (await call_tool(context, _TOOLS[step.tool], step.arguments)).structured
-    if found | {"plan_id": None} != step.dry_run | {"plan_id": None}:
+    dry_run = (await call_tool(context, _TOOLS[step.tool], step.arguments)).structured
+    if dry_run | {"plan_id": None} != step.dry_run | {"plan_id": None}:
         raise PlanRefused(f"{step.tool} was not carried out: it would do something else than was planned. Plan again.")
-    return found
+    return dry_run
 
 
 def _refuse_if_read_only(context: ToolContext) -> None:
@@ -119,7 +119,7 @@ def _refuse_if_read_only(context: ToolContext) -> None:
         raise BoardRefused("CEKURA_READ_ONLY is set: nothing is written.")
 
 
-async def undo_carried(context: ToolContext, calls: Sequence[JsonObject]) -> Carried:
+async def undo_board(context: ToolContext, calls: Sequence[JsonObject]) -> AppliedBoard:
     """Make undo calls as ``Carried.calls_to_undo`` has them: what one brings back under new ids, the next ones know.
 
     Raises:
@@ -128,16 +128,18 @@ async def undo_carried(context: ToolContext, calls: Sequence[JsonObject]) -> Car
     _refuse_if_read_only(context)
     done, restored = list[Answer](), list[str]()
     for call in calls:
-        tool, given = _TOOLS.get(str(call.get("tool"))), as_object(call.get("arguments"))
-        if tool is None or given is None or not tool.writes or "plan_id" not in given:
-            return Carried(done, "This is no undo call of a receipt.")
+        tool, arguments = _TOOLS.get(str(call.get("tool"))), as_object(call.get("arguments"))
+        if tool is None or arguments is None or not tool.writes or "plan_id" not in arguments:
+            return AppliedBoard(done, "This is no undo call of a receipt.")
         try:
-            answer = await call_tool(context, tool, given | {"plan_id": "; ".join([str(given["plan_id"]), *restored])})
+            answer = await call_tool(
+                context, tool, arguments | {"plan_id": "; ".join([str(arguments["plan_id"]), *restored])}
+            )
         except DashboardsError as error:
-            return Carried(done, str(error))
+            return AppliedBoard(done, str(error))
         done.append(answer)
         restored += [str(line) for line in as_list(answer.structured.get("restored")) or []]
-    return Carried(done)
+    return AppliedBoard(done)
 
 
 async def _calls(
@@ -150,8 +152,8 @@ async def _calls(
 ) -> list[tuple[str, JsonObject]]:
     if target is None:
         optional = {"project_id": project, "filters": filters, "widgets": widgets or None}
-        given = {name: value for name, value in optional.items() if value is not None}
-        return [(_CREATE, {"name": board.name, **given})]
+        arguments = {name: value for name, value in optional.items() if value is not None}
+        return [(_CREATE, {"name": board.name, **arguments})]
     stored = await context.lookups.dashboard(target)
     setup, edits = setup_changes(board, stored, filters), widget_edits(widgets, stored.widgets)
     return [(tool, {"dashboard_id": target, **given}) for tool, given in ((_SETUP, setup), (_WIDGETS, edits)) if given]
@@ -161,31 +163,31 @@ async def _target(
     context: ToolContext, board: Board, dashboard: str | int | None, project: str | int | None
 ) -> tuple[int | None, int | None, list[str]]:
     """The dashboard to change, None for a new one; the project whose names count; and notes."""
-    given = project if project is not None else board.project
+    project_name = project if project is not None else board.project
     if dashboard is None:
-        where = await _project(context, given)
+        where = await _project(context, project_name)
         return await _namesake(context, board.name, where), where, []
     number = await dashboard_id(context, dashboard)
     stays = (await context.lookups.dashboard(number)).project
-    if given is None or stays is None or await _project(context, given) == stays:
+    if project_name is None or stays is None or await _project(context, project_name) == stays:
         return number, stays, []
     return number, stays, [f"dashboard {number} stays in project {stays}; names are those of that project"]
 
 
-async def _project(context: ToolContext, given: str | int | None) -> int:
+async def _project(context: ToolContext, name: str | int | None) -> int:
     """The id of the project.
 
     Raises:
         BoardRefused: if it is not there.
         InvalidArguments: if none is given and there are several.
     """
-    if given is None:
+    if name is None:
         return await context.lookups.only_project(None, lead="Nothing was changed.")
-    known: dict[int, Any] = await names_of(context, "project")
-    found = id_of(str(given), known)
-    if found is None:
-        raise BoardRefused(no_such("project", str(given), known))
-    return found
+    names: dict[int, Any] = await names_of(context, "project")
+    project_id = id_of(str(name), names)
+    if project_id is None:
+        raise BoardRefused(no_such("project", str(name), names))
+    return project_id
 
 
 async def _namesake(context: ToolContext, name: str, project: int) -> int | None:
@@ -194,15 +196,15 @@ async def _namesake(context: ToolContext, name: str, project: int) -> int | None
     Raises:
         BoardRefused: if there are several.
     """
-    found = list[int]()
+    ids = list[int]()
     async for rows in context.api.list_dashboards(project_id=project):
-        found += [row.id for row in rows if row.name == name]
-    if len(found) > 1:
+        ids += [row.id for row in rows if row.name == name]
+    if len(ids) > 1:
         raise BoardRefused(
-            f"Project {project} has {len(found)} dashboards {Foreign(name)}; say which is meant, by id: "
-            f"{', '.join(map(str, found))}."
+            f"Project {project} has {len(ids)} dashboards {UntrustedText(name)}; say which is meant, by id: "
+            f"{', '.join(map(str, ids))}."
         )
-    return found[0] if found else None
+    return ids[0] if ids else None
 
 
 def _careful(context: ToolContext) -> ToolContext:

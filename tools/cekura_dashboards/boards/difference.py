@@ -12,42 +12,42 @@ Edits = JsonObject
 
 def setup_changes(board: Board, stored: Dashboard, filters: JsonObject | None) -> JsonObject:
     """Arguments of update_dashboard but for the dashboard. ``filters``: the board's, with ids."""
-    found: JsonObject = {}
+    changes: JsonObject = {}
     if board.name != stored.name:
-        found["name"] = board.name
+        changes["name"] = board.name
     if not same(filters, stored.stored("filters")):
-        found |= {"filters": filters} if filters else {"clear": ["filters"]}
-    return found
+        changes |= {"filters": filters} if filters else {"clear": ["filters"]}
+    return changes
 
 
-def widget_edits(wanted: list[JsonObject], stored: list[Widget]) -> Edits:
-    """The widgets to create, change and delete. ``wanted``: the board's, with ids.
+def widget_edits(board_widgets: list[JsonObject], stored: list[Widget]) -> Edits:
+    """The widgets to create, change and delete. ``board_widgets``: the board's, with ids.
 
     A widget is known again by its name; one whose name is gone, by being the same otherwise.
     """
-    pairs = _paired(wanted, stored)
-    kept = {widget.id for _, widget in pairs if widget is not None}
+    pairs = _pair_widgets(board_widgets, stored)
+    kept_ids = {widget.id for _, widget in pairs if widget is not None}
     create = [new for new, widget in pairs if widget is None]
     update = [{"id": widget.id, **changes} for new, widget in pairs if widget and (changes := _changes(new, widget))]
-    delete = [widget.id for widget in stored if widget.id not in kept]
+    delete = [widget.id for widget in stored if widget.id not in kept_ids]
     return {name: items for name, items in (("create", create), ("update", update), ("delete", delete)) if items}
 
 
-def _paired(wanted: list[JsonObject], stored: list[Widget]) -> list[tuple[JsonObject, Widget | None]]:
+def _pair_widgets(board_widgets: list[JsonObject], stored: list[Widget]) -> list[tuple[JsonObject, Widget | None]]:
     """Each wanted widget with the stored one that it is: the most alike first."""
-    found, left = dict[int, Widget](), list(stored)
+    pairs, remaining = dict[int, Widget](), list(stored)
     alike: tuple[Callable[[JsonObject, Widget], bool], ...] = (
         lambda new, widget: not _changes(new, widget),
         lambda new, widget: new.get("name") == widget.stored("name"),
         lambda new, widget: set(_changes(new, widget)) <= {"name"},
     )
     for is_alike in alike:
-        for place, new in enumerate(wanted):
-            match = None if place in found else next((widget for widget in left if is_alike(new, widget)), None)
+        for place, new in enumerate(board_widgets):
+            match = None if place in pairs else next((widget for widget in remaining if is_alike(new, widget)), None)
             if match is not None:
-                found[place] = match
-                left.remove(match)
-    return [(new, found.get(place)) for place, new in enumerate(wanted)]
+                pairs[place] = match
+                remaining.remove(match)
+    return [(new, pairs.get(place)) for place, new in enumerate(board_widgets)]
 
 
 def _changes(new: JsonObject, stored: Widget) -> JsonObject:
@@ -55,9 +55,9 @@ def _changes(new: JsonObject, stored: Widget) -> JsonObject:
 
     What the board does not say is empty, but for metadata: it holds the place, which a new widget is given.
     """
-    given, held = definition(new), stored.writable()
+    new_values, stored_values = definition(new), stored.writable()
     names = [name for name in WRITABLE if name != "metadata" or "metadata" in new]
-    changed = [name for name in names if not same(given.get(name), held[name])]
-    found: dict[str, Any] = {name: given[name] for name in changed if name in given}
-    clear = [name for name in changed if name not in given or name == "metadata"]
-    return found | ({"clear": clear} if clear else {})
+    changed = [name for name in names if not same(new_values.get(name), stored_values[name])]
+    changes: dict[str, Any] = {name: new_values[name] for name in changed if name in new_values}
+    clear = [name for name in changed if name not in new_values or name == "metadata"]
+    return changes | ({"clear": clear} if clear else {})

@@ -1,6 +1,6 @@
 """From a dashboard to a board."""
 
-from cekura_dashboards.arguments.references import id_of, names_of, no_such, number_or_name, written
+from cekura_dashboards.arguments.references import id_of, name_or_id, names_of, no_such, number_or_name
 from cekura_dashboards.boards.board import Board, BoardRefused
 from cekura_dashboards.boards.names import Names
 from cekura_dashboards.context import ToolContext
@@ -16,20 +16,20 @@ async def export_board(context: ToolContext, dashboard: str | int) -> Board:
         DashboardsError: if it could not be read.
     """
     context = context.for_one_call()
-    found = await context.lookups.dashboard(await dashboard_id(context, dashboard))
-    if len(found.widgets) > MOST_WIDGETS:
+    stored = await context.lookups.dashboard(await dashboard_id(context, dashboard))
+    if len(stored.widgets) > MOST_WIDGETS:
         raise BoardRefused(
-            f"Dashboard {found.id} has {len(found.widgets)} widgets; a board has at most {MOST_WIDGETS}."
+            f"Dashboard {stored.id} has {len(stored.widgets)} widgets; a board has at most {MOST_WIDGETS}."
         )
-    if (problem := found.unreadable("filters")) is not None:
-        raise BoardRefused(f"Dashboard {found.id} cannot be written as a file: {problem}.")
-    names = await Names.of(context, found.project)
+    if (problem := stored.unreadable("filters")) is not None:
+        raise BoardRefused(f"Dashboard {stored.id} cannot be written as a file: {problem}.")
+    names = await Names.of(context, stored.project)
     projects = await names_of(context, "project")
     return Board(
-        name=found.name or f"Dashboard {found.id}",
-        project=written(found.project, projects) if found.project in projects else found.project,
-        filters=names.written(found.filters or None, "filters"),
-        widgets=[names.written(widget.definition(), f"widgets[{i}]") for i, widget in enumerate(found.widgets)],
+        name=stored.name or f"Dashboard {stored.id}",
+        project=name_or_id(stored.project, projects) if stored.project in projects else stored.project,
+        filters=names.with_names(stored.filters or None, "filters"),
+        widgets=[names.with_names(widget.definition(), f"widgets[{i}]") for i, widget in enumerate(stored.widgets)],
     )
 
 
@@ -42,8 +42,8 @@ async def dashboard_id(context: ToolContext, dashboard: str | int) -> int:
     text = str(dashboard).strip()
     if isinstance(number := number_or_name(text), int):
         return number
-    known = await names_of(context, "dashboard")
-    found = id_of(text, known)
-    if found is None:
-        raise BoardRefused(no_such("dashboard", text, known))
-    return found
+    names = await names_of(context, "dashboard")
+    matching_id = id_of(text, names)
+    if matching_id is None:
+        raise BoardRefused(no_such("dashboard", text, names))
+    return matching_id

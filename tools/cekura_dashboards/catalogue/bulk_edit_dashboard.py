@@ -19,15 +19,15 @@ from cekura_dashboards.plans.changes import (
     restored_lines,
 )
 from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
-from cekura_dashboards.plans.layout import Placement, Wish, overlapped, pattern_for, placed
+from cekura_dashboards.plans.layout import Placement, Wish, overlapped, pattern_for, place_widgets
 from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import Ids, Planned, check_counts
+from cekura_dashboards.plans.restored import PlannedRequest, RestoredIds, check_counts
 from cekura_dashboards.plans.send import commit_bulk
 from cekura_dashboards.plans.undo import refuse_too_large, undo_arguments, undo_of
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import listed, named
+from cekura_dashboards.text import join_names, named
 from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.edits import (
@@ -75,7 +75,7 @@ class DashboardEdit(Request):
         return self
 
 
-class BulkEditRequest(DashboardEdit, Planned):
+class BulkEditRequest(DashboardEdit, PlannedRequest):
     @model_validator(mode="after")
     def _not_too_many(self) -> "BulkEditRequest":
         check_counts(self, create=self.create, update=self.update, delete=self.delete)
@@ -88,19 +88,19 @@ class BulkEditRequest(DashboardEdit, Planned):
 async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:
     ids = request.ids(signer(context))
     dashboard = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
-    return checked(context, await drafted(context, request, dashboard, ids), request)
+    return checked(context, await draft(context, request, dashboard, ids), request)
 
 
-async def drafted(
+async def draft(
     context: ToolContext,
     request: BulkEditRequest,
     dashboard: Dashboard,
-    ids: Ids,
+    ids: RestoredIds,
 ) -> Plan[WidgetEdits]:
     """The plan against a dashboard that was read already."""
     checker = Checker(context, dashboard.project, dashboard.filters)
     checker.lenient = request.plan_id is not None
-    creates = [item.given() for item in request.create or []]
+    creates = [item.values() for item in request.create or []]
     for index, config in enumerate(creates):
         await checker.created(config, f"create[{index}].")
     updates, notes = await _updates(request, dashboard, checker, ids)
@@ -108,12 +108,12 @@ async def drafted(
     mine = {widget.id: widget for widget in dashboard.widgets}
     for index, number in enumerate(deletes):
         if number not in mine:
-            checker.faults.append(_stranger(f"delete[{index}]", number, dashboard))
+            checker.faults.append(_unknown_widget(f"delete[{index}]", number, dashboard))
     wanted = _placement(request, creates, mine, ids)
-    pattern, told = await pattern_for(context, wanted, mine, updates, deletes)
-    shifted, faults = placed(wanted, mine, updates, deletes, ids, pattern)
+    pattern, layout_notes = await pattern_for(context, wanted, mine, updates, deletes)
+    shifted, faults = place_widgets(wanted, mine, updates, deletes, ids, pattern)
     checker.faults += faults
-    checker.warnings += told
+    checker.warnings += layout_notes
     warnings = [*checker.done(), *_covering(request, creates, mine, shifted, deletes)]
     named_ids = [ids.now("widget", item.id) for item in request.update or []]
     edits = WidgetEdits(
@@ -158,13 +158,15 @@ def _covering(
     restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.was is not None]
     under = [(config, overlapped(0, config.get("metadata"), there)) for config in restored]
     return [
-        f"{named(config.get('name'))} comes back onto widgets {listed(map(str, numbers))}; arrange makes room"
+        f"{named(config.get('name'))} comes back onto widgets {join_names(map(str, numbers))}; arrange makes room"
         for config, numbers in under
         if numbers
     ]
 
 
-def _placement(request: DashboardEdit, creates: Sequence[JsonObject], mine: Collection[int], ids: Ids) -> Placement:
+def _placement(
+    request: DashboardEdit, creates: Sequence[JsonObject], mine: Collection[int], ids: RestoredIds
+) -> Placement:
     """Where widgets are wanted; what is restored has its old place."""
     items = enumerate(zip(request.create or [], creates, strict=True))
     moves = {
@@ -180,7 +182,7 @@ def _placement(request: DashboardEdit, creates: Sequence[JsonObject], mine: Coll
 
 
 async def _updates(
-    request: DashboardEdit, dashboard: Dashboard, checker: Checker, ids: Ids
+    request: DashboardEdit, dashboard: Dashboard, checker: Checker, ids: RestoredIds
 ) -> tuple[dict[int, JsonObject], list[str]]:
     """The fields to send for each widget that would change, and notes."""
     mine = {widget.id: widget for widget in dashboard.widgets}
@@ -189,7 +191,7 @@ async def _updates(
         path, number = f"update[{index}]", ids.now("widget", item.id)
         notes += ignored_nulls(item, path)
         if number not in mine:
-            checker.faults.append(_stranger(f"{path}.id", number, dashboard))
+            checker.faults.append(_unknown_widget(f"{path}.id", number, dashboard))
             continue
         if (problem := unmergeable(item, item.clear, mine[number])) is not None:
             checker.faults.append(Fault(f"{path}.metadata", problem))
@@ -205,17 +207,17 @@ async def _updates(
     return updates, notes
 
 
-def _stranger(path: str, number: int, dashboard: Dashboard) -> Fault:
-    known = listed((f"{widget.id} {named(widget.name)}" for widget in dashboard.widgets), limit=8)
-    return Fault(path, f"widget {number} is not on dashboard {dashboard.id}; its widgets: {known or 'none'}.")
+def _unknown_widget(path: str, number: int, dashboard: Dashboard) -> Fault:
+    widgets_text = join_names((f"{widget.id} {named(widget.name)}" for widget in dashboard.widgets), limit=8)
+    return Fault(path, f"widget {number} is not on dashboard {dashboard.id}; its widgets: {widgets_text or 'none'}.")
 
 
-async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
-    done = await commit_bulk(context, made.work)
+async def commit(context: ToolContext, plan: Plan[WidgetEdits]) -> Receipt:
+    done = await commit_bulk(context, plan.work)
     edits = done.edits
     way = undo_of(BulkEditRequest, undo_arguments(edits, [widget.id for widget in done.created]))
     return receipt_of(
-        made,
+        plan,
         done_changes(done),
         dashboard_id=edits.dashboard_id,
         differences=all_differences(done),
@@ -232,7 +234,7 @@ def _covered_by_undo(done: Stored, undo: BulkEditRequest | None) -> Covered:
         return {}
     named_ids = {*(item.id for item in undo.update or []), *(undo.delete or [])}
     touched = [widget for widget in done.there if widget.id in named_ids]
-    restored = [item.given() for item in undo.create or []]
+    restored = [item.values() for item in undo.create or []]
     return {**covered_widgets(touched), **covered_alike(undo.dashboard_id, done.there, restored)}
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from cekura_dashboards.answers.audience import Audience
-from cekura_dashboards.answers.lint import Draft, Lint, Seen
+from cekura_dashboards.answers.audience import ReportOptions
+from cekura_dashboards.answers.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.answers.summary import summarise
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Refused
@@ -16,16 +16,16 @@ from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.catalogue.update_dashboard import UpdateDashboardRequest
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import ChartReading, are_few, saved
-from cekura_dashboards.concurrency import in_thread, together
+from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import issued
 from cekura_dashboards.plans.receipt import Call
-from cekura_dashboards.plans.restored import Ids
-from cekura_dashboards.text import cleaned, json_text, named
+from cekura_dashboards.plans.restored import RestoredIds
+from cekura_dashboards.text import clean, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.widgets.rules import metric_types
 
-MOST_FINDINGS, MOST_FAILED = 20, 5
+MOST_FINDINGS, MAX_FAILED = 20, 5
 
 
 class CheckRequest(Request):
@@ -52,12 +52,12 @@ class CheckResult(Result):
 async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     dashboard = await context.lookups.dashboard(request.dashboard_id)
     targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
-    readings, (types, unread) = await together(
+    readings, (types, unread) = await gather(
         read_charts(context, targets), metric_types(context, dashboard.project, *dashboard.widgets)
     )
     small = are_few(readings)
-    seen = {reading.target.id or 0: await in_thread(_seen, reading, small=small) for reading in readings}
-    drafts = Lint(dashboard, seen, types, context.now()).findings()
+    observations = {reading.target.id or 0: await in_thread(_observe, reading, small=small) for reading in readings}
+    drafts = Lint(dashboard, observations, types, context.now()).findings()
     findings = [await _finding(context, dashboard, draft) for draft in drafts[:MOST_FINDINGS]]
     more = len(drafts) - len(findings)
     return CheckResult(
@@ -70,16 +70,16 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
 
 def _not_tested(readings: Sequence[ChartReading]) -> list[str]:
     failed = [r for r in readings if r.error is not None and not isinstance(r.error, Refused)]
-    told = [f"widget {reading.target.id}: {cleaned(str(reading.error), limit=200)}" for reading in failed[:MOST_FAILED]]
-    more = [f"{len(failed) - MOST_FAILED} more widgets"] if len(failed) > MOST_FAILED else []
-    return [*told, *more]
+    texts = [f"widget {reading.target.id}: {clean(str(reading.error), limit=200)}" for reading in failed[:MAX_FAILED]]
+    more = [f"{len(failed) - MAX_FAILED} more widgets"] if len(failed) > MAX_FAILED else []
+    return [*texts, *more]
 
 
-def _seen(reading: ChartReading) -> Seen:
+def _observe(reading: ChartReading) -> ChartObservation:
     chart = reading.chart
     if chart is None:
-        return Seen(reading)
-    summary, untested = summarise(reading, Audience(0))
+        return ChartObservation(reading)
+    summary, untested = summarise(reading, ReportOptions(0))
     sizes = dict[str | None, float]()
     if chart.chart_type == "pie":
         for row in chart.rows:
@@ -87,7 +87,7 @@ def _seen(reading: ChartReading) -> Seen:
             sizes[label] = sizes.get(label, 0) + (number(row.value) or 0.0)
     times = {str(row.time_interval) for row in chart.rows} if chart.chart_type == "bar" else set[str]()
     labels = sorted(sizes, key=lambda label: (-sizes[label], str(label)))
-    return Seen(reading, summary.n, labels, len(times), untested=bool(untested))
+    return ChartObservation(reading, summary.n, labels, len(times), untested=bool(untested))
 
 
 async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> Problem:
@@ -102,7 +102,7 @@ async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> 
             plan_id = issued(context, await update_dashboard.plan(context, change))
         else:
             edit = BulkEditRequest.model_validate(arguments)
-            plan_id = issued(context, await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids()))
+            plan_id = issued(context, await bulk_edit_dashboard.draft(context, edit, dashboard, RestoredIds()))
     except (DashboardsError, ValueError):
         return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     fix = Call(tool=tool, arguments={**arguments, "plan_id": plan_id})

@@ -9,9 +9,9 @@ from cekura_dashboards.api.errors import DashboardsError, EditFailed, NotFound
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.concurrency import gathered, together
+from cekura_dashboards.concurrency import gather, gather_by_id
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, Stored, WidgetEdits, all_differences, not_done
+from cekura_dashboards.plans.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
 from cekura_dashboards.plans.copies import copies_for, planned, removals_for
 from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
 from cekura_dashboards.plans.moves import (
@@ -27,17 +27,17 @@ from cekura_dashboards.plans.moves import (
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
-from cekura_dashboards.plans.restored import Ids, Planned
+from cekura_dashboards.plans.restored import PlannedRequest, RestoredIds
 from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
 from cekura_dashboards.plans.undo import Undo, refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import foreign
+from cekura_dashboards.text import untrusted
 
 NAME = "copy_widgets"
 MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
 
 
-class CopyRequest(Planned):
+class CopyRequest(PlannedRequest):
     widget_ids: list[WidgetId] = Field(max_length=MOST_WIDGETS)
     dashboard_ids: list[DashboardId] = Field(max_length=MOST_DASHBOARDS, description="where to put copies")
     move: bool | None = Field(default=None, description="move them to the one dashboard instead; they keep their ids")
@@ -90,11 +90,11 @@ async def plan(context: ToolContext, request: CopyRequest) -> Plan[Copies | Move
     return await (_plan_moves if request.move else _plan_copies)(context, request, ids)
 
 
-async def _plan_moves(context: ToolContext, request: CopyRequest, ids: Ids) -> Plan[Copies | Moves]:
+async def _plan_moves(context: ToolContext, request: CopyRequest, ids: RestoredIds) -> Plan[Copies | Moves]:
     """Moves to one dashboard, or back to where each widget was."""
     numbers = [] if request.back else [ids.now("dashboard", request.dashboard_ids[0])]
-    wanted = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
-    dashboards, widgets = await _read(context, numbers, [*wanted], optional=False)
+    ids_to_move = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
+    dashboards, widgets = await _read(context, numbers, [*ids_to_move], optional=False)
     warnings, notes = list[str](), list[str]()
     if request.back:
         moves = moves_back(widgets, request.back, ids)
@@ -102,24 +102,24 @@ async def _plan_moves(context: ToolContext, request: CopyRequest, ids: Ids) -> P
         moves, warnings, notes = await moves_to(context, dashboards[0], widgets, ids)
     way = _way_back(moves)
     refuse_too_large(way.arguments if way else {})
-    made = Plan[Copies | Moves](
+    plan = Plan[Copies | Moves](
         work=Moves(moves),
         verb="Move widgets to",
         about="where they were" if request.back else f"dashboard {numbers[0]}",
         operations=request.operations(NAME),
         covered={**_covered(widgets), **(covered(dashboards[0], []) if dashboards else {})},
-        changes=[move.told() for move in moves],
+        changes=[move.operation() for move in moves],
         warnings=[*warnings, *from_nowhere(moves), *(way.warnings if way else [])],
         notes=notes,
         stamps=[widget.updated_at for widget in widgets],
     )
-    return checked(context, made, request)
+    return checked(context, plan, request)
 
 
 def _covered(widgets: Sequence[Widget]) -> Covered:
     """The widgets, and where they are."""
-    held = covered_widgets([*widgets])
-    return {f"widget {w.id}": {**held[f"widget {w.id}"], "dashboards": [w.dashboard or 0]} for w in widgets}
+    covered = covered_widgets([*widgets])
+    return {f"widget {w.id}": {**covered[f"widget {w.id}"], "dashboards": [w.dashboard or 0]} for w in widgets}
 
 
 def _way_back(moves: Sequence[Move]) -> Undo[CopyRequest] | None:
@@ -139,10 +139,10 @@ def _moving(back: list[JsonObject]) -> Undo[CopyRequest] | None:
     return undo_of(CopyRequest, arguments) if back else None
 
 
-async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Ids) -> Plan[Copies | Moves]:
+async def _plan_copies(context: ToolContext, request: CopyRequest, ids: RestoredIds) -> Plan[Copies | Moves]:
     numbers = dict.fromkeys(ids.now("dashboard", number) for number in request.dashboard_ids)
-    wanted = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
-    dashboards, sources = await _read(context, [*numbers], [*wanted], optional=request.remove is not None)
+    ids_to_copy = dict.fromkeys(ids.now("widget", number) for number in request.widget_ids)
+    dashboards, sources = await _read(context, [*numbers], [*ids_to_copy], optional=request.remove is not None)
     if request.remove is None:
         edits, warnings, notes = await copies_for(context, dashboards, sources, ids)
     else:
@@ -150,9 +150,9 @@ async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Ids) -> 
     touched = [widget for edit in edits for widget in edit.before.values()]
     everything: Covered = {
         **covered_widgets(touched if request.remove is not None else sources),
-        **{name: held for dashboard in dashboards for name, held in covered(dashboard, []).items()},
+        **{name: part for dashboard in dashboards for name, part in covered(dashboard, []).items()},
     }
-    made = Plan[Copies | Moves](
+    plan = Plan[Copies | Moves](
         work=Copies(request, sources, edits),
         verb="Take copies away from" if request.remove is not None else "Copy widgets to",
         about=f"{len(edits)} dashboards",
@@ -168,40 +168,42 @@ async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Ids) -> 
         notes=notes,
         stamps=[*(d.updated_at for d in dashboards), *(w.updated_at for w in [*sources, *touched])],
     )
-    return checked(context, made, request)
+    return checked(context, plan, request)
 
 
 async def _read(
     context: ToolContext, numbers: Sequence[int], widgets: Sequence[int], *, optional: bool
 ) -> tuple[list[Dashboard], list[Widget]]:
     """The dashboards and the widgets to copy. ``optional``: widgets that are gone are left out."""
-    (dashboards, unread), (known, missing) = await together(
+    (dashboards, unread), (widgets_read, missing) = await gather(
         context.lookups.dashboards(numbers), context.lookups.widgets(widgets)
     )
     gone = [error for error in missing.values() if not (optional and isinstance(error, NotFound))]
     for error in [*unread.values(), *gone]:
         raise error
-    return [dashboards[number] for number in numbers], [known[number] for number in widgets if number in known]
+    return [dashboards[number] for number in numbers], [
+        widgets_read[number] for number in widgets if number in widgets_read
+    ]
 
 
-async def commit(context: ToolContext, made: Plan[Copies | Moves]) -> Receipt:
-    if isinstance(made.work, Moves):
-        return await _commit_moves(context, made, made.work.moves)
-    return await _commit_copies(context, made, made.work)
+async def commit(context: ToolContext, plan: Plan[Copies | Moves]) -> Receipt:
+    if isinstance(plan.work, Moves):
+        return await _commit_moves(context, plan, plan.work.moves)
+    return await _commit_copies(context, plan, plan.work)
 
 
-async def _commit_moves(context: ToolContext, made: Plan[Copies | Moves], moves: Sequence[Move]) -> Receipt:
+async def _commit_moves(context: ToolContext, plan: Plan[Copies | Moves], moves: Sequence[Move]) -> Receipt:
     stored, failed, read_back = await send_moves(context, moves)
     if not stored:
         raise all_failed(failed)
     done = [move for move in moves if move.before.id in stored]
     way, known = _way_back(done), [stored[move.before.id] for move in done if move.before.dashboard is not None]
     return receipt_of(
-        made,
-        [move.told(stored[move.before.id]) for move in done],
+        plan,
+        [move.operation(stored[move.before.id]) for move in done],
         differences=[text for move in done for text in move.differences(stored[move.before.id])],
         not_done=outcomes_of(failed),
-        complete=_moves_left(context, made, moves, failed),
+        complete=_moves_left(context, plan, moves, failed),
         undo=way.call(context, NAME, _covered(known)) if way else None,
         read_back=read_back,
     )
@@ -222,7 +224,7 @@ def _moves_left(
     return [call] if call else []
 
 
-async def _commit_copies(context: ToolContext, made: Plan[Copies | Moves], work: Copies) -> Receipt:
+async def _commit_copies(context: ToolContext, plan: Plan[Copies | Moves], work: Copies) -> Receipt:
     finished = 0
     edits = {edit.dashboard_id or 0: edit for edit in work.edits}
 
@@ -234,14 +236,14 @@ async def _commit_copies(context: ToolContext, made: Plan[Copies | Moves], work:
             finished += 1
             await context.progress(finished, len(edits), "dashboards done")
 
-    stored, failed = await gathered(edits, one)
+    stored, failed = await gather_by_id(edits, one)
     if not stored:
         raise _all_failed(failed)
     done = [stored[number] for number in edits if number in stored]
     failures = [f"dashboard {number}: {error}" for number, error in sorted(failed.items())]
     return receipt_of(
-        made,
-        [change for held in done for change in _done(held)],
+        plan,
+        [change for stored_edits in done for change in _done(stored_edits)],
         differences=[text for held in done for text in all_differences(held)],
         not_done=[
             *(f"dashboard {held.edits.dashboard_id}: {text}" for held in done for text in not_done(held)),
@@ -258,19 +260,21 @@ def _all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
     errors = [failed[number] for number in sorted(failed)]
     if len(errors) == 1 or not any(isinstance(error, EditFailed) for error in errors):
         return errors[0]
-    told = dict[str, str]()
+    outcomes = dict[str, str]()
     for number, error in sorted(failed.items()):
-        held = error.outcomes if isinstance(error, EditFailed) else {"all": "not applied"}
-        told |= {f"dashboard {number} {name}": text for name, text in held.items()}
+        outcomes_of = error.outcomes if isinstance(error, EditFailed) else {"all": "not applied"}
+        outcomes |= {f"dashboard {number} {name}": text for name, text in outcomes_of.items()}
     first = next(error for error in errors if isinstance(error, EditFailed))
-    return EditFailed(first.cause, told)
+    return EditFailed(first.cause, outcomes)
 
 
-def _done(done: Stored) -> list[Change]:
+def _done(done: Stored) -> list[EditOperation]:
     edits, where = done.edits, done.edits.dashboard_id
-    created = [Change(op="create", id=w.id, name=foreign(w.name), dashboard_id=where) for w in done.created]
+    created = [EditOperation(op="create", id=w.id, name=untrusted(w.name), dashboard_id=where) for w in done.created]
     deleted = [
-        Change(op="delete", id=n, name=foreign(edits.before[n].name if n in edits.before else None), dashboard_id=where)
+        EditOperation(
+            op="delete", id=n, name=untrusted(edits.before[n].name if n in edits.before else None), dashboard_id=where
+        )
         for n in edits.deletes
     ]
     return [*created, *deleted]
@@ -301,19 +305,19 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call 
             return None
     else:
         arguments["remove"] = [widget.id for done in stored for widget in done.created]
-    held = _covered_by_undo(
+    covered = _covered_by_undo(
         [] if work.removes else [widget for done in stored for widget in done.created],
         work.sources if work.removes else [],
         {done.edits.dashboard_id or 0: done.there for done in stored},
     )
-    return undo_of(CopyRequest, arguments).call(context, NAME, held)
+    return undo_of(CopyRequest, arguments).call(context, NAME, covered)
 
 
 def _covered_by_undo(removed: Sequence[Widget], copied: Sequence[Widget], there: Mapping[int, list[Widget]]) -> Covered:
     """What is taken away; or what is copied again, and what is like it on the dashboards."""
     configs = [widget.definition() for widget in copied]
     alike = [covered_alike(number, widgets, configs) for number, widgets in there.items()]
-    return {**covered_widgets([*removed, *copied]), **{name: held for one in alike for name, held in one.items()}}
+    return {**covered_widgets([*removed, *copied]), **{name: part for one in alike for name, part in one.items()}}
 
 
 TOOL = writing_tool(

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.filters import doubtful
+from cekura_dashboards.api.filters import filter_warnings
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import (
-    Change,
+    EditOperation,
     Stored,
     WidgetEdits,
     all_differences,
@@ -25,21 +25,21 @@ from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDas
 from cekura_dashboards.plans.dashboards import (
     dashboard_change,
     dashboard_differences,
+    dashboards_of_project,
     fields_of,
-    listed_dashboards,
     range_faults,
     send_create,
     send_update,
 )
-from cekura_dashboards.plans.layout import Placement, Wish, pattern_for, placed
+from cekura_dashboards.plans.layout import Placement, Wish, pattern_for, place_widgets
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import Call, Receipt
-from cekura_dashboards.plans.restored import line
+from cekura_dashboards.plans.restored import restored_line
 from cekura_dashboards.plans.send import commit_bulk, read_again, surely_not_applied
 from cekura_dashboards.plans.undo import undo_of
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import foreign, named
+from cekura_dashboards.text import named, untrusted
 from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
@@ -48,7 +48,7 @@ NAME = CREATE
 
 
 class Creation(Struct, frozen=True):
-    """A dashboard to create. ``known``: the ids of those that are there. ``source``: what it is to be a copy of.
+    """A dashboard to create. ``existing_ids``: the ids of those that are there. ``source``: what it is to be a copy of.
 
     ``shifted``: fields of the source's widgets, by id, that differ in the copy: they make room for ``widgets``.
     """
@@ -56,7 +56,7 @@ class Creation(Struct, frozen=True):
     fields: JsonObject
     widgets: list[JsonObject]
     shifted: dict[int, JsonObject]
-    known: tuple[int, ...]
+    existing_ids: tuple[int, ...]
     source: Dashboard | None
     was: int | None
     widgets_were: tuple[int | None, ...]
@@ -76,46 +76,46 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         source, filters = None, into.filters
     checker = Checker(context, project, filters)
     checker.lenient = request.plan_id is not None
-    checker.warnings += doubtful(filters if request.filters else None, "filters")
+    checker.warnings += filter_warnings(filters if request.filters else None, "filters")
     if original is not None and not checker.lenient:
         checker.faults += [fault for fault in range_faults(original, filters, context.now()) if fault is not None]
-    widgets = [item.given() for item in request.widgets or []]
+    widgets = [item.values() for item in request.widgets or []]
     for index, config in enumerate(widgets):
         await checker.created(config, f"widgets[{index}].")
     items = enumerate(zip(request.widgets or [], widgets, strict=True))
-    wanted = Placement(
+    placement = Placement(
         [
             *((Wish(f"copy_of {request.copy_of}"), config) for config in into.widgets),
             *((Wish.of(f"widgets[{index}]", item), config) for index, (item, config) in items),
         ]
     )
     copied = {widget.id: widget for widget in source.widgets} if source else {}
-    pattern, told = await pattern_for(context, wanted, copied, {}, [])
-    shifted, faults = placed(wanted, copied, {}, [], ids, pattern)
+    pattern, layout_notes = await pattern_for(context, placement, copied, {}, [])
+    shifted, faults = place_widgets(placement, copied, {}, [], ids, pattern)
     checker.faults += faults
-    warnings = [*into.left_out, *into.warnings, *checker.done(), *told]
-    known, namesakes = await listed_dashboards(context, project, request.name)
+    warnings = [*into.left_out, *into.warnings, *checker.done(), *layout_notes]
+    existing_ids, namesakes = await dashboards_of_project(context, project, request.name)
     if namesakes and request.was is None:
         warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
     fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
     widgets = [*into.widgets, *widgets]
     were = (*(None for _ in into.widgets), *(widget.was for widget in request.widgets or []))
-    made = Plan(
-        work=Creation(fields, widgets, shifted, known, source, request.was, were, into.left_out),
+    plan = Plan(
+        work=Creation(fields, widgets, shifted, existing_ids, source, request.was, were, into.left_out),
         verb="Create",
         about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
         operations=request.operations(NAME),
         covered=_covered(request, original, namesakes),
-        stamps=[str(sorted(known)), original.updated_at if original else None],
+        stamps=[str(sorted(existing_ids)), original.updated_at if original else None],
         changes=[
             dashboard_change("create", None, request.name, {}, fields),
-            *(Change(op="create", name=foreign(widget.name)) for widget in copied.values()),
-            *(Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in widgets),
+            *(EditOperation(op="create", name=untrusted(widget.name)) for widget in copied.values()),
+            *(EditOperation(op="create", name=untrusted(c.get("name")), fields=before_after({}, c)) for c in widgets),
         ],
         warnings=warnings,
-        notes=[*into.found],
+        notes=[*into.matched],
     )
-    return checked(context, made, request)
+    return checked(context, plan, request)
 
 
 def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int]) -> Covered:
@@ -132,10 +132,10 @@ async def _project(context: ToolContext, request: CreateDashboardRequest, source
     return await context.lookups.only_project(request.project_id, lead="Nothing was changed.")
 
 
-async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
-    work, steps = made.work, _Steps()
+async def commit(context: ToolContext, plan: Plan[Creation]) -> Receipt:
+    work, steps = plan.work, _FollowUps()
     dashboard, steps.read_back = await send_create(
-        context, work.fields, work.source.id if work.source else None, work.known
+        context, work.fields, work.source.id if work.source else None, work.existing_ids
     )
     dashboard = await _whole(context, work, dashboard, steps)
     dashboard = await _with_filters(context, work, dashboard, steps)
@@ -145,24 +145,24 @@ async def commit(context: ToolContext, made: Plan[Creation]) -> Receipt:
     dashboard = dashboard.model_copy(update={"widgets": [*widgets, *done.created]})
     way = undo_of(DeleteDashboardRequest, {"dashboard_id": dashboard.id})
     return receipt_of(
-        replace(made, warnings=[text for text in made.warnings if text not in work.left_out]),
+        replace(plan, warnings=[text for text in plan.warnings if text not in work.left_out]),
         _changes(dashboard),
         dashboard_id=dashboard.id,
         differences=[*differences, *steps.differences],
         not_done=[*work.left_out, *steps.not_done],
-        restored=_restored(context, work, dashboard, done),
-        complete=steps.left,
+        restored=_restored_lines(context, work, dashboard, done),
+        complete=steps.remaining,
         undo=way.call(context, DELETE, covered_whole(dashboard)),
         read_back=steps.read_back,
     )
 
 
 @dataclass
-class _Steps:
+class _FollowUps:
     """What became of the calls after the first."""
 
     not_done: list[str] = field(default_factory=list[str])
-    left: list[Call] = field(default_factory=list[Call])
+    remaining: list[Call] = field(default_factory=list[Call])
     differences: list[str] = field(default_factory=list[str])
     read_back: bool = False
     is_unread: bool = False
@@ -170,43 +170,45 @@ class _Steps:
     def failed(self, what: str, error: DashboardsError, *calls: Call) -> None:
         self.not_done.append(f"{what}: {error}")
         if surely_not_applied(error):
-            self.left += calls
+            self.remaining += calls
 
 
-async def _whole(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
+async def _whole(context: ToolContext, work: Creation, dashboard: Dashboard, steps: _FollowUps) -> Dashboard:
     """A copy whose answer left out widgets, read again; as it came if that fails, which is told."""
-    if work.source is None or len(made.widgets) >= len(work.source.widgets):
-        return made
-    found = await read_again(context, lambda api: api.get_dashboard(made.id))
-    if found is None:
-        steps.differences.append(f"which widgets the copy has could not be read; get_dashboard {made.id} shows them")
+    if work.source is None or len(dashboard.widgets) >= len(work.source.widgets):
+        return dashboard
+    complete = await read_again(context, lambda api: api.get_dashboard(dashboard.id))
+    if complete is None:
+        steps.differences.append(
+            f"which widgets the copy has could not be read; get_dashboard {dashboard.id} shows them"
+        )
         steps.is_unread = True
-    return found or made
+    return complete or dashboard
 
 
-async def _with_filters(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Dashboard:
+async def _with_filters(context: ToolContext, work: Creation, dashboard: Dashboard, steps: _FollowUps) -> Dashboard:
     """A copy has its original's filters; set the ones that were asked for."""
     fields = {"filters": work.fields["filters"]}
-    if work.source is None or not dashboard_differences(fields, made):
-        return made
+    if work.source is None or not dashboard_differences(fields, dashboard):
+        return dashboard
     try:
-        changed, read_back = await send_update(context, made, fields)
+        changed, read_back = await send_update(context, dashboard, fields)
     except DashboardsError as error:
-        call = Call(tool=update_dashboard.NAME, arguments={"dashboard_id": made.id, **fields})
+        call = Call(tool=update_dashboard.NAME, arguments={"dashboard_id": dashboard.id, **fields})
         steps.failed("its filters", error, call)
-        return made
+        return dashboard
     steps.read_back |= read_back
-    return changed.model_copy(update={"widgets": changed.widgets or made.widgets})
+    return changed.model_copy(update={"widgets": changed.widgets or dashboard.widgets})
 
 
-async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, steps: _Steps) -> Stored:
-    updates = _shifts(work, made)
+async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboard, steps: _FollowUps) -> Stored:
+    updates = _shifts(work, dashboard)
     edits = WidgetEdits(
-        dashboard_id=made.id,
+        dashboard_id=dashboard.id,
         creates=work.widgets,
         updates=updates,
-        before={widget.id: widget for widget in made.widgets if widget.id in updates},
-        there={widget.id: widget for widget in made.widgets},
+        before={widget.id: widget for widget in dashboard.widgets if widget.id in updates},
+        there={widget.id: widget for widget in dashboard.widgets},
         was=work.widgets_were,
     )
     nothing = Stored(edits=replace(edits, creates=[], updates={}, was=()))
@@ -215,7 +217,7 @@ async def _with_widgets(context: ToolContext, work: Creation, made: Dashboard, s
     try:
         done = await commit_bulk(context, edits)
     except DashboardsError as error:
-        steps.failed(f"its {len(work.widgets)} widgets", error, *_widgets_left(context, made, edits))
+        steps.failed(f"its {len(work.widgets)} widgets", error, *_widgets_left(context, dashboard, edits))
         return nothing
     steps.read_back |= done.read_back
     steps.differences += all_differences(done)
@@ -229,7 +231,7 @@ def _widgets_left(context: ToolContext, made: Dashboard, edits: WidgetEdits) -> 
     if any(was is not None for was in edits.was):
         create = [{**config, "was": was} for config, was in zip(edits.creates, edits.was, strict=True)]
         way = undo_of(BulkEditRequest, {**arguments, "create": create})
-        restored = [item.given() for item in (way.request.create if way.request else None) or []]
+        restored = [item.values() for item in (way.request.create if way.request else None) or []]
         call = way.call(context, bulk_edit_dashboard.NAME, covered_alike(made.id, made.widgets, restored))
         return [call] if call else []
     moved: JsonObject = {"update": [{"id": n, **sent} for n, sent in edits.updates.items()]} if edits.updates else {}
@@ -245,37 +247,41 @@ def _widgets_left(context: ToolContext, made: Dashboard, edits: WidgetEdits) -> 
 
 def _shifts(work: Creation, made: Dashboard) -> dict[int, JsonObject]:
     """The fields that differ in the copy, by the ids of the copied widgets."""
-    left, found = [*made.widgets], dict[int, JsonObject]()
+    left, shifts = [*made.widgets], dict[int, JsonObject]()
     for widget in work.source.widgets if work.source else []:
         twin = next((one for one in left if one.definition() == widget.definition()), None)
         if twin is not None:
             left.remove(twin)
-            found |= {twin.id: work.shifted[widget.id]} if widget.id in work.shifted else {}
-    return found
+            shifts |= {twin.id: work.shifted[widget.id]} if widget.id in work.shifted else {}
+    return shifts
 
 
-def _changes(made: Dashboard) -> list[Change]:
+def _changes(dashboard: Dashboard) -> list[EditOperation]:
     widgets = [
-        Change(op="create", id=w.id, name=foreign(w.name), fields=before_after({}, w.writable())) for w in made.widgets
-    ]  # fmt: skip
-    return [dashboard_change("create", made.id, made.name, {}, fields_of(made)), *widgets]
+        EditOperation(op="create", id=w.id, name=untrusted(w.name), fields=before_after({}, w.writable()))
+        for w in dashboard.widgets
+    ]
+    return [dashboard_change("create", dashboard.id, dashboard.name, {}, fields_of(dashboard)), *widgets]
 
 
-def _copy_differences(work: Creation, made: Dashboard, steps: _Steps) -> list[str]:
-    asked = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
-    told = dashboard_differences(asked, made)
+def _copy_differences(work: Creation, dashboard: Dashboard, steps: _FollowUps) -> list[str]:
+    requested = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
+    texts = dashboard_differences(requested, dashboard)
     if work.source is not None and not steps.is_unread:
-        copied = [widget.definition() for widget in made.widgets]
+        copied = [widget.definition() for widget in dashboard.widgets]
         missing = [widget for widget in work.source.widgets if widget.definition() not in copied]
-        told += [f"widget {w.id} {named(w.name)} has no equal in the copy" for w in missing]
-    return told
+        texts += [f"widget {w.id} {named(w.name)} has no equal in the copy" for w in missing]
+    return texts
 
 
-def _restored(context: ToolContext, work: Creation, made: Dashboard, done: Stored) -> list[str]:
+def _restored_lines(context: ToolContext, work: Creation, dashboard: Dashboard, done: Stored) -> list[str]:
     if work.was is None:
         return []
     name = signer(context)
-    return [line(name, "dashboard", work.was, made.id), *restored_lines(name, done.edits.was, done.created)]
+    return [
+        restored_line(name, "dashboard", work.was, dashboard.id),
+        *restored_lines(name, done.edits.was, done.created),
+    ]
 
 
 TOOL = writing_tool(

@@ -5,16 +5,16 @@ from msgspec import Struct
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, before_after
+from cekura_dashboards.plans.changes import EditOperation, before_after
 from cekura_dashboards.plans.covered import covered_namesakes, covered_whole
 from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
-from cekura_dashboards.plans.dashboards import dashboard_change, fields_of, listed_dashboards, send_delete
+from cekura_dashboards.plans.dashboards import dashboard_change, dashboards_of_project, fields_of, send_delete
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.plans.undo import refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import foreign, named
+from cekura_dashboards.text import named, untrusted
 
 NAME = DELETE
 
@@ -31,12 +31,14 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
     dashboard = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
     way = undo_of(CreateDashboardRequest, _undo_arguments(dashboard))
     refuse_too_large(way.arguments, instead="delete some of its widgets with bulk_edit_dashboard first")
-    _, namesakes = await listed_dashboards(context, dashboard.project, dashboard.name)
+    _, namesakes = await dashboards_of_project(context, dashboard.project, dashboard.name)
     widgets = [
-        Change(op="delete", id=widget.id, name=foreign(widget.name), fields=before_after(widget.writable(), {}))
+        EditOperation(
+            op="delete", id=widget.id, name=untrusted(widget.name), fields=before_after(widget.writable(), {})
+        )
         for widget in dashboard.widgets
     ]
-    made = Plan(
+    plan = Plan(
         work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
         verb="Delete",
         about=f"dashboard {dashboard.id} {named(dashboard.name)} with its {len(dashboard.widgets)} widgets",
@@ -44,31 +46,33 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
         covered=covered_whole(dashboard),
         changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],
         dashboard_id=dashboard.id,
-        warnings=[*await _reported_daily(context, dashboard), *way.warnings],
+        warnings=[*await _daily_report_warning(context, dashboard), *way.warnings],
         stamps=[dashboard.updated_at, *(widget.updated_at for widget in dashboard.widgets)],
     )
-    return checked(context, made, request)
+    return checked(context, plan, request)
 
 
-async def _reported_daily(context: ToolContext, dashboard: Dashboard) -> list[str]:
+async def _daily_report_warning(context: ToolContext, dashboard: Dashboard) -> list[str]:
     """That the project's daily report shows it, where that can be read: an undo does not put it back there."""
     try:
         projects = await context.lookups.projects()
     except DashboardsError:
         return []
-    shown = [p for p in projects if p.id == dashboard.project and dashboard.id in (p.daily_report_dashboard_ids or [])]
-    told = "shows it, and an undo does not put it back there"
-    return [f"the daily report of project {project.id} {named(project.name)} {told}" for project in shown]
+    reporting = [
+        p for p in projects if p.id == dashboard.project and dashboard.id in (p.daily_report_dashboard_ids or [])
+    ]
+    text = "shows it, and an undo does not put it back there"
+    return [f"the daily report of project {project.id} {named(project.name)} {text}" for project in reporting]
 
 
-async def commit(context: ToolContext, made: Plan[Deletion]) -> Receipt:
-    dashboard = made.work.dashboard
+async def commit(context: ToolContext, plan: Plan[Deletion]) -> Receipt:
+    dashboard = plan.work.dashboard
     read_back = await send_delete(context, dashboard.id)
-    short = [change.model_copy(update={"fields": None}) for change in made.changes]
+    short = [change.model_copy(update={"fields": None}) for change in plan.changes]
     way = undo_of(CreateDashboardRequest, _undo_arguments(dashboard))
     # the undo's plan covers which dashboards of that name there are, so that it brings back one and no second
-    undo = way.call(context, CREATE, covered_namesakes(made.work.namesakes))
-    return receipt_of(made, short, dashboard_id=dashboard.id, undo=undo, read_back=read_back)
+    undo = way.call(context, CREATE, covered_namesakes(plan.work.namesakes))
+    return receipt_of(plan, short, dashboard_id=dashboard.id, undo=undo, read_back=read_back)
 
 
 def _undo_arguments(dashboard: Dashboard) -> JsonObject:

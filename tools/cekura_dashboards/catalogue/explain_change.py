@@ -5,22 +5,22 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, courses_of, unit_over_time
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
 from cekura_dashboards.answers.explanation import (
     MEASURE,
     OUTCOMES,
     USUAL_FIELDS,
-    BothSides,
+    ComparedMeasures,
     Dimension,
-    GroupSeen,
     Inside,
+    OneSidedGroup,
     OutcomeShares,
     Split,
     dimension,
     fields_inside,
     fields_to_split,
     outcome_shares,
-    ranked,
+    rank_dimensions,
     read_split,
     single_measure,
 )
@@ -28,34 +28,34 @@ from cekura_dashboards.answers.render import comparison_lines, contributor_lines
 from cekura_dashboards.answers.report import brief, field_word, which_calls
 from cekura_dashboards.api.errors import DashboardsError, UnknownField
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
-from cekura_dashboards.api.filters import both, doubtful, fault, only_time
+from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
 from cekura_dashboards.api.models import WidgetConfig, as_list
 from cekura_dashboards.arguments import aliases
 from cekura_dashboards.charts.calls import (
     CallShown,
-    behind,
     call_line,
     call_shown,
+    calls_filter,
     find_calls,
     window_line,
 )
-from cekura_dashboards.charts.metadata_keys import KnownKeys, known_keys
+from cekura_dashboards.charts.metadata_keys import MetadataKeys, read_metadata_keys
 from cekura_dashboards.charts.requested import ChartRequest, RequestedChart, requested_chart
 from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
-from cekura_dashboards.concurrency import each, together
+from cekura_dashboards.concurrency import each, gather
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight import Clock, Comparison
-from cekura_dashboards.text import Foreign, did_you_mean, listed, plain, unquoted
+from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 
-MOST_CHARTS = 5
+MAX_CHARTS = 5
 """Each is read twice, once for each side."""
 EXAMPLES = 5
-MOST_BY = 4
+MAX_BY = 4
 DRIVING = ("clear", "possible")
-MOST_TOLD_INSIDE = 2
+MAX_INSIDE_LISTED = 2
 NO_CAUSE = "what coincides with a change need not be its cause"
 
 
@@ -63,7 +63,7 @@ class ExplainRequest(ChartRequest):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
     by: list[str] | None = Field(
-        default=None, max_length=MOST_BY, description="where to look; default agent.id, topic and known metadata.KEY"
+        default=None, max_length=MAX_BY, description="where to look; default agent.id, topic and known metadata.KEY"
     )
 
     @field_validator("by", mode="before")
@@ -80,7 +80,7 @@ class ExplainRequest(ChartRequest):
             if filter_field(name) is None or name in {"id", "timestamp", "duration", METRIC_VALUE}:
                 hint = did_you_mean(name, [*USUAL_FIELDS, *OUTCOMES, "is_reviewed", "success", "metadata.KEY"])
                 unknown = UnknownField(name, "group") if filter_field(name) is None else None
-                raise fault(f"by[{index}]", f"{Foreign(name)} cannot be grouped by; {hint}", unknown)
+                raise fault(f"by[{index}]", f"{UntrustedText(name)} cannot be grouped by; {hint}", unknown)
         return self
 
 
@@ -100,35 +100,35 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     now, settings = context.now(), context.settings
     window = resolve(request.window or DEFAULT, now, settings.zone)
     other = other_window(window, request.compare_to or "previous_period", now, settings.zone)
-    chart, keys = await together(requested_chart(context, request, charted=True), _keys(context, request, window))
+    chart, keys = await gather(requested_chart(context, request, charted=True), _keys(context, request, window))
     config, notes = single_measure(chart.config, window)
     fields, too_many = fields_to_split(chart, config, keys)
     if request.by:
         fields, too_many = request.by, [name for name in [*fields, *too_many] if name not in request.by]
-    outcomes = [] if request.by else [*OUTCOMES][: MOST_CHARTS - 1 - len(fields)]
+    outcomes = [] if request.by else [*OUTCOMES][: MAX_CHARTS - 1 - len(fields)]
     ends = {name: WidgetConfig(chart_type="pie", field=name) for name in outcomes}
-    read = await read_split(context, chart, {MEASURE: config, **_splits(config, fields), **ends}, window, other)
-    base = read.charts[MEASURE]
+    split = await read_split(context, chart, {MEASURE: config, **_splits(config, fields), **ends}, window, other)
+    base = split.charts[MEASURE]
     if isinstance(base, DashboardsError):
         raise base
-    whole = _overall(base, other, config, context, read.lost)
+    whole = _overall(base, other, config, context, split.lost)
     noted = [note for reading in base.readings for note in reading.notes]
     notes += dict.fromkeys([*other.notes, *base.current.untested, *base.baseline.untested, *noted])
-    found, skipped = _dimensions(read, fields, whole, settings.clock)
-    ended = [(name, sides) for name in ends if isinstance(sides := read.charts[name], BothSides)]
-    inner_fields, not_inside = _inside_of(found, too_many)
-    (examples, unread, looks), (inside, more, inner) = await together(
-        _examples(context, request, chart, config, (window, other), [row for _, row in found]),
-        _inside(context, chart, config, (window, other), found, inner_fields),
+    ranked, skipped = _dimensions(split, fields, whole, settings.clock)
+    ended = [(name, sides) for name in ends if isinstance(sides := split.charts[name], ComparedMeasures)]
+    inner_fields, not_inside = _inside_of(ranked, too_many)
+    (examples, unread, looks), (inside, more, inner) = await gather(
+        _examples(context, request, chart, config, (window, other), [row for _, row in ranked]),
+        _inside(context, chart, config, (window, other), ranked, inner_fields),
     )
     skipped += more
     if inside and not_inside:
-        skipped.append(f"not looked at inside it: {listed(map(field_word, not_inside))}")
-    seen = {*fields, *inner_fields}
-    not_seen = [*(field_word(name) for name in too_many if name not in seen)]
+        skipped.append(f"not looked at inside it: {join_names(map(field_word, not_inside))}")
+    fields_read = {*fields, *inner_fields}
+    not_seen = [*(field_word(name) for name in too_many if name not in fields_read)]
     not_seen += [name for name in OUTCOMES if name not in outcomes and name not in fields]
     if not_seen:
-        skipped.append(f"not looked at: {listed(not_seen)}; name them in `by`")
+        skipped.append(f"not looked at: {join_names(not_seen)}; name them in `by`")
     if whole.verdict == "within noise":
         notes.append("the change itself is within noise, so there may be nothing to explain")
     if base.current.kind == "median":
@@ -140,22 +140,22 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         where=which_calls(chart.target, names),
         window=window_line(window),
         comparison=whole,
-        dimensions=[row for _, row in found],
+        dimensions=[row for _, row in ranked],
         inside=inside,
-        outcomes=[shown for name, sides in ended if (shown := outcome_shares(name, sides, settings.clock))] or None,
+        outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
-        requests=read.requests + looks + keys.requests + inner,
-        notes=[*notes, *doubtful(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
+        requests=split.requests + looks + keys.requests + inner,
+        notes=[*notes, *filter_warnings(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
     )
-    return answer.drawn(Drawing(answer, [_plot(base, chart, names)]) if context.draws else None)
+    return answer.with_drawing(Drawing(answer, [_plot(base, chart, names)]) if context.draws else None)
 
 
-def _plot(base: BothSides, chart: RequestedChart, names: dict[str, str]) -> Plot:
+def _plot(base: ComparedMeasures, chart: RequestedChart, names: dict[str, str]) -> Plot:
     """The measure over time, on both sides."""
     current, baseline = base.readings
-    courses = [*courses_of(current, names), *courses_of(baseline, names, "baseline")]
+    courses = [*plot_series_of(current, names), *plot_series_of(baseline, names, "baseline")]
     return Plot(
-        courses, calls_behind(replace(chart.target, window=current.window)), unit=unit_over_time(current, names)
+        courses, calls_arguments(replace(chart.target, window=current.window)), unit=unit_over_time(current, names)
     )
 
 
@@ -164,42 +164,42 @@ def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConf
     return {name: config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in fields}
 
 
-async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -> KnownKeys:
+async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -> MetadataKeys:
     """The metadata keys of the project, read beside the chart; none where it is said what to look at."""
     if request.by:
-        return KnownKeys()
+        return MetadataKeys()
     number = request.dashboard_id
-    ahead = context.lookups.projects_of_dashboards(), context.lookups.widgets_ahead()
+    ahead = context.lookups.projects_of_dashboards(), context.lookups.prefetch_widgets()
     if request.widget_id is None:
-        projects, _ = await together(*ahead)
+        projects, _ = await gather(*ahead)
     else:
-        (known, _), projects, _ = await together(context.lookups.widgets([request.widget_id]), *ahead)
-        if request.widget_id not in known:
-            return KnownKeys()  # the chart cannot be read either, which is said of it
-        number = known[request.widget_id].dashboard
+        (widgets, _), projects, _ = await gather(context.lookups.widgets([request.widget_id]), *ahead)
+        if request.widget_id not in widgets:
+            return MetadataKeys()  # the chart cannot be read either, which is said of it
+        number = widgets[request.widget_id].dashboard
     project = projects.get(number or 0) or request.project_id or context.settings.project_id
-    return await known_keys(context, project, window)
+    return await read_metadata_keys(context, project, window)
 
 
 def _dimensions(
-    read: Split, fields: Sequence[str], whole: Comparison, clock: Clock
+    split: Split, fields: Sequence[str], whole: Comparison, clock: Clock
 ) -> tuple[list[tuple[str, Dimension]], list[str]]:
     """The change by each field, ranked, with the field; and which could not be read."""
-    found, skipped = list[tuple[str, Dimension]](), list[str]()
+    dimensions, skipped = list[tuple[str, Dimension]](), list[str]()
     for name in fields:
-        sides = read.charts[name]
-        if isinstance(sides, BothSides):
-            found.append((name, dimension(name, sides, whole, clock, len(fields))))
+        sides = split.charts[name]
+        if isinstance(sides, ComparedMeasures):
+            dimensions.append((name, dimension(name, sides, whole, clock, len(fields))))
         else:
             skipped.append(f"{field_word(name)}: could not be read: {sides}")
-    return ranked(found), skipped
+    return rank_dimensions(dimensions), skipped
 
 
-def _inside_of(found: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
+def _inside_of(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
     """By what the group that drives the change is divided, and by what not; nothing where no single one does."""
-    if not found or found[0][1].verdict not in DRIVING or len(found[0][1].groups or []) != 1:
+    if not ranked or ranked[0][1].verdict not in DRIVING or len(ranked[0][1].groups or []) != 1:
         return [], []
-    return fields_inside(found, others)
+    return fields_inside(ranked, others)
 
 
 async def _inside(
@@ -207,36 +207,36 @@ async def _inside(
     chart: RequestedChart,
     config: WidgetConfig,
     windows: tuple[Window, Window],
-    found: Sequence[tuple[str, Dimension]],
+    ranked: Sequence[tuple[str, Dimension]],
     fields: Sequence[str],
 ) -> tuple[Inside | None, list[str], int]:
     """The group that drives the change, divided by other fields, each of both sides; and the requests for it."""
     if not fields:
         return None, [], 0
-    by, first = found[0]
+    by, first = ranked[0]
     [group] = first.groups or [None]
     grouped = config.model_copy(update={"group_by": {"type": "field", "field": by}})
-    calls = behind(grouped, chart.target.filters, None, "null" if group is None else unquoted(group))
+    calls = calls_filter(grouped, chart.target.filters, None, "null" if group is None else unquoted(group))
     ranges = only_time(chart.target.filters)
     narrowed = replace(chart, target=replace(chart.target, filters=both(ranges, calls)))
-    read = await read_split(context, narrowed, _splits(config, fields), *windows)
+    split = await read_split(context, narrowed, _splits(config, fields), *windows)
     clear = Comparison(verdict=first.verdict)
-    rows, skipped = _dimensions(read, fields, clear, context.settings.clock)
-    told = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
-    inside = Inside(by=first.by, group=group, dimensions=told[:MOST_TOLD_INSIDE]) if told else None
-    same = [f"inside {plain(group)} nothing stands out by {listed(map(field_word, fields))}"] if not told else []
-    return inside, [*skipped, *same], read.requests
+    rows, skipped = _dimensions(split, fields, clear, context.settings.clock)
+    notable = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
+    inside = Inside(by=first.by, group=group, dimensions=notable[:MAX_INSIDE_LISTED]) if notable else None
+    same = [f"inside {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"] if not notable else []
+    return inside, [*skipped, *same], split.requests
 
 
 def _overall(
-    base: BothSides, other: Window, config: WidgetConfig, context: ToolContext, lost: str | None
+    base: ComparedMeasures, other: Window, config: WidgetConfig, context: ToolContext, lost: str | None
 ) -> Comparison:
     counted = config.aggregation_function == "count"
-    found = base.compared(counted=counted, clock=context.settings.clock)
+    comparison = base.compared(counted=counted, clock=context.settings.clock)
     if lost is not None:
-        found = found.untested(lost)
+        comparison = comparison.without_verdicts(lost)
     start, end = format_instant(other.start), format_instant(other.end)
-    return found.model_copy(update={"start": start, "end": end, "against": other.source})
+    return comparison.model_copy(update={"start": start, "end": end, "against": other.source})
 
 
 async def _examples(
@@ -260,10 +260,10 @@ async def _examples(
     if first is not None and first.groups:
         where = config.model_copy(update={"group_by": {"type": "field", "field": unquoted(first.by)}})
     sides: dict[str, Window] = dict(zip(("current", "baseline"), windows, strict=True))
-    found, unread = dict[str, list[CallShown]](), list[str]()
+    examples, unread = dict[str, list[CallShown]](), list[str]()
 
     async def one(side: str) -> None:
-        filters = behind(where, chart.target.filters, None, _group_on(side, first) if first else None)
+        filters = calls_filter(where, chart.target.filters, None, _group_on(side, first) if first else None)
         if config.field == "success":
             filters = {"operator": "and", "conditions": [filters, {"field": "success", "op": "eq", "value": False}]}
         try:
@@ -271,30 +271,30 @@ async def _examples(
         except DashboardsError as error:
             unread.append(f"example calls of the {side} side could not be read: {error}")
         else:
-            found[side] = [call_shown(call, project) for call in calls]
+            examples[side] = [call_shown(call, project) for call in calls]
 
     await each(list(sides), one)
-    return {side: found[side] for side in sides if side in found}, sorted(unread, reverse=True), len(sides)
+    return {side: examples[side] for side in sides if side in examples}, sorted(unread, reverse=True), len(sides)
 
 
-def _group_on(side: str, found: Dimension) -> str | None:
+def _group_on(side: str, dimension: Dimension) -> str | None:
     """The first group of the change that has calls on this side, as it is asked for."""
-    rows = found.contributors.top if found.contributors else []
+    rows = dimension.contributors.top if dimension.contributors else []
     empty = {row.group for row in rows if not (row.current if side == "current" else row.baseline)}
-    names = [name for name in found.groups or [] if name not in empty]
+    names = [name for name in dimension.groups or [] if name not in empty]
     return None if not names else "null" if names[0] is None else unquoted(names[0])
 
 
 def render(result: Explanation) -> str:
     lines = [result.measure, f"where {result.where}", result.window]
     lines += comparison_lines(result.comparison)
-    for found in result.dimensions:
-        lines.append(_dimension_line(found))
-        lines += contributor_lines(found.contributors) if found.contributors else []
+    for row in result.dimensions:
+        lines.append(_dimension_line(row))
+        lines += contributor_lines(row.contributors) if row.contributors else []
     if result.inside:
-        for found in result.inside.dimensions:
-            lines.append(f"inside {result.inside.by} {plain(result.inside.group)}, {_dimension_line(found)}")
-            lines += contributor_lines(found.contributors) if found.contributors else []
+        for row in result.inside.dimensions:
+            lines.append(f"inside {result.inside.by} {plain(result.inside.group)}, {_dimension_line(row)}")
+            lines += contributor_lines(row.contributors) if row.contributors else []
     for outcome in result.outcomes or []:
         lines += [f"how calls ended, {outcome.by}:", *share_lines(outcome.shares)]
     for side, calls in (result.examples or {}).items():
@@ -303,27 +303,28 @@ def render(result: Explanation) -> str:
     return "\n".join(lines)
 
 
-def _dimension_line(found: Dimension) -> str:
-    said = {"within noise": "groups moved alike, within noise", "not tested": "groups side by side, not tested"}
-    how = "calls shifted between groups" if found.mixed else "groups moved differently"
-    head = f"by {found.by}: {said.get(found.verdict, f'{how}, {found.verdict}')}"
-    if found.not_compared:
-        head += f"; not compared: {found.not_compared}"
-    head += "".join(f"; new{_since(group)}: {_seen(group)}" for group in found.new or [])
-    head += "".join(f"; gone: {_seen(group)}" for group in found.gone or [])
-    if not found.groups:
+def _dimension_line(dimension: Dimension) -> str:
+    phrases = {"within noise": "groups moved alike, within noise", "not tested": "groups side by side, not tested"}
+    how = "calls shifted between groups" if dimension.mixed else "groups moved differently"
+    head = f"by {dimension.by}: {phrases.get(dimension.verdict, f'{how}, {dimension.verdict}')}"
+    if dimension.not_compared:
+        head += f"; not compared: {dimension.not_compared}"
+    head += "".join(f"; new{_since(group)}: {_fields_line(group)}" for group in dimension.new or [])
+    head += "".join(f"; gone: {_fields_line(group)}" for group in dimension.gone or [])
+    if not dimension.groups:
         return head
-    names = listed(plain(name) for name in found.groups)
-    if found.share_pct is None:
+    names = join_names(plain(name) for name in dimension.groups)
+    if dimension.share_pct is None:
         return f"{head}; {names} differs most"
-    return f"{head}; {names} {'bring' if len(found.groups) > 1 else 'brings'} {plain(found.share_pct)} % of the change"
+    verb = "bring" if len(dimension.groups) > 1 else "brings"
+    return f"{head}; {names} {verb} {plain(dimension.share_pct)} % of the change"
 
 
-def _since(group: GroupSeen) -> str:
+def _since(group: OneSidedGroup) -> str:
     return f" since {group.since}" if group.since else ""
 
 
-def _seen(group: GroupSeen) -> str:
+def _fields_line(group: OneSidedGroup) -> str:
     return f"{plain(group.group)} n {plain(group.n)}" + (f", {plain(group.value)}" if group.value is not None else "")
 
 

@@ -10,17 +10,17 @@ from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.answers.changes import (
-    ChangeFound,
-    Next,
-    Tested,
-    Times,
+    ComparedSpans,
+    MeasureTests,
+    NextCall,
+    ReportedChange,
     interval_of,
-    ranked,
-    tested,
-    told,
+    rank_changes,
+    report_change,
+    run_tests,
     whole_steps,
 )
-from cekura_dashboards.answers.drawing import Drawing, Plot, courses_of, group_course, unit_over_time
+from cekura_dashboards.answers.drawing import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.api.errors import NoTimeBefore
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
@@ -38,11 +38,11 @@ from cekura_dashboards.charts.window import (
     other_window,
     resolve,
 )
-from cekura_dashboards.concurrency import in_thread, together
+from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.bar import is_merged
-from cekura_dashboards.insight.changes import Candidate
-from cekura_dashboards.text import json_text, listed, named, plain
+from cekura_dashboards.insight.changes import Change
+from cekura_dashboards.text import join_names, json_text, named, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
@@ -74,7 +74,7 @@ class FindRequest(Request):
     limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts to look at")
 
 
-class Charts(Result):
+class ChartCounts(Result):
     """How many charts there are of each kind."""
 
     looked_at: int
@@ -87,20 +87,20 @@ class Charts(Result):
 class Changes(Result):
     window: str
     against: str | None = Field(default=None, description="absent: compared with no other time")
-    changes: list[ChangeFound] = Field(description="the surest and largest first")
+    changes: list[ReportedChange] = Field(description="the surest and largest first")
     more: int | None = Field(default=None, description="changes beyond those shown")
-    charts: Charts
+    charts: ChartCounts
     requests: int
-    go_on: Next | None = Field(default=None, description="for the dashboards that were not looked at")
+    go_on: NextCall | None = Field(default=None, description="for the dashboards that were not looked at")
 
 
-class _Where(Struct, frozen=True):
+class _Scope(Struct, frozen=True):
     """The widgets to look at, the projects and names of their dashboards, and the dashboards left for another call."""
 
     widgets: list[Widget]
     projects: dict[int, int]
     names: dict[int, str | None]
-    left: list[int]
+    left_out: list[int]
     requests: int
     notes: list[str]
 
@@ -112,34 +112,34 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     reaches_now = now - asked_for.end <= timedelta(minutes=1)
     window = whole_steps(asked_for, step, now)
     other, notes = _other(window, request.compare_to or PERIOD_BEFORE, now, zone)
-    times = Times(window, other and whole_steps(other, step, now), now if reaches_now else window.end)
+    times = ComparedSpans(window, other and whole_steps(other, step, now), now if reaches_now else window.end)
     if step == "day" and is_off_utc(window, zone):
         notes.append(f"days are UTC days, not those of {zone}")
-    where, _ = await together(_where(context, request), context.lookups.ahead())
-    asked, untestable = surveys(where.widgets, where.projects, now, step)
-    readings = await read_charts(context, [survey.target for survey in asked])
+    where, _ = await gather(_find_scope(context, request), context.lookups.prefetch())
+    measures, untestable = surveys(where.widgets, where.projects, now, step)
+    readings = await read_charts(context, [survey.target for survey in measures])
     names, unnamed = await context.lookups.names(
-        [survey.target.config for survey in asked], [survey.target.calls for survey in asked], None
+        [survey.target.config for survey in measures], [survey.target.calls for survey in measures], None
     )
-    held = await in_thread(_tested, context, asked, readings, times, names, small=len(asked) < 2)  # noqa: PLR2004 - work of a few milliseconds
-    found = ranked(held)
-    untestable |= {w.id: _why_untested(item, times) for item in held if not item.tests for w in item.survey.widgets}
+    tested = await in_thread(_run_tests, context, measures, readings, times, names, small=len(measures) < 2)  # noqa: PLR2004 - work of a few milliseconds
+    ranking = rank_changes(tested)
+    untestable |= {w.id: _why_untested(item, times) for item in tested if not item.tests for w in item.survey.widgets}
     untestable |= {
         widget.id: NO_DATA
-        for survey, reading in zip(asked, readings, strict=True)
+        for survey, reading in zip(measures, readings, strict=True)
         if reading.chart is not None and not reading.chart.rows
         for widget in survey.widgets
     }
-    going_on = partial(_going_on, times=times, request=request)
-    read = {survey.key: reading for survey, reading in zip(asked, readings, strict=True)}
+    going_on = partial(_next_call, times=times, request=request)
+    readings_by_key = {survey.key: reading for survey, reading in zip(measures, readings, strict=True)}
     rows = [
-        told(survey, item, verdict, times, where.names, going_on, _passing(read[survey.key]))
-        for survey, item, verdict in found
+        report_change(survey, item, verdict, times, where.names, going_on, _passing(readings_by_key[survey.key]))
+        for survey, item, verdict in ranking
     ]
-    shown = _fitting(rows)
+    listed_changes = _fitting(rows)
     failed = {
         widget.id: str(reading.error)
-        for survey, reading in zip(asked, readings, strict=True)
+        for survey, reading in zip(measures, readings, strict=True)
         for widget in survey.widgets
         if reading.error is not None
     }
@@ -155,23 +155,23 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     answer = Changes(
         window=window_line(times.current),
         against=window_line(times.baseline) if times.baseline else None,
-        changes=shown,
-        more=len(rows) - len(shown) or None,
-        charts=Charts(
+        changes=listed_changes,
+        more=len(rows) - len(listed_changes) or None,
+        charts=ChartCounts(
             looked_at=looked_at,
             changed=len(changed),
             quiet=looked_at - len(changed | failed.keys() | untestable.keys()),
             not_testable=len(untestable),
             failed=len(failed.keys() - changed),
         ),
-        requests=len(asked) + where.requests + len(context.lookups.metrics_of),
+        requests=len(measures) + where.requests + len(context.lookups.metrics_of),
         go_on=_rest(where.left, request),
         notes=notes or None,
     )
     if not context.draws:
         return answer
-    drawn = [(read[survey.key], item) for survey, item, _ in found]
-    return answer.drawn(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
+    drawn = [(readings_by_key[survey.key], item) for survey, item, _ in ranking]
+    return answer.with_drawing(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
 
 
 def _step_of(window: Window) -> Literal["hour", "day"]:
@@ -186,65 +186,71 @@ def _other(window: Window, how: str, now: datetime, zone: ZoneInfo) -> tuple[Win
         return None, [f"not compared: {error.faults[0].message}"]
 
 
-async def _where(context: ToolContext, request: FindRequest) -> _Where:
+async def _find_scope(context: ToolContext, request: FindRequest) -> _Scope:
     """Whole dashboards, in order, until there are enough charts."""
     if request.dashboard_ids:
-        known, unread = await context.lookups.dashboards(dict.fromkeys(request.dashboard_ids))
+        dashboards, unread = await context.lookups.dashboards(dict.fromkeys(request.dashboard_ids))
         for error in unread.values():
             raise error
-        return _enough([known[number] for number in dict.fromkeys(request.dashboard_ids)], request.limit, len(known))
+        return _enough(
+            [dashboards[number] for number in dict.fromkeys(request.dashboard_ids)], request.limit, len(dashboards)
+        )
     project = request.project_id or context.settings.project_id
     pages = [page async for page in context.api.list_dashboards(project)]
     rows = sorted((row for page in pages for row in page), key=lambda row: row.id)
-    wanted, charts = list[int](), 0
+    ids, charts = list[int](), 0
     for row in rows:
         if charts >= request.limit:
             break
-        wanted.append(row.id)
+        ids.append(row.id)
         charts += max(1, row.widget_count if isinstance(row.widget_count, int) else 0)
-    known, unread = await context.lookups.dashboards(wanted)
-    found = _enough([known[number] for number in wanted if number in known], request.limit, len(pages) + len(wanted))
-    rest = [row.id for row in rows if row.id not in wanted]
+    dashboards, unread = await context.lookups.dashboards(ids)
+    scope = _enough(
+        [dashboards[number] for number in ids if number in dashboards], request.limit, len(pages) + len(ids)
+    )
+    rest = [row.id for row in rows if row.id not in ids]
     failed = [f"dashboard {number} could not be read: {error}" for number, error in sorted(unread.items())]
-    return replace(found, left=[*found.left, *rest], notes=[*found.notes, *failed])
+    return replace(scope, left_out=[*scope.left_out, *rest], notes=[*scope.notes, *failed])
 
 
-def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Where:
-    widgets, left, notes = list[Widget](), list[int](), list[str]()
+def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Scope:
+    widgets, left_out, notes = list[Widget](), list[int](), list[str]()
     for dashboard in dashboards:
         if widgets and len(widgets) + len(dashboard.widgets) > limit:
-            left.append(dashboard.id)
+            left_out.append(dashboard.id)
             continue
         widgets += dashboard.widgets[:limit]
         if (count := len(dashboard.widgets)) > limit:
             notes.append(f"of dashboard {dashboard.id} only {limit} of {count} charts were looked at; raise limit")
     projects = {dashboard.id: dashboard.project for dashboard in dashboards if dashboard.project is not None}
-    return _Where(widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left, requests, notes)
+    return _Scope(
+        widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left_out, requests, notes
+    )
 
 
-def _tested(
-    context: ToolContext, asked: Sequence[Survey], readings: Sequence[ChartReading], times: Times,
+def _run_tests(
+    context: ToolContext, measures: Sequence[Survey], readings: Sequence[ChartReading], times: ComparedSpans,
     names: dict[str, str],
-) -> list[Tested]:  # fmt: skip
+) -> list[MeasureTests]:  # fmt: skip
     """Each measure as a whole is tested once, where it can be on a chart that is not divided."""
-    pairs = [*zip(asked, readings, strict=True)]
+    pairs = [*zip(measures, readings, strict=True)]
     undivided = {survey.whole for survey, reading in pairs if reading.chart and not survey.parts}
-    found, seen = list[Tested](), set[str]()
+    tested, whole_tested = list[MeasureTests](), set[str]()
     for survey, reading in pairs:
         if reading.chart is None or not reading.chart.rows:
             continue
-        whole = survey.whole not in seen and (not survey.parts or survey.whole not in undivided)
-        seen |= {survey.whole} if whole else set()
-        found.append(tested(survey, reading, times, context.settings.clock, names, whole=whole))
-    return found
+        whole = survey.whole not in whole_tested and (not survey.parts or survey.whole not in undivided)
+        whole_tested |= {survey.whole} if whole else set()
+        tested.append(run_tests(survey, reading, times, context.settings.clock, names, whole=whole))
+    return tested
 
 
-def _why_untested(item: Tested, times: Times) -> str:
+def _why_untested(item: MeasureTests, times: ComparedSpans) -> str:
     merged = is_merged(item.survey.target.config.function, "group")
     return ONLY_COMPARED if merged and times.baseline is None else NOTHING_TO_TEST
 
 
-def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindRequest) -> Next | None:
+def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: FindRequest) -> NextCall | None:
     """The call that says more of a change, over the same time; none for a gap, in which there is nothing."""
     first = survey.widgets[0]
     window = f"{format_instant(times.current.start)}/{format_instant(times.current.end)}"
@@ -252,23 +258,23 @@ def _going_on(survey: Survey, item: Candidate, *, times: Times, request: FindReq
         return None
     if item.how == "unusual":
         about = interval_of(item, timedelta(hours=1) if survey.target.config.period == "hour" else timedelta(days=1))
-        return Next(tool="list_calls", arguments={"widget_id": first.id, "window": about})
+        return NextCall(tool="list_calls", arguments={"widget_id": first.id, "window": about})
     if item.how == "share":
         label = "null" if item.part is None else item.part
-        return Next(tool="list_calls", arguments={"widget_id": first.id, "label": label, "window": window})
+        return NextCall(tool="list_calls", arguments={"widget_id": first.id, "label": label, "window": window})
     time: JsonObject = {"window": window} | ({"compare_to": request.compare_to} if request.compare_to else {})
     if times.baseline is None:
         time = _around(item, times.current)
-    widget = next((held for held in survey.widgets if held.chart_type in EXPLAINED), None)
+    widget = next((candidate for candidate in survey.widgets if candidate.chart_type in EXPLAINED), None)
     if widget is not None:
-        return Next(tool="explain_change", arguments={"widget_id": widget.id, **time})
+        return NextCall(tool="explain_change", arguments={"widget_id": widget.id, **time})
     definition = survey.target.config.definition()
     bar = {name: value for name, value in definition.items() if name not in {"name", "metadata"}}
     on = {"dashboard_id": first.dashboard} if first.dashboard is not None else {}
-    return Next(tool="explain_change", arguments={"widget": bar, **on, **time})
+    return NextCall(tool="explain_change", arguments={"widget": bar, **on, **time})
 
 
-def _around(item: Candidate, window: Window) -> JsonObject:
+def _around(item: Change, window: Window) -> JsonObject:
     """The part of the window since a change against the part before it; its halves where the change has no time."""
     since = datetime.fromisoformat(item.at) if item.at else window.start
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
@@ -283,46 +289,49 @@ def _passing(reading: ChartReading) -> str | None:
     return reading.passing if reading.passing != PASS_IS_1 else None
 
 
-def _plots(changed: Sequence[tuple[ChartReading, Candidate]], names: dict[str, str]) -> list[Plot]:
+def _plots(changed: Sequence[tuple[ChartReading, Change]], names: dict[str, str]) -> list[Plot]:
     return [_plot(reading, item, names) for reading, item in changed]
 
 
-def _plot(reading: ChartReading, item: Candidate, names: dict[str, str]) -> Plot:
+def _plot(reading: ChartReading, item: Change, names: dict[str, str]) -> Plot:
     """The 30 days in which the change lies, of what changed."""
     if item.how in OF_A_PART:
         share = item.how == "share"
         unit = "percent" if share else unit_over_time(reading, names)
-        return Plot(group_course(reading, item.part, names, share=share), unit=unit)
-    courses = [course for course in courses_of(reading, names) if course.role != "group"]
+        return Plot(group_plot_series(reading, item.part, names, share=share), unit=unit)
+    courses = [course for course in plot_series_of(reading, names) if course.role != "group"]
     return Plot(courses, unit=unit_over_time(reading, names))
 
 
-def _rest(left: Sequence[int], request: FindRequest) -> Next | None:
+def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
     """The same for the dashboards that were not looked at."""
-    if not left:
+    if not left_out:
         return None
-    given = request.model_dump(exclude_none=True, include={"window", "compare_to"})
-    return Next(tool="find_changes", arguments={"dashboard_ids": [*left], **given})
+    arguments = request.model_dump(exclude_none=True, include={"window", "compare_to"})
+    return NextCall(tool="find_changes", arguments={"dashboard_ids": [*left_out], **arguments})
 
 
 def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
     """Which widgets, and why, a line for each reason."""
-    held = dict[str, list[int]]()
+    widgets_by_reason = dict[str, list[int]]()
     for number, reason in reasons.items():
-        held.setdefault(reason, []).append(number)
-    return [f"widgets {listed(map(str, ids), limit=FEW_NAMED)} {what}: {reason}" for reason, ids in held.items()]
+        widgets_by_reason.setdefault(reason, []).append(number)
+    return [
+        f"widgets {join_names(map(str, ids), limit=FEW_NAMED)} {what}: {reason}"
+        for reason, ids in widgets_by_reason.items()
+    ]
 
 
-def _fitting(rows: Sequence[ChangeFound]) -> list[ChangeFound]:
+def _fitting(rows: Sequence[ReportedChange]) -> list[ReportedChange]:
     """As many of the first as there is room for, in text and in structure."""
-    kept, used = list[ChangeFound](), 0.0
+    rows_kept, used = list[ReportedChange](), 0.0
     for row in rows:
         size = len(row.model_dump_json(exclude_none=True)) / 1.5
         used += max(len(_line(0, row)), size) + 4
-        if used > ANSWER - FOR_THE_REST and kept:
+        if used > ANSWER - FOR_THE_REST and rows_kept:
             break
-        kept.append(row)
-    return kept
+        rows_kept.append(row)
+    return rows_kept
 
 
 def render(result: Changes) -> str:
@@ -342,7 +351,7 @@ def render(result: Changes) -> str:
     return "\n".join(lines)
 
 
-def _line(place: int, row: ChangeFound) -> str:
+def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
     head = f"{place}. {row.verdict}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
@@ -355,13 +364,13 @@ def _line(place: int, row: ChangeFound) -> str:
     return "; ".join(parts)
 
 
-def _of_part(row: ChangeFound) -> str:
+def _of_part(row: ReportedChange) -> str:
     if row.how not in OF_A_PART:
         return ""
     return f", {row.by or 'group'} {plain(row.part)}"
 
 
-def _what(row: ChangeFound) -> str:
+def _what(row: ReportedChange) -> str:
     n = f", n {plain(row.n[0])} and {plain(row.n[1])}" if row.n else ""
     relative = f" ({plain(row.pct)} % relative)" if row.pct is not None else ""
     moved = f"{plain(row.before)} → {plain(row.after)}{relative}"

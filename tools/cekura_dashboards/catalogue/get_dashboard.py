@@ -13,7 +13,7 @@ from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.list_dashboards import date_range
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import Foreign, Word, foreign, json_text, named, time_text
+from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 LAYOUT_LIMIT = 200
@@ -31,34 +31,34 @@ class WidgetShown(WidgetBrief):
 
 class DashboardSetup(Result):
     id: int
-    name: Foreign | None = None
+    name: UntrustedText | None = None
     project: int | None = None
     date_range: str
     filters_in_words: str
     filters: dict[str, Any] | None = None
-    updated: Word | None = None
+    updated: SafeText | None = None
     widgets: list[WidgetShown]
     left_out: list[str] | None = None
 
 
 async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSetup:
-    found = await context.lookups.dashboard(request.dashboard_id)
+    dashboard = await context.lookups.dashboard(request.dashboard_id)
     result = DashboardSetup(
-        id=found.id,
-        name=foreign(found.name),
-        project=found.project,
-        date_range=date_range(found.filters, context),
-        filters_in_words=_filters(found),
-        filters=found.filters or None,
-        updated=time_text(found.updated_at),
-        widgets=[_widget(widget) for widget in found.widgets],
+        id=dashboard.id,
+        name=untrusted(dashboard.name),
+        project=dashboard.project,
+        date_range=date_range(dashboard.filters, context),
+        filters_in_words=_filters(dashboard),
+        filters=dashboard.filters or None,
+        updated=time_text(dashboard.updated_at),
+        widgets=[_widget(widget) for widget in dashboard.widgets],
     )
-    return _fitted(result)
+    return _fit(result)
 
 
-def _filters(found: Dashboard) -> str:
-    problem = found.unreadable("filters")
-    return f"cannot be read: {problem}" if problem else in_words(found.filters)
+def _filters(dashboard: Dashboard) -> str:
+    problem = dashboard.unreadable("filters")
+    return f"cannot be read: {problem}" if problem else in_words(dashboard.filters)
 
 
 def _widget(widget: Widget) -> WidgetShown:
@@ -74,14 +74,14 @@ def _short(metadata: Any) -> Any:
     return metadata if metadata and len(json.dumps(metadata)) <= LAYOUT_LIMIT else None
 
 
-def _fitted(result: DashboardSetup) -> DashboardSetup:
+def _fit(result: DashboardSetup) -> DashboardSetup:
     """Leave out the layouts, then the widgets' filters, when the answer grows too long."""
     for name in ("layout", "filters"):
         if len(render(result)) <= WHOLE_ANSWER:
             break
         widgets = [widget.model_copy(update={name: None}) for widget in result.widgets]
-        left = [*(result.left_out or []), f"{name} of the widgets"]
-        result = result.model_copy(update={"widgets": widgets, "left_out": left})
+        left_out = [*(result.left_out or []), f"{name} of the widgets"]
+        result = result.model_copy(update={"widgets": widgets, "left_out": left_out})
     return result
 
 

@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.answers.absence import explained
-from cekura_dashboards.answers.audience import Audience
-from cekura_dashboards.answers.budget import ALONE, fit, told_once
-from cekura_dashboards.answers.comparison import compared, corrections, read_sides, sides_of
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plots_of
-from cekura_dashboards.answers.profiles import Folding, folded, named_reports
+from cekura_dashboards.answers.absence import explain_empty
+from cekura_dashboards.answers.audience import ReportOptions
+from cekura_dashboards.answers.budget import ALONE, fit, without_repeats
+from cekura_dashboards.answers.comparison import compared_targets, comparison_reports, corrections, read_compared
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_arguments, plots_of
+from cekura_dashboards.answers.profiles import Folding, fold, named_reports
 from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
 from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
-from cekura_dashboards.api.filters import Filter, doubtful, fault, with_missing
+from cekura_dashboards.api.filters import Filter, fault, filter_warnings, with_missing
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.arguments.zones import zone_named
-from cekura_dashboards.charts.target import Target, saved, settled
+from cekura_dashboards.charts.target import Target, resolve_targets, saved
 from cekura_dashboards.charts.window import check_comparison
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result
@@ -72,22 +72,22 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     dashboard, widgets, missing, projects = await _find(context, request)
     extra, meant = with_missing(request.filters)
     targets = [saved(widget, projects.get(widget.dashboard or 0)) for widget in widgets]
-    targets = settled(targets, request.window, extra, now, zone, local_days=request.by is not None)
+    targets = resolve_targets(targets, request.window, extra, now, zone, local_days=request.by is not None)
     other_calls, others_meant = with_missing(request.compare_filters, "compare_filters")
-    asked = sides_of(targets, request.compare_to, other_calls, now, zone)
+    pairs = compared_targets(targets, request.compare_to, other_calls, now, zone)
     filters = [target.calls for target in targets]
     if request.profile:
         return await _folded(context, request, dashboard, targets, missing)
-    (found, told), (names, notes) = await together(
-        read_sides(context, asked),
+    (compared_readings, side_notes), (names, notes) = await gather(
+        read_compared(context, pairs),
         context.lookups.names(widgets, [*filters, other_calls], targets[0].project if targets else None),
     )
     points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
-    reports = await compared(found, Audience(points, coarse, names, context.settings.clock))
-    reports = await explained(context, found, reports, names)
-    notes = [*meant, *others_meant, *doubtful(extra), *doubtful(other_calls, "compare_filters"), *notes]
-    plots = await plots_of(found, names) if context.draws else None
-    return _answer(dashboard, [*reports, *_failed(missing)], told, notes, plots)
+    reports = await comparison_reports(compared_readings, ReportOptions(points, coarse, names, context.settings.clock))
+    reports = await explain_empty(context, compared_readings, reports, names)
+    notes = [*meant, *others_meant, *filter_warnings(extra), *filter_warnings(other_calls, "compare_filters"), *notes]
+    plots = await plots_of(compared_readings, names) if context.draws else None
+    return _answer(dashboard, [*reports, *_failed(missing)], side_notes, notes, plots)
 
 
 async def _folded(
@@ -100,11 +100,11 @@ async def _folded(
     """The charts by hour or weekday."""
     folding = Folding(request.profile or "hour_of_day", context.settings.clock, context.settings.time_zone)
     calls = [target.calls for target in targets]
-    (_, reports), (names, notes) = await together(
-        folded(context, targets, folding),
+    (_, reports), (names, notes) = await gather(
+        fold(context, targets, folding),
         context.lookups.names([], calls, targets[0].project if targets else None),
     )
-    plots = [Plot(calls=calls_behind(target)) for target in targets] if context.draws else None
+    plots = [Plot(calls=calls_arguments(target)) for target in targets] if context.draws else None
     return _answer(dashboard, [*named_reports(reports, targets, names), *_failed(missing)], [], notes, plots)
 
 
@@ -115,43 +115,43 @@ def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
 def _answer(
     dashboard: Dashboard | None,
     reports: Sequence[WidgetReport],
-    told: Sequence[str],
+    side_notes: Sequence[str],
     notes: Sequence[str],
     plots: Sequence[Plot] | None,
 ) -> WidgetsData:
     """The reports, what they share said once, inside the budget. ``plots``: None where nobody draws."""
-    held, shared = told_once(reports)
+    reports_left, shared = without_repeats(reports)
     answer = WidgetsData(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
         window=shared.window,
         where=shared.where,
-        shared=[*shared.notes, *told, *corrections(reports)] or None,
-        widgets=held,
+        shared=[*shared.notes, *side_notes, *corrections(reports)] or None,
+        widgets=reports_left,
         notes=[*notes] or None,
     )
-    fitting = answer.model_copy(update={"widgets": fit(held, head=len(_head(answer)), charted=plots is None)})
-    return fitting.drawn(None if plots is None else Drawing(answer, plots))
+    fitting = answer.model_copy(update={"widgets": fit(reports_left, head=len(_head(answer)), charted=plots is None)})
+    return fitting.with_drawing(None if plots is None else Drawing(answer, plots))
 
 
 async def _find(
     context: ToolContext, request: WidgetsDataRequest
 ) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError], dict[int, int]]:
     """The dashboard, its widgets or the chosen ones, those that could not be read, and the projects of dashboards."""
-    wanted = list(dict.fromkeys(request.widget_ids or []))
+    ids = list(dict.fromkeys(request.widget_ids or []))
     if request.dashboard_id is not None:
         dashboard = await context.lookups.dashboard_with_names(request.dashboard_id)
         projects = {} if dashboard.project is None else {dashboard.id: dashboard.project}
-        if not wanted:
+        if not ids:
             return dashboard, dashboard.widgets, {}, projects
         mine = {widget.id: widget for widget in dashboard.widgets}
-        missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in wanted if i not in mine}
-        return dashboard, [mine[i] for i in wanted if i in mine], missing, projects
-    (found, missing), projects, _ = await together(
-        context.lookups.widgets(wanted), context.lookups.projects_of_dashboards(), context.lookups.ahead()
+        missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in ids if i not in mine}
+        return dashboard, [mine[i] for i in ids if i in mine], missing, projects
+    (widgets_read, missing), projects, _ = await gather(
+        context.lookups.widgets(ids), context.lookups.projects_of_dashboards(), context.lookups.prefetch()
     )
-    if not found or any(isinstance(error, KeyRejected) for error in missing.values()):
+    if not widgets_read or any(isinstance(error, KeyRejected) for error in missing.values()):
         raise next(iter(missing.values()))
-    return None, [found[i] for i in wanted if i in found], missing, projects
+    return None, [widgets_read[i] for i in ids if i in widgets_read], missing, projects
 
 
 def render(result: WidgetsData) -> str:

@@ -4,36 +4,36 @@ from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel, Field, model_validator
 
-from cekura_dashboards.answers.absence import Asked, why_none
+from cekura_dashboards.answers.absence import CallsQuery, why_empty
 from cekura_dashboards.answers.drawing import Drawing
 from cekura_dashboards.answers.report import ALL_CALLS
 from cekura_dashboards.api.errors import DashboardsError, NotFound
 from cekura_dashboards.api.fields import LIMIT, metric_family
 from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import doubtful, fault, time_bounds
+from cekura_dashboards.api.filters import fault, filter_warnings, time_bounds
 from cekura_dashboards.api.models import CallLog, JsonObject, Metric
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.charts.calls import (
     CallShown,
-    behind,
     call_shown,
     call_table,
+    calls_filter,
     find_calls,
     has_labels,
     window_line,
 )
 from cekura_dashboards.charts.requested import ChartRequest, requested_chart
 from cekura_dashboards.charts.scores import PASS
-from cekura_dashboards.charts.sorted_calls import Order, Wanted, page_of_calls
+from cekura_dashboards.charts.sorted_calls import CallsPage, Order, page_of_calls
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import Foreign, Word, foreign, json_text, named
+from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.widgets.request import WINDOW
 
 USUAL_CALLS, MOST_CALLS, MOST_SEARCHED = 10, 25, 50
-MOST_TRANSCRIPTS = 5
+MAX_TRANSCRIPTS = 5
 TRANSCRIPTS = 12_000
 """Characters of all transcripts together."""
 SENTENCE = 200
@@ -49,7 +49,7 @@ class ListCallsRequest(ChartRequest):
     limit: int = Field(default=USUAL_CALLS, ge=1, le=MOST_CALLS)
     page: int = Field(default=1, ge=1)
     transcripts: list[int] | None = Field(
-        default=None, max_length=MOST_TRANSCRIPTS, description="ids of calls: what was said in them"
+        default=None, max_length=MAX_TRANSCRIPTS, description="ids of calls: what was said in them"
     )
 
     @model_validator(mode="after")
@@ -72,51 +72,53 @@ class Transcript(BaseModel):
     more: int | None = Field(default=None, description="characters beyond those; the link shows them")
 
 
-class Calls(Result):
+class CallList(Result):
     total: int
     window: str
     where: str
     project: int
     sort: Order = "newest"
     page: int = 1
-    metric: Word | None = Field(default=None, description="whose value is shown")
-    said: Foreign | None = None
+    metric: SafeText | None = Field(default=None, description="whose value is shown")
+    said: UntrustedText | None = None
     calls: list[CallShown]
     transcripts: list[Transcript] | None = None
 
 
-async def run(context: ToolContext, request: ListCallsRequest) -> Calls:
-    found = await _listed(context, request)
-    return found.drawn(Drawing(found) if context.draws else None)
+async def run(context: ToolContext, request: ListCallsRequest) -> CallList:
+    calls = await _list_calls(context, request)
+    return calls.with_drawing(Drawing(calls) if context.draws else None)
 
 
-async def _listed(context: ToolContext, request: ListCallsRequest) -> Calls:
+async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallList:
     check_comparison(None, request.window, context.now(), context.settings.zone)
     chart = await requested_chart(context, request, charted=False)
     project = chart.project or await context.lookups.only_project(request.project_id)
     if request.transcripts:
-        return await _said_in(context, dict.fromkeys(request.transcripts), project)
+        return await _with_transcripts(context, dict.fromkeys(request.transcripts), project)
     window = _window(context, request.window, chart.target.filters)
     label = "null" if request.without_label and has_labels(chart.config) else request.label
     metric = request.metric if request.metric is not None else chart.config.metric
     metrics = await _metrics(context, {metric, chart.config.metric} - {None}, project)
     plotted = metrics.get(chart.config.metric or 0)
-    filters = behind(chart.config, chart.target.filters, label, request.group, plotted.eval_type if plotted else None)
-    limit = MOST_SEARCHED if request.said else request.limit
-    wanted = Wanted(project, filters, window, request.sort, metric, limit, request.page)
-    (total, sortable, found), (names, unread) = await together(
-        page_of_calls(context, wanted), context.lookups.names([], [filters], project)
+    filters = calls_filter(
+        chart.config, chart.target.filters, label, request.group, plotted.eval_type if plotted else None
     )
-    notes = [] if total else [await why_none(context, Asked(filters, window, project), names)]
+    limit = MOST_SEARCHED if request.said else request.limit
+    page = CallsPage(project, filters, window, request.sort, metric, limit, request.page)
+    (total, sortable, logs), (names, unread) = await gather(
+        page_of_calls(context, page), context.lookups.names([], [filters], project)
+    )
+    notes = [] if total else [await why_empty(context, CallsQuery(filters, window, project), names)]
     if sortable < total:
         notes.append(f"{total - sortable} of the calls have no value to sort by and are left out")
-    calls = [call_shown(call, project, metric) for call in found]
+    calls = [call_shown(call, project, metric) for call in logs]
     if request.said:
-        calls = _holding(request.said, calls, found)
-        seen = f"{len(found)} transcripts were looked through, of {sortable} calls, and {len(calls)} hold it"
-        notes.append(f"{seen}{_next_page(wanted, sortable)}")
+        calls = _calls_with_text(request.said, calls, logs)
+        note = f"{len(logs)} transcripts were looked through, of {sortable} calls, and {len(calls)} hold it"
+        notes.append(f"{note}{_next_page(page, sortable)}")
         calls = calls[: request.limit]
-    return Calls(
+    return CallList(
         total=total,
         window=window_line(window),
         where=in_words(filters, names) if filters else ALL_CALLS,
@@ -124,33 +126,33 @@ async def _listed(context: ToolContext, request: ListCallsRequest) -> Calls:
         sort=request.sort,
         page=request.page,
         metric=None if metric is None else _metric_word(metric, metrics.get(metric), calls),
-        said=foreign(request.said),
+        said=untrusted(request.said),
         calls=calls,
-        notes=[*notes, *window.notes, *doubtful(filters), *unread] or None,
+        notes=[*notes, *window.notes, *filter_warnings(filters), *unread] or None,
     )
 
 
-def _next_page(wanted: Wanted, sortable: int) -> str:
-    return f"; page {wanted.page + 1} goes on" if wanted.page * wanted.limit < sortable else ""
+def _next_page(page: CallsPage, sortable: int) -> str:
+    return f"; page {page.page + 1} goes on" if page.page * page.limit < sortable else ""
 
 
-def _holding(text: str, shown: Sequence[CallShown], calls: Sequence[CallLog]) -> list[CallShown]:
+def _calls_with_text(text: str, rows: Sequence[CallShown], calls: Sequence[CallLog]) -> list[CallShown]:
     """The calls in whose transcript the text stands, with the line in which it stands first."""
-    wanted, found = text.casefold().strip(), list[CallShown]()
-    for call, row in zip(calls, shown, strict=True):
-        line = next((line for line in (call.transcript or "").splitlines() if wanted in line.casefold()), None)
+    needle, matches = text.casefold().strip(), list[CallShown]()
+    for call, row in zip(calls, rows, strict=True):
+        line = next((line for line in (call.transcript or "").splitlines() if needle in line.casefold()), None)
         if line is not None:
-            found.append(row.model_copy(update={"said": Foreign(line, limit=SENTENCE)}))
-    return found
+            matches.append(row.model_copy(update={"said": UntrustedText(line, limit=SENTENCE)}))
+    return matches
 
 
 async def _metrics(context: ToolContext, wanted: Collection[int | None], project: int) -> dict[int, Metric]:
     """The metrics that are meant, as far as they can be read."""
     try:
-        found = await context.lookups.metrics(project) if wanted else []
+        metrics = await context.lookups.metrics(project) if wanted else []
     except DashboardsError:
         return {}
-    return {item.id: item for item in found if item.id in wanted}
+    return {item.id: item for item in metrics if item.id in wanted}
 
 
 def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown]) -> str:
@@ -162,13 +164,13 @@ def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown])
     return f"{number} {named(metric.name)}{passing}"
 
 
-def _window(context: ToolContext, asked: str | None, filters: JsonObject) -> Window:
+def _window(context: ToolContext, window: str | None, filters: JsonObject) -> Window:
     """The window that was asked for, or the saved date range, or the last 7 days."""
     now, zone = context.now(), context.settings.zone
-    return resolve(asked, now, zone) if asked else saved_window(time_bounds(filters, now), now, zone)
+    return resolve(window, now, zone) if window else saved_window(time_bounds(filters, now), now, zone)
 
 
-async def _said_in(context: ToolContext, wanted: Collection[int], project: int) -> Calls:
+async def _with_transcripts(context: ToolContext, ids: Collection[int], project: int) -> CallList:
     """A few calls with their transcripts, cut to a few thousand characters each.
 
     Raises:
@@ -176,28 +178,30 @@ async def _said_in(context: ToolContext, wanted: Collection[int], project: int) 
     """
     now = context.now()
     window = Window(now - LIMIT, now, "30 days")
-    where: JsonObject = {"field": "id", "op": "in", "value": [*wanted]}
-    if len(wanted) == 1:
-        where = {"field": "id", "op": "eq", "value": next(iter(wanted))}
-    total, found = await find_calls(context, project, where, window, len(wanted))
-    by_id = {call.id: call for call in found if call.id in wanted}
+    where: JsonObject = {"field": "id", "op": "in", "value": [*ids]}
+    if len(ids) == 1:
+        where = {"field": "id", "op": "eq", "value": next(iter(ids))}
+    total, logs = await find_calls(context, project, where, window, len(ids))
+    by_id = {call.id: call for call in logs if call.id in ids}
     if not by_id:
-        raise NotFound("call", next(iter(wanted)))
-    missing = [str(number) for number in wanted if number not in by_id]
+        raise NotFound("call", next(iter(ids)))
+    missing = [str(number) for number in ids if number not in by_id]
     most = TRANSCRIPTS // max(3, len(by_id))
-    told = [(number, by_id[number].transcript or "") for number in wanted if number in by_id]
-    return Calls(
+    transcripts = [(number, by_id[number].transcript or "") for number in ids if number in by_id]
+    return CallList(
         total=total,
         window=window_line(window),
         where=in_words(where),
         project=project,
-        calls=[call_shown(by_id[number], project) for number, _ in told],
-        transcripts=[Transcript(id=n, text=text[:most], more=max(0, len(text) - most) or None) for n, text in told],
+        calls=[call_shown(by_id[number], project) for number, _ in transcripts],
+        transcripts=[
+            Transcript(id=n, text=text[:most], more=max(0, len(text) - most) or None) for n, text in transcripts
+        ],
         notes=[f"no calls {', '.join(missing)} in this project within 30 days"] if missing else None,
     )
 
 
-def render(result: Calls) -> str:
+def render(result: CallList) -> str:
     head = f"{result.total} calls in project {result.project}, {result.window}, where {result.where}"
     if result.said is not None:
         head += f"; those in which {result.said} was said, of page {result.page}, {result.sort} first"
@@ -221,7 +225,7 @@ TOOL = ReadingTool(
         "in which something was said; `transcripts` shows what was said in a few."
     ),
     request=ListCallsRequest,
-    result=Calls,
+    result=CallList,
     run=run,
     render=render,
     is_drawn=True,

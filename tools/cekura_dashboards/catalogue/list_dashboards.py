@@ -7,11 +7,11 @@ from cekura_dashboards.api.models import DashboardRow, JsonObject
 from cekura_dashboards.arguments.references import ProjectId
 from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import Foreign, Word, foreign, named, time_text
+from cekura_dashboards.text import SafeText, UntrustedText, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 PAGE = 20
-MOST_READ = 1000
+MAX_READ = 1000
 """Dashboards that are read at the most in one search."""
 
 
@@ -23,11 +23,11 @@ class ListRequest(Request):
 
 class DashboardShown(BaseModel):
     id: int
-    name: Foreign | None = None
+    name: UntrustedText | None = None
     project: int | None = None
     widgets: int | None = None
     date_range: str
-    updated: Word | None = None
+    updated: SafeText | None = None
 
 
 class DashboardList(Result):
@@ -38,25 +38,25 @@ class DashboardList(Result):
 
 async def run(context: ToolContext, request: ListRequest) -> DashboardList:
     project = request.project_id or context.settings.project_id
-    wanted, first = (request.search or "").casefold(), (request.page - 1) * PAGE
-    found, read = dict[int, DashboardRow](), 0
+    needle, first = (request.search or "").casefold(), (request.page - 1) * PAGE
+    rows_by_id, rows_read = dict[int, DashboardRow](), 0
     notes = list[str]()
     async for rows in context.api.list_dashboards(project):
-        read += len(rows)
-        found |= {row.id: row for row in rows if wanted in (row.name or "").casefold()}
-        if len(found) > first + PAGE:
+        rows_read += len(rows)
+        rows_by_id |= {row.id: row for row in rows if needle in (row.name or "").casefold()}
+        if len(rows_by_id) > first + PAGE:
             break
-        if read >= MOST_READ:
-            notes.append(f"the first {read} dashboards were read; give project_id to read others")
+        if rows_read >= MAX_READ:
+            notes.append(f"the first {rows_read} dashboards were read; give project_id to read others")
             break
-    if not found:
-        searched = f" with {Foreign(request.search)} in the name" if request.search else ""
-        notes.append(f"none{searched} among {read} read" + (f" in project {project}" if project else ""))
-    rows = list(found.values())[first : first + PAGE]
+    if not rows_by_id:
+        searched = f" with {UntrustedText(request.search)} in the name" if request.search else ""
+        notes.append(f"none{searched} among {rows_read} read" + (f" in project {project}" if project else ""))
+    rows = list(rows_by_id.values())[first : first + PAGE]
     return DashboardList(
         dashboards=[_shown(row, context) for row in rows],
         page=request.page,
-        more=len(found) > first + PAGE,
+        more=len(rows_by_id) > first + PAGE,
         notes=notes or None,
     )
 
@@ -65,7 +65,7 @@ def _shown(row: DashboardRow, context: ToolContext) -> DashboardShown:
     count = row.widget_count
     return DashboardShown(
         id=row.id,
-        name=foreign(row.name),
+        name=untrusted(row.name),
         project=row.project,
         widgets=int(count) if isinstance(count, int) or (isinstance(count, str) and count.isdigit()) else None,
         date_range=date_range(row.filters, context),

@@ -23,7 +23,7 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig, as_list
 from cekura_dashboards.arguments import aliases
 from cekura_dashboards.arguments.measures import (
-    meant,
+    matching_names,
     metrics_called,
     plotted,
     titles,
@@ -31,25 +31,27 @@ from cekura_dashboards.arguments.measures import (
 )
 from cekura_dashboards.arguments.references import AgentId, ProjectId
 from cekura_dashboards.charts.fetch import read_charts
-from cekura_dashboards.charts.metadata_keys import known_keys
-from cekura_dashboards.charts.target import settled, unsaved
+from cekura_dashboards.charts.metadata_keys import read_metadata_keys
+from cekura_dashboards.charts.target import resolve_targets, unsaved
 from cekura_dashboards.charts.window import format_instant, resolve
-from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.concurrency import gather_by_id
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact
-from cekura_dashboards.text import Foreign, did_you_mean, json_text, plain, word
+from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, plain, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
-Kind = Literal["fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "predefined_widgets"]
-MOST_FIELDS = 6
+LookUpKind = Literal[
+    "fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "predefined_widgets"
+]
+MAX_FIELDS = 6
 ROWS_BUDGET = 6000
 """Characters of rows; what does not fit is counted, and `search` brings it back."""
-MOST_PROJECTS = 10
+MAX_PROJECTS = 10
 NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, medians of several groups together"
 
 
 class LookUpRequest(Request):
-    kind: Kind
+    kind: LookUpKind
     search: str | None = Field(default=None, description="part of the name")
     field: str | None = Field(
         default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …; several with commas"
@@ -61,8 +63,8 @@ class LookUpRequest(Request):
     def _field_for_values(self) -> "LookUpRequest":
         if self.kind == "values" and not self.fields:
             raise fault("field", "is missing; whose values? e.g. topic, call_ended_reason, metadata.region.")
-        if len(self.fields) > MOST_FIELDS:
-            raise fault("field", f"names {len(self.fields)} fields; at most {MOST_FIELDS} at once.")
+        if len(self.fields) > MAX_FIELDS:
+            raise fault("field", f"names {len(self.fields)} fields; at most {MAX_FIELDS} at once.")
         return self
 
     @field_validator("field", mode="before")
@@ -78,52 +80,54 @@ class LookUpRequest(Request):
         return [*dict.fromkeys(aliases.FILTER_FIELDS.get(name.strip(), name.strip()) for name in names if name.strip())]
 
 
-class Found(Result):
-    kind: Kind
+class LookUpResult(Result):
+    kind: LookUpKind
     columns: list[str]
     rows: list[list[Any]]
     total: int = Field(description="matching rows, shown or not")
 
 
-async def run(context: ToolContext, request: LookUpRequest) -> Found:
+async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
     context.lookups.forget()  # who looks something up wants what is there now
     columns, rows, notes = await _SOURCES[request.kind](context, request)
     if request.search:
-        rows, more = await _matching(context, request, request.search, rows)
+        rows, more = await _search_rows(context, request, request.search, rows)
         notes = [*notes, *more]
-    kept, used = list[list[Any]](), 0
+    rows_kept, used = list[list[Any]](), 0
     for row in rows:
         used += len(_line(row)) + 1
         if used > ROWS_BUDGET:
-            notes = [*notes, f"{len(rows) - len(kept)} more do not fit; narrow with search"]
+            notes = [*notes, f"{len(rows) - len(rows_kept)} more do not fit; narrow with search"]
             break
-        kept.append(row)
+        rows_kept.append(row)
     if not rows and not request.search:
         notes = [*notes, "none"]
-    return Found(kind=request.kind, columns=columns, rows=kept, total=len(rows), notes=notes or None)
+    return LookUpResult(kind=request.kind, columns=columns, rows=rows_kept, total=len(rows), notes=notes or None)
 
 
-async def _matching(
+async def _search_rows(
     context: ToolContext, request: LookUpRequest, search: str, rows: list[list[Any]]
 ) -> tuple[list[list[Any]], list[str]]:
     """The rows that are searched for; of metrics those that are meant, if none holds the text. And notes."""
     wanted = search.casefold()
-    if found := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
-        return found, []
-    none = f"none match {Foreign(search)}"
+    if matches := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
+        return matches, []
+    none = f"none match {UntrustedText(search)}"
     if request.kind == "metrics":
-        names = meant(search, [str.__str__(row[1]) for row in rows if row[1]])
+        names = matching_names(search, [str.__str__(row[1]) for row in rows if row[1]])
         near = [row for row in rows if row[1] in names]
         if near:
-            return near, [f"no name holds {Foreign(search)}; this is near"]
+            return near, [f"no name holds {UntrustedText(search)}; this is near"]
         none = f"{none}; without search all are listed"
     if request.kind == "fields" and (metrics := await _metrics_called(context, request, search)):
         shown = titles(metrics, with_charts=True)
         ready = [f"{title}: {json_text(plotted(metric))}" for title, metric in zip(shown, metrics, strict=False)]
-        return [], [f"{Foreign(search)} is no field, but a metric", *ready]
-    said = no_such_measure(search)
-    told = [f"{Foreign(search)}: {said}"] if said and not (request.kind == "metrics" and A_METRIC in said) else []
-    return [], [*told, none]
+        return [], [f"{UntrustedText(search)} is no field, but a metric", *ready]
+    hint = no_such_measure(search)
+    notes = (
+        [f"{UntrustedText(search)}: {hint}"] if hint and not (request.kind == "metrics" and A_METRIC in hint) else []
+    )
+    return [], [*notes, none]
 
 
 async def _metrics_called(context: ToolContext, request: LookUpRequest, search: str) -> list[Metric]:
@@ -164,7 +168,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
         _check_values(name)
     scope = await _agent_scope(context, request)
     pies = [WidgetConfig(chart_type="pie", field=name, filters=scope) for name in request.fields]
-    targets = settled([unsaved(pie, None) for pie in pies], "30d", None, context.now(), context.settings.zone)
+    targets = resolve_targets([unsaved(pie, None) for pie in pies], "30d", None, context.now(), context.settings.zone)
     readings = await read_charts(context, targets)
     for reading in readings:
         if reading.error:
@@ -175,13 +179,13 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
         for name, reading in zip(request.fields, readings, strict=True)
         for row in (reading.chart.rows if reading.chart else [])
     ]
-    told = {note: None for reading in readings for note in reading.notes if "project" in note and not scope}
+    notes = {note: None for reading in readings for note in reading.notes if "project" in note and not scope}
     for name, reading in zip(request.fields, readings, strict=True):
         labels = [row.label for row in (reading.chart.rows if reading.chart else [])]
         if is_metadata(name) and not any(label is not None for label in labels):
-            told[f"no call has {Foreign(name)}; look_up metadata_keys lists the keys that occur"] = None
+            notes[f"no call has {UntrustedText(name)}; look_up metadata_keys lists the keys that occur"] = None
     window = f"{format_instant(readings[0].window.start)} to {format_instant(readings[0].window.end)}"
-    return [*(["field"] if several else []), "value", "calls"], rows, [f"calls from {window}", *told]
+    return [*(["field"] if several else []), "value", "calls"], rows, [f"calls from {window}", *notes]
 
 
 def _check_values(name: str) -> None:
@@ -198,7 +202,7 @@ def _check_values(name: str) -> None:
     if kind is None:
         hint = no_such_measure(name) or did_you_mean(name, [*PLOTTED, "metadata.KEY"])
         raise InvalidArguments(
-            [Fault("field", f"{Foreign(name)} is not a field; {hint}", unknown=UnknownField(name, "list"))]
+            [Fault("field", f"{UntrustedText(name)} is not a field; {hint}", unknown=UnknownField(name, "list"))]
         )
     if kind not in {"string", "boolean"}:
         raise InvalidArguments.at(
@@ -213,23 +217,23 @@ async def _metadata_keys(context: ToolContext, request: LookUpRequest) -> Table:
         projects = await context.lookups.projects()
         project = projects[0].id if len(projects) == 1 else None
     window = resolve("7d", context.now(), context.settings.zone)
-    known = await known_keys(context, project, window)
+    keys = await read_metadata_keys(context, project, window)
     rows = [
-        [Foreign(key.field), key.widgets, key.calls if known.shown else None, _examples(key.values)]
-        for key in known.keys
+        [UntrustedText(key.field), key.widgets, key.calls if keys.have_metadata else None, _examples(key.values)]
+        for key in keys.keys
     ]
-    notes = [*known.notes]
+    notes = [*keys.notes]
     if project is None:
         notes.append("calls are looked at in one project only: give project_id")
-    elif known.shown:
-        notes.append(f"calls: of the newest {known.seen}; the values are examples, look_up values counts them")
-    elif known.seen:
+    elif keys.have_metadata:
+        notes.append(f"calls: of the newest {keys.calls_read}; the values are examples, look_up values counts them")
+    elif keys.calls_read:
         notes.append("calls are listed without their metadata here, so only keys that widgets use are known")
     return ["key", "widgets", "calls", "values"], rows, notes
 
 
-def _examples(values: Sequence[str]) -> Foreign | None:
-    return Foreign(", ".join(values)) if values else None
+def _examples(values: Sequence[str]) -> UntrustedText | None:
+    return UntrustedText(", ".join(values)) if values else None
 
 
 async def _agent_scope(context: ToolContext, request: LookUpRequest) -> dict[str, Any] | None:
@@ -246,27 +250,27 @@ async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
     project = request.project_id or context.settings.project_id
     notes = list[str]()
     if request.agent_id is not None:
-        found = await context.api.metrics(project_id=project, agent_id=request.agent_id)
+        metrics = await context.api.metrics(project_id=project, agent_id=request.agent_id)
     elif project is not None:
-        found = await context.lookups.metrics(project)
+        metrics = await context.lookups.metrics(project)
     else:
         projects = await context.lookups.projects()
-        known, unread = await gathered([item.id for item in projects[:MOST_PROJECTS]], context.lookups.metrics)
+        metrics_by_project, unread = await gather_by_id(
+            [item.id for item in projects[:MAX_PROJECTS]], context.lookups.metrics
+        )
         for error in unread.values():
             raise error
-        found = [metric for item in projects[:MOST_PROJECTS] for metric in known[item.id]]
-        if len(projects) > MOST_PROJECTS:
-            notes.append(
-                f"metrics of the first {MOST_PROJECTS} of {len(projects)} projects; give project_id for others"
-            )
-    unique = {metric.id: metric for metric in found}
+        metrics = [metric for item in projects[:MAX_PROJECTS] for metric in metrics_by_project[item.id]]
+        if len(projects) > MAX_PROJECTS:
+            notes.append(f"metrics of the first {MAX_PROJECTS} of {len(projects)} projects; give project_id for others")
+    unique = {metric.id: metric for metric in metrics}
     rows = [[m.id, _text(m.name), _kind(m), m.project] for m in unique.values()]
     return ["id", "name", "type", "project"], rows, notes
 
 
 def _count(value: Any) -> float | int | None:
-    found = number(value)
-    return None if found is None else exact(found)
+    count = number(value)
+    return None if count is None else exact(count)
 
 
 def _kind(metric: Metric) -> str | None:
@@ -275,8 +279,8 @@ def _kind(metric: Metric) -> str | None:
 
 async def _agents(context: ToolContext, request: LookUpRequest) -> Table:
     project = request.project_id or context.settings.project_id
-    found = await context.lookups.agents(project)
-    return ["id", "name", "project"], [[a.id, _text(a.name), a.project] for a in found], []
+    agents = await context.lookups.agents(project)
+    return ["id", "name", "project"], [[a.id, _text(a.name), a.project] for a in agents], []
 
 
 async def _projects(context: ToolContext, _request: LookUpRequest) -> Table:
@@ -284,12 +288,12 @@ async def _projects(context: ToolContext, _request: LookUpRequest) -> Table:
 
 
 async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
-    found = await context.api.predefined_widgets()
-    return ["name", "widget"], [[_text(w.name), w.definition()] for w in found], []
+    widgets = await context.api.predefined_widgets()
+    return ["name", "widget"], [[_text(w.name), w.definition()] for w in widgets], []
 
 
 def _text(value: Any) -> Any:
-    return Foreign(value) if isinstance(value, str) else value
+    return UntrustedText(value) if isinstance(value, str) else value
 
 
 _SOURCES = {
@@ -304,7 +308,7 @@ _SOURCES = {
 }
 
 
-def render(result: Found) -> str:
+def render(result: LookUpResult) -> str:
     lines = [f"{result.kind} ({', '.join(result.columns)}), {result.total} in all"]
     lines += [_line(row, none="-" if result.kind == "metadata_keys" else "null") for row in result.rows]
     return "\n".join(lines)
@@ -324,7 +328,7 @@ TOOL = ReadingTool(
         "projects, predefined_widgets. Use it before guessing a field or a filter value."
     ),
     request=LookUpRequest,
-    result=Found,
+    result=LookUpResult,
     run=run,
     render=render,
 )

@@ -6,28 +6,28 @@ from typing import Any
 from msgspec import Struct, field
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.audience import ReportOptions
 from cekura_dashboards.answers.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.answers.drawing import Drawing, Plot, plots_of_edit
 from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import WidgetReport, reported
+from cekura_dashboards.answers.report import WidgetReport, report_readings
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.catalogue import bulk_edit_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
 from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.target import saved, unsaved
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, WidgetEdits, line_of
+from cekura_dashboards.plans.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.plans.plan import Plan, issued
-from cekura_dashboards.plans.receipt import Receipt, fitted
-from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.plans.receipt import Receipt, fit_receipt
+from cekura_dashboards.plans.restored import RestoredIds
 from cekura_dashboards.text import plain
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 from cekura_dashboards.widgets.checker import PLOT_FIELDS
 
-MOST_CHARTS = 10
+MAX_CHARTS = 10
 POINTS = 12
 FOR_CHANGES = 4000
 HEADLINES = ("overall", "total", "rate", "mean", "total_calls")
@@ -47,7 +47,7 @@ class Effect(BaseModel):
 
 class EditPreview(Result):
     dashboard_id: int
-    changes: list[Change]
+    changes: list[EditOperation]
     effects: list[Effect] | None = None
     warnings: list[str] | None = None
     plan_id: str | None = Field(default=None, description="for bulk_edit_dashboard with the same arguments")
@@ -57,34 +57,36 @@ class EditPreview(Result):
 async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
     dashboard = await context.lookups.dashboard(request.dashboard_id)
     edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
-    plan = await bulk_edit_dashboard.drafted(context, edit, dashboard, Ids())
-    shown = fitted(Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES)
+    plan = await bulk_edit_dashboard.draft(context, edit, dashboard, RestoredIds())
+    fitted_receipt = fit_receipt(
+        Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES
+    )
     charts = await _charts(context, plan, dashboard)
-    left = [*(shown.left_out or []), *charts.left]
+    left_out = [*(fitted_receipt.left_out or []), *charts.left_out]
     answer = EditPreview(
         dashboard_id=dashboard.id,
-        changes=shown.changes,
+        changes=fitted_receipt.changes,
         effects=charts.effects or None,
-        warnings=shown.warnings,
+        warnings=fitted_receipt.warnings,
         plan_id=None if plan.is_empty else issued(context, plan),
         notes=plan.notes or None,
-        left_out=left or None,
+        left_out=left_out or None,
     )
     if not context.draws:
         return answer
-    return answer.drawn(Drawing(answer.model_copy(update={"effects": charts.whole or None}), charts.plots))
+    return answer.with_drawing(Drawing(answer.model_copy(update={"effects": charts.whole or None}), charts.plots))
 
 
 class _Charts(Struct, frozen=True):
     """What the new and changed charts would show, inside the budget and whole, and what is drawn of each.
 
-    ``left``: what is left out of it.
+    ``left_out``: what is left out of it.
     """
 
     effects: list[Effect] = field(default_factory=list[Effect])
     whole: list[Effect] = field(default_factory=list[Effect])
     plots: Sequence[Plot] = ()
-    left: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
 
 async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dashboard) -> _Charts:
@@ -97,19 +99,19 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
         for number, fields in edits.updates.items()
         if SHOWN_BY & {*fields}
     ]
-    left = [f"the numbers of {len(charted) - MOST_CHARTS} more charts (preview_widget shows them)"]
-    left, charted = left if len(charted) > MOST_CHARTS else [], charted[:MOST_CHARTS]
+    left_out = [f"the numbers of {len(charted) - MAX_CHARTS} more charts (preview_widget shows them)"]
+    left_out, charted = left_out if len(charted) > MAX_CHARTS else [], charted[:MAX_CHARTS]
     if not charted:
-        return _Charts(left=left)
+        return _Charts(left_out=left_out)
     targets = [unsaved(config, dashboard) for _, _, config in charted]
     targets += [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
-    readings, (names, notes) = await together(
+    readings, (names, notes) = await gather(
         read_charts(context, targets),
         context.lookups.names(
             [target.config for target in targets], [target.calls for target in targets], targets[0].project
         ),
     )
-    reports = await reported(readings, Audience(POINTS, names=names, clock=context.settings.clock))
+    reports = await report_readings(readings, ReportOptions(POINTS, names=names, clock=context.settings.clock))
     old = {report.widget.id: (reading, report) for reading, report in zip(readings, reports, strict=True)}
     after = [*zip(readings, reports, strict=True)][: len(charted)]
     before = [old[stored.id] if stored is not None else (None, None) for _, stored, _ in charted]
@@ -118,10 +120,10 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
     pairs = [(was[0], reading) for _, was, (reading, _), _ in rows]
     plots = await plots_of_edit(pairs, names) if context.draws else []
     return _Charts(
-        [_effect(what, was[1], whole, shown) for what, was, (_, whole), shown in rows],
+        [_effect(what, was[1], whole, fitted_report) for what, was, (_, whole), fitted_report in rows],
         [_effect(what, was[1], whole, whole) for what, was, (_, whole), _ in rows],
         [replace(plot, before=was) for plot, (_, was) in zip(plots, before if plots else [], strict=True)],
-        [*left, *notes],
+        [*left_out, *notes],
     )
 
 
@@ -129,12 +131,12 @@ def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:
     return WidgetConfig.model_validate({**stored.writable(), **fields})
 
 
-def _effect(what: str, before: WidgetReport | None, after: WidgetReport, shown: WidgetReport) -> Effect:
+def _effect(what: str, before: WidgetReport | None, after: WidgetReport, fitted_report: WidgetReport) -> Effect:
     figure, value = _headline(after)
     if before is None or figure is None:
-        return Effect(change=what, report=shown)
+        return Effect(change=what, report=fitted_report)
     was, old = _headline(before)
-    return Effect(change=what, figure=figure, before=old if was == figure else None, after=value, report=shown)
+    return Effect(change=what, figure=figure, before=old if was == figure else None, after=value, report=fitted_report)
 
 
 def _headline(report: WidgetReport) -> tuple[str | None, Any]:

@@ -4,23 +4,23 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.answers.absence import explained
-from cekura_dashboards.answers.audience import Audience
+from cekura_dashboards.answers.absence import explain_empty
+from cekura_dashboards.answers.audience import ReportOptions
 from cekura_dashboards.answers.budget import fit
-from cekura_dashboards.answers.comparison import compared, read_sides, sides_of
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_behind, plots_of
-from cekura_dashboards.answers.profiles import Folding, folded, named_reports
+from cekura_dashboards.answers.comparison import compared_targets, comparison_reports, read_compared
+from cekura_dashboards.answers.drawing import Drawing, Plot, calls_arguments, plots_of
+from cekura_dashboards.answers.profiles import Folding, fold, named_reports
 from cekura_dashboards.answers.render import render_report
 from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filters import Filter, doubtful, time_bounds, with_missing
+from cekura_dashboards.api.filters import Filter, filter_warnings, time_bounds, with_missing
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.arguments.zones import zone_named
 from cekura_dashboards.catalogue.get_widgets_data import FINE
 from cekura_dashboards.charts.share import check_countable
-from cekura_dashboards.charts.target import Target, settled, unsaved
+from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
 from cekura_dashboards.charts.window import check_comparison
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
@@ -92,15 +92,19 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
     extra, notes = with_missing(request.filters)
-    [target] = settled(
+    [target] = resolve_targets(
         [replace(unsaved(config, dashboard), matching=matching)],
         request.window, extra, now, zone, local_days=request.by is not None,
     )  # fmt: skip
     other_calls, other_notes = with_missing(request.compare_filters, "compare_filters")
     notes += [*share_notes, *other_notes]
     report, plot, unnamed = await _report(context, request, target, project)
-    warnings = [*unread, *doubts(config, "widget.", metrics), *doubtful(config.filters, "widget.filters")]
-    warnings += [*doubtful(extra), *doubtful(matching, "share_where"), *doubtful(other_calls, "compare_filters")]
+    warnings = [*unread, *doubts(config, "widget.", metrics), *filter_warnings(config.filters, "widget.filters")]
+    warnings += [
+        *filter_warnings(extra),
+        *filter_warnings(matching, "share_where"),
+        *filter_warnings(other_calls, "compare_filters"),
+    ]
     if matching:
         warnings.append(NOT_SAVED)
     if time_bounds(target.filters, context.now()).start is None:
@@ -109,7 +113,7 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
         report=report, widget=config.definition(), warnings=warnings or None, notes=[*notes, *unnamed] or None
     )
     fitting = whole.model_copy(update={"report": fit([report], charted=not context.draws)[0]})
-    return fitting.drawn(Drawing(whole, [plot]) if context.draws else None)
+    return fitting.with_drawing(Drawing(whole, [plot]) if context.draws else None)
 
 
 async def _report(
@@ -121,14 +125,14 @@ async def _report(
     naming = context.lookups.names([target.config], [target.calls, target.matching, other_calls], project)
     if request.profile:
         folding = Folding(request.profile, settings.clock, settings.time_zone)
-        (_, reports), (names, notes) = await together(folded(context, [target], folding), naming)
-        return named_reports(reports, [target], names)[0], Plot(calls=calls_behind(target)), notes
-    asked = sides_of([target], request.compare_to, other_calls, now, settings.zone)
-    (found, _), (names, notes) = await together(read_sides(context, asked), naming)
+        (_, reports), (names, notes) = await gather(fold(context, [target], folding), naming)
+        return named_reports(reports, [target], names)[0], Plot(calls=calls_arguments(target)), notes
+    pairs = compared_targets([target], request.compare_to, other_calls, now, settings.zone)
+    (compared_readings, _), (names, notes) = await gather(read_compared(context, pairs), naming)
     points = FINE if request.points is None else request.points
-    reports = await compared(found, Audience(points, names=names, clock=settings.clock))
-    [report] = await explained(context, found, reports, names)
-    [plot] = await plots_of(found, names) if context.draws else [Plot()]
+    reports = await comparison_reports(compared_readings, ReportOptions(points, names=names, clock=settings.clock))
+    [report] = await explain_empty(context, compared_readings, reports, names)
+    [plot] = await plots_of(compared_readings, names) if context.draws else [Plot()]
     return with_intervals(report) if target.matching else report, plot, notes
 
 

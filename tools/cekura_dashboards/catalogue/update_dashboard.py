@@ -12,9 +12,9 @@ from cekura_dashboards.api.filters import (
     Filter,
     and_parts,
     both,
-    doubtful,
     fault,
-    replaced,
+    filter_warnings,
+    replace_fields,
     time_bounds,
     without_time,
 )
@@ -32,10 +32,10 @@ from cekura_dashboards.plans.dashboards import (
 from cekura_dashboards.plans.plan import Plan, checked, receipt_of
 from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.plans.restored import PlannedRequest
 from cekura_dashboards.plans.undo import refuse_too_large, undo_of
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import listed, named
+from cekura_dashboards.text import join_names, named
 from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
 from cekura_dashboards.widgets.edits import check_clear
 from cekura_dashboards.widgets.request import MAX_NAME, NewName
@@ -44,7 +44,7 @@ NAME = "update_dashboard"
 SETTABLE = ("name", "filters")
 
 
-class UpdateDashboardRequest(Planned):
+class UpdateDashboardRequest(PlannedRequest):
     dashboard_id: DashboardId
     name: NewName | None = Field(default=None, max_length=MAX_NAME)
     date_range: str | None = Field(
@@ -60,20 +60,20 @@ class UpdateDashboardRequest(Planned):
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateDashboardRequest":
-        if not self.given() and not self.clear and not self._narrows():
+        if not self.values() and not self.clear and not self._narrows():
             raise fault("", "give name, date_range, only or filters, or clear one of them.")
         if self._narrows() and (self.filters or self.clear):
             raise fault(self._narrows(), "changes a part of the filters; leave out filters and clear, or it.")
         if self.name is not None and not self.name.strip():
             raise fault("name", "is empty; give a name, or put name into clear.")
-        check_clear(self.given(), self.clear)
+        check_clear(self.values(), self.clear)
         return self
 
     def _narrows(self) -> str:
         """The argument that changes a part of the filters; none: an empty text."""
         return "date_range" if self.date_range else "only" if self.only else ""
 
-    def given(self) -> JsonObject:
+    def values(self) -> JsonObject:
         values = {"name": self.name, "filters": self.filters.to_json() if self.filters else None}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -88,16 +88,16 @@ class DashboardUpdate(Struct, frozen=True):
 async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
     ids = request.ids(signer(context))
     before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
-    asked, told, notes = _asked(context, request, before)
-    fields = {name: value for name, value in asked.items() if not same(value, before.stored(name))}
+    requested, range_notes, notes = _requested(context, request, before)
+    fields = {name: value for name, value in requested.items() if not same(value, before.stored(name))}
     way = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields))
     refuse_too_large(way.arguments)
-    nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.given()]
+    nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.values()]
     warnings, drops = _range_warnings(context, request, before, fields)
-    warnings += await _strangers(context, request.only, before)
+    warnings += await _foreign_agent_warnings(context, request.only, before)
     after = {**fields_of(before), **fields}
     change = dashboard_change("update", before.id, before.name, fields_of(before), after)
-    made = Plan(
+    plan = Plan(
         work=DashboardUpdate(before, fields),
         about=f"dashboard {before.id} {named(before.name)}",
         operations=request.operations(NAME),
@@ -105,7 +105,12 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
         covered_by_undo=covered_fields(before),
         changes=[change] if fields else [],
         dashboard_id=before.id,
-        warnings=[*told, *doubtful(fields.get("filters"), "filters"), *warnings, *(way.warnings if fields else [])],
+        warnings=[
+            *range_notes,
+            *filter_warnings(fields.get("filters"), "filters"),
+            *warnings,
+            *(way.warnings if fields else []),
+        ],
         drops_range=drops,
         stamps=[before.updated_at],
         notes=[
@@ -113,10 +118,10 @@ async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Da
             *([f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else []),
         ],
     )
-    return checked(context, made, request)
+    return checked(context, plan, request)
 
 
-def _asked(
+def _requested(
     context: ToolContext, request: UpdateDashboardRequest, before: Dashboard
 ) -> tuple[JsonObject, list[str], list[str]]:
     """What the fields are to be, what is to be warned of, and notes."""
@@ -127,45 +132,45 @@ def _asked(
         own, warnings = saved_range(request.date_range, context.now(), context.settings.zone)
         filters = both(without_time(filters), own)
     if request.only:
-        filters, out = replaced(filters, request.only.to_json())
+        filters, out = replace_fields(filters, request.only.to_json())
         notes += [f"replaced: {in_words(part)}" for part in out if part not in and_parts(filters)]
     if (request.date_range or request.only) and _same_conditions(filters, before.filters):
-        return request.given(), [], []
+        return request.values(), [], []
     if request.date_range or request.only:
-        return {"filters": filters} | request.given(), warnings, notes
+        return {"filters": filters} | request.values(), warnings, notes
     cleared: JsonObject = {name: None for name in request.clear or [] if name != CLEARED}
     if CLEARED in (request.clear or []):
         cleared = {"filters": without_time(before.filters) or None} | cleared
-    return cleared | request.given(), [], []
+    return cleared | request.values(), [], []
 
 
-async def _strangers(context: ToolContext, only: Filter | None, before: Dashboard) -> list[str]:
+async def _foreign_agent_warnings(context: ToolContext, only: Filter | None, before: Dashboard) -> list[str]:
     """Warnings of agents of other projects, whose calls no chart of this dashboard counts."""
-    wanted = {
+    ids = {
         int(value)
         for part in and_parts(only.to_json() if only else None)
         if part.get("field") in AGENT_IDS and part.get("op") in {"eq", "in"}
         for value in as_list(part.get("value")) or [part.get("value")]
         if str(value).isdecimal()
     }
-    if not wanted or before.project is None:
+    if not ids or before.project is None:
         return []
     try:
-        known = [agent for agent in await context.lookups.agents() if agent.id in wanted]
+        agents = [agent for agent in await context.lookups.agents() if agent.id in ids]
     except DashboardsError:
         return []  # who they are only decides whether to warn
     return [
         f"agent {agent.id} {named(agent.name)} is in project {agent.project}: its calls are not on this dashboard, "
         f"which is of project {before.project}"
-        for agent in known
+        for agent in agents
         if agent.project not in {None, before.project}
     ]
 
 
 def _same_conditions(filters: JsonObject, others: JsonObject | None) -> bool:
     """Whether both hold the same conditions, in whatever order."""
-    held, known = [*and_parts(filters)], [*and_parts(others)]
-    return len(held) == len(known) and all(part in known for part in held)
+    conditions, other_conditions = [*and_parts(filters)], [*and_parts(others)]
+    return len(conditions) == len(other_conditions) and all(part in other_conditions for part in conditions)
 
 
 def _range_warnings(
@@ -184,18 +189,18 @@ def _range_warnings(
     if refused and request.plan_id is None:
         raise InvalidArguments(refused, lead="Nothing was changed.")
     bare = [widget for widget in before.widgets if time_bounds(both(filters, widget.filters), now).start is None]
-    shown = listed(f"{widget.id} {named(widget.name)}" for widget in bare)
-    told = [f"without a date range the API refuses these charts (400): {shown}. {ADD_ONE}"] if bare else []
-    return [*told, *([TOO_OLD_REFUSED] if early is not None else [])], lost is not None
+    charts_text = join_names(f"{widget.id} {named(widget.name)}" for widget in bare)
+    warnings = [f"without a date range the API refuses these charts (400): {charts_text}. {ADD_ONE}"] if bare else []
+    return [*warnings, *([TOO_OLD_REFUSED] if early is not None else [])], lost is not None
 
 
-async def commit(context: ToolContext, made: Plan[DashboardUpdate]) -> Receipt:
-    before, fields = made.work.before, made.work.fields
+async def commit(context: ToolContext, plan: Plan[DashboardUpdate]) -> Receipt:
+    before, fields = plan.work.before, plan.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
     undo = undo_of(UpdateDashboardRequest, _undo_arguments(before, fields)).call(context, NAME, covered_fields(stored))
     return receipt_of(
-        made,
+        plan,
         [dashboard_change("update", before.id, stored.name, fields_of(before), fields_of(stored))],
         dashboard_id=before.id,
         differences=dashboard_differences({**fields_of(before), **fields}, stored),

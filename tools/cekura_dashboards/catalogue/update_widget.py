@@ -13,11 +13,11 @@ from cekura_dashboards.plans.layout import overlapped, relaid
 from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
 from cekura_dashboards.plans.plan_id import signer
 from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.plans.restored import PlannedRequest
 from cekura_dashboards.plans.send import commit_update
 from cekura_dashboards.plans.undo import refuse_too_large, undo_of, undo_update
 from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import listed, named
+from cekura_dashboards.text import join_names, named
 from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.edits import (
     CLEAR,
@@ -34,7 +34,7 @@ NO_POSITION = "this widget shows no position (x, y, w, h) in its metadata; bulk_
 MAKE_ROOM = "bulk_edit_dashboard with arrange, or with layout there, makes room."
 
 
-class UpdateRequest(Planned):
+class UpdateRequest(PlannedRequest):
     widget_id: WidgetId
     changes: WidgetChanges | None = Field(
         None, description="new values; filters and group_by replace the whole, metadata merges"
@@ -46,7 +46,7 @@ class UpdateRequest(Planned):
         if not (self.changes and self.changes.model_fields_set) and not self.clear:
             raise fault("changes", "is missing; give the new values, or clear.")
         if self.changes is not None:
-            check_clear(self.changes.given(), self.clear)
+            check_clear(self.changes.values(), self.clear)
         return self
 
 
@@ -72,13 +72,13 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
     if layout is not None and dashboard is not None:
         mine = {widget.id: widget for widget in dashboard.widgets}
         if under := overlapped(stored.id, sent.get("metadata", stored.metadata), mine):
-            warnings.append(f"it lies on widgets {listed(map(str, under))}; {MAKE_ROOM}")
+            warnings.append(f"it lies on widgets {join_names(map(str, under))}; {MAKE_ROOM}")
     way = undo_of(UpdateRequest, _undo_arguments(stored, sent))
     refuse_too_large(way.arguments)
     edits = WidgetEdits(
         dashboard_id=stored.dashboard, updates={stored.id: sent} if sent else {}, before={stored.id: stored}
     )
-    made = Plan(
+    plan = Plan(
         work=edits,
         about=f"widget {stored.id} {named(stored.name)}",
         operations=request.operations(NAME),
@@ -90,7 +90,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
         drops_range=checker.drops_range,
         notes=ignored_nulls(request.changes, "changes"),
     )
-    return checked(context, made, request)
+    return checked(context, plan, request)
 
 
 async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject, *, laid_out: bool) -> Dashboard | None:
@@ -101,13 +101,13 @@ async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject, *, 
     return await context.lookups.dashboard(stored.dashboard)
 
 
-async def commit(context: ToolContext, made: Plan[WidgetEdits]) -> Receipt:
-    edits = made.work
+async def commit(context: ToolContext, plan: Plan[WidgetEdits]) -> Receipt:
+    edits = plan.work
     done = await commit_update(context, edits)
     [(number, stored)] = done.updated.items()
     way = undo_of(UpdateRequest, _undo_arguments(edits.before[number], edits.updates[number]))
     return receipt_of(
-        made,
+        plan,
         done_changes(done),
         dashboard_id=edits.dashboard_id,
         differences=all_differences(done),

@@ -11,7 +11,7 @@ from datetime import timedelta
 from cekura_dashboards.api.chart_data import count_of, number
 from cekura_dashboards.api.filters import Bounds
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.rows import Times
+from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight.timeline import PERIODS, STEPS
@@ -76,7 +76,7 @@ def _stretches(reading: ChartReading) -> Iterator[tuple[float, float]]:
     width = STEPS[PERIODS["hour" if reading.hours else reading.target.config.period]]
     rows = chart.rows if chart else []
     for text in {row.time_interval for row in rows if count_of(row.sample_count) or number(row.value)}:
-        if (time := Times().read(text)) is not None:
+        if (time := TimeParser().parse(text)) is not None:
             yield time, time + width
 
 

@@ -22,19 +22,19 @@ from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.api.usage import usage
 from cekura_dashboards.charts.coverage import covered, witnesses
 from cekura_dashboards.charts.local_days import in_local_days
-from cekura_dashboards.charts.scope import scoped
+from cekura_dashboards.charts.scope import keep_to_projects
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.share import matching_part, share_of
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, saved_window
-from cekura_dashboards.concurrency import AT_ONCE, each, in_thread, together
+from cekura_dashboards.concurrency import MAX_CONCURRENT, each, gather, in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.values import replace
 
 SMALL_BYTES = 100_000
 
 
-class _Ask(Struct, frozen=True):
+class _ChartRequest(Struct, frozen=True):
     """One request upstream, and the places of the readings that it fills.
 
     ``preview``: a body to preview; None: saved widgets are asked for, with ``override`` in place of their filters.
@@ -61,19 +61,19 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     }
     placed = [_place(context, target) for target in (*targets, *parts.values())]
     placed += [_place(context, target) for target in witnesses([reading for reading, _ in placed[: len(targets)]])]
-    placed = await scoped(context, placed)
-    filling = _Filling(context, [reading for reading, _ in placed])
-    asks = _asks([body for _, body in placed], filling.readings)
-    types, _ = await together(types_of_metrics(context, targets), each(asks, filling.fill))
-    found, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
-    found = await in_thread(in_one_form, found, types, context.lookups.numbers, small=are_few(found))
-    for place, part in zip(parts, found[len(targets) : len(targets) + len(parts)], strict=True):
-        found[place] = share_of(found[place], part)
-    found = covered([in_local_days(r, zone) if r.target.local_days else r for r in found])[: len(targets)]
-    for reading in found:
+    placed = await keep_to_projects(context, placed)
+    filling = _Reader(context, [reading for reading, _ in placed])
+    asks = _chart_requests([body for _, body in placed], filling.readings)
+    types, _ = await gather(types_of_metrics(context, targets), each(asks, filling.fill))
+    readings, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
+    readings = await in_thread(in_one_form, readings, types, context.lookups.numbers, small=are_few(readings))
+    for place, part in zip(parts, readings[len(targets) : len(targets) + len(parts)], strict=True):
+        readings[place] = share_of(readings[place], part)
+    readings = covered([in_local_days(r, zone) if r.target.local_days else r for r in readings])[: len(targets)]
+    for reading in readings:
         if isinstance(reading.error, KeyRejected):
             raise reading.error
-    return found
+    return readings
 
 
 def raise_if_all_failed(readings: Sequence[ChartReading]) -> None:
@@ -119,37 +119,37 @@ def _is_inside(window: Window, bounds: Bounds) -> bool:
     return (bounds.start is None or bounds.start <= window.start) and (bounds.end is None or window.end <= bounds.end)
 
 
-def _asks(bodies: Sequence[JsonObject | None], readings: Sequence[ChartReading]) -> list[_Ask]:
+def _chart_requests(bodies: Sequence[JsonObject | None], readings: Sequence[ChartReading]) -> list[_ChartRequest]:
     """Requests for all that can be read: one for the saved widgets of each distinct override, and one for each preview.
 
     A reading without a body is of a saved widget.
     """
-    saved, previews = dict[str, _Ask](), list[_Ask]()
+    saved, previews = dict[str, _ChartRequest](), list[_ChartRequest]()
     for place, (reading, body) in enumerate(zip(readings, bodies, strict=True)):
         if reading.error is not None:
             continue
         if body is not None:
-            previews.append(_Ask([place], preview=body))
+            previews.append(_ChartRequest([place], preview=body))
             continue
         override, window, target = None, reading.window, reading.target
         if window.source != "saved" or target.extra:
             override = both(without_time(target.filters), within(window.start, window.end), target.extra)
         alike = json.dumps(override, sort_keys=True)
-        known = saved.get(alike, _Ask([], override=override))
-        saved[alike] = replace(known, places=[*known.places, place])
+        ask = saved.get(alike, _ChartRequest([], override=override))
+        saved[alike] = replace(ask, places=[*ask.places, place])
     return [*saved.values(), *previews]
 
 
 @dataclass
-class _Filling:
+class _Reader:
     """Readings that are being filled, a bounded number of requests at once."""
 
     context: ToolContext
     readings: list[ChartReading]
-    _limiter: anyio.CapacityLimiter = field(default_factory=partial(anyio.CapacityLimiter, AT_ONCE))
+    _limiter: anyio.CapacityLimiter = field(default_factory=partial(anyio.CapacityLimiter, MAX_CONCURRENT))
     _done: int = 0
 
-    async def fill(self, ask: _Ask) -> None:
+    async def fill(self, ask: _ChartRequest) -> None:
         """Ask for all at once; if that fails, for each alone, so that the failing one is found."""
         ids, api = [self.readings[place].target.id or 0 for place in ask.places], self.context.api
         try:
@@ -174,7 +174,7 @@ class _Filling:
         )
 
 
-def _answers(ask: _Ask, ids: list[int], envelopes: list[ChartEnvelope]) -> dict[int, ChartEnvelope]:
+def _answers(ask: _ChartRequest, ids: list[int], envelopes: list[ChartEnvelope]) -> dict[int, ChartEnvelope]:
     """What was answered for each widget. A preview is one request with one answer, whatever id that bears."""
     if ask.preview is not None:
         return {ids[0]: envelopes[0]}

@@ -18,15 +18,15 @@ from cekura_dashboards.insight.bar import is_merged
 from cekura_dashboards.insight.timeline import PERIODS, STEPS
 from cekura_dashboards.values import replace
 
-MOST_HISTORIES = 12
+MAX_HISTORIES = 12
 """Requests for history in one call."""
 SHORT = timedelta(days=3)
 """Lines of at most so long are tested in hours, longer ones in days."""
-BEHIND_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
+FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
 """The fields that are averaged in figures of a stat."""
 LABELS = "labels"
 COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
-TESTED = ("hour", "day")
+TESTED_PERIODS = ("hour", "day")
 """The steps at which a chart is tested over time."""
 
 
@@ -36,15 +36,15 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
     Where there are too many, those with the shortest windows come first. None: the target is its own history, or
     nothing about it is tested over time.
     """
-    wanted = [_history_of(target, now) for target in targets]
+    past_targets = [_history_of(target, now) for target in targets]
     shared, keys = dict[str, Target](), list[str | None]([None] * len(targets))
     without = 0
     for place in sorted(range(len(targets)), key=lambda i: _length(targets[i])):
-        history = wanted[place]
+        history = past_targets[place]
         if history is None:
             continue
         key = measure_key(history)
-        if key not in shared and len(shared) >= MOST_HISTORIES:
+        if key not in shared and len(shared) >= MAX_HISTORIES:
             without += 1
             continue
         shared.setdefault(key, history)
@@ -72,7 +72,7 @@ def _history_of(target: Target, now: datetime) -> Target | None:
         return None
     if config.chart_type == "bar":
         period = config.period
-        if period not in TESTED or not is_merged(config.function, "group" if config.group_by else None):
+        if period not in TESTED_PERIODS or not is_merged(config.function, "group" if config.group_by else None):
             return None
     elif config.chart_type == "line" and config.field != "timestamp" and config.data_type != "datetime":
         period = "hour" if window.end - window.start <= SHORT else "day"
@@ -91,7 +91,7 @@ def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
     return replace(target, config=WidgetConfig.model_validate(bar), window=window)
 
 
-def bars_behind(target: Target, now: datetime) -> dict[str, Target]:
+def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
     """Bars that show how the figures of a stat, or the labels of a pie, vary over time; by figure, or ``LABELS``."""
     config = target.config
     if target.problem is not None or config.group_by:
@@ -99,7 +99,7 @@ def bars_behind(target: Target, now: datetime) -> dict[str, Target]:
     if config.chart_type == "stat":
         return {
             figure: bar_over_all(target, now, field=field, aggregation_function="avg", time_period="hour")
-            for figure, field in BEHIND_FIGURES.items()
+            for figure, field in FIELDS_OF_FIGURES.items()
         }
     if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
         by = {"type": "field", "field": config.field}

@@ -7,44 +7,44 @@ from dataclasses import dataclass
 from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, number
 from cekura_dashboards.charts.rows import Rows, label_of, plots_times, span_of
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.insight import Calls, Point, grain_of
+from cekura_dashboards.insight import CallValues, Point, grain_of
 from cekura_dashboards.insight.timeline import MINUTE
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import UntrustedText
 
 
 @dataclass(kw_only=True)
 class LineRows(Rows):
-    calls: Calls
+    calls: CallValues
     boolean: bool
 
-    def seen(self) -> Iterable[float]:
+    def row_times(self) -> Iterable[float]:
         return self.calls.cells
 
 
 def line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
     """The calls of a line inside its window; worked out once for a reading."""
-    return reading.once("line", lambda: _line_rows(reading, chart, names))
+    return reading.memoise("line", lambda: _line_rows(reading, chart, names))
 
 
 def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
     boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
     is_time = plots_times(reading.target.config, chart)
     span, grouped = span_of(reading), bool(reading.target.config.group_by)
-    rows = LineRows(span=span, calls=Calls(grain_of(span)), boolean=boolean)
+    rows = LineRows(span=span, calls=CallValues(grain_of(span)), boolean=boolean)
     if not grouped and not is_time and _is_uniform(chart.rows):
         _by_prefix(rows, chart.rows)
         return _checked(rows)
-    kept = list[Point]()
+    points = list[Point]()
     for row in chart.rows:
-        time = rows.times.read(row.timestamp)
+        time = rows.times.parse(row.timestamp)
         if time is None:
             rows.unread += 1
         elif not span.start - 1 <= time < span.end + 1:
             rows.outside += 1
         else:
             value = time if is_time else number(row.value)
-            kept.append(Point(time, value, _call_id(row), label_of(row.group, names)))
-    rows.calls = Calls.of(kept, span, grouped=grouped)
+            points.append(Point(time, value, _call_id(row), label_of(row.group, names)))
+    rows.calls = CallValues.of(points, span, grouped=grouped)
     return _checked(rows)
 
 
@@ -56,7 +56,7 @@ def _checked(rows: LineRows) -> LineRows:
 
 
 def _call_id(row: LineRow) -> int | str | None:
-    return Foreign(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
+    return UntrustedText(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
 
 
 def _is_uniform(rows: list[LineRow]) -> bool:
@@ -70,39 +70,41 @@ def _is_uniform(rows: list[LineRow]) -> bool:
     )
 
 
-def _by_prefix(rows: LineRows, given: list[LineRow]) -> None:
+def _by_prefix(rows: LineRows, line_rows: list[LineRow]) -> None:
     """One pass over the calls, keyed by the minute or hour that their time begins with."""
     letters, rest = (16, ":00+00:00") if rows.calls.grain == MINUTE else (13, ":00:00+00:00")
-    held = defaultdict[str, list[float]](list)
-    for row in given:
+    values_by_prefix = defaultdict[str, list[float]](list)
+    for row in line_rows:
         if row.value is not None:
-            held[row.timestamp[:letters]].append(row.value)
-    rows.calls.nulls = sum(_is_inside(rows, row) for row in given if row.value is None)
-    for key in sorted(held):
-        start = rows.times.read(key + rest)
+            values_by_prefix[row.timestamp[:letters]].append(row.value)
+    rows.calls.nulls = sum(_is_inside(rows, row) for row in line_rows if row.value is None)
+    for key in sorted(values_by_prefix):
+        start = rows.times.parse(key + rest)
         if start is None:
-            rows.unread += len(held[key])
+            rows.unread += len(values_by_prefix[key])
         elif rows.span.start - 1 <= start and start + rows.calls.grain <= rows.span.end + 1:
-            rows.calls.cells[start] = held[key]
+            rows.calls.cells[start] = values_by_prefix[key]
         else:
-            _by_call(rows, [row for row in given if row.timestamp[:letters] == key and row.value is not None], start)
+            _by_call(
+                rows, [row for row in line_rows if row.timestamp[:letters] == key and row.value is not None], start
+            )
     rows.calls.cells = dict(sorted(rows.calls.cells.items()))
     values = [min(cell) for cell in rows.calls.cells.values()], [max(cell) for cell in rows.calls.cells.values()]
     if values[0]:
-        rows.calls.lowest = _first(rows, given, min(values[0]))
-        rows.calls.highest = _first(rows, given, max(values[1]))
+        rows.calls.lowest = _first(rows, line_rows, min(values[0]))
+        rows.calls.highest = _first(rows, line_rows, max(values[1]))
 
 
-def _by_call(rows: LineRows, given: list[LineRow], start: float) -> None:
+def _by_call(rows: LineRows, line_rows: list[LineRow], start: float) -> None:
     """The stretch that an edge of the window cuts: each call's own time decides."""
-    for row in given:
+    for row in line_rows:
         if _is_inside(rows, row):
             rows.calls.cells.setdefault(start, []).append(row.value)
 
 
 def _is_inside(rows: LineRows, row: LineRow) -> bool:
     """Whether a call lies in the window; one that does not is counted."""
-    time = rows.times.read(row.timestamp)
+    time = rows.times.parse(row.timestamp)
     if time is None:
         rows.unread += 1
         return False
@@ -111,12 +113,12 @@ def _is_inside(rows: LineRows, row: LineRow) -> bool:
     return inside
 
 
-def _first(rows: LineRows, given: list[LineRow], value: float) -> Point | None:
+def _first(rows: LineRows, line_rows: list[LineRow], value: float) -> Point | None:
     """The earliest call of this value inside the window."""
-    alike: list[LineRow] = [row for row in given if row.value == value]
+    alike: list[LineRow] = [row for row in line_rows if row.value == value]
     while alike:
         row = min(alike, key=lambda found: (found.timestamp, str(found.id)))
-        time = rows.times.read(row.timestamp)
+        time = rows.times.parse(row.timestamp)
         if time is not None and rows.span.start - 1 <= time < rows.span.end + 1:
             return Point(time, float(row.value), _call_id(row))
         alike = [other for other in alike if other.timestamp > row.timestamp]

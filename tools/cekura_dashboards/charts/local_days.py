@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.chart_data import BarRow, Key, count_of, number
-from cekura_dashboards.charts.rows import Times
+from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.insight import Bucket, combine
@@ -23,17 +23,17 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
     chart, function = reading.chart, reading.target.config.function
     if chart is None:
         return reading
-    times, held = Times(), defaultdict[tuple[datetime, Key], list[Bucket]](list)
+    times, buckets_by_day = TimeParser(), defaultdict[tuple[datetime, Key], list[Bucket]](list)
     groups, unread = dict[Key, object](), list[BarRow]()
     for row in chart.rows:
-        time = times.read(row.time_interval)
+        time = times.parse(row.time_interval)
         if time is None:
             unread.append(row)
             continue
         midnight = _midnight(time, reading.window, zone)
         key: Key = row.group if isinstance(row.group, Key) else json_text(row.group)
         groups[key] = row.group
-        held[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
+        buckets_by_day[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
     rows = [
         BarRow(
             time_interval=midnight.isoformat(),
@@ -41,10 +41,10 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
             sample_count=total(parts),
             group=groups[key],
         )
-        for (midnight, key), parts in sorted(held.items(), key=lambda item: (item[0][0], str(item[0][1])))
+        for (midnight, key), parts in sorted(buckets_by_day.items(), key=lambda item: (item[0][0], str(item[0][1])))
     ]
     notes = reading.notes
-    if any(midnight.timestamp() % (2 * HALF) for midnight, _ in held):
+    if any(midnight.timestamp() % (2 * HALF) for midnight, _ in buckets_by_day):
         notes = (*notes, ODD_OFFSET)
     first, last = (_offset(edge, zone) for edge in (reading.window.start, reading.window.end))
     days = replace(chart, rows=[*rows, *unread])
@@ -52,8 +52,8 @@ def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> float:
-    found = moment.astimezone(zone).utcoffset()
-    return found.total_seconds() if found else 0.0
+    offset = moment.astimezone(zone).utcoffset()
+    return offset.total_seconds() if offset else 0.0
 
 
 def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:

@@ -15,13 +15,13 @@ from cekura_dashboards.api.fields import filter_field, is_metadata, no_such_meas
 from cekura_dashboards.api.filters import fields_of, instant, within
 from cekura_dashboards.api.models import CallLog, Widget, as_list
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import Foreign, listed, nearest
+from cekura_dashboards.text import UntrustedText, join_names, nearest
 
-CALLS_SEEN = 20
+CALLS_READ = 20
 """Each comes with its whole transcript."""
-VALUES_SHOWN = 3
+MAX_VALUES = 3
 RECENT = timedelta(days=7)
 NAME = "metadata."
 
@@ -35,18 +35,18 @@ class MetadataKey(Struct, frozen=True):
     values: list[str]
 
 
-class KnownKeys(Struct, frozen=True):
+class MetadataKeys(Struct, frozen=True):
     """The keys, those of most calls and widgets first; the calls that were looked at; and what could not be read."""
 
     keys: list[MetadataKey] = field(default_factory=list[MetadataKey])
-    seen: int = 0
-    shown: bool = False
+    calls_read: int = 0
+    have_metadata: bool = False
     """Whether calls show their metadata at all."""
     requests: int = 0
     notes: list[str] = field(default_factory=list[str])
 
 
-async def known_keys(context: ToolContext, project: int | None, window: Window) -> KnownKeys:
+async def read_metadata_keys(context: ToolContext, project: int | None, window: Window) -> MetadataKeys:
     """What is known of a project's metadata, from its widgets and from calls of a window, read beside each other."""
     notes, calls = list[str](), list[CallLog]()
 
@@ -56,8 +56,8 @@ async def known_keys(context: ToolContext, project: int | None, window: Window) 
         start, end = instant(window.start), instant(window.end)
         scope = within(window.start, window.end)
         try:
-            _, found = await context.api.call_logs(project, scope, start=start, end=end, limit=CALLS_SEEN)
-            calls.extend(found)
+            _, logs = await context.api.call_logs(project, scope, start=start, end=end, limit=CALLS_READ)
+            calls.extend(logs)
         except DashboardsError as error:
             notes.append(f"keys of calls could not be read: {error}")
 
@@ -65,15 +65,17 @@ async def known_keys(context: ToolContext, project: int | None, window: Window) 
 
     async def read_widgets() -> None:
         try:
-            known, projects = await together(context.lookups.all_widgets(), context.lookups.projects_of_dashboards())
+            saved_widgets, projects = await gather(
+                context.lookups.all_widgets(), context.lookups.projects_of_dashboards()
+            )
         except DashboardsError as error:
             notes.append(f"keys that other widgets use could not be read: {error}")
             return
-        widgets.extend(w for w in known if project is None or projects.get(w.dashboard or 0) == project)
+        widgets.extend(w for w in saved_widgets if project is None or projects.get(w.dashboard or 0) == project)
 
-    await together(read_calls(), read_widgets())
-    asked = int(project is not None)
-    return KnownKeys(_ranked(widgets, calls), len(calls), any(call.metadata for call in calls), asked, notes)
+    await gather(read_calls(), read_widgets())
+    requests = int(project is not None)
+    return MetadataKeys(_rank(widgets, calls), len(calls), any(call.metadata for call in calls), requests, notes)
 
 
 async def with_known_keys(context: ToolContext, error: InvalidArguments, raw: Mapping[str, Any]) -> InvalidArguments:
@@ -84,11 +86,11 @@ async def with_known_keys(context: ToolContext, error: InvalidArguments, raw: Ma
         project = await _project(context, raw)
     except DashboardsError:
         return error  # what is wrong is told without them
-    known = await known_keys(context, project, Window(context.now() - RECENT, context.now(), "default"))
+    known = await read_metadata_keys(context, project, Window(context.now() - RECENT, context.now(), "default"))
     names = [key.field for key in known.keys]
     if not names:
         return error
-    lead = f"Keys that {'occur' if known.shown else 'widgets use'}"
+    lead = f"Keys that {'occur' if known.have_metadata else 'widgets use'}"
     faults = [_with_keys(fault, names, lead) if _may_be_key(fault) else fault for fault in error.faults]
     return InvalidArguments(faults, lead=error.lead, more=error.more)
 
@@ -109,11 +111,11 @@ def _is_known(name: str) -> bool:
 async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
     """The project of what the arguments name by id, as far as it is known."""
     numbers = [raw.get("widget_id"), *(as_list(raw.get("widget_ids")) or [])]
-    known, projects = await together(context.lookups.all_widgets(), context.lookups.projects_of_dashboards())
+    known, projects = await gather(context.lookups.all_widgets(), context.lookups.projects_of_dashboards())
     boards = {widget.id: widget.dashboard for widget in known}
     on = [raw.get("dashboard_id"), *(boards.get(number) for number in numbers if isinstance(number, int))]
-    found = [projects.get(number) for number in on if isinstance(number, int)]
-    return next((project for project in found if project is not None), context.settings.project_id)
+    candidates = [projects.get(number) for number in on if isinstance(number, int)]
+    return next((project for project in candidates if project is not None), context.settings.project_id)
 
 
 def _with_keys(fault: Fault, names: Sequence[str], lead: str) -> Fault:
@@ -124,7 +126,7 @@ def _with_keys(fault: Fault, names: Sequence[str], lead: str) -> Fault:
     near = next(holding, None) or plain.get(nearest(key, plain) or "")
     exact = f"{NAME}{key}"
     message = fault.message if exact in names or not near else fault.message.replace(exact, near)
-    return fault._replace(message=f"{message} {lead}: {listed([str(Foreign(name)) for name in names])}.")
+    return fault._replace(message=f"{message} {lead}: {join_names([str(UntrustedText(name)) for name in names])}.")
 
 
 def used_keys(widgets: Iterable[Widget]) -> Counter[str]:
@@ -136,16 +138,14 @@ def used_keys(widgets: Iterable[Widget]) -> Counter[str]:
     return used
 
 
-def _ranked(widgets: Iterable[Widget], calls: Sequence[CallLog]) -> list[MetadataKey]:
+def _rank(widgets: Iterable[Widget], calls: Sequence[CallLog]) -> list[MetadataKey]:
     used, values = used_keys(widgets), defaultdict[str, Counter[str]](Counter)
     for call in calls:
         for key, value in (call.metadata or {}).items():
             if is_metadata(f"{NAME}{key}") and isinstance(value, str | int | float) and str(value):
                 values[f"{NAME}{key}"][str(value)] += 1
-    found = [
-        MetadataKey(
-            name, used[name], values[name].total(), [text for text, _ in values[name].most_common(VALUES_SHOWN)]
-        )
+    keys = [
+        MetadataKey(name, used[name], values[name].total(), [text for text, _ in values[name].most_common(MAX_VALUES)])
         for name in {*used, *values}
     ]
-    return sorted(found, key=lambda key: (-key.calls, -key.widgets, key.field))
+    return sorted(keys, key=lambda key: (-key.calls, -key.widgets, key.field))

@@ -40,16 +40,16 @@ class RequestedChart(Struct, frozen=True):
 
 async def requested_chart(context: ToolContext, request: ChartRequest, *, charted: bool) -> RequestedChart:
     """Read what is needed to know the chart's filters and project; if it is to be charted, names beside it."""
-    read = context.lookups.dashboard_with_names if charted else context.lookups.dashboard
+    read_dashboard = context.lookups.dashboard_with_names if charted else context.lookups.dashboard
     if request.widget_id is not None:
         stored = await context.lookups.widget(request.widget_id)
         number = stored.dashboard
-        dashboard = await read(number) if number is not None else None
+        dashboard = await read_dashboard(number) if number is not None else None
         target = saved(stored, dashboard.project if dashboard else None)
     else:
         config = request.widget.config() if request.widget else WidgetConfig(chart_type="stat")
         number = request.dashboard_id
-        dashboard = await read(number) if number is not None else None
+        dashboard = await read_dashboard(number) if number is not None else None
         target = unsaved(config, dashboard)
     if target.problem is not None:
         raise UnreadableAnswer(target.problem)

@@ -13,7 +13,7 @@ from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.insight import Bucket, Slice, Span
 from cekura_dashboards.insight.timeline import DAY, PERIODS, STEPS, iso
-from cekura_dashboards.text import Foreign, json_text
+from cekura_dashboards.text import UntrustedText, json_text
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 """A time outside of them is no time of a call."""
@@ -23,7 +23,7 @@ FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
 @dataclass
-class Times:
+class TimeParser:
     """What was seen of the undocumented zone of times while reading them."""
 
     bare: bool = False
@@ -31,7 +31,7 @@ class Times:
     _edges: tuple[tuple[float, float], tuple[float, float]] = ((math.inf, 0.0), (-math.inf, 0.0))
     """The earliest and the latest time, each with its offset."""
 
-    def read(self, text: Any, *, wall: bool = False) -> float | None:
+    def parse(self, text: Any, *, wall: bool = False) -> float | None:
         """Seconds since 1970; None if the text is no time.
 
         ``wall``: as if the time of day that was sent were in UTC, so that a day begins where the API begins it.
@@ -45,8 +45,8 @@ class Times:
         if moment.tzinfo is None:
             self.bare = True
             return moment.replace(tzinfo=UTC).timestamp()
-        found = moment.utcoffset()
-        offset, time = found.total_seconds() if found else 0.0, moment.timestamp()
+        utc_offset = moment.utcoffset()
+        offset, time = utc_offset.total_seconds() if utc_offset else 0.0, moment.timestamp()
         self.offsets.add(offset)
         self._edges = min(self._edges[0], (time, offset)), max(self._edges[1], (time, offset))
         return moment.replace(tzinfo=UTC).timestamp() if wall else time
@@ -67,30 +67,30 @@ class Rows(ABC):
     """The rows of a chart inside the window, and what was seen of the rest."""
 
     span: Span
-    times: Times = field(default_factory=Times)
+    times: TimeParser = field(default_factory=TimeParser)
     outside: int = 0
     unread: int = 0
 
     @abstractmethod
-    def seen(self) -> Iterable[float]:
+    def row_times(self) -> Iterable[float]:
         """Times from which something came."""
 
-    def tested(self, reading: ChartReading) -> tuple[Span, list[str]]:
+    def tested_span(self, reading: ChartReading) -> tuple[Span, list[str]]:
         """The part of the window that counts as tested, and what does not.
 
         That is what lies past the saved bounds, if nothing came from there.
         """
-        seen = list(self.seen())
+        times = list(self.row_times())
         bounds = reading.beyond
-        if bounds is None or not seen:
-            return self.span, unseen(reading) if not seen else []
+        if bounds is None or not times:
+            return self.span, uncovered_notes(reading) if not times else []
         untested, start, end = list[str](), self.span.start, self.span.end
-        if bounds.start and start < bounds.start.timestamp() < min(seen):
+        if bounds.start and start < bounds.start.timestamp() < min(times):
             untested.append(
                 f"{iso(start)} to {iso(bounds.start.timestamp())}: nothing came from before the saved date range"
             )
             start = bounds.start.timestamp()
-        if bounds.end and max(seen) <= bounds.end.timestamp() < end:
+        if bounds.end and max(times) <= bounds.end.timestamp() < end:
             untested.append(
                 f"{iso(bounds.end.timestamp())} to {iso(end)}: nothing came from after the saved date range"
             )
@@ -105,7 +105,7 @@ class BarRows(Rows):
     buckets: list[Bucket]
     width: float
 
-    def seen(self) -> Iterable[float]:
+    def row_times(self) -> Iterable[float]:
         return (bucket.time + self.width for bucket in self.buckets)
 
 
@@ -113,42 +113,44 @@ class _AllBuckets(NamedTuple):
     """All buckets of a bar, whatever the window."""
 
     buckets: list[Bucket]
-    times: Times
+    times: TimeParser
     unread: int
 
 
 def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
     """The buckets of a bar inside its window. Its rows are read once, for all windows that are cut out of it."""
-    return reading.once(("bar", *names.items()), lambda: _within(reading, _all_buckets(reading, chart, names)))
+    return reading.memoise(("bar", *names.items()), lambda: _within(reading, _all_buckets(reading, chart, names)))
 
 
 def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> _AllBuckets:
     is_time = plots_times(reading.target.config, chart)
-    return chart.once(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
+    return chart.memoise(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
 
 
 def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
-    buckets, times, unread = list[Bucket](), Times(), 0
+    buckets, times, unread = list[Bucket](), TimeParser(), 0
     # In a grouped chart every time and every group stands in many rows; each is read once.
-    moments = {text: times.read(text, wall=True) for text in _texts(row.time_interval for row in chart.rows)}
+    moments = {text: times.parse(text, wall=True) for text in _texts(row.time_interval for row in chart.rows)}
     labels = {text: label_of(text, names) for text in _texts(row.group for row in chart.rows)}
     for row in chart.rows:
         time = moments[row.time_interval] if isinstance(row.time_interval, str) else None
         if time is None:
             unread += 1
             continue
-        value = Times().read(row.value) if is_time else number(row.value)
+        value = TimeParser().parse(row.value) if is_time else number(row.value)
         label = labels[row.group] if isinstance(row.group, str) else label_of(row.group, names)
         buckets.append(Bucket(time, value, count_of(row.sample_count), label))
     return _AllBuckets(buckets, times, unread)
 
 
-def _within(reading: ChartReading, read: _AllBuckets) -> BarRows:
-    period, span = reading.target.config.period, read.times.local(span_of(reading), reading.offsets)
+def _within(reading: ChartReading, all_buckets: _AllBuckets) -> BarRows:
+    period, span = reading.target.config.period, all_buckets.times.local(span_of(reading), reading.offsets)
     width = STEPS[PERIODS[period]] if period in PERIODS else 31 * DAY
-    kept = [b for b in read.buckets if b.time + width > span.start and b.time < span.end]
-    outside = len(read.buckets) - len(kept)
-    return BarRows(span=span, times=read.times, buckets=kept, width=width, outside=outside, unread=read.unread)
+    buckets = [b for b in all_buckets.buckets if b.time + width > span.start and b.time < span.end]
+    outside = len(all_buckets.buckets) - len(buckets)
+    return BarRows(
+        span=span, times=all_buckets.times, buckets=buckets, width=width, outside=outside, unread=all_buckets.unread
+    )
 
 
 def _texts(values: Iterable[Any]) -> set[str]:
@@ -176,17 +178,17 @@ def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
 
 def passing_label(chart: Chart) -> str | None:
     """The slice of a pie that holds the calls that pass a metric scored 0 or 5; None where slices are no scores."""
-    return Foreign("5") if chart.data_type == SCORED else None
+    return UntrustedText("5") if chart.data_type == SCORED else None
 
 
 def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
     """The documented figures and up to six others, whose names come second."""
     figures: dict[str, float | None] = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
     extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
-    known: dict[str, float | None] = {
-        Foreign(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
+    documented: dict[str, float | None] = {
+        UntrustedText(name, limit=40): value for name, value in list(extra.items())[:6] if value is not None
     }
-    return figures | known, list(known)
+    return figures | documented, list(documented)
 
 
 def span_of(reading: ChartReading) -> Span:
@@ -200,14 +202,14 @@ def label_of(value: Any, names: dict[str, str]) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value) if isinstance(value, int | float | str) else json_text(value)
-    return Foreign(f"{names[text]} ({text})") if text in names else Foreign(text)
+    return UntrustedText(f"{names[text]} ({text})") if text in names else UntrustedText(text)
 
 
-def unseen(reading: ChartReading) -> list[str]:
+def uncovered_notes(reading: ChartReading) -> list[str]:
     """For data without times: that the answer may cover the saved part only."""
     bounds = reading.beyond
     if bounds is None:
         return []
     edges = [("from", bounds.start), ("to", bounds.end)]
-    told = " ".join(f"{word} {format_instant(moment)}" for word, moment in edges if moment)
-    return [f"whether more than the saved date range ({told}) is covered cannot be seen from this chart"]
+    edges_text = " ".join(f"{word} {format_instant(moment)}" for word, moment in edges if moment)
+    return [f"whether more than the saved date range ({edges_text}) is covered cannot be seen from this chart"]

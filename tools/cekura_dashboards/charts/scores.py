@@ -16,7 +16,7 @@ from cekura_dashboards.api.fields import METRIC_VALUE, metric_family, plotted_ty
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.rows import SCORED
 from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.concurrency import gather_by_id
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.insight.numbers import exact, round_for_display
 from cekura_dashboards.values import replace
@@ -55,9 +55,9 @@ class Numbers:
 
     def add_calls(self, values: Iterable[object]) -> None:
         """Values of single calls, or the lowest or highest of some."""
-        found = {known for value in values if (known := number(value)) is not None}
-        self.one |= 1.0 in found
-        self.top = max(self.top, *found, 0.0)
+        numbers = {known for value in values if (known := number(value)) is not None}
+        self.one |= 1.0 in numbers
+        self.top = max(self.top, *numbers, 0.0)
 
     def add_average(self, value: float, n: int | None) -> None:
         self.top = max(self.top, value)
@@ -89,8 +89,8 @@ async def types_of_metrics(context: ToolContext, targets: Sequence[Target]) -> d
         return {}
     wanted = {target.config.metric for target in charted}
     projects = {number for target in charted for number in await _projects_of(context, target)}
-    found, _ = await gathered(sorted(projects), context.lookups.metrics)
-    every = (metric for metrics in found.values() for metric in metrics)
+    metrics_by_project, _ = await gather_by_id(sorted(projects), context.lookups.metrics)
+    every = (metric for metrics in metrics_by_project.values() for metric in metrics)
     return {metric.id: metric.eval_type for metric in every if metric.id in wanted and metric.eval_type}
 
 
@@ -104,20 +104,20 @@ async def _projects_of(context: ToolContext, target: Target) -> list[int]:
             project = context.settings.project_id
         if project is not None:
             return [project]
-        return [found.id for found in await context.lookups.projects()][:MOST_PROJECTS]
+        return [seen_project.id for seen_project in await context.lookups.projects()][:MOST_PROJECTS]
     except DashboardsError:
         return []
 
 
 def in_one_form(
-    readings: Sequence[ChartReading], types: Mapping[int, str], seen: dict[Measure, Numbers]
+    readings: Sequence[ChartReading], types: Mapping[int, str], numbers: dict[Measure, Numbers]
 ) -> list[ChartReading]:
-    """The readings, all rates of one measure in one form. ``seen``: what is known of its numbers, which is added to."""
+    """The readings, all rates of one measure in one form. ``numbers``: what is known of its values; it is added to."""
     for reading in readings:
         measure = _measure(reading.target.config)
         if reading.chart is not None and measure is not None and not _is_rating(measure, types):
-            _add(seen.setdefault(measure, Numbers()), reading.target.config, reading.chart)
-    return [_in_form(reading, types, seen) for reading in readings]
+            _add(numbers.setdefault(measure, Numbers()), reading.target.config, reading.chart)
+    return [_in_form(reading, types, numbers) for reading in readings]
 
 
 def _measure(config: WidgetConfig) -> Measure | None:
@@ -138,22 +138,22 @@ def _is_rating(measure: Measure, types: Mapping[int, str]) -> bool:
     return family is not None and family != "binary"
 
 
-def _add(seen: Numbers, config: WidgetConfig, chart: Chart) -> None:
+def _add(numbers: Numbers, config: WidgetConfig, chart: Chart) -> None:
     """Take in what the rows of a chart show of its measure's numbers."""
     match chart.chart_type:
         case "stat":
-            seen.top = max(seen.top, number(chart.stat.get("success_rate")) or 0.0)
+            numbers.top = max(numbers.top, number(chart.stat.get("success_rate")) or 0.0)
         case "pie":
-            seen.add_calls(row.label for row in chart.rows if number(row.value))
+            numbers.add_calls(row.label for row in chart.rows if number(row.value))
         case "line":
-            seen.add_calls({row.value for row in chart.rows if isinstance(row.value, str | int | float)})
+            numbers.add_calls({row.value for row in chart.rows if isinstance(row.value, str | int | float)})
         case _:
-            _add_bars(seen, config.aggregation_function or "", chart.rows)
+            _add_bars(numbers, config.aggregation_function or "", chart.rows)
 
 
-def _add_bars(seen: Numbers, function: str, rows: Sequence[BarRow]) -> None:
+def _add_bars(numbers: Numbers, function: str, rows: Sequence[BarRow]) -> None:
     if function in {"min", "max"}:
-        seen.add_calls(row.value for row in rows)
+        numbers.add_calls(row.value for row in rows)
         return
     for row in rows:
         value, n = number(row.value), count_of(row.sample_count)
@@ -161,29 +161,31 @@ def _add_bars(seen: Numbers, function: str, rows: Sequence[BarRow]) -> None:
             continue
         if function == "sum" and n:
             value /= n
-        seen.add_average(value, n if function in {"avg", "sum"} else None)
+        numbers.add_average(value, n if function in {"avg", "sum"} else None)
 
 
-def _in_form(reading: ChartReading, types: Mapping[int, str], seen: Mapping[Measure, Numbers]) -> ChartReading:
+def _in_form(reading: ChartReading, types: Mapping[int, str], numbers: Mapping[Measure, Numbers]) -> ChartReading:
     chart, measure = reading.chart, _measure(reading.target.config)
     if chart is None or measure is None:
         return reading
     if isinstance(measure, str):
-        unit: Literal["ratio", "percent"] = "percent" if seen[measure].is_above_one else "ratio"
+        unit: Literal["ratio", "percent"] = "percent" if numbers[measure].is_above_one else "ratio"
         return replace(reading, chart=replace(chart, rate_unit=unit))
     if _is_rating(measure, types):
         kind = "numeric" if chart.data_type == "boolean" else chart.data_type
         return replace(reading, chart=replace(chart, data_type=kind))
     if metric_family(types.get(measure)) is None:
-        return _untyped(reading, chart, seen[measure])
-    return _of_binary(reading, chart, seen[measure])
+        return _untyped(reading, chart, numbers[measure])
+    return _of_binary(reading, chart, numbers[measure])
 
 
-def _untyped(reading: ChartReading, chart: Chart, seen: Numbers) -> ChartReading:
+def _untyped(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartReading:
     """Of a metric whose type is not known: 0 to 5 is neither a rate nor a percentage."""
-    if chart.data_type != "boolean" or seen.form != "5":
+    if chart.data_type != "boolean" or numbers.form != "5":
         return reading
-    note = f"values up to {exact(seen.top):g} are no rate, and what a pass is scored is not known without the type of"
+    note = (
+        f"values up to {exact(numbers.top):g} are no rate, and what a pass is scored is not known without the type of"
+    )
     return replace(
         reading,
         chart=replace(chart, data_type=None),
@@ -191,9 +193,9 @@ def _untyped(reading: ChartReading, chart: Chart, seen: Numbers) -> ChartReading
     )
 
 
-def _of_binary(reading: ChartReading, chart: Chart, seen: Numbers) -> ChartReading:
+def _of_binary(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartReading:
     """Of a metric that passes or fails: as a rate of 0 to 1, or where the API sends percent, in percent."""
-    form = seen.form
+    form = numbers.form
     unit: Literal["ratio", "percent"] = "percent" if form == "percent" else "ratio"
     shown = replace(chart, data_type="boolean", rate_unit=unit)
     if form == "5":
@@ -201,7 +203,7 @@ def _of_binary(reading: ChartReading, chart: Chart, seen: Numbers) -> ChartReadi
     if form == "1 or 5":
         both = f"pass = {form}{_both(reading.target.config.aggregation_function, chart)}"
         return replace(reading, chart=shown, passing=both, notes=(*reading.notes, UNCERTAIN))
-    numbered = form == "1" and chart.chart_type == "bar" and seen.top
+    numbered = form == "1" and chart.chart_type == "bar" and numbers.top
     return replace(reading, chart=shown, passing=PASS_IS_1 if numbered else None)
 
 

@@ -46,24 +46,24 @@ def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
         update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
     )
     calls = both(target.extra, target.config.counted)
-    shown = replace(whole, target=replace(target, config=config, extra=calls or None), chart=None)
+    share = replace(whole, target=replace(target, config=config, extra=calls or None), chart=None)
     error = whole.error or part.error
     if error is not None or whole.chart is None:
-        return replace(shown, error=error)
+        return replace(share, error=error)
     every, matched = _counts(whole), _counts(part)
     if any(not 0 <= count <= every.get(place, 0.0) for place, count in matched.items()):
-        return replace(shown, error=UnreadableAnswer("more calls match than there are in a bucket"))
+        return replace(share, error=UnreadableAnswer("more calls match than there are in a bucket"))
     rows = [
         BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
         for (time, group), n in every.items()
         if n > 0
     ]
     if wants_pass(target.matching) and not any(matched.values()):
-        shown = replace(shown, notes=(*shown.notes, f"no call matches: {OTHER_SCORE}"))
+        share = replace(share, notes=(*share.notes, f"no call matches: {OTHER_SCORE}"))
     elif METRIC_VALUE in fields_of(target.matching):
-        shown = replace(shown, notes=(*shown.notes, NOT_EVALUATED))
+        share = replace(share, notes=(*share.notes, NOT_EVALUATED))
     return replace(
-        shown, chart=Chart("bar", rows=rows, data_type="boolean", rate_unit="ratio", grouped=whole.chart.grouped)
+        share, chart=Chart("bar", rows=rows, data_type="boolean", rate_unit="ratio", grouped=whole.chart.grouped)
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import Widget
-from cekura_dashboards.charts.history import BEHIND_FIGURES, COUNT_BY_DAY, TESTED, bar_over_all
+from cekura_dashboards.charts.history import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all
 from cekura_dashboards.charts.target import Target, saved
 from cekura_dashboards.values import replace
 
@@ -45,7 +45,7 @@ def surveys(
 
     ``projects``: of dashboards. ``step``: ``hour`` where all is to be read by the hour, else ``day``.
     """
-    found, untestable = dict[str, Survey](), dict[int, str]()
+    surveys_by_key, untestable = dict[str, Survey](), dict[int, str]()
     for widget in widgets:
         target = saved(widget, projects.get(widget.dashboard or 0))
         if (problem := target.problem) is not None:
@@ -57,11 +57,14 @@ def surveys(
         for parts, fields in measures:
             bar = bar_over_all(target, now, **fields)
             key = _key(bar, bar.config.group_by)
-            if (known := found.get(key)) is None:
-                found[key] = Survey(bar, (widget,), parts)
-            elif widget not in known.widgets:
-                found[key] = replace(known, widgets=(*known.widgets, widget))
-    surveyed = [replace(held, widgets=tuple(sorted(held.widgets, key=_is_indirect))) for held in found.values()]
+            if (survey := surveys_by_key.get(key)) is None:
+                surveys_by_key[key] = Survey(bar, (widget,), parts)
+            elif widget not in survey.widgets:
+                surveys_by_key[key] = replace(survey, widgets=(*survey.widgets, widget))
+    surveyed = [
+        replace(found_survey, widgets=tuple(sorted(found_survey.widgets, key=_is_indirect)))
+        for found_survey in surveys_by_key.values()
+    ]
     return surveyed, untestable
 
 
@@ -83,7 +86,7 @@ def _measures(widget: Widget, step: str) -> list[tuple[Parts, dict[str, Any]]]:
     """The bars that show what a chart shows; none for what has no course over time."""
     field = widget.field or ""
     if widget.chart_type == "stat":
-        figures = {"count": "agent_id"} | {name: name for name in BEHIND_FIGURES.values()}
+        figures = {"count": "agent_id"} | {name: name for name in FIELDS_OF_FIGURES.values()}
         return [("", _bar(plotted, "count" if name == "count" else "avg", step)) for name, plotted in figures.items()]
     if field == "timestamp" or widget.data_type == "datetime":
         return []
@@ -102,6 +105,6 @@ def _measures(widget: Widget, step: str) -> list[tuple[Parts, dict[str, Any]]]:
 
 
 def _bar(field: str, function: str | None, period: str) -> dict[str, Any]:
-    if period not in TESTED:
+    if period not in TESTED_PERIODS:
         raise ValueError(f"a course has steps of an hour or a day, not {period}")
     return {"field": field, "aggregation_function": function, "time_period": period}

@@ -11,9 +11,9 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import Bounds, both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.charts.window import Window, resolve, saved_window
-from cekura_dashboards.values import Remembers, replace
+from cekura_dashboards.values import Memoised, replace
 
-MERGED = ("count", "sum", "avg", "min", "max")
+MERGEABLE = ("count", "sum", "avg", "min", "max")
 """Aggregations of which buckets can be put together."""
 FEW_ROWS = 2000
 """Up to so many rows are worked on at once: less work than handing them to a thread."""
@@ -57,7 +57,7 @@ class Target(Struct, frozen=True):
     def has_days_of_hours(self) -> bool:
         """Whether it shows days that can be put together from hours."""
         config = self.config
-        return config.chart_type == "bar" and config.period == "day" and config.function in MERGED
+        return config.chart_type == "bar" and config.period == "day" and config.function in MERGEABLE
 
     @property
     def calls(self) -> JsonObject:
@@ -69,13 +69,13 @@ class Target(Struct, frozen=True):
         return self.config.id if isinstance(self.config, Widget) else None
 
 
-class ChartReading(Remembers, frozen=True):
+class ChartReading(Memoised, frozen=True):
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``kept``: read so, but kept to its dashboard's project. ``hours``: of days that were put together, what they are of;
-    ``offsets``: seconds from UTC where their window begins and ends.
-    ``passing``: in words, what counts as a pass of a metric that passes or fails, where it is a number.
+    ``restricted_to_project``: read so, but kept to its dashboard's project. ``hours``: of days that were put together,
+    what they are of; ``offsets``: seconds from UTC where their window begins and ends. ``passing``: in words, what
+    counts as a pass of a metric that passes or fails, where it is a number.
     """
 
     target: Target
@@ -84,7 +84,7 @@ class ChartReading(Remembers, frozen=True):
     error: DashboardsError | None = None
     beyond: Bounds | None = None
     alone: bool = False
-    kept: bool = False
+    restricted_to_project: bool = False
     passing: str | None = None
     notes: tuple[str, ...] = ()
     hours: Chart | None = None
@@ -112,7 +112,7 @@ def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
     )
 
 
-def settled(
+def resolve_targets(
     targets: Iterable[Target],
     window: str | None,
     extra: JsonObject | None,
@@ -128,13 +128,13 @@ def settled(
     Raises:
         InvalidArguments: for a window that cannot be asked for.
     """
-    asked = resolve(window, now, zone) if window else None
+    resolved = resolve(window, now, zone) if window else None
     if extra:
-        asked, extra = _time_of(extra, asked, now)
+        resolved, extra = _time_of(extra, resolved, now)
     return [
         replace(
             target,
-            window=asked or saved_window(time_bounds(target.filters, now), now, zone),
+            window=resolved or saved_window(time_bounds(target.filters, now), now, zone),
             extra=extra or None,
             local_days=local_days and target.has_days_of_hours,
         )
@@ -142,12 +142,12 @@ def settled(
     ]
 
 
-def _time_of(extra: JsonObject, asked: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
+def _time_of(extra: JsonObject, window: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
     """Take a time range out of the extra filters: it is the window."""
     bounds = time_bounds(extra, now)
     if bounds.start is None and bounds.end is None:
-        return asked, extra
-    if asked is not None or bounds.start is None:
+        return window, extra
+    if window is not None or bounds.start is None:
         raise InvalidArguments.at(
             "filters", "holds a time range; give the time in `window` instead, as 2026-11-01/2026-11-08."
         )

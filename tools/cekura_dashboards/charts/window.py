@@ -12,16 +12,16 @@ from cekura_dashboards.api.filters import Bounds
 from cekura_dashboards.arguments.spans import (
     ROLLING,
     WORDS,
-    Span,
+    Interval,
     bare,
-    folded,
+    fold,
     interval,
     is_interval,
     is_month,
     rolling,
     span_of,
 )
-from cekura_dashboards.text import Foreign, nearest
+from cekura_dashboards.text import UntrustedText, nearest
 from cekura_dashboards.values import replace
 
 WEEK = timedelta(weeks=1)
@@ -63,10 +63,10 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
         notes.append("the start was moved 5 minutes inside the API's limit of 30 days")
     elif start < earliest and is_month(word):
         start = earliest + MARGIN
-        notes.append(f"of {folded(word)} only the part from {format_instant(start)} on: the API holds 30 days")
+        notes.append(f"of {fold(word)} only the part from {format_instant(start)} on: the API holds 30 days")
     elif start < earliest:
         raise InvalidArguments.at(
-            argument, f"{Foreign(word, limit=60)} starts more than 30 days ago, which the API refuses; "
+            argument, f"{UntrustedText(word, limit=60)} starts more than 30 days ago, which the API refuses; "
             f"the earliest start is {_earliest(now)}."
         )  # fmt: skip
     if start >= end:
@@ -75,7 +75,7 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
             why = f"it ends before the 30 days that the API holds; the earliest start is {_earliest(now)}."
         elif start == now:
             why = "it begins only now; use 24h, or the time before it."
-        raise InvalidArguments.at(argument, f"{Foreign(word, limit=60)} is empty: {why}")
+        raise InvalidArguments.at(argument, f"{UntrustedText(word, limit=60)} is empty: {why}")
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
 
 
@@ -92,25 +92,29 @@ def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
     return Window(bounds.start, max(end, bounds.start), "saved")
 
 
-def _word(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Span:
-    found = span_of(text, now, zone)
-    if found is None:
-        known = nearest(folded(text), WORDS)
-        hint = f"did you mean {known}?" if known else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
-        raise InvalidArguments.at(argument, f"{Foreign(text, limit=60)} is not a window; {hint}")
-    if ROLLING.fullmatch(rolling(text) or "") and found[1] - found[0] < SHORTEST:
-        said = f"{Foreign(text, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
-        raise InvalidArguments.at(argument, said)
-    return found
+def _word(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Interval:
+    span = span_of(text, now, zone)
+    if span is None:
+        nearest_word = nearest(fold(text), WORDS)
+        hint = (
+            f"did you mean {nearest_word}?"
+            if nearest_word
+            else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
+        )
+        raise InvalidArguments.at(argument, f"{UntrustedText(text, limit=60)} is not a window; {hint}")
+    if ROLLING.fullmatch(rolling(text) or "") and span[1] - span[0] < SHORTEST:
+        message = f"{UntrustedText(text, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
+        raise InvalidArguments.at(argument, message)
+    return span
 
 
-def _interval(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Span:
+def _interval(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Interval:
     try:
         return interval(text, now, zone)
     except (ValueError, OverflowError):
         raise InvalidArguments.at(
             argument,
-            f"{Foreign(text, limit=60)} is not an interval START/END of dates, ISO 8601 times or words, "
+            f"{UntrustedText(text, limit=60)} is not an interval START/END of dates, ISO 8601 times or words, "
             "as 2026-11-01/2026-11-08 or monday/now.",
         ) from None
 
@@ -131,7 +135,7 @@ def _earliest(now: datetime) -> str:
 
 PERIOD_BEFORE = "previous_period"
 COMPARISONS = (PERIOD_BEFORE, "previous_week")
-_ALSO_CALLED = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
+_COMPARISON_ALIASES = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
 """The same part of last week is meant, as with this_week or today, not a week of the calendar."""
 
 
@@ -148,12 +152,12 @@ def other_window(
         InvalidArguments: for another word.
     """
     if _is_window(how, now, zone):
-        return _beside(window, resolve(how, now, zone, argument="compare_to"), zone)
+        return _with_differences(window, resolve(how, now, zone, argument="compare_to"), zone)
     word = _comparison(how)
     start, end = _before(window, word, zone)
     if end > window.start:
-        held = has_a_period_before(window, now, zone)
-        hint = PERIOD_BEFORE if held else f"window {_longest(word, now, zone, cut)}d"
+        possible = has_a_period_before(window, now, zone)
+        hint = PERIOD_BEFORE if possible else f"window {_longest(word, now, zone, cut)}d"
         raise NoTimeBefore.at("compare_to", f"{word} overlaps a window longer than a week; use {hint}.")
     if not _is_held(start, now):
         days = _longest(word, now, zone, cut)
@@ -161,10 +165,10 @@ def other_window(
             "compare_to", f"{word} would start before the 30 days that the API holds; the longest window that can be "
             f"compared like this is the last {days} days ({days}d)."
         )  # fmt: skip
-    return _beside(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
+    return _with_differences(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
 
 
-def _before(window: Window, word: str, zone: ZoneInfo) -> Span:
+def _before(window: Window, word: str, zone: ZoneInfo) -> Interval:
     if word == PERIOD_BEFORE:
         return _period_before(window, zone)
     return _back(window.start, 7, zone), _back(window.end, 7, zone)
@@ -183,29 +187,29 @@ def _is_comparable(window: Window, word: str, now: datetime, zone: ZoneInfo) -> 
     return _is_held(start, now) and end <= window.start
 
 
-def _beside(window: Window, other: Window, zone: ZoneInfo) -> Window:
+def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
     """The other window, with a note if it holds other weekdays, or other hours of the day."""
     if other.start < window.end and other.end > window.start:
         other = replace(other, notes=(*other.notes, "the two times overlap: some calls are on both sides"))
     weeks = [(each.end - each.start) / WEEK for each in (window, other)]
     whole = all(abs(count - round(count)) * 7 * 24 <= 1 and round(count) for count in weeks)
     starts = [each.start.astimezone(zone).replace(tzinfo=None) for each in (window, other)]
-    apart, as_long = abs(starts[0] - starts[1]), abs(weeks[0] - weeks[1]) * 7 * 24 <= 1
-    if whole or (as_long and _is_multiple(apart, WEEK)):
+    shift, as_long = abs(starts[0] - starts[1]), abs(weeks[0] - weeks[1]) * 7 * 24 <= 1
+    if whole or (as_long and _is_multiple(shift, WEEK)):
         return other
     if not as_long:
-        said = "the two sides are not equally long, and hold other hours or weekdays"
-    elif _is_multiple(apart, timedelta(days=1)):
-        said = "the two sides hold different weekdays"
+        note = "the two sides are not equally long, and hold other hours or weekdays"
+    elif _is_multiple(shift, timedelta(days=1)):
+        note = "the two sides hold different weekdays"
     else:
-        said = "the two sides hold different hours of the day"
-    return replace(other, notes=(*other.notes, said), weekdays_differ=True)
+        note = "the two sides hold different hours of the day"
+    return replace(other, notes=(*other.notes, note), weekdays_differ=True)
 
 
-def _is_multiple(apart: timedelta, unit: timedelta) -> bool:
+def _is_multiple(shift: timedelta, unit: timedelta) -> bool:
     """But for the hour of a clock change."""
-    rest = apart % unit
-    return min(rest, unit - rest) <= timedelta(hours=1) and (apart >= unit - timedelta(hours=1) or not rest)
+    rest = shift % unit
+    return min(rest, unit - rest) <= timedelta(hours=1) and (shift >= unit - timedelta(hours=1) or not rest)
 
 
 def _back(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
@@ -220,11 +224,11 @@ def check_comparison(how: str | None, window: str | None, now: datetime, zone: Z
     Raises:
         InvalidArguments: as ``resolve`` and ``other_window`` do.
     """
-    asked = resolve(window, now, zone) if window else None
+    resolved = resolve(window, now, zone) if window else None
     if not how:
         return
-    if asked is not None:
-        other_window(asked, how, now, zone)
+    if resolved is not None:
+        other_window(resolved, how, now, zone)
     elif _is_window(how, now, zone):
         resolve(how, now, zone, argument="compare_to")
     else:
@@ -236,22 +240,22 @@ def _is_window(how: str, now: datetime, zone: ZoneInfo) -> bool:
     word = bare(how)
     return (
         not word.startswith("previous_")
-        and word not in _ALSO_CALLED
+        and word not in _COMPARISON_ALIASES
         and (is_interval(how) or span_of(word, now, zone) is not None)
     )
 
 
 def _comparison(how: str) -> str:
     """One of the words for another time."""
-    word = _ALSO_CALLED.get(bare(how), bare(how))
+    word = _COMPARISON_ALIASES.get(bare(how), bare(how))
     if word not in COMPARISONS:
-        known = nearest(word, COMPARISONS)
+        nearest_word = nearest(word, COMPARISONS)
         hint = (
-            f"did you mean {known}?"
-            if known
+            f"did you mean {nearest_word}?"
+            if nearest_word
             else "use previous_period, previous_week or an interval 2026-11-01/2026-11-08."
         )
-        raise InvalidArguments.at("compare_to", f"{Foreign(how, limit=60)} is not a comparison; {hint}")
+        raise InvalidArguments.at("compare_to", f"{UntrustedText(how, limit=60)} is not a comparison; {hint}")
     return word
 
 

@@ -5,28 +5,28 @@ import statistics
 
 from cekura_dashboards.insight.buckets import (
     ADDITIVE,
-    FEW_CALLS,
+    MIN_CALLS_UNFLAGGED,
     combine,
+    display_value,
     extremes,
-    filled,
+    fill_empty,
     is_cut,
-    merged,
+    merge_groups,
     series,
-    shown,
     total,
 )
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
-from cekura_dashboards.insight.course import Course, Scale
-from cekura_dashboards.insight.examine import examine
+from cekura_dashboards.insight.course import Scale, TimeSeries
+from cekura_dashboards.insight.examine import detect
 from cekura_dashboards.insight.findings import Outcome
-from cekura_dashboards.insight.groups import grouped
+from cekura_dashboards.insight.groups import largest_groups
 from cekura_dashboards.insight.model import BarFacts, Bucket, Summary
-from cekura_dashboards.insight.numbers import SCALES, round_for_display, wilson
+from cekura_dashboards.insight.numbers import SCALES, round_for_display, wilson_interval
 from cekura_dashboards.insight.timeline import PERIODS, STEPS, Span, is_partial, starts
 
-NOTABLE = 0.01
+MIN_RELATIVE_DIFFERENCE = 0.01
 """A mean of buckets that differs by more, relative to the mean of calls, is shown beside it."""
-SETTLES = {"p50": 20.0, "p95": 200.0, "p99": 1000.0, "min": math.inf, "max": math.inf}
+STABLE_FROM = {"p50": 20.0, "p95": 200.0, "p99": 1000.0, "min": math.inf, "max": math.inf}
 """The calls in a bucket from which on its value does not depend on how many there are."""
 
 
@@ -51,12 +51,12 @@ def bar(
     measured = [b for b in buckets if b.value is not None]
     if not measured:
         return Summary(kind="bar", unit=unit, n=0, facts=BarFacts())
-    timed = filled(function, period, merged(function, buckets), span)
+    timed = fill_empty(function, period, merge_groups(function, buckets), span)
     overall = combine(function, measured)
     n = total(measured)
     if n is None and function == "count":
         n = round(overall or 0)
-    facts: dict[str, object] = {_name(function): shown(function, overall)}
+    facts: dict[str, object] = {_name(function): display_value(function, overall)}
     if function == "avg" and overall is not None:
         facts |= _mean_facts(measured, overall, n, unit)
     merges = is_merged(function, by)
@@ -65,9 +65,9 @@ def bar(
     notes = _notes(function, period, timed, span)
     if not merges:
         notes.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
-    found = Outcome()
+    outcome = Outcome()
     if merges:
-        found = tested or bar_outcome(function, period, unit, timed, span, clock, span)
+        outcome = tested or bar_outcome(function, period, unit, timed, span, clock, span)
     return Summary(
         kind="bar",
         unit=unit,
@@ -75,9 +75,9 @@ def bar(
         facts=BarFacts.model_validate(facts),
         series=series(function, period, timed, span, points) if merges else None,
         coarser=series(function, period, timed, span, coarse) if merges else None,
-        groups=grouped(by, _group_rows(function, measured), ["group", "n", _name(function)]) if by else None,
-        findings=found.findings,
-        not_tested=found.not_tested,
+        groups=largest_groups(by, _group_rows(function, measured), ["group", "n", _name(function)]) if by else None,
+        findings=outcome.findings,
+        not_tested=outcome.not_tested,
         notes=notes,
     )
 
@@ -99,34 +99,36 @@ def bar_outcome(
     """Trend, steps, unusual buckets and gaps among the full buckets of ``span``, of which ``window`` is told."""
     if period not in {"hour", "day"}:
         return Outcome(not_tested=[f"trend, steps, unusual, gaps: {period}s are too few"])
-    course, counts = bar_course(function, period, unit, timed, span)
-    return examine(course, counts, window=window, clock=clock)
+    course, counts = bar_time_series(function, period, unit, timed, span)
+    return detect(course, counts, window=window, clock=clock)
 
 
-def bar_course(function: str, period: str, unit: str, timed: list[Bucket], span: Span) -> tuple[Course, Course | None]:
+def bar_time_series(
+    function: str, period: str, unit: str, timed: list[Bucket], span: Span
+) -> tuple[TimeSeries, TimeSeries | None]:
     """The values and the numbers of calls of the full buckets; the latter None where they are not known."""
     step = STEPS[PERIODS[period]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
-    held = {bucket.time: bucket for bucket in timed}
-    sizes: list[float | None] = [held[time].n if time in held else 0 for time in whole]
-    values = [held[time].value if time in held else None for time in whole]
+    buckets_by_time = {bucket.time: bucket for bucket in timed}
+    sizes: list[float | None] = [buckets_by_time[time].n if time in buckets_by_time else 0 for time in whole]
+    values = [buckets_by_time[time].value if time in buckets_by_time else None for time in whole]
     scales: dict[str, Scale] = {"count": "count", "sum": "sum"}
     scale: Scale = scales.get(function, "rate" if unit in SCALES and function == "avg" else "positive")
-    course = Course(
+    course = TimeSeries(
         whole,
         values,
         sizes,
         step,
         scale=scale,
-        merges=function in {*ADDITIVE, "avg"},
-        unit=SCALES.get(unit, 1.0),
-        settles=SETTLES.get(function, 0.0),
+        is_mergeable=function in {*ADDITIVE, "avg"},
+        rate_unit=SCALES.get(unit, 1.0),
+        stable_from=STABLE_FROM.get(function, 0.0),
     )
     if function == "count":
         return course, course
     if any(n is None for n in sizes):
         return course, None
-    return course, Course(whole, sizes, sizes, step, scale="count")
+    return course, TimeSeries(whole, sizes, sizes, step, scale="count")
 
 
 def _name(function: str) -> str:
@@ -142,36 +144,38 @@ def _mean_facts(buckets: list[Bucket], overall: float, n: int | None, unit: str)
     facts: dict[str, object] = {}
     scale = SCALES.get(unit)
     if scale and n:
-        facts["ci95"] = [round_for_display(scale * bound) for bound in wilson(min(1.0, max(0.0, overall / scale)), n)]
+        facts["ci95"] = [
+            round_for_display(scale * bound) for bound in wilson_interval(min(1.0, max(0.0, overall / scale)), n)
+        ]
     plain = statistics.fmean(b.value for b in buckets if b.value is not None)
-    if abs(plain - overall) > NOTABLE * abs(overall):
+    if abs(plain - overall) > MIN_RELATIVE_DIFFERENCE * abs(overall):
         facts["mean_of_buckets"] = round_for_display(plain)
     return facts
 
 
 def _notes(function: str, period: str, timed: list[Bucket], span: Span) -> list[str]:
-    said = list[str]()
+    notes = list[str]()
     if function in ADDITIVE:
         empty = sum(1 for b in timed if b.value == 0 and b.n == 0)
         if empty:
-            said.append(f"{empty} {period} buckets without calls count as 0")
+            notes.append(f"{empty} {period} buckets without calls count as 0")
     else:
-        few = sum(1 for b in timed if b.n is not None and b.n < FEW_CALLS and not is_cut(b, period, span))
+        few = sum(1 for b in timed if b.n is not None and b.n < MIN_CALLS_UNFLAGGED and not is_cut(b, period, span))
         if few:
-            said.append(f"{few} of {len(timed)} {period} buckets rest on fewer than {FEW_CALLS} calls")
+            notes.append(f"{few} of {len(timed)} {period} buckets rest on fewer than {MIN_CALLS_UNFLAGGED} calls")
         if any(b.n is None for b in timed):
-            said.append("the API gave no sample counts, so buckets weigh the same")
-    return said
+            notes.append("the API gave no sample counts, so buckets weigh the same")
+    return notes
 
 
 def _group_rows(function: str, buckets: list[Bucket]) -> list[tuple[str | None, int | None, float | None]]:
     names = dict.fromkeys(b.group for b in buckets)
-    held = {name: [b for b in buckets if b.group == name] for name in names}
+    buckets_by_group = {name: [b for b in buckets if b.group == name] for name in names}
     return [
         (
             name,
             round(combine(function, parts) or 0) if function == "count" else total(parts),
             combine(function, parts),
         )
-        for name, parts in held.items()
+        for name, parts in buckets_by_group.items()
     ]

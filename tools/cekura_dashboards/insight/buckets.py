@@ -4,7 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from cekura_dashboards.insight.course import TOO_FEW
+from cekura_dashboards.insight.course import MIN_CALLS
 from cekura_dashboards.insight.model import At, Bucket, Series
 from cekura_dashboards.insight.numbers import Number, exact, round_for_display, weighted_mean
 from cekura_dashboards.insight.timeline import (
@@ -21,7 +21,7 @@ from cekura_dashboards.insight.timeline import (
 )
 
 ADDITIVE = {"count", "sum"}
-FEW_CALLS = 30
+MIN_CALLS_UNFLAGGED = 30
 """A figure resting on fewer calls is flagged."""
 
 
@@ -32,8 +32,8 @@ def combine(function: str, parts: Sequence[Bucket]) -> float | None:
     """
     if len(parts) == 1:
         return parts[0].value
-    known = [part for part in parts if part.value is not None]
-    values = [part.value for part in known if part.value is not None]
+    observed = [part for part in parts if part.value is not None]
+    values = [part.value for part in observed if part.value is not None]
     if not values:
         return None
     if function in ADDITIVE:
@@ -43,12 +43,12 @@ def combine(function: str, parts: Sequence[Bucket]) -> float | None:
     if function == "max":
         return max(values)
     if function == "avg":
-        weights = [float(part.n or 0) for part in known]
+        weights = [float(part.n or 0) for part in observed]
         return weighted_mean(values, weights) if any(weights) else statistics.fmean(values)
     return statistics.median(values)
 
 
-def merged(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
+def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
     """Buckets of all groups brought to one per time, in order of time."""
     by_time = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
@@ -76,7 +76,7 @@ def is_cut(bucket: Bucket, period: str, span: Span) -> bool:
     return is_partial(bucket.time, end_of(bucket, period) - bucket.time, span)
 
 
-def filled(function: str, period: str, buckets: list[Bucket], span: Span) -> list[Bucket]:
+def fill_empty(function: str, period: str, buckets: list[Bucket], span: Span) -> list[Bucket]:
     """For count and sum, a time without a row is 0; for all else it stays missing."""
     if period == "month" or function not in ADDITIVE:
         return buckets
@@ -95,14 +95,14 @@ def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> d
         for b in buckets
         if b.value is not None
         and not is_cut(b, period, span)
-        and (function in ADDITIVE or b.n is None or b.n >= TOO_FEW)
+        and (function in ADDITIVE or b.n is None or b.n >= MIN_CALLS)
     ]
     if len(full) < 2:  # noqa: PLR2004 - one bucket has no extremes
         return {}
     highest = max(full, key=lambda b: (b.value or 0, -b.time))
     lowest = min(full, key=lambda b: (b.value or 0, b.time))
     return {
-        name: At(iso(b.time, step=step, zone=span.zone), shown(function, b.value) or 0)
+        name: At(iso(b.time, step=step, zone=span.zone), display_value(function, b.value) or 0)
         for name, b in (("highest", highest), ("lowest", lowest))
     }
 
@@ -118,9 +118,9 @@ def series(function: str, period: str, buckets: list[Bucket], span: Span, points
     name = choose_step(span, points, least)
     step = STEPS[name]
     origin = origin_of(span, step)
-    held = defaultdict[float, list[Bucket]](list)
+    buckets_by_time = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
-        held[floor_to(bucket.time, step, origin)].append(bucket)
+        buckets_by_time[floor_to(bucket.time, step, origin)].append(bucket)
     if step > least and function.startswith("p"):
         measure = f"median of {function} per {period}"
     times = starts(span, step)[-points:]
@@ -128,21 +128,24 @@ def series(function: str, period: str, buckets: list[Bucket], span: Span, points
         measure=measure,
         start=iso(times[0], step=step, zone=span.zone),
         step=name,
-        value=[shown(function, combine(function, held[time])) if time in held else None for time in times],
-        n=_counts(function, [total(held[time]) if time in held else 0 for time in times]),
+        value=[
+            display_value(function, combine(function, buckets_by_time[time])) if time in buckets_by_time else None
+            for time in times
+        ],
+        n=_counts(function, [total(buckets_by_time[time]) if time in buckets_by_time else 0 for time in times]),
         partial=[i for i, time in enumerate(times) if is_partial(time, step, span)] or None,
     )
 
 
 def _months(measure: str, buckets: list[Bucket], span: Span, points: int) -> Series:
-    kept = buckets[-points:]
+    shown_buckets = buckets[-points:]
     return Series(
         measure=measure,
-        start=iso(kept[0].time, step=86400),
+        start=iso(shown_buckets[0].time, step=86400),
         step="1mo",
-        value=[shown(measure, b.value) for b in kept],
-        n=_counts(measure, [b.n for b in kept]),
-        partial=[i for i, b in enumerate(kept) if is_cut(b, "month", span)] or None,
+        value=[display_value(measure, b.value) for b in shown_buckets],
+        n=_counts(measure, [b.n for b in shown_buckets]),
+        partial=[i for i, b in enumerate(shown_buckets) if is_cut(b, "month", span)] or None,
     )
 
 
@@ -151,7 +154,7 @@ def _counts(function: str, counts: list[int | None]) -> list[int | None] | None:
     return None if function == "count" or all(n is None for n in counts) else counts
 
 
-def shown(function: str, value: float | None) -> Number | None:
+def display_value(function: str, value: float | None) -> Number | None:
     """A value rounded for showing; counts stay exact."""
     if value is None:
         return None

@@ -18,12 +18,12 @@ def grain_of(span: Span) -> int:
     return MINUTE if span.end - span.start <= MINUTES_UP_TO else HOUR
 
 
-FEW_LEFT = 4096
+MAX_SORTED = 4096
 """So many values are sorted at once."""
 
 
 @dataclass
-class Calls:
+class CallValues:
     """Values by the start of their stretch, ``grain`` seconds long. ``lowest`` and ``highest`` are single calls.
 
     ``groups`` is empty where the calls are not grouped. Missing values are only counted.
@@ -37,33 +37,33 @@ class Calls:
     groups: dict[str | None, list[float]] = field(default_factory=dict[str | None, list[float]])
 
     @classmethod
-    def of(cls, points: Iterable[Point], span: Span, *, grouped: bool = False) -> "Calls":
+    def of(cls, points: Iterable[Point], span: Span, *, grouped: bool = False) -> "CallValues":
         """From calls one by one, in any order."""
-        found = cls(grain_of(span))
+        call_values = cls(grain_of(span))
         cells, groups = defaultdict[float, list[float]](list), defaultdict[str | None, list[float]](list)
         for point in points:
             if point.value is None:
-                found.nulls += 1
+                call_values.nulls += 1
                 continue
-            cells[floor_to(point.time, found.grain)].append(point.value)
+            cells[floor_to(point.time, call_values.grain)].append(point.value)
             if grouped:
                 groups[point.group].append(point.value)
-            if found.lowest is None or _order(point, 1) < _order(found.lowest, 1):
-                found.lowest = point
-            if found.highest is None or _order(point, -1) < _order(found.highest, -1):
-                found.highest = point
-        found.cells, found.groups = dict(sorted(cells.items())), dict(groups)
-        return found
+            if call_values.lowest is None or _order(point, 1) < _order(call_values.lowest, 1):
+                call_values.lowest = point
+            if call_values.highest is None or _order(point, -1) < _order(call_values.highest, -1):
+                call_values.highest = point
+        call_values.cells, call_values.groups = dict(sorted(cells.items())), dict(groups)
+        return call_values
 
     def values(self) -> list[float]:
         return [value for cell in self.cells.values() for value in cell]
 
     def by(self, step: float, origin: float) -> dict[float, list[float]]:
         """The values in longer stretches, counted from ``origin``."""
-        held = defaultdict[float, list[float]](list)
+        values_by_step = defaultdict[float, list[float]](list)
         for time, values in self.cells.items():
-            held[floor_to(time, int(step), origin)].extend(values)
-        return held
+            values_by_step[floor_to(time, int(step), origin)].extend(values)
+        return values_by_step
 
 
 def _order(point: Point, sign: int) -> tuple[float, float, str]:
@@ -84,14 +84,14 @@ def quantiles_of(cells: Sequence[list[float]], shares: Sequence[float]) -> list[
     """
     for cell in cells:
         cell.sort()
-    last, found = sum(map(len, cells)) - 1, list[float]()
+    last, quantiles = sum(map(len, cells)) - 1, list[float]()
     for share in shares:
         place = share * last
         low = math.floor(place)
         bottom = _nth(cells, low)
         top = bottom if low == place else _nth(cells, low + 1)
-        found.append(bottom + (top - bottom) * (place - low))
-    return found
+        quantiles.append(bottom + (top - bottom) * (place - low))
+    return quantiles
 
 
 def _nth(cells: Sequence[list[float]], rank: int) -> float:
@@ -100,7 +100,7 @@ def _nth(cells: Sequence[list[float]], rank: int) -> float:
     Source: selection by a weighted median of medians, Frederickson and Johnson (1982).
     """
     lows, highs = [0] * len(cells), [len(cell) for cell in cells]
-    while sum(highs) - sum(lows) > FEW_LEFT:
+    while sum(highs) - sum(lows) > MAX_SORTED:
         middles = sorted((cell[(a + b) // 2], b - a) for cell, a, b in zip(cells, lows, highs, strict=True) if a < b)
         half, passed, pivot = (sum(highs) - sum(lows)) / 2, 0, middles[-1][0]
         for value, weight in middles:
@@ -116,5 +116,5 @@ def _nth(cells: Sequence[list[float]], rank: int) -> float:
             lows = upto
         else:
             return pivot
-    left = sorted(value for cell, a, b in zip(cells, lows, highs, strict=True) for value in cell[a:b])
-    return left[rank - sum(lows)]
+    candidates = sorted(value for cell, a, b in zip(cells, lows, highs, strict=True) for value in cell[a:b])
+    return candidates[rank - sum(lows)]

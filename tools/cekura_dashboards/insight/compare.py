@@ -4,32 +4,32 @@ import math
 import statistics
 
 from cekura_dashboards.insight.compare_parts import compare_figures, compare_shares
-from cekura_dashboards.insight.comparison import Comparison, Kind, SideShown
+from cekura_dashboards.insight.comparison import Comparison, MeasureKind, SampleFigures
 from cekura_dashboards.insight.effects import by_rate_and_mix, of_totals, side_by_side
 from cekura_dashboards.insight.estimates import (
-    FEW_BUCKETS,
+    MIN_BUCKETS,
+    difference_of_means,
+    difference_of_medians,
     difference_of_totals,
-    mean_of,
-    means,
-    medians,
+    mean_by_calls,
     ratio_of_totals,
     unit_of_sums,
 )
 from cekura_dashboards.insight.numbers import exact, relative, round_for_display
-from cekura_dashboards.insight.side import Side
+from cekura_dashboards.insight.side import Sample
 from cekura_dashboards.insight.timeline import DAY, HOUR
-from cekura_dashboards.insight.verdicts import Terms
+from cekura_dashboards.insight.verdicts import VerdictTerms
 
-MOST_GROWTH = math.log(1e6)
+MAX_LOG_RATIO = math.log(1e6)
 """An interval that reaches further says nothing."""
-ON_THEIR_OWN = Terms()
+SINGLE_TEST = VerdictTerms()
 
 
 def compare(
-    kind: Kind,
-    current: Side,
-    baseline: Side,
-    terms: Terms = ON_THEIR_OWN,
+    kind: MeasureKind,
+    current: Sample,
+    baseline: Sample,
+    terms: VerdictTerms = SINGLE_TEST,
     *,
     ratio: float = 0.0,
     counted: bool = False,
@@ -42,82 +42,82 @@ def compare(
         return compare_shares(current, baseline, terms)
     if kind == "figures":
         return compare_figures(current, baseline, terms)
-    if not current.cells or not baseline.cells:
-        side = "in the current window" if not current.cells else "in the baseline"
+    if not current.buckets or not baseline.buckets:
+        side = "in the current window" if not current.buckets else "in the baseline"
         return Comparison(not_compared=f"no data {side}")
     if kind == "extreme":
         return _extremes(current, baseline)
-    if min(len(current.cells), len(baseline.cells)) < FEW_BUCKETS:
+    if min(len(current.buckets), len(baseline.buckets)) < MIN_BUCKETS:
         terms = terms.at_most_possible()
     if kind == "total":
         return _totals(current, baseline, terms, counted=counted)
     if kind == "median":
-        values = [statistics.median(cell.value for cell in side.cells) for side in (current, baseline)]
-        found = medians(current, baseline, values, terms)
+        values = [statistics.median(cell.value for cell in side.buckets) for side in (current, baseline)]
+        estimate = difference_of_medians(current, baseline, values, terms)
     else:
-        values = [mean_of(side.cells) for side in (current, baseline)]
-        found = means(current, baseline, values, ratio, terms)
+        values = [mean_by_calls(side.buckets) for side in (current, baseline)]
+        estimate = difference_of_means(current, baseline, values, ratio, terms)
     split = by_rate_and_mix if kind == "mean" else side_by_side
     sides = [
-        SideShown(value=round_for_display(value), n=None if side.n is None else exact(side.n))
+        SampleFigures(value=round_for_display(value), n=None if side.n is None else exact(side.n))
         for value, side in zip(values, (current, baseline), strict=True)
     ]
     return Comparison(
         current=sides[0],
         baseline=sides[1],
-        difference=round_for_display(found.difference, 3),
-        pct=relative(found.difference, values[1]),
-        ci95=terms.interval(found),
-        verdict=terms.verdict(found),
+        difference=round_for_display(estimate.difference, 3),
+        pct=relative(estimate.difference, values[1]),
+        ci95=terms.interval(estimate),
+        verdict=terms.verdict(estimate),
         contributors=split(current.groups, baseline.groups),
-    ).of_chance(found.chance, terms.corrected_for)
+    ).with_p_value(estimate.p_value, terms.corrected_for)
 
 
-def _totals(current: Side, baseline: Side, terms: Terms, *, counted: bool) -> Comparison:
+def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: bool) -> Comparison:
     """Totals, or totals per day where the windows are not equally long."""
     sides = current, baseline
     same = abs(current.seconds - baseline.seconds) < 60  # noqa: PLR2004 - a minute
-    totals = [math.fsum(c.value for c in side.cells) for side in sides]
+    totals = [math.fsum(c.value for c in side.buckets) for side in sides]
     scales = (1.0, 1.0) if same else tuple(DAY / max(side.seconds, HOUR) for side in sides)
     values = [total * scale for total, scale in zip(totals, scales, strict=True)]
     log = min(totals) >= 0
     if log:
-        found = ratio_of_totals(sides, 1.0 if counted else unit_of_sums(sides, totals), terms)
+        estimate = ratio_of_totals(sides, 1.0 if counted else unit_of_sums(sides, totals), terms)
     else:
-        found = difference_of_totals(sides, scales)
-    shown = [
-        SideShown(
+        estimate = difference_of_totals(sides, scales)
+    figures = [
+        SampleFigures(
             value=exact(value) if counted and same else round_for_display(value),
             total=None if same else exact(total),
         )
         for value, total in zip(values, totals, strict=True)
     ]
     ci95 = None
-    if found.error > 0 and not log:
-        ci95 = terms.interval(found)
-    elif found.error > 0 and values[1] > 0:
-        half = terms.bound(found) * found.error
-        if found.difference + half < MOST_GROWTH:
-            bounds = (values[1] * math.expm1(found.difference + sign * half) for sign in (-1, 1))
+    if estimate.standard_error > 0 and not log:
+        ci95 = terms.interval(estimate)
+    elif estimate.standard_error > 0 and values[1] > 0:
+        half = terms.bound(estimate) * estimate.standard_error
+        if estimate.difference + half < MAX_LOG_RATIO:
+            bounds = (values[1] * math.expm1(estimate.difference + sign * half) for sign in (-1, 1))
             ci95 = [round_for_display(bound, 3) for bound in bounds]
     return Comparison(
-        current=shown[0],
-        baseline=shown[1],
+        current=figures[0],
+        baseline=figures[1],
         difference=round_for_display(values[0] - values[1], 3),
         pct=relative(values[0] - values[1], values[1]),
         ci95=ci95,
         per=None if same else "day",
-        verdict=terms.verdict(found),
+        verdict=terms.verdict(estimate),
         contributors=of_totals(current.groups, baseline.groups, (scales[0], scales[1])),
-    ).of_chance(found.chance, terms.corrected_for)
+    ).with_p_value(estimate.p_value, terms.corrected_for)
 
 
-def _extremes(current: Side, baseline: Side) -> Comparison:
+def _extremes(current: Sample, baseline: Sample) -> Comparison:
     """A lowest or highest value: shown, and not tested, as one call decides it."""
-    values = [side.parts.get("value", side.cells[0].value) for side in (current, baseline)]
+    values = [side.parts.get("value", side.buckets[0].value) for side in (current, baseline)]
     return Comparison(
-        current=SideShown(value=round_for_display(values[0])),
-        baseline=SideShown(value=round_for_display(values[1])),
+        current=SampleFigures(value=round_for_display(values[0])),
+        baseline=SampleFigures(value=round_for_display(values[1])),
         difference=round_for_display(values[0] - values[1], 3),
         verdict="not tested",
         not_tested="one call decides a lowest or highest value",

@@ -2,26 +2,26 @@
 
 import math
 
-from cekura_dashboards.insight.comparison import Comparison, FigureChange, ShareChange, Shares, SideShown
-from cekura_dashboards.insight.effects import MOST_CONTRIBUTORS, more
+from cekura_dashboards.insight.comparison import Comparison, FigureChange, SampleFigures, ShareChange, Shares
+from cekura_dashboards.insight.effects import MAX_CONTRIBUTORS, count_beyond_shown
 from cekura_dashboards.insight.estimates import (
-    FEW_BUCKETS,
-    SPREAD_OF_CALLS,
-    USUAL_VARIATION,
-    USUAL_WORTH,
+    MIN_BUCKETS,
+    PRIOR_CALL_VARIATION,
+    PRIOR_DAILY_VARIATION,
+    PRIOR_WEIGHT,
     design_effect,
-    mean_of,
-    means,
+    difference_of_means,
+    mean_by_calls,
     ratio_of_totals,
 )
 from cekura_dashboards.insight.numbers import Number, exact, round_for_display
-from cekura_dashboards.insight.side import Cell, Side
+from cekura_dashboards.insight.side import Sample, SampleBucket
 from cekura_dashboards.insight.timeline import DAY
-from cekura_dashboards.insight.verdicts import Estimate, Terms, Verdict
+from cekura_dashboards.insight.verdicts import Estimate, Verdict, VerdictTerms
 from cekura_dashboards.values import replace
 
 
-def compare_shares(current: Side, baseline: Side, terms: Terms) -> Comparison:
+def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
     """The labels whose share of calls changed most, in points of percent.
 
     Their error is that of independent calls times one design effect: that seen in how all labels vary from day to day,
@@ -34,7 +34,7 @@ def compare_shares(current: Side, baseline: Side, terms: Terms) -> Comparison:
         side = "in the current window" if wholes[0] <= 0 else "in the baseline"
         return Comparison(not_compared=f"no data {side}")
     terms, changes = share_changes(current, baseline, terms)
-    found = [
+    shares = [
         ShareChange(
             label=label,
             current_pct=round(100 * new, 1),
@@ -44,53 +44,53 @@ def compare_shares(current: Side, baseline: Side, terms: Terms) -> Comparison:
         )
         for label, (new, old, change) in changes.items()
     ]
-    found.sort(key=lambda row: (-abs(row.points), str(row.label)))
+    shares.sort(key=lambda row: (-abs(row.points), str(row.label)))
     return Comparison(
-        current=SideShown(n=exact(wholes[0])),
-        baseline=SideShown(n=exact(wholes[1])),
-        shares=Shares(top=found[:MOST_CONTRIBUTORS], more=more(found)),
+        current=SampleFigures(n=exact(wholes[0])),
+        baseline=SampleFigures(n=exact(wholes[1])),
+        shares=Shares(top=shares[:MAX_CONTRIBUTORS], more=count_beyond_shown(shares)),
     )
 
 
 def share_changes(
-    current: Side, baseline: Side, terms: Terms
-) -> tuple[Terms, dict[str | None, tuple[float, float, Estimate]]]:
+    current: Sample, baseline: Sample, terms: VerdictTerms
+) -> tuple[VerdictTerms, dict[str | None, tuple[float, float, Estimate]]]:
     """Each label's share on both sides, which hold calls, with the change and its error; and on what terms."""
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     labels = dict.fromkeys([*current.parts, *baseline.parts])
     designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
-    seen, days = _design_seen(current, baseline, terms)
-    if seen is not None:
-        designs = [seen, seen]
-    terms = replace(terms if days >= FEW_BUCKETS else terms.at_most_possible(), parts=len(labels))
-    found = dict[str | None, tuple[float, float, Estimate]]()
+    observed, days = _observed_design_effect(current, baseline, terms)
+    if observed is not None:
+        designs = [observed, observed]
+    terms = replace(terms if days >= MIN_BUCKETS else terms.at_most_possible(), parts=len(labels))
+    changes = dict[str | None, tuple[float, float, Estimate]]()
     for label in labels:
         shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
-        square = math.fsum(
+        variance = math.fsum(
             max(share * (1 - share), 0.25 / whole) * design / whole
             for share, whole, design in zip(shares, wholes, designs, strict=True)
         )
-        found[label] = shares[0], shares[1], Estimate(shares[0] - shares[1], math.sqrt(square), math.inf)
-    return terms, found
+        changes[label] = shares[0], shares[1], Estimate(shares[0] - shares[1], math.sqrt(variance), math.inf)
+    return terms, changes
 
 
-def _design_seen(current: Side, baseline: Side, terms: Terms) -> tuple[float | None, int]:
+def _observed_design_effect(current: Sample, baseline: Sample, terms: VerdictTerms) -> tuple[float | None, int]:
     """By how much the variance of shares is larger than that of independent calls, and the days that show it."""
-    square = plain = 0.0
+    observed = plain = 0.0
     days = 0
     for label in {*current.over_time} & {*baseline.over_time}:
-        pair = current.of_part(label), baseline.of_part(label)
-        values = [mean_of(side.cells) for side in pair]
-        calls = [math.fsum(cell.n or 0 for cell in side.cells) for side in pair]
+        pair = current.part(label), baseline.part(label)
+        values = [mean_by_calls(side.buckets) for side in pair]
+        calls = [math.fsum(cell.n or 0 for cell in side.buckets) for side in pair]
         if min(calls) <= 0:
             continue
-        square += means(*pair, values, 1.0, terms.of_part(label, 1)).error ** 2
+        observed += difference_of_means(*pair, values, 1.0, terms.for_part(label, 1)).standard_error ** 2
         plain += math.fsum(value * (1 - value) / n for value, n in zip(values, calls, strict=True))
-        days = min(len(side.cells) for side in pair)
-    return (square / plain if plain > 0 else None), days
+        days = min(len(side.buckets) for side in pair)
+    return (observed / plain if plain > 0 else None), days
 
 
-def compare_figures(current: Side, baseline: Side, terms: Terms) -> Comparison:
+def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
     """The figures of a stat side by side, tested as shares are."""
     names = [name for name in current.parts if name in baseline.parts]
     if not names:
@@ -104,27 +104,27 @@ def compare_figures(current: Side, baseline: Side, terms: Terms) -> Comparison:
                 current=exact(pair[0]),
                 baseline=exact(pair[1]),
                 difference=difference(*pair),
-                verdict=_over_time(name, current.of_part(name), baseline.of_part(name), terms.of_part(name, len(names)))
-                or _by_what_is_usual(name, current, baseline, replace(terms, tests=terms.tests * len(names))),
+                verdict=_over_time(name, current.part(name), baseline.part(name), terms.for_part(name, len(names)))
+                or _verdict_from_prior(name, current, baseline, replace(terms, tests=terms.tests * len(names))),
             )
         )
     return Comparison(figures=rows)
 
 
-def _over_time(name: str | None, current: Side, baseline: Side, terms: Terms) -> Verdict | None:
+def _over_time(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict | None:
     """The verdict on a figure by how it varies over time; None where that is not known."""
-    days = min(len(current.cells), len(baseline.cells))
+    days = min(len(current.buckets), len(baseline.buckets))
     if not days:
         return None
-    if days < FEW_BUCKETS:
+    if days < MIN_BUCKETS:
         terms = terms.at_most_possible()
     if name == "total_calls":
         return terms.verdict(ratio_of_totals((current, baseline), 1.0, terms))
-    values = [mean_of(side.cells) for side in (current, baseline)]
+    values = [mean_by_calls(side.buckets) for side in (current, baseline)]
     ratio = 0.0
     if name == "success_rate":
-        ratio = 100.0 if max(cell.value for side in (current, baseline) for cell in side.cells) > 1 else 1.0
-    return terms.verdict(means(current, baseline, values, ratio, terms))
+        ratio = 100.0 if max(cell.value for side in (current, baseline) for cell in side.buckets) > 1 else 1.0
+    return terms.verdict(difference_of_means(current, baseline, values, ratio, terms))
 
 
 def difference(current: float, baseline: float) -> Number:
@@ -134,30 +134,30 @@ def difference(current: float, baseline: float) -> Number:
     return round_for_display(current - baseline, 3)
 
 
-def _by_what_is_usual(name: str | None, current: Side, baseline: Side, terms: Terms) -> Verdict:
+def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict:
     """Of calls, success and duration, from what is usual; of anything else nothing is known."""
     calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
     if min(calls) < 1:
         return "not tested"
     terms = terms.at_most_possible()
     sides = [
-        Side([Cell(0.0, n, side.parts.get(name, 0.0))], side.seconds)
+        Sample([SampleBucket(0.0, n, side.parts.get(name, 0.0))], side.seconds)
         for side, n in zip((current, baseline), calls, strict=True)
     ]
     if name == "total_calls":
         days = [max(1.0, side.seconds / DAY) for side in sides]
-        square = math.fsum(1 / n + USUAL_VARIATION**2 / d for n, d in zip(calls, days, strict=True))
+        squared_error = math.fsum(1 / n + PRIOR_DAILY_VARIATION**2 / d for n, d in zip(calls, days, strict=True))
         log = math.log(calls[0] / sides[0].seconds) - math.log(calls[1] / sides[1].seconds)
-        return terms.verdict(Estimate(log, math.sqrt(square), USUAL_WORTH))
-    values = [side.cells[0].value for side in sides]
+        return terms.verdict(Estimate(log, math.sqrt(squared_error), PRIOR_WEIGHT))
+    values = [side.buckets[0].value for side in sides]
     if name == "success_rate":
         unit = 100.0 if max(values) > 1 else 1.0
         variances = [unit**2 * max(v / unit * (1 - v / unit), 0.25 / n) for v, n in zip(values, calls, strict=True)]
     elif name == "avg_duration":
-        variances = [(SPREAD_OF_CALLS * value) ** 2 for value in values]
+        variances = [(PRIOR_CALL_VARIATION * value) ** 2 for value in values]
     else:
         return "not tested"
-    square = math.fsum(
+    squared_error = math.fsum(
         variance / n * design_effect(n, side.seconds) for variance, n, side in zip(variances, calls, sides, strict=True)
     )
-    return terms.verdict(Estimate(values[0] - values[1], math.sqrt(square), USUAL_WORTH))
+    return terms.verdict(Estimate(values[0] - values[1], math.sqrt(squared_error), PRIOR_WEIGHT))

@@ -6,17 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.effects import Contributors
 from cekura_dashboards.insight.numbers import Number
-from cekura_dashboards.insight.verdicts import OfChance, Verdict
-from cekura_dashboards.text import Word
+from cekura_dashboards.insight.verdicts import Verdict, WithPValue
+from cekura_dashboards.text import SafeText
 
-Kind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
+MeasureKind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
 
 
 class _Shown(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class SideShown(_Shown):
+class SampleFigures(_Shown):
     """One side's figures."""
 
     value: Number | None = None
@@ -27,7 +27,7 @@ class SideShown(_Shown):
 class ShareChange(_Shown):
     """A label's share of calls, in percent; ``points``: the change in percentage points."""
 
-    label: Word | None = Field(default=None, description="absent: calls without one")
+    label: SafeText | None = Field(default=None, description="absent: calls without one")
     current_pct: float
     baseline_pct: float
     points: float
@@ -44,14 +44,14 @@ class Shares(_Shown):
 class FigureChange(_Shown):
     """One figure of a stat on both sides, in its own unit."""
 
-    figure: Word
+    figure: SafeText
     current: Number
     baseline: Number
     difference: Number
     verdict: Verdict
 
 
-class Comparison(OfChance):
+class Comparison(WithPValue):
     """Current against baseline; differences are current less baseline, in the unit of the chart."""
 
     start: str | None = Field(default=None, serialization_alias="from", description="of the baseline")
@@ -59,8 +59,8 @@ class Comparison(OfChance):
     against: str | None = None
     where: str | None = Field(default=None, description="the baseline's calls, if it is other calls")
     not_compared: str | None = Field(default=None, description="why")
-    current: SideShown | None = None
-    baseline: SideShown | None = None
+    current: SampleFigures | None = None
+    baseline: SampleFigures | None = None
     difference: Number | None = None
     pct: Number | None = Field(default=None, description="relative, in percent of baseline")
     ci95: list[Number] | None = Field(default=None, description="of the difference")
@@ -72,7 +72,7 @@ class Comparison(OfChance):
     figures: list[FigureChange] | None = None
     notes: list[str] | None = None
 
-    def untested(self, why: str) -> "Comparison":
+    def without_verdicts(self, why: str) -> "Comparison":
         """The same figures, none of them with a verdict, and the reason why."""
         none = {"verdict": "not tested"}
         figures = self.figures and [row.model_copy(update=none) for row in self.figures]

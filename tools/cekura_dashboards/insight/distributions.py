@@ -6,7 +6,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 NORMAL = NormalDist()
-MOST_DF = 2000.0
+MAX_DF = 2000.0
 """From here on t and normal differ by less than a tenth of a percent."""
 _TINY = 1e-300
 _ROUNDS = 300
@@ -20,18 +20,18 @@ def t_quantile(probability: float, df: float) -> float:
     >>> round(t_quantile(0.975, 10), 3), round(t_quantile(0.995, 1), 2), round(t_quantile(0.975, 1e9), 3)
     (2.228, 63.66, 1.96)
     """
-    if df >= MOST_DF:
+    if df >= MAX_DF:
         return NORMAL.inv_cdf(probability)
-    wanted = 1 - probability
-    if wanted >= 0.5:  # noqa: PLR2004 - the middle
+    tail = 1 - probability
+    if tail >= 0.5:  # noqa: PLR2004 - the middle
         return 0.0
     place = math.log(_start(NORMAL.inv_cdf(probability), df))
     scale = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
     for _ in range(_MOST_STEPS):
         value = math.exp(place)
-        beyond = t_beyond(value, df)
+        beyond = t_sf(value, df)
         density = math.exp(scale - (df + 1) / 2 * math.log1p(value * value / df))
-        step = math.log(beyond / wanted) * beyond / (density * value)
+        step = math.log(beyond / tail) * beyond / (density * value)
         place += step
         if abs(step) < _CLOSE:
             break
@@ -49,9 +49,9 @@ def _start(normal: float, df: float) -> float:
     return normal + first / df + second / df**2
 
 
-def t_beyond(value: float, df: float) -> float:
+def t_sf(value: float, df: float) -> float:
     """How likely Student's t is to lie above ``value``, which is not negative."""
-    if df >= MOST_DF:
+    if df >= MAX_DF:
         return NORMAL.cdf(-value)
     return _incomplete_beta(df / (df + value * value), df / 2, 0.5) / 2
 
@@ -62,13 +62,13 @@ def t_cdf(value: float, df: float) -> float:
     >>> round(t_cdf(2.228, 10), 3), t_cdf(0.0, 3)
     (0.975, 0.5)
     """
-    return 1 - t_beyond(value, df)
+    return 1 - t_sf(value, df)
 
 
-def f_beyond(value: float, between: float, within: float) -> float:
+def f_sf(value: float, between: float, within: float) -> float:
     """How likely Fisher's F with these degrees of freedom is to lie above ``value``.
 
-    >>> round(f_beyond(3.49, 3, 12), 3), f_beyond(0.0, 3, 12)
+    >>> round(f_sf(3.49, 3, 12), 3), f_sf(0.0, 3, 12)
     (0.05, 1.0)
     """
     if value <= 0:
@@ -127,7 +127,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
     mean = max(mean, _TINY)
     shape = 1 / excess if excess > 0 else math.inf
 
-    def chance(k: int) -> float:
+    def probability(k: int) -> float:
         if shape == math.inf:
             return math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
         odds = mean / (mean + shape)
@@ -138,7 +138,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
         """How much likelier k is than k - 1."""
         return mean / k if shape == math.inf else mean / (mean + shape) * (k - 1 + shape) / k
 
-    return _score(_tail(round(count), mean, chance, ratio))
+    return _score(_tail_probability(round(count), mean, probability, ratio))
 
 
 def share_score(hits: float, n: float, share: float) -> float:
@@ -149,7 +149,7 @@ def share_score(hits: float, n: float, share: float) -> float:
     """
     size = round(n)
 
-    def chance(k: int) -> float:
+    def probability(k: int) -> float:
         ways = math.lgamma(size + 1) - math.lgamma(k + 1) - math.lgamma(size - k + 1)
         return math.exp(ways + k * math.log(share) + (size - k) * math.log1p(-share))
 
@@ -157,12 +157,14 @@ def share_score(hits: float, n: float, share: float) -> float:
         """How much likelier k is than k - 1."""
         return (size - k + 1) / k * share / (1 - share) if k <= size else 0.0
 
-    return _score(_tail(min(size, round(hits)), size * share, chance, ratio))
+    return _score(_tail_probability(min(size, round(hits)), size * share, probability, ratio))
 
 
-def _tail(value: int, mean: float, chance: Callable[[int], float], ratio: Callable[[int], float]) -> float:
+def _tail_probability(
+    value: int, mean: float, probability: Callable[[int], float], ratio: Callable[[int], float]
+) -> float:
     """How likely a value at least so far from the mean on its side is."""
-    part = chance(value)
+    part = probability(value)
     whole, k, step = part, value, 1 if value > mean else -1
     while part > whole * _CLOSE and (step > 0 or k > 0):
         part *= ratio(k + 1) if step > 0 else 1 / ratio(k)
@@ -170,5 +172,5 @@ def _tail(value: int, mean: float, chance: Callable[[int], float], ratio: Callab
     return whole
 
 
-def _score(chance: float) -> float:
-    return max(0.0, -NORMAL.inv_cdf(min(1.0 - 1e-16, max(chance, _TINY))))
+def _score(probability: float) -> float:
+    return max(0.0, -NORMAL.inv_cdf(min(1.0 - 1e-16, max(probability, _TINY))))

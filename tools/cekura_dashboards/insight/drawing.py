@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.bar import is_merged
-from cekura_dashboards.insight.buckets import end_of, filled, merged, shown
-from cekura_dashboards.insight.calls import Calls
+from cekura_dashboards.insight.buckets import display_value, end_of, fill_empty, merge_groups
+from cekura_dashboards.insight.calls import CallValues
 from cekura_dashboards.insight.model import Bucket
 from cekura_dashboards.insight.numbers import Number, round_for_display
 from cekura_dashboards.insight.timeline import (
@@ -24,17 +24,17 @@ from cekura_dashboards.insight.timeline import (
     origin_of,
     starts,
 )
-from cekura_dashboards.text import Word
+from cekura_dashboards.text import SafeText
 
 Role = Literal["current", "baseline", "before", "group"]
-MOST_GROUPS_DRAWN = 7
+MAX_GROUPS_DRAWN = 7
 RATE_POINTS = 120
 """A rate of true and false needs several calls to a point."""
 SPARSE = 2
 """Where fewer than one in so many steps holds something, the steps that do are listed."""
 
 
-class Course(BaseModel):
+class PlotSeries(BaseModel):
     """Values in steps of equal length; ``value[i]`` begins at ``start + i * step_s``, or at ``start + at[i] * step_s``.
 
     null: no data.
@@ -43,7 +43,7 @@ class Course(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     role: Role
-    label: Word | None = Field(default=None, description="of a group")
+    label: SafeText | None = Field(default=None, description="of a group")
     start: str
     step_s: int
     at: list[int] | None = Field(default=None, description="the steps that the values are of, if not of every one")
@@ -53,23 +53,23 @@ class Course(BaseModel):
     high: list[Number | None] | None = Field(default=None, description="the largest of the calls in a step")
     partial: list[int] | None = Field(default=None, description="positions in value of incomplete steps, from 0")
 
-    def thinned(self, most: int) -> "Course":
+    def thin(self, most: int) -> "PlotSeries":
         """At most ``most`` values: of each column the smallest and the largest, in order of time."""
         if len(self.value) <= most:
             return self
         columns = max(1, most // 2)
-        held = defaultdict[int, list[int]](list)
+        places_by_column = defaultdict[int, list[int]](list)
         for place, value in enumerate(self.value):
             if value is not None:
-                held[place * columns // len(self.value)].append(place)
-        kept = sorted({place for places in held.values() for place in self._extremes(places)})
+                places_by_column[place * columns // len(self.value)].append(place)
+        places_shown = sorted({place for places in places_by_column.values() for place in self._extremes(places)})
         return self.model_copy(
             update={
-                "at": [self.at[place] for place in kept] if self.at else kept,
-                "value": [self.value[place] for place in kept],
-                "partial": [i for i, place in enumerate(kept) if place in (self.partial or [])] or None,
+                "at": [self.at[place] for place in places_shown] if self.at else places_shown,
+                "value": [self.value[place] for place in places_shown],
+                "partial": [i for i, place in enumerate(places_shown) if place in (self.partial or [])] or None,
                 **{
-                    name: [values[place] for place in kept]
+                    name: [values[place] for place in places_shown]
                     for name in ("n", "low", "high")
                     if (values := getattr(self, name)) is not None
                 },
@@ -81,48 +81,56 @@ class Course(BaseModel):
         highest = max(places, key=lambda place: (self.high or self.value)[place] or 0)
         return {lowest, highest}
 
-    def bare(self) -> "Course":
+    def bare(self) -> "PlotSeries":
         """Without the calls behind each value."""
         return self.model_copy(update={"n": None})
 
 
-def bar_courses(
+def bar_plot_series(
     function: str, period: str, buckets: Sequence[Bucket], span: Span, *, role: Role = "current", by_group: bool = False
-) -> list[Course]:
+) -> list[PlotSeries]:
     """The whole, where it can be put together of groups; then, if asked, the largest groups, the largest first."""
-    known = [bucket for bucket in buckets if bucket.value is not None]
-    if not known:
+    observed = [bucket for bucket in buckets if bucket.value is not None]
+    if not observed:
         return []
-    found = list[Course]()
+    all_series = list[PlotSeries]()
     if is_merged(function, "group" if by_group else None):
-        found.append(_bar_course(function, period, known, span, role, None))
+        all_series.append(_bar_series(function, period, observed, span, role, None))
     if not by_group:
-        return found
+        return all_series
     groups = defaultdict[str | None, list[Bucket]](list)
-    for bucket in known:
+    for bucket in observed:
         groups[bucket.group].append(bucket)
-    sizes = {name: sum((b.value if function == "count" else b.n) or 0 for b in held) for name, held in groups.items()}
-    largest = sorted(groups, key=lambda name: (-sizes[name], str(name)))[:MOST_GROUPS_DRAWN]
-    return [*found, *(_bar_course(function, period, groups[name], span, "group", name) for name in largest)]
+    sizes = {
+        name: sum((b.value if function == "count" else b.n) or 0 for b in buckets_of_group)
+        for name, buckets_of_group in groups.items()
+    }
+    largest = sorted(groups, key=lambda name: (-sizes[name], str(name)))[:MAX_GROUPS_DRAWN]
+    return [*all_series, *(_bar_series(function, period, groups[name], span, "group", name) for name in largest)]
 
 
-def _bar_course(
+def _bar_series(
     function: str, period: str, buckets: Sequence[Bucket], span: Span, role: Role, label: str | None
-) -> Course:
-    held = {bucket.time: bucket for bucket in filled(function, period, merged(function, buckets), span)}
+) -> PlotSeries:
+    buckets_by_time = {
+        bucket.time: bucket for bucket in fill_empty(function, period, merge_groups(function, buckets), span)
+    }
     step = STEPS.get(PERIODS.get(period, ""), DAY)
     times = starts(span, step)
-    if period == "month" or not held.keys() <= {*times}:
-        times, step = sorted(held), DAY if all(time % DAY == min(held) % DAY for time in held) else HOUR
-    rows = [held.get(time) for time in times]
+    if period == "month" or not buckets_by_time.keys() <= {*times}:
+        times, step = (
+            sorted(buckets_by_time),
+            DAY if all(time % DAY == min(buckets_by_time) % DAY for time in buckets_by_time) else HOUR,
+        )
+    rows = [buckets_by_time.get(time) for time in times]
     sizes = [row.n if row is not None else 0 for row in rows]
-    return Course(
+    return PlotSeries(
         role=role,
         label=label,
         start=iso(times[0], step=step, zone=span.zone),
         step_s=step,
         at=_places(times, step),
-        value=[shown(function, row.value) if row is not None else None for row in rows],
+        value=[display_value(function, row.value) if row is not None else None for row in rows],
         n=None if function == "count" or all(n is None for n in sizes) else sizes,
         partial=[
             i
@@ -139,19 +147,19 @@ def _places(times: Sequence[float], step: int) -> list[int] | None:
     return None if places == [*range(len(places))] else places
 
 
-def line_courses(calls: Calls, span: Span, *, boolean: bool, role: Role = "current") -> list[Course]:
+def line_plot_series(calls: CallValues, span: Span, *, boolean: bool, role: Role = "current") -> list[PlotSeries]:
     """The mean of the calls in each short stretch, with the smallest and the largest; of true and false the rate."""
     if not calls.cells:
         return []
     step = max(calls.grain, STEPS[choose_step(span, RATE_POINTS)] if boolean else 0)
-    held = calls.by(step, origin_of(span, step))
+    values_by_time = calls.by(step, origin_of(span, step))
     times = starts(span, step)
-    if len(held) * SPARSE < len(times):
-        times = sorted(held)
-    cells = [held.get(time, []) for time in times]
+    if len(values_by_time) * SPARSE < len(times):
+        times = sorted(values_by_time)
+    cells = [values_by_time.get(time, []) for time in times]
     spread = not boolean and any(len(cell) > 1 for cell in cells)
     return [
-        Course(
+        PlotSeries(
             role=role,
             start=iso(times[0], step=step, zone=span.zone),
             step_s=step,

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.numbers import Number, exact, round_for_display
-from cekura_dashboards.insight.side import Groups
-from cekura_dashboards.text import Word
+from cekura_dashboards.insight.side import GroupValues
+from cekura_dashboards.text import SafeText
 
-MOST_CONTRIBUTORS = 5
-ENOUGH_CALLS = 30
+MAX_CONTRIBUTORS = 5
+MIN_CALLS_OF_GROUP = 30
 """A group of fewer calls on a side is too small for its rate to be compared."""
 
 
@@ -20,7 +20,7 @@ class Contributor(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    group: Word | None = Field(default=None, description="absent: calls without one")
+    group: SafeText | None = Field(default=None, description="absent: calls without one")
     current: Number | None = Field(default=None, description="absent: no calls on this side")
     baseline: Number | None = None
     n: list[Number | None] | None = Field(default=None, description="calls now and in the baseline")
@@ -44,12 +44,12 @@ class Contributors(BaseModel):
     )
 
 
-def by_rate_and_mix(current: Groups, baseline: Groups) -> Contributors | None:
+def by_rate_and_mix(current: GroupValues, baseline: GroupValues) -> Contributors | None:
     """How much of the change each group brought by its own rate, and by its share of calls; they add up to the change.
 
     Source: Kitagawa (1955), Journal of the American Statistical Association 50, with the mix about the overall mean.
     """
-    split = effects(current, baseline)
+    split = rate_and_mix_effects(current, baseline)
     if not split:
         return None
     ordered = sorted(split.items(), key=lambda item: (-abs(sum(item[1])), str(item[0])))
@@ -57,19 +57,19 @@ def by_rate_and_mix(current: Groups, baseline: Groups) -> Contributors | None:
         _contributor(name, current, baseline).model_copy(
             update={"rate_effect": round_for_display(rate, 3), "mix_effect": round_for_display(mix, 3)}
         )
-        for name, (rate, mix) in ordered[:MOST_CONTRIBUTORS]
+        for name, (rate, mix) in ordered[:MAX_CONTRIBUTORS]
     ]
     rate, mix = (math.fsum(parts) for parts in zip(*split.values(), strict=True))
     return Contributors(
         top=top,
-        more=more(ordered),
+        more=count_beyond_shown(ordered),
         rate_effect=round_for_display(rate, 3),
         mix_effect=round_for_display(mix, 3),
         simpson=_is_simpson(current, baseline, rate + mix) or None,
     )
 
 
-def side_by_side(current: Groups, baseline: Groups) -> Contributors | None:
+def side_by_side(current: GroupValues, baseline: GroupValues) -> Contributors | None:
     """The largest groups with their typical bucket on both sides: percentiles do not split into parts."""
     shared = [name for name in current if name in baseline]
     if not shared:
@@ -79,12 +79,12 @@ def side_by_side(current: Groups, baseline: Groups) -> Contributors | None:
         _contributor(name, current, baseline).model_copy(
             update={"change": round_for_display(current[name][1] - baseline[name][1], 3)}
         )
-        for name in ordered[:MOST_CONTRIBUTORS]
+        for name in ordered[:MAX_CONTRIBUTORS]
     ]
-    return Contributors(top=top, more=more(ordered))
+    return Contributors(top=top, more=count_beyond_shown(ordered))
 
 
-def of_totals(current: Groups, baseline: Groups, scales: tuple[float, float]) -> Contributors | None:
+def of_totals(current: GroupValues, baseline: GroupValues, scales: tuple[float, float]) -> Contributors | None:
     """The groups whose totals changed most, each brought to the same length of time by its side's scale."""
     if not current and not baseline:
         return None
@@ -103,18 +103,18 @@ def of_totals(current: Groups, baseline: Groups, scales: tuple[float, float]) ->
             change=round_for_display(moved[name], 3),
             only=_only(*changes[name]),
         )
-        for name in ordered[:MOST_CONTRIBUTORS]
+        for name in ordered[:MAX_CONTRIBUTORS]
     ]
-    return Contributors(top=top, more=more(ordered))
+    return Contributors(top=top, more=count_beyond_shown(ordered))
 
 
-def _sizes(name: str | None, current: Groups, baseline: Groups) -> list[Number | None] | None:
+def _sizes(name: str | None, current: GroupValues, baseline: GroupValues) -> list[Number | None] | None:
     """The calls on both sides; None where the totals are those."""
     sizes = [side.get(name, (0.0, 0.0)) for side in (current, baseline)]
     return None if all(n == total for n, total in sizes) else [exact(n) for n, _ in sizes]
 
 
-def _contributor(name: str | None, current: Groups, baseline: Groups) -> Contributor:
+def _contributor(name: str | None, current: GroupValues, baseline: GroupValues) -> Contributor:
     new, old = current.get(name, (0.0, 0.0)), baseline.get(name, (0.0, 0.0))
     return Contributor(
         group=name,
@@ -129,10 +129,10 @@ def _only(current: float, baseline: float) -> str | None:
     return "new" if current and not baseline else "gone" if baseline and not current else None
 
 
-def effects(current: Groups, baseline: Groups) -> dict[str | None, tuple[float, float]]:
+def rate_and_mix_effects(current: GroupValues, baseline: GroupValues) -> dict[str | None, tuple[float, float]]:
     """The rate effect and the mix effect of each group, from its calls and its mean on both sides.
 
-    >>> effects({"a": (50, 0.8), "b": (50, 0.4)}, {"a": (80, 0.8), "b": (20, 0.4)})
+    >>> rate_and_mix_effects({"a": (50, 0.8), "b": (50, 0.4)}, {"a": (80, 0.8), "b": (20, 0.4)})
     {'a': (0.0, -0.042), 'b': (0.0, -0.078)}
     """
     wholes = [math.fsum(n for n, _ in side.values()) for side in (current, baseline)]
@@ -142,7 +142,7 @@ def effects(current: Groups, baseline: Groups) -> dict[str | None, tuple[float, 
         math.fsum(n * value for n, value in side.values()) / whole
         for side, whole in zip((current, baseline), wholes, strict=True)
     ]
-    middle, found = sum(means) / 2, dict[str | None, tuple[float, float]]()
+    middle, effects = sum(means) / 2, dict[str | None, tuple[float, float]]()
     for name in dict.fromkeys([*current, *baseline]):
         new_n, new = current.get(name, (0.0, 0.0))
         old_n, old = baseline.get(name, (0.0, 0.0))
@@ -150,19 +150,19 @@ def effects(current: Groups, baseline: Groups) -> dict[str | None, tuple[float, 
         shares = new_n / wholes[0], old_n / wholes[1]
         rate = (new - old) * (shares[0] + shares[1]) / 2
         mix = (shares[0] - shares[1]) * ((new + old) / 2 - middle)
-        found[name] = (round(rate, 15) + 0.0, round(mix, 15) + 0.0)
-    return found
+        effects[name] = (round(rate, 15) + 0.0, round(mix, 15) + 0.0)
+    return effects
 
 
-def _is_simpson(current: Groups, baseline: Groups, change: float) -> bool:
+def _is_simpson(current: GroupValues, baseline: GroupValues, change: float) -> bool:
     larger = [
         current[name][1] - baseline[name][1]
         for name in current
-        if name in baseline and min(current[name][0], baseline[name][0]) >= ENOUGH_CALLS
+        if name in baseline and min(current[name][0], baseline[name][0]) >= MIN_CALLS_OF_GROUP
     ]
     return len(larger) > 1 and bool(change) and all(moved * change < 0 for moved in larger)
 
 
-def more(held: Sequence[Any]) -> int | None:
+def count_beyond_shown(rows: Sequence[Any]) -> int | None:
     """How many there are beyond those that are shown; None if there are none."""
-    return len(held) - MOST_CONTRIBUTORS if len(held) > MOST_CONTRIBUTORS else None
+    return len(rows) - MAX_CONTRIBUTORS if len(rows) > MAX_CONTRIBUTORS else None

@@ -6,12 +6,12 @@ from msgspec import Struct, field
 from pydantic import Field
 
 from cekura_dashboards.insight.numbers import Number
-from cekura_dashboards.insight.verdicts import OfChance
+from cekura_dashboards.insight.verdicts import WithPValue
 
-Verdict = Literal["clear", "possible"]
+FindingVerdict = Literal["clear", "possible"]
 
 
-class Step(OfChance):
+class Step(WithPValue):
     """A level that changed and stayed; both levels are adjusted for hours and weekdays, as they were tested."""
 
     kind: Literal["step", "trend or step"]
@@ -22,10 +22,10 @@ class Step(OfChance):
     pct: Number | None = Field(default=None, description="relative, in percent of before")
     n: list[Number] | None = Field(default=None, description="calls before and after")
     before_window: bool | None = Field(default=None, description="it began before the window, and still holds")
-    verdict: Verdict
+    verdict: FindingVerdict
 
 
-class Trend(OfChance):
+class Trend(WithPValue):
     """A steady rise or fall, in units of the chart per day."""
 
     kind: Literal["trend"] = "trend"
@@ -33,10 +33,10 @@ class Trend(OfChance):
     per_day: Number
     change: Number
     pct: Number | None = Field(default=None, description="relative, in percent of where it began")
-    verdict: Verdict
+    verdict: FindingVerdict
 
 
-class Unusual(OfChance):
+class Unusual(WithPValue):
     """Buckets far from what is usual for their hour and weekday, on the level of their day."""
 
     kind: Literal["unusual"] = "unusual"
@@ -46,10 +46,10 @@ class Unusual(OfChance):
     usual: Number
     n: int | None = None
     more: int | None = Field(default=None, description="as many others are left out")
-    verdict: Verdict
+    verdict: FindingVerdict
 
 
-class Gap(OfChance):
+class Gap(WithPValue):
     """No calls at all, where many usually come."""
 
     kind: Literal["gap"] = "gap"
@@ -57,7 +57,7 @@ class Gap(OfChance):
     end: str = Field(serialization_alias="to")
     usual_calls: Number
     more: int | None = Field(default=None, description="as many others are left out")
-    verdict: Verdict = "clear"
+    verdict: FindingVerdict = "clear"
 
 
 Finding = Annotated[Step | Trend | Unusual | Gap, Field(discriminator="kind")]

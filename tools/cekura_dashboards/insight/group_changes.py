@@ -4,15 +4,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cekura_dashboards.insight.drivers import SURELY_CHANCE, GroupedSide, unlike_groups
-from cekura_dashboards.insight.effects import ENOUGH_CALLS
+from cekura_dashboards.insight.drivers import STOP_P_VALUE, GroupedSample, outlying_groups
+from cekura_dashboards.insight.effects import MIN_CALLS_OF_GROUP
 from cekura_dashboards.insight.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.insight.verdicts import Verdict
-from cekura_dashboards.text import Word
+from cekura_dashboards.text import SafeText
 
-SURE = 0.01
-MOST_TOLD = 5
-LEAST_KNOWN = 2
+CLEAR_P_VALUE = 0.01
+MAX_GROUPS_LISTED = 5
+MIN_GROUPS = 2
 """Of fewer groups none can move unlike the others."""
 
 
@@ -21,7 +21,7 @@ class GroupChange(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    group: Word | None = Field(default=None, description="absent: calls without one")
+    group: SafeText | None = Field(default=None, description="absent: calls without one")
     before: Number | None = None
     after: Number | None = None
     pct: Number | None = Field(default=None, description="relative, in percent of before")
@@ -41,8 +41,8 @@ class GroupChanges(BaseModel):
 
 
 def group_changes(
-    current: GroupedSide,
-    baseline: GroupedSide,
+    current: GroupedSample,
+    baseline: GroupedSample,
     *,
     additive: bool,
     ratio: float,
@@ -51,25 +51,25 @@ def group_changes(
 ) -> GroupChanges | None:
     """``ratio``: what a rate of one is written as, 0 for what is no rate. None where fewer than two can be compared."""
     new, old = current.groups, baseline.groups
-    unlike = unlike_groups(current, baseline, additive=additive, ratio=ratio)
-    known = [name for name in new if name in old and min(new[name][0], old[name][0]) >= ENOUGH_CALLS]
+    unlike = outlying_groups(current, baseline, additive=additive, ratio=ratio)
+    known = [name for name in new if name in old and min(new[name][0], old[name][0]) >= MIN_CALLS_OF_GROUP]
     rows = [
         GroupChange(
-            group=found.group,
-            before=round_for_display(old[found.group][1]),
-            after=round_for_display(new[found.group][1]),
-            pct=relative(new[found.group][1] - old[found.group][1], old[found.group][1]),
-            n=None if additive else [exact(old[found.group][0]), exact(new[found.group][0])],
-            verdict=_verdict(found.chance, most),
+            group=outlier.group,
+            before=round_for_display(old[outlier.group][1]),
+            after=round_for_display(new[outlier.group][1]),
+            pct=relative(new[outlier.group][1] - old[outlier.group][1], old[outlier.group][1]),
+            n=None if additive else [exact(old[outlier.group][0]), exact(new[outlier.group][0])],
+            verdict=_verdict(outlier.p_value, most),
         )
-        for found in unlike
+        for outlier in unlike
     ]
     for name, side, word in (
         *((name, new, "new") for name in new if name not in old),
         *((name, old, "gone") for name in old if name not in new),
     ):
         n, value = side[name]
-        if n >= ENOUGH_CALLS:
+        if n >= MIN_CALLS_OF_GROUP:
             shown = round_for_display(value)
             rows.append(
                 GroupChange(
@@ -82,17 +82,17 @@ def group_changes(
             )
     moved = [row for row in rows if row.verdict != "within noise"]
     quiet = len(known) - sum(row.verdict in {"clear", "possible"} for row in moved)
-    if not moved and len(known) < LEAST_KNOWN:
+    if not moved and len(known) < MIN_GROUPS:
         return None
     return GroupChanges(
         against=against,
-        top=moved[:MOST_TOLD],
-        more=max(0, len(moved) - MOST_TOLD) or None,
-        quiet=quiet if len(known) >= LEAST_KNOWN and quiet else None,
+        top=moved[:MAX_GROUPS_LISTED],
+        more=max(0, len(moved) - MAX_GROUPS_LISTED) or None,
+        quiet=quiet if len(known) >= MIN_GROUPS and quiet else None,
     )
 
 
 def _verdict(chance: float, most: Literal["clear", "possible"]) -> Verdict:
-    if chance <= SURE and most == "clear":
+    if chance <= CLEAR_P_VALUE and most == "clear":
         return "clear"
-    return "possible" if chance <= SURELY_CHANCE else "within noise"
+    return "possible" if chance <= STOP_P_VALUE else "within noise"

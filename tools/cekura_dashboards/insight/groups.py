@@ -3,17 +3,17 @@
 from cekura_dashboards.insight.model import Groups, GroupShown, OtherGroups
 from cekura_dashboards.insight.numbers import Number, exact, round_for_display
 
-MOST_GROUPS = 15
+MAX_GROUPS = 15
 
 
-def grouped(by: str, rows: list[tuple[str | None, int | None, float | None]], columns: list[str]) -> Groups:
+def largest_groups(by: str, rows: list[tuple[str | None, int | None, float | None]], columns: list[str]) -> Groups:
     """``rows``: (group, n, value). The largest 15 by n come first; equal ones by name."""
     ordered = sorted(rows, key=lambda row: (-(row[1] or 0), -(abs(row[2] or 0)), str(row[0])))
-    rest = ordered[MOST_GROUPS:]
+    rest = ordered[MAX_GROUPS:]
     return Groups(
         by=by,
         columns=columns,
-        top=[GroupShown(name, n, _shown(value)) for name, n, value in ordered[:MOST_GROUPS]],
+        top=[GroupShown(name, n, _shown(value)) for name, n, value in ordered[:MAX_GROUPS]],
         other=OtherGroups(groups=len(rest), n=sum(n or 0 for _, n, _ in rest)) if rest else None,
     )
 

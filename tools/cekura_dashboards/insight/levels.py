@@ -11,60 +11,60 @@ import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-from cekura_dashboards.insight.course import Course
+from cekura_dashboards.insight.course import TimeSeries
 from cekura_dashboards.insight.distributions import count_score, share_score
 
-ROUNDS = 3
+FIT_ROUNDS = 3
 """Of fitting days and hours in turn; a bucket that is far off after one does not count in the next."""
-FAR = 4.0
+OUTLIER_SCORE = 4.0
 MAD_TO_SD = 1.4826
-POWERS = (0.0, 0.5, 1.0)
+PRECISION_POWERS = (0.0, 0.5, 1.0)
 """How precision may grow with the calls: not at all, or up to as if all calls were independent."""
-WORTH_A_LOOK = 2.5
+EXACT_FROM_SCORE = 2.5
 """From this score on the exact chance of a count is worked out."""
-UNLIKELY = 2.0
+LOG_LIKELIHOOD_MARGIN = 2.0
 """How much likelier, in units of log-likelihood, all days must be alike than differ by their calls."""
 NORMAL_FROM = 5000
 """Larger counts are as good as normal."""
-MEDIAN_OF_SQUARES = 0.455
+CHI_SQUARE_MEDIAN = 0.455
 """Of squared normal values."""
-HALF = 0.5
+CONTINUITY = 0.5
 """Added to counts before their logarithm is taken."""
 
 
-class Levels:
+class LevelModel:
     """The values of a course with the arithmetic of its scale."""
 
-    def __init__(self, course: Course, base: float | None = None) -> None:
+    def __init__(self, course: TimeSeries, base: float | None = None) -> None:
         """``base``: the level of an effect of 0, by default that of all values."""
-        self.course = course
-        self.values = course.numbers()
+        self.series = course
+        self.values = course.present_values()
         self.sizes = self._sizes()
-        self.multiplied = course.scale in {"count", "sum", "positive"}
-        self.logs = course.scale == "positive" and not course.merges
+        self.is_multiplicative = course.scale in {"count", "sum", "positive"}
+        self.logs = course.scale == "positive" and not course.is_mergeable
         """Whether levels are means of logarithms, as of values that do not merge."""
-        self._sized = [
+        self._weighted = [
             size * (math.log(v) if self.logs else v) for size, v in zip(self.sizes, self.values, strict=True)
         ]
         self.base = self._mean() if base is None else base
 
     def _mean(self) -> float:
-        mean = math.fsum(self._sized) / math.fsum(self.sizes)
-        return math.exp(mean) if self.logs else mean or (HALF if self.course.additive else 0.0)
+        mean = math.fsum(self._weighted) / math.fsum(self.sizes)
+        return math.exp(mean) if self.logs else mean or (CONTINUITY if self.series.is_additive else 0.0)
 
     def _sizes(self) -> list[float]:
         """What a bucket counts in a mean: its calls, where all are known; 1 for counts and sums."""
-        course = self.course
-        if course.additive or not course.merges or any(not n for n in course.n):
+        course = self.series
+        if course.is_additive or not course.is_mergeable or any(not n for n in course.n):
             return [1.0] * len(course)
         return [float(n or 0) for n in course.n]
 
     def level(self, effect: float) -> float:
-        return self.base * math.exp(effect) if self.multiplied else self.base + effect
+        return self.base * math.exp(effect) if self.is_multiplicative else self.base + effect
 
-    def centred(self, effects: list[float]) -> list[float]:
+    def centre(self, effects: list[float]) -> list[float]:
         """Effects whose mean level is the base."""
-        if not self.multiplied:
+        if not self.is_multiplicative:
             middle = math.fsum(e * n for e, n in zip(effects, self.sizes, strict=True)) / math.fsum(self.sizes)
         elif self.logs:
             middle = math.fsum(effects) / len(effects)
@@ -73,27 +73,27 @@ class Levels:
             middle = math.log(math.fsum(n * math.exp(e) for e, n in zip(effects, self.sizes, strict=True)) / whole)
         return [effect - middle for effect in effects]
 
-    def effects(self, others: Sequence[float], keys: Sequence[Hashable], kept: Sequence[bool]) -> list[float]:
+    def effects(self, others: Sequence[float], keys: Sequence[Hashable], included: Sequence[bool]) -> list[float]:
         """For each bucket the effect of its key, the effects of ``others`` taken away."""
-        held = defaultdict[Hashable, list[int]](list)
+        places_by_key = defaultdict[Hashable, list[int]](list)
         for place, key in enumerate(keys):
-            held[key].append(place)
-        sized, expected = self._sized, self._expected(others)
-        found = dict[Hashable, float]()
-        for key, places in held.items():
-            chosen = [place for place in places if kept[place]] or places
-            found[key] = self._effect(
+            places_by_key[key].append(place)
+        weighted, expected = self._weighted, self._expected(others)
+        effect_by_key = dict[Hashable, float]()
+        for key, places in places_by_key.items():
+            chosen = [place for place in places if included[place]] or places
+            effect_by_key[key] = self._effect(
                 sum([self.sizes[place] for place in chosen]),
-                sum([sized[place] for place in chosen]),
+                sum([weighted[place] for place in chosen]),
                 sum([expected[place] for place in chosen]),
             )
-        return [found[key] for key in keys]
+        return [effect_by_key[key] for key in keys]
 
-    def joined(self, groups: Sequence[Sequence[int]], others: Sequence[float]) -> list[float]:
+    def deviations(self, groups: Sequence[Sequence[int]], others: Sequence[float]) -> list[float]:
         """How far the buckets of each group together are from what the effects of ``others`` alone would make them."""
         expected = self._expected(others)
         return [
-            self._effect(added(self.sizes, places), added(self._sized, places), added(expected, places))
+            self._effect(sum_at(self.sizes, places), sum_at(self._weighted, places), sum_at(expected, places))
             for places in groups
         ]
 
@@ -101,135 +101,137 @@ class Levels:
         """What each bucket adds to a sum if only the effects of ``others`` hold: its level, by its calls."""
         if self.logs:
             return [math.log(self.base) + other for other in others]
-        if self.multiplied:
+        if self.is_multiplicative:
             return [size * self.base * math.exp(other) for size, other in zip(self.sizes, others, strict=True)]
         return [size * (self.base + other) for size, other in zip(self.sizes, others, strict=True)]
 
-    def _effect(self, whole: float, seen: float, expected: float) -> float:
-        if self.logs or not self.multiplied:
-            return (seen - expected) / whole
-        more = HALF if self.course.additive else 0.0
-        return math.log(seen + more) - math.log(expected + more)
+    def _effect(self, whole: float, observed: float, expected: float) -> float:
+        if self.logs or not self.is_multiplicative:
+            return (observed - expected) / whole
+        more = CONTINUITY if self.series.is_additive else 0.0
+        return math.log(observed + more) - math.log(expected + more)
 
     def precision(self, place: int, effect: float) -> float:
         """Of how far a bucket is apart, up to a factor: by the calls that it should rest on."""
-        return max(self.level(effect), HALF) if self.course.additive else self.sizes[place]
+        return max(self.level(effect), CONTINUITY) if self.series.is_additive else self.sizes[place]
 
     def scores(self, effects: Sequence[float]) -> list[float]:
         """How far each value is from the usual, in standard deviations."""
-        usual = [self.level(effect) for effect in effects]
-        if self.course.additive:
-            return self._count_scores(usual)
-        if self.course.scale == "rate" and any(size != 1 for size in self.sizes):
-            return self._rate_scores(usual)
-        if self.multiplied:
-            apart = [math.log(v) - math.log(u) for v, u in zip(self.values, usual, strict=True)]
+        expected = [self.level(effect) for effect in effects]
+        if self.series.is_additive:
+            return self._count_scores(expected)
+        if self.series.scale == "rate" and any(size != 1 for size in self.sizes):
+            return self._rate_scores(expected)
+        if self.is_multiplicative:
+            deviations = [math.log(v) - math.log(u) for v, u in zip(self.values, expected, strict=True)]
         else:
-            apart = [v - u for v, u in zip(self.values, usual, strict=True)]
-        calls = [float(n or 1) for n in self.course.n]
-        weights = best_weights(apart, calls)
-        return standardised([a * math.sqrt(w) for a, w in zip(apart, weights, strict=True)])
+            deviations = [v - u for v, u in zip(self.values, expected, strict=True)]
+        calls = [float(n or 1) for n in self.series.n]
+        weights = best_weights(deviations, calls)
+        return standardise([a * math.sqrt(w) for a, w in zip(deviations, weights, strict=True)])
 
     def _count_scores(self, usual: Sequence[float]) -> list[float]:
         """Counts as negative binomial ones, sums as such counts of units that make up for their spread."""
         unit = 1.0
-        if self.course.scale == "sum":
+        if self.series.scale == "sum":
             ratios = [(v - u) ** 2 / u for v, u in zip(self.values, usual, strict=True) if u > 0]
-            unit = max(statistics.median(ratios) / MEDIAN_OF_SQUARES, 1e-12) if ratios else 1.0
+            unit = max(statistics.median(ratios) / CHI_SQUARE_MEDIAN, 1e-12) if ratios else 1.0
         values, expected = [max(v, 0.0) / unit for v in self.values], [max(u, 0.0) / unit for u in usual]
-        excess = excess_of(values, expected)
-        scores = [steadied(v, excess) - steadied(u, excess) for v, u in zip(values, expected, strict=True)]
+        excess = overdispersion(values, expected)
+        scores = [stabilise(v, excess) - stabilise(u, excess) for v, u in zip(values, expected, strict=True)]
         scores = [
-            math.copysign(count_score(v, u, excess), score) if _is_worth(score, max(v, u)) else score
+            math.copysign(count_score(v, u, excess), score) if _needs_exact(score, max(v, u)) else score
             for score, v, u in zip(scores, values, expected, strict=True)
         ]
-        return standardised(scores, least=1.0)
+        return standardise(scores, least=1.0)
 
     def _rate_scores(self, usual: Sequence[float]) -> list[float]:
-        scores, unit = list[float](), self.course.unit
+        scores, unit = list[float](), self.series.rate_unit
         for value, level, n in zip(self.values, usual, self.sizes, strict=True):
             share = min(1 - 1 / (n + 2), max(1 / (n + 2), level / unit))
             hits = min(1.0, max(0.0, value / unit)) * n
             score = (hits - share * n) / math.sqrt(n * share * (1 - share))
-            if _is_worth(score, n):
+            if _needs_exact(score, n):
                 score = math.copysign(share_score(hits, n, share), score)
             scores.append(score)
-        over = math.fsum(min(score * score, FAR * FAR) - 1 for score in scores) / math.fsum(self.sizes)
+        over = math.fsum(min(score * score, OUTLIER_SCORE * OUTLIER_SCORE) - 1 for score in scores) / math.fsum(
+            self.sizes
+        )
         if over > 0:
             scores = [s / math.sqrt(1 + over * n) for s, n in zip(scores, self.sizes, strict=True)]
-        return standardised(scores, least=1.0)
+        return standardise(scores, least=1.0)
 
 
-def added(values: Sequence[float], places: Sequence[int]) -> float:
+def sum_at(values: Sequence[float], places: Sequence[int]) -> float:
     """The sum of the values at these places, of which there is often but one."""
     return values[places[0]] if len(places) == 1 else math.fsum([values[place] for place in places])
 
 
-def _is_worth(score: float, count: float) -> bool:
+def _needs_exact(score: float, count: float) -> bool:
     """Whether the exact chance is worth its time: of few calls, and not of what is usual."""
-    return abs(score) >= WORTH_A_LOOK and count <= NORMAL_FROM
+    return abs(score) >= EXACT_FROM_SCORE and count <= NORMAL_FROM
 
 
-def excess_of(values: Sequence[float], expected: Sequence[float]) -> float:
+def overdispersion(values: Sequence[float], expected: Sequence[float]) -> float:
     """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
 
     Those that are far off for a Poisson count with the excess found do not count: they are what is looked for.
     """
-    kept, found = list(zip(values, expected, strict=True)), 0.0
-    for _ in range(ROUNDS):
-        square = math.fsum(e * e for _, e in kept)
-        over = math.fsum((v - e) ** 2 - e for v, e in kept)
-        found = max(0.0, over / square) if square > 0 else 0.0
-        bound = FAR**2
-        kept = [(v, e) for v, e in kept if (v - e) ** 2 <= bound * (e + found * e * e + 1)] or kept
-    return found
+    pairs, excess = list(zip(values, expected, strict=True)), 0.0
+    for _ in range(FIT_ROUNDS):
+        sum_of_squares = math.fsum(e * e for _, e in pairs)
+        over = math.fsum((v - e) ** 2 - e for v, e in pairs)
+        excess = max(0.0, over / sum_of_squares) if sum_of_squares > 0 else 0.0
+        bound = OUTLIER_SCORE**2
+        pairs = [(v, e) for v, e in pairs if (v - e) ** 2 <= bound * (e + excess * e * e + 1)] or pairs
+    return excess
 
 
-def steadied(count: float, excess: float) -> float:
+def stabilise(count: float, excess: float) -> float:
     """A negative binomial count on a scale on which its standard deviation is 1."""
     if excess < 1e-6:  # noqa: PLR2004 - Poisson
         return 2 * math.sqrt(count + 0.375)
     return 2 / math.sqrt(excess) * math.asinh(math.sqrt(excess * (count + 0.375)))
 
 
-def standardised(values: Sequence[float], *, least: float = 0.0) -> list[float]:
+def standardise(values: Sequence[float], *, least: float = 0.0) -> list[float]:
     """Divided by their robust spread, which is taken to be at least ``least``; 0 where all are alike."""
-    spread = max(least, spread_of(values))
+    spread = max(least, robust_sd(values))
     return [value / spread for value in values] if spread > 0 else [0.0] * len(values)
 
 
-def spread_of(values: Sequence[float]) -> float:
+def robust_sd(values: Sequence[float]) -> float:
     """A standard deviation that few values far off do not change: the median deviation, or what is winsorised by it.
 
-    >>> round(spread_of([-2.0, -1, 0, 1, 2, 100]), 2)
+    >>> round(robust_sd([-2.0, -1, 0, 1, 2, 100]), 2)
     3.05
     """
     middle = statistics.median(values)
     spread = MAD_TO_SD * statistics.median(abs(value - middle) for value in values)
     if spread <= 0:
         return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / len(values))
-    held = [min(max(value, middle - 3 * spread), middle + 3 * spread) - middle for value in values]
-    return max(spread, math.sqrt(math.fsum(value * value for value in held) / len(held)))
+    bounded = [min(max(value, middle - 3 * spread), middle + 3 * spread) - middle for value in values]
+    return max(spread, math.sqrt(math.fsum(value * value for value in bounded) / len(bounded)))
 
 
-def best_weights(apart: Sequence[float], calls: Sequence[float]) -> list[float]:
+def best_weights(deviations: Sequence[float], calls: Sequence[float]) -> list[float]:
     """Weights under which the values are most likely to be normal with one spread: all alike, or by their calls."""
     usual = statistics.fmean(calls)
     if usual <= 0 or max(calls) < 1.2 * min(calls):
         return [1.0] * len(calls)
 
     def misfit(power: float) -> float:
-        spread = spread_of([a * n ** (power / 2) for a, n in zip(apart, calls, strict=True)])
+        spread = robust_sd([a * n ** (power / 2) for a, n in zip(deviations, calls, strict=True)])
         return len(calls) * math.log(max(spread, 1e-300)) - math.fsum(power / 2 * math.log(n) for n in calls)
 
-    power = min(POWERS, key=lambda power: misfit(power) + UNLIKELY * (1 - power))
+    power = min(PRECISION_POWERS, key=lambda power: misfit(power) + LOG_LIKELIHOOD_MARGIN * (1 - power))
     return [(n / usual) ** power for n in calls]
 
 
-def running_level(values: Sequence[float], width: int) -> list[float]:
+def running_median(values: Sequence[float], width: int) -> list[float]:
     """The median of each value and its neighbours, ``width`` in all, fewer at the ends.
 
-    >>> running_level([1.0, 9, 2, 3, 2], 3)
+    >>> running_median([1.0, 9, 2, 3, 2], 3)
     [5.0, 2, 3, 2, 2.5]
     """
     half = width // 2

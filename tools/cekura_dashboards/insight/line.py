@@ -3,16 +3,16 @@
 import math
 import statistics
 
-from cekura_dashboards.insight.calls import Calls, quantiles_of
+from cekura_dashboards.insight.calls import CallValues, quantiles_of
 from cekura_dashboards.insight.clock import UTC_CLOCK, Clock
-from cekura_dashboards.insight.course import Course
-from cekura_dashboards.insight.examine import examine
+from cekura_dashboards.insight.course import TimeSeries
+from cekura_dashboards.insight.examine import detect
 from cekura_dashboards.insight.findings import Outcome
-from cekura_dashboards.insight.groups import grouped
+from cekura_dashboards.insight.groups import largest_groups
 from cekura_dashboards.insight.model import LineFacts, OneCall, Point, Series, Summary
-from cekura_dashboards.insight.numbers import Number, round_for_display, squares, wilson
+from cekura_dashboards.insight.numbers import Number, round_for_display, sum_of_squares, wilson_interval
 from cekura_dashboards.insight.timeline import STEPS, Span, choose_step, is_partial, iso, origin_of, starts
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.text import UntrustedText
 
 STEPS_TESTED = ("1h", "1d")
 MOST_TESTED, USUAL_N = 750, 10
@@ -20,7 +20,7 @@ PERCENTILES = (5, 50, 95, 99)
 
 
 def line(
-    calls: Calls,
+    calls: CallValues,
     span: Span,
     *,
     unit: str,
@@ -42,10 +42,10 @@ def line(
     mean = statistics.fmean(values)
     facts = LineFacts(nulls=calls.nulls or None)
     if boolean:
-        interval = [round_for_display(bound) for bound in wilson(mean, len(values))]
+        interval = [round_for_display(bound) for bound in wilson_interval(mean, len(values))]
         facts = facts.model_copy(update={"rate": round_for_display(mean), "ci95": interval})
     else:
-        spread = math.sqrt(squares(values, mean) / (len(values) - 1)) if len(values) > 1 else None
+        spread = math.sqrt(sum_of_squares(values, mean) / (len(values) - 1)) if len(values) > 1 else None
         facts = facts.model_copy(
             update={
                 "mean": round_for_display(mean),
@@ -55,7 +55,7 @@ def line(
                 "max": _call(calls.highest),
             }
         )
-    found = tested or examine(*line_course(calls, span, boolean=boolean), window=span, clock=clock)
+    outcome = tested or detect(*line_time_series(calls, span, boolean=boolean), window=span, clock=clock)
     measure = "rate" if boolean else "mean"
     return Summary(
         kind="line",
@@ -64,15 +64,15 @@ def line(
         facts=facts,
         series=_series(calls, span, points, measure),
         coarser=_series(calls, span, coarse, measure),
-        groups=grouped(by, _group_rows(calls), ["group", "n", measure]) if by else None,
-        findings=found.findings,
-        not_tested=found.not_tested,
+        groups=largest_groups(by, _group_rows(calls), ["group", "n", measure]) if by else None,
+        findings=outcome.findings,
+        not_tested=outcome.not_tested,
     )
 
 
-def _percentiles(calls: Calls) -> dict[str, Number]:
-    found = quantiles_of([*calls.cells.values()], [q / 100 for q in PERCENTILES])
-    return {f"p{q}": round_for_display(value) for q, value in zip(PERCENTILES, found, strict=True)}
+def _percentiles(calls: CallValues) -> dict[str, Number]:
+    quantiles = quantiles_of([*calls.cells.values()], [q / 100 for q in PERCENTILES])
+    return {f"p{q}": round_for_display(value) for q, value in zip(PERCENTILES, quantiles, strict=True)}
 
 
 def _call(point: Point | None) -> OneCall | None:
@@ -81,28 +81,33 @@ def _call(point: Point | None) -> OneCall | None:
     return OneCall(
         round_for_display(point.value or 0),
         iso(point.time),
-        Foreign(point.id) if isinstance(point.id, str) else point.id,
+        UntrustedText(point.id) if isinstance(point.id, str) else point.id,
     )
 
 
-def _series(calls: Calls, span: Span, points: int, measure: str) -> Series | None:
+def _series(calls: CallValues, span: Span, points: int, measure: str) -> Series | None:
     if points <= 0:
         return None
     name = choose_step(span, points)
     step = STEPS[name]
     times = starts(span, step)[-points:]
-    held = calls.by(step, origin_of(span, step))
+    values_by_time = calls.by(step, origin_of(span, step))
     return Series(
         measure=measure,
         start=iso(times[0], step=step),
         step=name,
-        value=[round_for_display(statistics.fmean(held[time])) if time in held else None for time in times],
-        n=[len(held[time]) if time in held else 0 for time in times],
+        value=[
+            round_for_display(statistics.fmean(values_by_time[time])) if time in values_by_time else None
+            for time in times
+        ],
+        n=[len(values_by_time[time]) if time in values_by_time else 0 for time in times],
         partial=[i for i, time in enumerate(times) if is_partial(time, step, span)] or None,
     )
 
 
-def line_course(calls: Calls, span: Span, *, boolean: bool, step: int | None = None) -> tuple[Course, Course]:
+def line_time_series(
+    calls: CallValues, span: Span, *, boolean: bool, step: int | None = None
+) -> tuple[TimeSeries, TimeSeries]:
     """The means and the numbers of calls in hours, or in days where hours hold fewer than ten calls on average."""
     if step is None:
         n = sum(map(len, calls.cells.values()))
@@ -111,14 +116,14 @@ def line_course(calls: Calls, span: Span, *, boolean: bool, step: int | None = N
         step = STEPS[(filling or STEPS_TESTED[-1:])[0]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
     by_time = calls.by(step, origin_of(span, step))
-    held = [by_time.get(time, []) for time in whole]
-    sizes: list[float | None] = [len(values) for values in held]
-    means = [statistics.fmean(values) if values else None for values in held]
+    buckets = [by_time.get(time, []) for time in whole]
+    sizes: list[float | None] = [len(values) for values in buckets]
+    means = [statistics.fmean(values) if values else None for values in buckets]
     return (
-        Course(whole, means, sizes, step, scale="rate" if boolean else "positive"),
-        Course(whole, sizes, sizes, step, scale="count"),
+        TimeSeries(whole, means, sizes, step, scale="rate" if boolean else "positive"),
+        TimeSeries(whole, sizes, sizes, step, scale="count"),
     )
 
 
-def _group_rows(calls: Calls) -> list[tuple[str | None, int | None, float | None]]:
+def _group_rows(calls: CallValues) -> list[tuple[str | None, int | None, float | None]]:
     return [(name, len(values), statistics.fmean(values)) for name, values in calls.groups.items()]

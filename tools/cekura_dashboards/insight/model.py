@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.findings import Finding
 from cekura_dashboards.insight.numbers import Number
-from cekura_dashboards.text import Foreign, Word
+from cekura_dashboards.text import SafeText, UntrustedText
 
 
 class Point(NamedTuple):
@@ -55,7 +55,7 @@ class OneCall(NamedTuple):
 
     value: Number
     when: str
-    id: int | Foreign | None
+    id: int | UntrustedText | None
 
 
 class TimesFacts(Facts):
@@ -100,7 +100,7 @@ class BarFacts(Facts):
 class SliceShown(NamedTuple):
     """A label with its calls and its share of all, in percent."""
 
-    label: Word | None
+    label: SafeText | None
     n: Number
     pct: float
 
@@ -134,8 +134,8 @@ class StatFacts(Facts):
     success_rate: Number | None = None
     avg_duration: Number | None = None
     p95_latency: Number | None = None
-    other_figures: dict[Word, Number] | None = Field(default=None, description="not documented by the API")
-    units: dict[Word, str] | None = None
+    other_figures: dict[SafeText, Number] | None = Field(default=None, description="not documented by the API")
+    units: dict[SafeText, str] | None = None
 
 
 AnyFacts = LineFacts | BarFacts | PieFacts | StatFacts | TimesFacts
@@ -159,7 +159,7 @@ class Series(BaseModel):
 class GroupShown(NamedTuple):
     """A group with its calls and its value."""
 
-    group: Word | None
+    group: SafeText | None
     n: int | None
     value: Number | None
 
@@ -176,7 +176,7 @@ class Groups(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    by: Word
+    by: SafeText
     columns: list[str]
     top: list[GroupShown]
     other: OtherGroups | None = None

@@ -36,8 +36,8 @@ def percent_of(change: float, base: float) -> float | None:
     """
     if not base:
         return None
-    found = 100 * change / abs(base)
-    return found if abs(found) <= LARGEST_PERCENT else None
+    percent = 100 * change / abs(base)
+    return percent if abs(percent) <= LARGEST_PERCENT else None
 
 
 def relative(change: float, base: float) -> Number | None:
@@ -46,19 +46,19 @@ def relative(change: float, base: float) -> Number | None:
     return None if pct is None else round_for_display(pct, 3)
 
 
-def wilson(rate: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def wilson_interval(rate: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """Score interval of a proportion; (0, 1) for n = 0.
 
     Source: Wilson (1927), Journal of the American Statistical Association 22.
 
-    >>> [round(x, 4) for x in wilson(0.5, 100)]
+    >>> [round(x, 4) for x in wilson_interval(0.5, 100)]
     [0.4038, 0.5962]
     """
     if n <= 0:
         return (0.0, 1.0)
-    square = z * z
-    centre = (rate + square / (2 * n)) / (1 + square / n)
-    half = z * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    z_squared = z * z
+    centre = (rate + z_squared / (2 * n)) / (1 + z_squared / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z_squared / (4 * n * n)) / (1 + z_squared / n)
     return (max(0.0, centre - half), min(1.0, centre + half))
 
 
@@ -76,22 +76,22 @@ SCALES = {"ratio": 1.0, "percent": 100.0}
 """What a rate of one is written as in a unit of rates."""
 
 
-def squares(values: Sequence[float], mean: float | None = None) -> float:
+def sum_of_squares(values: Sequence[float], mean: float | None = None) -> float:
     """The sum of squared differences from the mean; in floats, as the fractions of ``statistics`` take far longer.
 
-    >>> squares([1.0, 2.0, 3.0]), squares([5.0])
+    >>> sum_of_squares([1.0, 2.0, 3.0]), sum_of_squares([5.0])
     (2.0, 0.0)
     """
     middle = math.fsum(values) / len(values) if mean is None else mean
     return math.fsum((value - middle) ** 2 for value in values)
 
 
-def lead_interval(first: float, second: float, total: float, z: float = 1.959963984540054) -> tuple[float, float]:
+def difference_interval(first: float, second: float, total: float, z: float = 1.959963984540054) -> tuple[float, float]:
     """Interval for the difference of two shares of one whole, in points of percent.
 
     Source: variance of a difference of multinomial proportions, Goodman (1965), Technometrics 7.
 
-    >>> [round(x, 1) for x in lead_interval(5120, 2210, 10234)]
+    >>> [round(x, 1) for x in difference_interval(5120, 2210, 10234)]
     [26.9, 30.0]
     """
     a, b = first / total, second / total

@@ -4,11 +4,11 @@ import math
 from collections import Counter
 from typing import Any
 
-from cekura_dashboards.insight.groups import grouped
+from cekura_dashboards.insight.groups import largest_groups
 from cekura_dashboards.insight.model import OtherSlices, PieFacts, Slice, SliceShown, Summary
-from cekura_dashboards.insight.numbers import exact, lead_interval, round_for_display, wilson
+from cekura_dashboards.insight.numbers import difference_interval, exact, round_for_display, wilson_interval
 
-MOST_SLICES = 8
+MAX_SLICES = 8
 PCT_TOLERANCE = 0.5
 """Points by which a percentage sent may differ from the one computed before it is told."""
 
@@ -25,17 +25,17 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None, pass
     if whole <= 0:
         return Summary(kind="pie", unit=unit, n=0, facts=PieFacts(total=0, categories=len(counts)))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    rest = ordered[MOST_SLICES:]
-    left = sum(count for _, count in rest)
+    rest = ordered[MAX_SLICES:]
+    rest_total = sum(count for _, count in rest)
     leads = len(ordered) > 1 and whole >= 1  # of less than one call no interval can be told
-    lead = lead_interval(ordered[0][1], ordered[1][1], whole) if leads else None
+    lead = difference_interval(ordered[0][1], ordered[1][1], whole) if leads else None
     facts = PieFacts(
         total=exact(whole),
         categories=len(ordered),
         **_rate(counts, passing),
         columns=["label", "n", "pct"],
-        top=[SliceShown(label, exact(count), _pct(count, whole)) for label, count in ordered[:MOST_SLICES]],
-        other=OtherSlices(categories=len(rest), n=exact(left), pct=_pct(left, whole)) if rest else None,
+        top=[SliceShown(label, exact(count), _pct(count, whole)) for label, count in ordered[:MAX_SLICES]],
+        other=OtherSlices(categories=len(rest), n=exact(rest_total), pct=_pct(rest_total, whole)) if rest else None,
         lead_points=round(100 * (ordered[0][1] - ordered[1][1]) / whole, 1) if leads else None,
         lead_ci95=[round(bound, 1) for bound in lead] if lead else None,
     )
@@ -44,7 +44,7 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None, pass
         unit=unit,
         n=round(whole),
         facts=facts,
-        groups=grouped(by, _group_rows(slices), ["group", "n", "total"]) if by else None,
+        groups=largest_groups(by, _group_rows(slices), ["group", "n", "total"]) if by else None,
         notes=_notes(slices, list(counts)),
     )
 
@@ -55,7 +55,10 @@ def _rate(counts: dict[str | None, float], passing: str | None) -> dict[str, Any
     if passing is None or n < 1:
         return {}
     rate = counts.get(passing, 0.0) / n
-    return {"rate": round_for_display(rate), "ci95": [round_for_display(bound) for bound in wilson(rate, round(n))]}
+    return {
+        "rate": round_for_display(rate),
+        "ci95": [round_for_display(bound) for bound in wilson_interval(rate, round(n))],
+    }
 
 
 def _pct(count: float, whole: float) -> float:
@@ -63,7 +66,7 @@ def _pct(count: float, whole: float) -> float:
 
 
 def _notes(slices: list[Slice], labels: list[str | None]) -> list[str]:
-    said = list[str]()
+    notes = list[str]()
     totals = {group: value for group, _, value in _group_rows(slices)}
     wrong = [
         piece
@@ -73,17 +76,17 @@ def _notes(slices: list[Slice], labels: list[str | None]) -> list[str]:
         and abs(piece.pct - 100 * piece.value / whole) > PCT_TOLERANCE
     ]
     if wrong:
-        said.append(
+        notes.append(
             f"{len(wrong)} percentages that the API sent do not match the values; these are computed from the values"
         )
     folded = Counter(" ".join(label.casefold().split()) for label in labels if label is not None)
     if twins := sum(1 for count in folded.values() if count > 1):
-        said.append(f"{twins} labels occur in several spellings that differ only in case or spaces")
-    return said
+        notes.append(f"{twins} labels occur in several spellings that differ only in case or spaces")
+    return notes
 
 
 def _group_rows(slices: list[Slice]) -> list[tuple[str | None, int | None, float | None]]:
-    held = dict[str | None, float]()
+    totals_by_group = dict[str | None, float]()
     for piece in slices:
-        held[piece.group] = held.get(piece.group, 0) + piece.value
-    return [(name, round(value), value) for name, value in held.items()]
+        totals_by_group[piece.group] = totals_by_group.get(piece.group, 0) + piece.value
+    return [(name, round(value), value) for name, value in totals_by_group.items()]

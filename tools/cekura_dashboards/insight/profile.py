@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.insight.buckets import ADDITIVE, combine, total
 from cekura_dashboards.insight.clock import Clock
-from cekura_dashboards.insight.distributions import f_beyond, t_beyond
+from cekura_dashboards.insight.distributions import f_sf, t_sf
 from cekura_dashboards.insight.model import Bucket
 from cekura_dashboards.insight.numbers import Number, exact, round_for_display
 
 By = Literal["hour_of_day", "weekday", "hour_of_week"]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 SURE, PERHAPS = 0.01, 0.05
-MOST_OUT = 3
-LEAST_TURNS = 2
+MAX_SLOTS_LISTED = 3
+MIN_TURNS = 2
 """Days, or weeks: of fewer it cannot be told what is usual."""
 HALF_AN_HOUR = 1800.0
 TURNS_OF_FIT = 30
@@ -80,11 +80,11 @@ def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, z
         return None
     cells = _cells(buckets, by, function, clock)
     names = names_of(by)
-    whole = _folded(cells, function)
-    days = {kind: _folded([c for c in cells if _is_weekend(c, by, clock) is kind], function) for kind in (False, True)}
+    whole = _fold(cells, function)
+    days = {kind: _fold([c for c in cells if _is_weekend(c, by, clock) is kind], function) for kind in (False, True)}
     split = by == "hour_of_day" and all(days.values())
     sizes = {slot: total([part for cell in cells if cell.slot == slot for part in cell.parts]) for slot in whole}
-    test = _tested(cells, function)
+    test = _compare_slots(cells, function)
     verdict, above, below = test or ("not tested", None, None)
     return Profile(
         by=by,
@@ -104,16 +104,16 @@ def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, z
 
 
 def _cells(buckets: Sequence[Bucket], by: By, function: str, clock: Clock) -> list[_Cell]:
-    held = defaultdict[tuple[int, int], list[Bucket]](list)
+    buckets_by_slot = defaultdict[tuple[int, int], list[Bucket]](list)
     for bucket in buckets:
         place = clock.place(bucket.time + HALF_AN_HOUR)
         week = (place.day - place.weekday) // 7
         slot = {"hour_of_day": place.hour, "weekday": place.weekday}.get(by, place.weekday * 24 + place.hour)
         turn = place.day if by == "hour_of_day" else week
-        held[turn, slot].append(bucket)
+        buckets_by_slot[turn, slot].append(bucket)
     if by == "weekday" and function in ADDITIVE:
-        held = defaultdict(list, {key: parts for key, parts in held.items() if len(parts) >= 23})  # noqa: PLR2004 - a whole day, also when clocks change
-    return [_Cell(turn, slot, parts) for (turn, slot), parts in sorted(held.items())]
+        buckets_by_slot = defaultdict(list, {key: parts for key, parts in buckets_by_slot.items() if len(parts) >= 23})  # noqa: PLR2004 - a whole day, also when clocks change
+    return [_Cell(turn, slot, parts) for (turn, slot), parts in sorted(buckets_by_slot.items())]
 
 
 def _is_weekend(cell: _Cell, by: By, clock: Clock) -> bool:
@@ -129,21 +129,21 @@ def names_of(by: By) -> list[str]:
 
 
 def _value(parts: Sequence[Bucket], function: str) -> float | None:
-    known = [part for part in parts if part.value is not None]
-    return combine(function, known) if known else None
+    observed = [part for part in parts if part.value is not None]
+    return combine(function, observed) if observed else None
 
 
-def _folded(cells: Sequence[_Cell], function: str) -> dict[int, float]:
+def _fold(cells: Sequence[_Cell], function: str) -> dict[int, float]:
     """Each slot: of counts and sums the mean of its turns, else all its calls together."""
-    held = defaultdict[int, list[_Cell]](list)
+    cells_by_slot = defaultdict[int, list[_Cell]](list)
     for cell in cells:
-        held[cell.slot].append(cell)
-    found = dict[int, float]()
-    for slot, members in held.items():
+        cells_by_slot[cell.slot].append(cell)
+    values = dict[int, float]()
+    for slot, members in cells_by_slot.items():
         value = _value([part for cell in members for part in cell.parts], function)
         if value is not None:
-            found[slot] = value / len(members) if function in ADDITIVE else value
-    return found
+            values[slot] = value / len(members) if function in ADDITIVE else value
+    return values
 
 
 def _sizes_listed(sizes: Mapping[int, int | None], names: Sequence[str]) -> list[Number | None] | None:
@@ -170,7 +170,7 @@ def _extreme(
     return SlotShown(slot=names[slot], value=round_for_display(values[slot]), n=None if n is None else exact(n))
 
 
-def _tested(
+def _compare_slots(
     cells: Sequence[_Cell], function: str
 ) -> tuple[Literal["clear", "possible", "within noise"], list[int], list[int]] | None:
     """Whether slots differ by more than a slot differs from turn to turn, and which stand out.
@@ -181,8 +181,8 @@ def _tested(
     """
     rows = [row for cell in cells if (row := _row(cell, function)) is not None]
     turns, slots = {row.turn for row in rows}, {row.slot for row in rows}
-    free = len(rows) - len(turns) - len(slots) + 1
-    if len(turns) < LEAST_TURNS or len(slots) < 2 or free < 1:  # noqa: PLR2004 - two to compare
+    degrees_of_freedom = len(rows) - len(turns) - len(slots) + 1
+    if len(turns) < MIN_TURNS or len(slots) < 2 or degrees_of_freedom < 1:  # noqa: PLR2004 - two to compare
         return None
     by_turn, by_slot = _fitted(rows)
     residual = math.fsum(row.weight * (row.value - by_turn[row.turn] - by_slot[row.slot]) ** 2 for row in rows)
@@ -191,15 +191,15 @@ def _tested(
     if residual <= 0:
         return None
     between = len(slots) - 1
-    chance = f_beyond((flat - residual) / between / (residual / free), between, free)
-    if chance > PERHAPS:
+    p_value = f_sf((flat - residual) / between / (residual / degrees_of_freedom), between, degrees_of_freedom)
+    if p_value > PERHAPS:
         return "within noise", [], []
     weights = {slot: math.fsum(row.weight for row in rows if row.slot == slot) for slot in slots}
-    scores = {slot: by_slot[slot] * math.sqrt(weights[slot] * free / residual) for slot in slots}
-    out = [slot for slot in slots if 2 * len(slots) * t_beyond(abs(scores[slot]), free) <= SURE]
-    high = sorted((slot for slot in out if scores[slot] > 0), key=lambda slot: -by_slot[slot])[:MOST_OUT]
-    low = sorted((slot for slot in out if scores[slot] < 0), key=lambda slot: by_slot[slot])[:MOST_OUT]
-    return ("clear" if chance <= SURE else "possible"), high, low
+    scores = {slot: by_slot[slot] * math.sqrt(weights[slot] * degrees_of_freedom / residual) for slot in slots}
+    out = [slot for slot in slots if 2 * len(slots) * t_sf(abs(scores[slot]), degrees_of_freedom) <= SURE]
+    high = sorted((slot for slot in out if scores[slot] > 0), key=lambda slot: -by_slot[slot])[:MAX_SLOTS_LISTED]
+    low = sorted((slot for slot in out if scores[slot] < 0), key=lambda slot: by_slot[slot])[:MAX_SLOTS_LISTED]
+    return ("clear" if p_value <= SURE else "possible"), high, low
 
 
 def _row(cell: _Cell, function: str) -> _Row | None:

@@ -5,43 +5,45 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-Groups = Mapping[str | None, tuple[float, float]]
+GroupValues = Mapping[str | None, tuple[float, float]]
 """Name to calls and value."""
 
 
-class Cell(NamedTuple):
+class SampleBucket(NamedTuple):
     """One bucket: the calls in it, and their mean, total, or whatever the measure is."""
 
     time: float
     n: float | None
     value: float
-    square: float | None = None
+    sum_of_squares: float | None = None
     """The sum of the squared values, where single calls are known."""
 
 
-def weights_of(cells: Sequence[Cell]) -> list[float]:
+def call_weights(cells: Sequence[SampleBucket]) -> list[float]:
     """The calls of each bucket, or 1 for all where some are not known."""
     return [1.0 if any(c.n is None for c in cells) else float(c.n or 0) for c in cells]
 
 
-class Side(Struct, frozen=True):
+class Sample(Struct, frozen=True):
     """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
 
     ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
     where they are known: of a label its share of the calls.
     """
 
-    cells: Sequence[Cell]
+    buckets: Sequence[SampleBucket]
     seconds: float
-    groups: Groups = field(default_factory=dict[str | None, tuple[float, float]])
+    groups: GroupValues = field(default_factory=dict[str | None, tuple[float, float]])
     parts: Mapping[str | None, float] = field(default_factory=dict[str | None, float])
     n: float | None = None
-    over_time: Mapping[str | None, Sequence[Cell]] = field(default_factory=dict[str | None, Sequence[Cell]])
+    over_time: Mapping[str | None, Sequence[SampleBucket]] = field(
+        default_factory=dict[str | None, Sequence[SampleBucket]]
+    )
 
-    def of_part(self, name: str | None) -> "Side":
+    def part(self, name: str | None) -> "Sample":
         """One part as a side of its own."""
-        return Side(self.over_time.get(name, ()), self.seconds)
+        return Sample(self.over_time.get(name, ()), self.seconds)
 
 
-NOTHING = Side([], 0.0)
+EMPTY_SAMPLE = Sample([], 0.0)
 """A side of which nothing is known."""

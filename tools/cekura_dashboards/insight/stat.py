@@ -43,7 +43,7 @@ def rate_unit(values: list[float | None]) -> str:
     >>> rate_unit([0.9, 1.0]), rate_unit([90.0]), rate_unit([0.0, None]), rate_unit([1.0])
     ('ratio', 'percent', 'unknown', 'unknown')
     """
-    known = [v for v in values if v is not None]
-    if any(v > PLAUSIBLE_RATIO for v in known):
+    observed = [v for v in values if v is not None]
+    if any(v > PLAUSIBLE_RATIO for v in observed):
         return "percent"
-    return "ratio" if any(0 < v < PLAUSIBLE_RATIO for v in known) else "unknown"
+    return "ratio" if any(0 < v < PLAUSIBLE_RATIO for v in observed) else "unknown"

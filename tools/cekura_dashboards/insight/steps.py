@@ -14,30 +14,30 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from cekura_dashboards.insight.course import inflation, lag_correlation
-from cekura_dashboards.insight.distributions import t_beyond, t_quantile, two_sided
-from cekura_dashboards.insight.levels import MAD_TO_SD, running_level
+from cekura_dashboards.insight.course import lag1_autocorrelation, variance_inflation
+from cekura_dashboards.insight.distributions import t_quantile, t_sf, two_sided
+from cekura_dashboards.insight.levels import MAD_TO_SD, running_median
 
-LEAST = 8
+MIN_VALUES = 8
 """Fewer values than this are not tested."""
-MOST_CUTS = 5
-SHORTEST = 3
-ENOUGH_BUCKETS = 24
-LIMIT = 4.0
+MAX_CHANGEPOINTS = 5
+MIN_SEGMENT = 3
+MANY_VALUES = 24
+WINSORISE_AT = 4.0
 """Values further from the level around them, in robust standard deviations, count as that far."""
-AROUND = 7
-COST_OF_A_STEP, COST_OF_A_FURTHER = 3.7, 4.7
+MEDIAN_WIDTH = 7
+FIRST_CHANGEPOINT_COST, FURTHER_CHANGEPOINT_COST = 3.7, 4.7
 """In parameters. A fall of four deviations for six of 30 days is found in 97 %, of 400 months of noise none had two."""
-COST_OF_A_CUT = 1.5
+LEVEL_COST = 1.5
 """In parameters. With the two that it has, 8 % of steps of 2.5 deviations among 24 values would pass for a line."""
-NO_SPREAD = 1e-12
+RELATIVE_TOLERANCE = 1e-12
 """Of the largest value: what rounding alone makes."""
 
 
-class Cut(NamedTuple):
+class Changepoint(NamedTuple):
     """Where a new level begins, and the levels on both sides of it.
 
-    ``clear``: its 99 % interval, corrected for all places tried, excludes no change. ``chance``: how likely one so
+    ``clear``: its 99 % interval, corrected for all places tried, excludes no change. ``p_value``: how likely one so
     large is anywhere, if nothing changed.
     """
 
@@ -45,78 +45,80 @@ class Cut(NamedTuple):
     clear: bool
     before: float
     after: float
-    chance: float = 1.0
+    p_value: float = 1.0
 
 
-def find_steps(
+def find_changepoints(
     values: Sequence[float],
     weights: Sequence[float] = (),
     *,
-    least: int = LEAST,
-    lost: int = 1,
-    chance: bool = False,
-) -> list[Cut]:
+    least: int = MIN_VALUES,
+    used_df: int = 1,
+    variance_known: bool = False,
+) -> list[Changepoint]:
     """The cuts, in order; none for fewer than ``least`` values or values that are all the same.
 
-    ``weights``: the precision of each, up to a factor; empty where all are alike. ``lost``: degrees of freedom that
-    were spent on the values before, 1 for none. ``chance``: the variance of each is at least 1 / weight.
+    ``weights``: the precision of each, up to a factor; empty where all are alike. ``used_df``: degrees of freedom that
+    were spent on the values before, 1 for none. ``p_value``: the variance of each is at least 1 / weight.
 
-    >>> [cut[:2] for cut in find_steps([10.0, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30])]
+    >>> [cut[:2] for cut in find_changepoints([10.0, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30])]
     [(8, True)]
-    >>> find_steps([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    >>> find_changepoints([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     []
     """
     count = len(values)
     if count < least:
         return []
     mean = math.fsum(weights) / count if weights else 1.0
-    precise = [weight / mean for weight in weights] if weights else [1.0] * count
-    floor = 1 / mean if chance else 0.0
-    plain = winsorised(values, precise, floor)
-    level = _mean(plain, precise, 0, count)
-    spread = math.sqrt(math.fsum(w * (v - level) ** 2 for v, w in zip(plain, precise, strict=True)) / count)
-    if not math.isfinite(spread) or spread <= NO_SPREAD * max(map(abs, plain)):
+    relative_weights = [weight / mean for weight in weights] if weights else [1.0] * count
+    floor = 1 / mean if variance_known else 0.0
+    bounded = winsorise(values, relative_weights, floor)
+    level = _mean(bounded, relative_weights, 0, count)
+    spread = math.sqrt(math.fsum(w * (v - level) ** 2 for v, w in zip(bounded, relative_weights, strict=True)) / count)
+    if not math.isfinite(spread) or spread <= RELATIVE_TOLERANCE * max(map(abs, bounded)):
         return []
-    scaled = [(value - level) / spread for value in plain]
+    scaled = [(value - level) / spread for value in bounded]
     floor /= spread * spread
-    cuts = _best_cuts(scaled, precise, least=max(SHORTEST, count // 50))
+    cuts = _best_changepoints(scaled, relative_weights, least=max(MIN_SEGMENT, count // 50))
     while cuts:
-        scores = _scores(scaled, precise, cuts, lost=lost, floor=floor)
+        scores = _scores(scaled, relative_weights, cuts, used_df=used_df, floor=floor)
         weakest = min(range(len(cuts)), key=lambda i: scores[i])
         if scores[weakest] >= math.sqrt(2 * math.log(count)) + 0.5:
             break
         del cuts[weakest]
-    if not cuts or _is_a_line(scaled, precise, cuts):
+    if not cuts or _is_linear(scaled, relative_weights, cuts):
         return []
-    scores = _scores(scaled, precise, cuts, lost=lost, floor=floor, unbiased=True)
-    df = _free(scaled, precise, cuts, lost)
+    scores = _scores(scaled, relative_weights, cuts, used_df=used_df, floor=floor, unbiased=True)
+    df = _degrees_of_freedom(scaled, relative_weights, cuts, used_df)
     clear, possible = _bounds(count, df)
-    alike = _may_be_likeness(scaled, precise, cuts)
+    may_be_autocorrelated = _may_be_autocorrelation(scaled, relative_weights, cuts)
     parts = segments(cuts, count)
-    levels = [_mean(plain, precise, start, end) for start, end in parts]
+    levels = [_mean(bounded, relative_weights, start, end) for start, end in parts]
     return [
-        Cut(at, score >= clear and not alike, before, after, min(1.0, 2 * count * t_beyond(score, df)))
+        Changepoint(
+            at, score >= clear and not may_be_autocorrelated, before, after, min(1.0, 2 * count * t_sf(score, df))
+        )
         for at, score, (before, after) in zip(cuts, scores, pairwise(levels), strict=True)
         if score >= possible
     ]
 
 
-def winsorised(values: Sequence[float], weights: Sequence[float], floor: float = 0.0) -> list[float]:
+def winsorise(values: Sequence[float], weights: Sequence[float], floor: float = 0.0) -> list[float]:
     """Values brought within four robust standard deviations of the median of those around them.
 
     ``floor``: the least variance of a value of weight 1.
 
-    >>> winsorised([1.0, 2, 1, 2, 100, 1, 2, 1], [1.0] * 8)[4] < 10
+    >>> winsorise([1.0, 2, 1, 2, 100, 1, 2, 1], [1.0] * 8)[4] < 10
     True
     """
-    around = running_level(values, AROUND)
-    apart = [math.sqrt(w) * (v - a) for v, a, w in zip(values, around, weights, strict=True)]
-    spread = max(math.sqrt(floor), MAD_TO_SD * statistics.median(map(abs, apart)))
+    medians = running_median(values, MEDIAN_WIDTH)
+    deviations = [math.sqrt(w) * (v - a) for v, a, w in zip(values, medians, weights, strict=True)]
+    spread = max(math.sqrt(floor), MAD_TO_SD * statistics.median(map(abs, deviations)))
     if spread <= 0:
         return list(values)
     return [
-        a + min(max(d, -LIMIT * spread), LIMIT * spread) / math.sqrt(w)
-        for d, a, w in zip(apart, around, weights, strict=True)
+        a + min(max(d, -WINSORISE_AT * spread), WINSORISE_AT * spread) / math.sqrt(w)
+        for d, a, w in zip(deviations, medians, weights, strict=True)
     ]
 
 
@@ -135,7 +137,7 @@ def _mean(values: Sequence[float], weights: Sequence[float], start: int, end: in
     return math.fsum(values[i] * weights[i] for i in part) / math.fsum(weights[i] for i in part)
 
 
-def _best_cuts(values: Sequence[float], weights: Sequence[float], *, least: int) -> list[int]:
+def _best_changepoints(values: Sequence[float], weights: Sequence[float], *, least: int) -> list[int]:
     """The cuts that leave the least squares, as many as the criterion wants.
 
     Every number of cuts is tried, as a course that falls and comes back gains nothing by the first of its two. The best
@@ -152,7 +154,7 @@ def _best_cuts(values: Sequence[float], weights: Sequence[float], *, least: int)
     gains = [row[0] if row else 0.0 for row in explained]
     cuts = [list[int]() for _ in sums]
     best, chosen = _criterion(squares - gains[count], 0.0, count), list[int]()
-    for number in range(1, MOST_CUTS + 1):
+    for number in range(1, MAX_CHANGEPOINTS + 1):
         first, further, placed = number * least, [0.0] * len(sums), [list[int]() for _ in sums]
         for end in range(first + least, count + 1):
             tried = [*map(operator.add, gains[first : end - least + 1], explained[end][first:])]
@@ -160,19 +162,21 @@ def _best_cuts(values: Sequence[float], weights: Sequence[float], *, least: int)
             at = first + tried.index(further[end])
             placed[end] = [*cuts[at], at]
         gains, cuts = further, placed
-        found = _criterion(squares - gains[count], COST_OF_A_STEP + COST_OF_A_FURTHER * (number - 1), count)
-        if placed[count] and found < best:
-            best, chosen = found, placed[count]
+        criterion = _criterion(
+            squares - gains[count], FIRST_CHANGEPOINT_COST + FURTHER_CHANGEPOINT_COST * (number - 1), count
+        )
+        if placed[count] and criterion < best:
+            best, chosen = criterion, placed[count]
     return chosen
 
 
 def residuals(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> list[float]:
     """What is left of each value when the mean of its stretch is taken away, in units of its own precision."""
-    left = list[float]()
+    scaled = list[float]()
     for start, end in segments(cuts, len(values)):
         mean = _mean(values, weights, start, end)
-        left += [math.sqrt(weights[i]) * (values[i] - mean) for i in range(start, end)]
-    return left
+        scaled += [math.sqrt(weights[i]) * (values[i] - mean) for i in range(start, end)]
+    return scaled
 
 
 def _scores(
@@ -180,29 +184,33 @@ def _scores(
     weights: Sequence[float],
     cuts: Sequence[int],
     *,
-    lost: int,
+    used_df: int,
     floor: float,
     unbiased: bool = False,
 ) -> list[float]:
     """For each cut the difference of its two sides in inflated standard errors."""
-    left = residuals(values, weights, cuts)
-    grown = inflation(lag_correlation(left, unbiased=unbiased)) * len(values) / max(1, len(values) - lost + 1)
-    parts, found = segments(cuts, len(values)), list[float]()
-    pooled = max(floor, math.fsum(r * r for r in left) / len(left))
+    scaled = residuals(values, weights, cuts)
+    inflation = (
+        variance_inflation(lag1_autocorrelation(scaled, unbiased=unbiased))
+        * len(values)
+        / max(1, len(values) - used_df + 1)
+    )
+    parts, scores = segments(cuts, len(values)), list[float]()
+    pooled = max(floor, math.fsum(r * r for r in scaled) / len(scaled))
     for before, after in pairwise(parts):
-        square = 0.0
+        variance = 0.0
         for start, end in (before, after):
-            spread = max(pooled, math.fsum(r * r for r in left[start:end]) / (end - start))
-            square += spread / math.fsum(weights[start:end])
+            spread = max(pooled, math.fsum(r * r for r in scaled[start:end]) / (end - start))
+            variance += spread / math.fsum(weights[start:end])
         difference = abs(_mean(values, weights, *before) - _mean(values, weights, *after))
-        found.append(difference / math.sqrt(square * grown + 1e-12))
-    return found
+        scores.append(difference / math.sqrt(variance * inflation + 1e-12))
+    return scores
 
 
-def _free(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], lost: int) -> float:
+def _degrees_of_freedom(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], used_df: int) -> float:
     """The degrees of freedom that are left, fewer where neighbours are alike."""
-    grown = inflation(lag_correlation(residuals(values, weights, cuts), unbiased=True))
-    return max(1.0, len(values) / grown - len(cuts) - lost)
+    inflation = variance_inflation(lag1_autocorrelation(residuals(values, weights, cuts), unbiased=True))
+    return max(1.0, len(values) / inflation - len(cuts) - used_df)
 
 
 def _bounds(count: int, df: float) -> tuple[float, float]:
@@ -210,36 +218,36 @@ def _bounds(count: int, df: float) -> tuple[float, float]:
 
     Of more values the penalty of the search holds the latter.
     """
-    tried = max(1, count - 2 * SHORTEST)
-    possible = t_quantile(two_sided(0.95, tried), df) if count < ENOUGH_BUCKETS else 0.0
+    places = max(1, count - 2 * MIN_SEGMENT)
+    possible = t_quantile(two_sided(0.95, places), df) if count < MANY_VALUES else 0.0
     return t_quantile(two_sided(0.99, count), df), possible
 
 
-def _is_a_line(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
+def _is_linear(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
     """Whether a straight line describes the values better than the levels do."""
     count = len(values)
     whole = math.fsum(weights)
     middle = math.fsum(i * weight for i, weight in enumerate(weights)) / whole
     mean = _mean(values, weights, 0, count)
-    square = math.fsum(weight * (i - middle) ** 2 for i, weight in enumerate(weights))
+    sum_of_squares = math.fsum(weight * (i - middle) ** 2 for i, weight in enumerate(weights))
     triples = [*zip(range(count), values, weights, strict=True)]
-    slope = math.fsum(w * (i - middle) * (v - mean) for i, v, w in triples) / square
+    slope = math.fsum(w * (i - middle) * (v - mean) for i, v, w in triples) / sum_of_squares
     line = math.fsum(w * (v - mean - slope * (i - middle)) ** 2 for i, v, w in triples)
-    return _criterion(line, 2, count) < _of_levels(values, weights, cuts)
+    return _criterion(line, 2, count) < _levels_criterion(values, weights, cuts)
 
 
-def _may_be_likeness(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
+def _may_be_autocorrelation(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
     """Whether values like those before them may pass for several levels, which single cuts are tested for already."""
     if len(cuts) == 1:
         return False
-    left = residuals(values, weights, [])
-    square = math.fsum(r * r for r in left) * (1 - lag_correlation(left, unbiased=True) ** 2)
-    return _criterion(square, 2, len(values)) < _of_levels(values, weights, cuts)
+    scaled = residuals(values, weights, [])
+    sum_of_squares = math.fsum(r * r for r in scaled) * (1 - lag1_autocorrelation(scaled, unbiased=True) ** 2)
+    return _criterion(sum_of_squares, 2, len(values)) < _levels_criterion(values, weights, cuts)
 
 
-def _of_levels(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> float:
-    square = math.fsum(left * left for left in residuals(values, weights, cuts))
-    return _criterion(square, 1 + COST_OF_A_CUT + COST_OF_A_FURTHER * (len(cuts) - 1), len(values))
+def _levels_criterion(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> float:
+    sum_of_squares = math.fsum(residual * residual for residual in residuals(values, weights, cuts))
+    return _criterion(sum_of_squares, 1 + LEVEL_COST + FURTHER_CHANGEPOINT_COST * (len(cuts) - 1), len(values))
 
 
 def _criterion(squares: float, parameters: float, count: int) -> float:

@@ -6,22 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.insight.course import inflation, lag_correlation
+from cekura_dashboards.insight.course import lag1_autocorrelation, variance_inflation
 from cekura_dashboards.insight.distributions import NORMAL, two_sided
 from cekura_dashboards.insight.steps import segments
 
-MOST_VALUES = 180
+MAX_VALUES = 180
 """Beyond this neighbours are averaged: every pair is looked at."""
 
 
-class Trend(NamedTuple):
+class TrendTest(NamedTuple):
     """``slope`` per value; ``score`` in standard errors, inflated for neighbours that are alike."""
 
     slope: float
     score: float
 
     @property
-    def chance(self) -> float:
+    def p_value(self) -> float:
         """How likely a score so large is without a trend; the course was tested for steps besides."""
         return min(1.0, 2 * 2 * NORMAL.cdf(-abs(self.score)))
 
@@ -33,19 +33,19 @@ class Trend(NamedTuple):
         return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "within noise"
 
 
-def find_trend(values: Sequence[float], cuts: Sequence[int] = ()) -> Trend:
+def fit_trend(values: Sequence[float], cuts: Sequence[int] = ()) -> TrendTest:
     """The trend between cuts: only values of one stretch are compared with each other.
 
     Source: slope by Sen (1968), score by Mann (1945) and Kendall with ties, its variance inflated by the correlation of
     what the slope leaves.
 
-    >>> trend = find_trend([1.0, 2, 3, 5, 4, 6, 8, 7, 9, 10])
+    >>> trend = fit_trend([1.0, 2, 3, 5, 4, 6, 8, 7, 9, 10])
     >>> trend.slope, trend.verdict
     (1.0, 'clear')
-    >>> find_trend([5.0] * 10).verdict
+    >>> fit_trend([5.0] * 10).verdict
     'within noise'
     """
-    width = math.ceil(len(values) / MOST_VALUES)
+    width = math.ceil(len(values) / MAX_VALUES)
     if width > 1:
         values = [statistics.fmean(values[i : i + width]) for i in range(0, len(values), width)]
         cuts = [round(cut / width) for cut in cuts]
@@ -57,20 +57,20 @@ def find_trend(values: Sequence[float], cuts: Sequence[int] = ()) -> Trend:
         for j in range(i + 1, len(stretch))
     ]
     if not slopes:
-        return Trend(0.0, 0.0)
+        return TrendTest(0.0, 0.0)
     slope = statistics.median(slopes)
     score = sum((later > 0) - (later < 0) for later in slopes)
     variance = math.fsum(_variance(stretch) for stretch in stretches)
     if variance <= 0 or not math.isfinite(slope):
-        return Trend(0.0, 0.0)
-    left = [
+        return TrendTest(0.0, 0.0)
+    residuals = [
         value - statistics.fmean(stretch) - slope * (i - (len(stretch) - 1) / 2)
         for stretch in stretches
         for i, value in enumerate(stretch)
     ]
-    grown = inflation(lag_correlation(left, unbiased=True))
+    inflation = variance_inflation(lag1_autocorrelation(residuals, unbiased=True))
     toward_zero = score - math.copysign(1, score) if score else 0
-    return Trend(slope / width, toward_zero / math.sqrt(variance * grown))
+    return TrendTest(slope / width, toward_zero / math.sqrt(variance * inflation))
 
 
 def _variance(values: Sequence[float]) -> float:

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, as_object, same
 from cekura_dashboards.plans.plan_id import Signer
-from cekura_dashboards.plans.restored import line
-from cekura_dashboards.text import Foreign, Word, cut, foreign, json_text, named, short_json, spelled_blanks
+from cekura_dashboards.plans.restored import restored_line
+from cekura_dashboards.text import SafeText, UntrustedText, cut, json_text, named, short_json, spelled_blanks, untrusted
 
 VALUE_LIMIT = 400
 FEW_INSIDE = 4
@@ -19,15 +19,15 @@ MOST_SHOWN = 120
 """Characters of a value that a difference shows."""
 
 
-class Change(BaseModel):
+class EditOperation(BaseModel):
     """One operation on a widget, or on a dashboard. ``fields`` maps a field to ``[before, after]``."""
 
     op: Literal["create", "update", "delete"]
     of: Literal["dashboard"] | None = None
     id: int | None = None
-    name: Foreign | None = None
+    name: UntrustedText | None = None
     dashboard_id: int | None = None
-    fields: dict[Word, list[Any]] | None = None
+    fields: dict[SafeText, list[Any]] | None = None
 
 
 class WidgetEdits(Struct, frozen=True, kw_only=True):
@@ -72,45 +72,50 @@ class Stored(Struct, frozen=True, kw_only=True):
         return [*(self.updated.get(widget.id, widget) for widget in kept), *self.created]
 
 
-def planned_changes(edits: WidgetEdits) -> list[Change]:
+def planned_changes(edits: WidgetEdits) -> list[EditOperation]:
     """What would change, as a receipt would tell it."""
     deletes = [
-        Change(
-            op="delete", id=n, name=foreign(edits.before[n].name), fields=before_after(edits.before[n].writable(), {})
+        EditOperation(
+            op="delete", id=n, name=untrusted(edits.before[n].name), fields=before_after(edits.before[n].writable(), {})
         )
         for n in edits.deletes
     ]
     updates = [
-        Change(
+        EditOperation(
             op="update",
             id=number,
-            name=foreign(edits.before[number].name),
+            name=untrusted(edits.before[number].name),
             fields=before_after(edits.before[number].writable(), {**edits.before[number].writable(), **fields}),
         )
         for number, fields in edits.updates.items()
     ]
-    creates = [Change(op="create", name=foreign(c.get("name")), fields=before_after({}, c)) for c in edits.creates]
+    creates = [
+        EditOperation(op="create", name=untrusted(c.get("name")), fields=before_after({}, c)) for c in edits.creates
+    ]
     return [*deletes, *updates, *creates]
 
 
-def done_changes(done: Stored) -> list[Change]:
+def done_changes(done: Stored) -> list[EditOperation]:
     """What did change."""
     edits = done.edits
     created = [
-        Change(op="create", id=w.id, name=foreign(w.name), fields=before_after({}, w.writable())) for w in done.created
-    ]  # fmt: skip
+        EditOperation(op="create", id=w.id, name=untrusted(w.name), fields=before_after({}, w.writable()))
+        for w in done.created
+    ]
     updated = [
-        Change(
+        EditOperation(
             op="update",
             id=number,
-            name=foreign(widget.name),
+            name=untrusted(widget.name),
             fields=before_after(edits.before[number].writable(), widget.writable()),
         )
         for number, widget in done.updated.items()
         if number in edits.before
     ]
     deleted = [
-        Change(op="delete", id=number, name=foreign(edits.before[number].name if number in edits.before else None))
+        EditOperation(
+            op="delete", id=number, name=untrusted(edits.before[number].name if number in edits.before else None)
+        )
         for number in edits.deletes
     ]
     return [*created, *updated, *deleted]
@@ -118,60 +123,62 @@ def done_changes(done: Stored) -> list[Change]:
 
 def all_differences(done: Stored) -> list[str]:
     """What is stored otherwise than asked."""
-    edits, told = done.edits, list[str]()
+    edits, texts = done.edits, list[str]()
     for config, widget in zip(edits.creates, done.created, strict=False):
-        told += differences(config, widget, None, f"widget {widget.id}")
+        texts += differences(config, widget, None, f"widget {widget.id}")
         if widget.dashboard not in {edits.dashboard_id, None}:
-            told.append(f"widget {widget.id} was created on dashboard {widget.dashboard}, not {edits.dashboard_id}")
+            texts.append(f"widget {widget.id} was created on dashboard {widget.dashboard}, not {edits.dashboard_id}")
     for number, fields in edits.updates.items():
-        told += differences(fields, done.updated[number], edits.before[number], f"widget {number}")
-    return told
+        texts += differences(fields, done.updated[number], edits.before[number], f"widget {number}")
+    return texts
 
 
-def differences(asked: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
+def differences(requested: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
     """What is stored otherwise than asked, and what changed unasked."""
-    told = list[str]()
+    texts = list[str]()
     for part in WRITABLE:
         value: Any = stored.stored(part)
-        if part in asked and not same(value, asked[part]):
-            wanted, found = both_as_json(asked[part], value)
-            told.append(f"{name} {part}: asked {wanted}, stored {found}")
-        elif part not in asked and before is not None and not same(value, before.stored(part)):
-            old, found = both_as_json(before.stored(part), value)
-            told.append(f"{name} {part}: changed unasked from {old} to {found}")
-    return told
+        if part in requested and not same(value, requested[part]):
+            wanted, stored_value = both_as_json(requested[part], value)
+            texts.append(f"{name} {part}: asked {wanted}, stored {stored_value}")
+        elif part not in requested and before is not None and not same(value, before.stored(part)):
+            old, stored_value = both_as_json(before.stored(part), value)
+            texts.append(f"{name} {part}: changed unasked from {old} to {stored_value}")
+    return texts
 
 
 def not_done(done: Stored) -> list[str]:
     """What became of the operations that are not there, and why."""
-    told = [f"{name}: {outcome}" for name, outcome in done.not_done.items()]
-    return [*told, done.cause] if done.cause else told
+    texts = [f"{name}: {outcome}" for name, outcome in done.not_done.items()]
+    return [*texts, done.cause] if done.cause else texts
 
 
 def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
     """Old and new ids of what was created again."""
     return [
-        line(signer, "widget", old, widget.id) for old, widget in zip(was, created, strict=False) if old is not None
+        restored_line(signer, "widget", old, widget.id)
+        for old, widget in zip(was, created, strict=False)
+        if old is not None
     ]
 
 
 def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = WRITABLE) -> dict[str, list[Any]]:
     """The writable fields that differ, an empty text and null being the same; of metadata only what differs in it."""
-    found = dict[str, list[Any]]()
+    fields_changed = dict[str, list[Any]]()
     for name in fields:
         old, new = before.get(name), after.get(name)
         if same(old, new):
             continue
         inside = _differing(old, new, name) if name == "metadata" and old and new else None
-        found |= inside if inside and len(inside) <= FEW_INSIDE else {name: _pair(old, new)}
-    return found
+        fields_changed |= inside if inside and len(inside) <= FEW_INSIDE else {name: _pair(old, new)}
+    return fields_changed
 
 
 def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
     """What differs between two JSON values, by path."""
     old, new = as_object(before), as_object(after)
     if old is None or new is None:
-        return {} if same(before, after) else {Foreign(path): _pair(before, after)}
+        return {} if same(before, after) else {UntrustedText(path): _pair(before, after)}
     inside = [_differing(old.get(name), new.get(name), f"{path}.{name}") for name in dict.fromkeys([*old, *new])]
     return {name: pair for part in inside for name, pair in part.items()}
 
@@ -185,7 +192,7 @@ def _pair(before: Any, after: Any) -> list[Any]:
     start = _difference(old, new, VALUE_LIMIT)
     parts = [("…" if start else "") + spelled_blanks(text[start:]) for text in (old, new)]
     return [
-        None if value is None else Foreign(part, limit=VALUE_LIMIT)
+        None if value is None else UntrustedText(part, limit=VALUE_LIMIT)
         for value, part in zip((before, after), parts, strict=True)
     ]
 
@@ -206,12 +213,12 @@ def _difference(old: str, new: str, limit: int) -> int:
 def _short(value: Any) -> Any:
     """The value, or its first characters when it is long."""
     if isinstance(value, str):
-        return Foreign(value, limit=VALUE_LIMIT)
+        return UntrustedText(value, limit=VALUE_LIMIT)
     text = json_text(value)
-    return value if len(text) <= VALUE_LIMIT else Foreign(text, limit=VALUE_LIMIT)
+    return value if len(text) <= VALUE_LIMIT else UntrustedText(text, limit=VALUE_LIMIT)
 
 
-def line_of(change: Change) -> str:
+def line_of(change: EditOperation) -> str:
     """``update 203 "Success rate": name: "Old" → "New"``."""
     number = change.id if change.id is not None else "new"
     head = f"{change.op} {'dashboard ' if change.of else ''}{number} {named(change.name)}"

@@ -7,17 +7,17 @@ from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.filters import only_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_object
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, WidgetEdits
-from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.changes import EditOperation, WidgetEdits
+from cekura_dashboards.plans.layout import Placement, Wish, place_widgets
 from cekura_dashboards.plans.namesakes import translated
-from cekura_dashboards.plans.restored import Ids
-from cekura_dashboards.text import foreign, json_text, listed, named
+from cekura_dashboards.plans.restored import RestoredIds
+from cekura_dashboards.text import join_names, json_text, named, untrusted
 from cekura_dashboards.widgets.checker import Checker
 from cekura_dashboards.widgets.date_range import no_date_range
 
 
 async def copies_for(
-    context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: Ids
+    context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: RestoredIds
 ) -> tuple[list[WidgetEdits], list[str], list[str]]:
     edits, faults, warnings, notes = list[WidgetEdits](), list[Fault](), list[str](), list[str]()
     without_range = list[str]()
@@ -33,7 +33,7 @@ async def copies_for(
                 context, source.definition(), project=dashboard.project, dashboard=source.dashboard
             )
             config: JsonObject = there.value
-            notes += [text for text in there.found if text not in notes]
+            notes += [text for text in there.matched if text not in notes]
             faults += [Fault(path, f"{text}.") for text in there.missing]
             if not there.missing:
                 await checker.created(config, f"{path}: ")
@@ -57,7 +57,7 @@ async def copies_for(
     if faults:
         raise InvalidArguments(faults, lead="Nothing was changed.")
     if without_range:
-        warnings.append(f"dashboards {listed(without_range)}: {no_date_range(on_dashboard=True)}")
+        warnings.append(f"dashboards {join_names(without_range)}: {no_date_range(on_dashboard=True)}")
     return edits, warnings, notes
 
 
@@ -66,25 +66,27 @@ def _plain(config: JsonObject) -> JsonObject:
     return {name: value for name, value in config.items() if name != "metadata"}
 
 
-def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: Ids) -> list[JsonObject]:
+def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: RestoredIds) -> list[JsonObject]:
     """The copies below what is there, where the dashboard shows a grid; else as they are."""
     bare = [{name: value for name, value in config.items() if name != "metadata"} for config in configs]
-    placed(Placement([(Wish("create"), config) for config in bare]), mine, {}, [], ids)
+    place_widgets(Placement([(Wish("create"), config) for config in bare]), mine, {}, [], ids)
     return [
-        {**config, "metadata": {**_held(config), **_held(laid)}} if "metadata" in laid else config
+        {**config, "metadata": {**_matching_widgets(config), **_matching_widgets(laid)}}
+        if "metadata" in laid
+        else config
         for config, laid in zip(configs, bare, strict=True)
     ]
 
 
-def _held(config: JsonObject) -> JsonObject:
+def _matching_widgets(config: JsonObject) -> JsonObject:
     return as_object(config.get("metadata")) or {}
 
 
-def removals_for(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Ids) -> list[WidgetEdits]:
-    wanted, edits = {ids.now("widget", number) for number in remove}, list[WidgetEdits]()
+def removals_for(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: RestoredIds) -> list[WidgetEdits]:
+    ids_to_remove, edits = {ids.now("widget", number) for number in remove}, list[WidgetEdits]()
     for dashboard in dashboards:
         mine = {widget.id: widget for widget in dashboard.widgets}
-        if deletes := [number for number in mine if number in wanted]:
+        if deletes := [number for number in mine if number in ids_to_remove]:
             edits.append(
                 WidgetEdits(
                     dashboard_id=dashboard.id,
@@ -96,10 +98,13 @@ def removals_for(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Id
     return edits
 
 
-def planned(edits: WidgetEdits) -> list[Change]:
-    creates = [Change(op="create", name=foreign(c.get("name")), dashboard_id=edits.dashboard_id) for c in edits.creates]
+def planned(edits: WidgetEdits) -> list[EditOperation]:
+    creates = [
+        EditOperation(op="create", name=untrusted(c.get("name")), dashboard_id=edits.dashboard_id)
+        for c in edits.creates
+    ]
     deletes = [
-        Change(op="delete", id=n, name=foreign(edits.before[n].name), dashboard_id=edits.dashboard_id)
+        EditOperation(op="delete", id=n, name=untrusted(edits.before[n].name), dashboard_id=edits.dashboard_id)
         for n in edits.deletes
     ]
     return [*creates, *deletes]
@@ -111,7 +116,7 @@ class CopyInto:
 
     filters: JsonObject | None = None
     widgets: list[JsonObject] = field(default_factory=list[JsonObject])
-    found: dict[str, None] = field(default_factory=dict[str, None])
+    matched: dict[str, None] = field(default_factory=dict[str, None])
     left_out: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
 
@@ -130,7 +135,7 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
     if filters is None:
         odd = original.unreadable("filters")
         there = await translated(context, original.filters, project=project, dashboard=original.id)
-        made.filters, made.found = there.value, {**there.found}
+        made.filters, made.matched = there.value, {**there.matched}
         if odd or there.missing:
             such_as = f", such as {json_text(kept)}" if (kept := only_time(original.filters)) else ""
             text = f"{odd or '; '.join(there.missing)}, as the original has; give filters for the copy{such_as}."
@@ -146,9 +151,9 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
             made.left_out.append(f"widget {widget.id} {named(widget.name)} is left out: {'; '.join(problems)}")
         else:
             made.widgets.append(there.value)
-            made.found |= there.found
+            made.matched |= there.matched
     if original.widgets and not made.widgets:
-        text = f"no widget of the original can be in project {project}: {listed(made.left_out, limit=3)}."
+        text = f"no widget of the original can be in project {project}: {join_names(made.left_out, limit=3)}."
         raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
     made.warnings = checker.done()
     return made

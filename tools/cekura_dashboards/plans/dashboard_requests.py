@@ -4,14 +4,14 @@ from pydantic import Field, model_validator
 
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
-from cekura_dashboards.plans.restored import Planned, check_counts
+from cekura_dashboards.plans.restored import PlannedRequest, check_counts
 from cekura_dashboards.widgets.edits import MOST_WIDGETS, MOST_WIDGETS_UNDONE, CreatedWidget, restored_path
 from cekura_dashboards.widgets.request import MAX_NAME, NewName
 
 CREATE, DELETE = "create_dashboard", "delete_dashboard"
 
 
-class CreateDashboardRequest(Planned):
+class CreateDashboardRequest(PlannedRequest):
     name: NewName = Field(max_length=MAX_NAME)
     project_id: ProjectId | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
     filters: Filter | None = Field(default=None, description="hold for all its widgets; a date range above all")
@@ -34,5 +34,5 @@ class CreateDashboardRequest(Planned):
         return "was" if self.was is not None else restored_path("widgets", self.widgets)
 
 
-class DeleteDashboardRequest(Planned):
+class DeleteDashboardRequest(PlannedRequest):
     dashboard_id: DashboardId

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cekura_dashboards.api.models import JsonObject, as_object
 
-Path = tuple[str, ...]
+MetadataPath = tuple[str, ...]
 EDGES = ("x", "y", "w", "h")
 COLUMNS = 12
 """Of a grid of which nothing is known. One that shows fewer may be wider than its widgets."""
@@ -49,18 +49,18 @@ class Pattern(Struct, frozen=True):
     ``is_known``: seen on a dashboard, and not only supposed.
     """
 
-    path: Path
+    path: MetadataPath
     columns: float
     boxes: list[tuple[str, Box]]
     is_known: bool = True
 
     @classmethod
-    def seen(cls, widgets: Iterable[tuple[str, Any]], path: Path | None = None) -> "Pattern":
+    def of(cls, widgets: Iterable[tuple[str, Any]], path: MetadataPath | None = None) -> "Pattern":
         """The pattern of widgets, given by chart type and metadata: at ``path``, or where most hold a position."""
-        held = [*widgets]
-        paths = Counter(one for _, metadata in held for one in paths_in(metadata))
+        all_widgets = [*widgets]
+        paths = Counter(one for _, metadata in all_widgets for one in paths_in(metadata))
         path = path if path is not None else next((one for one, _ in paths.most_common(1)), STANDARD.path)
-        boxes = [(kind, box) for kind, metadata in held if (box := box_at(metadata, path))]
+        boxes = [(kind, box) for kind, metadata in all_widgets if (box := box_at(metadata, path))]
         if not boxes:
             return cls(path, STANDARD.columns, STANDARD.boxes, is_known=False)
         return cls(path, max(box.right for _, box in boxes), boxes)
@@ -81,7 +81,7 @@ class Grid:
     ``moved``: those that were put somewhere on purpose.
     """
 
-    path: Path
+    path: MetadataPath
     boxes: dict[int, Box]
     before: dict[int, Box]
     columns: float
@@ -89,9 +89,7 @@ class Grid:
     moved: dict[int, None] = field(default_factory=dict[int, None])
 
     @classmethod
-    def read(
-        cls, metadata: Mapping[int, Any], kinds: Mapping[int, str], pattern: Pattern | None = None
-    ) -> "Grid | None":
+    def of(cls, metadata: Mapping[int, Any], kinds: Mapping[int, str], pattern: Pattern | None = None) -> "Grid | None":
         """The grid of these widgets, at least as wide as ``pattern``; None where none is known.
 
         With a pattern, widgets that show no position come last, in their order.
@@ -101,16 +99,16 @@ class Grid:
             path = pattern.path
         if path is None:
             return None
-        boxes = {number: box for number, held in metadata.items() if (box := box_at(held, path))}
+        boxes = {number: box for number, metadata_of in metadata.items() if (box := box_at(metadata_of, path))}
         before = copy.deepcopy(boxes)
         widest = max((box.right for box in before.values()), default=0.0)
         columns = max(widest, pattern.columns) if pattern else widest
         usual_boxes = [(kinds[number], box) for number, box in before.items()] or (pattern.boxes if pattern else [])
-        found = cls(path, boxes, before, columns, usual_boxes)
+        grid = cls(path, boxes, before, columns, usual_boxes)
         for number in metadata:
             if number not in boxes:
-                found.put_last(number, found.usual(kinds[number]))
-        return found
+                grid.put_last(number, grid.usual(kinds[number]))
+        return grid
 
     def usual(self, chart_type: Any) -> Box:
         """A box of the size most common among charts of this type, or among all."""
@@ -128,9 +126,9 @@ class Grid:
     def put_last(self, key: int, box: Box) -> None:
         """Beside the last one if there is room, else below all."""
         others = self._others(key)
-        last = max(others, key=lambda held: (held.y, held.x), default=Box(0, 0, 0, 0))
+        last = max(others, key=lambda other: (other.y, other.x), default=Box(0, 0, 0, 0))
         if not self._fits(key, box, last.right, last.y):
-            box.x, box.y = 0, max((held.bottom for held in others), default=0)
+            box.x, box.y = 0, max((placed.bottom for placed in others), default=0)
         self.boxes[key] = box
 
     def put_on_top(self, key: int, box: Box) -> None:
@@ -143,13 +141,13 @@ class Grid:
     def put_after(self, key: int, after: int, box: Box) -> None:
         """To the right of another if there is room, else in a row of its own below."""
         self.boxes.pop(key, None)
-        left = self.boxes[after]
-        if not self._fits(key, box, left.right, left.y):
-            row = left.bottom
-            while straddling := [held for held in self.boxes.values() if held.y < row < held.bottom]:
+        anchor = self.boxes[after]
+        if not self._fits(key, box, anchor.right, anchor.y):
+            row = anchor.bottom
+            while straddling := [other for other in self.boxes.values() if other.y < row < other.bottom]:
                 row = max(held.bottom for held in straddling)
             self._make_room(row, box.h)
-            box.x, box.y = left.x if left.x + box.w <= self.columns else 0, row
+            box.x, box.y = anchor.x if anchor.x + box.w <= self.columns else 0, row
         self.boxes[key] = box
 
     def settle(self) -> None:
@@ -159,7 +157,7 @@ class Grid:
         for key in [*self.moved, *rest]:
             box = self.boxes[key]
             while over := self._in_the_way(key, box, settled, disturbed):
-                box.y = max(held.bottom for held in over)
+                box.y = max(other.bottom for other in over)
                 disturbed.add(key)
             settled[key] = box
 
@@ -167,13 +165,15 @@ class Grid:
     def _in_the_way(key: int, box: Box, settled: Mapping[int, Box], disturbed: Collection[int]) -> list[Box]:
         """What lies under it; not where both did so before."""
         return [
-            held for other, held in settled.items() if box.overlaps(held) and (key in disturbed or other in disturbed)
+            other_box
+            for other, other_box in settled.items()
+            if box.overlaps(other_box) and (key in disturbed or other in disturbed)
         ]
 
     def arrange(self) -> None:
         """Move everything up as far as it goes, in order, so that nothing overlaps and no row is empty."""
         settled = list[Box]()
-        for box in sorted(self.boxes.values(), key=lambda held: (held.y, held.x)):
+        for box in sorted(self.boxes.values(), key=lambda other: (other.y, other.x)):
             below = [held.bottom for held in settled if held.x < box.right and box.x < held.right]
             box.y = max(below, default=0)
             settled.append(box)
@@ -184,51 +184,53 @@ class Grid:
     def _fits(self, key: int, box: Box, x: float, y: float) -> bool:
         """Move the box there if it is free."""
         box.x, box.y = x, y
-        return box.right <= self.columns and not any(box.overlaps(held) for held in self._others(key))
+        return box.right <= self.columns and not any(box.overlaps(other) for other in self._others(key))
 
     def _make_room(self, row: float, height: float) -> None:
-        for held in self.boxes.values():
-            if held.y >= row:
-                held.y += height
+        for other in self.boxes.values():
+            if other.y >= row:
+                other.y += height
 
 
-def whole_path(metadata: Mapping[int, Any]) -> Path | None:
+def whole_path(metadata: Mapping[int, Any]) -> MetadataPath | None:
     """Where in metadata each of these widgets holds its position; None if not all do, or there are none."""
     paths = paths_in(next(iter(metadata.values()), None))
-    return next((path for path in paths if all(box_at(held, path) for held in metadata.values())), None)
+    return next(
+        (path for path in paths if all(box_at(widget_metadata, path) for widget_metadata in metadata.values())), None
+    )
 
 
-def paths_in(metadata: Any, path: Path = ()) -> Iterator[Path]:
+def paths_in(metadata: Any, path: MetadataPath = ()) -> Iterator[MetadataPath]:
     """Where in metadata a position stands, at most two levels down."""
-    held = as_object(metadata)
-    if held is None:
+    fields = as_object(metadata)
+    if fields is None:
         return
-    if box_at(held, ()) is not None:
+    if box_at(fields, ()) is not None:
         yield path
     if len(path) < 2:  # noqa: PLR2004 - two levels
-        for name in held:
-            yield from paths_in(held[name], (*path, name))
+        for name in fields:
+            yield from paths_in(fields[name], (*path, name))
 
 
-def box_at(metadata: Any, path: Path) -> Box | None:
-    held = as_object(metadata)
+def box_at(metadata: Any, path: MetadataPath) -> Box | None:
+    fields = as_object(metadata)
     for name in path:
-        held = as_object(held.get(name)) if held else None
-    if held is None:
+        fields = as_object(fields.get(name)) if fields else None
+    if fields is None:
         return None
-    edges = [held.get(edge) for edge in EDGES]
+    edges = [fields.get(edge) for edge in EDGES]
     numbers = [edge for edge in edges if isinstance(edge, int | float) and not isinstance(edge, bool) and edge >= 0]
     return Box(*numbers) if len(numbers) == len(EDGES) and numbers[2] > 0 and numbers[3] > 0 else None
 
 
-def with_box(metadata: Any, path: Path, box: Box) -> JsonObject:
+def with_box(metadata: Any, path: MetadataPath, box: Box) -> JsonObject:
     """The metadata with this position in it; all else kept."""
-    found: JsonObject = copy.deepcopy(as_object(metadata) or {})
-    held = found
+    result: JsonObject = copy.deepcopy(as_object(metadata) or {})
+    target = result
     for name in path:
-        inner = as_object(held.get(name))
+        inner = as_object(target.get(name))
         if inner is None:
-            inner = held[name] = {}
-        held = inner
-    held |= {"x": box.x, "y": box.y, "w": box.w, "h": box.h}
-    return found
+            inner = target[name] = {}
+        target = inner
+    target |= {"x": box.x, "y": box.y, "w": box.w, "h": box.h}
+    return result

@@ -10,8 +10,8 @@ from cekura_dashboards.api.errors import DashboardsError, Fault
 from cekura_dashboards.api.models import JsonObject, Widget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.grid import COLUMNS, Box, Grid, Pattern, box_at, paths_in, whole_path, with_box
-from cekura_dashboards.plans.restored import Ids
-from cekura_dashboards.text import listed
+from cekura_dashboards.plans.restored import RestoredIds
+from cekura_dashboards.text import join_names
 from cekura_dashboards.widgets.edits import PLACE, CreatedWidget, Layout, WidgetUpdate
 
 SUPPOSED = (
@@ -59,7 +59,7 @@ class Placement(Struct, frozen=True):
 
 async def pattern_for(
     context: ToolContext,
-    wanted: Placement,
+    placement: Placement,
     stored: Mapping[int, Widget],
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
@@ -69,26 +69,26 @@ async def pattern_for(
     None where it is not needed: the dashboard has a grid of its own, or no place is asked for.
     """
     metadata = _metadata(stored, updates, deletes)
-    path, is_asked_for = whole_path(metadata), wanted.needs_grid(metadata)
+    path, is_asked_for = whole_path(metadata), placement.needs_grid(metadata)
     if path is None and not is_asked_for:
         return None, []
-    if path is not None and not (wanted.creates or is_asked_for):
+    if path is not None and not (placement.creates or is_asked_for):
         return None, []
-    own = [(stored[number].chart_type, held) for number, held in metadata.items()]
-    own += [(str(config.get("chart_type")), config.get("metadata")) for _, config in wanted.creates]
-    shown = Pattern.seen(own)
+    own = [(stored[number].chart_type, widget_metadata) for number, widget_metadata in metadata.items()]
+    own += [(str(config.get("chart_type")), config.get("metadata")) for _, config in placement.creates]
+    shown = Pattern.of(own)
     if path is not None and shown.columns >= COLUMNS:
         return None, []
     try:
         others = [(widget.chart_type, widget.metadata) for widget in await context.lookups.some_widgets()]
     except DashboardsError:
         others = []
-    elsewhere = Pattern.seen(others, shown.path if shown.is_known else None)
+    elsewhere = Pattern.of(others, shown.path if shown.is_known else None)
     unplaced = [str(number) for number, held in metadata.items() if box_at(held, elsewhere.path) is None]
-    told = [f"widgets {listed(unplaced)} showed no position and get one"] if unplaced else []
+    notes = [f"widgets {join_names(unplaced)} showed no position and get one"] if unplaced else []
     if not (elsewhere.is_known or shown.is_known):
-        told.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
-    return elsewhere, told
+        notes.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
+    return elsewhere, notes
 
 
 def _metadata(
@@ -102,12 +102,12 @@ def _metadata(
     }
 
 
-def placed(
-    wanted: Placement,
+def place_widgets(
+    placement: Placement,
     stored: Mapping[int, Widget],
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
-    ids: Ids,
+    ids: RestoredIds,
     pattern: Pattern | None = None,
 ) -> tuple[dict[int, JsonObject], list[Fault]]:
     """The updates, with those of widgets that are moved and that make room; and what cannot be done.
@@ -115,28 +115,31 @@ def placed(
     ``pattern``: as ``pattern_for`` has it.
     """
     metadata = _metadata(stored, updates, deletes)
-    grid = Grid.read(metadata, {number: widget.chart_type for number, widget in stored.items()}, pattern)
-    found = {number: dict(fields) for number, fields in updates.items()}
+    grid = Grid.of(metadata, {number: widget.chart_type for number, widget in stored.items()}, pattern)
+    updates_by_id = {number: dict(fields) for number, fields in updates.items()}
     if grid is None:
-        return found | _alone(wanted.moves or {}, metadata, found), []
+        return updates_by_id | _alone(placement.moves or {}, metadata, updates_by_id), []
     faults = list[Fault]()
-    for number, wish in (wanted.moves or {}).items():
+    for number, wish in (placement.moves or {}).items():
         box = _sized(replace(grid.boxes[number]), wish.layout)
         faults += _at_place(grid, number, wish, box, ids, fixed=True)
-    for index, (wish, config) in enumerate(wanted.creates):
+    for index, (wish, config) in enumerate(placement.creates):
         faults += _create(grid, -1 - index, wish, config, ids)
     if faults:
-        return found, faults
+        return updates_by_id, faults
     grid.settle()
-    if wanted.arrange:
+    if placement.arrange:
         grid.arrange()
     for number, box in grid.boxes.items():
         if number < 0:
-            config = wanted.creates[-1 - number][1]
+            config = placement.creates[-1 - number][1]
             config["metadata"] = with_box(config.get("metadata"), grid.path, box)
         elif box != grid.before.get(number):
-            found[number] = {**found.get(number, {}), "metadata": with_box(metadata[number], grid.path, box)}
-    return found, faults
+            updates_by_id[number] = {
+                **updates_by_id.get(number, {}),
+                "metadata": with_box(metadata[number], grid.path, box),
+            }
+    return updates_by_id, faults
 
 
 def _alone(
@@ -144,7 +147,11 @@ def _alone(
 ) -> dict[int, JsonObject]:
     """The updates of widgets whose own position is changed, where it is not known how others lie."""
     changed = {number: relaid(metadata[number], wish.layout) for number, wish in moves.items() if wish.layout}
-    return {number: {**updates.get(number, {}), "metadata": held} for number, held in changed.items() if held}
+    return {
+        number: {**updates.get(number, {}), "metadata": new_metadata}
+        for number, new_metadata in changed.items()
+        if new_metadata
+    }
 
 
 def relaid(metadata: Any, layout: Layout) -> JsonObject | None:
@@ -156,9 +163,13 @@ def relaid(metadata: Any, layout: Layout) -> JsonObject | None:
 
 def overlapped(number: int, metadata: Any, stored: Mapping[int, Widget]) -> list[int]:
     """The widgets that one with this metadata lies on."""
-    grid = Grid.read({key: w.metadata for key, w in stored.items()}, {key: w.chart_type for key, w in stored.items()})
+    grid = Grid.of({key: w.metadata for key, w in stored.items()}, {key: w.chart_type for key, w in stored.items()})
     box = box_at(metadata, grid.path) if grid else None
-    return [key for key, held in grid.boxes.items() if key != number and box.overlaps(held)] if grid and box else []
+    return (
+        [key for key, other_box in grid.boxes.items() if key != number and box.overlaps(other_box)]
+        if grid and box
+        else []
+    )
 
 
 def _sized(box: Box, layout: Layout | None) -> Box:
@@ -166,7 +177,7 @@ def _sized(box: Box, layout: Layout | None) -> Box:
     return replace(box, **layout.model_dump(exclude_none=True)) if layout else box
 
 
-def _create(grid: Grid, key: int, wish: Wish, config: JsonObject, ids: Ids) -> list[Fault]:
+def _create(grid: Grid, key: int, wish: Wish, config: JsonObject, ids: RestoredIds) -> list[Fault]:
     own = box_at(config.get("metadata"), grid.path)
     if own is not None:
         if wish:
@@ -181,7 +192,7 @@ def _create(grid: Grid, key: int, wish: Wish, config: JsonObject, ids: Ids) -> l
     return _at_place(grid, key, wish, box, ids, fixed=False)
 
 
-def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: Ids, *, fixed: bool) -> list[Fault]:
+def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: RestoredIds, *, fixed: bool) -> list[Fault]:
     """Put a box where it is wanted; without a wish for a place a new one comes last, and one that is there stays."""
     if box.w > grid.columns:
         return [Fault(f"{wish.path}.layout", f"is wider than the dashboard, which has {grid.columns:g} columns.")]
@@ -199,7 +210,7 @@ def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: Ids, *, fixed: bo
             return [Fault(wish.faulty, f"widget {after} is not on this dashboard after the edit, or is this one.")]
         grid.put_after(key, after, box)
     elif wish.place == "bottom":
-        box.y = max((held.bottom for other, held in grid.boxes.items() if other != key), default=0)
+        box.y = max((other_box.bottom for other, other_box in grid.boxes.items() if other != key), default=0)
         grid.put(key, box)
     elif match[1] is None and not fixed:
         grid.put_on_top(key, box)

@@ -10,14 +10,14 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.concurrency import gathered
+from cekura_dashboards.concurrency import gather_by_id
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, as_json, before_after, differences
-from cekura_dashboards.plans.layout import Placement, Wish, placed
+from cekura_dashboards.plans.changes import EditOperation, as_json, before_after, differences
+from cekura_dashboards.plans.layout import Placement, Wish, place_widgets
 from cekura_dashboards.plans.namesakes import translated
-from cekura_dashboards.plans.restored import Ids
+from cekura_dashboards.plans.restored import RestoredIds
 from cekura_dashboards.plans.send import write_or_read_back
-from cekura_dashboards.text import foreign, listed
+from cekura_dashboards.text import join_names, untrusted
 from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.checker import Checker
 
@@ -40,40 +40,40 @@ class Move(Struct, frozen=True):
 
     @property
     def to(self) -> int:
-        found: int = self.fields["dashboard"]
-        return found
+        dashboard: int = self.fields["dashboard"]
+        return dashboard
 
     @property
     def back(self) -> JsonObject:
         """Where it was, as an undo says it; for a move from a dashboard."""
-        found: JsonObject = {"id": self.before.id, "dashboard_id": self.before.dashboard}
-        return found | ({"metadata": self.before.metadata} if self.before.metadata else {})
+        back: JsonObject = {"id": self.before.id, "dashboard_id": self.before.dashboard}
+        return back | ({"metadata": self.before.metadata} if self.before.metadata else {})
 
     @property
     def forth(self) -> JsonObject:
         """Where it goes, in the same words."""
-        found: JsonObject = {"id": self.before.id, "dashboard_id": self.to}
+        forth: JsonObject = {"id": self.before.id, "dashboard_id": self.to}
         metadata = self.fields.get("metadata", self.before.metadata)
-        return found | ({"metadata": metadata} if metadata else {})
+        return forth | ({"metadata": metadata} if metadata else {})
 
-    def told(self, stored: Widget | None = None) -> Change:
+    def operation(self, stored: Widget | None = None) -> EditOperation:
         """The change, planned or done."""
         after = {**self.before.writable(), **self.fields} if stored is None else stored.writable()
         now = self.to if stored is None else stored.dashboard
         fields = {"dashboard": [self.before.dashboard, now], **before_after(self.before.writable(), after)}
-        return Change(op="update", id=self.before.id, name=foreign(self.before.name), fields=fields)
+        return EditOperation(op="update", id=self.before.id, name=untrusted(self.before.name), fields=fields)
 
     def differences(self, stored: Widget) -> list[str]:
         """What is stored otherwise than asked."""
         name = f"widget {self.before.id}"
-        told = differences(self.fields, stored, self.before, name)
+        texts = differences(self.fields, stored, self.before, name)
         if stored.dashboard != self.to:
-            told.append(f"{name} dashboard: asked {self.to}, stored {as_json(stored.dashboard)}")
-        return told
+            texts.append(f"{name} dashboard: asked {self.to}, stored {as_json(stored.dashboard)}")
+        return texts
 
 
 async def moves_to(
-    context: ToolContext, dashboard: Dashboard, widgets: Sequence[Widget], ids: Ids
+    context: ToolContext, dashboard: Dashboard, widgets: Sequence[Widget], ids: RestoredIds
 ) -> tuple[list[Move], list[str], list[str]]:
     """The moves of those that are not there already, below what is there; warnings; and notes.
 
@@ -88,16 +88,16 @@ async def moves_to(
             continue
         path = f"widget {widget.id} on dashboard {dashboard.id}"
         there = await translated(context, widget.definition(), project=dashboard.project, dashboard=widget.dashboard)
-        checker.faults += [Fault(path, f"{text}; {COPIED}") for text in there.found]
+        checker.faults += [Fault(path, f"{text}; {COPIED}") for text in there.matched]
         checker.faults += [Fault(path, f"{text}.") for text in there.missing]
-        if not (there.found or there.missing):
+        if not (there.matched or there.missing):
             await checker.created(widget.definition(), f"{path}: ")
         moves.append(Move(widget, {"dashboard": dashboard.id}))
     warnings = checker.done()
     laid: list[JsonObject] = [
         {name: value for name, value in move.before.definition().items() if name != "metadata"} for move in moves
     ]
-    placed(Placement([(Wish("widget_ids"), config) for config in laid]), mine, {}, [], ids)
+    place_widgets(Placement([(Wish("widget_ids"), config) for config in laid]), mine, {}, [], ids)
     for move, config in zip(moves, laid, strict=True):
         if "metadata" in config:
             move.fields["metadata"] = {**(move.before.metadata or {}), **config["metadata"]}
@@ -106,22 +106,24 @@ async def moves_to(
     return moves, warnings, notes
 
 
-def moves_back(widgets: Sequence[Widget], wanted: Sequence[Back], ids: Ids) -> list[Move]:
+def moves_back(widgets: Sequence[Widget], places: Sequence[Back], ids: RestoredIds) -> list[Move]:
     """The moves that put widgets back where they were."""
-    known = {widget.id: widget for widget in widgets}
+    widgets_by_id = {widget.id: widget for widget in widgets}
     return [
         Move(
-            known[ids.now("widget", item.id)],
+            widgets_by_id[ids.now("widget", item.id)],
             {"dashboard": ids.now("dashboard", item.dashboard_id), "metadata": item.metadata},
         )
-        for item in wanted
+        for item in places
     ]
 
 
 def from_nowhere(moves: Sequence[Move]) -> list[str]:
     """What is to be said of widgets of which the API names no dashboard: an undo would not know where to."""
     names = [f"widget {move.before.id}" for move in moves if move.before.dashboard is None]
-    return [f"undo cannot put back {listed(names)}: the API does not say on which dashboard it was"] if names else []
+    return (
+        [f"undo cannot put back {join_names(names)}: the API does not say on which dashboard it was"] if names else []
+    )
 
 
 async def send_moves(
@@ -136,7 +138,7 @@ async def send_moves(
         await context.progress(len(by_id), len(by_id), f"widget {number} moved")
         return stored
 
-    stored, failed = await gathered(by_id, one)
+    stored, failed = await gather_by_id(by_id, one)
     return stored, failed, bool(lost)
 
 
@@ -144,16 +146,16 @@ async def _send(context: ToolContext, move: Move) -> tuple[Widget, bool]:
     number, what = move.before.id, f"move of widget {move.before.id}"
 
     async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
-        found = await api.get_widget(number)
-        return {what: _outcome(move, found)}, found
+        stored = await api.get_widget(number)
+        return {what: _outcome(move, stored)}, stored
 
     return await write_or_read_back(context, context.api.update_widget(number, move.fields), [what], look)
 
 
-def _outcome(move: Move, found: Widget) -> str:
-    if found.dashboard == move.to:
+def _outcome(move: Move, stored: Widget) -> str:
+    if stored.dashboard == move.to:
         return "applied"
-    stays = found.dashboard is not None and found.dashboard == move.before.dashboard
+    stays = stored.dashboard is not None and stored.dashboard == move.before.dashboard
     return "not applied" if stays else "unknown"
 
 
@@ -168,7 +170,7 @@ def all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
     in_doubt = [error for error in errors if isinstance(error, EditFailed)]
     if len(errors) == 1 or not in_doubt:
         return errors[0]
-    told = dict[str, str]()
+    outcomes = dict[str, str]()
     for number, error in sorted(failed.items()):
-        told |= error.outcomes if isinstance(error, EditFailed) else {f"move of widget {number}": "not applied"}
-    return EditFailed(in_doubt[0].cause, told)
+        outcomes |= error.outcomes if isinstance(error, EditFailed) else {f"move of widget {number}": "not applied"}
+    return EditFailed(in_doubt[0].cause, outcomes)

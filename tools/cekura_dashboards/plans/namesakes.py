@@ -9,24 +9,24 @@ from msgspec import Struct, field
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import AGENT_IDS, METRIC_ID
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.arguments.references import Kind, names_of
-from cekura_dashboards.concurrency import together
+from cekura_dashboards.arguments.references import EntityKind, names_of
+from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import listed, named
+from cekura_dashboards.text import join_names, named
 
-Names = Mapping[Kind, Mapping[int, str]]
-Change = Callable[[Kind, Any, str], Any]
-KINDS: dict[str, Kind] = {**dict.fromkeys(AGENT_IDS, "agent"), METRIC_ID: "metric"}
+Names = Mapping[EntityKind, Mapping[int, str]]
+Change = Callable[[EntityKind, Any, str], Any]
+KINDS: dict[str, EntityKind] = {**dict.fromkeys(AGENT_IDS, "agent"), METRIC_ID: "metric"}
 """Fields of filters, to what their values are ids of."""
-NAMED: dict[str, Kind] = {"agent.agent_name": "agent", "metric_evaluations.metric.name": "metric"}
+NAMED: dict[str, EntityKind] = {"agent.agent_name": "agent", "metric_evaluations.metric.name": "metric"}
 """Fields of filters, to what their values are names of."""
 
 
 class Translation(Struct, frozen=True):
-    """``value`` with the ids of another project. ``found``: what was taken for what; ``missing``: what is not there."""
+    """``value`` with the ids of another project. ``matched``: which stood for which; ``missing``: what is not there."""
 
     value: Any
-    found: dict[str, None] = field(default_factory=dict[str, None])
+    matched: dict[str, None] = field(default_factory=dict[str, None])
     missing: dict[str, None] = field(default_factory=dict[str, None])
 
 
@@ -39,10 +39,10 @@ async def translated(
         DashboardsError: if it could not be read what its ids are called.
     """
     names = _names_in(value)
-    kinds: set[Kind] = {kind for kind, _ in [*_references(value), *names]}
+    kinds: set[EntityKind] = {kind for kind, _ in [*_references(value), *names]}
     if project is None or not kinds:
         return Translation(value)
-    here = dict[Kind, Mapping[int, str]]()
+    here = dict[EntityKind, Mapping[int, str]]()
     with suppress(DashboardsError):  # asked for again below, if it matters
         here = await _names_of(context, kinds, project)
     if here and all(number in here[kind] for kind, number in _references(value)) and not _unknown(names, here):
@@ -54,23 +54,25 @@ async def translated(
     return _translated(value, await _names_of(context, kinds, home), here, project)
 
 
-async def _names_of(context: ToolContext, kinds: Iterable[Kind], project: int | None) -> dict[Kind, Mapping[int, str]]:
+async def _names_of(
+    context: ToolContext, kinds: Iterable[EntityKind], project: int | None
+) -> dict[EntityKind, Mapping[int, str]]:
     wanted = sorted(kinds)
-    found = await together(*(names_of(context, kind, project=project) for kind in wanted))
-    return dict(zip(wanted, found, strict=True))
+    names = await gather(*(names_of(context, kind, project=project) for kind in wanted))
+    return dict(zip(wanted, names, strict=True))
 
 
 def _translated(value: JsonObject | None, there: Names, here: Names, project: int) -> Translation:
     made = Translation(None)
 
-    def change(kind: Kind, given: Any, _where: str) -> Any:
+    def change(kind: EntityKind, given: Any, _where: str) -> Any:
         number = _number(given)
         if number is None or number in here[kind]:
             return given
         name = there[kind].get(number)
         ids = [one for one, title in here[kind].items() if title == name]
         if len(ids) == 1:
-            made.found[f"{kind} {named(name)} is {ids[0]} in project {project}, in place of {number}"] = None
+            made.matched[f"{kind} {named(name)} is {ids[0]} in project {project}, in place of {number}"] = None
             return ids[0]
         if name is None:
             made.missing[f"no {kind} {number} in project {project}, and what it is called is not known"] = None
@@ -83,11 +85,11 @@ def _translated(value: JsonObject | None, there: Names, here: Names, project: in
     changed = with_references(value, change, "")
     for kind, name in _unknown(_names_in(value), here):
         made.missing[f"no {kind} {named(name)} in project {project}"] = None
-    return Translation(changed, made.found, made.missing)
+    return Translation(changed, made.matched, made.missing)
 
 
 def _shown(ids: Iterable[int]) -> str:
-    return listed(map(str, ids))
+    return join_names(map(str, ids))
 
 
 def _number(value: Any) -> int | None:
@@ -98,32 +100,32 @@ def _number(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _references(value: JsonObject | None) -> list[tuple[Kind, int]]:
+def _references(value: JsonObject | None) -> list[tuple[EntityKind, int]]:
     """What a widget or filters name by id."""
-    found = list[tuple[Kind, int]]()
+    references = list[tuple[EntityKind, int]]()
 
-    def keep(kind: Kind, given: Any, _where: str) -> Any:
+    def keep(kind: EntityKind, given: Any, _where: str) -> Any:
         number = _number(given)
-        found.extend([(kind, number)] if number is not None else [])
+        references.extend([(kind, number)] if number is not None else [])
         return given
 
     with_references(value, keep, "")
-    return found
+    return references
 
 
-def _names_in(value: JsonObject | None) -> list[tuple[Kind, str]]:
+def _names_in(value: JsonObject | None) -> list[tuple[EntityKind, str]]:
     """What filters name by its whole name."""
     node = value or {}
     kind = NAMED.get(str(node.get("field")))
     given = as_list(node.get("value")) or [node.get("value")]
-    found = list[tuple[Kind, str]]()
+    names = list[tuple[EntityKind, str]]()
     if kind is not None and node.get("op") in {"eq", "in"}:
-        found.extend((kind, name) for name in given if isinstance(name, str))
+        names.extend((kind, name) for name in given if isinstance(name, str))
     inside = [as_object(part) for part in [*(as_list(node.get("conditions")) or []), node.get("filters")]]
-    return [*found, *(name for part in inside if part is not None for name in _names_in(part))]
+    return [*names, *(name for part in inside if part is not None for name in _names_in(part))]
 
 
-def _unknown(names: Iterable[tuple[Kind, str]], known: Names) -> list[tuple[Kind, str]]:
+def _unknown(names: Iterable[tuple[EntityKind, str]], known: Names) -> list[tuple[EntityKind, str]]:
     """The names that nothing has, whatever their capitals."""
     folded = {kind: {title.casefold() for title in titles.values()} for kind, titles in known.items()}
     return [(kind, name) for kind, name in names if name.casefold() not in folded[kind]]
@@ -133,22 +135,22 @@ def with_references(value: JsonObject | None, change: Change, where: str) -> Any
     """Filters or a widget, each reference in them changed."""
     if value is None:
         return None
-    found = dict(value)
-    if found.get("metric") is not None:
-        found["metric"] = change("metric", found["metric"], f"{where}.metric")
-    if (kind := KINDS.get(str(found.get("field")))) and "value" in found:
-        items = as_list(found["value"])
+    result = dict(value)
+    if result.get("metric") is not None:
+        result["metric"] = change("metric", result["metric"], f"{where}.metric")
+    if (kind := KINDS.get(str(result.get("field")))) and "value" in result:
+        items = as_list(result["value"])
         there = f"{where}.value"
-        found["value"] = (
-            change(kind, found["value"], there) if items is None else [change(kind, item, there) for item in items]
+        result["value"] = (
+            change(kind, result["value"], there) if items is None else [change(kind, item, there) for item in items]
         )
-    if (parts := as_list(found.get("conditions"))) is not None:
-        found["conditions"] = [
+    if (parts := as_list(result.get("conditions"))) is not None:
+        result["conditions"] = [
             part
             if (inner := as_object(part)) is None
             else with_references(inner, change, f"{where}.conditions[{index}]")
             for index, part in enumerate(parts)
         ]
-    if (filters := as_object(found.get("filters"))) is not None:
-        found["filters"] = with_references(filters, change, f"{where}.filters")
-    return found
+    if (filters := as_object(result.get("filters"))) is not None:
+        result["filters"] = with_references(filters, change, f"{where}.filters")
+    return result

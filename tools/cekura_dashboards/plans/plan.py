@@ -8,16 +8,16 @@ from msgspec import Struct, field
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import JsonObject, Widget, same
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import Change, line_of
+from cekura_dashboards.plans.changes import EditOperation, line_of
 from cekura_dashboards.plans.plan_id import Covered, Origin, signer
-from cekura_dashboards.plans.receipt import Call, Receipt, fitted
-from cekura_dashboards.plans.restored import Planned
-from cekura_dashboards.text import cleaned
+from cekura_dashboards.plans.receipt import Call, Receipt, fit_receipt
+from cekura_dashboards.plans.restored import PlannedRequest
+from cekura_dashboards.text import clean
 from cekura_dashboards.values import replace
 
 W = TypeVar("W")
 LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
-MOST_ASKED = 12
+MAX_LISTED = 12
 """Operations that a question to a person lists."""
 
 
@@ -35,7 +35,7 @@ class Plan(Struct, Generic[W], frozen=True, kw_only=True):
     about: str
     operations: JsonObject
     covered: Covered
-    changes: list[Change]
+    changes: list[EditOperation]
     covered_by_undo: Covered | None = None
     dashboard_id: int | None = None
     warnings: list[str] = field(default_factory=list[str])
@@ -66,7 +66,7 @@ class Plan(Struct, Generic[W], frozen=True, kw_only=True):
 
     def question(self, context: ToolContext) -> str:
         """What a person is asked; the same for the same plan, whenever it is made."""
-        lines = [cleaned(line_of(change), limit=160) for change in self.changes[:MOST_ASKED]]
+        lines = [clean(line_of(change), limit=160) for change in self.changes[:MAX_LISTED]]
         if more := len(self.changes) - len(lines):
             lines.append(f"… and {more} more")
         lines += [f"warning: {text}" for text in self.warnings[:3]]
@@ -82,7 +82,7 @@ def issued(context: ToolContext, plan: Plan[Any]) -> str:
     return signer(context).issue(plan.operations, plan.covered)
 
 
-def checked(context: ToolContext, plan: Plan[W], request: Planned) -> Plan[W]:
+def checked(context: ToolContext, plan: Plan[W], request: PlannedRequest) -> Plan[W]:
     """The plan, with the origin of the plan_id that the request brings, if any.
 
     Raises:
@@ -95,7 +95,7 @@ def checked(context: ToolContext, plan: Plan[W], request: Planned) -> Plan[W]:
         covered = plan.covered
         if plan.covered_by_undo is not None and name.origin(request.plan_id) == "undo":
             covered = plan.covered_by_undo
-        known_as = [ids.renamed(covered) for ids in request.ids(name).over_time()]
+        known_as = [ids.under_first_ids(covered) for ids in request.ids(name).over_time()]
         origin = name.check(request.plan_id, plan.operations, known_as)
     if origin != "undo" and (path := request.restores()) is not None:
         raise InvalidArguments.at(path, "belongs to an undo, whose plan_id it needs.", lead="Nothing was changed.")
@@ -118,12 +118,12 @@ def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
         plan_id=issued(context, plan) if outcome == "needs_plan" else None,
         notes=plan.notes or None,
     )
-    return fitted(receipt)
+    return fit_receipt(receipt)
 
 
 def receipt_of(
-    made: Plan[Any],
-    changes: list[Change],
+    plan: Plan[Any],
+    changes: list[EditOperation],
     *,
     dashboard_id: int | None = None,
     differences: Sequence[str] = (),
@@ -140,13 +140,13 @@ def receipt_of(
         changes=changes,
         differences=[*differences] or None,
         not_done=[*not_done] or None,
-        warnings=[*made.warnings, *([LOST_ANSWER] if read_back else [])] or None,
+        warnings=[*plan.warnings, *([LOST_ANSWER] if read_back else [])] or None,
         restored=[*restored] or None,
         complete=[*complete] or None,
         undo=undo,
-        notes=made.notes or None,
+        notes=plan.notes or None,
     )
-    return fitted(receipt)
+    return fit_receipt(receipt)
 
 
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:

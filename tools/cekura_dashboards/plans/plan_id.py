@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import listed, short_json
+from cekura_dashboards.text import join_names, short_json
 
 LIFETIME = timedelta(hours=1)
 EXPIRY = re.compile(r"[du][0-9a-z]{1,9}", re.ASCII)
@@ -70,15 +70,17 @@ class Signer(Struct, frozen=True):
             raise PlanRefused(
                 "The plan is older than an hour. Nothing was changed; call again without plan_id to see it anew."
             )
-        given = parts[3].encode()
-        if any(hmac.compare_digest(given, self._mac(origin, expiry, operations, held).encode()) for held in covered):
+        mac = parts[3].encode()
+        if any(
+            hmac.compare_digest(mac, self._mac(origin, expiry, operations, candidate).encode()) for candidate in covered
+        ):
             return origin
         if parts[1] != _digest(operations, 6):
             raise PlanRefused(
                 "Nothing was changed: these operations are not the planned ones. Repeat the arguments exactly, or call "
                 "without plan_id to plan these."
             )
-        moved = _moved(parts[2], covered[0])
+        moved = _moved_fields(parts[2], covered[0])
         if moved:
             raise PlanRefused(
                 f"Nothing was changed: since the plan was made, {'; '.join(moved)}. "
@@ -109,7 +111,7 @@ def _digests(covered: Covered) -> str:
     return "".join(_digest(covered[name][field], 2) for name in sorted(covered) for field in sorted(covered[name]))
 
 
-def _moved(digests: str, covered: Covered) -> list[str]:
+def _moved_fields(digests: str, covered: Covered) -> list[str]:
     """What is different from what the digests were made of, with its new value."""
     if len(covered) > DETAILED:
         expected = [(name, "", _digest(covered[name], 4)) for name in sorted(covered)]
@@ -120,14 +122,14 @@ def _moved(digests: str, covered: Covered) -> list[str]:
             for field in sorted(covered[name])
         ]
     if len(digests) != sum(len(digest) for _, _, digest in expected):
-        return [f"what it touches was added to or taken from, and is now {listed(sorted(covered))}"]
-    told, place = list[str](), 0
+        return [f"what it touches was added to or taken from, and is now {join_names(sorted(covered))}"]
+    moved, place = list[str](), 0
     for name, field, digest in expected:
         if digests[place : place + len(digest)] != digest:
             is_now = f": {field} is now {short_json(covered[name].get(field))}" if field else ""
-            told.append(f"{name} changed{is_now}")
+            moved.append(f"{name} changed{is_now}")
         place += len(digest)
-    return told
+    return moved
 
 
 def _digest(value: Any, characters: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.plans.changes import Change, line_of
+from cekura_dashboards.plans.changes import EditOperation, line_of
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import Result
 
@@ -29,7 +29,7 @@ class Receipt(Result):
 
     outcome: Literal["applied", "partly_applied", "nothing_to_do", "needs_plan"]
     dashboard_id: int | None = None
-    changes: list[Change]
+    changes: list[EditOperation]
     differences: list[str] | None = Field(default=None, description="stored otherwise than asked")
     not_done: list[str] | None = None
     warnings: list[str] | None = None
@@ -40,27 +40,27 @@ class Receipt(Result):
     left_out: list[str] | None = None
 
 
-def fitted(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
+def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
     """Leave out what is too much to show: the values of later changes, then warnings and the like, then changes."""
     changes = receipt.changes
-    kept = len(changes)
-    while kept and not _fits(receipt, budget):
-        kept = kept * 3 // 4 if kept > 1 else 0
-        shown = [c if i < kept else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
-        left = [f"values of {len(changes) - kept} changes (get_dashboard shows them)"]
-        receipt = receipt.model_copy(update={"changes": shown, "left_out": left})
+    detailed = len(changes)
+    while detailed and not _fits(receipt, budget):
+        detailed = detailed * 3 // 4 if detailed > 1 else 0
+        changes_listed = [c if i < detailed else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
+        left_out = [f"values of {len(changes) - detailed} changes (get_dashboard shows them)"]
+        receipt = receipt.model_copy(update={"changes": changes_listed, "left_out": left_out})
     for name in ("warnings", "differences", "not_done"):
-        told: list[str] = getattr(receipt, name) or []
-        if len(told) > FEW_LINES and not _fits(receipt, budget):
+        lines: list[str] = getattr(receipt, name) or []
+        if len(lines) > FEW_LINES and not _fits(receipt, budget):
             receipt = _leaving(
-                receipt, f"{len(told) - FEW_LINES} more {name.replace('_', ' ')}", {name: told[:FEW_LINES]}
+                receipt, f"{len(lines) - FEW_LINES} more {name.replace('_', ' ')}", {name: lines[:FEW_LINES]}
             )
-    kept = len(changes)
-    while kept > FEW_LINES and not _fits(receipt, budget):
-        kept = kept * 3 // 4
-        receipt = receipt.model_copy(update={"changes": receipt.changes[:kept]})
-    if kept < len(changes):
-        receipt = _leaving(receipt, f"{len(changes) - kept} more changes (get_dashboard shows them)", {})
+    detailed = len(changes)
+    while detailed > FEW_LINES and not _fits(receipt, budget):
+        detailed = detailed * 3 // 4
+        receipt = receipt.model_copy(update={"changes": receipt.changes[:detailed]})
+    if detailed < len(changes):
+        receipt = _leaving(receipt, f"{len(changes) - detailed} more changes (get_dashboard shows them)", {})
     return receipt
 
 

@@ -19,12 +19,12 @@ from cekura_dashboards.tool import Request
 from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
-MOST_LINES = 400
+MAX_LINES = 400
 _KINDS = {"widgets": "widget", "dashboards": "dashboard"}
 """The first word of a field that holds ids, to what they are ids of."""
 
 
-class Planned(Request):
+class PlannedRequest(Request):
     """Arguments of every tool that writes."""
 
     plan_id: str | None = Field(
@@ -32,20 +32,24 @@ class Planned(Request):
         description="of a dry run, a stopped delete or an undo; behind it the lines `restored` since",
     )
     restored: list[str] | None = Field(
-        default=None, max_length=MOST_LINES, json_schema_extra={"hidden": True}, description="the lines alone"
+        default=None, max_length=MAX_LINES, json_schema_extra={"hidden": True}, description="the lines alone"
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _lines_apart(cls, given: Any) -> Any:
+    def _split_plan_id(cls, value: Any) -> Any:
         """A plan_id as it was issued, and the lines that were put behind it."""
-        found = as_object(given)
-        text = found.get("plan_id") if found else None
-        if found is None or not isinstance(text, str) or ";" not in text:
-            return given
+        fields = as_object(value)
+        text = fields.get("plan_id") if fields else None
+        if fields is None or not isinstance(text, str) or ";" not in text:
+            return value
         plan_id, *lines = (part.strip() for part in text.split(";"))
-        held = found.get("restored")
-        return {**found, "plan_id": plan_id, "restored": [*(held if is_list(held) else []), *filter(None, lines)]}
+        lines_sent = fields.get("restored")
+        return {
+            **fields,
+            "plan_id": plan_id,
+            "restored": [*(lines_sent if is_list(lines_sent) else []), *filter(None, lines)],
+        }
 
     @field_validator("restored")
     @classmethod
@@ -57,87 +61,87 @@ class Planned(Request):
 
     def operations(self, tool: str) -> dict[str, object]:
         """What a plan_id vouches for: the tool and its arguments, as they were given."""
-        given = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
-        return {"tool": tool, **given}
+        arguments = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
+        return {"tool": tool, **arguments}
 
     def restores(self) -> str | None:
         """The path of an argument that says what was deleted before, as only an undo may; None if none does."""
         return None
 
-    def ids(self, signer: Signer) -> "Ids":
+    def ids(self, signer: Signer) -> "RestoredIds":
         """Which ids stand for which today.
 
         Raises:
             PlanRefused: for a line that this server did not write for this key.
         """
-        return Ids.read(self.restored or [], signer)
+        return RestoredIds.from_lines(self.restored or [], signer)
 
 
-def check_counts(request: Planned, **lists: Sequence[Any] | None) -> None:
+def check_counts(request: PlannedRequest, **lists: Sequence[Any] | None) -> None:
     """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
     for name, items in lists.items():
         if request.plan_id is None and len(items or []) > MOST_WIDGETS:
             raise fault(name, f"is too long; at most {MOST_WIDGETS}.")
 
 
-class Ids(Struct, frozen=True):
+class RestoredIds(Struct, frozen=True):
     """Which ids stand for which today."""
 
     new: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
     @classmethod
-    def read(cls, lines: Iterable[str], signer: Signer) -> "Ids":
-        found = dict[tuple[str, int], int]()
-        for given in lines:
-            match = LINE.fullmatch(given.strip())
-            if match is None or line(signer, match[1], int(match[2]), int(match[3])) != given.strip():
+    def from_lines(cls, lines: Iterable[str], signer: Signer) -> "RestoredIds":
+        new_ids = dict[tuple[str, int], int]()
+        for text in lines:
+            match = LINE.fullmatch(text.strip())
+            if match is None or restored_line(signer, match[1], int(match[2]), int(match[3])) != text.strip():
                 raise PlanRefused("restored holds a line that no receipt for this key has. Nothing was changed.")
-            found[match[1], int(match[2])] = int(match[3])
-        return cls(found)
+            new_ids[match[1], int(match[2])] = int(match[3])
+        return cls(new_ids)
 
     def now(self, kind: str, old: int) -> int:
         """The id that a thing has today."""
-        seen = {old}
-        while (following := self.new.get((kind, old))) is not None and following not in seen:
+        visited = {old}
+        while (following := self.new.get((kind, old))) is not None and following not in visited:
             old = following
-            seen.add(old)
+            visited.add(old)
         return old
 
-    def over_time(self) -> "Iterator[Ids]":
+    def over_time(self) -> "Iterator[RestoredIds]":
         """What a plan of an earlier time may know of this: all of it still to come, less and less of it, none."""
         yield self
         lines = sorted(self.new.items(), key=lambda item: item[1])
         for count in range(1, len(lines) + 1):
-            yield Ids(dict(lines[count:]))
+            yield RestoredIds(dict(lines[count:]))
 
-    def renamed(self, covered: Covered) -> Covered:
+    def under_first_ids(self, covered: Covered) -> Covered:
         """What a plan covers, under the ids that its things had at first."""
         older = {(kind, new): old for (kind, old), new in self.new.items()}
         if not older:
             return covered
 
         def then(kind: str, number: int) -> int:
-            seen = {number}
-            while (before := older.get((kind, number))) is not None and before not in seen:
+            visited = {number}
+            while (before := older.get((kind, number))) is not None and before not in visited:
                 number = before
-                seen.add(number)
+                visited.add(number)
             return number
 
-        found = dict[str, Mapping[str, Any]]()
+        fields_by_name = dict[str, Mapping[str, Any]]()
         for name, fields in covered.items():
             kind, _, number = name.partition(" ")
             if number.isdecimal():
                 name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its first id
-            found[name] = {
-                field: sorted(then(_KINDS[first], one) for one in held)
-                if (first := field.split(" ", 1)[0]) in _KINDS and is_list(held)
-                else held
-                for field, held in fields.items()
+            fields_by_name[name] = {
+                field: sorted(then(_KINDS[first], one) for one in ids)
+                if (first := field.split(" ", 1)[0]) in _KINDS and is_list(ids)
+                else ids
+                for field, ids in fields.items()
             }
-        return found
+        return fields_by_name
 
 
-def line(signer: Signer, kind: str, old: int, new: int) -> str:
-    """Say that something was created again, as ``Ids`` reads it."""
-    said = f"{kind} {old} = {new}"
-    return f"{said} #{signer.fingerprint(['restored', said])}"
+def restored_line(signer: Signer, kind: str, old: int, new: int) -> str:
+    """Say that something was created again, as ``RestoredIds`` reads it."""
+    text = f"{kind} {old} = {new}"
+    return f"{text} #{signer.fingerprint(['restored', text])}"

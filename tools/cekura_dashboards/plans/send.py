@@ -23,7 +23,7 @@ from cekura_dashboards.plans.changes import MOST_SHOWN, Stored, WidgetEdits
 from cekura_dashboards.text import inert, json_text, quoted
 from cekura_dashboards.values import replace
 
-MOST_ERRORS = 5
+MAX_ERRORS = 5
 READ_BACK_S = 10.0
 """Time to read back after a write whose answer was lost, beyond the call's own deadline."""
 READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
@@ -45,8 +45,8 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
     what = f"update of widget {number}"
 
     async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
-        found = await api.get_widget(number)
-        return {what: _outcome(edits.before[number], fields, found)}, found
+        stored = await api.get_widget(number)
+        return {what: _outcome(edits.before[number], fields, stored)}, stored
 
     widget, read_back = await write_or_read_back(context, context.api.update_widget(number, fields), [what], look)
     return Stored(edits=edits, updated={number: widget}, read_back=read_back)
@@ -67,7 +67,7 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
             delete=edits.deletes,
         )
     except IN_DOUBT as error:
-        doubt = Doubt[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
+        doubt = UnknownOutcome[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
     else:
         if not done.errors and _names_all(edits, done):
             updated = {widget.id: widget for widget in done.updated}
@@ -75,10 +75,10 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
         cause = "The API's answer does not name every operation."
         if done.errors:
             key = context.api.key.get_secret_value()
-            said = "; ".join(_error_in_words(entry, key) for entry in done.errors[:MOST_ERRORS])
-            cause = f"The API reported errors: {said}."
-        doubt = Doubt[Stored](context, cause, may_still_arrive=False)
-    outcomes, stored = await doubt.settled(_operation_names(edits), _look(edits, dashboard_id))
+            errors_text = "; ".join(_error_in_words(entry, key) for entry in done.errors[:MAX_ERRORS])
+            cause = f"The API reported errors: {errors_text}."
+        doubt = UnknownOutcome[Stored](context, cause, may_still_arrive=False)
+    outcomes, stored = await doubt.settle(_operation_names(edits), _look(edits, dashboard_id))
     not_done = {name: outcome for name, outcome in outcomes.items() if outcome != "applied"}
     return replace(stored, not_done=not_done, cause=doubt.cause if not_done else None)
 
@@ -86,12 +86,12 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
 def _error_in_words(entry: Any, key: str) -> str:
     """An error of the API, whose shape is not documented: its parts by name, their texts quoted."""
     parts = as_object(entry) or {"": entry}
-    told = list[str]()
+    phrases = list[str]()
     for name, value in parts.items():
         texts = [text if isinstance(text, str) else json_text(text) for text in as_list(value) or [value]]
-        shown = [text if text.isdecimal() else f'"{inert(quoted(text, secret=key))}"' for text in texts]
-        told.append(f"{inert(quoted(name, limit=MOST_SHOWN, secret=key))} {' '.join(shown)}".strip())
-    return ", ".join(told)
+        quoted_texts = [text if text.isdecimal() else f'"{inert(quoted(text, secret=key))}"' for text in texts]
+        phrases.append(f"{inert(quoted(name, limit=MOST_SHOWN, secret=key))} {' '.join(quoted_texts)}".strip())
+    return ", ".join(phrases)
 
 
 def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
@@ -105,13 +105,15 @@ def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
 
 def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
     """The created widgets in the order in which they were asked: by what they hold, the rest as they came."""
-    left, found = [*created], dict[int, Widget]()
+    remaining, widget_by_place = [*created], dict[int, Widget]()
     for index, config in enumerate(edits.creates):
-        twin = next((widget for widget in left if _holds(widget, config)), None)
+        twin = next((widget for widget in remaining if _holds(widget, config)), None)
         if twin is not None:
-            found[index] = twin
-            left.remove(twin)
-    return [found[index] if index in found else left.pop(0) for index in range(len(edits.creates))]
+            widget_by_place[index] = twin
+            remaining.remove(twin)
+    return [
+        widget_by_place[index] if index in widget_by_place else remaining.pop(0) for index in range(len(edits.creates))
+    ]
 
 
 def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]:
@@ -119,10 +121,10 @@ def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awa
 
     async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
         try:
-            found = (await api.get_dashboard(dashboard_id)).widgets
+            widgets = (await api.get_dashboard(dashboard_id)).widgets
         except NotFound:
-            found = list[Widget]()
-        return _compared(edits, {widget.id: widget for widget in found})
+            widgets = list[Widget]()
+        return _compare_with_stored(edits, {widget.id: widget for widget in widgets})
 
     return look
 
@@ -132,14 +134,14 @@ def may_still_arrive(error: DashboardsError) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
 
 
-class Doubt(Struct, Generic[T], frozen=True):
+class UnknownOutcome(Struct, Generic[T], frozen=True):
     """A write of which it is not known what became; it is looked for, and never sent again."""
 
     context: ToolContext
     cause: str
     may_still_arrive: bool
 
-    async def settled(
+    async def settle(
         self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]
     ) -> tuple[dict[str, str], T]:
         """What became of each operation, and what is stored.
@@ -151,7 +153,7 @@ class Doubt(Struct, Generic[T], frozen=True):
             EditFailed: if nothing of it was applied.
         """
         api = self.context.api.within(READ_BACK_S)
-        outcomes, found = dict.fromkeys(names, "unknown"), list[T]()
+        outcomes, read_back = dict.fromkeys(names, "unknown"), list[T]()
         for wait_s in READ_BACK_WAITS_S:
             if wait_s:
                 await api.sleep(wait_s)
@@ -159,15 +161,15 @@ class Doubt(Struct, Generic[T], frozen=True):
                 outcomes, stored = await look(api)
             except DashboardsError:
                 continue
-            found = [stored]
+            read_back = [stored]
             if set(outcomes.values()) == {"applied"}:
                 return outcomes, stored
             if not self.may_still_arrive and "unknown" not in outcomes.values():
                 break
         if self.may_still_arrive:
-            outcomes = {name: "unknown" if told == "not applied" else told for name, told in outcomes.items()}
-        if found and "applied" in outcomes.values():
-            return outcomes, found[-1]
+            outcomes = {name: "unknown" if outcome == "not applied" else outcome for name, outcome in outcomes.items()}
+        if read_back and "applied" in outcomes.values():
+            return outcomes, read_back[-1]
         raise EditFailed(self.cause, outcomes) from None
 
 
@@ -185,9 +187,9 @@ async def write_or_read_back(
     try:
         return await write, False
     except IN_DOUBT as error:
-        doubt = Doubt[T](context, str(error), may_still_arrive=may_still_arrive(error))
-        _, found = await doubt.settled(names, look)
-        return found, True
+        doubt = UnknownOutcome[T](context, str(error), may_still_arrive=may_still_arrive(error))
+        _, stored = await doubt.settle(names, look)
+        return stored, True
 
 
 async def read_again(context: ToolContext, ask: Callable[[CekuraClient], Awaitable[T]]) -> T | None:
@@ -208,7 +210,7 @@ def surely_not_applied(error: DashboardsError) -> bool:
     return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
 
 
-def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
+def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
     """What the dashboard holds against what was asked, operation by operation; and what of it was carried out."""
     fresh = [widget for number, widget in now.items() if number not in edits.there]
     created, outcomes = dict[int, Widget](), dict[str, str]()
@@ -219,8 +221,8 @@ def _compared(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str
             created[index] = twin
     updated = dict[int, Widget]()
     for number, fields in edits.updates.items():
-        told = outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
-        updated |= {number: now[number]} if told == "applied" else {}
+        outcome = outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
+        updated |= {number: now[number]} if outcome == "applied" else {}
     for number in edits.deletes:
         outcomes[f"delete of widget {number}"] = "not applied" if number in now else "applied"
     carried_out = replace(
@@ -242,12 +244,12 @@ def _operation_names(edits: WidgetEdits) -> list[str]:
     ]
 
 
-def _outcome(before: Widget, fields: JsonObject, found: Widget | None) -> str:
-    if found is None:
+def _outcome(before: Widget, fields: JsonObject, stored: Widget | None) -> str:
+    if stored is None:
         return "unknown"
-    if _holds(found, fields):
+    if _holds(stored, fields):
         return "applied"
-    return "not applied" if all(same(found.stored(name), before.stored(name)) for name in fields) else "unknown"
+    return "not applied" if all(same(stored.stored(name), before.stored(name)) for name in fields) else "unknown"
 
 
 def _holds(widget: Widget, fields: JsonObject) -> bool:

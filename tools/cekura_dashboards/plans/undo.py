@@ -8,16 +8,16 @@ from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import JsonObject, as_object, same
-from cekura_dashboards.arguments.faults import Path
+from cekura_dashboards.arguments.faults import ArgumentPath
 from cekura_dashboards.arguments.reader import parse
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.changes import WidgetEdits
 from cekura_dashboards.plans.plan_id import Covered, signer
 from cekura_dashboards.plans.receipt import PAYLOAD_LIMIT, Call
-from cekura_dashboards.plans.restored import Planned
-from cekura_dashboards.text import listed
+from cekura_dashboards.plans.restored import PlannedRequest
+from cekura_dashboards.text import join_names
 
-Q = TypeVar("Q", bound=Planned)
+Q = TypeVar("Q", bound=PlannedRequest)
 
 
 class Undo(Struct, Generic[Q], frozen=True):
@@ -32,7 +32,7 @@ class Undo(Struct, Generic[Q], frozen=True):
         """What an undo will not do, for before and after the edit."""
         if self.request is None:
             return ["there is no undo: what is stored holds what this server cannot write"]
-        return [f"undo cannot put back {listed(self.lost)}: what is stored there this server cannot write"] * bool(
+        return [f"undo cannot put back {join_names(self.lost)}: what is stored there this server cannot write"] * bool(
             self.lost
         )
 
@@ -60,22 +60,22 @@ def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
             return Undo(request, arguments, lost)
 
 
-def _without_faulty(arguments: JsonObject, faulty: Sequence[Path]) -> tuple[JsonObject, list[str]] | None:
+def _without_faulty(arguments: JsonObject, faulty: Sequence[ArgumentPath]) -> tuple[JsonObject, list[str]] | None:
     """The arguments less the items, or the filters, that the faults are in; None if nothing can be left out."""
-    kept, names = dict(arguments), list[str]()
+    arguments_left, names = dict(arguments), list[str]()
     places = {(str(at[0]), at[1]) for at in faulty if len(at) > 1 and isinstance(at[1], int)}
     for name, index in sorted(places, reverse=True):
-        items = [*kept[name]]
+        items = [*arguments_left[name]]
         item = as_object(items.pop(index))
         if item is None:
             return None
         names.append(f"widget {item.get('was', item.get('id'))}")
-        kept[name] = items
-    if "filters" in kept and any(at[:1] == ("filters",) for at in faulty):
-        del kept["filters"]
+        arguments_left[name] = items
+    if "filters" in arguments_left and any(at[:1] == ("filters",) for at in faulty):
+        del arguments_left["filters"]
         names.append("the dashboard's filters")
-    kept = {name: value for name, value in kept.items() if value != []}
-    return (kept, names) if names and len(kept) > 1 else None
+    arguments_left = {name: value for name, value in arguments_left.items() if value != []}
+    return (arguments_left, names) if names and len(arguments_left) > 1 else None
 
 
 def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:

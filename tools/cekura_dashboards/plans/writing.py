@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.plans.plan import Plan, not_yet
 from cekura_dashboards.plans.receipt import Receipt, render
-from cekura_dashboards.plans.restored import Planned
+from cekura_dashboards.plans.restored import PlannedRequest
 from cekura_dashboards.tool import Tool
 
-Q = TypeVar("Q", bound=Planned)
+Q = TypeVar("Q", bound=PlannedRequest)
 W = TypeVar("W")
 
 
@@ -33,8 +33,8 @@ def writing_tool(
 ) -> WritingTool[Q]:
     """The entry of the catalogue. ``commit`` only ever sees a plan that is to be carried out."""
 
-    async def carry_out(context: ToolContext, made: Plan[W]) -> Receipt:
-        return not_yet(context, made) or await commit(context, made)
+    async def carry_out(context: ToolContext, plan: Plan[W]) -> Receipt:
+        return not_yet(context, plan) or await commit(context, plan)
 
     return WritingTool(
         name=name,

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
-from cekura_dashboards.api.filters import Bounds, both, doubtful, time_bounds
+from cekura_dashboards.api.filters import Bounds, both, filter_warnings, time_bounds
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import listed, named
+from cekura_dashboards.text import join_names, named
 from cekura_dashboards.widgets.date_range import (
     CLEARED,
     TOO_OLD_REFUSED,
+    date_range_loss,
     goes_too_far_back,
     is_lost,
     is_too_old,
-    losing,
     no_date_range,
 )
 from cekura_dashboards.widgets.rules import check, doubts, metric_types
@@ -61,7 +61,7 @@ class Checker:
             self._refuse(check(config, path, metrics))
             self.warnings += doubts(config, path, metrics)
         if "filters" in touched:
-            self.warnings += doubtful(config.filters, f"{path}filters")
+            self.warnings += filter_warnings(config.filters, f"{path}filters")
 
     def _refuse(self, problems: Sequence[Fault]) -> None:
         """Faults, or where the edit is lenient warnings."""
@@ -75,7 +75,7 @@ class Checker:
     def _check_range(self, stored: Widget, new: WidgetConfig, path: str, *, drops: bool) -> None:
         before, after, now = self._bounds(stored), self._bounds(new), self.context.now()
         if is_lost(before, after) and not drops:
-            self._refuse([Fault(f"{path}filters", losing("the chart", stored.filters, now))])
+            self._refuse([Fault(f"{path}filters", date_range_loss("the chart", stored.filters, now))])
         elif goes_too_far_back(before, after, now):
             self._refuse([Fault(f"{path}filters", TOO_OLD_REFUSED)])
         elif after.start is None:
@@ -94,4 +94,4 @@ class Checker:
             raise InvalidArguments(self.faults, lead="Nothing was changed.")
         if not self.without_range:
             return self.warnings
-        return [*self.warnings, f"{listed(self.without_range)}: {no_date_range(on_dashboard=True)}"]
+        return [*self.warnings, f"{join_names(self.without_range)}: {no_date_range(on_dashboard=True)}"]

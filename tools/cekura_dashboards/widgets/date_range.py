@@ -8,8 +8,8 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import LIMIT
 from cekura_dashboards.api.filters import Bounds, both, only_time, time_bounds, within
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.arguments.spans import BACK, ROLLING, UNITS, folded, interval, is_interval, rolling, span_of
-from cekura_dashboards.text import Foreign
+from cekura_dashboards.arguments.spans import BACK, ROLLING, UNITS, fold, interval, is_interval, rolling, span_of
+from cekura_dashboards.text import UntrustedText
 
 CLEARED = "date_range"
 """What ``clear`` names to drop a date range on purpose."""
@@ -32,7 +32,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
     Raises:
         InvalidArguments: for a text that is no stretch of time.
     """
-    word = rolling(text) or folded(text)
+    word = rolling(text) or fold(text)
     utc_days = [f"days are UTC days, not those of {zone}"] if now.astimezone(zone).utcoffset() else []
     if match := ROLLING.fullmatch(word):
         length = int(match[1]) * UNITS[match[2]]
@@ -54,7 +54,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
         span = None
     if span is None:
         hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
-        raise InvalidArguments.at(CLEARED, f"{Foreign(text, limit=60)} is not a date range; {hint}")
+        raise InvalidArguments.at(CLEARED, f"{UntrustedText(text, limit=60)} is not a date range; {hint}")
     fixed = f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would"
     return (
         _since(begins) if span[1] == now else within(*span),
@@ -85,19 +85,21 @@ def is_lost(before: Bounds, after: Bounds) -> bool:
     return before.start is not None and after.start is None
 
 
-def losing(what: str, filters: JsonObject | None, now: datetime) -> str:
+def date_range_loss(what: str, filters: JsonObject | None, now: datetime) -> str:
     """What is wrong with dropping the date range of ``filters``, and how to keep it."""
     own = only_time(filters)
     bounds = time_bounds(own, now)
-    kept = own if bounds.start is not None and not is_too_old(bounds, now) else DATE_RANGE
+    suggestion = own if bounds.start is not None and not is_too_old(bounds, now) else DATE_RANGE
     return (
         f"leaves {what} without a date range, and the API refuses such charts (400). Keep one in filters: "
-        f"{json.dumps(both(kept))}; or, to drop it all the same, put {CLEARED} into clear."
+        f"{json.dumps(both(suggestion))}; or, to drop it all the same, put {CLEARED} into clear."
     )
 
 
 def no_date_range(*, on_dashboard: bool) -> str:
     """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
-    who = "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
+    subject = (
+        "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
+    )
     unless = "" if on_dashboard else " unless its dashboard has one"
-    return f"{who}; saved like this, the API refuses the chart (400){unless}. {ADD_ONE}"
+    return f"{subject}; saved like this, the API refuses the chart (400){unless}. {ADD_ONE}"

@@ -39,8 +39,8 @@ PLACE = re.compile(r"top(?: (left|right))?|bottom|after[ :]*(\d{1,15})", re.ASCI
 
 def _place(value: Any) -> Any:
     """A place as it is written here; ``{"after": 203}`` and ``top-right`` are read too."""
-    held = as_object(value)
-    text = f"after {held['after']}" if held and set(held) == {"after"} else value
+    fields = as_object(value)
+    text = f"after {fields['after']}" if fields and set(fields) == {"after"} else value
     if text is None:
         return None
     folded = " ".join(re.split(r"[\s_-]+", text.strip().lower())) if isinstance(text, str) else ""
@@ -96,23 +96,23 @@ class WidgetUpdate(WidgetChanges):
 
     @model_validator(mode="after")
     def _not_both(self) -> "WidgetUpdate":
-        check_clear(self.given(), self.clear)
+        check_clear(self.values(), self.clear)
         return self
 
 
-def check_clear(given: JsonObject, clear: Sequence[str] | None) -> None:
+def check_clear(fields: JsonObject, clear: Sequence[str] | None) -> None:
     """Refuse to set and empty the same field; metadata may be both, which replaces it whole."""
-    if CLEARED in (clear or []) and only_time(given.get("filters")):
+    if CLEARED in (clear or []) and only_time(fields.get("filters")):
         raise fault("clear", f"names {CLEARED}, and the new filters hold one; do one or the other.")
     for name in clear or []:
-        if name != "metadata" and name in given:
+        if name != "metadata" and name in fields:
             raise fault("clear", f"names {name}, which is also given a new value; do one or the other.")
 
 
 def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widget) -> str | None:
     """Why metadata cannot be merged into what is stored; None if it can."""
-    held = stored.metadata
-    if fields.metadata is None or "metadata" in (clear or []) or not held or isinstance(held, dict):
+    metadata = stored.metadata
+    if fields.metadata is None or "metadata" in (clear or []) or not metadata or isinstance(metadata, dict):
         return None
     return "what is stored is no object to merge into; to replace it, put metadata into clear as well."
 
@@ -130,20 +130,20 @@ def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:
 def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored: JsonObject) -> JsonObject:
     """What to send so that a stored widget becomes what was asked: cleared, replaced and merged."""
     sent: JsonObject = {name: "" if name == "field" else None for name in clear or [] if name != CLEARED}
-    given = fields.given() if fields else {}
+    new_values = fields.values() if fields else {}
     if CLEARED in (clear or []):
         sent = {"filters": without_time(stored.get("filters")) or None} | sent
-    held = as_object(stored.get("metadata"))
-    if "metadata" in given and "metadata" not in sent and held is not None:
-        given["metadata"] = _merged(held, given["metadata"], [LAYOUT])
-    return sent | given
+    metadata = as_object(stored.get("metadata"))
+    if "metadata" in new_values and "metadata" not in sent and metadata is not None:
+        new_values["metadata"] = _merge(metadata, new_values["metadata"], [LAYOUT])
+    return sent | new_values
 
 
-def _merged(held: JsonObject, new: JsonObject, deep: Iterable[str]) -> JsonObject:
+def _merge(stored: JsonObject, new: JsonObject, deep: Iterable[str]) -> JsonObject:
     """The new values over those held; the objects named ``deep`` are merged in all their depth."""
-    found = held | new
+    merged = stored | new
     for name in deep:
-        old, given = as_object(held.get(name)), as_object(new.get(name))
-        if old is not None and given is not None:
-            found[name] = _merged(old, given, given)
-    return found
+        old, new_part = as_object(stored.get(name)), as_object(new.get(name))
+        if old is not None and new_part is not None:
+            merged[name] = _merge(old, new_part, new_part)
+    return merged

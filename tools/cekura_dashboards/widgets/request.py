@@ -22,7 +22,7 @@ from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
 from cekura_dashboards.arguments.blanks import is_null_text
 from cekura_dashboards.arguments.reader import PLANNED
 from cekura_dashboards.arguments.references import MetricId
-from cekura_dashboards.text import Foreign, did_you_mean
+from cekura_dashboards.text import UntrustedText, did_you_mean
 from cekura_dashboards.tool import Request
 
 _WINDOWS = "24h, 7d, today, last_week, since monday, 2026-11-16 or 2026-11-01/2026-11-07, its last day included"
@@ -52,7 +52,7 @@ def _not_null(text: str, info: ValidationInfo) -> str:
     """Refuse ``null``, which is meant as no name; what a plan stands behind may be put back as it was."""
     context: JsonObject = info.context or {}
     if is_null_text(text) and not context.get(PLANNED):
-        raise fault("", f"{Foreign(text)} is taken for no value, not for a name; give another, or leave it out.")
+        raise fault("", f"{UntrustedText(text)} is taken for no value, not for a name; give another, or leave it out.")
     return text
 
 
@@ -94,7 +94,7 @@ class GroupBy(Request):
         if self.type == "field" and filter_field(self.field or "") is None and self.field not in PLOTTED:
             hint = did_you_mean(self.field or "", [*FILTERED, "metadata.KEY"], limit=20)
             unknown = UnknownField(self.field or "", "group")
-            raise fault("field", f"{Foreign(self.field or '')} cannot be grouped by; {hint}", unknown)
+            raise fault("field", f"{UntrustedText(self.field or '')} cannot be grouped by; {hint}", unknown)
         if self.type == "bucket" and not self.interval:
             raise fault("interval", "is missing; give milliseconds, 3600000 for an hour.")
         return self
@@ -124,12 +124,12 @@ class WidgetFields(Request):
             if is_metadata(f"metadata.{self.field.rpartition('.')[2]}") and self.field.startswith("metadata."):
                 hint = "only top-level metadata keys can be plotted."
             unknown = UnknownField(self.field, "plot")
-            raise fault("field", f"{Foreign(self.field)} cannot be plotted; {hint}", unknown)
+            raise fault("field", f"{UntrustedText(self.field)} cannot be plotted; {hint}", unknown)
         return self
 
-    def given(self) -> JsonObject:
+    def values(self) -> JsonObject:
         """The fields that were given and are not null, as the API takes them."""
-        found: JsonObject = {}
+        values_set: JsonObject = {}
         for name in WRITABLE:
             value = getattr(self, name, None)
             if value is None:
@@ -138,8 +138,8 @@ class WidgetFields(Request):
                 value = value.to_json()
             elif isinstance(value, GroupBy):
                 value = value.model_dump(exclude_none=True)
-            found[name] = value
-        return found
+            values_set[name] = value
+        return values_set
 
 
 class NewWidget(WidgetFields):
@@ -150,4 +150,4 @@ class NewWidget(WidgetFields):
     )
 
     def config(self) -> WidgetConfig:
-        return WidgetConfig.model_validate(self.given())
+        return WidgetConfig.model_validate(self.values())

@@ -14,7 +14,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import Foreign, one_of, word
+from cekura_dashboards.text import UntrustedText, one_of, word
 
 
 class MetricTypes(Struct, frozen=True):
@@ -37,13 +37,13 @@ async def metric_types(
     if project is None or not any(config.field == METRIC_VALUE for config in configs):
         return None, []
     try:
-        found = await context.lookups.metrics(project)
+        metrics = await context.lookups.metrics(project)
     except KeyRejected:
         raise
     except DashboardsError:
         text = f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say"
         return None, [text]
-    return MetricTypes(project, {metric.id: metric.eval_type for metric in found}), []
+    return MetricTypes(project, {metric.id: metric.eval_type for metric in metrics}), []
 
 
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:
@@ -87,13 +87,13 @@ def _impossible(config: WidgetConfig, path: str, metrics: MetricTypes | None) ->
 def doubts(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list[str]:
     """Warnings of what is not documented: the API may or may not take it."""
     if config.field and plotted_type(config.field) is None:
-        return [f"{path}field: {Foreign(config.field)} is not documented; the API decides"]
+        return [f"{path}field: {UntrustedText(config.field)} is not documented; the API decides"]
     if config.field != METRIC_VALUE or metrics is None or config.metric not in metrics.types:
         return []
     kind = metrics.types[config.metric]
     if kind in METRIC_COMBINATIONS:
         return []
-    what = f"a metric of type {Foreign(kind, limit=40)}" if kind else "a metric without a type"
+    what = f"a metric of type {UntrustedText(kind, limit=40)}" if kind else "a metric without a type"
     return [f"{path}metric: which charts {what} can have is not documented; the API decides"]
 
 
