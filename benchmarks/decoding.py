@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cekura_dashboards.answers.audience import ReportOptions
-from cekura_dashboards.answers.budget import fit
-from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import report
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
+from cekura_dashboards.reports.budget import fit
+from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.render import render_report
+from cekura_dashboards.reports.report import report
 
 END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 START = END - timedelta(days=29)

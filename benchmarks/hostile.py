@@ -282,7 +282,7 @@ def serve(api: str) -> None:
     from cekura_dashboards import Settings  # noqa: PLC0415 - of the server's process alone, as all of these
     from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415
     from cekura_dashboards_mcp.connection import Connection  # noqa: PLC0415
-    from cekura_dashboards_mcp.serving import serve_http  # noqa: PLC0415
+    from cekura_dashboards_mcp.web.serve import serve_http  # noqa: PLC0415
 
     given = Settings(base_url=api, api_key=SecretStr(KEY), timeout_s=TIMEOUT_S)
     connection = Connection(given, _transport=HttpTransport(api, max_body_bytes=MOST_BYTES))

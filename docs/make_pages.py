@@ -13,9 +13,9 @@ import anyio
 from pydantic import SecretStr
 
 from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool, open_context
-from cekura_dashboards.answers.guide import guide
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas
+from cekura_dashboards.reports.guide import guide
 from cekura_sandbox import create_app
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)

@@ -13,8 +13,8 @@ from playwright.async_api import async_playwright
 from pydantic import SecretStr
 
 from cekura_dashboards import Settings
+from cekura_dashboards_mcp.cli.in_process import call_one, page_of, text_of
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.local import call_one, page_of, text_of
 from cekura_sandbox import create_app
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)

@@ -25,9 +25,9 @@ from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import MAX_BODY_BYTES, Response, Transport
-from cekura_dashboards_mcp.cli import main
+from cekura_dashboards_mcp.cli.main import main
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_sandbox import ApiVariant, create_app
 from cekura_sandbox.faults import Faults
 from cekura_sandbox.store import Store

@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 
 from benchmarks.verdicts.worlds import NOW, Floats, World
-from cekura_dashboards.insight.findings import Finding, Step, Unusual
-from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.stats.findings import Finding, Step, Unusual
+from cekura_dashboards.stats.timeline import DAY, HOUR
 
 MEASURES = ("count", "rate", "mean", "p95", "max")
 OFFICES = ("UTC", "America/Los_Angeles", "America/New_York", "Europe/Berlin", "Asia/Tokyo")

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cekura_dashboards.insight import MeasureKind, Sample, SampleBucket, VerdictTerms, compare
-from cekura_dashboards.insight.timeline import DAY
+from cekura_dashboards.stats.compare import compare
+from cekura_dashboards.stats.comparison import MeasureKind
+from cekura_dashboards.stats.sample import Sample, SampleBucket
+from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.timeline import DAY
 
 CURRENT, BASELINE = 0, 1
 Draw = Callable[[np.random.Generator, tuple[int, int], int, float], Iterable[SampleBucket]]

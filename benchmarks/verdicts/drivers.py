@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cekura_dashboards.insight import GroupedSample, SampleBucket, find_driver
-from cekura_dashboards.insight.timeline import DAY
+from cekura_dashboards.stats.drivers import GroupedSample, find_driver
+from cekura_dashboards.stats.sample import SampleBucket
+from cekura_dashboards.stats.timeline import DAY
 
 Measure = Literal["rates", "durations", "scores", "counts"]
 NAMED, RIGHT = 0.05, 0.80

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from benchmarks.verdicts.cases import Plant
 from benchmarks.verdicts.worlds import World, series
-from cekura_dashboards.insight.examine import detect
-from cekura_dashboards.insight.findings import Finding
-from cekura_dashboards.insight.timeline import DAY, Span
+from cekura_dashboards.stats.detect import detect
+from cekura_dashboards.stats.findings import Finding
+from cekura_dashboards.stats.timeline import DAY, Span
 
 CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
 """The most that may be said where nothing happened."""

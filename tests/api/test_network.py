@@ -24,9 +24,9 @@ from cekura_dashboards import open_context
 from cekura_dashboards.api.errors import NotSent, WrongNetworkSetting
 from cekura_dashboards.api.network import check_network, proxy_of
 from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards_mcp.cli.doctor import examine
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.doctor import examine
-from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.protocol.server import create_server
 from support import HANGS_S, KEY, NOW, Era, now, served, settings, text_of, typed
 
 API = "https://api.cekura.ai"

@@ -8,7 +8,7 @@ import pytest
 
 from cekura_dashboards import TOOLS, Tool
 from cekura_dashboards.arguments.schema import input_schemas, output_schemas
-from cekura_dashboards_mcp.registration import register_tools
+from cekura_dashboards_mcp.protocol.registration import register_tools
 from support import BY_NAME, Json, connect, shared_sandbox
 
 BUDGET = 34_500

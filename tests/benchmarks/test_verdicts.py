@@ -6,7 +6,7 @@ from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
 
-from cekura_dashboards.insight.timeline import DAY, HOUR
+from cekura_dashboards.stats.timeline import DAY, HOUR
 
 pytestmark = pytest.mark.no_cover
 SEEDS = range(40)

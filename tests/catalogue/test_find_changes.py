@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.insight.changes import Change
-from cekura_dashboards.insight.many_tests import benjamini_hochberg
+from cekura_dashboards.stats.change import Change
+from cekura_dashboards.stats.many_tests import benjamini_hochberg
 from cekura_sandbox import create_app
 from support import (
     KEY,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards.answers.budget import WHOLE_ANSWER
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
+from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, shared_sandbox, sql
 

@@ -19,7 +19,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards import TOOLS
 from cekura_dashboards.boards import plan_board, read_board
-from cekura_dashboards_mcp.cli import main
+from cekura_dashboards_mcp.cli.main import main
 from support import BY_NAME, HANGS_S, Json, new_sandbox, open_tools, typed
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.usage import count_usage
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.http import http_app
-from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.protocol.server import create_server
+from cekura_dashboards_mcp.web.app import http_app
 from cekura_sandbox.faults import Fault
 from support import (
     HANGS_S,

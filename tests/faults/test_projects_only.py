@@ -22,7 +22,7 @@ from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.boards import export_board
 from cekura_dashboards.settings import SettingsError, load_settings
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_sandbox import ApiVariant
 from support import (
     BY_NAME,

@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Frame, Page, Route, async_playwright
 
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.server import create_server
+from cekura_dashboards_mcp.protocol.server import create_server
 from support import HANGS_S, Era, Json, now, settings
 
 HEIGHT = 700

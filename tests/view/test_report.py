@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
+from cekura_dashboards_mcp.cli.report import Report, make_report
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.report import Report, make_report
 from support import Json, new_sandbox, now, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig, is_object
+from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.json_input import NotJson, read_json
 from cekura_dashboards.text import UntrustedText, did_you_mean
-from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 
 class BoardRefused(DashboardsError):

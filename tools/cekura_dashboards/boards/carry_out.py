@@ -14,9 +14,9 @@ from cekura_dashboards.boards.export import dashboard_id
 from cekura_dashboards.boards.names import Names
 from cekura_dashboards.catalogue import TOOLS
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.changes import line_of
+from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.pipeline import Answer, call_tool
-from cekura_dashboards.plans.changes import line_of
-from cekura_dashboards.plans.receipt import Receipt
 from cekura_dashboards.text import UntrustedText
 from cekura_dashboards.values import replace
 

@@ -4,7 +4,7 @@ from cekura_dashboards.arguments.references import id_of, name_or_id, names_of, 
 from cekura_dashboards.boards.board import Board, BoardRefused
 from cekura_dashboards.boards.names import Names
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.widgets.edits import MOST_WIDGETS
+from cekura_dashboards.edits.request import MOST_WIDGETS
 
 
 async def export_board(context: ToolContext, dashboard: str | int) -> Board:

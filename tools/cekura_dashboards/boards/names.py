@@ -10,7 +10,7 @@ from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id
 from cekura_dashboards.boards.board import BoardRefused
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.namesakes import with_references
+from cekura_dashboards.edits.namesakes import with_references
 
 NamesByKind = Mapping[EntityKind, Mapping[int, str]]
 

@@ -9,7 +9,7 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import (
+from cekura_dashboards.edits.changes import (
     Stored,
     WidgetEdits,
     all_differences,
@@ -18,19 +18,13 @@ from cekura_dashboards.plans.changes import (
     planned_changes,
     restored_lines,
 )
-from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
-from cekura_dashboards.plans.layout import Placement, Wish, overlapped, pattern_for, place_widgets
-from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
-from cekura_dashboards.plans.plan_id import Covered, signer
-from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import PlannedRequest, RestoredIds, check_counts
-from cekura_dashboards.plans.send import commit_bulk
-from cekura_dashboards.plans.undo import refuse_too_large, undo_arguments, undo_of
-from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import join_names, named
-from cekura_dashboards.tool import Request
-from cekura_dashboards.widgets.checker import Checker
-from cekura_dashboards.widgets.edits import (
+from cekura_dashboards.edits.checker import Checker
+from cekura_dashboards.edits.covered import covered, covered_alike, covered_widgets
+from cekura_dashboards.edits.layout import Placement, Wish, overlapped, pattern_for, place_widgets
+from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of
+from cekura_dashboards.edits.plan_id import Covered, signer
+from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.request import (
     MOST_WIDGETS,
     MOST_WIDGETS_UNDONE,
     CreatedWidget,
@@ -40,6 +34,12 @@ from cekura_dashboards.widgets.edits import (
     sent_fields,
     unmergeable,
 )
+from cekura_dashboards.edits.restored import PlannedRequest, RestoredIds, check_counts
+from cekura_dashboards.edits.send import commit_bulk
+from cekura_dashboards.edits.undo import refuse_too_large, undo_arguments, undo_of
+from cekura_dashboards.edits.writing import writing_tool
+from cekura_dashboards.text import join_names, named
+from cekura_dashboards.tool import Request
 
 NAME = "bulk_edit_dashboard"
 

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from cekura_dashboards.answers.audience import ReportOptions
-from cekura_dashboards.answers.lint import ChartObservation, Draft, Lint
-from cekura_dashboards.answers.summary import summarise
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Refused
 from cekura_dashboards.api.models import Dashboard, JsonObject
@@ -14,16 +11,19 @@ from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.catalogue.update_dashboard import UpdateDashboardRequest
-from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, are_few, saved
 from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.plan import issued
-from cekura_dashboards.plans.receipt import Call
-from cekura_dashboards.plans.restored import RestoredIds
+from cekura_dashboards.edits.plan import issued
+from cekura_dashboards.edits.receipt import Call
+from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.edits.rules import metric_types
+from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
+from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.summary import summarise
 from cekura_dashboards.text import clean, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
-from cekura_dashboards.widgets.rules import metric_types
 
 MOST_FINDINGS, MAX_FAILED = 20, 5
 

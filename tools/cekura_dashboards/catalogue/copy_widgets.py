@@ -11,10 +11,10 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gather, gather_by_id
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
-from cekura_dashboards.plans.copies import copies_for, planned, removals_for
-from cekura_dashboards.plans.covered import covered, covered_alike, covered_widgets
-from cekura_dashboards.plans.moves import (
+from cekura_dashboards.edits.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
+from cekura_dashboards.edits.copies import copies_for, planned, removals_for
+from cekura_dashboards.edits.covered import covered, covered_alike, covered_widgets
+from cekura_dashboards.edits.moves import (
     Back,
     Move,
     all_failed,
@@ -24,13 +24,13 @@ from cekura_dashboards.plans.moves import (
     outcomes_of,
     send_moves,
 )
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of
-from cekura_dashboards.plans.plan_id import Covered, signer
-from cekura_dashboards.plans.receipt import Call, Receipt
-from cekura_dashboards.plans.restored import PlannedRequest, RestoredIds
-from cekura_dashboards.plans.send import commit_bulk, surely_not_applied
-from cekura_dashboards.plans.undo import Undo, refuse_too_large, undo_of
-from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.edits.plan import Plan, checked, receipt_of
+from cekura_dashboards.edits.plan_id import Covered, signer
+from cekura_dashboards.edits.receipt import Call, Receipt
+from cekura_dashboards.edits.restored import PlannedRequest, RestoredIds
+from cekura_dashboards.edits.send import commit_bulk, surely_not_applied
+from cekura_dashboards.edits.undo import Undo, refuse_too_large, undo_of
+from cekura_dashboards.edits.writing import writing_tool
 from cekura_dashboards.text import untrusted
 
 NAME = "copy_widgets"

@@ -10,7 +10,7 @@ from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import (
+from cekura_dashboards.edits.changes import (
     EditOperation,
     Stored,
     WidgetEdits,
@@ -19,10 +19,11 @@ from cekura_dashboards.plans.changes import (
     not_done,
     restored_lines,
 )
-from cekura_dashboards.plans.copies import CopyInto, copy_into
-from cekura_dashboards.plans.covered import covered_alike, covered_namesakes, covered_whole
-from cekura_dashboards.plans.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
-from cekura_dashboards.plans.dashboards import (
+from cekura_dashboards.edits.checker import Checker
+from cekura_dashboards.edits.copies import CopyInto, copy_into
+from cekura_dashboards.edits.covered import covered_alike, covered_namesakes, covered_whole
+from cekura_dashboards.edits.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
+from cekura_dashboards.edits.dashboards import (
     dashboard_change,
     dashboard_differences,
     dashboards_of_project,
@@ -31,18 +32,17 @@ from cekura_dashboards.plans.dashboards import (
     send_create,
     send_update,
 )
-from cekura_dashboards.plans.layout import Placement, Wish, pattern_for, place_widgets
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of
-from cekura_dashboards.plans.plan_id import Covered, signer
-from cekura_dashboards.plans.receipt import Call, Receipt
-from cekura_dashboards.plans.restored import restored_line
-from cekura_dashboards.plans.send import commit_bulk, read_again, surely_not_applied
-from cekura_dashboards.plans.undo import undo_of
-from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.edits.layout import Placement, Wish, pattern_for, place_widgets
+from cekura_dashboards.edits.plan import Plan, checked, receipt_of
+from cekura_dashboards.edits.plan_id import Covered, signer
+from cekura_dashboards.edits.receipt import Call, Receipt
+from cekura_dashboards.edits.request import MOST_WIDGETS
+from cekura_dashboards.edits.restored import restored_line
+from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_applied
+from cekura_dashboards.edits.undo import undo_of
+from cekura_dashboards.edits.writing import writing_tool
 from cekura_dashboards.text import named, untrusted
 from cekura_dashboards.values import replace
-from cekura_dashboards.widgets.checker import Checker
-from cekura_dashboards.widgets.edits import MOST_WIDGETS
 
 NAME = CREATE
 

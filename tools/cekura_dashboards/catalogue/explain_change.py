@@ -5,8 +5,26 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
-from cekura_dashboards.answers.explanation import (
+from cekura_dashboards.api.errors import DashboardsError, UnknownField
+from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
+from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
+from cekura_dashboards.api.models import WidgetConfig, as_list
+from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
+from cekura_dashboards.charts.calls import (
+    CallShown,
+    call_line,
+    call_shown,
+    calls_filter,
+    find_calls,
+    window_line,
+)
+from cekura_dashboards.charts.metadata_keys import MetadataKeys, read_metadata_keys
+from cekura_dashboards.charts.requested import ChartRequest, RequestedChart, requested_chart
+from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
+from cekura_dashboards.concurrency import each, gather
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
     USUAL_FIELDS,
@@ -24,31 +42,14 @@ from cekura_dashboards.answers.explanation import (
     read_split,
     single_measure,
 )
-from cekura_dashboards.answers.render import comparison_lines, contributor_lines, share_lines, title_of
-from cekura_dashboards.answers.report import brief, field_word, which_calls
-from cekura_dashboards.api.errors import DashboardsError, UnknownField
-from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
-from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
-from cekura_dashboards.api.models import WidgetConfig, as_list
-from cekura_dashboards.arguments import aliases
-from cekura_dashboards.charts.calls import (
-    CallShown,
-    call_line,
-    call_shown,
-    calls_filter,
-    find_calls,
-    window_line,
-)
-from cekura_dashboards.charts.metadata_keys import MetadataKeys, read_metadata_keys
-from cekura_dashboards.charts.requested import ChartRequest, RequestedChart, requested_chart
-from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
-from cekura_dashboards.concurrency import each, gather
-from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight import Clock, Comparison
+from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
+from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
+from cekura_dashboards.reports.report import brief, field_word, which_calls
+from cekura_dashboards.stats.clock import Clock
+from cekura_dashboards.stats.comparison import Comparison
 from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
-from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 
 MAX_CHARTS = 5
 """Each is read twice, once for each side."""

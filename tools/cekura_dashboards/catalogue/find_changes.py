@@ -9,23 +9,12 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from pydantic import Field
 
-from cekura_dashboards.answers.changes import (
-    ComparedSpans,
-    MeasureTests,
-    NextCall,
-    ReportedChange,
-    interval_of,
-    rank_changes,
-    report_change,
-    run_tests,
-    whole_steps,
-)
-from cekura_dashboards.answers.drawing import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.api.errors import NoTimeBefore
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
+from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import window_line
-from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.scores import PASS_IS_1
 from cekura_dashboards.charts.survey import Survey, surveys
 from cekura_dashboards.charts.target import ChartReading
@@ -40,12 +29,23 @@ from cekura_dashboards.charts.window import (
 )
 from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight.bar import is_merged
-from cekura_dashboards.insight.changes import Change
+from cekura_dashboards.reports.changes import (
+    ComparedSpans,
+    MeasureTests,
+    NextCall,
+    ReportedChange,
+    interval_of,
+    rank_changes,
+    report_change,
+    run_tests,
+    whole_steps,
+)
+from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
+from cekura_dashboards.stats.change import Change
+from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.text import join_names, json_text, named, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.values import replace
-from cekura_dashboards.widgets.request import COMPARE_TO, RECENT_WINDOW
 
 USUAL_CHARTS, MOST_CHARTS = 40, 200
 SHORT = timedelta(days=3)

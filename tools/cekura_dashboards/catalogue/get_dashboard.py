@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import Field
 
-from cekura_dashboards.answers.budget import WHOLE_ANSWER
-from cekura_dashboards.answers.render import title_of
-from cekura_dashboards.answers.report import WidgetBrief, brief
 from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.catalogue.list_dashboards import date_range
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.budget import WHOLE_ANSWER
+from cekura_dashboards.reports.render import title_of
+from cekura_dashboards.reports.report import WidgetBrief, brief
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 

@@ -4,26 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.answers.absence import explain_empty
-from cekura_dashboards.answers.audience import ReportOptions
-from cekura_dashboards.answers.budget import ALONE, fit, without_repeats
-from cekura_dashboards.answers.comparison import compared_targets, comparison_reports, corrections, read_compared
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_arguments, plots_of
-from cekura_dashboards.answers.profiles import Folding, fold, named_reports
-from cekura_dashboards.answers.render import DETAILS, render_reports, window_text
-from cekura_dashboards.answers.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, fault, filter_warnings, with_missing
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.arguments.zones import zone_named
-from cekura_dashboards.charts.target import Target, resolve_targets, saved
-from cekura_dashboards.charts.window import check_comparison
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import named
-from cekura_dashboards.tool import ReadingTool, Result
-from cekura_dashboards.widgets.request import (
+from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
     POINTS,
@@ -32,6 +17,21 @@ from cekura_dashboards.widgets.request import (
     check_profile,
     one_comparison,
 )
+from cekura_dashboards.arguments.zones import zone_named
+from cekura_dashboards.charts.target import Target, resolve_targets, saved
+from cekura_dashboards.charts.window import check_comparison
+from cekura_dashboards.concurrency import gather
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
+from cekura_dashboards.reports.compare import compared_targets, comparison_reports, corrections, read_compared
+from cekura_dashboards.reports.empty import explain_empty
+from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
+from cekura_dashboards.reports.profile import Folding, fold, named_reports
+from cekura_dashboards.reports.render import DETAILS, render_reports, window_text
+from cekura_dashboards.reports.report import WidgetBrief, WidgetReport, WindowShown
+from cekura_dashboards.text import named
+from cekura_dashboards.tool import ReadingTool, Result
 
 MAX_WIDGETS = 60
 FINE, COARSE = 31, 12

@@ -4,15 +4,13 @@ from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel, Field, model_validator
 
-from cekura_dashboards.answers.absence import CallsQuery, why_empty
-from cekura_dashboards.answers.drawing import Drawing
-from cekura_dashboards.answers.report import ALL_CALLS
 from cekura_dashboards.api.errors import DashboardsError, NotFound
 from cekura_dashboards.api.fields import LIMIT, metric_family
 from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.filters import fault, filter_warnings, time_bounds
 from cekura_dashboards.api.models import CallLog, JsonObject, Metric
 from cekura_dashboards.arguments.references import MetricId
+from cekura_dashboards.arguments.widget import WINDOW
 from cekura_dashboards.charts.calls import (
     CallShown,
     call_shown,
@@ -28,9 +26,11 @@ from cekura_dashboards.charts.sorted_calls import CallsPage, Order, page_of_call
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.empty import CallsQuery, why_empty
+from cekura_dashboards.reports.plots import Drawing
+from cekura_dashboards.reports.report import ALL_CALLS
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted
 from cekura_dashboards.tool import ReadingTool, Result
-from cekura_dashboards.widgets.request import WINDOW
 
 USUAL_CALLS, MOST_CALLS, MOST_SEARCHED = 10, 25, 50
 MAX_TRANSCRIPTS = 5

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cekura_dashboards.answers.report import field_word
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, UnknownField
 from cekura_dashboards.api.fields import (
@@ -30,13 +29,14 @@ from cekura_dashboards.arguments.measures import (
     visible_metrics,
 )
 from cekura_dashboards.arguments.references import AgentId, ProjectId
-from cekura_dashboards.charts.fetch import read_charts
 from cekura_dashboards.charts.metadata_keys import read_metadata_keys
+from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import resolve_targets, unsaved
 from cekura_dashboards.charts.window import format_instant, resolve
 from cekura_dashboards.concurrency import gather_by_id
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight.numbers import exact
+from cekura_dashboards.reports.report import field_word
+from cekura_dashboards.stats.numbers import exact
 from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, plain, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 

@@ -6,26 +6,26 @@ from typing import Any
 from msgspec import Struct, field
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.answers.audience import ReportOptions
-from cekura_dashboards.answers.budget import WHOLE_ANSWER, fit
-from cekura_dashboards.answers.drawing import Drawing, Plot, plots_of_edit
-from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import WidgetReport, report_readings
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.catalogue import bulk_edit_dashboard
 from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
-from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import saved, unsaved
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import EditOperation, WidgetEdits, line_of
-from cekura_dashboards.plans.plan import Plan, issued
-from cekura_dashboards.plans.receipt import Receipt, fit_receipt
-from cekura_dashboards.plans.restored import RestoredIds
+from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
+from cekura_dashboards.edits.checker import PLOT_FIELDS
+from cekura_dashboards.edits.plan import Plan, issued
+from cekura_dashboards.edits.receipt import Receipt, fit_receipt
+from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
+from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.plots import Drawing, Plot, plots_of_edit
+from cekura_dashboards.reports.render import render_report
+from cekura_dashboards.reports.report import WidgetReport, report_readings
 from cekura_dashboards.text import plain
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
-from cekura_dashboards.widgets.checker import PLOT_FIELDS
 
 MAX_CHARTS = 10
 POINTS = 12

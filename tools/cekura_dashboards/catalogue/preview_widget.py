@@ -4,29 +4,10 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.answers.absence import explain_empty
-from cekura_dashboards.answers.audience import ReportOptions
-from cekura_dashboards.answers.budget import fit
-from cekura_dashboards.answers.comparison import compared_targets, comparison_reports, read_compared
-from cekura_dashboards.answers.drawing import Drawing, Plot, calls_arguments, plots_of
-from cekura_dashboards.answers.profiles import Folding, fold, named_reports
-from cekura_dashboards.answers.render import render_report
-from cekura_dashboards.answers.report import WidgetReport, with_intervals
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, filter_warnings, time_bounds, with_missing
 from cekura_dashboards.arguments.references import DashboardId
-from cekura_dashboards.arguments.zones import zone_named
-from cekura_dashboards.catalogue.get_widgets_data import FINE
-from cekura_dashboards.charts.share import check_countable
-from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
-from cekura_dashboards.charts.window import check_comparison
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import json_text
-from cekura_dashboards.tool import ReadingTool, Result
-from cekura_dashboards.values import replace
-from cekura_dashboards.widgets.date_range import no_date_range
-from cekura_dashboards.widgets.request import (
+from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
     POINTS,
@@ -36,7 +17,26 @@ from cekura_dashboards.widgets.request import (
     check_profile,
     one_comparison,
 )
-from cekura_dashboards.widgets.rules import check, doubts, metric_types
+from cekura_dashboards.arguments.zones import zone_named
+from cekura_dashboards.catalogue.get_widgets_data import FINE
+from cekura_dashboards.charts.share import check_countable
+from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
+from cekura_dashboards.charts.window import check_comparison
+from cekura_dashboards.concurrency import gather
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.date_range import no_date_range
+from cekura_dashboards.edits.rules import check, doubts, metric_types
+from cekura_dashboards.reports.budget import fit
+from cekura_dashboards.reports.compare import compared_targets, comparison_reports, read_compared
+from cekura_dashboards.reports.empty import explain_empty
+from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
+from cekura_dashboards.reports.profile import Folding, fold, named_reports
+from cekura_dashboards.reports.render import render_report
+from cekura_dashboards.reports.report import WidgetReport, with_intervals
+from cekura_dashboards.text import json_text
+from cekura_dashboards.tool import ReadingTool, Result
+from cekura_dashboards.values import replace
 
 NOT_SAVED = "the API has no chart of a share: this one is worked out from two counts, and saved it would count calls"
 

@@ -20,25 +20,25 @@ from cekura_dashboards.api.filters import (
 )
 from cekura_dashboards.api.models import Dashboard, JsonObject, as_list, same
 from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.arguments.widget import MAX_NAME, NewName
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.covered import covered_fields, covered_setup
-from cekura_dashboards.plans.dashboards import (
+from cekura_dashboards.edits.covered import covered_fields, covered_setup
+from cekura_dashboards.edits.dashboards import (
     dashboard_change,
     dashboard_differences,
     fields_of,
     range_faults,
     send_update,
 )
-from cekura_dashboards.plans.plan import Plan, checked, receipt_of
-from cekura_dashboards.plans.plan_id import signer
-from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import PlannedRequest
-from cekura_dashboards.plans.undo import refuse_too_large, undo_of
-from cekura_dashboards.plans.writing import writing_tool
+from cekura_dashboards.edits.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
+from cekura_dashboards.edits.plan import Plan, checked, receipt_of
+from cekura_dashboards.edits.plan_id import signer
+from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.request import check_clear
+from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.edits.undo import refuse_too_large, undo_of
+from cekura_dashboards.edits.writing import writing_tool
 from cekura_dashboards.text import join_names, named
-from cekura_dashboards.widgets.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
-from cekura_dashboards.widgets.edits import check_clear
-from cekura_dashboards.widgets.request import MAX_NAME, NewName
 
 NAME = "update_dashboard"
 SETTABLE = ("name", "filters")

@@ -7,19 +7,14 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import WidgetId
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.plans.changes import WidgetEdits, all_differences, done_changes, planned_changes
-from cekura_dashboards.plans.covered import covered_widgets
-from cekura_dashboards.plans.layout import overlapped, relaid
-from cekura_dashboards.plans.plan import Plan, changed_only, checked, receipt_of
-from cekura_dashboards.plans.plan_id import signer
-from cekura_dashboards.plans.receipt import Receipt
-from cekura_dashboards.plans.restored import PlannedRequest
-from cekura_dashboards.plans.send import commit_update
-from cekura_dashboards.plans.undo import refuse_too_large, undo_of, undo_update
-from cekura_dashboards.plans.writing import writing_tool
-from cekura_dashboards.text import join_names, named
-from cekura_dashboards.widgets.checker import Checker
-from cekura_dashboards.widgets.edits import (
+from cekura_dashboards.edits.changes import WidgetEdits, all_differences, done_changes, planned_changes
+from cekura_dashboards.edits.checker import Checker
+from cekura_dashboards.edits.covered import covered_widgets
+from cekura_dashboards.edits.layout import overlapped, relaid
+from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of
+from cekura_dashboards.edits.plan_id import signer
+from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.request import (
     CLEAR,
     Clearable,
     WidgetChanges,
@@ -28,6 +23,11 @@ from cekura_dashboards.widgets.edits import (
     sent_fields,
     unmergeable,
 )
+from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.edits.send import commit_update
+from cekura_dashboards.edits.undo import refuse_too_large, undo_of, undo_update
+from cekura_dashboards.edits.writing import writing_tool
+from cekura_dashboards.text import join_names, named
 
 NAME = "update_widget"
 NO_POSITION = "this widget shows no position (x, y, w, h) in its metadata; bulk_edit_dashboard gives it one."

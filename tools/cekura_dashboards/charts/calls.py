@@ -12,8 +12,8 @@ from cekura_dashboards.api.filters import both, instant, operators_of, within, w
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.insight.numbers import Number, exact
 from cekura_dashboards.lookups import AGENT_ID_FIELDS
+from cekura_dashboards.stats.numbers import Number, exact
 from cekura_dashboards.text import SafeText, UntrustedText, clean, join_names, time_text, untrusted, word
 
 LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"

@@ -14,7 +14,7 @@ from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.insight.timeline import PERIODS, STEPS
+from cekura_dashboards.stats.timeline import PERIODS, STEPS
 from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")

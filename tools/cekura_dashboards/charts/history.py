@@ -14,8 +14,8 @@ from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import Target
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.insight.bar import is_merged
-from cekura_dashboards.insight.timeline import PERIODS, STEPS
+from cekura_dashboards.stats.timeline import PERIODS, STEPS
+from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.values import replace
 
 MAX_HISTORIES = 12

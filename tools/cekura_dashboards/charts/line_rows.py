@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, number
 from cekura_dashboards.charts.rows import Rows, label_of, plots_times, span_of
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.insight import CallValues, Point, grain_of
-from cekura_dashboards.insight.timeline import MINUTE
+from cekura_dashboards.stats.timeline import MINUTE
+from cekura_dashboards.summaries.calls import CallValues, grain_of
+from cekura_dashboards.summaries.model import Point
 from cekura_dashboards.text import UntrustedText
 
 

@@ -8,8 +8,8 @@ from cekura_dashboards.api.chart_data import BarRow, Key, count_of, number
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.insight import Bucket, combine
-from cekura_dashboards.insight.buckets import total
+from cekura_dashboards.summaries.buckets import combine, total
+from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace
 

@@ -7,11 +7,11 @@ from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.filters import Filter, both, with_missing
 from cekura_dashboards.api.models import Dashboard, WidgetConfig
 from cekura_dashboards.arguments.references import DashboardId, ProjectId, WidgetId
+from cekura_dashboards.arguments.widget import UNSAVED, NewWidget
 from cekura_dashboards.charts.target import Target, saved, unsaved
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.tool import Request
 from cekura_dashboards.values import replace
-from cekura_dashboards.widgets.request import UNSAVED, NewWidget
 
 
 class ChartRequest(Request):

@@ -11,8 +11,8 @@ from cekura_dashboards.api.chart_data import Chart, count_of, number
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import format_instant
-from cekura_dashboards.insight import Bucket, Slice, Span
-from cekura_dashboards.insight.timeline import DAY, PERIODS, STEPS, iso
+from cekura_dashboards.stats.timeline import DAY, PERIODS, STEPS, Span, iso
+from cekura_dashboards.summaries.model import Bucket, Slice
 from cekura_dashboards.text import UntrustedText, json_text
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200

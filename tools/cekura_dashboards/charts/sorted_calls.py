@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import InvalidArguments, Refused, UnreadableAn
 from cekura_dashboards.api.fields import METRIC_VALUE
 from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
 from cekura_dashboards.charts.calls import find_calls
-from cekura_dashboards.charts.fetch import read_charts
+from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import Target
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import gather

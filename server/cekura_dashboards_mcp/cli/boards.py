@@ -1,0 +1,189 @@
+"""The commands for dashboards as files: export, plan, apply and undo."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+import anyio
+import click
+
+from cekura_dashboards_mcp.cli.terminal import SANDBOX, Stopped, connection, examples, waiting
+
+if TYPE_CHECKING:
+    from cekura_dashboards import ToolContext
+    from cekura_dashboards.boards import AppliedBoard, Board, BoardPlan
+    from cekura_dashboards_mcp.connection import Connection
+
+T = TypeVar("T")
+FILE = click.argument("file", type=click.File("rb"))
+DASHBOARD = click.option(
+    "--dashboard", metavar="ID|NAME", help="The dashboard to change; default: the one of its name."
+)
+PROJECT = click.option("--project", metavar="ID|NAME", help="In place of the file's.")
+CHANGED = 3
+"""The exit code of a plan with changes, if it is asked for."""
+
+
+@click.command(epilog=examples("export 11 > board.json", 'export "Booking agent" --sandbox'))
+@click.argument("dashboard", metavar="ID|NAME")
+@SANDBOX
+def export(dashboard: str, *, sandbox: bool) -> None:
+    """Write a dashboard as a file, with names in place of ids, to standard output."""
+    from cekura_dashboards.boards import export_board  # noqa: PLC0415 - a server that starts does not wait for it
+
+    board = _done(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
+    click.echo(board.to_text(), nl=False)
+
+
+@click.command(epilog=examples("plan board.json", "plan board.json --project 2", "plan board.json --exit-code"))
+@FILE
+@DASHBOARD
+@PROJECT
+@click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGED} if there is anything to do.")
+@click.option("--json", "as_json", is_flag=True, help="Print the calls of tools that would be made.")
+@SANDBOX
+def plan(
+    file: BinaryIO, dashboard: str | None, project: str | None, *, exit_code: bool, as_json: bool, sandbox: bool
+) -> None:
+    """Show what apply would do with FILE, before → after; changes nothing."""
+    from cekura_dashboards.boards import plan_board  # noqa: PLC0415 - see above
+
+    board = _read(file)
+    work = partial(plan_board, board=board, dashboard=dashboard, project=project)
+    board_plan = _done(work, connection(sandbox=sandbox), "Comparing")
+    if as_json:
+        steps = [{"tool": step.tool, "arguments": step.arguments, "dry_run": step.dry_run} for step in board_plan.steps]
+        click.echo(json.dumps({"dashboard": board_plan.dashboard, "steps": steps, "notes": board_plan.notes}, indent=2))
+    else:
+        _show(board, board_plan)
+    if exit_code and board_plan.steps:
+        raise SystemExit(CHANGED)
+
+
+@click.command(epilog=examples("apply board.json", "apply board.json --project 2 --yes --json > receipts.json"))
+@FILE
+@DASHBOARD
+@PROJECT
+@click.option("--yes", is_flag=True, help="Do not ask; deletes too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
+@SANDBOX
+def apply(
+    file: BinaryIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool
+) -> None:
+    """Make a dashboard what FILE says: the one of its name in the project, or a new one. Shows the plan, and asks."""
+    from cekura_dashboards.boards import AppliedBoard, apply_board, plan_board  # noqa: PLC0415 - see above
+
+    board = _read(file)
+
+    async def apply_again(context: "ToolContext") -> AppliedBoard:
+        with waiting("Comparing"):
+            board_plan = await plan_board(context, board, dashboard=dashboard, project=project)
+        _show(board, board_plan, err=as_json)
+        if board_plan.steps and not yes:
+            _ask()
+        with waiting("Writing"):
+            return await apply_board(context, board_plan)
+
+    _report(_done(apply_again, connection(sandbox=sandbox)), as_json=as_json)
+
+
+@click.command(epilog=examples("undo receipts.json"))
+@FILE
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
+@SANDBOX
+def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
+    """Take back what apply did, by the receipts in FILE that apply --json printed."""
+    from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import undo_board  # noqa: PLC0415 - see above
+    from cekura_dashboards.json_input import NotJson, read_json  # noqa: PLC0415 - see above
+
+    try:
+        data = as_object(read_json(file.read()))
+    except NotJson as error:
+        raise Stopped(f"{_name(file)} {error}.") from None
+    listed = as_list((data or {}).get("undo"))
+    calls = [as_object(call) for call in listed or []]
+    if listed is None or None in calls:
+        raise Stopped(f"{_name(file)} holds no receipts that can be taken back; apply --json prints them.")
+    if not calls:
+        click.echo("Nothing was done, so there is nothing to take back.")
+        return
+    work = partial(undo_board, calls=[call for call in calls if call is not None])
+    _report(_done(work, connection(sandbox=sandbox), "Taking it back"), as_json=as_json)
+
+
+COMMANDS = (export, plan, apply, undo)
+
+
+def _name(file: BinaryIO) -> str:
+    """As errors name it; standard input may have no name of its own."""
+    return str(getattr(file, "name", "<stdin>"))
+
+
+def _read(file: BinaryIO) -> "Board":
+    from cekura_dashboards.boards import BoardRefused, read_board  # noqa: PLC0415 - see above
+
+    try:
+        return read_board(file.read())
+    except BoardRefused as error:
+        raise Stopped(f"{_name(file)}: {error}") from None
+
+
+def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "") -> T:
+    """What the work gives; its error, if it has one, in a line. ``what``: is said to who waits; the work may do so."""
+    from cekura_dashboards import DashboardsError  # noqa: PLC0415 - see above
+
+    async def run() -> T:
+        try:
+            return await work(await link.tool_context(None))
+        finally:
+            await link.aclose()
+
+    try:
+        with waiting(what) if what else nullcontext():
+            return anyio.run(run)
+    except DashboardsError as error:
+        click.echo(f"cekura-dashboards: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+def _ask() -> None:
+    """Ask whoever sits there.
+
+    Raises:
+        Stopped: if nobody does.
+    """
+    if not sys.stdin.isatty():
+        raise Stopped("nobody can be asked here; add --yes to carry it out. Nothing was changed.")
+    click.confirm("Carry it out?", abort=True, err=True)
+
+
+def _show(board: "Board", board_plan: "BoardPlan", *, err: bool = False) -> None:
+    from cekura_dashboards.text import named  # noqa: PLC0415 - see above
+
+    target = "a new dashboard" if board_plan.dashboard is None else f"dashboard {board_plan.dashboard}"
+    head = "To do on" if board_plan.steps else "Nothing to do: it is like this already,"
+    click.echo(f"{head} {target} {named(board.name)}" + (":" if board_plan.steps else "."), err=err)
+    lines = [
+        *(f"  {line}" for step in board_plan.steps for line in step.lines),
+        *(f"note: {n}" for n in board_plan.notes),
+    ]
+    for line in lines:
+        click.echo(line, err=err)
+
+
+def _report(done: "AppliedBoard", *, as_json: bool) -> None:
+    """The receipts; as JSON with the calls that take them back, the last first."""
+    if as_json:
+        receipts = [receipt.structured for receipt in done.receipts]
+        data = {"receipts": receipts, "failed": done.failed, "undo": done.calls_to_undo}
+        click.echo(json.dumps({name: value for name, value in data.items() if value is not None}, indent=2))
+    else:
+        for receipt in done.receipts:
+            click.echo(receipt.text)
+    if done.failed is not None:
+        click.echo(f"cekura-dashboards: {done.failed}", err=True)
+        raise SystemExit(1)

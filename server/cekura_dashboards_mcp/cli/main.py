@@ -1,0 +1,310 @@
+"""The command line. What a command needs is imported when it runs, so that a server starts quickly."""
+
+import gc
+import json
+import os
+import signal
+import sys
+from functools import partial
+from io import TextIOWrapper
+from pathlib import Path
+
+import anyio
+import click
+
+from cekura_dashboards_mcp.cli.boards import COMMANDS
+from cekura_dashboards_mcp.cli.terminal import (
+    SANDBOX,
+    SANDBOX_KEY,
+    Stopped,
+    connection,
+    examples,
+    json_object,
+    need_sandbox,
+    waiting,
+)
+
+INTERRUPTED = 130
+"""128 and the number of the signal, as shells have it."""
+COLOURS = {"ok  ": "green", "FAIL": "red", "?   ": "yellow"}
+"""Of the doctor's marks, on a terminal without NO_COLOR."""
+OUT = click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
+
+
+def program() -> None:
+    """Run as a program of its own: Ctrl-C ends it at once, with the exit code that shells know.
+
+    Nothing is lost by it: no state is kept, and a thread that waits for standard input could not be ended otherwise.
+    """
+    gc.disable()  # nothing that is imported is garbage; commands that go on running look for it again afterwards
+    signal.signal(signal.SIGINT, _interrupted)
+    main()
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    os._exit(INTERRUPTED)
+
+
+class _ServesByDefault(click.Group):
+    """Commands. Options without one, or nothing at all, go to ``serve``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        of_the_group = {name for option in self.get_params(ctx) for name in option.opts}
+        if not args or (args[0].startswith("-") and args[0] not in of_the_group):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_ServesByDefault,
+    context_settings={"max_content_width": 110},
+    epilog=examples(
+        "demo", "install claude-desktop", "call get_widgets_data '{\"dashboard_id\": 11}' --sandbox", "doctor"
+    )
+    + "\n\n\b\nExit codes: 0 done; 1 it failed, or a check did; 2 wrong use or settings; 130 Ctrl-C.",
+)
+@click.version_option(package_name="cekura-dashboards-mcp", prog_name="cekura-dashboards")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Let AI assistants read, explain and edit Cekura dashboards. Without a command, its options are those of serve."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+@main.command(
+    epilog=examples(
+        "serve", "serve --sandbox", "serve --http 127.0.0.1:8000", "serve --http 127.0.0.1:8000 --workers 2"
+    )
+)
+@click.option("--http", "address", metavar="HOST:PORT", help="Serve Streamable HTTP here instead of stdio.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="With --http: processes.")
+@click.option("--own-key", is_flag=True, help="With --http: answer with CEKURA_API_KEY, not with each caller's key.")
+@click.option("--metrics", is_flag=True, help="With --http: Prometheus metrics at /metrics.")
+@SANDBOX
+def serve(
+    address: str | None = None, *, workers: int = 1, own_key: bool = False, metrics: bool = False, sandbox: bool = False
+) -> None:
+    """Run the MCP server, over stdio unless --http is given."""
+    if address is not None:
+        from cekura_dashboards_mcp.web.serve import serve_http  # noqa: PLC0415 - see above
+
+        link = connection(sandbox=sandbox, key_needed=own_key, per_request=not (sandbox or own_key))
+        serve_http(link, address, workers=workers, with_metrics=metrics, loaded=_all_imported)
+        return
+    if workers > 1 or own_key or metrics:
+        raise Stopped("--workers, --own-key and --metrics go with --http.")
+    from cekura_dashboards_mcp.protocol.server import create_server  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.protocol.stdio import leave_with_reader, serve_stdio  # noqa: PLC0415 - see above
+
+    server = create_server(connection(sandbox=sandbox))
+    _all_imported()
+    leave_with_reader(sys.stdout)
+    anyio.run(serve_stdio, server)
+
+
+def _all_imported() -> None:
+    """Look for garbage again, but not among what stays for ever."""
+    gc.freeze()
+    gc.enable()
+
+
+@main.command(
+    epilog=examples("sandbox", "sandbox --port 9000 --seed 7 --calls 5000", "sandbox --reading override=merge")
+)
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**31))
+@click.option("--calls", default=60_000, show_default=True, type=click.IntRange(1, 2_000_000))
+@click.option("--key", default=SANDBOX_KEY, show_default=True, help="The API key it accepts.")
+@click.option(
+    "--reading", multiple=True, metavar="NAME=VALUE", help="How an undocumented behaviour is read, e.g. override=merge."
+)
+def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]) -> None:
+    """Run a local API that answers like Cekura's, over generated calls."""
+    need_sandbox()
+    from cekura_sandbox.run import run_sandbox  # noqa: PLC0415 - see above
+
+    _all_imported()
+    try:
+        run_sandbox(port=port, seed=seed, count=calls, key=key, readings=dict(_pair(text) for text in reading))
+    except (ValueError, OSError) as error:
+        raise Stopped(str(error)) from None
+
+
+@main.command(epilog=examples("tools", "tools --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print what tools/list answers.")
+def tools(*, as_json: bool) -> None:
+    """List the tools."""
+    from cekura_dashboards_mcp.cli.in_process import list_tools  # noqa: PLC0415 - see above
+
+    listed_tools = anyio.run(list_tools, connection(key_needed=False))
+    if as_json:
+        click.echo(
+            json.dumps(
+                [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed_tools], indent=2
+            )
+        )
+        return
+    for tool in listed_tools:
+        size = len(json.dumps([tool.name, tool.description, tool.input_schema], separators=(",", ":")))
+        kind = "read" if tool.annotations and tool.annotations.read_only_hint else "write"
+        click.echo(f"{tool.name}  ({kind}, {size} characters)")
+        click.echo(f"    {tool.description}")
+
+
+@main.command(
+    epilog=examples(
+        "call list_dashboards --sandbox",
+        'call get_widgets_data \'{"dashboard_id": 11, "window": "7d"}\' --sandbox',
+        "call get_dashboard '{\"dashboard_id\": 11}' --json --sandbox",
+    )
+)
+@click.argument("tool")
+@click.argument("arguments", default="{}", metavar="[JSON]")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result.")
+@SANDBOX
+def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
+    """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
+    from cekura_dashboards_mcp.cli.in_process import call_one, text_of  # noqa: PLC0415 - see above
+
+    tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
+    with waiting(f"Waiting for {tool}"):
+        result = anyio.run(call_one, link, tool, tool_arguments)
+    if as_json:
+        click.echo(result.model_dump_json(by_alias=True, exclude_none=True, indent=2))
+    else:
+        click.echo(text_of(result), err=result.is_error)
+    if result.is_error:
+        raise SystemExit(1)
+
+
+@main.command(
+    epilog=examples(
+        "view find_changes --sandbox --out changes.html",
+        "view get_widgets_data '{\"dashboard_id\": 11}' --sandbox --out page.html",
+    )
+)
+@click.argument("tool")
+@click.argument("arguments", default="{}", metavar="[JSON]")
+@OUT
+@SANDBOX
+def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
+    """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
+    from cekura_dashboards_mcp.cli.in_process import call_one, page_of, text_of  # noqa: PLC0415 - see above
+
+    tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
+    with waiting(f"Waiting for {tool}"):
+        result = anyio.run(partial(call_one, draws=True), link, tool, tool_arguments)
+    if result.is_error:
+        click.echo(text_of(result), err=True)
+        raise SystemExit(1)
+    page = page_of(result, tool, tool_arguments)
+    if page is None:
+        raise Stopped(f"{tool} has no charts; use call.")
+    _written(page, out)
+
+
+def _written(page: str, out: Path | None) -> None:
+    """Write a page, or print it if no file is given."""
+    if out is None:
+        click.echo(page)
+        return
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise Stopped(f"{out} cannot be written: {error.strerror or error}") from None
+
+
+@main.command(
+    epilog=examples(
+        "report --sandbox --out report.html",
+        'report --dashboard "Booking agent" --window last_week --compare-to previous_week --out report.html',
+    )
+)
+@click.option("--dashboard", "dashboards", multiple=True, metavar="ID|NAME", help="Only this one; may be repeated.")
+@click.option("--window", default="7d", show_default=True, help="The time that it is about.")
+@click.option("--compare-to", default="previous_period", show_default=True, help="The time to compare with.")
+@OUT
+@SANDBOX
+def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Path | None, sandbox: bool) -> None:
+    """Write what changed, and the charts, as one HTML page that needs nothing else."""
+    from cekura_dashboards.arguments.references import number_or_name  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.report import make_report  # noqa: PLC0415 - see above
+
+    chosen = [number_or_name(text) for text in dashboards]
+    work = partial(make_report, dashboards=chosen, window=window, compare_to=compare_to)
+    with waiting("Reading all charts"):
+        page_report = anyio.run(work, connection(sandbox=sandbox))
+    for error in page_report.failed:
+        click.echo(f"cekura-dashboards: {error}", err=True)
+    _written(page_report.page, out)
+    if page_report.failed:
+        raise SystemExit(1)
+
+
+@main.command(
+    epilog=examples(
+        "install claude-desktop",
+        "install vscode --sandbox",
+        "install cursor --print",
+        "install claude-code --uninstall",
+    )
+)
+@click.argument("client", type=click.Choice(["claude-desktop", "claude-code", "cursor", "vscode", "generic"]))
+@click.option("--print", "show", is_flag=True, help="Only show the entry; change nothing.")
+@click.option("--uninstall", is_flag=True, help="Take the entry out again.")
+@SANDBOX
+def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
+    """Write this server into the configuration of a chat CLIENT; other entries stay as they are.
+
+    The key is taken from CEKURA_API_KEY, or asked for. "generic" shows what most other clients take.
+    """
+    from cekura_dashboards_mcp.cli.client_files import NotInstalled  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.install import install as put_in_place  # noqa: PLC0415 - see above
+
+    try:
+        put_in_place(client, Machine.this(), sandbox=sandbox, show=show, uninstall=uninstall)
+    except NotInstalled as error:
+        raise Stopped(str(error)) from None
+
+
+@main.command(epilog=examples("demo"))
+def demo() -> None:
+    """Start a sandbox and a server as a chat client would, and hold a short conversation with it."""
+    need_sandbox()
+    from cekura_dashboards_mcp.cli.demo import run_demo  # noqa: PLC0415 - see above
+
+    anyio.run(run_demo)
+
+
+@main.command(epilog=examples("doctor", "doctor --json", "doctor --probe --sandbox"))
+@click.option("--probe", is_flag=True, help="Find out how the API reads what its documents leave open; only reads.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@SANDBOX
+def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
+    """Check settings, key, API, clock, and the chat clients of this machine, each started as it would start it."""
+    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.doctor import examine  # noqa: PLC0415 - see above
+
+    link = connection(sandbox=sandbox, key_needed=False)
+    with waiting("Asking the API, and starting the server as each chat client does"):
+        examination = anyio.run(partial(examine, with_probe=probe), link, Machine.this())
+    if as_json:
+        click.echo(json.dumps(examination.to_json(), indent=2))
+    for line in [] if as_json else examination.lines():
+        mark, rest = line[:4], line[4:]
+        click.echo(click.style(mark, fg=COLOURS.get(mark)) + rest)
+    if not examination.passed:
+        raise SystemExit(1)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+for command in COMMANDS:
+    main.add_command(command)

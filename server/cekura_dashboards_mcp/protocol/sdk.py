@@ -1,0 +1,92 @@
+"""The parts of the MCP SDK that it does not document as public; nothing else here imports any.
+
+A tool of the catalogue validates its own arguments, words its own errors and asks a person in the middle of a call, for
+which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: a newer SDK is taken once these hold.
+
+- ``Tool``, ``func_metadata``, ``UnexpectedToolError``: ``tests/protocol/test_tools_through_clients.py`` and
+  ``tests/arguments/test_schemas.py`` would notice.
+- ``build_resolver_plans``, ``resolve_arguments``: ``tests/protocol/test_elicitation.py``, in both eras of the protocol.
+- ``list_what_is_open``: ``tests/protocol/test_chart_view.py``, in both eras.
+- ``complete_with``: ``tests/protocol/test_prompts_and_resources.py``, in both eras and with the key of each request.
+- ``Prompt``, ``ResourceNotFoundError``: the same.
+- ``run_over`` with the types of its streams: ``tests/protocol/test_stdio.py``.
+- ``is_version_at_least``: ``tests/protocol/test_elicitation.py``, where an old client over HTTP cannot be asked.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.apps import client_supports_apps
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.server.mcpserver.prompts import Prompt
+from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.message import SessionMessage
+from mcp.types import CompleteRequestParams, CompleteResult, Completion, ListToolsResult, PaginatedRequestParams
+from mcp_types.version import is_version_at_least
+
+__all__ = [
+    "Elicit",
+    "Prompt",
+    "ReadStream",
+    "Resolve",
+    "ResourceNotFoundError",
+    "SessionMessage",
+    "Tool",
+    "ToolError",
+    "UnexpectedToolError",
+    "WriteStream",
+    "build_resolver_plans",
+    "complete_with",
+    "func_metadata",
+    "is_version_at_least",
+    "list_what_is_open",
+    "resolve_arguments",
+    "run_over",
+]
+
+
+def list_what_is_open(
+    server: MCPServer[Any], for_view: str, opened: Callable[[Context[Any, Any]], Callable[[str], bool]]
+) -> None:
+    """List the tools that are open to a request's key, and ``for_view`` only to clients that may show the view."""
+
+    async def list_tools(
+        context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        tools = await server.list_tools()
+        shows = context.session.client_capabilities is None or client_supports_apps(context)
+        is_open = opened(Context(request_context=context, mcp_server=server))
+        offered = [tool for tool in tools if (shows if tool.name == for_view else is_open(tool.name))]
+        return ListToolsResult(tools=offered)
+
+    _lowlevel(server).add_request_handler("tools/list", PaginatedRequestParams, list_tools)
+
+
+def complete_with(
+    server: MCPServer[Any], completed: Callable[[Context[Any, Any], CompleteRequestParams], Awaitable[Completion]]
+) -> None:
+    """Complete arguments with a function that sees whose request it is, which the SDK's own decorator keeps from it."""
+
+    async def complete(context: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        completion = await completed(Context(request_context=context, mcp_server=server), params)
+        return CompleteResult(completion=completion)
+
+    _lowlevel(server).add_request_handler("completion/complete", CompleteRequestParams, complete)
+
+
+async def run_over(
+    server: MCPServer[Any], messages: ReadStream[SessionMessage | Exception], answers: WriteStream[SessionMessage]
+) -> None:
+    """Serve over two streams until the first ends, as ``MCPServer.run_stdio_async`` does over its own."""
+    lowlevel = _lowlevel(server)
+    await lowlevel.run(messages, answers, lowlevel.create_initialization_options())
+
+
+def _lowlevel(server: MCPServer[Any]) -> Any:
+    return vars(server)["_lowlevel_server"]

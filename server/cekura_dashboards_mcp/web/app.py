@@ -1,0 +1,228 @@
+"""Stateless Streamable HTTP, each request bringing its own key."""
+
+import re
+import socket
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.text import quoted
+from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
+from cekura_dashboards_mcp.protocol.server import create_server
+from cekura_dashboards_mcp.web.limits import METRICS, AllowedHosts, ConcurrencyLimit, TokenGuard
+from cekura_dashboards_mcp.web.middleware import CompleteRequests, replay_body, server_config
+from cekura_dashboards_mcp.web.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from cekura_dashboards_mcp.web.oauth import SignIn
+
+PATH = "/mcp"
+PORT = re.compile(r"\d{1,5}", re.ASCII)
+PROGRESS = b'"progressToken"'
+"""Where this stands in a request, its caller wants to hear of the progress."""
+READY_S = 10.0
+"""For so long an answer about the API counts."""
+READY_TIMEOUT_S = 5.0
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``.
+
+    Raises:
+        ValueError: if it is no such thing.
+    """
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not PORT.fullmatch(port) or int(port) > 65535:  # noqa: PLR2004 - the last port
+        raise ValueError(f'--http takes HOST:PORT, such as 127.0.0.1:8000, not "{quoted(text, limit=60)}"')
+    return host, int(port)
+
+
+class KeyGuard:
+    """Answers 403 to requests without a usable key, before anything else sees them.
+
+    Not 401: on that, MCP clients go looking for an OAuth server.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            try:
+                key_of(Headers(scope=scope).get(KEY_HEADER))
+            except NoUsableKey as error:
+                await JSONResponse({"error": str(error)}, 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class StreamIfProgressAsked:
+    """Streams the answers of calls that want to hear of their progress, and sends all others in one piece.
+
+    To clients of before 2026-07-28 a stream costs a tenth more of the processor, and they are most.
+    """
+
+    def __init__(self, streaming: ASGIApp, at_once: ASGIApp) -> None:
+        self._streaming, self._at_once = streaming, at_once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._at_once(scope, receive, send)
+            return
+        body: bytes = (await receive()).get("body", b"")  # whole, as WholeRequests hands it on
+        app = self._streaming if PROGRESS in body else self._at_once
+        await app(scope, replay_body(body, receive), send)
+
+
+async def _alive(_request: Request) -> Response:
+    return Response()
+
+
+@dataclass
+class Readiness:
+    """Whether the API answers anything at all, asked at most once in ten seconds."""
+
+    connection: Connection
+    _asked_at: float = -READY_S
+    _ready: bool = False
+    _lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def __call__(self, _request: Request) -> Response:
+        """200 or 503."""
+        async with self._lock:
+            if anyio.current_time() - self._asked_at >= READY_S:
+                self._ready = await self._answers()
+                self._asked_at = anyio.current_time()
+        return Response(status_code=200 if self._ready else 503)
+
+    async def _answers(self) -> bool:
+        """No key is sent: that it is missing is an answer, too."""
+        try:
+            answer = await self.connection.transport().send(
+                "GET", "/user/v1/projects/", key=SecretStr(""), timeout_s=READY_TIMEOUT_S, query={}, body=None
+            )
+        except DashboardsError:
+            return False
+        return answer.status < 500  # noqa: PLR2004 - the server errors
+
+
+def _metrics_route() -> Route:
+    """What OpenTelemetry counts, as Prometheus reads it; from here on it counts for real."""
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - an extra
+    from opentelemetry.metrics import set_meter_provider  # noqa: PLC0415 - see above
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - see above
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 - see above
+
+    set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return Route(METRICS, metrics)
+
+
+def http_app(
+    connection: Connection,
+    serving: ServerSettings | None = None,
+    *,
+    with_metrics: bool = False,
+    sign_in: "SignIn | None" = None,
+) -> Starlette:
+    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``, and perhaps ``/metrics``.
+
+    ``sign_in``: who tokens stand for, if there is an issuer of such; made anew unless given.
+    """
+    serving = serving or ServerSettings()
+    if serving.oauth_issuer and sign_in is None:
+        from cekura_dashboards_mcp.web.oauth import SignIn  # noqa: PLC0415 - most servers do without
+
+        sign_in = SignIn.by(serving)
+    connection.signs_in = sign_in is not None
+    server = create_server(connection)
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # KnownNames is stricter
+    streaming, at_once = (
+        server.streamable_http_app(
+            streamable_http_path=PATH, stateless_http=True, transport_security=security, json_response=in_one_piece
+        )
+        for in_one_piece in (False, True)
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        async with (
+            streaming.router.lifespan_context(streaming),
+            at_once.router.lifespan_context(at_once),
+            sign_in.keep_fresh() if sign_in else nullcontext(),
+        ):
+            yield
+
+    per_key = serving.max_in_flight_per_key if connection.key_per_request else serving.max_in_flight
+    room = Middleware(ConcurrencyLimit, serving.max_in_flight, per_key)
+    app = Starlette(
+        routes=[
+            Route("/healthz", _alive),
+            Route("/readyz", Readiness(connection).__call__),
+            *([_metrics_route()] if with_metrics else []),
+            *(sign_in.metadata_routes() if sign_in else []),
+            Route(PATH, StreamIfProgressAsked(streaming, at_once), methods=["POST"], middleware=[room]),
+        ],
+        lifespan=lifespan,
+    )
+    app.add_middleware(CompleteRequests)
+    if connection.key_per_request:
+        app.add_middleware(KeyGuard)
+    if sign_in is not None:
+        app.add_middleware(sign_in.guard)
+    if serving.tokens:
+        app.add_middleware(TokenGuard, serving.tokens)
+    app.add_middleware(AllowedHosts, serving.hosts, serving.origins)
+    return app
+
+
+def listening_on(host: str, port: int) -> socket.socket:
+    """A socket whose connections send at once: the event loop sees to that only where TCP is named as the protocol."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a port in use
+        listener.bind((host, port))
+        listener.listen()  # from here on a client that was told of the address is not refused
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run_http(app: Starlette, connection: Connection, listening: socket.socket) -> None:
+    """Serve until stopped."""
+    announce(listening)
+    _load_first_call(connection)
+    uvicorn.Server(server_config(app)).run(sockets=[listening])
+
+
+def announce(listening: socket.socket) -> None:
+    host, port = listening.getsockname()[:2]
+    host_text = f"[{host}]" if ":" in host else host
+    print(f"Serving MCP at http://{host_text}:{port}{PATH}", file=sys.stderr, flush=True)  # noqa: T201 - not the protocol's stdout
+
+
+def _load_first_call(connection: Connection) -> None:
+    """What only the first call needs is loaded beside, so that no health request waits for it."""
+    threading.Thread(target=connection.transport, name="first-call", daemon=True).start()

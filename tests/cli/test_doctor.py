@@ -1,0 +1,234 @@
+"""The doctor: what it finds in order, what not, and how it tells one possible API from another."""
+
+import json
+import os
+import sys
+from dataclasses import fields, replace
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from pydantic import SecretStr
+
+from cekura_dashboards_mcp.cli.clients import CLIENTS, Machine
+from cekura_dashboards_mcp.cli.doctor import check_clock, examine, report
+from cekura_dashboards_mcp.cli.probe import UNSETTLED, probe
+from cekura_dashboards_mcp.connection import Connection, caller_of
+from cekura_sandbox import ApiVariant
+from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox, typed
+
+pytestmark = pytest.mark.anyio
+TYPES = get_type_hints(ApiVariant)
+SINGLE = [ApiVariant(**{field.name: value}) for field in fields(ApiVariant) for value in get_args(TYPES[field.name])]
+OTHER = ApiVariant(
+    override="merge", preview="merge", grouped="nested", booleans="1", rates="percent", binary="0/5", stat="array", buckets="bare",
+    empty_buckets="null", predefined="list", preview_answer="short", clock_ahead_s=120,
+)  # fmt: skip
+MIXED = [OTHER, replace(OTHER, override="replace", grouped="field"), replace(OTHER, preview="alone", rates="ratio")]
+
+
+@pytest.mark.parametrize("readings", [*SINGLE, *MIXED], ids=str)
+async def test_the_probe_recognises_every_reading_of_the_sandbox_and_only_reads(readings: ApiVariant) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, recorder):
+        found = {finding.question: finding.answer for finding in await probe(context)}
+        assert recorder.writes() == []
+    expected = {
+        field.name: getattr(readings, field.name) for field in fields(readings) if field.name != "clock_ahead_s"
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert found["page_size"] == "10 by default, more on request"
+
+
+async def test_the_report_holds_no_name_id_or_number_of_calls() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text = "\n".join(report(await probe(context))[1:])
+    for private in ("Operations", "Booking", "Northside", "Reception", KEY):
+        assert private not in text
+    assert {word for word in text.split() if any(c.isdigit() for c in word)} <= {"10"}
+
+
+async def test_what_cannot_be_settled_says_why() -> None:
+    app = shared_sandbox(ApiVariant(), count=1)
+    async with open_tools(app) as (context, _):
+        found = {finding.question: finding for finding in await probe(context)}
+    assert found["override"].answer == UNSETTLED
+    assert "no dashboard has a date range with calls before it" in found["override"].why
+
+
+async def lines(connection: Connection, *, with_probe: bool = False) -> tuple[bool, list[str]]:
+    found = await examine(connection, None, with_probe=with_probe)
+    return found.passed, found.lines()
+
+
+def sandboxed(**given: Any) -> Connection:
+    return Connection(settings(**given), app_factory=shared_sandbox, now=now)
+
+
+async def test_everything_in_order_is_told_line_by_line() -> None:
+    passed, said = await lines(sandboxed(), with_probe=True)
+    assert passed
+    assert said[:6] == [
+        "ok   settings: http://localhost, time zone UTC, 30 s a call",
+        f"ok   key: given, digest {caller_of(SecretStr(KEY))}",
+        "ok   API: answers",
+        "ok   key: accepted",
+        "ok   projects: 2 visible",
+        "ok   clock: the API is 0 s behind",
+    ]
+    assert "  override: replace (an override stands in place of what is saved)" in said
+
+
+async def test_a_key_that_is_not_accepted_is_told_and_nothing_more_is_asked() -> None:
+    made = settings().model_copy(update={"api_key": SecretStr("wrong")})
+    passed, said = await lines(Connection(made, app_factory=shared_sandbox, now=now), with_probe=True)
+    assert not passed
+    assert said[-1].startswith("FAIL key: The API did not accept the key (401)")
+
+
+async def test_no_key_and_no_network_are_told() -> None:
+    passed, said = await lines(Connection(settings().model_copy(update={"api_key": None})))
+    assert (passed, said[-1]) == (False, "FAIL key: none; set CEKURA_API_KEY, or try --sandbox")
+    nowhere = settings(timeout_s=2).model_copy(update={"base_url": "http://127.0.0.1:9"})
+    passed, said = await lines(Connection(nowhere, now=now))
+    assert not passed
+    assert said[-1].startswith("FAIL API: The API could not be reached (ConnectError)")
+
+
+async def test_a_project_that_the_key_cannot_see_is_told() -> None:
+    passed, said = await lines(sandboxed(project_id=99))
+    assert not passed
+    assert any("CEKURA_PROJECT_ID is 99" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("date", "passed", "told"),
+    [
+        ("Wed, 18 Nov 2026 15:30:20 GMT", True, "the API is 20 s ahead"),
+        ("Wed, 18 Nov 2026 15:25:00 GMT", None, "the API is 300 s behind; set this machine's clock"),
+        (None, None, "the API does not say its time"),
+        ("soon", None, "the API does not say its time"),
+    ],
+)
+def test_the_clocks_are_compared(date: str | None, passed: bool | None, told: str) -> None:  # noqa: FBT001 - a parameter
+    check = check_clock(date, NOW)
+    assert (check.passed, check.told) == (passed, told)
+
+
+async def test_a_clock_that_is_ahead_is_seen() -> None:
+    app = shared_sandbox(ApiVariant(clock_ahead_s=timedelta(minutes=2).total_seconds()))
+    _, said = await lines(Connection(settings(), app_factory=lambda: app, now=now))
+    assert said[-1].startswith("?    clock: the API is 120 s ahead")
+
+
+def person(home: Path) -> Machine:
+    return Machine(home, "linux", {})
+
+
+async def entries(home: Path) -> list[str]:
+    found = await examine(sandboxed(), person(home), with_probe=False)
+    return [line for line in found.lines() if ', "' in line or "have this server" in line or "clients" in line]
+
+
+def write_entry(home: Path, name: str, **entry: Any) -> Path:
+    client = CLIENTS[name]
+    path = client.path(person(home))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({client.servers: {"cekura-dashboards": entry}}), encoding="utf-8")
+    return path
+
+
+VERSION = version("cekura-dashboards-mcp")
+STARTED: Json = {"command": sys.executable, "args": ["-m", "cekura_dashboards_mcp", "serve"]}
+
+
+async def test_chat_clients_that_are_here_are_found_and_their_entries_started(tmp_path: Path) -> None:
+    write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
+    (tmp_path / ".config" / "Code" / "User").mkdir(parents=True)
+    said = await entries(tmp_path)
+    assert said == [
+        "?    VS Code: does not have this server yet; to add it: cekura-dashboards install vscode",
+        f'ok   Cursor, "cekura-dashboards": starts {VERSION}, {len(BY_NAME)} tools, and the API answers it',
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+async def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
+    path = write_entry(tmp_path, "cursor", **STARTED, env={"CEKURA_API_KEY": "your-cekura-api-key"})
+    for mode, told in ((0o644, True), (0o600, False)):
+        path.chmod(mode)
+        found = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
+        assert (
+            f"?    Cursor: others can read {path}, which holds a key; to mend it: chmod 600 {path}" in found
+        ) == told
+
+
+async def test_a_file_with_comments_is_read_as_its_client_reads_it(tmp_path: Path) -> None:
+    entry = json.dumps({**STARTED, "args": [*STARTED["args"], "--sandbox"]})
+    for name in ("vscode", "cursor"):
+        path = write_entry(tmp_path, name)
+        path.write_text(
+            f'{{\n  // mine\n  "{CLIENTS[name].servers}": {{"cekura-dashboards": {entry},}}\n}}', encoding="utf-8"
+        )
+    cursor, vscode = sorted((await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()[-2:])
+    assert vscode.startswith('ok   VS Code, "cekura-dashboards": starts')
+    assert cursor.startswith("FAIL Cursor: ")
+    assert "is not JSON: Expecting property name enclosed in double quotes in line 2" in cursor
+
+
+async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Path) -> None:
+    [line] = await entries(tmp_path)
+    assert line.startswith("?    chat clients: none of Claude Desktop, Claude Code, Cursor, VS Code is here")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {"command": "/not/there/cekura-dashboards", "args": ["serve"]},
+            "/not/there/cekura-dashboards cannot be started",
+        ),
+        ({"command": ["cekura-dashboards"]}, "is not of the form that clients start"),
+        ({"args": ["serve"]}, "is not of the form that clients start"),
+        (STARTED, "does not answer: No API key. Set CEKURA_API_KEY"),
+        ({**STARTED, "env": {"CEKURA_API_KEY": "two words"}}, "does not answer: CEKURA_API_KEY holds characters"),
+        ({**STARTED, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the example's"),
+        (
+            {**STARTED, "env": {"CEKURA_API_KEY": "k", "CEKURA_BASE_URL": "http://127.0.0.1:9"}},
+            f"{len(BY_NAME)} tools, but: The API could not be reached",
+        ),
+    ],
+)
+async def test_an_entry_that_does_not_work_says_why_and_what_to_do(entry: Json, said: str, tmp_path: Path) -> None:
+    write_entry(tmp_path, "claude-code", **entry)
+    [line] = await entries(tmp_path)
+    assert line.startswith('FAIL Claude Code, "cekura-dashboards": ')
+    assert said in line
+    if "but: " not in line:
+        assert line.endswith("cekura-dashboards install claude-code")
+
+
+async def test_a_file_that_is_no_json_is_told_where(tmp_path: Path) -> None:
+    write_entry(tmp_path, "cursor").write_text("{,}", encoding="utf-8")
+    found = await examine(sandboxed(), person(tmp_path), with_probe=False)
+    assert not found.passed
+    assert "is not JSON" in found.lines()[-1]
+    assert "line 1, column 2" in found.lines()[-1]
+
+
+async def test_who_has_a_client_that_works_needs_no_key_in_the_shell(tmp_path: Path) -> None:
+    write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
+    without = Connection(settings().model_copy(update={"api_key": None}))
+    found = await examine(without, person(tmp_path), with_probe=False)
+    assert found.passed
+    assert found.lines()[1].startswith("?    key: none in this shell")
+
+
+def test_the_command_prints_json_and_fails_by_its_exit_code(tmp_path: Path) -> None:
+    for arguments, code in (["--sandbox"], 0), ([], 1):
+        done = typed("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
+        found = json.loads(done.stdout)
+        assert (done.exit_code, found["passed"], done.stderr) == (code, not code, "")
+        assert {check["name"] for check in found["checks"]} >= {"settings", "key", "chat clients"}
+        assert "findings" not in found

@@ -1,0 +1,163 @@
+"""JSON with comments, edited in place: one member comes and goes, and no other byte moves."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards.json_input import NotJson
+from cekura_dashboards_mcp.cli.jsonc import Jsonc, NotEditable
+from support import Json
+
+ENTRY: Json = {"command": "x", "args": ["serve", "// no comment", "/* nor this */", ",]"]}
+KEPT = [
+    '{"servers": {"a": 1}}',
+    '{"servers": {"a": 1,}}',
+    '{"servers":{"a":{"b":[1,2]}},"z":0}',
+    '{\n  "servers": {\n    "a": 1\n  }\n}\n',
+    '{\n  "servers": {\n    "a": 1,\n  },\n}',
+    '{\r\n\t"servers": {\r\n\t\t"a": {},\r\n\t\t// "b": {}\r\n\t}\r\n}\r\n',
+    '// first\n{ /* second */\n    "servers": {\n        "a": 1 // third\n    } // fourth\n}\n// last',
+    '{\n  "servers": {\n    "a": 1, // third\n    /* fourth\n       , } */\n  }\n}',
+    '{\n  "servers": { "a": 1 }\n}',
+    '{\n  "servers": {\n    "a": 1}}',
+    '{"other": "\\"servers\\": {", "servers": {"a": "}, // \\\\"}}',
+    '{"serv\\u0065rs": {"a": 1}, "x": {"servers": {"b": 2}}}',
+    '{"servers": {"a": 1, "a": 2}, "x": 1, "x": 2}',
+]
+EMPTY = [
+    "", " \n", "// nothing yet", "{}", "{ }", "{\n}\n", "{ // none\n}", '{"servers": {}}', '{"servers": { }}', '{"a": 1}', '{\n\t"a": 1, // one\n}',
+    '{\n  "servers": {\n  }\n}', '{\n  "servers": {\n    // none yet\n  }\n}', '{"a": 1,}', '{\n"a": 1\n}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -> None:
+    before = Jsonc(text, comments=True)
+    added = before.with_member("servers", "ours", ENTRY)
+    found = Jsonc(added, comments=True)
+    assert found.member("servers", "ours") == ENTRY
+    assert found.without_member("servers", "ours") == text
+    rest = iter(added)
+    assert all(char in rest for char in text), "all of the text stays, in its order"
+    changed = found.with_member("servers", "ours", {"other": 1})
+    assert Jsonc(changed, comments=True).with_member("servers", "ours", ENTRY) == added
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_the_first_entry_stands_in_valid_json_beside_all_comments(text: str) -> None:
+    before = Jsonc(text, comments=True)
+    added = before.with_member("servers", "ours", ENTRY)
+    found = Jsonc(added, comments=True)
+    assert found.value == {**before.value, "servers": {"ours": ENTRY}}
+    left = found.without_member("servers", "ours")
+    assert Jsonc(left, comments=True).value == {**before.value, "servers": {}}
+    for comment in ("// nothing yet", "// none yet", "// none", "// one"):
+        assert (comment in added, comment in left) == (comment in text,) * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"servers": {"ours": {}, "b": 1}}', {"b": 1}),
+        ('{"servers": {"a": 1, "ours": {}, "b": 1}}', {"a": 1, "b": 1}),
+        ('{"servers": {\n "ours": {}, // ours\n "b": 1 // b\n}}', {"b": 1}),
+        ('{"servers": {"a": 1, // a\n "ours": {}}}', {"a": 1}),
+        ('{"servers": {"a": 1 /* a */ , /* b */ "ours": {} /* c */}}', {"a": 1}),
+        ('{"servers": {"ours": {} // only\n}}', {}),
+        ('{"servers": {"ours": {},}}', {}),
+    ],
+)
+def test_an_entry_is_taken_out_wherever_somebody_has_put_it(text: str, left: Json) -> None:
+    found = Jsonc(text, comments=True).without_member("servers", "ours")
+    assert Jsonc(found, comments=True).value == {"servers": left}
+    assert all(
+        comment in found for comment in ("// b", "// a", "/* a */", "/* b */", "/* c */", "// only") if comment in text
+    )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text('a"\\/*,{}[]: é\n', max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab/\"'", max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+SPACE = st.sampled_from(["", " ", "\n", "\r\n\t", " // c, }\n", "/* , */", "\n    "])
+
+
+@st.composite
+def written(draw: st.DrawFn, value: Any) -> str:
+    """A value with space and comments wherever they may stand, and commas after the last item."""
+    items: list[tuple[str | None, Any]]
+    if is_object(value) and value:
+        items = [*value.items()]
+    elif is_list(value) and value:
+        items = [(None, item) for item in value]
+    else:
+        return json.dumps(value)
+    parts = [
+        ("" if name is None else f"{draw(SPACE)}{json.dumps(name)}{draw(SPACE)}:")
+        + f"{draw(SPACE)}{draw(written(item))}{draw(SPACE)}"
+        for name, item in items
+    ]
+    opened, closed = "{}" if is_object(value) else "[]"
+    return f"{opened}{','.join(parts)}{draw(st.sampled_from(['', ',']))}{draw(SPACE)}{closed}"
+
+
+@given(st.data())
+def test_any_file_with_comments_is_read_edited_and_restored(data: st.DataObject) -> None:
+    names = st.text("ab/\"'", max_size=3)
+    servers = data.draw(st.dictionaries(names, VALUES, min_size=1, max_size=3))
+    whole = {**data.draw(st.dictionaries(names, VALUES, max_size=2)), "servers": servers}
+    text = data.draw(SPACE) + data.draw(written(whole)) + data.draw(SPACE)
+    found = Jsonc(text, comments=True)
+    assert found.value == whole
+    added = Jsonc(found.with_member("servers", "ours", ENTRY), comments=True)
+    assert added.value == {**whole, "servers": {**servers, "ours": ENTRY}}
+    left = added.without_member("servers", "ours")
+    assert Jsonc(left, comments=True).value == whole
+    assert "".join(left.split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"servers": {\n  "a": 1,,\n}}', "line 2"),
+        ('{"servers": [,]}', "is not JSON"),
+        ('{"servers": {,}}', "is not JSON"),
+        ('{"servers": {} /* not closed }', "is not JSON"),
+        ('{"servers": {} "a": 1}', "is not JSON"),
+        ("[]", "holds no JSON object"),
+        ("3", "holds no JSON object"),
+        ('{"a": ' * 200 + "1" + "}" * 200, "nested more than 100 levels deep"),
+        ('{"a": ' + "1" * 5000 + "}", "a number of more than 4300 digits"),
+    ],
+)
+def test_what_is_no_json_with_comments_says_why(text: str, why: str) -> None:
+    with pytest.raises(NotJson, match=why):
+        Jsonc(text, comments=True)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1,}', "// c\n{}", '{"a": /* c */ 1}'])
+def test_without_comments_only_json_is_read(text: str) -> None:
+    with pytest.raises(NotJson, match="is not JSON"):
+        Jsonc(text, comments=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"servers": {},\n "servers": {"a": 1}}', 'holds "servers" 2 times, in lines 1 and 2'),
+        ('{"servers": {"ours": 1,\n\n "ours": 2}}', 'holds "ours" 2 times, in lines 1 and 3'),
+        ('{"servers": []}', '"servers" is no JSON object'),
+        ('{"servers": null}', '"servers" is no JSON object'),
+    ],
+)
+def test_where_it_is_not_clear_what_to_edit_nothing_is(text: str, why: str) -> None:
+    found = Jsonc(text, comments=True)
+    with pytest.raises(NotEditable, match=why):
+        found.with_member("servers", "ours", ENTRY)
+    with pytest.raises(NotEditable, match=why):
+        found.without_member("servers", "ours")

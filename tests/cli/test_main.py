@@ -1,0 +1,306 @@
+"""The command line, as a person or a chat client starts it."""
+
+import importlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from cekura_dashboards_mcp.cli.main import main
+from cekura_dashboards_mcp.cli.terminal import waiting
+from support import BY_NAME, HANGS_S, PLAIN, Era, text_of, typed
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
+
+
+def environment(**given: str) -> dict[str, str]:
+    """This process's environment without its own settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")} | given
+
+
+def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S,
+        env=environment(**settings), check=False,
+    )  # fmt: skip
+
+
+def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
+    done = run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "cekura-dashboards: No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls "
+        "without one.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CEKURA_BASE_URL", "ftp://x", "must be https://"),
+        ("CEKURA_BASE_URL", "http://api.cekura.ai", "must start with https://"),
+        ("CEKURA_PROJECT_ID", "twelve", "valid integer"),
+        ("CEKURA_PROJECT_ID", "0", "greater than or equal to 1"),
+        ("CEKURA_PROJECTS", "1" * 19, "must be ids of projects"),
+        ("CEKURA_TIMEOUT_S", "soon", "valid number"),
+        ("CEKURA_TIMEOUT_S", "0", "greater than or equal to 1"),
+        ("CEKURA_TIME_ZONE", "Mars/Olympus", "IANA time zone"),
+        ("CEKURA_TIME_ZONE", "../etc/passwd", "IANA time zone"),
+        ("CEKURA_READ_ONLY", "perhaps", "valid boolean"),
+        ("CEKURA_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+)
+def test_a_wrong_setting_is_a_one_line_error_that_names_it(name: str, value: str, said: str) -> None:
+    result = typed("call", "list_dashboards", environment={"CEKURA_API_KEY": "k", name: value})
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f'cekura-dashboards: {name} is "{value}"')
+    assert said in line
+
+
+def test_tools_are_listed_without_a_key() -> None:
+    done = run("tools")
+    assert done.returncode == 0
+    assert all(f"\n{name}  (" in "\n" + done.stdout for name in BY_NAME)
+    listed = json.loads(typed("tools", "--json").stdout)
+    assert [tool["name"] for tool in listed] == list(BY_NAME)
+
+
+def test_one_tool_is_called_by_hand() -> None:
+    done = run("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith('dashboard 11 "Operations overview"')
+    whole = json.loads(typed("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
+    assert whole["structuredContent"]["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["get_dashboard", '{"dashboard_id": 42}'], 1, "No dashboard 42"),
+        (["get_dashboard", "{dashboard_id: 11}"], 2, "not JSON"),
+        (["get_dashboard", "[11]"], 2, "a JSON object"),
+        (
+            ["get_dashboard", '{"a": ' * 5000 + "1" + "}" * 5000],
+            2,
+            "is nested more than 100 levels deep. Quote the whole",
+        ),
+        (["get_dashboard", '{"a": ' * 300 + "1" + "}" * 300], 2, "is nested more than 100 levels deep"),
+        (["get_dashboard", '{"dashboard_id": ' + "1" * 5000 + "}"], 2, "holds a number of more than 4300 digits"),
+        (
+            ["get_dashboard", '{"dashboard_id": 11, "dashboard_id": 12}'],
+            2,
+            'holds the key "dashboard_id" several times',
+        ),
+        (["get_dashboard", '{"dashboard_id": "' + "1" * 5000 + '"}'], 1, 'no dashboard "111'),
+        (["get_dashbord"], 1, "Unknown tool: get_dashbord"),
+    ],
+)
+def test_a_call_that_fails_says_so_by_text_and_exit_code(arguments: list[str], code: int, said: str) -> None:
+    for command in ("call", "view"):
+        result = typed(command, *arguments, "--sandbox")
+        assert result.exit_code == code
+        assert said in result.output
+        assert len(result.output) < 400
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:" + "1" * 5000, "x" * 5000]
+)
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    done = typed("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
+    assert done.exit_code == 2
+    assert done.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
+    assert len(done.stderr) < 200
+
+
+@pytest.mark.anyio
+async def test_over_stdio_the_sandbox_answers_and_stdout_carries_only_the_protocol(era: Era, tmp_path: Path) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "serve", "--sandbox"], cwd=tmp_path)
+    async with Client(server, mode=era) as client:
+        assert len((await client.list_tools()).tools) == len(BY_NAME)
+        result = await client.call_tool("get_widgets_data", {"dashboard_id": 12})
+        assert not result.is_error
+        assert "Booking success" in text_of(result)
+        refused = await client.call_tool("get_dashboard", {"dashboard_id": 1})
+        assert refused.is_error
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--sandbox"], ["--sandbox"]])
+def test_stdio_ends_when_its_input_ends(arguments: list[str]) -> None:
+    done = run(*arguments, stdin="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("option", "said"), [("--http=nowhere", "--http takes HOST:PORT"), ("--htp=x", "--http")])
+def test_without_a_command_options_are_those_of_serve(option: str, said: str) -> None:
+    done = typed(option, environment={"CEKURA_API_KEY": "k"})
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert typed("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == done.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("entry", ["cekura-dashboards", "cekura-dashboards-sandbox"])
+async def test_the_example_configuration_starts_a_server_that_lists_its_tools(entry: str, era: Era) -> None:
+    config: Any = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
+    server = config["mcpServers"][entry]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    parameters = StdioServerParameters(
+        command=server["command"], args=server["args"], env={**server.get("env", {}), "PATH": path}
+    )
+    async with Client(parameters, mode=era) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == set(BY_NAME)
+
+
+def started_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    """A sandbox process on a free port, and its address, once it says that it is up."""
+    process = subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0", "--calls", "500", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    return process, next(word.rstrip(".") for word in first.split() if word.startswith("http"))
+
+
+@pytest.mark.anyio
+async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> None:
+    process, url = await anyio.to_thread.run_sync(started_sandbox, "--key", "abc", "--reading", "stat=array")
+    try:
+        async with httpx.AsyncClient(**PLAIN, base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
+            answer = (await http.get("/dashboards/widgets/201/data/")).json()
+            assert isinstance(answer["data"], list)
+        done = await anyio.to_thread.run_sync(
+            lambda: run("call", "list_dashboards", CEKURA_BASE_URL=url, CEKURA_API_KEY="abc")
+        )
+        assert (done.returncode, done.stdout.count("\n")) == (0, 3)
+        port = url.rpartition(":")[2]
+        taken = await anyio.to_thread.run_sync(lambda: run("sandbox", "--port", port, "--calls", "5"))
+        assert taken.returncode == 2
+        assert "cekura-dashboards:" in taken.stderr
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=HANGS_S)
+
+
+@pytest.mark.anyio
+async def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    process, url = await anyio.to_thread.run_sync(started_sandbox)
+    try:
+        settings = environment(CEKURA_BASE_URL=url, CEKURA_API_KEY="sandbox")
+        done = await anyio.run_process([sys.executable, "-c", code], env=settings, cwd=tmp_path)
+        assert done.stdout.decode().startswith('12 "Booking agent"')
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=HANGS_S)
+
+
+@pytest.mark.parametrize("line", re.findall(r"^cekura-dashboards (?:tools|call) .*$", README, re.MULTILINE))
+def test_the_readmes_commands_run_as_written(line: str) -> None:
+    result = typed(*shlex.split(line, comments=True)[1:])
+    assert result.exit_code == 0
+
+
+def test_a_reading_that_there_is_not_is_refused() -> None:
+    assert 'no reading "colour"' in run("sandbox", "--reading", "colour=red").stderr
+    assert "replace or merge" in run("sandbox", "--reading", "override=both").stderr
+
+
+def test_a_report_is_written_and_fails_if_a_part_is_missing(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = run("report", "--dashboard", "12", "--sandbox", "--out", str(out))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "Booking agent" in out.read_text(encoding="utf-8")
+    refused = typed("report", "--window", "lastweek", "--sandbox")
+    assert refused.exit_code == 1
+    assert "window" in refused.stderr
+
+
+COMMANDS = list(main.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_examples_that_it_can_read(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("board.json", "receipts.json"):
+        (tmp_path / file).touch()
+    done = typed(command, "--help")
+    shown = re.findall(r"^ +cekura-dashboards (.*)$", done.output, re.MULTILINE)
+    assert shown
+    for example in shown:
+        name, *arguments = shlex.split(example.partition(" > ")[0])
+        assert name == command
+        with main.commands[command].make_context(command, arguments):
+            pass
+
+
+def on_a_terminal(*arguments: str, **settings: str) -> str:
+    """What a person sees who types this."""
+    pty = importlib.import_module("pty")
+    seen = list[bytes]()
+
+    def read(descriptor: int) -> bytes:
+        seen.append(os.read(descriptor, 4096))
+        return seen[-1]
+
+    program = "import os, sys; os.environ.update(eval(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+    pty.spawn([sys.executable, "-c", program, repr(settings), *COMMAND, *arguments], read)
+    return b"".join(seen).decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_has_colours_unless_they_are_not_wanted_and_hears_what_takes_long(tmp_path: Path) -> None:
+    seen = on_a_terminal("doctor", "--sandbox", HOME=str(tmp_path))
+    assert "\x1b[32mok  \x1b[0m settings" in seen
+    plain = on_a_terminal("doctor", "--sandbox", HOME=str(tmp_path), NO_COLOR="1")
+    assert "\x1b" not in plain
+    assert "ok   settings" in plain
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_who_waits_for_long_is_told_for_what_on_a_terminal_only() -> None:
+    with waiting("Reading", seen := Terminal(), after_s=0) as timer:
+        timer.join(10)
+    assert seen.getvalue() == "Reading …\n"
+    with waiting("Reading", seen := Terminal(), after_s=60) as timer:
+        assert timer.is_alive()
+    assert seen.getvalue() == ""
+    with waiting("Reading", piped := StringIO(), after_s=0) as timer:
+        assert not timer.is_alive()
+    assert piped.getvalue() == ""
+
+
+def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
+    done = run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    for said in (
+        "Which dashboards are there?",
+        "→ preview_widget",
+        "undo: bulk_edit_dashboard",
+        "Dry run, nothing was changed.",
+        'delete 206 "Topics"',
+        "To go on:",
+    ):
+        assert said in done.stdout
+    assert done.stdout.count(" characters, ") == 8

@@ -1,0 +1,235 @@
+"""What deploy/ holds: each file by its own tool or schema, and two replicas behind a real nginx, one of them killed."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import httpx
+import httpx2
+import pytest
+import yaml
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+from cekura_dashboards import Settings
+from cekura_dashboards_mcp.protocol import telemetry
+from cekura_dashboards_mcp.web.middleware import KEEP_ALIVE_S
+from cekura_dashboards_mcp.web.settings import ServerSettings
+from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+MANIFESTS = [path.name for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "kustomization.yaml"]
+KUBERNETES = "1.34"
+HERE = Path(sys.executable).parent
+COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
+KEPT = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+NO_NGINX = "the balancer is nginx: apt-get install nginx-light, or put one on PATH"
+
+
+def text_of_file(*parts: str) -> str:
+    return DEPLOY.joinpath(*parts).read_text(encoding="utf-8")
+
+
+def checked(*command: str) -> None:
+    done = subprocess.run(
+        [str(HERE / command[0]), *command[1:]], capture_output=True, text=True, timeout=HANGS_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dockerfile_is_one_that_its_linter_passes() -> None:
+    checked("hadolint", str(DEPLOY / "Dockerfile"))
+    assert re.search(r"^USER \d+$", text_of_file("Dockerfile"), re.MULTILINE)
+
+
+def test_the_compose_file_is_of_the_published_form() -> None:
+    checked("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
+
+
+def test_nginx_closes_idle_connections_before_the_servers_do() -> None:
+    [seconds] = re.findall(r"^ {4}keepalive_timeout (\d+)s;", text_of_file("nginx.conf"), re.MULTILINE)
+    assert int(seconds) < KEEP_ALIVE_S
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_manifest_is_one_that_kubernetes_takes(name: str) -> None:
+    checked("kubernetes-validate", "--strict", "-k", KUBERNETES, str(DEPLOY / "kubernetes" / name))
+
+
+def test_the_kustomization_names_every_manifest_and_the_version() -> None:
+    found: Json = yaml.safe_load(text_of_file("kubernetes", "kustomization.yaml"))
+    assert {*found["resources"]} == {*MANIFESTS}
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert found["images"][0]["newTag"] == version
+    if kubectl := shutil.which("kubectl"):
+        built = subprocess.run(
+            [kubectl, "kustomize", str(DEPLOY / "kubernetes")],
+            capture_output=True,
+            text=True,
+            timeout=HANGS_S,
+            check=True,
+        )
+        kinds = [item["kind"] for item in yaml.safe_load_all(built.stdout)]
+        assert sorted(kinds) == ["ConfigMap", "Deployment", "PodDisruptionBudget", "Service"]
+
+
+def test_what_is_set_in_deploy_are_settings_that_there_are() -> None:
+    whole = "".join(
+        path.read_text(encoding="utf-8") for path in (DEPLOY / "compose.yaml", *(DEPLOY / "kubernetes").iterdir())
+    )
+    names = {name.lower() for name in re.findall(r"CEKURA_(\w+)", whole)}
+    assert names
+    assert names <= {*Settings.model_fields, *ServerSettings.model_fields}
+
+
+def test_the_grafana_dashboard_asks_for_metrics_that_there_are() -> None:
+    source = Path(telemetry.__file__).read_text(encoding="utf-8")
+    counters = {name.replace(".", "_") + "_total" for name in re.findall(r'create_counter\("([\w.]+)"', source)}
+    found: Json = json.loads(text_of_file("grafana.json"))
+    asked = {
+        name
+        for panel in found["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"cekura_\w+", target["expr"])
+    }
+    assert asked == counters | {"cekura_tool_duration_seconds_bucket"}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@contextmanager
+def program(*arguments: str, **environment: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """A process of ours that says where it listens."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env={**KEPT, **environment}
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        try:
+            yield process, next(word.rstrip(".") for word in said.split() if word.startswith("http"))
+        finally:
+            process.kill()
+
+
+@contextmanager
+def balanced(addresses: list[str], folder: Path) -> Generator[str]:
+    """Nginx with the file of deploy/, on this machine's ports."""
+    if shutil.which("nginx") is None:
+        if os.environ.get("CI"):
+            pytest.fail(NO_NGINX)
+        pytest.skip(NO_NGINX)
+    port = free_port()
+    text = text_of_file("nginx.conf").replace("listen 8080", f"listen 127.0.0.1:{port}")
+    for name, address in zip(("server-a:8000", "server-b:8000"), addresses, strict=True):
+        text = text.replace(f"server {name}", f"server {address}")
+    text = text.replace("pid /tmp/nginx.pid;", f"pid {folder}/nginx.pid;")
+    config = folder / "nginx.conf"
+    config.write_text(text, encoding="utf-8")
+    command = ["nginx", "-p", str(folder), "-c", str(config), "-e", "stderr"]
+    assert subprocess.run([*command, "-t"], capture_output=True, timeout=HANGS_S, check=False).returncode == 0
+    with subprocess.Popen([*command, "-g", "daemon off;"], stderr=subprocess.DEVNULL) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+@dataclass
+class Load:
+    """What came of the calls of several clients."""
+
+    read: int = 0
+    failed: Counter[str] = field(default_factory=Counter[str])
+    created: list[str] = field(default_factory=list[str])
+    in_doubt: list[str] = field(default_factory=list[str])
+    wrong: list[str] = field(default_factory=list[str])
+
+
+CLIENTS, CALLS = 6, 16
+
+
+async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore) -> None:
+    """Reads, each tried again if it fails; every fourth call a write, which is not."""
+    for number in range(CALLS):
+        board = f"{name}-{number}"
+        writes = number % 4 == 3
+        arguments: Json = (
+            {"name": board, "project_id": 1, "widgets": [PIE], "filters": SINCE} if writes else {"dashboard_id": 12}
+        )
+        for _ in range(1 if writes else 4):
+            try:
+                async with (
+                    httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "sandbox"}) as http,
+                    Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+                ):
+                    result = await client.call_tool("create_dashboard" if writes else "get_dashboard", arguments)
+            except (MCPError, httpx2.HTTPError, ExceptionGroup) as error:
+                load.failed[type(error).__name__] += 1
+                if writes:
+                    load.in_doubt.append(board)
+                continue
+            text = str(result.content)
+            if writes:
+                load.created.append(board)
+                load.wrong += [] if "Done. dashboard" in text else [text]
+            else:
+                load.read += 1
+                load.wrong += [] if "Booking agent" in text else [text]
+            break
+        tick.release()
+
+
+@pytest.fixture(scope="module")
+def api() -> Generator[str]:
+    """A sandbox for all replicas."""
+    with program("sandbox", "--port", "0", "--calls", "500") as (_, url):
+        yield url
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_two_replicas_of_which_one_ends_under_load_lose_no_call_and_double_no_write(
+    sign: signal.Signals, era: Era, api: str, tmp_path: Path
+) -> None:
+    load, tick, mine = Load(), anyio.Semaphore(0), f"{era} {sign.name}"
+    with ExitStack() as running:
+        given = {"CEKURA_BASE_URL": api, "CEKURA_STATE_KEYS": "k" * 40, "CEKURA_MAX_IN_FLIGHT": "500"}
+        replicas = [running.enter_context(program("serve", "--http", "127.0.0.1:0", **given)) for _ in range(2)]
+        addresses = [url.removeprefix("http://").removesuffix("/mcp") for _, url in replicas]
+        url = running.enter_context(balanced(addresses, tmp_path))
+        with anyio.fail_after(HANGS_S):
+            async with anyio.create_task_group() as group:
+                for number in range(CLIENTS):
+                    group.start_soon(work, url, f"{mine} {number}", era, load, tick)
+                for _ in range(CLIENTS * CALLS // 3):
+                    await tick.acquire()
+                replicas[0][0].send_signal(sign)
+        headers = {"X-CEKURA-API-KEY": "sandbox"}
+        async with httpx.AsyncClient(**PLAIN, headers=headers) as http:
+            rows: list[Json] = (await http.get(f"{api}/dashboards/dashboards/?page_size=500")).json()["results"]
+    there = Counter(str(row["name"]) for row in rows if str(row["name"]).startswith(mine))
+    assert load.wrong == []
+    assert load.read == CLIENTS * CALLS * 3 // 4
+    assert len(load.created) + len(load.in_doubt) == CLIENTS * CALLS // 4
+    assert {name: there[name] for name in load.created} == dict.fromkeys(load.created, 1)
+    assert all(there[name] <= 1 for name in load.in_doubt)
+    assert {*there} <= {*load.created, *load.in_doubt}
+    assert load.failed.total() < CLIENTS * 4  # what was under way at the killed one, and what was tried while it went

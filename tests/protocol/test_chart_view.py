@@ -1,0 +1,178 @@
+"""What a client gets of the chart view: the extension, the pages, and beside an answer what is drawn of it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from cekura_dashboards import TOOLS
+from cekura_dashboards.pipeline import MAX_BYTES_WITH_DRAWING
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.protocol.chart_view import chart_html
+from cekura_dashboards_mcp.protocol.server import create_server
+from support import PIE, Era, Json, connect, new_sandbox, now, settings, shared_sandbox, text_of
+from view.host import SHOWS_APPS
+
+pytestmark = pytest.mark.anyio
+KEY = "cekura/chart"
+MIME = "text/html;profile=mcp-app"
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+"""Of an axis."""
+DRAWN = [tool.name for tool in TOOLS if tool.is_drawn]
+CALLS: list[tuple[str, Json]] = [
+    ("get_widgets_data", {"dashboard_id": 11}),
+    ("get_widgets_data", {"widget_ids": [204], "window": "7d", "compare_to": "previous_period"}),
+    ("get_widgets_data", {"dashboard_id": 12, "profile": "hour_of_day"}),
+    ("preview_widget", {"widget": PIE, "window": "3d"}),
+    ("preview_edit", {"dashboard_id": 11, "update": [{"id": 203, "time_period": "week"}]}),
+    ("explain_change", {"widget_id": 203, "window": "5d"}),
+    ("find_changes", {}),
+    ("list_calls", {"widget_id": 202, "limit": 3}),
+]
+IDS = [f"{tool} {i}" for i, (tool, _) in enumerate(CALLS)]
+
+
+def shows_apps(app: Any, era: Era = "auto") -> Client:
+    connection = Connection(settings(), app_factory=lambda: app, now=now)
+    return Client(create_server(connection), mode=era, extensions=SHOWS_APPS)
+
+
+def words(text: str) -> set[str]:
+    """All that a text says, without what only draws: axes, columns and punctuation between."""
+    return {word for word in re.findall(r"[\w.:-]+", text) if word != "0"} - {"now", "before", "difference", "against"}
+
+
+def compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def test_every_drawn_tool_is_bound_to_a_page_that_can_be_read(era: Era) -> None:
+    async with shows_apps(shared_sandbox(), era) as client:
+        tools = {tool.name: tool.meta or {} for tool in (await client.list_tools()).tools}
+        assert [name for name, meta in tools.items() if "resourceUri" in meta.get("ui", {})] == DRAWN
+        for name in DRAWN:
+            address = tools[name]["ui"]["resourceUri"]
+            assert tools[name]["ui/resourceUri"] == address
+            [content] = (await client.read_resource(address)).contents
+            page: Json = content.model_dump(by_alias=True)
+            assert page["mimeType"] == MIME
+            assert f'{{"tool":"{name}"}}' in page["text"]
+        assert tools["chart_data"]["ui"] == {"visibility": ["app"]}
+
+
+async def test_the_extension_is_advertised_where_the_protocol_has_a_place_for_it() -> None:
+    async with shows_apps(shared_sandbox()) as client:
+        assert client.server_capabilities is not None
+        assert client.server_capabilities.extensions == {"io.modelcontextprotocol/ui": {}}
+
+
+async def test_a_client_that_shows_no_apps_gets_no_drawing_and_sees_no_tool_for_it(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        assert "chart_data" not in [tool.name for tool in (await client.list_tools()).tools]
+        for tool, arguments in CALLS:
+            assert KEY not in ((await client.call_tool(tool, arguments)).meta or {})
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=IDS)
+async def test_an_answer_is_the_same_with_and_without_a_drawing_but_for_the_chart_in_its_text(
+    tool: str, arguments: Json, era: Era
+) -> None:
+    app = shared_sandbox()
+    async with shows_apps(app, era) as shows, connect(app, era) as plain:
+        drawn, bare = await shows.call_tool(tool, arguments), await plain.call_tool(tool, arguments)
+    assert drawn.structured_content == bare.structured_content
+    assert words(text_of(drawn)) <= words(text_of(bare))
+    assert not [word for word in words(text_of(bare)) - words(text_of(drawn)) if not DATE.fullmatch(word)]
+    assert drawn.meta is not None
+    drawing = drawn.meta[KEY]
+    assert drawing["tool"] == tool
+    assert drawing["answer"].keys() == (bare.structured_content or {}).keys()
+    assert len(compact(drawn.model_dump(by_alias=True, exclude_none=True))) < MAX_BYTES_WITH_DRAWING + 1000
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=IDS)
+async def test_chart_data_hands_over_the_same_drawing_again(tool: str, arguments: Json) -> None:
+    async with shows_apps(shared_sandbox()) as client:
+        first = await client.call_tool(tool, arguments)
+        again = await client.call_tool("chart_data", {"tool": tool, "arguments": arguments})
+    assert first.meta is not None
+    assert again.meta is not None
+    assert again.meta[KEY] == first.meta[KEY]
+    assert again.structured_content is None
+    assert len(text_of(again)) < 40
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "tool is one of get_widgets_data, "),
+        ({"tool": "delete_dashboard", "arguments": {"dashboard_id": 11}}, "tool is one of "),
+        ({"tool": "find_changes", "arguments": []}, None),
+        ({"tool": "find_changes", "arguments": 7}, "arguments an object"),
+        ({"tool": "get_widgets_data", "arguments": {"dashboard_id": 99}}, "No dashboard 99 for this key."),
+    ],
+)
+async def test_chart_data_reads_only_and_says_what_is_wrong(given: Json, said: str | None) -> None:
+    async with shows_apps(shared_sandbox()) as client:
+        result = await client.call_tool("chart_data", given)
+    assert result.is_error is (said is not None)
+    assert said is None or said in text_of(result)
+
+
+@pytest.mark.no_cover
+async def test_a_drawing_of_many_charts_stays_small_and_keeps_all_of_them() -> None:
+    app = new_sandbox(count=60_000)
+    store = app.state.world.store
+    hourly = {
+        "chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour",
+        "group_by": {"type": "field", "field": "agent.id"},
+    }  # fmt: skip
+    month = {"field": "timestamp", "op": "gte", "value": "today-29d"}
+    board = store.create_dashboard({"name": "Many", "project": 1, "filters": month})["id"]
+    store.bulk(board, {"create": [{"name": f"Chart {i}", **hourly} for i in range(20)]})
+    async with shows_apps(app) as client:
+        result = await client.call_tool("get_widgets_data", {"dashboard_id": board})
+    assert result.meta is not None
+    drawing = result.meta[KEY]
+    assert len(compact(result.model_dump(by_alias=True, exclude_none=True))) < MAX_BYTES_WITH_DRAWING + 1000
+    assert len(drawing["answer"]["widgets"]) == len(drawing["plots"]) == 20
+    assert all(len(plot["courses"][0]["value"]) > 10 for plot in drawing["plots"])
+
+
+async def test_the_finest_course_adds_up_to_the_total_of_the_answer() -> None:
+    async with shows_apps(shared_sandbox()) as client:
+        result = await client.call_tool("get_widgets_data", {"widget_ids": [202, 208]})
+    assert result.meta is not None
+    drawing = result.meta[KEY]
+    for report, plot in zip(drawing["answer"]["widgets"], drawing["plots"], strict=True):
+        assert sum(plot["courses"][0]["value"]) == report["facts"]["total"]
+
+
+async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None:
+    async with shows_apps(new_sandbox(count=60_000)) as client:
+        result = await client.call_tool("find_changes", {})
+    assert result.meta is not None
+    drawing = result.meta[KEY]
+    changes = drawing["answer"]["changes"]
+    assert {"step", "group", "share", "gap"} <= {change["how"] for change in changes}
+    for change, plot in zip(changes, drawing["plots"], strict=True):
+        [course] = plot["courses"]
+        assert len([value for value in course["value"] if value is not None]) >= 5
+        assert course.get("label") == change.get("part")
+        if change["how"] == "share":
+            assert plot["unit"] == "percent"
+            assert max(value or 0 for value in course["value"]) > change["after"] - 10
+
+
+def test_the_page_is_one_small_file_that_loads_nothing() -> None:
+    page = chart_html()
+    assert len(page.encode()) < 40 * 1024
+    assert "src=" not in page
+    assert "innerHTML" not in page
+    assert "eval(" not in page
+    for address in ("http://", "https://"):
+        assert {line.strip() for line in page.splitlines() if address in line} <= {
+            line.strip() for line in page.splitlines() if "createElementNS('http://www.w3.org/2000/svg'" in line
+        }

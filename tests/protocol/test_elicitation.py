@@ -1,0 +1,344 @@
+"""A person's confirmation through the client, in both protocol eras; whatever is not a yes changes nothing."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    CallToolResult,
+    ElicitResult,
+    ErrorData,
+    InputRequiredResult,
+)
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from cekura_dashboards.values import replace
+from cekura_dashboards_mcp.connection import MOST_QUESTIONS, Connection, Questions
+from cekura_dashboards_mcp.protocol.server import create_server
+from cekura_dashboards_mcp.web.app import http_app
+from support import BY_NAME, KEY, PIE, PLAIN, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
+
+pytestmark = pytest.mark.anyio
+DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
+RENAME: Json = {"widget_id": 203, "changes": {"name": "New"}}
+YES = ElicitResult(action="accept", content={"confirm": True})
+A_NO: dict[str, Any] = {
+    "declined": ElicitResult(action="decline"),
+    "cancelled": ElicitResult(action="cancel"),
+    "unticked": ElicitResult(action="accept", content={"confirm": False}),
+}
+NEITHER: dict[str, Any] = {
+    "a word": ElicitResult(action="accept", content={"confirm": "yes"}),
+    "empty": ElicitResult(action="accept", content={}),
+    "nothing": ElicitResult(action="accept"),
+}
+ERRORS: dict[str, Any] = {
+    "no such method": ErrorData(code=METHOD_NOT_FOUND, message="Method not found"),
+    "a fault": ErrorData(code=INTERNAL_ERROR, message="no window"),
+    "of its own": ErrorData(code=-32000, message="forms are off"),
+}
+NOT_ASKED = "note: the user was not asked"
+
+
+@dataclass
+class Person:
+    """Answers every question alike, and remembers them. ``meanwhile`` happens while they think."""
+
+    answer: Any = field(default_factory=lambda: YES)
+    meanwhile: Any = None
+    asked: list[str] = field(default_factory=list[str])
+
+    async def __call__(self, context: Any, params: Any) -> ElicitResult | ErrorData:  # noqa: ARG002 - the SDK names it
+        self.asked.append(params.message)
+        if self.meanwhile:
+            self.meanwhile()
+        answer: ElicitResult | ErrorData = self.answer
+        return answer
+
+
+@asynccontextmanager
+async def connected(app: FastAPI, era: Era, person: Person | None, **given: Any) -> AsyncGenerator[Client]:
+    connection = Connection(settings(**given), app_factory=lambda: app, now=now)
+    async with Client(create_server(connection), mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def names(app: FastAPI) -> list[str]:
+    return [widget["name"] for widget in app.state.world.store.dashboard(11)["widgets"]]
+
+
+async def test_a_delete_asks_the_person_and_goes_through_in_one_call(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert result.structured_content["outcome"] == "applied"
+    assert "Topics" not in names(app)
+    [question] = person.asked
+    assert question.startswith('Edit dashboard 11 "Operations overview"?')
+    assert 'delete 205 "Why calls end"' in question
+    assert 'delete 206 "Topics"' in question
+
+
+@pytest.mark.parametrize("answer", A_NO)
+async def test_a_no_changes_nothing(answer: str, era: Era) -> None:
+    app, person = new_sandbox(), Person(A_NO[answer])
+    async with connected(app, era, person) as client:
+        planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
+        for arguments in (DELETE, {**DELETE, "plan_id": planned}, {**DELETE, "plan_id": planned}):
+            result = await client.call_tool("bulk_edit_dashboard", arguments)
+            assert result.is_error
+            assert text_of(result).startswith("Nothing was changed: the user did not confirm.")
+    assert "Topics" in names(app)
+    assert len(person.asked) == 3
+
+
+@pytest.mark.parametrize("answer", [*NEITHER, *ERRORS])
+async def test_who_gets_neither_yes_nor_no_has_the_way_with_a_plan(answer: str, era: Era) -> None:
+    """Of an error a server of 2026-07-28 hears nothing: the client tells it to whoever called."""
+    app, person = new_sandbox(), Person((NEITHER | ERRORS)[answer])
+    async with connected(app, era, person) as client:
+        if answer in ERRORS and era == "auto":
+            with pytest.raises(MCPError):
+                await client.call_tool("bulk_edit_dashboard", DELETE)
+            planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
+        else:
+            stopped = await client.call_tool("bulk_edit_dashboard", DELETE)
+            assert NOT_ASKED in text_of(stopped)
+            assert stopped.structured_content is not None
+            assert stopped.structured_content["outcome"] == "needs_plan"
+            planned = stopped.structured_content["plan_id"]
+        assert "Topics" in names(app)
+        done = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": planned})
+    assert not done.is_error
+    assert NOT_ASKED in text_of(done)
+    assert "Topics" not in names(app)
+
+
+async def test_a_call_that_comes_back_without_an_answer_is_not_asked_about_again() -> None:
+    app = new_sandbox()
+    async with connected(app, "auto", Person()) as client:
+        call = partial(client.session.call_tool, "bulk_edit_dashboard", DELETE, allow_input_required=True)
+        first = await call()
+        assert isinstance(first, InputRequiredResult)
+        back = await call(request_state=first.request_state)
+    assert isinstance(back, CallToolResult)
+    assert back.structured_content is not None
+    assert back.structured_content["outcome"] == "needs_plan"
+    assert "Topics" in names(app)
+
+
+def test_a_question_that_nobody_answers_is_forgotten_after_ten_minutes_or_when_there_are_too_many() -> None:
+    time_s = [0.0]
+    questions = Questions(clock=lambda: time_s[0])
+    questions.add("first")
+    time_s[0] = 599
+    questions.add("second")
+    assert questions.has("first")
+    time_s[0] = 600
+    assert not questions.has("first")
+    assert questions.has("second")
+    for number in range(MOST_QUESTIONS):
+        questions.add(f"{number}")
+    assert not questions.has("second")
+    assert questions.has("0")
+
+
+async def test_without_a_person_a_delete_stops_with_a_plan(era: Era) -> None:
+    app = new_sandbox()
+    async with connected(app, era, None) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+        assert result.structured_content is not None
+        assert result.structured_content["outcome"] == "needs_plan"
+        assert "Topics" in names(app)
+
+
+async def answer_of(client: Client, tool: str, arguments: Json) -> Json:
+    result = await client.call_tool(tool, arguments)
+    assert result.structured_content is not None, text_of(result)
+    found: Json = result.structured_content
+    return found
+
+
+async def test_a_plan_is_no_way_around_a_person_who_said_no(era: Era) -> None:
+    app, person = new_sandbox(), Person(A_NO["declined"])
+    twin = {**app.state.world.store._widgets[206], "id": 207}  # noqa: SLF001 - a duplicate, which a ready fix deletes
+    app.state.world.store._widgets[207] = twin  # noqa: SLF001 - see above
+    async with connected(app, era, person) as client:
+        planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
+        checked = await answer_of(client, "check_dashboard", {"dashboard_id": 11})
+        fixes = [found["fix"] for found in checked["findings"] if "delete" in found["fix"]["arguments"]]
+        calls = [("bulk_edit_dashboard", {**DELETE, "plan_id": planned})]
+        calls += [(fix["tool"], fix["arguments"]) for fix in fixes]
+        before = names(app)
+        for tool, arguments in calls:
+            assert (await client.call_tool(tool, arguments)).is_error
+    assert len(person.asked) == len(calls)
+    assert names(app) == before
+
+
+async def test_with_every_write_to_be_confirmed_a_plan_is_asked_about_too_and_an_undo_is_not(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person, confirm="writes") as client:
+        planned = (await answer_of(client, "preview_edit", {"dashboard_id": 11, "create": [PIE]}))["plan_id"]
+        arguments = {"dashboard_id": 11, "create": [PIE], "plan_id": planned}
+        done = await answer_of(client, "bulk_edit_dashboard", arguments)
+        assert len(person.asked) == 1
+        back = await answer_of(client, done["undo"]["tool"], done["undo"]["arguments"])
+        assert back["outcome"] == "applied"
+        assert len(person.asked) == 1
+        again = await answer_of(client, back["undo"]["tool"], back["undo"]["arguments"])
+        assert again["outcome"] == "applied"
+    assert len(person.asked) == 1
+
+
+async def test_the_question_for_a_dashboard_says_that_it_is_deleted(era: Era) -> None:
+    app, person = new_sandbox(), Person(A_NO["declined"])
+    async with connected(app, era, person) as client:
+        await client.call_tool("delete_dashboard", {"dashboard_id": 11})
+    assert person.asked[0].startswith('Delete dashboard 11 "Operations overview" with its 8 widgets?')
+
+
+async def test_an_edit_that_deletes_nothing_asks_nobody_unless_every_write_must_be_confirmed(era: Era) -> None:
+    app, person = new_sandbox(), Person(ElicitResult(action="decline"))
+    async with connected(app, era, person) as client:
+        assert not (await client.call_tool("update_widget", RENAME)).is_error
+    assert person.asked == []
+    async with connected(app, era, person, confirm="writes") as client:
+        assert (await client.call_tool("update_widget", {**RENAME, "clear": ["metadata"]})).is_error
+    assert 'update 203 "New"' in person.asked[0]
+    async with connected(app, era, None, confirm="writes") as client:
+        stopped = (
+            await client.call_tool("update_widget", {"widget_id": 203, "clear": ["metadata"]})
+        ).structured_content
+        assert stopped is not None
+        assert stopped["outcome"] == "needs_plan"
+        arguments = {"widget_id": 203, "clear": ["metadata"], "plan_id": stopped["plan_id"]}
+        done = (await client.call_tool("update_widget", arguments)).structured_content
+        assert done is not None
+        assert done["outcome"] == "applied"
+
+
+async def test_never_asks_nobody_and_a_delete_still_needs_a_plan(era: Era) -> None:
+    app, person = new_sandbox(), Person()
+    async with connected(app, era, person, confirm="never") as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    assert result.structured_content is not None
+    assert result.structured_content["outcome"] == "needs_plan"
+    assert person.asked == []
+
+
+async def test_what_somebody_else_changes_while_the_person_thinks_is_not_overrun(era: Era) -> None:
+    app = new_sandbox()
+    person = Person()
+
+    def edit_it_once() -> None:
+        if len(person.asked) == 1:
+            app.state.world.store.update_widget(206, {"name": "Topics, mended"})
+
+    person.meanwhile = edit_it_once
+    async with connected(app, era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", DELETE)
+    if era == "auto":
+        assert "Topics, mended" in person.asked[1]
+        assert not result.is_error
+    else:
+        assert result.is_error
+        assert "changed by somebody else" in text_of(result)
+        assert "Topics, mended" in names(app)
+
+
+async def test_a_yes_counts_for_one_state_of_things_and_one_key() -> None:
+    app = new_sandbox()
+    tool: Any = BY_NAME["update_widget"]
+    async with open_tools(app) as (context, _):
+        request = tool.request.model_validate(RENAME)
+        first = await tool.plan(context.for_one_call(), request)
+        again = await tool.plan(context.for_one_call(), request)
+        assert first.question(context) == again.question(context)
+        app.state.world.store._widgets[203]["updated_at"] = "2026-11-18T15:31:00Z"  # noqa: SLF001 - as if changed and put back
+        later = await tool.plan(context.for_one_call(), request)
+        assert later.question(context) != first.question(context)
+        stranger = replace(context, api=replace(context.api, key=SecretStr("another")))
+        assert again.question(stranger) != first.question(context)
+
+
+async def test_a_fault_is_told_before_anybody_is_asked(era: Era) -> None:
+    person = Person()
+    async with connected(new_sandbox(), era, person) as client:
+        result = await client.call_tool("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [9999]})
+    assert result.is_error
+    assert person.asked == []
+
+
+class InTurn:
+    """Two replicas behind one address: each request goes to the other one than the last."""
+
+    def __init__(self, *apps: Starlette) -> None:
+        self.apps, self.count = apps, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.count += 1
+        await self.apps[self.count % len(self.apps)](scope, receive, send)
+
+
+@asynccontextmanager
+async def replicas(app: FastAPI, **given: Any) -> AsyncGenerator[str]:
+    made = [
+        http_app(Connection(settings(**given), key_per_request=True, app_factory=lambda: app, now=now)) for _ in "ab"
+    ]
+    both = Starlette()
+    both.mount("/", InTurn(*made))
+    async with made[0].router.lifespan_context(made[0]), made[1].router.lifespan_context(made[1]), served(both) as url:
+        yield f"{url}/mcp"
+
+
+async def over_http(url: str, era: Era, person: Person) -> Any:
+    async with (
+        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,
+        Client(streamable_http_client(url, http_client=http), mode=era, elicitation_callback=person) as client,
+    ):
+        try:
+            return await client.call_tool("bulk_edit_dashboard", DELETE)
+        except MCPError as error:
+            return error
+
+
+async def test_a_question_of_one_replica_is_answered_to_another_when_they_share_their_keys() -> None:
+    app, person = new_sandbox(), Person()
+    async with replicas(app, state_keys="one secret that all replicas share!!") as url:
+        result = await over_http(url, "auto", person)
+    assert not result.is_error
+    assert len(person.asked) == 1
+    assert "Topics" not in names(app)
+
+
+async def test_replicas_that_share_no_key_change_nothing() -> None:
+    app, person = new_sandbox(), Person()
+    async with replicas(app) as url:
+        refusal = await over_http(url, "auto", person)
+    assert isinstance(refusal, MCPError)
+    assert "requestState" in str(refusal)
+    assert "Topics" in names(app)
+
+
+async def test_a_client_of_the_old_era_on_stateless_http_cannot_be_asked() -> None:
+    app, person = new_sandbox(), Person()
+    async with replicas(app) as url:
+        result = await over_http(url, "legacy", person)
+    assert result.structured_content["outcome"] == "needs_plan"
+    assert person.asked == []
+    assert "Topics" in names(app)

@@ -1,0 +1,228 @@
+"""Prompts, resources and completions, as a client of either era sees them."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError
+from mcp.types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
+from pydantic import SecretStr
+
+from cekura_dashboards import call_tool
+from cekura_dashboards.reports.guide import FILTERS, WIDGETS
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.protocol.prompts import ALL
+from cekura_dashboards_mcp.protocol.server import create_server
+from support import BY_NAME, PIE, Era, Json, ask, connect, new_sandbox, now, open_tools, settings, shared_sandbox
+
+pytestmark = pytest.mark.anyio
+PROMPTS = [ask.__name__ for ask, _ in ALL]
+GIVEN: dict[str, dict[str, str]] = {
+    "weekly_review": {"dashboard": "Booking agent", "window": "last_week"},
+    "why_did_it_move": {"widget": "Success rate", "window": "7d", "dashboard": "Operations overview"},
+    "build_dashboard": {"about": "latency of the booking agent", "agent": "Booking", "metric": "501", "name": "Speed"},
+    "monday_report": {"dashboard": "11", "audience": "the support team"},
+}
+CALL = re.compile(r"(\w+) (\{.*?\})\.")
+
+
+async def text_of_prompt(client: Client, name: str, given: dict[str, str]) -> str:
+    [message] = (await client.get_prompt(name, given)).messages
+    assert message.role == "user"
+    assert isinstance(message.content, TextContent)
+    return message.content.text
+
+
+async def test_prompts_are_listed_with_their_arguments(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        found = (await client.list_prompts()).prompts
+    assert [prompt.name for prompt in found] == PROMPTS
+    for prompt in found:
+        assert prompt.title
+        assert prompt.description
+        assert prompt.arguments
+        assert all(argument.description for argument in prompt.arguments)
+    required = {(p.name, a.name) for p in found for a in p.arguments or [] if a.required}
+    assert required == {("why_did_it_move", "widget"), ("build_dashboard", "about")}
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+async def test_every_call_that_a_prompt_names_is_one_that_answers(name: str, era: Era) -> None:
+    least = {key: text for key, text in GIVEN[name].items() if key in {"widget", "about"}}
+    async with connect(shared_sandbox(), era) as client:
+        for given in (least, GIVEN[name]):
+            text = await text_of_prompt(client, name, given)
+            assert set(re.findall(r"\b[a-z]+_[a-z_]+\b", text)) & set(BY_NAME)
+            for value in given.values():
+                assert value in text
+            for tool, arguments in CALL.findall(text):
+                result = await client.call_tool(tool, json.loads(arguments))
+                assert not result.is_error, (tool, arguments, result.content)
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+async def test_a_prompt_names_only_tools_and_arguments_that_there_are(name: str) -> None:
+    async with connect(shared_sandbox()) as client:
+        text = await text_of_prompt(client, name, GIVEN[name])
+    words = {
+        word for word in re.findall(r"\b[a-z]+_[a-z_]+\b", text) if word not in GIVEN[name].values()
+    }  # fmt: skip
+    known = {*BY_NAME, "metadata_keys", "previous_week", "previous_period", "last_week", "dashboard_ids",
+             "dashboard_id", "compare_to", "widget_id"}  # fmt: skip
+    assert words <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("why_did_it_move", {}, "why_did_it_move: widget is missing"),
+        ("why_did_it_move", {"widget": " "}, "why_did_it_move: widget is missing"),
+        ("weekly_review", {"dashbord": "x"}, "did you mean `dashboard`"),
+        ("weakly_review", {}, 'No prompt "weakly_review"; there are weekly_review'),
+    ],
+)
+async def test_a_prompt_that_is_asked_for_wrongly_says_what_is_right(
+    name: str, given: dict[str, str], said: str, era: Era
+) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        with pytest.raises(MCPError) as refused:
+            await client.get_prompt(name, given)
+    assert refused.value.code == -32602
+    assert said in str(refused.value)
+
+
+async def test_read_only_mode_offers_no_prompt_that_writes_nor_names_a_tool_that_does(era: Era) -> None:
+    async with connect(shared_sandbox(), era, read_only=True) as client:
+        names = [prompt.name for prompt in (await client.list_prompts()).prompts]
+        assert names == [name for name in PROMPTS if name != "build_dashboard"]
+        said = [await text_of_prompt(client, name, GIVEN[name]) for name in names]
+        with pytest.raises(MCPError):
+            await client.get_prompt("build_dashboard", GIVEN["build_dashboard"])
+    absent = [name for name, tool in BY_NAME.items() if tool.writes or name == "preview_edit"]
+    assert not [name for name in absent if name in " ".join(said)]
+
+
+async def read(client: Client, address: str) -> str:
+    [content] = (await client.read_resource(address)).contents
+    assert isinstance(content, TextResourceContents)
+    return content.text
+
+
+async def test_a_dashboard_is_read_by_id_or_name_and_says_what_the_tool_says(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        by_id = await read(client, "cekura://dashboards/12")
+        by_name = await read(client, "cekura://dashboards/Booking%20agent")
+        for address, said in (
+            ("cekura://dashboards/99", "No dashboard 99 for this key."),
+            ("cekura://dashboards/Boking%20agent", 'there is "Booking agent" (12)'),
+        ):
+            with pytest.raises(MCPError, match=re.escape(said)):
+                await client.read_resource(address)
+    async with open_tools(shared_sandbox()) as (context, _):
+        said, _ = await ask(context, "get_dashboard", dashboard_id=12)
+    assert by_id == said
+    assert by_name.startswith(said.split("\nnote:")[0])
+
+
+LONG = "1" * 5000
+ADDRESSES = [
+    (f"cekura://dashboards/{LONG}", 'no dashboard "111'), ("cekura://dashboards/" + "%5B" * 3000, 'no dashboard "[[['),
+    ("cekura://dashboards/" + '{"a":' * 2000, "no dashboard"), ("cekura://" + "a/" * 3000, "there are cekura://guide and"),
+    ("cekura://dashboards/" + "a" * 300_000, "there are cekura://guide and"), ("cekura://dashboards/12?x=1", 'No resource "cekura://dashboards/12?x=1"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "said"), ADDRESSES, ids=[address[:24] for address, _ in ADDRESSES])
+async def test_an_address_of_any_length_and_depth_is_refused_in_one_line(address: str, said: str, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        with pytest.raises(MCPError) as refused:
+            await client.read_resource(address)
+    assert refused.value.code == -32602
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 240
+    assert "\n" not in str(refused.value)
+
+
+async def test_a_prompt_takes_a_name_of_any_number_of_digits(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        for prompt in (await client.list_prompts()).prompts:
+            asked = await client.get_prompt(prompt.name, {argument.name: LONG for argument in prompt.arguments or []})
+            assert LONG in str(asked.messages)
+
+
+async def test_resources_are_the_guide_the_views_and_any_dashboard(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        listed = [resource.uri for resource in (await client.list_resources()).resources]
+        [template] = (await client.list_resource_templates()).resource_templates
+        guide = await read(client, "cekura://guide")
+    assert [str(uri) for uri in listed if not str(uri).startswith("ui://")] == ["cekura://guide"]
+    assert template.uri_template == "cekura://dashboards/{id}"
+    assert guide.startswith("# Fields, filters, times and limits\n")
+    assert len(guide) < 8000
+
+
+async def test_every_example_of_the_guide_is_one_that_a_tool_takes() -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        for widget in WIDGETS.values():
+            await call_tool(context, BY_NAME["preview_widget"], {"widget": widget, "window": "7d", "dashboard_id": 11})
+        for filters in FILTERS.values():
+            await call_tool(context, BY_NAME["preview_widget"], {"widget": {**PIE, "filters": filters}})
+
+
+async def complete(client: Client, argument: str, typed: str, prompt: str = "", **given: str) -> Any:
+    reference: Any = (
+        PromptReference(type="ref/prompt", name=prompt)
+        if prompt
+        else ResourceTemplateReference(type="ref/resource", uri="cekura://dashboards/{id}")
+    )
+    answer = await client.complete(reference, {"name": argument, "value": typed}, context_arguments=given)
+    return answer.completion
+
+
+async def test_names_are_completed_by_any_part_of_them(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        assert (await complete(client, "dashboard", "BOOK", "weekly_review")).values == ["Booking agent"]
+        assert (await complete(client, "dashboard", "12", "monday_report")).values == ["Booking agent"]
+        assert "Booking" in (await complete(client, "agent", "", "build_dashboard")).values
+        assert (await complete(client, "window", "last", "weekly_review")).values == ["last_week", "last_month"]
+        assert (await complete(client, "compare_to", "", "why_did_it_move")).values == [
+            "previous_period", "previous_week",
+        ]  # fmt: skip
+        assert (await complete(client, "id", "over")).values == ["11"]
+        assert (await complete(client, "about", "x", "build_dashboard")).values == []
+        of_one = await complete(client, "widget", "succ", "why_did_it_move", dashboard="Operations overview")
+        assert of_one.values == ["Success rate", "Success rate by agent"]
+        everywhere = await complete(client, "widget", "succ", "why_did_it_move")
+        assert set(of_one.values) < set(everywhere.values)
+
+
+async def test_what_is_completed_can_be_handed_on_though_names_are_shared_or_odd() -> None:
+    app = new_sandbox()
+    for name in ("Same", "Same", "odd\u202ename"):
+        app.state.world.store.create_dashboard({"name": name, "project": 1})
+    async with connect(app) as client:
+        values = (await complete(client, "dashboard", "", "weekly_review")).values
+        for value in values:
+            asked: Json = {"dashboard_id": int(value) if value.isdecimal() else value}
+            assert not (await client.call_tool("get_dashboard", asked)).is_error
+    assert len({*values}) == len(values) == 6
+    assert not [value for value in values if "\u202e" in value]
+
+
+async def test_more_than_a_hundred_names_are_counted() -> None:
+    app = new_sandbox()
+    for number in range(120):
+        app.state.world.store.create_dashboard({"name": f"Board {number}", "project": 1})
+    async with connect(app) as client:
+        found = await complete(client, "dashboard", "board", "weekly_review")
+    assert (len(found.values), found.total, found.has_more) == (100, 120, True)
+
+
+async def test_where_the_api_cannot_be_asked_nothing_is_completed() -> None:
+    wrong = settings().model_copy(update={"api_key": SecretStr("wrong")})
+    async with Client(create_server(Connection(wrong, app_factory=shared_sandbox, now=now))) as client:
+        assert (await complete(client, "dashboard", "", "weekly_review")).values == []
+        with pytest.raises(MCPError, match="did not accept the key"):
+            await client.read_resource("cekura://dashboards/11")

@@ -1,0 +1,318 @@
+"""What is seen of calls: a line each, an id in error texts, metrics, spans, the audit of writes, and which tools are open."""
+
+import json
+import logging
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import PromptReference
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cekura_dashboards.settings import SettingsError
+from cekura_dashboards_mcp.access import allowed_tools
+from cekura_dashboards_mcp.audit import AUDIT
+from cekura_dashboards_mcp.connection import Connection, caller_of
+from cekura_dashboards_mcp.protocol.server import create_server
+from cekura_dashboards_mcp.protocol.telemetry import CALLS
+from cekura_dashboards_mcp.web.app import http_app
+from support import (
+    BY_NAME,
+    KEY,
+    PIE,
+    PLAIN,
+    Era,
+    Json,
+    connect,
+    new_sandbox,
+    now,
+    served,
+    settings,
+    shared_sandbox,
+    text_of,
+)
+
+pytestmark = pytest.mark.anyio
+CALLER = caller_of(SecretStr(KEY))
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Any:
+    """The lines of calls, or of the audit, as they were logged."""
+    for logger in (CALLS, AUDIT):
+        logger.propagate = True
+        caplog.set_level(logging.INFO, logger.name)
+
+    def found(logger: logging.Logger) -> list[Json]:
+        return [json.loads(record.getMessage()) for record in caplog.records if record.name == logger.name]
+
+    return found
+
+
+async def test_each_call_leaves_one_line_without_key_and_content(lines: Any, era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        first = await client.call_tool("get_widgets_data", {"dashboard_id": 11, "window": "7d"})
+        await client.call_tool("get_dashboard", {"dashboard_id": 99})
+    read, missed = lines(CALLS)
+    assert (read["tool"], read["outcome"], read["caller"]) == ("get_widgets_data", "ok", CALLER)
+    assert (read["trips"], read["retries"]) == (2, 0)
+    assert read["requests"] > 8
+    assert read["points"] > 100
+    assert read["characters"] == len(text_of(first))
+    assert (missed["tool"], missed["outcome"]) == ("get_dashboard", "NotFound")
+    whole = json.dumps([read, missed])
+    assert not [word for word in (KEY, "Operations", "Booking", "success") if word in whole]
+
+
+async def test_an_error_that_the_caller_cannot_mend_carries_the_id_of_its_line(lines: Any) -> None:
+    async def broken(_request: Request) -> Response:
+        return Response(status_code=500)
+
+    api = Starlette(routes=[Route("/{path:path}", broken)])
+    async with connect(api) as client:
+        failed = text_of(await client.call_tool("list_dashboards", {}))
+        wrong = text_of(await client.call_tool("look_up", {"kind": "colours"}))
+    line, _ = lines(CALLS)
+    assert failed.endswith(f"(request {line['request']})")
+    assert "(request" not in wrong
+
+
+async def test_remembered_names_and_retries_are_counted(lines: Any) -> None:
+    answers = [503, 503, 200]
+
+    async def flaky(_request: Request) -> Response:
+        status = answers.pop(0) if answers else 200
+        return JSONResponse({"count": 0, "next": None, "results": []}, status)
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", flaky)])
+    async with connect(api) as client:
+        await client.call_tool("list_dashboards", {})
+    async with connect(shared_sandbox()) as client:
+        for _ in range(2):
+            await client.call_tool("get_widgets_data", {"widget_ids": [204]})
+    flawed, first, second = lines(CALLS)
+    assert (flawed["requests"], flawed["retries"]) == (3, 2)
+    assert second["remembered"] > first["remembered"]
+    assert second["requests"] < first["requests"]
+
+
+async def test_prometheus_is_shown_what_was_counted() -> None:
+    connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
+    app = http_app(connection, with_metrics=True)
+    async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
+        async with (
+            httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as keyed,
+            Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
+        ):
+            await client.call_tool("list_dashboards", {})
+        shown = (await http.get(f"{url}/metrics", headers={"Host": "10.0.0.7:8000"})).text
+    assert "cekura_tool_calls_total{" in shown
+    assert 'outcome="ok"' in shown
+    assert "cekura_tool_duration_seconds_bucket{" in shown
+    assert "cekura_upstream_requests_total{" in shown
+    assert KEY not in shown
+
+
+async def test_spans_carry_the_counts_and_lead_on_to_the_api() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    seen = list[str | None]()
+
+    async def listed(request: Request) -> Response:
+        seen.append(request.headers.get("traceparent"))
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", listed)])
+    async with connect(api) as client:
+        await client.call_tool("list_dashboards", {})
+        trace.set_tracer_provider(provider)
+        await client.call_tool("list_dashboards", {})
+    assert seen[0] is None
+    [span] = [span for span in exporter.get_finished_spans() if (span.attributes or {}).get("cekura.tool")]
+    context = span.get_span_context()
+    assert context is not None
+    assert seen[1] is not None
+    assert f"{context.trace_id:032x}" in seen[1]
+    assert (span.attributes or {})["cekura.requests"] == 1
+
+
+async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    async with connect(new_sandbox(), audit_log=str(file)) as client:
+        await client.call_tool("get_dashboard", {"dashboard_id": 11})
+        changed = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+        receipt: Json = changed.structured_content or {}
+        undo: Json = receipt["undo"]
+        await client.call_tool(undo["tool"], undo["arguments"])
+        await client.call_tool("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "delete": [206]})
+        await client.call_tool("update_widget", {"widget_id": 999, "changes": {"name": "Mine"}})
+    did, back, asked, failed = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert {line["caller"] for line in (did, back, asked, failed)} == {CALLER}
+    assert (did["tool"], did["outcome"], did["dashboard"]) == ("update_widget", "applied", 11)
+    assert did["changes"] == [["update", "widget", 203]]
+    assert (did["before"], did["after"]) == (back["after"], back["before"])
+    assert did["before"] != did["after"]
+    assert back["plan_id"] == undo["arguments"]["plan_id"]
+    assert (asked["outcome"], failed["outcome"]) == ("needs_plan", "NotFound")
+    whole = file.read_text(encoding="utf-8")
+    assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
+
+
+async def test_a_write_that_ends_in_a_fault_leaves_its_line_too(tmp_path: Path) -> None:
+    file, app = tmp_path / "audit.jsonl", new_sandbox()
+
+    async def faulty(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["method"] == "PATCH":
+            raise ZeroDivisionError  # as a fault of ours would
+        await app(scope, receive, send)
+
+    async with connect(faulty, audit_log=str(file)) as client:
+        result = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+    assert "failed unexpectedly (ZeroDivisionError)" in text_of(result)
+    [line] = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
+    assert (line["tool"], line["outcome"]) == ("update_widget", "ZeroDivisionError")
+
+
+async def test_an_edit_keeps_its_receipt_though_the_file_of_the_audit_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AUDIT, "propagate", True)
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    async with connect(new_sandbox(), audit_log=str(folder / "lines")) as client:
+        (folder / "lines").unlink()
+        folder.rmdir()
+        result = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+    assert "undo: update_widget" in text_of(result)
+    line, why = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
+    assert json.loads(line)["outcome"] == "applied"
+    assert "cannot be written: No such file or directory" in why
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of a file's size on Windows")
+@pytest.mark.parametrize("room", [0, 1, 100])
+async def test_on_a_full_disk_each_line_stands_whole_in_the_file_or_in_the_log(
+    room: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AUDIT, "propagate", True)
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    file, (soft, hard) = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with connect(new_sandbox(), audit_log=str(file)) as client:
+
+        async def rename(name: str) -> None:
+            renamed = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": name}})
+            assert "undo: update_widget" in text_of(renamed)
+
+        await rename("first")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + room, hard))
+        try:
+            await rename("second")
+            await rename("third")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await rename("fourth")
+    first, fourth = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    logged = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
+    second, third = [json.loads(line) for line in logged if line.startswith("{")]
+    for one, next_one in ((first, second), (second, third), (third, fourth)):
+        assert one["after"] == next_one["before"]
+
+
+async def test_after_half_a_line_the_next_one_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_text('{"time": "2026', encoding="utf-8")
+    async with connect(new_sandbox(), audit_log=str(file)) as client:
+        for name in ("first", "second"):
+            await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": name}})
+    half, *whole = file.read_text(encoding="utf-8").splitlines()
+    assert half == '{"time": "2026'
+    assert [json.loads(line)["outcome"] for line in whole] == ["applied", "applied"]
+
+
+def test_a_file_of_the_audit_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"CEKURA_AUDIT_LOG is .*: No such file or directory"):
+        Connection(settings(audit_log=str(tmp_path / "nowhere" / "lines")))
+
+
+async def test_without_a_file_the_audit_goes_to_the_log(lines: Any) -> None:
+    async with connect(new_sandbox()) as client:
+        await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
+    [line] = lines(AUDIT)
+    assert (line["tool"], line["outcome"]) == ("update_widget", "applied")
+
+
+@asynccontextmanager
+async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Client]:
+    connection = Connection(settings(tools=tools), key_per_request=True, app_factory=lambda: app, now=now)
+    async with (
+        served(http_app(connection)) as url,
+        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("tools", "key", "open_to_it"),
+    [
+        ("list_dashboards, get_dashboard", KEY, {"list_dashboards", "get_dashboard"}),
+        ("read", KEY, {name for name, tool in BY_NAME.items() if not tool.writes}),
+        (f"{CALLER}=all; *=list_dashboards", KEY, {*BY_NAME}),
+        (f"{CALLER}=all; *=list_dashboards", "another", {"list_dashboards"}),
+        (f"{CALLER}=read", "another", set[str]()),
+        ("", "another", {*BY_NAME}),
+    ],
+)
+async def test_a_key_sees_and_uses_the_tools_that_are_open_to_it_alone(
+    tools: str, key: str, open_to_it: set[str], era: Era
+) -> None:
+    async with keyed(shared_sandbox(), tools, key, era) as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools} - {"chart_data"}
+        assert listed == open_to_it
+        for tool in BY_NAME:
+            told = text_of(await client.call_tool(tool, {}))
+            assert ("is not open to this key on this server" in told) is (tool not in open_to_it)
+
+
+async def test_the_view_s_own_tool_opens_no_way_round(era: Era) -> None:
+    async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
+        asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
+        assert "not open to this key" in text_of(await client.call_tool("chart_data", asked))
+
+
+async def test_resources_and_completions_open_no_way_round(era: Era) -> None:
+    reference = PromptReference(type="ref/prompt", name="build_dashboard")
+    async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
+        with pytest.raises(MCPError, match="get_dashboard is not open to this key"):
+            await client.read_resource("cekura://dashboards/11")
+        found = {
+            name: (await client.complete(reference, {"name": name, "value": ""})).completion.values
+            for name in ("dashboard", "widget", "agent", "metric")
+        }
+    assert found == {"dashboard": found["dashboard"], "widget": [], "agent": [], "metric": []}
+    assert len(found["dashboard"]) == 3
+
+
+def test_a_name_that_is_no_tool_is_a_wrong_setting() -> None:
+    for text in ("list_dashbords", "aaaaaaaaaaaa=reads"):
+        with pytest.raises(SettingsError, match=r"CEKURA_TOOLS names .* which is no tool; did you mean"):
+            allowed_tools(text)
+    with pytest.raises(SettingsError):
+        create_server(Connection(settings(tools="nothing")))

@@ -1,0 +1,442 @@
+"""compare_to and compare_filters against the sandbox: the same figures as asking for both sides by hand."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Response
+from cekura_dashboards.charts.target import resolve_targets, saved
+from cekura_dashboards.reports.compare import compared_targets, read_compared
+from cekura_dashboards.reports.samples import days_before, measure_of
+from cekura_sandbox import ApiVariant
+from support import Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+READINGS = [
+    ApiVariant(override=override, preview=preview)
+    for override in ("replace", "merge")
+    for preview in ("alone", "merge")
+]
+BOOKING: Json = {"field": "agent.id", "op": "eq", "value": 33}
+RECEPTION: Json = {"field": "agent.id", "op": "eq", "value": 31}
+
+
+def rate(readings: ApiVariant, where: str) -> tuple[int, float]:
+    [(n, mean)] = sql(
+        shared_sandbox(readings),
+        f"SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE project = 1 AND {where}",
+    )
+    return int(n), float(mean)
+
+
+@pytest.mark.parametrize("readings", READINGS, ids=str)
+async def test_the_period_before_is_the_same_as_asking_for_it(readings: ApiVariant) -> None:
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        report = await report_of(context, widget_ids=[203], window="7d", compare_to="previous_period")
+    found = report["comparison"]
+    n, mean = rate(readings, "ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'")
+    assert (found["from"], found["to"]) == ("2026-11-04T15:30Z", "2026-11-11T15:30Z")
+    assert found["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    n, mean = rate(readings, "ts >= '2026-11-11 15:30'")
+    assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert "notes" in found
+
+
+COMPARED: list[tuple[str, str, str, str]] = [
+    ("today", "previous_period", "2026-11-17T00:00Z", "2026-11-17T15:30Z"),
+    ("24h", "previous_week", "2026-11-10T15:30Z", "2026-11-11T15:30Z"),
+    ("yesterday", "previous_period", "2026-11-16T00:00Z", "2026-11-17T00:00Z"),
+    ("this_week", "previous_week", "2026-11-09T00:00Z", "2026-11-11T15:30Z"),
+    ("2026-11-10/2026-11-11", "2026-11-01/2026-11-02", "2026-11-01T00:00Z", "2026-11-03T00:00Z"),
+]
+
+
+@pytest.mark.parametrize(("window", "to", "start", "end"), COMPARED)
+async def test_each_form_names_the_other_window(window: str, to: str, start: str, end: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[202], window=window, compare_to=to)
+    assert (report["comparison"]["from"], report["comparison"]["to"]) == (start, end)
+    assert (
+        report["comparison"]["difference"]
+        == report["comparison"]["current"]["value"] - report["comparison"]["baseline"]["value"]
+    )
+
+
+async def test_one_agent_against_another_over_the_same_time() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        arguments: Json = {"widget_ids": [203], "window": "7d", "filters": BOOKING}
+        report = await report_of(context, **arguments, compare_filters=RECEPTION)
+        same = await report_of(context, **arguments, compare_to={"filters": RECEPTION})
+    assert report["comparison"]["where"] == 'agent.id = "Reception" (31)'
+    n, mean = rate(ApiVariant(), "agent_id = 31 AND ts >= '2026-11-11 15:30'")
+    assert report["comparison"]["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert same["comparison"] == report["comparison"]
+
+
+async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        report = await report_of(context, widget_ids=[204], window="7d", compare_to="previous_week")
+        unlike = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-10")
+    found = report["comparison"]
+    assert found["verdict"] == "clear"
+    assert unlike["comparison"]["verdict"] == "possible", "the two sides hold different weekdays"
+    split = found["contributors"]
+    assert (split["top"][0]["group"], len(split["top"][0]["n"])) == ("Booking (33)", 2)
+    assert split["rate_effect"] + split["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
+
+
+async def test_every_chart_of_a_dashboard_is_compared_in_one_call() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_period"
+        )
+    assert all("comparison" in report for report in answer["widgets"])
+    assert all("not_compared" not in report["comparison"] for report in answer["widgets"])
+    assert len(text) <= 8000
+    assert text.count("compared with 2026-11-04T15:30Z") == len(answer["widgets"])
+
+
+WRONG: list[tuple[Json, str]] = [
+    ({"window": "20d", "compare_to": "previous_period"}, "compare like this is the last 15 days"),
+    ({"window": "10d", "compare_to": "previous_week"}, "overlaps a window longer than a week"),
+    ({"window": "7d", "compare_to": "previous_month"}, "is not a comparison; did you mean previous_period"),
+    ({"window": "7d", "compare_to": "christmas"}, "use previous_period, previous_week or an interval 2026-11-01/2026-"),
+    ({"window": "7d", "compare_to": "previous_week", "compare_filters": BOOKING}, "two comparisons; give one of them"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
+async def test_what_cannot_be_compared_is_refused_with_what_can(arguments: Json, said: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(errors.InvalidArguments, match=said.replace("compare like", "compared like")):
+            await ask(context, "get_widgets_data", widget_ids=[202], **arguments)
+
+
+async def test_an_unsaved_widget_is_compared_likewise() -> None:
+    pie: Any = {"chart_type": "pie", "field": "topic"}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", widget=pie, dashboard_id=11, window="3d", compare_to="previous_period"
+        )
+    top = answer["report"]["comparison"]["shares"]["top"][0]
+    assert top["label"] == "billing question"
+    assert (top["points"] > 10, top["verdict"]) == (True, "possible")
+    assert "shares (label, current %, baseline %, points, verdict): " in text
+
+
+COUNTED: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+
+
+async def test_the_share_of_calls_that_match_is_a_rate_with_its_interval_per_bucket() -> None:
+    billing: Json = {"field": "topic", "op": "eq", "value": "billing question"}
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        text, answer = await ask(
+            context, "preview_widget", widget=COUNTED, dashboard_id=11, window="7d", share_where=billing, compare_to="previous_period"
+        )  # fmt: skip
+        assert recorder.writes() == []
+    report = answer["report"]
+    [(n, matching)] = sql(
+        shared_sandbox(),
+        "SELECT count(*), count(*) FILTER (topic = 'billing question') FROM calls WHERE project = 1 AND ts >= '2026-11-11 15:30'",
+    )
+    assert report["n"] == n
+    assert report["facts"]["overall"] == pytest.approx(matching / n, abs=1e-4)
+    assert report["unit"] == "ratio"
+    series = report["series"]
+    assert all(
+        low <= value <= high for low, value, high in zip(series["low"], series["value"], series["high"], strict=True)
+    )
+    [(n, matching)] = sql(
+        shared_sandbox(),
+        "SELECT count(*), count(*) FILTER (topic = 'billing question') FROM calls WHERE project = 1 AND ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'",
+    )
+    assert report["comparison"]["baseline"] == {"value": pytest.approx(matching / n, abs=1e-4), "n": n}
+    assert 'share of calls where topic = "billing question"' in text
+    assert answer["widget"] == COUNTED
+
+
+async def test_the_other_side_of_a_share_counts_the_same_field() -> None:
+    by_dropoff: Json = {**COUNTED, "field": "dropoff_point"}
+    voicemail: Json = {"field": "call_ended_reason", "op": "eq", "value": "voicemail-reached"}
+    asked: Json = {"widget": by_dropoff, "dashboard_id": 11, "share_where": voicemail}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "preview_widget", **asked, window="7d", compare_to="previous_period")
+        _, alone = await ask(context, "preview_widget", **asked, window="2026-11-04T15:30Z/2026-11-11T15:30Z")
+    that = answer["report"]["comparison"]["baseline"]
+    assert that["n"] == alone["report"]["n"]
+    assert that["value"] == pytest.approx(alone["report"]["facts"]["overall"], abs=1e-4)
+
+
+async def test_a_share_of_what_is_not_counted_is_refused() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(errors.InvalidArguments, match="share_where: needs a widget that counts calls"):
+            await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, share_where=BOOKING)
+        assert recorder.sent == []
+
+
+async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tested() -> None:
+    """An agent that is not listed any more: what is kept to the agents of its project lacks its calls."""
+    agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        whole = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
+        listed = Response(200, json.dumps(agents).encode())
+        recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
+        fewer = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
+    for before, after in zip(whole, fewer, strict=True):
+        assert (after["n"], after["facts"]) == (before["n"], before["facts"])
+        assert "agents that are not listed any more" in after["comparison"]["not_tested"]
+        assert after["comparison"]["verdict"] == "not tested"
+        assert "not_tested" not in before["comparison"]
+    assert "agents that are not listed any more" in fewer[0]["not_tested"][0]
+    assert "findings" not in fewer[0]
+    assert {row["verdict"] for row in fewer[1]["comparison"]["shares"]["top"]} == {"not tested"}
+    assert "not tested" not in {row["verdict"] for row in whole[1]["comparison"]["shares"]["top"]}
+
+
+async def test_figures_of_a_stat_that_was_read_in_two_ways_are_not_tested_and_that_is_told() -> None:
+    agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        listed = Response(200, json.dumps(agents).encode())
+        recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
+        report = await report_of(context, widget_ids=[201])
+    assert {row["verdict"] for row in report["change"]["figures"]} == {"not tested"}
+    assert "agents that are not listed any more" in report["not_tested"][0]
+
+
+async def test_bars_for_the_tests_come_out_of_the_same_dozen_of_requests_as_histories() -> None:
+    fields = ["topic", "call_ended_reason", "dropoff_point", "metadata.region", "metadata.app_version"]
+    pies: list[Json] = [{"name": field, "chart_type": "pie", "field": field} for field in fields]
+    bars: list[Json] = [
+        {"name": f"{field} {how}", "chart_type": "bar", "field": field, "aggregation_function": how, "time_period": period}
+        for field, how in (("duration", "avg"), ("duration", "p95"), ("duration", "max"), ("duration", "min"), ("success", "avg"))
+        for period in ("hour", "day")
+    ]  # fmt: skip
+    async with open_tools(new_sandbox()) as (context, recorder):
+        await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[*pies, *bars])
+        recorder.sent.clear()
+        _, answer = await ask(context, "get_widgets_data", dashboard_id=11, compare_to="previous_period")
+    whole = [
+        sent for sent in recorder.sent
+        if sent.path.endswith("preview_data/") and sent.body["filters"]["conditions"][0]["value"].startswith("2026-10-19")
+    ]  # fmt: skip
+    assert len(whole) == 12
+    assert any("comparison" in report for report in answer["widgets"])
+
+
+RATE, CALLS = "avg(CAST(success AS INT))", "count(*)"
+DAYS_BEFORE = [
+    (203, None, None, "2026-11-11 00:00", RATE),
+    (202, None, None, "2026-11-11 00:00", CALLS),
+    (201, "success_rate", None, "2026-11-11 00:00", RATE),
+    (201, "success_rate", "7d", "2026-11-11 15:00", RATE),
+    (201, "total_calls", "7d", "2026-11-11 15:00", CALLS),
+    (206, "appointment", None, "2026-11-11 00:00", "avg(CAST(coalesce(topic = 'appointment', false) AS INT))"),
+]
+
+
+@pytest.mark.parametrize(("widget", "part", "window", "until", "measure"), DAYS_BEFORE)
+async def test_whole_days_of_the_same_calls_up_to_the_window_show_how_much_days_vary(
+    widget: int, part: str | None, window: str | None, until: str, measure: str
+) -> None:
+    app = shared_sandbox(count=60_000)
+    async with open_tools(app) as (context, _):
+        zone = context.settings.zone
+        asked = resolve_targets([saved(await context.lookups.widget(widget))], window, None, now(), zone)
+        [sides], _ = await read_compared(context, compared_targets(asked, "previous_period", None, now(), zone))
+    assert sides.current.chart
+    side = measure_of(sides.current, sides.current.chart, {}, sides.daily_bars[0]).sample
+    found = days_before(sides.current, side, sides.history, sides.daily_bars[0], {})
+    cells = found.over_time[part] if part else found.buckets
+    rows = sql(
+        app,
+        f"SELECT floor((epoch(ts) - epoch(TIMESTAMP '{until}')) / 86400) AS day, {measure} FROM calls "
+        f"WHERE project = 1 AND ts < '{until}' GROUP BY day ORDER BY day",
+    )
+    end = datetime.fromisoformat(f"{until}Z").timestamp()
+    assert len(cells) >= 20
+    assert [(cell.time - end) / 86400 for cell in cells] == [day for day, _ in rows[-len(cells) :]]
+    assert [cell.value for cell in cells] == pytest.approx([value for _, value in rows[-len(cells) :]])
+
+
+async def test_without_history_or_for_other_calls_days_before_are_not_used() -> None:
+    found = list[Json]()
+    for history in (True, False):
+        async with open_tools(shared_sandbox(count=60_000), history=history) as (context, _):
+            before = await report_of(context, widget_ids=[203], compare_to="previous_period")
+            beside = await report_of(context, widget_ids=[203], compare_filters=BOOKING)
+        found += [before["comparison"], beside["comparison"]]
+    assert found[0]["ci95"] != found[2]["ci95"]
+    assert found[0]["difference"] == found[2]["difference"]
+    assert found[1] == found[3]
+
+
+@pytest.mark.parametrize("readings", READINGS, ids=str)
+async def test_other_calls_stand_for_what_the_dashboard_says_of_the_same_field(readings: ApiVariant) -> None:
+    """Widget 209 is Booking's alone, by a filter of its dashboard."""
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        report = await report_of(context, widget_ids=[209], window="7d", compare_filters={"agent": "Reception"})
+    found = report["comparison"]
+    n, mean = rate(readings, "agent_id = 31 AND ts >= '2026-11-11 15:30'")
+    assert found["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    n, mean = rate(readings, "agent_id = 33 AND ts >= '2026-11-11 15:30'")
+    assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert found["where"] == 'agent.id = "Reception" (31)'
+    assert 'replaced in the baseline: agent.id = "Booking" (33)' in found["notes"]
+
+
+async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
+    failed: Json = {"field": "success", "op": "eq", "value": False}
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(
+            context, widget_ids=[202], window="7d", filters=[BOOKING, failed], compare_filters=RECEPTION
+        )
+    counts = dict(
+        sql(
+            shared_sandbox(),
+            "SELECT agent_id, count(*) FROM calls WHERE NOT success AND ts >= '2026-11-11 15:30' GROUP BY 1",
+        )
+    )
+    assert report["comparison"]["current"]["value"] == counts[33]
+    assert report["comparison"]["baseline"]["value"] == counts[31]
+
+
+@pytest.mark.parametrize("other", ["2026-11-11", "2026-11-16/2026-11-17", "2026-11-11T00:00Z/2026-11-11T10:00Z"])
+async def test_an_interval_of_unequal_sides_lies_about_its_difference(other: str) -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        found = (await report_of(context, widget_ids=[202], window="today", compare_to=other))["comparison"]
+    assert found["ci95"][0] < found["difference"] < found["ci95"][1]
+    assert "the two sides are not equally long, and hold other hours or weekdays" in found["notes"]
+
+
+async def test_a_part_against_the_whole_is_said_to_be_one() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        report = await report_of(context, widget_ids=[203], window="7d", compare_filters=RECEPTION)
+        apart = await report_of(context, widget_ids=[203], window="7d", filters=BOOKING, compare_filters=RECEPTION)
+    assert any("are among the current ones" in note for note in report["comparison"]["notes"])
+    assert not any("among the current" in note for note in apart["comparison"].get("notes", []))
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"topic": "no such topic"}, 'none of the \\d+ calls in this window has topic = "no such topic"'),
+        ({"agent.id": 38}, "agent 38 .*project 2"),
+    ],
+)
+async def test_a_side_that_can_hold_no_calls_is_refused_by_name(other: Json, why: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context, "get_widgets_data", widget_ids=[202, 203, 205], window="7d", compare_filters=other
+        )
+    for report in answer["widgets"]:
+        assert report["comparison"]["not_compared"].startswith("no calls match in the baseline: ")
+        assert "difference" not in report["comparison"]
+        assert re.search(why, report["comparison"]["not_compared"])
+    assert "baseline 0" not in text
+
+
+async def test_drop_offs_against_the_rest_by_topic_for_a_widget_that_is_not_saved() -> None:
+    pie: Json = {"chart_type": "pie", "field": "topic"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(
+            context,
+            "preview_widget",
+            widget=pie,
+            dashboard_id=11,
+            window="7d",
+            filters={"dropoff_point": {"isnull": False}},
+            compare_filters={"dropoff_point": None},
+        )
+    found = answer["report"]["comparison"]
+    shares = {row["label"]: (row["current_pct"], row["baseline_pct"]) for row in found["shares"]["top"]}
+    rows = sql(
+        shared_sandbox(),
+        "SELECT topic, count(*) FILTER (dropoff_point IS NOT NULL), count(*) FILTER (dropoff_point IS NULL) FROM calls "
+        "WHERE project = 1 AND ts >= '2026-11-11 15:30' GROUP BY 1",
+    )
+    sums = [sum(row[side] for row in rows) for side in (1, 2)]
+    for label, dropped, rest in rows:
+        if label in shares:
+            assert shares[label] == (
+                pytest.approx(100 * dropped / sums[0], abs=0.06),
+                pytest.approx(100 * rest / sums[1], abs=0.06),
+            )
+    assert answer["report"]["n"] == sums[0]
+    assert "filters" not in answer["widget"]
+
+
+SEVERAL: list[Json] = [
+    {"dashboard_id": number, "points": 0, **window}
+    for number in (11, 12)
+    for window in (
+        {"compare_to": "previous_period"},
+        {"window": "2d", "compare_to": "previous_period"},
+        {"window": "3d", "compare_to": "previous_week"},
+        {"window": "10d", "compare_to": "previous_period"},
+        {"compare_filters": {"field": "topic", "op": "eq", "value": "complaint"}},
+    )
+]
+
+
+async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
+    wider = list[bool]()
+    async with open_tools(shared_sandbox()) as (context, _):
+        for arguments in SEVERAL:
+            _, answer = await ask(context, "get_widgets_data", **arguments)
+            found = [report["comparison"] for report in answer["widgets"]]
+            for one in found:
+                if "ci95" in one:
+                    low, high = one["ci95"]
+                    assert (not low <= 0 <= high) == (one["verdict"] in {"clear", "possible"}), (arguments, one)
+            told = [note for note in answer.get("shared", []) if note.startswith("intervals of comparisons allow for")]
+            wider.append(bool(told))
+        _, alone = await ask(context, "get_widgets_data", widget_ids=[203], compare_to="previous_period", window="3d")
+    assert (any(wider), all(wider)) == (True, False)
+    assert "shared" not in alone
+
+
+FEW: list[Json] = [
+    {"field": "success", "op": "eq", "value": True},
+    {"field": "success", "op": "eq", "value": False},
+    {"field": "id", "op": "gte", "value": 1_005_989},
+]
+
+
+@pytest.mark.parametrize("readings", [ApiVariant(), ApiVariant(rates="percent"), ApiVariant(booleans="1")], ids=str)
+@pytest.mark.parametrize("filters", FEW, ids=range(len(FEW)))
+async def test_success_over_a_few_calls_has_a_unit_and_an_interval(readings: ApiVariant, filters: Json) -> None:
+    widget: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+    [(n, mean)] = sql(
+        shared_sandbox(readings),
+        "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE project = 1 AND ts >= '2026-11-18 15:00' AND "
+        + {"id": "id >= 1005989", "success": f"success = {filters['value']}"}[filters["field"]],
+    )
+    async with open_tools(shared_sandbox(readings)) as (context, _):
+        _, answer = await ask(
+            context, "preview_widget", widget=widget, dashboard_id=11, filters=filters, window="2026-11-18T15:00Z/2026-11-18T15:30Z"
+        )  # fmt: skip
+    report = answer["report"]
+    one = 100 if readings.rates == "percent" and mean else 1
+    assert 0 < n < 25
+    assert (report["n"], report["unit"]) == (n, "percent" if one > 1 else "ratio")
+    assert report["facts"]["overall"] == pytest.approx(one * mean, abs=1e-3)
+    low, high = report["facts"]["ci95"]
+    assert 0 <= low <= one * mean <= high <= one
+
+
+async def test_a_rate_is_read_by_all_charts_of_a_call_that_show_it() -> None:
+    async with open_tools(shared_sandbox(ApiVariant(rates="percent"))) as (context, recorder):
+        rows = [{"time_interval": "2026-11-17T00:00:00Z", "value": 0.8, "sample_count": 125}]
+        body = json.dumps({"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}).encode()
+        recorder.fault = lambda sent: (
+            Response(200, body) if sent.body and "2026-11-17T00:00:00Z" in json.dumps(sent.body) else None
+        )
+        widget = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+        window = "2026-11-17T00:00Z/2026-11-18T00:00Z"
+        _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, window=window)
+    report = answer["report"]
+    assert (report["unit"], report["facts"]["overall"]) == ("percent", 0.8)

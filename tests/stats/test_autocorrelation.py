@@ -1,0 +1,140 @@
+"""What the days before show of a comparison."""
+
+import math
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cekura_dashboards.stats.autocorrelation import MIN_REFERENCE_DAYS, Autocorrelation
+from cekura_dashboards.stats.compare import compare
+from cekura_dashboards.stats.comparison import MeasureKind
+from cekura_dashboards.stats.sample import Sample, SampleBucket
+from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.timeline import DAY
+
+WEEKS = 4000
+MONTH = 29
+
+
+def levels(rng: random.Random, days: int, alike: float) -> Iterator[float]:
+    """A first-order autoregression of variance 1."""
+    level = rng.gauss(0, 1)
+    for _ in range(days):
+        yield level
+        level = alike * level + rng.gauss(0, math.sqrt(1 - alike**2))
+
+
+def month(seed: int, alike: float, size: float, change: float = 0.0) -> tuple[Sample, Sample, Sample]:
+    """A week, the week before it, and three weeks before the first."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    cells = [
+        SampleBucket(day * DAY, 1000, 0.8 + size * level + (change if day >= MONTH - 7 else 0.0))
+        for day, level in enumerate(levels(rng, MONTH, alike))
+    ]
+    current, baseline = Sample(cells[-7:], 7 * DAY), Sample(cells[-14:-7], 7 * DAY)
+    return current, baseline, Sample(cells[:-7], 0.0)
+
+
+@pytest.mark.parametrize("alike", [0.3, 0.6, 0.9])
+def test_the_variance_of_a_week_grows_as_that_of_drawn_weeks_does(alike: float) -> None:
+    rng = random.Random(5)  # noqa: S311 - no secret
+    means = [math.fsum(levels(rng, 7, alike)) / 7 for _ in range(WEEKS)]
+    drawn = math.fsum(mean * mean for mean in means) / WEEKS
+    assert Autocorrelation(alike, [0.0] * 10**5).variance_factor(7) / 7 == pytest.approx(drawn, rel=0.08)
+
+
+def width(current: Sample, baseline: Sample, earlier: Sample) -> float:
+    found = compare("mean", current, baseline, VerdictTerms(earlier_days=earlier), ratio=1.0).ci95
+    assert found
+    return float(found[1] - found[0])
+
+
+def test_days_that_follow_each_other_widen_the_interval_and_few_of_them_do_nothing() -> None:
+    alone, alike, unlike = list[float](), list[float](), list[float]()
+    for seed in range(40):
+        current, baseline, earlier = month(seed, 0.8, 0.03)
+        alike.append(width(current, baseline, earlier))
+        alone.append(width(current, baseline, Sample([], 0.0)))
+        unlike.append(width(*month(seed, 0.0, 0.03)))
+        few = Sample(earlier.buckets[-(MIN_REFERENCE_DAYS - 1) :], 0.0)
+        assert width(current, baseline, few) == alone[-1]
+    assert math.fsum(alike) > 1.5 * math.fsum(alone)
+    assert math.fsum(alike) > 1.3 * math.fsum(unlike)
+
+
+def test_what_is_looked_for_widens_nothing_a_release_within_the_window_stays_clear() -> None:
+    current, baseline, earlier = month(3, 0.0, 0.01)
+    released = Sample(
+        [cell._replace(value=cell.value - 0.15 * (i > 2)) for i, cell in enumerate(current.buckets)], 7 * DAY
+    )
+    found = compare("mean", released, baseline, VerdictTerms(earlier_days=earlier), ratio=1.0)
+    assert found.verdict == "clear"
+
+
+def test_a_single_day_is_judged_by_how_its_own_days_vary_not_by_what_is_usual() -> None:
+    _, baseline, earlier = month(4, 0.0, 0.002)
+    days = Sample(baseline.buckets[-1:], DAY), Sample(baseline.buckets[-2:-1], DAY)
+    before = Sample(earlier.buckets[:-1], 0.0)
+    assert width(*days, before) < 0.6 * width(*days, Sample([], 0.0))
+
+
+@pytest.mark.parametrize("kind", ["total", "median"])
+def test_totals_and_percentiles_use_them_too(kind: MeasureKind) -> None:
+    for seed in range(5):
+        current, baseline, earlier = month(seed, 0.9, 0.03)
+        sides = [
+            Sample([cell._replace(value=1000 * cell.value) for cell in side.buckets], 7 * DAY)
+            for side in (current, baseline)
+        ]
+        before = Sample([cell._replace(value=1000 * cell.value) for cell in earlier.buckets], 0.0)
+        alone, known = (
+            compare(kind, sides[0], sides[1], VerdictTerms(earlier_days=held)).ci95
+            for held in (Sample([], 0.0), before)
+        )
+        assert alone
+        assert known
+        assert alone != known
+
+
+HAPPENED: dict[str, Callable[[float], float]] = {
+    "a step": lambda day: 0.3 * (day < 10),
+    "a fall that was over": lambda day: -0.3 * (5 <= day < 10),
+    "an outage": lambda day: -0.9 * (day == 7),
+    "a trend": lambda day: 0.01 * (MONTH - day),
+    "nothing": lambda day: 0 * day,
+}
+
+
+def after(event: str, side: Sample) -> Sample:
+    """With days moved by a share; values as of a thousand calls."""
+    moved = HAPPENED[event]
+    return Sample(
+        [cell._replace(value=1000 * cell.value * (1 + moved(cell.time / DAY))) for cell in side.buckets], 7 * DAY
+    )
+
+
+@pytest.mark.parametrize("kind", ["mean", "total", "median"])
+@pytest.mark.parametrize("event", [*HAPPENED][:-1])
+def test_what_happened_in_the_month_hardly_widens_the_interval(kind: MeasureKind, event: str) -> None:
+    widths = dict[str, float]()
+    for name in ("nothing", event):
+        for seed in range(20):
+            current, baseline, earlier = (after(name, side) for side in month(seed, 0.0, 0.02))
+            found = compare(kind, current, baseline, VerdictTerms(earlier_days=earlier)).ci95
+            assert found
+            widths[name] = widths.get(name, 0.0) + float(found[1] - found[0])
+    assert widths[event] < 1.6 * widths["nothing"]
+
+
+def test_a_day_after_a_release_differs_from_the_day_a_week_before_it() -> None:
+    seen = list[str | None]()
+    for seed in range(20):
+        _, _, earlier = month(seed, 0.0, 0.01)
+        days = [
+            cell._replace(value=cell.value - 0.15 * (i >= len(earlier.buckets) - 5))
+            for i, cell in enumerate(earlier.buckets)
+        ]
+        sides = Sample(days[-1:], DAY), Sample(days[-8:-7], DAY)
+        seen.append(compare("mean", *sides, VerdictTerms(earlier_days=Sample(days[:-1], 0.0)), ratio=1.0).verdict)
+    assert seen.count("possible") >= 19

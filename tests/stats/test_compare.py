@@ -1,0 +1,276 @@
+"""Comparisons: intervals that hold the truth, verdicts that do not cry wolf, effects that add up."""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.stats.compare import compare
+from cekura_dashboards.stats.comparison import Comparison, MeasureKind
+from cekura_dashboards.stats.decomposition import rate_and_mix_effects
+from cekura_dashboards.stats.sample import Sample, SampleBucket
+from cekura_dashboards.stats.significance import Estimate, VerdictTerms
+from cekura_dashboards.stats.timeline import DAY, HOUR
+
+COMPARISONS = 500
+Days = dict[str | None, Sequence[SampleBucket]]
+FRIDAY = 4 * DAY + 4 * DAY
+
+
+def binomial(rng: random.Random, n: int, rate: float) -> int:
+    spread = math.sqrt(n * rate * (1 - rate))
+    return min(n, max(0, round(rng.gauss(n * rate, spread)))) if n > 60 else sum(rng.random() < rate for _ in range(n))
+
+
+def rates(rng: random.Random, days: int, calls: float, rate: float = 0.85, day_effect: float = 0.02) -> Sample:
+    """Days whose calls are alike: each has a rate of its own."""
+    cells = list[SampleBucket]()
+    for day in range(days):
+        own = min(0.99, max(0.01, rng.gauss(rate, day_effect)))
+        n = max(5, round(rng.gauss(calls, calls / 10)))
+        cells.append(SampleBucket(day * DAY, n, binomial(rng, n, own) / n))
+    return Sample(cells, days * DAY, n=sum(cell.n or 0 for cell in cells))
+
+
+def counts(rng: random.Random, days: int, calls: float, variation: float = 0.05) -> Sample:
+    """Days with a weekly rhythm, each with a volume of its own."""
+    cells = list[SampleBucket]()
+    for day in range(days):
+        mean = calls * (0.4 if day % 7 > 4 else 1) * math.exp(rng.gauss(0, variation))
+        cells.append(SampleBucket(day * DAY, None, float(max(0, round(rng.gauss(mean, math.sqrt(mean)))))))
+    return Sample(cells, days * DAY)
+
+
+SIDES = [(1, 1, 1500, 1500), (1, 7, 1500, 1500), (2, 2, 800, 800), (3, 3, 300, 300), (7, 7, 400, 400), (7, 2, 300, 80)]
+
+
+@pytest.mark.parametrize(("days", "before", "calls", "calls_before"), SIDES)
+@pytest.mark.parametrize("change", [0.0, -0.05])
+def test_intervals_of_rates_hold_the_truth_and_equal_sides_are_not_called_clear(
+    days: int, before: int, calls: int, calls_before: int, change: float
+) -> None:
+    rng, held, clear = random.Random(11 * days + before), 0, 0  # noqa: S311 - no secret
+    for _ in range(COMPARISONS):
+        current, baseline = rates(rng, days, calls, 0.85 + change), rates(rng, before, calls_before)
+        found = compare("mean", current, baseline, ratio=1.0)
+        assert found.ci95
+        held += found.ci95[0] <= change <= found.ci95[1]
+        clear += found.verdict == "clear"
+    assert held / COMPARISONS >= 0.93
+    assert change or clear / COMPARISONS <= 0.01
+
+
+@pytest.mark.parametrize("days", [1, 3, 7, 14])
+def test_counts_of_equal_weeks_are_within_noise_and_a_doubled_one_is_not(days: int) -> None:
+    rng = random.Random(days)  # noqa: S311 - no secret
+    same = [compare("total", counts(rng, days, 314), counts(rng, days, 314), counted=True) for _ in range(COMPARISONS)]
+    twice = [compare("total", counts(rng, days, 628), counts(rng, days, 314), counted=True) for _ in range(100)]
+    assert sum(found.verdict == "clear" for found in same) / COMPARISONS <= 0.01
+    assert sum(found.verdict == "possible" for found in same) / COMPARISONS <= 0.07
+    assert all(found.verdict != "within noise" for found in twice)
+
+
+def test_one_call_fewer_is_noise() -> None:
+    days = [Sample([SampleBucket(0, None, calls)], DAY) for calls in (313.0, 314.0)]
+    assert compare("total", days[0], days[1], counted=True).verdict == "within noise"
+
+
+def test_a_release_that_few_calls_have_is_at_least_possible() -> None:
+    new = Sample([SampleBucket(day * DAY, 317, 0.71) for day in range(7)], 7 * DAY, n=2217)
+    old = Sample([SampleBucket(day * DAY, 79, 0.91) for day in range(2)], 2 * DAY, n=158)
+    assert compare("mean", new, old, ratio=1.0).verdict == "possible"
+
+
+def fortnight(rng: random.Random, rate: float) -> Sample:
+    """Weekends have fewer calls and a lower rate; the first day is a Friday."""
+    cells = list[SampleBucket]()
+    for day in range(14):
+        weekend = (day + 4) % 7 > 4
+        one = rates(rng, 1, 160 if weekend else 400, rate - (0.15 if weekend else 0)).buckets[0]
+        cells.append(one._replace(time=FRIDAY + day * DAY))
+    return Sample(cells, 14 * DAY, n=sum(cell.n or 0 for cell in cells))
+
+
+def test_weekends_that_both_sides_have_widen_no_interval() -> None:
+    rng, held, widths = random.Random(12), 0, list[float]()  # noqa: S311 - no secret
+    for _ in range(COMPARISONS):
+        found = compare("mean", fortnight(rng, 0.76), fortnight(rng, 0.8), ratio=1.0)
+        assert found.ci95
+        held += found.ci95[0] <= -0.04 <= found.ci95[1]
+        widths.append(found.ci95[1] - found.ci95[0])
+    assert 0.93 <= held / COMPARISONS <= 0.99
+    assert sum(widths) / COMPARISONS <= 0.055
+
+
+def test_a_change_far_beyond_the_days_differences_is_clear_unless_the_sides_are_few_or_unlike() -> None:
+    rng = random.Random(1)  # noqa: S311 - no secret
+    sides = rates(rng, 7, 500, 0.7), rates(rng, 7, 500, 0.9)
+    found = compare("mean", *sides, ratio=1.0)
+    assert found.verdict == "clear"
+    assert found.difference == pytest.approx(-0.2, abs=0.03)
+    assert compare("mean", *sides, VerdictTerms(strongest_verdict="possible"), ratio=1.0).verdict == "possible"
+    assert compare("mean", rates(rng, 3, 500, 0.7), rates(rng, 3, 500, 0.9), ratio=1.0).verdict == "possible"
+
+
+def test_durations_of_single_days_are_judged_by_what_is_usual_for_calls() -> None:
+    def day(mean: float) -> Sample:
+        return Sample([SampleBucket(0, 300, mean)], DAY, n=300)
+
+    assert compare("mean", day(170.0), day(166.0)).verdict == "within noise"
+    assert compare("mean", day(300.0), day(166.0)).verdict == "possible"
+
+
+groups = st.dictionaries(
+    st.sampled_from("abcdef"), st.tuples(st.integers(1, 500).map(float), st.floats(0, 100)), min_size=1, max_size=6
+)
+
+
+@given(groups, groups)
+def test_rate_and_mix_add_up_to_the_change(
+    current: dict[str | None, tuple[float, float]], baseline: dict[str | None, tuple[float, float]]
+) -> None:
+    means = [sum(n * v for n, v in side.values()) / sum(n for n, _ in side.values()) for side in (current, baseline)]
+    split = rate_and_mix_effects(current, baseline)
+    assert sum(rate + mix for rate, mix in split.values()) == pytest.approx(means[0] - means[1], abs=1e-9)
+    back = rate_and_mix_effects(baseline, current)
+    assert all(back[name][0] == pytest.approx(-split[name][0]) for name in split)
+
+
+def test_a_change_of_mix_alone_is_no_effect_of_rates_and_simpsons_paradox_is_flagged() -> None:
+    cells = [SampleBucket(day * DAY, 100, 0.6) for day in range(7)]
+    moved = compare(
+        "mean", Sample(cells, 7 * DAY, {"a": (200, 0.82), "b": (800, 0.42)}),
+        Sample(cells, 7 * DAY, {"a": (800, 0.8), "b": (200, 0.4)}), ratio=1.0,
+    ).contributors  # fmt: skip
+    assert moved
+    assert moved.rate_effect == pytest.approx(0.02)
+    assert moved.mix_effect == pytest.approx(-0.24)
+    assert moved.simpson
+    assert {row.group: row.n for row in moved.top} == {"a": [200, 800], "b": [800, 200]}
+
+
+def test_a_group_of_one_side_only_is_called_new_or_gone() -> None:
+    cells = [SampleBucket(day * DAY, 100, 0.6) for day in range(7)]
+    moved = compare(
+        "mean", Sample(cells, 7 * DAY, {"new": (200, 0.5), "b": (500, 0.6)}),
+        Sample(cells, 7 * DAY, {"old": (100, 0.9), "b": (600, 0.6)}), ratio=1.0,
+    ).contributors  # fmt: skip
+    assert moved
+    assert {row.group: (row.only, row.current, row.baseline) for row in moved.top} == {
+        "new": ("new", 0.5, None), "old": ("gone", None, 0.9), "b": (None, 0.6, 0.6),
+    }  # fmt: skip
+
+
+def test_totals_of_windows_of_different_length_are_told_per_day() -> None:
+    rng = random.Random(4)  # noqa: S311 - no secret
+    found = compare("total", counts(rng, 7, 300), counts(rng, 14, 300), counted=True)
+    assert found.per == "day"
+    assert found.current
+    assert found.baseline
+    assert found.current.value == pytest.approx(found.baseline.value, rel=0.1)
+    assert (found.current.total or 0) < (found.baseline.total or 0)
+
+
+def test_shares_and_figures_are_never_more_than_possible() -> None:
+    current = Sample([], DAY, parts={"a": 900.0, "b": 100.0})
+    baseline = Sample([], DAY, parts={"a": 100.0, "b": 800.0, "c": 100.0})
+    shares = compare("shares", current, baseline).shares
+    assert shares
+    first = shares.top[0]
+    assert (first.label, first.current_pct, first.baseline_pct, first.points) == ("a", 90.0, 10.0, 80.0)
+    assert {row.verdict for row in shares.top} == {"possible"}
+
+
+def stat(calls: float, success: float, days: float = 7) -> Sample:
+    figures: dict[str | None, float] = {
+        "total_calls": calls,
+        "success_rate": success,
+        "avg_duration": 166.0,
+        "p95_latency": 2000.0,
+    }
+    return Sample([], days * DAY, parts=figures)
+
+
+def test_figures_of_a_stat_are_judged_by_what_is_usual() -> None:
+    def said(current: Sample, baseline: Sample) -> dict[str, str]:
+        found = compare("figures", current, baseline)
+        return {row.figure: row.verdict for row in found.figures or []}
+
+    quiet = said(stat(11_000, 0.85), stat(10_800, 0.86))
+    assert quiet == {
+        "total_calls": "within noise", "success_rate": "within noise", "avg_duration": "within noise",
+        "p95_latency": "not tested",
+    }  # fmt: skip
+    moved = said(stat(22_000, 0.55), stat(10_800, 0.86))
+    assert (moved["total_calls"], moved["success_rate"]) == ("possible", "possible")
+
+
+KINDS: list[MeasureKind] = ["mean", "total", "median", "shares", "figures", "extreme"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_side_without_data_is_not_compared(kind: MeasureKind) -> None:
+    empty, one = Sample([], HOUR), Sample([SampleBucket(0, 5, 1.0)], HOUR, parts={"a": 1.0})
+    for pair in ((empty, one), (one, empty), (empty, empty)):
+        assert compare(kind, *pair).not_compared
+    found: Comparison = compare(kind, one, one)
+    assert found.not_compared is None
+
+
+def test_labels_of_days_without_calls_and_figures_of_next_to_none_are_not_judged() -> None:
+    none: Days = {"a": [SampleBucket(0, 0.0, 0.0)], "b": [SampleBucket(0, 0.0, 0.0)]}
+    side = Sample([], 7 * DAY, parts={"a": 3.0, "b": 1.0}, over_time=none)
+    assert compare("shares", side, side).shares
+    few = compare("figures", stat(5e-324, 0.5), stat(5e-324, 0.5)).figures
+    assert few
+    assert {row.verdict for row in few} == {"not tested"}
+
+
+def week_of(labels: dict[str, float]) -> Sample:
+    """Seven days of 200 calls that divide among labels alike every day, but for a call or two."""
+    held: Days = {
+        label: [SampleBucket(day * DAY, 200.0, share + (day % 3 - 1) / 200) for day in range(7)]
+        for label, share in labels.items()
+    }
+    return Sample([], 7 * DAY, parts={label: 1400 * share for label, share in labels.items()}, over_time=held)
+
+
+def test_shares_that_are_known_by_day_can_be_clear() -> None:
+    usual, moved = {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.35, "b": 0.45, "c": 0.2}
+    found = compare("shares", week_of(moved), week_of(usual)).shares
+    assert found
+    assert {row.label: row.verdict for row in found.top} == {"a": "clear", "b": "clear", "c": "within noise"}
+    same = compare("shares", week_of(usual), week_of(usual)).shares
+    assert same
+    assert {row.verdict for row in same.top} == {"within noise"}
+
+
+def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() -> None:
+    def side(rate: float) -> Sample:
+        days: Days = {"success_rate": [SampleBucket(day * DAY, 1600.0, rate + (day % 3 - 1) / 100) for day in range(7)]}
+        return Sample([], 7 * DAY, parts=stat(11_200, rate).parts, over_time=days)
+
+    found = compare("figures", side(0.80), side(0.86)).figures
+    assert found
+    assert {row.figure: row.verdict for row in found}["success_rate"] == "clear"
+
+
+@given(
+    difference=st.floats(-5, 5),
+    error=st.floats(0.01, 2),
+    df=st.floats(1, 60),
+    tests=st.integers(1, 40),
+    parts=st.integers(1, 9),
+    most=st.sampled_from(["clear", "possible"]),
+)
+def test_an_interval_excludes_no_change_where_the_verdict_says_that_there_is_one(
+    difference: float, error: float, df: float, tests: int, parts: int, most: Literal["clear", "possible"]
+) -> None:
+    terms, found = VerdictTerms(tests, parts, most), Estimate(difference, error, df)
+    bounds = terms.interval(found)
+    assert bounds
+    assert (not bounds[0] <= 0 <= bounds[1]) == (terms.verdict(found) in {"clear", "possible"})

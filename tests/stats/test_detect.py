@@ -1,0 +1,328 @@
+"""Trend, steps, unusual buckets and gaps: what is planted is found, and noise is not."""
+
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.stats.changepoints import find_changepoints
+from cekura_dashboards.stats.clock import Clock
+from cekura_dashboards.stats.detect import detect
+from cekura_dashboards.stats.findings import Gap, Outcome, Step, Unusual
+from cekura_dashboards.stats.outliers import find_outlier_runs
+from cekura_dashboards.stats.time_series import Scale, TimeSeries
+from cekura_dashboards.stats.timeline import DAY, HOUR, Span
+from cekura_dashboards.stats.trend import fit_trend
+
+MONDAY = 4 * DAY + 52 * 7 * DAY
+SERIES = 1000
+Make = Callable[[random.Random, int], list[float]]
+
+
+def white(rng: random.Random, n: int) -> list[float]:
+    return [rng.gauss(0, 1) for _ in range(n)]
+
+
+def heavy(rng: random.Random, n: int) -> list[float]:
+    """Student's t with 3 degrees of freedom."""
+    return [rng.gauss(0, 1) / math.sqrt(sum(rng.gauss(0, 1) ** 2 for _ in range(3)) / 3 + 1e-9) for _ in range(n)]
+
+
+def sloped(rng: random.Random, n: int) -> list[float]:
+    return [5 * i / n + rng.gauss(0, 1) for i in range(n)]
+
+
+def alike(rng: random.Random, n: int) -> list[float]:
+    """A first-order autoregression of 0.6."""
+    found = [rng.gauss(0, 1.25)]
+    while len(found) < n:
+        found.append(0.6 * found[-1] + rng.gauss(0, 1))
+    return found
+
+
+def share(make: Make, n: int, *, clear: bool = False) -> float:
+    rng = random.Random(n)  # noqa: S311 - no secret
+    found = [find_changepoints(make(rng, n)) for _ in range(SERIES)]
+    return sum(any(cut.clear or not clear for cut in cuts) for cuts in found) / SERIES
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("n", [24, 30, 56, 90])
+def test_noise_has_no_steps(n: int) -> None:
+    assert share(white, n) <= 0.03
+    assert share(heavy, n) <= 0.03
+    assert share(alike, n, clear=True) <= 0.10
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("n", [56, 90])
+def test_a_trend_is_no_step(n: int) -> None:
+    assert share(sloped, n) <= 0.05
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("n", [24, 30, 56, 90])
+def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) -> None:
+    rng, hits = random.Random(n), 0  # noqa: S311 - no secret
+    for _ in range(SERIES):
+        at = rng.randint(n // 4, 3 * n // 4)
+        values = [value + (2.5 if i >= at else 0) for i, value in enumerate(white(rng, n))]
+        hits += any(abs(cut.at - at) <= 1 for cut in find_changepoints(values))
+    assert hits / SERIES >= 0.85
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("n", [24, 30, 56, 90])
+@pytest.mark.parametrize("days", [4, 6, 10])
+def test_a_fall_that_is_over_is_found_as_two_steps(n: int, days: int) -> None:
+    rng, hits = random.Random(n), 0  # noqa: S311 - no secret
+    for _ in range(SERIES // 5):
+        at = rng.randint(6, n - days - 6)
+        values = [value - (5 if at <= i < at + days else 0) for i, value in enumerate(white(rng, n))]
+        near = [abs(cut.at - end) <= 1 for cut, end in zip(find_changepoints(values), (at, at + days), strict=False)]
+        hits += near == [True, True]
+    assert hits / (SERIES // 5) >= 0.8
+
+
+@pytest.mark.no_cover
+def test_a_staircase_is_a_trend_and_weeks_in_turn_are_steps() -> None:
+    rng = random.Random(7)  # noqa: S311 - no secret
+    stairs = [[value + 1.5 * (i // 6) for i, value in enumerate(white(rng, 30))] for _ in range(SERIES // 5)]
+    assert sum(not find_changepoints(values) for values in stairs) / len(stairs) >= 0.5
+    weeks = [[value + 8 * (i // 7 % 2) for i, value in enumerate(white(rng, 28))] for _ in range(SERIES // 5)]
+    assert sum([cut.at for cut in find_changepoints(values)] == [7, 14, 21] for values in weeks) / len(weeks) >= 0.8
+
+
+@pytest.mark.no_cover
+def test_a_slope_is_a_trend_and_noise_is_none() -> None:
+    rng = random.Random(5)  # noqa: S311 - no secret
+    assert sum(fit_trend(white(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
+    assert sum(fit_trend(alike(rng, 60)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.05
+    assert sum(fit_trend(sloped(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES >= 0.98
+
+
+finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
+
+
+@given(finite, st.floats(0.001, 1000))
+def test_steps_and_trend_do_not_depend_on_shift_or_scale(values: list[float], scale: float) -> None:
+    rounded = [round(value, 3) for value in values]
+    moved = [value * scale for value in rounded]
+    assert [cut.at for cut in find_changepoints(moved)] == [cut.at for cut in find_changepoints(rounded)]
+    assert fit_trend(moved).score == pytest.approx(fit_trend(rounded).score, abs=1e-6)
+    mirrored = fit_trend([-value for value in rounded])
+    assert mirrored.slope == pytest.approx(-fit_trend(rounded).slope)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=40))
+def test_whatever_the_values_the_tests_end(values: list[float]) -> None:
+    cuts = [cut.at for cut in find_changepoints(values)]
+    assert all(0 < cut < len(values) for cut in cuts)
+    assert cuts == sorted(cuts)
+    for run in find_outlier_runs(values, [True] * len(values)):
+        assert 0 <= run.start < run.end <= len(values)
+
+
+scales: list[Scale] = ["count", "sum", "rate", "positive", "plain"]
+numbers = st.none() | st.floats(0, 1e15) | st.integers(0, 5).map(float)
+
+
+@given(
+    st.lists(st.tuples(numbers, st.none() | st.integers(0, 10**6)), min_size=1, max_size=200),
+    st.sampled_from(scales),
+    st.sampled_from([HOUR, DAY]),
+    st.sampled_from(["merges", ""]),
+)
+def test_whatever_the_course_its_examination_ends(
+    rows: list[tuple[float | None, int | None]], scale: Scale, step: int, merges: str
+) -> None:
+    values = [value if scale != "rate" or value is None else min(value, 1.0) for value, _ in rows]
+    made = TimeSeries(
+        [MONDAY + i * step for i in range(len(rows))], values, [n for _, n in rows], step, scale, bool(merges)
+    )
+    outcome = detect(made, made if scale == "count" and None not in values else None)
+    for found in outcome.findings or []:
+        assert found.verdict in {"clear", "possible"}
+
+
+def course(
+    values: list[float | None], step: int = DAY, *, scale: Scale = "plain", n: float | None = 100, start: float = MONDAY
+) -> TimeSeries:
+    times = [start + i * step for i in range(len(values))]
+    return TimeSeries(times, values, values if scale == "count" else [n] * len(values), step, scale)
+
+
+def kinds(outcome: Outcome) -> list[str]:
+    assert outcome.findings is not None
+    return [found.kind for found in outcome.findings]
+
+
+def test_fewer_than_eight_buckets_are_not_tested_and_that_is_said() -> None:
+    outcome = detect(course([1.0] * 7))
+    assert outcome.findings is None
+    assert outcome.not_tested == [
+        "trend, steps, unusual: 7 full buckets, fewer than 8",
+        "gaps: the calls per bucket are not known",
+    ]
+    counted = course([1.0] * 7, scale="count")
+    assert detect(counted, counted).not_tested == ["trend, steps, unusual, gaps: 7 full buckets, fewer than 8"]
+    assert kinds(detect(course([1.0, 2.0] * 4))) == []
+
+
+def test_hours_of_less_than_two_days_are_not_tested() -> None:
+    morning = course([float(hour) for hour in range(24)], HOUR, scale="count")
+    outcome = detect(morning, morning)
+    assert outcome.findings is None
+    assert outcome.not_tested == ["trend, steps, unusual, gaps: 24 full buckets, fewer than 48"]
+
+
+def test_a_step_says_where_from_what_to_what_and_how_sure() -> None:
+    rng = random.Random(3)  # noqa: S311 - no secret
+    values: list[float | None] = [(0.9 if i < 20 else 0.8) + rng.gauss(0, 0.01) for i in range(40)]
+    [step] = detect(course(values)).findings or []
+    assert isinstance(step, Step)
+    assert (step.kind, step.at, step.n, step.verdict) == ("step", "1971-01-24", [2000, 2000], "clear")
+    assert step.before == pytest.approx(0.9, abs=0.01)
+    assert step.pct == pytest.approx(-11, abs=2)
+    [few] = detect(course(values[8:32])).findings or []
+    assert (few.kind, few.verdict) == ("trend or step", "possible")
+
+
+def test_only_what_lies_in_the_window_is_told_and_what_began_shortly_before_is_marked() -> None:
+    rng = random.Random(3)  # noqa: S311 - no secret
+    values: list[float | None] = [(0.9 if i < 20 else 0.8) + rng.gauss(0, 0.01) for i in range(40)]
+
+    def told(first: int, last: int) -> list[tuple[str, bool | None]]:
+        window = Span(MONDAY + first * DAY, MONDAY + last * DAY)
+        return [
+            (f.at, f.before_window) for f in detect(course(values), window=window).findings or [] if isinstance(f, Step)
+        ]
+
+    assert told(15, 25) == [("1971-01-24", None)]
+    assert told(22, 30) == [("1971-01-24", True)]
+    assert told(33, 40) == []
+    assert told(5, 12) == []
+
+
+def test_a_step_of_hours_is_placed_to_the_hour() -> None:
+    rng = random.Random(9)  # noqa: S311 - no secret
+    at = 24 * 20 + 14
+    values: list[float | None] = [float(max(0, round(rng.gauss(60 if i < at else 40, 7)))) for i in range(24 * 30)]
+    counted = course(values, HOUR, scale="count")
+    [step] = [f for f in detect(counted, counted).findings or [] if isinstance(f, Step)]
+    hours_off = [hour for hour in range(-3, 4) if step.at == f"1971-01-24T{14 + hour:02}:00Z"]
+    assert hours_off
+    assert step.verdict == "clear"
+    assert step.before == pytest.approx(60, abs=2)
+    assert step.after == pytest.approx(40, abs=2)
+
+
+def test_a_single_bucket_far_off_is_unusual() -> None:
+    values: list[float | None] = [10.0, 11, 9, 10, 12, 8, 10, 11, 9, 10, 10, 60, 10, 9, 11, 10, 10, 9, 12, 10]
+    outcome = detect(course(values, n=None))
+    [run] = outcome.findings or []
+    assert isinstance(run, Unusual)
+    assert (run.start, run.value, run.buckets) == ("1971-01-15", 60, 1)
+    assert run.usual == pytest.approx(10, abs=0.5)
+
+
+def test_few_calls_explain_what_many_do_not() -> None:
+    shares: list[float | None] = [0.8, 0.82, 0.79, 0.81, 0.8, 0.78, 0.83, 0.4, 0.8, 0.81, 0.79, 0.8, 0.82, 0.8]
+    times = [MONDAY + i * DAY for i in range(len(shares))]
+
+    def said(n: float) -> list[str]:
+        calls: list[float | None] = [n if share == 0.4 else 500.0 for share in shares]
+        return kinds(detect(TimeSeries(times, shares, calls, DAY, "rate")))
+
+    assert said(500.0) == ["unusual"]
+    assert said(5.0) == []
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("n", [14, 29, 56, 700])
+def test_noise_is_hardly_ever_unusual_and_a_bucket_six_deviations_off_mostly_is(n: int) -> None:
+    rng, rounds, false, found = random.Random(n), max(60, 7000 // n), 0, 0  # noqa: S311 - no secret
+    for _ in range(rounds):
+        values = white(rng, n)
+        false += bool(find_outlier_runs(values, [True] * n))
+        values[n // 2] += 6
+        found += any(run.start <= n // 2 < run.end for run in find_outlier_runs(values, [True] * n))
+    assert false / rounds <= 0.05
+    assert found / rounds >= 0.75
+
+
+def weeks_of_calls(rng: random.Random, days: int, *, busy: int = 60) -> list[float | None]:
+    """Calls per hour with nights, days and weekends."""
+    found = list[float | None]()
+    for hour in range(24 * days):
+        expected = (busy if 8 <= hour % 24 < 18 else 3) * (0.4 if hour // 24 % 7 >= 5 else 1)
+        found.append(float(max(0, round(rng.gauss(expected, math.sqrt(expected))))))
+    return found
+
+
+@pytest.mark.parametrize("days", [7, 14, 20, 28])
+def test_nights_and_weekends_are_no_finding(days: int) -> None:
+    found = list[str]()
+    for seed in range(20):
+        calls = course(weeks_of_calls(random.Random(seed), days), HOUR, scale="count")  # noqa: S311 - no secret
+        found += kinds(detect(calls, calls))
+    assert len(found) <= 2
+
+
+def test_a_weekend_is_that_of_the_people() -> None:
+    """Friday and Saturday are quiet: a finding for who expects Sunday to be, and none where that is the weekend."""
+    rng = random.Random(6)  # noqa: S311 - no secret
+    values: list[float | None] = [
+        float(max(0, round(rng.gauss(100 if day % 7 in {4, 5} else 400, 15)))) for day in range(16)
+    ]
+    days = course(values, scale="count")
+    theirs, ours = (
+        detect(days, days, clock=Clock(weekend=weekend)) for weekend in (frozenset({4, 5}), frozenset({5, 6}))
+    )
+    assert kinds(theirs) == []
+    assert not [found for found in ours.findings or [] if found.kind == "unusual"], "it recurs, so it is a rhythm"
+
+
+def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_is_none() -> None:
+    values = weeks_of_calls(random.Random(2), 22)  # noqa: S311 - no secret
+    values[24 * 9 + 10] = values[24 * 9 + 11] = 0.0
+    for week in range(3):
+        for hour in range(24):
+            values[24 * (7 * week + 6) + hour] = 0.0
+    calls = course(values, HOUR, scale="count")
+    gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
+    [(start, end, usual)] = [(gap.start, gap.end, gap.usual_calls) for gap in gaps]
+    assert (start, end) == ("1971-01-13T10:00Z", "1971-01-13T12:00Z")
+    assert usual == pytest.approx(120, abs=30)
+
+
+def test_days_without_calls_end_at_an_instant_as_dates_hold_their_last_day() -> None:
+    values: list[float | None] = [100.0] * 28
+    values[20] = values[21] = 0.0
+    calls = course(values, DAY, scale="count")
+    gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
+    assert [(gap.start, gap.end) for gap in gaps] == [("1971-01-24", "1971-01-26T00:00Z")]
+
+
+def test_before_the_first_call_there_is_no_gap() -> None:
+    values = weeks_of_calls(random.Random(2), 16)  # noqa: S311 - no secret
+    values[: 24 * 4] = [0.0] * (24 * 4)
+    calls = course(values, HOUR, scale="count")
+    assert "gap" not in kinds(detect(calls, calls))
+
+
+def test_what_only_follows_from_fewer_calls_is_no_step() -> None:
+    """The highest of many calls lies higher than that of few."""
+    rng = random.Random(8)  # noqa: S311 - no secret
+    sizes = [400 if day < 15 else 40 for day in range(30)]
+    values: list[float | None] = [max(math.exp(rng.gauss(5, 0.8)) for _ in range(n)) for n in sizes]
+    times = [MONDAY + day * DAY for day in range(30)]
+    highest = TimeSeries(
+        times, values, [float(n) for n in sizes], DAY, "positive", is_mergeable=False, stable_from=math.inf
+    )
+    outcome = detect(highest)
+    assert not [found for found in outcome.findings or [] if found.kind in {"step", "trend or step", "trend"}]
+    assert any("depend on how many there are" in text for text in outcome.not_tested)

@@ -1,0 +1,40 @@
+"""Student's quantiles, held to those of SciPy."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from cekura_dashboards.stats.distributions import MAX_DF, t_cdf, t_quantile
+
+PROBABILITIES = st.floats(0.6, 1 - 1e-6)
+DEGREES = st.floats(0.5, MAX_DF - 1)
+
+
+@given(PROBABILITIES, DEGREES)
+def test_a_quantile_is_that_of_another_implementation(probability: float, df: float) -> None:
+    assert t_quantile(probability, df) == pytest.approx(float(stats.t.isf(1 - probability, df)), rel=1e-9)
+
+
+def bisected(probability: float, df: float) -> float:
+    """The quantile found by halving, on the same distribution."""
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_cdf(middle, df) < probability else (low, middle)
+    return (low + high) / 2
+
+
+@pytest.mark.no_cover
+@given(st.sampled_from([0.75, 0.9, 0.975, 0.995]), st.floats(1, MAX_DF - 1))
+def test_few_steps_lead_where_halving_leads(probability: float, df: float) -> None:
+    assert t_quantile(probability, df) == pytest.approx(bisected(probability, df), rel=1e-12)
+
+
+@given(PROBABILITIES, DEGREES)
+def test_the_quantile_is_where_the_distribution_has_that_probability(probability: float, df: float) -> None:
+    assert t_cdf(t_quantile(probability, df), df) == pytest.approx(probability, abs=1e-12)
+
+
+def test_the_middle_is_zero() -> None:
+    assert t_quantile(0.5, 3) == 0.0

@@ -1,0 +1,148 @@
+"""Where a change happened: the group that moved unlike the others, or calls that shifted between groups."""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from cekura_dashboards.stats.drivers import Driver, GroupedSample, find_driver
+from cekura_dashboards.stats.sample import SampleBucket
+from cekura_dashboards.stats.timeline import DAY
+
+ROUNDS = 300
+Rates = Mapping[str, float]
+Named = str | None
+
+
+def of(cells: Mapping[Named, Sequence[SampleBucket]]) -> GroupedSample:
+    """Both forms of a side, from its groups' days."""
+    groups = dict[Named, tuple[float, float]]()
+    for name, days in cells.items():
+        n = math.fsum(cell.n or 0 for cell in days)
+        groups[name] = (n, math.fsum((cell.n or 0) * cell.value for cell in days) / n if n else 0.0)
+    return GroupedSample(groups, cells)
+
+
+def plain(groups: Mapping[str, tuple[float, float]]) -> GroupedSample:
+    """A week in which each group is alike every day."""
+    return of(
+        {name: [SampleBucket(day * DAY, n / 7, value) for day in range(7)] for name, (n, value) in groups.items()}
+    )
+
+
+def look(
+    current: GroupedSample, baseline: GroupedSample, *, ratio: float = 1.0, additive: bool = False, dimensions: int = 1
+) -> Driver:
+    return find_driver(current, baseline, additive=additive, ratio=ratio, dimensions=dimensions)
+
+
+def week(
+    rng: random.Random, calls: int, rates: Rates, shares: Sequence[float] = (), *, day_effect: float = 0.0
+) -> GroupedSample:
+    """Calls that fall into groups at random, each with its rate of success, which all share a day's own effect."""
+    cells: dict[Named, list[SampleBucket]] = {name: [] for name in rates}
+    for day in range(7):
+        own, held = rng.gauss(0, day_effect), dict.fromkeys(rates, 0)
+        for name in rng.choices([*rates], shares or None, k=calls // 7):
+            held[name] += 1
+        for name, n in held.items():
+            rate = min(0.99, max(0.01, rates[name] + own))
+            hits = sum(rng.random() < rate for _ in range(n))
+            cells[name].append(SampleBucket(day * DAY, n, hits / n if n else 0.0))
+    return of(cells)
+
+
+def durations(
+    rng: random.Random, calls: int, means: Rates, *, spread: float, day_effect: float = 0.05
+) -> GroupedSample:
+    """Means of calls whose lengths, or scores, vary by ``spread`` as a share of their mean."""
+    cells: dict[Named, list[SampleBucket]] = {name: [] for name in means}
+    for day in range(7):
+        own = math.exp(rng.gauss(0, day_effect))
+        for name, mean in means.items():
+            n = max(1, round(rng.gauss(calls / 7 / len(means), math.sqrt(calls / 7 / len(means)))))
+            cells[name].append(SampleBucket(day * DAY, n, mean * own * (1 + rng.gauss(0, spread) / math.sqrt(n))))
+    return of(cells)
+
+
+def test_the_group_that_moved_is_named_with_its_share_of_the_change() -> None:
+    found = look(
+        plain({"a": (500, 0.6), "b": (300, 0.9), "c": (200, 0.8)}),
+        plain({"a": (500, 0.9), "b": (300, 0.9), "c": (200, 0.8)}),
+    )
+    assert (found.groups, found.outlying_group, found.verdict, found.mixed) == (["a"], "a", "clear", False)
+    assert found.share == pytest.approx(1.0)
+
+
+def test_a_group_that_is_new_and_worse_is_a_shift_of_calls() -> None:
+    found = look(plain({"old": (200, 0.91), "new": (800, 0.71)}), plain({"old": (1000, 0.9)}))
+    assert (set(found.groups), found.verdict, found.mixed) == ({"old", "new"}, "clear", True)
+    assert found.share == pytest.approx(1.0, abs=0.1)
+
+
+def test_groups_that_move_alike_are_within_noise_whatever_the_shift_of_calls_is() -> None:
+    found = look(plain({"a": (500, 0.7), "b": (500, 0.6)}), plain({"a": (520, 0.9), "b": (480, 0.8)}))
+    assert (found.verdict, found.mixed) == ("within noise", False)
+
+
+NOTHING: list[tuple[str, float, float]] = [
+    ("rates", 0.0, 0.0),
+    ("days that differ", 0.02, 0.0),
+    ("all fell", 0.0, -0.1),
+]
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("name", "day_effect", "fall"), NOTHING, ids=[case[0] for case in NOTHING])
+def test_where_nothing_or_everything_moved_hardly_a_driver_is_named(name: str, day_effect: float, fall: float) -> None:
+    rng, rates = random.Random(name), {"a": 0.85, "b": 0.75, "c": 0.6}  # noqa: S311 - no secret
+    lower = {group: rate + fall for group, rate in rates.items()}
+    found = [
+        look(week(rng, 2100, lower, day_effect=day_effect), week(rng, 2100, rates, day_effect=day_effect))
+        for _ in range(ROUNDS)
+    ]
+    assert sum(one.verdict != "within noise" for one in found) / ROUNDS <= 0.05
+
+
+@pytest.mark.parametrize("spread", [0.9, 0.15], ids=["durations", "scores"])
+def test_durations_and_scores_are_judged_by_their_own_spread(spread: float) -> None:
+    rng, means = random.Random(31), {"a": 180.0, "b": 120.0, "c": 240.0, "d": 60.0}  # noqa: S311 - no secret
+    moved = {**means, "b": means["b"] * (1 + 0.4 * spread)}
+    quiet = [look(*(durations(rng, 3000, means, spread=spread) for _ in "ab"), ratio=0.0) for _ in range(ROUNDS)]
+    found = [
+        look(durations(rng, 3000, moved, spread=spread), durations(rng, 3000, means, spread=spread), ratio=0.0)
+        for _ in range(ROUNDS)
+    ]
+    assert sum(one.verdict != "within noise" for one in quiet) / ROUNDS <= 0.05
+    assert sum(one.outlying_group == "b" and one.verdict != "within noise" for one in found) / ROUNDS >= 0.8
+
+
+def test_a_shift_of_calls_between_unlike_groups_is_mostly_found() -> None:
+    rng, rates = random.Random(22), {"a": 0.9, "b": 0.6}  # noqa: S311 - no secret
+    found = [look(week(rng, 2100, rates, [0.5, 0.5]), week(rng, 2100, rates, [0.7, 0.3])) for _ in range(100)]
+    assert sum(one.mixed and one.verdict == "clear" for one in found) / 100 >= 0.9
+
+
+def test_the_more_was_looked_at_the_more_it_takes() -> None:
+    sides = plain({"a": (490.0, 0.70), "b": (490.0, 0.8)}), plain({"a": (490.0, 0.8), "b": (490.0, 0.8)})
+    said = [look(*sides, dimensions=dimensions).verdict for dimensions in (1, 100)]
+    assert said == ["possible", "within noise"]
+
+
+def counted(groups: Mapping[str, float]) -> GroupedSample:
+    cells: dict[Named, list[SampleBucket]] = {
+        name: [SampleBucket(day * DAY, total / 7, total / 7) for day in range(7)] for name, total in groups.items()
+    }
+    return GroupedSample({name: (total, total) for name, total in groups.items()}, cells)
+
+
+def test_counts_are_compared_by_how_each_group_grew() -> None:
+    found = look(counted({"a": 200, "b": 400}), counted({"a": 100, "b": 400}), additive=True, ratio=0.0)
+    assert (found.groups, found.verdict, found.mixed) == (["a"], "clear", False)
+
+
+@pytest.mark.parametrize("side", [{}, {"a": (10.0, 0.5)}])
+def test_a_side_without_groups_or_with_one_says_nothing(side: Mapping[str, tuple[float, float]]) -> None:
+    assert look(plain(side), plain(side)).verdict == "within noise"
+    assert look(plain(side), plain({})).verdict == "within noise"

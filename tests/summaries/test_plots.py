@@ -1,0 +1,85 @@
+"""Courses to draw: every bucket where there is room, and the extremes where there is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.stats.timeline import DAY, HOUR, Span
+from cekura_dashboards.summaries.calls import CallValues
+from cekura_dashboards.summaries.model import Bucket, Point
+from cekura_dashboards.summaries.plots import PlotSeries, bar_plot_series, line_plot_series
+
+START = 1_790_000_000 // DAY * DAY
+WEEK = Span(START, START + 7 * DAY)
+
+
+def day(i: int, value: float | None, n: int | None = 10, group: str | None = None) -> Bucket:
+    return Bucket(START + i * DAY, value, n, group)
+
+
+def test_a_count_is_drawn_in_its_own_buckets_with_0_where_nothing_came() -> None:
+    [course] = bar_plot_series("count", "day", [day(0, 5), day(2, 7)], WEEK)
+    assert (course.value, course.at, course.n, course.partial) == ([5, 0, 7, 0, 0, 0, 0], None, None, None)
+
+
+def test_a_mean_is_missing_where_nothing_came_and_a_cut_bucket_is_marked() -> None:
+    span = Span(WEEK.start + HOUR, WEEK.end - HOUR)
+    [course] = bar_plot_series("avg", "day", [day(0, 0.5), day(2, 0.25), day(6, 1.0)], span)
+    assert course.value == [0.5, None, 0.25, None, None, None, 1]
+    assert course.n == [10, 0, 10, 0, 0, 0, 10]
+    assert course.partial == [0, 6]
+
+
+def test_groups_come_after_the_whole_the_largest_first() -> None:
+    rows = [day(i, 1.0 if name == "b" else 0.0, 30 if name == "b" else 10, name) for i in range(3) for name in "abc"]
+    whole, *groups = bar_plot_series("avg", "day", rows, WEEK, by_group=True)
+    assert (whole.role, whole.value[:3]) == ("current", [0.6, 0.6, 0.6])
+    assert [(course.role, course.label) for course in groups] == [("group", "b"), ("group", "a"), ("group", "c")]
+
+
+def test_percentiles_of_groups_have_no_whole() -> None:
+    courses = bar_plot_series("p95", "day", [day(0, 5, 10, "a"), day(0, 9, 10, "b")], WEEK, by_group=True)
+    assert [course.role for course in courses] == ["group", "group"]
+
+
+def test_months_are_as_long_as_they_are() -> None:
+    january, february = 1_767_225_600, 1_769_904_000
+    span = Span(january, february + 28 * DAY)
+    [course] = bar_plot_series("avg", "month", [Bucket(january, 1, 5), Bucket(february, 2, 5)], span)
+    assert (course.start, course.step_s, course.at) == ("2026-01-01", DAY, [0, 31])
+
+
+def test_a_line_is_drawn_as_means_between_the_smallest_and_the_largest() -> None:
+    calls = CallValues.of([Point(START + s, value) for s, value in ((0, 1.0), (60, 3.0), (HOUR, 7.0))], WEEK)
+    [course] = line_plot_series(calls, WEEK, boolean=False)
+    assert (course.step_s, course.at) == (HOUR, None if course.at is None else [0, 1])
+    assert (course.value[:2], course.low, course.high, course.n) == ([2, 7], [1, 7], [3, 7], [2, 1])
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    assert bar_plot_series("avg", "day", [day(0, None)], WEEK) == []
+    assert line_plot_series(CallValues(HOUR), WEEK, boolean=True) == []
+
+
+@given(st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(2, 60))
+def test_a_thinned_course_keeps_the_extremes_and_every_value_where_it_was(values: list[int | None], most: int) -> None:
+    sizes: list[int | None] = [1] * len(values)
+    whole = PlotSeries(role="current", start="2026-11-01", step_s=DAY, value=[*values], n=sizes)
+    thin = whole.thin(most)
+    if len(values) <= most:
+        assert thin == whole
+        return
+    known = [value for value in values if value is not None]
+    assert len(thin.value) <= most + 1
+    if known:
+        assert {min(known), max(known)} <= {*thin.value}
+    assert thin.at is not None
+    assert [values[place] for place in thin.at] == thin.value
+    assert thin.at == sorted(thin.at)
+
+
+@pytest.mark.parametrize("most", [2, 10])
+def test_a_thinned_course_marks_what_was_incomplete(most: int) -> None:
+    whole = PlotSeries(role="current", start="2026-11-01", step_s=DAY, value=[*range(40)], partial=[0, 39])
+    thin = whole.thin(most)
+    assert thin.partial == [0, len(thin.value) - 1]

@@ -1,0 +1,55 @@
+"""What the project says of itself is true."""
+
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import cekura_dashboards
+import cekura_dashboards_mcp
+from support import BY_NAME
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_tool_has_its_row_in_the_readme(name: str) -> None:
+    assert f"| `{name}` |" in README
+
+
+def test_the_readme_names_every_setting() -> None:
+    for name in cekura_dashboards.Settings.model_fields:
+        assert f"`CEKURA_{name.upper()}`" in README
+
+
+def test_the_readme_is_short_and_its_files_exist() -> None:
+    assert len(README.splitlines()) < 250
+    for link in re.findall(r"\]\((?!http)([^)#]+)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_public_surface_is_exactly_what_is_named() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(cekura_dashboards.__path__)}
+    public = {name for name in vars(cekura_dashboards) if not name.startswith("_")}
+    assert public - modules == set(cekura_dashboards.__all__)
+
+
+def test_the_changelog_has_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_no_module_is_longer_than_600_lines() -> None:
+    long = [path.name for folder in ("server", "tools", "sandbox") for path in (ROOT / folder).rglob("*.py")
+            if len(path.read_text(encoding="utf-8").splitlines()) > 600]  # fmt: skip
+    assert long == []
+
+
+def test_one_module_holds_what_the_sdk_does_not_document_as_public() -> None:
+    internal = re.compile(r"^\s*from (mcp\.server\.mcpserver\.\w+|mcp_types)", re.MULTILINE)
+    folder = Path(cekura_dashboards_mcp.__path__[0])
+    users = {path.name for path in folder.rglob("*.py") if internal.search(path.read_text(encoding="utf-8"))}
+    assert users == {"sdk.py"}

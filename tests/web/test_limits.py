@@ -1,0 +1,553 @@
+"""HTTP for many: tokens, names, room for each key, what the API says about its pace, readiness, and several workers."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cekura_dashboards.settings import SettingsError
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.web.app import http_app
+from cekura_dashboards_mcp.web.limits import SHARE, ConcurrencyLimit
+from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
+from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox
+
+OLD, NEW = "a-token-of-the-old-months", "a-token-of-the-new-months"
+LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "X-CEKURA-API-KEY": KEY}
+posix = pytest.mark.skipif(sys.platform == "win32", reason="workers are for POSIX")
+
+
+@asynccontextmanager
+async def serving(api: Any = None, **given: Any) -> AsyncGenerator[str]:
+    connection = Connection(settings(), key_per_request=True, app_factory=api or shared_sandbox, now=now)
+    async with served(http_app(connection, ServerSettings(**given))) as url:
+        yield url
+
+
+async def post(url: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(**PLAIN) as http:
+        return await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, **headers})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (f"Bearer {OLD}", 200), (f"bearer  {NEW}", 200), (f"Bearer {OLD},{NEW}", 401), (f"Bearer {OLD[:-1]}", 401),
+        (f"Basic {OLD}", 401), ("Bearer", 401), ("", 401),
+    ],
+)  # fmt: skip
+async def test_any_of_the_tokens_opens_the_server_and_nothing_else_does(header: str, status: int) -> None:
+    async with serving(server_token=SecretStr(f"{OLD}, {NEW}")) as url:
+        answer = await post(url, Authorization=header)
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer TOKEN" in answer.json()["error"]
+        assert OLD not in answer.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("Host", "mcp.team.example", 200), ("Host", "MCP.team.example", 200), ("Host", "mcp.team.example:8443", 200),
+        ("Host", "mcp.team.example:1", 421), ("Host", "x.mcp.team.example", 421), ("Host", "mcp.team.example.evil", 421),
+        ("Origin", "https://chat.team.example", 200), ("Origin", "https://chat.team.example.evil", 403),
+        ("Origin", "http://chat.team.example", 403), ("Origin", "null", 403),
+    ],
+)  # fmt: skip
+async def test_names_and_origins_are_compared_whole(name: str, value: str, status: int) -> None:
+    known = {"allowed_hosts": "mcp.team.example, mcp.team.example:8443", "allowed_origins": "https://chat.team.example"}
+    async with serving(**known) as url:
+        assert (await post(url, **{name: value})).status_code == status
+
+
+@pytest.mark.anyio
+async def test_metrics_are_shown_to_who_has_the_token() -> None:
+    connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
+    app = http_app(connection, ServerSettings(server_token=SecretStr(OLD)), with_metrics=True)
+    async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
+        assert (await http.get(f"{url}/metrics")).status_code == 401
+        assert (await http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {OLD}"})).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_probes_need_no_name_and_no_token_and_learn_next_to_nothing() -> None:
+    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
+        for path in ("/healthz", "/readyz"):
+            answer = await http.get(url + path, headers={"Host": "10.0.0.7:8000"})
+            assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("status", "ready"), [(200, 200), (401, 200), (500, 503)])
+async def test_ready_is_who_gets_any_answer_of_the_api_asked_once_in_a_while(status: int, ready: int) -> None:
+    asked = list[str]()
+
+    async def projects(request: Request) -> Response:
+        asked.append(request.headers.get("x-cekura-api-key", ""))
+        return Response(status_code=status)
+
+    api = Starlette(routes=[Route("/user/v1/projects/", projects)])
+    async with serving(lambda: api) as url, httpx.AsyncClient(**PLAIN) as http:
+        answers = [(await http.get(f"{url}/readyz")).status_code for _ in range(3)]
+    assert answers == [ready] * 3
+    assert asked == [""]
+
+
+@pytest.mark.anyio
+async def test_without_the_api_it_is_alive_but_not_ready() -> None:
+    nowhere = settings().model_copy(update={"base_url": "http://127.0.0.1:9"})
+    async with (
+        served(http_app(Connection(nowhere, key_per_request=True))) as url,
+        httpx.AsyncClient(**PLAIN) as http,
+    ):
+        assert [(await http.get(f"{url}/{path}")).status_code for path in ("healthz", "readyz")] == [200, 503]
+
+
+class Gate:
+    """An API whose lists of dashboards wait until it is opened."""
+
+    def __init__(self) -> None:
+        self.came, self.opened = asyncio.Queue[str](), anyio.Event()
+        self.app = Starlette(routes=[Route("/dashboards/dashboards/", self.answer)])
+
+    async def answer(self, request: Request) -> Response:
+        await self.came.put(request.headers["x-cekura-api-key"])
+        await self.opened.wait()
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    async def next_key(self) -> str:
+        """Of the next request that has come."""
+        return await self.came.get()
+
+
+@pytest.mark.anyio
+async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None:
+    gate, answers, refused = Gate(), asyncio.Queue[httpx.Response](), list[httpx.Response]()
+    async with serving(lambda: gate.app, max_in_flight_per_key=3) as url:
+
+        async def call(key: str) -> None:
+            await answers.put(await post(url, **{"X-CEKURA-API-KEY": key}))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(call, "greedy")
+            refused += [await answers.get() for _ in range(5)]
+            group.start_soon(call, "modest")
+            assert sorted([await gate.next_key() for _ in range(4)]) == ["greedy"] * 3 + ["modest"]
+            gate.opened.set()
+        assert [(await answers.get()).status_code for _ in range(4)] == [200] * 4
+        assert {answer.status_code for answer in refused} == {429}
+        assert refused[0].headers["retry-after"] == "1"
+        error: Json = refused[0].json()
+        assert (error["id"], error["error"]["message"]) == (7, "This key has 3 calls under way. Try again in 1 s.")
+
+
+@dataclass
+class Caller:
+    """Who has sent a request whole, and stays until it leaves."""
+
+    key: str
+    left: anyio.Event = field(default_factory=anyio.Event)
+    _sent: bool = False
+
+    async def ask(self, room: ConcurrencyLimit) -> None:
+        headers = [(b"x-cekura-api-key", self.key.encode())]
+        path = "/dashboards/dashboards/"
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
+        await room(scope, self.receive, forget)
+
+    async def receive(self) -> Json:
+        if not self._sent:
+            self._sent = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+
+async def forget(_message: Any) -> None:
+    """Nobody reads the answer."""
+
+
+def under_way(room: ConcurrencyLimit) -> int:
+    found: Counter[bytes] = vars(room)["_under_way"]
+    return found.total()
+
+
+@pytest.mark.anyio
+async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_waits() -> None:
+    gate, done = Gate(), list[str]()
+    room = ConcurrencyLimit(gate.app, 100, 50)
+
+    async def ask(key: str) -> None:
+        await Caller(key).ask(room)
+        done.append(key)
+
+    async with anyio.create_task_group() as group:
+        for key in ["modest", *["greedy"] * 20]:
+            group.start_soon(ask, key)
+        assert sorted([await gate.next_key() for _ in range(1 + SHARE)]) == ["greedy"] * SHARE + ["modest"]
+        for _ in range(SHARE):
+            group.start_soon(ask, "modest")
+        assert [await gate.next_key() for _ in range(SHARE - 1)] == ["modest"] * (SHARE - 1)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.came.empty()
+        gate.opened.set()
+    assert Counter(done) == {"greedy": 20, "modest": 1 + SHARE}
+    assert under_way(room) == 0
+    assert not vars(room)["_limiters"]
+
+
+@pytest.mark.anyio
+async def test_alone_a_key_runs_as_much_as_it_wants_and_calls_that_waited_run_once_it_is_alone_again() -> None:
+    gate, modest = Gate(), Caller("modest")
+    room = ConcurrencyLimit(gate.app, 100, 50)
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(Caller("greedy").ask, room)
+        assert [await gate.next_key() for _ in range(20)] == ["greedy"] * 20
+        async with anyio.create_task_group() as stopped:
+            stopped.start_soon(modest.ask, room)
+            assert await gate.next_key() == "modest"
+            group.start_soon(Caller("greedy").ask, room)
+            await anyio.wait_all_tasks_blocked()
+            assert gate.came.empty()
+            stopped.cancel_scope.cancel()
+        assert await gate.next_key() == "greedy"
+        gate.opened.set()
+    assert under_way(room) == 0
+    assert not vars(room)["_limiters"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_whoever_leaves_while_waiting_leaves_the_queue_and_is_never_run(cancelled: bool) -> None:  # noqa: FBT001 - a parameter
+    gate, waiting = Gate(), [Caller("greedy") for _ in range(6)]
+    room = ConcurrencyLimit(gate.app, 100, SHARE + len(waiting))
+    async with anyio.create_task_group() as group:
+        for key in ["modest", *["greedy"] * SHARE]:
+            group.start_soon(Caller(key).ask, room)
+        assert sorted([await gate.next_key() for _ in range(1 + SHARE)]) == ["greedy"] * SHARE + ["modest"]
+        async with anyio.create_task_group() as leaving:
+            for caller in waiting:
+                leaving.start_soon(caller.ask, room)
+            await anyio.wait_all_tasks_blocked()
+            assert under_way(room) == 1 + SHARE + len(waiting)
+            for caller in waiting:
+                if not cancelled:
+                    caller.left.set()
+            if cancelled:
+                leaving.cancel_scope.cancel()
+        assert under_way(room) == 1 + SHARE
+        group.start_soon(Caller("greedy").ask, room)
+        gate.opened.set()
+    assert gate.came.qsize() == 1
+    assert under_way(room) == 0
+    assert not vars(room)["_limiters"]
+
+
+@pytest.mark.anyio
+async def test_calls_whose_connection_is_closed_while_they_wait_make_room_for_others() -> None:
+    gate = Gate()
+    room = ConcurrencyLimit(gate.app, 100, 50)
+    async with served(room) as url, httpx.AsyncClient(**PLAIN) as http, anyio.create_task_group() as group:
+
+        async def ask(key: str) -> None:
+            await http.get(f"{url}/dashboards/dashboards/", headers={"X-CEKURA-API-KEY": key})
+
+        with anyio.fail_after(HANGS_S):
+            for key in ["modest", *["greedy"] * SHARE]:
+                group.start_soon(ask, key)
+                assert await gate.next_key() == key
+            async with anyio.create_task_group() as leaving:
+                for _ in range(10):
+                    leaving.start_soon(ask, "greedy")
+                while under_way(room) < 11 + SHARE:
+                    await anyio.lowlevel.checkpoint()
+                leaving.cancel_scope.cancel()
+            while under_way(room) > 1 + SHARE:
+                await anyio.lowlevel.checkpoint()
+        gate.opened.set()
+    assert gate.came.empty()
+
+
+@pytest.mark.anyio
+async def test_streams_that_old_clients_ask_for_take_no_room() -> None:
+    streams = [KEY] * SHARE + ["another-key"]
+    accept = {"Accept": "text/event-stream"}
+    async with serving() as url, httpx.AsyncClient(**PLAIN) as http, AsyncExitStack() as held:
+        for key in streams:
+            headers = {**accept, "X-CEKURA-API-KEY": key, "MCP-Protocol-Version": "2025-11-25"}
+            stream = await held.enter_async_context(http.stream("GET", f"{url}/mcp", headers=headers))
+            assert (stream.status_code, stream.headers["allow"]) == (405, "POST")
+        with anyio.fail_after(HANGS_S):
+            assert "Operations overview" in (await post(url)).text
+
+
+@pytest.mark.anyio
+async def test_many_clients_of_one_key_and_of_another_are_all_answered(era: Era) -> None:
+    async with serving() as url, AsyncExitStack() as connected:
+        clients = list[Client]()
+        for key in [*[KEY] * (SHARE + 1), "another-key"]:
+            http = await connected.enter_async_context(httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}))
+            client = Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era)
+            clients.append(await connected.enter_async_context(client))
+        with anyio.fail_after(HANGS_S):
+            answers = [await client.call_tool("list_dashboards", {}) for client in clients]
+    assert [answer.is_error for answer in answers] == [False] * (SHARE + 1) + [True]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("version", ["", "2024-11-05", "2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "OPTIONS"])
+async def test_what_is_no_call_is_refused_at_once_even_while_the_server_is_full(method: str, version: str) -> None:
+    gate = Gate()
+    async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
+        group.start_soon(post, url)
+        assert await gate.next_key() == KEY
+        async with httpx.AsyncClient(**PLAIN) as http:
+            headers = {**HEADERS, **({"MCP-Protocol-Version": version} if version else {})}
+            answer = await http.request(method, f"{url}/mcp", headers=headers)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        gate.opened.set()
+
+
+@pytest.mark.anyio
+async def test_a_stream_of_events_whose_caller_leaves_gives_up_its_place(era: Era) -> None:
+    gate = Gate()
+    async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
+
+        async def listen_for_progress() -> None:
+            async with (
+                httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "leaves"}) as http,
+                Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+            ):
+                await client.call_tool("list_dashboards", {}, progress_callback=forget_progress)
+
+        async def call_until_there_is_room() -> None:
+            while (await post(url)).status_code == 429:
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as leaving:
+            leaving.start_soon(listen_for_progress)
+            assert await gate.next_key() == "leaves"
+            leaving.cancel_scope.cancel()
+        group.start_soon(call_until_there_is_room)
+        assert await gate.next_key() == KEY
+        gate.opened.set()
+
+
+async def forget_progress(progress: float, total: float | None, message: str | None) -> None:
+    """A client with such a function asks for a stream."""
+
+
+def call_with_id(number: str) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%s,"method":"tools/list"}' % number.encode()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        (call_with_id("7"), 7), (call_with_id('"seven"'), "seven"), (call_with_id("7.5"), None),
+        (call_with_id("NaN"), None), (call_with_id("9" * 5000), None), (call_with_id(r'"\ud83d"'), None),
+        (call_with_id("[" * 5000), None), (b"[" * 100_000, None), (b'{"id":' * 50_000, None), (b"\xff\xfe", None),
+        (b'"\xff"', None), (b"", None), (b"[]", None), (b"7", None),
+    ],
+    ids=range(14),
+)  # fmt: skip
+async def test_a_full_server_refuses_whatever_is_sent_with_429(body: bytes, number: Any) -> None:
+    gate = Gate()
+    async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
+        group.start_soon(post, url)
+        assert await gate.next_key() == KEY
+        async with httpx.AsyncClient(**PLAIN) as http:
+            answer = await http.post(f"{url}/mcp", content=body, headers=HEADERS)
+        assert (answer.status_code, answer.json()["id"]) == (429, number)
+        gate.opened.set()
+
+
+@pytest.mark.anyio
+async def test_a_full_server_says_so_in_words_that_a_client_shows(era: Era) -> None:
+    gate = Gate()
+    async with (
+        serving(lambda: gate.app, max_in_flight=1) as url,
+        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "b"}) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(post, url)
+        assert await gate.next_key() == KEY
+        with pytest.raises(MCPError, match=r"as many calls under way as it can take. Try again in 1 s."):
+            await client.call_tool("list_dashboards", {})
+        gate.opened.set()
+
+
+@pytest.mark.anyio
+async def test_a_pause_that_the_api_asks_of_one_call_is_kept_by_all_of_that_key() -> None:
+    sent = Counter[str]()
+
+    async def limited(request: Request) -> Response:
+        key = request.headers["x-cekura-api-key"]
+        sent[key] += 1
+        if key == "greedy":
+            return Response(status_code=429, headers={"Retry-After": "60"})
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", limited)])
+    async with serving(lambda: api) as url:
+        answers = [await post(url, **{"X-CEKURA-API-KEY": "greedy"}) for _ in range(4)]
+        modest = await post(url, **{"X-CEKURA-API-KEY": "modest"})
+    assert sent == {"greedy": 1, "modest": 1}
+    assert all("(429). Try again in" in answer.text for answer in answers)
+    assert '"isError":true' not in modest.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CEKURA_SERVER_TOKEN", "short", "CEKURA_SERVER_TOKEN must be different tokens of at least 24 characters"),
+        ("CEKURA_SERVER_TOKEN", f"{OLD},{OLD}", "must be different tokens"),
+        ("CEKURA_SERVER_TOKEN", f"{OLD}, ", "must be different tokens"),
+        ("CEKURA_ALLOWED_HOSTS", "https://x.example", "must be names as they stand in Host"),
+        ("CEKURA_ALLOWED_ORIGINS", "x.example", "must be origins such as https://chat.example"),
+        ("CEKURA_ALLOWED_ORIGINS", "https://x.example/path", "must be origins"),
+        ("CEKURA_MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_a_token_is_never_shown(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_server_settings()
+    assert said in str(refused.value)
+    assert OLD not in str(refused.value)
+
+
+def program(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], stderr=subprocess.PIPE, text=True,
+        env={**kept, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        ([], {}, "reached from other machines; set CEKURA_ALLOWED_HOSTS"),
+        (["--own-key"], {"CEKURA_API_KEY": "k", "CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
+        (["--sandbox"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
+        (["--own-key"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "No API key"),
+    ],
+)
+def test_other_machines_are_served_only_when_all_that_protects_is_set(
+    arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    with program("--http", "0.0.0.0:0", *arguments, **environment) as process:
+        _, told = process.communicate(timeout=HANGS_S)
+    assert process.returncode == 2
+    assert said in told
+
+
+@posix
+def test_workers_are_not_started_with_settings_that_are_wrong() -> None:
+    oauth = {"CEKURA_OAUTH_ISSUER": "https://id.example", "CEKURA_OAUTH_AUDIENCE": "https://mcp.example/mcp"}
+    given = {**oauth, "CEKURA_OAUTH_KEYS_FILE": "/not/there"}
+    with program("--http", "127.0.0.1:0", "--workers", "2", **given) as process:
+        _, told = process.communicate(timeout=HANGS_S)
+    assert (process.returncode, told.count("\n")) == (2, 1)
+    assert "CEKURA_OAUTH_KEYS_FILE cannot be read" in told
+
+
+def test_what_goes_with_http_only_is_refused_without_it() -> None:
+    with program("--workers", "2", "--sandbox") as process:
+        assert "go with --http" in process.communicate(timeout=HANGS_S)[1]
+
+
+@contextmanager
+def workers(count: int, *arguments: str, **environment: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    with program("--http", "127.0.0.1:0", "--workers", str(count), *arguments, **environment) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        try:
+            yield process, line.split()[-1].removesuffix("/mcp")
+        finally:
+            process.kill()
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    return [int(number) for number in text.split()]
+
+
+@posix
+@pytest.mark.anyio
+async def test_connections_go_to_the_workers_in_turn_and_one_that_dies_is_replaced() -> None:
+    seen = Counter[int]()
+
+    async def who(request: Request) -> Response:
+        assert request.client is not None
+        seen[request.client.port] += 1
+        return JSONResponse({"count": 0, "next": None, "results": []})
+
+    api = Starlette(routes=[Route("/dashboards/dashboards/", who)])
+    async with served(api) as upstream:
+        with workers(2, CEKURA_BASE_URL=upstream) as (process, url):
+            answers = [await post(url) for _ in range(8)]
+            assert {answer.status_code for answer in answers} == {200}
+            assert sorted(seen.values()) == [4, 4]  # each worker holds one connection to the API
+            before = children(process)
+            os.kill(before[0], signal.SIGKILL)
+            assert process.stderr is not None
+            assert "another takes its place" in await anyio.to_thread.run_sync(process.stderr.readline)
+            assert {(await post(url)).status_code for _ in range(4)} == {200}
+            assert len(children(process)) == 2
+            assert before[0] not in children(process)
+            process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(process.wait, 20) == -signal.SIGTERM
+
+
+@posix
+@pytest.mark.anyio
+async def test_a_call_under_way_is_answered_before_the_workers_end() -> None:
+    gate, answers = Gate(), list[httpx.Response]()
+
+    async def call(url: str) -> None:
+        answers.append(await post(url))
+
+    async with served(gate.app) as upstream:
+        with workers(2, CEKURA_BASE_URL=upstream) as (process, url):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, url)
+                assert await gate.next_key() == KEY
+                process.send_signal(signal.SIGTERM)
+                gate.opened.set()
+            await anyio.to_thread.run_sync(process.wait, 20)
+    assert [answer.status_code for answer in answers] == [200]
+    assert json.loads(answers[0].text)["result"]["content"]

@@ -1,0 +1,247 @@
+"""Edits of widgets: what is to be done, what the API holds after it, and both told as changes."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from pydantic import BaseModel
+
+from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, as_object, same
+from cekura_dashboards.edits.plan_id import Signer
+from cekura_dashboards.edits.restored import restored_line
+from cekura_dashboards.text import SafeText, UntrustedText, cut, json_text, named, short_json, spelled_blanks, untrusted
+
+VALUE_LIMIT = 400
+FEW_INSIDE = 4
+BEFORE = 20
+"""Characters that are shown before the first in which two long values differ."""
+MOST_SHOWN = 120
+"""Characters of a value that a difference shows."""
+
+
+class EditOperation(BaseModel):
+    """One operation on a widget, or on a dashboard. ``fields`` maps a field to ``[before, after]``."""
+
+    op: Literal["create", "update", "delete"]
+    of: Literal["dashboard"] | None = None
+    id: int | None = None
+    name: UntrustedText | None = None
+    dashboard_id: int | None = None
+    fields: dict[SafeText, list[Any]] | None = None
+
+
+class WidgetEdits(Struct, frozen=True, kw_only=True):
+    """Operations on the widgets of one dashboard, which was read just before.
+
+    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched, ``there`` all
+    that there were; ``was`` are the ids that the created ones had before they were deleted, if any.
+    """
+
+    dashboard_id: int | None
+    creates: list[JsonObject] = field(default_factory=list[JsonObject])
+    updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
+    deletes: list[int] = field(default_factory=list[int])
+    before: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    there: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    was: tuple[int | None, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.creates or self.updates or self.deletes)
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """What the API holds after an edit, of which ``edits`` is what was carried out.
+
+    ``created`` are in the order of its creates. ``not_done``: what became of each other operation, by name; ``cause``:
+    why it is not there.
+    """
+
+    edits: WidgetEdits
+    created: list[Widget] = field(default_factory=list[Widget])
+    updated: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    read_back: bool = False
+    not_done: dict[str, str] = field(default_factory=dict[str, str])
+    cause: str | None = None
+
+    @property
+    def there(self) -> list[Widget]:
+        """The widgets that are on the dashboard now, as far as is known."""
+        edits = self.edits
+        kept = [widget for number, widget in edits.there.items() if number not in edits.deletes]
+        return [*(self.updated.get(widget.id, widget) for widget in kept), *self.created]
+
+
+def planned_changes(edits: WidgetEdits) -> list[EditOperation]:
+    """What would change, as a receipt would tell it."""
+    deletes = [
+        EditOperation(
+            op="delete", id=n, name=untrusted(edits.before[n].name), fields=before_after(edits.before[n].writable(), {})
+        )
+        for n in edits.deletes
+    ]
+    updates = [
+        EditOperation(
+            op="update",
+            id=number,
+            name=untrusted(edits.before[number].name),
+            fields=before_after(edits.before[number].writable(), {**edits.before[number].writable(), **fields}),
+        )
+        for number, fields in edits.updates.items()
+    ]
+    creates = [
+        EditOperation(op="create", name=untrusted(c.get("name")), fields=before_after({}, c)) for c in edits.creates
+    ]
+    return [*deletes, *updates, *creates]
+
+
+def done_changes(done: Stored) -> list[EditOperation]:
+    """What did change."""
+    edits = done.edits
+    created = [
+        EditOperation(op="create", id=w.id, name=untrusted(w.name), fields=before_after({}, w.writable()))
+        for w in done.created
+    ]
+    updated = [
+        EditOperation(
+            op="update",
+            id=number,
+            name=untrusted(widget.name),
+            fields=before_after(edits.before[number].writable(), widget.writable()),
+        )
+        for number, widget in done.updated.items()
+        if number in edits.before
+    ]
+    deleted = [
+        EditOperation(
+            op="delete", id=number, name=untrusted(edits.before[number].name if number in edits.before else None)
+        )
+        for number in edits.deletes
+    ]
+    return [*created, *updated, *deleted]
+
+
+def all_differences(done: Stored) -> list[str]:
+    """What is stored otherwise than asked."""
+    edits, texts = done.edits, list[str]()
+    for config, widget in zip(edits.creates, done.created, strict=False):
+        texts += differences(config, widget, None, f"widget {widget.id}")
+        if widget.dashboard not in {edits.dashboard_id, None}:
+            texts.append(f"widget {widget.id} was created on dashboard {widget.dashboard}, not {edits.dashboard_id}")
+    for number, fields in edits.updates.items():
+        texts += differences(fields, done.updated[number], edits.before[number], f"widget {number}")
+    return texts
+
+
+def differences(requested: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
+    """What is stored otherwise than asked, and what changed unasked."""
+    texts = list[str]()
+    for part in WRITABLE:
+        value: Any = stored.stored(part)
+        if part in requested and not same(value, requested[part]):
+            wanted, stored_value = both_as_json(requested[part], value)
+            texts.append(f"{name} {part}: asked {wanted}, stored {stored_value}")
+        elif part not in requested and before is not None and not same(value, before.stored(part)):
+            old, stored_value = both_as_json(before.stored(part), value)
+            texts.append(f"{name} {part}: changed unasked from {old} to {stored_value}")
+    return texts
+
+
+def not_done(done: Stored) -> list[str]:
+    """What became of the operations that are not there, and why."""
+    texts = [f"{name}: {outcome}" for name, outcome in done.not_done.items()]
+    return [*texts, done.cause] if done.cause else texts
+
+
+def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
+    """Old and new ids of what was created again."""
+    return [
+        restored_line(signer, "widget", old, widget.id)
+        for old, widget in zip(was, created, strict=False)
+        if old is not None
+    ]
+
+
+def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = WRITABLE) -> dict[str, list[Any]]:
+    """The writable fields that differ, an empty text and null being the same; of metadata only what differs in it."""
+    fields_changed = dict[str, list[Any]]()
+    for name in fields:
+        old, new = before.get(name), after.get(name)
+        if same(old, new):
+            continue
+        inside = _differing(old, new, name) if name == "metadata" and old and new else None
+        fields_changed |= inside if inside and len(inside) <= FEW_INSIDE else {name: _pair(old, new)}
+    return fields_changed
+
+
+def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
+    """What differs between two JSON values, by path."""
+    old, new = as_object(before), as_object(after)
+    if old is None or new is None:
+        return {} if same(before, after) else {UntrustedText(path): _pair(before, after)}
+    inside = [_differing(old.get(name), new.get(name), f"{path}.{name}") for name in dict.fromkeys([*old, *new])]
+    return {name: pair for part in inside for name, pair in part.items()}
+
+
+def _pair(before: Any, after: Any) -> list[Any]:
+    """Both values as they are shown; where they would look the same, what they differ in."""
+    shown = [_short(before), _short(after)]
+    if json_text(shown[0]) != json_text(shown[1]) and _shows(before, shown[0]) and _shows(after, shown[1]):
+        return shown
+    old, new = (value if isinstance(value, str) else json_text(value) for value in (before, after))
+    start = _difference(old, new, VALUE_LIMIT)
+    parts = [("…" if start else "") + spelled_blanks(text[start:]) for text in (old, new)]
+    return [
+        None if value is None else UntrustedText(part, limit=VALUE_LIMIT)
+        for value, part in zip((before, after), parts, strict=True)
+    ]
+
+
+def _shows(value: Any, shown: Any) -> bool:
+    """Whether anything of the value is shown, if it is a text of blanks."""
+    return not (isinstance(value, str) and value and not shown)
+
+
+def _difference(old: str, new: str, limit: int) -> int:
+    """Where to begin to show two texts so that they differ in what is shown; 0 where their beginnings do."""
+    differs = next(
+        (place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
+    return max(0, differs - BEFORE) if differs >= limit - BEFORE else 0
+
+
+def _short(value: Any) -> Any:
+    """The value, or its first characters when it is long."""
+    if isinstance(value, str):
+        return UntrustedText(value, limit=VALUE_LIMIT)
+    text = json_text(value)
+    return value if len(text) <= VALUE_LIMIT else UntrustedText(text, limit=VALUE_LIMIT)
+
+
+def line_of(change: EditOperation) -> str:
+    """``update 203 "Success rate": name: "Old" → "New"``."""
+    number = change.id if change.id is not None else "new"
+    head = f"{change.op} {'dashboard ' if change.of else ''}{number} {named(change.name)}"
+    if change.dashboard_id is not None:
+        head += f" on dashboard {change.dashboard_id}"
+    if not change.fields:
+        return head
+    parts = [
+        f"{name}: {json_text(before)} → {json_text(after)}"
+        if change.op == "update"
+        else f"{name}: {json_text(after if change.op == 'create' else before)}"
+        for name, (before, after) in change.fields.items()
+    ]
+    return f"{head}: {'; '.join(parts)}"
+
+
+def as_json(value: Any) -> str:
+    return short_json(value, limit=MOST_SHOWN)
+
+
+def both_as_json(first: Any, second: Any) -> tuple[str, str]:
+    """Two values that are not the same, each cut short, but not before they differ."""
+    old, new = json_text(first), json_text(second)
+    start = _difference(old, new, MOST_SHOWN)
+    begin = "…" if start else ""
+    return cut(begin + old[start:], MOST_SHOWN), cut(begin + new[start:], MOST_SHOWN)

@@ -1,0 +1,154 @@
+"""Plans: what an edit would do, found out by reading only."""
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct, field
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.models import JsonObject, Widget, same
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.changes import EditOperation, line_of
+from cekura_dashboards.edits.plan_id import Covered, Origin, signer
+from cekura_dashboards.edits.receipt import Call, Receipt, fit_receipt
+from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.text import clean
+from cekura_dashboards.values import replace
+
+W = TypeVar("W")
+LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
+MAX_LISTED = 12
+"""Operations that a question to a person lists."""
+
+
+class Plan(Struct, Generic[W], frozen=True, kw_only=True):
+    """What would be done, and what was stored when it was planned. Making one writes nothing.
+
+    ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
+    ``operations`` and ``covered``; that of an undo for ``covered_by_undo`` instead, if given: what it made and nothing
+    besides, so that what others made meanwhile is not in its way. ``stamps`` are when what is covered was last changed.
+    ``drops_range``: it leaves charts without a date range. ``origin``: of the plan_id that the request brought, if any;
+    ``approved``: a person said yes.
+    """
+
+    work: W
+    about: str
+    operations: JsonObject
+    covered: Covered
+    changes: list[EditOperation]
+    covered_by_undo: Covered | None = None
+    dashboard_id: int | None = None
+    warnings: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+    stamps: list[str | None] = field(default_factory=list[str | None])
+    verb: str = "Edit"
+    drops_range: bool = False
+    origin: Origin | None = None
+    approved: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes
+
+    @property
+    def deletes(self) -> bool:
+        return any(change.op == "delete" for change in self.changes)
+
+    def needs_person(self, confirm: str) -> bool:
+        """Whether a person must be asked, where one can be: a dry run is no consent, and an undo needs none."""
+        asked_for = self.deletes or confirm == "writes"
+        return asked_for and confirm != "never" and self.origin != "undo" and not (self.approved or self.is_empty)
+
+    def needs_plan(self, confirm: str) -> bool:
+        """Whether neither a plan_id nor a person stands behind this yet, though one must."""
+        asked_for = self.deletes or self.drops_range or confirm == "writes"
+        return asked_for and self.origin is None and not (self.approved or self.is_empty)
+
+    def question(self, context: ToolContext) -> str:
+        """What a person is asked; the same for the same plan, whenever it is made."""
+        lines = [clean(line_of(change), limit=160) for change in self.changes[:MAX_LISTED]]
+        if more := len(self.changes) - len(lines):
+            lines.append(f"… and {more} more")
+        lines += [f"warning: {text}" for text in self.warnings[:3]]
+        lost = " What is deleted can be brought back under a new id." if self.deletes else ""
+        return "\n".join([f"{self.verb} {self.about}?{lost}", *lines, f"(plan {self.fingerprint(context)})"])
+
+    def fingerprint(self, context: ToolContext) -> str:
+        """Differs for another key, and when the operations, anything covered or its last change do."""
+        return signer(context).fingerprint([self.operations, self.covered, self.stamps])
+
+
+def issued(context: ToolContext, plan: Plan[Any]) -> str:
+    return signer(context).issue(plan.operations, plan.covered)
+
+
+def checked(context: ToolContext, plan: Plan[W], request: PlannedRequest) -> Plan[W]:
+    """The plan, with the origin of the plan_id that the request brings, if any.
+
+    Raises:
+        PlanRefused: if it does not hold.
+        InvalidArguments: for what only an undo may say.
+    """
+    origin = None
+    if request.plan_id is not None:
+        name = signer(context)
+        covered = plan.covered
+        if plan.covered_by_undo is not None and name.origin(request.plan_id) == "undo":
+            covered = plan.covered_by_undo
+        known_as = [ids.under_first_ids(covered) for ids in request.ids(name).over_time()]
+        origin = name.check(request.plan_id, plan.operations, known_as)
+    if origin != "undo" and (path := request.restores()) is not None:
+        raise InvalidArguments.at(path, "belongs to an undo, whose plan_id it needs.", lead="Nothing was changed.")
+    return replace(plan, origin=origin)
+
+
+def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
+    """The answer to a plan that is not to be carried out, or not yet; None for one that is."""
+    if plan.is_empty:
+        outcome = "nothing_to_do"
+    elif plan.needs_plan(context.settings.confirm):
+        outcome = "needs_plan"
+    else:
+        return None
+    receipt = Receipt(
+        outcome=outcome,
+        dashboard_id=plan.dashboard_id,
+        changes=plan.changes,
+        warnings=plan.warnings or None,
+        plan_id=issued(context, plan) if outcome == "needs_plan" else None,
+        notes=plan.notes or None,
+    )
+    return fit_receipt(receipt)
+
+
+def receipt_of(
+    plan: Plan[Any],
+    changes: list[EditOperation],
+    *,
+    dashboard_id: int | None = None,
+    differences: Sequence[str] = (),
+    not_done: Sequence[str] = (),
+    restored: Sequence[str] = (),
+    complete: Sequence[Call] = (),
+    undo: Call | None = None,
+    read_back: bool = False,
+) -> Receipt:
+    """The receipt of a plan that was carried out, or of the part that was. ``read_back``: an answer was lost."""
+    receipt = Receipt(
+        outcome="partly_applied" if not_done else "applied",
+        dashboard_id=dashboard_id,
+        changes=changes,
+        differences=[*differences] or None,
+        not_done=[*not_done] or None,
+        warnings=[*plan.warnings, *([LOST_ANSWER] if read_back else [])] or None,
+        restored=[*restored] or None,
+        complete=[*complete] or None,
+        undo=undo,
+        notes=plan.notes or None,
+    )
+    return fit_receipt(receipt)
+
+
+def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
+    """The fields of an update that would change something."""
+    return {name: value for name, value in sent.items() if not same(value, stored.stored(name))}

@@ -1,0 +1,256 @@
+"""Sending a plan, and finding out what became of it when the answer is lost."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import (
+    ApiFault,
+    ConnectionBroken,
+    DashboardsError,
+    DeadlinePassed,
+    EditFailed,
+    NotFound,
+    UnexpectedStatus,
+    Unreachable,
+    UnreadableAnswer,
+)
+from cekura_dashboards.api.models import BulkResult, JsonObject, Widget, as_list, as_object, same
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.changes import MOST_SHOWN, Stored, WidgetEdits
+from cekura_dashboards.text import inert, json_text, quoted
+from cekura_dashboards.values import replace
+
+MAX_ERRORS = 5
+READ_BACK_S = 10.0
+"""Time to read back after a write whose answer was lost, beyond the call's own deadline."""
+READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
+"""It is looked for again after these: a write that may still be under way, or after a read-back that tells nothing."""
+GATEWAY_FAULTS = {502, 504}
+IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, UnexpectedStatus)
+
+
+T = TypeVar("T")
+
+
+async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
+    """Send the change of one widget.
+
+    Raises:
+        EditFailed: when the answer was lost and the change is not there, or cannot be told.
+    """
+    [(number, fields)] = edits.updates.items()
+    what = f"update of widget {number}"
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
+        stored = await api.get_widget(number)
+        return {what: _outcome(edits.before[number], fields, stored)}, stored
+
+    widget, read_back = await write_or_read_back(context, context.api.update_widget(number, fields), [what], look)
+    return Stored(edits=edits, updated={number: widget}, read_back=read_back)
+
+
+async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
+    """Send a bulk edit as one transaction; should the API carry out a part of it only, that part.
+
+    Raises:
+        EditFailed: when the API reported errors, or the answer was lost, and nothing of it is there.
+    """
+    dashboard_id = edits.dashboard_id or 0
+    try:
+        done = await context.api.bulk_widgets(
+            dashboard_id,
+            create=edits.creates,
+            update=[{"id": number, **fields} for number, fields in edits.updates.items()],
+            delete=edits.deletes,
+        )
+    except IN_DOUBT as error:
+        doubt = UnknownOutcome[Stored](context, str(error), may_still_arrive=may_still_arrive(error))
+    else:
+        if not done.errors and _names_all(edits, done):
+            updated = {widget.id: widget for widget in done.updated}
+            return Stored(edits=edits, created=_in_order(edits, done.created), updated=updated)
+        cause = "The API's answer does not name every operation."
+        if done.errors:
+            key = context.api.key.get_secret_value()
+            errors_text = "; ".join(_error_in_words(entry, key) for entry in done.errors[:MAX_ERRORS])
+            cause = f"The API reported errors: {errors_text}."
+        doubt = UnknownOutcome[Stored](context, cause, may_still_arrive=False)
+    outcomes, stored = await doubt.settle(_operation_names(edits), _look(edits, dashboard_id))
+    not_done = {name: outcome for name, outcome in outcomes.items() if outcome != "applied"}
+    return replace(stored, not_done=not_done, cause=doubt.cause if not_done else None)
+
+
+def _error_in_words(entry: Any, key: str) -> str:
+    """An error of the API, whose shape is not documented: its parts by name, their texts quoted."""
+    parts = as_object(entry) or {"": entry}
+    phrases = list[str]()
+    for name, value in parts.items():
+        texts = [text if isinstance(text, str) else json_text(text) for text in as_list(value) or [value]]
+        quoted_texts = [text if text.isdecimal() else f'"{inert(quoted(text, secret=key))}"' for text in texts]
+        phrases.append(f"{inert(quoted(name, limit=MOST_SHOWN, secret=key))} {' '.join(quoted_texts)}".strip())
+    return ", ".join(phrases)
+
+
+def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
+    """Whether the answer tells of each operation."""
+    return (
+        len(done.created) == len(edits.creates)
+        and {widget.id for widget in done.updated} == set(edits.updates)
+        and set(done.deleted) == set(edits.deletes)
+    )
+
+
+def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
+    """The created widgets in the order in which they were asked: by what they hold, the rest as they came."""
+    remaining, widget_by_place = [*created], dict[int, Widget]()
+    for index, config in enumerate(edits.creates):
+        twin = next((widget for widget in remaining if _holds(widget, config)), None)
+        if twin is not None:
+            widget_by_place[index] = twin
+            remaining.remove(twin)
+    return [
+        widget_by_place[index] if index in widget_by_place else remaining.pop(0) for index in range(len(edits.creates))
+    ]
+
+
+def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]:
+    """Reads the dashboard back and tells what became of each operation."""
+
+    async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
+        try:
+            widgets = (await api.get_dashboard(dashboard_id)).widgets
+        except NotFound:
+            widgets = list[Widget]()
+        return _compare_with_stored(edits, {widget.id: widget for widget in widgets})
+
+    return look
+
+
+def may_still_arrive(error: DashboardsError) -> bool:
+    """Whether the write may be carried out after all, later: no whole answer came from the API itself."""
+    return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
+
+
+class UnknownOutcome(Struct, Generic[T], frozen=True):
+    """A write of which it is not known what became; it is looked for, and never sent again."""
+
+    context: ToolContext
+    cause: str
+    may_still_arrive: bool
+
+    async def settle(
+        self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]
+    ) -> tuple[dict[str, str], T]:
+        """What became of each operation, and what is stored.
+
+        What is not there counts as not applied only if it cannot arrive any more. A read-back that fails, or from which
+        it cannot be told, is not the last one.
+
+        Raises:
+            EditFailed: if nothing of it was applied.
+        """
+        api = self.context.api.within(READ_BACK_S)
+        outcomes, read_back = dict.fromkeys(names, "unknown"), list[T]()
+        for wait_s in READ_BACK_WAITS_S:
+            if wait_s:
+                await api.sleep(wait_s)
+            try:
+                outcomes, stored = await look(api)
+            except DashboardsError:
+                continue
+            read_back = [stored]
+            if set(outcomes.values()) == {"applied"}:
+                return outcomes, stored
+            if not self.may_still_arrive and "unknown" not in outcomes.values():
+                break
+        if self.may_still_arrive:
+            outcomes = {name: "unknown" if outcome == "not applied" else outcome for name, outcome in outcomes.items()}
+        if read_back and "applied" in outcomes.values():
+            return outcomes, read_back[-1]
+        raise EditFailed(self.cause, outcomes) from None
+
+
+async def write_or_read_back(
+    context: ToolContext,
+    write: Awaitable[T],
+    names: list[str],
+    look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]],
+) -> tuple[T, bool]:
+    """What a write answered; or what ``look`` read back, if the answer was lost, which is said.
+
+    Raises:
+        EditFailed: when the answer was lost and not all of it is there.
+    """
+    try:
+        return await write, False
+    except IN_DOUBT as error:
+        doubt = UnknownOutcome[T](context, str(error), may_still_arrive=may_still_arrive(error))
+        _, stored = await doubt.settle(names, look)
+        return stored, True
+
+
+async def read_again(context: ToolContext, ask: Callable[[CekuraClient], Awaitable[T]]) -> T | None:
+    """What is stored after a write, read more than once if that fails; None if it fails every time."""
+    api = context.api.within(READ_BACK_S)
+    for wait_s in READ_BACK_WAITS_S:
+        if wait_s:
+            await api.sleep(wait_s)
+        try:
+            return await ask(api)
+        except DashboardsError:
+            continue
+    return None
+
+
+def surely_not_applied(error: DashboardsError) -> bool:
+    """Whether nothing of a write that failed like this was stored: then it may be sent again."""
+    return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
+
+
+def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
+    """What the dashboard holds against what was asked, operation by operation; and what of it was carried out."""
+    fresh = [widget for number, widget in now.items() if number not in edits.there]
+    created, outcomes = dict[int, Widget](), dict[str, str]()
+    for index, (name, config) in enumerate(zip(_operation_names(edits), edits.creates, strict=False)):
+        twin = next((w for w in fresh if w not in created.values() and _holds(w, config)), None)
+        outcomes[name] = "applied" if twin else "unknown" if fresh else "not applied"
+        if twin:
+            created[index] = twin
+    updated = dict[int, Widget]()
+    for number, fields in edits.updates.items():
+        outcome = outcomes[f"update of widget {number}"] = _outcome(edits.before[number], fields, now.get(number))
+        updated |= {number: now[number]} if outcome == "applied" else {}
+    for number in edits.deletes:
+        outcomes[f"delete of widget {number}"] = "not applied" if number in now else "applied"
+    carried_out = replace(
+        edits,
+        creates=[edits.creates[index] for index in created],
+        was=tuple(edits.was[index] for index in created if index < len(edits.was)),
+        updates={number: edits.updates[number] for number in updated},
+        deletes=[number for number in edits.deletes if number not in now],
+    )
+    return outcomes, Stored(edits=carried_out, created=[*created.values()], updated=updated, read_back=True)
+
+
+def _operation_names(edits: WidgetEdits) -> list[str]:
+    """Creates first, in order: they have no id yet."""
+    return [
+        *(f"create {index + 1}" for index in range(len(edits.creates))),
+        *(f"update of widget {number}" for number in edits.updates),
+        *(f"delete of widget {number}" for number in edits.deletes),
+    ]
+
+
+def _outcome(before: Widget, fields: JsonObject, stored: Widget | None) -> str:
+    if stored is None:
+        return "unknown"
+    if _holds(stored, fields):
+        return "applied"
+    return "not applied" if all(same(stored.stored(name), before.stored(name)) for name in fields) else "unknown"
+
+
+def _holds(widget: Widget, fields: JsonObject) -> bool:
+    return all(same(widget.stored(name), value) for name, value in fields.items())

@@ -1,0 +1,301 @@
+"""How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told.
+
+Several reports share one pool: what one does not need, another gets. What is never dropped: what is plotted, of which
+calls, over which window, the headline value with n, every finding with its verdict, the verdict of a comparison.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from cekura_dashboards.reports.render import DETAILS, render_report
+from cekura_dashboards.reports.report import WidgetReport, WindowShown
+from cekura_dashboards.stats.numbers import exact
+from cekura_dashboards.summaries.model import AnyFacts, GroupShown, OtherGroups, OtherSlices, PieFacts, SliceShown
+from cekura_dashboards.text import UntrustedText, clean, untrusted
+
+ONE_WIDGET = 1600
+EACH_OF_SEVERAL = 700
+WHOLE_ANSWER = 9000
+STRUCTURED = 1.5
+"""How many times the budget of the text the structured answer may take."""
+FEW_GROUPS, FEW_SLICES, FEW_CONTRIBUTORS, FEWER = 7, 6, 3, 2
+FEW_POINTS = 8
+SHORT_LABEL, SHORT_WHERE, SHORT_NOTE = 24, 120, 160
+ALONE = "ask for the widget alone"
+COUNTS = "n per bucket"
+FINER = "a finer series"
+SEVERAL = 3
+"""What is said of so many widgets is said once for all of them."""
+HEADLINES = (
+    "overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max", "typical_bucket_p50",
+    "typical_bucket_p95", "typical_bucket_p99", "ci95", "first", "last",
+)  # fmt: skip
+"""Of figures, those that are never dropped."""
+
+
+def fit(
+    reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANSWER, charted: bool = True
+) -> list[WidgetReport]:
+    """Keep the reports together inside the budget, of which ``head`` characters are spent already.
+
+    ``charted``: one alone gets a chart in its text.
+    """
+    several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
+    pool = (ONE_WIDGET if len(reports) == 1 else several) - head
+    fitted_reports = [report.with_chart() for report in reports] if charted and len(reports) == 1 else list(reports)
+    sizes = [_size(report) for report in fitted_reports]
+    for step in STEPS:
+        for place in sorted(range(len(fitted_reports)), key=lambda i: -sizes[i]):
+            if sum(sizes) <= pool:
+                return fitted_reports
+            shorter = step(fitted_reports[place])
+            if shorter is not fitted_reports[place]:
+                fitted_reports[place], sizes[place] = shorter, _size(shorter)
+    return fitted_reports
+
+
+def _size(report: WidgetReport) -> float:
+    """What a report takes of the budget: of text, or of structure if that is more."""
+    structure = len(report.model_dump_json(by_alias=True, exclude_none=True))
+    return max(len(render_report(report)), structure / STRUCTURED)
+
+
+class CommonParts(Struct, frozen=True):
+    """What holds for several reports: for all of them their window and calls, and notes, each with whose they are."""
+
+    window: WindowShown | None
+    where: str | None
+    notes: list[str]
+
+
+def without_repeats(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], CommonParts]:
+    """The reports without what is said of several of them, and that."""
+    windows, wheres = [item.window for item in reports], [item.where for item in reports]
+    several = len(reports) > 1
+    window = windows[0] if several and all(each == windows[0] for each in windows) else None
+    where = wheres[0] if several and all(each == wheres[0] for each in wheres) else None
+    changes = {name: None for name, value in (("window", window), ("where", where)) if value is not None}
+    reports, notes = _without_repeated_notes([item.model_copy(update=changes) for item in reports])
+    return reports, CommonParts(window, where, notes)
+
+
+def _without_repeated_notes(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], list[str]]:
+    holders = defaultdict[str, list[WidgetReport]](list)
+    for item in reports:
+        texts = [*(item.notes or []), *_compared_notes(item)]
+        for text in sorted({*texts}, key=texts.index):
+            holders[text].append(item)
+    repeated = {text: items for text, items in holders.items() if len(items) >= SEVERAL}
+    lines = [f"{_who(items, len(reports))}: {text}" for text, items in repeated.items()]
+    return [_without(item, repeated) for item in reports], lines
+
+
+def _compared_notes(item: WidgetReport) -> list[str]:
+    return (item.comparison.notes or []) if item.comparison else []
+
+
+def _who(items: Sequence[WidgetReport], count: int) -> str:
+    return "all widgets" if len(items) == count else f"widgets {', '.join(str(item.widget.id) for item in items)}"
+
+
+def _without(item: WidgetReport, repeated: Collection[str]) -> WidgetReport:
+    changes: dict[str, Any] = {"notes": [text for text in item.notes or [] if text not in repeated] or None}
+    if item.comparison and item.comparison.notes:
+        rest = [text for text in item.comparison.notes if text not in repeated]
+        changes["comparison"] = item.comparison.model_copy(update={"notes": rest or None})
+    return item.model_copy(update=changes)
+
+
+def _leave_out(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
+    """The report with what was left out of it, and how to get that."""
+    earlier = [text for text in item.left_out or [] if text != ALONE]
+    left_out = [*earlier, *([what] if what not in earlier else []), ALONE]
+    return item.model_copy(update={**changes, "left_out": left_out})
+
+
+def _without_chart(item: WidgetReport) -> WidgetReport:
+    return item.with_chart(drawn=False) if item.is_charted else item
+
+
+def _without_counts(item: WidgetReport) -> WidgetReport:
+    if item.series is None or (item.series.n is None and item.series.low is None):
+        return item
+    without = item.series.model_copy(update={"n": None, "low": None, "high": None})
+    return _leave_out(item, COUNTS, series=without)
+
+
+def _coarser_series(item: WidgetReport) -> WidgetReport:
+    if item.series is None or item.coarser is None or len(item.coarser.value) >= len(item.series.value):
+        return item
+    coarser = item.coarser
+    if item.series.n is None:
+        coarser = coarser.model_copy(update={"n": None, "low": None, "high": None})
+    return _leave_out(item, FINER, series=coarser)
+
+
+def _without_long_series(item: WidgetReport) -> WidgetReport:
+    return _without_series(item) if item.series and len(item.series.value) > FEW_POINTS else item
+
+
+def _without_series(item: WidgetReport) -> WidgetReport:
+    if item.series is None:
+        return item
+    left_out = [text for text in item.left_out or [] if text not in {COUNTS, FINER}]
+    return _leave_out(item.model_copy(update={"left_out": left_out}), "series", series=None)
+
+
+def _short_notes(item: WidgetReport) -> WidgetReport:
+    notes = item.notes or []
+    short = [clean(text, limit=SHORT_NOTE) for text in notes[:FEWER]]
+    return item if short == notes else _leave_out(item, "some notes", notes=short or None)
+
+
+def _short_groups(item: WidgetReport) -> WidgetReport:
+    return _groups_to(item, FEW_GROUPS)
+
+
+def _fewer_groups(item: WidgetReport) -> WidgetReport:
+    return _groups_to(item, FEWER)
+
+
+def _groups_to(item: WidgetReport, most: int) -> WidgetReport:
+    groups = item.groups
+    if groups is None or len(groups.top) <= most:
+        return item
+    tail = groups.top[most:]
+    others = groups.other or OtherGroups(groups=0, n=0)
+    other = OtherGroups(groups=others.groups + len(tail), n=others.n + sum(row.n or 0 for row in tail))
+    top = [GroupShown(_cut(row.group), row.n, row.value) for row in groups.top[:most]]
+    shorter = groups.model_copy(update={"top": top, "other": other})
+    return _leave_out(item, "smaller groups", groups=shorter)
+
+
+def _fewer_changes(item: WidgetReport) -> WidgetReport:
+    """Of the groups that moved, the two that are surest."""
+    group_changes = item.group_changes
+    if group_changes is None or len(group_changes.top) <= FEWER:
+        return item
+    return _leave_out(
+        item, "groups that moved", group_changes=group_changes.model_copy(update={"top": group_changes.top[:FEWER]})
+    )
+
+
+def _short_profile(item: WidgetReport) -> WidgetReport:
+    """A profile without the calls of each slot, and without weekends apart."""
+    profile = item.profile
+    if profile is None or not (profile.n or profile.weekend):
+        return item
+    return _leave_out(item, COUNTS, profile=profile.model_copy(update={"n": None, "weekend": None}))
+
+
+def _bare_profile(item: WidgetReport) -> WidgetReport:
+    """What stands out in a profile."""
+    profile = item.profile
+    if profile is None or not profile.value:
+        return item
+    bare = profile.model_copy(update={"value": [], "slots": None, "weekdays": None, "n": None, "weekend": None})
+    return _leave_out(item, "values of the profile", profile=bare)
+
+
+def _short_slices(item: WidgetReport) -> WidgetReport:
+    return _slices_to(item, FEW_SLICES)
+
+
+def _fewer_slices(item: WidgetReport) -> WidgetReport:
+    return _slices_to(item, FEWER)
+
+
+def _slices_to(item: WidgetReport, most: int) -> WidgetReport:
+    """Fewer slices of a pie, and labels cut."""
+    facts = item.facts
+    if not isinstance(facts, PieFacts) or not facts.top:
+        return item
+    tail = facts.top[most:]
+    top = [SliceShown(_cut(row.label), row.n, row.pct) for row in facts.top[:most]]
+    if not tail and top == facts.top:
+        return item
+    others = facts.other or OtherSlices(categories=0, n=0, pct=0.0)
+    other = OtherSlices(
+        categories=others.categories + len(tail),
+        n=exact(others.n + sum(row.n for row in tail)),
+        pct=round(others.pct + sum(row.pct for row in tail), 1),
+    )
+    short = facts.model_copy(update={"top": top, "other": other if other.categories else None})
+    return _leave_out(item, "smaller slices and long labels", facts=short)
+
+
+def _cut(label: str | None) -> str | None:
+    return label if label is None or not isinstance(label, UntrustedText) else UntrustedText(label, limit=SHORT_LABEL)
+
+
+def _short_comparison(item: WidgetReport) -> WidgetReport:
+    return _contributors_to(item, FEW_CONTRIBUTORS)
+
+
+def _bare_comparison(item: WidgetReport) -> WidgetReport:
+    return _contributors_to(item, 0)
+
+
+def _contributors_to(item: WidgetReport, most: int) -> WidgetReport:
+    """Fewer contributors and changed shares; the verdict stays."""
+    comparison = item.comparison
+    if comparison is None:
+        return item
+    changes = dict[str, Any]()
+    if comparison.contributors and len(comparison.contributors.top) > most:
+        top = comparison.contributors.top
+        more = (comparison.contributors.more or 0) + len(top) - most
+        changes["contributors"] = (
+            comparison.contributors.model_copy(update={"top": top[:most], "more": more}) if most else None
+        )
+    least = max(1, most)
+    if comparison.shares and len(comparison.shares.top) > least:
+        more = (comparison.shares.more or 0) + len(comparison.shares.top) - least
+        changes["shares"] = comparison.shares.model_copy(update={"top": comparison.shares.top[:least], "more": more})
+    if not changes:
+        return item
+    return _leave_out(item, "smaller contributors", comparison=comparison.model_copy(update=changes))
+
+
+def _headline_only(item: WidgetReport) -> WidgetReport:
+    """The figures that a chart is about, and what was found in it."""
+    facts = item.facts
+    headline: AnyFacts | None = None
+    if isinstance(facts, PieFacts):
+        headline = facts.model_copy(update={"lead_points": None, "lead_ci95": None})
+    elif facts is not None:
+        names = [name for name in HEADLINES if getattr(facts, name, None) is not None]
+        headline = facts.model_copy(update={name: None for name, _ in facts if name not in names})
+    error = clean(item.error, limit=200) if item.error else None
+    return _leave_out(
+        item.model_copy(update={"left_out": None}), DETAILS,
+        facts=headline, groups=None, group_changes=None, notes=None, not_tested=None, error=error,
+    )  # fmt: skip
+
+
+def _short_names(item: WidgetReport) -> WidgetReport:
+    """The last resort, for dashboards of dozens of widgets."""
+    name = untrusted(item.widget.name, limit=SHORT_LABEL)
+    where = item.where
+    if where and len(where) > SHORT_WHERE:
+        where = clean(where, limit=SHORT_WHERE)
+    facts = _slices_to(item, 1).facts
+    if isinstance(facts, PieFacts):
+        facts = facts.model_copy(update={"other": None})
+    error = item.error and clean(item.error, limit=80)
+    return item.model_copy(
+        update={
+            "widget": item.widget.model_copy(update={"name": name}), "where": where, "facts": facts, "error": error,
+            "left_out": [DETAILS] if not error else None,
+        }
+    )  # fmt: skip
+
+
+STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
+    _without_chart, _without_counts, _short_profile, _coarser_series, _without_long_series, _short_notes, _short_groups,
+    _short_slices, _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison,
+    _bare_profile, _headline_only, _short_names,
+)  # fmt: skip

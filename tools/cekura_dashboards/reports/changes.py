@@ -1,0 +1,237 @@
+"""What changed anywhere: the candidates of all measures, those to believe, and how each is told."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.survey import Survey
+from cekura_dashboards.charts.target import ChartReading
+from cekura_dashboards.charts.window import Window, format_instant
+from cekura_dashboards.reports.history import label_outcomes, outcome_of
+from cekura_dashboards.reports.report import field_word
+from cekura_dashboards.reports.samples import days_before, labels_of, measure_of
+from cekura_dashboards.stats.change import (
+    Change,
+    How,
+    changes_by_group,
+    changes_from_findings,
+    is_notable,
+    label_changes,
+    level_change,
+    with_onsets,
+)
+from cekura_dashboards.stats.clock import Clock
+from cekura_dashboards.stats.many_tests import benjamini_hochberg
+from cekura_dashboards.stats.numbers import Number
+from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.timeline import Span, iso
+from cekura_dashboards.summaries.bar import is_merged
+from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted
+from cekura_dashboards.values import replace
+
+FALSE_DISCOVERY_RATE = 0.05
+"""The share of what is told that may be false."""
+CLEAR_FALSE_DISCOVERY_RATE = 0.01
+"""The same for what is told as ``clear``."""
+TIMED = {"step", "unusual", "gap"}
+WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
+"""What is said of a measure as a whole, the most telling first: one of them is enough."""
+MAX_UNUSUAL = 1
+
+
+class NextCall(BaseModel):
+    """The call that goes on from here."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+class ReportedChange(BaseModel):
+    """One change: where, what, how much, how sure, and how to go on."""
+
+    widgets: list[int] = Field(description="that show it; the first is meant by next")
+    name: UntrustedText | None = Field(default=None, description="of the first")
+    dashboard_id: int | None = None
+    dashboard: UntrustedText | None = None
+    measure: SafeText
+    how: How
+    part: SafeText | None = Field(
+        default=None, description="the group or label; absent: calls without one, or the whole"
+    )
+    by: SafeText | None = None
+    before: Number | None = None
+    after: Number | None = None
+    pct: Number | None = Field(default=None, description="relative, in percent of before")
+    n: list[Number] | None = Field(default=None, description="calls before and after")
+    at: str | None = None
+    until: str | None = None
+    before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
+    verdict: Literal["clear", "possible"]
+    next: NextCall | None = None
+
+
+class ComparedSpans(Struct, frozen=True):
+    """The window and what it is compared with, if anything, each from a step's begin to another's."""
+
+    current: Window
+    baseline: Window | None
+    until: datetime
+    """Later calls are not looked at."""
+
+    @property
+    def span(self) -> Span:
+        """All of which findings are told."""
+        first = min(self.current.start, self.baseline.start) if self.baseline else self.current.start
+        return Span(first.timestamp(), max(self.until, self.current.end).timestamp())
+
+
+def whole_steps(window: Window, step: str, now: datetime) -> Window:
+    """The window from a step's begin to another's; the first step is whole, but for one that the API holds in part."""
+    zero: dict[str, Any] = {"minute": 0, "second": 0, "microsecond": 0} | ({} if step == "hour" else {"hour": 0})
+    start, end = window.start.replace(**zero), window.end.replace(**zero)
+    least = timedelta(hours=1) if step == "hour" else timedelta(days=1)
+    if start < now - LIMIT:
+        start += least
+    return replace(window, start=start, end=max(end, start + least))
+
+
+class MeasureTests(Struct, frozen=True):
+    """The candidates of one measure, and how many tests were made on it."""
+
+    survey: Survey
+    candidates: list[Change]
+    tests: int
+
+
+def run_tests(
+    survey: Survey, reading: ChartReading, times: ComparedSpans, clock: Clock, names: dict[str, str], *, whole: bool
+) -> MeasureTests:
+    """``whole``: the measure as a whole is tested too, not its groups alone."""
+    chart = reading.chart
+    if chart is None:
+        raise ValueError("a reading that failed has nothing to test")
+    sides = [replace(reading, window=window) for window in (times.current, times.baseline) if window]
+    reading = replace(reading, window=replace(reading.window, end=max(times.until, times.current.end)))
+    differ = times.baseline is not None and times.baseline.weekdays_differ
+    most: Literal["clear", "possible"] = "possible" if differ else "clear"
+    terms = VerdictTerms(strongest_verdict=most, clock=clock)
+    if survey.parts == "labels":
+        current, *baseline = [labels_of(side, names) for side in sides]
+        shares = label_changes(current, baseline[0], terms) if baseline else []
+        courses = label_outcomes(reading, clock, times.span, names)
+        return MeasureTests(survey, _within_window(with_onsets(shares, courses), times), len(sides))
+    measures = [measure_of(side, chart, names) for side in sides]
+    scale, counted = max(measure.scale for measure in measures), reading.target.config.function == "count"
+    candidates, tests = list[Change](), 0
+    if times.baseline and survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
+        additive = measures[0].kind == "total"
+        groups = [measure.grouped for measure in measures]
+        candidates += changes_by_group(
+            groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most
+        )
+        tests += 2
+    if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
+        return MeasureTests(survey, candidates, tests)
+    change = None
+    if times.baseline and (measures[0].kind != "total" or not differ):  # else only their rhythm would be told
+        terms = replace(terms, earlier_days=days_before(sides[0], measures[0].sample, reading, {}, names))
+        change = level_change(
+            measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
+        )
+    outcome = outcome_of(reading, chart, clock, times.span, names)
+    findings = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
+    candidates += [change] if change else []
+    candidates += _within_window(changes_from_findings(findings, scale), times)
+    return MeasureTests(survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None))
+
+
+def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:
+    """Without steps that are older than the window: they hold on both sides of it by now."""
+    start = iso(times.current.start.timestamp())
+    steps = {"step", "share"}
+    return [item for item in candidates if item.how not in steps or item.at is None or item.at >= start[:10]]
+
+
+def rank_changes(all_tested: Sequence[MeasureTests]) -> list[tuple[Survey, Change, Literal["clear", "possible"]]]:
+    """What is to be believed, one line for what is said of a measure twice; the surest and largest first."""
+    every = [(held.survey, item) for held in all_tested for item in held.candidates if is_notable(item)]
+    tests = sum(held.tests for held in all_tested)
+    chances = [item.p_value for _, item in every]
+    limits = [benjamini_hochberg(chances, share, tests) for share in (FALSE_DISCOVERY_RATE, CLEAR_FALSE_DISCOVERY_RATE)]
+    accepted = [(survey, item) for survey, item in every if item.p_value <= limits[0] and item.p_value < 1]
+    ranking = list[tuple[Survey, Change, Literal["clear", "possible"]]]()
+    for survey, item in _without_repeats(accepted):
+        sure = item.p_value <= limits[1] and item.strongest_verdict == "clear"
+        ranking.append((survey, item, "clear" if sure else "possible"))
+    return sorted(ranking, key=lambda row: (row[2] != "clear", -row[1].size, row[1].p_value, row[0].widgets[0].id))
+
+
+def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Survey, Change]]:
+    """Of a measure as a whole the most telling, and the most unusual stretch; of shares and groups each."""
+    distinct, counts = list[tuple[Survey, Change]](), dict[tuple[str, str], int]()
+    order = {how: place for place, how in enumerate(WHOLE)}
+    for survey, item in sorted(accepted, key=lambda row: (order.get(row[1].how, 0), row[1].at is None, row[1].p_value)):
+        key = (survey.whole, "whole" if item.how in order else f"{item.how} {item.part}")
+        most = 1 if item.how in {*order, "share"} else MAX_UNUSUAL if item.how == "unusual" else len(accepted)
+        if counts.get(key, 0) < most:
+            counts[key] = counts.get(key, 0) + 1
+            distinct.append((survey, item))
+    return distinct
+
+
+def report_change(
+    survey: Survey,
+    item: Change,
+    verdict: Literal["clear", "possible"],
+    times: ComparedSpans,
+    dashboards: Mapping[int, str | None],
+    going_on: Callable[[Survey, Change], NextCall | None],
+    passing: str | None = None,
+) -> ReportedChange:
+    """A change as it is answered. ``passing``: what counts as a pass, where that has to be said."""
+    first, config = survey.widgets[0], survey.target.config
+    by = (config.group_by or {}).get("field")
+    early = item.how in TIMED and (item.at or "") < iso(times.current.start.timestamp())[:10]
+    return ReportedChange(
+        widgets=[widget.id for widget in survey.widgets],
+        name=untrusted(first.name),
+        dashboard_id=first.dashboard,
+        dashboard=untrusted(dashboards.get(first.dashboard or 0)),
+        measure=measure_word(config, survey) + (f" ({passing})" if passing else ""),
+        how=item.how,
+        part=item.part,
+        by=field_word(str(by)) if by else None,
+        before=item.before,
+        after=item.after,
+        pct=item.pct,
+        n=[*item.n] if item.n else None,
+        at=item.at,
+        until=item.until,
+        before_window=early or None,
+        verdict=verdict,
+        next=going_on(survey, item),
+    )
+
+
+def measure_word(config: WidgetConfig, survey: Survey) -> str:
+    """``avg of success``; what a pie divides is its calls."""
+    if survey.parts == "labels" or config.function == "count":
+        return f"calls with a {field_word(config.field or '')}" if config.counted and not survey.parts else "calls"
+    first = survey.widgets[0]
+    metric = first.metric_name if config.field == METRIC_VALUE else None
+    plotted = named(metric) if metric else field_word(config.field or "")
+    return f"{config.function} of {plotted}"
+
+
+def interval_of(item: Change, step: timedelta) -> str | None:
+    """The time that a finding is about, as a window."""
+    if item.at is None:
+        return None
+    start = datetime.fromisoformat(item.at)
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    return f"{format_instant(start)}/{item.until or format_instant(start + step)}"

@@ -1,0 +1,339 @@
+"""Each widget beside itself: over another time, or for other calls."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import both, fields_of, without_fields_of
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.charts.history import MAX_HISTORIES, daily_bars, histories, measure_key
+from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.charts.window import PERIOD_BEFORE, format_instant, has_a_period_before, other_window
+from cekura_dashboards.concurrency import in_thread
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.groups_over_time import by_baseline, by_halves, is_divided
+from cekura_dashboards.reports.history import differ, disagreement
+from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.report import StatChange, WidgetReport, report_readings
+from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
+from cekura_dashboards.stats.compare import compare
+from cekura_dashboards.stats.comparison import Comparison
+from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.values import replace
+
+
+class ComparedTargets(Struct, frozen=True):
+    """A chart, and what it is compared with: another, or why there is none. ``baseline`` None: nothing was asked.
+
+    ``alike``: the chart once more, read in the same way as the baseline, where the two ways differ. ``filters``: of the
+    baseline, where it holds other calls instead of another time; ``left_out``: conditions of the chart on the same
+    fields, for which they stand. ``unasked``: nobody asked for the comparison; a stat
+    shows the change of its figures by itself.
+    """
+
+    current: Target
+    baseline: Target | InvalidArguments | None = None
+    alike: Target | None = None
+    filters: JsonObject | None = None
+    left_out: tuple[JsonObject, ...] = ()
+    unasked: bool = False
+
+
+class ComparedReadings(Struct, frozen=True):
+    """What came back for both sides, and of the chart's history, if that was asked for; it stands for ``alike`` too.
+
+    ``daily_bars``: of both sides bars that show how figures, or labels, vary over time.
+    """
+
+    targets: ComparedTargets
+    current: ChartReading
+    baseline: ChartReading | None = None
+    alike: ChartReading | None = None
+    history: ChartReading | None = None
+    daily_bars: Sequence[Mapping[str, ChartReading]] = ({}, {})
+
+    def has_empty_baseline(self, names: Mapping[str, str]) -> bool:
+        """Whether the baseline was read and holds no call."""
+        reading = self.baseline
+        if reading is None or reading.chart is None:
+            return False
+        return has_no_calls(measure_of(reading, reading.chart, dict(names), self.daily_bars[1]))
+
+
+def compared_targets(
+    targets: Sequence[Target], how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
+) -> list[ComparedTargets]:
+    """Both sides of each target, whose windows are settled; if nothing is asked, a stat has its period before.
+
+    Raises:
+        InvalidArguments: if none can be compared as asked.
+    """
+    if not how and filters is None:
+        return [
+            _by_one_way(ComparedTargets(target, _period_before(target, now, zone), unasked=True), now)
+            for target in targets
+        ]
+    if filters is not None:
+        return [_by_one_way(_against_other_calls(target, filters), now) for target in targets]
+    pairs = [_by_one_way(ComparedTargets(target, _baseline(target, how, now, zone)), now) for target in targets]
+    errors = [sides.baseline for sides in pairs if isinstance(sides.baseline, InvalidArguments)]
+    if errors and len(errors) == len(pairs):
+        raise errors[0]
+    return pairs
+
+
+def _against_other_calls(target: Target, filters: JsonObject) -> ComparedTargets:
+    """The chart beside other calls: what the filters say of a field stands for what the chart says of it.
+
+    A saved widget keeps its own conditions whatever is sent with it, so that it is read without its dashboard then.
+    """
+    filters_left, out = without_fields_of(target.filters, filters)
+    extra, more = without_fields_of(target.extra, filters)
+    baseline = replace(target, filters=filters_left, extra=both(extra, filters), alone=target.alone or bool(out))
+    return ComparedTargets(target, baseline, filters=filters, left_out=(*out, *more))
+
+
+def _baseline(target: Target, how: str | None, now: datetime, zone: ZoneInfo) -> Target | InvalidArguments:
+    if not how or target.window is None:
+        return target
+    try:
+        return replace(target, window=other_window(target.window, how, now, zone))
+    except InvalidArguments as error:
+        return error
+
+
+def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | None:
+    if target.config.chart_type != "stat" or target.window is None:
+        return None
+    if not has_a_period_before(target.window, now, zone):
+        return None
+    return replace(target, window=other_window(target.window, PERIOD_BEFORE, now, zone))
+
+
+def _by_one_way(sides: ComparedTargets, now: datetime) -> ComparedTargets:
+    """Have the chart read once more without its dashboard, where the baseline must be: else the ways would differ."""
+    if not isinstance(sides.baseline, Target) or sides.current.alone or sides.current.goes_beyond(now):
+        return sides
+    if not (sides.baseline.alone or sides.baseline.goes_beyond(now)):
+        return sides
+    return replace(sides, alike=replace(sides.current, alone=True))
+
+
+async def read_compared(
+    context: ToolContext, pairs: Sequence[ComparedTargets]
+) -> tuple[list[ComparedReadings], list[str]]:
+    """Both sides of every chart and the histories of all, asked for at once; and what is to be said about that.
+
+    Raises:
+        DashboardsError: for a key that is not accepted; or if all charts failed alike.
+    """
+    keys, measures, without = list[str | None]([None] * len(pairs)), dict[str, Target](), 0
+    daily_bars = [_NO_BARS] * len(pairs)
+    if context.settings.history:
+        keys, measures, without = histories([sides.current for sides in pairs], context.now())
+        daily_bars, measures = _daily_bars_of(pairs, measures, context.now())
+    targets = dict[str | tuple[int, str], Target]()
+    for place, (sides, history) in enumerate(zip(pairs, keys, strict=True)):
+        alike = sides.alike if history is None else None
+        for name, target in (("current", sides.current), ("baseline", sides.baseline), ("alike", alike)):
+            if isinstance(target, Target):
+                targets[place, name] = target
+    for key, measure in measures.items():  # after the charts themselves, as not all may be under way at once
+        targets[key] = measure
+    read = dict(zip(targets, await read_charts(context, [*targets.values()]), strict=True))
+    compared_readings = [
+        ComparedReadings(
+            sides,
+            read[place, "current"],
+            read.get((place, "baseline")),
+            read.get((place, "alike")),
+            read[history] if history else None,
+            [{name: read[key] for name, key in side.items()} for side in bars],
+        )
+        for place, (sides, history, bars) in enumerate(zip(pairs, keys, daily_bars, strict=True))
+    ]
+    raise_if_all_failed([sides.current for sides in compared_readings])
+    notes = [f"{without} charts were tested over their window alone: at most {MAX_HISTORIES} histories are read"]
+    return compared_readings, notes if without else []
+
+
+_Bars = tuple[dict[str, str], dict[str, str]]
+"""Of both sides, the bars behind it: the keys of their measures by figure."""
+_NO_BARS: _Bars = ({}, {})
+
+
+def _daily_bars_of(
+    pairs: Sequence[ComparedTargets], measures: dict[str, Target], now: datetime
+) -> tuple[list[_Bars], dict[str, Target]]:
+    """The bars behind both sides of each chart that is compared, and all measures by key, these bars among them."""
+    all_measures, room = {**measures}, MAX_HISTORIES - len(measures)
+
+    def shared(target: Target) -> dict[str, str]:
+        nonlocal room
+        bars = daily_bars(target, now)
+        keys = {name: measure_key(bar) for name, bar in bars.items()}
+        fresh = {*keys.values()} - {*all_measures}
+        if len(fresh) > room:
+            return {}
+        room -= len(fresh)
+        for name, bar in bars.items():
+            all_measures.setdefault(keys[name], bar)
+        return keys
+
+    bars_by_chart = [
+        (shared(sides.current), shared(sides.baseline)) if isinstance(sides.baseline, Target) else _NO_BARS
+        for sides in pairs
+    ]
+    return bars_by_chart, all_measures
+
+
+def compare_readings(sides: ComparedReadings, tests: int, audience: ReportOptions) -> Comparison:
+    """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
+    filters, names = sides.targets.filters, audience.names
+    if isinstance(sides.targets.baseline, InvalidArguments):
+        return Comparison(not_compared=sides.targets.baseline.told)
+    other = cast("ChartReading", sides.baseline)
+    about: dict[str, Any] = {
+        "start": format_instant(other.window.start),
+        "end": format_instant(other.window.end),
+        **({"where": in_words(other.target.calls, names)} if filters else {"against": other.window.source}),
+    }
+    reading = sides.current
+    if reading.chart is None or other.chart is None:
+        return Comparison(**about, not_compared=f"the baseline could not be read: {other.error or reading.error}")
+    current = measure_of(reading, reading.chart, names, sides.daily_bars[0])
+    baseline = measure_of(other, other.chart, names, sides.daily_bars[1])
+    if baseline.untested and other.chart.chart_type in {"bar", "line"}:
+        return Comparison(**about, not_compared=baseline.untested[0])
+    if filters and has_no_calls(baseline):
+        return Comparison(**about, not_compared="no calls match in the baseline")
+    notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
+    notes += _relation_of_sides(sides.targets, names)
+    counted = reading.target.config.aggregation_function == "count"
+    terms = VerdictTerms(
+        tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=audience.clock
+    )
+    if not filters:
+        earlier_days = days_before(reading, current.sample, sides.history, sides.daily_bars[0], names)
+        terms = replace(terms, earlier_days=earlier_days)
+    comparison = compare(
+        current.kind,
+        current.sample,
+        baseline.sample,
+        terms,
+        ratio=max(current.scale, baseline.scale),
+        counted=counted,
+    )
+    if (reason := _why_not_alike(sides, reading.chart, audience)) is not None:
+        comparison = comparison.without_verdicts(reason)
+    return comparison.model_copy(update={**about, "notes": notes or None})
+
+
+def has_no_calls(measure: Measurement) -> bool:
+    """Whether a side holds no call."""
+    side = measure.sample
+    return not (side.n or any(cell.n or cell.value for cell in side.buckets) or any(side.parts.values()))
+
+
+def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str]:
+    """How the calls of both sides lie to each other, where they are not two times."""
+    if pair.filters is None:
+        return []
+    if pair.left_out:
+        return [f"replaced in the baseline: {'; '.join(in_words(node, names) for node in pair.left_out)}"]
+    fields = {*fields_of(pair.filters)}
+    if fields & {*fields_of(pair.current.calls)}:
+        return []
+    return ["the baseline's calls are among the current ones; `filters` narrows those to the other group"]
+
+
+def _why_not_alike(sides: ComparedReadings, chart: Chart, audience: ReportOptions) -> str | None:
+    """Why both sides may hold other calls, as they were read in different ways; None if they do not."""
+    if sides.targets.alike is None:
+        return None
+    if sides.history is not None:
+        if sides.history.chart is None:
+            return f"whether both sides hold the same calls could not be checked: {sides.history.error}"
+        return disagreement(sides.history, sides.current, chart, audience)
+    if sides.alike is None or sides.alike.chart is None:
+        return "whether both sides hold the same calls could not be checked"
+    own, alone = (
+        measure_of(reading, side_chart, audience.names).sample
+        for reading, side_chart in ((sides.current, chart), (sides.alike, sides.alike.chart))
+    )
+    return differ(*(side.n if side.n is not None else side.parts.get("total_calls") for side in (own, alone)))
+
+
+async def comparison_reports(
+    compared_readings: Sequence[ComparedReadings], audience: ReportOptions
+) -> list[WidgetReport]:
+    """The report of each chart, with its comparison, or with the change of each figure of a stat."""
+    reports = await report_readings(
+        [sides.current for sides in compared_readings], audience, [sides.history for sides in compared_readings]
+    )
+    tests = sum(sides.current.chart is not None and sides.targets.baseline is not None for sides in compared_readings)
+    beside = [bar for sides in compared_readings for side in sides.daily_bars for bar in side.values()]
+    readings = [side for sides in compared_readings for side in (sides.current, sides.baseline) if side is not None]
+    small = are_few([*readings, *beside])
+    return [
+        await in_thread(_with_comparison, report, sides, tests, audience, small=small)
+        for report, sides in zip(reports, compared_readings, strict=True)
+    ]
+
+
+def corrections(reports: Sequence[WidgetReport]) -> list[str]:
+    """That intervals are wider than one alone would be, as what is said of them is about many."""
+    comparisons = (report.comparison for report in reports)
+    most = max(
+        (comparison.allows_for for comparison in comparisons if comparison is not None and comparison.ci95), default=1
+    )
+    return [f"intervals of comparisons allow for all {most}"] if most > 1 else []
+
+
+def _with_comparison(
+    report: WidgetReport, sides: ComparedReadings, tests: int, audience: ReportOptions
+) -> WidgetReport:
+    report = _with_groups(report, sides, audience)
+    if sides.current.chart is None or sides.targets.baseline is None:
+        return report
+    result = compare_readings(sides, tests, audience)
+    if not sides.targets.unasked:
+        return report.model_copy(update={"comparison": result})
+    if not result.figures or not sides.baseline or not _calls_of(result):
+        why = result.not_compared or "nothing came from the period before"
+        return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
+    change = StatChange(start=result.start or "", end=result.end or "", figures=result.figures)
+    baseline_notes = sides.baseline.window.notes if sides.baseline.restricted_to_project else result.notes or []
+    notes = [*(report.notes or []), *(f"change: {note}" for note in baseline_notes)]
+    untested = [*(report.not_tested or []), *([f"change: {result.not_tested}"] if result.not_tested else [])]
+    return report.model_copy(update={"change": change, "notes": notes or None, "not_tested": untested or None})
+
+
+def _with_groups(report: WidgetReport, sides: ComparedReadings, audience: ReportOptions) -> WidgetReport:
+    """Which groups moved, where the chart shows some over time."""
+    reading, other = sides.current, sides.baseline
+    if reading.chart is None or not is_divided(reading) or not reading.chart.grouped:
+        return report
+    if sides.targets.baseline is None:
+        group_changes = by_halves(reading, audience)
+    elif other is None or other.chart is None or _why_not_alike(sides, reading.chart, audience) is not None:
+        group_changes = None
+    else:
+        sides_read = (reading, reading.chart), (other, other.chart)
+        current, baseline = (measure_of(side, chart, audience.names) for side, chart in sides_read)
+        group_changes = by_baseline(
+            current, baseline, "current against baseline", alike=not other.window.weekdays_differ
+        )
+    return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
+
+
+def _calls_of(comparison: Comparison) -> bool:
+    """Whether the period before held any call."""
+    return any(row.figure == "total_calls" and row.baseline for row in comparison.figures or [])

@@ -1,0 +1,271 @@
+"""Where a change happened: the same measure on both sides, whole and by each of several fields."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.fields import CHART_TYPES, is_metadata
+from cekura_dashboards.api.filters import fields_of
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.history import histories
+from cekura_dashboards.charts.metadata_keys import MetadataKeys, used_keys
+from cekura_dashboards.charts.read import read_charts
+from cekura_dashboards.charts.requested import RequestedChart
+from cekura_dashboards.charts.target import ChartReading, are_few
+from cekura_dashboards.charts.window import Window
+from cekura_dashboards.concurrency import gather, in_thread
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.history import differ
+from cekura_dashboards.reports.report import field_word
+from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
+from cekura_dashboards.stats.clock import Clock
+from cekura_dashboards.stats.compare import compare
+from cekura_dashboards.stats.comparison import Comparison, Shares
+from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, Contributors
+from cekura_dashboards.stats.drivers import find_driver
+from cekura_dashboards.stats.numbers import Number, exact, round_for_display
+from cekura_dashboards.stats.sample import EMPTY_SAMPLE, Sample
+from cekura_dashboards.stats.significance import Verdict, VerdictTerms
+from cekura_dashboards.stats.timeline import DAY, iso
+from cekura_dashboards.text import SafeText, word
+from cekura_dashboards.values import replace
+
+USUAL_FIELDS = ("agent.id", "topic")
+OUTCOMES = ("call_ended_reason", "dropoff_point")
+VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "within noise", "not tested")
+MAX_FIELDS = 3
+MIN_DAYS = 5
+"""In shorter windows groups are read by the hour."""
+MAX_INSIDE = 3
+"""Fields by which a group is divided in turn."""
+MAX_ONE_SIDED = 3
+MAX_SHARES = 3
+MEASURE = "measure"
+"""The name under which the measure itself is read, beside the fields that it is split by."""
+CURRENT, BASELINE, AS_SHOWN, PAST = "current", "baseline", "as shown", "past"
+"""What is read of a chart: both sides, the current one as its dashboard shows it, and its history."""
+
+
+class OneSidedGroup(BaseModel):
+    """A group that has calls on one side only."""
+
+    group: SafeText | None = None
+    n: Number
+    value: Number | None = None
+    since: str | None = Field(default=None, description="of a new group: when its calls begin")
+
+
+class Dimension(BaseModel):
+    """The change by one field: how much of it its one or two largest groups bring, and whether groups differ."""
+
+    by: SafeText
+    verdict: Verdict
+    mixed: bool | None = Field(default=None, description="calls shifted between groups that themselves moved little")
+    share_pct: float | None = Field(default=None, description="of the change, what the groups named bring")
+    groups: list[SafeText | None] | None = None
+    contributors: Contributors | None = None
+    new: list[OneSidedGroup] | None = Field(default=None, description="groups without calls in the baseline")
+    gone: list[OneSidedGroup] | None = Field(default=None, description="groups without calls now")
+    not_compared: str | None = None
+
+
+class Inside(BaseModel):
+    """The group that drives the change, divided in turn."""
+
+    by: SafeText
+    group: SafeText | None = Field(default=None, description="absent: calls without one")
+    dimensions: list[Dimension]
+
+
+class OutcomeShares(BaseModel):
+    """How calls ended, on both sides."""
+
+    by: SafeText
+    shares: Shares
+
+
+class ComparedMeasures(Struct, frozen=True):
+    """Both sides of one chart: what was read of each, what it measures, and what is known of the days before."""
+
+    readings: tuple[ChartReading, ChartReading]
+    current: Measurement
+    baseline: Measurement
+    earlier: Sample = EMPTY_SAMPLE
+
+    @property
+    def scale(self) -> float:
+        """What a rate of one is written as, 0 for what is no rate."""
+        return max(self.current.scale, self.baseline.scale)
+
+    def compared(self, *, counted: bool, clock: Clock) -> Comparison:
+        differs = self.readings[1].window.weekdays_differ
+        return compare(
+            self.current.kind,
+            self.current.sample,
+            self.baseline.sample,
+            VerdictTerms(strongest_verdict="possible" if differs else "clear", clock=clock, earlier_days=self.earlier),
+            ratio=self.scale,
+            counted=counted,
+        )
+
+
+class Split(Struct, frozen=True):
+    """What was read: the measure and its splits by name, each both sides or why not.
+
+    ``lost``: how the calls differ from those of the chart itself, if they do. ``requests``: for chart data.
+    """
+
+    charts: Mapping[str, ComparedMeasures | DashboardsError]
+    lost: str | None
+    requests: int
+
+
+async def read_split(
+    context: ToolContext, chart: RequestedChart, configs: Mapping[str, WidgetConfig], window: Window, other: Window
+) -> Split:
+    """Both sides of each chart by the same way, and the history of the measure; all are asked for at once."""
+    now = context.now()
+    sides = {CURRENT: replace(chart.target, window=window), BASELINE: replace(chart.target, window=other)}
+    alone = not sides[CURRENT].goes_beyond(now) and sides[BASELINE].goes_beyond(now)
+    targets = {
+        (name, side): replace(target, config=config, alone=alone)
+        for name, config in configs.items()
+        for side, target in sides.items()
+    }
+    if MEASURE in configs:
+        if alone:
+            targets[MEASURE, AS_SHOWN] = replace(sides[CURRENT], config=configs[MEASURE])
+        if context.settings.history:
+            [key], measures, _ = histories([targets[MEASURE, CURRENT]], now)
+            targets |= {(MEASURE, PAST): measures[key]} if key else {}
+    readings, (names, _) = await gather(
+        read_charts(context, [*targets.values()]),
+        context.lookups.names(configs.values(), [chart.target.calls], chart.project),
+    )
+    read: dict[tuple[str, str], ChartReading] = dict(zip(targets, readings, strict=True))
+    small, split = are_few(readings), dict[str, ComparedMeasures | DashboardsError]()
+    for name in configs:
+        current, baseline = read[name, CURRENT], read[name, BASELINE]
+        error = current.error or baseline.error
+        if error is not None or current.chart is None or baseline.chart is None:
+            split[name] = error or DashboardsError("nothing came")
+            continue
+        measures_of = [
+            await in_thread(measure_of, reading, part, names, small=small)
+            for reading, part in ((current, current.chart), (baseline, baseline.chart))
+        ]
+        earlier = days_before(current, measures_of[0].sample, read.get((name, PAST)), {}, names)
+        split[name] = ComparedMeasures((current, baseline), measures_of[0], measures_of[1], earlier)
+    base, as_shown, lost = split.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
+    if as_shown is not None and as_shown.chart is not None and isinstance(base, ComparedMeasures):
+        lost = differ(measure_of(as_shown, as_shown.chart, names).sample.n, base.current.sample.n)
+    return Split(split, lost, len(targets))
+
+
+def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
+    """The widget's measure as bars over time, ungrouped.
+
+    Raises:
+        InvalidArguments: for a chart that has no single measure.
+    """
+    period = "day" if (window.end - window.start).days >= MIN_DAYS else "hour"
+    bar = {**config.writable(), "chart_type": "bar", "time_period": period, "group_by": None, "name": None}
+    if config.chart_type == "bar":
+        return WidgetConfig.model_validate(bar), []
+    rate = config.chart_type == "pie" and config.field in {"success", "is_reviewed"}
+    if config.chart_type == "line" or rate:
+        note = "the rate of true is explained" if rate else "the mean of the line is explained"
+        return WidgetConfig.model_validate({**bar, "aggregation_function": "avg"}), [note]
+    raise InvalidArguments.at(
+        "widget",
+        f"a {word(config.chart_type, CHART_TYPES)} has no single figure to explain; give a bar, such as success avg "
+        "per day, or compare its slices with get_widgets_data and compare_to.",
+        lead="Nothing was explained.",
+    )
+
+
+def fields_to_split(chart: RequestedChart, config: WidgetConfig, keys: MetadataKeys) -> tuple[list[str], list[str]]:
+    """Agent, topic and the metadata keys that are known, less what the filters hold fixed or what is measured.
+
+    The second list holds those that are too many to look at.
+    """
+    own = used_keys(chart.dashboard.widgets if chart.dashboard else [])
+    names = [*(name for name in fields_of(chart.target.filters) if is_metadata(name)), *own]
+    names = [key.field for key in keys.keys] + [name for name in names if name not in {key.field for key in keys.keys}]
+    fixed = {*fields_of(chart.target.filters), config.field}
+    candidates = [name for name in dict.fromkeys([*USUAL_FIELDS, *names]) if name not in fixed]
+    return candidates[:MAX_FIELDS], candidates[MAX_FIELDS:]
+
+
+def fields_inside(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What the group that drives a change is divided by in turn; and what is left out, as it is too much.
+
+    First where groups moved or calls shifted anyway, then other metadata, then what is often what the group is.
+    """
+    first, *looked_at = ranked
+    moved = [name for name, row in looked_at if row.verdict in {"clear", "possible"}]
+    rest = sorted([*others, *(name for name, _ in looked_at)], key=lambda name: not is_metadata(name))
+    fields = [name for name in dict.fromkeys([*moved, *rest]) if name != first[0]]
+    return fields[:MAX_INSIDE], fields[MAX_INSIDE:]
+
+
+def dimension(name: str, sides: ComparedMeasures, whole: Comparison, clock: Clock, dimensions: int) -> Dimension:
+    """The change by one field, beside the change of the whole."""
+    counted = sides.current.kind == "total"
+    row = sides.compared(counted=counted, clock=clock)
+    by = field_word(name)
+    if sides.current.kind == "median":
+        return Dimension(by=by, verdict="not tested", contributors=row.contributors, not_compared=row.not_compared)
+    result = find_driver(
+        sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions
+    )
+    alike, still = result.verdict == "within noise", whole.verdict == "within noise"
+    return Dimension(
+        by=by,
+        verdict=result.verdict,
+        mixed=result.mixed or None,
+        share_pct=None if alike or still or result.share is None else round(100 * result.share, 1),
+        groups=None if alike else [result.outlying_group] if still else result.groups or None,
+        contributors=row.contributors,
+        new=_on_one_side(sides.current, sides.baseline, since=True) or None,
+        gone=_on_one_side(sides.baseline, sides.current, since=False) or None,
+        not_compared=row.not_compared,
+    )
+
+
+def _on_one_side(there: Measurement, other: Measurement, *, since: bool) -> list[OneSidedGroup]:
+    """The larger groups that have calls here and none on the other side."""
+    groups = [
+        OneSidedGroup(
+            group=name,
+            n=exact(n),
+            value=None if there.kind == "total" else round_for_display(value),
+            since=_first_time(there, name) if since else None,
+        )
+        for name, (n, value) in there.grouped.groups.items()
+        if n >= MIN_CALLS_OF_GROUP and not other.grouped.groups.get(name, (0.0, 0.0))[0]
+    ]
+    return sorted(groups, key=lambda group: -group.n)[:MAX_ONE_SIDED]
+
+
+def _first_time(measure: Measurement, name: str | None) -> str | None:
+    """Not where it has calls from the first bucket on: then it began before the window, or with it."""
+    times = [cell.time for cell in measure.grouped.buckets.get(name, ()) if cell.n]
+    first = min((cell.time for cells in measure.grouped.buckets.values() for cell in cells), default=0.0)
+    return iso(min(times), step=DAY) if times and min(times) > first else None
+
+
+def rank_dimensions(dimensions: Sequence[tuple[str, Dimension]]) -> list[tuple[str, Dimension]]:
+    """By field: the surest first, then those of which few groups bring most."""
+    return sorted(dimensions, key=lambda row: (VERDICTS.index(row[1].verdict), -(row[1].share_pct or 0.0)))
+
+
+def outcome_shares(name: str, sides: ComparedMeasures, clock: Clock) -> OutcomeShares | None:
+    shares = sides.compared(counted=False, clock=clock).shares
+    if shares is None:
+        return None
+    hidden = max(0, len(shares.top) - MAX_SHARES) + (shares.more or 0)
+    shorter = shares.model_copy(update={"top": shares.top[:MAX_SHARES], "more": hidden or None})
+    return OutcomeShares(by=name, shares=shorter)

@@ -1,0 +1,182 @@
+"""What a chart view is handed beside an answer: the answer with nothing left out, and the courses of its charts.
+
+No model reads it, so it has room for more points; but every figure in it is one of the answer, or of the same rows.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.charts.line_rows import line_rows
+from cekura_dashboards.charts.rows import bar_rows, plots_times
+from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.concurrency import in_thread
+from cekura_dashboards.reports.compare import ComparedReadings
+from cekura_dashboards.reports.report import WidgetReport
+from cekura_dashboards.reports.units import unit_of
+from cekura_dashboards.stats.timeline import iso
+from cekura_dashboards.summaries.buckets import merge_groups
+from cekura_dashboards.summaries.model import Bucket
+from cekura_dashboards.summaries.plots import PlotSeries, Role, bar_plot_series, line_plot_series
+from cekura_dashboards.tool import Result
+
+FOR_ANSWER = 0.6
+"""Of the room, what the whole answer may take; if it is longer, the one that the model gets stands for it."""
+
+
+class Detail(Struct, frozen=True):
+    """How much is drawn of each chart."""
+
+    points: int
+    groups: int
+    counts: bool
+
+
+DETAILS = (
+    Detail(1500, 7, counts=True), Detail(600, 7, counts=True), Detail(300, 5, counts=False),
+    Detail(120, 3, counts=False), Detail(48, 0, counts=False), Detail(16, 0, counts=False), Detail(0, 0, counts=False),
+)  # fmt: skip
+"""The first for which there is room."""
+
+
+class Plot(Struct, frozen=True):
+    """One chart: its courses, what to ask ``list_calls`` for the calls behind it, and what it showed before an edit.
+
+    ``unit``: of the courses, where no report tells it.
+    """
+
+    courses: Sequence[PlotSeries] = ()
+    calls: JsonObject | None = None
+    before: WidgetReport | None = None
+    unit: str | None = None
+
+    def to_json(self, detail: Detail) -> JsonObject:
+        groups = [course for course in self.courses if course.role == "group"][: detail.groups]
+        drawn = [course for course in self.courses if course.role != "group"] + groups
+        series = [(course if detail.counts else course.bare()).thin(detail.points) for course in drawn if detail.points]
+        plot: JsonObject = {"courses": [course.model_dump(mode="json", exclude_none=True) for course in series]}
+        optional = {"calls": self.calls, "unit": self.unit}
+        plot |= {name: value for name, value in optional.items() if value is not None}
+        if self.before is not None:
+            plot["before"] = self.before.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return plot
+
+
+class Drawing(Struct, frozen=True):
+    """``answer``: before anything was left out of it. ``plots``: of its charts, in their order."""
+
+    answer: Result
+    plots: Sequence[Plot] = field(default_factory=tuple[Plot, ...])
+
+    def to_json(self, room: int, shorter: JsonObject) -> JsonObject:
+        """In at most ``room`` bytes, if that is possible. ``shorter``: the answer as the model gets it."""
+        answer = self.answer.to_json()
+        if _size(answer) > FOR_ANSWER * room:
+            answer = shorter
+        remaining = room - _size(answer)
+        drawing: JsonObject = {"answer": answer}
+        for detail in DETAILS:
+            drawing["plots"] = [plot.to_json(detail) for plot in self.plots]
+            if _size(drawing["plots"]) <= remaining:
+                break
+        return drawing
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def plot_series_of(reading: ChartReading, names: dict[str, str], role: Role = "current") -> list[PlotSeries]:
+    """What a chart shows over time; nothing of a chart that shows none, or that could not be read."""
+    chart, config = reading.chart, reading.target.config
+    if chart is None or chart.chart_type not in {"bar", "line"} or plots_times(config, chart):
+        return []
+    if chart.chart_type == "line":
+        lines = line_rows(reading, chart, names)
+        return line_plot_series(lines.calls, lines.span, boolean=lines.boolean, role=role)
+    rows = bar_rows(reading, chart, names)
+    by_group = bool(config.group_by) and role == "current"
+    return bar_plot_series(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
+
+
+async def plots_of(compared_readings: Sequence[ComparedReadings], names: dict[str, str]) -> list[Plot]:
+    """The plot of each chart."""
+    readings = [side for sides in compared_readings for side in (sides.current, sides.baseline) if side is not None]
+    small = are_few(readings)
+    return [await in_thread(_plot_of, sides, names, small=small) for sides in compared_readings]
+
+
+def _plot_of(sides: ComparedReadings, names: dict[str, str]) -> Plot:
+    """A chart, and beside it what it is compared with."""
+    courses = plot_series_of(sides.current, names)
+    if sides.baseline is not None and not sides.targets.unasked:
+        courses += plot_series_of(sides.baseline, names, "baseline")
+    return Plot(courses, calls_arguments(sides.current.target))
+
+
+async def plots_of_edit(pairs: Sequence[tuple[ChartReading | None, ChartReading]], names: dict[str, str]) -> list[Plot]:
+    """The plot of each chart of an edit, before and after."""
+    small = are_few(reading for pair in pairs for reading in pair if reading is not None)
+    return [await in_thread(_plot_of_edit, *pair, names, small=small) for pair in pairs]
+
+
+def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[str, str]) -> Plot:
+    """A chart as it would be, and as it is."""
+    courses = plot_series_of(after, names)
+    if before is not None:
+        steps = {course.step_s for course in courses}
+        courses += [course for course in plot_series_of(before, names, "before") if course.step_s in steps]
+    return Plot(courses, calls_arguments(after.target))
+
+
+def calls_arguments(target: Target) -> JsonObject | None:
+    """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC.
+
+    The window is always given: a bucket that it cuts rests on calls inside it only.
+    """
+    if target.local_days:
+        return None
+    arguments: JsonObject = {"filters": target.extra} if target.extra else {}
+    if target.window is not None:
+        start, end = target.window.start.timestamp(), target.window.end.timestamp()
+        arguments["window"] = f"{iso(start)}/{iso(end)}"
+    if target.id is not None:
+        return {"widget_id": target.id, **arguments}
+    widget = {name: value for name, value in target.config.definition().items() if name != "metadata"}
+    return {
+        "widget": widget,
+        **({"dashboard_id": target.dashboard} if target.dashboard is not None else {}),
+        **arguments,
+    }
+
+
+def group_plot_series(
+    reading: ChartReading, group: str | None, names: dict[str, str], *, share: bool
+) -> list[PlotSeries]:
+    """The course of one group of a bar; ``share``: of a count, its part of all calls in percent."""
+    if reading.chart is None:
+        return []
+    config, rows = reading.target.config, bar_rows(reading, reading.chart, names)
+    buckets = [bucket for bucket in rows.buckets if bucket.group == group]
+    if share:
+        sizes = {bucket.time: bucket for bucket in merge_groups("count", rows.buckets)}
+        buckets = [_share(bucket, sizes[bucket.time]) for bucket in buckets]
+    function = "avg" if share else config.function
+    all_series = bar_plot_series(function, config.period, buckets, rows.span)
+    return [course.model_copy(update={"label": group}) for course in all_series]
+
+
+def unit_over_time(reading: ChartReading, names: dict[str, str]) -> str | None:
+    """What the values of a bar are counted in; None where it could not be read."""
+    if reading.chart is None:
+        return None
+    values = [bucket.value for bucket in bar_rows(reading, reading.chart, names).buckets]
+    return unit_of(reading.target.config, reading.chart, values)
+
+
+def _share(part: Bucket, whole: Bucket) -> Bucket:
+    value = 100 * (part.value or 0) / whole.value if whole.value else None
+    return part._replace(value=value, n=round(whole.value or 0))

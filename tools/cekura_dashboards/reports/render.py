@@ -1,0 +1,336 @@
+"""Reports as text. Pure: a renderer sees the typed result and nothing else."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cekura_dashboards.api.models import as_list, as_object
+from cekura_dashboards.reports import text_charts
+from cekura_dashboards.reports.render_profile import profile_lines
+from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
+from cekura_dashboards.stats.comparison import Comparison, FigureChange, SampleFigures, Shares
+from cekura_dashboards.stats.decomposition import Contributor, Contributors
+from cekura_dashboards.stats.findings import Finding, Gap, Step, Trend, Unusual
+from cekura_dashboards.stats.group_changes import GroupChanges
+from cekura_dashboards.stats.numbers import Number
+from cekura_dashboards.stats.timeline import later
+from cekura_dashboards.summaries.model import AnyFacts, At, Groups, OneCall, PieFacts, Series, StatFacts
+from cekura_dashboards.text import named, plain
+
+DETAILS = "details"
+"""Left out of all of dozens of widgets, which the answer says once."""
+BARS = "▁▂▃▄▅▆▇█"
+LABELS = {
+    "ci95": "95 % interval",
+    "mean_of_buckets": "plain mean of the buckets",
+    "typical_bucket_p50": "typical bucket p50",
+    "typical_bucket_p95": "typical bucket p95",
+    "typical_bucket_p99": "typical bucket p99",
+    "nulls": "calls without a value",
+}
+"""Facts whose name says too little to a person."""
+BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units", "other_figures"}
+"""Facts that have a line or a sentence of their own."""
+NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
+
+
+def render_reports(reports: Sequence[WidgetReport]) -> str:
+    return "\n\n".join(render_report(item) for item in reports)
+
+
+def render_report(item: WidgetReport) -> str:
+    """One widget: what it is, of which calls, the figures, a series, what to keep in mind."""
+    return item.text_by(_rendered)
+
+
+def _rendered(item: WidgetReport) -> str:
+    lines = [title_of(item.widget)]
+    if item.where:
+        lines.append(f"where {item.where}")
+    if item.window:
+        lines.append(window_text(item.window))
+    if item.error is not None:
+        return "\n".join([*lines, f"failed: {item.error}"])
+    lines += comparison_lines(item.comparison)
+    lines += ["nothing found"] if item.findings == [] and item.left_out == [DETAILS] else finding_lines(item.findings)
+    basis = [f"unit {item.unit}" if item.unit else "", item.passing or ""]
+    basis += [f"n {item.n}"] if item.n is not None else []
+    lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
+    lines += _tables(item)
+    for word, texts in (("not tested", item.not_tested), ("note", item.notes)):
+        lines += [f"{word}: {text}" for text in texts or []]
+    if item.left_out and item.left_out != [DETAILS]:
+        lines.append(f"left out: {'; '.join(item.left_out)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _tables(item: WidgetReport) -> list[str]:
+    """Slices, changes, groups and the series."""
+    lines = _pie_lines(item.facts, charted=item.is_charted) if isinstance(item.facts, PieFacts) else []
+    lines += _change_lines(item.change, charted=item.is_charted) if item.change else []
+    lines += _group_lines(item.groups) if item.groups else []
+    lines += [_group_change_line(item.group_changes)] if item.group_changes else []
+    lines += profile_lines(item.profile) if item.profile else []
+    if item.series is None:
+        return lines
+    last = later(item.series.start, item.series.step, len(item.series.value) - 1)
+    drawn = text_charts.columns(item.series, last[:10]) if item.is_charted else []
+    return lines + _series_lines(item.series, drawn)
+
+
+def window_text(window: WindowShown) -> str:
+    return f"{window.start} to {window.end} ({window.source})"
+
+
+def title_of(widget: WidgetBrief) -> str:
+    plots = [widget.chart_type, widget.aggregation_function, f"of {widget.field}" if widget.field else None]
+    if widget.metric:
+        plots.append(f"metric {widget.metric}")
+    if widget.time_period:
+        plots.append(f"per {widget.time_period}")
+    if widget.group_by:
+        plots.append(f"by {widget.group_by}")
+    number = f"widget {widget.id}" if widget.id is not None else "unsaved widget"
+    return f"{number} {named(widget.name)}: {' '.join(str(part) for part in plots if part)}"
+
+
+def _figures(facts: AnyFacts | None) -> list[str]:
+    """``name value`` for each figure that is known."""
+    if facts is None:
+        return []
+    named_figures = [(name, value) for name, value in facts if value is not None and name not in BY_THEMSELVES]
+    if isinstance(facts, StatFacts):
+        named_figures += (facts.other_figures or {}).items()
+        units = {name: unit for name, unit in (facts.units or {}).items() if unit != "unknown"}
+        return [
+            figure(name, value) + (f" {units[name]}" if name in units and units[name] != "calls" else "")
+            for name, value in named_figures
+        ]
+    return [figure(LABELS.get(name, name), value) for name, value in named_figures]
+
+
+def _pie_lines(facts: PieFacts, *, charted: bool) -> list[str]:
+    drawn = text_charts.slices(facts) if charted else []
+    lines = [f"({', '.join(facts.columns or [])}):", *drawn] if drawn else []
+    if facts.top and not drawn:
+        lines = [_rows(facts.columns or [], facts.top)]
+    if facts.other and not drawn:
+        lines[-1] += f"; other {facts.other.categories} categories {plain(facts.other.n)} {plain(facts.other.pct)}"
+    if facts.lead_points is not None and facts.lead_ci95 is not None:
+        low, high = facts.lead_ci95
+        lines.append(
+            f"the first leads the second by {plain(facts.lead_points)} points "
+            f"(95 % interval {plain(low)} to {plain(high)})"
+        )
+    return lines
+
+
+def _group_lines(groups: Groups) -> list[str]:
+    line = f"by {groups.by} {_rows(groups.columns, groups.top)}"
+    return [f"{line}; other {groups.other.groups} groups {groups.other.n}" if groups.other else line]
+
+
+def _group_change_line(group_changes: GroupChanges) -> str:
+    if not group_changes.top:
+        return f"groups, {group_changes.against}: {group_changes.quiet} moved alike, within noise"
+    sizes = any(row.n for row in group_changes.top)
+    columns = ["group", "before", "after", "relative %", *(["n before", "n after"] if sizes else []), "verdict"]
+    rows = "; ".join(
+        " ".join([plain(row.group), *map(_or_dash, [row.before, row.after, row.pct, *(row.n or [])]), row.verdict])
+        for row in group_changes.top
+    )
+    rest = f"; {group_changes.more} more moved" if group_changes.more else ""
+    rest += f"; {group_changes.quiet} moved like the others" if group_changes.quiet else ""
+    return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}"
+
+
+def _or_dash(value: Number | None) -> str:
+    """A figure, or that there is none."""
+    return "-" if value is None else plain(value)
+
+
+def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
+    head = f"change against {change.start} to {change.end}:"
+    return [head, *text_charts.figures(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
+
+
+def _figure_changes(rows: Iterable[FigureChange]) -> str:
+    return "; ".join(
+        f"{row.figure} {plain(row.current)} against {plain(row.baseline)}, difference {plain(row.difference)}, "
+        f"{row.verdict}"
+        for row in rows
+    )
+
+
+def comparison_lines(comparison: Comparison | None) -> list[str]:
+    """``compared with …: current 0.81, baseline 0.85, difference -0.04, …, clear``, then what contributed."""
+    if comparison is None:
+        return []
+    against = f"where {comparison.where}" if comparison.where else comparison.against
+    head = f"compared with {comparison.start} to {comparison.end} ({against})" if comparison.start else "not compared"
+    notes = [f"note: {text}" for text in comparison.notes or []]
+    if comparison.not_compared:
+        return [f"{head}: {comparison.not_compared}"]
+    parts = [
+        f"{name} {_side(side)}"
+        for name, side in (("current", comparison.current), ("baseline", comparison.baseline))
+        if side is not None
+    ]
+    if comparison.difference is not None:
+        relative = f" ({plain(comparison.pct)} % relative)" if comparison.pct is not None else ""
+        parts.append(f"difference {plain(comparison.difference)}{relative}")
+    if comparison.ci95:
+        parts.append(f"95 % interval {plain(comparison.ci95[0])} to {plain(comparison.ci95[1])}")
+    if comparison.per:
+        parts.append(f"per {comparison.per}, as the sides are not equally long")
+    if comparison.verdict:
+        parts.append(f"{comparison.verdict}: {comparison.not_tested}" if comparison.not_tested else comparison.verdict)
+    tables = parts_lines(comparison)
+    if not parts and tables:
+        return [f"{head}: {tables[0]}", *tables[1:], *notes]
+    return [f"{head}: {', '.join(parts)}", *tables, *notes]
+
+
+def _side(side: SampleFigures) -> str:
+    figures = [(side.value, ""), (side.n, "n "), (side.total, "total ")]
+    return " ".join(f"{word}{plain(value)}" for value, word in figures if value is not None)
+
+
+def parts_lines(comparison: Comparison) -> list[str]:
+    """The tables of a comparison, a line each."""
+    lines = contributor_lines(comparison.contributors) if comparison.contributors else []
+    if comparison.shares:
+        lines += share_lines(comparison.shares)
+    if comparison.figures:
+        lines.append(_figure_changes(comparison.figures))
+    return lines
+
+
+def share_lines(shares: Shares) -> list[str]:
+    rows = [[row.label, row.current_pct, row.baseline_pct, row.points, row.verdict] for row in shares.top]
+    line = "shares " + _rows(["label", "current %", "baseline %", "points", "verdict"], rows)
+    return [line + _more(shares.more)]
+
+
+def contributor_lines(contributors: Contributors) -> list[str]:
+    """How the change splits, then a table of the groups that brought most of it."""
+    lines = list[str]()
+    if contributors.rate_effect is not None and contributors.mix_effect is not None:
+        lines.append(
+            f"of the change, {plain(contributors.rate_effect)} by groups' own rates and "
+            f"{plain(contributors.mix_effect)} by the mix of calls"
+        )
+    if contributors.simpson:
+        lines.append("every larger group moved the other way than the whole: the mix of calls changed")
+    columns = ["group", "current", "baseline", "n current", "n baseline", "by its rate", "by the mix", "change"]
+    rows = [_cells(row) for row in contributors.top]
+    columns_used = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
+    texts = [
+        [plain(row[0]), *(_or_dash(row[i]) for i in columns_used[1:]), *([row[-1]] if row[-1] else [])] for row in rows
+    ]
+    table = "; ".join(" ".join(cells) for cells in texts)
+    return [*lines, f"contributors ({', '.join(columns[i] for i in columns_used)}): {table}{_more(contributors.more)}"]
+
+
+def _cells(row: Contributor) -> list[Any]:
+    new, old = row.n or (None, None)
+    only = {"new": "(new: no such calls in the baseline)", "gone": "(gone: no such calls now)"}.get(row.only or "")
+    return [row.group, row.current, row.baseline, new, old, row.rate_effect, row.mix_effect, row.change, only]
+
+
+def _more(count: int | None) -> str:
+    return f"; {count} more" if count else ""
+
+
+def finding_lines(findings: Sequence[Finding] | None) -> list[str]:
+    """One line each, the kind first; or that there are none."""
+    if findings == []:
+        return ["no trend, step, unusual bucket or gap found"]
+    return [_finding(finding) for finding in findings or []]
+
+
+def _finding(finding: Finding) -> str:
+    """``step at 2026-11-18: 0.901 → 0.812, change -0.089 (-9.9 % relative), n 4123 and 2240, clear``."""
+    parts = list[str]()
+    match finding:
+        case Step():
+            head = f"{finding.kind} at {finding.at}" + (
+                " (before this window, and still so)" if finding.before_window else ""
+            )
+            parts.append(f"{plain(finding.before)} → {plain(finding.after)}")
+            parts.append(_moved(finding.change, finding.pct))
+            if finding.n:
+                parts.append(f"n {plain(finding.n[0])} and {plain(finding.n[1])}")
+        case Trend():
+            head = f"trend from {finding.start}"
+            parts += [f"{plain(finding.per_day)} a day", _moved(finding.change, finding.pct)]
+        case Unusual():
+            head = f"unusual from {finding.start}"
+            parts.append(f"{finding.buckets} buckets" if finding.buckets > 1 else "1 bucket")
+            parts.append(f"{plain(finding.value)}, usual {plain(finding.usual)}")
+            parts += [f"n {finding.n}"] if finding.n is not None else []
+        case _:
+            head = f"gap from {finding.start} to {finding.end}"
+            parts.append(f"no calls, usual {plain(finding.usual_calls)}")
+    more = f" (and {finding.more} more)" if isinstance(finding, Unusual | Gap) and finding.more else ""
+    return f"{head}: {', '.join([*parts, finding.verdict])}{more}"
+
+
+def _moved(change: float, pct: float | None) -> str:
+    return f"change {plain(change)}" + (f" ({plain(pct)} % relative)" if pct is not None else "")
+
+
+def figure(name: str, value: Any) -> str:
+    """``name value``; lists joined by spaces, mappings by commas."""
+    if (mapping := as_object(value)) is not None:
+        return f"{name}: " + ", ".join(f"{key} {plain(item)}" for key, item in mapping.items())
+    if isinstance(value, At | OneCall):
+        value = list(value)
+    if (items := as_list(value)) is not None:
+        return f"{name} {' '.join(plain(item) for item in items)}"
+    return f"{name} {plain(value)}"
+
+
+def _rows(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """``(label, n, pct): "a" 12 60.0; "b" 8 40.0``."""
+    shown_rows = [" ".join(plain(cell) for cell in row) for row in rows]
+    return f"({', '.join(columns)}): {'; '.join(shown_rows)}"
+
+
+def _series_lines(series: Series, drawn: Sequence[str]) -> list[str]:
+    """``drawn``: a chart that stands for the sparkline."""
+    head = f"{series.measure} every {series.step} from {series.start}: "
+    lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
+    if series.n:
+        lines.append("n " + " ".join("-" if n is None else str(n) for n in series.n))
+    for name, bound in (("low", series.low), ("high", series.high)):
+        if bound:
+            lines.append(f"{name} " + " ".join("-" if v is None else plain(v) for v in bound))
+    last = [_incomplete(series)] if series.partial else []
+    if drawn:
+        return [*lines, *drawn, *last]
+    return [*lines, "  ".join([sparkline(series.value), *last])]
+
+
+def _incomplete(series: Series) -> str:
+    """``first and last day incomplete``."""
+    name = NAMES_OF_STEPS.get(series.step, "bucket")
+    places, last = series.partial or [], len(series.value) - 1
+    if last == 0:
+        return f"the {name} is incomplete"
+    words = [{0: "first", last: "last"}.get(place, f"number {place + 1}") for place in places]
+    return f"{' and '.join(words)} {name} incomplete"
+
+
+def sparkline(values: Sequence[float | int | None]) -> str:
+    """One character per bucket, a dot where there is no data.
+
+    >>> sparkline([0, None, 1]), sparkline([5, 5])
+    ('▁·█', '▅▅')
+    """
+    observed = [v for v in values if v is not None]
+    if not observed:
+        return "·" * len(values)
+    low, high = min(observed), max(observed)
+    if low == high:
+        return "".join("·" if v is None else BARS[4] for v in values)
+    return "".join("·" if v is None else BARS[min(7, int((v - low) / (high - low) * 8))] for v in values)

@@ -1,0 +1,1 @@
+"""Statistics of time series and samples. Pure: no I/O, no clock."""

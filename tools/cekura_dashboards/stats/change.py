@@ -1,0 +1,288 @@
+"""What may have changed in one measure, each with how likely chance alone makes it, so that many can be ranked."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+
+from cekura_dashboards.stats.compare import compare
+from cekura_dashboards.stats.compare_parts import share_changes
+from cekura_dashboards.stats.comparison import MeasureKind
+from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP
+from cekura_dashboards.stats.drivers import STOP_P_VALUE, GroupedSample, outlying_groups
+from cekura_dashboards.stats.estimates import MIN_BUCKETS
+from cekura_dashboards.stats.findings import Finding, Gap, Outcome, Step, Trend, Unusual
+from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
+from cekura_dashboards.stats.sample import GroupValues, Sample, SampleBucket
+from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.time_series import TimeSeries
+from cekura_dashboards.values import replace
+
+How = Literal["comparison", "step", "trend", "unusual", "gap", "share", "group", "new group", "gone group"]
+RATE_MARGIN = 1e-3
+"""Rates nearer to 0 or 1 count as this near when changes are ranked by size."""
+MIN_SHARE_CHANGE = 0.01
+"""A share that moved by less is not told: of very many calls that is beyond chance, and of no use."""
+MIN_RELATIVE_CHANGE = 0.02
+"""Of anything else, relative to what it was."""
+CLEAR_P_VALUE = 1e-4
+"""So unlikely, a step is clear also where days are too few to tell it from a trend: something changed."""
+MAX_LABELS = 3
+NO_CALLS = 3.0
+"""The size of a change to nothing, from nothing, or from one sign to the other."""
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One change. ``p_value``: how likely any so large is in this test without one. ``size``: to rank it by.
+
+    ``strongest_verdict``: the most that may be said of it. ``part``: of a share or group, which; None there: calls
+    without one.
+    """
+
+    how: How
+    p_value: float
+    size: float
+    strongest_verdict: Literal["clear", "possible"] = "clear"
+    before: Number | None = None
+    after: Number | None = None
+    pct: Number | None = None
+    n: tuple[Number, Number] | None = None
+    at: str | None = None
+    until: str | None = None
+    part: str | None = None
+
+
+def level_change(
+    kind: MeasureKind, current: Sample, baseline: Sample, terms: VerdictTerms, *, ratio: float, counted: bool
+) -> Change | None:
+    """The window against its baseline; None where that is not tested."""
+    comparison = compare(kind, current, baseline, terms, ratio=ratio, counted=counted)
+    if comparison.verdict in {None, "not tested"} or comparison.current is None or comparison.baseline is None:
+        return None
+    after, before = comparison.current.value or 0, comparison.baseline.value or 0
+    few = min(len(current.buckets), len(baseline.buckets)) < MIN_BUCKETS
+    sizes = comparison.current.n, comparison.baseline.n
+    return Change(
+        how="comparison",
+        p_value=comparison.p_value,
+        size=_size(before, after, ratio),
+        strongest_verdict="possible" if few else terms.strongest_verdict,
+        before=before,
+        after=after,
+        pct=comparison.pct,
+        n=None if sizes[0] is None or sizes[1] is None else (sizes[1], sizes[0]),
+    )
+
+
+def _size(before: float, after: float, ratio: float) -> float:
+    """By how much it moved, on the scale of logarithms; of rates that of the odds."""
+    if ratio:
+        shares = [min(1 - RATE_MARGIN, max(RATE_MARGIN, value / ratio)) for value in (before, after)]
+        return abs(math.log(shares[1] / (1 - shares[1])) - math.log(shares[0] / (1 - shares[0])))
+    if before * after <= 0:
+        return NO_CALLS if before != after else 0.0
+    return min(NO_CALLS, abs(math.log(after / before)))
+
+
+def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Change]:
+    """What the tests of a course found."""
+    changes = list[Change]()
+    for item in findings:
+        match item:
+            case Step():
+                sure = item.verdict == "clear" or item.p_value <= CLEAR_P_VALUE
+                changes.append(
+                    Change(how="step", p_value=item.p_value, size=_size(item.before, item.after, ratio),
+                              strongest_verdict="clear" if sure else "possible", before=item.before, after=item.after,
+                              pct=item.pct, n=_sizes(item), at=item.at)
+                )  # fmt: skip
+            case Trend():
+                start = item.change * 100 / item.pct if item.pct else 0.0
+                changes.append(
+                    Change(how="trend", p_value=item.p_value, size=_size(start, start + item.change, ratio),
+                              strongest_verdict=item.verdict, before=round_for_display(start),
+                              after=round_for_display(start + item.change), pct=item.pct, at=item.start)
+                )  # fmt: skip
+            case Unusual():
+                changes.append(
+                    Change(how="unusual", p_value=item.p_value, size=_size(item.usual, item.value, ratio),
+                              strongest_verdict=item.verdict, before=item.usual, after=item.value,
+                              pct=relative(item.value - item.usual, item.usual), at=item.start)
+                )  # fmt: skip
+            case Gap():
+                changes.append(
+                    Change(how="gap", p_value=item.p_value, size=NO_CALLS, before=item.usual_calls, after=0,
+                              at=item.start, until=item.end)
+                )  # fmt: skip
+    return changes
+
+
+def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[Change]:
+    """Labels whose share of the calls changed, in percent, the surest first, each among those that remain.
+
+    As shares add up, one that grows makes all others smaller; so what changed is taken away before the next is looked
+    for. The last one is that which might be chance.
+    """
+    wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
+    sides, candidates = (current, baseline), list[Change]()
+    while len(candidates) < MAX_LABELS and min(math.fsum(side.parts.values()) for side in sides) > 0:
+        conditions, changes = share_changes(*sides, terms)
+        p_values = {label: min(1.0, change.p_value * conditions.parts) for label, (_, _, change) in changes.items()}
+        label = min(p_values, key=lambda name: (p_values[name], -abs(changes[name][2].difference), str(name)))
+        counts = [side.parts.get(label, 0.0) for side in (baseline, current)]
+        old, new = counts[0] / wholes[1], counts[1] / wholes[0]
+        candidates.append(
+            Change(
+                how="share",
+                p_value=p_values[label] if abs(changes[label][2].difference) >= MIN_SHARE_CHANGE else 1.0,
+                size=_size(changes[label][1], changes[label][0], 1.0),
+                strongest_verdict=conditions.strongest_verdict,
+                before=round(100 * old, 1),
+                after=round(100 * new, 1),
+                n=(exact(wholes[1]), exact(wholes[0])),
+                part=label,
+            )
+        )
+        if p_values[label] > STOP_P_VALUE:
+            break
+        sides = _without(current, candidates), _without(baseline, candidates)
+    return candidates
+
+
+def _without(side: Sample, changed: Iterable[Change]) -> Sample:
+    """A side less the labels that were found to have changed: the shares of the others are of what remains."""
+    gone = {item.part for item in changed}
+    removed = Counter[float]()
+    for label in gone & side.over_time.keys():
+        removed.update({cell.time: cell.value * (cell.n or 0) for cell in side.over_time[label]})
+    remaining = {
+        label: [
+            SampleBucket(cell.time, n, cell.value * (cell.n or 0) / n)
+            for cell in cells
+            if (n := (cell.n or 0) - removed[cell.time]) > 0
+        ]
+        for label, cells in side.over_time.items()
+        if label not in gone
+    }
+    parts = {label: count for label, count in side.parts.items() if label not in gone}
+    return replace(side, parts=parts, over_time=remaining, n=math.fsum(parts.values()))
+
+
+class LabelSeries(NamedTuple):
+    """A label's share of the calls over time, and what the tests found in it."""
+
+    series: TimeSeries
+    outcome: Outcome
+
+    def step(self) -> Step | None:
+        """The surest step."""
+        steps = [item for item in self.outcome.findings or [] if isinstance(item, Step) and not item.before_window]
+        return min(steps, key=lambda item: item.p_value, default=None)
+
+    def around(self, at: str) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The calls, and the share of them, before a time and from then on."""
+        moment = datetime.fromisoformat(at)
+        start = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        sides = list[tuple[float, float]]()
+        for later in (False, True):
+            part = [
+                (float(n or 0), float(share or 0))
+                for time, share, n in zip(self.series.times, self.series.values, self.series.n, strict=True)
+                if (time >= start) is later
+            ]
+            calls = math.fsum(n for n, _ in part)
+            sides.append((calls, math.fsum(n * share for n, share in part) / calls if calls else 0.0))
+        return sides[0], sides[1]
+
+
+def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, LabelSeries]) -> list[Change]:
+    """The labels that changed, with the time since when where their course over time shows a step.
+
+    Where both sides show none, the surest step of a label: it may have begun late in the window.
+    """
+    steps = {
+        label: step for label, label_series in series_by_label.items() if (step := label_series.step()) is not None
+    }
+    since = [
+        replace(item, **_around(series_by_label[item.part], steps[item.part])) if item.part in steps else item
+        for item in changes
+    ]
+    if not steps or any(item.p_value <= STOP_P_VALUE for item in changes):
+        return since
+    label = min(steps, key=lambda name: (steps[name].p_value, str(name)))
+    step = steps[label]
+    late = Change(
+        how="share",
+        p_value=min(1.0, step.p_value * len(series_by_label)),
+        size=_size(step.before, step.after, 1.0),
+        part=label,
+    )
+    return [*since, replace(late, **_around(series_by_label[label], step))]
+
+
+def _around(label_series: LabelSeries, step: Step) -> dict[str, Any]:
+    """The shares before and after a step, of all calls on each side, in percent."""
+    (before, old), (after, new) = label_series.around(step.at)
+    return {
+        "before": round(100 * old, 1),
+        "after": round(100 * new, 1),
+        "n": (exact(before), exact(after)),
+        "at": step.at,
+    }
+
+
+def _sizes(step: Step) -> tuple[Number, Number] | None:
+    return (step.n[0], step.n[1]) if step.n else None
+
+
+def changes_by_group(
+    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float, most: Literal["clear", "possible"]
+) -> list[Change]:
+    """Groups whose own change is unlike that of the others, and those that are new or gone."""
+    new, old = current.groups, baseline.groups
+    changes = [
+        Change(
+            how="group",
+            p_value=outlier.p_value,
+            size=_size(old[outlier.group][1], new[outlier.group][1], 0.0 if additive else ratio),
+            strongest_verdict=most,
+            before=round_for_display(old[outlier.group][1]),
+            after=round_for_display(new[outlier.group][1]),
+            pct=relative(new[outlier.group][1] - old[outlier.group][1], old[outlier.group][1]),
+            n=(exact(old[outlier.group][0]), exact(new[outlier.group][0])),
+            part=outlier.group,
+        )
+        for outlier in outlying_groups(current, baseline, additive=additive, ratio=ratio)
+    ]
+    return [*changes, *_on_one_side("new group", new, old, most), *_on_one_side("gone group", old, new, most)]
+
+
+def _on_one_side(
+    how: How, there: GroupValues, other: Mapping[str | None, tuple[float, float]], most: Literal["clear", "possible"]
+) -> list[Change]:
+    """Groups of enough calls on one side that have none on the other: as likely as that many tosses of a coin."""
+    parts = len({*there, *other})
+    return [
+        Change(
+            how=how,
+            p_value=min(1.0, parts * 2.0 ** (1 - n)),
+            size=NO_CALLS,
+            strongest_verdict=most,
+            before=None if how == "new group" else round_for_display(value),
+            after=round_for_display(value) if how == "new group" else None,
+            n=(0, exact(n)) if how == "new group" else (exact(n), 0),
+            part=name,
+        )
+        for name, (n, value) in there.items()
+        if n >= MIN_CALLS_OF_GROUP and not other.get(name, (0.0, 0.0))[0]
+    ]
+
+
+def is_notable(change: Change) -> bool:
+    """Whether it is large enough to be told, however sure it is."""
+    if change.how in {"gap", "new group", "gone group", "share"} or change.pct is None:
+        return True
+    return abs(change.pct) >= 100 * MIN_RELATIVE_CHANGE

@@ -1,0 +1,342 @@
+"""All tests on a course, and what of their findings lies in the window that was asked about."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_changepoints, segments
+from cekura_dashboards.stats.clock import UTC_CLOCK, Clock
+from cekura_dashboards.stats.distributions import count_score
+from cekura_dashboards.stats.findings import Finding, Gap, Outcome, Step, Trend, Unusual
+from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
+from cekura_dashboards.stats.outages import Outage, find_outages
+from cekura_dashboards.stats.outliers import POSSIBLE_LEVEL, POSSIBLE_LEVEL_OF_HOURS, OutlierRun, find_outlier_runs
+from cekura_dashboards.stats.seasonality import DailySeries, SeasonalFit, fit_seasonality
+from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries
+from cekura_dashboards.stats.timeline import DAY, Span, iso
+from cekura_dashboards.stats.trend import fit_trend
+from cekura_dashboards.values import replace
+
+MAX_UNUSUAL, MAX_GAPS = 3, 3
+MIN_BUCKETS_OF_STEP = 30
+"""With fewer buckets a trend and a step cannot be told apart reliably."""
+MIN_DAYS = 5
+"""So many whole days of hours can be tested for steps; of fewer, hours are only tested for what is unusual."""
+MIN_HOURS = 48
+MIN_DAYS_OF_CLEAR_STEP = 21
+"""Of hours, so many days are needed before a step is clear."""
+SIMILAR_SIZES = 1.25
+"""Numbers of calls that differ by less do not make values differ that depend on them."""
+TWO_WEEKS = 14
+MIN_RELATIVE_CHANGE = 0.05
+"""A value among many that are equal is unusual only if it differs by this share."""
+SHORTLY = 7 * DAY
+
+
+def detect(
+    series: TimeSeries,
+    calls: TimeSeries | None = None,
+    *,
+    window: Span | None = None,
+    clock: Clock = UTC_CLOCK,
+) -> Outcome:
+    """All tests on a course, of which is told what lies in the window; None: all of it.
+
+    ``calls``: calls per bucket, in which gaps are looked for; None: not known.
+    """
+    present = series.with_data()
+    if present.is_additive and min(present.present_values(), default=0.0) < 0:
+        return Outcome(not_tested=["trend, steps, unusual, gaps: totals below zero"])
+    if present.scale == "positive" and min(present.present_values(), default=0.0) <= 0:
+        series, present = replace(series, scale="plain"), replace(present, scale="plain")
+    asked = window or Span(series.times[0] if len(series) else 0.0, math.inf)
+    zone = asked.zone
+    untested = _too_few(series, present, calls)
+    if calls is None:
+        untested.append("gaps: the calls per bucket are not known")
+    gap_findings, calls_fit, outages = None, None, list[Outage]()
+    if calls is not None and len(calls) >= _min_buckets(calls):
+        calls_fit = None if all(calls.values) else fit_seasonality(calls, clock)
+        outages = find_outages(calls_fit, asked) if calls_fit else []
+        gap_findings = _gaps(outages, zone, calls.step)
+    if len(present) < _min_buckets(present):
+        return Outcome(None if gap_findings is None else [*gap_findings], untested)
+    fit = calls_fit if calls_fit and calls is series else fit_seasonality(series, clock)
+    days, findings = fit.days, list[Finding]()
+    enough = MIN_VALUES if present.step >= DAY else MIN_DAYS
+    cuts = find_changepoints(
+        days.adjusted_levels, days.weights, least=enough, used_df=days.used_df, variance_known=days.variance_known
+    )
+    cuts = [cut for cut in cuts if not _is_by_size(fit, cut)]
+    mixed = not days.has_weekdays and len(days) < TWO_WEEKS and len({*days.weekend}) > 1
+    if mixed:
+        cuts = [cut for cut in cuts if not _is_edge(days.weekend, cut.at)]
+        untested.append("trend: less than two weeks, weekend included")
+    steps = _steps(fit, cuts, asked, zone)
+    findings += steps
+    if _drifts(fit):
+        untested.append("trend: the calls per bucket changed, and such values depend on how many there are")
+    elif len(days) >= MIN_VALUES and not mixed:
+        findings += _trend(fit, cuts, asked, zone)
+    elif len(days) < enough:
+        untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
+    unusual = [*_unusual_days(fit, cuts, asked), *_unusual_hours(fit, asked)]
+    findings += _unusual_findings(fit, unusual, outages, zone)
+    return Outcome([*findings, *(gap_findings or [])], untested)
+
+
+def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:
+    """Whether the calls per bucket changed where the level did, for values that depend on how many there are."""
+    days = fit.days
+    return _sizes_differ(fit, days.sizes[: cut.at][-TWO_WEEKS:], days.sizes[cut.at :][:TWO_WEEKS])
+
+
+def _drifts(fit: SeasonalFit) -> bool:
+    third = max(1, len(fit.days) // 3)
+    return bool(fit.days.sizes) and _sizes_differ(fit, fit.days.sizes[:third], fit.days.sizes[-third:])
+
+
+def _sizes_differ(fit: SeasonalFit, before: Sequence[float], after: Sequence[float]) -> bool:
+    sizes = sorted(statistics.median(part) for part in (before, after))
+    return sizes[0] < fit.series.stable_from and sizes[1] > SIMILAR_SIZES * sizes[0]
+
+
+def _min_buckets(course: TimeSeries) -> int:
+    return MIN_HOURS if course.step < DAY else MIN_VALUES
+
+
+def _too_few(course: TimeSeries, known: TimeSeries, calls: TimeSeries | None) -> list[str]:
+    least = _min_buckets(course)
+    names = [
+        name
+        for name, buckets in (("trend, steps, unusual", known), ("gaps", calls))
+        if buckets is not None and len(buckets) < least
+    ]
+    wanted_buckets = f"full buckets of {MIN_CALLS} calls or more" if len(known) < len(course) else "full buckets"
+    return [f"{', '.join(names)}: {len(known)} {wanted_buckets}, fewer than {least}"] if names else []
+
+
+def _is_edge(weekend: Sequence[bool], at: int) -> bool:
+    """Whether a weekend begins or ends with this day, or the day before it."""
+    return any(weekend[i] != weekend[i - 1] for i in (at - 1, at, at + 1) if 0 < i < len(weekend))
+
+
+def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: str) -> list[Step]:
+    steps = list[Step]()
+    series, days = fit.series, fit.days
+    parts = segments([cut.at for cut in cuts], len(days))
+    for place, cut in enumerate(cuts):
+        at = _locate(fit, cut)
+        ends = days.times[parts[place + 1][1]] if place + 1 < len(cuts) else math.inf
+        early = at <= window.start
+        if at >= window.end or at < window.start - SHORTLY or (early and ends < window.end):
+            continue
+        old, new = fit.value(cut.before), fit.value(cut.after)
+        whole = len(series) >= MIN_BUCKETS_OF_STEP and len(days) >= MIN_DAYS_OF_CLEAR_STEP
+        steps.append(
+            Step(
+                kind="step" if whole else "trend or step",
+                at=iso(at, step=int(series.step), zone=zone),
+                before=round_for_display(old),
+                after=round_for_display(new),
+                n=_counts(fit, at, parts[place], parts[place + 1]),
+                before_window=early or None,
+                verdict="clear" if cut.clear and whole else "possible",
+                change=round_for_display(new - old, 3),
+                pct=relative(new - old, old),
+            ).with_p_value(cut.p_value)
+        )
+    return steps
+
+
+def _locate(fit: SeasonalFit, cut: Changepoint) -> float:
+    """The bucket in which a step of days began: where the buckets of the days about it fit both levels best."""
+    days, series = fit.days, fit.series
+    if series.step >= DAY:
+        return days.times[cut.at]
+    first, last = days.times[cut.at] - DAY, days.times[cut.at] + DAY
+    near = [place for place, time in enumerate(series.times) if first <= time < last]
+    best, at, sums = math.inf, days.times[cut.at], 0.0
+    for place, (deviation, weight) in zip(near, fit.deviations(near), strict=True):
+        if sums < best:
+            best, at = sums, series.times[place]
+        sums += weight * ((deviation - cut.before) ** 2 - (deviation - cut.after) ** 2)
+    return at
+
+
+def _counts(fit: SeasonalFit, at: float, before: tuple[int, int], after: tuple[int, int]) -> list[Number] | None:
+    """The calls on both sides of a step; None for counts and sums, and where they are not known."""
+    series, times = fit.series, fit.days.times
+    if series.is_additive or any(n is None for n in series.n):
+        return None
+    start, end = times[before[0]], times[after[1] - 1] + DAY
+    sides = [0.0, 0.0]
+    for time, n in zip(series.times, series.n, strict=True):
+        if start <= time < end:
+            sides[time >= at] += n or 0
+    return [exact(side) for side in sides]
+
+
+def _trend(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: str) -> list[Trend]:
+    """A trend through the window, unless what was found is a step that cannot be told from one."""
+    days = fit.days
+    if (cuts and len(fit.series) < MIN_BUCKETS_OF_STEP) or window.start >= days.times[-1]:
+        return []
+    trend = fit_trend(days.adjusted_levels, [cut.at for cut in cuts])
+    if trend.verdict == "within noise":
+        return []
+    span = (days.times[-1] - days.times[0]) / DAY
+    slope = trend.slope * DAY / ((days.times[-1] - days.times[0]) / (len(days) - 1))
+    start = fit.value(_begin(days.adjusted_levels))
+    end = fit.value(_begin(days.adjusted_levels) + slope * span)
+    return [
+        Trend(
+            start=iso(days.times[0], step=int(fit.series.step), zone=zone),
+            per_day=round_for_display((end - start) / span, 3),
+            verdict="clear" if trend.verdict == "clear" else "possible",
+            change=round_for_display(end - start, 3),
+            pct=relative(end - start, start),
+        ).with_p_value(trend.p_value)
+    ]
+
+
+def _begin(levels: Sequence[float]) -> float:
+    """The level at which a course begins: the mean of its first quarter."""
+    first = levels[: max(1, len(levels) // 4)]
+    return math.fsum(first) / len(first)
+
+
+class _OutlierSpan(Struct, frozen=True):
+    """Buckets that are unusual together, first and last."""
+
+    start: int
+    end: int
+    run: OutlierRun
+    usual: float
+
+
+def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
+    series = fit.series
+    if series.step >= DAY:
+        return []
+    tested = [window.start <= time < window.end for time in series.times]
+    lost = len(fit.days) + len({*fit.hours})
+    lowest = list[float]()
+    if series.scale == "count":
+        pairs = zip(fit.usual, tested, strict=True)
+        lowest = [count_score(0, usual, fit.excess) if here else 0.0 for usual, here in pairs]
+    return [
+        _OutlierSpan(run.start, run.end, run, _level(series, fit.usual, run.start, run.end))
+        for run in find_outlier_runs(
+            fit.scores,
+            tested,
+            possible_level=POSSIBLE_LEVEL_OF_HOURS if series.has_exact_distribution else POSSIBLE_LEVEL,
+            used_df=lost,
+            exact=series.has_exact_distribution,
+            extreme=series.is_extreme,
+            lowest=lowest,
+        )
+    ]
+
+
+def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -> list[_OutlierSpan]:
+    """Days far from their level; not where less than two weeks say nothing about weekdays."""
+    days, series = fit.days, fit.series
+    if len(days) < (TWO_WEEKS - 1 if len({*days.weekend}) > 1 else MIN_VALUES):
+        return []
+    levels = _levels(days, [cut.at for cut in cuts])
+    scores = days.scores(levels)
+    tested = [window.start <= time < window.end for time in days.times]
+    runs = find_outlier_runs(
+        scores, tested, used_df=days.used_df + len(cuts), exact=series.has_exact_distribution, extreme=series.is_extreme
+    )
+    if not days.has_weekdays:
+        runs = [run for run in runs if not _is_weekly(days.times, scores, run)]
+    spans = list[_OutlierSpan]()
+    for run in runs:
+        first = days.times[run.start]
+        last = days.times[run.end] if run.end < len(days) else math.inf
+        places = [i for i, time in enumerate(series.times) if first <= time < last]
+        usual = days.values([*range(run.start, run.end)], levels)
+        spans.append(_OutlierSpan(places[0], places[-1] + 1, run, usual / len(places) if series.is_additive else usual))
+    return spans
+
+
+def _levels(days: DailySeries, cuts: Sequence[int]) -> list[float]:
+    """For each day the median level of its stretch."""
+    levels = list[float]()
+    for start, end in segments(cuts, len(days)):
+        levels += [statistics.median(days.adjusted_levels[start:end])] * (end - start)
+    return levels
+
+
+def _is_weekly(times: Sequence[float], scores: Sequence[float], run: OutlierRun) -> bool:
+    """Whether the same weekday of another week is off alike: a rhythm that is not known yet."""
+    same = [i for i, time in enumerate(times) if round((time - times[run.start]) / DAY) % 7 == 0 and i != run.start]
+    return any(scores[i] * run.score > 0 and abs(scores[i]) > abs(run.score) / 2 for i in same)
+
+
+def _unusual_findings(
+    fit: SeasonalFit, spans: Sequence[_OutlierSpan], gaps: Sequence[Outage], zone: str
+) -> list[Unusual]:
+    """What is unusual, days before hours, each stretch once, without what a gap explains."""
+    series, used_places, findings = fit.series, set[int](), list[tuple[float, Unusual]]()
+    for span in spans:
+        places = range(span.start, span.end)
+        at = series.times[span.start]
+        if used_places & {*places} or any(gap.start <= at < gap.end for gap in gaps):
+            continue
+        value, usual = _level(series, series.present_values(), span.start, span.end), span.usual
+        if (value - usual) * span.run.score <= 0 or abs(value - usual) < MIN_RELATIVE_CHANGE * abs(usual):
+            continue
+        used_places |= {*places}
+        n = (
+            None
+            if series.is_additive or any(m is None for m in series.n)
+            else round(sum(series.n[i] or 0 for i in places))
+        )
+        findings.append(
+            (
+                -abs(span.run.score),
+                Unusual(
+                    start=iso(at, step=int(series.step), zone=zone),
+                    buckets=len(places),
+                    value=round_for_display(value),
+                    usual=round_for_display(usual),
+                    n=n,
+                    verdict="clear" if span.run.clear else "possible",
+                ).with_p_value(span.run.p_value),
+            )
+        )
+    findings.sort(key=lambda item: item[0])
+    first = [item for _, item in findings[:MAX_UNUSUAL]]
+    if len(findings) > MAX_UNUSUAL:
+        first[-1] = first[-1].model_copy(update={"more": len(findings) - MAX_UNUSUAL})
+    return first
+
+
+def _level(series: TimeSeries, values: Sequence[float], start: int, end: int) -> float:
+    """The mean of a stretch: by n, or by bucket for counts and where n is not known."""
+    part = values[start:end]
+    weights = [float(n or 0) for n in series.n[start:end]]
+    if series.is_additive or math.fsum(weights) <= 0:
+        weights = [1.0] * len(part)
+    return math.fsum(v * w for v, w in zip(part, weights, strict=True)) / math.fsum(weights)
+
+
+def _gaps(empty: Sequence[Outage], zone: str, step: float) -> list[Gap]:
+    """The largest gaps."""
+    largest = sorted(empty, key=lambda gap: -gap.expected)
+    gaps = [
+        Gap(
+            start=iso(gap.start, step=int(step), zone=zone),
+            end=iso(gap.end, zone=zone),
+            usual_calls=round_for_display(gap.expected, 3),
+        ).with_p_value(gap.p_value)
+        for gap in largest[:MAX_GAPS]
+    ]
+    if len(largest) > MAX_GAPS:
+        gaps[-1] = gaps[-1].model_copy(update={"more": len(largest) - MAX_GAPS})
+    return gaps

@@ -1,0 +1,180 @@
+"""Unusual buckets: so far from what is usual for their hour and day that chance does not explain it."""
+
+import math
+import statistics
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cekura_dashboards.stats.distributions import NORMAL, t_quantile, t_sf, two_sided
+
+CLEAR_LEVEL, POSSIBLE_LEVEL, POSSIBLE_LEVEL_OF_HOURS = 0.995, 0.99, 0.92
+"""For all buckets of a window together; hours and days are both looked at, so each gets part of the usual error.
+
+For hours of counts and rates more, as whole numbers do not use it up."""
+MAX_OUTLIER_SHARE, MIN_OUTLIERS = 10, 3
+"""Up to a tenth of the buckets can be unusual, and up to three of a few."""
+TAIL_SHARE, MIN_VALUES_FOR_TAIL = 20, 100
+"""One in so many values is in a tail; of fewer values than this none is estimated."""
+TAIL_MARGIN, TAIL_MARGIN_OF_EXTREMES = 1.15, 1.2
+"""A tail is taken to be so many times longer than it looks, as few values show it."""
+EULER_MASCHERONI = 0.5772
+NORMAL_TAIL = 0.65
+"""That of normal values is 0.46 standard deviations long, and hardly ever looks longer than this."""
+RELATIVE_TOLERANCE = 1e-9
+
+
+class OutlierRun(NamedTuple):
+    """The half-open stretch of neighbours that are unusual in one direction.
+
+    ``p_value``: how likely one so far off is anywhere among all that were tested, if none is unusual.
+    """
+
+    start: int
+    end: int
+    score: float
+    clear: bool
+    p_value: float = 1.0
+
+
+def find_outlier_runs(
+    scores: Sequence[float],
+    tested: Sequence[bool],
+    *,
+    possible_level: float = POSSIBLE_LEVEL,
+    used_df: int = 1,
+    exact: bool = False,
+    extreme: bool = False,
+    lowest: Sequence[float] = (),
+) -> list[OutlierRun]:
+    """The runs among those that are ``tested``, the largest first.
+
+    ``scores``: how far each is from its usual, in standard deviations. ``possible_level``: the share of answers in
+    which chance alone finds nothing. ``exact``: their distribution is known to be normal, with no other spread; else
+    their own spread and tails count, of which ``used_df`` values are spent already. ``extreme``: they are highest or
+    lowest values themselves, or near those, whose tails are longer. ``lowest``: how far below its usual each could be
+    at most; empty where that is not bounded.
+
+    >>> few = [0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3]
+    >>> [run[:2] for run in find_outlier_runs(few, [True] * 12)], find_outlier_runs(few[6:], [True] * 6)
+    ([(4, 6)], [])
+    """
+    count = sum(tested)
+    if not count:
+        return []
+    if exact:
+        attainable = [score for score, here in zip(lowest or [math.inf] * len(scores), tested, strict=True) if here]
+        bounds = [
+            (_lower_bound(attainable, level), NORMAL.inv_cdf(two_sided(level, count)))
+            for level in (CLEAR_LEVEL, possible_level)
+        ]
+        clear, possible = ({i for i, score in enumerate(scores) if not -low <= score <= high} for low, high in bounds)
+    else:
+        clear, possible = (
+            outliers(scores, two_sided(share, count), used_df) for share in (CLEAR_LEVEL, possible_level)
+        )
+        low, high = (_tail_bound(scores, sign, count, extreme=extreme) for sign in (-1, 1))
+        normal = TAIL_MARGIN * NORMAL.inv_cdf(two_sided(CLEAR_LEVEL, count))
+        clear = {i for i in clear if not -max(low, normal) <= scores[i] <= max(high, normal)}
+        if extreme or len(scores) >= MIN_VALUES_FOR_TAIL:
+            possible = {i for i in possible if not -low <= scores[i] <= high}
+    runs = _runs(scores, {i for i in possible if tested[i]}, clear)
+    if exact:
+        return [run._replace(p_value=min(1.0, 2 * count * NORMAL.cdf(-abs(run.score)))) for run in runs]
+    return [run._replace(p_value=_p_value(scores, run, count, used_df, extreme=extreme)) for run in runs]
+
+
+def _lower_bound(attainable: Sequence[float], share: float) -> float:
+    """How far below its usual one must be. Those that never could be so far do not count as tests.
+
+    Source: Tarone (1990), Biometrics 46.
+    """
+    ordered = sorted(attainable)
+
+    def attaining(tests: int) -> int:
+        return len(ordered) - bisect_left(ordered, NORMAL.inv_cdf(two_sided(share, tests)))
+
+    tests = bisect_left(range(1, len(ordered)), True, key=lambda tests: attaining(tests) <= tests) + 1
+    return NORMAL.inv_cdf(two_sided(share, tests))
+
+
+def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> set[int]:
+    """The places of those that do not belong to one normal distribution with the rest.
+
+    ``probability``: the quantile that one of them is tested at. ``used_df``: degrees of freedom that are spent.
+
+    Source: the generalised extreme Studentised deviate, Rosner (1983), Technometrics 25.
+
+    >>> outliers([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9], two_sided(0.99, 10)), outliers([1.0, 1, 1], 0.99)
+    ({9}, set())
+    """
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    whole, sum_of_squares = math.fsum(values), math.fsum(value * value for value in values)
+    low, high, candidates, count_outlying = 0, len(order), list[int](), 0
+    for _ in range(max(MIN_OUTLIERS, len(order) // MAX_OUTLIER_SHARE)):
+        count = high - low
+        degrees_of_freedom = count - used_df
+        if degrees_of_freedom <= MIN_OUTLIERS:
+            break
+        mean = whole / count
+        variance = (sum_of_squares - whole * mean) / degrees_of_freedom
+        if variance <= RELATIVE_TOLERANCE * sum_of_squares / count:
+            break
+        below, above = mean - values[order[low]], values[order[high - 1]] - mean
+        at = order[low] if below > above else order[high - 1]
+        low, high = (low + 1, high) if below > above else (low, high - 1)
+        candidates.append(at)
+        t = t_quantile(probability, degrees_of_freedom - 1)
+        if max(below, above) / math.sqrt(variance) > degrees_of_freedom * t / math.sqrt(
+            (degrees_of_freedom - 1 + t * t) * (degrees_of_freedom + 1)
+        ):
+            count_outlying = len(candidates)
+        elif len(candidates) - count_outlying > MIN_OUTLIERS + count_outlying:
+            break
+        whole, sum_of_squares = whole - values[at], sum_of_squares - values[at] ** 2
+    return set(candidates[:count_outlying])
+
+
+def _tail_bound(scores: Sequence[float], sign: int, tests: int, *, extreme: bool) -> float:
+    """How far out chance reaches on one side, for as many tests, if that side falls off exponentially.
+
+    Of many values their own tail shows how fast; fewer are taken to be like the highest of many.
+
+    Source: exceedances over a high threshold, Pickands (1975), Annals of Statistics 3, with a shape of 0; and Gumbel
+    (1958).
+    """
+    level = (1 - CLEAR_LEVEL) / 2 / tests
+    if len(scores) < MIN_VALUES_FOR_TAIL:
+        return (-math.log(level) - EULER_MASCHERONI) * math.sqrt(6) / math.pi
+    ordered = sorted((sign * score for score in scores), reverse=True)
+    count = len(ordered) // TAIL_SHARE
+    threshold = ordered[count]
+    scale = (statistics.median(ordered[:count]) - threshold) / math.log(2)
+    if scale <= NORMAL_TAIL and not extreme:
+        return 0.0
+    scale *= TAIL_MARGIN_OF_EXTREMES if extreme else TAIL_MARGIN
+    return threshold - scale * math.log(level * TAIL_SHARE)
+
+
+def _p_value(scores: Sequence[float], run: OutlierRun, tests: int, used_df: int, *, extreme: bool) -> float:
+    """By their own spread, that of the others, and by the tail on its side if that is longer."""
+    others = [score for i, score in enumerate(scores) if not run.start <= i < run.end]
+    df = max(1.0, len(others) - used_df)
+    spread = math.sqrt(math.fsum(score * score for score in others) / df)
+    normal = 2 * tests * t_sf(abs(run.score) / spread, df) if spread > 0 else 0.0
+    sign = 1 if run.score > 0 else -1
+    edges = [_tail_bound(scores, sign, tests * scale, extreme=extreme) for scale in (1, 10)]
+    length = (edges[1] - edges[0]) / math.log(10)
+    tail = (1 - CLEAR_LEVEL) / 2 * math.exp(-(abs(run.score) - edges[0]) / length) if length > 0 else 0.0
+    return min(1.0, max(normal, tail))
+
+
+def _runs(scores: Sequence[float], places: set[int], sure: set[int]) -> list[OutlierRun]:
+    runs = list[OutlierRun]()
+    for i in sorted(places):
+        score, last = scores[i], runs[-1] if runs else None
+        if last and last.end == i and (last.score > 0) == (score > 0):
+            runs[-1] = OutlierRun(last.start, i + 1, max(last.score, score, key=abs), last.clear or i in sure)
+        else:
+            runs.append(OutlierRun(i, i + 1, score, i in sure))
+    return sorted(runs, key=lambda run: (-abs(run.score), run.start))
