@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -197,5 +198,6 @@ async def test_a_crash_of_ours_shows_no_detail(era: Era) -> None:
 async def test_the_server_names_itself_and_its_version(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         assert client.server_info is not None
-        assert (client.server_info.name, client.server_info.version) == ("cekura-dashboards", "0.1.0")
+        assert client.server_info.name == "cekura-dashboards"
+        assert client.server_info.version == version("cekura-dashboards-mcp")
         assert "undo" in (client.instructions or "")
