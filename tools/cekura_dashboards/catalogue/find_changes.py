@@ -165,7 +165,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             failed=len(failed.keys() - changed),
         ),
         requests=len(measures) + where.requests + len(context.lookups.metrics_of),
-        go_on=_rest(where.left, request),
+        go_on=_rest(where.left_out, request),
         notes=notes or None,
     )
     if not context.draws:
