@@ -1,7 +1,7 @@
 """Several things at once: requests, and work that would hold up others."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import anyio
 import anyio.to_thread
@@ -9,6 +9,9 @@ import anyio.to_thread
 from cekura_dashboards.api.errors import DashboardsError
 
 T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
 MAX_CONCURRENT = 20
 """Requests under way for one call: enough for a dashboard of a dozen charts to be read in one round trip."""
 
@@ -46,27 +49,36 @@ async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 
 
-async def gather_tried(*work: Awaitable[Any]) -> tuple[dict[int, Any], dict[int, DashboardsError]]:
-    """What each of these gives by its place, all of them under way at once; and the errors of those that give none."""
-    results, failed = dict[int, Any](), dict[int, DashboardsError]()
+async def gather_tried(work: Iterable[Awaitable[T]]) -> tuple[dict[int, T], dict[int, DashboardsError]]:
+    """The results by place, all awaited at once, and the errors of those that fail."""
+    awaitables, results, failed = [*work], dict[int, T](), dict[int, DashboardsError]()
 
     async def one(place: int) -> None:
         try:
-            results[place] = await work[place]
+            results[place] = await awaitables[place]
         except DashboardsError as error:
             failed[place] = error
 
-    await each(range(len(work)), one)
+    await each(range(len(awaitables)), one)
     return results, failed
 
 
-async def gather(*work: Awaitable[Any]) -> list[Any]:
-    """What each of these gives, all of them under way at once.
+async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """The results in order, all awaited at once.
 
     Raises:
         DashboardsError: the first in order, once all have ended.
     """
-    results, failed = await gather_tried(*work)
+    results, failed = await gather_tried(work)
     if failed:
         raise failed[min(failed)]
-    return [results[place] for place in range(len(work))]
+    return [results[place] for place in range(len(results))]
+
+
+@overload
+async def gather(first: Awaitable[T1], second: Awaitable[T2], /) -> tuple[T1, T2]: ...
+@overload
+async def gather(first: Awaitable[T1], second: Awaitable[T2], third: Awaitable[T3], /) -> tuple[T1, T2, T3]: ...
+async def gather(*work: Awaitable[Any]) -> tuple[Any, ...]:
+    """The results of different kinds, each with its type, awaited at once; raises like ``gather_all``."""
+    return tuple(await gather_all(work))

@@ -143,12 +143,12 @@ class Lookups:
     async def dashboard_with_names(self, number: int) -> Dashboard:
         """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
         dashboard, _ = await gather(self.dashboard(number), self.prefetch())
-        return cast("Dashboard", dashboard)
+        return dashboard
 
     async def prefetch(self) -> None:
         """Read projects and agents now; whether that failed is told to who then asks for them."""
-        readers: list[tuple[str, Callable[[], Awaitable[Any]]]] = [("projects", self.projects), ("agents", self.agents)]
-        await gather_tried(*(ask() for kind, ask in readers if self._cached((kind, None)) is None))
+        readers: dict[str, Callable[[], Later[object]]] = {"projects": self.projects, "agents": self.agents}
+        await gather_tried(ask() for kind, ask in readers.items() if self._cached((kind, None)) is None)
 
     async def projects_of_dashboards(self) -> dict[int, int]:
         """The projects of the dashboards on the first page of all; nothing if that cannot be read."""

@@ -10,7 +10,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from msgspec import Struct
 
 from cekura_dashboards.api.models import as_object, is_list
-from cekura_dashboards.concurrency import gather
+from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.cli.client_files import NotInstalled, is_open_to_others, read
 from cekura_dashboards_mcp.cli.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
@@ -62,7 +62,7 @@ async def check_entries(machine: Machine) -> list[Check]:
         titles = ", ".join(client.title for client in CLIENTS.values())
         text = f"none of {titles} is here; for others: cekura-dashboards install generic --print"
         return [Check("chat clients", None, text)]
-    return [*checks, *await gather(*(_try_entry(entry) for entry in entries))]
+    return [*checks, *await gather_all(_try_entry(entry) for entry in entries)]
 
 
 def is_here(client: ChatClient, machine: Machine) -> bool:

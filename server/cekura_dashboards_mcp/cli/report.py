@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.window import format_instant
-from cekura_dashboards.concurrency import gather
+from cekura_dashboards.concurrency import gather, gather_all
 from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.cli.in_process import shows_charts, text_of
 from cekura_dashboards_mcp.connection import Connection
@@ -46,7 +46,7 @@ async def make_report(
         ask = partial(client.call_tool, "get_widgets_data")
         compared = changes.structured_content is None or "against" in changes.structured_content
         times = times if compared else {"window": window}
-        charts = await gather(*(ask({"dashboard_id": number, **times}) for number, _ in boards))
+        charts = await gather_all(ask({"dashboard_id": number, **times}) for number, _ in boards)
     sections = [_section("What changed", "find_changes", changes)]
     sections += [
         _section(name, "get_widgets_data", chart_result) for (_, name), chart_result in zip(boards, charts, strict=True)

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
 from cekura_dashboards.api.fields import CHART_TYPES, PLOTTED
 from cekura_dashboards.api.models import Agent, Metric, Widget
-from cekura_dashboards.concurrency import gather
+from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import clean, join_names, named, nearest, word
 
@@ -144,7 +144,7 @@ async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: 
 
 async def _resolve(context: ToolContext, names: Mapping[int, GivenName], scope: _Scope) -> dict[int, int]:
     kinds = [*dict.fromkeys(name.kind for name in names.values())]
-    names_by_kind = dict(zip(kinds, await gather(*(_READ[kind](context, scope) for kind in kinds)), strict=True))
+    names_by_kind = dict(zip(kinds, await gather_all(_READ[kind](context, scope) for kind in kinds), strict=True))
     ids_by_stand_in, faults = dict[int, int](), dict[Fault, None]()
     for key, name in names.items():
         ids = _matching(name.text, names_by_kind[name.kind])
@@ -199,7 +199,7 @@ async def _projects_of(context: ToolContext, kind: EntityKind) -> Iterable[tuple
     records: Iterable[Agent | Metric] = (
         await context.lookups.agents()
         if kind == "agent"
-        else [metric for page in await gather(*map(context.lookups.metrics, projects)) for metric in page]
+        else [metric for page in await gather_all(map(context.lookups.metrics, projects)) for metric in page]
     )
     return [(item.id, item.project) for item in records if item.project is not None]
 
@@ -247,7 +247,7 @@ async def _agents(context: ToolContext, scope: _Scope) -> dict[int, str]:
 async def _metrics(context: ToolContext, scope: _Scope) -> dict[int, str]:
     """Of the project, or of all that the key sees."""
     projects = [scope.project] if scope.project else [project.id for project in await context.lookups.projects()]
-    pages: Iterable[Any] = await gather(*(context.lookups.metrics(number) for number in projects[:MAX_PROJECTS]))
+    pages = await gather_all(context.lookups.metrics(number) for number in projects[:MAX_PROJECTS])
     return {metric.id: metric.name for page in pages for metric in page if metric.name}
 
 

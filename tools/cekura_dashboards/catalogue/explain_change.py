@@ -170,11 +170,11 @@ async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -
     if request.by:
         return MetadataKeys()
     number = request.dashboard_id
-    ahead = context.lookups.projects_of_dashboards(), context.lookups.prefetch_widgets()
+    projects_of, ahead = context.lookups.projects_of_dashboards(), context.lookups.prefetch_widgets()
     if request.widget_id is None:
-        projects, _ = await gather(*ahead)
+        projects, _ = await gather(projects_of, ahead)
     else:
-        (widgets, _), projects, _ = await gather(context.lookups.widgets([request.widget_id]), *ahead)
+        (widgets, _), projects, _ = await gather(context.lookups.widgets([request.widget_id]), projects_of, ahead)
         if request.widget_id not in widgets:
             return MetadataKeys()  # the chart cannot be read either, which is said of it
         number = widgets[request.widget_id].dashboard

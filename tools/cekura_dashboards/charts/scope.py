@@ -4,7 +4,7 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import both
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.concurrency import gather
+from cekura_dashboards.concurrency import gather, gather_all
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.values import replace
 
@@ -22,7 +22,7 @@ async def keep_to_projects(
     if not targets:
         return placed
     scopes_of = (_agents_of(context, target) for target in targets.values())
-    count, _, *scopes_read = await gather(_projects(context), context.lookups.prefetch(), *scopes_of)
+    count, _, scopes_read = await gather(_projects(context), context.lookups.prefetch(), gather_all(scopes_of))
     if count is not None and count <= 1:
         return placed
     scopes = dict(zip(targets, scopes_read, strict=True))

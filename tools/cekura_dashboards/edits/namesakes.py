@@ -10,7 +10,7 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import AGENT_IDS, METRIC_ID
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.arguments.references import EntityKind, names_of
-from cekura_dashboards.concurrency import gather
+from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import join_names, named
 
@@ -58,7 +58,7 @@ async def _names_of(
     context: ToolContext, kinds: Iterable[EntityKind], project: int | None
 ) -> dict[EntityKind, Mapping[int, str]]:
     wanted = sorted(kinds)
-    names = await gather(*(names_of(context, kind, project=project) for kind in wanted))
+    names = await gather_all(names_of(context, kind, project=project) for kind in wanted)
     return dict(zip(wanted, names, strict=True))
 
 

@@ -15,7 +15,7 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.concurrency import gather
+from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import ALL_CALLS, WidgetReport, field_word
@@ -75,7 +75,7 @@ async def explain_empty(
     }
     distinct = {_key(query): query for query in empty.values()}
     looked_at = [*distinct][:MOST_EXPLAINED]
-    reasons = dict(zip(looked_at, await gather(*(_reason(context, distinct[key]) for key in looked_at)), strict=True))
+    reasons = dict(zip(looked_at, await gather_all(_reason(context, distinct[key]) for key in looked_at), strict=True))
     explained_reports = [*reports]
     for place, asked in empty.items():
         reason_text = _in_words(asked, reasons.get(_key(asked)), readings[place].target.config.field, names)
@@ -132,7 +132,7 @@ async def _explain_baselines(
         for place, (pair, report) in enumerate(zip(sides, reports, strict=True))
         if pair.targets.filters and pair.baseline and report.comparison and pair.has_empty_baseline(names)
     ][:MOST_EXPLAINED]
-    reasons = await gather(*(why_empty(context, CallsQuery.of(reading), names) for _, reading in empty))
+    reasons = await gather_all(why_empty(context, CallsQuery.of(reading), names) for _, reading in empty)
     explained_reports = [*reports]
     for (place, _), reason in zip(empty, reasons, strict=True):
         if (comparison := explained_reports[place].comparison) is not None:
