@@ -19,10 +19,9 @@ from cekura_dashboards.edits.changes import (
     restored_lines,
 )
 from cekura_dashboards.edits.checker import Checker
-from cekura_dashboards.edits.covered import covered, covered_alike, covered_widgets
 from cekura_dashboards.edits.layout import Placement, Wish, overlapped, pattern_for, place_widgets
 from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of
-from cekura_dashboards.edits.plan_id import Covered, signer
+from cekura_dashboards.edits.plan_id import Covered, covered, covered_alike, covered_widgets, signer
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import (
     MOST_WIDGETS,

@@ -13,7 +13,6 @@ from cekura_dashboards.concurrency import gather, gather_by_id
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
 from cekura_dashboards.edits.copies import copies_for, planned, removals_for
-from cekura_dashboards.edits.covered import covered, covered_alike, covered_widgets
 from cekura_dashboards.edits.moves import (
     Back,
     Move,
@@ -25,7 +24,7 @@ from cekura_dashboards.edits.moves import (
     send_moves,
 )
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of
-from cekura_dashboards.edits.plan_id import Covered, signer
+from cekura_dashboards.edits.plan_id import Covered, covered, covered_alike, covered_widgets, signer
 from cekura_dashboards.edits.receipt import Call, Receipt
 from cekura_dashboards.edits.restored import PlannedRequest, RestoredIds
 from cekura_dashboards.edits.send import commit_bulk, surely_not_applied

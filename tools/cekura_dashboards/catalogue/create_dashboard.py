@@ -21,7 +21,6 @@ from cekura_dashboards.edits.changes import (
 )
 from cekura_dashboards.edits.checker import Checker
 from cekura_dashboards.edits.copies import CopyInto, copy_into
-from cekura_dashboards.edits.covered import covered_alike, covered_namesakes, covered_whole
 from cekura_dashboards.edits.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.edits.dashboards import (
     dashboard_change,
@@ -34,7 +33,7 @@ from cekura_dashboards.edits.dashboards import (
 )
 from cekura_dashboards.edits.layout import Placement, Wish, pattern_for, place_widgets
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of
-from cekura_dashboards.edits.plan_id import Covered, signer
+from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_namesakes, covered_whole, signer
 from cekura_dashboards.edits.receipt import Call, Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.edits.restored import restored_line

@@ -22,7 +22,6 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, as_list, same
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.arguments.widget import MAX_NAME, NewName
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.covered import covered_fields, covered_setup
 from cekura_dashboards.edits.dashboards import (
     dashboard_change,
     dashboard_differences,
@@ -32,7 +31,7 @@ from cekura_dashboards.edits.dashboards import (
 )
 from cekura_dashboards.edits.date_range import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of
-from cekura_dashboards.edits.plan_id import signer
+from cekura_dashboards.edits.plan_id import covered_fields, covered_setup, signer
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import check_clear
 from cekura_dashboards.edits.restored import PlannedRequest

@@ -9,10 +9,9 @@ from cekura_dashboards.arguments.references import WidgetId
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import WidgetEdits, all_differences, done_changes, planned_changes
 from cekura_dashboards.edits.checker import Checker
-from cekura_dashboards.edits.covered import covered_widgets
 from cekura_dashboards.edits.layout import overlapped, relaid
 from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of
-from cekura_dashboards.edits.plan_id import signer
+from cekura_dashboards.edits.plan_id import covered_widgets, signer
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import (
     CLEAR,

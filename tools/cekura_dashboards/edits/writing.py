@@ -10,7 +10,6 @@ from cekura_dashboards.edits.restored import PlannedRequest
 from cekura_dashboards.tool import Tool
 
 Q = TypeVar("Q", bound=PlannedRequest)
-W = TypeVar("W")
 
 
 class WritingTool(Tool[Q, Receipt], frozen=True, kw_only=True):
