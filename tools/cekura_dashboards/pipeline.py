@@ -8,9 +8,8 @@ from cekura_dashboards.arguments.measures import with_metrics
 from cekura_dashboards.arguments.reader import read_arguments
 from cekura_dashboards.charts.metadata_keys import with_known_keys
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.plan import Plan
+from cekura_dashboards.edits.plan import Plan, WritingTool
 from cekura_dashboards.edits.receipt import Receipt
-from cekura_dashboards.edits.writing import WritingTool
 from cekura_dashboards.text import condense, json_text
 from cekura_dashboards.tool import ReadingTool, Result, Tool
 from cekura_dashboards.values import replace

@@ -32,14 +32,13 @@ from cekura_dashboards.edits.dashboards import (
     send_update,
 )
 from cekura_dashboards.edits.layout import Placement, Wish, pattern_for, place_widgets
-from cekura_dashboards.edits.plan import Plan, checked, receipt_of
+from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_namesakes, covered_whole, signer
 from cekura_dashboards.edits.receipt import Call, Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.edits.restored import restored_line
 from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_applied
 from cekura_dashboards.edits.undo import undo_of
-from cekura_dashboards.edits.writing import writing_tool
 from cekura_dashboards.text import named, untrusted
 from cekura_dashboards.values import replace
 

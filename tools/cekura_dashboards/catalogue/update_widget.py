@@ -10,7 +10,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import WidgetEdits, all_differences, done_changes, planned_changes
 from cekura_dashboards.edits.checker import Checker
 from cekura_dashboards.edits.layout import overlapped, relaid
-from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of
+from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_widgets, signer
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import (
@@ -25,7 +25,6 @@ from cekura_dashboards.edits.request import (
 from cekura_dashboards.edits.restored import PlannedRequest
 from cekura_dashboards.edits.send import commit_update
 from cekura_dashboards.edits.undo import refuse_too_large, undo_of, undo_update
-from cekura_dashboards.edits.writing import writing_tool
 from cekura_dashboards.text import join_names, named
 
 NAME = "update_widget"

@@ -1,6 +1,6 @@
-"""Plans: what an edit would do, found out by reading only."""
+"""Plans: what an edit would do, worked out by reading only; and the writing tools, which carry them out."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
@@ -10,11 +10,13 @@ from cekura_dashboards.api.models import JsonObject, Widget, same
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, line_of
 from cekura_dashboards.edits.plan_id import Covered, Origin, signer
-from cekura_dashboards.edits.receipt import Call, Receipt, fit_receipt
+from cekura_dashboards.edits.receipt import Call, Receipt, fit_receipt, render
 from cekura_dashboards.edits.restored import PlannedRequest
 from cekura_dashboards.text import clean
+from cekura_dashboards.tool import Tool
 from cekura_dashboards.values import replace
 
+Q = TypeVar("Q", bound=PlannedRequest)
 W = TypeVar("W")
 LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
 MAX_LISTED = 12
@@ -152,3 +154,41 @@ def receipt_of(
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
     """The fields of an update that would change something."""
     return {name: value for name, value in sent.items() if not same(value, stored.stored(name))}
+
+
+class WritingTool(Tool[Q, Receipt], frozen=True, kw_only=True):
+    """``plan`` writes nothing; ``carry_out`` takes its plan, once approved where it must be."""
+
+    plan: Callable[[ToolContext, Q], Awaitable[Plan[Any]]]
+    carry_out: Callable[[ToolContext, Plan[Any]], Awaitable[Receipt]]
+
+
+def writing_tool(
+    *,
+    name: str,
+    title: str,
+    description: str,
+    request: type[Q],
+    plan: Callable[[ToolContext, Q], Awaitable[Plan[W]]],
+    commit: Callable[[ToolContext, Plan[W]], Awaitable[Receipt]],
+    destructive: bool = False,
+    idempotent: bool = True,
+) -> WritingTool[Q]:
+    """The entry of the catalogue. ``commit`` only ever sees a plan that is to be carried out."""
+
+    async def carry_out(context: ToolContext, plan: Plan[W]) -> Receipt:
+        return not_yet(context, plan) or await commit(context, plan)
+
+    return WritingTool(
+        name=name,
+        title=title,
+        description=description,
+        request=request,
+        result=Receipt,
+        render=render,
+        writes=True,
+        destructive=destructive,
+        idempotent=idempotent,
+        plan=plan,
+        carry_out=carry_out,
+    )
