@@ -18,7 +18,6 @@ from cekura_dashboards.edits.changes import (
     planned_changes,
     restored_lines,
 )
-from cekura_dashboards.edits.checker import Checker
 from cekura_dashboards.edits.layout import Placement, Wish, overlapped, pattern_for, place_widgets
 from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered, covered_alike, covered_widgets, signer
@@ -34,6 +33,7 @@ from cekura_dashboards.edits.request import (
     unmergeable,
 )
 from cekura_dashboards.edits.restored import PlannedRequest, RestoredIds, check_counts
+from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_bulk
 from cekura_dashboards.edits.undo import refuse_too_large, undo_arguments, undo_of
 from cekura_dashboards.text import join_names, named

@@ -12,15 +12,17 @@ from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.concurrency import gather, gather_by_id
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
-from cekura_dashboards.edits.copies import copies_for, planned, removals_for
-from cekura_dashboards.edits.moves import (
+from cekura_dashboards.edits.copies import (
     Back,
     Move,
     all_failed,
+    copies_for,
     from_nowhere,
     moves_back,
     moves_to,
     outcomes_of,
+    planned,
+    removals_for,
     send_moves,
 )
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool

@@ -19,7 +19,6 @@ from cekura_dashboards.edits.changes import (
     not_done,
     restored_lines,
 )
-from cekura_dashboards.edits.checker import Checker
 from cekura_dashboards.edits.copies import CopyInto, copy_into
 from cekura_dashboards.edits.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.edits.dashboards import (
@@ -37,6 +36,7 @@ from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_name
 from cekura_dashboards.edits.receipt import Call, Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.edits.restored import restored_line
+from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_applied
 from cekura_dashboards.edits.undo import undo_of
 from cekura_dashboards.text import named, untrusted

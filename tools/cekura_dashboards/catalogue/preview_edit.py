@@ -14,10 +14,10 @@ from cekura_dashboards.charts.target import saved, unsaved
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
-from cekura_dashboards.edits.checker import PLOT_FIELDS
 from cekura_dashboards.edits.plan import Plan, issued
 from cekura_dashboards.edits.receipt import Receipt, fit_receipt
 from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.edits.rules import PLOT_FIELDS
 from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.plots import Drawing, Plot, plots_of_edit

@@ -24,8 +24,7 @@ from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
 from cekura_dashboards.charts.window import check_comparison
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.date_range import no_date_range
-from cekura_dashboards.edits.rules import check, doubts, metric_types
+from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range
 from cekura_dashboards.reports.budget import fit
 from cekura_dashboards.reports.compare import compared_targets, comparison_reports, read_compared
 from cekura_dashboards.reports.empty import explain_empty

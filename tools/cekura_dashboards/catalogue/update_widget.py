@@ -8,7 +8,6 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import WidgetId
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import WidgetEdits, all_differences, done_changes, planned_changes
-from cekura_dashboards.edits.checker import Checker
 from cekura_dashboards.edits.layout import overlapped, relaid
 from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_widgets, signer
@@ -23,6 +22,7 @@ from cekura_dashboards.edits.request import (
     unmergeable,
 )
 from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_update
 from cekura_dashboards.edits.undo import refuse_too_large, undo_of, undo_update
 from cekura_dashboards.text import join_names, named

@@ -10,7 +10,7 @@ from cekura_dashboards.api.filters import both, time_bounds
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, before_after, both_as_json
-from cekura_dashboards.edits.date_range import TOO_OLD_REFUSED, date_range_loss, goes_too_far_back, is_lost
+from cekura_dashboards.edits.rules import TOO_OLD_REFUSED, date_range_loss, goes_too_far_back, is_lost
 from cekura_dashboards.edits.send import write_or_read_back
 from cekura_dashboards.text import join_names, named, untrusted
 

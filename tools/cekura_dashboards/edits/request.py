@@ -11,7 +11,7 @@ from cekura_dashboards.api.filters import fault, only_time, without_time
 from cekura_dashboards.api.models import JsonObject, Widget, as_object
 from cekura_dashboards.arguments.references import WidgetId
 from cekura_dashboards.arguments.widget import NewWidget, WidgetFields
-from cekura_dashboards.edits.date_range import CLEARED
+from cekura_dashboards.edits.rules import CLEARED
 from cekura_dashboards.tool import Request
 
 Clearable = Literal[

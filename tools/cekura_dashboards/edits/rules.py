@@ -1,20 +1,126 @@
-"""Which field, chart and aggregation go together. Impossible ones are refused, unknown ones pass with a warning."""
+"""What a chart may be: which fields go together, the date range it needs, and the check of an edit against both.
+
+Impossible combinations are refused; unknown ones pass with a warning. The API refuses a chart without a date range, and
+one whose range starts more than 30 days ago.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from cekura_dashboards.api.errors import DashboardsError, Fault, KeyRejected
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, KeyRejected
 from cekura_dashboards.api.fields import (
     AGGREGATIONS,
     CHART_TYPES,
     COMBINATIONS,
+    LIMIT,
     METRIC_COMBINATIONS,
     METRIC_VALUE,
     Combinations,
     plotted_type,
 )
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.filters import Bounds, both, filter_warnings, only_time, time_bounds, within
+from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
+from cekura_dashboards.arguments.spans import BACK, ROLLING, UNITS, fold, interval, is_interval, rolling, span_of
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import UntrustedText, one_of, word
+from cekura_dashboards.text import UntrustedText, join_names, named, one_of, word
+
+CLEARED = "date_range"
+"""What ``clear`` names to drop a date range on purpose."""
+DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
+"""What is proposed where there is none."""
+LONGEST = {"field": "timestamp", "op": "gte", "value": "today-29d"}
+ADD_ONE = f"Add to filters: {json.dumps(DATE_RANGE)}"
+TOO_OLD = "the date range starts before the 30 days that the API holds"
+TOO_OLD_REFUSED = f"{TOO_OLD}, so it refuses the charts (400); the longest that works: {json.dumps(LONGEST)}."
+
+
+def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, list[str]]:
+    """A date range in words as the filter that is stored, and what is to be warned of.
+
+    What is relative stays so: ``7d`` is saved as ``today-7d``; the API's days are those of UTC.
+
+    >>> saved_range("24h", datetime(2026, 11, 21), ZoneInfo("UTC"))[0]
+    {'field': 'timestamp', 'op': 'gte', 'value': 'now-24h'}
+
+    Raises:
+        InvalidArguments: for a text that is no stretch of time.
+    """
+    word = rolling(text) or fold(text)
+    utc_days = [f"days are UTC days, not those of {zone}"] if now.astimezone(zone).utcoffset() else []
+    if match := ROLLING.fullmatch(word):
+        length = int(match[1]) * UNITS[match[2]]
+        if length == LIMIT:
+            why = "30 days ago begins before what the API holds by the time it is read: saved as today-29d"
+            return LONGEST, [why, *utc_days]
+        days = match[2] in "dw"
+        return _since(f"today-{length.days}d" if days else f"now-{word}"), utc_days if days else []
+    if word == "today" or BACK.fullmatch(word):
+        return _since(word), [] if word.startswith("now") else utc_days
+    if word == "yesterday":
+        return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), utc_days
+    begins = refused = ""
+    try:
+        span = interval(text, now, zone) if is_interval(text) else span_of(word, now, zone)
+        if span is not None:
+            begins, refused = _instant(span[0]), _instant(span[0] + LIMIT)
+    except (ValueError, OverflowError):
+        span = None
+    if span is None:
+        hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
+        raise InvalidArguments.at(CLEARED, f"{UntrustedText(text, limit=60)} is not a date range; {hint}")
+    fixed = f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would"
+    return (
+        _since(begins) if span[1] == now else within(*span),
+        [f"{fixed}; from {refused} the API refuses the charts (400)"],
+    )
+
+
+def _instant(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _since(value: str) -> JsonObject:
+    return {"field": "timestamp", "op": "gte", "value": value}
+
+
+def is_too_old(bounds: Bounds, now: datetime) -> bool:
+    """Whether it starts before what the API holds; one without a start does not."""
+    return bounds.start is not None and bounds.start < now - LIMIT
+
+
+def goes_too_far_back(before: Bounds, after: Bounds, now: datetime) -> bool:
+    """Whether a change of filters makes the date range start too long ago."""
+    return is_too_old(after, now) and before.start != after.start
+
+
+def is_lost(before: Bounds, after: Bounds) -> bool:
+    """Whether a change of filters leaves a chart without a date range."""
+    return before.start is not None and after.start is None
+
+
+def date_range_loss(what: str, filters: JsonObject | None, now: datetime) -> str:
+    """What is wrong with dropping the date range of ``filters``, and how to keep it."""
+    own = only_time(filters)
+    bounds = time_bounds(own, now)
+    suggestion = own if bounds.start is not None and not is_too_old(bounds, now) else DATE_RANGE
+    return (
+        f"leaves {what} without a date range, and the API refuses such charts (400). Keep one in filters: "
+        f"{json.dumps(both(suggestion))}; or, to drop it all the same, put {CLEARED} into clear."
+    )
+
+
+def no_date_range(*, on_dashboard: bool) -> str:
+    """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
+    subject = (
+        "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
+    )
+    unless = "" if on_dashboard else " unless its dashboard has one"
+    return f"{subject}; saved like this, the API refuses the chart (400){unless}. {ADD_ONE}"
 
 
 class MetricTypes(Struct, frozen=True):
@@ -109,3 +215,81 @@ def combinations(config: WidgetConfig, metrics: MetricTypes | None) -> tuple[str
 
 def _article(kind: str | None) -> str:
     return f"{'an' if (kind or '')[:1] in 'aeiou' else 'a'} {kind}"
+
+
+PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_function"}
+
+
+@dataclass
+class Checker:
+    """Collects faults and warnings. Faults only for what the edit touches.
+
+    ``lenient``: a plan stands behind the edit, so that what is stored, or was, may be written as it is; what seems
+    impossible is a warning, and the API decides. ``drops_range``: a chart is left without a date range, as was asked.
+    """
+
+    context: ToolContext
+    project: int | None
+    dashboard_filters: JsonObject | None
+    faults: list[Fault] = field(default_factory=list[Fault])
+    warnings: list[str] = field(default_factory=list[str])
+    lenient: bool = False
+    without_range: list[str] = field(default_factory=list[str])
+    drops_range: bool = False
+
+    async def created(self, config: JsonObject, path: str) -> None:
+        new = WidgetConfig.model_validate(config)
+        await self._check(new, path, {*config})
+        after = self._bounds(new)
+        if after.start is None:
+            self.without_range.append(named(new.name))
+        elif "filters" in config and goes_too_far_back(self._bounds(None), after, self.context.now()):
+            self._refuse([Fault(f"{path}filters", TOO_OLD_REFUSED)])
+
+    async def updated(self, stored: Widget, sent: JsonObject, path: str, clear: Sequence[str] | None = None) -> None:
+        new = WidgetConfig.model_validate({**stored.writable(), **sent})
+        await self._check(new, path, {*sent})
+        if {"filters", "chart_type"} & {*sent}:
+            self._check_range(stored, new, path, drops=CLEARED in (clear or []))
+
+    async def _check(self, config: WidgetConfig, path: str, touched: set[str]) -> None:
+        if touched & PLOT_FIELDS:
+            metrics, unread = await metric_types(self.context, self.project, config)
+            self.warnings += [text for text in unread if text not in self.warnings]
+            self._refuse(check(config, path, metrics))
+            self.warnings += doubts(config, path, metrics)
+        if "filters" in touched:
+            self.warnings += filter_warnings(config.filters, f"{path}filters")
+
+    def _refuse(self, problems: Sequence[Fault]) -> None:
+        """Faults, or where the edit is lenient warnings."""
+        self.faults += [] if self.lenient else problems
+        self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
+
+    def _bounds(self, config: WidgetConfig | None) -> Bounds:
+        """The date range of a chart on this dashboard; None: that of the dashboard itself."""
+        return time_bounds(both(self.dashboard_filters, config.filters if config else None), self.context.now())
+
+    def _check_range(self, stored: Widget, new: WidgetConfig, path: str, *, drops: bool) -> None:
+        before, after, now = self._bounds(stored), self._bounds(new), self.context.now()
+        if is_lost(before, after) and not drops:
+            self._refuse([Fault(f"{path}filters", date_range_loss("the chart", stored.filters, now))])
+        elif goes_too_far_back(before, after, now):
+            self._refuse([Fault(f"{path}filters", TOO_OLD_REFUSED)])
+        elif after.start is None:
+            self.without_range.append(named(new.name))
+        elif is_too_old(after, now):
+            self.warnings.append(f"{named(new.name)}: {TOO_OLD_REFUSED}")
+        self.drops_range |= is_lost(before, after)
+
+    def done(self) -> list[str]:
+        """The warnings.
+
+        Raises:
+            InvalidArguments: if there are faults.
+        """
+        if self.faults:
+            raise InvalidArguments(self.faults, lead="Nothing was changed.")
+        if not self.without_range:
+            return self.warnings
+        return [*self.warnings, f"{join_names(self.without_range)}: {no_date_range(on_dashboard=True)}"]

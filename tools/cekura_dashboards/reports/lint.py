@@ -14,9 +14,8 @@ from cekura_dashboards.api.filters import both, time_bounds, without_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import format_instant
-from cekura_dashboards.edits.date_range import DATE_RANGE, TOO_OLD, is_too_old
 from cekura_dashboards.edits.request import MOST_WIDGETS
-from cekura_dashboards.edits.rules import MetricTypes, check
+from cekura_dashboards.edits.rules import DATE_RANGE, TOO_OLD, MetricTypes, check, is_too_old
 from cekura_dashboards.stats.timeline import DAY, HOUR
 from cekura_dashboards.text import clean, named
 from cekura_dashboards.values import replace
