@@ -26,13 +26,15 @@ from cekura_dashboards.edits.request import (
     MOST_WIDGETS,
     MOST_WIDGETS_UNDONE,
     CreatedWidget,
+    PlannedRequest,
+    RestoredIds,
     WidgetUpdate,
+    check_counts,
     ignored_nulls,
     restored_path,
     sent_fields,
     unmergeable,
 )
-from cekura_dashboards.edits.restored import PlannedRequest, RestoredIds, check_counts
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_bulk
 from cekura_dashboards.edits.undo import refuse_too_large, undo_arguments, undo_of

@@ -17,7 +17,7 @@ from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.plan import issued
 from cekura_dashboards.edits.receipt import Call
-from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.edits.request import RestoredIds
 from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.reports.options import ReportOptions

@@ -28,7 +28,7 @@ from cekura_dashboards.edits.copies import (
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered, covered_alike, covered_widgets, signer
 from cekura_dashboards.edits.receipt import Call, Receipt
-from cekura_dashboards.edits.restored import PlannedRequest, RestoredIds
+from cekura_dashboards.edits.request import PlannedRequest, RestoredIds
 from cekura_dashboards.edits.send import commit_bulk, surely_not_applied
 from cekura_dashboards.edits.undo import Undo, refuse_too_large, undo_of
 from cekura_dashboards.text import untrusted

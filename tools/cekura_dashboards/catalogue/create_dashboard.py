@@ -20,7 +20,6 @@ from cekura_dashboards.edits.changes import (
     restored_lines,
 )
 from cekura_dashboards.edits.copies import CopyInto, copy_into
-from cekura_dashboards.edits.dashboard_requests import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
 from cekura_dashboards.edits.dashboards import (
     dashboard_change,
     dashboard_differences,
@@ -34,8 +33,14 @@ from cekura_dashboards.edits.layout import Placement, Wish, pattern_for, place_w
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_namesakes, covered_whole, signer
 from cekura_dashboards.edits.receipt import Call, Receipt
-from cekura_dashboards.edits.request import MOST_WIDGETS
-from cekura_dashboards.edits.restored import restored_line
+from cekura_dashboards.edits.request import (
+    CREATE,
+    DELETE,
+    MOST_WIDGETS,
+    CreateDashboardRequest,
+    DeleteDashboardRequest,
+    restored_line,
+)
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_applied
 from cekura_dashboards.edits.undo import undo_of

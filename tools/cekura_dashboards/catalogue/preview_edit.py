@@ -16,7 +16,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.edits.plan import Plan, issued
 from cekura_dashboards.edits.receipt import Receipt, fit_receipt
-from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.edits.request import RestoredIds
 from cekura_dashboards.edits.rules import PLOT_FIELDS
 from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.reports.options import ReportOptions

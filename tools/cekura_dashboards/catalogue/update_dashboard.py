@@ -32,8 +32,7 @@ from cekura_dashboards.edits.dashboards import (
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_fields, covered_setup, signer
 from cekura_dashboards.edits.receipt import Receipt
-from cekura_dashboards.edits.request import check_clear
-from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.edits.request import PlannedRequest, check_clear
 from cekura_dashboards.edits.rules import ADD_ONE, CLEARED, TOO_OLD_REFUSED, saved_range
 from cekura_dashboards.edits.undo import refuse_too_large, undo_of
 from cekura_dashboards.text import join_names, named

@@ -15,13 +15,13 @@ from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import (
     CLEAR,
     Clearable,
+    PlannedRequest,
     WidgetChanges,
     check_clear,
     ignored_nulls,
     sent_fields,
     unmergeable,
 )
-from cekura_dashboards.edits.restored import PlannedRequest
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_update
 from cekura_dashboards.edits.undo import refuse_too_large, undo_of, undo_update

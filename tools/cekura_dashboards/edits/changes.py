@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from cekura_dashboards.api.models import WRITABLE, JsonObject, Widget, as_object, same
 from cekura_dashboards.edits.plan_id import Signer
-from cekura_dashboards.edits.restored import restored_line
+from cekura_dashboards.edits.request import restored_line
 from cekura_dashboards.text import SafeText, UntrustedText, cut, json_text, named, short_json, spelled_blanks, untrusted
 
 VALUE_LIMIT = 400

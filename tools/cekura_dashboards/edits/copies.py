@@ -1,4 +1,4 @@
-"""Widgets copied to many dashboards or moved to another, those copies removed, and dashboards copied across projects."""
+"""Widgets copied to dashboards, moved to another or removed from many; dashboards copied across projects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, as_json, before_after, differences
 from cekura_dashboards.edits.layout import Placement, Wish, place_widgets
 from cekura_dashboards.edits.namesakes import translated
-from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.edits.request import RestoredIds
 from cekura_dashboards.edits.rules import Checker, no_date_range
 from cekura_dashboards.edits.send import write_or_read_back
 from cekura_dashboards.text import join_names, json_text, named, untrusted

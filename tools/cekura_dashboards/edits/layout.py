@@ -16,8 +16,7 @@ from msgspec import Struct
 from cekura_dashboards.api.errors import DashboardsError, Fault
 from cekura_dashboards.api.models import JsonObject, Widget, as_object
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.request import PLACE, CreatedWidget, Layout, WidgetUpdate
-from cekura_dashboards.edits.restored import RestoredIds
+from cekura_dashboards.edits.request import PLACE, CreatedWidget, Layout, RestoredIds, WidgetUpdate
 from cekura_dashboards.text import join_names
 
 MetadataPath = tuple[str, ...]

@@ -11,7 +11,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, line_of
 from cekura_dashboards.edits.plan_id import Covered, Origin, signer
 from cekura_dashboards.edits.receipt import Call, Receipt, fit_receipt, render
-from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.edits.request import PlannedRequest
 from cekura_dashboards.text import clean
 from cekura_dashboards.tool import Tool
 from cekura_dashboards.values import replace

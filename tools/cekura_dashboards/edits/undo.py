@@ -14,7 +14,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import WidgetEdits
 from cekura_dashboards.edits.plan_id import Covered, signer
 from cekura_dashboards.edits.receipt import PAYLOAD_LIMIT, Call
-from cekura_dashboards.edits.restored import PlannedRequest
+from cekura_dashboards.edits.request import PlannedRequest
 from cekura_dashboards.text import join_names
 
 Q = TypeVar("Q", bound=PlannedRequest)
