@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
-from cekura_dashboards.arguments.spans import WORDS
+from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.window import other_window, resolve
 from support import NOW
 

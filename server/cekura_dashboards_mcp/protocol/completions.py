@@ -7,7 +7,7 @@ from mcp.types import CompleteRequestParams, Completion, ResourceTemplateReferen
 
 from cekura_dashboards import DashboardsError, ToolContext
 from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of
-from cekura_dashboards.arguments.spans import WORDS
+from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.window import COMPARISONS
 from cekura_dashboards_mcp.connection import Connection
 

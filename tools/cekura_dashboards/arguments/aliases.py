@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from cekura_dashboards.arguments import spans
+from cekura_dashboards.arguments import times
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "agg": ("aggregation_function",),
@@ -174,5 +174,5 @@ def value(field: str, text: str) -> str:
     """
     folded = text.strip().casefold().replace(" ", "_").replace("-", "_")
     if field == "window":
-        return spans.rolling(text) or text
+        return times.rolling(text) or text
     return VALUES.get(field, {}).get(folded, text)

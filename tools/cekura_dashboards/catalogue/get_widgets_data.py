@@ -8,6 +8,7 @@ from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
 from cekura_dashboards.api.filters import Filter, fault, filter_warnings, with_missing
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
+from cekura_dashboards.arguments.times import zone_named
 from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
@@ -17,7 +18,6 @@ from cekura_dashboards.arguments.widget import (
     check_profile,
     one_comparison,
 )
-from cekura_dashboards.arguments.zones import zone_named
 from cekura_dashboards.charts.target import Target, resolve_targets, saved
 from cekura_dashboards.charts.window import check_comparison
 from cekura_dashboards.concurrency import gather

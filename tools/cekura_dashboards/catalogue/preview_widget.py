@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import Filter, filter_warnings, time_bounds, with_missing
 from cekura_dashboards.arguments.references import DashboardId
+from cekura_dashboards.arguments.times import zone_named
 from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
@@ -17,7 +18,6 @@ from cekura_dashboards.arguments.widget import (
     check_profile,
     one_comparison,
 )
-from cekura_dashboards.arguments.zones import zone_named
 from cekura_dashboards.catalogue.get_widgets_data import FINE
 from cekura_dashboards.charts.share import check_countable
 from cekura_dashboards.charts.target import Target, resolve_targets, unsaved

@@ -9,7 +9,7 @@ from msgspec import Struct
 from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
 from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds
-from cekura_dashboards.arguments.spans import (
+from cekura_dashboards.arguments.times import (
     ROLLING,
     WORDS,
     Interval,

@@ -25,7 +25,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import Bounds, both, filter_warnings, only_time, time_bounds, within
 from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
-from cekura_dashboards.arguments.spans import BACK, ROLLING, UNITS, fold, interval, is_interval, rolling, span_of
+from cekura_dashboards.arguments.times import BACK, ROLLING, UNITS, fold, interval, is_interval, rolling, span_of
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import UntrustedText, join_names, named, one_of, word
 

@@ -15,7 +15,7 @@ from cekura_dashboards.api.fields import (
     Combinations,
 )
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.arguments.spans import WORDS
+from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.window import COMPARISONS
 
 FILTERS: dict[str, JsonObject] = {

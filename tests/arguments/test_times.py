@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.arguments.zones import PLACES, zone_named
+from cekura_dashboards.arguments.times import PLACES, zone_named
 from support import NOW, Era, ask, connect, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
