@@ -11,7 +11,7 @@ from cekura_dashboards.api.errors import Fault, UnknownField
 from cekura_dashboards.api.fields import filter_field
 from cekura_dashboards.api.filters import Filter, json_shape, of_metric
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.arguments import rewrites, shapes
+from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.references import Reference
 from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted
 
@@ -69,7 +69,7 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
     if kind == "literal_error":
         choices = [str(choice) for choice in _choices(model, path)]
         value = error["input"]
-        if path[-1] == "op" and isinstance(value, str) and (instead := rewrites.hint(value)):
+        if path[-1] == "op" and isinstance(value, str) and (instead := shapes.hint(value)):
             return Fault(where(path), f"{value_text(value)} {instead}")
         return Fault(where(path), f"{value_text(value)} is not a choice; {_choice(value, choices)}")
     limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
@@ -92,7 +92,7 @@ def _not_in_filter(path: ArgumentPath, given: Any) -> Fault:
     key = str(path[-1])
     if key == "metric":
         return Fault(where(path), of_metric(**shapes.equals(given)))
-    if rewrites.operator(key) is not None:
+    if shapes.operator(key) is not None:
         text = "takes one condition, and none of contains, startswith, endswith or regex, which have no opposite"
         return Fault(where(path), f"{text}; write the opposite itself, as {json_shape(NOT_TRUE)}.")
     field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
