@@ -7,7 +7,7 @@ What may be of several types is an ``anyOf`` of single ones with nothing beside 
 the models and stays as deep as they are.
 
 Strict clients close every object and fill in every property. So no object is left open, and every property that may be
-absent has a value that means so: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.blanks``).
+absent has a value that means so: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.reader``).
 """
 
 from collections.abc import Iterable, Iterator

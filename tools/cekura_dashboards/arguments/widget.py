@@ -19,8 +19,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import Filter, fault
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
-from cekura_dashboards.arguments.blanks import is_null_text
-from cekura_dashboards.arguments.reader import PLANNED
+from cekura_dashboards.arguments.reader import PLANNED, is_null_text
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import UntrustedText, did_you_mean
 from cekura_dashboards.tool import Request
