@@ -118,9 +118,9 @@ async def test_a_range_that_was_too_long_already_does_not_hold_up_other_changes(
 @pytest.mark.parametrize("deep", [{"w": 12}, {"w": 12, "style": {"colour": "red"}}], ids=str)
 async def test_a_part_of_the_layout_keeps_the_rest_of_it(deep: Json) -> None:
     app = new_sandbox(count=10)
-    widget: Json = app.state.world.store._widgets[203]  # noqa: SLF001 - what is stored
-    widget["metadata"]["layout"]["style"] = {"colour": "blue", "size": 3}
-    whole: Json = widget["metadata"]
+    metadata: Json = app.state.world.store.widget(203)["metadata"]
+    whole: Json = {**metadata, "layout": {**metadata["layout"], "style": {"colour": "blue", "size": 3}}}
+    app.state.world.store.update_widget(203, {"metadata": whole})
     before = stored(app)
     expected = {**whole["layout"], **deep, "style": {**whole["layout"]["style"], **deep.get("style", {})}}
     edits: list[tuple[str, Any]] = [
@@ -130,7 +130,7 @@ async def test_a_part_of_the_layout_keeps_the_rest_of_it(deep: Json) -> None:
     async with open_tools(app) as (context, _):
         for tool, arguments in edits:
             _, receipt = await ask(context, tool, **arguments)
-            assert app.state.world.store._widgets[203]["metadata"] == {**whole, "layout": expected}  # noqa: SLF001 - see above
+            assert app.state.world.store.widget(203)["metadata"] == {**whole, "layout": expected}
             await undo(context, receipt)
             assert stored(app) == before
 
