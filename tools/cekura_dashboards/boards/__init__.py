@@ -5,9 +5,8 @@
 'Latency'
 """
 
-from cekura_dashboards.boards.board import Board, BoardRefused, read_board
-from cekura_dashboards.boards.carry_out import AppliedBoard, BoardPlan, PlannedCall, apply_board, plan_board, undo_board
-from cekura_dashboards.boards.export import export_board
+from cekura_dashboards.boards.apply import AppliedBoard, BoardPlan, PlannedCall, apply_board, plan_board, undo_board
+from cekura_dashboards.boards.board import Board, BoardRefused, export_board, read_board
 
 __all__ = [
     "AppliedBoard",
