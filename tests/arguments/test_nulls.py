@@ -59,7 +59,7 @@ def test_null_is_absent_inside_widgets_filters_groupings_and_layouts_too(null: s
     widget |= {"filters": nothing, "group_by": {"type": "field", "field": null, "interval": null}, "metadata": null}
     widget |= {"layout": dict.fromkeys("xywh", null)}
     given, _ = parse(model, {"dashboard_id": 11, "create": [widget]})
-    assert given.create[0].given() == parse(model, {"dashboard_id": 11, "create": [PIE]})[0].create[0].given()
+    assert given.create[0].values() == parse(model, {"dashboard_id": 11, "create": [PIE]})[0].create[0].values()
 
 
 @pytest.mark.parametrize(
