@@ -10,8 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.charts.line_rows import line_rows
-from cekura_dashboards.charts.rows import bar_rows, plots_times
+from cekura_dashboards.charts.rows import bar_rows, line_rows, plots_times
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.reports.compare import ComparedReadings

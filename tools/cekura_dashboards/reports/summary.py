@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.fields import FILTERED, PLOTTED
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.line_rows import line_rows
 from cekura_dashboards.charts.rows import (
     BarRows,
     Rows,
     bar_rows,
+    line_rows,
     passing_label,
     pie_slices,
     plots_times,
