@@ -19,7 +19,7 @@ from cekura_dashboards.arguments.widget import (
     one_comparison,
 )
 from cekura_dashboards.catalogue.get_widgets_data import FINE
-from cekura_dashboards.charts.share import check_countable
+from cekura_dashboards.charts.read import check_countable
 from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
 from cekura_dashboards.charts.window import check_comparison
 from cekura_dashboards.concurrency import gather

@@ -10,26 +10,110 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import anyio
 from msgspec import Struct
 
-from cekura_dashboards.api.chart_data import ChartEnvelope, decode
-from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Refused, TooFarBack, UnreadableAnswer
-from cekura_dashboards.api.fields import LIMIT
-from cekura_dashboards.api.filters import Bounds, both, has_nested_time, time_bounds, within, without_time
-from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.api.chart_data import BarRow, Chart, ChartEnvelope, Key, decode, number
+from cekura_dashboards.api.errors import (
+    DashboardsError,
+    InvalidArguments,
+    KeyRejected,
+    Refused,
+    TooFarBack,
+    UnreadableAnswer,
+)
+from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import (
+    OTHER_SCORE,
+    Bounds,
+    both,
+    fields_of,
+    has_nested_time,
+    time_bounds,
+    wants_pass,
+    within,
+    without_time,
+)
+from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.api.usage import usage
 from cekura_dashboards.charts.coverage import covered, witnesses
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.scope import keep_to_projects
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
-from cekura_dashboards.charts.share import matching_part, share_of
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, saved_window
 from cekura_dashboards.concurrency import MAX_CONCURRENT, each, gather, in_thread
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace
+
+NOT_EVALUATED = "calls that the metric was not evaluated on count as not matching; its avg leaves them out"
+
+
+def check_countable(config: WidgetConfig) -> None:
+    """Refuse what is no count of calls per time.
+
+    Raises:
+        InvalidArguments: with the widget that is.
+    """
+    if config.chart_type != "bar" or config.aggregation_function != "count":
+        raise InvalidArguments.at(
+            "share_where",
+            "needs a widget that counts calls: chart_type bar, field agent_id, aggregation_function count, and a "
+            "time_period.",
+        )
+
+
+def matching_part(target: Target, matching: JsonObject) -> Target:
+    """Of a target that charts a share, the calls that match."""
+    config = target.config
+    return replace(
+        target,
+        config=config.model_copy(update={"filters": both(config.filters, matching)}),
+        filters=both(target.filters, matching),
+    )
+
+
+def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
+    """The quotient of two counts, of all calls and of those that match. ``n`` of a bucket are all its calls."""
+    target = whole.target
+    config = target.config.model_copy(
+        update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
+    )
+    calls = both(target.extra, target.config.counted)
+    share = replace(whole, target=replace(target, config=config, extra=calls or None), chart=None)
+    error = whole.error or part.error
+    if error is not None or whole.chart is None:
+        return replace(share, error=error)
+    every, matched = _counts(whole), _counts(part)
+    if any(not 0 <= count <= every.get(place, 0.0) for place, count in matched.items()):
+        return replace(share, error=UnreadableAnswer("more calls match than there are in a bucket"))
+    rows = [
+        BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
+        for (time, group), n in every.items()
+        if n > 0
+    ]
+    if wants_pass(target.matching) and not any(matched.values()):
+        share = replace(share, notes=(*share.notes, f"no call matches: {OTHER_SCORE}"))
+    elif METRIC_VALUE in fields_of(target.matching):
+        share = replace(share, notes=(*share.notes, NOT_EVALUATED))
+    return replace(
+        share, chart=Chart("bar", rows=rows, data_type="boolean", rate_unit="ratio", grouped=whole.chart.grouped)
+    )
+
+
+def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
+    rows = reading.chart.rows if reading.chart else []
+    return {(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows}
+
+
+def _group(value: Any) -> Key:
+    """What the rows of a group share; a list or an object as its JSON."""
+    return value if isinstance(value, Key) else json_text(value)
+
 
 SMALL_BYTES = 100_000
 
