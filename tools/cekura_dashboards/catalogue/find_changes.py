@@ -14,9 +14,9 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import window_line
+from cekura_dashboards.charts.history import Survey, surveys
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.scores import PASS_IS_1
-from cekura_dashboards.charts.survey import Survey, surveys
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import (
     DEFAULT,

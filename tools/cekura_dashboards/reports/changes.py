@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.survey import Survey
+from cekura_dashboards.charts.history import Survey
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.reports.history import label_outcomes, outcome_of
