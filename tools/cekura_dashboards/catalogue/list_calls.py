@@ -13,16 +13,18 @@ from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.arguments.widget import WINDOW
 from cekura_dashboards.charts.calls import (
     CallShown,
+    CallsPage,
+    Order,
     call_shown,
     call_table,
     calls_filter,
     find_calls,
     has_labels,
+    page_of_calls,
     window_line,
 )
 from cekura_dashboards.charts.requested import ChartRequest, requested_chart
 from cekura_dashboards.charts.scores import PASS
-from cekura_dashboards.charts.sorted_calls import CallsPage, Order, page_of_calls
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
