@@ -20,7 +20,7 @@ from cekura_dashboards.charts.calls import (
     window_line,
 )
 from cekura_dashboards.charts.metadata_keys import MetadataKeys, read_metadata_keys
-from cekura_dashboards.charts.requested import ChartRequest, RequestedChart, requested_chart
+from cekura_dashboards.charts.target import ChartRequest, RequestedChart, requested_chart
 from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
 from cekura_dashboards.concurrency import each, gather
 from cekura_dashboards.context import ToolContext

@@ -23,8 +23,8 @@ from cekura_dashboards.charts.calls import (
     page_of_calls,
     window_line,
 )
-from cekura_dashboards.charts.requested import ChartRequest, requested_chart
 from cekura_dashboards.charts.scores import PASS
+from cekura_dashboards.charts.target import ChartRequest, requested_chart
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext

@@ -12,8 +12,7 @@ from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.history import histories
 from cekura_dashboards.charts.metadata_keys import MetadataKeys, used_keys
 from cekura_dashboards.charts.read import read_charts
-from cekura_dashboards.charts.requested import RequestedChart
-from cekura_dashboards.charts.target import ChartReading, are_few
+from cekura_dashboards.charts.target import ChartReading, RequestedChart, are_few
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
