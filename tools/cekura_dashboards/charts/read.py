@@ -54,215 +54,8 @@ FINE = ("hour", "day")
 """Steps of bars that show it."""
 SHORT = timedelta(days=2)
 """Of so little time past the range, hours are asked for."""
-
-
-def witnesses(readings: Sequence[ChartReading]) -> list[Target]:
-    """A count of the same calls for each bar of weeks or months that reaches past its saved range, if none is read."""
-    fine = {_calls_of(reading) for reading in readings if _is_fine(reading.target.config)}
-    coarse = {
-        _calls_of(reading): _count_of_calls(reading.target, reading.window, reading.beyond)
-        for reading in readings
-        if reading.beyond and reading.target.config.chart_type == "bar" and not _is_fine(reading.target.config)
-    }
-    return [target for key, target in coarse.items() if key not in fine]
-
-
-def _count_of_calls(target: Target, window: Window, saved: Bounds) -> Target:
-    past = [saved.start - window.start] if saved.start and saved.start > window.start else []
-    past += [window.end - saved.end] if saved.end and saved.end < window.end else []
-    step = "hour" if min(past, default=SHORT) < SHORT else "day"
-    config = WidgetConfig(chart_type="bar", field="agent_id", aggregation_function="count", time_period=step)
-    return replace(target, config=config, window=window, matching=None, local_days=False)
-
-
-def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
-    """The readings, ``beyond`` less the ends past which a bar of the same calls holds some."""
-    if not any(reading.beyond for reading in readings):
-        return [*readings]
-    fine = [reading for reading in readings if reading.beyond and _is_fine(reading.target.config)]
-    times = dict[str, list[tuple[float, float]]]()
-    for reading in fine:
-        times.setdefault(_calls_of(reading), []).extend(_stretches(reading))
-    return [
-        replace(reading, beyond=_unseen(reading.beyond, reading.window, times.get(_calls_of(reading), ())))
-        if reading.beyond and not _is_fine(reading.target.config)
-        else reading
-        for reading in readings
-    ]
-
-
-def _calls_of(reading: ChartReading) -> str:
-    """Alike for the same calls that are read in the same way, past the same range."""
-    target = reading.target
-    return json.dumps(
-        [target.calls, target.dashboard, target.project, str(reading.beyond)], sort_keys=True, default=str
-    )
-
-
-def _is_fine(config: WidgetConfig) -> bool:
-    return config.chart_type == "bar" and config.period in FINE
-
-
-def _stretches(reading: ChartReading) -> Iterator[tuple[float, float]]:
-    """Begin and end of each bucket with calls, in seconds since 1970."""
-    chart = reading.hours or reading.chart
-    width = STEPS[PERIODS["hour" if reading.hours else reading.target.config.period]]
-    rows = chart.rows if chart else []
-    for text in {row.time_interval for row in rows if count_of(row.sample_count) or number(row.value)}:
-        if (time := TimeParser().parse(text)) is not None:
-            yield time, time + width
-
-
-def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:
-    """The ends of the saved range past which no bucket of the window was seen."""
-    first, last = window.start.timestamp(), window.end.timestamp()
-    inside = [(start, end) for start, end in stretches if end > first and start < last]
-    early = saved.start and any(end <= saved.start.timestamp() for _, end in inside)
-    late = saved.end and any(start >= saved.end.timestamp() for start, _ in inside)
-    start = None if early or (saved.start and saved.start <= window.start) else saved.start
-    end = None if late or (saved.end and saved.end >= window.end) else saved.end
-    return Bounds(start, end) if start or end else None
-
-
 MAX_AGENTS = 300
-
-
-async def keep_to_projects(
-    context: ToolContext, placed: list[tuple[ChartReading, JsonObject | None]]
-) -> list[tuple[ChartReading, JsonObject | None]]:
-    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
-
-    A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
-    """
-    targets = {reading.target.dashboard: reading.target for reading, _ in placed if reading.alone}
-    if not targets:
-        return placed
-    scopes_of = (_agents_of(context, target) for target in targets.values())
-    count, _, scopes_read = await gather(_projects(context), context.lookups.prefetch(), gather_all(scopes_of))
-    if count is not None and count <= 1:
-        return placed
-    scopes = dict(zip(targets, scopes_read, strict=True))
-    return [_restrict(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
-
-
-async def _projects(context: ToolContext) -> int | None:
-    """How many the key can see; None if that cannot be read."""
-    try:
-        return len(await context.lookups.projects())
-    except DashboardsError:
-        return None
-
-
-async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:
-    """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
-    try:
-        project = target.project
-        if project is None and target.dashboard is not None:
-            project = (await context.lookups.dashboard(target.dashboard)).project
-        elif project is None:
-            project = context.settings.project_id
-        if project is None:
-            return None
-        agents = [agent.id for agent in await context.lookups.agents(project)]
-    except DashboardsError as error:
-        return error
-    return (project, agents) if 0 < len(agents) <= MAX_AGENTS else None
-
-
-def _restrict(
-    reading: ChartReading,
-    body: JsonObject | None,
-    scope: tuple[int, list[int]] | DashboardsError | None,
-    count: int | None,
-) -> tuple[ChartReading, JsonObject | None]:
-    if not reading.alone or body is None:
-        return reading, body
-    if isinstance(scope, DashboardsError):
-        return replace(reading, error=scope), body
-    if scope is None:
-        if count is None:
-            return _with_note(reading, "covers every project that this key can see; how many could not be read"), body
-        return _with_note(
-            reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"
-        ), body
-    project, ids = scope
-    theirs = {"field": "agent.id", "op": "in", "value": ids}
-    note = f"kept to project {project} by its {len(ids)} agents"
-    if reading.target.dashboard is not None:
-        note += ", as the dashboard's own scope ends at its date range"
-    restricted = replace(_with_note(reading, note), restricted_to_project=True)
-    return restricted, {**body, "filters": both(body["filters"], theirs)}
-
-
-def _with_note(reading: ChartReading, note: str) -> ChartReading:
-    return replace(reading, notes=(*reading.notes, note)) if reading.alone else reading
-
-
 NOT_EVALUATED = "calls that the metric was not evaluated on count as not matching; its avg leaves them out"
-
-
-def check_countable(config: WidgetConfig) -> None:
-    """Refuse what is no count of calls per time.
-
-    Raises:
-        InvalidArguments: with the widget that is.
-    """
-    if config.chart_type != "bar" or config.aggregation_function != "count":
-        raise InvalidArguments.at(
-            "share_where",
-            "needs a widget that counts calls: chart_type bar, field agent_id, aggregation_function count, and a "
-            "time_period.",
-        )
-
-
-def matching_part(target: Target, matching: JsonObject) -> Target:
-    """Of a target that charts a share, the calls that match."""
-    config = target.config
-    return replace(
-        target,
-        config=config.model_copy(update={"filters": both(config.filters, matching)}),
-        filters=both(target.filters, matching),
-    )
-
-
-def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
-    """The quotient of two counts, of all calls and of those that match. ``n`` of a bucket are all its calls."""
-    target = whole.target
-    config = target.config.model_copy(
-        update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
-    )
-    calls = both(target.extra, target.config.counted)
-    share = replace(whole, target=replace(target, config=config, extra=calls or None), chart=None)
-    error = whole.error or part.error
-    if error is not None or whole.chart is None:
-        return replace(share, error=error)
-    every, matched = _counts(whole), _counts(part)
-    if any(not 0 <= count <= every.get(place, 0.0) for place, count in matched.items()):
-        return replace(share, error=UnreadableAnswer("more calls match than there are in a bucket"))
-    rows = [
-        BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
-        for (time, group), n in every.items()
-        if n > 0
-    ]
-    if wants_pass(target.matching) and not any(matched.values()):
-        share = replace(share, notes=(*share.notes, f"no call matches: {OTHER_SCORE}"))
-    elif METRIC_VALUE in fields_of(target.matching):
-        share = replace(share, notes=(*share.notes, NOT_EVALUATED))
-    return replace(
-        share, chart=Chart("bar", rows=rows, data_type="boolean", rate_unit="ratio", grouped=whole.chart.grouped)
-    )
-
-
-def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
-    rows = reading.chart.rows if reading.chart else []
-    return {(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows}
-
-
-def _group(value: Any) -> Key:
-    """What the rows of a group share; a list or an object as its JSON."""
-    return value if isinstance(value, Key) else json_text(value)
-
-
 SMALL_BYTES = 100_000
 
 
@@ -430,3 +223,204 @@ def _decoded(reading: ChartReading, envelope: ChartEnvelope | None) -> ChartRead
         return replace(reading, error=error)
     usage().points += len(chart.rows)
     return replace(reading, chart=chart)
+
+
+def witnesses(readings: Sequence[ChartReading]) -> list[Target]:
+    """A count of the same calls for each bar of weeks or months that reaches past its saved range, if none is read."""
+    fine = {_calls_of(reading) for reading in readings if _is_fine(reading.target.config)}
+    coarse = {
+        _calls_of(reading): _count_of_calls(reading.target, reading.window, reading.beyond)
+        for reading in readings
+        if reading.beyond and reading.target.config.chart_type == "bar" and not _is_fine(reading.target.config)
+    }
+    return [target for key, target in coarse.items() if key not in fine]
+
+
+def _count_of_calls(target: Target, window: Window, saved: Bounds) -> Target:
+    past = [saved.start - window.start] if saved.start and saved.start > window.start else []
+    past += [window.end - saved.end] if saved.end and saved.end < window.end else []
+    step = "hour" if min(past, default=SHORT) < SHORT else "day"
+    config = WidgetConfig(chart_type="bar", field="agent_id", aggregation_function="count", time_period=step)
+    return replace(target, config=config, window=window, matching=None, local_days=False)
+
+
+def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
+    """The readings, ``beyond`` less the ends past which a bar of the same calls holds some."""
+    if not any(reading.beyond for reading in readings):
+        return [*readings]
+    fine = [reading for reading in readings if reading.beyond and _is_fine(reading.target.config)]
+    times = dict[str, list[tuple[float, float]]]()
+    for reading in fine:
+        times.setdefault(_calls_of(reading), []).extend(_stretches(reading))
+    return [
+        replace(reading, beyond=_unseen(reading.beyond, reading.window, times.get(_calls_of(reading), ())))
+        if reading.beyond and not _is_fine(reading.target.config)
+        else reading
+        for reading in readings
+    ]
+
+
+def _calls_of(reading: ChartReading) -> str:
+    """Alike for the same calls that are read in the same way, past the same range."""
+    target = reading.target
+    return json.dumps(
+        [target.calls, target.dashboard, target.project, str(reading.beyond)], sort_keys=True, default=str
+    )
+
+
+def _is_fine(config: WidgetConfig) -> bool:
+    return config.chart_type == "bar" and config.period in FINE
+
+
+def _stretches(reading: ChartReading) -> Iterator[tuple[float, float]]:
+    """Begin and end of each bucket with calls, in seconds since 1970."""
+    chart = reading.hours or reading.chart
+    width = STEPS[PERIODS["hour" if reading.hours else reading.target.config.period]]
+    rows = chart.rows if chart else []
+    for text in {row.time_interval for row in rows if count_of(row.sample_count) or number(row.value)}:
+        if (time := TimeParser().parse(text)) is not None:
+            yield time, time + width
+
+
+def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:
+    """The ends of the saved range past which no bucket of the window was seen."""
+    first, last = window.start.timestamp(), window.end.timestamp()
+    inside = [(start, end) for start, end in stretches if end > first and start < last]
+    early = saved.start and any(end <= saved.start.timestamp() for _, end in inside)
+    late = saved.end and any(start >= saved.end.timestamp() for start, _ in inside)
+    start = None if early or (saved.start and saved.start <= window.start) else saved.start
+    end = None if late or (saved.end and saved.end >= window.end) else saved.end
+    return Bounds(start, end) if start or end else None
+
+
+async def keep_to_projects(
+    context: ToolContext, placed: list[tuple[ChartReading, JsonObject | None]]
+) -> list[tuple[ChartReading, JsonObject | None]]:
+    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
+
+    A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
+    """
+    targets = {reading.target.dashboard: reading.target for reading, _ in placed if reading.alone}
+    if not targets:
+        return placed
+    scopes_of = (_agents_of(context, target) for target in targets.values())
+    count, _, scopes_read = await gather(_projects(context), context.lookups.prefetch(), gather_all(scopes_of))
+    if count is not None and count <= 1:
+        return placed
+    scopes = dict(zip(targets, scopes_read, strict=True))
+    return [_restrict(reading, body, scopes.get(reading.target.dashboard), count) for reading, body in placed]
+
+
+async def _projects(context: ToolContext) -> int | None:
+    """How many the key can see; None if that cannot be read."""
+    try:
+        return len(await context.lookups.projects())
+    except DashboardsError:
+        return None
+
+
+async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:
+    """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
+    try:
+        project = target.project
+        if project is None and target.dashboard is not None:
+            project = (await context.lookups.dashboard(target.dashboard)).project
+        elif project is None:
+            project = context.settings.project_id
+        if project is None:
+            return None
+        agents = [agent.id for agent in await context.lookups.agents(project)]
+    except DashboardsError as error:
+        return error
+    return (project, agents) if 0 < len(agents) <= MAX_AGENTS else None
+
+
+def _restrict(
+    reading: ChartReading,
+    body: JsonObject | None,
+    scope: tuple[int, list[int]] | DashboardsError | None,
+    count: int | None,
+) -> tuple[ChartReading, JsonObject | None]:
+    if not reading.alone or body is None:
+        return reading, body
+    if isinstance(scope, DashboardsError):
+        return replace(reading, error=scope), body
+    if scope is None:
+        if count is None:
+            return _with_note(reading, "covers every project that this key can see; how many could not be read"), body
+        return _with_note(
+            reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"
+        ), body
+    project, ids = scope
+    theirs = {"field": "agent.id", "op": "in", "value": ids}
+    note = f"kept to project {project} by its {len(ids)} agents"
+    if reading.target.dashboard is not None:
+        note += ", as the dashboard's own scope ends at its date range"
+    restricted = replace(_with_note(reading, note), restricted_to_project=True)
+    return restricted, {**body, "filters": both(body["filters"], theirs)}
+
+
+def _with_note(reading: ChartReading, note: str) -> ChartReading:
+    return replace(reading, notes=(*reading.notes, note)) if reading.alone else reading
+
+
+def check_countable(config: WidgetConfig) -> None:
+    """Refuse what is no count of calls per time.
+
+    Raises:
+        InvalidArguments: with the widget that is.
+    """
+    if config.chart_type != "bar" or config.aggregation_function != "count":
+        raise InvalidArguments.at(
+            "share_where",
+            "needs a widget that counts calls: chart_type bar, field agent_id, aggregation_function count, and a "
+            "time_period.",
+        )
+
+
+def matching_part(target: Target, matching: JsonObject) -> Target:
+    """Of a target that charts a share, the calls that match."""
+    config = target.config
+    return replace(
+        target,
+        config=config.model_copy(update={"filters": both(config.filters, matching)}),
+        filters=both(target.filters, matching),
+    )
+
+
+def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
+    """The quotient of two counts, of all calls and of those that match. ``n`` of a bucket are all its calls."""
+    target = whole.target
+    config = target.config.model_copy(
+        update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}
+    )
+    calls = both(target.extra, target.config.counted)
+    share = replace(whole, target=replace(target, config=config, extra=calls or None), chart=None)
+    error = whole.error or part.error
+    if error is not None or whole.chart is None:
+        return replace(share, error=error)
+    every, matched = _counts(whole), _counts(part)
+    if any(not 0 <= count <= every.get(place, 0.0) for place, count in matched.items()):
+        return replace(share, error=UnreadableAnswer("more calls match than there are in a bucket"))
+    rows = [
+        BarRow(time_interval=time, value=matched.get((time, group), 0.0) / n, sample_count=round(n), group=group)
+        for (time, group), n in every.items()
+        if n > 0
+    ]
+    if wants_pass(target.matching) and not any(matched.values()):
+        share = replace(share, notes=(*share.notes, f"no call matches: {OTHER_SCORE}"))
+    elif METRIC_VALUE in fields_of(target.matching):
+        share = replace(share, notes=(*share.notes, NOT_EVALUATED))
+    return replace(
+        share, chart=Chart("bar", rows=rows, data_type="boolean", rate_unit="ratio", grouped=whole.chart.grouped)
+    )
+
+
+def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
+    rows = reading.chart.rows if reading.chart else []
+    return {(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows}
+
+
+def _group(value: Any) -> Key:
+    """What the rows of a group share; a list or an object as its JSON."""
+    return value if isinstance(value, Key) else json_text(value)
