@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from cekura_dashboards.stats.clock import Clock
 from cekura_dashboards.stats.time_series import Scale, TimeSeries
-from cekura_dashboards.stats.timeline import DAY, HOUR
+from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 
 Floats = npt.NDArray[np.float64]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

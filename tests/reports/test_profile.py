@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.stats.clock import Clock
+from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.summaries.profile import profile
 from cekura_sandbox import ApiVariant

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from cekura_dashboards.stats.clock import Clock
+from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.text import shown_setting
 
 PREFIX = "CEKURA_"

@@ -12,12 +12,11 @@ from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.units import unit_of
 from cekura_dashboards.stats.change import LabelSeries
-from cekura_dashboards.stats.clock import Clock
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Outcome
 from cekura_dashboards.stats.numbers import SCALES, exact
 from cekura_dashboards.stats.time_series import TimeSeries
-from cekura_dashboards.stats.timeline import PERIODS, STEPS, Span, is_partial
+from cekura_dashboards.stats.timeline import PERIODS, STEPS, Clock, Span, is_partial
 from cekura_dashboards.summaries.bar import bar_outcome
 from cekura_dashboards.summaries.buckets import fill_empty, merge_groups
 from cekura_dashboards.summaries.line import line_time_series

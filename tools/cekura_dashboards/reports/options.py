@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field
 
-from cekura_dashboards.stats.clock import UTC_CLOCK, Clock
+from cekura_dashboards.stats.timeline import UTC_CLOCK, Clock
 
 
 class ReportOptions(Struct, frozen=True):

@@ -16,8 +16,7 @@ from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.report import WidgetReport, brief, which_calls, window_shown
 from cekura_dashboards.reports.units import unit_of
-from cekura_dashboards.stats.clock import Clock
-from cekura_dashboards.stats.timeline import HOUR, is_partial
+from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial
 from cekura_dashboards.summaries.buckets import ADDITIVE, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.profile import By, profile
 from cekura_dashboards.values import replace

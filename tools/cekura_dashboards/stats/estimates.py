@@ -19,10 +19,9 @@ from cekura_dashboards.stats.autocorrelation import (
     estimate_autocorrelation,
     reference_days,
 )
-from cekura_dashboards.stats.clock import Clock
 from cekura_dashboards.stats.sample import Sample, SampleBucket, call_weights
 from cekura_dashboards.stats.significance import Estimate, VerdictTerms
-from cekura_dashboards.stats.timeline import DAY, HOUR
+from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 
 MIN_BUCKETS = 5
 """With fewer full buckets on a side the most that is said is ``possible``."""

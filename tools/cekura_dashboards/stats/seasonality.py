@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.clock import Clock, Place
 from cekura_dashboards.stats.levels import (
     CONTINUITY,
     FIT_ROUNDS,
@@ -21,7 +20,7 @@ from cekura_dashboards.stats.levels import (
     sum_at,
 )
 from cekura_dashboards.stats.time_series import TimeSeries
-from cekura_dashboards.stats.timeline import DAY
+from cekura_dashboards.stats.timeline import DAY, Clock, Place
 from cekura_dashboards.values import replace
 
 MIN_CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3

@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple, Self
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from cekura_dashboards.stats.clock import UTC_CLOCK, Clock
 from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.numbers import Number, round_for_display
 from cekura_dashboards.stats.sample import EMPTY_SAMPLE, Sample
+from cekura_dashboards.stats.timeline import UTC_CLOCK, Clock
 from cekura_dashboards.values import replace
 
 Verdict = Literal["clear", "possible", "within noise", "not tested"]

@@ -1,7 +1,9 @@
 """Windows and aligned buckets, in seconds since 1970 UTC."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -87,3 +89,50 @@ def next_month(seconds: float) -> float:
     moment = datetime.fromtimestamp(seconds, UTC)
     year, month = (moment.year + 1, 1) if moment.month == 12 else (moment.year, moment.month + 1)  # noqa: PLR2004 - months
     return datetime(year, month, 1, tzinfo=UTC).timestamp()
+
+
+SATURDAY, SUNDAY = 5, 6
+
+
+class Place(NamedTuple):
+    """Where an instant lies on the clock. ``day``: counted from an arbitrary one; ``weekday``: Monday is 0."""
+
+    day: int
+    weekday: int
+    hour: int
+
+
+class Clock(Struct, frozen=True):
+    """A time zone, and the weekdays that are weekend there, Monday being 0."""
+
+    zone: tzinfo = UTC
+    weekend: frozenset[int] = frozenset({SATURDAY, SUNDAY})
+
+    def place(self, time: float) -> Place:
+        """The day, weekday and hour of an instant, in seconds since 1970.
+
+        >>> Clock().place(2 * 86400.0 + 3600)
+        Place(day=719165, weekday=5, hour=1)
+        """
+        return _place(time, self.zone)
+
+    def is_weekend(self, time: float) -> bool:
+        """Whether an instant lies in a weekend.
+
+        >>> Clock().is_weekend(0.0), Clock().is_weekend(2 * 86400.0)
+        (False, True)
+        """
+        return self.place(time).weekday in self.weekend
+
+    def kind(self, weekday: int) -> int:
+        """0 for a day of work, 1 for one of the weekend."""
+        return int(weekday in self.weekend)
+
+
+UTC_CLOCK = Clock()
+
+
+@lru_cache(maxsize=16384)
+def _place(time: float, zone: tzinfo) -> Place:
+    moment = datetime.fromtimestamp(time, zone)
+    return Place(moment.toordinal(), moment.weekday(), moment.hour)

@@ -3,12 +3,11 @@
 import math
 import statistics
 
-from cekura_dashboards.stats.clock import UTC_CLOCK, Clock
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Outcome
 from cekura_dashboards.stats.numbers import SCALES, round_for_display, wilson_interval
 from cekura_dashboards.stats.time_series import Scale, TimeSeries
-from cekura_dashboards.stats.timeline import PERIODS, STEPS, Span, is_partial, starts
+from cekura_dashboards.stats.timeline import PERIODS, STEPS, UTC_CLOCK, Clock, Span, is_partial, starts
 from cekura_dashboards.summaries.buckets import (
     ADDITIVE,
     MIN_CALLS_UNFLAGGED,

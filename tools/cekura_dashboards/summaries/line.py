@@ -3,12 +3,21 @@
 import math
 import statistics
 
-from cekura_dashboards.stats.clock import UTC_CLOCK, Clock
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Outcome
 from cekura_dashboards.stats.numbers import Number, round_for_display, sum_of_squares, wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries
-from cekura_dashboards.stats.timeline import STEPS, Span, choose_step, is_partial, iso, origin_of, starts
+from cekura_dashboards.stats.timeline import (
+    STEPS,
+    UTC_CLOCK,
+    Clock,
+    Span,
+    choose_step,
+    is_partial,
+    iso,
+    origin_of,
+    starts,
+)
 from cekura_dashboards.summaries.calls import CallValues, quantiles_of
 from cekura_dashboards.summaries.groups import largest_groups
 from cekura_dashboards.summaries.model import LineFacts, OneCall, Point, Series, Summary

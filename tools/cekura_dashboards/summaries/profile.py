@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
-from cekura_dashboards.stats.clock import Clock
 from cekura_dashboards.stats.distributions import f_sf, t_sf
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
+from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.summaries.buckets import ADDITIVE, combine, total
 from cekura_dashboards.summaries.model import Bucket
 
