@@ -10,8 +10,14 @@ from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_c
 from cekura_dashboards.stats.distributions import count_score
 from cekura_dashboards.stats.findings import Finding, Gap, Outcome, Step, Trend, Unusual
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
-from cekura_dashboards.stats.outages import Outage, find_outages
-from cekura_dashboards.stats.outliers import POSSIBLE_LEVEL, POSSIBLE_LEVEL_OF_HOURS, OutlierRun, find_outlier_runs
+from cekura_dashboards.stats.outliers import (
+    POSSIBLE_LEVEL,
+    POSSIBLE_LEVEL_OF_HOURS,
+    Outage,
+    OutlierRun,
+    find_outages,
+    find_outlier_runs,
+)
 from cekura_dashboards.stats.seasonality import DailySeries, SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
