@@ -8,8 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.compare_parts import share_changes
+from cekura_dashboards.stats.compare import compare, share_changes
 from cekura_dashboards.stats.comparison import MeasureKind
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP
 from cekura_dashboards.stats.drivers import STOP_P_VALUE, GroupedSample, outlying_groups

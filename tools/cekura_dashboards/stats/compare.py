@@ -3,11 +3,20 @@
 import math
 import statistics
 
-from cekura_dashboards.stats.compare_parts import compare_figures, compare_shares
-from cekura_dashboards.stats.comparison import Comparison, MeasureKind, SampleFigures
-from cekura_dashboards.stats.decomposition import by_rate_and_mix, of_totals, side_by_side
+from cekura_dashboards.stats.comparison import Comparison, FigureChange, MeasureKind, SampleFigures, ShareChange, Shares
+from cekura_dashboards.stats.decomposition import (
+    MAX_CONTRIBUTORS,
+    by_rate_and_mix,
+    count_beyond_shown,
+    of_totals,
+    side_by_side,
+)
 from cekura_dashboards.stats.estimates import (
     MIN_BUCKETS,
+    PRIOR_CALL_VARIATION,
+    PRIOR_DAILY_VARIATION,
+    PRIOR_WEIGHT,
+    design_effect,
     difference_of_means,
     difference_of_medians,
     difference_of_totals,
@@ -15,10 +24,154 @@ from cekura_dashboards.stats.estimates import (
     ratio_of_totals,
     unit_of_sums,
 )
-from cekura_dashboards.stats.numbers import exact, relative, round_for_display
-from cekura_dashboards.stats.sample import Sample
-from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
+from cekura_dashboards.stats.sample import Sample, SampleBucket
+from cekura_dashboards.stats.significance import Estimate, Verdict, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR
+from cekura_dashboards.values import replace
+
+
+def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
+    """The labels whose share of calls changed most, in points of percent.
+
+    Their error is that of independent calls times one design effect: that seen in how all labels vary from day to day,
+    or where that is not known the usual one.
+
+    Source: the first-order correction of Rao and Scott (1981), Journal of the American Statistical Association 76.
+    """
+    wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
+    if min(wholes) <= 0:
+        side = "in the current window" if wholes[0] <= 0 else "in the baseline"
+        return Comparison(not_compared=f"no data {side}")
+    terms, changes = share_changes(current, baseline, terms)
+    shares = [
+        ShareChange(
+            label=label,
+            current_pct=round(100 * new, 1),
+            baseline_pct=round(100 * old, 1),
+            points=round(100 * change.difference, 1),
+            verdict=terms.verdict(change),
+        )
+        for label, (new, old, change) in changes.items()
+    ]
+    shares.sort(key=lambda row: (-abs(row.points), str(row.label)))
+    return Comparison(
+        current=SampleFigures(n=exact(wholes[0])),
+        baseline=SampleFigures(n=exact(wholes[1])),
+        shares=Shares(top=shares[:MAX_CONTRIBUTORS], more=count_beyond_shown(shares)),
+    )
+
+
+def share_changes(
+    current: Sample, baseline: Sample, terms: VerdictTerms
+) -> tuple[VerdictTerms, dict[str | None, tuple[float, float, Estimate]]]:
+    """Each label's share on both sides, which hold calls, with the change and its error; and on what terms."""
+    wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
+    labels = dict.fromkeys([*current.parts, *baseline.parts])
+    designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
+    observed, days = _observed_design_effect(current, baseline, terms)
+    if observed is not None:
+        designs = [observed, observed]
+    terms = replace(terms if days >= MIN_BUCKETS else terms.at_most_possible(), parts=len(labels))
+    changes = dict[str | None, tuple[float, float, Estimate]]()
+    for label in labels:
+        shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
+        variance = math.fsum(
+            max(share * (1 - share), 0.25 / whole) * design / whole
+            for share, whole, design in zip(shares, wholes, designs, strict=True)
+        )
+        changes[label] = shares[0], shares[1], Estimate(shares[0] - shares[1], math.sqrt(variance), math.inf)
+    return terms, changes
+
+
+def _observed_design_effect(current: Sample, baseline: Sample, terms: VerdictTerms) -> tuple[float | None, int]:
+    """By how much the variance of shares is larger than that of independent calls, and the days that show it."""
+    observed = plain = 0.0
+    days = 0
+    for label in {*current.over_time} & {*baseline.over_time}:
+        pair = current.part(label), baseline.part(label)
+        values = [mean_by_calls(side.buckets) for side in pair]
+        calls = [math.fsum(cell.n or 0 for cell in side.buckets) for side in pair]
+        if min(calls) <= 0:
+            continue
+        observed += difference_of_means(*pair, values, 1.0, terms.for_part(label, 1)).standard_error ** 2
+        plain += math.fsum(value * (1 - value) / n for value, n in zip(values, calls, strict=True))
+        days = min(len(side.buckets) for side in pair)
+    return (observed / plain if plain > 0 else None), days
+
+
+def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
+    """The figures of a stat side by side, tested as shares are."""
+    names = [name for name in current.parts if name in baseline.parts]
+    if not names:
+        return Comparison(not_compared="no figures on one side")
+    rows = list[FigureChange]()
+    for name in names:
+        pair = current.parts[name], baseline.parts[name]
+        rows.append(
+            FigureChange(
+                figure=name or "",
+                current=exact(pair[0]),
+                baseline=exact(pair[1]),
+                difference=difference(*pair),
+                verdict=_over_time(name, current.part(name), baseline.part(name), terms.for_part(name, len(names)))
+                or _verdict_from_prior(name, current, baseline, replace(terms, tests=terms.tests * len(names))),
+            )
+        )
+    return Comparison(figures=rows)
+
+
+def _over_time(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict | None:
+    """The verdict on a figure by how it varies over time; None where that is not known."""
+    days = min(len(current.buckets), len(baseline.buckets))
+    if not days:
+        return None
+    if days < MIN_BUCKETS:
+        terms = terms.at_most_possible()
+    if name == "total_calls":
+        return terms.verdict(ratio_of_totals((current, baseline), 1.0, terms))
+    values = [mean_by_calls(side.buckets) for side in (current, baseline)]
+    ratio = 0.0
+    if name == "success_rate":
+        ratio = 100.0 if max(cell.value for side in (current, baseline) for cell in side.buckets) > 1 else 1.0
+    return terms.verdict(difference_of_means(current, baseline, values, ratio, terms))
+
+
+def difference(current: float, baseline: float) -> Number:
+    """Of whole numbers exact."""
+    if float(current).is_integer() and float(baseline).is_integer():
+        return exact(current - baseline)
+    return round_for_display(current - baseline, 3)
+
+
+def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict:
+    """Of calls, success and duration, from what is usual; of anything else nothing is known."""
+    calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
+    if min(calls) < 1:
+        return "not tested"
+    terms = terms.at_most_possible()
+    sides = [
+        Sample([SampleBucket(0.0, n, side.parts.get(name, 0.0))], side.seconds)
+        for side, n in zip((current, baseline), calls, strict=True)
+    ]
+    if name == "total_calls":
+        days = [max(1.0, side.seconds / DAY) for side in sides]
+        squared_error = math.fsum(1 / n + PRIOR_DAILY_VARIATION**2 / d for n, d in zip(calls, days, strict=True))
+        log = math.log(calls[0] / sides[0].seconds) - math.log(calls[1] / sides[1].seconds)
+        return terms.verdict(Estimate(log, math.sqrt(squared_error), PRIOR_WEIGHT))
+    values = [side.buckets[0].value for side in sides]
+    if name == "success_rate":
+        unit = 100.0 if max(values) > 1 else 1.0
+        variances = [unit**2 * max(v / unit * (1 - v / unit), 0.25 / n) for v, n in zip(values, calls, strict=True)]
+    elif name == "avg_duration":
+        variances = [(PRIOR_CALL_VARIATION * value) ** 2 for value in values]
+    else:
+        return "not tested"
+    squared_error = math.fsum(
+        variance / n * design_effect(n, side.seconds) for variance, n, side in zip(variances, calls, sides, strict=True)
+    )
+    return terms.verdict(Estimate(values[0] - values[1], math.sqrt(squared_error), PRIOR_WEIGHT))
+
 
 MAX_LOG_RATIO = math.log(1e6)
 """An interval that reaches further says nothing."""
