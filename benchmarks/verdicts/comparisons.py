@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.comparison import MeasureKind
+from cekura_dashboards.stats.findings import MeasureKind
 from cekura_dashboards.stats.sample import Sample, SampleBucket
 from cekura_dashboards.stats.significance import VerdictTerms
 from cekura_dashboards.stats.timeline import DAY

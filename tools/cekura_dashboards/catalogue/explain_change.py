@@ -45,7 +45,7 @@ from cekura_dashboards.reports.explain import (
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
-from cekura_dashboards.stats.comparison import Comparison
+from cekura_dashboards.stats.findings import Comparison
 from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result

@@ -24,7 +24,7 @@ from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.report import StatChange, WidgetReport, report_readings
 from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.comparison import Comparison
+from cekura_dashboards.stats.findings import Comparison
 from cekura_dashboards.stats.significance import VerdictTerms
 from cekura_dashboards.values import replace
 

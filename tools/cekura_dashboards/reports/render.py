@@ -7,9 +7,18 @@ from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.reports import text_charts
 from cekura_dashboards.reports.render_profile import profile_lines
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
-from cekura_dashboards.stats.comparison import Comparison, FigureChange, SampleFigures, Shares
 from cekura_dashboards.stats.decomposition import Contributor, Contributors
-from cekura_dashboards.stats.findings import Finding, Gap, Step, Trend, Unusual
+from cekura_dashboards.stats.findings import (
+    Comparison,
+    FigureChange,
+    Finding,
+    Gap,
+    SampleFigures,
+    Shares,
+    Step,
+    Trend,
+    Unusual,
+)
 from cekura_dashboards.stats.group_changes import GroupChanges
 from cekura_dashboards.stats.numbers import Number
 from cekura_dashboards.stats.timeline import later

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cekura_dashboards.stats.comparison import FigureChange
+from cekura_dashboards.stats.findings import FigureChange
 from cekura_dashboards.stats.numbers import Number
 from cekura_dashboards.summaries.buckets import ADDITIVE
 from cekura_dashboards.summaries.model import PieFacts, Series

@@ -3,7 +3,6 @@
 import math
 import statistics
 
-from cekura_dashboards.stats.comparison import Comparison, FigureChange, MeasureKind, SampleFigures, ShareChange, Shares
 from cekura_dashboards.stats.decomposition import (
     MAX_CONTRIBUTORS,
     by_rate_and_mix,
@@ -24,6 +23,7 @@ from cekura_dashboards.stats.estimates import (
     ratio_of_totals,
     unit_of_sums,
 )
+from cekura_dashboards.stats.findings import Comparison, FigureChange, MeasureKind, SampleFigures, ShareChange, Shares
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.stats.sample import Sample, SampleBucket
 from cekura_dashboards.stats.significance import Estimate, Verdict, VerdictTerms

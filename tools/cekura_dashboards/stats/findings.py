@@ -1,12 +1,14 @@
-"""What the tests can find in a course over time."""
+"""What a test of a series, or a comparison, can find: result models without arithmetic."""
 
 from typing import Annotated, Literal
 
 from msgspec import Struct, field
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from cekura_dashboards.stats.decomposition import Contributors
 from cekura_dashboards.stats.numbers import Number
-from cekura_dashboards.stats.significance import WithPValue
+from cekura_dashboards.stats.significance import Verdict, WithPValue
+from cekura_dashboards.text import SafeText
 
 FindingVerdict = Literal["clear", "possible"]
 
@@ -68,3 +70,76 @@ class Outcome(Struct, frozen=True):
 
     findings: list[Finding] | None = None
     not_tested: list[str] = field(default_factory=list[str])
+
+
+MeasureKind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class SampleFigures(_Shown):
+    """One side's figures."""
+
+    value: Number | None = None
+    n: Number | None = Field(default=None, description="calls")
+    total: Number | None = Field(default=None, description="of the whole side, where value is per day")
+
+
+class ShareChange(_Shown):
+    """A label's share of calls, in percent; ``points``: the change in percentage points."""
+
+    label: SafeText | None = Field(default=None, description="absent: calls without one")
+    current_pct: float
+    baseline_pct: float
+    points: float
+    verdict: Verdict
+
+
+class Shares(_Shown):
+    """The labels whose share of calls changed most."""
+
+    top: list[ShareChange]
+    more: int | None = Field(default=None, description="labels beyond those shown")
+
+
+class FigureChange(_Shown):
+    """One figure of a stat on both sides, in its own unit."""
+
+    figure: SafeText
+    current: Number
+    baseline: Number
+    difference: Number
+    verdict: Verdict
+
+
+class Comparison(WithPValue):
+    """Current against baseline; differences are current less baseline, in the unit of the chart."""
+
+    start: str | None = Field(default=None, serialization_alias="from", description="of the baseline")
+    end: str | None = Field(default=None, serialization_alias="to", description="of the baseline")
+    against: str | None = None
+    where: str | None = Field(default=None, description="the baseline's calls, if it is other calls")
+    not_compared: str | None = Field(default=None, description="why")
+    current: SampleFigures | None = None
+    baseline: SampleFigures | None = None
+    difference: Number | None = None
+    pct: Number | None = Field(default=None, description="relative, in percent of baseline")
+    ci95: list[Number] | None = Field(default=None, description="of the difference")
+    per: str | None = Field(default=None, description="day: the sides are not equally long, so values are per day")
+    verdict: Verdict | None = None
+    not_tested: str | None = Field(default=None, description="why there is no verdict")
+    contributors: Contributors | None = None
+    shares: Shares | None = None
+    figures: list[FigureChange] | None = None
+    notes: list[str] | None = None
+
+    def without_verdicts(self, why: str) -> "Comparison":
+        """The same figures, none of them with a verdict, and the reason why."""
+        none = {"verdict": "not tested"}
+        figures = self.figures and [row.model_copy(update=none) for row in self.figures]
+        shares = self.shares and self.shares.model_copy(
+            update={"top": [row.model_copy(update=none) for row in self.shares.top]}
+        )
+        return self.model_copy(update={**none, "not_tested": why, "ci95": None, "figures": figures, "shares": shares})
