@@ -20,8 +20,7 @@ from cekura_dashboards.reports.history import differ
 from cekura_dashboards.reports.report import field_word
 from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, Contributors
-from cekura_dashboards.stats.drivers import find_driver
+from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, Contributors, find_driver
 from cekura_dashboards.stats.findings import Comparison, Shares
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
 from cekura_dashboards.stats.sample import EMPTY_SAMPLE, Sample

@@ -14,7 +14,7 @@ from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.reports.units import unit_of
-from cekura_dashboards.stats.drivers import GroupedSample
+from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.findings import MeasureKind
 from cekura_dashboards.stats.numbers import SCALES
 from cekura_dashboards.stats.sample import Sample, SampleBucket

@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 
 from cekura_dashboards.stats.compare import compare, share_changes
-from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP
-from cekura_dashboards.stats.drivers import STOP_P_VALUE, GroupedSample, outlying_groups
+from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VALUE, GroupedSample, outlying_groups
 from cekura_dashboards.stats.estimates import MIN_BUCKETS
 from cekura_dashboards.stats.findings import Finding, Gap, MeasureKind, Outcome, Step, Trend, Unusual
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display

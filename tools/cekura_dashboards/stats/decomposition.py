@@ -1,13 +1,22 @@
-"""What groups contributed to a change: by their own rate, and by their share of calls."""
+"""What groups contributed to a change: by their own rate, by their share of calls, and how unlike the groups are.
+
+The error of a group's change comes from how its buckets differ, once the level of each group and of each bucket of time
+is taken away: one dispersion for a whole dimension, by quasi-likelihood with variance p(1 - p) for rates, the square of
+the mean for durations and scores, the mean for counts; McCullagh and Nelder (1989), chapters 4, 6 and 9.
+"""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
+from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
-from cekura_dashboards.stats.sample import GroupValues
+from cekura_dashboards.stats.sample import GroupValues, SampleBucket
+from cekura_dashboards.stats.significance import Verdict
 from cekura_dashboards.text import SafeText
 
 MAX_CONTRIBUTORS = 5
@@ -166,3 +175,226 @@ def _is_simpson(current: GroupValues, baseline: GroupValues, change: float) -> b
 def count_beyond_shown(rows: Sequence[Any]) -> int | None:
     """How many there are beyond those that are shown; None if there are none."""
     return len(rows) - MAX_CONTRIBUTORS if len(rows) > MAX_CONTRIBUTORS else None
+
+
+MAX_DRIVING_GROUPS = 2
+"""A concentrated change is in so many groups at the most."""
+PRIOR_DF = 3.0
+"""What is usual, that calls are independent, counts as so many degrees of freedom."""
+_TINY = 1e-12
+MAX_OUTLYING_GROUPS, STOP_P_VALUE = 4, 0.05
+"""So many groups are looked for, and only while the last one was hardly chance."""
+BucketsByGroup = Mapping[str | None, Sequence[SampleBucket]]
+
+
+class GroupedSample(Struct, frozen=True):
+    """One side of a dimension: each group's calls and value, in all and by bucket of time."""
+
+    groups: GroupValues
+    buckets: BucketsByGroup
+
+
+class Driver(Struct, frozen=True):
+    """One dimension. ``share``: of the change, what its one or two largest groups bring; None without a change.
+
+    ``outlying_group``: the group that moved least like the others; ``verdict``: whether that is more than chance, for
+    as many groups and dimensions as were looked at. ``mixed``: the groups moved little, but calls shifted between them,
+    and the verdict is about that.
+    """
+
+    share: float | None
+    groups: list[str | None]
+    outlying_group: str | None
+    verdict: Verdict
+    mixed: bool = False
+
+
+class Dispersion(NamedTuple):
+    """How much more than their variance function buckets differ, and how well that is known."""
+
+    value: float
+    df: float
+
+
+def find_driver(
+    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float, dimensions: int
+) -> Driver:
+    """``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate."""
+    new, old = current.groups, baseline.groups
+    parts = {} if additive else rate_and_mix_effects(new, old)
+    moved = _additive(new, old) if additive else {name: rate + mix for name, (rate, mix) in parts.items()}
+    change = math.fsum(moved.values())
+    largest = sorted(moved, key=lambda name: (-moved[name] * math.copysign(1, change), str(name)))[:MAX_DRIVING_GROUPS]
+    leading = [name for name in largest if moved[name] * change > 0]
+    if len(leading) == MAX_DRIVING_GROUPS and abs(moved[leading[1]]) < abs(change) / 10:
+        leading = leading[:1]
+    share = math.fsum(moved[name] for name in leading) / change if change else None
+    calls = dispersion([current.buckets, baseline.buckets], "calls", 0.0)
+    spread = calls if additive else dispersion([current.buckets, baseline.buckets], "rate" if ratio else "mean", ratio)
+    scores = _scores(new, old, spread, additive=additive, ratio=ratio)
+    outlying_group = max(scores, key=lambda name: (abs(scores[name]), str(name)), default=None)
+    largest_score = abs(scores[outlying_group]) if scores else 0.0
+    verdict = _verdict_of_score(largest_score, spread.df, max(1, len(scores)) * max(1, dimensions))
+    if verdict != "within noise":
+        return Driver(share, leading, outlying_group, verdict)
+    shifted = _verdict_of_score(abs(_mix_score(parts, new, old)) / math.sqrt(calls.value), calls.df, max(1, dimensions))
+    return Driver(share, leading, outlying_group, shifted, mixed=shifted != "within noise")
+
+
+class GroupOutlier(NamedTuple):
+    """A group whose own change is unlike that of the others. ``p_value``: how likely any is so far off by itself."""
+
+    group: str | None
+    p_value: float
+
+
+def outlying_groups(
+    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float
+) -> list[GroupOutlier]:
+    """The groups whose own change is unlike that of the rest, the most unlike first, each beside those that remain.
+
+    The last one is that which might be chance; none where fewer than two groups have enough calls.
+    """
+    new, old = dict(current.groups), dict(baseline.groups)
+    kind = "calls" if additive else "rate" if ratio else "mean"
+    outliers = list[GroupOutlier]()
+    while len(outliers) < MAX_OUTLYING_GROUPS:
+        cells = [{name: side.buckets[name] for name in new if name in side.buckets} for side in (current, baseline)]
+        spread = dispersion(cells, kind, ratio)
+        scores = _scores(new, old, spread, additive=additive, ratio=ratio)
+        if not scores:
+            break
+        name = max(scores, key=lambda group: (abs(scores[group]), str(group)))
+        p_value = min(1.0, 2 * len(scores) * t_sf(abs(scores[name]), spread.df))
+        outliers.append(GroupOutlier(name, p_value))
+        if p_value > STOP_P_VALUE:
+            break
+        del new[name], old[name]
+    return outliers
+
+
+def _verdict_of_score(score: float, df: float, tests: int) -> Verdict:
+    if score > t_quantile(two_sided(0.99, tests), df):
+        return "clear"
+    return "possible" if score > t_quantile(two_sided(0.95, tests), df) else "within noise"
+
+
+def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Dispersion:
+    """Of rates, means, or of the numbers of calls, in all groups and buckets of both sides together.
+
+    That of means is the variance of a call as a share of the square of the mean; of the others it is 1 at least.
+    """
+    sum_of_squares = df = 0.0
+    for side in sides:
+        rows = [
+            (
+                name,
+                cell.time,
+                1.0 if of == "calls" else float(cell.n or 0),
+                cell.n or 0 if of == "calls" else cell.value,
+            )
+            for name, cells in side.items()
+            for cell in cells
+        ]
+        rows = [row for row in rows if row[2] > 0]
+        by_group, by_time = _levels(rows, 0), _levels(rows, 1)
+        whole = _level(rows)
+        degrees_of_freedom = len(rows) - len(by_group) - len(by_time) + 1
+        if degrees_of_freedom <= 0 or not rows:
+            continue
+        for name, time, n, value in rows:
+            group, moment = by_group[name], by_time[time]
+            expected = group + moment - whole if of == "rate" else group * moment / whole if whole else 0.0
+            variance = _variance(of, expected, n, ratio)
+            sum_of_squares += n * (value - expected) ** 2 / variance if variance > 0 else 0.0
+        df += degrees_of_freedom
+    if of == "mean":
+        return Dispersion(sum_of_squares / df if df else 1.0, max(1.0, df))
+    return Dispersion(max(1.0, (PRIOR_DF + sum_of_squares) / (PRIOR_DF + df)), PRIOR_DF + df)
+
+
+def _levels(rows: Sequence[tuple[str | None, float, float, float]], key: int) -> dict[object, float]:
+    rows_by_key = defaultdict[object, list[tuple[str | None, float, float, float]]](list)
+    for row in rows:
+        rows_by_key[row[key]].append(row)
+    return {name: _level(members) for name, members in rows_by_key.items()}
+
+
+def _level(rows: Sequence[tuple[str | None, float, float, float]]) -> float:
+    weight = math.fsum(n for _, _, n, _ in rows)
+    return math.fsum(n * value for _, _, n, value in rows) / weight if weight else 0.0
+
+
+def _variance(of: str, expected: float, n: float, ratio: float) -> float:
+    if of == "rate":
+        rate = min(1 - 1 / (n + 2), max(1 / (n + 2), expected / ratio))
+        return ratio**2 * rate * (1 - rate)
+    return expected**2 if of == "mean" else max(expected, 0.0)
+
+
+def _mix_score(parts: Mapping[str | None, tuple[float, float]], current: GroupValues, baseline: GroupValues) -> float:
+    """The mix effect in standard errors, where it is the larger part of the change; 0 where it is not.
+
+    Its error is that of shares of independent calls, with the groups' means taken as they are.
+    """
+    rate, mix = (
+        (math.fsum(effects_of_groups) for effects_of_groups in zip(*parts.values(), strict=True))
+        if parts
+        else (0.0, 0.0)
+    )
+    if abs(mix) <= abs(rate):
+        return 0.0
+    variance = 0.0
+    for side in (current, baseline):
+        whole = math.fsum(n for n, _ in side.values())
+        means = [
+            ((current.get(name) or values)[1] + (baseline.get(name) or values)[1]) / 2 for name, values in side.items()
+        ]
+        shares = [n / whole for n, _ in side.values()]
+        middle = math.fsum(share * mean for share, mean in zip(shares, means, strict=True))
+        variance += math.fsum(s * (mean - middle) ** 2 for s, mean in zip(shares, means, strict=True)) / whole
+    return mix / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def _additive(current: GroupValues, baseline: GroupValues) -> dict[str | None, float]:
+    zero = (0.0, 0.0)
+    return {
+        name: current.get(name, zero)[1] - baseline.get(name, zero)[1] for name in dict.fromkeys([*current, *baseline])
+    }
+
+
+def _scores(
+    current: GroupValues, baseline: GroupValues, spread: Dispersion, *, additive: bool, ratio: float
+) -> dict[str | None, float]:
+    """For each group how its own change differs from that of the others, in standard errors.
+
+    What the others did is the mean of their own changes, each by its precision: calls that shift between them do not
+    count as a change.
+    """
+    both = [name for name in current if name in baseline]
+    both = [name for name in both if min(current[name][0], baseline[name][0]) >= MIN_CALLS_OF_GROUP]
+    if len(both) < MAX_DRIVING_GROUPS or spread.value <= 0:
+        return {}
+    moved = {name: _change(current[name], baseline[name], additive=additive, ratio=ratio) for name in both}
+    scores = dict[str | None, float]()
+    for name, (change, variance) in moved.items():
+        others = [other_change for other, other_change in moved.items() if other != name]
+        weight = math.fsum(1 / part for _, part in others)
+        rest = math.fsum(each / part for each, part in others) / weight
+        scores[name] = (change - rest) / math.sqrt(spread.value * (variance + 1 / weight))
+    return scores
+
+
+def _change(
+    current: tuple[float, float], baseline: tuple[float, float], *, additive: bool, ratio: float
+) -> tuple[float, float]:
+    """A group's change with its variance at a dispersion of 1: of rates the difference, else of the logarithms.
+
+    Source of the variance for counts: Woolf (1955), of a log odds ratio.
+    """
+    (n, new), (m, old) = current, baseline
+    if ratio:
+        return new - old, _variance("rate", new, n, ratio) / n + _variance("rate", old, m, ratio) / m
+    if not additive and (new <= 0 or old <= 0):
+        return new - old, max(new * new, _TINY) / n + max(old * old, _TINY) / m
+    return math.log(n / m) if additive else math.log(new) - math.log(old), 1 / n + 1 / m

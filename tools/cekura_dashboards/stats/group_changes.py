@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP
-from cekura_dashboards.stats.drivers import STOP_P_VALUE, GroupedSample, outlying_groups
+from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VALUE, GroupedSample, outlying_groups
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
 from cekura_dashboards.stats.significance import Verdict
 from cekura_dashboards.text import SafeText
