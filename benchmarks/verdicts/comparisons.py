@@ -11,8 +11,7 @@ import numpy as np
 
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import MeasureKind
-from cekura_dashboards.stats.sample import Sample, SampleBucket
-from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY
 
 CURRENT, BASELINE = 0, 1

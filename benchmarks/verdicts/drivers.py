@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cekura_dashboards.stats.decomposition import GroupedSample, find_driver
-from cekura_dashboards.stats.sample import SampleBucket
+from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
 Measure = Literal["rates", "durations", "scores", "counts"]

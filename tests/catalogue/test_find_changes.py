@@ -6,7 +6,7 @@ import pytest
 
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.stats.change import Change
-from cekura_dashboards.stats.many_tests import benjamini_hochberg
+from cekura_dashboards.stats.significance import benjamini_hochberg
 from cekura_sandbox import create_app
 from support import (
     KEY,

@@ -9,8 +9,7 @@ import pytest
 from cekura_dashboards.stats.autocorrelation import MIN_REFERENCE_DAYS, Autocorrelation
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import MeasureKind
-from cekura_dashboards.stats.sample import Sample, SampleBucket
-from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY
 
 WEEKS = 4000

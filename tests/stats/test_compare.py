@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import rate_and_mix_effects
 from cekura_dashboards.stats.findings import Comparison, MeasureKind
-from cekura_dashboards.stats.sample import Sample, SampleBucket
-from cekura_dashboards.stats.significance import Estimate, VerdictTerms
+from cekura_dashboards.stats.significance import Estimate, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR
 
 COMPARISONS = 500

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from cekura_dashboards.stats.decomposition import Driver, GroupedSample, find_driver
-from cekura_dashboards.stats.sample import SampleBucket
+from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
 ROUNDS = 300

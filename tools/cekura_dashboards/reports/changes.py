@@ -25,9 +25,8 @@ from cekura_dashboards.stats.change import (
     level_change,
     with_onsets,
 )
-from cekura_dashboards.stats.many_tests import benjamini_hochberg
 from cekura_dashboards.stats.numbers import Number
-from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.significance import VerdictTerms, benjamini_hochberg
 from cekura_dashboards.stats.timeline import Clock, Span, iso
 from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted

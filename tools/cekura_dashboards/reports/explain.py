@@ -23,8 +23,7 @@ from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, Contributors, find_driver
 from cekura_dashboards.stats.findings import Comparison, Shares
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
-from cekura_dashboards.stats.sample import EMPTY_SAMPLE, Sample
-from cekura_dashboards.stats.significance import Verdict, VerdictTerms
+from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, Verdict, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, Clock, iso
 from cekura_dashboards.text import SafeText, word
 from cekura_dashboards.values import replace

@@ -17,7 +17,7 @@ from cekura_dashboards.reports.units import unit_of
 from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.findings import MeasureKind
 from cekura_dashboards.stats.numbers import SCALES
-from cekura_dashboards.stats.sample import Sample, SampleBucket
+from cekura_dashboards.stats.significance import Sample, SampleBucket
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, is_partial
 from cekura_dashboards.summaries.buckets import combine, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import Bucket

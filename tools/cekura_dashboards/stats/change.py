@@ -13,8 +13,7 @@ from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VAL
 from cekura_dashboards.stats.estimates import MIN_BUCKETS
 from cekura_dashboards.stats.findings import Finding, Gap, MeasureKind, Outcome, Step, Trend, Unusual
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
-from cekura_dashboards.stats.sample import GroupValues, Sample, SampleBucket
-from cekura_dashboards.stats.significance import VerdictTerms
+from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.values import replace
 

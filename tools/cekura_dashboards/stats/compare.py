@@ -25,8 +25,7 @@ from cekura_dashboards.stats.estimates import (
 )
 from cekura_dashboards.stats.findings import Comparison, FigureChange, MeasureKind, SampleFigures, ShareChange, Shares
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
-from cekura_dashboards.stats.sample import Sample, SampleBucket
-from cekura_dashboards.stats.significance import Estimate, Verdict, VerdictTerms
+from cekura_dashboards.stats.significance import Estimate, Sample, SampleBucket, Verdict, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR
 from cekura_dashboards.values import replace
 

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
-from cekura_dashboards.stats.sample import GroupValues, SampleBucket
-from cekura_dashboards.stats.significance import Verdict
+from cekura_dashboards.stats.significance import GroupValues, SampleBucket, Verdict
 from cekura_dashboards.text import SafeText
 
 MAX_CONTRIBUTORS = 5

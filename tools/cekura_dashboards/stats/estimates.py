@@ -19,8 +19,7 @@ from cekura_dashboards.stats.autocorrelation import (
     estimate_autocorrelation,
     reference_days,
 )
-from cekura_dashboards.stats.sample import Sample, SampleBucket, call_weights
-from cekura_dashboards.stats.significance import Estimate, VerdictTerms
+from cekura_dashboards.stats.significance import Estimate, Sample, SampleBucket, VerdictTerms, call_weights
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 
 MIN_BUCKETS = 5

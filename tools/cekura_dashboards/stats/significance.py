@@ -1,15 +1,59 @@
-"""Verdicts: what may be said of an estimate, and on what terms."""
+"""Samples, estimates and verdicts: what may be said of an estimate, and on what terms."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Self
 
-from msgspec import Struct
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.numbers import Number, round_for_display
-from cekura_dashboards.stats.sample import EMPTY_SAMPLE, Sample
 from cekura_dashboards.stats.timeline import UTC_CLOCK, Clock
 from cekura_dashboards.values import replace
+
+GroupValues = Mapping[str | None, tuple[float, float]]
+"""Name to calls and value."""
+
+
+class SampleBucket(NamedTuple):
+    """One bucket: the calls in it, and their mean, total, or whatever the measure is."""
+
+    time: float
+    n: float | None
+    value: float
+    sum_of_squares: float | None = None
+    """The sum of the squared values, where single calls are known."""
+
+
+def call_weights(cells: Sequence[SampleBucket]) -> list[float]:
+    """The calls of each bucket, or 1 for all where some are not known."""
+    return [1.0 if any(c.n is None for c in cells) else float(c.n or 0) for c in cells]
+
+
+class Sample(Struct, frozen=True):
+    """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
+
+    ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
+    where they are known: of a label its share of the calls.
+    """
+
+    buckets: Sequence[SampleBucket]
+    seconds: float
+    groups: GroupValues = field(default_factory=dict[str | None, tuple[float, float]])
+    parts: Mapping[str | None, float] = field(default_factory=dict[str | None, float])
+    n: float | None = None
+    over_time: Mapping[str | None, Sequence[SampleBucket]] = field(
+        default_factory=dict[str | None, Sequence[SampleBucket]]
+    )
+
+    def part(self, name: str | None) -> "Sample":
+        """One part as a side of its own."""
+        return Sample(self.over_time.get(name, ()), self.seconds)
+
+
+EMPTY_SAMPLE = Sample([], 0.0)
+"""A side of which nothing is known."""
+
 
 Verdict = Literal["clear", "possible", "within noise", "not tested"]
 
@@ -111,3 +155,19 @@ class VerdictTerms(Struct, frozen=True):
             return None
         half = self.bound(estimate) * estimate.standard_error
         return [round_for_display(estimate.difference - half, 3), round_for_display(estimate.difference + half, 3)]
+
+
+def benjamini_hochberg(p_values: Sequence[float], level: float, tests: int) -> float:
+    """The largest of these chances that is believed when false ones may be ``level`` of all that are; 0 for none.
+
+    ``p_values``: how likely each finding is if there is nothing; ``tests``: how many were made, those that found
+    nothing among them.
+
+    Source: Benjamini and Hochberg (1995), Journal of the Royal Statistical Society B 57.
+
+    >>> benjamini_hochberg([0.001, 0.02, 0.5], 0.05, 10), benjamini_hochberg([0.02], 0.05, 10)
+    (0.001, 0.0)
+    """
+    ordered = sorted(p_values)
+    accepted = [p_value for place, p_value in enumerate(ordered, start=1) if p_value <= level * place / max(tests, 1)]
+    return max(accepted, default=0.0)
