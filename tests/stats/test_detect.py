@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.stats.changepoints import find_changepoints
+from cekura_dashboards.stats.changepoints import find_changepoints, fit_trend
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Gap, Outcome, Step, Unusual
 from cekura_dashboards.stats.outliers import find_outlier_runs
 from cekura_dashboards.stats.time_series import Scale, TimeSeries
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
-from cekura_dashboards.stats.trend import fit_trend
 
 MONDAY = 4 * DAY + 52 * 7 * DAY
 SERIES = 1000

@@ -14,12 +14,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.changepoints import find_changepoints, segments, winsorise
+from cekura_dashboards.stats.changepoints import find_changepoints, fit_trend, segments, winsorise
 from cekura_dashboards.stats.levels import CONTINUITY
 from cekura_dashboards.stats.significance import SampleBucket, call_weights
 from cekura_dashboards.stats.time_series import lag1_autocorrelation
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
-from cekura_dashboards.stats.trend import fit_trend
 
 MIN_REFERENCE_DAYS = 20
 """Fewer do not show how alike neighbouring days are."""

@@ -1,20 +1,21 @@
-"""Steps: places where a course changes from one level to another, and stays.
+"""Change points: places where a series changes from one level to another, and stays; and steady trends.
 
 Source: segments of least squares, Auger and Lawrence (1989), Bulletin of Mathematical Biology 51, on winsorised values,
 as many as the criterion of Yao (1988) wants, each value weighted by its precision as in Venkatraman and Olshen (2007),
-Bioinformatics 23; every cut that is kept survives a re-test of its two sides with the variance inflated for neighbours
-that are alike, and all of them together describe the course better than a straight line does (Bayesian information
+Bioinformatics 23; every cut that is kept survives a re-test of its two sides with the variance inflated for
+autocorrelation, and all of them together describe the series better than a straight line does (Bayesian information
 criterion).
 """
 
 import math
 import operator
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
+from cekura_dashboards.stats.distributions import NORMAL, t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.levels import MAD_TO_SD, running_median
 from cekura_dashboards.stats.time_series import lag1_autocorrelation, variance_inflation
 
@@ -252,3 +253,73 @@ def _levels_criterion(values: Sequence[float], weights: Sequence[float], cuts: S
 
 def _criterion(squares: float, parameters: float, count: int) -> float:
     return count * math.log(max(squares, 1e-12) / count) + parameters * math.log(count)
+
+
+MAX_VALUES = 180
+"""Beyond this neighbours are averaged: every pair is looked at."""
+
+
+class TrendTest(NamedTuple):
+    """``slope`` per value; ``score`` in standard errors, inflated for neighbours that are alike."""
+
+    slope: float
+    score: float
+
+    @property
+    def p_value(self) -> float:
+        """How likely a score so large is without a trend; the course was tested for steps besides."""
+        return min(1.0, 2 * 2 * NORMAL.cdf(-abs(self.score)))
+
+    @property
+    def verdict(self) -> str:
+        """In words: ``clear``, ``possible`` or ``within noise``; the course was tested for steps besides."""
+        if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.99, tests=2)):
+            return "clear"
+        return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "within noise"
+
+
+def fit_trend(values: Sequence[float], cuts: Sequence[int] = ()) -> TrendTest:
+    """The trend between cuts: only values of one stretch are compared with each other.
+
+    Source: slope by Sen (1968), score by Mann (1945) and Kendall with ties, its variance inflated by the correlation of
+    what the slope leaves.
+
+    >>> trend = fit_trend([1.0, 2, 3, 5, 4, 6, 8, 7, 9, 10])
+    >>> trend.slope, trend.verdict
+    (1.0, 'clear')
+    >>> fit_trend([5.0] * 10).verdict
+    'within noise'
+    """
+    width = math.ceil(len(values) / MAX_VALUES)
+    if width > 1:
+        values = [statistics.fmean(values[i : i + width]) for i in range(0, len(values), width)]
+        cuts = [round(cut / width) for cut in cuts]
+    stretches = [values[start:end] for start, end in segments(cuts, len(values)) if end > start]
+    slopes = [
+        (stretch[j] - stretch[i]) / (j - i)
+        for stretch in stretches
+        for i in range(len(stretch))
+        for j in range(i + 1, len(stretch))
+    ]
+    if not slopes:
+        return TrendTest(0.0, 0.0)
+    slope = statistics.median(slopes)
+    score = sum((later > 0) - (later < 0) for later in slopes)
+    variance = math.fsum(_variance(stretch) for stretch in stretches)
+    if variance <= 0 or not math.isfinite(slope):
+        return TrendTest(0.0, 0.0)
+    residuals = [
+        value - statistics.fmean(stretch) - slope * (i - (len(stretch) - 1) / 2)
+        for stretch in stretches
+        for i, value in enumerate(stretch)
+    ]
+    inflation = variance_inflation(lag1_autocorrelation(residuals, unbiased=True))
+    toward_zero = score - math.copysign(1, score) if score else 0
+    return TrendTest(slope / width, toward_zero / math.sqrt(variance * inflation))
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of Kendall's score when there is no trend, ties taken into account."""
+    count = len(values)
+    ties = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())
+    return (count * (count - 1) * (2 * count + 5) - ties) / 18

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_changepoints, segments
+from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_changepoints, fit_trend, segments
 from cekura_dashboards.stats.distributions import count_score
 from cekura_dashboards.stats.findings import Finding, Gap, Outcome, Step, Trend, Unusual
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
@@ -21,7 +21,6 @@ from cekura_dashboards.stats.outliers import (
 from cekura_dashboards.stats.seasonality import DailySeries, SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
-from cekura_dashboards.stats.trend import fit_trend
 from cekura_dashboards.values import replace
 
 MAX_UNUSUAL, MAX_GAPS = 3, 3
