@@ -20,8 +20,7 @@ from cekura_dashboards.summaries.buckets import (
     series,
     total,
 )
-from cekura_dashboards.summaries.groups import largest_groups
-from cekura_dashboards.summaries.model import BarFacts, Bucket, Summary
+from cekura_dashboards.summaries.model import BarFacts, Bucket, Summary, largest_groups
 
 MIN_RELATIVE_DIFFERENCE = 0.01
 """A mean of buckets that differs by more, relative to the mean of calls, is shown beside it."""

@@ -19,8 +19,7 @@ from cekura_dashboards.stats.timeline import (
     starts,
 )
 from cekura_dashboards.summaries.calls import CallValues, quantiles_of
-from cekura_dashboards.summaries.groups import largest_groups
-from cekura_dashboards.summaries.model import LineFacts, OneCall, Point, Series, Summary
+from cekura_dashboards.summaries.model import LineFacts, OneCall, Point, Series, Summary, largest_groups
 from cekura_dashboards.text import UntrustedText
 
 STEPS_TESTED = ("1h", "1d")

@@ -5,8 +5,7 @@ from collections import Counter
 from typing import Any
 
 from cekura_dashboards.stats.numbers import difference_interval, exact, round_for_display, wilson_interval
-from cekura_dashboards.summaries.groups import largest_groups
-from cekura_dashboards.summaries.model import OtherSlices, PieFacts, Slice, SliceShown, Summary
+from cekura_dashboards.summaries.model import OtherSlices, PieFacts, Slice, SliceShown, Summary, largest_groups
 
 MAX_SLICES = 8
 PCT_TOLERANCE = 0.5
