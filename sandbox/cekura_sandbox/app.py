@@ -20,7 +20,7 @@ from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.call_logs import call_logs
 from cekura_sandbox.charts import ChartError, Charts
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
-from cekura_sandbox.json_types import is_list, is_object
+from cekura_sandbox.filters import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate
 from cekura_sandbox.samples import PREDEFINED
 from cekura_sandbox.shapes import (

@@ -18,7 +18,7 @@ from fastapi import APIRouter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cekura_sandbox.json_types import is_list, is_object
+from cekura_sandbox.filters import is_list, is_object
 
 Kind = Literal[
     "latency",  # value: seconds

@@ -8,8 +8,7 @@ from typing import Any
 
 from cekura_sandbox.calls import METRICS, PROJECTS
 from cekura_sandbox.charts import AGGREGATIONS, CHARTS, FIELD_TYPES, GROUP_COLUMNS
-from cekura_sandbox.filters import FilterError, Sql, to_sql
-from cekura_sandbox.json_types import is_list, is_object
+from cekura_sandbox.filters import FilterError, Sql, is_list, is_object, to_sql
 from cekura_sandbox.samples import DASHBOARDS
 
 Record = dict[str, Any]
