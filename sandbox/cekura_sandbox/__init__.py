@@ -3,7 +3,7 @@
 Written from the documented contract alone; it shares no code with the client that is tested against it.
 """
 
-from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.app import create_app
+from cekura_sandbox.charts import ApiVariant
 
 __all__ = ["ApiVariant", "create_app"]

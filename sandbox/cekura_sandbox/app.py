@@ -16,9 +16,8 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_sandbox import calls
-from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.call_logs import call_logs
-from cekura_sandbox.charts import ChartError, Charts
+from cekura_sandbox.charts import ApiVariant, ChartError, Charts
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.filters import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 from fastapi import Request
 
-from cekura_sandbox.api_variant import ApiVariant
+from cekura_sandbox.charts import ApiVariant
 from cekura_sandbox.filters import FilterError, Sql, to_sql
 from cekura_sandbox.pages import PageMissing, Pages
 from cekura_sandbox.store import Invalid

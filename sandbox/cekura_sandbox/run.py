@@ -7,8 +7,8 @@ from typing import get_args
 
 import uvicorn
 
-from cekura_sandbox.api_variant import ApiVariant
 from cekura_sandbox.app import create_app
+from cekura_sandbox.charts import ApiVariant
 
 
 def readings_from(chosen: dict[str, str]) -> ApiVariant:
