@@ -21,7 +21,6 @@ from cekura_sandbox.charts import ApiVariant, ChartError, Charts
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.filters import is_list, is_object
 from cekura_sandbox.pages import PageMissing, Pages, paginate
-from cekura_sandbox.samples import PREDEFINED
 from cekura_sandbox.shapes import (
     BULK_BODY,
     BULK_DATA_BODY,
@@ -40,7 +39,7 @@ from cekura_sandbox.shapes import (
     answers,
     takes,
 )
-from cekura_sandbox.store import WIDGET_DEFAULTS, Invalid, Missing, Store, both
+from cekura_sandbox.store import PREDEFINED, WIDGET_DEFAULTS, Invalid, Missing, Store, both
 
 Clock = Callable[[], datetime]
 Body = dict[str, Any]
