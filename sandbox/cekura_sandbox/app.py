@@ -20,7 +20,6 @@ from cekura_sandbox.call_logs import call_logs
 from cekura_sandbox.charts import ApiVariant, ChartError, Charts
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.filters import is_list, is_object
-from cekura_sandbox.pages import PageMissing, Pages, paginate
 from cekura_sandbox.shapes import (
     BULK_BODY,
     BULK_DATA_BODY,
@@ -34,9 +33,12 @@ from cekura_sandbox.shapes import (
     DashboardShape,
     NamedPage,
     NamedShape,
+    PageMissing,
+    Pages,
     WidgetPage,
     WidgetShape,
     answers,
+    paginate,
     takes,
 )
 from cekura_sandbox.store import PREDEFINED, WIDGET_DEFAULTS, Invalid, Missing, Store, both

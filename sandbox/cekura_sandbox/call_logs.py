@@ -8,7 +8,7 @@ from fastapi import Request
 
 from cekura_sandbox.charts import ApiVariant
 from cekura_sandbox.filters import FilterError, Sql, to_sql
-from cekura_sandbox.pages import PageMissing, Pages
+from cekura_sandbox.shapes import PageMissing, Pages
 from cekura_sandbox.store import Invalid
 
 REFUNDS = 7
