@@ -13,7 +13,10 @@ from cekura_sandbox.filters import FilterError, Sql, lower_time_bounds, to_sql
 
 @dataclass(frozen=True, kw_only=True)
 class ApiVariant:
-    """One possible API. The defaults are the plainest reading of the documents."""
+    """One of the APIs that the published documents allow, as they leave some questions open.
+
+    The defaults are their plainest reading.
+    """
 
     override: Literal["replace", "merge"] = "replace"
     """An override stands alone, in place of everything saved; or is ANDed with dashboard and widget filters."""

@@ -1,4 +1,4 @@
-"""The shapes that the sandbox's own OpenAPI document promises. Answers are made as they are, not through these."""
+"""Shapes of answers: pages in the style of Django REST, and the models that the OpenAPI document promises."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Dashboards and widgets: what is stored, and the rules for what may be."""
+"""Dashboards and widgets: those of a new sandbox, what is stored, and the rules for it."""
 
 from collections.abc import Callable, Collection
 from contextlib import contextmanager

@@ -124,7 +124,7 @@ def _all_imported() -> None:
 def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]) -> None:
     """Run a local API that answers like Cekura's, over generated calls."""
     need_sandbox()
-    from cekura_sandbox.run import run_sandbox  # noqa: PLC0415 - see above
+    from cekura_sandbox.app import run_sandbox  # noqa: PLC0415 - see above
 
     _all_imported()
     try:
