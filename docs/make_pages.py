@@ -83,6 +83,10 @@ async def pages() -> dict[str, str]:
 What each is for, its arguments, and calls with their answers from the sandbox (`--sandbox`), as a model reads them.
 Every answer comes as data too (`structuredContent`), with the same numbers and ids. `preview_edit` and the tools after
 it change dashboards or prepare for that: [editing.md](editing.md). Where an id is wanted, the exact name will do.
+
+Unambiguous aliases are accepted and reported: `type` for `chart_type`, `average` for `avg`, `>=` for `gte`,
+`group_by: "agent"`, `filters: {{"success": true}}`, and windows such as `this month` or `monday`. Anything else is
+refused with the nearest valid value.
 """
     return {"tools.md": "\n".join([head, *parts]), "filters.md": f"{WRITTEN}\n{guide()}"}
 

@@ -20,13 +20,28 @@ def test_every_tool_has_its_row_in_the_readme(name: str) -> None:
     assert f"| `{name}` |" in README
 
 
-def test_the_readme_names_every_setting() -> None:
+def test_every_setting_has_its_row_on_the_page_of_settings_and_nowhere_in_the_readme() -> None:
+    settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     for name in cekura_dashboards.Settings.model_fields:
-        assert f"`CEKURA_{name.upper()}`" in README
+        row = f"| `CEKURA_{name.upper()}` |"
+        assert row in settings
+        assert row not in README
+
+
+def test_token_counts_in_the_readme_are_those_of_the_benchmark() -> None:
+    benchmark = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    measured = {
+        "a dashboard of eight widgets": "| dashboard of 8 widgets | ",
+        "a line of 10,000 calls": "| line of 10,000 calls | ",
+    }
+    for text, row in measured.items():
+        [line] = [line for line in benchmark.splitlines() if line.startswith(row)]
+        _, _, _, tokens, _, raw, _ = (cell.strip() for cell in line.split("|"))
+        assert f"| {text} | {raw} tokens | {tokens} tokens |" in README
 
 
 def test_the_readme_is_short_and_its_files_exist() -> None:
-    assert len(README.splitlines()) < 250
+    assert len(README.splitlines()) < 160
     for link in re.findall(r"\]\((?!http)([^)#]+)", README):
         assert (ROOT / link).exists(), link
 
