@@ -8,16 +8,15 @@ from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Refused
 from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.arguments.references import DashboardId
-from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
-from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
-from cekura_dashboards.catalogue.update_dashboard import UpdateDashboardRequest
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, are_few, saved
 from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.bulk import plan_bulk_edit
+from cekura_dashboards.edits.dashboards import plan_update
 from cekura_dashboards.edits.plan import issued
 from cekura_dashboards.edits.receipt import Call
-from cekura_dashboards.edits.request import RestoredIds
+from cekura_dashboards.edits.request import BULK_EDIT, UPDATE, BulkEditRequest, RestoredIds, UpdateDashboardRequest
 from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.reports.options import ReportOptions
@@ -95,14 +94,14 @@ async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> 
     if not draft.edit or context.settings.read_only:
         return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}
-    tool = update_dashboard.NAME if draft.of_dashboard else bulk_edit_dashboard.NAME
+    tool = UPDATE if draft.of_dashboard else BULK_EDIT
     try:
         if draft.of_dashboard:
             change = UpdateDashboardRequest.model_validate(arguments)
-            plan_id = issued(context, await update_dashboard.plan(context, change))
+            plan_id = issued(context, await plan_update(context, change))
         else:
             edit = BulkEditRequest.model_validate(arguments)
-            plan_id = issued(context, await bulk_edit_dashboard.draft(context, edit, dashboard, RestoredIds()))
+            plan_id = issued(context, await plan_bulk_edit(context, edit, dashboard, RestoredIds()))
     except (DashboardsError, ValueError):
         return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     fix = Call(tool=tool, arguments={**arguments, "plan_id": plan_id})

@@ -7,8 +7,6 @@ from msgspec import Struct
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.filters import filter_warnings
 from cekura_dashboards.api.models import Dashboard, JsonObject
-from cekura_dashboards.catalogue import bulk_edit_dashboard, update_dashboard
-from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import (
     EditOperation,
@@ -34,9 +32,12 @@ from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_namesakes, covered_whole, signer
 from cekura_dashboards.edits.receipt import Call, Receipt
 from cekura_dashboards.edits.request import (
+    BULK_EDIT,
     CREATE,
     DELETE,
     MOST_WIDGETS,
+    UPDATE,
+    BulkEditRequest,
     CreateDashboardRequest,
     DeleteDashboardRequest,
     restored_line,
@@ -46,8 +47,6 @@ from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_app
 from cekura_dashboards.edits.undo import undo_of
 from cekura_dashboards.text import named, untrusted
 from cekura_dashboards.values import replace
-
-NAME = CREATE
 
 
 class Creation(Struct, frozen=True):
@@ -107,7 +106,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
         work=Creation(fields, widgets, shifted, existing_ids, source, request.was, were, into.left_out),
         verb="Create",
         about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
-        operations=request.operations(NAME),
+        operations=request.operations(CREATE),
         covered=_covered(request, original, namesakes),
         stamps=[str(sorted(existing_ids)), original.updated_at if original else None],
         changes=[
@@ -197,7 +196,7 @@ async def _with_filters(context: ToolContext, work: Creation, dashboard: Dashboa
     try:
         changed, read_back = await send_update(context, dashboard, fields)
     except DashboardsError as error:
-        call = Call(tool=update_dashboard.NAME, arguments={"dashboard_id": dashboard.id, **fields})
+        call = Call(tool=UPDATE, arguments={"dashboard_id": dashboard.id, **fields})
         steps.failed("its filters", error, call)
         return dashboard
     steps.read_back |= read_back
@@ -235,13 +234,13 @@ def _widgets_left(context: ToolContext, made: Dashboard, edits: WidgetEdits) -> 
         create = [{**config, "was": was} for config, was in zip(edits.creates, edits.was, strict=True)]
         way = undo_of(BulkEditRequest, {**arguments, "create": create})
         restored = [item.values() for item in (way.request.create if way.request else None) or []]
-        call = way.call(context, bulk_edit_dashboard.NAME, covered_alike(made.id, made.widgets, restored))
+        call = way.call(context, BULK_EDIT, covered_alike(made.id, made.widgets, restored))
         return [call] if call else []
     moved: JsonObject = {"update": [{"id": n, **sent} for n, sent in edits.updates.items()]} if edits.updates else {}
     parts = [edits.creates[start : start + MOST_WIDGETS] for start in range(0, len(edits.creates), MOST_WIDGETS)]
     return [
         Call(
-            tool=bulk_edit_dashboard.NAME,
+            tool=BULK_EDIT,
             arguments={**arguments, "create": part, **(moved if part is parts[0] else {})},
         )
         for part in parts
@@ -288,7 +287,7 @@ def _restored_lines(context: ToolContext, work: Creation, dashboard: Dashboard, 
 
 
 TOOL = writing_tool(
-    name=NAME,
+    name=CREATE,
     title="Create a dashboard",
     description=(
         "Create a dashboard with its first widgets, or as a copy of one with `copy_of`, then with a new name and, if "

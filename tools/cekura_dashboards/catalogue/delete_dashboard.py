@@ -14,8 +14,6 @@ from cekura_dashboards.edits.request import CREATE, DELETE, CreateDashboardReque
 from cekura_dashboards.edits.undo import refuse_too_large, undo_of
 from cekura_dashboards.text import named, untrusted
 
-NAME = DELETE
-
 
 class Deletion(Struct, frozen=True):
     """The dashboard to delete, and the ids of others of its name."""
@@ -40,7 +38,7 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
         work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
         verb="Delete",
         about=f"dashboard {dashboard.id} {named(dashboard.name)} with its {len(dashboard.widgets)} widgets",
-        operations=request.operations(NAME),
+        operations=request.operations(DELETE),
         covered=covered_whole(dashboard),
         changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],
         dashboard_id=dashboard.id,
@@ -82,7 +80,7 @@ def _undo_arguments(dashboard: Dashboard) -> JsonObject:
 
 
 TOOL = writing_tool(
-    name=NAME,
+    name=DELETE,
     title="Delete a dashboard",
     description=(
         "Delete a dashboard with all its widgets. The first call changes nothing: it tells what would be lost and "

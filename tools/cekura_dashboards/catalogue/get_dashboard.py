@@ -8,7 +8,7 @@ from pydantic import Field
 from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
-from cekura_dashboards.catalogue.list_dashboards import date_range
+from cekura_dashboards.charts.window import saved_range_text
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_dashboards.reports.render import title_of
@@ -47,7 +47,7 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
         id=dashboard.id,
         name=untrusted(dashboard.name),
         project=dashboard.project,
-        date_range=date_range(dashboard.filters, context),
+        date_range=saved_range_text(dashboard.filters, context.now()),
         filters_in_words=_filters(dashboard),
         filters=dashboard.filters or None,
         updated=time_text(dashboard.updated_at),

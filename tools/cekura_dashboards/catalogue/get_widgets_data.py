@@ -25,7 +25,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
 from cekura_dashboards.reports.compare import compared_targets, comparison_reports, corrections, read_compared
 from cekura_dashboards.reports.empty import explain_empty
-from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.options import COARSE_SERIES, FINE_SERIES, ReportOptions
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.profile import Folding, fold, named_reports
 from cekura_dashboards.reports.render import DETAILS, render_reports, window_text
@@ -34,8 +34,6 @@ from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result
 
 MAX_WIDGETS = 60
-FINE, COARSE = 31, 12
-"""Buckets of a series unless asked otherwise: every day of a month; and of several, where there is no room for that."""
 """Buckets in a series unless asked otherwise."""
 
 
@@ -82,7 +80,9 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
         read_compared(context, pairs),
         context.lookups.names(widgets, [*filters, other_calls], targets[0].project if targets else None),
     )
-    points, coarse = (FINE, COARSE if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
+    points, coarse = (
+        (FINE_SERIES, COARSE_SERIES if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
+    )
     reports = await comparison_reports(compared_readings, ReportOptions(points, coarse, names, context.settings.clock))
     reports = await explain_empty(context, compared_readings, reports, names)
     notes = [*meant, *others_meant, *filter_warnings(extra), *filter_warnings(other_calls, "compare_filters"), *notes]

@@ -2,10 +2,9 @@
 
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.api.filters import time_bounds
-from cekura_dashboards.api.models import DashboardRow, JsonObject
+from cekura_dashboards.api.models import DashboardRow
 from cekura_dashboards.arguments.references import ProjectId
-from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.charts.window import saved_range_text
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import SafeText, UntrustedText, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
@@ -68,19 +67,9 @@ def _shown(row: DashboardRow, context: ToolContext) -> DashboardShown:
         name=untrusted(row.name),
         project=row.project,
         widgets=int(count) if isinstance(count, int) or (isinstance(count, str) and count.isdigit()) else None,
-        date_range=date_range(row.filters, context),
+        date_range=saved_range_text(row.filters, context.now()),
         updated=time_text((row.updated_at or "")[:10]),
     )
-
-
-def date_range(filters: JsonObject | None, context: ToolContext) -> str:
-    """A saved date range in words: ``since 2026-11-14T00:00Z``."""
-    bounds = time_bounds(filters, context.now())
-    words = [
-        f"since {format_instant(bounds.start)}" if bounds.start else "",
-        f"until {format_instant(bounds.end)}" if bounds.end else "",
-    ]
-    return " ".join(word for word in words if word) or "none"
 
 
 def render(result: DashboardList) -> str:

@@ -7,16 +7,15 @@ from msgspec import Struct, field
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
-from cekura_dashboards.catalogue import bulk_edit_dashboard
-from cekura_dashboards.catalogue.bulk_edit_dashboard import BulkEditRequest, DashboardEdit
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import saved, unsaved
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.bulk import plan_bulk_edit
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.edits.plan import Plan, issued
 from cekura_dashboards.edits.receipt import Receipt, fit_receipt
-from cekura_dashboards.edits.request import RestoredIds
+from cekura_dashboards.edits.request import BULK_EDIT, BulkEditRequest, DashboardEdit, RestoredIds
 from cekura_dashboards.edits.rules import PLOT_FIELDS
 from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.reports.options import ReportOptions
@@ -57,7 +56,7 @@ class EditPreview(Result):
 async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
     dashboard = await context.lookups.dashboard(request.dashboard_id)
     edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
-    plan = await bulk_edit_dashboard.draft(context, edit, dashboard, RestoredIds())
+    plan = await plan_bulk_edit(context, edit, dashboard, RestoredIds())
     fitted_receipt = fit_receipt(
         Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES
     )
@@ -167,7 +166,7 @@ TOOL = ReadingTool(
         "and changed charts would show, warnings, and a plan_id that holds only while nobody changes the dashboard. "
         "Show it to the user before an edit that is large or deletes."
     ),
-    prepares=bulk_edit_dashboard.NAME,
+    prepares=BULK_EDIT,
     request=DashboardEdit,
     result=EditPreview,
     run=run,

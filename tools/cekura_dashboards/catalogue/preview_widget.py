@@ -18,7 +18,6 @@ from cekura_dashboards.arguments.widget import (
     check_profile,
     one_comparison,
 )
-from cekura_dashboards.catalogue.get_widgets_data import FINE
 from cekura_dashboards.charts.read import check_countable
 from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
 from cekura_dashboards.charts.window import check_comparison
@@ -28,7 +27,7 @@ from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_r
 from cekura_dashboards.reports.budget import fit
 from cekura_dashboards.reports.compare import compared_targets, comparison_reports, read_compared
 from cekura_dashboards.reports.empty import explain_empty
-from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.options import FINE_SERIES, ReportOptions
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.profile import Folding, fold, named_reports
 from cekura_dashboards.reports.render import render_report
@@ -128,7 +127,7 @@ async def _report(
         return named_reports(reports, [target], names)[0], Plot(calls=calls_arguments(target)), notes
     pairs = compared_targets([target], request.compare_to, other_calls, now, settings.zone)
     (compared_readings, _), (names, notes) = await gather(read_compared(context, pairs), naming)
-    points = FINE if request.points is None else request.points
+    points = FINE_SERIES if request.points is None else request.points
     reports = await comparison_reports(compared_readings, ReportOptions(points, names=names, clock=settings.clock))
     [report] = await explain_empty(context, compared_readings, reports, names)
     [plot] = await plots_of(compared_readings, names) if context.draws else [Plot()]

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
 from cekura_dashboards.api.fields import LIMIT, MARGIN
-from cekura_dashboards.api.filters import Bounds
+from cekura_dashboards.api.filters import Bounds, time_bounds
+from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments.times import (
     ROLLING,
     WORDS,
@@ -126,6 +127,16 @@ def format_instant(moment: datetime) -> str:
     '2026-11-21T04:20Z'
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def saved_range_text(filters: JsonObject | None, now: datetime) -> str:
+    """A saved date range in words: ``since 2026-11-14T00:00Z``."""
+    bounds = time_bounds(filters, now)
+    words = [
+        f"since {format_instant(bounds.start)}" if bounds.start else "",
+        f"until {format_instant(bounds.end)}" if bounds.end else "",
+    ]
+    return " ".join(word for word in words if word) or "none"
 
 
 def _earliest(now: datetime) -> str:

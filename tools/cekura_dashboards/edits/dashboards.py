@@ -4,20 +4,45 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import Fault, NotFound
-from cekura_dashboards.api.filters import both, time_bounds
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, same
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, NotFound
+from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import (
+    AGENT_IDS,
+    Filter,
+    and_parts,
+    both,
+    filter_warnings,
+    replace_fields,
+    time_bounds,
+    without_time,
+)
+from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, same
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, before_after, both_as_json
-from cekura_dashboards.edits.rules import TOO_OLD_REFUSED, date_range_loss, goes_too_far_back, is_lost
+from cekura_dashboards.edits.plan import Plan, checked
+from cekura_dashboards.edits.plan_id import covered_fields, covered_setup, signer
+from cekura_dashboards.edits.request import UPDATE, UpdateDashboardRequest
+from cekura_dashboards.edits.rules import (
+    ADD_ONE,
+    CLEARED,
+    TOO_OLD_REFUSED,
+    date_range_loss,
+    goes_too_far_back,
+    is_lost,
+    saved_range,
+)
 from cekura_dashboards.edits.send import write_or_read_back
+from cekura_dashboards.edits.undo import refuse_too_large, undo_of
 from cekura_dashboards.text import join_names, named, untrusted
 
 MAX_LISTED = 1000
 MAX_CHARTS_NAMED = 6
 """Charts that a fault names."""
 FIELDS = ("name", "project", "filters")
+SETTABLE = ("name", "filters")
 
 
 def fields_of(dashboard: Dashboard) -> JsonObject:
@@ -127,3 +152,125 @@ async def send_delete(context: ToolContext, number: int) -> bool:
 
     _, read_back = await write_or_read_back(context, context.api.delete_dashboard(number), [what], look)
     return read_back
+
+
+class DashboardUpdate(Struct, frozen=True):
+    """The fields to send, and the dashboard as it was."""
+
+    before: Dashboard
+    fields: JsonObject
+
+
+async def plan_update(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
+    ids = request.ids(signer(context))
+    before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
+    requested, range_notes, notes = _requested(context, request, before)
+    fields = {name: value for name, value in requested.items() if not same(value, before.stored(name))}
+    way = undo_of(UpdateDashboardRequest, undo_arguments(before, fields))
+    refuse_too_large(way.arguments)
+    nulls = [name for name in SETTABLE if name in request.model_fields_set and name not in request.values()]
+    warnings, drops = _range_warnings(context, request, before, fields)
+    warnings += await _foreign_agent_warnings(context, request.only, before)
+    after = {**fields_of(before), **fields}
+    change = dashboard_change("update", before.id, before.name, fields_of(before), after)
+    plan = Plan(
+        work=DashboardUpdate(before, fields),
+        about=f"dashboard {before.id} {named(before.name)}",
+        operations=request.operations(UPDATE),
+        covered=covered_setup(before),
+        covered_by_undo=covered_fields(before),
+        changes=[change] if fields else [],
+        dashboard_id=before.id,
+        warnings=[
+            *range_notes,
+            *filter_warnings(fields.get("filters"), "filters"),
+            *warnings,
+            *(way.warnings if fields else []),
+        ],
+        drops_range=drops,
+        stamps=[before.updated_at],
+        notes=[
+            *notes,
+            *([f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else []),
+        ],
+    )
+    return checked(context, plan, request)
+
+
+def _requested(
+    context: ToolContext, request: UpdateDashboardRequest, before: Dashboard
+) -> tuple[JsonObject, list[str], list[str]]:
+    """What the fields are to be, what is to be warned of, and notes."""
+    filters, warnings, notes = before.filters or {}, list[str](), list[str]()
+    if (request.date_range or request.only) and (odd := before.unreadable("filters")) is not None:
+        raise InvalidArguments.at("", f"{odd}; give the whole filters instead.", lead="Nothing was changed.")
+    if request.date_range:
+        own, warnings = saved_range(request.date_range, context.now(), context.settings.zone)
+        filters = both(without_time(filters), own)
+    if request.only:
+        filters, out = replace_fields(filters, request.only.to_json())
+        notes += [f"replaced: {in_words(part)}" for part in out if part not in and_parts(filters)]
+    if (request.date_range or request.only) and _same_conditions(filters, before.filters):
+        return request.values(), [], []
+    if request.date_range or request.only:
+        return {"filters": filters} | request.values(), warnings, notes
+    cleared: JsonObject = {name: None for name in request.clear or [] if name != CLEARED}
+    if CLEARED in (request.clear or []):
+        cleared = {"filters": without_time(before.filters) or None} | cleared
+    return cleared | request.values(), [], []
+
+
+async def _foreign_agent_warnings(context: ToolContext, only: Filter | None, before: Dashboard) -> list[str]:
+    """Warnings of agents of other projects, whose calls no chart of this dashboard counts."""
+    ids = {
+        int(value)
+        for part in and_parts(only.to_json() if only else None)
+        if part.get("field") in AGENT_IDS and part.get("op") in {"eq", "in"}
+        for value in as_list(part.get("value")) or [part.get("value")]
+        if str(value).isdecimal()
+    }
+    if not ids or before.project is None:
+        return []
+    try:
+        agents = [agent for agent in await context.lookups.agents() if agent.id in ids]
+    except DashboardsError:
+        return []  # who they are only decides whether to warn
+    return [
+        f"agent {agent.id} {named(agent.name)} is in project {agent.project}: its calls are not on this dashboard, "
+        f"which is of project {before.project}"
+        for agent in agents
+        if agent.project not in {None, before.project}
+    ]
+
+
+def _same_conditions(filters: JsonObject, others: JsonObject | None) -> bool:
+    """Whether both hold the same conditions, in whatever order."""
+    conditions, other_conditions = [*and_parts(filters)], [*and_parts(others)]
+    return len(conditions) == len(other_conditions) and all(part in other_conditions for part in conditions)
+
+
+def _range_warnings(
+    context: ToolContext, request: UpdateDashboardRequest, before: Dashboard, fields: JsonObject
+) -> tuple[list[str], bool]:
+    """Of charts that would be refused for their date range; and whether any would lose it, as was asked.
+
+    Raises:
+        InvalidArguments: where that was not asked, and no plan stands behind it.
+    """
+    if "filters" not in fields:
+        return [], False
+    filters, now = fields["filters"], context.now()
+    lost, early = range_faults(before, filters, now)
+    refused = [fault for fault in (None if CLEARED in (request.clear or []) else lost, early) if fault is not None]
+    if refused and request.plan_id is None:
+        raise InvalidArguments(refused, lead="Nothing was changed.")
+    bare = [widget for widget in before.widgets if time_bounds(both(filters, widget.filters), now).start is None]
+    charts_text = join_names(f"{widget.id} {named(widget.name)}" for widget in bare)
+    warnings = [f"without a date range the API refuses these charts (400): {charts_text}. {ADD_ONE}"] if bare else []
+    return [*warnings, *([TOO_OLD_REFUSED] if early is not None else [])], lost is not None
+
+
+def undo_arguments(before: Dashboard, fields: JsonObject) -> JsonObject:
+    back = {name: before.stored(name) for name in fields if not same(before.stored(name), None)}
+    clear = [name for name in fields if name not in back]
+    return {"dashboard_id": before.id, **back, **({"clear": clear} if clear else {})}

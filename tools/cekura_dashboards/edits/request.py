@@ -13,11 +13,19 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from cekura_dashboards.api.errors import PlanRefused
 from cekura_dashboards.api.fields import ChartType
-from cekura_dashboards.api.filters import Filter, fault, only_time, without_time
+from cekura_dashboards.api.filters import (
+    Filter,
+    fault,
+    only_time,
+    without_time,
+)
 from cekura_dashboards.api.models import JsonObject, Widget, as_object, is_list
 from cekura_dashboards.arguments.references import DashboardId, ProjectId, WidgetId
 from cekura_dashboards.arguments.widget import MAX_NAME, NewName, NewWidget, WidgetFields
-from cekura_dashboards.edits.plan_id import Covered, Signer
+from cekura_dashboards.edits.plan_id import (
+    Covered,
+    Signer,
+)
 from cekura_dashboards.edits.rules import CLEARED
 from cekura_dashboards.tool import Request
 
@@ -285,8 +293,9 @@ def restored_line(signer: Signer, kind: str, old: int, new: int) -> str:
     return f"{text} #{signer.fingerprint(['restored', text])}"
 
 
-CREATE, DELETE = "create_dashboard", "delete_dashboard"
-"""Tools, each the undo of the other."""
+CREATE, UPDATE, DELETE = "create_dashboard", "update_dashboard", "delete_dashboard"
+BULK_EDIT = "bulk_edit_dashboard"
+"""Tools whose calls an answer may hold."""
 
 
 class CreateDashboardRequest(PlannedRequest):
@@ -314,3 +323,78 @@ class CreateDashboardRequest(PlannedRequest):
 
 class DeleteDashboardRequest(PlannedRequest):
     dashboard_id: DashboardId
+
+
+class DashboardEdit(Request):
+    """Widgets to create, change and delete on one dashboard."""
+
+    dashboard_id: DashboardId
+    create: list[CreatedWidget] | None = Field(
+        default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}
+    )
+    update: list[WidgetUpdate] | None = Field(
+        default=None,
+        max_length=MOST_WIDGETS_UNDONE,
+        json_schema_extra={"maxItems": MOST_WIDGETS},
+        description="as update_widget's changes, with id",
+    )
+    delete: list[WidgetId] | None = Field(
+        default=None,
+        max_length=MOST_WIDGETS_UNDONE,
+        json_schema_extra={"maxItems": MOST_WIDGETS},
+        description="widget ids",
+    )
+    arrange: bool | None = Field(default=None, description="tidy all widgets: no overlaps, no empty rows")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "DashboardEdit":
+        if not (self.create or self.update or self.delete or self.arrange):
+            raise fault("", "give create, update, delete or arrange.")
+        named_ids = [item.id for item in self.update or []] + [*(self.delete or [])]
+        if twice := sorted({number for number in named_ids if named_ids.count(number) > 1}):
+            raise fault("", f"widget {twice[0]} is named more than once in update and delete; name it once.")
+        return self
+
+
+class BulkEditRequest(DashboardEdit, PlannedRequest):
+    @model_validator(mode="after")
+    def _not_too_many(self) -> "BulkEditRequest":
+        check_counts(self, create=self.create, update=self.update, delete=self.delete)
+        return self
+
+    def restores(self) -> str | None:
+        return restored_path("create", self.create)
+
+
+class UpdateDashboardRequest(PlannedRequest):
+    dashboard_id: DashboardId
+    name: NewName | None = Field(default=None, max_length=MAX_NAME)
+    date_range: str | None = Field(
+        default=None, description="e.g. 7d, 30d, today, 2026-11-01/2026-11-08; all other filters stay"
+    )
+    only: Filter | None = Field(
+        default=None, description='e.g. {"agent.id": 33}; replaces conditions on the same field, all other filters stay'
+    )
+    filters: Filter | None = Field(default=None, description="replace the whole, the date range included")
+    clear: list[Literal["name", "filters", "date_range"]] | None = Field(
+        None, description="fields to empty; date_range drops that of the filters, which needs a plan_id"
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> "UpdateDashboardRequest":
+        if not self.values() and not self.clear and not self._narrows():
+            raise fault("", "give name, date_range, only or filters, or clear one of them.")
+        if self._narrows() and (self.filters or self.clear):
+            raise fault(self._narrows(), "changes a part of the filters; leave out filters and clear, or it.")
+        if self.name is not None and not self.name.strip():
+            raise fault("name", "is empty; give a name, or put name into clear.")
+        check_clear(self.values(), self.clear)
+        return self
+
+    def _narrows(self) -> str:
+        """The argument that changes a part of the filters; none: an empty text."""
+        return "date_range" if self.date_range else "only" if self.only else ""
+
+    def values(self) -> JsonObject:
+        values = {"name": self.name, "filters": self.filters.to_json() if self.filters else None}
+        return {name: value for name, value in values.items() if value is not None}
