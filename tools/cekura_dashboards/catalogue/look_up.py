@@ -21,14 +21,15 @@ from cekura_dashboards.api.fields import (
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig, as_list
 from cekura_dashboards.arguments import aliases
-from cekura_dashboards.arguments.measures import (
+from cekura_dashboards.arguments.references import (
+    AgentId,
+    ProjectId,
     matching_names,
     metrics_called,
     plotted,
     titles,
     visible_metrics,
 )
-from cekura_dashboards.arguments.references import AgentId, ProjectId
 from cekura_dashboards.charts.metadata_keys import read_metadata_keys
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import resolve_targets, unsaved

@@ -8,7 +8,7 @@ import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.arguments.measures import matching_names
+from cekura_dashboards.arguments.references import matching_names
 from support import Era, Json, ask, connect, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
