@@ -7,7 +7,7 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.fields import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.reader import parse
 from support import BY_NAME, Era, Json, ask, connect, force, new_sandbox, open_tools, shared_sandbox, text_of
 
@@ -52,7 +52,7 @@ def test_an_alias_gives_way_to_the_word_itself() -> None:
 
 def test_every_alias_leads_to_a_word_of_the_product() -> None:
     fields = {name for tool in BY_NAME.values() for name in _fields(tool.request)}
-    assert {name for options in aliases.ARGUMENTS.values() for name in options} <= fields | {"compare_to"}
+    assert {name for options in shapes.ARGUMENTS.values() for name in options} <= fields | {"compare_to"}
     choices = {
         "chart_type": CHART_TYPES,
         "aggregation_function": AGGREGATIONS,
@@ -60,10 +60,10 @@ def test_every_alias_leads_to_a_word_of_the_product() -> None:
         "op": FILTER_OPS,
     }
     for argument, known in choices.items():
-        assert set(aliases.VALUES[argument].values()) <= set(known)
-        assert not set(aliases.VALUES[argument]) & set(known)
-    assert set(aliases.PLOTTED_FIELDS.values()) <= set(PLOTTED)
-    assert set(aliases.FILTER_FIELDS.values()) <= set(FILTERED)
+        assert set(shapes.VALUES[argument].values()) <= set(known)
+        assert not set(shapes.VALUES[argument]) & set(known)
+    assert set(shapes.PLOTTED_FIELDS.values()) <= set(PLOTTED)
+    assert set(shapes.FILTER_FIELDS.values()) <= set(FILTERED)
 
 
 def _fields(model: Any) -> set[str]:

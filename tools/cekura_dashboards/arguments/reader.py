@@ -15,7 +15,7 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.fields import DURATION, GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
 from cekura_dashboards.api.filters import METRIC_ID, Filter
 from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
-from cekura_dashboards.arguments import aliases, references, shapes
+from cekura_dashboards.arguments import references, shapes
 from cekura_dashboards.arguments.faults import ArgumentPath, annotation, fault_of, plain_type, value_text, where
 from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.concurrency import in_thread
@@ -126,7 +126,7 @@ def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
     """The request, and notes on what was read otherwise than it was written.
 
     Numbers and booleans in quotes, objects and lists as JSON text, one thing for a list of them, and the words of
-    ``cekura_dashboards.arguments.aliases`` are accepted.
+    ``cekura_dashboards.arguments.shapes`` are accepted.
 
     Raises:
         InvalidArguments: with everything that is wrong.
@@ -261,7 +261,7 @@ class _Reader:
         fields = kind.model_fields
         result: JsonObject = {}
         for name, item in self._lift(kind, fields_sent, path).items():
-            meant = name if name in fields else aliases.argument(name, fields, {*fields_sent, *result}) or name
+            meant = name if name in fields else shapes.canonical_argument(name, fields, {*fields_sent, *result}) or name
             if kind is Filter and meant == "operator":
                 meant = _operator(fields_sent)
             meant, item_value = self._unwrap(meant, item, kind, fields_sent)
@@ -273,7 +273,7 @@ class _Reader:
         if _fills_in_nulls(fields, fields_sent):
             result = {name: item for name, item in result.items() if item is not None}
         if isinstance(result.get("field"), str):
-            field_aliases = aliases.PLOTTED_FIELDS if "chart_type" in fields else aliases.FILTER_FIELDS
+            field_aliases = shapes.PLOTTED_FIELDS if "chart_type" in fields else shapes.FILTER_FIELDS
             if "interval" in fields and result["field"] in PLOTTED:
                 return result
             result["field"] = self._resolve_alias(result["field"], field_aliases, (*path, "field"))
@@ -305,7 +305,7 @@ class _Reader:
         if inner is None or len(inner) != 1:
             return name, value
         [(key, inner_value)] = inner.items()
-        meant = aliases.INSIDE.get(name, {}).get(key, "")
+        meant = shapes.INSIDE.get(name, {}).get(key, "")
         return (meant, inner_value) if meant in kind.model_fields and meant not in fields_sent else (name, value)
 
     def _resolve_alias(self, value: Any, field_aliases: dict[str, str], path: ArgumentPath) -> Any:
@@ -375,9 +375,9 @@ class _Reader:
         convert: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
         if get_origin(kind) is Literal and isinstance(value, str):
             folded = value.strip().casefold().replace(" ", "_")
-            converted = folded if folded in get_args(kind) else aliases.value(name, value)
+            converted = folded if folded in get_args(kind) else shapes.canonical_value(name, value)
         elif name in shapes.TIMES and isinstance(value, str):
-            converted = aliases.value("window", value)
+            converted = shapes.canonical_value("window", value)
         elif convert is not None:
             converted = convert(value)
         else:

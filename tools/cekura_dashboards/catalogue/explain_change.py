@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, UnknownField
 from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
 from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
 from cekura_dashboards.api.models import WidgetConfig, as_list
-from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import (
     CallShown,
@@ -71,7 +71,7 @@ class ExplainRequest(ChartRequest):
     @classmethod
     def _by_fields(cls, value: Any) -> Any:
         items = as_list(value)
-        return value if items is None else [aliases.FILTER_FIELDS.get(str(item), item) for item in items]
+        return value if items is None else [shapes.FILTER_FIELDS.get(str(item), item) for item in items]
 
     @model_validator(mode="after")
     def _sensible(self) -> "ExplainRequest":

@@ -20,7 +20,7 @@ from cekura_dashboards.api.fields import (
 )
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Metric, WidgetConfig, as_list
-from cekura_dashboards.arguments import aliases
+from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.references import (
     AgentId,
     ProjectId,
@@ -78,7 +78,7 @@ class LookUpRequest(Request):
     def fields(self) -> list[str]:
         """The fields whose values are asked for, each once."""
         names = ["topic"] if self.kind == "topics" else (self.field or "").split(",")
-        return [*dict.fromkeys(aliases.FILTER_FIELDS.get(name.strip(), name.strip()) for name in names if name.strip())]
+        return [*dict.fromkeys(shapes.FILTER_FIELDS.get(name.strip(), name.strip()) for name in names if name.strip())]
 
 
 class LookUpResult(Result):
