@@ -20,8 +20,8 @@ from cekura_dashboards.reports.history import differ
 from cekura_dashboards.reports.report import field_word
 from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, Contributors, find_driver
-from cekura_dashboards.stats.findings import Comparison, Shares
+from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, find_driver
+from cekura_dashboards.stats.findings import Comparison, Contributors, Shares
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, Verdict, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, Clock, iso

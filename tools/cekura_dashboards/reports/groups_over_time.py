@@ -7,7 +7,8 @@ from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
 from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.samples import Measurement, measure_of
-from cekura_dashboards.stats.group_changes import GroupChanges, group_changes
+from cekura_dashboards.stats.change import group_changes
+from cekura_dashboards.stats.findings import GroupChanges
 from cekura_dashboards.values import replace
 
 LEAST_STEPS = 3

@@ -7,19 +7,20 @@ from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.reports import text_charts
 from cekura_dashboards.reports.render_profile import profile_lines
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
-from cekura_dashboards.stats.decomposition import Contributor, Contributors
 from cekura_dashboards.stats.findings import (
     Comparison,
+    Contributor,
+    Contributors,
     FigureChange,
     Finding,
     Gap,
+    GroupChanges,
     SampleFigures,
     Shares,
     Step,
     Trend,
     Unusual,
 )
-from cekura_dashboards.stats.group_changes import GroupChanges
 from cekura_dashboards.stats.numbers import Number
 from cekura_dashboards.stats.timeline import later
 from cekura_dashboards.summaries.model import AnyFacts, At, Groups, OneCall, PieFacts, Series, StatFacts

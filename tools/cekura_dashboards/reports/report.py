@@ -14,8 +14,7 @@ from cekura_dashboards.charts.window import Window, format_instant, is_off_utc
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.summary import group_name, summarise
-from cekura_dashboards.stats.findings import Comparison, FigureChange, Finding
-from cekura_dashboards.stats.group_changes import GroupChanges
+from cekura_dashboards.stats.findings import Comparison, FigureChange, Finding, GroupChanges
 from cekura_dashboards.stats.numbers import round_for_display, wilson_interval
 from cekura_dashboards.summaries.model import AnyFacts, Groups, Series, Summary
 from cekura_dashboards.summaries.profile import Profile

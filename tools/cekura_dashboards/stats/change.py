@@ -11,9 +11,19 @@ from msgspec import Struct
 from cekura_dashboards.stats.compare import compare, share_changes
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VALUE, GroupedSample, outlying_groups
 from cekura_dashboards.stats.estimates import MIN_BUCKETS
-from cekura_dashboards.stats.findings import Finding, Gap, MeasureKind, Outcome, Step, Trend, Unusual
+from cekura_dashboards.stats.findings import (
+    Finding,
+    Gap,
+    GroupChange,
+    GroupChanges,
+    MeasureKind,
+    Outcome,
+    Step,
+    Trend,
+    Unusual,
+)
 from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
-from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
+from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, Verdict, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.values import replace
 
@@ -27,6 +37,11 @@ MIN_RELATIVE_CHANGE = 0.02
 CLEAR_P_VALUE = 1e-4
 """So unlikely, a step is clear also where days are too few to tell it from a trend: something changed."""
 MAX_LABELS = 3
+CLEAR_GROUP_P_VALUE = 0.01
+"""That of a 99 % interval, from which on any verdict is clear."""
+MAX_GROUPS_LISTED = 5
+MIN_GROUPS = 2
+"""Of fewer groups none can move unlike the others."""
 NO_CALLS = 3.0
 """The size of a change to nothing, from nothing, or from one sign to the other."""
 
@@ -282,3 +297,52 @@ def is_notable(change: Change) -> bool:
     if change.how in {"gap", "new group", "gone group", "share"} or change.pct is None:
         return True
     return abs(change.pct) >= 100 * MIN_RELATIVE_CHANGE
+
+
+def group_changes(
+    current: GroupedSample,
+    baseline: GroupedSample,
+    *,
+    additive: bool,
+    ratio: float,
+    most: Literal["clear", "possible"],
+    against: str,
+) -> GroupChanges | None:
+    """``ratio``: what a rate of one is written as, 0 for what is no rate. None where fewer than two can be compared."""
+    new, old = current.groups, baseline.groups
+    compared = [name for name in new if name in old and min(new[name][0], old[name][0]) >= MIN_CALLS_OF_GROUP]
+    rows = [
+        GroupChange(
+            group=change.part,
+            before=change.before,
+            after=change.after,
+            pct=change.pct,
+            n=None if additive or change.n is None else [*change.n],
+            verdict=_group_verdict(change),
+        )
+        for change in changes_by_group(current, baseline, additive=additive, ratio=ratio, most=most)
+        # a group on both sides is neither new nor gone, even if the number of its calls is not known on one of them
+        if change.how == "group" or not (change.part in new and change.part in old)
+    ]
+    moved = [row for row in rows if row.verdict != "within noise"]
+    quiet = len(compared) - sum(row.verdict in {"clear", "possible"} for row in moved)
+    if not moved and len(compared) < MIN_GROUPS:
+        return None
+    return GroupChanges(
+        against=against,
+        top=moved[:MAX_GROUPS_LISTED],
+        more=max(0, len(moved) - MAX_GROUPS_LISTED) or None,
+        quiet=quiet if len(compared) >= MIN_GROUPS and quiet else None,
+    )
+
+
+def _group_verdict(change: Change) -> Verdict | Literal["new", "gone"]:
+    match change.how:
+        case "new group":
+            return "new"
+        case "gone group":
+            return "gone"
+        case _ if change.p_value <= CLEAR_GROUP_P_VALUE and change.strongest_verdict == "clear":
+            return "clear"
+        case _:
+            return "possible" if change.p_value <= STOP_P_VALUE else "within noise"

@@ -11,45 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
+from cekura_dashboards.stats.findings import Contributor, Contributors
 from cekura_dashboards.stats.numbers import Number, exact, round_for_display
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket, Verdict
-from cekura_dashboards.text import SafeText
 
 MAX_CONTRIBUTORS = 5
 MIN_CALLS_OF_GROUP = 30
 """A group of fewer calls on a side is too small for its rate to be compared."""
-
-
-class Contributor(BaseModel):
-    """One group on both sides. What is absent does not apply: effects split a mean, ``change`` is of a total."""
-
-    model_config = ConfigDict(frozen=True)
-
-    group: SafeText | None = Field(default=None, description="absent: calls without one")
-    current: Number | None = Field(default=None, description="absent: no calls on this side")
-    baseline: Number | None = None
-    n: list[Number | None] | None = Field(default=None, description="calls now and in the baseline")
-    rate_effect: Number | None = Field(default=None, description="of the change: what its own rate brought")
-    mix_effect: Number | None = Field(default=None, description="of the change: what its share of calls brought")
-    change: Number | None = None
-    only: str | None = Field(default=None, description="new or gone: it has calls on one side only")
-
-
-class Contributors(BaseModel):
-    """The groups that brought most of a change. The effects of all groups add up to the change."""
-
-    model_config = ConfigDict(frozen=True)
-
-    top: list[Contributor]
-    more: int | None = Field(default=None, description="groups beyond those shown")
-    rate_effect: Number | None = Field(default=None, description="of all groups together")
-    mix_effect: Number | None = Field(default=None, description="of all groups together")
-    simpson: bool | None = Field(
-        default=None, description="every larger group moved the other way than the whole, as the mix of calls changed"
-    )
 
 
 def by_rate_and_mix(current: GroupValues, baseline: GroupValues) -> Contributors | None:

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field
 
-from cekura_dashboards.stats.decomposition import Contributors
 from cekura_dashboards.stats.numbers import Number
 from cekura_dashboards.stats.significance import Verdict, WithPValue
 from cekura_dashboards.text import SafeText
@@ -79,6 +78,35 @@ class _Shown(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Contributor(BaseModel):
+    """One group on both sides. What is absent does not apply: effects split a mean, ``change`` is of a total."""
+
+    model_config = ConfigDict(frozen=True)
+
+    group: SafeText | None = Field(default=None, description="absent: calls without one")
+    current: Number | None = Field(default=None, description="absent: no calls on this side")
+    baseline: Number | None = None
+    n: list[Number | None] | None = Field(default=None, description="calls now and in the baseline")
+    rate_effect: Number | None = Field(default=None, description="of the change: what its own rate brought")
+    mix_effect: Number | None = Field(default=None, description="of the change: what its share of calls brought")
+    change: Number | None = None
+    only: str | None = Field(default=None, description="new or gone: it has calls on one side only")
+
+
+class Contributors(BaseModel):
+    """The groups that brought most of a change. The effects of all groups add up to the change."""
+
+    model_config = ConfigDict(frozen=True)
+
+    top: list[Contributor]
+    more: int | None = Field(default=None, description="groups beyond those shown")
+    rate_effect: Number | None = Field(default=None, description="of all groups together")
+    mix_effect: Number | None = Field(default=None, description="of all groups together")
+    simpson: bool | None = Field(
+        default=None, description="every larger group moved the other way than the whole, as the mix of calls changed"
+    )
+
+
 class SampleFigures(_Shown):
     """One side's figures."""
 
@@ -143,3 +171,27 @@ class Comparison(WithPValue):
             update={"top": [row.model_copy(update=none) for row in self.shares.top]}
         )
         return self.model_copy(update={**none, "not_tested": why, "ci95": None, "figures": figures, "shares": shares})
+
+
+class GroupChange(BaseModel):
+    """One group before and after. Its verdict is about how unlike the other groups it moved."""
+
+    model_config = ConfigDict(frozen=True)
+
+    group: SafeText | None = Field(default=None, description="absent: calls without one")
+    before: Number | None = None
+    after: Number | None = None
+    pct: Number | None = Field(default=None, description="relative, in percent of before")
+    n: list[Number] | None = Field(default=None, description="calls before and after; absent: the values are calls")
+    verdict: Verdict | Literal["new", "gone"]
+
+
+class GroupChanges(BaseModel):
+    """The groups that moved most unlike the others, the surest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    against: str = Field(description="both times, or what is compared with")
+    top: list[GroupChange]
+    more: int | None = Field(default=None, description="groups that moved beyond those shown")
+    quiet: int | None = Field(default=None, description="groups that moved like the others, within noise")
