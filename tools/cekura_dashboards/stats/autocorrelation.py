@@ -1,9 +1,9 @@
-"""What the days before show of a comparison: by how much days vary, and how alike neighbouring days are.
+"""The variance and the autocorrelation of days, estimated from the days before a comparison.
 
-A week in which a slow day follows slow days says less than seven days that have nothing to do with each other. A week
-itself cannot show that: what moves it may be what is looked for. So it is taken from the days before; and there from
-what is left of each day when the course that they took, clear steps and a clear trend, is taken away. A release three
-weeks ago does not make days vary, nor does one day that went wrong count for more than a day that is far off.
+Seven autocorrelated days hold less information than seven independent ones. The compared weeks cannot show by how much,
+as what moves them may be the very change that is tested. So both are estimated from the days before, from the residuals
+about clear steps and a clear trend, with outliers winsorised: neither a release three weeks ago nor a single bad day
+counts as day-to-day variation.
 """
 
 import math
@@ -21,18 +21,21 @@ from cekura_dashboards.stats.time_series import lag1_autocorrelation
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 
 MIN_REFERENCE_DAYS = 20
-"""Fewer do not show how alike neighbouring days are."""
+"""With fewer days no autocorrelation is estimated. A choice: just under three weeks."""
 MIN_DAILY_AUTOCORRELATION = 0.1
-"""Neighbouring days are taken to be so much alike, as three weeks do not show it well."""
+"""The least autocorrelation assumed, as three weeks of days do not measure it well.
+
+A choice. The coverage of the intervals that result is measured by ``python -m benchmarks.verdicts``.
+"""
 ValueKind = Literal["means", "counts", "others"]
-"""``means``: of calls, and more precise with more of them. ``counts``: their variance by chance is their mean."""
+"""``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean."""
 
 
 class Autocorrelation(Struct, frozen=True):
-    """How days vary, and how alike neighbouring ones are; without any they are taken for unlike.
+    """The residuals of days and their lag-1 autocorrelation; without days they count as independent.
 
-    ``residuals``: how far each day is from what its course makes usual: of a mean times the root of its calls, of a
-    count in standard deviations of chance. ``parameters``: the degrees of freedom that the course took.
+    ``residuals``: the difference of each day from its expected value: of a mean times the root of its calls, of a count
+    in Poisson standard deviations. ``parameters``: the degrees of freedom of the model that was subtracted.
     """
 
     correlation: float = 0.0
@@ -48,9 +51,9 @@ class Autocorrelation(Struct, frozen=True):
         return math.fsum(residual * residual for residual in self.residuals)
 
     def variance_factor(self, days: int) -> float:
-        """What the variance of a mean of so many days in a row is multiplied by.
+        """The factor by which autocorrelation inflates the variance of a mean of so many consecutive days.
 
-        The second factor makes up for a variance that was seen around the mean of days that are alike.
+        The second factor corrects the variance itself, which is too small about the mean of autocorrelated days.
 
         >>> round(Autocorrelation(0.6, [0.0] * 22).variance_factor(7), 2)
         3.39
@@ -64,17 +67,17 @@ class Autocorrelation(Struct, frozen=True):
         return self._factor_of_mean(days) * (1 - 1 / count) / (1 - removed)
 
     def _factor_of_mean(self, days: int) -> float:
-        """Of a first-order autoregression, exactly for so few: Bayley and Hammersley (1946)."""
+        """Exact for a first-order autoregression of this length. Source: Bayley and Hammersley (1946)."""
         return 1 + 2 * math.fsum((days - lag) / days * self.correlation**lag for lag in range(1, days))
 
     @property
     def effective_share(self) -> float:
-        """As how many days that are unlike one day counts, for the variance."""
+        """How many independent days one day is worth for estimating the variance."""
         return (1 - self.correlation**2) / (1 + self.correlation**2)
 
 
 def by_day_type(cells: Sequence[SampleBucket], clock: Clock) -> list[list[SampleBucket]]:
-    """Weekdays and weekends apart. Source: stratified clusters, Cochran (1977), Sampling Techniques, chapter 5."""
+    """Weekdays and weekends as strata. Source: stratified clusters, Cochran (1977), Sampling Techniques, chapter 5."""
     buckets_by_type = defaultdict[bool, list[SampleBucket]](list)
     for cell in cells:
         buckets_by_type[clock.is_weekend(cell.time + HOUR)].append(cell)
@@ -84,9 +87,9 @@ def by_day_type(cells: Sequence[SampleBucket], clock: Clock) -> list[list[Sample
 def reference_days(
     earlier: Sequence[SampleBucket], baseline: Sequence[SampleBucket], *, empty: bool = True
 ) -> list[SampleBucket]:
-    """The days before, with those of the baseline that are not among them; none where they are too few.
+    """The days before and those of the baseline that are not among them, in order; empty where they are too few.
 
-    ``empty``: days without calls are days as well.
+    ``empty``: whether days without calls count.
     """
     if not earlier:
         return []
@@ -99,14 +102,14 @@ def reference_days(
 def estimate_autocorrelation(
     days: Sequence[SampleBucket], clock: Clock, values: ValueKind, *, strata: bool = True
 ) -> Autocorrelation:
-    """``strata``: weekends may have a level of their own; else that they do counts among what days vary by."""
+    """``strata``: weekends get a level of their own; otherwise their difference counts as day-to-day variance."""
     if not days:
         return Autocorrelation()
     month = _Month(days, clock, values)
     level, parameters = [0.0] * len(month.values), 0
     residuals = month.residuals(level, month.weekend)
     correlation = lag1_autocorrelation(residuals, unbiased=True)
-    if correlation > MIN_DAILY_AUTOCORRELATION:  # as any course makes it
+    if correlation > MIN_DAILY_AUTOCORRELATION:  # steps and trends look like autocorrelation too
         level, parameters = month.levels()
     if parameters:
         residuals = month.residuals(level, month.weekend)
@@ -119,7 +122,7 @@ def estimate_autocorrelation(
 
 
 class _Month:
-    """Days in a row, with the arithmetic of their values. A level is a sum to add, or of counts a share more."""
+    """Consecutive days with the arithmetic of their values. Levels add to a mean, and multiply a count by 1 + level."""
 
     def __init__(self, days: Sequence[SampleBucket], clock: Clock, values: ValueKind) -> None:
         self.counts = values == "counts"
@@ -129,7 +132,7 @@ class _Month:
         self._winsorise()
 
     def _winsorise(self) -> None:
-        """Bring days that are far off nearer to those around them, which one outage is no measure of."""
+        """Winsorise each day type about its median, so that one outage does not set the variance."""
         values_by_type = defaultdict[bool, list[float]](list)
         for value, kind in zip(self.values, self.weekend, strict=True):
             values_by_type[kind].append(value)
@@ -142,16 +145,16 @@ class _Month:
         else:
             self.values = [mean + far for mean, far in zip(medians, winsorised_shares, strict=True)]
 
-    def _deviations(self, usual: Sequence[float]) -> tuple[list[float], list[float]]:
-        """How far each day is from what is usual, as a level, and how precise that is."""
-        differences = [value - mean for value, mean in zip(self.values, usual, strict=True)]
+    def _deviations(self, expected: Sequence[float]) -> tuple[list[float], list[float]]:
+        """The difference of each day from its expected value, as a level, and its precision."""
+        differences = [value - mean for value, mean in zip(self.values, expected, strict=True)]
         if not self.counts:
             return differences, self.sizes
-        shares = [far / mean if mean else 0.0 for far, mean in zip(differences, usual, strict=True)]
-        return shares, [max(mean, CONTINUITY) for mean in usual]
+        shares = [far / mean if mean else 0.0 for far, mean in zip(differences, expected, strict=True)]
+        return shares, [max(mean, CONTINUITY) for mean in expected]
 
     def expected(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
-        """What each day of its kind would be, at the level of its time."""
+        """The expected value of each day: the mean of its day type at the level of its time."""
         totals, weights = defaultdict[bool, float](float), defaultdict[bool, float](float)
         for value, size, higher, kind in zip(self.values, self.sizes, level, kinds, strict=True):
             totals[kind] += value if self.counts else size * (value - higher)
@@ -162,13 +165,13 @@ class _Month:
         return [means[kind] + higher for kind, higher in zip(kinds, level, strict=True)]
 
     def residuals(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
-        """How far each day is from that, in errors that all share."""
-        usual = self.expected(level, kinds)
-        precise = [1 / max(mean, CONTINUITY) for mean in usual] if self.counts else self.sizes
-        return [math.sqrt(p) * (value - mean) for value, mean, p in zip(self.values, usual, precise, strict=True)]
+        """The difference of each day from its expected value, scaled so that all have one variance."""
+        expected = self.expected(level, kinds)
+        precise = [1 / max(mean, CONTINUITY) for mean in expected] if self.counts else self.sizes
+        return [math.sqrt(p) * (value - mean) for value, mean, p in zip(self.values, expected, precise, strict=True)]
 
     def levels(self) -> tuple[list[float], int]:
-        """The level of each day by clear steps and a clear trend, and how many numbers describe it."""
+        """The level of each day by clear steps and a clear trend, and the number of parameters."""
         deviations, weights = self._deviations(self.expected([0.0] * len(self.values), self.weekend))
         least = -1.0 if self.counts else -math.inf  # no calls
         cuts = [

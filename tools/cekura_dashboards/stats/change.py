@@ -1,4 +1,4 @@
-"""What may have changed in one measure, each with how likely chance alone makes it, so that many can be ranked."""
+"""Changes in one measure, each with its p-value and size, so that changes of many measures can be ranked."""
 
 import math
 from collections import Counter
@@ -29,25 +29,26 @@ from cekura_dashboards.values import replace
 
 How = Literal["comparison", "step", "trend", "unusual", "gap", "share", "group", "new group", "gone group"]
 RATE_MARGIN = 1e-3
-"""Rates nearer to 0 or 1 count as this near when changes are ranked by size."""
+"""Rates nearer to 0 or 1 count as this near when changes are ranked by size, as their log odds diverge. A choice."""
 MIN_SHARE_CHANGE = 0.01
-"""A share that moved by less is not told: of very many calls that is beyond chance, and of no use."""
+"""A smaller change of a share is not reported: with very many calls it is significant, yet of no use. A choice."""
 MIN_RELATIVE_CHANGE = 0.02
-"""Of anything else, relative to what it was."""
+"""The same for all other measures, relative to the value before. A choice."""
 CLEAR_P_VALUE = 1e-4
-"""So unlikely, a step is clear also where days are too few to tell it from a trend: something changed."""
+"""At this p-value a step is clear even where days are too few to tell it from a trend. A choice, a 100th of 0.01."""
 MAX_LABELS = 3
+"""Labels reported for one chart. A choice."""
 CLEAR_GROUP_P_VALUE = 0.01
 """That of a 99 % interval, from which on any verdict is clear."""
 MAX_GROUPS_LISTED = 5
 MIN_GROUPS = 2
 """Of fewer groups none can move unlike the others."""
 NO_CALLS = 3.0
-"""The size of a change to nothing, from nothing, or from one sign to the other."""
+"""The log ratio, a factor of 20, given to a change from or to 0 or of sign, and the most for any other. A choice."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One change. ``p_value``: how likely any so large is in this test without one. ``size``: to rank it by.
+    """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
     ``strongest_verdict``: the most that may be said of it. ``part``: of a share or group, which; None there: calls
     without one.
@@ -89,7 +90,7 @@ def level_change(
 
 
 def _size(before: float, after: float, ratio: float) -> float:
-    """By how much it moved, on the scale of logarithms; of rates that of the odds."""
+    """The absolute log ratio of two values; of rates the absolute log odds ratio."""
     if ratio:
         shares = [min(1 - RATE_MARGIN, max(RATE_MARGIN, value / ratio)) for value in (before, after)]
         return abs(math.log(shares[1] / (1 - shares[1])) - math.log(shares[0] / (1 - shares[0])))
@@ -99,7 +100,7 @@ def _size(before: float, after: float, ratio: float) -> float:
 
 
 def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Change]:
-    """What the tests of a course found."""
+    """The findings in a series, as changes."""
     changes = list[Change]()
     for item in findings:
         match item:
@@ -134,8 +135,8 @@ def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Cha
 def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[Change]:
     """Labels whose share of the calls changed, in percent, the surest first, each among those that remain.
 
-    As shares add up, one that grows makes all others smaller; so what changed is taken away before the next is looked
-    for. The last one is that which might be chance.
+    Shares add up to 1, so one that grows makes all others smaller: each change is removed before the next is tested.
+    The last one may not be significant.
     """
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     sides, candidates = (current, baseline), list[Change]()
@@ -164,7 +165,7 @@ def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> lis
 
 
 def _without(side: Sample, changed: Iterable[Change]) -> Sample:
-    """A side less the labels that were found to have changed: the shares of the others are of what remains."""
+    """A sample without the labels that changed: the shares of the others are of the calls that remain."""
     gone = {item.part for item in changed}
     removed = Counter[float]()
     for label in gone & side.over_time.keys():
@@ -183,13 +184,13 @@ def _without(side: Sample, changed: Iterable[Change]) -> Sample:
 
 
 class LabelSeries(NamedTuple):
-    """A label's share of the calls over time, and what the tests found in it."""
+    """A label's share of the calls over time, and the findings in it."""
 
     series: TimeSeries
     outcome: Outcome
 
     def step(self) -> Step | None:
-        """The surest step."""
+        """The step with the smallest p-value that began in the window."""
         steps = [item for item in self.outcome.findings or [] if isinstance(item, Step) and not item.before_window]
         return min(steps, key=lambda item: item.p_value, default=None)
 
@@ -210,9 +211,9 @@ class LabelSeries(NamedTuple):
 
 
 def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, LabelSeries]) -> list[Change]:
-    """The labels that changed, with the time since when where their course over time shows a step.
+    """The labels that changed, each with its onset where its series shows a step.
 
-    Where both sides show none, the surest step of a label: it may have begun late in the window.
+    Where the comparison shows none, the most significant step of any label: it may have begun late in the window.
     """
     steps = {
         label: step for label, label_series in series_by_label.items() if (step := label_series.step()) is not None
@@ -274,7 +275,7 @@ def changes_by_group(
 def _on_one_side(
     how: How, there: GroupValues, other: Mapping[str | None, tuple[float, float]], most: Literal["clear", "possible"]
 ) -> list[Change]:
-    """Groups of enough calls on one side that have none on the other: as likely as that many tosses of a coin."""
+    """Groups of enough calls on one side that have none on the other. Under no change each call is a toss of a coin."""
     parts = len({*there, *other})
     return [
         Change(
@@ -293,7 +294,7 @@ def _on_one_side(
 
 
 def is_notable(change: Change) -> bool:
-    """Whether it is large enough to be told, however sure it is."""
+    """Whether it is large enough to be reported, however significant."""
     if change.how in {"gap", "new group", "gone group", "share"} or change.pct is None:
         return True
     return abs(change.pct) >= 100 * MIN_RELATIVE_CHANGE

@@ -20,26 +20,30 @@ from cekura_dashboards.stats.levels import MAD_TO_SD, running_median
 from cekura_dashboards.stats.time_series import lag1_autocorrelation, variance_inflation
 
 MIN_VALUES = 8
-"""Fewer values than this are not tested."""
+"""Fewer values than this are not tested. A choice: two levels of at least ``MIN_SEGMENT`` values and two to spare."""
 MAX_CHANGEPOINTS = 5
+"""A choice: the search takes time in proportion, and a month rarely has more."""
 MIN_SEGMENT = 3
+"""A choice: shorter stretches are outliers, and tested as such."""
 MANY_VALUES = 24
+"""From here on the cost of a change point alone keeps false ``possible`` steps rare; with fewer, its 95 % bound too."""
 WINSORISE_AT = 4.0
-"""Values further from the level around them, in robust standard deviations, count as that far."""
+"""Values further from the level around them, in robust standard deviations, count as that far. A choice."""
 MEDIAN_WIDTH = 7
+"""Of the running median that values are winsorised about: a week of days."""
 FIRST_CHANGEPOINT_COST, FURTHER_CHANGEPOINT_COST = 3.7, 4.7
 """In parameters. A fall of four deviations for six of 30 days is found in 97 %, of 400 months of noise none had two."""
 LEVEL_COST = 1.5
-"""In parameters. With the two that it has, 8 % of steps of 2.5 deviations among 24 values would pass for a line."""
+"""In parameters. At its nominal two, 8 % of steps of 2.5 deviations among 24 values would pass for a line."""
 RELATIVE_TOLERANCE = 1e-12
-"""Of the largest value: what rounding alone makes."""
+"""Of the largest value. A smaller spread is rounding error."""
 
 
 class Changepoint(NamedTuple):
     """Where a new level begins, and the levels on both sides of it.
 
-    ``clear``: its 99 % interval, corrected for all places tried, excludes no change. ``p_value``: how likely one so
-    large is anywhere, if nothing changed.
+    ``clear``: its 99 % interval, corrected for all places tried, excludes no change. ``p_value``: of the largest of all
+    places, if nothing changed.
     """
 
     at: int
@@ -59,8 +63,8 @@ def find_changepoints(
 ) -> list[Changepoint]:
     """The cuts, in order; none for fewer than ``least`` values or values that are all the same.
 
-    ``weights``: the precision of each, up to a factor; empty where all are alike. ``used_df``: degrees of freedom that
-    were spent on the values before, 1 for none. ``p_value``: the variance of each is at least 1 / weight.
+    ``weights``: the precision of each, up to a factor; empty where all are equal. ``used_df``: degrees of freedom that
+    were spent on the values before, 1 for none. ``variance_known``: the variance of each is at least 1 / weight.
 
     >>> [cut[:2] for cut in find_changepoints([10.0, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30])]
     [(8, True)]
@@ -81,6 +85,7 @@ def find_changepoints(
     scaled = [(value - level) / spread for value in bounded]
     floor /= spread * spread
     cuts = _best_changepoints(scaled, relative_weights, least=max(MIN_SEGMENT, count // 50))
+    # Backward elimination. sqrt(2 ln n) is about the largest of n standard normal scores; 0.5 is a margin, a choice.
     while cuts:
         scores = _scores(scaled, relative_weights, cuts, used_df=used_df, floor=floor)
         weakest = min(range(len(cuts)), key=lambda i: scores[i])
@@ -139,10 +144,10 @@ def _mean(values: Sequence[float], weights: Sequence[float], start: int, end: in
 
 
 def _best_changepoints(values: Sequence[float], weights: Sequence[float], *, least: int) -> list[int]:
-    """The cuts that leave the least squares, as many as the criterion wants.
+    """The cuts with the least sum of squares, as many as the criterion selects.
 
-    Every number of cuts is tried, as a course that falls and comes back gains nothing by the first of its two. The best
-    so many cuts of all values up to an end are the best one fewer up to some start, and a stretch from there.
+    Every number of cuts is tried, as a series that falls and comes back gains nothing by the first of its two. Dynamic
+    programming: the best k cuts of all values up to an end are the best k - 1 up to some start, then one segment.
     """
     count, sums = len(values), [(0.0, 0.0)]
     for value, weight in zip(values, weights, strict=True):
@@ -172,7 +177,7 @@ def _best_changepoints(values: Sequence[float], weights: Sequence[float], *, lea
 
 
 def residuals(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> list[float]:
-    """What is left of each value when the mean of its stretch is taken away, in units of its own precision."""
+    """The residuals about segment means, each times the root of its weight."""
     scaled = list[float]()
     for start, end in segments(cuts, len(values)):
         mean = _mean(values, weights, start, end)
@@ -189,7 +194,7 @@ def _scores(
     floor: float,
     unbiased: bool = False,
 ) -> list[float]:
-    """For each cut the difference of its two sides in inflated standard errors."""
+    """For each cut the difference of its two sides, in standard errors inflated for autocorrelation."""
     scaled = residuals(values, weights, cuts)
     inflation = (
         variance_inflation(lag1_autocorrelation(scaled, unbiased=unbiased))
@@ -209,7 +214,7 @@ def _scores(
 
 
 def _degrees_of_freedom(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], used_df: int) -> float:
-    """The degrees of freedom that are left, fewer where neighbours are alike."""
+    """The residual degrees of freedom, fewer where neighbours are autocorrelated."""
     inflation = variance_inflation(lag1_autocorrelation(residuals(values, weights, cuts), unbiased=True))
     return max(1.0, len(values) / inflation - len(cuts) - used_df)
 
@@ -217,7 +222,7 @@ def _degrees_of_freedom(values: Sequence[float], weights: Sequence[float], cuts:
 def _bounds(count: int, df: float) -> tuple[float, float]:
     """The scores from which on no change is excluded: at 99 % and, of few values, at 95 %, corrected for every place.
 
-    Of more values the penalty of the search holds the latter.
+    With more values the cost of a change point in the search ensures the latter.
     """
     places = max(1, count - 2 * MIN_SEGMENT)
     possible = t_quantile(two_sided(0.95, places), df) if count < MANY_VALUES else 0.0
@@ -238,7 +243,7 @@ def _is_linear(values: Sequence[float], weights: Sequence[float], cuts: Sequence
 
 
 def _may_be_autocorrelation(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
-    """Whether values like those before them may pass for several levels, which single cuts are tested for already."""
+    """Whether a first-order autoregression describes the values better than several levels; of a single cut False."""
     if len(cuts) == 1:
         return False
     scaled = residuals(values, weights, [])
@@ -256,23 +261,23 @@ def _criterion(squares: float, parameters: float, count: int) -> float:
 
 
 MAX_VALUES = 180
-"""Beyond this neighbours are averaged: every pair is looked at."""
+"""Longer series are averaged down to this: the slopes of all pairs are computed. A choice, for time."""
 
 
 class TrendTest(NamedTuple):
-    """``slope`` per value; ``score`` in standard errors, inflated for neighbours that are alike."""
+    """``slope`` per value; ``score`` in standard errors inflated for autocorrelation."""
 
     slope: float
     score: float
 
     @property
     def p_value(self) -> float:
-        """How likely a score so large is without a trend; the course was tested for steps besides."""
+        """Two-sided, and doubled as the series is tested for steps too."""
         return min(1.0, 2 * 2 * NORMAL.cdf(-abs(self.score)))
 
     @property
     def verdict(self) -> str:
-        """In words: ``clear``, ``possible`` or ``within noise``; the course was tested for steps besides."""
+        """``clear``, ``possible`` or ``within noise``, corrected as the series is tested for steps too."""
         if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.99, tests=2)):
             return "clear"
         return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "within noise"
@@ -281,8 +286,8 @@ class TrendTest(NamedTuple):
 def fit_trend(values: Sequence[float], cuts: Sequence[int] = ()) -> TrendTest:
     """The trend between cuts: only values of one stretch are compared with each other.
 
-    Source: slope by Sen (1968), score by Mann (1945) and Kendall with ties, its variance inflated by the correlation of
-    what the slope leaves.
+    Source: slope by Sen (1968), score by Mann (1945) and Kendall with ties, its variance inflated by the
+    autocorrelation of the residuals.
 
     >>> trend = fit_trend([1.0, 2, 3, 5, 4, 6, 8, 7, 9, 10])
     >>> trend.slope, trend.verdict

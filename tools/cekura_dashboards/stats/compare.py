@@ -33,8 +33,8 @@ from cekura_dashboards.values import replace
 def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
     """The labels whose share of calls changed most, in points of percent.
 
-    Their error is that of independent calls times one design effect: that seen in how all labels vary from day to day,
-    or where that is not known the usual one.
+    Their error is that of independent calls times one design effect: estimated from the daily variation of all labels,
+    or the prior one where that is not known.
 
     Source: the first-order correction of Rao and Scott (1981), Journal of the American Statistical Association 76.
     """
@@ -64,7 +64,7 @@ def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Co
 def share_changes(
     current: Sample, baseline: Sample, terms: VerdictTerms
 ) -> tuple[VerdictTerms, dict[str | None, tuple[float, float, Estimate]]]:
-    """Each label's share on both sides, which hold calls, with the change and its error; and on what terms."""
+    """The terms of the verdicts, and each label's share in both samples with the estimate of its change."""
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     labels = dict.fromkeys([*current.parts, *baseline.parts])
     designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
@@ -84,7 +84,7 @@ def share_changes(
 
 
 def _observed_design_effect(current: Sample, baseline: Sample, terms: VerdictTerms) -> tuple[float | None, int]:
-    """By how much the variance of shares is larger than that of independent calls, and the days that show it."""
+    """The design effect: the variance of shares over that of independent calls, and the days it is estimated from."""
     observed = plain = 0.0
     days = 0
     for label in {*current.over_time} & {*baseline.over_time}:
@@ -121,7 +121,7 @@ def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> C
 
 
 def _over_time(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict | None:
-    """The verdict on a figure by how it varies over time; None where that is not known."""
+    """The verdict on a figure by its daily variation; None where that is not known."""
     days = min(len(current.buckets), len(baseline.buckets))
     if not days:
         return None
@@ -137,14 +137,14 @@ def _over_time(name: str | None, current: Sample, baseline: Sample, terms: Verdi
 
 
 def difference(current: float, baseline: float) -> Number:
-    """Of whole numbers exact."""
+    """Exact for whole numbers."""
     if float(current).is_integer() and float(baseline).is_integer():
         return exact(current - baseline)
     return round_for_display(current - baseline, 3)
 
 
 def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict:
-    """Of calls, success and duration, from what is usual; of anything else nothing is known."""
+    """The verdict from prior variances, which exist for calls, success and duration; else ``not tested``."""
     calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
     if min(calls) < 1:
         return "not tested"
@@ -173,7 +173,7 @@ def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, ter
 
 
 MAX_LOG_RATIO = math.log(1e6)
-"""An interval that reaches further says nothing."""
+"""An interval that reaches further, a factor of a million, is not reported. A choice."""
 SINGLE_TEST = VerdictTerms()
 
 
@@ -188,7 +188,7 @@ def compare(
 ) -> Comparison:
     """``ratio``: what a rate of one is written as (1, 100), 0 for what is no rate. ``counted``: the total is of calls.
 
-    A side without data compares nothing, and that is said.
+    Without data on a side the result gives the reason in ``not_compared``.
     """
     if kind == "shares":
         return compare_shares(current, baseline, terms)
@@ -265,7 +265,7 @@ def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: 
 
 
 def _extremes(current: Sample, baseline: Sample) -> Comparison:
-    """A lowest or highest value: shown, and not tested, as one call decides it."""
+    """A lowest or highest value: one call decides it, so it is shown without a test."""
     values = [side.parts.get("value", side.buckets[0].value) for side in (current, baseline)]
     return Comparison(
         current=SampleFigures(value=round_for_display(values[0])),

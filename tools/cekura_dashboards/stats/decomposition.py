@@ -18,8 +18,9 @@ from cekura_dashboards.stats.numbers import Number, exact, round_for_display
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket, Verdict
 
 MAX_CONTRIBUTORS = 5
+"""Listed. A choice."""
 MIN_CALLS_OF_GROUP = 30
-"""A group of fewer calls on a side is too small for its rate to be compared."""
+"""A group of fewer calls on a side is too small for its rate to be compared. A choice, by the usual rule of thumb."""
 
 
 def by_rate_and_mix(current: GroupValues, baseline: GroupValues) -> Contributors | None:
@@ -147,12 +148,12 @@ def count_beyond_shown(rows: Sequence[Any]) -> int | None:
 
 
 MAX_DRIVING_GROUPS = 2
-"""A concentrated change is in so many groups at the most."""
+"""The most groups that a concentrated change is attributed to. A choice."""
 PRIOR_DF = 3.0
-"""What is usual, that calls are independent, counts as so many degrees of freedom."""
+"""The weight of the prior, a dispersion of 1, that of independent calls, in degrees of freedom. A choice."""
 _TINY = 1e-12
 MAX_OUTLYING_GROUPS, STOP_P_VALUE = 4, 0.05
-"""So many groups are looked for, and only while the last one was hardly chance."""
+"""At most so many outlying groups are tested for, while the last p-value is at most the level. Choices."""
 BucketsByGroup = Mapping[str | None, Sequence[SampleBucket]]
 
 
@@ -164,10 +165,10 @@ class GroupedSample(Struct, frozen=True):
 
 
 class Driver(Struct, frozen=True):
-    """One dimension. ``share``: of the change, what its one or two largest groups bring; None without a change.
+    """One dimension. ``share``: the part of the change that its one or two largest groups bring; None without a change.
 
-    ``outlying_group``: the group that moved least like the others; ``verdict``: whether that is more than chance, for
-    as many groups and dimensions as were looked at. ``mixed``: the groups moved little, but calls shifted between them,
+    ``outlying_group``: the group whose change differs most from that of the others; ``verdict``: on that difference,
+    corrected for all groups and dimensions tested. ``mixed``: the groups moved little, but calls shifted between them,
     and the verdict is about that.
     """
 
@@ -179,7 +180,7 @@ class Driver(Struct, frozen=True):
 
 
 class Dispersion(NamedTuple):
-    """How much more than their variance function buckets differ, and how well that is known."""
+    """The variance of buckets over their variance function, and its degrees of freedom."""
 
     value: float
     df: float
@@ -211,7 +212,7 @@ def find_driver(
 
 
 class GroupOutlier(NamedTuple):
-    """A group whose own change is unlike that of the others. ``p_value``: how likely any is so far off by itself."""
+    """A group whose change differs from that of the others. ``p_value``: corrected for the groups tested."""
 
     group: str | None
     p_value: float
@@ -220,9 +221,9 @@ class GroupOutlier(NamedTuple):
 def outlying_groups(
     current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float
 ) -> list[GroupOutlier]:
-    """The groups whose own change is unlike that of the rest, the most unlike first, each beside those that remain.
+    """The groups whose change differs from that of the rest, largest first, each tested among those remaining.
 
-    The last one is that which might be chance; none where fewer than two groups have enough calls.
+    The last one may not be significant. Empty where fewer than two groups have enough calls.
     """
     new, old = dict(current.groups), dict(baseline.groups)
     kind = "calls" if additive else "rate" if ratio else "mean"

@@ -1,4 +1,4 @@
-"""All tests on a course, and what of their findings lies in the window that was asked about."""
+"""All tests of a series; the findings are those that lie in the requested window."""
 
 import math
 import statistics
@@ -24,19 +24,23 @@ from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
 from cekura_dashboards.values import replace
 
 MAX_UNUSUAL, MAX_GAPS = 3, 3
+"""Listed; the rest is counted. A choice."""
 MIN_BUCKETS_OF_STEP = 30
-"""With fewer buckets a trend and a step cannot be told apart reliably."""
+"""With fewer buckets a trend and a step cannot be distinguished reliably, so a step is at most possible. A choice."""
 MIN_DAYS = 5
-"""So many whole days of hours can be tested for steps; of fewer, hours are only tested for what is unusual."""
+"""The least whole days of hourly values tested for steps; with fewer, only for unusual hours. A choice."""
 MIN_HOURS = 48
+"""The least hourly values tested at all. A choice: each hour of the day occurs twice."""
 MIN_DAYS_OF_CLEAR_STEP = 21
-"""Of hours, so many days are needed before a step is clear."""
+"""The least days for a clear step in hourly values. A choice: each weekday occurs three times, as its effect needs."""
 SIMILAR_SIZES = 1.25
-"""Numbers of calls that differ by less do not make values differ that depend on them."""
+"""Numbers of calls within this ratio do not visibly shift values, such as extremes, that depend on them. A choice."""
 TWO_WEEKS = 14
+"""With fewer days a weekday occurs once, so a weekend cannot be distinguished from a change."""
 MIN_RELATIVE_CHANGE = 0.05
-"""A value among many that are equal is unusual only if it differs by this share."""
+"""A value among many equal ones is unusual only if it differs by this share, as their spread is 0. A choice."""
 SHORTLY = 7 * DAY
+"""A step that began this long before the window, and still holds, is reported. A choice: one week."""
 
 
 def detect(
@@ -46,7 +50,7 @@ def detect(
     window: Span | None = None,
     clock: Clock = UTC_CLOCK,
 ) -> Outcome:
-    """All tests on a course, of which is told what lies in the window; None: all of it.
+    """All tests of a series; the findings are those in the window, or all where it is None.
 
     ``calls``: calls per bucket, in which gaps are looked for; None: not known.
     """
@@ -107,19 +111,19 @@ def _sizes_differ(fit: SeasonalFit, before: Sequence[float], after: Sequence[flo
     return sizes[0] < fit.series.stable_from and sizes[1] > SIMILAR_SIZES * sizes[0]
 
 
-def _min_buckets(course: TimeSeries) -> int:
-    return MIN_HOURS if course.step < DAY else MIN_VALUES
+def _min_buckets(series: TimeSeries) -> int:
+    return MIN_HOURS if series.step < DAY else MIN_VALUES
 
 
-def _too_few(course: TimeSeries, known: TimeSeries, calls: TimeSeries | None) -> list[str]:
-    least = _min_buckets(course)
+def _too_few(series: TimeSeries, present: TimeSeries, calls: TimeSeries | None) -> list[str]:
+    least = _min_buckets(series)
     names = [
         name
-        for name, buckets in (("trend, steps, unusual", known), ("gaps", calls))
+        for name, buckets in (("trend, steps, unusual", present), ("gaps", calls))
         if buckets is not None and len(buckets) < least
     ]
-    wanted_buckets = f"full buckets of {MIN_CALLS} calls or more" if len(known) < len(course) else "full buckets"
-    return [f"{', '.join(names)}: {len(known)} {wanted_buckets}, fewer than {least}"] if names else []
+    bucket_kind = f"full buckets of {MIN_CALLS} calls or more" if len(present) < len(series) else "full buckets"
+    return [f"{', '.join(names)}: {len(present)} {bucket_kind}, fewer than {least}"] if names else []
 
 
 def _is_edge(weekend: Sequence[bool], at: int) -> bool:
@@ -184,7 +188,7 @@ def _counts(fit: SeasonalFit, at: float, before: tuple[int, int], after: tuple[i
 
 
 def _trend(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: str) -> list[Trend]:
-    """A trend through the window, unless what was found is a step that cannot be told from one."""
+    """A trend through the window, unless there is a step that cannot be distinguished from one."""
     days = fit.days
     if (cuts and len(fit.series) < MIN_BUCKETS_OF_STEP) or window.start >= days.times[-1]:
         return []
@@ -207,7 +211,7 @@ def _trend(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
 
 
 def _begin(levels: Sequence[float]) -> float:
-    """The level at which a course begins: the mean of its first quarter."""
+    """The level at the start of a series: the mean of its first quarter."""
     first = levels[: max(1, len(levels) // 4)]
     return math.fsum(first) / len(first)
 
@@ -218,7 +222,7 @@ class _OutlierSpan(Struct, frozen=True):
     start: int
     end: int
     run: OutlierRun
-    usual: float
+    expected: float
 
 
 def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
@@ -229,10 +233,10 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
     lost = len(fit.days) + len({*fit.hours})
     lowest = list[float]()
     if series.scale == "count":
-        pairs = zip(fit.usual, tested, strict=True)
-        lowest = [count_score(0, usual, fit.excess) if here else 0.0 for usual, here in pairs]
+        pairs = zip(fit.expected, tested, strict=True)
+        lowest = [count_score(0, expected, fit.excess) if here else 0.0 for expected, here in pairs]
     return [
-        _OutlierSpan(run.start, run.end, run, _level(series, fit.usual, run.start, run.end))
+        _OutlierSpan(run.start, run.end, run, _level(series, fit.expected, run.start, run.end))
         for run in find_outlier_runs(
             fit.scores,
             tested,
@@ -263,8 +267,10 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -
         first = days.times[run.start]
         last = days.times[run.end] if run.end < len(days) else math.inf
         places = [i for i, time in enumerate(series.times) if first <= time < last]
-        usual = days.values([*range(run.start, run.end)], levels)
-        spans.append(_OutlierSpan(places[0], places[-1] + 1, run, usual / len(places) if series.is_additive else usual))
+        expected = days.values([*range(run.start, run.end)], levels)
+        spans.append(
+            _OutlierSpan(places[0], places[-1] + 1, run, expected / len(places) if series.is_additive else expected)
+        )
     return spans
 
 
@@ -277,7 +283,7 @@ def _levels(days: DailySeries, cuts: Sequence[int]) -> list[float]:
 
 
 def _is_weekly(times: Sequence[float], scores: Sequence[float], run: OutlierRun) -> bool:
-    """Whether the same weekday of another week is off alike: a rhythm that is not known yet."""
+    """Whether the same weekday of another week differs likewise: a weekday effect that cannot be estimated yet."""
     same = [i for i, time in enumerate(times) if round((time - times[run.start]) / DAY) % 7 == 0 and i != run.start]
     return any(scores[i] * run.score > 0 and abs(scores[i]) > abs(run.score) / 2 for i in same)
 
@@ -285,15 +291,15 @@ def _is_weekly(times: Sequence[float], scores: Sequence[float], run: OutlierRun)
 def _unusual_findings(
     fit: SeasonalFit, spans: Sequence[_OutlierSpan], gaps: Sequence[Outage], zone: str
 ) -> list[Unusual]:
-    """What is unusual, days before hours, each stretch once, without what a gap explains."""
+    """Unusual buckets, days before hours, without overlaps and without those in a gap."""
     series, used_places, findings = fit.series, set[int](), list[tuple[float, Unusual]]()
     for span in spans:
         places = range(span.start, span.end)
         at = series.times[span.start]
         if used_places & {*places} or any(gap.start <= at < gap.end for gap in gaps):
             continue
-        value, usual = _level(series, series.present_values(), span.start, span.end), span.usual
-        if (value - usual) * span.run.score <= 0 or abs(value - usual) < MIN_RELATIVE_CHANGE * abs(usual):
+        value, expected = _level(series, series.present_values(), span.start, span.end), span.expected
+        if (value - expected) * span.run.score <= 0 or abs(value - expected) < MIN_RELATIVE_CHANGE * abs(expected):
             continue
         used_places |= {*places}
         n = (
@@ -308,7 +314,7 @@ def _unusual_findings(
                     start=iso(at, step=int(series.step), zone=zone),
                     buckets=len(places),
                     value=round_for_display(value),
-                    usual=round_for_display(usual),
+                    usual=round_for_display(expected),
                     n=n,
                     verdict="clear" if span.run.clear else "possible",
                 ).with_p_value(span.run.p_value),

@@ -1,10 +1,10 @@
 """Estimates of differences, with an error that is sane for one bucket and for thirty.
 
-Calls of one day are more alike than calls of different days. A side's error is that of independent calls times a design
-effect, Kish (1965): 1 + (m - 1) rho, for m calls in a typical bucket. How alike calls are, rho, is taken from how the
-buckets of both sides differ, by moments, Fleiss (1981), and moderated by what is usual, worth a few buckets, as in
-Smyth (2004), Statistical Applications in Genetics 3. So a single bucket has neither no error nor an infinite one, and a
-side of few buckets borrows from the other.
+Calls of one day are correlated. A sample's error is that of independent calls times a design effect, Kish (1965):
+1 + (m - 1) rho, for m calls in a typical bucket. The intraclass correlation rho is estimated from the variance between
+the buckets of both samples, by moments, Fleiss (1981), and moderated by a prior worth a few buckets, as in Smyth
+(2004), Statistical Applications in Genetics 3. So the error of a single bucket is neither 0 nor infinite, and a sample
+of few buckets borrows from the other.
 """
 
 import math
@@ -23,19 +23,22 @@ from cekura_dashboards.stats.significance import Estimate, Sample, SampleBucket,
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 
 MIN_BUCKETS = 5
-"""With fewer full buckets on a side the most that is said is ``possible``."""
+"""With fewer full buckets on a side the strongest verdict is ``possible``. A choice."""
 PRIOR_WEIGHT = 3.0
-"""What is usual counts as so many buckets."""
+"""The weight of a prior, in buckets. A choice; ``python -m benchmarks.verdicts`` measures the coverage."""
 MIN_PRIOR_WEIGHT = 0.25
-"""At least so much it counts, so that few buckets that happen to be alike do not pass for no variation."""
+"""The same for the variance of calls: so that few buckets that happen to agree keep some variance. A choice."""
 PRIOR_INTRACLASS_CORRELATION = 0.004
-"""How alike calls of a day usually are: a day's own effect is 2.3 points on a rate of 0.85."""
+"""The prior correlation of calls of one day: a daily standard deviation of 2.3 points on a rate of 0.85. A choice."""
 PRIOR_DAILY_VARIATION = 0.07
-"""By such a share a day's calls usually differ from the same weekday's."""
+"""The prior coefficient of variation of a day's number of calls, beyond Poisson. A choice."""
 PRIOR_CALL_VARIATION = 1.0
-"""The standard deviation of single durations and the like, as a share of their mean, where it is not known."""
+"""The standard deviation of single durations and the like, as a share of their mean, where it is not known.
+
+A choice: that of an exponential distribution.
+"""
 PRIOR_BUCKET_VARIATION = 0.15
-"""That of a day's percentile."""
+"""The same for a percentile of a day. A choice."""
 
 
 def mean_by_calls(cells: Sequence[SampleBucket]) -> float:
@@ -76,7 +79,7 @@ def difference_of_means(
             weight += calls - math.fsum(n * n for n in sizes) / calls - count
             df += count
     variance = math.fsum(spread.variance for spread in spreads) / len(spreads)
-    if days and variance > 0:  # the same sums, each number of the course in place of a part's mean
+    if days and variance > 0:  # the same sums, with the parameters of the reference model in place of a mean
         sizes = call_weights(days)
         sum_of_squares += autocorrelation.sum_of_squares / variance - autocorrelation.degrees_of_freedom
         weight += (
@@ -100,7 +103,7 @@ def difference_of_means(
 
 
 def _residuals(cells: Sequence[SampleBucket]) -> list[float]:
-    """How far each mean is from that of all, times the root of its calls."""
+    """The residuals of bucket means about the overall mean, each times the root of its calls."""
     middle = mean_by_calls(cells)
     return [math.sqrt(n) * (cell.value - middle) for cell, n in zip(cells, call_weights(cells), strict=True)]
 
@@ -122,9 +125,9 @@ def _sample_variance(side: Sample, value: float, ratio: float) -> _SampleVarianc
 
 
 def _moderated_variance(side: Sample, weights: Sequence[float], value: float) -> float:
-    """The variance of one call, where it is not known: from how buckets differ, and what is usual for durations.
+    """The variance of one call, where it is not known: from the variance between buckets, and a prior for durations.
 
-    What is usual counts as one bucket, on the scale of logarithms, as scores vary far less than durations.
+    The prior counts as one bucket, on the scale of logarithms, as scores vary far less than durations.
     """
     prior = (PRIOR_CALL_VARIATION * value) ** 2
     if any(c.n is None for c in side.buckets):
@@ -144,7 +147,7 @@ def _same_day_types(current: Sample, baseline: Sample, clock: Clock) -> bool:
 
 
 def difference_of_medians(current: Sample, baseline: Sample, values: Sequence[float], terms: VerdictTerms) -> Estimate:
-    """The typical bucket, for percentiles, which cannot be merged. Its error is on the scale of the larger value."""
+    """The median bucket, for percentiles, which cannot be merged. Its prior error scales with the larger value."""
     scale = max(abs(value) for value in values)
     days = reference_days(terms.earlier_days.buckets, baseline.buckets)
     autocorrelation = estimate_autocorrelation(days, terms.clock, "others", strata=False)
@@ -167,9 +170,9 @@ def difference_of_medians(current: Sample, baseline: Sample, values: Sequence[fl
 
 
 def unit_of_sums(sides: tuple[Sample, Sample], totals: Sequence[float]) -> float:
-    """What a sum is counted in, so that it varies as a count does.
+    """The unit in which the variance of a sum is its mean, as that of a count is.
 
-    That is twice the mean of a call, if calls vary by as much as their mean.
+    That is twice the mean of a call, if the standard deviation of calls is their mean.
     """
     calls = math.fsum(cell.n or 0 for side in sides for cell in side.buckets)
     return 2 * PRIOR_CALL_VARIATION * math.fsum(totals) / calls if calls and math.fsum(totals) > 0 else 1.0
@@ -179,7 +182,7 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
     """The logarithm of current over baseline, for equal times.
 
     Source: McCullagh and Nelder (1989), chapter 4.5: given the sum of both, one side's count is binomial with extra
-    dispersion; slot by slot where windows meet, which takes out the rhythm of hours and weekdays.
+    dispersion; slot by slot where windows meet, which removes the effects of hours and weekdays.
     """
     current, baseline = ([cell.value / unit for cell in side.buckets] for side in sides)
     x, y = math.fsum(current), math.fsum(baseline)
@@ -212,7 +215,7 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
 def _overdispersion(
     mean: float, sum_of_squares: float, df: int, autocorrelation: Autocorrelation
 ) -> tuple[float, float]:
-    """How many times the variance by chance counts of this mean vary, and the days that this rests on."""
+    """The variance of counts of this mean over that of Poisson, and its degrees of freedom."""
     effective_df = df * autocorrelation.effective_share
     observed = sum_of_squares / df * effective_df if df else 0.0
     return max(
@@ -221,12 +224,12 @@ def _overdispersion(
 
 
 def _prior_overdispersion(mean: float) -> float:
-    """How much more than chance days of this mean usually vary."""
+    """The prior overdispersion of days of this mean."""
     return 1 + mean * PRIOR_DAILY_VARIATION**2
 
 
 def _same_slots(current: Sample, baseline: Sample) -> bool:
-    """Whether bucket i of both sides is the same slot of its day or week: all are equally far apart, in whole days."""
+    """Whether bucket i of both sides is the same slot of its day or week: one shift, of whole days, for all."""
     if len(current.buckets) != len(baseline.buckets) or abs(current.seconds - baseline.seconds) > HOUR:
         return False
     shifts = {round(a.time - b.time) for a, b in zip(current.buckets, baseline.buckets, strict=True)}
@@ -234,7 +237,7 @@ def _same_slots(current: Sample, baseline: Sample) -> bool:
 
 
 def difference_of_totals(sides: tuple[Sample, Sample], scales: Sequence[float]) -> Estimate:
-    """Sums that can be negative: as many buckets as there are, each as far from the others as they are seen to be."""
+    """For sums that can be negative: the variance of a total is its buckets' sample variance times their number."""
     totals = [math.fsum(c.value for c in side.buckets) for side in sides]
     variance, df = 0.0, 0
     for side, scale in zip(sides, scales, strict=True):
@@ -246,5 +249,5 @@ def difference_of_totals(sides: tuple[Sample, Sample], scales: Sequence[float]) 
 
 
 def design_effect(calls: float, seconds: float) -> float:
-    """What the variance of a share is multiplied by, as calls of one day are alike. Source: Rao and Scott (1981)."""
+    """The prior factor on the variance of a share, as calls of one day are correlated. Source: Rao and Scott (1981)."""
     return 1 + max(0.0, calls / max(1.0, seconds / DAY) - 1) * PRIOR_INTRACLASS_CORRELATION

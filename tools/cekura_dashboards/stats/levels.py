@@ -1,8 +1,8 @@
-"""Levels of values, what is apart from them, and how many standard deviations that is.
+"""Levels of values, the residuals about them, and their scores in standard deviations.
 
-Levels of what is additive or positive are compared by their ratio, of all else by their difference. Counts are scored
+Levels of additive or positive values are compared by their ratio, all others by their difference. Counts are scored
 on the scale of the inverse hyperbolic sine, which for Poisson counts is the square root, Anscombe (1948), Biometrika
-35, and where they are far off by their exact chance; rates by their binomial error; durations and the like by their
+35, and where they are far off by their exact p-value; rates by their binomial error; durations and the like by their
 logarithm.
 """
 
@@ -15,33 +15,35 @@ from cekura_dashboards.stats.distributions import count_score, share_score
 from cekura_dashboards.stats.time_series import TimeSeries
 
 FIT_ROUNDS = 3
-"""Of fitting days and hours in turn; a bucket that is far off after one does not count in the next."""
+"""Rounds of fitting days and hours in turn, each without the outliers of the last. A choice, for time."""
 OUTLIER_SCORE = 4.0
+"""Buckets further from their expected value, in standard deviations, do not enter a fit. A choice."""
 MAD_TO_SD = 1.4826
+"""1 / the 0.75 quantile of the normal: scales a median absolute deviation to a standard deviation."""
 PRECISION_POWERS = (0.0, 0.5, 1.0)
 """How precision may grow with the calls: not at all, or up to as if all calls were independent."""
 EXACT_FROM_SCORE = 2.5
-"""From this score on the exact chance of a count is worked out."""
+"""From this score on the exact p-value of a count is computed; nearer, no verdict depends on it. A choice, for time."""
 LOG_LIKELIHOOD_MARGIN = 2.0
-"""How much likelier, in units of log-likelihood, all days must be alike than differ by their calls."""
+"""The log-likelihood that weights by calls must lose to equal weights before those are used. A choice."""
 NORMAL_FROM = 5000
-"""Larger counts are as good as normal."""
+"""Larger counts are scored as normal. A choice, for time."""
 CHI_SQUARE_MEDIAN = 0.455
-"""Of squared normal values."""
+"""The median of a chi-square distribution with one degree of freedom."""
 CONTINUITY = 0.5
-"""Added to counts before their logarithm is taken."""
+"""Added to counts before their logarithm is taken, which keeps that of 0 finite: the usual continuity correction."""
 
 
 class LevelModel:
-    """The values of a course with the arithmetic of its scale."""
+    """The values of a series with the arithmetic of its scale."""
 
-    def __init__(self, course: TimeSeries, base: float | None = None) -> None:
+    def __init__(self, series: TimeSeries, base: float | None = None) -> None:
         """``base``: the level of an effect of 0, by default that of all values."""
-        self.series = course
-        self.values = course.present_values()
+        self.series = series
+        self.values = series.present_values()
         self.sizes = self._sizes()
-        self.is_multiplicative = course.scale in {"count", "sum", "positive"}
-        self.logs = course.scale == "positive" and not course.is_mergeable
+        self.is_multiplicative = series.scale in {"count", "sum", "positive"}
+        self.logs = series.scale == "positive" and not series.is_mergeable
         """Whether levels are means of logarithms, as of values that do not merge."""
         self._weighted = [
             size * (math.log(v) if self.logs else v) for size, v in zip(self.sizes, self.values, strict=True)
@@ -53,11 +55,11 @@ class LevelModel:
         return math.exp(mean) if self.logs else mean or (CONTINUITY if self.series.is_additive else 0.0)
 
     def _sizes(self) -> list[float]:
-        """What a bucket counts in a mean: its calls, where all are known; 1 for counts and sums."""
-        course = self.series
-        if course.is_additive or not course.is_mergeable or any(not n for n in course.n):
-            return [1.0] * len(course)
-        return [float(n or 0) for n in course.n]
+        """The weight of each bucket in a mean: its calls, where all are known; 1 for counts and sums."""
+        series = self.series
+        if series.is_additive or not series.is_mergeable or any(not n for n in series.n):
+            return [1.0] * len(series)
+        return [float(n or 0) for n in series.n]
 
     def level(self, effect: float) -> float:
         return self.base * math.exp(effect) if self.is_multiplicative else self.base + effect
@@ -90,7 +92,7 @@ class LevelModel:
         return [effect_by_key[key] for key in keys]
 
     def deviations(self, groups: Sequence[Sequence[int]], others: Sequence[float]) -> list[float]:
-        """How far the buckets of each group together are from what the effects of ``others`` alone would make them."""
+        """The effect of each group of buckets beyond the effects of ``others``."""
         expected = self._expected(others)
         return [
             self._effect(sum_at(self.sizes, places), sum_at(self._weighted, places), sum_at(expected, places))
@@ -98,7 +100,7 @@ class LevelModel:
         ]
 
     def _expected(self, others: Sequence[float]) -> list[float]:
-        """What each bucket adds to a sum if only the effects of ``others`` hold: its level, by its calls."""
+        """The expected contribution of each bucket to a sum under ``others`` alone: its level times its calls."""
         if self.logs:
             return [math.log(self.base) + other for other in others]
         if self.is_multiplicative:
@@ -112,11 +114,11 @@ class LevelModel:
         return math.log(observed + more) - math.log(expected + more)
 
     def precision(self, place: int, effect: float) -> float:
-        """Of how far a bucket is apart, up to a factor: by the calls that it should rest on."""
+        """The precision of a bucket's residual, up to a factor: its expected calls."""
         return max(self.level(effect), CONTINUITY) if self.series.is_additive else self.sizes[place]
 
     def scores(self, effects: Sequence[float]) -> list[float]:
-        """How far each value is from the usual, in standard deviations."""
+        """The residual of each value in standard deviations."""
         expected = [self.level(effect) for effect in effects]
         if self.series.is_additive:
             return self._count_scores(expected)
@@ -130,13 +132,13 @@ class LevelModel:
         weights = best_weights(deviations, calls)
         return standardise([a * math.sqrt(w) for a, w in zip(deviations, weights, strict=True)])
 
-    def _count_scores(self, usual: Sequence[float]) -> list[float]:
-        """Counts as negative binomial ones, sums as such counts of units that make up for their spread."""
+    def _count_scores(self, levels: Sequence[float]) -> list[float]:
+        """Counts as negative binomial; sums as counts of a unit chosen so that their variance is as for counts."""
         unit = 1.0
         if self.series.scale == "sum":
-            ratios = [(v - u) ** 2 / u for v, u in zip(self.values, usual, strict=True) if u > 0]
+            ratios = [(v - u) ** 2 / u for v, u in zip(self.values, levels, strict=True) if u > 0]
             unit = max(statistics.median(ratios) / CHI_SQUARE_MEDIAN, 1e-12) if ratios else 1.0
-        values, expected = [max(v, 0.0) / unit for v in self.values], [max(u, 0.0) / unit for u in usual]
+        values, expected = [max(v, 0.0) / unit for v in self.values], [max(u, 0.0) / unit for u in levels]
         excess = overdispersion(values, expected)
         scores = [stabilise(v, excess) - stabilise(u, excess) for v, u in zip(values, expected, strict=True)]
         scores = [
@@ -145,9 +147,9 @@ class LevelModel:
         ]
         return standardise(scores, least=1.0)
 
-    def _rate_scores(self, usual: Sequence[float]) -> list[float]:
+    def _rate_scores(self, levels: Sequence[float]) -> list[float]:
         scores, unit = list[float](), self.series.rate_unit
-        for value, level, n in zip(self.values, usual, self.sizes, strict=True):
+        for value, level, n in zip(self.values, levels, self.sizes, strict=True):
             share = min(1 - 1 / (n + 2), max(1 / (n + 2), level / unit))
             hits = min(1.0, max(0.0, value / unit)) * n
             score = (hits - share * n) / math.sqrt(n * share * (1 - share))
@@ -168,14 +170,14 @@ def sum_at(values: Sequence[float], places: Sequence[int]) -> float:
 
 
 def _needs_exact(score: float, count: float) -> bool:
-    """Whether the exact chance is worth its time: of few calls, and not of what is usual."""
+    """Whether the exact p-value is worth its time: of few calls, far from the expected value."""
     return abs(score) >= EXACT_FROM_SCORE and count <= NORMAL_FROM
 
 
 def overdispersion(values: Sequence[float], expected: Sequence[float]) -> float:
     """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
 
-    Those that are far off for a Poisson count with the excess found do not count: they are what is looked for.
+    Outliers for a count with the current estimate are left out of the next: they are what is tested for.
     """
     pairs, excess = list(zip(values, expected, strict=True)), 0.0
     for _ in range(FIT_ROUNDS):
@@ -195,13 +197,13 @@ def stabilise(count: float, excess: float) -> float:
 
 
 def standardise(values: Sequence[float], *, least: float = 0.0) -> list[float]:
-    """Divided by their robust spread, which is taken to be at least ``least``; 0 where all are alike."""
+    """Divided by their robust spread, which is at least ``least``; 0 where all are equal."""
     spread = max(least, robust_sd(values))
     return [value / spread for value in values] if spread > 0 else [0.0] * len(values)
 
 
 def robust_sd(values: Sequence[float]) -> float:
-    """A standard deviation that few values far off do not change: the median deviation, or what is winsorised by it.
+    """A standard deviation resistant to outliers: the larger of the scaled median deviation and the winsorised one.
 
     >>> round(robust_sd([-2.0, -1, 0, 1, 2, 100]), 2)
     3.05
@@ -215,9 +217,9 @@ def robust_sd(values: Sequence[float]) -> float:
 
 
 def best_weights(deviations: Sequence[float], calls: Sequence[float]) -> list[float]:
-    """Weights under which the values are most likely to be normal with one spread: all alike, or by their calls."""
-    usual = statistics.fmean(calls)
-    if usual <= 0 or max(calls) < 1.2 * min(calls):
+    """Weights under which the values are most likely normal with one variance: equal, or growing with their calls."""
+    mean_calls = statistics.fmean(calls)
+    if mean_calls <= 0 or max(calls) < 1.2 * min(calls):
         return [1.0] * len(calls)
 
     def misfit(power: float) -> float:
@@ -225,7 +227,7 @@ def best_weights(deviations: Sequence[float], calls: Sequence[float]) -> list[fl
         return len(calls) * math.log(max(spread, 1e-300)) - math.fsum(power / 2 * math.log(n) for n in calls)
 
     power = min(PRECISION_POWERS, key=lambda power: misfit(power) + LOG_LIKELIHOOD_MARGIN * (1 - power))
-    return [(n / usual) ** power for n in calls]
+    return [(n / mean_calls) ** power for n in calls]
 
 
 def running_median(values: Sequence[float], width: int) -> list[float]:

@@ -11,25 +11,28 @@ from cekura_dashboards.stats.seasonality import SeasonalFit
 from cekura_dashboards.stats.timeline import DAY, Span
 
 CLEAR_LEVEL, POSSIBLE_LEVEL, POSSIBLE_LEVEL_OF_HOURS = 0.995, 0.99, 0.92
-"""For all buckets of a window together; hours and days are both looked at, so each gets part of the usual error.
+"""The chance that a window without outliers gives no finding: 1 - the error rate over all its buckets.
 
-For hours of counts and rates more, as whole numbers do not use it up."""
+Hours and days are both tested, so each gets half of 1 % for ``clear`` and less than half of 5 % for ``possible``. Hours
+of counts and rates get more, as discrete values do not use up their error rate. How the rest is divided is a choice.
+"""
 MAX_OUTLIER_SHARE, MIN_OUTLIERS = 10, 3
-"""Up to a tenth of the buckets can be unusual, and up to three of a few."""
+"""Up to a tenth of the buckets can be outliers, and up to three of fewer than 30. Choices."""
 TAIL_SHARE, MIN_VALUES_FOR_TAIL = 20, 100
-"""One in so many values is in a tail; of fewer values than this none is estimated."""
+"""The tail is the most extreme of so many values; estimated from at least so many values, so from five. Choices."""
 TAIL_MARGIN, TAIL_MARGIN_OF_EXTREMES = 1.15, 1.2
-"""A tail is taken to be so many times longer than it looks, as few values show it."""
+"""Factors on the estimated length of a tail, as it is estimated from few values. Choices."""
 EULER_MASCHERONI = 0.5772
 NORMAL_TAIL = 0.65
 """That of normal values is 0.46 standard deviations long, and hardly ever looks longer than this."""
 RELATIVE_TOLERANCE = 1e-9
+"""Of the mean square: a smaller variance is rounding error."""
 
 
 class OutlierRun(NamedTuple):
-    """The half-open stretch of neighbours that are unusual in one direction.
+    """The half-open stretch of neighbouring outliers in one direction.
 
-    ``p_value``: how likely one so far off is anywhere among all that were tested, if none is unusual.
+    ``p_value``: of the largest score among all that were tested, if none is an outlier.
     """
 
     start: int
@@ -51,11 +54,11 @@ def find_outlier_runs(
 ) -> list[OutlierRun]:
     """The runs among those that are ``tested``, the largest first.
 
-    ``scores``: how far each is from its usual, in standard deviations. ``possible_level``: the share of answers in
-    which chance alone finds nothing. ``exact``: their distribution is known to be normal, with no other spread; else
-    their own spread and tails count, of which ``used_df`` values are spent already. ``extreme``: they are highest or
-    lowest values themselves, or near those, whose tails are longer. ``lowest``: how far below its usual each could be
-    at most; empty where that is not bounded.
+    ``scores``: residuals in standard deviations. ``possible_level``: the chance of no finding where there are no
+    outliers. ``exact``: their distribution is known to be normal, with no other spread; else their own spread and tails
+    count, of which ``used_df`` degrees of freedom are spent already. ``extreme``: they are highest or lowest values
+    themselves, or near those, whose tails are longer. ``lowest``: how far below its expected value each could be at
+    most; empty where that is not bounded.
 
     >>> few = [0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3]
     >>> [run[:2] for run in find_outlier_runs(few, [True] * 12)], find_outlier_runs(few[6:], [True] * 6)
@@ -87,7 +90,7 @@ def find_outlier_runs(
 
 
 def _lower_bound(attainable: Sequence[float], share: float) -> float:
-    """How far below its usual one must be. Those that never could be so far do not count as tests.
+    """How far below its expected value one must be. Those that cannot reach the bound do not count as tests.
 
     Source: Tarone (1990), Biometrics 46.
     """
@@ -101,7 +104,7 @@ def _lower_bound(attainable: Sequence[float], share: float) -> float:
 
 
 def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> set[int]:
-    """The places of those that do not belong to one normal distribution with the rest.
+    """The positions of the outliers of one normal distribution.
 
     ``probability``: the quantile that one of them is tested at. ``used_df``: degrees of freedom that are spent.
 
@@ -138,9 +141,9 @@ def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> s
 
 
 def _tail_bound(scores: Sequence[float], sign: int, tests: int, *, extreme: bool) -> float:
-    """How far out chance reaches on one side, for as many tests, if that side falls off exponentially.
+    """The bound on one side, corrected for so many tests, if the tail on that side is exponential.
 
-    Of many values their own tail shows how fast; fewer are taken to be like the highest of many.
+    The tail of many values is estimated; fewer are taken for maxima of many, with a Gumbel distribution.
 
     Source: exceedances over a high threshold, Pickands (1975), Annals of Statistics 3, with a shape of 0; and Gumbel
     (1958).
@@ -159,7 +162,7 @@ def _tail_bound(scores: Sequence[float], sign: int, tests: int, *, extreme: bool
 
 
 def _p_value(scores: Sequence[float], run: OutlierRun, tests: int, used_df: int, *, extreme: bool) -> float:
-    """By their own spread, that of the others, and by the tail on its side if that is longer."""
+    """By the spread of the others, and by the tail on its side where that gives a larger one."""
     others = [score for i, score in enumerate(scores) if not run.start <= i < run.end]
     df = max(1.0, len(others) - used_df)
     spread = math.sqrt(math.fsum(score * score for score in others) / df)
@@ -183,16 +186,17 @@ def _runs(scores: Sequence[float], places: set[int], sure: set[int]) -> list[Out
 
 
 MIN_SURPRISE = 15.0
-"""So many calls must have been missed: were they independent, none at all would be likelier than 1 in 3 million."""
+"""Minus the log probability of an outage without a cause, at least: exp(-15) is 1 in 3 million. A choice."""
 NIGHT_CALLS = 1.0
+"""Buckets with fewer expected calls are night, and trimmed from an outage. A choice."""
 WEEKLY_SHARE = 4
-"""In other weeks at least this part of what is usual must have come."""
+"""In the same hours of other weeks at least a fourth of the expected calls must have come. A choice."""
 
 
 class Outage(NamedTuple):
-    """The half-open stretch of time without a call, and how many usually come in it.
+    """The half-open stretch of time without a call, and the calls expected in it.
 
-    ``p_value``: how likely one is anywhere in the course.
+    ``p_value``: of one anywhere in the series.
     """
 
     start: float
@@ -205,27 +209,27 @@ def find_outages(fit: SeasonalFit, window: Span) -> list[Outage]:
     """The gaps in counts that reach into the window, in order of time. Before the first call there is none."""
     times, step = fit.series.times, fit.series.step
     values = fit.series.present_values()
-    usual = [fit.value(effect) for effect in fit.hours]
+    expected = [fit.value(effect) for effect in fit.hours]
     outages, start = list[Outage](), None
     for i in range(len(values) + 1):
         empty = i < len(values) and values[i] <= 0
         if empty and start is None:
             start = i
         elif not empty and start is not None:
-            surprise = _surprise(usual[start:i], fit.excess)
+            surprise = _surprise(expected[start:i], fit.excess)
             if start and surprise >= MIN_SURPRISE and not _is_weekly(fit, start, i, surprise):
-                first, last = _trim(usual, start, i)
-                expected, p_value = math.fsum(usual[first:last]), min(1.0, len(values) * math.exp(-surprise))
-                outages.append(Outage(times[first], times[last - 1] + step, expected, p_value))
+                first, last = _trim(expected, start, i)
+                missing_calls, p_value = math.fsum(expected[first:last]), min(1.0, len(values) * math.exp(-surprise))
+                outages.append(Outage(times[first], times[last - 1] + step, missing_calls, p_value))
             start = None
     return [gap for gap in outages if gap.start < window.end and gap.end > window.start]
 
 
-def _surprise(usual: Sequence[float], excess: float) -> float:
-    """Minus the logarithm of the chance that all are empty: for Poisson counts, the calls that usually come."""
+def _surprise(expected: Sequence[float], excess: float) -> float:
+    """Minus the log probability that all are empty: for Poisson counts, the expected calls."""
     if excess <= 0:
-        return math.fsum(usual)
-    return math.fsum(math.log1p(excess * u) / excess for u in usual)
+        return math.fsum(expected)
+    return math.fsum(math.log1p(excess * u) / excess for u in expected)
 
 
 def _is_weekly(fit: SeasonalFit, start: int, end: int, expected: float) -> bool:
@@ -240,10 +244,10 @@ def _is_weekly(fit: SeasonalFit, start: int, end: int, expected: float) -> bool:
     return bool(others) and math.fsum(others) / len(others) * (end - start) < expected / WEEKLY_SHARE
 
 
-def _trim(usual: Sequence[float], start: int, end: int) -> tuple[int, int]:
-    """Without the buckets at both ends in which hardly a call is usual: they are night."""
-    while start < end - 1 and usual[start] < NIGHT_CALLS:
+def _trim(expected: Sequence[float], start: int, end: int) -> tuple[int, int]:
+    """Without the buckets at both ends in which hardly a call is expected: they are night."""
+    while start < end - 1 and expected[start] < NIGHT_CALLS:
         start += 1
-    while end > start + 1 and usual[end - 1] < NIGHT_CALLS:
+    while end > start + 1 and expected[end - 1] < NIGHT_CALLS:
         end -= 1
     return start, end

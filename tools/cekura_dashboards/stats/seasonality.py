@@ -1,4 +1,4 @@
-"""Rhythm: what is usual for an hour of the day and a day of the week, and how far each bucket is from it."""
+"""Seasonality: the effects of the hour of the day and the day of the week, and the residuals about them."""
 
 import math
 import statistics
@@ -24,24 +24,23 @@ from cekura_dashboards.stats.timeline import DAY, Clock, Place
 from cekura_dashboards.values import replace
 
 MIN_CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3
-"""So many of each are needed to know what is usual for an hour or a weekend, and for each weekday."""
+"""The least days to estimate an hour or weekend effect, and the least weeks for an effect of each weekday. Choices."""
 MIN_VARIANCE_RATIO = 2.0
-"""The ratio of variances, explained by weekdays and left, from which on they are a rhythm."""
+"""The least F ratio, explained over residual variance, at which weekday effects are subtracted. A choice."""
 NOON = 12
 MIN_DAYS_OF_SLOT = 3
-"""With fewer days of an hour none is tested against the others."""
+"""An hour that occurs on fewer days is not tested. A choice."""
 
 
 class DailySeries(Struct, frozen=True):
-    """Whole days without their rhythm: how far each is from what is usual, as a difference of levels or of their logs.
+    """Whole days, seasonally adjusted: the residual of each, as a difference of levels or of their logarithms.
 
-    ``totals``: the days themselves, as totals or means; ``usual``: what their hours and weekday make usual for them, as
-    an effect. ``weights``: 1 / variance, up to a factor. ``has_weekdays``: whether there were enough of each to know
-    it.
+    ``totals``: the days themselves, as totals or means; ``effects``: those of their hours and weekdays. ``weights``:
+    1 / variance, up to a factor. ``has_weekdays``: whether there were enough weeks to estimate weekday effects.
     """
 
     totals: LevelModel
-    usual: Sequence[float]
+    effects: Sequence[float]
     times: Sequence[float]
     adjusted_levels: Sequence[float]
     weights: Sequence[float]
@@ -50,9 +49,9 @@ class DailySeries(Struct, frozen=True):
     has_weekdays: bool
     weekend: Sequence[bool]
     used_df: int
-    """Degrees of freedom that the rhythm of weekdays took."""
+    """Degrees of freedom spent on weekday effects."""
     precision: Sequence[float]
-    """How well what is usual for its weekday is known: 1 / the spread of a day that is not among those it is from."""
+    """By how much to shrink scores, as the weekday effect is estimated: 1 / the standard error of a new day."""
     sizes: Sequence[float]
     """The median calls per bucket of each day."""
 
@@ -60,20 +59,20 @@ class DailySeries(Struct, frozen=True):
         return len(self.times)
 
     def values(self, places: Sequence[int], levels: Sequence[float]) -> float:
-        """What is usual for some days on these levels: the total of what is additive, else the mean by calls."""
-        usual = [self.totals.level(self.usual[i] + levels[i]) for i in places]
+        """The expected value of some days on these levels: the total of additive values, else the mean by calls."""
+        expected = [self.totals.level(self.effects[i] + levels[i]) for i in places]
         if self.totals.series.is_additive:
-            return math.fsum(usual)
+            return math.fsum(expected)
         weights = [float(self.totals.series.n[i] or 1) for i in places]
-        return math.fsum(u * w for u, w in zip(usual, weights, strict=True)) / math.fsum(weights)
+        return math.fsum(u * w for u, w in zip(expected, weights, strict=True)) / math.fsum(weights)
 
     def scores(self, levels: Sequence[float]) -> list[float]:
-        """How far each day is from the level that it should be on, in standard deviations.
+        """The residual of each day about its level, in standard deviations.
 
-        Days of values that do not merge have no other error than what is seen between them.
+        The error of values that do not merge is only known from the variance between days.
         """
         if self.totals.series.is_mergeable:
-            scores = self.totals.scores([effect + level for effect, level in zip(self.usual, levels, strict=True)])
+            scores = self.totals.scores([effect + level for effect, level in zip(self.effects, levels, strict=True)])
         else:
             residuals = [v - level for v, level in zip(self.adjusted_levels, levels, strict=True)]
             scores = standardise([math.sqrt(w) * v for v, w in zip(residuals, self.weights, strict=True)])
@@ -81,34 +80,34 @@ class DailySeries(Struct, frozen=True):
 
 
 class SeasonalFit(Struct, frozen=True):
-    """A course beside what is usual.
+    """A series with its seasonal fit.
 
-    ``hours``: the effect of each bucket's hour. ``usual``: of each bucket at its hour, on the level of its day.
-    ``scores``: how far each hour is from that, in standard deviations; of days, ``days`` tells. ``excess``: how much
-    counts vary beyond Poisson, as a share of the square of their mean.
+    ``hours``: the effect of each bucket's hour. ``expected``: the value of each bucket by its hour and the level of its
+    day. ``scores``: the residuals of hours in standard deviations; ``days`` has those of days. ``excess``: the variance
+    of counts beyond Poisson, as a share of the square of their mean.
     """
 
     series: TimeSeries
     hours: Sequence[float]
-    usual: Sequence[float]
+    expected: Sequence[float]
     scores: Sequence[float]
     levels: LevelModel
     days: DailySeries
     excess: float
 
     def value(self, effect: float) -> float:
-        """A level in the units of the course."""
+        """A level in the units of the series."""
         return self.levels.level(effect)
 
     def deviations(self, places: Sequence[int]) -> list[tuple[float, float]]:
-        """How far each of some buckets is from the usual of its hour, on the level of all; and how precise that is."""
+        """The residual of each bucket about its hour on the overall level, and its precision."""
         alone = [[place] for place in places]
         precisions = [self.levels.precision(place, self.hours[place]) for place in places]
         return [*zip(self.levels.deviations(alone, self.hours), precisions, strict=True)]
 
 
 def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
-    """What is usual in a course, of which at least one bucket is known; the others are left out."""
+    """The seasonal fit of a series with at least one value; buckets without data are left out."""
     series = whole.with_data()
     places = [clock.place(time + series.step / 2) for time in series.times]
     model = LevelModel(series)
@@ -124,7 +123,7 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         within = model.effects(hours, days, included)
         if slots:
             kinds = [kind for _, kind in slots]
-            within = [level - usual for level, usual in zip(within, _means(within, kinds), strict=True)]
+            within = [level - mean for level, mean in zip(within, _means(within, kinds), strict=True)]
             hours = model.centre(model.effects(within, slots, included))
             within = model.effects(hours, days, included)
         scores = model.scores([a + b for a, b in zip(hours, within, strict=True)])
@@ -133,15 +132,15 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         if near == included and turn:
             break
         included = near
-    usual = [model.level(a + b) for a, b in zip(hours, within, strict=True)]
+    expected = [model.level(a + b) for a, b in zip(hours, within, strict=True)]
     return SeasonalFit(
         series=series,
         hours=hours,
-        usual=usual,
+        expected=expected,
         scores=scores,
         levels=model,
         days=_daily_series(model, hours, included, places, clock, _edges(whole, clock)),
-        excess=overdispersion(model.values, usual) if series.scale == "count" else 0.0,
+        excess=overdispersion(model.values, expected) if series.scale == "count" else 0.0,
     )
 
 
@@ -155,7 +154,7 @@ def _means(values: Sequence[float], keys: Sequence[Hashable]) -> list[float]:
 
 
 def _slots(places: Sequence[Place], clock: Clock, step: float) -> list[tuple[int, int]]:
-    """The hour, and weekend or not, of each bucket; nothing where there are too few days to know an hour."""
+    """The hour, and weekend or not, of each bucket; empty where days are too few to estimate hour effects."""
     if step >= DAY:
         return []
     days_by_kind = defaultdict[int, set[int]](set)
@@ -168,7 +167,7 @@ def _slots(places: Sequence[Place], clock: Clock, step: float) -> list[tuple[int
 
 
 def _edges(series: TimeSeries, clock: Clock) -> set[int]:
-    """The first and the last day, if less than half of them is in the course."""
+    """The first and the last day, if less than half of them is in the series."""
     if series.step >= DAY:
         return set()
     first, last = (clock.place(series.times[i] + series.step / 2) for i in (0, -1))
@@ -184,7 +183,7 @@ def _daily_series(
     clock: Clock,
     cut: set[int],
 ) -> DailySeries:
-    """Days without what is usual for their weekday, and without hours that are far off; ``cut`` ones are left out."""
+    """Days less weekday effects and without outlying hours; ``cut`` days are left out."""
     series, places_by_day = model.series, defaultdict[int, list[int]](list)
     for i, place in enumerate(places):
         if place.day not in cut:
@@ -192,19 +191,19 @@ def _daily_series(
     whole = [[i for i in items if included[i]] or items for _, items in sorted(places_by_day.items())]
     plain = level = model.deviations(whole, hours)
     weekdays = [places[items[0]].weekday for items in whole]
-    usual_levels, counts = [model.level(hour) for hour in hours], [float(n or 0) for n in series.n]
-    sizes = _sizes(model, whole, usual_levels)
+    expected_levels, counts = [model.level(hour) for hour in hours], [float(n or 0) for n in series.n]
+    sizes = _sizes(model, whole, expected_levels)
     weeks = (places[whole[-1][0]].day - places[whole[0][0]].day + 1) / 7 if whole else 0
     by_weekday, used_df = weeks >= WEEKS_FOR_WEEKDAYS - 1 / 7, 1
     kinds = weekdays if by_weekday else [clock.kind(weekday) for weekday in weekdays]
     if weeks >= MIN_CYCLES - 1 / 7:
         level, used_df = _without_weekdays(level, kinds)
     others = Counter(kinds)
-    totals, usual = _totals(model, whole, usual_levels, counts)
-    effects = [u + p - v for u, p, v in zip(usual, plain, level, strict=True)]
+    totals, expected = _totals(model, whole, expected_levels, counts)
+    effects = [u + p - v for u, p, v in zip(expected, plain, level, strict=True)]
     return DailySeries(
         totals=totals,
-        usual=effects,
+        effects=effects,
         times=[series.times[items[0]] for items in whole],
         adjusted_levels=level,
         weights=_weights(model, level, sizes),
@@ -220,26 +219,26 @@ def _daily_series(
 def _totals(
     model: LevelModel, whole: Sequence[Sequence[int]], levels: Sequence[float], counts: Sequence[float]
 ) -> tuple[LevelModel, list[float]]:
-    """The days as totals or means, and what their hours make usual for each, as an effect.
+    """The days as totals or means, and the expected value of each by its hours, as an effect.
 
-    ``levels``: what is usual for each bucket; ``counts``: its calls, 0 where they are not known.
+    ``levels``: the expected value of each bucket; ``counts``: its calls, 0 where they are not known.
     """
     series, sizes = model.series, model.sizes
     summed = [size * value for size, value in zip(sizes, model.values, strict=True)]
-    usually = [size * level for size, level in zip(sizes, levels, strict=True)]
+    expected_sums = [size * level for size, level in zip(sizes, levels, strict=True)]
     weights = [1.0 if series.is_additive else sum_at(sizes, items) for items in whole]
     values: list[float | None] = [sum_at(summed, items) / n for items, n in zip(whole, weights, strict=True)]
-    usual = [sum_at(usually, items) / n for items, n in zip(whole, weights, strict=True)]
+    expected = [sum_at(expected_sums, items) / n for items, n in zip(whole, weights, strict=True)]
     if model.is_multiplicative:
-        usual = [math.log(max(level, 1e-300)) for level in usual]
+        expected = [math.log(max(level, 1e-300)) for level in expected]
     calls_known = not any(n is None for n in series.n)
     calls = [sum_at(counts, items) if calls_known else None for items in whole]
     days = replace(series, times=[0.0] * len(whole), values=values, n=calls, step=DAY)
-    return LevelModel(days, base=1.0 if model.is_multiplicative else 0.0), usual
+    return LevelModel(days, base=1.0 if model.is_multiplicative else 0.0), expected
 
 
 def _sizes(model: LevelModel, whole: Sequence[Sequence[int]], levels: Sequence[float]) -> list[float]:
-    """The calls that each day rests on, or for counts should."""
+    """The calls of each day; of counts the expected ones."""
     if model.series.is_additive:
         return [max(CONTINUITY, sum_at(levels, items)) for items in whole]
     calls = [float(n or 1) for n in model.series.n]
@@ -247,7 +246,7 @@ def _sizes(model: LevelModel, whole: Sequence[Sequence[int]], levels: Sequence[f
 
 
 def _weights(model: LevelModel, level: Sequence[float], sizes: Sequence[float]) -> list[float]:
-    """1 / variance of each day: what chance makes of its calls, and what days differ by themselves."""
+    """1 / variance of each day: the sampling variance of its calls, and the variance between days."""
     if not level:
         return []
     own, residuals = _sampling_variance(model), [v - m for v, m in zip(level, running_median(level, 7), strict=True)]
@@ -269,20 +268,20 @@ def _sampling_variance(model: LevelModel) -> float | None:
 
 
 def _without_weekdays(level: Sequence[float], kinds: Sequence[int]) -> tuple[list[float], int]:
-    """Each day as if all weekdays were alike, where that explains enough; and how many levels that took.
+    """Each day less its weekday effect, where weekdays explain enough; and the degrees of freedom that took.
 
     Source: one half of a step of median polish, Tukey (1977), about a running level, with winsorised means.
     """
     medians = running_median(level, 7)
-    deviations = [value - usual for value, usual in zip(level, medians, strict=True)]
+    deviations = [value - median for value, median in zip(level, medians, strict=True)]
     deviations_by_kind = defaultdict[int, list[float]](list)
     for kind, value in zip(kinds, deviations, strict=True):
         deviations_by_kind[kind].append(value)
     if len(deviations_by_kind) < 2 or min(map(len, deviations_by_kind.values())) < MIN_CYCLES:  # noqa: PLR2004 - of two kinds
         return list(level), 1
-    usual = {kind: _centre(values) for kind, values in deviations_by_kind.items()}
-    middle = statistics.fmean(usual[kind] for kind in kinds)
-    rest = [value - usual[kind] for kind, value in zip(kinds, deviations, strict=True)]
+    weekday_effects = {kind: _centre(values) for kind, values in deviations_by_kind.items()}
+    middle = statistics.fmean(weekday_effects[kind] for kind in kinds)
+    rest = [value - weekday_effects[kind] for kind, value in zip(kinds, deviations, strict=True)]
     limit = OUTLIER_SCORE * robust_sd(rest)
     before, after = (math.fsum(min(abs(value), limit) ** 2 for value in part) for part in (deviations, rest))
     degrees_of_freedom = len(level) - len(deviations_by_kind)
@@ -290,7 +289,9 @@ def _without_weekdays(level: Sequence[float], kinds: Sequence[int]) -> tuple[lis
         1, degrees_of_freedom
     ):
         return list(level), 1
-    return [value - usual[kind] + middle for kind, value in zip(kinds, level, strict=True)], len(deviations_by_kind)
+    return [value - weekday_effects[kind] + middle for kind, value in zip(kinds, level, strict=True)], len(
+        deviations_by_kind
+    )
 
 
 def _centre(values: Sequence[float]) -> float:

@@ -67,7 +67,7 @@ class Estimate(NamedTuple):
 
     @property
     def p_value(self) -> float:
-        """How likely chance alone makes one so large."""
+        """Two-sided, by Student's t; 1 where the error is not known."""
         if self.standard_error <= 0 or self.df <= 0:
             return 1.0
         return min(1.0, 2 * t_sf(abs(self.difference) / self.standard_error, self.df))
@@ -97,11 +97,11 @@ class WithPValue(BaseModel):
 
 
 class VerdictTerms(Struct, frozen=True):
-    """What a verdict has to allow for.
+    """The terms of a verdict: the corrections for multiple tests, and its upper limit.
 
     ``tests``: how many charts are compared in this answer; ``parts``: of how many parts of a chart this is one: both
-    intervals are corrected for them. ``strongest_verdict``: the most that may be said; where that is ``possible``, the
-    95 % interval is corrected for all. ``earlier_days``: whole days before the current ones, as far as they are known.
+    intervals are corrected for them. ``strongest_verdict``: the upper limit; where that is ``possible``, the 95 %
+    interval is corrected for all. ``earlier_days``: whole days before the current ones, as far as they are known.
     """
 
     tests: int = 1
@@ -158,10 +158,9 @@ class VerdictTerms(Struct, frozen=True):
 
 
 def benjamini_hochberg(p_values: Sequence[float], level: float, tests: int) -> float:
-    """The largest of these chances that is believed when false ones may be ``level`` of all that are; 0 for none.
+    """The largest p-value that is significant at a false discovery rate of ``level``; 0 where none is.
 
-    ``p_values``: how likely each finding is if there is nothing; ``tests``: how many were made, those that found
-    nothing among them.
+    ``tests``: how many tests were made, those without a finding included.
 
     Source: Benjamini and Hochberg (1995), Journal of the Royal Statistical Society B 57.
 

@@ -1,4 +1,4 @@
-"""A course: one value per bucket of time, evenly spaced, as the tests see it."""
+"""A time series: one value per bucket of time, evenly spaced, as it is tested."""
 
 import math
 import statistics
@@ -14,7 +14,7 @@ Scale = Literal["count", "sum", "rate", "positive", "plain"]
 """``count``: whole calls. ``sum``: a total of something over calls. ``rate``: a share of calls, 0 to 1. ``positive``:
 durations, latencies, scores and the like, whose noise grows with them. ``plain``: anything else."""
 MIN_CALLS = 5
-"""A value other than a count or a rate that rests on fewer calls is not looked at by itself."""
+"""A value other than a count or a rate that rests on fewer calls is not tested. A choice."""
 
 
 class TimeSeries(Struct, frozen=True):
@@ -44,7 +44,7 @@ class TimeSeries(Struct, frozen=True):
 
     @property
     def has_exact_distribution(self) -> bool:
-        """Whether chance alone decides how a value is spread, and is known."""
+        """Whether the sampling distribution of a value is known: Poisson for counts, binomial for rates."""
         return self.scale in {"count", "rate"}
 
     @property
@@ -79,9 +79,9 @@ class TimeSeries(Struct, frozen=True):
 
 
 def lag1_autocorrelation(residuals: Sequence[float], *, unbiased: bool = False) -> float:
-    """The correlation of each with the next, between 0 and 0.95.
+    """The lag-1 autocorrelation, limited to 0 to 0.95.
 
-    ``unbiased``: raised by what few values make it too small, Marriott and Pope (1954), where it is positive.
+    ``unbiased``: corrected for the bias in short series, Marriott and Pope (1954), where it is positive.
 
     >>> lag1_autocorrelation([1, -1, 1, -1]), lag1_autocorrelation([0, 0])
     (0.0, 0.0)
@@ -97,11 +97,11 @@ def lag1_autocorrelation(residuals: Sequence[float], *, unbiased: bool = False) 
 
 
 MIN_AUTOCORRELATION = 0.15
-"""Neighbours are taken to be so much alike, as few values do not show it."""
+"""The least autocorrelation assumed, as few values do not measure it. A choice."""
 
 
 def variance_inflation(correlation: float) -> float:
-    """How much the variance of a mean grows when neighbours are alike: (1 + r) / (1 - r).
+    """The factor by which autocorrelation r inflates the variance of a mean: (1 + r) / (1 - r).
 
     Source: Bayley and Hammersley (1946), for a first-order autoregression.
     """

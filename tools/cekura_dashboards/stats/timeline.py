@@ -1,4 +1,4 @@
-"""Windows and aligned buckets, in seconds since 1970 UTC."""
+"""Windows, aligned buckets, and the local clock: hours, days and weekends. Times are seconds since 1970 UTC."""
 
 import math
 from datetime import UTC, datetime, timedelta, tzinfo

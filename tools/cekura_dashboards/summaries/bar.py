@@ -23,9 +23,9 @@ from cekura_dashboards.summaries.buckets import (
 from cekura_dashboards.summaries.model import BarFacts, Bucket, Summary, largest_groups
 
 MIN_RELATIVE_DIFFERENCE = 0.01
-"""A mean of buckets that differs by more, relative to the mean of calls, is shown beside it."""
+"""A mean of buckets that differs by more, relative to the mean of calls, is shown beside it. A choice."""
 STABLE_FROM = {"p50": 20.0, "p95": 200.0, "p99": 1000.0, "min": math.inf, "max": math.inf}
-"""The calls in a bucket from which on its value does not depend on how many there are."""
+"""The calls in a bucket from which on its value hardly depends on their number: 10 above the percentile. A choice."""
 
 
 def bar(
@@ -43,8 +43,8 @@ def bar(
 ) -> Summary:
     """``period``: the API's own bucket. ``by``: what the buckets are grouped by.
 
-    ``tested``: what was found in more of its history; None: the buckets themselves are tested. No
-    buckets at all give n = 0 and no facts.
+    ``tested``: the findings in more of its history; None: the buckets themselves are tested. No buckets give n = 0 and
+    no facts.
     """
     measured = [b for b in buckets if b.value is not None]
     if not measured:
@@ -81,7 +81,7 @@ def bar(
 
 
 def is_merged(function: str, by: str | None) -> bool:
-    """Whether the groups of a chart can be put together, so that it has one course."""
+    """Whether the groups of a chart can be merged into one series."""
     return by is None or function in {*ADDITIVE, "avg", "min", "max"}
 
 
@@ -94,11 +94,11 @@ def bar_outcome(
     clock: Clock,
     window: Span,
 ) -> Outcome:
-    """Trend, steps, unusual buckets and gaps among the full buckets of ``span``, of which ``window`` is told."""
+    """Trend, steps, unusual buckets and gaps in the full buckets of ``span``, those that lie in ``window``."""
     if period not in {"hour", "day"}:
         return Outcome(not_tested=[f"trend, steps, unusual, gaps: {period}s are too few"])
-    course, counts = bar_time_series(function, period, unit, timed, span)
-    return detect(course, counts, window=window, clock=clock)
+    time_series, counts = bar_time_series(function, period, unit, timed, span)
+    return detect(time_series, counts, window=window, clock=clock)
 
 
 def bar_time_series(
@@ -112,7 +112,7 @@ def bar_time_series(
     values = [buckets_by_time[time].value if time in buckets_by_time else None for time in whole]
     scales: dict[str, Scale] = {"count": "count", "sum": "sum"}
     scale: Scale = scales.get(function, "rate" if unit in SCALES and function == "avg" else "positive")
-    course = TimeSeries(
+    time_series = TimeSeries(
         whole,
         values,
         sizes,
@@ -123,10 +123,10 @@ def bar_time_series(
         stable_from=STABLE_FROM.get(function, 0.0),
     )
     if function == "count":
-        return course, course
+        return time_series, time_series
     if any(n is None for n in sizes):
-        return course, None
-    return course, TimeSeries(whole, sizes, sizes, step, scale="count")
+        return time_series, None
+    return time_series, TimeSeries(whole, sizes, sizes, step, scale="count")
 
 
 def _name(function: str) -> str:

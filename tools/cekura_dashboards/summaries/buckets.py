@@ -22,7 +22,7 @@ from cekura_dashboards.summaries.model import At, Bucket, Series
 
 ADDITIVE = {"count", "sum"}
 MIN_CALLS_UNFLAGGED = 30
-"""A figure resting on fewer calls is flagged."""
+"""A figure that rests on fewer calls is flagged. A choice, by the usual rule of thumb."""
 
 
 def combine(function: str, parts: Sequence[Bucket]) -> float | None:
@@ -57,7 +57,7 @@ def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
 
 
 def total(parts: Iterable[Bucket]) -> int | None:
-    """The calls that these buckets rest on; None if any does not say."""
+    """The calls that these buckets rest on; None if any number is not known."""
     counted = 0
     for part in parts:
         if part.n is None:

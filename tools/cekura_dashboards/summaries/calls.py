@@ -1,4 +1,4 @@
-"""Single calls, held by short stretches of time rather than one by one: a million of them are a few hundred lists."""
+"""Single calls in cells of a minute or an hour rather than one by one: a million of them are a few hundred lists."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -10,7 +10,7 @@ from cekura_dashboards.stats.timeline import DAY, HOUR, MINUTE, Span, floor_to
 from cekura_dashboards.summaries.model import Point
 
 MINUTES_UP_TO = 2.6 * DAY
-"""In windows up to this length the stretches are minutes, in longer ones hours."""
+"""In windows up to this length cells are minutes, in longer ones hours. A choice, for memory."""
 
 
 def grain_of(span: Span) -> int:
@@ -19,7 +19,7 @@ def grain_of(span: Span) -> int:
 
 
 MAX_SORTED = 4096
-"""So many values are sorted at once."""
+"""The most values that are sorted at once. A choice: short enough for other threads to get their turn."""
 
 
 @dataclass

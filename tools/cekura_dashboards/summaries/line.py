@@ -23,7 +23,8 @@ from cekura_dashboards.summaries.model import LineFacts, OneCall, Point, Series,
 from cekura_dashboards.text import UntrustedText
 
 STEPS_TESTED = ("1h", "1d")
-MOST_TESTED, USUAL_N = 750, 10
+MAX_TESTED, MIN_MEAN_CALLS = 750, 10
+"""The most hours that are tested, one month, and the least calls per hour on average. Choices."""
 PERCENTILES = (5, 50, 95, 99)
 
 
@@ -39,9 +40,9 @@ def line(
     clock: Clock = UTC_CLOCK,
     tested: Outcome | None = None,
 ) -> Summary:
-    """``boolean``: the values are 0 and 1, and a rate is told instead of a distribution.
+    """``boolean``: the values are 0 and 1, and a rate is reported instead of a distribution.
 
-    ``tested``: what was found in more of its history; None: the calls themselves are tested. One call gives its value
+    ``tested``: the findings in more of its history; None: the calls themselves are tested. One call gives its value
     as mean and every percentile; none gives n = 0 and no facts.
     """
     values = calls.values()
@@ -119,8 +120,8 @@ def line_time_series(
     """The means and the numbers of calls in hours, or in days where hours hold fewer than ten calls on average."""
     if step is None:
         n = sum(map(len, calls.cells.values()))
-        fitting = [name for name in STEPS_TESTED if len(starts(span, STEPS[name])) <= MOST_TESTED]
-        filling = [name for name in fitting if n >= USUAL_N * len(starts(span, STEPS[name]))]
+        fitting = [name for name in STEPS_TESTED if len(starts(span, STEPS[name])) <= MAX_TESTED]
+        filling = [name for name in fitting if n >= MIN_MEAN_CALLS * len(starts(span, STEPS[name]))]
         step = STEPS[(filling or STEPS_TESTED[-1:])[0]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
     by_time = calls.by(step, origin_of(span, step))

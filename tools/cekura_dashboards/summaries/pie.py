@@ -9,7 +9,7 @@ from cekura_dashboards.summaries.model import OtherSlices, PieFacts, Slice, Slic
 
 MAX_SLICES = 8
 PCT_TOLERANCE = 0.5
-"""Points by which a percentage sent may differ from the one computed before it is told."""
+"""Points by which a percentage from the API may differ from the one computed before a note says so. A choice."""
 
 
 def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None, passing: str | None = None) -> Summary:
@@ -26,7 +26,7 @@ def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None, pass
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     rest = ordered[MAX_SLICES:]
     rest_total = sum(count for _, count in rest)
-    leads = len(ordered) > 1 and whole >= 1  # of less than one call no interval can be told
+    leads = len(ordered) > 1 and whole >= 1  # less than one call has no interval
     lead = difference_interval(ordered[0][1], ordered[1][1], whole) if leads else None
     facts = PieFacts(
         total=exact(whole),

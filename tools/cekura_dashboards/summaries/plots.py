@@ -1,4 +1,4 @@
-"""Courses to draw: what a chart shows over time, in the chart's own buckets and in few enough points."""
+"""Series to plot: a chart over time, in its own buckets and in few enough points."""
 
 import statistics
 from collections import defaultdict

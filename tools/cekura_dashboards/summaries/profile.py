@@ -1,4 +1,4 @@
-"""When in the day or week: one measure folded by hour or weekday, and whether it is more than flat."""
+"""Profiles: one measure by hour of the day or weekday, and whether it differs significantly from flat."""
 
 import math
 from collections import defaultdict
@@ -16,12 +16,14 @@ from cekura_dashboards.summaries.model import Bucket
 
 By = Literal["hour_of_day", "weekday", "hour_of_week"]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-SURE, PERHAPS = 0.01, 0.05
+CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.05
+"""As for all verdicts: outside the 99 % and the 95 % interval."""
 MAX_SLOTS_LISTED = 3
 MIN_TURNS = 2
-"""Days, or weeks: of fewer it cannot be told what is usual."""
+"""The least days, or weeks: one alone has no variation to test against."""
 HALF_AN_HOUR = 1800.0
-TURNS_OF_FIT = 30
+FIT_ROUNDS = 30
+"""Of alternating means; with few missing cells they converge in a few. A choice."""
 HOURS_OF_A_DAY = 24
 
 
@@ -192,14 +194,14 @@ def _compare_slots(
         return None
     between = len(slots) - 1
     p_value = f_sf((flat - residual) / between / (residual / degrees_of_freedom), between, degrees_of_freedom)
-    if p_value > PERHAPS:
+    if p_value > POSSIBLE_P_VALUE:
         return "within noise", [], []
     weights = {slot: math.fsum(row.weight for row in rows if row.slot == slot) for slot in slots}
     scores = {slot: by_slot[slot] * math.sqrt(weights[slot] * degrees_of_freedom / residual) for slot in slots}
-    out = [slot for slot in slots if 2 * len(slots) * t_sf(abs(scores[slot]), degrees_of_freedom) <= SURE]
+    out = [slot for slot in slots if 2 * len(slots) * t_sf(abs(scores[slot]), degrees_of_freedom) <= CLEAR_P_VALUE]
     high = sorted((slot for slot in out if scores[slot] > 0), key=lambda slot: -by_slot[slot])[:MAX_SLOTS_LISTED]
     low = sorted((slot for slot in out if scores[slot] < 0), key=lambda slot: by_slot[slot])[:MAX_SLOTS_LISTED]
-    return ("clear" if p_value <= SURE else "possible"), high, low
+    return ("clear" if p_value <= CLEAR_P_VALUE else "possible"), high, low
 
 
 def _row(cell: _Cell, function: str) -> _Row | None:
@@ -225,9 +227,9 @@ def _means(rows: Sequence[_Row], key: Callable[[_Row], int], value: Callable[[_R
 def _fitted(rows: Sequence[_Row]) -> tuple[dict[int, float], dict[int, float]]:
     """The effect of each turn and, about it, of each slot, by alternating weighted means."""
     by_turn, by_slot = dict[int, float](), dict.fromkeys((row.slot for row in rows), 0.0)
-    for _ in range(TURNS_OF_FIT):
-        usual = by_slot
-        by_turn = _means(rows, lambda row: row.turn, lambda row: row.value - usual[row.slot])  # noqa: B023 - used at once
+    for _ in range(FIT_ROUNDS):
+        slot_effects = by_slot
+        by_turn = _means(rows, lambda row: row.turn, lambda row: row.value - slot_effects[row.slot])  # noqa: B023 - used at once
         level = by_turn
         by_slot = _means(rows, lambda row: row.slot, lambda row: row.value - level[row.turn])  # noqa: B023 - used at once
     middle = math.fsum(row.weight * by_slot[row.slot] for row in rows) / math.fsum(row.weight for row in rows)
