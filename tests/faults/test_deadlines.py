@@ -13,7 +13,7 @@ from cekura_dashboards import ToolContext
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.api.usage import count_usage
+from cekura_dashboards.api.wire import count_usage
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_dashboards_mcp.web.app import http_app

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple, Protocol, cast
 
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
-from cekura_dashboards.api.usage import count_usage
+from cekura_dashboards.api.wire import count_usage
 from cekura_dashboards.arguments.reader import read_arguments
 from cekura_dashboards.arguments.references import with_metrics
 from cekura_dashboards.charts.metadata_keys import with_known_keys

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from opentelemetry import metrics, trace
 
-from cekura_dashboards.api.usage import Usage, count_usage
+from cekura_dashboards.api.wire import Usage, count_usage
 
 CALLS = logging.getLogger("cekura_dashboards_mcp.calls")
 """Its lines are JSON, and nothing else."""

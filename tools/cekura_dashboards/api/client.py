@@ -51,8 +51,7 @@ from cekura_dashboards.api.models import (
     WidgetConfig,
 )
 from cekura_dashboards.api.retries import Pace, Sleep, retry_after_s, with_retries
-from cekura_dashboards.api.usage import usage
-from cekura_dashboards.api.wire import Response, Transport
+from cekura_dashboards.api.wire import Response, Transport, usage
 from cekura_dashboards.values import replace
 
 T = TypeVar("T")

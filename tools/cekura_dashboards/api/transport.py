@@ -26,8 +26,7 @@ from cekura_dashboards.api.errors import (
     UnreadableAnswer,
 )
 from cekura_dashboards.api.network import Proxy, certificate_variable, check_certificates, proxy_of
-from cekura_dashboards.api.usage import Usage, usage
-from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Response
+from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Response, Usage, usage
 from cekura_dashboards.text import quoted
 
 CONNECT_TIMEOUT_S = 5.0
@@ -70,7 +69,7 @@ class HttpTransport:
     """Requests straight to connections: the library's client, with its cookies and redirects, is not in between.
 
     ``app``: an ASGI application to talk to in this process instead of the network. ``max_call_bytes``: of all answers
-    that are counted together, see ``api.usage``.
+    that are counted together, see ``api.wire``.
 
     Raises:
         WrongNetworkSetting: if a proxy or certificates of the environment cannot be used.

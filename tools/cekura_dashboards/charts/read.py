@@ -38,7 +38,7 @@ from cekura_dashboards.api.filters import (
     without_time,
 )
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
-from cekura_dashboards.api.usage import usage
+from cekura_dashboards.api.wire import usage
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
