@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.filters import (
     Bounds,
     Filter,
     both,
     filter_warnings,
     has_nested_time,
+    in_words,
     resolve_time,
     time_bounds,
     within,

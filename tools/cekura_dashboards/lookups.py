@@ -15,8 +15,7 @@ import anyio
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.filter_words import metric_key
-from cekura_dashboards.api.filters import METRIC_ID, fields_of
+from cekura_dashboards.api.filters import METRIC_ID, fields_of, metric_key
 from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.api.wire import usage
 from cekura_dashboards.concurrency import gather, gather_by_id, gather_tried

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from cekura_dashboards.api.filter_words import in_words
+from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.charts.window import saved_range_text

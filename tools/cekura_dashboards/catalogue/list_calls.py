@@ -6,8 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, NotFound
 from cekura_dashboards.api.fields import LIMIT, metric_family
-from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import fault, filter_warnings, time_bounds
+from cekura_dashboards.api.filters import fault, filter_warnings, in_words, time_bounds
 from cekura_dashboards.api.models import CallLog, JsonObject, Metric
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.arguments.widget import WINDOW

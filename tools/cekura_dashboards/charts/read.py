@@ -25,13 +25,13 @@ from cekura_dashboards.api.errors import (
     UnreadableAnswer,
 )
 from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
-from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.filters import (
     OTHER_SCORE,
     Bounds,
     both,
     fields_of,
     has_nested_time,
+    in_words,
     time_bounds,
     wants_pass,
     within,

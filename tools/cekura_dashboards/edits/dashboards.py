@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, NotFound
-from cekura_dashboards.api.filter_words import in_words
 from cekura_dashboards.api.filters import (
     AGENT_IDS,
     Filter,
     and_parts,
     both,
     filter_warnings,
+    in_words,
     replace_fields,
     time_bounds,
     without_time,

@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import both, fields_of, without_fields_of
+from cekura_dashboards.api.filters import both, fields_of, in_words, without_fields_of
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.history import MAX_HISTORIES, daily_bars, histories, measure_key
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts

@@ -8,8 +8,16 @@ from msgspec import Struct, field
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
 from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
-from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import AGENT_IDS, OTHER_SCORE, and_parts, both, fields_of, neq_alone, wants_pass
+from cekura_dashboards.api.filters import (
+    AGENT_IDS,
+    OTHER_SCORE,
+    and_parts,
+    both,
+    fields_of,
+    in_words,
+    neq_alone,
+    wants_pass,
+)
 from cekura_dashboards.api.models import Agent, JsonObject, WidgetConfig, as_list
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures

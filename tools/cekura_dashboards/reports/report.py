@@ -6,8 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field, PrivateAttr
 
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
-from cekura_dashboards.api.filter_words import in_words
-from cekura_dashboards.api.filters import both
+from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, format_instant, is_off_utc
