@@ -31,8 +31,7 @@ from starlette.routing import Route
 from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
-from cekura_dashboards_mcp.web.issuer import KeyTimes
-from cekura_dashboards_mcp.web.oauth import SignIn
+from cekura_dashboards_mcp.web.oauth import KeyTimes, SignIn
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
 from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox, text_of
 
