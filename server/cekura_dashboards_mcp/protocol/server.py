@@ -18,8 +18,7 @@ from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.access import may_use
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.chart_view import CHART_DATA, chart_view
-from cekura_dashboards_mcp.protocol.completions import complete
-from cekura_dashboards_mcp.protocol.prompts import prompts
+from cekura_dashboards_mcp.protocol.prompts import complete, prompts
 from cekura_dashboards_mcp.protocol.registration import about, catalogue, chart_data, register_tools
 from cekura_dashboards_mcp.protocol.resources import DASHBOARD, GUIDE, add_resources
 from cekura_dashboards_mcp.protocol.sdk import ResourceNotFoundError, complete_with, list_what_is_open
