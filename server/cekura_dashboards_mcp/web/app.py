@@ -156,7 +156,7 @@ def http_app(
         sign_in = SignIn.by(serving)
     connection.signs_in = sign_in is not None
     server = create_server(connection)
-    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # KnownNames is stricter
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # AllowedHosts is stricter
     streaming, at_once = (
         server.streamable_http_app(
             streamable_http_path=PATH, stateless_http=True, transport_security=security, json_response=in_one_piece

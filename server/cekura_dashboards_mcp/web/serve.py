@@ -1,21 +1,34 @@
-"""``cekura-dashboards serve --http``: where to listen, for whom, and with how many processes."""
+"""``cekura-dashboards serve --http``: where to listen, for whom, and with how many processes.
 
+Where processes share a listening socket, the first one to wake takes all waiting connections. So with several workers
+one process only accepts, and sends each connection to the next worker in turn. A worker that ends is replaced.
+"""
+
+import asyncio
+import contextlib
 import logging
+import multiprocessing
+import os
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, cast
 
+import uvicorn
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from cekura_dashboards.settings import SettingsError, is_loopback
 from cekura_dashboards_mcp.audit import AUDIT
 from cekura_dashboards_mcp.cli.terminal import Stopped
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import announce, http_app, listening_on, parse_address, run_http
+from cekura_dashboards_mcp.web.middleware import SHUTDOWN_S, server_config
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
 
 if TYPE_CHECKING:
@@ -59,8 +72,6 @@ def serve_http(
         with listening:
             run_http(app, connection, listening)
         return
-    from cekura_dashboards_mcp.web.workers import run_workers  # noqa: PLC0415 - one process does without
-
     announce(listening)
     number = run_workers(app, listening, workers)
     signal.signal(number, signal.SIG_DFL)
@@ -87,3 +98,135 @@ def _sharing_state(connection: Connection) -> Connection:
         return connection
     sealed = connection.settings.model_copy(update={"state_keys": SecretStr(secrets.token_hex(32))})
     return replace(connection, settings=sealed)
+
+
+log = logging.getLogger(__name__)
+STOPPED = (signal.SIGTERM, signal.SIGINT)
+RESTART_S = 1.0
+"""Between the end of a worker and its replacement, so that one that cannot start does not keep the machine busy."""
+
+
+@dataclass
+class Worker:
+    """A process, and the channel over which it is sent connections."""
+
+    process: BaseProcess
+    channel: socket.socket
+
+
+def run_workers(app: Starlette, listening: socket.socket, count: int) -> int:
+    """Serve until stopped; the number of the signal.
+
+    POSIX only.
+    """
+    forking = multiprocessing.get_context("fork")
+
+    def started() -> Worker:
+        ours, theirs = socket.socketpair()
+        process = forking.Process(target=_work, args=(app, theirs, [ours, listening, *listeners()]))
+        process.start()
+        theirs.close()
+        return Worker(process, ours)
+
+    workers = list[Worker]()
+
+    def listeners() -> list[socket.socket]:
+        return [worker.channel for worker in workers]
+
+    for _ in range(count):
+        workers.append(started())
+    return asyncio.run(_share(listening, workers, started))
+
+
+async def _share(listening: socket.socket, workers: list[Worker], started: Callable[[], Worker]) -> int:
+    """Hand out connections until a signal comes, then let the workers end what is under way."""
+    loop, came, stopped = asyncio.get_running_loop(), list[int](), asyncio.Event()
+
+    def stop(sign: int) -> None:
+        came.append(sign)
+        stopped.set()
+
+    for sign in STOPPED:
+        loop.add_signal_handler(sign, stop, int(sign))
+    listening.setblocking(False)
+    sharing = [asyncio.create_task(_accept(listening, workers)), asyncio.create_task(_replace(workers, started))]
+    await stopped.wait()
+    for task in sharing:
+        task.cancel()
+    listening.close()
+    for worker in workers:
+        worker.channel.close()  # the worker's end of it tells it to stop
+    ends = [loop.run_in_executor(None, worker.process.join, SHUTDOWN_S + 1) for worker in workers]
+    await asyncio.gather(*ends)
+    for worker in workers:
+        worker.process.kill()
+    return came[0]
+
+
+async def _accept(listening: socket.socket, workers: list[Worker]) -> None:
+    loop, turn = asyncio.get_running_loop(), 0
+    while True:
+        connection, _ = await loop.sock_accept(listening)
+        with connection:
+            for _ in workers:
+                turn = (turn + 1) % len(workers)
+                with contextlib.suppress(OSError):  # a worker that has just ended; the next one is asked
+                    socket.send_fds(workers[turn].channel, [b"c"], [connection.fileno()])
+                    break
+
+
+async def _replace(workers: list[Worker], started: Callable[[], Worker]) -> None:
+    while True:
+        await asyncio.sleep(RESTART_S)
+        for place, worker in enumerate(workers):
+            if not worker.process.is_alive():
+                log.error(
+                    "worker %s ended with code %s; another takes its place", worker.process.pid, worker.process.exitcode
+                )
+                worker.channel.close()
+                workers[place] = started()
+
+
+def _work(app: Starlette, channel: socket.socket, foreign: list[socket.socket]) -> None:
+    """The life of a worker. ``foreign``: what it was forked with and has no use for."""
+    for other in foreign:
+        other.close()
+    for sign in STOPPED:
+        signal.signal(sign, signal.SIG_IGN)  # the process that accepts is told, and closes the channel
+    asyncio.run(_Taking(server_config(app), channel).serve())
+    os._exit(0)
+
+
+class _Taking(uvicorn.Server):
+    """Serves the connections that come over a channel, until it is closed."""
+
+    def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
+        super().__init__(config)
+        self._channel = channel
+        channel.setblocking(False)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen nowhere; the channel brings what there is to do."""
+        await super().startup(sockets=sockets or [])
+        asyncio.get_running_loop().add_reader(self._channel, self._take)
+
+    def _take(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(BlockingIOError):
+            message, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
+            if not message:
+                loop.remove_reader(self._channel)
+                self.should_exit = True
+            for descriptor in descriptors:
+                connection = socket.socket(fileno=descriptor)
+                connection.setblocking(False)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                adopted = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+                self.server_state.tasks.add(cast("asyncio.Task[None]", adopted))
+                adopted.add_done_callback(
+                    lambda task: self.server_state.tasks.discard(cast("asyncio.Task[None]", task))
+                )
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
