@@ -96,13 +96,12 @@ def serve(
         return
     if workers > 1 or own_key or metrics:
         raise Stopped("--workers, --own-key and --metrics go with --http.")
-    from cekura_dashboards_mcp.protocol.server import create_server  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.protocol.stdio import leave_with_reader, serve_stdio  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.protocol import server as mcp  # noqa: PLC0415 - see above
 
-    server = create_server(connection(sandbox=sandbox))
+    server = mcp.create_server(connection(sandbox=sandbox))
     _all_imported()
-    leave_with_reader(sys.stdout)
-    anyio.run(serve_stdio, server)
+    mcp.leave_with_reader(sys.stdout)
+    anyio.run(mcp.serve_stdio, server)
 
 
 def _all_imported() -> None:

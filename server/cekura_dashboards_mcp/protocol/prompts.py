@@ -1,6 +1,6 @@
 """Questions that people come back to, as prompts: each says which tools answer it, and how to say what they found.
 
-A prompt asks the API for nothing: names are looked up by the tools that it names.
+A prompt asks the API for nothing: names are looked up by the tools that it names, and completed as they are typed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
