@@ -12,8 +12,17 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.text import quoted
-from cekura_dashboards_mcp.cli.client_files import NotInstalled, is_open_to_others, read
-from cekura_dashboards_mcp.cli.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
+from cekura_dashboards_mcp.cli.clients import (
+    CLIENTS,
+    ENTRY,
+    KEY,
+    ChatClient,
+    Json,
+    Machine,
+    NotInstalled,
+    is_open_to_others,
+    read,
+)
 from cekura_dashboards_mcp.cli.in_process import text_of
 from cekura_dashboards_mcp.cli.install import PLACEHOLDER
 

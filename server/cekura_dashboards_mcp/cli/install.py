@@ -10,8 +10,17 @@ from pydantic import SecretStr
 
 from cekura_dashboards import Settings
 from cekura_dashboards.settings import SettingsError, load_settings, usable_key, variables
-from cekura_dashboards_mcp.cli.client_files import UNCHANGED, NotInstalled, put
-from cekura_dashboards_mcp.cli.clients import CLIENTS, ENTRY, KEY, SANDBOX_ENTRY, Machine, entry_of
+from cekura_dashboards_mcp.cli.clients import (
+    CLIENTS,
+    ENTRY,
+    KEY,
+    SANDBOX_ENTRY,
+    UNCHANGED,
+    Machine,
+    NotInstalled,
+    entry_of,
+    put,
+)
 
 
 def placeholder(name: str) -> str:

@@ -260,8 +260,10 @@ def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
 
     The key is taken from CEKURA_API_KEY, or asked for. "generic" shows what most other clients take.
     """
-    from cekura_dashboards_mcp.cli.client_files import NotInstalled  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.clients import (
+        Machine,  # noqa: PLC0415 - see above
+        NotInstalled,  # noqa: PLC0415 - see above
+    )
     from cekura_dashboards_mcp.cli.install import install as put_in_place  # noqa: PLC0415 - see above
 
     try:
