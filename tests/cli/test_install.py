@@ -11,7 +11,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards import Settings
 from cekura_dashboards.settings import variables
-from cekura_dashboards_mcp.cli.clients import CLIENTS, Machine
+from cekura_dashboards_mcp.cli.install import CLIENTS, Machine
 from support import BY_NAME, Json, typed
 
 NAMES = list(CLIENTS)

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from cekura_dashboards import ToolContext
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable, WrongNetworkSetting
-from cekura_dashboards_mcp.cli.clients import Machine
 from cekura_dashboards_mcp.cli.entries import Check, check_entries
+from cekura_dashboards_mcp.cli.install import Machine
 from cekura_dashboards_mcp.cli.probe import ProbeAnswer, probe
 from cekura_dashboards_mcp.connection import Connection
 

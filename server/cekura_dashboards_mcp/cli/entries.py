@@ -12,10 +12,12 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.text import quoted
-from cekura_dashboards_mcp.cli.clients import (
+from cekura_dashboards_mcp.cli.in_process import text_of
+from cekura_dashboards_mcp.cli.install import (
     CLIENTS,
     ENTRY,
     KEY,
+    PLACEHOLDER,
     ChatClient,
     Json,
     Machine,
@@ -23,8 +25,6 @@ from cekura_dashboards_mcp.cli.clients import (
     is_open_to_others,
     read,
 )
-from cekura_dashboards_mcp.cli.in_process import text_of
-from cekura_dashboards_mcp.cli.install import PLACEHOLDER
 
 START_S = 30
 """A start that takes longer is given up, as clients do."""

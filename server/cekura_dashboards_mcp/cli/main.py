@@ -96,12 +96,12 @@ def serve(
         return
     if workers > 1 or own_key or metrics:
         raise Stopped("--workers, --own-key and --metrics go with --http.")
-    from cekura_dashboards_mcp.protocol import server as mcp  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.protocol import server as mcp_server  # noqa: PLC0415 - see above
 
-    server = mcp.create_server(connection(sandbox=sandbox))
+    server = mcp_server.create_server(connection(sandbox=sandbox))
     _all_imported()
-    mcp.leave_with_reader(sys.stdout)
-    anyio.run(mcp.serve_stdio, server)
+    mcp_server.leave_with_reader(sys.stdout)
+    anyio.run(mcp_server.serve_stdio, server)
 
 
 def _all_imported() -> None:
@@ -260,15 +260,11 @@ def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
 
     The key is taken from CEKURA_API_KEY, or asked for. "generic" shows what most other clients take.
     """
-    from cekura_dashboards_mcp.cli.clients import (
-        Machine,  # noqa: PLC0415 - see above
-        NotInstalled,  # noqa: PLC0415 - see above
-    )
-    from cekura_dashboards_mcp.cli.install import install as put_in_place  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
 
     try:
-        put_in_place(client, Machine.this(), sandbox=sandbox, show=show, uninstall=uninstall)
-    except NotInstalled as error:
+        installation.install(client, installation.Machine.this(), sandbox=sandbox, show=show, uninstall=uninstall)
+    except installation.NotInstalled as error:
         raise Stopped(str(error)) from None
 
 
@@ -287,8 +283,8 @@ def demo() -> None:
 @SANDBOX
 def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
     """Check settings, key, API, clock, and the chat clients of this machine, each started as it would start it."""
-    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.cli.doctor import examine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.install import Machine  # noqa: PLC0415 - see above
 
     link = connection(sandbox=sandbox, key_needed=False)
     with waiting("Asking the API, and starting the server as each chat client does"):
