@@ -12,9 +12,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import SecretStr
 
-from cekura_dashboards_mcp.cli.doctor import check_clock, examine, report
+from cekura_dashboards_mcp.cli.doctor import UNSETTLED, check_clock, examine, probe, report
 from cekura_dashboards_mcp.cli.install import CLIENTS, Machine
-from cekura_dashboards_mcp.cli.probe import UNSETTLED, probe
 from cekura_dashboards_mcp.connection import Connection, caller_of
 from cekura_sandbox import ApiVariant
 from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox, typed
