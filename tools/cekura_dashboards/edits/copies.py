@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from pydantic import Field
@@ -18,7 +18,7 @@ from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, as_json,
 from cekura_dashboards.edits.layout import Placement, Wish, place_widgets
 from cekura_dashboards.edits.request import RestoredIds
 from cekura_dashboards.edits.rules import Checker, no_date_range
-from cekura_dashboards.edits.send import write_or_read_back
+from cekura_dashboards.edits.send import ReadBack, WriteResult, write_or_read_back
 from cekura_dashboards.text import join_names, json_text, named, untrusted
 from cekura_dashboards.tool import Request
 
@@ -164,9 +164,17 @@ def with_references(value: JsonObject | None, change: Change, where: str) -> Any
     return result
 
 
+class PlannedCopies(NamedTuple):
+    """The edits that make the copies, a dashboard each."""
+
+    edits: list[WidgetEdits]
+    warnings: list[str]
+    notes: list[str]
+
+
 async def copies_for(
     context: ToolContext, dashboards: Sequence[Dashboard], sources: Sequence[Widget], ids: RestoredIds
-) -> tuple[list[WidgetEdits], list[str], list[str]]:
+) -> PlannedCopies:
     edits, faults, warnings, notes = list[WidgetEdits](), list[Fault](), list[str](), list[str]()
     without_range = list[str]()
     for dashboard in dashboards:
@@ -206,7 +214,7 @@ async def copies_for(
         raise InvalidArguments(faults, lead="Nothing was changed.")
     if without_range:
         warnings.append(f"dashboards {join_names(without_range)}: {no_date_range(on_dashboard=True)}")
-    return edits, warnings, notes
+    return PlannedCopies(edits, warnings, notes)
 
 
 def _plain(config: JsonObject) -> JsonObject:
@@ -357,10 +365,18 @@ class Move(Struct, frozen=True):
         return texts
 
 
+class PlannedMoves(NamedTuple):
+    """The moves of widgets to one dashboard."""
+
+    moves: list[Move]
+    warnings: list[str]
+    notes: list[str]
+
+
 async def moves_to(
     context: ToolContext, dashboard: Dashboard, widgets: Sequence[Widget], ids: RestoredIds
-) -> tuple[list[Move], list[str], list[str]]:
-    """The moves of those that are not there already, below what is there; warnings; and notes.
+) -> PlannedMoves:
+    """The moves of those that are not there already, below what is there.
 
     Raises:
         InvalidArguments: for what cannot be on that dashboard.
@@ -388,7 +404,7 @@ async def moves_to(
             move.fields["metadata"] = {**(move.before.metadata or {}), **config["metadata"]}
     if moves:
         notes.append(f"moved widgets count the calls that the filters of dashboard {dashboard.id} leave")
-    return moves, warnings, notes
+    return PlannedMoves(moves, warnings, notes)
 
 
 def moves_back(widgets: Sequence[Widget], places: Sequence[Back], ids: RestoredIds) -> list[Move]:
@@ -411,10 +427,16 @@ def from_nowhere(moves: Sequence[Move]) -> list[str]:
     )
 
 
-async def send_moves(
-    context: ToolContext, moves: Sequence[Move]
-) -> tuple[dict[int, Widget], dict[int, DashboardsError], bool]:
-    """The widgets as stored, the errors of those that could not be moved, and whether an answer was lost."""
+class MovedWidgets(NamedTuple):
+    """The widgets as stored, and the errors of those that failed, by id. ``read_back``: whether an answer was lost."""
+
+    stored: dict[int, Widget]
+    failed: dict[int, DashboardsError]
+    read_back: bool
+
+
+async def send_moves(context: ToolContext, moves: Sequence[Move]) -> MovedWidgets:
+    """Move the widgets, several at once."""
     by_id, lost = {move.before.id: move for move in moves}, list[int]()
 
     async def one(number: int) -> Widget:
@@ -424,15 +446,15 @@ async def send_moves(
         return stored
 
     stored, failed = await gather_by_id(by_id, one)
-    return stored, failed, bool(lost)
+    return MovedWidgets(stored, failed, bool(lost))
 
 
-async def _send(context: ToolContext, move: Move) -> tuple[Widget, bool]:
+async def _send(context: ToolContext, move: Move) -> WriteResult[Widget]:
     number, what = move.before.id, f"move of widget {move.before.id}"
 
-    async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
+    async def look(api: CekuraClient) -> ReadBack[Widget]:
         stored = await api.get_widget(number)
-        return {what: _outcome(move, stored)}, stored
+        return ReadBack({what: _outcome(move, stored)}, stored)
 
     return await write_or_read_back(context, context.api.update_widget(number, move.fields), [what], look)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -34,7 +34,7 @@ from cekura_dashboards.edits.rules import (
     is_lost,
     saved_range,
 )
-from cekura_dashboards.edits.send import write_or_read_back
+from cekura_dashboards.edits.send import ReadBack, WriteResult, write_or_read_back
 from cekura_dashboards.edits.undo import refuse_too_large, undo_of
 from cekura_dashboards.text import join_names, named, untrusted
 
@@ -49,17 +49,22 @@ def fields_of(dashboard: Dashboard) -> JsonObject:
     return {name: dashboard.stored(name) for name in FIELDS}
 
 
-async def dashboards_of_project(
-    context: ToolContext, project: int | None, name: str | None
-) -> tuple[tuple[int, ...], list[int]]:
-    """The ids of the dashboards there, by which a new one is known; and of those of this name."""
+class DashboardIds(NamedTuple):
+    """``all_ids``: those of a project, by which a new one is recognised; ``namesakes``: those of one name."""
+
+    all_ids: tuple[int, ...]
+    namesakes: list[int]
+
+
+async def dashboards_of_project(context: ToolContext, project: int | None, name: str | None) -> DashboardIds:
+    """The ids of the dashboards of a project, and of those of this name."""
     ids, namesakes = list[int](), list[int]()
     async for rows in context.api.list_dashboards(project):
         ids += [row.id for row in rows]
         namesakes += [row.id for row in rows if same(row.name, name)]
         if len(ids) >= MAX_LISTED:
             break
-    return tuple(ids), namesakes
+    return DashboardIds(tuple(ids), namesakes)
 
 
 def dashboard_change(
@@ -80,8 +85,15 @@ def dashboard_differences(requested: JsonObject, stored: Dashboard) -> list[str]
     ]
 
 
-def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -> tuple[Fault | None, Fault | None]:
-    """What is wrong with these filters in place of its own: charts lose their date range, or begin too early."""
+class RangeFaults(NamedTuple):
+    """``lost``: charts lose their date range; ``early``: charts, or the dashboard, begin too early."""
+
+    lost: Fault | None
+    early: Fault | None
+
+
+def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -> RangeFaults:
+    """What is wrong with these filters in place of the dashboard's own."""
     bare, early = list[Widget](), list[Widget]()
     for widget in before.widgets:
         was, will = (time_bounds(both(filters_of, widget.filters), now) for filters_of in (before.filters, filters))
@@ -92,45 +104,45 @@ def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -
         Fault("filters", date_range_loss(f"{len(bare)} charts ({charts_text})", before.filters, now)) if bare else None
     )
     alone = goes_too_far_back(time_bounds(before.filters, now), time_bounds(filters, now), now)
-    return lost, Fault("filters", TOO_OLD_REFUSED) if early or alone else None
+    return RangeFaults(lost, Fault("filters", TOO_OLD_REFUSED) if early or alone else None)
 
 
 async def send_create(
     context: ToolContext, fields: JsonObject, copy_of: int | None, existing_ids: Sequence[int]
-) -> tuple[Dashboard, bool]:
-    """Create a dashboard, or have one duplicated; and whether that was read back. ``ids``: the ids there before.
+) -> WriteResult[Dashboard]:
+    """Create a dashboard, or have one duplicated. ``existing_ids``: the ids there before.
 
     Raises:
         EditFailed: when the answer was lost and no such dashboard is there, or more than one.
     """
     name, what = fields.get("name") or "", "create of the dashboard"
 
-    async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+    async def look(api: CekuraClient) -> ReadBack[Dashboard]:
         fresh = list[int]()
         async for rows in api.list_dashboards(fields.get("project")):
             fresh += [row.id for row in rows if row.id not in existing_ids and same(row.name, name)]
         if len(fresh) == 1:
-            return {what: "applied"}, await api.get_dashboard(fresh[0])
-        return {what: "unknown" if fresh else "not applied"}, Dashboard(id=0)
+            return ReadBack({what: "applied"}, await api.get_dashboard(fresh[0]))
+        return ReadBack({what: "unknown" if fresh else "not applied"}, Dashboard(id=0))
 
     api = context.api
     write = api.create_dashboard(fields) if copy_of is None else api.duplicate_dashboard(copy_of, name)
     return await write_or_read_back(context, write, [what], look)
 
 
-async def send_update(context: ToolContext, before: Dashboard, fields: JsonObject) -> tuple[Dashboard, bool]:
-    """Change a dashboard's own fields; and whether that was read back.
+async def send_update(context: ToolContext, before: Dashboard, fields: JsonObject) -> WriteResult[Dashboard]:
+    """Change a dashboard's own fields.
 
     Raises:
         EditFailed: when the answer was lost and the change is not there, or cannot be told.
     """
     what = f"update of dashboard {before.id}"
 
-    async def look(api: CekuraClient) -> tuple[dict[str, str], Dashboard]:
+    async def look(api: CekuraClient) -> ReadBack[Dashboard]:
         stored = await api.get_dashboard(before.id)
         applied = not dashboard_differences(fields, stored)
         untouched = all(same(stored.stored(name), before.stored(name)) for name in fields)
-        return {what: "applied" if applied else "not applied" if untouched else "unknown"}, stored
+        return ReadBack({what: "applied" if applied else "not applied" if untouched else "unknown"}, stored)
 
     return await write_or_read_back(context, context.api.update_dashboard(before.id, fields), [what], look)
 
@@ -143,15 +155,14 @@ async def send_delete(context: ToolContext, number: int) -> bool:
     """
     what = f"delete of dashboard {number}"
 
-    async def look(api: CekuraClient) -> tuple[dict[str, str], None]:
+    async def look(api: CekuraClient) -> ReadBack[None]:
         try:
             await api.get_dashboard(number)
         except NotFound:
-            return {what: "applied"}, None
-        return {what: "not applied"}, None
+            return ReadBack({what: "applied"}, None)
+        return ReadBack({what: "not applied"}, None)
 
-    _, read_back = await write_or_read_back(context, context.api.delete_dashboard(number), [what], look)
-    return read_back
+    return (await write_or_read_back(context, context.api.delete_dashboard(number), [what], look)).read_back
 
 
 class DashboardUpdate(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Sending a plan, and finding out what became of it when the answer is lost."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -35,6 +35,20 @@ IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, Unexpe
 T = TypeVar("T")
 
 
+class WriteResult(NamedTuple, Generic[T]):
+    """What is stored after a write. ``read_back``: its answer was lost, so this was read afterwards."""
+
+    stored: T
+    read_back: bool
+
+
+class ReadBack(NamedTuple, Generic[T]):
+    """What became of each operation, by name, and what is stored."""
+
+    outcomes: dict[str, str]
+    stored: T
+
+
 async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
     """Send the change of one widget.
 
@@ -44,9 +58,9 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
     [(number, fields)] = edits.updates.items()
     what = f"update of widget {number}"
 
-    async def look(api: CekuraClient) -> tuple[dict[str, str], Widget]:
+    async def look(api: CekuraClient) -> ReadBack[Widget]:
         stored = await api.get_widget(number)
-        return {what: _outcome(edits.before[number], fields, stored)}, stored
+        return ReadBack({what: _outcome(edits.before[number], fields, stored)}, stored)
 
     widget, read_back = await write_or_read_back(context, context.api.update_widget(number, fields), [what], look)
     return Stored(edits=edits, updated={number: widget}, read_back=read_back)
@@ -116,10 +130,10 @@ def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
     ]
 
 
-def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[tuple[dict[str, str], Stored]]]:
+def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[ReadBack[Stored]]]:
     """Reads the dashboard back and tells what became of each operation."""
 
-    async def look(api: CekuraClient) -> tuple[dict[str, str], Stored]:
+    async def look(api: CekuraClient) -> ReadBack[Stored]:
         try:
             widgets = (await api.get_dashboard(dashboard_id)).widgets
         except NotFound:
@@ -141,9 +155,7 @@ class UnknownOutcome(Struct, Generic[T], frozen=True):
     cause: str
     may_still_arrive: bool
 
-    async def settle(
-        self, names: list[str], look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]]
-    ) -> tuple[dict[str, str], T]:
+    async def settle(self, names: list[str], look: Callable[[CekuraClient], Awaitable[ReadBack[T]]]) -> ReadBack[T]:
         """What became of each operation, and what is stored.
 
         What is not there counts as not applied only if it cannot arrive any more. A read-back that fails, or from which
@@ -163,13 +175,13 @@ class UnknownOutcome(Struct, Generic[T], frozen=True):
                 continue
             read_back = [stored]
             if set(outcomes.values()) == {"applied"}:
-                return outcomes, stored
+                return ReadBack(outcomes, stored)
             if not self.may_still_arrive and "unknown" not in outcomes.values():
                 break
         if self.may_still_arrive:
             outcomes = {name: "unknown" if outcome == "not applied" else outcome for name, outcome in outcomes.items()}
         if read_back and "applied" in outcomes.values():
-            return outcomes, read_back[-1]
+            return ReadBack(outcomes, read_back[-1])
         raise EditFailed(self.cause, outcomes) from None
 
 
@@ -177,19 +189,18 @@ async def write_or_read_back(
     context: ToolContext,
     write: Awaitable[T],
     names: list[str],
-    look: Callable[[CekuraClient], Awaitable[tuple[dict[str, str], T]]],
-) -> tuple[T, bool]:
-    """What a write answered; or what ``look`` read back, if the answer was lost, which is said.
+    look: Callable[[CekuraClient], Awaitable[ReadBack[T]]],
+) -> WriteResult[T]:
+    """What a write answered; or what ``look`` read back, if the answer was lost.
 
     Raises:
         EditFailed: when the answer was lost and not all of it is there.
     """
     try:
-        return await write, False
+        return WriteResult(await write, read_back=False)
     except IN_DOUBT as error:
         doubt = UnknownOutcome[T](context, str(error), may_still_arrive=may_still_arrive(error))
-        _, stored = await doubt.settle(names, look)
-        return stored, True
+        return WriteResult((await doubt.settle(names, look)).stored, read_back=True)
 
 
 async def read_again(context: ToolContext, ask: Callable[[CekuraClient], Awaitable[T]]) -> T | None:
@@ -210,7 +221,7 @@ def surely_not_applied(error: DashboardsError) -> bool:
     return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
 
 
-def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[dict[str, str], Stored]:
+def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> ReadBack[Stored]:
     """What the dashboard holds against what was asked, operation by operation; and what of it was carried out."""
     fresh = [widget for number, widget in now.items() if number not in edits.there]
     created, outcomes = dict[int, Widget](), dict[str, str]()
@@ -232,7 +243,8 @@ def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> tuple[di
         updates={number: edits.updates[number] for number in updated},
         deletes=[number for number in edits.deletes if number not in now],
     )
-    return outcomes, Stored(edits=carried_out, created=[*created.values()], updated=updated, read_back=True)
+    stored = Stored(edits=carried_out, created=[*created.values()], updated=updated, read_back=True)
+    return ReadBack(outcomes, stored)
 
 
 def _operation_names(edits: WidgetEdits) -> list[str]:
