@@ -15,6 +15,7 @@ from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.stats.timeline import DAY, MINUTE, PERIODS, STEPS, Span, iso
 from cekura_dashboards.summaries.calls import CallValues, grain_of
 from cekura_dashboards.summaries.model import Bucket, Point, Slice
+from cekura_dashboards.summaries.stat import rate_unit
 from cekura_dashboards.text import UntrustedText, json_text
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -163,6 +164,22 @@ def plots_times(config: WidgetConfig, chart: Chart) -> bool:
     """Whether the values themselves are times; how many there are is a number."""
     times = chart.data_type == "datetime" or config.field == "timestamp"
     return times and not (config.chart_type == "bar" and config.function == "count")
+
+
+def unit_of(config: WidgetConfig, chart: Chart, values: list[float | None]) -> str:
+    """The unit of a bar's or line's values; ``unknown`` rather than a guess."""
+    function, plotted = config.aggregation_function, config.field or ""
+    if function == "count" and config.chart_type == "bar":
+        return "calls"
+    if plotted == "duration":
+        return "s"
+    if plots_times(config, chart):
+        return "time"
+    if chart.data_type == "boolean" or plotted in {"success", "is_reviewed"}:
+        if config.chart_type == "bar" and function != "avg":
+            return "calls" if function == "sum" else "1 = pass"
+        return chart.rate_unit or rate_unit(values)
+    return "unknown"
 
 
 def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:

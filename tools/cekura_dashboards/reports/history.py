@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.charts.rows import TimeParser, bar_rows, line_rows, span_of
+from cekura_dashboards.charts.rows import TimeParser, bar_rows, line_rows, span_of, unit_of
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.reports.options import ReportOptions
-from cekura_dashboards.reports.units import unit_of
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Outcome

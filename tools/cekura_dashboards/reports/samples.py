@@ -10,10 +10,9 @@ from msgspec import Struct, field
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.history import LABELS
-from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, uncovered_notes
+from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, uncovered_notes, unit_of
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.reports.units import unit_of
 from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.findings import MeasureKind
 from cekura_dashboards.stats.numbers import SCALES

@@ -15,11 +15,11 @@ from cekura_dashboards.charts.rows import (
     plots_times,
     stat_figures,
     uncovered_notes,
+    unit_of,
 )
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.reports.history import findings_over_history
 from cekura_dashboards.reports.options import ReportOptions
-from cekura_dashboards.reports.units import unit_of
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, iso
 from cekura_dashboards.summaries.bar import bar
 from cekura_dashboards.summaries.line import line
