@@ -260,7 +260,7 @@ def _why_not_alike(sides: ComparedReadings, chart: Chart, audience: ReportOption
     if sides.history is not None:
         if sides.history.chart is None:
             return f"whether both sides hold the same calls could not be checked: {sides.history.error}"
-        return disagreement(sides.history, sides.current, chart, audience)
+        return disagreement(sides.history, sides.current, chart, audience.names)
     if sides.alike is None or sides.alike.chart is None:
         return "whether both sides hold the same calls could not be checked"
     own, alone = (

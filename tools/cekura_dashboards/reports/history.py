@@ -9,7 +9,6 @@ from msgspec import Struct
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.rows import TimeParser, bar_rows, line_rows, span_of, unit_of
 from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Outcome
@@ -29,7 +28,7 @@ TOLERATED = 0.005
 
 
 def findings_over_history(
-    history: ChartReading | None, reading: ChartReading, chart: Chart, audience: ReportOptions
+    history: ChartReading | None, reading: ChartReading, chart: Chart, clock: Clock, names: dict[str, str]
 ) -> Outcome | None:
     """What the tests find in the history and tell of the chart's window.
 
@@ -37,16 +36,16 @@ def findings_over_history(
     """
     if history is None or history.chart is None:
         return None
-    past = _past(history, history.chart, audience.names)
+    past = _past(history, history.chart, names)
     if not past.observed or _is_out_of_step(past, chart):
         return None
-    if (reason := disagreement(history, reading, chart, audience)) is not None:
+    if (reason := disagreement(history, reading, chart, names)) is not None:
         return Outcome(not_tested=[f"trend, steps, unusual, gaps: {reason}"])
     config, window = history.target.config, past.times.local(span_of(reading))
     unit = unit_of(config, history.chart, [bucket.value for bucket in past.observed])
-    if chart.chart_type == "line" and line_rows(reading, chart, audience.names).boolean and unit not in SCALES:
+    if chart.chart_type == "line" and line_rows(reading, chart, names).boolean and unit not in SCALES:
         unit = "ratio"
-    return bar_outcome(config.function, config.period, unit, past.timed, past.span, audience.clock, window)
+    return bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, window)
 
 
 def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
@@ -113,25 +112,25 @@ def _past_of(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Pas
     return _Past(observed, timed, span, rows.times)
 
 
-def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: ReportOptions) -> str | None:
+def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
     """How a chart and its history differ about the calls of the window; None if they agree, or cannot be compared."""
-    return reading.memoise("disagreement", lambda: _by_what_came(history, reading, chart, audience))
+    return reading.memoise("disagreement", lambda: _by_what_came(history, reading, chart, names))
 
 
-def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, audience: ReportOptions) -> str | None:
+def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
     """Days that were put together are compared by their hours: one that the window's edge cuts is of no full bucket."""
     if history.hours is None or reading.hours is None:
-        return _disagreement(history, reading, chart, audience)
-    return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, audience)
+        return _disagreement(history, reading, chart, names)
+    return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, names)
 
 
-def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, audience: ReportOptions) -> str | None:
-    if history.chart is None or _is_out_of_step(_past(history, history.chart, audience.names), chart):
+def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
+    if history.chart is None or _is_out_of_step(_past(history, history.chart, names), chart):
         return None
     step = STEPS[PERIODS[history.target.config.period]]
-    past, mine = _past(history, history.chart, audience.names), _chart_calls(reading, chart, audience, step)
+    past, mine = _past(history, history.chart, names), _chart_calls(reading, chart, names, step)
     theirs = {bucket.time: float(bucket.n if bucket.n is not None else bucket.value or 0) for bucket in past.timed}
-    slack = line_rows(reading, chart, audience.names).calls.nulls if chart.chart_type == "line" else 0
+    slack = line_rows(reading, chart, names).calls.nulls if chart.chart_type == "line" else 0
     both = [time for time in mine if not is_partial(time, step, past.span)]
     return differ(*(sum(side_counts.get(time, 0.0) for time in both) for side_counts in (mine, theirs)), slack=slack)
 
@@ -152,13 +151,13 @@ def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | N
     )
 
 
-def _chart_calls(reading: ChartReading, chart: Chart, audience: ReportOptions, step: int) -> Mapping[float, float]:
+def _chart_calls(reading: ChartReading, chart: Chart, names: dict[str, str], step: int) -> Mapping[float, float]:
     """The calls of the chart in each full bucket of its window."""
     if chart.chart_type == "line":
-        lines = line_rows(reading, chart, audience.names)
+        lines = line_rows(reading, chart, names)
         counts, _ = line_time_series(lines.calls, lines.span, boolean=lines.boolean, step=step)
         return {time: float(n or 0) for time, n in zip(counts.times, counts.n, strict=True)}
-    rows = bar_rows(reading, chart, audience.names)
+    rows = bar_rows(reading, chart, names)
     whole = [
         bucket
         for bucket in merge_groups(reading.target.config.function, rows.buckets)

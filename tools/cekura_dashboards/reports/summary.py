@@ -83,7 +83,7 @@ def _bar(
         coarse=audience.coarse,
         by=by,
         clock=audience.clock,
-        tested=findings_over_history(history, reading, chart, audience),
+        tested=findings_over_history(history, reading, chart, audience.clock, audience.names),
     )
     calls = _times_with_calls(rows, config)
     begins = _none_before(calls, rows.span, history, audience.names)
@@ -120,7 +120,7 @@ def _line(
         coarse=audience.coarse,
         by=by,
         clock=audience.clock,
-        tested=findings_over_history(history, reading, chart, audience),
+        tested=findings_over_history(history, reading, chart, audience.clock, audience.names),
     )
     begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history, audience.names)
     return _with_notes(summary, rows, by, chart, begins), untested
