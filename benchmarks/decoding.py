@@ -11,9 +11,8 @@ from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.reports.budget import fit
-from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.render import render_report
-from cekura_dashboards.reports.report import report
+from cekura_dashboards.reports.report import ReportOptions, report
 
 END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 START = END - timedelta(days=29)

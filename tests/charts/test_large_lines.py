@@ -11,8 +11,7 @@ from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.reports.options import ReportOptions
-from cekura_dashboards.reports.report import report
+from cekura_dashboards.reports.report import ReportOptions, report
 from support import Json
 
 END = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)

@@ -25,11 +25,17 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
 from cekura_dashboards.reports.compare import compared_targets, comparison_reports, corrections, read_compared
 from cekura_dashboards.reports.empty import explain_empty
-from cekura_dashboards.reports.options import COARSE_SERIES, FINE_SERIES, ReportOptions
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.profile import Folding, fold, named_reports
 from cekura_dashboards.reports.render import DETAILS, render_reports, window_text
-from cekura_dashboards.reports.report import WidgetBrief, WidgetReport, WindowShown
+from cekura_dashboards.reports.report import (
+    COARSE_SERIES,
+    FINE_SERIES,
+    ReportOptions,
+    WidgetBrief,
+    WidgetReport,
+    WindowShown,
+)
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result
 

@@ -18,10 +18,9 @@ from cekura_dashboards.edits.receipt import Receipt, fit_receipt
 from cekura_dashboards.edits.request import BULK_EDIT, BulkEditRequest, DashboardEdit, RestoredIds
 from cekura_dashboards.edits.rules import PLOT_FIELDS
 from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
-from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.plots import Drawing, Plot, plots_of_edit
 from cekura_dashboards.reports.render import render_report
-from cekura_dashboards.reports.report import WidgetReport, report_readings
+from cekura_dashboards.reports.report import ReportOptions, WidgetReport, report_readings
 from cekura_dashboards.text import plain
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace

@@ -27,11 +27,10 @@ from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_r
 from cekura_dashboards.reports.budget import fit
 from cekura_dashboards.reports.compare import compared_targets, comparison_reports, read_compared
 from cekura_dashboards.reports.empty import explain_empty
-from cekura_dashboards.reports.options import FINE_SERIES, ReportOptions
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.profile import Folding, fold, named_reports
 from cekura_dashboards.reports.render import render_report
-from cekura_dashboards.reports.report import WidgetReport, with_intervals
+from cekura_dashboards.reports.report import FINE_SERIES, ReportOptions, WidgetReport, with_intervals
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace

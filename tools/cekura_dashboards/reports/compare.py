@@ -19,8 +19,7 @@ from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.groups_over_time import by_baseline, by_halves, is_divided
 from cekura_dashboards.reports.history import differ, disagreement
-from cekura_dashboards.reports.options import ReportOptions
-from cekura_dashboards.reports.report import StatChange, WidgetReport, report_readings
+from cekura_dashboards.reports.report import ReportOptions, StatChange, WidgetReport, report_readings
 from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import Comparison

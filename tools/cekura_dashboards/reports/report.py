@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic import BaseModel, Field, PrivateAttr
 
 from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
@@ -11,13 +12,29 @@ from cekura_dashboards.api.models import Widget, WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, format_instant, is_off_utc
 from cekura_dashboards.concurrency import in_thread
-from cekura_dashboards.reports.options import ReportOptions
 from cekura_dashboards.reports.summary import group_name, summarise
 from cekura_dashboards.stats.findings import Comparison, FigureChange, Finding, GroupChanges
 from cekura_dashboards.stats.numbers import round_for_display, wilson_interval
+from cekura_dashboards.stats.timeline import UTC_CLOCK, Clock
 from cekura_dashboards.summaries.model import AnyFacts, Groups, Series, Summary
 from cekura_dashboards.summaries.profile import Profile
 from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted, word
+
+FINE_SERIES, COARSE_SERIES = 31, 12
+"""Buckets of a series by default: every day of a month; fewer where several charts share the room."""
+
+
+class ReportOptions(Struct, frozen=True):
+    """``points``: the most buckets of a series; ``coarse``: of one that stands in where there is no room for it.
+
+    ``names``: what to call agents, by id. ``clock``: theirs.
+    """
+
+    points: int
+    coarse: int = 0
+    names: dict[str, str] = field(default_factory=dict[str, str])
+    clock: Clock = UTC_CLOCK
+
 
 ALL_CALLS = "all calls"
 NOT_COUNTED = "a count of {} leaves out calls without one; field agent_id counts all calls"

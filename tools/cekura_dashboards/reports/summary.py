@@ -19,7 +19,7 @@ from cekura_dashboards.charts.rows import (
 )
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.reports.history import findings_over_history
-from cekura_dashboards.reports.options import ReportOptions
+from cekura_dashboards.reports.report import ReportOptions
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, iso
 from cekura_dashboards.summaries.bar import bar
 from cekura_dashboards.summaries.line import line
