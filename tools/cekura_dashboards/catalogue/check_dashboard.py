@@ -19,8 +19,7 @@ from cekura_dashboards.edits.receipt import Call
 from cekura_dashboards.edits.request import BULK_EDIT, UPDATE, BulkEditRequest, RestoredIds, UpdateDashboardRequest
 from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
-from cekura_dashboards.reports.report import ReportOptions
-from cekura_dashboards.reports.summary import summarise
+from cekura_dashboards.reports.report import ReportOptions, summarise
 from cekura_dashboards.text import clean, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
