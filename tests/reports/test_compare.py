@@ -10,8 +10,7 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.charts.target import resolve_targets, saved
-from cekura_dashboards.reports.compare import compared_targets, read_compared
-from cekura_dashboards.reports.samples import days_before, measure_of
+from cekura_dashboards.reports.compare import compared_targets, days_before, measure_of, read_compared
 from cekura_sandbox import ApiVariant
 from support import Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox, sql
 

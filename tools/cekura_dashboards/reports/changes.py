@@ -12,9 +12,9 @@ from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.history import Survey
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
+from cekura_dashboards.reports.compare import days_before, labels_of, measure_of
 from cekura_dashboards.reports.history import label_outcomes, outcome_of
 from cekura_dashboards.reports.report import field_word
-from cekura_dashboards.reports.samples import days_before, labels_of, measure_of
 from cekura_dashboards.stats.change import (
     Change,
     How,

@@ -16,9 +16,9 @@ from cekura_dashboards.charts.target import ChartReading, RequestedChart, are_fe
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
 from cekura_dashboards.reports.history import differ
 from cekura_dashboards.reports.report import field_word
-from cekura_dashboards.reports.samples import Measurement, days_before, measure_of
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, find_driver
 from cekura_dashboards.stats.findings import Comparison, Contributors, Shares

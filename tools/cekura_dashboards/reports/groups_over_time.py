@@ -5,8 +5,8 @@ from typing import Literal
 
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant
+from cekura_dashboards.reports.compare import Measurement, measure_of
 from cekura_dashboards.reports.report import ReportOptions
-from cekura_dashboards.reports.samples import Measurement, measure_of
 from cekura_dashboards.stats.change import group_changes
 from cekura_dashboards.stats.findings import GroupChanges
 from cekura_dashboards.values import replace
