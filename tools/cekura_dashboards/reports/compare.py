@@ -3,9 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
-from typing import Any, cast
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -21,12 +21,12 @@ from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import PERIOD_BEFORE, Window, format_instant, has_a_period_before, other_window
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.reports.groups_over_time import by_baseline, by_halves, is_divided
 from cekura_dashboards.reports.history import differ, disagreement
 from cekura_dashboards.reports.report import ReportOptions, StatChange, WidgetReport, report_readings
+from cekura_dashboards.stats.change import group_changes
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import GroupedSample
-from cekura_dashboards.stats.findings import Comparison, MeasureKind
+from cekura_dashboards.stats.findings import Comparison, GroupChanges, MeasureKind
 from cekura_dashboards.stats.numbers import SCALES
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, is_partial
@@ -560,3 +560,51 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, audience: Report
 def _calls_of(comparison: Comparison) -> bool:
     """Whether the period before held any call."""
     return any(row.figure == "total_calls" and row.baseline for row in comparison.figures or [])
+
+
+LEAST_STEPS = 3
+"""Whole steps of each half."""
+WEEK = timedelta(weeks=1)
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+
+def is_divided(reading: ChartReading) -> bool:
+    """Whether a chart shows groups over time."""
+    config = reading.target.config
+    return config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in STEPS
+
+
+def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
+    """``alike``: both sides hold the same weekdays."""
+    if current.kind not in {"mean", "total"}:
+        return None
+    most: Literal["clear", "possible"] = "clear" if alike else "possible"
+    return group_changes(
+        current.grouped,
+        baseline.grouped,
+        additive=current.kind == "total",
+        ratio=max(current.scale, baseline.scale),
+        most=most,
+        against=against,
+    )
+
+
+def _floored(moment: datetime, step: timedelta) -> datetime:
+    hour = moment.replace(minute=0, second=0, microsecond=0)
+    return hour.replace(hour=0) if step >= timedelta(days=1) else hour
+
+
+def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | None:
+    """The later half of the whole steps in the window against as many before; None where they are too few."""
+    chart, step = reading.chart, STEPS[reading.target.config.period]
+    zone = audience.clock.zone if reading.target.local_days else UTC
+    start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
+    start += step * (start < reading.window.start)
+    half = (end - start) // step // 2
+    if chart is None or half < LEAST_STEPS:
+        return None
+    later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
+    measures = [measure_of(replace(reading, window=part), chart, audience.names) for part in (later, earlier)]
+    middle = format_instant(later.start)
+    against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
+    return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))
