@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.reports.text_charts import EIGHTHS, ROWS, columns, slices
+from cekura_dashboards.reports.text_charts import CHART_ROWS, EIGHTHS, column_chart, pie_chart
 from cekura_dashboards.summaries.model import OtherSlices, PieFacts, Series, SliceShown
 from cekura_dashboards.text import UntrustedText
 from support import PIE, Json, ask, open_tools, shared_sandbox
@@ -28,7 +28,7 @@ async def test_one_chart_over_time_comes_with_axes(widget: Json, window: str) ->
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=widget, window=window)
     chart = [line for line in text.splitlines() if re.match(r" *\S* [┤│]", line)]
-    assert len(chart) == ROWS
+    assert len(chart) == CHART_ROWS
     assert all(len(line) <= 80 for line in chart)
     values = [value for value in answer["report"]["series"]["value"] if value is not None]
     assert float(chart[0].split("┤")[0]) == max(values)
@@ -64,16 +64,17 @@ async def test_the_figures_of_a_stat_stand_below_each_other() -> None:
 
 def test_a_chart_gives_way_before_anything_that_is_said() -> None:
     named = [SliceShown(UntrustedText("x" * 60), 5, 50.0), SliceShown(UntrustedText("y"), 5, 50.0)]
-    assert slices(PieFacts(total=10, categories=2, top=named)) == []
-    assert slices(PieFacts(total=0, categories=0)) == []
+    assert pie_chart(PieFacts(total=10, categories=2, top=named)) == []
+    assert pie_chart(PieFacts(total=0, categories=0)) == []
     assert (
-        len(slices(PieFacts(total=9, categories=9, top=named[1:], other=OtherSlices(categories=8, n=4, pct=4.0)))) == 2
+        len(pie_chart(PieFacts(total=9, categories=9, top=named[1:], other=OtherSlices(categories=8, n=4, pct=4.0))))
+        == 2
     )
 
 
 @given(st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from(["count", "avg"]))
 def test_a_higher_value_is_never_drawn_lower(values: list[float | None], measure: str) -> None:
-    lines = columns(series(values, measure), "2026-11-08")
+    lines = column_chart(series(values, measure), "2026-11-08")
     known = [value for value in values if value is not None]
     if len(known) < 2 or (not lines and max(len(repr(value)) for value in known) + len(values) > 70):
         assert lines == []
@@ -82,7 +83,7 @@ def test_a_higher_value_is_never_drawn_lower(values: list[float | None], measure
     start = max(line.index("┤") for line in lines if "┤" in line) + 2
     width = min(5, min(60, 80 - start) // len(values))
     heights = [
-        sum((EIGHTHS.index(cell) + 1) if cell in EIGHTHS else 0 for row in lines[:ROWS] if (cell := row[start + i * width : start + i * width + 1]))
+        sum((EIGHTHS.index(cell) + 1) if cell in EIGHTHS else 0 for row in lines[:CHART_ROWS] if (cell := row[start + i * width : start + i * width + 1]))
         for i in range(len(values))
     ]  # fmt: skip
     for value, height in zip(values, heights, strict=True):

@@ -564,14 +564,16 @@ def _calls_of(comparison: Comparison) -> bool:
 
 LEAST_STEPS = 3
 """Whole steps of each half."""
-WEEK = timedelta(weeks=1)
-STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+_WEEK = timedelta(weeks=1)
+STEPS_DIVIDED = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 
 def is_divided(reading: ChartReading) -> bool:
     """Whether a chart shows groups over time."""
     config = reading.target.config
-    return config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in STEPS
+    return (
+        config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in STEPS_DIVIDED
+    )
 
 
 def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
@@ -596,7 +598,7 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
 
 def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | None:
     """The later half of the whole steps in the window against as many before; None where they are too few."""
-    chart, step = reading.chart, STEPS[reading.target.config.period]
+    chart, step = reading.chart, STEPS_DIVIDED[reading.target.config.period]
     zone = audience.clock.zone if reading.target.local_days else UTC
     start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
     start += step * (start < reading.window.start)
@@ -607,4 +609,4 @@ def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | 
     measures = [measure_of(replace(reading, window=part), chart, audience.names) for part in (later, earlier)]
     middle = format_instant(later.start)
     against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
-    return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))
+    return by_baseline(measures[0], measures[1], against, alike=(half * step) % _WEEK == timedelta(0))

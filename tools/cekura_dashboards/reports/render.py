@@ -83,7 +83,7 @@ def _tables(item: WidgetReport) -> list[str]:
     if item.series is None:
         return lines
     last = later(item.series.start, item.series.step, len(item.series.value) - 1)
-    drawn = text_charts.columns(item.series, last[:10]) if item.is_charted else []
+    drawn = text_charts.column_chart(item.series, last[:10]) if item.is_charted else []
     return lines + _series_lines(item.series, drawn)
 
 
@@ -119,7 +119,7 @@ def _figures(facts: AnyFacts | None) -> list[str]:
 
 
 def _pie_lines(facts: PieFacts, *, charted: bool) -> list[str]:
-    drawn = text_charts.slices(facts) if charted else []
+    drawn = text_charts.pie_chart(facts) if charted else []
     lines = [f"({', '.join(facts.columns or [])}):", *drawn] if drawn else []
     if facts.top and not drawn:
         lines = [_rows(facts.columns or [], facts.top)]
@@ -160,7 +160,9 @@ def _or_dash(value: Number | None) -> str:
 
 def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
     head = f"change against {change.start} to {change.end}:"
-    return [head, *text_charts.figures(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
+    return (
+        [head, *text_charts.figure_table(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
+    )
 
 
 def _figure_changes(rows: Iterable[FigureChange]) -> str:
