@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.reports.text_charts import CHART_ROWS, EIGHTHS, column_chart, pie_chart
+from cekura_dashboards.reports.render import CHART_ROWS, EIGHTHS, column_chart, pie_chart
 from cekura_dashboards.summaries.model import OtherSlices, PieFacts, Series, SliceShown
 from cekura_dashboards.text import UntrustedText
 from support import PIE, Json, ask, open_tools, shared_sandbox

@@ -18,7 +18,14 @@ from cekura_dashboards.charts.history import LABELS, MAX_HISTORIES, daily_bars, 
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, uncovered_notes, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
-from cekura_dashboards.charts.window import PERIOD_BEFORE, Window, format_instant, has_a_period_before, other_window
+from cekura_dashboards.charts.window import (
+    PERIOD_BEFORE,
+    WEEK,
+    Window,
+    format_instant,
+    has_a_period_before,
+    other_window,
+)
 from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.history import differ, disagreement
@@ -39,6 +46,11 @@ FEW_DAYS = 3
 TOLERATED = 0.02
 DURATION, TOTAL = "avg_duration", "total_calls"
 """The figure of a stat whose bar counts the calls, and that of their number."""
+KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
+"""By function; every other one is a percentile."""
+GROUP_STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+MIN_STEPS = 3
+"""Whole steps in each half of a window whose groups are compared over time."""
 
 
 class Measurement(Struct, frozen=True):
@@ -176,14 +188,7 @@ def _agree(n: float | None, total: float, window: Window) -> bool:
 def _bar_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measurement:
     config, rows = reading.target.config, bar_rows(reading, chart, names)
     function, period = config.function, config.period
-    kinds: dict[str, MeasureKind] = {
-        "avg": "mean",
-        "min": "extreme",
-        "max": "extreme",
-        "count": "total",
-        "sum": "total",
-    }
-    kind = kinds.get(function, "median")
+    kind = KINDS.get(function, "median")
     observed = [bucket for bucket in rows.buckets if bucket.value is not None]
     timed = fill_empty(function, period, merge_groups(function, observed), rows.span) if observed else []
     clusters = _by_cluster(timed, rows.span, period)
@@ -562,17 +567,11 @@ def _calls_of(comparison: Comparison) -> bool:
     return any(row.figure == "total_calls" and row.baseline for row in comparison.figures or [])
 
 
-LEAST_STEPS = 3
-"""Whole steps of each half."""
-_WEEK = timedelta(weeks=1)
-STEPS_DIVIDED = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-
-
 def is_divided(reading: ChartReading) -> bool:
     """Whether a chart shows groups over time."""
     config = reading.target.config
     return (
-        config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in STEPS_DIVIDED
+        config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in GROUP_STEPS
     )
 
 
@@ -598,15 +597,15 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
 
 def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | None:
     """The later half of the whole steps in the window against as many before; None where they are too few."""
-    chart, step = reading.chart, STEPS_DIVIDED[reading.target.config.period]
+    chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
     zone = audience.clock.zone if reading.target.local_days else UTC
     start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
     start += step * (start < reading.window.start)
     half = (end - start) // step // 2
-    if chart is None or half < LEAST_STEPS:
+    if chart is None or half < MIN_STEPS:
         return None
     later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
     measures = [measure_of(replace(reading, window=part), chart, audience.names) for part in (later, earlier)]
     middle = format_instant(later.start)
     against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
-    return by_baseline(measures[0], measures[1], against, alike=(half * step) % _WEEK == timedelta(0))
+    return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cekura_dashboards.api.models import as_list, as_object
-from cekura_dashboards.reports import text_charts
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.stats.findings import (
     Comparison,
@@ -22,13 +21,13 @@ from cekura_dashboards.stats.findings import (
 )
 from cekura_dashboards.stats.numbers import Number
 from cekura_dashboards.stats.timeline import later
+from cekura_dashboards.summaries.buckets import ADDITIVE
 from cekura_dashboards.summaries.model import AnyFacts, At, Groups, OneCall, PieFacts, Series, StatFacts
 from cekura_dashboards.summaries.profile import Profile, SlotShown, names_of
 from cekura_dashboards.text import named, plain
 
 DETAILS = "details"
 """Left out of all of dozens of widgets, which the answer says once."""
-BARS = "▁▂▃▄▅▆▇█"
 LABELS = {
     "ci95": "95 % interval",
     "mean_of_buckets": "plain mean of the buckets",
@@ -41,6 +40,17 @@ LABELS = {
 BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units", "other_figures"}
 """Facts that have a line or a sentence of their own."""
 NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
+HOURS = 24
+FLAT = {"within noise": "no more than chance apart from flat", "not tested": "too few days to tell it from flat"}
+EIGHTHS = "▁▂▃▄▅▆▇█"
+LEFT_EIGHTHS = "▏▎▍▌▋▊▉█"
+MAX_LINE = 80
+CHART_ROWS, MAX_CHART_COLUMNS, MAX_COLUMN_WIDTH = 5, 60, 5
+"""Of a chart over time: lines, the most columns, and those of one bucket at most."""
+MAX_LABEL, MAX_PIE_BAR = 38, 20
+"""Of a pie: characters of a label, beyond which there is no chart, and of the longest bar."""
+MIN_SHARE_FROM_ZERO = 0.4
+"""Values begin at 0 where the smallest is below this share of the largest."""
 
 
 def render_reports(reports: Sequence[WidgetReport]) -> str:
@@ -83,7 +93,7 @@ def _tables(item: WidgetReport) -> list[str]:
     if item.series is None:
         return lines
     last = later(item.series.start, item.series.step, len(item.series.value) - 1)
-    drawn = text_charts.column_chart(item.series, last[:10]) if item.is_charted else []
+    drawn = column_chart(item.series, last[:10]) if item.is_charted else []
     return lines + _series_lines(item.series, drawn)
 
 
@@ -119,7 +129,7 @@ def _figures(facts: AnyFacts | None) -> list[str]:
 
 
 def _pie_lines(facts: PieFacts, *, charted: bool) -> list[str]:
-    drawn = text_charts.pie_chart(facts) if charted else []
+    drawn = pie_chart(facts) if charted else []
     lines = [f"({', '.join(facts.columns or [])}):", *drawn] if drawn else []
     if facts.top and not drawn:
         lines = [_rows(facts.columns or [], facts.top)]
@@ -160,9 +170,7 @@ def _or_dash(value: Number | None) -> str:
 
 def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
     head = f"change against {change.start} to {change.end}:"
-    return (
-        [head, *text_charts.figure_table(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
-    )
+    return [head, *figure_table(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
 
 
 def _figure_changes(rows: Iterable[FigureChange]) -> str:
@@ -344,12 +352,8 @@ def sparkline(values: Sequence[float | int | None]) -> str:
         return "·" * len(values)
     low, high = min(observed), max(observed)
     if low == high:
-        return "".join("·" if v is None else BARS[4] for v in values)
-    return "".join("·" if v is None else BARS[min(7, int((v - low) / (high - low) * 8))] for v in values)
-
-
-HOURS = 24
-FLAT = {"within noise": "no more than chance apart from flat", "not tested": "too few days to tell it from flat"}
+        return "".join("·" if v is None else EIGHTHS[4] for v in values)
+    return "".join("·" if v is None else EIGHTHS[min(7, int((v - low) / (high - low) * 8))] for v in values)
 
 
 def profile_lines(profile: Profile) -> list[str]:
@@ -382,3 +386,79 @@ def _values(lead: str, slots: Sequence[str], values: Sequence[Number | None]) ->
         f"{lead}{slots[start]} to {slots[start + step - 1]}: {' '.join(texts[start : start + step])}"
         for start in range(0, len(values), step)
     ]
+
+
+def column_chart(series: Series, last: str) -> list[str]:
+    r"""A column for each bucket, a dot where there is no data, and axes. ``last``: the day of the last bucket.
+
+    >>> days = Series(measure="count", start="2026-11-01", step="1d", value=[4, None, 8])
+    >>> print("\n".join(columns(days, "2026-11-03")))
+    8 ┤           █████
+      │           █████
+      │ ▄▄▄▄▄     █████
+      │ █████     █████
+    0 ┤ █████·····█████
+        2026-11-01 2026-11-03
+    """
+    observed = [value for value in series.value if value is not None]
+    if len(observed) < 2:  # noqa: PLR2004 - one bucket is no chart
+        return []
+    high, low = max(observed), min(observed)
+    base: Number = 0 if series.measure in ADDITIVE or 0 <= low < MIN_SHARE_FROM_ZERO * high else low
+    base = min(base, low)
+    span = (high - base) or 1
+    levels = [
+        None if value is None else _level((value - base) / span, at_least=bool(value or base)) for value in series.value
+    ]
+    names = {CHART_ROWS - 1: plain(high), 0: plain(base)}
+    margin = max(map(len, names.values()))
+    width = min(MAX_COLUMN_WIDTH, min(MAX_CHART_COLUMNS, MAX_LINE - margin - 3) // len(levels))
+    if width < 1:
+        return []
+    lines = [
+        f"{names.get(row, ''):>{margin}} {'┤' if row in names else '│'} "
+        + "".join(_cell(level, row) * width for level in levels).rstrip()
+        for row in reversed(range(CHART_ROWS))
+    ]
+    gap = max(1, len(levels) * width - len(series.start) - len(last))
+    return [*lines, " " * (margin + 3) + series.start + " " * gap + last]
+
+
+def _level(share: float, *, at_least: bool) -> int:
+    """A height in eighths of a line; what is not nothing is seen."""
+    return max(1 if at_least else 0, round(share * 8 * CHART_ROWS))
+
+
+def _cell(level: int | None, row: int) -> str:
+    if level is None:
+        return " " if row else "·"
+    rest = level - 8 * row
+    return " " if rest <= 0 else EIGHTHS[min(rest, 8) - 1]
+
+
+def pie_chart(facts: PieFacts) -> list[str]:
+    """The slices of a pie as aligned bars; nothing where labels are too long for that."""
+    rows = [(plain(row.label), plain(row.n), row.pct) for row in facts.top or []]
+    if facts.other:
+        rows.append((f"other {facts.other.categories} categories", plain(facts.other.n), facts.other.pct))
+    most = max((pct for _, _, pct in rows), default=0)
+    longest = max((len(label) for label, _, _ in rows), default=0)
+    if not most or longest > MAX_LABEL:
+        return []
+    widest = max(len(n) for _, n, _ in rows)
+    return [
+        f"{label:<{longest}}  {n:>{widest}}  {plain(pct):>5}  {_pie_bar(pct / most)}".rstrip() for label, n, pct in rows
+    ]
+
+
+def _pie_bar(share: float) -> str:
+    eighths = round(share * 8 * MAX_PIE_BAR)
+    return "█" * (eighths // 8) + (LEFT_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
+
+
+def figure_table(changes: Sequence[FigureChange]) -> list[str]:
+    """The figures of a stat, each beside that of the period before, aligned."""
+    rows = [("", "now", "before", "difference", "")]
+    rows += [(plain(o.figure), plain(o.current), plain(o.baseline), plain(o.difference), o.verdict) for o in changes]
+    name, now, before, moved, _ = (max(map(len, cells)) for cells in zip(*rows, strict=True))
+    return [f"{r[0]:<{name}}  {r[1]:>{now}}  {r[2]:>{before}}  {r[3]:>{moved}}  {r[4]}".rstrip() for r in rows]
