@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
-from typing import Any, Literal, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -73,21 +73,15 @@ def measure_of(
     """``daily_bars``: bars that show how figures, or labels, vary over time."""
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
-        figures: dict[str | None, float] = {
-            name: value for name, value in stat_figures(chart)[0].items() if value is not None
-        }
+        figures = dict[str | None, float]((name, v) for name, v in stat_figures(chart)[0].items() if v is not None)
         series_by_part = _figures_over_time(reading, daily_bars or {}, figures.get(TOTAL, 0.0), names)
         return Measurement(
             "figures", Sample([], seconds, parts=figures, over_time=series_by_part), 0.0, uncovered_notes(reading)
         )
     if chart.chart_type == "pie":
-        parts = defaultdict[str | None, float](float)
-        for piece in pie_slices(chart, names):
-            parts[piece.label] += piece.value
-        n = math.fsum(parts.values())
-        over_time = _labels_over_time(reading.window, daily_bars or {}, parts, names)
+        slices = ((piece.label, piece.value) for piece in pie_slices(chart, names))
         return Measurement(
-            "shares", Sample([], seconds, parts=parts, over_time=over_time, n=n), 0.0, uncovered_notes(reading)
+            "shares", _labels_sample(slices, reading.window, daily_bars or {}, names), 0.0, uncovered_notes(reading)
         )
     if chart.chart_type == "line":
         return _line_sample(reading, chart, names, seconds)
@@ -96,12 +90,20 @@ def measure_of(
 
 def labels_of(bar: ChartReading, names: dict[str, str]) -> Sample:
     """The calls of each label in a bar by label, and its share of them by day."""
+    buckets = bar_rows(bar, bar.chart, names).buckets if bar.chart is not None else []
+    return _labels_sample(((b.group, b.value or 0.0) for b in buckets), bar.window, {LABELS: bar}, names)
+
+
+def _labels_sample(
+    calls: Iterable[tuple[str | None, float]], window: Window, daily_bars: Mapping[str, ChartReading],
+    names: dict[str, str],
+) -> Sample:  # fmt: skip
+    """``calls``: labels with numbers of calls; a label may come several times."""
     parts = defaultdict[str | None, float](float)
-    if bar.chart is not None:
-        for bucket in bar_rows(bar, bar.chart, names).buckets:
-            parts[bucket.group] += bucket.value or 0.0
-    over_time = _labels_over_time(bar.window, {LABELS: bar}, parts, names)
-    seconds = (bar.window.end - bar.window.start).total_seconds()
+    for label, count in calls:
+        parts[label] += count
+    over_time = _labels_over_time(window, daily_bars, parts, names)
+    seconds = (window.end - window.start).total_seconds()
     return Sample([], seconds, parts=parts, over_time=over_time, n=math.fsum(parts.values()))
 
 
@@ -193,9 +195,7 @@ def _bar_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seco
     timed = fill_empty(function, period, merge_groups(function, observed), rows.span) if observed else []
     clusters = _by_cluster(timed, rows.span, period)
     cells = [
-        _sample_bucket(function, time, parts)
-        for time, parts in clusters
-        if any(part.value is not None for part in parts)
+        _sample_bucket(function, time, parts) for time, parts in clusters if any(p.value is not None for p in parts)
     ]
     groups = _groups(function, observed) if config.group_by else {}
     parts: dict[str | None, float] = {"value": combine(function, observed) or 0.0} if kind == "extreme" else {}
@@ -569,23 +569,20 @@ def _calls_of(comparison: Comparison) -> bool:
 
 def is_divided(reading: ChartReading) -> bool:
     """Whether a chart shows groups over time."""
-    config = reading.target.config
-    return (
-        config.chart_type == "bar" and (config.group_by or {}).get("type") == "field" and config.period in GROUP_STEPS
-    )
+    config, by = reading.target.config, reading.target.config.group_by or {}
+    return config.chart_type == "bar" and by.get("type") == "field" and config.period in GROUP_STEPS
 
 
 def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
     """``alike``: both sides hold the same weekdays."""
     if current.kind not in {"mean", "total"}:
         return None
-    most: Literal["clear", "possible"] = "clear" if alike else "possible"
     return group_changes(
         current.grouped,
         baseline.grouped,
         additive=current.kind == "total",
         ratio=max(current.scale, baseline.scale),
-        most=most,
+        most="clear" if alike else "possible",
         against=against,
     )
 
