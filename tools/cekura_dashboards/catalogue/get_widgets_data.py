@@ -18,20 +18,15 @@ from cekura_dashboards.arguments.widget import (
     check_profile,
     one_comparison,
 )
-from cekura_dashboards.charts.target import Target, resolve_targets, saved
+from cekura_dashboards.charts.target import resolve_targets, saved
 from cekura_dashboards.charts.window import check_comparison
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
-from cekura_dashboards.reports.compare import compared_targets, comparison_reports, corrections, read_compared
-from cekura_dashboards.reports.empty import explain_empty
-from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
-from cekura_dashboards.reports.profile import Folding, fold, named_reports
+from cekura_dashboards.reports.chart_reports import ChartQuery, corrections, report_charts
+from cekura_dashboards.reports.plots import Drawing, Plot
 from cekura_dashboards.reports.render import DETAILS, render_reports, window_text
 from cekura_dashboards.reports.report import (
-    COARSE_SERIES,
-    FINE_SERIES,
-    ReportOptions,
     WidgetBrief,
     WidgetReport,
     WindowShown,
@@ -40,7 +35,6 @@ from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result
 
 MAX_WIDGETS = 60
-"""Buckets in a series unless asked otherwise."""
 
 
 class WidgetsDataRequest(Clocked):
@@ -78,40 +72,13 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     targets = [saved(widget, projects.get(widget.dashboard or 0)) for widget in widgets]
     targets = resolve_targets(targets, request.window, extra, now, zone, local_days=request.by is not None)
     other_calls, others_meant = with_missing(request.compare_filters, "compare_filters")
-    pairs = compared_targets(targets, request.compare_to, other_calls, now, zone)
-    filters = [target.calls for target in targets]
-    if request.profile:
-        return await _folded(context, request, dashboard, targets, missing)
-    (compared_readings, side_notes), (names, notes) = await gather(
-        read_compared(context, pairs),
-        context.lookups.names(widgets, [*filters, other_calls], targets[0].project if targets else None),
+    query = ChartQuery(
+        targets[0].project if targets else None, request.compare_to, other_calls, request.profile, request.points
     )
-    points, coarse = (
-        (FINE_SERIES, COARSE_SERIES if len(widgets) > 1 else 0) if request.points is None else (request.points, 0)
-    )
-    reports = await comparison_reports(compared_readings, ReportOptions(points, coarse, names, context.settings.clock))
-    reports = await explain_empty(context, compared_readings, reports, names)
-    notes = [*meant, *others_meant, *filter_warnings(extra), *filter_warnings(other_calls, "compare_filters"), *notes]
-    plots = await plots_of(compared_readings, names) if context.draws else None
-    return _answer(dashboard, [*reports, *_failed(missing)], side_notes, notes, plots)
-
-
-async def _folded(
-    context: ToolContext,
-    request: WidgetsDataRequest,
-    dashboard: Dashboard | None,
-    targets: Sequence[Target],
-    missing: Mapping[int, DashboardsError],
-) -> WidgetsData:
-    """The charts by hour or weekday."""
-    folding = Folding(request.profile or "hour_of_day", context.settings.clock, context.settings.time_zone)
-    calls = [target.calls for target in targets]
-    (_, reports), (names, notes) = await gather(
-        fold(context, targets, folding),
-        context.lookups.names([], calls, targets[0].project if targets else None),
-    )
-    plots = [Plot(calls=calls_arguments(target)) for target in targets] if context.draws else None
-    return _answer(dashboard, [*named_reports(reports, targets, names), *_failed(missing)], [], notes, plots)
+    charts = await report_charts(context, targets, query)
+    notes = [*meant, *others_meant, *filter_warnings(extra), *filter_warnings(other_calls, "compare_filters")]
+    notes += charts.name_notes
+    return _answer(dashboard, [*charts.reports, *_failed(missing)], charts.reading_notes, notes, charts.plots)
 
 
 def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:

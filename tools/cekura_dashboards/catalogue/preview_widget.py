@@ -19,18 +19,15 @@ from cekura_dashboards.arguments.widget import (
     one_comparison,
 )
 from cekura_dashboards.charts.read import check_countable
-from cekura_dashboards.charts.target import Target, resolve_targets, unsaved
+from cekura_dashboards.charts.target import resolve_targets, unsaved
 from cekura_dashboards.charts.window import check_comparison
-from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range
 from cekura_dashboards.reports.budget import fit
-from cekura_dashboards.reports.compare import compared_targets, comparison_reports, read_compared
-from cekura_dashboards.reports.empty import explain_empty
-from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plots_of
-from cekura_dashboards.reports.profile import Folding, fold, named_reports
+from cekura_dashboards.reports.chart_reports import ChartQuery, report_charts
+from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.render import render_report
-from cekura_dashboards.reports.report import FINE_SERIES, ReportOptions, WidgetReport, with_intervals
+from cekura_dashboards.reports.report import WidgetReport
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
@@ -95,7 +92,9 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     )  # fmt: skip
     other_calls, other_notes = with_missing(request.compare_filters, "compare_filters")
     notes += [*share_notes, *other_notes]
-    report, plot, unnamed = await _report(context, request, target, project)
+    query = ChartQuery(project, request.compare_to, other_calls, request.profile, request.points)
+    charts = await report_charts(context, [target], query)
+    [report] = charts.reports
     warnings = [*unread, *doubts(config, "widget.", metrics), *filter_warnings(config.filters, "widget.filters")]
     warnings += [
         *filter_warnings(extra),
@@ -107,30 +106,10 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     if time_bounds(target.filters, context.now()).start is None:
         warnings.append(no_date_range(on_dashboard=dashboard is not None))
     whole = Preview(
-        report=report, widget=config.definition(), warnings=warnings or None, notes=[*notes, *unnamed] or None
+        report=report, widget=config.definition(), warnings=warnings or None, notes=[*notes, *charts.name_notes] or None
     )
     fitting = whole.model_copy(update={"report": fit([report], charted=not context.draws)[0]})
-    return fitting.with_drawing(Drawing(whole, [plot]) if context.draws else None)
-
-
-async def _report(
-    context: ToolContext, request: PreviewRequest, target: Target, project: int | None
-) -> tuple[WidgetReport, Plot, list[str]]:
-    """The chart, beside another side if that is asked for, or folded by hour or weekday; and notes on names."""
-    now, settings = context.now(), context.settings
-    other_calls, _ = with_missing(request.compare_filters)
-    naming = context.lookups.names([target.config], [target.calls, target.matching, other_calls], project)
-    if request.profile:
-        folding = Folding(request.profile, settings.clock, settings.time_zone)
-        (_, reports), (names, notes) = await gather(fold(context, [target], folding), naming)
-        return named_reports(reports, [target], names)[0], Plot(calls=calls_arguments(target)), notes
-    pairs = compared_targets([target], request.compare_to, other_calls, now, settings.zone)
-    (compared_readings, _), (names, notes) = await gather(read_compared(context, pairs), naming)
-    points = FINE_SERIES if request.points is None else request.points
-    reports = await comparison_reports(compared_readings, ReportOptions(points, names=names, clock=settings.clock))
-    [report] = await explain_empty(context, compared_readings, reports, names)
-    [plot] = await plots_of(compared_readings, names) if context.draws else [Plot()]
-    return with_intervals(report) if target.matching else report, plot, notes
+    return fitting.with_drawing(None if charts.plots is None else Drawing(whole, charts.plots))
 
 
 def render(result: Preview) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import dropwhile
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -17,23 +17,20 @@ from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.history import LABELS, MAX_HISTORIES, daily_bars, histories, measure_key
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, uncovered_notes, unit_of
-from cekura_dashboards.charts.target import ChartReading, Target, are_few
+from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import (
     PERIOD_BEFORE,
-    WEEK,
     Window,
     format_instant,
     has_a_period_before,
     other_window,
 )
-from cekura_dashboards.concurrency import in_thread
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.history import differ, disagreement
-from cekura_dashboards.reports.report import ReportOptions, StatChange, WidgetReport, report_readings
-from cekura_dashboards.stats.change import group_changes
+from cekura_dashboards.reports.report import ReportOptions
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import GroupedSample
-from cekura_dashboards.stats.findings import Comparison, GroupChanges, MeasureKind
+from cekura_dashboards.stats.findings import Comparison, MeasureKind
 from cekura_dashboards.stats.numbers import SCALES
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, is_partial
@@ -48,9 +45,6 @@ DURATION, TOTAL = "avg_duration", "total_calls"
 """The figure of a stat whose bar counts the calls, and that of their number."""
 KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
 """By function; every other one is a percentile."""
-GROUP_STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-MIN_STEPS = 3
-"""Whole steps in each half of a window whose groups are compared over time."""
 
 
 class Measurement(Struct, frozen=True):
@@ -459,7 +453,7 @@ def compare_readings(sides: ComparedReadings, tests: int, audience: ReportOption
         ratio=max(current.scale, baseline.scale),
         counted=counted,
     )
-    if (reason := _why_not_alike(sides, reading.chart, audience)) is not None:
+    if (reason := why_not_alike(sides, reading.chart, audience)) is not None:
         comparison = comparison.without_verdicts(reason)
     return comparison.model_copy(update={**about, "notes": notes or None})
 
@@ -482,7 +476,7 @@ def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str
     return ["the baseline's calls are among the current ones; `filters` narrows those to the other group"]
 
 
-def _why_not_alike(sides: ComparedReadings, chart: Chart, audience: ReportOptions) -> str | None:
+def why_not_alike(sides: ComparedReadings, chart: Chart, audience: ReportOptions) -> str | None:
     """Why both sides may hold other calls, as they were read in different ways; None if they do not."""
     if sides.targets.alike is None:
         return None
@@ -497,112 +491,3 @@ def _why_not_alike(sides: ComparedReadings, chart: Chart, audience: ReportOption
         for reading, side_chart in ((sides.current, chart), (sides.alike, sides.alike.chart))
     )
     return differ(*(side.n if side.n is not None else side.parts.get("total_calls") for side in (own, alone)))
-
-
-async def comparison_reports(
-    compared_readings: Sequence[ComparedReadings], audience: ReportOptions
-) -> list[WidgetReport]:
-    """The report of each chart, with its comparison, or with the change of each figure of a stat."""
-    reports = await report_readings(
-        [sides.current for sides in compared_readings], audience, [sides.history for sides in compared_readings]
-    )
-    tests = sum(sides.current.chart is not None and sides.targets.baseline is not None for sides in compared_readings)
-    beside = [bar for sides in compared_readings for side in sides.daily_bars for bar in side.values()]
-    readings = [side for sides in compared_readings for side in (sides.current, sides.baseline) if side is not None]
-    small = are_few([*readings, *beside])
-    return [
-        await in_thread(_with_comparison, report, sides, tests, audience, small=small)
-        for report, sides in zip(reports, compared_readings, strict=True)
-    ]
-
-
-def corrections(reports: Sequence[WidgetReport]) -> list[str]:
-    """That intervals are wider than one alone would be, as what is said of them is about many."""
-    comparisons = (report.comparison for report in reports)
-    most = max(
-        (comparison.allows_for for comparison in comparisons if comparison is not None and comparison.ci95), default=1
-    )
-    return [f"intervals of comparisons allow for all {most}"] if most > 1 else []
-
-
-def _with_comparison(
-    report: WidgetReport, sides: ComparedReadings, tests: int, audience: ReportOptions
-) -> WidgetReport:
-    report = _with_groups(report, sides, audience)
-    if sides.current.chart is None or sides.targets.baseline is None:
-        return report
-    result = compare_readings(sides, tests, audience)
-    if not sides.targets.unasked:
-        return report.model_copy(update={"comparison": result})
-    if not result.figures or not sides.baseline or not _calls_of(result):
-        why = result.not_compared or "nothing came from the period before"
-        return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
-    change = StatChange(start=result.start or "", end=result.end or "", figures=result.figures)
-    baseline_notes = sides.baseline.window.notes if sides.baseline.restricted_to_project else result.notes or []
-    notes = [*(report.notes or []), *(f"change: {note}" for note in baseline_notes)]
-    untested = [*(report.not_tested or []), *([f"change: {result.not_tested}"] if result.not_tested else [])]
-    return report.model_copy(update={"change": change, "notes": notes or None, "not_tested": untested or None})
-
-
-def _with_groups(report: WidgetReport, sides: ComparedReadings, audience: ReportOptions) -> WidgetReport:
-    """Which groups moved, where the chart shows some over time."""
-    reading, other = sides.current, sides.baseline
-    if reading.chart is None or not is_divided(reading) or not reading.chart.grouped:
-        return report
-    if sides.targets.baseline is None:
-        group_changes = by_halves(reading, audience)
-    elif other is None or other.chart is None or _why_not_alike(sides, reading.chart, audience) is not None:
-        group_changes = None
-    else:
-        sides_read = (reading, reading.chart), (other, other.chart)
-        current, baseline = (measure_of(side, chart, audience.names) for side, chart in sides_read)
-        group_changes = by_baseline(
-            current, baseline, "current against baseline", alike=not other.window.weekdays_differ
-        )
-    return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
-
-
-def _calls_of(comparison: Comparison) -> bool:
-    """Whether the period before held any call."""
-    return any(row.figure == "total_calls" and row.baseline for row in comparison.figures or [])
-
-
-def is_divided(reading: ChartReading) -> bool:
-    """Whether a chart shows groups over time."""
-    config, by = reading.target.config, reading.target.config.group_by or {}
-    return config.chart_type == "bar" and by.get("type") == "field" and config.period in GROUP_STEPS
-
-
-def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
-    """``alike``: both sides hold the same weekdays."""
-    if current.kind not in {"mean", "total"}:
-        return None
-    return group_changes(
-        current.grouped,
-        baseline.grouped,
-        additive=current.kind == "total",
-        ratio=max(current.scale, baseline.scale),
-        most="clear" if alike else "possible",
-        against=against,
-    )
-
-
-def _floored(moment: datetime, step: timedelta) -> datetime:
-    hour = moment.replace(minute=0, second=0, microsecond=0)
-    return hour.replace(hour=0) if step >= timedelta(days=1) else hour
-
-
-def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | None:
-    """The later half of the whole steps in the window against as many before; None where they are too few."""
-    chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
-    zone = audience.clock.zone if reading.target.local_days else UTC
-    start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
-    start += step * (start < reading.window.start)
-    half = (end - start) // step // 2
-    if chart is None or half < MIN_STEPS:
-        return None
-    later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
-    measures = [measure_of(replace(reading, window=part), chart, audience.names) for part in (later, earlier)]
-    middle = format_instant(later.start)
-    against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
-    return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))
