@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cekura_dashboards.stats.distributions import MAX_DF, t_cdf, t_quantile
+from cekura_dashboards.stats.distributions import MAX_DF, t_quantile, t_sf
 
 PROBABILITIES = st.floats(0.6, 1 - 1e-6)
 DEGREES = st.floats(0.5, MAX_DF - 1)
@@ -21,7 +21,7 @@ def bisected(probability: float, df: float) -> float:
     low, high = 0.0, 1e6
     for _ in range(200):
         middle = (low + high) / 2
-        low, high = (middle, high) if t_cdf(middle, df) < probability else (low, middle)
+        low, high = (middle, high) if t_sf(middle, df) > 1 - probability else (low, middle)
     return (low + high) / 2
 
 
@@ -33,7 +33,7 @@ def test_few_steps_lead_where_halving_leads(probability: float, df: float) -> No
 
 @given(PROBABILITIES, DEGREES)
 def test_the_quantile_is_where_the_distribution_has_that_probability(probability: float, df: float) -> None:
-    assert t_cdf(t_quantile(probability, df), df) == pytest.approx(probability, abs=1e-12)
+    assert t_sf(t_quantile(probability, df), df) == pytest.approx(1 - probability, abs=1e-12)
 
 
 def test_the_middle_is_zero() -> None:

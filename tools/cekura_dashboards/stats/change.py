@@ -50,7 +50,7 @@ NO_CALLS = 3.0
 class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
-    ``strongest_verdict``: the most that may be said of it. ``part``: of a share or group, which; None there: calls
+    ``strongest_verdict``: the upper limit of its verdict. ``part``: of a share or group, which; None there: calls
     without one.
     """
 

@@ -196,6 +196,7 @@ def find_driver(
     change = math.fsum(moved.values())
     largest = sorted(moved, key=lambda name: (-moved[name] * math.copysign(1, change), str(name)))[:MAX_DRIVING_GROUPS]
     leading = [name for name in largest if moved[name] * change > 0]
+    # a second group that adds less than a tenth of the change does not belong to the answer
     if len(leading) == MAX_DRIVING_GROUPS and abs(moved[leading[1]]) < abs(change) / 10:
         leading = leading[:1]
     share = math.fsum(moved[name] for name in leading) / change if change else None
@@ -207,6 +208,7 @@ def find_driver(
     verdict = _verdict_of_score(largest_score, spread.df, max(1, len(scores)) * max(1, dimensions))
     if verdict != "within noise":
         return Driver(share, leading, outlying_group, verdict)
+    # no group changed by itself, so the mix of calls may have
     shifted = _verdict_of_score(abs(_mix_score(parts, new, old)) / math.sqrt(calls.value), calls.df, max(1, dimensions))
     return Driver(share, leading, outlying_group, shifted, mixed=shifted != "within noise")
 
@@ -250,7 +252,7 @@ def _verdict_of_score(score: float, df: float, tests: int) -> Verdict:
 
 
 def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Dispersion:
-    """Of rates, means, or of the numbers of calls, in all groups and buckets of both sides together.
+    """The dispersion of rates, means or numbers of calls, pooled over the groups and buckets of both sides.
 
     That of means is the variance of a call as a share of the square of the mean; of the others it is 1 at least.
     """
@@ -267,6 +269,7 @@ def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Disper
             for cell in cells
         ]
         rows = [row for row in rows if row[2] > 0]
+        # two-way main effects, groups by times: what remains is the variation that a group's change is tested against
         by_group, by_time = _levels(rows, 0), _levels(rows, 1)
         whole = _level(rows)
         degrees_of_freedom = len(rows) - len(by_group) - len(by_time) + 1

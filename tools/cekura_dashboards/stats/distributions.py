@@ -1,4 +1,4 @@
-"""Quantiles of the normal and of Student's t distribution."""
+"""Quantiles and tail probabilities: normal, Student's t, Fisher's F, binomial, Poisson and negative binomial."""
 
 import math
 from collections.abc import Callable
@@ -50,23 +50,18 @@ def _start(normal: float, df: float) -> float:
 
 
 def t_sf(value: float, df: float) -> float:
-    """How likely Student's t is to lie above ``value``, which is not negative."""
+    """The survival function of Student's t: the probability above ``value``, which is not negative.
+
+    >>> round(t_sf(2.228, 10), 3), t_sf(0.0, 3)
+    (0.025, 0.5)
+    """
     if df >= MAX_DF:
         return NORMAL.cdf(-value)
     return _incomplete_beta(df / (df + value * value), df / 2, 0.5) / 2
 
 
-def t_cdf(value: float, df: float) -> float:
-    """How likely Student's t is to lie below ``value``, which is not negative.
-
-    >>> round(t_cdf(2.228, 10), 3), t_cdf(0.0, 3)
-    (0.975, 0.5)
-    """
-    return 1 - t_sf(value, df)
-
-
 def f_sf(value: float, between: float, within: float) -> float:
-    """How likely Fisher's F with these degrees of freedom is to lie above ``value``.
+    """The survival function of Fisher's F with these degrees of freedom: the probability above ``value``.
 
     >>> round(f_sf(3.49, 3, 12), 3), f_sf(0.0, 3, 12)
     (0.05, 1.0)
@@ -106,7 +101,7 @@ def _off_zero(value: float) -> float:
 
 
 def two_sided(confidence: float, tests: int = 1) -> float:
-    """The probability to ask a quantile for: an interval of this confidence, corrected for how many were tested.
+    """The probability of the quantile for a two-sided interval of this confidence, corrected for the number of tests.
 
     Source: Bonferroni's inequality.
 
@@ -117,9 +112,9 @@ def two_sided(confidence: float, tests: int = 1) -> float:
 
 
 def count_score(count: float, mean: float, excess: float) -> float:
-    """How unlikely a count so far from its mean is, as a normal score, not negative.
+    """The exact tail probability of a count, as a normal score that is not negative.
 
-    ``excess``: what the variance is above the mean, as a share of its square: 0 for Poisson, else negative binomial.
+    ``excess``: the variance beyond the mean, as a share of its square: 0 for Poisson, else negative binomial.
 
     >>> round(count_score(20, 10, 0.0), 2), round(count_score(0, 10, 0.0), 2), round(count_score(20, 10, 0.5), 2)
     (2.7, 3.91, 1.21)
@@ -142,7 +137,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
 
 
 def share_score(hits: float, n: float, share: float) -> float:
-    """How unlikely so many of n are, each with this chance, as a normal score, not negative.
+    """The exact binomial tail probability of so many hits out of n, as a normal score that is not negative.
 
     >>> round(share_score(9, 10, 0.5), 2), round(share_score(20, 40, 0.85), 1)
     (2.3, 5.1)
@@ -163,7 +158,7 @@ def share_score(hits: float, n: float, share: float) -> float:
 def _tail_probability(
     value: int, mean: float, probability: Callable[[int], float], ratio: Callable[[int], float]
 ) -> float:
-    """How likely a value at least so far from the mean on its side is."""
+    """The probability of a value at least so far from the mean, on its side."""
     part = probability(value)
     whole, k, step = part, value, 1 if value > mean else -1
     while part > whole * _CLOSE and (step > 0 or k > 0):

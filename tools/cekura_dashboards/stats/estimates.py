@@ -67,6 +67,8 @@ def difference_of_means(
     samples = [(current.buckets, spreads[0].variance)]
     if not days:
         samples.append((baseline.buckets, spreads[1].variance))
+    # Moments: the excess of the sum of squares between buckets over its expectation for independent calls, over the
+    # weight that the intraclass correlation has in it.
     sum_of_squares = weight = df = 0.0
     for cells, variance in samples:
         for part in by_day_type(cells, clock) if strata else [cells]:

@@ -2,8 +2,8 @@
 
 Levels of additive or positive values are compared by their ratio, all others by their difference. Counts are scored
 on the scale of the inverse hyperbolic sine, which for Poisson counts is the square root, Anscombe (1948), Biometrika
-35, and where they are far off by their exact p-value; rates by their binomial error; durations and the like by their
-logarithm.
+35, and far from their expected value by their exact p-value; rates by their binomial error; durations and the like by
+their logarithm.
 """
 
 import math

@@ -113,6 +113,7 @@ def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> s
     >>> outliers([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9], two_sided(0.99, 10)), outliers([1.0, 1, 1], 0.99)
     ({9}, set())
     """
+    # Remove the most extreme value again and again; the outliers are all up to the last one beyond its bound (lambda).
     order = sorted(range(len(values)), key=lambda i: values[i])
     whole, sum_of_squares = math.fsum(values), math.fsum(value * value for value in values)
     low, high, candidates, count_outlying = 0, len(order), list[int](), 0
@@ -135,7 +136,7 @@ def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> s
         ):
             count_outlying = len(candidates)
         elif len(candidates) - count_outlying > MIN_OUTLIERS + count_outlying:
-            break
+            break  # a later one hardly exceeds its bound any more, and every step takes time
         whole, sum_of_squares = whole - values[at], sum_of_squares - values[at] ** 2
     return set(candidates[:count_outlying])
 

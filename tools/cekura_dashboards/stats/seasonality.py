@@ -119,6 +119,7 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         1 / math.sqrt(1 + 1 / slot_sizes[slot]) if slot_sizes[slot] >= MIN_DAYS_OF_SLOT else 0.0 for slot in slots
     ]
     reliability = reliability or [1.0] * len(series)
+    # Hour effects and day levels depend on each other, and outliers on both: fit in turn until the outliers repeat.
     for turn in range(FIT_ROUNDS if series.step < DAY else 0):
         within = model.effects(hours, days, included)
         if slots:

@@ -1,4 +1,4 @@
-"""Samples, estimates and verdicts: what may be said of an estimate, and on what terms."""
+"""Samples, estimates and verdicts: how significant an estimate is, and on what terms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Self
