@@ -35,7 +35,7 @@ async function aiSdkGoogle() {
 
 async function openaiAgents() {
   const { MCPServerStdio, RunContext, getAllMcpTools } = require("@openai/agents");
-  const server = new MCPServerStdio({ command, args, timeout: 300_000 });
+  const server = new MCPServerStdio({ command, args, clientSessionTimeoutSeconds: 300, timeout: 300_000 });
   await server.connect();
   try {
     const tools = await getAllMcpTools({ mcpServers: [server], convertSchemasToStrict: true });
