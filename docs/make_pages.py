@@ -67,7 +67,10 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
                           {"dashboard_id": "Latency"})],
     "check_dashboard": [("What is wrong with a dashboard's setup:", {"dashboard_id": 13})],
 }  # fmt: skip
-"""Of each tool, in the order of the page: a line before it, and the arguments. They are called one after the other."""
+"""By tool, in the order of the page: a line before each call, and its arguments. They are made one after the other.
+
+A tool without examples comes last, with its arguments alone.
+"""
 
 
 async def pages() -> dict[str, str]:
@@ -92,9 +95,9 @@ refused with the nearest valid value.
 
 
 def _ordered() -> list[Tool[Any, Any]]:
-    """The tools in the order of the examples."""
-    by_name = {tool.name: tool for tool in TOOLS}
-    return [by_name[name] for name in EXAMPLES]
+    """The tools in the order of the examples, then those without."""
+    order = [*EXAMPLES]
+    return sorted(TOOLS, key=lambda tool: order.index(tool.name) if tool.name in EXAMPLES else len(order))
 
 
 async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str, str]) -> str:
@@ -103,7 +106,7 @@ async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str
     schema = input_schemas([tool.request])[tool.request]
     lines += [f"| `{name}` | {kind} | {about} |" for name, kind, about in _arguments(schema)]
     plan_id = ""
-    for said, arguments in EXAMPLES[tool.name]:
+    for said, arguments in EXAMPLES.get(tool.name, []):
         given = {name: planned.get(tool.name, value) if name in PLANNED else value for name, value in arguments.items()}
         answer = await call_tool(context, tool, given)
         plan_id = str(answer.structured.get("plan_id", ""))

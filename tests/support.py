@@ -25,6 +25,7 @@ from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import MAX_BODY_BYTES, Response, Transport
+from cekura_dashboards.arguments.schema import input_schemas
 from cekura_dashboards_mcp.cli.main import main
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.server import create_server
@@ -42,6 +43,11 @@ Json = dict[str, Any]
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
 MOST_KEPT = 3
 """Sandboxes of a kind that wait for the next test."""
+SAMPLE: Json = {
+    "dashboard_id": 11, "dashboard_ids": [11], "widget_id": 203, "widget_ids": [203], "widget": PIE, "project_id": 1,
+    "agent_id": 31, "metric": 501, "window": "7d", "name": "New", "search": "booking",
+}  # fmt: skip
+"""A value on the sandbox for each argument that tools require by this name."""
 SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
 HANGS_S = 300
 """After so many seconds, what a test waits for is taken to hang. Far longer than a slow, busy machine needs."""
@@ -247,6 +253,17 @@ async def ask(context: ToolContext, tool: str, **arguments: Any) -> tuple[str, J
     """Text and structure of one call."""
     answer = await call_tool(context, BY_NAME[tool], arguments)
     return answer.text, answer.structured
+
+
+def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE) -> list[tuple[str, Json]]:
+    """A call with the required arguments alone, of each reading or writing tool that is not in ``without``.
+
+    So a new tool has its row in every table of calls; a table that says more of it names it.
+    """
+    tools = [tool for name, tool in BY_NAME.items() if name not in {*without} and tool.writes == writes]
+    schemas = [input_schemas([tool.request])[tool.request] for tool in tools]
+    required = [schema.get("required", []) for schema in schemas]
+    return [(tool.name, {name: values[name] for name in names}) for tool, names in zip(tools, required, strict=True)]
 
 
 async def report_of(context: ToolContext, **arguments: Any) -> Json:

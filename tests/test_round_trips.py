@@ -3,12 +3,19 @@
 from collections import Counter
 
 import pytest
-from benchmarks.trips import BAR, TRIPS, InRounds, rounds_of
+from benchmarks.trips import BAR, InRounds, rounds_of
+from benchmarks.trips import TRIPS as MEASURED
 
 from cekura_dashboards.lookups import Memory
-from support import BY_NAME, KEY, PIE, Json, new_sandbox, now, shared_sandbox
+from support import BY_NAME, KEY, PIE, Json, new_sandbox, now, sample_calls, shared_sandbox
 
 pytestmark = pytest.mark.anyio
+MAX_TRIPS = 4
+"""No reading call takes more."""
+TRIPS = [
+    *MEASURED,
+    *((tool, arguments, MAX_TRIPS) for tool, arguments in sample_calls([tool for tool, *_ in MEASURED], writes=False)),
+]
 
 
 async def counted(tool: str, arguments: Json, memory: Memory | None = None) -> InRounds:
@@ -33,6 +40,7 @@ WRITES: list[tuple[str, Json]] = [
     ("delete_dashboard", {"dashboard_id": 11}),
     ("copy_widgets", {"widget_ids": [203, 205], "dashboard_ids": [12, 13]}),
 ]
+WRITES += sample_calls([tool for tool, _ in WRITES], writes=True)
 
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{i}-{case[0]}" for i, case in enumerate(WRITES)])

@@ -12,7 +12,7 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.arguments.reader import parse
 from cekura_dashboards.arguments.schema import input_schemas
-from support import BY_NAME, Json, ask, open_tools, shared_sandbox
+from support import BY_NAME, Json, ask, open_tools, sample_calls, shared_sandbox
 
 WORDS = [
     "widget",
@@ -61,6 +61,7 @@ VALID: dict[str, Json] = {
     "find_changes": {"dashboard_ids": [11], "project_id": 1, "window": "7d", "compare_to": "previous_week", "limit": 5},
     "explain_change": {"widget_id": 203, "window": "7d", "compare_to": "previous_week", "by": ["topic"], "project_id": 1},
 }  # fmt: skip
+VALID |= {tool: arguments for writes in (False, True) for tool, arguments in sample_calls(VALID, writes=writes)}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments.schema import output_schemas
 from cekura_sandbox.store import Store
-from support import KEY, PIE, Json, ask, new_sandbox, no_wait, now, settings, shared_sandbox
+from support import KEY, PIE, Json, ask, new_sandbox, no_wait, now, sample_calls, settings, shared_sandbox
 
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 Way = Literal["null", "absent"]
@@ -57,6 +57,8 @@ WRITES: list[tuple[str, Json]] = [
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
 ]  # fmt: skip
+READS += sample_calls([tool for tool, _ in READS], writes=False)
+WRITES += sample_calls([tool for tool, _ in WRITES], writes=True)
 SHAPES = output_schemas(tool.result for tool in TOOLS)
 VALIDATORS: dict[str, Any] = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
 FREE = {"filters", "effective_filters", "metadata", "filter_value"}

@@ -29,6 +29,7 @@ from support import (
     HANGS_S,
     KEY,
     PIE,
+    SAMPLE,
     SINCE,
     Era,
     Json,
@@ -39,6 +40,7 @@ from support import (
     no_wait,
     now,
     open_tools,
+    sample_calls,
     settings,
     shared_sandbox,
 )
@@ -79,7 +81,7 @@ def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
     of_them: Json = {"field": "agent.id", "op": "in", "value": [31, agent]}
     deep: Json = {"operator": "and", "conditions": [{"operator": "or", "conditions": [of_them, SINCE]}]}
     measured: Json = {"field": "metric_evaluations.metric.id", "op": "eq", "value": metric}
-    return [
+    calls: list[tuple[str, Json]] = [
         ("list_dashboards", {"project_id": THEIRS}),
         ("get_dashboard", {"dashboard_id": THEIR_BOARD}),
         ("get_dashboard", {"dashboard_id": "Telecom quality"}),
@@ -123,6 +125,13 @@ def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
         ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [THEIR_BOARD]}),
         ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [THEIR_BOARD], "move": True}),
     ]  # fmt: skip
+    theirs: Json = {
+        "dashboard_id": THEIR_BOARD, "dashboard_ids": [THEIR_BOARD], "widget_id": THEIR_WIDGET,
+        "widget_ids": [THEIR_WIDGET], "project_id": THEIRS, "agent_id": agent, "metric": metric,
+    }  # fmt: skip
+    attempted = [tool for tool, _ in calls]
+    others = [sample_calls(attempted, writes=writes, values=SAMPLE | theirs) for writes in (False, True)]
+    return [*calls, *others[0], *others[1]]
 
 
 CASES = range(len(attempts(0, 0)))

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from cekura_dashboards import TOOLS
 from cekura_dashboards.api.models import is_list, is_object
-from support import KEY, Json, Sent, ask, new_sandbox, open_tools, shared_sandbox
+from support import KEY, Json, Sent, ask, new_sandbox, open_tools, sample_calls, shared_sandbox
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "facts" / "published_api.json").read_text(encoding="utf-8")
@@ -124,6 +124,7 @@ CALLS: list[tuple[str, Json]] = [
     ("get_dashboard", {"dashboard_id": "Operations overview"}),
     ("update_widget", {"widget_id": "Where callers drop off", "changes": {"name": "Length"}}),
 ]  # fmt: skip
+CALLS += [call for writes in (False, True) for call in sample_calls([tool for tool, _ in CALLS], writes=writes)]
 
 
 @pytest.mark.no_cover
