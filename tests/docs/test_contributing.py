@@ -1,0 +1,105 @@
+"""CONTRIBUTING's way to add a tool, followed in a copy of the project: every step, word for word."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from support import HANGS_S
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+_, STEPS = PAGE.split("## Add a tool")
+NAME = "count_widgets"
+FOLDERS = (".ci", "benchmarks", "docs", "sandbox", "server", "tests", "tools")
+EVERY_TOOL = [
+    "tests/test_public_face.py",
+    "tests/test_round_trips.py",
+    "tests/faults/test_fault_table.py::test_every_tool_stands_in_the_table",
+    "tests/faults/test_nullable_fields.py",
+    "tests/faults/test_projects_only.py",
+    "tests/arguments/test_schemas.py",
+    "tests/arguments/test_wrong_input.py",
+    "tests/sandbox/test_published_document.py::test_every_request_of_every_tool_is_documented",
+    "tests/docs/test_documents.py::test_every_tool_has_its_place_on_the_page_of_tools",
+    "tests/docs/test_documents.py::test_pages_that_come_from_the_code_are_up_to_date",
+]
+"""Tests over the whole catalogue."""
+
+
+def blocks(language: str) -> list[str]:
+    return [dedent(text) for text in re.findall(rf"^ +```{language}\n(.*?)^ +```", STEPS, re.MULTILINE | re.DOTALL)]
+
+
+def run(folder: Path, *command: str) -> str:
+    """What a command prints, with the copy's packages before those that are installed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+    roots = [folder / name for name in ("tools", "server", "sandbox")]
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, roots))
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
+        timeout=HANGS_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the steps were followed."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    for path in [*ROOT.glob("*.md"), ROOT / "pyproject.toml", ROOT / "noxfile.py"]:
+        shutil.copy(path, folder)
+    module, test = blocks("python")
+    paths = re.findall(rf"^\d\. Write .*?`([\w/]+/(?:test_)?{NAME}\.py)`", STEPS, re.MULTILINE)
+    for path, text in zip(paths, (module, test), strict=True):
+        (folder / path).write_text(text, encoding="utf-8")
+    catalogue = folder / "tools" / "cekura_dashboards" / "catalogue" / "__init__.py"
+    text = catalogue.read_text(encoding="utf-8")
+    text = text.replace("    create_dashboard,\n", f"    {NAME},\n    create_dashboard,\n", 1)
+    text = text.replace("    look_up.TOOL,\n", f"    look_up.TOOL,\n    {NAME}.TOOL,\n", 1)
+    catalogue.write_text(text, encoding="utf-8")
+    [row] = blocks("markdown")
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(text.replace("| `look_up` |", f"{row}| `look_up` |", 1), encoding="utf-8")
+    _update_goldens(folder)
+    return folder
+
+
+def _update_goldens(folder: Path) -> None:
+    """Run the commands of the last step. The first run of each writes what it then compares."""
+    [commands] = blocks("sh")
+    for line in commands.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == ".venv/bin/python"
+        run(folder, *arguments)
+
+
+@pytest.mark.no_cover
+def test_a_tool_that_is_added_as_described_passes_the_tests_of_every_tool(project: Path) -> None:
+    chosen = f"every_tool or pages_that or {NAME}"
+    run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *EVERY_TOOL)
+    assert f'"{NAME}"' in (project / "tests" / "golden" / "tools.json").read_text(encoding="utf-8")
+    golden = (project / "tests" / "golden" / f"{NAME}.txt").read_text(encoding="utf-8")
+    assert re.fullmatch(r"dashboard 11: \d+ widgets, \d+ with filters of their own\n", golden)
+
+
+def test_a_tool_that_is_added_as_described_can_be_called(project: Path) -> None:
+    answer = run(project, "-m", "cekura_dashboards_mcp", "call", NAME, '{"dashboard_id": 12}', "--sandbox")
+    assert answer.startswith("dashboard 12: ")
+
+
+def test_folders_that_contributors_are_pointed_to_exist() -> None:
+    before, _ = PAGE.split("## Add a tool")
+    paths = re.findall(r"(?:tests|docs)/[\w/.]+\w", before)
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
