@@ -11,21 +11,6 @@ from msgspec import Struct, field
 from pydantic import SecretStr
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, SentChart
-from cekura_dashboards.api.decoding import (
-    CALLS,
-    CHARTS,
-    RECORDS,
-    CountedPage,
-    Page,
-    Size,
-    check_same_id,
-    decode,
-    messages_of,
-    objects_in,
-    parse,
-    parse_list,
-    within,
-)
 from cekura_dashboards.api.errors import (
     ApiFault,
     DashboardsError,
@@ -51,7 +36,24 @@ from cekura_dashboards.api.models import (
     WidgetConfig,
 )
 from cekura_dashboards.api.retries import Pace, Sleep, retry_after_s, with_retries
-from cekura_dashboards.api.wire import Response, Transport, usage
+from cekura_dashboards.api.wire import (
+    CALLS,
+    CHARTS,
+    RECORDS,
+    CountedPage,
+    Page,
+    Response,
+    Size,
+    Transport,
+    check_same_id,
+    decode,
+    messages_of,
+    objects_in,
+    parse,
+    parse_list,
+    usage,
+    within,
+)
 from cekura_dashboards.values import replace
 
 T = TypeVar("T")

@@ -17,10 +17,9 @@ import msgspec
 from msgspec import Struct
 from pydantic import SecretStr
 
-from cekura_dashboards.api.decoding import RECORDS, decode, within
 from cekura_dashboards.api.errors import DashboardsError, DeadlinePassed, UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.api.wire import Response, Transport
+from cekura_dashboards.api.wire import RECORDS, Response, Transport, decode, within
 
 CACHE_S = 60.0
 MAX_PAGES = 100
