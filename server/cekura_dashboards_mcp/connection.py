@@ -1,4 +1,4 @@
-"""One process's connection to the API: the shared pool, and whose key a call brings."""
+"""One process's connection to the API: the shared pool, whose key a call brings, and which tools that key may use."""
 
 import hashlib
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from cekura_dashboards import Settings, ToolContext
+from cekura_dashboards import TOOLS, Settings, ToolContext
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.api.projects_only import ProjectsOnly
@@ -18,9 +18,43 @@ from cekura_dashboards.api.retries import Pace
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
 from cekura_dashboards.lookups import Memory
-from cekura_dashboards.settings import usable_key
-from cekura_dashboards_mcp.access import allowed_tools, may_use
+from cekura_dashboards.settings import SettingsError, usable_key
+from cekura_dashboards.text import did_you_mean, quoted
 from cekura_dashboards_mcp.audit import Audit, check_file
+
+EVERY_KEY = "*"
+_NAMES = {tool.name: tool for tool in TOOLS}
+_GROUPS = {"all": frozenset(_NAMES), "read": frozenset(tool.name for tool in TOOLS if not tool.writes)}
+
+
+def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
+    """The names of tools by the digest of a key, ``*`` for all others, as ``CEKURA_TOOLS`` has them; nothing: no limit.
+
+    ``read`` stands for all tools that change nothing, ``all`` for all; ``doctor`` shows the digest of a key.
+
+    >>> sorted(allowed_tools("0123456789ab=look_up, list_calls")["0123456789ab"])
+    ['list_calls', 'look_up']
+
+    Raises:
+        SettingsError: for a name that is no tool.
+    """
+    tools_by_key = dict[str, frozenset[str]]()
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        digest, sign, names = part.rpartition("=")
+        tools = frozenset[str]()
+        for name in (name.strip() for name in names.split(",")):
+            if name not in _GROUPS and name not in _NAMES:
+                hint = did_you_mean(name, [*_NAMES, *_GROUPS])
+                raise SettingsError(f'CEKURA_TOOLS names "{quoted(name, limit=60)}", which is no tool; {hint}')
+            tools |= _GROUPS.get(name, frozenset({name}))
+        tools_by_key[digest.strip() if sign else EVERY_KEY] = tools
+    return tools_by_key
+
+
+def may_use(allowed: Mapping[str, frozenset[str]], caller: str, tool: str) -> bool:
+    """Whether the key of that digest may use a tool: one that is not named may use none, if others are."""
+    return not allowed or tool in allowed.get(caller, allowed.get(EVERY_KEY, frozenset()))
+
 
 KEY_HEADER = "x-cekura-api-key"
 MOST_PACES = 1000

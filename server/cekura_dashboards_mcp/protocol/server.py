@@ -32,8 +32,7 @@ from pydantic import AnyUrl, ValidationError
 from pydantic_core import from_json
 
 from cekura_dashboards.text import UntrustedText
-from cekura_dashboards_mcp.access import may_use
-from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.connection import Connection, may_use
 from cekura_dashboards_mcp.protocol.chart_view import CHART_DATA, chart_view
 from cekura_dashboards_mcp.protocol.prompts import complete, prompts
 from cekura_dashboards_mcp.protocol.registration import about, catalogue, chart_data, register_tools
