@@ -153,7 +153,9 @@ async def _calls(
         return [(_CREATE, {"name": board.name, **arguments})]
     stored = await context.lookups.dashboard(target)
     setup, edits = setup_changes(board, stored, filters), widget_edits(widgets, stored.widgets)
-    return [(tool, {"dashboard_id": target, **given}) for tool, given in ((_SETUP, setup), (_WIDGETS, edits)) if given]
+    return [
+        (tool, {"dashboard_id": target, **fields}) for tool, fields in ((_SETUP, setup), (_WIDGETS, edits)) if fields
+    ]
 
 
 async def _target(
@@ -226,7 +228,7 @@ def setup_changes(board: Board, stored: Dashboard, filters: JsonObject | None) -
 def widget_edits(board_widgets: list[JsonObject], stored: list[Widget]) -> Edits:
     """The widgets to create, change and delete. ``board_widgets``: the board's, with ids.
 
-    A widget is known again by its name; one whose name is gone, by being the same otherwise.
+    Widgets are matched when they are equal, then by name, then when they differ in nothing but the name.
     """
     pairs = _pair_widgets(board_widgets, stored)
     kept_ids = {widget.id for _, widget in pairs if widget is not None}
@@ -237,7 +239,7 @@ def widget_edits(board_widgets: list[JsonObject], stored: list[Widget]) -> Edits
 
 
 def _pair_widgets(board_widgets: list[JsonObject], stored: list[Widget]) -> list[tuple[JsonObject, Widget | None]]:
-    """Each wanted widget with the stored one that it is: the most alike first."""
+    """Each widget of the board with the stored one that it matches: the most alike first."""
     pairs, remaining = dict[int, Widget](), list(stored)
     alike: tuple[Callable[[JsonObject, Widget], bool], ...] = (
         lambda new, widget: not _changes(new, widget),
@@ -256,7 +258,7 @@ def _pair_widgets(board_widgets: list[JsonObject], stored: list[Widget]) -> list
 def _changes(new: JsonObject, stored: Widget) -> JsonObject:
     """The arguments of an update, but for the id; nothing if it is stored like this already.
 
-    What the board does not say is empty, but for metadata: it holds the place, which a new widget is given.
+    A field that the board omits is emptied, except metadata, which holds the widget's position.
     """
     new_values, stored_values = definition(new), stored.writable()
     names = [name for name in WRITABLE if name != "metadata" or "metadata" in new]

@@ -197,30 +197,30 @@ async def _commit_moves(context: ToolContext, plan: Plan[Copies | Moves], moves:
     if not stored:
         raise all_failed(failed)
     done = [move for move in moves if move.before.id in stored]
-    way, known = _way_back(done), [stored[move.before.id] for move in done if move.before.dashboard is not None]
+    way, movable_back = _way_back(done), [stored[move.before.id] for move in done if move.before.dashboard is not None]
     return receipt_of(
         plan,
         [move.operation(stored[move.before.id]) for move in done],
         differences=[text for move in done for text in move.differences(stored[move.before.id])],
         not_done=outcomes_of(failed),
         complete=_moves_left(context, plan, moves, failed),
-        undo=way.call(context, NAME, _covered(known)) if way else None,
+        undo=way.call(context, NAME, _covered(movable_back)) if way else None,
         read_back=read_back,
     )
 
 
 def _moves_left(
-    context: ToolContext, made: Plan[Copies | Moves], moves: Sequence[Move], failed: Mapping[int, DashboardsError]
+    context: ToolContext, plan: Plan[Copies | Moves], moves: Sequence[Move], failed: Mapping[int, DashboardsError]
 ) -> list[Call]:
     """The call for the widgets that were surely not moved; for what is left of an undo, one as well."""
-    left = [move for move in moves if move.before.id in failed and surely_not_applied(failed[move.before.id])]
-    if not left:
+    unmoved = [move for move in moves if move.before.id in failed and surely_not_applied(failed[move.before.id])]
+    if not unmoved:
         return []
-    if made.origin != "undo":
-        numbers = [move.before.id for move in left]
-        return [Call(tool=NAME, arguments={"widget_ids": numbers, "dashboard_ids": [left[0].to], "move": True})]
-    way = _moving([move.forth for move in left])
-    call = way.call(context, NAME, _covered([move.before for move in left])) if way else None
+    if plan.origin != "undo":
+        numbers = [move.before.id for move in unmoved]
+        return [Call(tool=NAME, arguments={"widget_ids": numbers, "dashboard_ids": [unmoved[0].to], "move": True})]
+    way = _moving([move.forth for move in unmoved])
+    call = way.call(context, NAME, _covered([move.before for move in unmoved])) if way else None
     return [call] if call else []
 
 
@@ -287,10 +287,10 @@ def _rest(context: ToolContext, work: Copies, failed: Mapping[int, DashboardsErr
         return []
     if not work.removes:
         return [Call(tool=NAME, arguments={"widget_ids": [w.id for w in work.sources], "dashboard_ids": again})]
-    left = [widget for edit in work.edits if edit.dashboard_id in again for widget in edit.before.values()]
+    remaining = [widget for edit in work.edits if edit.dashboard_id in again for widget in edit.before.values()]
     arguments: JsonObject = {"widget_ids": work.request.widget_ids, "dashboard_ids": again}
-    way = undo_of(CopyRequest, {**arguments, "remove": [widget.id for widget in left]})
-    call = way.call(context, NAME, _covered_by_undo(left, [], {}))
+    way = undo_of(CopyRequest, {**arguments, "remove": [widget.id for widget in remaining]})
+    call = way.call(context, NAME, _covered_by_undo(remaining, [], {}))
     return [call] if call else []
 
 

@@ -161,7 +161,7 @@ async def commit(context: ToolContext, plan: Plan[Creation]) -> Receipt:
 
 @dataclass
 class _FollowUps:
-    """What became of the calls after the first."""
+    """The outcome of the calls after the first."""
 
     not_done: list[str] = field(default_factory=list[str])
     remaining: list[Call] = field(default_factory=list[Call])
@@ -176,7 +176,7 @@ class _FollowUps:
 
 
 async def _whole(context: ToolContext, work: Creation, dashboard: Dashboard, steps: _FollowUps) -> Dashboard:
-    """A copy whose answer left out widgets, read again; as it came if that fails, which is told."""
+    """A copy whose answer lacks widgets, read again; unchanged, with a note, if that fails."""
     if work.source is None or len(dashboard.widgets) >= len(work.source.widgets):
         return dashboard
     complete = await read_again(context, lambda api: api.get_dashboard(dashboard.id))
@@ -189,7 +189,7 @@ async def _whole(context: ToolContext, work: Creation, dashboard: Dashboard, ste
 
 
 async def _with_filters(context: ToolContext, work: Creation, dashboard: Dashboard, steps: _FollowUps) -> Dashboard:
-    """A copy has its original's filters; set the ones that were asked for."""
+    """A copy has its original's filters; replace them with those of the request."""
     fields = {"filters": work.fields["filters"]}
     if work.source is None or not dashboard_differences(fields, dashboard):
         return dashboard
@@ -227,14 +227,14 @@ async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboa
     return done
 
 
-def _widgets_left(context: ToolContext, made: Dashboard, edits: WidgetEdits) -> list[Call]:
+def _widgets_left(context: ToolContext, dashboard: Dashboard, edits: WidgetEdits) -> list[Call]:
     """The calls that create the widgets after all; where they come back from a delete, one that says from which."""
-    arguments: JsonObject = {"dashboard_id": made.id}
+    arguments: JsonObject = {"dashboard_id": dashboard.id}
     if any(was is not None for was in edits.was):
         create = [{**config, "was": was} for config, was in zip(edits.creates, edits.was, strict=True)]
         way = undo_of(BulkEditRequest, {**arguments, "create": create})
         restored = [item.values() for item in (way.request.create if way.request else None) or []]
-        call = way.call(context, BULK_EDIT, covered_alike(made.id, made.widgets, restored))
+        call = way.call(context, BULK_EDIT, covered_alike(dashboard.id, dashboard.widgets, restored))
         return [call] if call else []
     moved: JsonObject = {"update": [{"id": n, **sent} for n, sent in edits.updates.items()]} if edits.updates else {}
     parts = [edits.creates[start : start + MOST_WIDGETS] for start in range(0, len(edits.creates), MOST_WIDGETS)]
@@ -247,13 +247,13 @@ def _widgets_left(context: ToolContext, made: Dashboard, edits: WidgetEdits) -> 
     ]
 
 
-def _shifts(work: Creation, made: Dashboard) -> dict[int, JsonObject]:
+def _shifts(work: Creation, dashboard: Dashboard) -> dict[int, JsonObject]:
     """The fields that differ in the copy, by the ids of the copied widgets."""
-    left, shifts = [*made.widgets], dict[int, JsonObject]()
+    remaining, shifts = [*dashboard.widgets], dict[int, JsonObject]()
     for widget in work.source.widgets if work.source else []:
-        twin = next((one for one in left if one.definition() == widget.definition()), None)
+        twin = next((one for one in remaining if one.definition() == widget.definition()), None)
         if twin is not None:
-            left.remove(twin)
+            remaining.remove(twin)
             shifts |= {twin.id: work.shifted[widget.id]} if widget.id in work.shifted else {}
     return shifts
 

@@ -41,9 +41,9 @@ async def plan_bulk_edit(
     for index, number in enumerate(deletes):
         if number not in mine:
             checker.faults.append(_unknown_widget(f"delete[{index}]", number, dashboard))
-    wanted = _placement(request, creates, mine, ids)
-    pattern, layout_notes = await pattern_for(context, wanted, mine, updates, deletes)
-    shifted, faults = place_widgets(wanted, mine, updates, deletes, ids, pattern)
+    placement = _placement(request, creates, mine, ids)
+    pattern, layout_notes = await pattern_for(context, placement, mine, updates, deletes)
+    shifted, faults = place_widgets(placement, mine, updates, deletes, ids, pattern)
     checker.faults += faults
     checker.warnings += layout_notes
     warnings = [*checker.done(), *_covering(request, creates, mine, shifted, deletes)]

@@ -1,4 +1,4 @@
-"""Edits of widgets: what is to be done, what the API holds after it, and both told as changes."""
+"""Edits of widgets: the operations, what the API stores after them, and the changes that a receipt lists."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -33,8 +33,8 @@ class EditOperation(BaseModel):
 class WidgetEdits(Struct, frozen=True, kw_only=True):
     """Operations on the widgets of one dashboard, which was read just before.
 
-    ``updates`` maps a widget's id to the fields to send; ``before`` holds every widget that is touched, ``there`` all
-    that there were; ``was`` are the ids that the created ones had before they were deleted, if any.
+    ``updates`` maps a widget's id to the fields to send. ``before``: every widget that the edit touches; ``there``: all
+    widgets of the dashboard; ``was``: the ids that the created ones had before they were deleted, if any.
     """
 
     dashboard_id: int | None
@@ -68,12 +68,12 @@ class Stored(Struct, frozen=True, kw_only=True):
     def there(self) -> list[Widget]:
         """The widgets that are on the dashboard now, as far as is known."""
         edits = self.edits
-        kept = [widget for number, widget in edits.there.items() if number not in edits.deletes]
-        return [*(self.updated.get(widget.id, widget) for widget in kept), *self.created]
+        remaining = [widget for number, widget in edits.there.items() if number not in edits.deletes]
+        return [*(self.updated.get(widget.id, widget) for widget in remaining), *self.created]
 
 
 def planned_changes(edits: WidgetEdits) -> list[EditOperation]:
-    """What would change, as a receipt would tell it."""
+    """What would change, as a receipt lists it."""
     deletes = [
         EditOperation(
             op="delete", id=n, name=untrusted(edits.before[n].name), fields=before_after(edits.before[n].writable(), {})
@@ -139,8 +139,8 @@ def differences(requested: JsonObject, stored: Widget, before: Widget | None, na
     for part in WRITABLE:
         value: Any = stored.stored(part)
         if part in requested and not same(value, requested[part]):
-            wanted, stored_value = both_as_json(requested[part], value)
-            texts.append(f"{name} {part}: asked {wanted}, stored {stored_value}")
+            requested_value, stored_value = both_as_json(requested[part], value)
+            texts.append(f"{name} {part}: asked {requested_value}, stored {stored_value}")
         elif part not in requested and before is not None and not same(value, before.stored(part)):
             old, stored_value = both_as_json(before.stored(part), value)
             texts.append(f"{name} {part}: changed unasked from {old} to {stored_value}")
@@ -185,9 +185,13 @@ def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
 
 def _pair(before: Any, after: Any) -> list[Any]:
     """Both values as they are shown; where they would look the same, what they differ in."""
-    shown = [_short(before), _short(after)]
-    if json_text(shown[0]) != json_text(shown[1]) and _shows(before, shown[0]) and _shows(after, shown[1]):
-        return shown
+    short_values = [_short(before), _short(after)]
+    if (
+        json_text(short_values[0]) != json_text(short_values[1])
+        and _shows(before, short_values[0])
+        and _shows(after, short_values[1])
+    ):
+        return short_values
     old, new = (value if isinstance(value, str) else json_text(value) for value in (before, after))
     start = _difference(old, new, VALUE_LIMIT)
     parts = [("…" if start else "") + spelled_blanks(text[start:]) for text in (old, new)]
@@ -197,9 +201,9 @@ def _pair(before: Any, after: Any) -> list[Any]:
     ]
 
 
-def _shows(value: Any, shown: Any) -> bool:
+def _shows(value: Any, short_value: Any) -> bool:
     """Whether anything of the value is shown, if it is a text of blanks."""
-    return not (isinstance(value, str) and value and not shown)
+    return not (isinstance(value, str) and value and not short_value)
 
 
 def _difference(old: str, new: str, limit: int) -> int:

@@ -65,35 +65,37 @@ async def translated(
 async def _names_of(
     context: ToolContext, kinds: Iterable[EntityKind], project: int | None
 ) -> dict[EntityKind, Mapping[int, str]]:
-    wanted = sorted(kinds)
-    names = await gather_all(names_of(context, kind, project=project) for kind in wanted)
-    return dict(zip(wanted, names, strict=True))
+    ordered = sorted(kinds)
+    names = await gather_all(names_of(context, kind, project=project) for kind in ordered)
+    return dict(zip(ordered, names, strict=True))
 
 
 def _translated(value: JsonObject | None, there: Names, here: Names, project: int) -> Translation:
-    made = Translation(None)
+    translation = Translation(None)
 
-    def change(kind: EntityKind, given: Any, _where: str) -> Any:
-        number = _number(given)
+    def change(kind: EntityKind, reference: Any, _where: str) -> Any:
+        number = _number(reference)
         if number is None or number in here[kind]:
-            return given
+            return reference
         name = there[kind].get(number)
         ids = [one for one, title in here[kind].items() if title == name]
         if len(ids) == 1:
-            made.matched[f"{kind} {named(name)} is {ids[0]} in project {project}, in place of {number}"] = None
+            translation.matched[f"{kind} {named(name)} is {ids[0]} in project {project}, in place of {number}"] = None
             return ids[0]
         if name is None:
-            made.missing[f"no {kind} {number} in project {project}, and what it is called is not known"] = None
+            translation.missing[f"no {kind} {number} in project {project}, and what it is called is not known"] = None
         elif ids:
-            made.missing[f"{len(ids)} {kind}s of project {project} are called {named(name)}: {_shown(ids)}"] = None
+            translation.missing[f"{len(ids)} {kind}s of project {project} are called {named(name)}: {_shown(ids)}"] = (
+                None
+            )
         else:
-            made.missing[f"no {kind} {named(name)} in project {project}"] = None
-        return given
+            translation.missing[f"no {kind} {named(name)} in project {project}"] = None
+        return reference
 
     changed = with_references(value, change, "")
     for kind, name in _unknown(_names_in(value), here):
-        made.missing[f"no {kind} {named(name)} in project {project}"] = None
-    return Translation(changed, made.matched, made.missing)
+        translation.missing[f"no {kind} {named(name)} in project {project}"] = None
+    return Translation(changed, translation.matched, translation.missing)
 
 
 def _shown(ids: Iterable[int]) -> str:
@@ -112,10 +114,10 @@ def _references(value: JsonObject | None) -> list[tuple[EntityKind, int]]:
     """What a widget or filters name by id."""
     references = list[tuple[EntityKind, int]]()
 
-    def keep(kind: EntityKind, given: Any, _where: str) -> Any:
-        number = _number(given)
+    def keep(kind: EntityKind, reference: Any, _where: str) -> Any:
+        number = _number(reference)
         references.extend([(kind, number)] if number is not None else [])
-        return given
+        return reference
 
     with_references(value, keep, "")
     return references
@@ -125,17 +127,17 @@ def _names_in(value: JsonObject | None) -> list[tuple[EntityKind, str]]:
     """What filters name by its whole name."""
     node = value or {}
     kind = NAMED.get(str(node.get("field")))
-    given = as_list(node.get("value")) or [node.get("value")]
+    values = as_list(node.get("value")) or [node.get("value")]
     names = list[tuple[EntityKind, str]]()
     if kind is not None and node.get("op") in {"eq", "in"}:
-        names.extend((kind, name) for name in given if isinstance(name, str))
+        names.extend((kind, name) for name in values if isinstance(name, str))
     inside = [as_object(part) for part in [*(as_list(node.get("conditions")) or []), node.get("filters")]]
     return [*names, *(name for part in inside if part is not None for name in _names_in(part))]
 
 
-def _unknown(names: Iterable[tuple[EntityKind, str]], known: Names) -> list[tuple[EntityKind, str]]:
+def _unknown(names: Iterable[tuple[EntityKind, str]], names_by_kind: Names) -> list[tuple[EntityKind, str]]:
     """The names that nothing has, whatever their capitals."""
-    folded = {kind: {title.casefold() for title in titles.values()} for kind, titles in known.items()}
+    folded = {kind: {title.casefold() for title in titles.values()} for kind, titles in names_by_kind.items()}
     return [(kind, name) for kind, name in names if name.casefold() not in folded[kind]]
 
 
@@ -283,19 +285,19 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
         InvalidArguments: if its filters cannot be there and none are given, or none of its widgets.
         DashboardsError: if it could not be read what its ids are called.
     """
-    made = CopyInto(filters)
-    if project not in {known.id for known in await context.lookups.projects()}:
+    result = CopyInto(filters)
+    if project not in {row.id for row in await context.lookups.projects()}:
         text = f"no project {project} for this key; look_up projects lists them."
         raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
     if filters is None:
         odd = original.unreadable("filters")
         there = await translated(context, original.filters, project=project, dashboard=original.id)
-        made.filters, made.matched = there.value, {**there.matched}
+        result.filters, result.matched = there.value, {**there.matched}
         if odd or there.missing:
-            such_as = f", such as {json_text(kept)}" if (kept := only_time(original.filters)) else ""
+            such_as = f", such as {json_text(time_filter)}" if (time_filter := only_time(original.filters)) else ""
             text = f"{odd or '; '.join(there.missing)}, as the original has; give filters for the copy{such_as}."
             raise InvalidArguments.at("filters", text, lead="Nothing was changed.")
-    checker = Checker(context, project, made.filters)
+    checker = Checker(context, project, result.filters)
     for widget in original.widgets:
         there = await translated(context, widget.definition(), project=project, dashboard=original.id)
         problems = [odd] if (odd := widget.problem()) else [*there.missing]
@@ -303,15 +305,15 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
             await checker.created(there.value, "")
             problems, checker.faults = [str(fault) for fault in checker.faults], []
         if problems:
-            made.left_out.append(f"widget {widget.id} {named(widget.name)} is left out: {'; '.join(problems)}")
+            result.left_out.append(f"widget {widget.id} {named(widget.name)} is left out: {'; '.join(problems)}")
         else:
-            made.widgets.append(there.value)
-            made.matched |= there.matched
-    if original.widgets and not made.widgets:
-        text = f"no widget of the original can be in project {project}: {join_names(made.left_out, limit=3)}."
+            result.widgets.append(there.value)
+            result.matched |= there.matched
+    if original.widgets and not result.widgets:
+        text = f"no widget of the original can be in project {project}: {join_names(result.left_out, limit=3)}."
         raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
-    made.warnings = checker.done()
-    return made
+    result.warnings = checker.done()
+    return result
 
 
 COPIED = "a move changes no widget: leave out move, and the copy is made with it."

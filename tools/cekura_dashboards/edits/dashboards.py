@@ -80,8 +80,8 @@ def dashboard_differences(requested: JsonObject, stored: Dashboard) -> list[str]
     differing = {name: value for name, value in requested.items() if not same(value, stored.stored(name))}
     pairs = {name: both_as_json(value, stored.stored(name)) for name, value in differing.items()}
     return [
-        f"dashboard {stored.id} {name}: asked {wanted}, stored {stored_value}"
-        for name, (wanted, stored_value) in pairs.items()
+        f"dashboard {stored.id} {name}: asked {requested_value}, stored {stored_value}"
+        for name, (requested_value, stored_value) in pairs.items()
     ]
 
 

@@ -50,7 +50,7 @@ class Box:
 class Pattern(Struct, frozen=True):
     """How dashboards lay out their widgets: where in metadata a position stands, and boxes by chart type.
 
-    ``is_known``: seen on a dashboard, and not only supposed.
+    ``is_known``: taken from a dashboard, not the default.
     """
 
     path: MetadataPath
@@ -149,13 +149,13 @@ class Grid:
         if not self._fits(key, box, anchor.right, anchor.y):
             row = anchor.bottom
             while straddling := [other for other in self.boxes.values() if other.y < row < other.bottom]:
-                row = max(held.bottom for held in straddling)
+                row = max(other_box.bottom for other_box in straddling)
             self._make_room(row, box.h)
             box.x, box.y = anchor.x if anchor.x + box.w <= self.columns else 0, row
         self.boxes[key] = box
 
     def settle(self) -> None:
-        """Push down what overlaps a widget that was put there, and what that overlaps then."""
+        """Push down the widgets that overlap one that was placed, and those that they overlap in turn."""
         disturbed, settled = {*self.moved}, dict[int, Box]()
         rest = sorted(self.boxes.keys() - disturbed, key=lambda key: (self.boxes[key].y, self.boxes[key].x))
         for key in [*self.moved, *rest]:
@@ -167,7 +167,7 @@ class Grid:
 
     @staticmethod
     def _in_the_way(key: int, box: Box, settled: Mapping[int, Box], disturbed: Collection[int]) -> list[Box]:
-        """What lies under it; not where both did so before."""
+        """The boxes that it overlaps, except where both overlapped before."""
         return [
             other_box
             for other, other_box in settled.items()
@@ -178,7 +178,7 @@ class Grid:
         """Move everything up as far as it goes, in order, so that nothing overlaps and no row is empty."""
         settled = list[Box]()
         for box in sorted(self.boxes.values(), key=lambda other: (other.y, other.x)):
-            below = [held.bottom for held in settled if held.x < box.right and box.x < held.right]
+            below = [other_box.bottom for other_box in settled if other_box.x < box.right and box.x < other_box.right]
             box.y = max(below, default=0)
             settled.append(box)
 
@@ -302,17 +302,17 @@ async def pattern_for(
         return None, []
     own = [(stored[number].chart_type, widget_metadata) for number, widget_metadata in metadata.items()]
     own += [(str(config.get("chart_type")), config.get("metadata")) for _, config in placement.creates]
-    shown = Pattern.of(own)
-    if path is not None and shown.columns >= COLUMNS:
+    own_pattern = Pattern.of(own)
+    if path is not None and own_pattern.columns >= COLUMNS:
         return None, []
     try:
         others = [(widget.chart_type, widget.metadata) for widget in await context.lookups.some_widgets()]
     except DashboardsError:
         others = []
-    elsewhere = Pattern.of(others, shown.path if shown.is_known else None)
-    unplaced = [str(number) for number, held in metadata.items() if box_at(held, elsewhere.path) is None]
+    elsewhere = Pattern.of(others, own_pattern.path if own_pattern.is_known else None)
+    unplaced = [str(number) for number, value in metadata.items() if box_at(value, elsewhere.path) is None]
     notes = [f"widgets {join_names(unplaced)} showed no position and get one"] if unplaced else []
-    if not (elsewhere.is_known or shown.is_known):
+    if not (elsewhere.is_known or own_pattern.is_known):
         notes.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
     return elsewhere, notes
 
@@ -320,7 +320,7 @@ async def pattern_for(
 def _metadata(
     stored: Mapping[int, Widget], updates: Mapping[int, JsonObject], deletes: Sequence[int]
 ) -> dict[int, Any]:
-    """Of each widget that will be there, by id."""
+    """The metadata of each widget that will be there, by id."""
     return {
         number: updates.get(number, {}).get("metadata", widget.metadata)
         for number, widget in stored.items()
@@ -411,8 +411,8 @@ def _create(grid: Grid, key: int, wish: Wish, config: JsonObject, ids: RestoredI
         grid.boxes[key] = own
         return []
     box = _sized(grid.usual(config.get("chart_type")), wish.layout)
-    given = wish.layout
-    if given and wish.place is None and (given.x is not None or given.y is not None):
+    layout = wish.layout
+    if layout and wish.place is None and (layout.x is not None or layout.y is not None):
         grid.put(key, box)
         return []
     return _at_place(grid, key, wish, box, ids, fixed=False)

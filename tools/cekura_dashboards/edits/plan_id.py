@@ -211,6 +211,8 @@ def covered_alike(number: int, there: Sequence[Widget], restored: Sequence[JsonO
 
 def _is_alike(widget: Widget, config: JsonObject) -> bool:
     """Whether it has that name, or plots the same; figures plot nothing, and would be alike whoever made them."""
-    shown = [name for name in WRITABLE if name not in {"name", "metadata"}]
+    plot_fields = [name for name in WRITABLE if name not in {"name", "metadata"}]
     named = bool(widget.name) and widget.name == config.get("name")
-    return named or (bool(config.get("field")) and all(same(widget.stored(name), config.get(name)) for name in shown))
+    return named or (
+        bool(config.get("field")) and all(same(widget.stored(name), config.get(name)) for name in plot_fields)
+    )

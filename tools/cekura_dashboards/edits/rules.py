@@ -135,7 +135,7 @@ async def metric_types(
 ) -> tuple[MetricTypes | None, list[str]]:
     """The types of a project's metrics; None where none is plotted, no project is known, or they cannot be read.
 
-    That they cannot be is told.
+    The warnings say if they cannot be read.
 
     Raises:
         KeyRejected: when nothing else can be read either.
@@ -224,8 +224,8 @@ PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_func
 class Checker:
     """Collects faults and warnings. Faults only for what the edit touches.
 
-    ``lenient``: a plan stands behind the edit, so that what is stored, or was, may be written as it is; what seems
-    impossible is a warning, and the API decides. ``drops_range``: a chart is left without a date range, as was asked.
+    ``lenient``: the edit has a plan, so it may write stored values unchanged; what seems impossible is a warning, and
+    the API decides. ``drops_range``: the edit removes a chart's date range on purpose.
     """
 
     context: ToolContext

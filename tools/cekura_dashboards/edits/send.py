@@ -1,4 +1,4 @@
-"""Sending a plan, and finding out what became of it when the answer is lost."""
+"""Sending a plan, and reading back what was applied when the answer is lost."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
