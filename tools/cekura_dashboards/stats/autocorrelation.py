@@ -141,16 +141,16 @@ class _Month:
         winsorised_shares = winsorise(shares, weights, 1.0 if self.counts else 0.0)
         if self.counts:
             shared = zip(self.values, medians, winsorised_shares, strict=True)
-            self.values = [mean * (1 + far) if mean else value for value, mean, far in shared]
+            self.values = [mean * (1 + deviation) if mean else value for value, mean, deviation in shared]
         else:
-            self.values = [mean + far for mean, far in zip(medians, winsorised_shares, strict=True)]
+            self.values = [mean + deviation for mean, deviation in zip(medians, winsorised_shares, strict=True)]
 
     def _deviations(self, expected: Sequence[float]) -> tuple[list[float], list[float]]:
         """The difference of each day from its expected value, as a level, and its precision."""
         differences = [value - mean for value, mean in zip(self.values, expected, strict=True)]
         if not self.counts:
             return differences, self.sizes
-        shares = [far / mean if mean else 0.0 for far, mean in zip(differences, expected, strict=True)]
+        shares = [deviation / mean if mean else 0.0 for deviation, mean in zip(differences, expected, strict=True)]
         return shares, [max(mean, CONTINUITY) for mean in expected]
 
     def expected(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
@@ -167,8 +167,8 @@ class _Month:
     def residuals(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
         """The difference of each day from its expected value, scaled so that all have one variance."""
         expected = self.expected(level, kinds)
-        precise = [1 / max(mean, CONTINUITY) for mean in expected] if self.counts else self.sizes
-        return [math.sqrt(p) * (value - mean) for value, mean, p in zip(self.values, expected, precise, strict=True)]
+        precisions = [1 / max(mean, CONTINUITY) for mean in expected] if self.counts else self.sizes
+        return [math.sqrt(p) * (value - mean) for value, mean, p in zip(self.values, expected, precisions, strict=True)]
 
     def levels(self) -> tuple[list[float], int]:
         """The level of each day by clear steps and a clear trend, and the number of parameters."""

@@ -105,11 +105,11 @@ def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Cha
     for item in findings:
         match item:
             case Step():
-                sure = item.verdict == "clear" or item.p_value <= CLEAR_P_VALUE
+                is_clear = item.verdict == "clear" or item.p_value <= CLEAR_P_VALUE
                 changes.append(
                     Change(how="step", p_value=item.p_value, size=_size(item.before, item.after, ratio),
-                              strongest_verdict="clear" if sure else "possible", before=item.before, after=item.after,
-                              pct=item.pct, n=_sizes(item), at=item.at)
+                              strongest_verdict="clear" if is_clear else "possible", before=item.before,
+                              after=item.after, pct=item.pct, n=_sizes(item), at=item.at)
                 )  # fmt: skip
             case Trend():
                 start = item.change * 100 / item.pct if item.pct else 0.0
@@ -166,9 +166,9 @@ def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> lis
 
 def _without(side: Sample, changed: Iterable[Change]) -> Sample:
     """A sample without the labels that changed: the shares of the others are of the calls that remain."""
-    gone = {item.part for item in changed}
+    changed_labels = {item.part for item in changed}
     removed = Counter[float]()
-    for label in gone & side.over_time.keys():
+    for label in changed_labels & side.over_time.keys():
         removed.update({cell.time: cell.value * (cell.n or 0) for cell in side.over_time[label]})
     remaining = {
         label: [
@@ -177,9 +177,9 @@ def _without(side: Sample, changed: Iterable[Change]) -> Sample:
             if (n := (cell.n or 0) - removed[cell.time]) > 0
         ]
         for label, cells in side.over_time.items()
-        if label not in gone
+        if label not in changed_labels
     }
-    parts = {label: count for label, count in side.parts.items() if label not in gone}
+    parts = {label: count for label, count in side.parts.items() if label not in changed_labels}
     return replace(side, parts=parts, over_time=remaining, n=math.fsum(parts.values()))
 
 
@@ -325,14 +325,14 @@ def group_changes(
         # a group on both sides is neither new nor gone, even if the number of its calls is not known on one of them
         if change.how == "group" or not (change.part in new and change.part in old)
     ]
-    moved = [row for row in rows if row.verdict != "within noise"]
-    quiet = len(compared) - sum(row.verdict in {"clear", "possible"} for row in moved)
-    if not moved and len(compared) < MIN_GROUPS:
+    significant_rows = [row for row in rows if row.verdict != "within noise"]
+    quiet = len(compared) - sum(row.verdict in {"clear", "possible"} for row in significant_rows)
+    if not significant_rows and len(compared) < MIN_GROUPS:
         return None
     return GroupChanges(
         against=against,
-        top=moved[:MAX_GROUPS_LISTED],
-        more=max(0, len(moved) - MAX_GROUPS_LISTED) or None,
+        top=significant_rows[:MAX_GROUPS_LISTED],
+        more=max(0, len(significant_rows) - MAX_GROUPS_LISTED) or None,
         quiet=quiet if len(compared) >= MIN_GROUPS and quiet else None,
     )
 

@@ -159,21 +159,21 @@ def _best_changepoints(values: Sequence[float], weights: Sequence[float], *, lea
     ]
     gains = [row[0] if row else 0.0 for row in explained]
     cuts = [list[int]() for _ in sums]
-    best, chosen = _criterion(squares - gains[count], 0.0, count), list[int]()
+    best, best_cuts = _criterion(squares - gains[count], 0.0, count), list[int]()
     for number in range(1, MAX_CHANGEPOINTS + 1):
-        first, further, placed = number * least, [0.0] * len(sums), [list[int]() for _ in sums]
+        first, further, cuts_by_end = number * least, [0.0] * len(sums), [list[int]() for _ in sums]
         for end in range(first + least, count + 1):
-            tried = [*map(operator.add, gains[first : end - least + 1], explained[end][first:])]
-            further[end] = max(tried)
-            at = first + tried.index(further[end])
-            placed[end] = [*cuts[at], at]
-        gains, cuts = further, placed
+            candidate_gains = [*map(operator.add, gains[first : end - least + 1], explained[end][first:])]
+            further[end] = max(candidate_gains)
+            at = first + candidate_gains.index(further[end])
+            cuts_by_end[end] = [*cuts[at], at]
+        gains, cuts = further, cuts_by_end
         criterion = _criterion(
             squares - gains[count], FIRST_CHANGEPOINT_COST + FURTHER_CHANGEPOINT_COST * (number - 1), count
         )
-        if placed[count] and criterion < best:
-            best, chosen = criterion, placed[count]
-    return chosen
+        if cuts_by_end[count] and criterion < best:
+            best, best_cuts = criterion, cuts_by_end[count]
+    return best_cuts
 
 
 def residuals(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> list[float]:

@@ -71,15 +71,15 @@ def of_totals(current: GroupValues, baseline: GroupValues, scales: tuple[float, 
     changes = {
         name: (current.get(name, zero)[1], baseline.get(name, zero)[1]) for name in dict.fromkeys([*current, *baseline])
     }
-    moved = {name: new * scales[0] - old * scales[1] for name, (new, old) in changes.items()}
-    ordered = sorted(changes, key=lambda name: (-abs(moved[name]), str(name)))
+    change_by_group = {name: new * scales[0] - old * scales[1] for name, (new, old) in changes.items()}
+    ordered = sorted(changes, key=lambda name: (-abs(change_by_group[name]), str(name)))
     top = [
         Contributor(
             group=name,
             current=exact(changes[name][0]),
             baseline=exact(changes[name][1]),
             n=_sizes(name, current, baseline),
-            change=round_for_display(moved[name], 3),
+            change=round_for_display(change_by_group[name], 3),
             only=_only(*changes[name]),
         )
         for name in ordered[:MAX_CONTRIBUTORS]
@@ -139,7 +139,7 @@ def _is_simpson(current: GroupValues, baseline: GroupValues, change: float) -> b
         for name in current
         if name in baseline and min(current[name][0], baseline[name][0]) >= MIN_CALLS_OF_GROUP
     ]
-    return len(larger) > 1 and bool(change) and all(moved * change < 0 for moved in larger)
+    return len(larger) > 1 and bool(change) and all(difference * change < 0 for difference in larger)
 
 
 def count_beyond_shown(rows: Sequence[Any]) -> int | None:
@@ -192,14 +192,16 @@ def find_driver(
     """``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate."""
     new, old = current.groups, baseline.groups
     parts = {} if additive else rate_and_mix_effects(new, old)
-    moved = _additive(new, old) if additive else {name: rate + mix for name, (rate, mix) in parts.items()}
-    change = math.fsum(moved.values())
-    largest = sorted(moved, key=lambda name: (-moved[name] * math.copysign(1, change), str(name)))[:MAX_DRIVING_GROUPS]
-    leading = [name for name in largest if moved[name] * change > 0]
+    change_by_group = _additive(new, old) if additive else {name: rate + mix for name, (rate, mix) in parts.items()}
+    change = math.fsum(change_by_group.values())
+    largest = sorted(change_by_group, key=lambda name: (-change_by_group[name] * math.copysign(1, change), str(name)))[
+        :MAX_DRIVING_GROUPS
+    ]
+    leading = [name for name in largest if change_by_group[name] * change > 0]
     # a second group that adds less than a tenth of the change does not belong to the answer
-    if len(leading) == MAX_DRIVING_GROUPS and abs(moved[leading[1]]) < abs(change) / 10:
+    if len(leading) == MAX_DRIVING_GROUPS and abs(change_by_group[leading[1]]) < abs(change) / 10:
         leading = leading[:1]
-    share = math.fsum(moved[name] for name in leading) / change if change else None
+    share = math.fsum(change_by_group[name] for name in leading) / change if change else None
     calls = dispersion([current.buckets, baseline.buckets], "calls", 0.0)
     spread = calls if additive else dispersion([current.buckets, baseline.buckets], "rate" if ratio else "mean", ratio)
     scores = _scores(new, old, spread, additive=additive, ratio=ratio)
@@ -348,10 +350,10 @@ def _scores(
     both = [name for name in both if min(current[name][0], baseline[name][0]) >= MIN_CALLS_OF_GROUP]
     if len(both) < MAX_DRIVING_GROUPS or spread.value <= 0:
         return {}
-    moved = {name: _change(current[name], baseline[name], additive=additive, ratio=ratio) for name in both}
+    change_by_group = {name: _change(current[name], baseline[name], additive=additive, ratio=ratio) for name in both}
     scores = dict[str | None, float]()
-    for name, (change, variance) in moved.items():
-        others = [other_change for other, other_change in moved.items() if other != name]
+    for name, (change, variance) in change_by_group.items():
+        others = [other_change for other, other_change in change_by_group.items() if other != name]
         weight = math.fsum(1 / part for _, part in others)
         rest = math.fsum(each / part for each, part in others) / weight
         scores[name] = (change - rest) / math.sqrt(spread.value * (variance + 1 / weight))

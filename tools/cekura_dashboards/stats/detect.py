@@ -59,15 +59,15 @@ def detect(
         return Outcome(not_tested=["trend, steps, unusual, gaps: totals below zero"])
     if present.scale == "positive" and min(present.present_values(), default=0.0) <= 0:
         series, present = replace(series, scale="plain"), replace(present, scale="plain")
-    asked = window or Span(series.times[0] if len(series) else 0.0, math.inf)
-    zone = asked.zone
+    reporting_window = window or Span(series.times[0] if len(series) else 0.0, math.inf)
+    zone = reporting_window.zone
     untested = _too_few(series, present, calls)
     if calls is None:
         untested.append("gaps: the calls per bucket are not known")
     gap_findings, calls_fit, outages = None, None, list[Outage]()
     if calls is not None and len(calls) >= _min_buckets(calls):
         calls_fit = None if all(calls.values) else fit_seasonality(calls, clock)
-        outages = find_outages(calls_fit, asked) if calls_fit else []
+        outages = find_outages(calls_fit, reporting_window) if calls_fit else []
         gap_findings = _gaps(outages, zone, calls.step)
     if len(present) < _min_buckets(present):
         return Outcome(None if gap_findings is None else [*gap_findings], untested)
@@ -82,15 +82,15 @@ def detect(
     if mixed:
         cuts = [cut for cut in cuts if not _is_edge(days.weekend, cut.at)]
         untested.append("trend: less than two weeks, weekend included")
-    steps = _steps(fit, cuts, asked, zone)
+    steps = _steps(fit, cuts, reporting_window, zone)
     findings += steps
     if _drifts(fit):
         untested.append("trend: the calls per bucket changed, and such values depend on how many there are")
     elif len(days) >= MIN_VALUES and not mixed:
-        findings += _trend(fit, cuts, asked, zone)
+        findings += _trend(fit, cuts, reporting_window, zone)
     elif len(days) < enough:
         untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
-    unusual = [*_unusual_days(fit, cuts, asked), *_unusual_hours(fit, asked)]
+    unusual = [*_unusual_days(fit, cuts, reporting_window), *_unusual_hours(fit, reporting_window)]
     findings += _unusual_findings(fit, unusual, outages, zone)
     return Outcome([*findings, *(gap_findings or [])], untested)
 
@@ -292,16 +292,16 @@ def _unusual_findings(
     fit: SeasonalFit, spans: Sequence[_OutlierSpan], gaps: Sequence[Outage], zone: str
 ) -> list[Unusual]:
     """Unusual buckets, days before hours, without overlaps and without those in a gap."""
-    series, used_places, findings = fit.series, set[int](), list[tuple[float, Unusual]]()
+    series, earlier_places, findings = fit.series, set[int](), list[tuple[float, Unusual]]()
     for span in spans:
         places = range(span.start, span.end)
         at = series.times[span.start]
-        if used_places & {*places} or any(gap.start <= at < gap.end for gap in gaps):
+        if earlier_places & {*places} or any(gap.start <= at < gap.end for gap in gaps):
             continue
         value, expected = _level(series, series.present_values(), span.start, span.end), span.expected
         if (value - expected) * span.run.score <= 0 or abs(value - expected) < MIN_RELATIVE_CHANGE * abs(expected):
             continue
-        used_places |= {*places}
+        earlier_places |= {*places}
         n = (
             None
             if series.is_additive or any(m is None for m in series.n)

@@ -75,7 +75,7 @@ class LevelModel:
             middle = math.log(math.fsum(n * math.exp(e) for e, n in zip(effects, self.sizes, strict=True)) / whole)
         return [effect - middle for effect in effects]
 
-    def effects(self, others: Sequence[float], keys: Sequence[Hashable], included: Sequence[bool]) -> list[float]:
+    def effects(self, others: Sequence[float], keys: Sequence[Hashable], inliers: Sequence[bool]) -> list[float]:
         """For each bucket the effect of its key, the effects of ``others`` taken away."""
         places_by_key = defaultdict[Hashable, list[int]](list)
         for place, key in enumerate(keys):
@@ -83,11 +83,11 @@ class LevelModel:
         weighted, expected = self._weighted, self._expected(others)
         effect_by_key = dict[Hashable, float]()
         for key, places in places_by_key.items():
-            chosen = [place for place in places if included[place]] or places
+            members = [place for place in places if inliers[place]] or places
             effect_by_key[key] = self._effect(
-                sum([self.sizes[place] for place in chosen]),
-                sum([weighted[place] for place in chosen]),
-                sum([expected[place] for place in chosen]),
+                sum([self.sizes[place] for place in members]),
+                sum([weighted[place] for place in members]),
+                sum([expected[place] for place in members]),
             )
         return [effect_by_key[key] for key in keys]
 

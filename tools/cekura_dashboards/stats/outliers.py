@@ -175,14 +175,14 @@ def _p_value(scores: Sequence[float], run: OutlierRun, tests: int, used_df: int,
     return min(1.0, max(normal, tail))
 
 
-def _runs(scores: Sequence[float], places: set[int], sure: set[int]) -> list[OutlierRun]:
+def _runs(scores: Sequence[float], places: set[int], clear_places: set[int]) -> list[OutlierRun]:
     runs = list[OutlierRun]()
     for i in sorted(places):
         score, last = scores[i], runs[-1] if runs else None
         if last and last.end == i and (last.score > 0) == (score > 0):
-            runs[-1] = OutlierRun(last.start, i + 1, max(last.score, score, key=abs), last.clear or i in sure)
+            runs[-1] = OutlierRun(last.start, i + 1, max(last.score, score, key=abs), last.clear or i in clear_places)
         else:
-            runs.append(OutlierRun(i, i + 1, score, i in sure))
+            runs.append(OutlierRun(i, i + 1, score, i in clear_places))
     return sorted(runs, key=lambda run: (-abs(run.score), run.start))
 
 

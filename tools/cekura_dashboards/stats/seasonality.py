@@ -113,7 +113,7 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
     model = LevelModel(series)
     days, slots = [place.day for place in places], _slots(places, clock, series.step)
     hours, within = [0.0] * len(series), [0.0] * len(series)
-    included, scores = [True] * len(series), [0.0] * len(series)
+    inliers, scores = [True] * len(series), [0.0] * len(series)
     slot_sizes = Counter(slots)
     reliability = [
         1 / math.sqrt(1 + 1 / slot_sizes[slot]) if slot_sizes[slot] >= MIN_DAYS_OF_SLOT else 0.0 for slot in slots
@@ -121,18 +121,18 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
     reliability = reliability or [1.0] * len(series)
     # Hour effects and day levels depend on each other, and outliers on both: fit in turn until the outliers repeat.
     for turn in range(FIT_ROUNDS if series.step < DAY else 0):
-        within = model.effects(hours, days, included)
+        within = model.effects(hours, days, inliers)
         if slots:
             kinds = [kind for _, kind in slots]
             within = [level - mean for level, mean in zip(within, _means(within, kinds), strict=True)]
-            hours = model.centre(model.effects(within, slots, included))
-            within = model.effects(hours, days, included)
+            hours = model.centre(model.effects(within, slots, inliers))
+            within = model.effects(hours, days, inliers)
         scores = model.scores([a + b for a, b in zip(hours, within, strict=True)])
         scores = [score * part for score, part in zip(scores, reliability, strict=True)]
         near = [abs(score) <= OUTLIER_SCORE for score in scores]
-        if near == included and turn:
+        if near == inliers and turn:
             break
-        included = near
+        inliers = near
     expected = [model.level(a + b) for a, b in zip(hours, within, strict=True)]
     return SeasonalFit(
         series=series,
@@ -140,7 +140,7 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         expected=expected,
         scores=scores,
         levels=model,
-        days=_daily_series(model, hours, included, places, clock, _edges(whole, clock)),
+        days=_daily_series(model, hours, inliers, places, clock, _edges(whole, clock)),
         excess=overdispersion(model.values, expected) if series.scale == "count" else 0.0,
     )
 
@@ -179,7 +179,7 @@ def _edges(series: TimeSeries, clock: Clock) -> set[int]:
 def _daily_series(
     model: LevelModel,
     hours: Sequence[float],
-    included: Sequence[bool],
+    inliers: Sequence[bool],
     places: Sequence[Place],
     clock: Clock,
     cut: set[int],
@@ -189,7 +189,7 @@ def _daily_series(
     for i, place in enumerate(places):
         if place.day not in cut:
             places_by_day[place.day].append(i)
-    whole = [[i for i in items if included[i]] or items for _, items in sorted(places_by_day.items())]
+    whole = [[i for i in items if inliers[i]] or items for _, items in sorted(places_by_day.items())]
     plain = level = model.deviations(whole, hours)
     weekdays = [places[items[0]].weekday for items in whole]
     expected_levels, counts = [model.level(hour) for hour in hours], [float(n or 0) for n in series.n]
@@ -225,10 +225,10 @@ def _totals(
     ``levels``: the expected value of each bucket; ``counts``: its calls, 0 where they are not known.
     """
     series, sizes = model.series, model.sizes
-    summed = [size * value for size, value in zip(sizes, model.values, strict=True)]
+    sums = [size * value for size, value in zip(sizes, model.values, strict=True)]
     expected_sums = [size * level for size, level in zip(sizes, levels, strict=True)]
     weights = [1.0 if series.is_additive else sum_at(sizes, items) for items in whole]
-    values: list[float | None] = [sum_at(summed, items) / n for items, n in zip(whole, weights, strict=True)]
+    values: list[float | None] = [sum_at(sums, items) / n for items, n in zip(whole, weights, strict=True)]
     expected = [sum_at(expected_sums, items) / n for items, n in zip(whole, weights, strict=True)]
     if model.is_multiplicative:
         expected = [math.log(max(level, 1e-300)) for level in expected]

@@ -58,12 +58,12 @@ def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
 
 def total(parts: Iterable[Bucket]) -> int | None:
     """The calls that these buckets rest on; None if any number is not known."""
-    counted = 0
+    calls = 0
     for part in parts:
         if part.n is None:
             return None
-        counted += part.n
-    return counted
+        calls += part.n
+    return calls
 
 
 def end_of(bucket: Bucket, period: str) -> float:
@@ -138,14 +138,14 @@ def series(function: str, period: str, buckets: list[Bucket], span: Span, points
 
 
 def _months(measure: str, buckets: list[Bucket], span: Span, points: int) -> Series:
-    shown_buckets = buckets[-points:]
+    last_buckets = buckets[-points:]
     return Series(
         measure=measure,
-        start=iso(shown_buckets[0].time, step=86400),
+        start=iso(last_buckets[0].time, step=86400),
         step="1mo",
-        value=[display_value(measure, b.value) for b in shown_buckets],
-        n=_counts(measure, [b.n for b in shown_buckets]),
-        partial=[i for i, b in enumerate(shown_buckets) if is_cut(b, "month", span)] or None,
+        value=[display_value(measure, b.value) for b in last_buckets],
+        n=_counts(measure, [b.n for b in last_buckets]),
+        partial=[i for i, b in enumerate(last_buckets) if is_cut(b, "month", span)] or None,
     )
 
 

@@ -102,10 +102,10 @@ def _nth(cells: Sequence[list[float]], rank: int) -> float:
     lows, highs = [0] * len(cells), [len(cell) for cell in cells]
     while sum(highs) - sum(lows) > MAX_SORTED:
         middles = sorted((cell[(a + b) // 2], b - a) for cell, a, b in zip(cells, lows, highs, strict=True) if a < b)
-        half, passed, pivot = (sum(highs) - sum(lows)) / 2, 0, middles[-1][0]
+        half, cumulative, pivot = (sum(highs) - sum(lows)) / 2, 0, middles[-1][0]
         for value, weight in middles:
-            passed += weight
-            if passed >= half:
+            cumulative += weight
+            if cumulative >= half:
                 pivot = value
                 break
         below = [bisect_left(cell, pivot, a, b) for cell, a, b in zip(cells, lows, highs, strict=True)]

@@ -78,8 +78,8 @@ def _notes(slices: list[Slice], labels: list[str | None]) -> list[str]:
         notes.append(
             f"{len(wrong)} percentages that the API sent do not match the values; these are computed from the values"
         )
-    folded = Counter(" ".join(label.casefold().split()) for label in labels if label is not None)
-    if twins := sum(1 for count in folded.values() if count > 1):
+    spellings = Counter(" ".join(label.casefold().split()) for label in labels if label is not None)
+    if twins := sum(1 for count in spellings.values() if count > 1):
         notes.append(f"{twins} labels occur in several spellings that differ only in case or spaces")
     return notes
 
