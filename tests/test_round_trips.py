@@ -40,7 +40,7 @@ WRITES: list[tuple[str, Json]] = [
     ("delete_dashboard", {"dashboard_id": 11}),
     ("copy_widgets", {"widget_ids": [203, 205], "dashboard_ids": [12, 13]}),
 ]
-WRITES += sample_calls([tool for tool, _ in WRITES], writes=True)
+WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
 
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{i}-{case[0]}" for i, case in enumerate(WRITES)])

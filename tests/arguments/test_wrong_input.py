@@ -61,7 +61,7 @@ VALID: dict[str, Json] = {
     "find_changes": {"dashboard_ids": [11], "project_id": 1, "window": "7d", "compare_to": "previous_week", "limit": 5},
     "explain_change": {"widget_id": 203, "window": "7d", "compare_to": "previous_week", "by": ["topic"], "project_id": 1},
 }  # fmt: skip
-VALID |= {tool: arguments for writes in (False, True) for tool, arguments in sample_calls(VALID, writes=writes)}
+VALID.update(call for writes in (False, True) for call in sample_calls(VALID, writes=writes))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -55,8 +55,8 @@ WRITES: dict[str, tuple[str, Json]] = {
     "delete_dashboard": ("delete_dashboard", {"dashboard_id": 13}),
     "copy_widgets": ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}),
 }
-CALLS |= {call[0]: call for call in sample_calls([tool for tool, _ in CALLS.values()], writes=False)}
-WRITES |= {call[0]: call for call in sample_calls([tool for tool, _ in WRITES.values()], writes=True)}
+CALLS.update({call[0]: call for call in sample_calls([tool for tool, _ in CALLS.values()], writes=False)})
+WRITES.update({call[0]: call for call in sample_calls([tool for tool, _ in WRITES.values()], writes=True)})
 IN_STEPS: dict[str, tuple[str, Json]] = {
     "create_dashboard with widgets": ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [PIE]}),
     "copy_widgets to two": ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),

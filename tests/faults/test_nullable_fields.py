@@ -57,8 +57,8 @@ WRITES: list[tuple[str, Json]] = [
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
 ]  # fmt: skip
-READS += sample_calls([tool for tool, _ in READS], writes=False)
-WRITES += sample_calls([tool for tool, _ in WRITES], writes=True)
+READS.extend(sample_calls([tool for tool, _ in READS], writes=False))
+WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
 SHAPES = output_schemas(tool.result for tool in TOOLS)
 VALIDATORS: dict[str, Any] = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
 FREE = {"filters", "effective_filters", "metadata", "filter_value"}

@@ -124,7 +124,7 @@ CALLS: list[tuple[str, Json]] = [
     ("get_dashboard", {"dashboard_id": "Operations overview"}),
     ("update_widget", {"widget_id": "Where callers drop off", "changes": {"name": "Length"}}),
 ]  # fmt: skip
-CALLS += [call for writes in (False, True) for call in sample_calls([tool for tool, _ in CALLS], writes=writes)]
+CALLS.extend(call for writes in (False, True) for call in sample_calls([tool for tool, _ in CALLS], writes=writes))
 
 
 @pytest.mark.no_cover
