@@ -1,4 +1,7 @@
-"""The calls behind a chart: which filter they are, and how one is shown."""
+"""The calls of a chart: their filter, their order and their text.
+
+Any order but newest first needs the rows of a line, which has one row for each call with its value.
+"""
 
 import re
 from collections.abc import Sequence
@@ -42,7 +45,7 @@ class CallShown(BaseModel):
 
 
 def call_shown(call: CallLog, project: int, metric: int | None = None) -> CallShown:
-    """``metric``: whose value is shown."""
+    """One call. ``metric``: the metric whose value is shown."""
     number = call.id if call.id is not None else UntrustedText(call.call_id or "")
     names = [clean(call.agent_name or ""), "" if call.agent is None else f"({call.agent})"]
     return CallShown(
@@ -59,7 +62,7 @@ def call_shown(call: CallLog, project: int, metric: int | None = None) -> CallSh
 
 
 def _value_of(call: CallLog, metric: int) -> Number | UntrustedText | None:
-    """What was measured of a call: a number, or a label."""
+    """The value of a metric for a call: a number or a label."""
     for item in call.metrics or []:
         if item.get("id") == metric:
             score, label = item.get("score"), item.get("enum") or item.get("value")

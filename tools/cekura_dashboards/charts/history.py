@@ -1,7 +1,8 @@
-"""History: the same measure of the same calls over all the time that the API holds, for tests to look at.
+"""Histories and surveys: measures over all the time that the API holds, for tests.
 
-A week alone has one of each weekday; what is usual for a Monday only other Mondays show. Charts that measure the same
-share one history. It is asked for beside the charts, and never decides whether they are answered.
+A single week has one of each weekday; only other Mondays show what is usual for a Monday. Charts of the same measure
+share one history. It is read beside the charts; if it fails, they are still answered. A survey is what
+``find_changes`` reads: every chart's measure, once.
 """
 
 import json
@@ -23,7 +24,7 @@ from cekura_dashboards.values import replace
 MAX_HISTORIES = 12
 """Requests for history in one call."""
 SHORT = timedelta(days=3)
-"""Lines of at most so long are tested in hours, longer ones in days."""
+"""Lines up to this length are tested by hour, longer ones by day."""
 FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
 """The fields that are averaged in figures of a stat."""
 LABELS = "labels"
@@ -59,7 +60,7 @@ def _length(target: Target) -> timedelta:
 
 
 def measure_key(history: Target) -> str:
-    """Alike for histories of the same measure over the same calls."""
+    """A key, equal for histories of the same measure over the same calls."""
     config = history.config
     parts = [
         config.field, config.metric, config.aggregation_function, config.time_period, config.data_type, config.group_by,
@@ -121,12 +122,12 @@ class Survey(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Of no other survey of a call."""
+        """A key, unique among the surveys of one tool call."""
         return _key(self.target, self.target.config.group_by)
 
     @property
     def whole(self) -> str:
-        """Alike for the same measure, whatever it is read by."""
+        """A key, equal for the same measure, whatever it is grouped by."""
         return _key(self.target, None)
 
 

@@ -51,9 +51,9 @@ from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")
-"""Steps of bars that show it."""
+"""Periods of bars that show whether calls lie past the saved range."""
 SHORT = timedelta(days=2)
-"""Of so little time past the range, hours are asked for."""
+"""Up to this time past the range, hours are read instead of days."""
 MAX_AGENTS = 300
 NOT_EVALUATED = "calls that the metric was not evaluated on count as not matching; its avg leaves them out"
 SMALL_BYTES = 100_000
@@ -102,20 +102,20 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
 
 
 def raise_if_all_failed(readings: Sequence[ChartReading]) -> None:
-    """Raise the error of readings that are all that was asked for, and that all failed alike."""
+    """Raise the error if all readings failed with the same one."""
     if len({str(reading.error) for reading in readings}) == 1 and readings[0].error is not None:
         raise readings[0].error
 
 
 def _with_reason(reading: ChartReading, now: datetime) -> ChartReading:
-    """The reading; of one that the API refused for its age, with that reason."""
+    """The reading; if the API refused it for its age, with that reason."""
     if isinstance(reading.error, Refused) and reading.window.start < now - LIMIT:
         return replace(reading, error=TooFarBack(reading.error.fields))
     return reading
 
 
 def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObject | None]:
-    """The reading to fill, and the body to preview; no body means that the saved widget is asked."""
+    """The reading to fill, and the body to preview; None reads the saved widget."""
     now = context.now()
     bounds = time_bounds(target.filters, now)
     notes = list[str]()
@@ -175,7 +175,7 @@ class _Reader:
     _done: int = 0
 
     async def fill(self, ask: _ChartRequest) -> None:
-        """Ask for all at once; if that fails, for each alone, so that the failing one is found."""
+        """Request all at once; if that fails, each alone, so that only the failing one carries the error."""
         ids, api = [self.readings[place].target.id or 0 for place in ask.places], self.context.api
         try:
             async with self._limiter:
@@ -200,7 +200,7 @@ class _Reader:
 
 
 def _answers(ask: _ChartRequest, ids: list[int], envelopes: list[ChartEnvelope]) -> dict[int, ChartEnvelope]:
-    """What was answered for each widget. A preview is one request with one answer, whatever id that bears."""
+    """The answer for each widget. A preview is one request with one answer, whatever its id."""
     if ask.preview is not None:
         return {ids[0]: envelopes[0]}
     by_id = {envelope.widget_id: envelope for envelope in envelopes if isinstance(envelope.widget_id, int)}
@@ -245,7 +245,7 @@ def _count_of_calls(target: Target, window: Window, saved: Bounds) -> Target:
 
 
 def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
-    """The readings, ``beyond`` less the ends past which a bar of the same calls holds some."""
+    """The readings, ``beyond`` without the ends past which a bar of the same calls shows calls."""
     if not any(reading.beyond for reading in readings):
         return [*readings]
     fine = [reading for reading in readings if reading.beyond and _is_fine(reading.target.config)]
@@ -261,7 +261,7 @@ def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
 
 
 def _calls_of(reading: ChartReading) -> str:
-    """Alike for the same calls that are read in the same way, past the same range."""
+    """A key, equal for the same calls read in the same way past the same range."""
     target = reading.target
     return json.dumps(
         [target.calls, target.dashboard, target.project, str(reading.beyond)], sort_keys=True, default=str
@@ -296,9 +296,9 @@ def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, floa
 async def keep_to_projects(
     context: ToolContext, placed: list[tuple[ChartReading, JsonObject | None]]
 ) -> list[tuple[ChartReading, JsonObject | None]]:
-    """Keep what is previewed without its dashboard to its project, by its agents; else tell what it covers.
+    """Restrict previews without a dashboard to the agents of their project; otherwise note what they cover.
 
-    A reading whose scope cannot be found out carries the error: the numbers of others would be no answer.
+    A reading whose scope cannot be read carries the error, as other projects' numbers would be wrong.
     """
     targets = {reading.target.dashboard: reading.target for reading, _ in placed if reading.alone}
     if not targets:
@@ -365,7 +365,7 @@ def _with_note(reading: ChartReading, note: str) -> ChartReading:
 
 
 def check_countable(config: WidgetConfig) -> None:
-    """Refuse what is no count of calls per time.
+    """Refuse a widget that does not count calls over time.
 
     Raises:
         InvalidArguments: with the widget that is.
@@ -379,7 +379,7 @@ def check_countable(config: WidgetConfig) -> None:
 
 
 def matching_part(target: Target, matching: JsonObject) -> Target:
-    """Of a target that charts a share, the calls that match."""
+    """The matching calls of a target that charts a share."""
     config = target.config
     return replace(
         target,
@@ -422,5 +422,5 @@ def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
 
 
 def _group(value: Any) -> Key:
-    """What the rows of a group share; a list or an object as its JSON."""
+    """The key of a row's group; a list or an object as its JSON."""
     return value if isinstance(value, Key) else json_text(value)

@@ -1,4 +1,7 @@
-"""The rows of a chart inside its window: times and labels read, what lay outside counted, what was not seen told."""
+"""The rows of a chart inside its window: times and labels parsed, rows outside counted, gaps in coverage reported.
+
+The calls of a line are read in one pass where the format of their times allows it.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,7 +22,7 @@ from cekura_dashboards.summaries.stat import rate_unit
 from cekura_dashboards.text import UntrustedText, json_text
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
-"""A time outside of them is no time of a call."""
+"""The years in which the time of a call may lie."""
 SCORED = "scored"
 """The type of a pie whose slices are scores of 0 and 5."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
@@ -27,7 +30,7 @@ FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 @dataclass
 class TimeParser:
-    """What was seen of the undocumented zone of times while reading them."""
+    """Parses times, and records their offsets, as the API does not document its time zone."""
 
     bare: bool = False
     offsets: set[float] = field(default_factory=set[float])
@@ -67,7 +70,7 @@ class TimeParser:
 
 @dataclass(kw_only=True)
 class Rows(ABC):
-    """The rows of a chart inside the window, and what was seen of the rest."""
+    """The rows of a chart inside the window, and how many lay outside or had no readable time."""
 
     span: Span
     times: TimeParser = field(default_factory=TimeParser)
@@ -76,7 +79,7 @@ class Rows(ABC):
 
     @abstractmethod
     def row_times(self) -> Iterable[float]:
-        """Times from which something came."""
+        """Times for which there is data."""
 
     def tested_span(self, reading: ChartReading) -> tuple[Span, list[str]]:
         """The part of the window that counts as tested, and what does not.
@@ -244,7 +247,7 @@ class LineRows(Rows):
 
 
 def line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
-    """The calls of a line inside its window; worked out once for a reading."""
+    """The calls of a line inside its window; computed once for a reading."""
     return reading.memoise("line", lambda: _line_rows(reading, chart, names))
 
 
@@ -271,7 +274,7 @@ def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Li
 
 
 def _checked(rows: LineRows) -> LineRows:
-    """What is said to be true or false is that only if no value lies outside 0 and 1."""
+    """Treat values as true or false only if none lies outside 0 and 1."""
     lowest, highest = rows.calls.lowest, rows.calls.highest
     rows.boolean &= not (lowest and highest) or 0 <= (lowest.value or 0) <= (highest.value or 0) <= 1
     return rows

@@ -1,4 +1,4 @@
-"""What is to be charted, and what came back."""
+"""Targets and readings: which chart to read, and what the API answered."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,9 +19,9 @@ from cekura_dashboards.tool import Request
 from cekura_dashboards.values import Memoised, replace
 
 MERGEABLE = ("count", "sum", "avg", "min", "max")
-"""Aggregations of which buckets can be put together."""
+"""Aggregations whose buckets can be merged."""
 FEW_ROWS = 2000
-"""Up to so many rows are worked on at once: less work than handing them to a thread."""
+"""Up to this many rows are processed at once: less work than a thread costs."""
 
 
 class Target(Struct, frozen=True):
@@ -47,7 +47,7 @@ class Target(Struct, frozen=True):
 
     @property
     def problem(self) -> str | None:
-        """Why what is to be charted cannot be told; None if it can."""
+        """Why the target cannot be charted; None if it can."""
         return self.unreadable or self.config.problem()
 
     def goes_beyond(self, now: datetime) -> bool:
@@ -96,7 +96,7 @@ class ChartReading(Memoised, frozen=True):
     offsets: tuple[float, float] | None = None
 
     def by_hour(self) -> "ChartReading":
-        """As it came, before its days were put together."""
+        """The reading by hour, as the API answered it."""
         config = self.target.config.model_copy(update={"time_period": "hour"})
         target = replace(self.target, config=config, local_days=False)
         return replace(self, target=target, chart=self.hours, hours=None, offsets=None)

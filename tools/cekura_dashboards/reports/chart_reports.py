@@ -78,7 +78,7 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
     calls = [node for target in targets for node in (target.calls, target.matching)]
     if query.profile:
         folding = Folding(query.profile, clock, context.settings.time_zone)
-        (_, reports), (names, name_notes) = await gather(
+        reports, (names, name_notes) = await gather(
             fold(context, targets, folding), context.lookups.names([], calls, query.project)
         )
         plots = [Plot(calls=calls_arguments(target)) for target in targets] if context.draws else None
@@ -101,24 +101,24 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
 
 
 async def comparison_reports(
-    compared_readings: Sequence[ComparedReadings], audience: ReportOptions
+    compared_readings: Sequence[ComparedReadings], options: ReportOptions
 ) -> list[WidgetReport]:
     """The report of each chart, with its comparison, or with the change of each figure of a stat."""
     reports = await report_readings(
-        [sides.current for sides in compared_readings], audience, [sides.history for sides in compared_readings]
+        [sides.current for sides in compared_readings], options, [sides.history for sides in compared_readings]
     )
     tests = sum(sides.current.chart is not None and sides.targets.baseline is not None for sides in compared_readings)
     beside = [bar for sides in compared_readings for side in sides.daily_bars for bar in side.values()]
     readings = [side for sides in compared_readings for side in (sides.current, sides.baseline) if side is not None]
     small = are_few([*readings, *beside])
     return [
-        await in_thread(_with_comparison, report, sides, tests, audience, small=small)
+        await in_thread(_with_comparison, report, sides, tests, options, small=small)
         for report, sides in zip(reports, compared_readings, strict=True)
     ]
 
 
 def corrections(reports: Sequence[WidgetReport]) -> list[str]:
-    """That intervals are wider than one alone would be, as what is said of them is about many."""
+    """A note that intervals are corrected for the number of comparisons."""
     comparisons = (report.comparison for report in reports)
     most = max(
         (comparison.allows_for for comparison in comparisons if comparison is not None and comparison.ci95), default=1
@@ -126,13 +126,11 @@ def corrections(reports: Sequence[WidgetReport]) -> list[str]:
     return [f"intervals of comparisons allow for all {most}"] if most > 1 else []
 
 
-def _with_comparison(
-    report: WidgetReport, sides: ComparedReadings, tests: int, audience: ReportOptions
-) -> WidgetReport:
-    report = _with_groups(report, sides, audience)
+def _with_comparison(report: WidgetReport, sides: ComparedReadings, tests: int, options: ReportOptions) -> WidgetReport:
+    report = _with_groups(report, sides, options)
     if sides.current.chart is None or sides.targets.baseline is None:
         return report
-    result = compare_readings(sides, tests, audience)
+    result = compare_readings(sides, tests, options)
     if not sides.targets.unasked:
         return report.model_copy(update={"comparison": result})
     if not result.figures or not sides.baseline or not _calls_of(result):
@@ -145,18 +143,18 @@ def _with_comparison(
     return report.model_copy(update={"change": change, "notes": notes or None, "not_tested": untested or None})
 
 
-def _with_groups(report: WidgetReport, sides: ComparedReadings, audience: ReportOptions) -> WidgetReport:
-    """Which groups moved, where the chart shows some over time."""
+def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportOptions) -> WidgetReport:
+    """Add which groups changed, where the chart shows groups over time."""
     reading, other = sides.current, sides.baseline
     if reading.chart is None or not is_divided(reading) or not reading.chart.grouped:
         return report
     if sides.targets.baseline is None:
-        group_changes = by_halves(reading, audience)
-    elif other is None or other.chart is None or why_not_alike(sides, reading.chart, audience) is not None:
+        group_changes = by_halves(reading, options)
+    elif other is None or other.chart is None or why_not_alike(sides, reading.chart, options) is not None:
         group_changes = None
     else:
         sides_read = (reading, reading.chart), (other, other.chart)
-        current, baseline = (measure_of(side, chart, audience.names) for side, chart in sides_read)
+        current, baseline = (measure_of(side, chart, options.names) for side, chart in sides_read)
         group_changes = by_baseline(
             current, baseline, "current against baseline", alike=not other.window.weekdays_differ
         )
@@ -164,7 +162,7 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, audience: Report
 
 
 def _calls_of(comparison: Comparison) -> bool:
-    """Whether the period before held any call."""
+    """Whether the period before contains any call."""
     return any(row.figure == "total_calls" and row.baseline for row in comparison.figures or [])
 
 
@@ -175,7 +173,7 @@ def is_divided(reading: ChartReading) -> bool:
 
 
 def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
-    """``alike``: both sides hold the same weekdays."""
+    """Group changes between two sides. ``alike``: both contain the same weekdays."""
     if current.kind not in {"mean", "total"}:
         return None
     return group_changes(
@@ -193,17 +191,17 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
     return hour.replace(hour=0) if step >= timedelta(days=1) else hour
 
 
-def by_halves(reading: ChartReading, audience: ReportOptions) -> GroupChanges | None:
+def by_halves(reading: ChartReading, options: ReportOptions) -> GroupChanges | None:
     """The later half of the whole steps in the window against as many before; None where they are too few."""
     chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
-    zone = audience.clock.zone if reading.target.local_days else UTC
+    zone = options.clock.zone if reading.target.local_days else UTC
     start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
     start += step * (start < reading.window.start)
     half = (end - start) // step // 2
     if chart is None or half < MIN_STEPS:
         return None
     later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
-    measures = [measure_of(replace(reading, window=part), chart, audience.names) for part in (later, earlier)]
+    measures = [measure_of(replace(reading, window=part), chart, options.names) for part in (later, earlier)]
     middle = format_instant(later.start)
     against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
     return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))

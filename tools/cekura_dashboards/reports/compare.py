@@ -1,4 +1,7 @@
-"""Each widget beside itself: over another time, or for other calls."""
+"""Comparisons of a chart with itself: over another time, or for other calls.
+
+A reading becomes a sample of each side; ``stats.compare`` tests the difference between the two.
+"""
 
 import math
 from collections import defaultdict
@@ -38,20 +41,20 @@ from cekura_dashboards.summaries.buckets import combine, fill_empty, merge_group
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
 
-FEW_DAYS = 3
-"""From fewer whole days it is not known how a share varies."""
-TOLERATED = 0.02
+MIN_DAYS = 3
+"""The variance of a share needs at least this many whole days."""
+MAX_DIFFERENCE = 0.02
 DURATION, TOTAL = "avg_duration", "total_calls"
-"""The figure of a stat whose bar counts the calls, and that of their number."""
+"""The figure of a stat whose hourly bar also counts calls, and the figure that is their number."""
 KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
 """By function; every other one is a percentile."""
 
 
 class Measurement(Struct, frozen=True):
-    """One side, and what kind of measure it is.
+    """The sample of one side, and what kind of measure it is.
 
-    ``scale``: what a rate of one is written as, 0 for what is no rate. ``untested``: what of the window was not seen.
-    ``grouped``: its groups over time, where it is a bar.
+    ``scale``: the number that a rate of 100 % is written as, 0 for measures that are no rate. ``untested``: parts of
+    the window without data. ``grouped``: the groups of a bar over time.
     """
 
     kind: MeasureKind
@@ -64,7 +67,7 @@ class Measurement(Struct, frozen=True):
 def measure_of(
     reading: ChartReading, chart: Chart, names: dict[str, str], daily_bars: Mapping[str, ChartReading] | None = None
 ) -> Measurement:
-    """``daily_bars``: bars that show how figures, or labels, vary over time."""
+    """The sample of a reading. ``daily_bars``: bars that show how figures or labels vary over time."""
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
         figures = dict[str | None, float]((name, v) for name, v in stat_figures(chart)[0].items() if v is not None)
@@ -102,7 +105,7 @@ def _labels_sample(
 
 
 def _part_of(bar: ChartReading, window: Window) -> ChartReading | None:
-    """What a bar over a longer time shows of a window, its cut hours left out; None where no hour is whole."""
+    """The whole hours of a window, cut from a bar over a longer time; None where no hour is whole."""
     start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))
     start += timedelta(hours=start < window.start)
     return replace(bar, window=replace(window, start=start, end=end)) if start < end else None
@@ -126,7 +129,7 @@ def _figures_over_time(
 def _labels_over_time(
     window: Window, daily_bars: Mapping[str, ChartReading], labels: Iterable[str | None], names: dict[str, str]
 ) -> dict[str | None, Sequence[SampleBucket]]:
-    """The share of each label by day; nothing where too few whole days are known, or there are other labels."""
+    """The share of each label by day; empty with too few whole days, or with labels that the chart does not show."""
     bar = daily_bars.get(LABELS)
     if bar is None or bar.chart is None:
         return {}
@@ -135,7 +138,7 @@ def _labels_over_time(
     for bucket in rows.buckets:
         if not is_partial(bucket.time, DAY, rows.span):
             days[bucket.time][bucket.group] = days[bucket.time].get(bucket.group, 0.0) + (bucket.value or 0.0)
-    if len(days) < FEW_DAYS or not {label for day in days.values() for label in day} <= {*labels}:
+    if len(days) < MIN_DAYS or not {label for day in days.values() for label in day} <= {*labels}:
         return {}
     sums = {time: math.fsum(day.values()) for time, day in sorted(days.items())}
     return {
@@ -148,7 +151,7 @@ def days_before(
     reading: ChartReading, side: Sample, history: ChartReading | None, daily_bars: Mapping[str, ChartReading],
     names: dict[str, str],
 ) -> Sample:  # fmt: skip
-    """What is known of the whole days before a chart's window: of the chart, of its figures, or of its labels."""
+    """The whole days before a chart's window: of the chart, of its figures, or of its labels."""
     end, over_time = reading.window.start, dict[str | None, Sequence[SampleBucket]]()
     for name, bar in daily_bars.items():
         if name == LABELS:
@@ -176,9 +179,9 @@ def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str]) 
 
 
 def _agree(n: float | None, total: float, window: Window) -> bool:
-    """Whether a bar and a stat hold the same calls, but for a cut hour or two."""
+    """Whether a bar and a stat count the same calls, except in hours that the window cuts."""
     hours = (window.end - window.start).total_seconds() / HOUR
-    return n is not None and abs(n - total) <= (TOLERATED + 4 / max(hours, 1.0)) * total
+    return n is not None and abs(n - total) <= (MAX_DIFFERENCE + 4 / max(hours, 1.0)) * total
 
 
 def _bar_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measurement:
@@ -213,7 +216,7 @@ def _over_time(function: str, observed: Iterable[Bucket]) -> dict[str | None, li
 
 
 def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
-    """Hours brought to days of the window, as hours of one day share what the day differs by; days as they are."""
+    """Hours grouped into days of the window, as hours of one day are correlated; days stay as they are."""
     if period != "hour":
         return [(bucket.time, [bucket]) for bucket in buckets]
     clusters = defaultdict[float, list[Bucket]](list)
@@ -252,7 +255,7 @@ def _line_sample(reading: ChartReading, chart: Chart, names: dict[str, str], sec
 
 
 class ComparedTargets(Struct, frozen=True):
-    """A chart, and what it is compared with: another, or why there is none. ``baseline`` None: nothing was asked.
+    """A chart and its baseline: another target, or why there is none. ``baseline`` None: no comparison.
 
     ``alike``: the chart once more, read in the same way as the baseline, where the two ways differ. ``filters``: of the
     baseline, where it holds other calls instead of another time; ``left_out``: conditions of the chart on the same
@@ -282,7 +285,7 @@ class ComparedReadings(Struct, frozen=True):
     daily_bars: Sequence[Mapping[str, ChartReading]] = ({}, {})
 
     def has_empty_baseline(self, names: Mapping[str, str]) -> bool:
-        """Whether the baseline was read and holds no call."""
+        """Whether the baseline was read and contains no call."""
         reading = self.baseline
         if reading is None or reading.chart is None:
             return False
@@ -292,7 +295,7 @@ class ComparedReadings(Struct, frozen=True):
 def compared_targets(
     targets: Sequence[Target], how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
 ) -> list[ComparedTargets]:
-    """Both sides of each target, whose windows are settled; if nothing is asked, a stat has its period before.
+    """Both sides of each target, whose windows are resolved; by default a stat is compared with the period before.
 
     Raises:
         InvalidArguments: if none can be compared as asked.
@@ -340,7 +343,7 @@ def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | No
 
 
 def _by_one_way(sides: ComparedTargets, now: datetime) -> ComparedTargets:
-    """Have the chart read once more without its dashboard, where the baseline must be: else the ways would differ."""
+    """Read the chart again without its dashboard where the baseline is: the two may count different calls."""
     if not isinstance(sides.baseline, Target) or sides.current.alone or sides.current.goes_beyond(now):
         return sides
     if not (sides.baseline.alone or sides.baseline.goes_beyond(now)):
@@ -351,7 +354,7 @@ def _by_one_way(sides: ComparedTargets, now: datetime) -> ComparedTargets:
 async def read_compared(
     context: ToolContext, pairs: Sequence[ComparedTargets]
 ) -> tuple[list[ComparedReadings], list[str]]:
-    """Both sides of every chart and the histories of all, asked for at once; and what is to be said about that.
+    """Both sides of every chart and all histories, read concurrently; and notes on histories that were not read.
 
     Raises:
         DashboardsError: for a key that is not accepted; or if all charts failed alike.
@@ -416,9 +419,9 @@ def _daily_bars_of(
     return bars_by_chart, all_measures
 
 
-def compare_readings(sides: ComparedReadings, tests: int, audience: ReportOptions) -> Comparison:
+def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions) -> Comparison:
     """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
-    filters, names = sides.targets.filters, audience.names
+    filters, names = sides.targets.filters, options.names
     if isinstance(sides.targets.baseline, InvalidArguments):
         return Comparison(not_compared=sides.targets.baseline.told)
     other = cast("ChartReading", sides.baseline)
@@ -440,7 +443,7 @@ def compare_readings(sides: ComparedReadings, tests: int, audience: ReportOption
     notes += _relation_of_sides(sides.targets, names)
     counted = reading.target.config.aggregation_function == "count"
     terms = VerdictTerms(
-        tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=audience.clock
+        tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=options.clock
     )
     if not filters:
         earlier_days = days_before(reading, current.sample, sides.history, sides.daily_bars[0], names)
@@ -453,19 +456,19 @@ def compare_readings(sides: ComparedReadings, tests: int, audience: ReportOption
         ratio=max(current.scale, baseline.scale),
         counted=counted,
     )
-    if (reason := why_not_alike(sides, reading.chart, audience)) is not None:
+    if (reason := why_not_alike(sides, reading.chart, options)) is not None:
         comparison = comparison.without_verdicts(reason)
     return comparison.model_copy(update={**about, "notes": notes or None})
 
 
 def has_no_calls(measure: Measurement) -> bool:
-    """Whether a side holds no call."""
+    """Whether a side contains no call."""
     side = measure.sample
     return not (side.n or any(cell.n or cell.value for cell in side.buckets) or any(side.parts.values()))
 
 
 def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str]:
-    """How the calls of both sides lie to each other, where they are not two times."""
+    """Notes on how the calls of both sides relate, where they differ by filters and not by time."""
     if pair.filters is None:
         return []
     if pair.left_out:
@@ -476,18 +479,18 @@ def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str
     return ["the baseline's calls are among the current ones; `filters` narrows those to the other group"]
 
 
-def why_not_alike(sides: ComparedReadings, chart: Chart, audience: ReportOptions) -> str | None:
-    """Why both sides may hold other calls, as they were read in different ways; None if they do not."""
+def why_not_alike(sides: ComparedReadings, chart: Chart, options: ReportOptions) -> str | None:
+    """Why both sides may count different calls, as they were read in different ways; None if they agree."""
     if sides.targets.alike is None:
         return None
     if sides.history is not None:
         if sides.history.chart is None:
             return f"whether both sides hold the same calls could not be checked: {sides.history.error}"
-        return disagreement(sides.history, sides.current, chart, audience.names)
+        return disagreement(sides.history, sides.current, chart, options.names)
     if sides.alike is None or sides.alike.chart is None:
         return "whether both sides hold the same calls could not be checked"
     own, alone = (
-        measure_of(reading, side_chart, audience.names).sample
+        measure_of(reading, side_chart, options.names).sample
         for reading, side_chart in ((sides.current, chart), (sides.alike, sides.alike.chart))
     )
     return differ(*(side.n if side.n is not None else side.parts.get("total_calls") for side in (own, alone)))

@@ -1,4 +1,4 @@
-"""The tests of a chart over its history, if both count the same calls."""
+"""Tests of a chart over its history, if both count the same calls."""
 
 import math
 from collections import defaultdict
@@ -21,16 +21,16 @@ from cekura_dashboards.summaries.line import line_time_series
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
 
-LEAST_SHARE = 0.03
-"""Of all calls a label must have so many to be followed by itself."""
-TOLERATED = 0.005
-"""The share by which two answers may differ that the API gave at nearly the same time."""
+MIN_SHARE = 0.03
+"""The smallest share of all calls with which a label is tested by itself."""
+MAX_DIFFERENCE = 0.005
+"""The relative difference allowed between two answers of the API at nearly the same time."""
 
 
 def findings_over_history(
     history: ChartReading | None, reading: ChartReading, chart: Chart, clock: Clock, names: dict[str, str]
 ) -> Outcome | None:
-    """What the tests find in the history and tell of the chart's window.
+    """The findings of the tests on a history that concern the chart's window.
 
     None: there is no history, and the chart itself is to be tested. Nothing is tested if they count different calls.
     """
@@ -49,7 +49,7 @@ def findings_over_history(
 
 
 def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
-    """All tests on a history, of which ``window`` is told."""
+    """All tests on a history; only findings that concern ``window`` are reported."""
     past, config = _past(history, chart, names), history.target.config
     if not past.observed:
         return Outcome()
@@ -74,7 +74,7 @@ def label_outcomes(
     larger = {
         label: label_counts
         for label, label_counts in counts.items()
-        if math.fsum(label_counts.values()) >= LEAST_SHARE * every
+        if math.fsum(label_counts.values()) >= MIN_SHARE * every
     }
     local, outcomes = rows.times.local(window), dict[str | None, LabelSeries]()
     for label, shares_of_label in larger.items():
@@ -94,7 +94,7 @@ class _Past(Struct, frozen=True):
 
 
 def _past(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Past:
-    """Worked out once, also for charts that share it."""
+    """Computed once, also for charts that share the history."""
     return history.memoise(("past", *names.items()), lambda: _past_of(history, chart, names))
 
 
@@ -118,7 +118,7 @@ def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, nam
 
 
 def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    """Days that were put together are compared by their hours: one that the window's edge cuts is of no full bucket."""
+    """Days made of hours are compared by their hours, as a day that the window cuts is no full bucket."""
     if history.hours is None or reading.hours is None:
         return _disagreement(history, reading, chart, names)
     return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, names)
@@ -142,7 +142,7 @@ def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | N
     """
     if own is None or alone is None:
         return None
-    allowed = max(2.0, TOLERATED * max(own, alone))
+    allowed = max(2.0, MAX_DIFFERENCE * max(own, alone))
     if -allowed <= alone - own <= allowed + slack:
         return None
     return (

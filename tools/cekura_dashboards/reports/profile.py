@@ -1,4 +1,4 @@
-"""Charts folded by hour of the day or weekday, from hours of the same calls."""
+"""Profiles: charts folded by hour of the day or by weekday, from hourly buckets of the same calls."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -25,7 +25,7 @@ ODD_OFFSET = "hours are those of UTC: an hour named there begins up to half an h
 
 
 class Folding(Struct, frozen=True):
-    """By what, and on whose clock."""
+    """What to fold by, and in which time zone."""
 
     by: By
     clock: Clock
@@ -43,9 +43,7 @@ def by_the_hour(target: Target) -> Target:
     return replace(target, config=WidgetConfig.model_validate({**config.writable(), **changes}))
 
 
-async def fold(
-    context: ToolContext, targets: Sequence[Target], folding: Folding
-) -> tuple[list[ChartReading], list[WidgetReport]]:
+async def fold(context: ToolContext, targets: Sequence[Target], folding: Folding) -> list[WidgetReport]:
     """Each chart read by the hour and folded.
 
     Raises:
@@ -53,17 +51,16 @@ async def fold(
     """
     readings = await read_charts(context, [by_the_hour(target) for target in targets])
     raise_if_all_failed(readings)
-    reports = [
+    return [
         await in_thread(_report, target, reading, folding, small=False)
         for target, reading in zip(targets, readings, strict=True)
     ]
-    return readings, reports
 
 
 def named_reports(
     reports: Sequence[WidgetReport], targets: Sequence[Target], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """The reports, with which calls each counts."""
+    """The reports, each with the calls that it counts."""
     return [
         report.model_copy(update={"where": which_calls(target, dict(names))})
         for report, target in zip(reports, targets, strict=True)
@@ -109,7 +106,7 @@ def _with_profile(
 
 
 def _division(config: WidgetConfig) -> list[str]:
-    """That a chart's groups, slices or figures are not folded."""
+    """A note that groups, slices or figures are not folded separately."""
     if config.group_by:
         return ["of all groups together"]
     if config.chart_type == "stat" or (config.chart_type == "pie" and plotted_type(config.field or "") != "boolean"):

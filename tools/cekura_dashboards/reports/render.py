@@ -1,4 +1,4 @@
-"""Reports as text. Pure: a renderer sees the typed result and nothing else."""
+"""Reports, profiles and plain-text charts as text. Pure functions of the typed result."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ from cekura_dashboards.summaries.profile import Profile, SlotShown, names_of
 from cekura_dashboards.text import named, plain
 
 DETAILS = "details"
-"""Left out of all of dozens of widgets, which the answer says once."""
+"""Left out of every report of a large dashboard; the answer says so once."""
 LABELS = {
     "ci95": "95 % interval",
     "mean_of_buckets": "plain mean of the buckets",
@@ -36,9 +36,9 @@ LABELS = {
     "typical_bucket_p99": "typical bucket p99",
     "nulls": "calls without a value",
 }
-"""Facts whose name says too little to a person."""
+"""Plain names for facts whose field name is unclear."""
 BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units", "other_figures"}
-"""Facts that have a line or a sentence of their own."""
+"""Facts that are rendered in a line of their own."""
 NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
 HOURS = 24
 FLAT = {"within noise": "no more than chance apart from flat", "not tested": "too few days to tell it from flat"}
@@ -164,7 +164,7 @@ def _group_change_line(group_changes: GroupChanges) -> str:
 
 
 def _or_dash(value: Number | None) -> str:
-    """A figure, or that there is none."""
+    """A figure, or ``-`` for None."""
     return "-" if value is None else plain(value)
 
 
@@ -317,7 +317,7 @@ def _rows(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _series_lines(series: Series, drawn: Sequence[str]) -> list[str]:
-    """``drawn``: a chart that stands for the sparkline."""
+    """The values, counts and bounds. ``drawn``: a chart, which replaces the sparkline."""
     head = f"{series.measure} every {series.step} from {series.start}: "
     lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
     if series.n:

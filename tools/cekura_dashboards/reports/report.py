@@ -1,4 +1,4 @@
-"""Reports: what a tool answers about one widget's chart."""
+"""The report of one chart: from its rows to a summary, findings and notes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -43,9 +43,10 @@ FINE_SERIES, COARSE_SERIES = 31, 12
 
 
 class ReportOptions(Struct, frozen=True):
-    """``points``: the most buckets of a series; ``coarse``: of one that stands in where there is no room for it.
+    """What a report may contain.
 
-    ``names``: what to call agents, by id. ``clock``: theirs.
+    ``points``: the most buckets of a series; ``coarse``: of the shorter one that replaces it where space is short, 0
+    for none. ``names``: of agents and metrics, by id. ``clock``: the user's time zone.
     """
 
     points: int
@@ -57,7 +58,7 @@ class ReportOptions(Struct, frozen=True):
 ALL_CALLS = "all calls"
 NOT_COUNTED = "a count of {} leaves out calls without one; field agent_id counts all calls"
 WHOLE_DAYS = ("d", "w", "mo")
-"""Ends of the names of steps of whole days."""
+"""Suffixes of the names of steps of whole days."""
 
 
 class WidgetBrief(BaseModel):
@@ -115,20 +116,20 @@ class WidgetReport(BaseModel):
     _text: str | None = PrivateAttr(default=None)
 
     def text_by(self, render: Callable[["WidgetReport"], str]) -> str:
-        """Its text, worked out the first time only: what is measured is what is shown."""
+        """Its text, rendered once, so that the text that is measured is the text that is sent."""
         if self._text is None:
             self._text = render(self)
         return self._text
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "WidgetReport":
-        """A copy, whose text is another."""
+        """A copy, whose text is rendered anew."""
         copied = super().model_copy(update=update, deep=deep)
         copied._text = None  # noqa: SLF001 - a copy of its own
         return copied
 
     @property
     def is_charted(self) -> bool:
-        """Whether its text holds a chart; there is room for one in an answer about one widget."""
+        """Whether its text contains a chart, which fits only into an answer about one widget."""
         return self._is_charted
 
     def with_chart(self, *, drawn: bool = True) -> "WidgetReport":
@@ -138,23 +139,23 @@ class WidgetReport(BaseModel):
 
     @property
     def coarser(self) -> Series | None:
-        """The series in fewer buckets, for where there is no room; None if there is none."""
+        """The series in fewer buckets, for where space is short; None if there is none."""
         return self._coarser
 
     def with_coarser(self, series: Series | None) -> "WidgetReport":
-        """The report, its series in fewer buckets beside it if they are fewer."""
+        """The report with a shorter series beside its own, if it really has fewer buckets."""
         if series is not None and self.series is not None and len(series.value) < len(self.series.value):
             self._coarser = series
         return self
 
 
 def field_word(name: str) -> str:
-    """A field as a word of the API, or quoted, such as the keys of metadata, which people chose."""
+    """A field as the API names it; untrusted names, such as metadata keys, are quoted."""
     return word(name, {**PLOTTED, **FILTERED})
 
 
 def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
-    """A widget in the fewest words."""
+    """A short description of a widget."""
     metric = None
     if config.metric is not None:
         name = config.metric_name if isinstance(config, Widget) and config.metric_name else metric_name
@@ -172,7 +173,7 @@ def brief(config: WidgetConfig, metric_name: str | None = None) -> WidgetBrief:
 
 
 def which_calls(target: Target, names: dict[str, str]) -> str:
-    """The calls that a chart counts, in words: its own filters, its dashboard's and those asked for, without times."""
+    """The calls that a chart counts, in words: the filters of widget, dashboard and request, without times."""
     calls = both(target.calls, target.config.counted)
     return in_words(calls, names) if calls else ALL_CALLS
 
@@ -181,20 +182,20 @@ def window_shown(window: Window) -> WindowShown:
     return WindowShown(start=format_instant(window.start), end=format_instant(window.end), source=window.source)
 
 
-def report(reading: ChartReading, audience: ReportOptions, history: ChartReading | None = None) -> WidgetReport:
-    """``history``: more of the same measure, for the tests."""
+def report(reading: ChartReading, options: ReportOptions, history: ChartReading | None = None) -> WidgetReport:
+    """The report of one chart. ``history``: the same measure over a longer time, for the tests."""
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
     if reading.target.matching is not None:
         about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
     result = WidgetReport(
-        widget=about, where=which_calls(reading.target, audience.names), window=window_shown(reading.window)
+        widget=about, where=which_calls(reading.target, options.names), window=window_shown(reading.window)
     )
     if reading.error is not None:
         return result.model_copy(update={"error": str(reading.error)})
-    summary, untested = summarise(reading, audience, history)
+    summary, untested = summarise(reading, options, history)
     notes = [*summary.notes, *reading.notes]
-    zone, days = audience.clock.zone, _days_of(config, summary)
+    zone, days = options.clock.zone, _days_of(config, summary)
     if days and is_off_utc(reading.window, zone):
         notes.append(f"{days} are {'' if reading.target.local_days else f'UTC {days}, not '}those of {zone}")
     if config.counted:
@@ -217,20 +218,20 @@ def report(reading: ChartReading, audience: ReportOptions, history: ChartReading
 
 
 def _days_of(config: WidgetConfig, summary: Summary) -> str | None:
-    """What the chart's values are of that begins at midnight: days, weeks or months; None for hours and less."""
+    """The chart's buckets if they begin at midnight: days, weeks or months; None for shorter ones."""
     if config.chart_type == "bar" and config.period in {"day", "week", "month"}:
         return f"{config.period}s"
     return "days" if summary.series and summary.series.step.endswith(WHOLE_DAYS) else None
 
 
 async def report_readings(
-    readings: Sequence[ChartReading], audience: ReportOptions, histories: Sequence[ChartReading | None] = ()
+    readings: Sequence[ChartReading], options: ReportOptions, histories: Sequence[ChartReading | None] = ()
 ) -> list[WidgetReport]:
     """The report of each reading; ``histories``: of each, if any were read."""
     beside = histories or [None] * len(readings)
     small = are_few([*readings, *(history for history in beside if history is not None)])
     return [
-        await in_thread(report, reading, audience, history, small=small)
+        await in_thread(report, reading, options, history, small=small)
         for reading, history in zip(readings, beside, strict=True)
     ]
 
@@ -249,13 +250,13 @@ def with_intervals(report: WidgetReport) -> WidgetReport:
 
 
 NONE_FOR = 2 * DAY
-"""A window that begins with so much time without calls says so."""
+"""A window that begins with at least this many seconds without calls has a note."""
 
 
 def summarise(
-    reading: ChartReading, audience: ReportOptions, history: ChartReading | None = None
+    reading: ChartReading, options: ReportOptions, history: ChartReading | None = None
 ) -> tuple[Summary, list[str]]:
-    """The summary, and what was not tested. ``history``: more of the same measure, for the tests."""
+    """The summary, and what was not tested. ``history``: the same measure over a longer time, for the tests."""
     chart, config = reading.chart, reading.target.config
     if chart is None:
         raise ValueError("a reading that failed has nothing to summarise")
@@ -264,19 +265,19 @@ def summarise(
         figures, extra = stat_figures(chart)
         return stat(figures, extra=extra, rates=chart.rate_unit), uncovered_notes(reading)
     if chart.chart_type == "pie":
-        slices = pie_slices(chart, audience.names)
+        slices = pie_slices(chart, options.names)
         return pie(slices, by=by, passing=passing_label(chart)), uncovered_notes(reading)
     if chart.chart_type == "bar":
-        return _bar(reading, chart, audience, by, history)
+        return _bar(reading, chart, options, by, history)
     if chart.chart_type == "line":
-        return _line(reading, chart, audience, by, history)
+        return _line(reading, chart, options, by, history)
     kind = UntrustedText(chart.chart_type, limit=40)
     notes = [f"chart type {kind} is not chartable here"]
     return Summary(kind=kind, unit="unknown", n=None, facts=TimesFacts(), notes=notes), []
 
 
 def group_name(config: WidgetConfig) -> str:
-    """What a widget is grouped by, in a word."""
+    """The name of what a widget is grouped by."""
     group_by = config.group_by or {}
     if group_by.get("type") == "bucket":
         return f"time buckets of {json_text(group_by.get('interval'))} ms"
@@ -284,10 +285,10 @@ def group_name(config: WidgetConfig) -> str:
 
 
 def _bar(
-    reading: ChartReading, chart: Chart, audience: ReportOptions, by: str | None, history: ChartReading | None
+    reading: ChartReading, chart: Chart, options: ReportOptions, by: str | None, history: ChartReading | None
 ) -> tuple[Summary, list[str]]:
     config = reading.target.config
-    rows = bar_rows(reading, chart, audience.names)
+    rows = bar_rows(reading, chart, options.names)
     span, untested = rows.tested_span(reading)
     unit = unit_of(config, chart, [b.value for b in rows.buckets])
     if unit == "time":
@@ -298,14 +299,14 @@ def _bar(
         function=config.function,
         period=config.period,
         unit=unit,
-        points=audience.points,
-        coarse=audience.coarse,
+        points=options.points,
+        coarse=options.coarse,
         by=by,
-        clock=audience.clock,
-        tested=findings_over_history(history, reading, chart, audience.clock, audience.names),
+        clock=options.clock,
+        tested=findings_over_history(history, reading, chart, options.clock, options.names),
     )
     calls = _times_with_calls(rows, config)
-    begins = _none_before(calls, rows.span, history, audience.names)
+    begins = _none_before(calls, rows.span, history, options.names)
     return _with_notes(summary, rows, by, chart, begins, local_days=reading.target.local_days), untested
 
 
@@ -315,7 +316,7 @@ def _times_with_calls(rows: BarRows, config: WidgetConfig) -> list[float]:
 
 
 def _none_before(times: Sequence[float], span: Span, history: ChartReading | None, names: dict[str, str]) -> list[str]:
-    """That such calls begin only well inside the window, as those of a version do before its release."""
+    """A note if the first call comes late in the window, as with a version that was released in it."""
     if history is not None and history.chart is not None:
         times = [*times, *_times_with_calls(bar_rows(history, history.chart, names), history.target.config)]
     first = min(times, default=span.start)
@@ -323,9 +324,9 @@ def _none_before(times: Sequence[float], span: Span, history: ChartReading | Non
 
 
 def _line(
-    reading: ChartReading, chart: Chart, audience: ReportOptions, by: str | None, history: ChartReading | None
+    reading: ChartReading, chart: Chart, options: ReportOptions, by: str | None, history: ChartReading | None
 ) -> tuple[Summary, list[str]]:
-    rows = line_rows(reading, chart, audience.names)
+    rows = line_rows(reading, chart, options.names)
     span, untested = rows.tested_span(reading)
     if plots_times(reading.target.config, chart):
         summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
@@ -335,18 +336,18 @@ def _line(
         span,
         unit="ratio" if rows.boolean else unit_of(reading.target.config, chart, []),
         boolean=rows.boolean,
-        points=audience.points,
-        coarse=audience.coarse,
+        points=options.points,
+        coarse=options.coarse,
         by=by,
-        clock=audience.clock,
-        tested=findings_over_history(history, reading, chart, audience.clock, audience.names),
+        clock=options.clock,
+        tested=findings_over_history(history, reading, chart, options.clock, options.names),
     )
-    begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history, audience.names)
+    begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history, options.names)
     return _with_notes(summary, rows, by, chart, begins), untested
 
 
 def _times_only(buckets: list[Bucket], kind: str) -> Summary:
-    """Values that are times have no mean: only the first and the last are told."""
+    """Values that are times have no mean: only the first and the last are reported."""
     values = [b.value for b in buckets if b.value is not None]
     facts = TimesFacts(first=iso(min(values)), last=iso(max(values))) if values else TimesFacts()
     n = sum(b.n or 0 for b in buckets)
@@ -362,7 +363,7 @@ def _with_notes(
     *,
     local_days: bool = False,
 ) -> Summary:
-    """Add these notes, and what was seen in places where the API's form is not documented, or wrong."""
+    """Add these notes, and notes on rows that differ from the documented format."""
     all_notes = [*notes]
     if rows.outside:
         all_notes.append(
