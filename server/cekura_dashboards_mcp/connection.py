@@ -57,8 +57,8 @@ def may_use(allowed: Mapping[str, frozenset[str]], caller: str, tool: str) -> bo
 
 
 KEY_HEADER = "x-cekura-api-key"
-MOST_PACES = 1000
-MOST_QUESTIONS = 1000
+MAX_PACES = 1000
+MAX_QUESTIONS = 1000
 ANSWERED_WITHIN_S = 600
 """As long as the SDK takes an answer to a question."""
 SIGNED_IN = "Ask whoever runs this server for another one: it has the Cekura keys of those who sign in."
@@ -105,7 +105,7 @@ class Questions:
     def add(self, question: str) -> None:
         self.remove(question)
         self._asked_at[question] = self._clock()
-        while len(self._asked_at) > MOST_QUESTIONS:
+        while len(self._asked_at) > MAX_QUESTIONS:
             del self._asked_at[next(iter(self._asked_at))]
 
     def remove(self, question: str) -> None:
@@ -174,7 +174,7 @@ class Connection:
         """What all calls of a key share; of those whose last call is longest ago nothing is known any more."""
         pace = self._paces.pop(caller, None) or Pace()
         self._paces[caller] = pace
-        while len(self._paces) > MOST_PACES:
+        while len(self._paces) > MAX_PACES:
             del self._paces[next(iter(self._paces))]
         return pace
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
 from cekura_dashboards_mcp.web.middleware import (
-    MOST_BODY_BYTES,
+    MAX_REQUEST_BYTES,
     CompleteRequests,
     LimitedProtocol,
     RateLimitedLog,
@@ -318,7 +318,7 @@ async def sent_through(messages: list[Any]) -> Any:
 async def test_a_body_that_does_not_arrive_whole_or_is_too_large_is_refused() -> None:
     part = {"type": "http.request", "body": b"x" * 1000, "more_body": True}
     assert await sent_through([part, part]) == 408
-    assert await sent_through([part] * (MOST_BODY_BYTES // 1000 + 1)) == 413
+    assert await sent_through([part] * (MAX_REQUEST_BYTES // 1000 + 1)) == 413
     assert await sent_through([part, {"type": "http.disconnect"}]) is None
 
 

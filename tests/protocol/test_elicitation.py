@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from cekura_dashboards.values import replace
-from cekura_dashboards_mcp.connection import MOST_QUESTIONS, Connection, Questions
+from cekura_dashboards_mcp.connection import MAX_QUESTIONS, Connection, Questions
 from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_dashboards_mcp.web.app import http_app
 from support import BY_NAME, KEY, PIE, PLAIN, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
@@ -151,7 +151,7 @@ def test_a_question_that_nobody_answers_is_forgotten_after_ten_minutes_or_when_t
     time_s[0] = 600
     assert not questions.has("first")
     assert questions.has("second")
-    for number in range(MOST_QUESTIONS):
+    for number in range(MAX_QUESTIONS):
         questions.add(f"{number}")
     assert not questions.has("second")
     assert questions.has("0")

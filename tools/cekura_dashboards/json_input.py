@@ -9,7 +9,7 @@ from typing import Any
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.text import clean, quoted
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """Objects and lists inside each other: far more than any board or configuration has, far fewer than Python can nest."""
 
 
@@ -46,7 +46,7 @@ def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
     except ValueError:  # the only other one
         raise NotJson(f"holds a number of more than {sys.get_int_max_str_digits()} digits") from None
     level: list[Any] = [parsed]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [item for value in level for item in _inside(value)]
         if not level:
             return parsed
@@ -73,4 +73,4 @@ def _inside(value: Any) -> list[Any]:
 
 
 def _too_deep() -> NotJson:
-    return NotJson(f"is nested more than {DEEPEST} levels deep")
+    return NotJson(f"is nested more than {MAX_DEPTH} levels deep")

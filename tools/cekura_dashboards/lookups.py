@@ -26,7 +26,7 @@ T = TypeVar("T")
 Later = Coroutine[Any, Any, T]
 """What a plain function hands on to be awaited, with no coroutine of its own around it."""
 AGENT_ID_FIELDS = {"agent.id", "agent_id", "agent"}
-MOST_KEYS, MOST_BYTES = 200, 16 * 2**20
+MAX_KEYS, MAX_BYTES = 200, 16 * 2**20
 """Keys whose reference data are kept, and what all of it together may take."""
 MAX_SHOWN = 8
 MAX_WIDGETS = 1000
@@ -65,7 +65,7 @@ class Memory:
         size = sum(len(item.model_dump_json()) for item in value)
         self._entries[owner] = {**mine, what: _CacheEntry(value, now, size)}
         self._size += size
-        while self._size > MOST_BYTES or len(self._entries) > MOST_KEYS:
+        while self._size > MAX_BYTES or len(self._entries) > MAX_KEYS:
             self.drop(next(iter(self._entries)))
 
     def drop(self, owner: str) -> None:

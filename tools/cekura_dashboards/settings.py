@@ -13,7 +13,7 @@ from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.text import shown_setting
 
 PREFIX = "CEKURA_"
-SHORTEST_KEY = 32
+MIN_KEY = 32
 CROSS_CHECKED = {"Settings": "projects", "ServerSettings": "oauth_issuer"}
 """The variable that an error names which comes of several of them."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -131,8 +131,8 @@ class Settings(BaseModel):
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         keys = _parts(value)
-        if any(len(key.encode()) < SHORTEST_KEY for key in keys) or len(set(keys)) < len(keys):
-            raise ValueError(f"must be different secrets of at least {SHORTEST_KEY} bytes, separated by commas")
+        if any(len(key.encode()) < MIN_KEY for key in keys) or len(set(keys)) < len(keys):
+            raise ValueError(f"must be different secrets of at least {MIN_KEY} bytes, separated by commas")
         return value
 
     @field_validator("confirm", mode="before")

@@ -12,7 +12,7 @@ from pydantic import GetCoreSchemaHandler, WrapValidator
 from pydantic_core import CoreSchema, core_schema
 
 LABEL_LIMIT = 80
-MOST_NOTES, MOST_IN_A_NOTE = 10, 160
+MAX_NOTES, MAX_NOTE = 10, 160
 _BLANKS, _ALIKE = re.compile(r"\A\s+|\s+\Z|\s{2,}"), re.compile(r"(\s)\1*")
 _USER = re.compile(r"(?:(?<=//)|^)[^/?#\s]*@")
 _PLACE = re.compile(r"\[\d+\]")
@@ -85,7 +85,7 @@ def inert(text: str) -> str:
     >>> inert("![i](https://a.example/b) <img src=x>"), inert("[VIP] *new* (<5 s)")
     ('![i]﹙https﹕//a﹒example/b) ﹤img src=x>', '[VIP] *new* (<5 s)')
     """
-    return _LIVE.sub(lambda found: "".join([_SMALL.get(char, char) for char in found[0]]), text)
+    return _LIVE.sub(lambda match: "".join([_SMALL.get(char, char) for char in match[0]]), text)
 
 
 def as_meant(text: str) -> str:
@@ -95,7 +95,7 @@ def as_meant(text: str) -> str:
     ('[a](https://b.example)', '[a](b)')
     """
     if "\\u00" in text:
-        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+        text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
     return text if text.isascii() else text.translate(_USUAL)
 
 
@@ -195,7 +195,7 @@ def shown_setting(text: str) -> str:
 def _inert_json(text: str) -> str:
     """The same JSON, its texts inert; backslashes are doubled in it and hide nothing."""
     kept = {char: f"\\u{ord(char):04x}" for char in _SMALL if char != "\\"}
-    return _LIVE.sub(lambda found: "".join([kept.get(char, char) for char in found[0]]), text)
+    return _LIVE.sub(lambda match: "".join([kept.get(char, char) for char in match[0]]), text)
 
 
 def json_text(value: Any) -> str:
@@ -228,10 +228,10 @@ def condense(notes: list[str]) -> list[str]:
     """
     alike = dict[str, list[str]]()
     for note in notes:
-        alike.setdefault(_PLACE.sub("", note), []).append(clean(note, limit=MOST_IN_A_NOTE))
+        alike.setdefault(_PLACE.sub("", note), []).append(clean(note, limit=MAX_NOTE))
     lines = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
-    more = [f"{len(lines) - MOST_NOTES} more of the kind"] if len(lines) > MOST_NOTES else []
-    return [*lines[:MOST_NOTES], *more]
+    more = [f"{len(lines) - MAX_NOTES} more of the kind"] if len(lines) > MAX_NOTES else []
+    return [*lines[:MAX_NOTES], *more]
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_BODY_BYTES = 512 * 1024
+MAX_REQUEST_BYTES = 512 * 1024
 """Of one request: twice the largest arguments, as JSON escapes some of what it holds."""
 HALF_OPEN_S = 15.0
 """Seconds that a request may take to arrive whole."""
@@ -26,7 +26,7 @@ UNREAD_S = 60.0
 SHUTDOWN_S = 10
 """Seconds that running calls have to end once the server is told to stop."""
 REPEATED_LOG_S = 10.0
-MOST_BACKLOG, LEAST_BACKLOG = 128, 8
+MAX_BACKLOG, LEAST_BACKLOG = 128, 8
 
 
 def most_connections() -> int:
@@ -51,7 +51,7 @@ def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
     return Config(
         app,
         http=Guarded,
-        backlog=max(LEAST_BACKLOG, min(MOST_BACKLOG, most // 2)),
+        backlog=max(LEAST_BACKLOG, min(MAX_BACKLOG, most // 2)),
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         log_config=None,
@@ -156,8 +156,8 @@ class CompleteRequests:
                     return
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
-                if len(body) > MOST_BODY_BYTES:
-                    text = f"The request is larger than {MOST_BODY_BYTES // 1024} KiB."
+                if len(body) > MAX_REQUEST_BYTES:
+                    text = f"The request is larger than {MAX_REQUEST_BYTES // 1024} KiB."
                     await JSONResponse({"error": text}, 413, {"connection": "close"})(scope, receive, send)
                     return
         if waited.cancelled_caught:

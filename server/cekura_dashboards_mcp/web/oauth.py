@@ -34,7 +34,7 @@ from cekura_dashboards_mcp.connection import KEY_HEADER
 from cekura_dashboards_mcp.web.limits import OPEN
 from cekura_dashboards_mcp.web.settings import ServerSettings, is_web_address
 
-MOST_BYTES = 512 * 1024
+MAX_BYTES = 512 * 1024
 """Of a list of keys, and of an issuer's metadata: some 200 keys with their certificates."""
 SIGNED_WITH = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
 """Public keys only: a secret that is shared could be the server's own to forge with."""
@@ -151,7 +151,7 @@ async def _read(address: str, timeout_s: float) -> dict[str, Any]:
     from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - start-up does not wait for it
 
     parts = urlsplit(address)
-    transport = HttpTransport(f"{parts.scheme}://{parts.netloc}", max_body_bytes=MOST_BYTES)
+    transport = HttpTransport(f"{parts.scheme}://{parts.netloc}", max_body_bytes=MAX_BYTES)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         answer = await transport.send("GET", path, key=SecretStr(""), timeout_s=timeout_s, query={}, body=None)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from cekura_dashboards.settings import NETLOC, loaded, usable_key
 
-SHORTEST_TOKEN = 24
+MIN_TOKEN = 24
 ORIGIN = re.compile(r"https?://", re.ASCII)
 
 
@@ -47,8 +47,8 @@ class ServerSettings(BaseModel):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         parts = value.get_secret_value().split(",") if value else []
         tokens = [usable_key(part).get_secret_value() for part in parts if part.strip()]
-        if any(len(token) < SHORTEST_TOKEN for token in tokens) or len({*tokens}) < len(parts):
-            raise ValueError(f"must be different tokens of at least {SHORTEST_TOKEN} characters, separated by commas")
+        if any(len(token) < MIN_TOKEN for token in tokens) or len({*tokens}) < len(parts):
+            raise ValueError(f"must be different tokens of at least {MIN_TOKEN} characters, separated by commas")
         return value
 
     @field_validator("allowed_hosts")

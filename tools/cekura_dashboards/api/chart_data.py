@@ -23,8 +23,8 @@ KNOWN_KEYS = {
     "pie": {"label", "value", "percentage"},
 }
 PIECE = 2_000_000
-MOST_AROUND = 100_000
-MOST_VALUES = 8_000_000
+MAX_AROUND = 100_000
+MAX_VALUES = 8_000_000
 """In data that is decoded whole, counted by the marks between them; such of a million grouped calls is half of it."""
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 LIST = re.compile(rb"(\s*\[).*", re.DOTALL)
@@ -62,9 +62,7 @@ class ChartEnvelope(msgspec.Struct):
     def of(cls, sent: SentChart) -> "ChartEnvelope":
         """What surrounds the data, decoded. What is far too large to be of use counts as absent."""
         around = {name: getattr(sent, name) for name in sent.__struct_fields__ if name != "data"}
-        small = {
-            name: raw for name, raw in around.items() if raw is not NOTHING and len(memoryview(raw)) <= MOST_AROUND
-        }
+        small = {name: raw for name, raw in around.items() if raw is not NOTHING and len(memoryview(raw)) <= MAX_AROUND}
         try:
             return cls(sent.data, **{name: msgspec.json.decode(raw) for name, raw in small.items()})
         except UNDECODABLE as error:
@@ -197,8 +195,8 @@ def _no_rows(kind: str, error: Exception) -> UnreadableAnswer:
 
 def _list(data: msgspec.Raw, kind: str) -> list[JsonObject]:
     body = bytes(data)
-    if len(body) > PIECE and sum(body.count(mark) for mark in b"[{,") > MOST_VALUES:
-        raise UnreadableAnswer(f"{kind} data holds more than {MOST_VALUES} values. {SMALLER}")
+    if len(body) > PIECE and sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
+        raise UnreadableAnswer(f"{kind} data holds more than {MAX_VALUES} values. {SMALLER}")
     try:
         return msgspec.json.decode(body, type=list[dict[str, Any]] | None) or []
     except UNDECODABLE as error:

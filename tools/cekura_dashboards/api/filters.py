@@ -31,7 +31,7 @@ RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "y": 365 * 86400}
 _ROW_FIELDS = "metric_evaluations."
 LONGEST_REGEX = 1000
-MOST_SHOWN = 240
+MAX_EXAMPLE = 240
 
 
 class Filter(BaseModel):
@@ -103,7 +103,7 @@ class Filter(BaseModel):
 
 def json_shape(example: JsonObject) -> str:
     """A filter as it should be, for an error: what the caller gave, in the right shape."""
-    return short_json(example, limit=MOST_SHOWN)
+    return short_json(example, limit=MAX_EXAMPLE)
 
 
 def fault(at: str, message: str, unknown: UnknownField | None = None) -> PydanticCustomError:

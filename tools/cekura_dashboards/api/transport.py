@@ -47,7 +47,7 @@ NEVER_SENT = (
 
 
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-BUSY, MOST_PARTS = 4, 8
+BUSY, MAX_PARTS = 4, 8
 """The library looks at every connection of a pool for each request, which is slow for many; so the pool has parts, and
 another is begun when each has this many requests under way."""
 
@@ -100,7 +100,7 @@ class HttpTransport:
     def _free_part(self) -> "_Part":
         """The part of the pool with the least to do; a further one when all are busy."""
         least = min(self._parts, key=lambda part: part.under_way, default=None)
-        if least is None or (least.under_way >= BUSY and len(self._parts) < MOST_PARTS):
+        if least is None or (least.under_way >= BUSY and len(self._parts) < MAX_PARTS):
             least = _Part(self._connections())
             self._parts.append(least)
         return least

@@ -104,7 +104,7 @@ def count_usage() -> Generator[Usage]:
 
 
 Body = bytes | bytearray | msgspec.Raw
-MOST_IN_A_REFUSAL = 100_000
+MAX_REFUSAL_BYTES = 100_000
 T = TypeVar("T")
 S = TypeVar("S", Dashboard, Widget)
 
@@ -195,7 +195,7 @@ def check_same_id(record: S, number: int) -> S:
 
 def messages_of(body: Body, key: SecretStr) -> dict[str, list[str]]:
     """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
-    if len(body) > MOST_IN_A_REFUSAL:
+    if len(body) > MAX_REFUSAL_BYTES:
         return {}
     try:
         body_object = as_object(msgspec.json.decode(body)) or {}
