@@ -1,7 +1,6 @@
 """Create, change and delete widgets of one dashboard, all of it or none."""
 
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.bulk import plan_bulk_edit
 from cekura_dashboards.edits.changes import (
     Stored,
     WidgetEdits,
@@ -10,7 +9,7 @@ from cekura_dashboards.edits.changes import (
     not_done,
     restored_lines,
 )
-from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
+from cekura_dashboards.edits.plan import Plan, checked, plan_bulk_edit, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_widgets, signer
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import BULK_EDIT, BulkEditRequest

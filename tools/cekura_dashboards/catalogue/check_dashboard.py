@@ -12,9 +12,8 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, are_few, saved
 from cekura_dashboards.concurrency import gather, in_thread
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.bulk import plan_bulk_edit
 from cekura_dashboards.edits.dashboards import plan_update
-from cekura_dashboards.edits.plan import issued
+from cekura_dashboards.edits.plan import issued, plan_bulk_edit
 from cekura_dashboards.edits.receipt import Call
 from cekura_dashboards.edits.request import BULK_EDIT, UPDATE, BulkEditRequest, RestoredIds, UpdateDashboardRequest
 from cekura_dashboards.edits.rules import metric_types

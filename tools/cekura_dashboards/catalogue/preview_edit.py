@@ -11,9 +11,8 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import saved, unsaved
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.bulk import plan_bulk_edit
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
-from cekura_dashboards.edits.plan import Plan, issued
+from cekura_dashboards.edits.plan import Plan, issued, plan_bulk_edit
 from cekura_dashboards.edits.receipt import Receipt, fit_receipt
 from cekura_dashboards.edits.request import BULK_EDIT, BulkEditRequest, DashboardEdit, RestoredIds
 from cekura_dashboards.edits.rules import PLOT_FIELDS
