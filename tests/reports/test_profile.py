@@ -131,6 +131,20 @@ async def test_what_does_not_go_together_is_refused_before_anything_is_sent(argu
         assert recorder.sent == []
 
 
+async def test_a_profile_says_how_its_filters_were_read() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(
+            context,
+            "get_widgets_data",
+            widget_ids=[202],
+            profile="weekday",
+            filters={"field": "topic", "op": "neq", "value": "a"},
+        )
+    note = "filters: neq counts calls without a value of topic too; an isnull false beside it leaves them out"
+    assert note in answer["notes"]
+    assert note in text
+
+
 def test_a_flat_measure_is_said_to_be_flat_and_too_few_days_say_nothing() -> None:
     few = [Bucket(hour * 3600.0, 5, 5) for hour in range(24)]
     found = profile(few, "hour_of_day", function="count", clock=Clock(), zone="UTC")
