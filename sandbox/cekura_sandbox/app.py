@@ -361,7 +361,7 @@ def readings_from(chosen: dict[str, str]) -> ApiVariant:
     """ApiVariant by name.
 
     Raises:
-        ValueError: for a name or value that there is not.
+        ValueError: for an unknown name or value.
     """
     allowed = {field.name: get_args(field.type) for field in fields(ApiVariant)}
     chosen_readings: dict[str, str | float] = {}
@@ -378,7 +378,7 @@ def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[st
     """Serve on 127.0.0.1 until stopped; port 0 takes a free one. The calls are generated before it listens.
 
     Raises:
-        ValueError: for a reading that there is not.
+        ValueError: for an unknown reading.
         OSError: if the port is taken.
     """
     import uvicorn  # noqa: PLC0415 - a sandbox in the client's process serves without

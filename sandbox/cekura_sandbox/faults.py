@@ -199,7 +199,7 @@ async def _break_off(send: Send) -> None:
 
 
 async def _stream(send: Send, size: int) -> None:
-    """A body of that many bytes whose length is not told beforehand."""
+    """A body of that many bytes without a Content-Length."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     part = b"[" + b"0," * 32_768
     for _ in range(size // len(part) + 1):

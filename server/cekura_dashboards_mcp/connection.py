@@ -77,7 +77,7 @@ class NotAllowed(DashboardsError):
 
 
 def caller_of(key: SecretStr) -> str:
-    """A digest by which a key can be told from others, and not be found out."""
+    """A digest that identifies a key without revealing it."""
     return hashlib.sha256(b"caller\0" + key.get_secret_value().encode()).hexdigest()[:12]
 
 

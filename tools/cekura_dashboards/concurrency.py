@@ -1,4 +1,4 @@
-"""Several things at once: requests, and work that would hold up others."""
+"""Concurrency: requests awaited together, and slow work in threads."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar, overload
@@ -17,7 +17,7 @@ MAX_CONCURRENT = 20
 
 
 async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Do it for every item at once."""
+    """Run ``do`` for all items concurrently."""
     if len(items) == 1:
         await do(items[0])
         return
@@ -29,7 +29,7 @@ async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]])
 async def gather_by_id(
     numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
 ) -> tuple[dict[int, T], dict[int, DashboardsError]]:
-    """What each number gives, a few at once; and the errors of those that give none."""
+    """The results by number, at most ``MAX_CONCURRENT`` at once, and the errors of those that fail."""
     results, failed = dict[int, T](), dict[int, DashboardsError]()
     limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
 
@@ -45,7 +45,7 @@ async def gather_by_id(
 
 
 async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
-    """The work's result. What is not small is done in a thread, so that other calls go on meanwhile."""
+    """The result of ``work``, run in a thread unless it is small, so that other calls are not blocked."""
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 
 

@@ -39,7 +39,7 @@ class ToolContext(Struct, frozen=True, dict=True):
     """``now`` gives aware UTC times; ``progress`` takes done, total and a message.
 
     ``memory``: reference data kept across calls; ``lookups``: what names things, asked for at most once in this call.
-    ``audit`` is told of every write: tool, arguments, outcome, receipt.
+    ``audit`` is called for every write: tool, arguments, outcome, receipt.
     ``draws``: somebody looks at charts, so that answers come with what is drawn.
     """
 

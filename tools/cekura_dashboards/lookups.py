@@ -145,7 +145,7 @@ class Lookups:
         return dashboard
 
     async def prefetch(self) -> None:
-        """Read projects and agents now; whether that failed is told to who then asks for them."""
+        """Read projects and agents now; a failure is raised to those who ask for them later."""
         readers: dict[str, Callable[[], Later[object]]] = {"projects": self.projects, "agents": self.agents}
         await gather_tried(ask() for kind, ask in readers.items() if self._cached((kind, None)) is None)
 
@@ -163,7 +163,7 @@ class Lookups:
             return {}
 
     async def prefetch_widgets(self) -> None:
-        """Read the widgets of all dashboards now; whether that failed is told to who then asks for them."""
+        """Read the widgets of all dashboards now; a failure is raised to those who ask for them later."""
         with suppress(DashboardsError):
             await self.all_widgets()
 
@@ -218,7 +218,7 @@ class Lookups:
     ) -> tuple[dict[str, str], list[str]]:
         """Names of agents by id and of metrics by key, where a grouping or a filter needs them.
 
-        What cannot be read is told in a note.
+        A note says what cannot be read.
         """
         fields = {name for node in filters for name in fields_of(node)}
         fields |= {str((config.group_by or {}).get("field")) for config in configs}

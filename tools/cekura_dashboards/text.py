@@ -221,7 +221,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def condense(notes: list[str]) -> list[str]:
-    """Notes that differ only in the place they are about told once, and at most ten.
+    """Notes that differ only in their place are merged; at most ten remain.
 
     >>> condense(["create[0].type was read as chart_type", "create[1].type was read as chart_type"])
     ['create[0].type was read as chart_type (and 1 alike)']

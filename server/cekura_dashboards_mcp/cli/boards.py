@@ -151,7 +151,7 @@ def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", wha
 
 
 def _ask() -> None:
-    """Ask whoever sits there.
+    """Ask the person at the terminal.
 
     Raises:
         Stopped: if nobody does.

@@ -383,7 +383,7 @@ def _first_line(stderr: TextIO) -> str:
 
 
 SKEW_S = 60
-"""A clock that is off by more is told; the API's relative times then mean other instants than ours."""
+"""A larger clock difference is reported: the API's relative times then mean other instants than ours."""
 
 
 class Examination(Struct, frozen=True):

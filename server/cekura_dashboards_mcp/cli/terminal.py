@@ -18,11 +18,11 @@ SANDBOX_KEY = "sandbox"
 SANDBOX = click.option("--sandbox", is_flag=True, help="Answer from a local sandbox: no key, no network.")
 NO_KEY = "No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls without one."
 FELT_S = 1.0
-"""Who waits for longer is told for what."""
+"""After this delay the user sees what is being waited for."""
 
 
 class Stopped(click.ClickException):
-    """A mistake of the user's, told in one line."""
+    """A user's mistake, reported in one line."""
 
     exit_code = 2
 

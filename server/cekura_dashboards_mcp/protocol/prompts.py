@@ -161,7 +161,7 @@ MAX_VALUES = 100
 """Of values in one answer, by the protocol."""
 NAMED: dict[str, EntityKind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
 LISTED_BY = {"dashboard": "list_dashboards", "widget": "get_dashboard", "agent": "look_up", "metric": "look_up"}
-"""The tool that tells such names: who may not use it is not told them here."""
+"""The tool that lists such names: a key that may not use it gets no completions of them."""
 FIXED = {"window": WORDS, "compare_to": COMPARISONS}
 
 

@@ -40,7 +40,7 @@ class CatalogueTool(McpTool):
 
     catalogue_entry: InstanceOf[Tool[Any, Any]] = Field(exclude=True)
     for_view: bool = Field(default=False, exclude=True)
-    """Whether the chart view asks: it is told next to nothing in words."""
+    """Whether the chart view asks: its answers hold almost no text."""
 
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:

@@ -62,10 +62,10 @@ class DashboardsServer(MCPServer[Connection]):
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Connection, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
-        """Refuse a prompt that there is not.
+        """Refuse an unknown prompt.
 
         Raises:
-            MCPError: naming those that there are.
+            MCPError: naming the existing ones.
         """
         names = [prompt.name for prompt in await self.list_prompts()]
         if name not in names:
@@ -75,10 +75,10 @@ class DashboardsServer(MCPServer[Connection]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Connection, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Refuse an address under which there is nothing.
+        """Refuse an unknown address.
 
         Raises:
-            MCPError: naming those that there are.
+            MCPError: naming the existing ones.
         """
         try:
             return await super().read_resource(uri, context)
@@ -238,6 +238,6 @@ def leave_with_reader(stdout: TextIO) -> None:
 
 def _wait(end: int) -> None:
     broken = select.poll()
-    broken.register(end, 0)  # asks for nothing: the end of a pipe or socket is always told
+    broken.register(end, 0)  # no event is requested: the end of a pipe or socket is always reported
     if broken.poll():
         os._exit(0)

@@ -203,7 +203,7 @@ def listening_on(host: str, port: int) -> socket.socket:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a port in use
         listener.bind((host, port))
-        listener.listen()  # from here on a client that was told of the address is not refused
+        listener.listen()  # from here on clients can connect to the announced address
     except OSError:
         listener.close()
         raise

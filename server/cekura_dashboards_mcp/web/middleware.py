@@ -24,7 +24,7 @@ load balancers: 60) closes it, or a request that is sent just then is lost."""
 UNREAD_S = 60.0
 """Seconds that a client may leave what it asked for unread, once the buffers are full."""
 SHUTDOWN_S = 10
-"""Seconds that running calls have to end once the server is told to stop."""
+"""Seconds that running calls have to finish once the server is stopping."""
 REPEATED_LOG_S = 10.0
 MAX_BACKLOG, LEAST_BACKLOG = 128, 8
 

@@ -192,7 +192,7 @@ def _work(app: Starlette, channel: socket.socket, foreign: list[socket.socket]) 
     for other in foreign:
         other.close()
     for sign in STOPPED:
-        signal.signal(sign, signal.SIG_IGN)  # the process that accepts is told, and closes the channel
+        signal.signal(sign, signal.SIG_IGN)  # the accepting process gets the signal, and closes the channel
     asyncio.run(_Taking(server_config(app), channel).serve())
     os._exit(0)
 

@@ -82,7 +82,7 @@ class InvalidArguments(DashboardsError):
         return cls([Fault(path, message)], lead=lead)
 
     def with_lead(self, lead: str) -> "InvalidArguments":
-        """The same, told with other words before it."""
+        """The same with another lead."""
         return InvalidArguments(self.faults, lead=lead, more=self.more)
 
 

@@ -129,7 +129,7 @@ class WidgetConfig(_Stored):
         return {name: self.stored(name) for name in WRITABLE}
 
     def problem(self) -> str | None:
-        """Why it cannot be told what this widget shows; None if it can."""
+        """Why it is unknown what this widget shows; None if it is known."""
         return self.unreadable(*PLOT_DEFINITION)
 
     def definition(self) -> JsonObject:

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 4
 FIRST_WAIT_S = 0.25
 MAX_WAIT_S = 4.0
 MAX_RETRY_AFTER_S = 20.0
-"""A longer ``Retry-After`` is not waited for: the caller is told how long to wait instead."""
+"""A longer ``Retry-After`` is not waited out: the error says how long to wait."""
 MAX_PAUSE_S = 300.0
 """A longer ``Retry-After`` counts as this: one absurd answer must not lock a key out."""
 PASSING_FAULTS = {502, 503, 504}
@@ -35,7 +35,7 @@ PAUSE_S = 1.0
 
 @dataclass
 class Pace:
-    """What the API last said about how often a key may ask: all calls with that key heed it, not just the one told."""
+    """The API's last rate limit for a key: all calls with that key heed it, not only the one that received it."""
 
     _until: float = 0.0
 

@@ -246,7 +246,7 @@ def _trust() -> ssl.SSLContext:
 
 
 def translate(error: Exception, timeout_s: float, proxy: Proxy | None = None) -> Unreachable:
-    """Our error for one of the HTTP library's; only its kind is told, as its text may quote the request."""
+    """Our error for one of the HTTP library's; only its kind is reported, as its text may quote the request."""
     kind = type(error).__name__
     if isinstance(error, (*NEVER_SENT, httpx.InvalidURL)):
         through = [proxy.variable] if proxy else []
