@@ -392,7 +392,7 @@ def column_chart(series: Series, last: str) -> list[str]:
     r"""A column for each bucket, a dot where there is no data, and axes. ``last``: the day of the last bucket.
 
     >>> days = Series(measure="count", start="2026-11-01", step="1d", value=[4, None, 8])
-    >>> print("\n".join(columns(days, "2026-11-03")))
+    >>> print("\n".join(column_chart(days, "2026-11-03")))
     8 ┤           █████
       │           █████
       │ ▄▄▄▄▄     █████
