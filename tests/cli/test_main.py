@@ -291,6 +291,18 @@ def test_who_waits_for_long_is_told_for_what_on_a_terminal_only() -> None:
     assert piped.getvalue() == ""
 
 
+def test_the_demo_ends_without_a_traceback_when_nobody_reads_on() -> None:
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "demo"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as demo:
+        assert demo.stdout is not None
+        assert demo.stdout.readline().startswith("Starting the server")
+        demo.stdout.close()
+        assert demo.stderr is not None
+        assert demo.stderr.read() == ""
+        assert demo.wait(HANGS_S) == 1
+
+
 def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
     done = run("demo")
     assert (done.returncode, done.stderr) == (0, "")

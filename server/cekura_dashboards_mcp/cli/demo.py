@@ -23,7 +23,7 @@ WIDGET = {
 }  # fmt: skip
 
 
-class DemoFailed(Exception):
+class DemoFailed(click.ClickException):
     """A call did not answer as it should."""
 
 
@@ -31,17 +31,17 @@ async def run_demo() -> None:
     started = time.perf_counter()
     click.secho("Starting the server over stdio, as a chat client does …", dim=True)
     server = StdioServerParameters(command=sys.executable, args=["-m", "cekura_dashboards_mcp", "serve", "--sandbox"])
+    failure: Exception | None = None
     async with Client(server) as client:
-        offered = (await client.list_tools()).tools
-        click.secho(f"{len(offered)} tools after {time.perf_counter() - started:.1f} s.", dim=True)
-        click.secho("Filling the sandbox with 60,000 calls of the last 30 days …", dim=True)
         try:
+            offered = (await client.list_tools()).tools
+            click.secho(f"{len(offered)} tools after {time.perf_counter() - started:.1f} s.", dim=True)
+            click.secho("Filling the sandbox with 60,000 calls of the last 30 days …", dim=True)
             await _conversation(client)
-            failed = None
-        except DemoFailed as error:
-            failed = str(error)
-    if failed:
-        raise click.ClickException(failed)
+        except (DemoFailed, BrokenPipeError) as error:  # raised in here, it would leave as a group of errors
+            failure = error
+    if failure is not None:
+        raise failure
     click.echo()
     click.echo(NEXT)
 
