@@ -106,11 +106,11 @@ async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str
     schema = input_schemas([tool.request])[tool.request]
     lines += [f"| `{name}` | {kind} | {about} |" for name, kind, about in _arguments(schema)]
     plan_id = ""
-    for said, arguments in EXAMPLES.get(tool.name, []):
+    for question, arguments in EXAMPLES.get(tool.name, []):
         given = {name: planned.get(tool.name, value) if name in PLANNED else value for name, value in arguments.items()}
         answer = await call_tool(context, tool, given)
         plan_id = str(answer.structured.get("plan_id", ""))
-        lines += ["", said, "", "```json", json.dumps(given, ensure_ascii=False), "```", "", "```text", answer.text]
+        lines += ["", question, "", "```json", json.dumps(given, ensure_ascii=False), "```", "", "```text", answer.text]
         lines += ["```"]
     if tool.name == "preview_edit":
         planned["bulk_edit_dashboard"] = plan_id

@@ -104,15 +104,15 @@ def driven_row(case: Case, seeds: Iterable[int]) -> Driven:
     named, right, count = 0, 0, 0
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        found = find_driver(
+        driver = find_driver(
             _side(case, rng, current=True),
             _side(case, rng, current=False),
             additive=case.measure == "counts",
             ratio=1.0 if case.measure == "rates" else 0.0,
             dimensions=1,
         )
-        said = found.verdict != "within noise"
-        named += said
-        right += said and not found.mixed and found.outlying_group == PLACE
+        is_named = driver.verdict != "within noise"
+        named += is_named
+        right += is_named and not driver.mixed and driver.outlying_group == PLACE
         count += 1
     return Driven(case, named / count, right / count)

@@ -20,9 +20,9 @@ NOT_HERE = "conversions need {}: install {} apart from this project, and name it
 
 def framework_at(variable: str, needed: str, kind: str) -> str:
     """Where the frameworks are. Skips where there are none, but never in CI."""
-    found = os.environ.get(variable)
-    if found:
-        return found
+    path = os.environ.get(variable)
+    if path:
+        return path
     missing = NOT_HERE.format("frameworks", needed, kind, variable)
     if os.environ.get("CI"):
         pytest.fail(missing)
