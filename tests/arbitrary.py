@@ -13,8 +13,21 @@ from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.api.wire import Response
 from support import Json
 
-FACTS = Path(__file__).parent / "facts" / "published_api.json"
-OPERATIONS: dict[str, Json] = json.loads(FACTS.read_text(encoding="utf-8"))["operations"]
+FACTS: Json = json.loads((Path(__file__).parent / "facts" / "published_api.json").read_text(encoding="utf-8"))
+
+
+def expanded(facts: Any) -> Any:
+    """Facts with each schema in the place of the ``$ref`` that names it."""
+    if is_list(facts):
+        return [expanded(item) for item in facts]
+    if not is_object(facts):
+        return facts
+    if "$ref" in facts:
+        return expanded(FACTS["schemas"][facts["$ref"]])
+    return {name: expanded(value) for name, value in facts.items()}
+
+
+OPERATIONS: dict[str, Json] = expanded(FACTS["operations"])
 NUMBERS: list[Any] = [
     0, 1, -1, 7, 0.5, 100, 1e-300, 5e-324, -1e-9, 1e15, 1e16, 1e50, -1e200, 1e308, 2**53, 2**63, 10**40, -(10**400),
 ]  # fmt: skip

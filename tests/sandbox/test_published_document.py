@@ -5,10 +5,8 @@ there are known to be otherwise, and are right here: ``filters`` in a query is t
 text, and the data of a stat is typed as an array but is an object.
 """
 
-import json
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,14 +15,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
+from arbitrary import OPERATIONS
 from cekura_dashboards import TOOLS
 from cekura_dashboards.api.models import is_list, is_object
 from support import KEY, Json, Sent, ask, new_sandbox, open_tools, sample_calls, shared_sandbox
 
-FACTS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "facts" / "published_api.json").read_text(encoding="utf-8")
-)
-OPERATIONS: dict[str, Json] = FACTS["operations"]
 STAT = "stat data is an object"
 QUERY_FILTERS = "filters in a query are JSON text"
 
