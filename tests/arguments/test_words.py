@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.fields import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
+from cekura_dashboards.api.models import AGGREGATIONS, CHART_TYPES, FILTER_OPS, FILTERED, PLOTTED, TIME_PERIODS
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.reader import parse

@@ -22,9 +22,18 @@ from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable, WrongNetworkSetting
-from cekura_dashboards.api.fields import LIMIT, MARGIN, METRIC_VALUE, metric_family
 from cekura_dashboards.api.filters import both, instant, time_bounds, within
-from cekura_dashboards.api.models import Dashboard, JsonObject, as_object, is_list, is_object
+from cekura_dashboards.api.models import (
+    LIMIT,
+    MARGIN,
+    METRIC_VALUE,
+    Dashboard,
+    JsonObject,
+    as_object,
+    is_list,
+    is_object,
+    metric_family,
+)
 from cekura_dashboards.charts.scores import PASS
 from cekura_dashboards.concurrency import gather_all
 from cekura_dashboards.context import ToolContext

@@ -14,17 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from cekura_dashboards.api.errors import UnknownField
-from cekura_dashboards.api.fields import (
+from cekura_dashboards.api.models import (
     DURATION,
     FILTER_OPS,
     FILTERED,
     METRIC_VALUE,
     FilterOp,
     GroupOperator,
+    JsonObject,
+    as_list,
+    as_object,
     filter_field,
     is_metadata,
 )
-from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, short_json, word
 
 RELATIVE = re.compile(r"(now|today)(?:-(\d{1,5})([smhdwMy]))?")

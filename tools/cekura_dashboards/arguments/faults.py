@@ -8,9 +8,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import Fault, UnknownField
-from cekura_dashboards.api.fields import filter_field
 from cekura_dashboards.api.filters import Filter, json_shape, of_metric
-from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.api.models import JsonObject, filter_field
 from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.references import Reference
 from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted

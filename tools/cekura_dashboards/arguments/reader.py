@@ -12,9 +12,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_dashboards.api.fields import DURATION, GROUP_OPERATORS, PLOTTED, FilterOp, filter_field
 from cekura_dashboards.api.filters import METRIC_ID, Filter
-from cekura_dashboards.api.models import JsonObject, as_list, as_object, is_list, is_object
+from cekura_dashboards.api.models import (
+    DURATION,
+    GROUP_OPERATORS,
+    PLOTTED,
+    FilterOp,
+    JsonObject,
+    as_list,
+    as_object,
+    filter_field,
+    is_list,
+    is_object,
+)
 from cekura_dashboards.arguments import references, shapes
 from cekura_dashboards.arguments.faults import ArgumentPath, annotation, fault_of, plain_type, value_text, where
 from cekura_dashboards.arguments.references import STAND_IN, GivenName

@@ -11,9 +11,18 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, UnknownField
-from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_COMBINATIONS, METRIC_VALUE, PLOTTED
 from cekura_dashboards.api.filters import METRIC_ID, json_shape
-from cekura_dashboards.api.models import Agent, JsonObject, Metric, Widget
+from cekura_dashboards.api.models import (
+    CHART_TYPES,
+    FILTERED,
+    METRIC_COMBINATIONS,
+    METRIC_VALUE,
+    PLOTTED,
+    Agent,
+    JsonObject,
+    Metric,
+    Widget,
+)
 from cekura_dashboards.concurrency import gather_all, gather_by_id
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import UntrustedText, clean, join_names, json_text, named, nearest, word

@@ -9,9 +9,8 @@ from collections.abc import Callable, Collection
 from datetime import date, timedelta
 from typing import Any
 
-from cekura_dashboards.api.fields import FILTER_OPS, PLOTTED, filter_field
 from cekura_dashboards.api.filters import json_shape
-from cekura_dashboards.api.models import JsonObject, as_list, as_object
+from cekura_dashboards.api.models import FILTER_OPS, PLOTTED, JsonObject, as_list, as_object, filter_field
 from cekura_dashboards.arguments import times
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {

@@ -5,20 +5,22 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from cekura_dashboards.api.errors import UnknownField
-from cekura_dashboards.api.fields import (
+from cekura_dashboards.api.filters import Filter, fault
+from cekura_dashboards.api.models import (
     FILTERED,
     PLOTTED,
+    WRITABLE,
     Aggregation,
     ChartType,
     DataType,
+    JsonObject,
     TimePeriod,
+    WidgetConfig,
     filter_field,
     is_metadata,
     no_such_measure,
     plotted_type,
 )
-from cekura_dashboards.api.filters import Filter, fault
-from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig
 from cekura_dashboards.arguments.reader import PLANNED, is_null_text
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import UntrustedText, did_you_mean

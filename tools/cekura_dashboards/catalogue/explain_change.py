@@ -6,9 +6,8 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, UnknownField
-from cekura_dashboards.api.fields import METRIC_VALUE, filter_field
 from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
-from cekura_dashboards.api.models import WidgetConfig, as_list
+from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, as_list, filter_field
 from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import (

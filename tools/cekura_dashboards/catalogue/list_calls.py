@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, NotFound
-from cekura_dashboards.api.fields import LIMIT, metric_family
 from cekura_dashboards.api.filters import fault, filter_warnings, in_words, time_bounds
-from cekura_dashboards.api.models import CallLog, JsonObject, Metric
+from cekura_dashboards.api.models import LIMIT, CallLog, JsonObject, Metric, metric_family
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.arguments.widget import WINDOW
 from cekura_dashboards.charts.calls import (

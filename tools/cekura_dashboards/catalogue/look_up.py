@@ -7,19 +7,21 @@ from pydantic import Field, field_validator, model_validator
 
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, UnknownField
-from cekura_dashboards.api.fields import (
+from cekura_dashboards.api.filters import fault
+from cekura_dashboards.api.models import (
     A_METRIC,
     COMBINATIONS,
     FILTERED,
     METRIC_COMBINATIONS,
     METRIC_VALUE,
     PLOTTED,
+    Metric,
+    WidgetConfig,
+    as_list,
     is_metadata,
     no_such_measure,
     plotted_type,
 )
-from cekura_dashboards.api.filters import fault
-from cekura_dashboards.api.models import Metric, WidgetConfig, as_list
 from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.references import (
     AgentId,

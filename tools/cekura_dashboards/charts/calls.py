@@ -12,9 +12,17 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.chart_data import LineRow, number
 from cekura_dashboards.api.errors import InvalidArguments, NotFound, Refused, UnreadableAnswer
-from cekura_dashboards.api.fields import CALL_LOG_OPS, FILTER_OPS, METRIC_VALUE, metric_family, plotted_type
 from cekura_dashboards.api.filters import both, instant, operators_of, within, without_time
-from cekura_dashboards.api.models import CallLog, JsonObject, WidgetConfig
+from cekura_dashboards.api.models import (
+    CALL_LOG_OPS,
+    FILTER_OPS,
+    METRIC_VALUE,
+    CallLog,
+    JsonObject,
+    WidgetConfig,
+    metric_family,
+    plotted_type,
+)
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import Target
 from cekura_dashboards.charts.window import Window, format_instant

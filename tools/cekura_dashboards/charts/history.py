@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from cekura_dashboards.api.fields import LIMIT, MARGIN, METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filters import without_time
-from cekura_dashboards.api.models import Widget, WidgetConfig
+from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, Widget, WidgetConfig, plotted_type
 from cekura_dashboards.charts.target import Target, saved
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.stats.timeline import PERIODS, STEPS

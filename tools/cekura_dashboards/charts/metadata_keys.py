@@ -11,9 +11,16 @@ from typing import Any
 from msgspec import Struct, field
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments
-from cekura_dashboards.api.fields import filter_field, is_metadata, no_such_measure, plotted_type
 from cekura_dashboards.api.filters import fields_of, instant, within
-from cekura_dashboards.api.models import CallLog, Widget, as_list
+from cekura_dashboards.api.models import (
+    CallLog,
+    Widget,
+    as_list,
+    filter_field,
+    is_metadata,
+    no_such_measure,
+    plotted_type,
+)
 from cekura_dashboards.charts.window import Window
 from cekura_dashboards.concurrency import gather
 from cekura_dashboards.context import ToolContext

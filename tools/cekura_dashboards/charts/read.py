@@ -24,7 +24,6 @@ from cekura_dashboards.api.errors import (
     TooFarBack,
     UnreadableAnswer,
 )
-from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
 from cekura_dashboards.api.filters import (
     OTHER_SCORE,
     Bounds,
@@ -37,7 +36,7 @@ from cekura_dashboards.api.filters import (
     within,
     without_time,
 )
-from cekura_dashboards.api.models import JsonObject, WidgetConfig
+from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, JsonObject, WidgetConfig
 from cekura_dashboards.api.wire import usage
 from cekura_dashboards.charts.local_days import in_local_days
 from cekura_dashboards.charts.rows import TimeParser

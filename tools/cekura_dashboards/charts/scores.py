@@ -12,8 +12,7 @@ from typing import Literal
 
 from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, count_of, number
 from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.fields import METRIC_VALUE, metric_family, plotted_type
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, metric_family, plotted_type
 from cekura_dashboards.charts.rows import SCORED
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.concurrency import gather_by_id

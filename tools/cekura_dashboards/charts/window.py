@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments, NoTimeBefore
-from cekura_dashboards.api.fields import LIMIT, MARGIN
 from cekura_dashboards.api.filters import Bounds, time_bounds
-from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.api.models import LIMIT, MARGIN, JsonObject
 from cekura_dashboards.arguments.times import (
     ROLLING,
     WORDS,

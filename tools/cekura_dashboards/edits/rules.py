@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, KeyRejected
-from cekura_dashboards.api.fields import (
+from cekura_dashboards.api.filters import Bounds, both, filter_warnings, only_time, time_bounds, within
+from cekura_dashboards.api.models import (
     AGGREGATIONS,
     CHART_TYPES,
     COMBINATIONS,
@@ -21,10 +22,11 @@ from cekura_dashboards.api.fields import (
     METRIC_COMBINATIONS,
     METRIC_VALUE,
     Combinations,
+    JsonObject,
+    Widget,
+    WidgetConfig,
     plotted_type,
 )
-from cekura_dashboards.api.filters import Bounds, both, filter_warnings, only_time, time_bounds, within
-from cekura_dashboards.api.models import JsonObject, Widget, WidgetConfig
 from cekura_dashboards.arguments.times import BACK, ROLLING, UNITS, fold, interval, is_interval, rolling, span_of
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import UntrustedText, join_names, named, one_of, word

@@ -7,8 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.api.fields import LIMIT, METRIC_VALUE
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, WidgetConfig
 from cekura_dashboards.charts.history import Survey
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import Window, format_instant

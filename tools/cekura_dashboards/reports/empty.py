@@ -7,7 +7,6 @@ from msgspec import Struct, field
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import DashboardsError, UnreadableAnswer
-from cekura_dashboards.api.fields import METRIC_VALUE, plotted_type
 from cekura_dashboards.api.filters import (
     AGENT_IDS,
     OTHER_SCORE,
@@ -18,7 +17,7 @@ from cekura_dashboards.api.filters import (
     neq_alone,
     wants_pass,
 )
-from cekura_dashboards.api.models import Agent, JsonObject, WidgetConfig, as_list
+from cekura_dashboards.api.models import METRIC_VALUE, Agent, JsonObject, WidgetConfig, as_list, plotted_type
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
 from cekura_dashboards.charts.target import ChartReading, Target

@@ -6,9 +6,8 @@ from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
-from cekura_dashboards.api.fields import CHART_TYPES, is_metadata
 from cekura_dashboards.api.filters import fields_of
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
 from cekura_dashboards.charts.history import histories
 from cekura_dashboards.charts.metadata_keys import MetadataKeys, used_keys
 from cekura_dashboards.charts.read import read_charts

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from cekura_dashboards.api.fields import (
+from cekura_dashboards.api.models import (
     CALL_LOG_OPS,
     COMBINATIONS,
     FILTER_OPS,
@@ -13,8 +13,8 @@ from cekura_dashboards.api.fields import (
     METRIC_VALUE,
     PLOTTED,
     Combinations,
+    JsonObject,
 )
-from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.window import COMPARISONS
 

@@ -9,9 +9,18 @@ from typing import Literal, cast
 from msgspec import Struct
 
 from cekura_dashboards.api.errors import Refused
-from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, METRIC_VALUE, TIME_PERIODS, is_metadata, plotted_type
 from cekura_dashboards.api.filters import both, time_bounds, without_time
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.api.models import (
+    CHART_TYPES,
+    FILTERED,
+    METRIC_VALUE,
+    TIME_PERIODS,
+    Dashboard,
+    JsonObject,
+    Widget,
+    is_metadata,
+    plotted_type,
+)
 from cekura_dashboards.charts.target import ChartReading
 from cekura_dashboards.charts.window import format_instant
 from cekura_dashboards.edits.request import MOST_WIDGETS

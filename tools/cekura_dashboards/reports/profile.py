@@ -7,8 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.api.fields import plotted_type
-from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.api.models import WidgetConfig, plotted_type
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import bar_rows, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target

@@ -7,9 +7,8 @@ from msgspec import Struct, field
 from pydantic import BaseModel, Field, PrivateAttr
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.api.fields import CHART_TYPES, FILTERED, PLOTTED
 from cekura_dashboards.api.filters import both, in_words
-from cekura_dashboards.api.models import Widget, WidgetConfig
+from cekura_dashboards.api.models import CHART_TYPES, FILTERED, PLOTTED, Widget, WidgetConfig
 from cekura_dashboards.charts.rows import (
     BarRows,
     Rows,
