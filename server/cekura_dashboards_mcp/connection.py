@@ -11,10 +11,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from cekura_dashboards import TOOLS, Settings, ToolContext
-from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.client import CekuraClient, Pace
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.api.projects_only import ProjectsOnly
-from cekura_dashboards.api.retries import Pace
 from cekura_dashboards.api.wire import Transport
 from cekura_dashboards.context import utc_now
 from cekura_dashboards.lookups import Memory

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from cekura_dashboards.api import errors
-from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.retries import retry_after_s
+from cekura_dashboards.api.client import CekuraClient, retry_after_s
 from cekura_dashboards.api.wire import Response
 from support import KEY, now
 
