@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import JsonObject, as_object, same
-from cekura_dashboards.arguments.faults import ArgumentPath
-from cekura_dashboards.arguments.reader import parse
+from cekura_dashboards.arguments.reader import ArgumentPath, parse
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import WidgetEdits
 from cekura_dashboards.edits.plan_id import Covered, signer
