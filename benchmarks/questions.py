@@ -15,7 +15,7 @@ from benchmarks.trips import KEY, rounds_of
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
-from cekura_dashboards.lookups import Memory
+from cekura_dashboards.context import Memory
 from cekura_sandbox import create_app
 
 Json = dict[str, Any]

@@ -18,7 +18,7 @@ from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response, Transport
-from cekura_dashboards.lookups import Memory
+from cekura_dashboards.context import Memory
 from cekura_sandbox import create_app
 
 Json = dict[str, Any]

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.trips import BAR, InRounds, rounds_of
 from benchmarks.trips import TRIPS as MEASURED
 
-from cekura_dashboards.lookups import Memory
+from cekura_dashboards.context import Memory
 from support import BY_NAME, KEY, PIE, Json, new_sandbox, now, sample_calls, shared_sandbox
 
 pytestmark = pytest.mark.anyio

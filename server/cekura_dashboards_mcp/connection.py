@@ -15,8 +15,7 @@ from cekura_dashboards.api.client import CekuraClient, Pace
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport
-from cekura_dashboards.context import utc_now
-from cekura_dashboards.lookups import Memory
+from cekura_dashboards.context import Memory, utc_now
 from cekura_dashboards.settings import SettingsError, usable_key
 from cekura_dashboards.text import did_you_mean, quoted
 from cekura_dashboards_mcp.audit import Audit, check_file

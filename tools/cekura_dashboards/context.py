@@ -1,21 +1,341 @@
-"""What a tool may use."""
+"""What a tool may use: the API's client, settings, whatever names things, and reads that are awaited together.
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+Projects, agents and metrics change rarely; they may be kept for a minute across calls, apart for each key.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar, cast, overload
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct, field
+import anyio
+import anyio.to_thread
+import msgspec
+from msgspec import Struct
 from pydantic import SecretStr
 
 from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.filters import METRIC_ID, fields_of, metric_key
+from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.api.projects_only import ProjectsOnly
-from cekura_dashboards.api.wire import Transport
-from cekura_dashboards.lookups import Lookups, Memory
+from cekura_dashboards.api.wire import Transport, usage
 from cekura_dashboards.settings import Settings
+from cekura_dashboards.text import clean, named
 from cekura_dashboards.values import replace
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+MAX_CONCURRENT = 20
+"""Requests under way for one call: enough for a dashboard of a dozen charts to be read in one round trip."""
+
+
+async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    """Run ``do`` for all items concurrently."""
+    if len(items) == 1:
+        await do(items[0])
+        return
+    async with anyio.create_task_group() as group:
+        for item in items:
+            group.start_soon(do, item)
+
+
+async def gather_by_id(
+    numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
+) -> tuple[dict[int, T], dict[int, DashboardsError]]:
+    """The results by number, at most ``MAX_CONCURRENT`` at once, and the errors of those that fail."""
+    results, failed = dict[int, T](), dict[int, DashboardsError]()
+    limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
+
+    async def one(number: int) -> None:
+        try:
+            async with limiter:
+                results[number] = await get(number)
+        except DashboardsError as error:
+            failed[number] = error
+
+    await each([*numbers], one)
+    return results, failed
+
+
+async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
+    """The result of ``work``, run in a thread unless it is small, so that other calls are not blocked."""
+    return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
+
+
+async def gather_tried(work: Iterable[Awaitable[T]]) -> tuple[dict[int, T], dict[int, DashboardsError]]:
+    """The results by place, all awaited at once, and the errors of those that fail."""
+    awaitables, results, failed = [*work], dict[int, T](), dict[int, DashboardsError]()
+
+    async def one(place: int) -> None:
+        try:
+            results[place] = await awaitables[place]
+        except DashboardsError as error:
+            failed[place] = error
+
+    await each(range(len(awaitables)), one)
+    return results, failed
+
+
+async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """The results in order, all awaited at once.
+
+    Raises:
+        DashboardsError: the first in order, once all have ended.
+    """
+    results, failed = await gather_tried(work)
+    if failed:
+        raise failed[min(failed)]
+    return [results[place] for place in range(len(results))]
+
+
+@overload
+async def gather(first: Awaitable[T1], second: Awaitable[T2], /) -> tuple[T1, T2]: ...
+@overload
+async def gather(first: Awaitable[T1], second: Awaitable[T2], third: Awaitable[T3], /) -> tuple[T1, T2, T3]: ...
+async def gather(*work: Awaitable[Any]) -> tuple[Any, ...]:
+    """The results of different kinds, each with its type, awaited at once; raises like ``gather_all``."""
+    return tuple(await gather_all(work))
+
+
+Later = Coroutine[Any, Any, T]
+"""What a plain function hands on to be awaited, with no coroutine of its own around it."""
+AGENT_ID_FIELDS = {"agent.id", "agent_id", "agent"}
+MAX_KEYS, MAX_BYTES = 200, 16 * 2**20
+"""Keys whose reference data are kept, and what all of it together may take."""
+MAX_SHOWN = 8
+MAX_WIDGETS = 1000
+
+
+@dataclass
+class _CacheEntry:
+    """One answer, the time it was read, and about how many bytes it takes."""
+
+    value: Any
+    read_at: datetime
+    size: int
+
+
+@dataclass
+class Memory:
+    """Reference data of several keys, each under a digest of it. What was read longest ago goes first."""
+
+    seconds: float
+    _entries: dict[str, dict[tuple[str, int | None], _CacheEntry]] = field(default_factory=dict[str, Any], repr=False)
+    _size: int = 0
+
+    def get(self, owner: str, what: tuple[str, int | None], now: datetime) -> Any:
+        """What is kept and not too old; None for nothing."""
+        entry = self._entries.get(owner, {}).get(what)
+        if entry is None or not timedelta(0) <= now - entry.read_at < timedelta(seconds=self.seconds):
+            return None
+        return entry.value
+
+    def put(self, owner: str, what: tuple[str, int | None], value: Any, now: datetime) -> None:
+        if self.seconds <= 0:
+            return
+        mine = self._entries.pop(owner, {})
+        if (old := mine.pop(what, None)) is not None:
+            self._size -= old.size
+        size = sum(len(item.model_dump_json()) for item in value)
+        self._entries[owner] = {**mine, what: _CacheEntry(value, now, size)}
+        self._size += size
+        while self._size > MAX_BYTES or len(self._entries) > MAX_KEYS:
+            self.drop(next(iter(self._entries)))
+
+    def drop(self, owner: str) -> None:
+        """Forget all of a key."""
+        self._size -= sum(entry.size for entry in self._entries.pop(owner, {}).values())
+
+
+@dataclass
+class _Pending:
+    """A question under way or answered."""
+
+    done: anyio.Event = field(default_factory=anyio.Event)
+    value: Any = None
+    error: DashboardsError | None = None
+    given_up: bool = False
+
+
+class Lookups:
+    """The lookups of one call. Several at once may ask for the same; it is sent once.
+
+    ``numbers``: what the charts of this call showed of a measure's numbers, which those to come are read by too.
+    ``metrics_of``: the projects whose metrics were looked at, asked for now or kept.
+    """
+
+    def __init__(self, api: CekuraClient, settings: Settings, now: Callable[[], datetime], memory: Memory) -> None:
+        self._api, self._settings, self._now, self._memory = api, settings, now, memory
+        self._owner = hashlib.sha256(b"lookups\0" + api.key.get_secret_value().encode()).hexdigest()
+        self._pending = dict[tuple[str, int | None], _Pending]()
+        self.numbers = dict[Any, Any]()
+        self.metrics_of = set[int]()
+
+    async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> T:
+        """The answer to a question; an error is answered to all who ask. ``keep``: across calls, too."""
+        while (pending := self._pending.get(what)) is not None:
+            await pending.done.wait()
+            if pending.error is not None:
+                raise pending.error
+            if not pending.given_up:
+                return cast("T", pending.value)
+        if keep and (cached := self._cached(what)) is not None:
+            usage().cache_hits += 1
+            return cast("T", cached)
+        mine = self._pending[what] = _Pending(given_up=True)
+        try:
+            mine.value = answer = await ask()
+            mine.given_up = False
+        except DashboardsError as error:
+            mine.error = error
+            raise
+        finally:
+            if mine.given_up and mine.error is None:
+                del self._pending[what]  # who asked was cancelled: the next one asks itself
+            mine.done.set()
+        if keep:
+            self._memory.put(self._owner, what, answer, self._now())
+        return answer
+
+    def _cached(self, what: tuple[str, int | None]) -> Any:
+        """What is kept from another call; None for nothing."""
+        return self._memory.get(self._owner, what, self._now())
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was asked for in this call."""
+        return bool(self._pending)
+
+    def forget(self) -> None:
+        """Ask anew for everything from now on."""
+        self._memory.drop(self._owner)
+
+    def dashboard(self, number: int) -> Later[Dashboard]:
+        return self._once(("dashboard", number), partial(self._api.get_dashboard, number))
+
+    async def dashboard_with_names(self, number: int) -> Dashboard:
+        """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
+        dashboard, _ = await gather(self.dashboard(number), self.prefetch())
+        return dashboard
+
+    async def prefetch(self) -> None:
+        """Read projects and agents now; a failure is raised to those who ask for them later."""
+        readers: dict[str, Callable[[], Later[object]]] = {"projects": self.projects, "agents": self.agents}
+        await gather_tried(ask() for kind, ask in readers.items() if self._cached((kind, None)) is None)
+
+    async def projects_of_dashboards(self) -> dict[int, int]:
+        """The projects of the dashboards on the first page of all; nothing if that cannot be read."""
+
+        async def first_page() -> dict[int, int]:
+            async for page in self._api.list_dashboards():
+                return {row.id: row.project for row in page if row.project is not None}
+            return {}
+
+        try:
+            return await self._once(("dashboards", None), first_page)
+        except DashboardsError:
+            return {}
+
+    async def prefetch_widgets(self) -> None:
+        """Read the widgets of all dashboards now; a failure is raised to those who ask for them later."""
+        with suppress(DashboardsError):
+            await self.all_widgets()
+
+    async def some_widgets(self) -> list[Widget]:
+        """The widgets on the first page of those of all dashboards."""
+
+        async def first_page() -> list[Widget]:
+            async for page in self._api.list_widgets():
+                return page
+            return []
+
+        return await self._once(("some widgets", None), first_page)
+
+    async def all_widgets(self) -> list[Widget]:
+        """The widgets of all dashboards that the key can see, up to a thousand."""
+
+        async def pages() -> list[Widget]:
+            widgets = list[Widget]()
+            async for page in self._api.list_widgets():
+                widgets += page
+                if len(widgets) >= MAX_WIDGETS:
+                    break
+            return widgets
+
+        return await self._once(("widgets", None), pages)
+
+    def widget(self, number: int) -> Later[Widget]:
+        return self._once(("widget", number), partial(self._api.get_widget, number))
+
+    def dashboards(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Dashboard], dict[int, DashboardsError]]]:
+        """Those that could be read, a few at once, and the errors of the others."""
+        return gather_by_id(numbers, self.dashboard)
+
+    def widgets(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Widget], dict[int, DashboardsError]]]:
+        return gather_by_id(numbers, self.widget)
+
+    def projects(self) -> Later[list[Project]]:
+        return self._once(("projects", None), self._api.projects, keep=True)
+
+    async def agents(self, project_id: int | None = None) -> list[Agent]:
+        """All agents that the key can see, or those of a project; they are read once, if they say their project."""
+        agents = await self._once(("agents", None), self._api.agents, keep=True)
+        if project_id is None:
+            return agents
+        if any(agent.project is None for agent in agents):
+            of_project = partial(self._api.agents, project_id=project_id)
+            return await self._once(("agents", project_id), of_project, keep=True)
+        return [agent for agent in agents if agent.project == project_id]
+
+    async def names(
+        self, configs: Iterable[WidgetConfig], filters: Iterable[JsonObject | None], project: int | None
+    ) -> tuple[dict[str, str], list[str]]:
+        """Names of agents by id and of metrics by key, where a grouping or a filter needs them.
+
+        A note says what cannot be read.
+        """
+        fields = {name for node in filters for name in fields_of(node)}
+        fields |= {str((config.group_by or {}).get("field")) for config in configs}
+        names, notes = dict[str, str](), list[str]()
+        if AGENT_ID_FIELDS & fields:
+            try:
+                names |= {str(agent.id): clean(agent.name) for agent in await self.agents() if agent.name}
+            except DashboardsError:
+                notes.append("agents are shown by id, as their names could not be read")
+        if METRIC_ID in fields and project is not None:
+            try:
+                names |= {metric_key(item.id): clean(item.name) for item in await self.metrics(project) if item.name}
+            except DashboardsError:
+                notes.append("metrics are shown by id, as their names could not be read")
+        return names, notes
+
+    def metrics(self, project_id: int) -> Later[list[Metric]]:
+        self.metrics_of.add(project_id)
+        return self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
+
+    async def only_project(self, requested: int | None, *, lead: str = "Nothing was read.") -> int:
+        """The project to look in.
+
+        Raises:
+            InvalidArguments: if it is open which.
+        """
+        project_id = requested or self._settings.project_id
+        if project_id is not None:
+            return project_id
+        projects = await self.projects()
+        if len(projects) == 1:
+            return projects[0].id
+        listed = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:MAX_SHOWN])
+        text = f"is missing; the key sees several projects: {listed}."
+        raise InvalidArguments.at("project_id", text, lead=lead)
+
 
 Progress = Callable[[int, int, str], Awaitable[None]]
 
@@ -47,7 +367,7 @@ class ToolContext(Struct, frozen=True, dict=True):
     settings: Settings
     now: Callable[[], datetime] = utc_now
     progress: Progress = no_progress
-    memory: Memory = field(default_factory=lambda: Memory(0))
+    memory: Memory = msgspec.field(default_factory=lambda: Memory(0))
     draws: bool = False
     audit: Audit = no_audit
 

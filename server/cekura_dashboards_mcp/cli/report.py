@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.window import format_instant
-from cekura_dashboards.concurrency import gather, gather_all
+from cekura_dashboards.context import gather, gather_all
 from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.cli.in_process import shows_charts, text_of
 from cekura_dashboards_mcp.connection import Connection

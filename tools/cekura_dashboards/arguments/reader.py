@@ -28,8 +28,7 @@ from cekura_dashboards.api.models import (
 )
 from cekura_dashboards.arguments import references, shapes
 from cekura_dashboards.arguments.references import STAND_IN, GivenName, Reference
-from cekura_dashboards.concurrency import in_thread
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, in_thread
 from cekura_dashboards.text import as_meant, did_you_mean, inert, named, nearest, one_of, quoted, short_json
 from cekura_dashboards.tool import Request
 

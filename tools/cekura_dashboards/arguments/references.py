@@ -23,8 +23,7 @@ from cekura_dashboards.api.models import (
     Metric,
     Widget,
 )
-from cekura_dashboards.concurrency import gather_all, gather_by_id
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather_all, gather_by_id
 from cekura_dashboards.text import UntrustedText, clean, join_names, json_text, named, nearest, word
 
 EntityKind = Literal["dashboard", "widget", "project", "agent", "metric"]

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import WRITABLE, JsonObject, WidgetConfig, is_object
 from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, no_such, number_or_name
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.copies import with_references
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.json_input import NotJson, read_json

@@ -11,10 +11,9 @@ from cekura_dashboards.edits.changes import (
 )
 from cekura_dashboards.edits.plan import Plan, checked, plan_bulk_edit, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_widgets, signer
-from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.receipt import Receipt, undo_arguments, undo_of
 from cekura_dashboards.edits.request import BULK_EDIT, BulkEditRequest
 from cekura_dashboards.edits.send import commit_bulk
-from cekura_dashboards.edits.undo import undo_arguments, undo_of
 
 
 async def plan(context: ToolContext, request: BulkEditRequest) -> Plan[WidgetEdits]:

@@ -10,8 +10,7 @@ from cekura_dashboards.api.models import Dashboard, JsonObject
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, are_few, saved
-from cekura_dashboards.concurrency import gather, in_thread
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.edits.dashboards import plan_update
 from cekura_dashboards.edits.plan import issued, plan_bulk_edit
 from cekura_dashboards.edits.receipt import Call

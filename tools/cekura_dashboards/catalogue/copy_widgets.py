@@ -9,8 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, EditFailed, NotFound
 from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
-from cekura_dashboards.concurrency import gather, gather_by_id
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather, gather_by_id
 from cekura_dashboards.edits.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
 from cekura_dashboards.edits.copies import (
     Back,
@@ -27,10 +26,9 @@ from cekura_dashboards.edits.copies import (
 )
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered, covered_alike, covered_widgets, signer
-from cekura_dashboards.edits.receipt import Call, Receipt
+from cekura_dashboards.edits.receipt import Call, Receipt, Undo, refuse_too_large, undo_of
 from cekura_dashboards.edits.request import PlannedRequest, RestoredIds
 from cekura_dashboards.edits.send import commit_bulk, surely_not_applied
-from cekura_dashboards.edits.undo import Undo, refuse_too_large, undo_of
 from cekura_dashboards.text import untrusted
 
 NAME = "copy_widgets"

@@ -30,7 +30,7 @@ from cekura_dashboards.edits.dashboards import (
 from cekura_dashboards.edits.layout import Placement, Wish, pattern_for, place_widgets
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import Covered, covered_alike, covered_namesakes, covered_whole, signer
-from cekura_dashboards.edits.receipt import Call, Receipt
+from cekura_dashboards.edits.receipt import Call, Receipt, undo_of
 from cekura_dashboards.edits.request import (
     BULK_EDIT,
     CREATE,
@@ -44,7 +44,6 @@ from cekura_dashboards.edits.request import (
 )
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_applied
-from cekura_dashboards.edits.undo import undo_of
 from cekura_dashboards.text import named, untrusted
 from cekura_dashboards.values import replace
 

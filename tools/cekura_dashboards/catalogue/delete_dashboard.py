@@ -9,9 +9,8 @@ from cekura_dashboards.edits.changes import EditOperation, before_after
 from cekura_dashboards.edits.dashboards import dashboard_change, dashboards_of_project, fields_of, send_delete
 from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_namesakes, covered_whole, signer
-from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.receipt import Receipt, refuse_too_large, undo_of
 from cekura_dashboards.edits.request import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
-from cekura_dashboards.edits.undo import refuse_too_large, undo_of
 from cekura_dashboards.text import named, untrusted
 
 

@@ -21,8 +21,7 @@ from cekura_dashboards.charts.calls import (
 from cekura_dashboards.charts.metadata_keys import MetadataKeys, read_metadata_keys
 from cekura_dashboards.charts.target import ChartRequest, RequestedChart, requested_chart
 from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
-from cekura_dashboards.concurrency import each, gather
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, each, gather
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,

@@ -27,8 +27,7 @@ from cekura_dashboards.charts.window import (
     other_window,
     resolve,
 )
-from cekura_dashboards.concurrency import gather, in_thread
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.changes import (
     ComparedSpans,
     MeasureTests,

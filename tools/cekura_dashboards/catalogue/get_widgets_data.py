@@ -20,8 +20,7 @@ from cekura_dashboards.arguments.widget import (
 )
 from cekura_dashboards.charts.target import resolve_targets, saved
 from cekura_dashboards.charts.window import check_comparison
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
 from cekura_dashboards.reports.chart_reports import ChartQuery, corrections, report_charts
 from cekura_dashboards.reports.plots import Drawing, Plot

@@ -24,8 +24,7 @@ from cekura_dashboards.charts.calls import (
 from cekura_dashboards.charts.scores import PASS
 from cekura_dashboards.charts.target import ChartRequest, requested_chart
 from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.empty import CallsQuery, why_empty
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.report import ALL_CALLS

@@ -36,8 +36,7 @@ from cekura_dashboards.charts.metadata_keys import read_metadata_keys
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import resolve_targets, unsaved
 from cekura_dashboards.charts.window import format_instant, resolve
-from cekura_dashboards.concurrency import gather_by_id
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.reports.report import field_word
 from cekura_dashboards.stats.numbers import exact
 from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, plain, word

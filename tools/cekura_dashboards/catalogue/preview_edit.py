@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import saved, unsaved
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.edits.plan import Plan, issued, plan_bulk_edit
 from cekura_dashboards.edits.receipt import Receipt, fit_receipt

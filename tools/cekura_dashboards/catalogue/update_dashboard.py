@@ -12,9 +12,8 @@ from cekura_dashboards.edits.dashboards import (
 )
 from cekura_dashboards.edits.plan import Plan, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_fields
-from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.receipt import Receipt, undo_of
 from cekura_dashboards.edits.request import UPDATE, UpdateDashboardRequest
-from cekura_dashboards.edits.undo import undo_of
 
 
 async def commit(context: ToolContext, plan: Plan[DashboardUpdate]) -> Receipt:

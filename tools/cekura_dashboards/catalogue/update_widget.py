@@ -11,7 +11,7 @@ from cekura_dashboards.edits.changes import WidgetEdits, all_differences, done_c
 from cekura_dashboards.edits.layout import overlapped, relaid
 from cekura_dashboards.edits.plan import Plan, changed_only, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_widgets, signer
-from cekura_dashboards.edits.receipt import Receipt
+from cekura_dashboards.edits.receipt import Receipt, refuse_too_large, undo_of, undo_update
 from cekura_dashboards.edits.request import (
     CLEAR,
     Clearable,
@@ -24,7 +24,6 @@ from cekura_dashboards.edits.request import (
 )
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_update
-from cekura_dashboards.edits.undo import refuse_too_large, undo_of, undo_update
 from cekura_dashboards.text import join_names, named
 
 NAME = "update_widget"

@@ -26,9 +26,7 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import Target
 from cekura_dashboards.charts.window import Window, format_instant
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
-from cekura_dashboards.lookups import AGENT_ID_FIELDS
+from cekura_dashboards.context import AGENT_ID_FIELDS, ToolContext, gather
 from cekura_dashboards.stats.numbers import Number, exact
 from cekura_dashboards.text import SafeText, UntrustedText, clean, join_names, time_text, untrusted, word
 

@@ -22,8 +22,7 @@ from cekura_dashboards.api.models import (
     plotted_type,
 )
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.concurrency import gather
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.text import UntrustedText, join_names, nearest
 
 CALLS_READ = 20

@@ -43,8 +43,7 @@ from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, saved_window
-from cekura_dashboards.concurrency import MAX_CONCURRENT, each, gather, gather_all, in_thread
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
 from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace

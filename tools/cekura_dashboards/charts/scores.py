@@ -15,8 +15,7 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, metric_family, plotted_type
 from cekura_dashboards.charts.rows import SCORED
 from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.concurrency import gather_by_id
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.stats.numbers import exact, round_for_display
 from cekura_dashboards.values import replace
 

@@ -12,8 +12,7 @@ from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault, Inv
 from cekura_dashboards.api.filters import AGENT_IDS, METRIC_ID, only_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, as_object
 from cekura_dashboards.arguments.references import DashboardId, EntityKind, WidgetId, names_of
-from cekura_dashboards.concurrency import gather_all, gather_by_id
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather_all, gather_by_id
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, as_json, before_after, differences
 from cekura_dashboards.edits.layout import Placement, Wish, place_widgets
 from cekura_dashboards.edits.request import RestoredIds

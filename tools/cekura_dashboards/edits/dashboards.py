@@ -24,6 +24,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, before_after, both_as_json
 from cekura_dashboards.edits.plan import Plan, checked
 from cekura_dashboards.edits.plan_id import covered_fields, covered_setup, signer
+from cekura_dashboards.edits.receipt import refuse_too_large, undo_of
 from cekura_dashboards.edits.request import UPDATE, UpdateDashboardRequest
 from cekura_dashboards.edits.rules import (
     ADD_ONE,
@@ -35,7 +36,6 @@ from cekura_dashboards.edits.rules import (
     saved_range,
 )
 from cekura_dashboards.edits.send import ReadBack, WriteResult, write_or_read_back
-from cekura_dashboards.edits.undo import refuse_too_large, undo_of
 from cekura_dashboards.text import join_names, named, untrusted
 
 MAX_LISTED = 1000

@@ -11,7 +11,15 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of, planned_changes
 from cekura_dashboards.edits.layout import Placement, Wish, overlapped, pattern_for, place_widgets
 from cekura_dashboards.edits.plan_id import Covered, Origin, covered, covered_alike, covered_widgets, signer
-from cekura_dashboards.edits.receipt import Call, Receipt, fit_receipt, render
+from cekura_dashboards.edits.receipt import (
+    Call,
+    Receipt,
+    fit_receipt,
+    refuse_too_large,
+    render,
+    undo_arguments,
+    undo_of,
+)
 from cekura_dashboards.edits.request import (
     BULK_EDIT,
     BulkEditRequest,
@@ -23,7 +31,6 @@ from cekura_dashboards.edits.request import (
     unmergeable,
 )
 from cekura_dashboards.edits.rules import Checker
-from cekura_dashboards.edits.undo import refuse_too_large, undo_arguments, undo_of
 from cekura_dashboards.text import clean, join_names, named
 from cekura_dashboards.tool import Tool
 from cekura_dashboards.values import replace

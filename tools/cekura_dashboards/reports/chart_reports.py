@@ -8,8 +8,7 @@ from msgspec import Struct
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import WEEK, Window, format_instant
-from cekura_dashboards.concurrency import gather, in_thread
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import (
     ComparedReadings,
     Measurement,

@@ -22,8 +22,7 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.concurrency import gather_all
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather_all
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import ALL_CALLS, WidgetReport, field_word
 from cekura_dashboards.stats.numbers import exact

@@ -13,8 +13,7 @@ from cekura_dashboards.charts.metadata_keys import MetadataKeys, used_keys
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, are_few
 from cekura_dashboards.charts.window import Window
-from cekura_dashboards.concurrency import gather, in_thread
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
 from cekura_dashboards.reports.history import differ
 from cekura_dashboards.reports.report import field_word

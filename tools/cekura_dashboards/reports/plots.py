@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.rows import bar_rows, line_rows, plots_times, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
-from cekura_dashboards.concurrency import in_thread
+from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import WidgetReport
 from cekura_dashboards.stats.timeline import iso

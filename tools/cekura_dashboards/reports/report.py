@@ -23,7 +23,7 @@ from cekura_dashboards.charts.rows import (
 )
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.charts.window import Window, format_instant, is_off_utc
-from cekura_dashboards.concurrency import in_thread
+from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.history import findings_over_history
 from cekura_dashboards.stats.findings import Comparison, FigureChange, Finding, GroupChanges
 from cekura_dashboards.stats.numbers import round_for_display, wilson_interval
