@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.charts.window import Window
+from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.reports.budget import fit
 from cekura_dashboards.reports.render import render_report
 from cekura_dashboards.reports.report import ReportOptions, report

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.charts.window import Window
+from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.reports.report import ReportOptions, report
 from support import Json
 

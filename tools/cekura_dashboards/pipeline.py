@@ -6,7 +6,7 @@ from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRef
 from cekura_dashboards.api.wire import count_usage
 from cekura_dashboards.arguments.reader import read_arguments
 from cekura_dashboards.arguments.references import with_metrics
-from cekura_dashboards.charts.metadata_keys import with_known_keys
+from cekura_dashboards.charts.calls import with_known_keys
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.plan import Plan, WritingTool
 from cekura_dashboards.edits.receipt import Receipt

@@ -34,7 +34,7 @@ from cekura_dashboards.api.models import (
     is_object,
     metric_family,
 )
-from cekura_dashboards.charts.scores import PASS
+from cekura_dashboards.charts.rows import PASS
 from cekura_dashboards.context import ToolContext, gather_all
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.cli.in_process import text_of

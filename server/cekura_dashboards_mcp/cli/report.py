@@ -10,7 +10,7 @@ from mcp.types import CallToolResult
 from msgspec import Struct
 
 from cekura_dashboards.api.models import as_list, as_object
-from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.charts.target import format_instant
 from cekura_dashboards.context import gather, gather_all
 from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.cli.in_process import shows_charts, text_of

@@ -14,7 +14,7 @@ from pydantic import Field
 from cekura_dashboards import DashboardsError, Tool, ToolContext
 from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, number_or_name
 from cekura_dashboards.arguments.times import WORDS
-from cekura_dashboards.charts.window import COMPARISONS
+from cekura_dashboards.charts.target import COMPARISONS
 from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.sdk import Prompt

@@ -12,15 +12,24 @@ from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import (
     CallShown,
+    MetadataKeys,
     call_line,
     call_shown,
     calls_filter,
     find_calls,
+    read_metadata_keys,
     window_line,
 )
-from cekura_dashboards.charts.metadata_keys import MetadataKeys, read_metadata_keys
-from cekura_dashboards.charts.target import ChartRequest, RequestedChart, requested_chart
-from cekura_dashboards.charts.window import DEFAULT, Window, format_instant, other_window, resolve
+from cekura_dashboards.charts.target import (
+    DEFAULT,
+    ChartRequest,
+    RequestedChart,
+    Window,
+    format_instant,
+    other_window,
+    requested_chart,
+    resolve,
+)
 from cekura_dashboards.context import ToolContext, each, gather
 from cekura_dashboards.reports.explain import (
     MEASURE,

@@ -14,13 +14,12 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import window_line
-from cekura_dashboards.charts.history import Survey, surveys
 from cekura_dashboards.charts.read import read_charts
-from cekura_dashboards.charts.scores import PASS_IS_1
-from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.charts.window import (
+from cekura_dashboards.charts.rows import PASS_IS_1
+from cekura_dashboards.charts.target import (
     DEFAULT,
     PERIOD_BEFORE,
+    ChartReading,
     Window,
     format_instant,
     is_off_utc,
@@ -33,10 +32,12 @@ from cekura_dashboards.reports.changes import (
     MeasureTests,
     NextCall,
     ReportedChange,
+    Survey,
     interval_of,
     rank_changes,
     report_change,
     run_tests,
+    surveys,
     whole_steps,
 )
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time

@@ -8,7 +8,7 @@ from pydantic import Field
 from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
-from cekura_dashboards.charts.window import saved_range_text
+from cekura_dashboards.charts.target import saved_range_text
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_dashboards.reports.render import title_of

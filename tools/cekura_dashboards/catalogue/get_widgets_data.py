@@ -18,8 +18,7 @@ from cekura_dashboards.arguments.widget import (
     check_profile,
     one_comparison,
 )
-from cekura_dashboards.charts.target import resolve_targets, saved
-from cekura_dashboards.charts.window import check_comparison
+from cekura_dashboards.charts.target import check_comparison, resolve_targets, saved
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
 from cekura_dashboards.reports.chart_reports import ChartQuery, corrections, report_charts

@@ -21,11 +21,17 @@ from cekura_dashboards.charts.calls import (
     page_of_calls,
     window_line,
 )
-from cekura_dashboards.charts.scores import PASS
-from cekura_dashboards.charts.target import ChartRequest, requested_chart
-from cekura_dashboards.charts.window import Window, check_comparison, resolve, saved_window
+from cekura_dashboards.charts.rows import PASS
+from cekura_dashboards.charts.target import (
+    ChartRequest,
+    Window,
+    check_comparison,
+    requested_chart,
+    resolve,
+    saved_window,
+)
 from cekura_dashboards.context import ToolContext, gather
-from cekura_dashboards.reports.empty import CallsQuery, why_empty
+from cekura_dashboards.reports.chart_reports import CallsQuery, why_empty
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.report import ALL_CALLS
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted

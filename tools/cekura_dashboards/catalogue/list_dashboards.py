@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import DashboardRow
 from cekura_dashboards.arguments.references import ProjectId
-from cekura_dashboards.charts.window import saved_range_text
+from cekura_dashboards.charts.target import saved_range_text
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import SafeText, UntrustedText, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result

@@ -32,10 +32,9 @@ from cekura_dashboards.arguments.references import (
     titles,
     visible_metrics,
 )
-from cekura_dashboards.charts.metadata_keys import read_metadata_keys
+from cekura_dashboards.charts.calls import read_metadata_keys
 from cekura_dashboards.charts.read import read_charts
-from cekura_dashboards.charts.target import resolve_targets, unsaved
-from cekura_dashboards.charts.window import format_instant, resolve
+from cekura_dashboards.charts.target import format_instant, resolve, resolve_targets, unsaved
 from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.reports.report import field_word
 from cekura_dashboards.stats.numbers import exact

@@ -19,8 +19,7 @@ from cekura_dashboards.arguments.widget import (
     one_comparison,
 )
 from cekura_dashboards.charts.read import check_countable
-from cekura_dashboards.charts.target import resolve_targets, unsaved
-from cekura_dashboards.charts.window import check_comparison
+from cekura_dashboards.charts.target import check_comparison, resolve_targets, unsaved
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range
 from cekura_dashboards.reports.budget import fit

@@ -3,14 +3,19 @@
 Whether an override replaces the saved filters or is ANDed with them is not documented, nor whether a preview obeys
 the dashboard that it names. Every request sent here means the same under each reading: filters are self-contained,
 an override never reaches beyond the saved time bounds, and where it would have to, the widget is previewed alone.
+
+A history is a measure over all the time that the API holds, for the tests: a single week has one Monday, and only
+other Mondays show what is usual. It is read beside the charts; if it fails, they are still answered.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 from msgspec import Struct
@@ -36,15 +41,15 @@ from cekura_dashboards.api.filters import (
     within,
     without_time,
 )
-from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, JsonObject, WidgetConfig
+from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, plotted_type
 from cekura_dashboards.api.wire import usage
-from cekura_dashboards.charts.local_days import in_local_days
-from cekura_dashboards.charts.rows import TimeParser
-from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
-from cekura_dashboards.charts.target import ChartReading, Target, are_few
-from cekura_dashboards.charts.window import Window, saved_window
+from cekura_dashboards.charts.rows import TimeParser, in_one_form, types_of_metrics
+from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
+from cekura_dashboards.summaries.bar import is_merged
+from cekura_dashboards.summaries.buckets import combine, total
+from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace
 
@@ -55,6 +60,16 @@ SHORT = timedelta(days=2)
 MAX_AGENTS = 300
 NOT_EVALUATED = "calls that the metric was not evaluated on count as not matching; its avg leaves them out"
 SMALL_BYTES = 100_000
+MAX_HISTORIES = 12
+"""Requests for history in one call."""
+HOURLY_HISTORY = timedelta(days=3)
+"""Lines up to this length are tested by hour, longer ones by day."""
+FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
+"""The fields that are averaged in figures of a stat."""
+LABELS = "labels"
+COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+TESTED_PERIODS = ("hour", "day")
+"""The steps at which a chart is tested over time."""
 
 
 class _ChartRequest(Struct, frozen=True):
@@ -422,3 +437,131 @@ def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
 def _group(value: Any) -> Key:
     """The key of a row's group; a list or an object as its JSON."""
     return value if isinstance(value, Key) else json_text(value)
+
+
+HALF = 1800.0
+"""Half of an hour: an hour belongs to the day that its middle lies in."""
+ODD_OFFSET = "days are put together from hours of UTC, which that zone's midnight cuts: each is up to half an hour off"
+
+
+def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
+    """A reading by the hour as days that begin at midnight in ``zone``; a group's rows stay apart."""
+    chart, function = reading.chart, reading.target.config.function
+    if chart is None:
+        return reading
+    times, buckets_by_day = TimeParser(), defaultdict[tuple[datetime, Key], list[Bucket]](list)
+    groups, unread = dict[Key, object](), list[BarRow]()
+    for row in chart.rows:
+        time = times.parse(row.time_interval)
+        if time is None:
+            unread.append(row)
+            continue
+        midnight = _midnight(time, reading.window, zone)
+        key: Key = row.group if isinstance(row.group, Key) else json_text(row.group)
+        groups[key] = row.group
+        buckets_by_day[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
+    rows = [
+        BarRow(
+            time_interval=midnight.isoformat(),
+            value=combine(function, parts),
+            sample_count=total(parts),
+            group=groups[key],
+        )
+        for (midnight, key), parts in sorted(buckets_by_day.items(), key=lambda item: (item[0][0], str(item[0][1])))
+    ]
+    notes = reading.notes
+    if any(midnight.timestamp() % (2 * HALF) for midnight, _ in buckets_by_day):
+        notes = (*notes, ODD_OFFSET)
+    first, last = (_offset(edge, zone) for edge in (reading.window.start, reading.window.end))
+    days = replace(chart, rows=[*rows, *unread])
+    return replace(reading, chart=days, notes=notes, hours=chart, offsets=(first, last))
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> float:
+    offset = moment.astimezone(zone).utcoffset()
+    return offset.total_seconds() if offset else 0.0
+
+
+def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
+    """Where the day begins that an hour belongs to; one that the window cuts is of a day inside it."""
+    middle, first, last = time + HALF, window.start.timestamp(), window.end.timestamp() - 1
+    if time + 2 * HALF > first and time <= last:
+        middle = max(first, min(middle, last))
+    return datetime.fromtimestamp(middle, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
+    """For each target the key of its history, the histories by key, and how many targets go without.
+
+    Where there are too many, those with the shortest windows come first. None: the target is its own history, or
+    nothing about it is tested over time.
+    """
+    past_targets = [_history_of(target, now) for target in targets]
+    shared, keys = dict[str, Target](), list[str | None]([None] * len(targets))
+    without = 0
+    for place in sorted(range(len(targets)), key=lambda i: _length(targets[i])):
+        history = past_targets[place]
+        if history is None:
+            continue
+        key = measure_key(history)
+        if key not in shared and len(shared) >= MAX_HISTORIES:
+            without += 1
+            continue
+        shared.setdefault(key, history)
+        keys[place] = key
+    return keys, shared, without
+
+
+def _length(target: Target) -> timedelta:
+    return target.window.end - target.window.start if target.window else LIMIT
+
+
+def measure_key(history: Target) -> str:
+    """A key, equal for histories of the same measure over the same calls."""
+    config = history.config
+    parts = [
+        config.field, config.metric, config.aggregation_function, config.time_period, config.data_type, config.group_by,
+        without_time(history.filters), history.extra, history.matching, history.dashboard,
+    ]  # fmt: skip
+    return json.dumps(parts, sort_keys=True, default=str)
+
+
+def _history_of(target: Target, now: datetime) -> Target | None:
+    config, window = target.config, target.window
+    if window is None or target.problem is not None:
+        return None
+    if config.chart_type == "bar":
+        period = config.period
+        if period not in TESTED_PERIODS or not is_merged(config.function, "group" if config.group_by else None):
+            return None
+    elif config.chart_type == "line" and config.field != "timestamp" and config.data_type != "datetime":
+        period = "hour" if window.end - window.start <= HOURLY_HISTORY else "day"
+    else:
+        return None
+    if window.start <= now - LIMIT + MARGIN + timedelta(seconds=STEPS[PERIODS[period]]):
+        return None
+    function = config.aggregation_function if config.chart_type == "bar" else "avg"
+    return bar_over_all(target, now, time_period=period, aggregation_function=function)
+
+
+def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
+    """A bar of the same calls over all the time that the API holds."""
+    bar = {**target.config.writable(), "chart_type": "bar", "name": None, "group_by": None, **fields}
+    window = Window(now - LIMIT + MARGIN, now, "history")
+    return replace(target, config=WidgetConfig.model_validate(bar), window=window)
+
+
+def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
+    """Bars that show how the figures of a stat, or the labels of a pie, vary over time; by figure, or ``LABELS``."""
+    config = target.config
+    if target.problem is not None or config.group_by:
+        return {}
+    if config.chart_type == "stat":
+        return {
+            figure: bar_over_all(target, now, field=field, aggregation_function="avg", time_period="hour")
+            for figure, field in FIELDS_OF_FIGURES.items()
+        }
+    if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
+        by = {"type": "field", "field": config.field}
+        return {LABELS: bar_over_all(target, now, **COUNT_BY_DAY, group_by=by)}
+    return {}

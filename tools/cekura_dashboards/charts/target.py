@@ -1,22 +1,302 @@
-"""Targets and readings: which chart to read, and what the API answered."""
+"""Targets over windows: which chart to read over which time, and what the API answered."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, UnreadableAnswer
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, NoTimeBefore, UnreadableAnswer
 from cekura_dashboards.api.filters import Bounds, Filter, both, time_bounds, with_missing, without_time
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
+from cekura_dashboards.api.models import LIMIT, MARGIN, Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.arguments.references import DashboardId, ProjectId, WidgetId
+from cekura_dashboards.arguments.times import (
+    ROLLING,
+    WORDS,
+    Interval,
+    bare,
+    fold,
+    interval,
+    is_interval,
+    is_month,
+    rolling,
+    span_of,
+)
 from cekura_dashboards.arguments.widget import UNSAVED, NewWidget
-from cekura_dashboards.charts.window import Window, resolve, saved_window
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.text import UntrustedText, nearest
 from cekura_dashboards.tool import Request
 from cekura_dashboards.values import Memoised, replace
+
+WEEK = timedelta(weeks=1)
+DEFAULT = "7d"
+SHORTEST = timedelta(minutes=5)
+
+
+class Window(Struct, frozen=True):
+    """The half-open span ``[start, end)`` in UTC, and where it came from: asked, saved or default."""
+
+    start: datetime
+    end: datetime
+    source: str
+    notes: tuple[str, ...] = ()
+    weekdays_differ: bool = False
+    """Of a baseline: it holds other weekdays, or hours, than what is compared with it."""
+
+
+def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
+    """A window from a word (15m, 24h, 7d, today, last_week, monday …), a date or an interval.
+
+    Days and weeks begin in ``zone``, weeks on Monday; an interval of dates holds its last day. An end in the future is
+    moved to now, a start within 5 minutes of the API's 30-day limit inside it, and of a month only what the API holds
+    is meant; all told in ``notes``.
+
+    Raises:
+        InvalidArguments: for another text, an empty window, or a start too long ago.
+    """
+    word = text.strip()
+    start, end = _interval(word, now, zone, argument) if is_interval(word) else _word(word, now, zone, argument)
+    notes = list[str]()
+    if end > now:
+        end = now
+        if start < now:
+            notes.append("the window's end was in the future; it ends now")
+    earliest = now - LIMIT
+    if earliest - MARGIN <= start < earliest + MARGIN:
+        start = earliest + MARGIN
+        notes.append("the start was moved 5 minutes inside the API's limit of 30 days")
+    elif start < earliest and is_month(word):
+        start = earliest + MARGIN
+        notes.append(f"of {fold(word)} only the part from {format_instant(start)} on: the API holds 30 days")
+    elif start < earliest:
+        raise InvalidArguments.at(
+            argument, f"{UntrustedText(word, limit=60)} starts more than 30 days ago, which the API refuses; "
+            f"the earliest start is {_earliest(now)}."
+        )  # fmt: skip
+    if start >= end:
+        why = "it ends before it starts, or is all in the future."
+        if end <= earliest + MARGIN:
+            why = f"it ends before the 30 days that the API holds; the earliest start is {_earliest(now)}."
+        elif start == now:
+            why = "it begins only now; use 24h, or the time before it."
+        raise InvalidArguments.at(argument, f"{UntrustedText(word, limit=60)} is empty: {why}")
+    return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
+
+
+def is_off_utc(window: Window, zone: tzinfo) -> bool:
+    """Whether days of the zone begin at other instants than those of UTC, anywhere in the window."""
+    return any(moment.astimezone(zone).utcoffset() for moment in (window.start, window.end))
+
+
+def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
+    """The saved date range as far as it has come; without one the last 7 days."""
+    if bounds.start is None:
+        return resolve(DEFAULT, now, zone, source="default")
+    end = min(bounds.end, now) if bounds.end else now
+    return Window(bounds.start, max(end, bounds.start), "saved")
+
+
+def _word(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Interval:
+    span = span_of(text, now, zone)
+    if span is None:
+        nearest_word = nearest(fold(text), WORDS)
+        hint = (
+            f"did you mean {nearest_word}?"
+            if nearest_word
+            else f"use {', '.join(WORDS)} or an interval 2026-11-01/2026-11-08."
+        )
+        raise InvalidArguments.at(argument, f"{UntrustedText(text, limit=60)} is not a window; {hint}")
+    if ROLLING.fullmatch(rolling(text) or "") and span[1] - span[0] < SHORTEST:
+        message = f"{UntrustedText(text, limit=60)} is too short; the shortest is 5m, five minutes, and a month is 30d."
+        raise InvalidArguments.at(argument, message)
+    return span
+
+
+def _interval(text: str, now: datetime, zone: ZoneInfo, argument: str) -> Interval:
+    try:
+        return interval(text, now, zone)
+    except (ValueError, OverflowError):
+        raise InvalidArguments.at(
+            argument,
+            f"{UntrustedText(text, limit=60)} is not an interval START/END of dates, ISO 8601 times or words, "
+            "as 2026-11-01/2026-11-08 or monday/now.",
+        ) from None
+
+
+def format_instant(moment: datetime) -> str:
+    """An instant in UTC to the minute.
+
+    >>> format_instant(datetime(2026, 11, 21, 4, 20, 59, tzinfo=UTC))
+    '2026-11-21T04:20Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def saved_range_text(filters: JsonObject | None, now: datetime) -> str:
+    """A saved date range in words: ``since 2026-11-14T00:00Z``."""
+    bounds = time_bounds(filters, now)
+    words = [
+        f"since {format_instant(bounds.start)}" if bounds.start else "",
+        f"until {format_instant(bounds.end)}" if bounds.end else "",
+    ]
+    return " ".join(word for word in words if word) or "none"
+
+
+def _earliest(now: datetime) -> str:
+    """The earliest start that the API takes."""
+    return format_instant(now - LIMIT + MARGIN)
+
+
+PERIOD_BEFORE = "previous_period"
+COMPARISONS = (PERIOD_BEFORE, "previous_week")
+_COMPARISON_ALIASES = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
+"""The same part of last week is meant, as with this_week or today, not a week of the calendar."""
+
+
+def other_window(
+    window: Window, how: str, now: datetime, zone: ZoneInfo, *, cut: Callable[[Window], Window] = lambda window: window
+) -> Window:
+    """The window to compare with: the one before, the same a week before, or an interval.
+
+    The period before keeps the time of day: it lies whole days back where the window is a day or longer, or begins one.
+    ``cut``: what is done to a window before it is compared, so that one that can be is offered in an error.
+
+    Raises:
+        NoTimeBefore: for an overlap, or a start that the API does not hold any more.
+        InvalidArguments: for another word.
+    """
+    if _is_window(how, now, zone):
+        return _with_differences(window, resolve(how, now, zone, argument="compare_to"), zone)
+    word = _comparison(how)
+    start, end = _before(window, word, zone)
+    if end > window.start:
+        possible = has_a_period_before(window, now, zone)
+        hint = PERIOD_BEFORE if possible else f"window {_longest(word, now, zone, cut)}d"
+        raise NoTimeBefore.at("compare_to", f"{word} overlaps a window longer than a week; use {hint}.")
+    if not _is_held(start, now):
+        days = _longest(word, now, zone, cut)
+        raise NoTimeBefore.at(
+            "compare_to", f"{word} would start before the 30 days that the API holds; the longest window that can be "
+            f"compared like this is the last {days} days ({days}d)."
+        )  # fmt: skip
+    return _with_differences(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
+
+
+def _before(window: Window, word: str, zone: ZoneInfo) -> Interval:
+    if word == PERIOD_BEFORE:
+        return _period_before(window, zone)
+    return _back(window.start, 7, zone), _back(window.end, 7, zone)
+
+
+def _longest(word: str, now: datetime, zone: ZoneInfo, cut: Callable[[Window], Window]) -> int:
+    """The days of the longest window up to now that can be compared in this way."""
+    most = 7 if word == "previous_week" else LIMIT.days // 2
+    windows = {days: cut(Window(now - timedelta(days), now, "asked")) for days in range(most, 1, -1)}
+    fitting = (days for days, window in windows.items() if _is_comparable(window, word, now, zone))
+    return next(fitting, 1)
+
+
+def _is_comparable(window: Window, word: str, now: datetime, zone: ZoneInfo) -> bool:
+    start, end = _before(window, word, zone)
+    return _is_held(start, now) and end <= window.start
+
+
+def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
+    """The other window, with a note if it holds other weekdays, or other hours of the day."""
+    if other.start < window.end and other.end > window.start:
+        other = replace(other, notes=(*other.notes, "the two times overlap: some calls are on both sides"))
+    weeks = [(each.end - each.start) / WEEK for each in (window, other)]
+    whole = all(abs(count - round(count)) * 7 * 24 <= 1 and round(count) for count in weeks)
+    starts = [each.start.astimezone(zone).replace(tzinfo=None) for each in (window, other)]
+    shift, as_long = abs(starts[0] - starts[1]), abs(weeks[0] - weeks[1]) * 7 * 24 <= 1
+    if whole or (as_long and _is_multiple(shift, WEEK)):
+        return other
+    if not as_long:
+        note = "the two sides are not equally long, and hold other hours or weekdays"
+    elif _is_multiple(shift, timedelta(days=1)):
+        note = "the two sides hold different weekdays"
+    else:
+        note = "the two sides hold different hours of the day"
+    return replace(other, notes=(*other.notes, note), weekdays_differ=True)
+
+
+def _is_multiple(shift: timedelta, unit: timedelta) -> bool:
+    """But for the hour of a clock change."""
+    rest = shift % unit
+    return min(rest, unit - rest) <= timedelta(hours=1) and (shift >= unit - timedelta(hours=1) or not rest)
+
+
+def _back(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """The same time of day so many calendar days before, also across a clock change."""
+    wall = moment.astimezone(zone).replace(tzinfo=None) - timedelta(days=days)
+    return wall.replace(tzinfo=zone).astimezone(UTC)
+
+
+def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo) -> None:
+    """Refuse what no window can be compared with, and a window that is none, before anything is asked.
+
+    Raises:
+        InvalidArguments: as ``resolve`` and ``other_window`` do.
+    """
+    resolved = resolve(window, now, zone) if window else None
+    if not how:
+        return
+    if resolved is not None:
+        other_window(resolved, how, now, zone)
+    elif _is_window(how, now, zone):
+        resolve(how, now, zone, argument="compare_to")
+    else:
+        _comparison(how)
+
+
+def _is_window(how: str, now: datetime, zone: ZoneInfo) -> bool:
+    """Whether a comparison is given as a time of its own, rather than by how it lies to the window."""
+    word = bare(how)
+    return (
+        not word.startswith("previous_")
+        and word not in _COMPARISON_ALIASES
+        and (is_interval(how) or span_of(word, now, zone) is not None)
+    )
+
+
+def _comparison(how: str) -> str:
+    """One of the words for another time."""
+    word = _COMPARISON_ALIASES.get(bare(how), bare(how))
+    if word not in COMPARISONS:
+        nearest_word = nearest(word, COMPARISONS)
+        hint = (
+            f"did you mean {nearest_word}?"
+            if nearest_word
+            else "use previous_period, previous_week or an interval 2026-11-01/2026-11-08."
+        )
+        raise InvalidArguments.at("compare_to", f"{UntrustedText(how, limit=60)} is not a comparison; {hint}")
+    return word
+
+
+def has_a_period_before(window: Window, now: datetime, zone: ZoneInfo) -> bool:
+    """Whether the API still holds the period before."""
+    return _is_held(_period_before(window, zone)[0], now)
+
+
+def _is_held(start: datetime, now: datetime) -> bool:
+    return start >= now - LIMIT - MARGIN
+
+
+def _period_before(window: Window, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Whole calendar days before, where the window begins a day or is a day or longer; else as long as it is."""
+    day, span = timedelta(days=1), window.end - window.start
+    starts_a_day = window.start.astimezone(zone).time() == time.min
+    if not (starts_a_day or span >= day or window.start.astimezone(UTC).time() == time.min):
+        return window.start - span, window.end - span
+    if not starts_a_day:
+        days = -(-span // day)
+        return window.start - days * day, window.end - days * day
+    walls = [edge.astimezone(zone).replace(tzinfo=None) for edge in (window.start, window.end)]
+    days = -(-(walls[1] - walls[0]) // day)
+    return _back(window.start, days, zone), _back(window.end, days, zone)
+
 
 MERGEABLE = ("count", "sum", "avg", "min", "max")
 """Aggregations whose buckets can be merged."""

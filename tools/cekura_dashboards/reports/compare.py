@@ -17,20 +17,27 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import both, fields_of, in_words, without_fields_of
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.charts.history import LABELS, MAX_HISTORIES, daily_bars, histories, measure_key
-from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
+from cekura_dashboards.charts.read import (
+    LABELS,
+    MAX_HISTORIES,
+    daily_bars,
+    histories,
+    measure_key,
+    raise_if_all_failed,
+    read_charts,
+)
 from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, uncovered_notes, unit_of
-from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.charts.window import (
+from cekura_dashboards.charts.target import (
     PERIOD_BEFORE,
+    ChartReading,
+    Target,
     Window,
     format_instant,
     has_a_period_before,
     other_window,
 )
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.reports.history import differ, disagreement
-from cekura_dashboards.reports.report import ReportOptions
+from cekura_dashboards.reports.report import ReportOptions, differ, disagreement
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.findings import Comparison, MeasureKind

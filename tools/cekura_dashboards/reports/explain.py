@@ -8,15 +8,12 @@ from pydantic import BaseModel, Field
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
-from cekura_dashboards.charts.history import histories
-from cekura_dashboards.charts.metadata_keys import MetadataKeys, used_keys
-from cekura_dashboards.charts.read import read_charts
-from cekura_dashboards.charts.target import ChartReading, RequestedChart, are_few
-from cekura_dashboards.charts.window import Window
+from cekura_dashboards.charts.calls import MetadataKeys, used_keys
+from cekura_dashboards.charts.read import histories, read_charts
+from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
-from cekura_dashboards.reports.history import differ
-from cekura_dashboards.reports.report import field_word
+from cekura_dashboards.reports.report import differ, field_word
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, find_driver
 from cekura_dashboards.stats.findings import Comparison, Contributors, Shares

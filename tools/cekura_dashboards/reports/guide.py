@@ -16,7 +16,7 @@ from cekura_dashboards.api.models import (
     JsonObject,
 )
 from cekura_dashboards.arguments.times import WORDS
-from cekura_dashboards.charts.window import COMPARISONS
+from cekura_dashboards.charts.target import COMPARISONS
 
 FILTERS: dict[str, JsonObject] = {
     "Failed calls of one agent": {

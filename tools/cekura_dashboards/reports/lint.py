@@ -21,8 +21,7 @@ from cekura_dashboards.api.models import (
     is_metadata,
     plotted_type,
 )
-from cekura_dashboards.charts.target import ChartReading
-from cekura_dashboards.charts.window import format_instant
+from cekura_dashboards.charts.target import ChartReading, format_instant
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.edits.rules import DATE_RANGE, TOO_OLD, MetricTypes, check, is_too_old
 from cekura_dashboards.stats.timeline import DAY, HOUR

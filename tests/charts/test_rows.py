@@ -12,9 +12,8 @@ from cekura_dashboards import call_tool
 from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow
 from cekura_dashboards.api.models import WidgetConfig, is_list, is_object
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.charts.scores import UNCERTAIN, in_one_form
-from cekura_dashboards.charts.target import ChartReading, Target
-from cekura_dashboards.charts.window import Window
+from cekura_dashboards.charts.rows import UNCERTAIN, in_one_form
+from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.pipeline import Answer as ToolAnswer
 from cekura_dashboards.values import replace
 from cekura_sandbox import ApiVariant
