@@ -100,17 +100,31 @@ def test_filters_are_shown_one_level_deep_and_validated_to_any_depth() -> None:
     assert "conditions" not in inner["properties"]
 
 
+HINTS: dict[str, tuple[bool, bool]] = {
+    "update_widget": (True, True),
+    "bulk_edit_dashboard": (True, False),
+    "create_dashboard": (False, False),
+    "update_dashboard": (True, True),
+    "delete_dashboard": (True, True),
+    "copy_widgets": (True, False),
+}
+"""Of the tools that write: whether they may overwrite or delete what is stored, and whether a repeat changes no more."""
+
+
 @pytest.mark.parametrize("tool", TOOLS, ids=NAMES)
 def test_every_tool_says_what_it_does_to_the_world(tool: Tool[Any, Any]) -> None:
     made = register_tools(tool, tool.description)
     hints = made.annotations
     assert hints is not None
-    assert hints.read_only_hint is not tool.writes
-    assert hints.destructive_hint is tool.destructive
-    assert hints.idempotent_hint is tool.idempotent
+    assert hints.read_only_hint is (tool.name not in HINTS)
+    assert (hints.destructive_hint, hints.idempotent_hint) == HINTS.get(tool.name, (False, True))
     assert hints.open_world_hint is True
     assert made.title
     assert 100 < len(tool.description) < 500
+
+
+def test_the_tool_that_creates_another_at_a_repeat_says_so() -> None:
+    assert "a retry creates a second one" in BY_NAME["create_dashboard"].description
 
 
 @pytest.mark.anyio

@@ -50,6 +50,7 @@ R = TypeVar("R", bound=Result)
 class Tool(Struct, Generic[Q, R], frozen=True, kw_only=True):
     """One entry of the catalogue. What it does may raise any error of ``cekura_dashboards.api.errors``, none else.
 
+    ``destructive``: it may overwrite or delete what is stored. ``idempotent``: the same call again changes no more.
     ``prepares``: the tool without which this one is of no use. ``is_drawn``: a chart view can show its answers.
     """
 

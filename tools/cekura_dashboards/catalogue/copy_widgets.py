@@ -329,5 +329,6 @@ TOOL = writing_tool(
     request=CopyRequest,
     plan=plan,
     commit=commit,
+    destructive=True,  # `move` takes widgets off their dashboards, and `remove` deletes copies
     idempotent=False,
 )

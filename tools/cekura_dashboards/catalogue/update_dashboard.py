@@ -41,4 +41,5 @@ TOOL = writing_tool(
     request=UpdateDashboardRequest,
     plan=plan_update,
     commit=commit,
+    destructive=True,
 )

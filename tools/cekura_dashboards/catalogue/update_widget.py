@@ -130,4 +130,5 @@ TOOL = writing_tool(
     request=UpdateRequest,
     plan=plan,
     commit=commit,
+    destructive=True,
 )
