@@ -15,7 +15,7 @@ from playwright.async_api import Browser, async_playwright
 from pydantic import SecretStr
 
 from cekura_dashboards import Settings
-from cekura_dashboards_mcp.cli.in_process import call_one, page_of, text_of
+from cekura_dashboards_mcp.cli.calls import call_one, page_of, text_of
 from cekura_dashboards_mcp.connection import Connection
 from cekura_sandbox import create_app
 

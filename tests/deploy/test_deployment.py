@@ -24,7 +24,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
 from cekura_dashboards import Settings
-from cekura_dashboards_mcp.protocol import telemetry
+from cekura_dashboards_mcp.protocol import calls
 from cekura_dashboards_mcp.web.middleware import KEEP_ALIVE_S
 from cekura_dashboards_mcp.web.settings import ServerSettings
 from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json
@@ -96,7 +96,7 @@ def test_what_is_set_in_deploy_are_settings_that_there_are() -> None:
 
 
 def test_the_grafana_dashboard_asks_for_metrics_that_there_are() -> None:
-    source = Path(telemetry.__file__).read_text(encoding="utf-8")
+    source = Path(calls.__file__).read_text(encoding="utf-8")
     counters = {name.replace(".", "_") + "_total" for name in re.findall(r'create_counter\("([\w.]+)"', source)}
     found: Json = json.loads(text_of_file("grafana.json"))
     asked = {

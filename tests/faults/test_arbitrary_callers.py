@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cekura_dashboards_mcp.web.limits import SHARE, ConcurrencyLimit
+from cekura_dashboards_mcp.web.middleware import SHARE, ConcurrencyLimit
 from support import HANGS_S, Json
 
 CALLERS, MOST, MOST_PER_KEY = 300, 60, 20

@@ -14,8 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app, listening_on
-from cekura_dashboards_mcp.web.limits import SHARE
-from cekura_dashboards_mcp.web.middleware import LimitedProtocol, server_config
+from cekura_dashboards_mcp.web.middleware import SHARE, LimitedProtocol, server_config
 from cekura_dashboards_mcp.web.settings import ServerSettings
 from support import HANGS_S, KEY, PLAIN, Era, settings, shared_sandbox, text_of
 

@@ -27,8 +27,8 @@ from starlette.routing import Route
 from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.audit import AUDIT
 from cekura_dashboards_mcp.connection import Connection, allowed_tools, caller_of
+from cekura_dashboards_mcp.protocol.calls import CALLS
 from cekura_dashboards_mcp.protocol.server import create_server
-from cekura_dashboards_mcp.protocol.telemetry import CALLS
 from cekura_dashboards_mcp.web.app import http_app
 from support import (
     BY_NAME,

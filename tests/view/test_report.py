@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
-from cekura_dashboards_mcp.cli.report import Report, make_report
+from cekura_dashboards_mcp.cli.calls import Report, make_report
 from cekura_dashboards_mcp.connection import Connection
 from support import Json, new_sandbox, now, settings, shared_sandbox
 

@@ -29,7 +29,7 @@ from starlette.routing import Route
 from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
-from cekura_dashboards_mcp.web.limits import SHARE, ConcurrencyLimit
+from cekura_dashboards_mcp.web.middleware import SHARE, ConcurrencyLimit
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
 from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox
 

@@ -37,7 +37,7 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.charts.rows import PASS
 from cekura_dashboards.context import ToolContext, gather_all
 from cekura_dashboards.text import quoted
-from cekura_dashboards_mcp.cli.in_process import text_of
+from cekura_dashboards_mcp.cli.calls import text_of
 from cekura_dashboards_mcp.cli.install import (
     CLIENTS,
     ENTRY,

@@ -136,7 +136,7 @@ def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]
 @click.option("--json", "as_json", is_flag=True, help="Print what tools/list answers.")
 def tools(*, as_json: bool) -> None:
     """List the tools."""
-    from cekura_dashboards_mcp.cli.in_process import list_tools  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import list_tools  # noqa: PLC0415 - see above
 
     listed_tools = anyio.run(list_tools, connection(key_needed=False))
     if as_json:
@@ -166,7 +166,7 @@ def tools(*, as_json: bool) -> None:
 @SANDBOX
 def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
     """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
-    from cekura_dashboards_mcp.cli.in_process import call_one, text_of  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import call_one, text_of  # noqa: PLC0415 - see above
 
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
     with waiting(f"Waiting for {tool}"):
@@ -191,7 +191,7 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
 @SANDBOX
 def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
-    from cekura_dashboards_mcp.cli.in_process import call_one, page_of, text_of  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import call_one, page_of, text_of  # noqa: PLC0415 - see above
 
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
     with waiting(f"Waiting for {tool}"):
@@ -230,7 +230,7 @@ def _written(page: str, out: Path | None) -> None:
 def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Path | None, sandbox: bool) -> None:
     """Write what changed, and the charts, as one HTML page that needs nothing else."""
     from cekura_dashboards.arguments.references import number_or_name  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.report import make_report  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import make_report  # noqa: PLC0415 - see above
 
     chosen = [number_or_name(text) for text in dashboards]
     work = partial(make_report, dashboards=chosen, window=window, compare_to=compare_to)
@@ -272,7 +272,7 @@ def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
 def demo() -> None:
     """Start a sandbox and a server as a chat client would, and hold a short conversation with it."""
     need_sandbox()
-    from cekura_dashboards_mcp.cli.demo import run_demo  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import run_demo  # noqa: PLC0415 - see above
 
     anyio.run(run_demo)
 

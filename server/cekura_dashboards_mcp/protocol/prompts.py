@@ -1,20 +1,24 @@
-"""Questions that people come back to, as prompts: each says which tools answer it, and how to say what they found.
+"""Prompts and resources: what people pick by name.
 
-A prompt asks the API for nothing: names are looked up by the tools that it names, and completed as they are typed.
+Each prompt says which tools answer a question that people come back to, and how to say what they found. It asks the
+API for nothing: names are looked up by the tools that it names, and completed as they are typed. The resources are the
+guide, and each dashboard as it is set up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from mcp import MCPError
+from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.types import INVALID_PARAMS, CompleteRequestParams, Completion, ResourceTemplateReference
 from pydantic import Field
 
-from cekura_dashboards import DashboardsError, Tool, ToolContext
+from cekura_dashboards import TOOLS, DashboardsError, Tool, ToolContext, call_tool
 from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, number_or_name
 from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.target import COMPARISONS
+from cekura_dashboards.reports.guide import guide
 from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.sdk import Prompt
@@ -203,3 +207,42 @@ def _matches(typed: str, number: int, text: str) -> bool:
 
 def _shown(values: list[str]) -> Completion:
     return Completion(values=values[:MAX_VALUES], total=len(values), has_more=len(values) > MAX_VALUES)
+
+
+GUIDE = "cekura://guide"
+DASHBOARD = "cekura://dashboards/{id}"
+_SETUP = next(tool for tool in TOOLS if tool.name == "get_dashboard")
+
+
+def add_resources(server: MCPServer[Connection]) -> None:
+    """Offer them."""
+    server.resource(
+        GUIDE,
+        name="guide",
+        title="Fields, filters, times and limits",
+        description="What can be charted, how filters and windows are written, with examples, and what the API lacks.",
+        mime_type="text/markdown",
+    )(guide)
+    server.resource(
+        DASHBOARD,
+        name="dashboard",
+        title="A dashboard's setup",
+        description="Filters and widgets of one dashboard, by id or exact name; no chart data.",
+        mime_type="text/plain",
+    )(_dashboard)
+
+
+async def _dashboard(id: str, context: Context[Connection, object]) -> str:  # noqa: A002 - the name in the address
+    """What get_dashboard says.
+
+    Raises:
+        MCPError: with the tool's own words.
+    """
+    connection = context.request_context.lifespan_context
+    try:
+        connection.refuse_unless_open(context.headers, _SETUP.name)
+        tools = await connection.tool_context(context.headers)
+        answer = await call_tool(tools, _SETUP, {"dashboard_id": number_or_name(id)})
+    except DashboardsError as error:
+        raise MCPError(INVALID_PARAMS, str(error)) from None
+    return answer.text

@@ -16,11 +16,10 @@ from cekura_dashboards.api.models import is_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas, output_schemas
 from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import Connection, NotAllowed
+from cekura_dashboards_mcp.protocol.calls import ask, can_ask, observe
 from cekura_dashboards_mcp.protocol.chart_view import CHART, CHART_DATA, bound_to_view
-from cekura_dashboards_mcp.protocol.elicitation import ask, can_ask
 from cekura_dashboards_mcp.protocol.sdk import Tool as McpTool
 from cekura_dashboards_mcp.protocol.sdk import UnexpectedToolError, func_metadata
-from cekura_dashboards_mcp.protocol.telemetry import observe
 
 SENTENCE = re.compile(r"(?<=\.)\s+")
 

@@ -34,9 +34,8 @@ from pydantic_core import from_json
 from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.connection import Connection, may_use
 from cekura_dashboards_mcp.protocol.chart_view import CHART_DATA, chart_view
-from cekura_dashboards_mcp.protocol.prompts import complete, prompts
+from cekura_dashboards_mcp.protocol.prompts import DASHBOARD, GUIDE, add_resources, complete, prompts
 from cekura_dashboards_mcp.protocol.registration import about, catalogue, chart_data, register_tools
-from cekura_dashboards_mcp.protocol.resources import DASHBOARD, GUIDE, add_resources
 from cekura_dashboards_mcp.protocol.sdk import (
     ReadStream,
     ResourceNotFoundError,

@@ -25,8 +25,15 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
 from cekura_dashboards_mcp.protocol.server import create_server
-from cekura_dashboards_mcp.web.limits import METRICS, AllowedHosts, ConcurrencyLimit, TokenGuard
-from cekura_dashboards_mcp.web.middleware import CompleteRequests, replay_body, server_config
+from cekura_dashboards_mcp.web.middleware import (
+    METRICS,
+    AllowedHosts,
+    CompleteRequests,
+    ConcurrencyLimit,
+    TokenGuard,
+    replay_body,
+    server_config,
+)
 from cekura_dashboards_mcp.web.settings import ServerSettings
 
 if TYPE_CHECKING:

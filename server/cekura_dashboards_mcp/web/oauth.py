@@ -31,7 +31,7 @@ from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.settings import SettingsError, usable_key
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.connection import KEY_HEADER
-from cekura_dashboards_mcp.web.limits import OPEN
+from cekura_dashboards_mcp.web.middleware import OPEN
 from cekura_dashboards_mcp.web.settings import ServerSettings, is_web_address
 
 MAX_BYTES = 512 * 1024

@@ -1,0 +1,191 @@
+"""What the commands call through an MCP client: one tool, a report of several, a conversation."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import click
+from mcp import Client
+from mcp.client.extension import ClientExtension, advertise
+from mcp.client.stdio import StdioServerParameters
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
+from mcp.types import CallToolResult, TextContent, Tool
+from msgspec import Struct
+
+from cekura_dashboards.api.models import as_list, as_object
+from cekura_dashboards.charts.target import format_instant
+from cekura_dashboards.context import gather, gather_all
+from cekura_dashboards.text import clean
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.protocol.chart_view import CHART, chart_html, report_page, standalone
+from cekura_dashboards_mcp.protocol.server import create_server
+
+
+async def list_tools(connection: Connection) -> list[Tool]:
+    async with Client(create_server(connection)) as client:
+        return (await client.list_tools()).tools
+
+
+def shows_charts() -> list[ClientExtension]:
+    """What a client that shows charts says of itself."""
+    return [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
+
+
+async def call_one(
+    connection: Connection, tool: str, arguments: dict[str, Any], *, draws: bool = False
+) -> CallToolResult:
+    """``draws``: as a client that shows charts."""
+    async with Client(create_server(connection), extensions=shows_charts() if draws else None) as client:
+        return await client.call_tool(tool, arguments)
+
+
+def page_of(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> str | None:
+    """One page that shows a result in any browser; None where it holds nothing to draw."""
+    drawing = (result.meta or {}).get(CHART)
+    return None if drawing is None else standalone(tool, arguments, drawing)
+
+
+def text_of(result: CallToolResult) -> str:
+    """All text of a result."""
+    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+MAX_DASHBOARDS = 5
+"""Dashboards that are shown unless some are named."""
+
+
+class Report(Struct, frozen=True):
+    """A page, and what of it could not be had: the errors of the tools."""
+
+    page: str
+    failed: list[str]
+
+
+async def make_report(
+    connection: Connection, *, dashboards: Sequence[int | str], window: str, compare_to: str
+) -> Report:
+    """Changes and charts of these dashboards; of all, and the charts of the first five, if none is named.
+
+    Where the API holds no time to compare the window with, the charts are shown without a comparison.
+    """
+    times = {"window": window, "compare_to": compare_to}
+    chosen = {"dashboard_ids": [*dashboards]} if dashboards else {}
+    async with Client(create_server(connection), extensions=shows_charts()) as client:
+        changes, listed = await gather(
+            client.call_tool("find_changes", {**chosen, **times}), client.call_tool("list_dashboards", {})
+        )
+        boards, more = _boards(listed, dashboards)
+        ask = partial(client.call_tool, "get_widgets_data")
+        compared = changes.structured_content is None or "against" in changes.structured_content
+        times = times if compared else {"window": window}
+        charts = await gather_all(ask({"dashboard_id": number, **times}) for number, _ in boards)
+    sections = [_section("What changed", "find_changes", changes)]
+    sections += [
+        _section(name, "get_widgets_data", chart_result) for (_, name), chart_result in zip(boards, charts, strict=True)
+    ]
+    now = format_instant(connection.now())
+    page = report_page({
+        "title": f"Cekura report, {window}" + (f" against {compare_to.replace('_', ' ')}" if compared else ""),
+        "about": _about(changes),
+        "end": f"Made {now} by cekura-dashboards {version('cekura-dashboards-mcp')}.{more}",
+        "view": chart_html(),
+        "sections": sections,
+    })  # fmt: skip
+    failed = [text_of(result) for result in (changes, *charts) if result.is_error]
+    return Report(page, failed)
+
+
+def _boards(listed: CallToolResult, dashboards: Sequence[int | str]) -> tuple[list[tuple[int | str, str]], str]:
+    """What to show, each with its name, and what is said of those that are not shown."""
+    data: dict[str, Any] = listed.structured_content or {}
+    rows = [row for item in as_list(data.get("dashboards")) or [] if (row := as_object(item)) is not None]
+    names: dict[int | str, str] = {row["id"]: clean(str(row.get("name") or row["id"])) for row in rows}
+    if dashboards:
+        named = [names.get(board, f"Dashboard {board}" if isinstance(board, int) else board) for board in dashboards]
+        return [*zip(dashboards, named, strict=True)], ""
+    boards = [*names.items()][:MAX_DASHBOARDS]
+    cut = len(boards) < len(names) or bool(data.get("more"))
+    return (
+        boards,
+        f" Of the dashboards only the first {len(boards)} are drawn; the changes are those of all." if cut else "",
+    )
+
+
+def _about(changes: CallToolResult) -> str:
+    data: dict[str, Any] = changes.structured_content or {}
+    return ", against ".join(data[name] for name in ("window", "against") if data.get(name))
+
+
+def _section(title: str, tool: str, result: CallToolResult) -> dict[str, Any]:
+    """One part of the page; without a chart it shows the text."""
+    chart = None if result.is_error else (result.meta or {}).get(CHART)
+    return {"title": title, "tool": tool, "text": text_of(result), "chart": chart}
+
+
+NEXT = """\
+That was a sandbox of generated calls. To go on:
+  - your own dashboards: set CEKURA_API_KEY and add the server to your chat client (README, "Connect a client")
+  - the sandbox in a chat client: the same, with the argument --sandbox instead of a key
+  - one tool by hand: cekura-dashboards call get_widgets_data '{"dashboard_id": 11, "window": "today"}' --sandbox"""
+WIDGET = {
+    "name": "Latency p95", "chart_type": "bar", "field": "metric_evaluations.value", "metric": 501,
+    "aggregation_function": "p95", "time_period": "day",
+}  # fmt: skip
+
+
+class DemoFailed(click.ClickException):
+    """A call did not answer as it should."""
+
+
+async def run_demo() -> None:
+    started = time.perf_counter()
+    click.secho("Starting the server over stdio, as a chat client does …", dim=True)
+    server = StdioServerParameters(command=sys.executable, args=["-m", "cekura_dashboards_mcp", "serve", "--sandbox"])
+    failure: Exception | None = None
+    async with Client(server) as client:
+        try:
+            offered = (await client.list_tools()).tools
+            click.secho(f"{len(offered)} tools after {time.perf_counter() - started:.1f} s.", dim=True)
+            click.secho("Filling the sandbox with 60,000 calls of the last 30 days …", dim=True)
+            await _conversation(client)
+        except (DemoFailed, BrokenPipeError) as error:  # raised in here, it would leave as a group of errors
+            failure = error
+    if failure is not None:
+        raise failure
+    click.echo()
+    click.echo(NEXT)
+
+
+async def _conversation(client: Client) -> None:
+    await _ask(client, "Which dashboards are there?", "list_dashboards", {})
+    await _ask(client, "How did the week go?", "get_widgets_data", {"dashboard_id": 11, "window": "7d"})
+    await _ask(client, "What can be charted?", "look_up", {"kind": "fields"})
+    preview = await _ask(
+        client, "Show me the latency per day.", "preview_widget", {"widget": WIDGET, "dashboard_id": 11}
+    )
+    edit = {"dashboard_id": 11, "create": [preview["widget"]], "delete": [206]}
+    planned = await _ask(client, "Put it in place of the pie of topics; show me first.", "preview_edit", edit)
+    done = await _ask(client, "Do it.", "bulk_edit_dashboard", {**edit, "plan_id": planned["plan_id"]})
+    await _ask(client, "Take it back.", done["undo"]["tool"], done["undo"]["arguments"])
+    await _ask(client, "Is anything wrong with this dashboard?", "check_dashboard", {"dashboard_id": 11})
+
+
+async def _ask(client: Client, question: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One question, the call that an assistant makes of it, and the answer."""
+    click.echo()
+    click.secho(f"“{question}”", bold=True)
+    click.secho(f"→ {tool} {json.dumps(arguments, ensure_ascii=False)}", fg="cyan")
+    begun = time.perf_counter()
+    result: CallToolResult = await client.call_tool(tool, arguments)
+    took_ms = (time.perf_counter() - begun) * 1000
+    text = text_of(result)
+    click.echo(text)
+    click.secho(f"({len(text)} characters, {took_ms:.0f} ms)", dim=True)
+    if result.is_error or result.structured_content is None:
+        raise DemoFailed(f"{tool} failed; the demo cannot go on")
+    answer: dict[str, Any] = result.structured_content
+    return answer

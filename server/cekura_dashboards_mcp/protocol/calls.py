@@ -1,0 +1,158 @@
+"""A call of a tool: asking the person behind the client, and what is seen of the call from outside.
+
+Since 2026-07-28 a question ends the call, and the client makes the call again with the answer; before, it is asked in
+the middle of the call. The SDK does either; what is asked must be the same both times.
+
+Metrics and spans go through OpenTelemetry's API, and nowhere unless its SDK is configured; no key and no content.
+"""
+
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
+from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
+from mcp.types import InputRequiredResult
+from opentelemetry import metrics, trace
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.wire import Usage, count_usage
+from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.protocol.sdk import (
+    Elicit,
+    Resolve,
+    ToolError,
+    build_resolver_plans,
+    is_version_at_least,
+    resolve_arguments,
+)
+
+FIRST_ASKED_BY_RESULT = "2026-07-28"
+
+
+class NotConfirmed(DashboardsError):
+    """The person said no."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was changed: the user did not confirm. Do not try again unless they ask for it.")
+
+
+class Consent(BaseModel):
+    """The form that a client shows."""
+
+    confirm: bool = Field(description="Carry out this edit", strict=True)
+
+
+def can_ask(context: Context[Any, Any]) -> bool:
+    """Whether there is a person to ask: the client shows forms, and the question can reach it."""
+    capabilities = context.client_capabilities
+    form = capabilities.elicitation if capabilities is not None else None
+    if form is None or (form.form is None and form.url is not None):
+        return False
+    version = context.protocol_version
+    by_result = version is not None and is_version_at_least(version, FIRST_ASKED_BY_RESULT)
+    return by_result or context.session.can_send_request
+
+
+async def ask(context: Context[Any, Any], question: str, *, planned: bool) -> InputRequiredResult | bool:
+    """Return True once the person has agreed, False if nobody was asked; or the question, to be answered to the client.
+
+    Nobody was asked if the client answers with an error, or with what is neither yes nor no. Since 2026-07-28 a client
+    that cannot show a question ends the call for itself, and this server hears no more of it. So who calls with a
+    plan_id instead (``planned``) is not asked a second time.
+
+    Raises:
+        NotConfirmed: if the person said no.
+    """
+
+    async def consent() -> Elicit[Consent]:
+        return Elicit(question, Consent)
+
+    connection: Connection = context.request_context.lifespan_context
+    is_first_call = context.request_state is None
+    if planned and is_first_call and connection.unanswered.has(question):
+        return False
+    parameters: dict[str, tuple[Resolve, bool]] = {"consent": (Resolve(consent), True)}
+    try:
+        resolution = await resolve_arguments(parameters, build_resolver_plans(parameters, set()), {}, context)
+    except (ToolError, MCPError):
+        return False
+    if isinstance(resolution, InputRequiredResult):
+        if not (is_first_call or context.input_responses):
+            return False
+        connection.unanswered.add(question)
+        return resolution
+    connection.unanswered.remove(question)
+    outcome: ElicitationResult[Consent] = resolution["consent"]
+    if not isinstance(outcome, AcceptedElicitation) or not outcome.data.confirm:
+        raise NotConfirmed
+    return True
+
+
+CALLS = logging.getLogger("cekura_dashboards_mcp.calls")
+"""Its lines are JSON, and nothing else."""
+_meter = metrics.get_meter("cekura-dashboards-mcp")
+_calls = _meter.create_counter("cekura.tool.calls", "{call}", "Calls of tools, by outcome")
+_seconds = _meter.create_histogram(
+    "cekura.tool.duration", "s", "How long calls took",
+    explicit_bucket_boundaries_advisory=[0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30],
+)  # fmt: skip
+_requests = _meter.create_counter("cekura.upstream.requests", "{request}", "Requests to the API")
+_retries = _meter.create_counter("cekura.upstream.retries", "{request}", "Requests to the API that were repeated")
+_trips = _meter.create_counter("cekura.upstream.trips", "{trip}", "How often calls waited for the API")
+_characters = _meter.create_counter("cekura.answer.characters", "{character}", "Characters of text in answers")
+_points = _meter.create_counter("cekura.chart.points", "{point}", "Points of charts that were read")
+_remembered = _meter.create_counter("cekura.lookups.remembered", "{lookup}", "Names that were not asked for again")
+
+
+@dataclass
+class ObservedCall:
+    """A call. ``outcome``: ok, asked (a person), or the kind of its error."""
+
+    tool: str
+    caller: str
+    request: str = field(default_factory=lambda: secrets.token_hex(4))
+    outcome: str = "ended"
+    characters: int = 0
+
+
+@contextmanager
+def observe(tool: str, caller: str) -> Generator[ObservedCall]:
+    """Watch a call from its start to its end. ``caller``: a digest of its key."""
+    call, started = ObservedCall(tool, caller), time.perf_counter()
+    with count_usage() as usage:
+        try:
+            yield call
+        finally:
+            _log_line(call, usage, time.perf_counter() - started)
+
+
+def _log_line(call: ObservedCall, usage: Usage, seconds: float) -> None:
+    by_tool = {"tool": call.tool}
+    _calls.add(1, {"tool": call.tool, "outcome": call.outcome})
+    _seconds.record(seconds, by_tool)
+    counts = (
+        (_requests, usage.requests), (_retries, usage.retries), (_trips, usage.trips), (_points, usage.points),
+        (_remembered, usage.cache_hits), (_characters, call.characters),
+    )  # fmt: skip
+    for counter, count in counts:
+        if count:
+            counter.add(count, by_tool)
+    about: dict[str, str | float] = {
+        "request": call.request, "tool": call.tool, "outcome": call.outcome, "seconds": round(seconds, 4),
+        "requests": usage.requests, "retries": usage.retries, "trips": usage.trips, "points": usage.points,
+        "remembered": usage.cache_hits, "characters": call.characters,
+    }  # fmt: skip
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attributes({f"cekura.{name}": value for name, value in about.items()})
+    if CALLS.isEnabledFor(logging.INFO):
+        CALLS.info(json.dumps({"time": round(time.time(), 3), "process": os.getpid(), "caller": call.caller, **about}))
