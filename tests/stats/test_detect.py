@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.stats.changepoints import find_changepoints, fit_trend
-from cekura_dashboards.stats.detect import detect
+from cekura_dashboards.stats.detect import detect, find_outlier_runs
 from cekura_dashboards.stats.findings import Gap, Outcome, Step, Unusual
-from cekura_dashboards.stats.outliers import find_outlier_runs
 from cekura_dashboards.stats.time_series import Scale, TimeSeries
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.stats.timeline import DAY, HOUR, STEPS, Span, choose_step, floor_to, starts
-from cekura_dashboards.summaries.bar import bar
-from cekura_dashboards.summaries.buckets import combine, merge_groups
+from cekura_dashboards.summaries.bar import bar, combine, merge_groups
 from cekura_dashboards.summaries.model import Bucket, OtherGroups, Summary
 from support import Json
 

@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.stats.numbers import wilson_interval
+from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.timeline import HOUR, Span
-from cekura_dashboards.summaries.calls import CallValues
-from cekura_dashboards.summaries.line import line
+from cekura_dashboards.summaries.line import CallValues, line
 from cekura_dashboards.summaries.model import Point, Slice, Summary
-from cekura_dashboards.summaries.pie import pie
-from cekura_dashboards.summaries.stat import stat
+from cekura_dashboards.summaries.pie import pie, stat
 from support import Json
 
 ONE_DAY = Span(0, 24 * HOUR)

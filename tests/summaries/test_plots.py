@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span
-from cekura_dashboards.summaries.calls import CallValues
-from cekura_dashboards.summaries.model import Bucket, Point
-from cekura_dashboards.summaries.plots import PlotSeries, bar_plot_series, line_plot_series
+from cekura_dashboards.summaries.bar import bar_plot_series
+from cekura_dashboards.summaries.line import CallValues, line_plot_series
+from cekura_dashboards.summaries.model import Bucket, PlotSeries, Point
 
 START = 1_790_000_000 // DAY * DAY
 WEEK = Span(START, START + 7 * DAY)

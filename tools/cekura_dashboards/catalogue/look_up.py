@@ -37,7 +37,7 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import format_instant, resolve, resolve_targets, unsaved
 from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.reports.report import field_word
-from cekura_dashboards.stats.numbers import exact
+from cekura_dashboards.stats.findings import exact
 from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, plain, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 

@@ -35,7 +35,7 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import Target, Window, format_instant
 from cekura_dashboards.context import AGENT_ID_FIELDS, ToolContext, gather
-from cekura_dashboards.stats.numbers import Number, exact
+from cekura_dashboards.stats.findings import Number, exact
 from cekura_dashboards.text import SafeText, UntrustedText, clean, join_names, nearest, time_text, untrusted, word
 
 LINK = "https://dashboard.cekura.ai/{project}/calls?callId={id}"

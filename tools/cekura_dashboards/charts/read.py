@@ -47,8 +47,7 @@ from cekura_dashboards.charts.rows import TimeParser, in_one_form, types_of_metr
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
-from cekura_dashboards.summaries.bar import is_merged
-from cekura_dashboards.summaries.buckets import combine, total
+from cekura_dashboards.summaries.bar import combine, is_merged, total
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace

@@ -20,11 +20,11 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, metric_family, plotted_type
 from cekura_dashboards.charts.target import ChartReading, Target, format_instant
 from cekura_dashboards.context import ToolContext, gather_by_id
-from cekura_dashboards.stats.numbers import exact, round_for_display
+from cekura_dashboards.stats.findings import exact, round_for_display
 from cekura_dashboards.stats.timeline import DAY, MINUTE, PERIODS, STEPS, Span, iso
-from cekura_dashboards.summaries.calls import CallValues, grain_of
+from cekura_dashboards.summaries.line import CallValues, grain_of
 from cekura_dashboards.summaries.model import Bucket, Point, Slice
-from cekura_dashboards.summaries.stat import rate_unit
+from cekura_dashboards.summaries.pie import rate_unit
 from cekura_dashboards.text import UntrustedText, json_text
 from cekura_dashboards.values import replace
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cekura_dashboards.reports.render import DETAILS, render_report
 from cekura_dashboards.reports.report import WidgetReport, WindowShown
-from cekura_dashboards.stats.numbers import exact
+from cekura_dashboards.stats.findings import exact
 from cekura_dashboards.summaries.model import AnyFacts, GroupShown, OtherGroups, OtherSlices, PieFacts, SliceShown
 from cekura_dashboards.text import UntrustedText, clean, untrusted
 

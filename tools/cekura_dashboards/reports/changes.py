@@ -24,7 +24,7 @@ from cekura_dashboards.stats.change import (
     level_change,
     with_onsets,
 )
-from cekura_dashboards.stats.numbers import Number
+from cekura_dashboards.stats.findings import Number
 from cekura_dashboards.stats.significance import VerdictTerms, benjamini_hochberg
 from cekura_dashboards.stats.timeline import Clock, Span, iso
 from cekura_dashboards.summaries.bar import is_merged

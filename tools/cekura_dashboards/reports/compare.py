@@ -40,11 +40,10 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.report import ReportOptions, differ, disagreement
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import GroupedSample
-from cekura_dashboards.stats.findings import Comparison, MeasureKind
-from cekura_dashboards.stats.numbers import SCALES
+from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, is_partial
-from cekura_dashboards.summaries.buckets import combine, fill_empty, merge_groups, total
+from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
 

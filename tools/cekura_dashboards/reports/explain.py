@@ -16,9 +16,8 @@ from cekura_dashboards.reports.compare import Measurement, days_before, measure_
 from cekura_dashboards.reports.report import differ, field_word
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, find_driver
-from cekura_dashboards.stats.findings import Comparison, Contributors, Shares
-from cekura_dashboards.stats.numbers import Number, exact, round_for_display
-from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, Verdict, VerdictTerms
+from cekura_dashboards.stats.findings import Comparison, Contributors, Number, Shares, Verdict, exact, round_for_display
+from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, Clock, iso
 from cekura_dashboards.text import SafeText, word
 from cekura_dashboards.values import replace

@@ -16,9 +16,9 @@ from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import WidgetReport
 from cekura_dashboards.stats.timeline import iso
-from cekura_dashboards.summaries.buckets import merge_groups
-from cekura_dashboards.summaries.model import Bucket
-from cekura_dashboards.summaries.plots import PlotSeries, Role, bar_plot_series, line_plot_series
+from cekura_dashboards.summaries.bar import bar_plot_series, merge_groups
+from cekura_dashboards.summaries.line import line_plot_series
+from cekura_dashboards.summaries.model import Bucket, PlotSeries, Role
 from cekura_dashboards.tool import Result
 
 FOR_ANSWER = 0.6

@@ -13,15 +13,15 @@ from cekura_dashboards.stats.findings import (
     Finding,
     Gap,
     GroupChanges,
+    Number,
     SampleFigures,
     Shares,
     Step,
     Trend,
     Unusual,
 )
-from cekura_dashboards.stats.numbers import Number
 from cekura_dashboards.stats.timeline import later
-from cekura_dashboards.summaries.buckets import ADDITIVE
+from cekura_dashboards.summaries.bar import ADDITIVE
 from cekura_dashboards.summaries.model import AnyFacts, At, Groups, OneCall, PieFacts, Series, StatFacts
 from cekura_dashboards.summaries.profile import Profile, SlotShown, names_of
 from cekura_dashboards.text import named, plain

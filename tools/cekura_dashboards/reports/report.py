@@ -29,17 +29,24 @@ from cekura_dashboards.charts.target import ChartReading, Target, Window, are_fe
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
-from cekura_dashboards.stats.findings import Comparison, FigureChange, Finding, GroupChanges, Outcome
-from cekura_dashboards.stats.numbers import SCALES, exact, round_for_display, wilson_interval
+from cekura_dashboards.stats.findings import (
+    SCALES,
+    Comparison,
+    FigureChange,
+    Finding,
+    GroupChanges,
+    Outcome,
+    exact,
+    round_for_display,
+)
+from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.stats.timeline import DAY, HOUR, PERIODS, STEPS, UTC_CLOCK, Clock, Span, is_partial, iso
-from cekura_dashboards.summaries.bar import bar, bar_outcome
-from cekura_dashboards.summaries.buckets import fill_empty, merge_groups
+from cekura_dashboards.summaries.bar import bar, bar_outcome, fill_empty, merge_groups
 from cekura_dashboards.summaries.line import line, line_time_series
 from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Series, Summary, TimesFacts
-from cekura_dashboards.summaries.pie import pie
+from cekura_dashboards.summaries.pie import pie, stat
 from cekura_dashboards.summaries.profile import Profile
-from cekura_dashboards.summaries.stat import stat
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted, word
 from cekura_dashboards.values import replace
 

@@ -8,22 +8,25 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.compare import compare, share_changes
+from cekura_dashboards.stats.compare import MIN_BUCKETS, compare, share_changes
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VALUE, GroupedSample, outlying_groups
-from cekura_dashboards.stats.estimates import MIN_BUCKETS
 from cekura_dashboards.stats.findings import (
     Finding,
     Gap,
     GroupChange,
     GroupChanges,
     MeasureKind,
+    Number,
     Outcome,
     Step,
     Trend,
     Unusual,
+    Verdict,
+    exact,
+    relative,
+    round_for_display,
 )
-from cekura_dashboards.stats.numbers import Number, exact, relative, round_for_display
-from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, Verdict, VerdictTerms
+from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.values import replace
 

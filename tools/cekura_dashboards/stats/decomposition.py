@@ -12,10 +12,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.distributions import t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.findings import Contributor, Contributors
-from cekura_dashboards.stats.numbers import Number, exact, round_for_display
-from cekura_dashboards.stats.significance import GroupValues, SampleBucket, Verdict
+from cekura_dashboards.stats.findings import Contributor, Contributors, Number, Verdict, exact, round_for_display
+from cekura_dashboards.stats.significance import GroupValues, SampleBucket, t_quantile, t_sf, two_sided
 
 MAX_CONTRIBUTORS = 5
 """Listed. A choice."""

@@ -1,13 +1,84 @@
-"""What a test of a series, or a comparison, can find: result models without arithmetic."""
+"""What a test of a series, or a comparison, can find: result models without arithmetic, rounded once, at the end."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from msgspec import Struct, field
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from cekura_dashboards.stats.numbers import Number
-from cekura_dashboards.stats.significance import Verdict, WithPValue
 from cekura_dashboards.text import SafeText
+
+LARGEST_PERCENT = 1e12
+Number = float | int
+
+
+def round_for_display(value: float, digits: int = 4) -> Number:
+    """Round to significant digits; whole numbers come back as int, counts below 10^15 exact.
+
+    >>> round_for_display(0.87123), round_for_display(1234.56), round_for_display(12.0), round_for_display(0)
+    (0.8712, 1235, 12, 0)
+    """
+    if isinstance(value, int):
+        return value
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def exact(value: float) -> Number:
+    """A count: whole numbers whole, whatever their size.
+
+    >>> exact(1234567.0), exact(0.5)
+    (1234567, 0.5)
+    """
+    return int(value) if float(value).is_integer() else round_for_display(value)
+
+
+def percent_of(change: float, base: float) -> float | None:
+    """A change in percent of what it starts from; None from nothing, or from next to nothing.
+
+    >>> percent_of(-1.0, 4.0), percent_of(1.0, 0.0), percent_of(1e15, 1e-300)
+    (-25.0, None, None)
+    """
+    if not base:
+        return None
+    percent = 100 * change / abs(base)
+    return percent if abs(percent) <= LARGEST_PERCENT else None
+
+
+def relative(change: float, base: float) -> Number | None:
+    """As ``percent_of``, rounded for display."""
+    pct = percent_of(change, base)
+    return None if pct is None else round_for_display(pct, 3)
+
+
+SCALES = {"ratio": 1.0, "percent": 100.0}
+"""What a rate of one is written as in a unit of rates."""
+
+
+Verdict = Literal["clear", "possible", "within noise", "not tested"]
+
+
+class WithPValue(BaseModel):
+    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked.
+
+    ``allows_for``: how many comparisons its interval is corrected for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    _p_value: float = PrivateAttr(default=1.0)
+    _allows_for: int = PrivateAttr(default=1)
+
+    @property
+    def p_value(self) -> float:
+        return self._p_value
+
+    @property
+    def allows_for(self) -> int:
+        return self._allows_for
+
+    def with_p_value(self, p_value: float, allows_for: int = 1) -> Self:
+        self._p_value, self._allows_for = p_value, allows_for
+        return self
+
 
 FindingVerdict = Literal["clear", "possible"]
 

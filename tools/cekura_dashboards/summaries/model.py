@@ -1,12 +1,13 @@
 """What a summary is made of: named facts, rounded once, absent where nothing is known."""
 
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field
 
-from cekura_dashboards.stats.findings import Finding
-from cekura_dashboards.stats.numbers import Number, exact, round_for_display
+from cekura_dashboards.stats.findings import Finding, Number
 from cekura_dashboards.text import SafeText, UntrustedText
 
 
@@ -199,23 +200,56 @@ class Summary(Struct, frozen=True, kw_only=True):
     notes: list[str] = field(default_factory=list[str])
 
 
-MAX_GROUPS = 15
+Role = Literal["current", "baseline", "before", "group"]
 
 
-def largest_groups(by: str, rows: list[tuple[str | None, int | None, float | None]], columns: list[str]) -> Groups:
-    """``rows``: (group, n, value). The largest 15 by n come first; equal ones by name."""
-    ordered = sorted(rows, key=lambda row: (-(row[1] or 0), -(abs(row[2] or 0)), str(row[0])))
-    rest = ordered[MAX_GROUPS:]
-    return Groups(
-        by=by,
-        columns=columns,
-        top=[GroupShown(name, n, _shown(value)) for name, n, value in ordered[:MAX_GROUPS]],
-        other=OtherGroups(groups=len(rest), n=sum(n or 0 for _, n, _ in rest)) if rest else None,
-    )
+class PlotSeries(BaseModel):
+    """Values in steps of equal length; ``value[i]`` begins at ``start + i * step_s``, or at ``start + at[i] * step_s``.
 
+    null: no data.
+    """
 
-def _shown(value: float | None) -> Number | None:
-    """Whole values, such as counts, exact."""
-    if value is None:
-        return None
-    return exact(value) if float(value).is_integer() else round_for_display(value)
+    model_config = ConfigDict(frozen=True)
+
+    role: Role
+    label: SafeText | None = Field(default=None, description="of a group")
+    start: str
+    step_s: int
+    at: list[int] | None = Field(default=None, description="the steps that the values are of, if not of every one")
+    value: list[Number | None]
+    n: list[int | None] | None = None
+    low: list[Number | None] | None = Field(default=None, description="the smallest of the calls in a step")
+    high: list[Number | None] | None = Field(default=None, description="the largest of the calls in a step")
+    partial: list[int] | None = Field(default=None, description="positions in value of incomplete steps, from 0")
+
+    def thin(self, most: int) -> "PlotSeries":
+        """At most ``most`` values: of each column the smallest and the largest, in order of time."""
+        if len(self.value) <= most:
+            return self
+        columns = max(1, most // 2)
+        places_by_column = defaultdict[int, list[int]](list)
+        for place, value in enumerate(self.value):
+            if value is not None:
+                places_by_column[place * columns // len(self.value)].append(place)
+        places_shown = sorted({place for places in places_by_column.values() for place in self._extremes(places)})
+        return self.model_copy(
+            update={
+                "at": [self.at[place] for place in places_shown] if self.at else places_shown,
+                "value": [self.value[place] for place in places_shown],
+                "partial": [i for i, place in enumerate(places_shown) if place in (self.partial or [])] or None,
+                **{
+                    name: [values[place] for place in places_shown]
+                    for name in ("n", "low", "high")
+                    if (values := getattr(self, name)) is not None
+                },
+            }
+        )
+
+    def _extremes(self, places: Sequence[int]) -> set[int]:
+        lowest = min(places, key=lambda place: (self.low or self.value)[place] or 0)
+        highest = max(places, key=lambda place: (self.high or self.value)[place] or 0)
+        return {lowest, highest}
+
+    def bare(self) -> "PlotSeries":
+        """Without the calls behind each value."""
+        return self.model_copy(update={"n": None})

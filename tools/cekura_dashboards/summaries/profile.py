@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
-from cekura_dashboards.stats.distributions import f_sf, t_sf
-from cekura_dashboards.stats.numbers import Number, exact, round_for_display
+from cekura_dashboards.stats.findings import Number, exact, round_for_display
+from cekura_dashboards.stats.significance import f_sf, t_sf
 from cekura_dashboards.stats.timeline import Clock
-from cekura_dashboards.summaries.buckets import ADDITIVE, combine, total
+from cekura_dashboards.summaries.bar import ADDITIVE, combine, total
 from cekura_dashboards.summaries.model import Bucket
 
 By = Literal["hour_of_day", "weekday", "hour_of_week"]

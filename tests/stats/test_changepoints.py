@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cekura_dashboards.stats.autocorrelation import MIN_REFERENCE_DAYS, Autocorrelation
+from cekura_dashboards.stats.changepoints import MIN_REFERENCE_DAYS, Autocorrelation
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms

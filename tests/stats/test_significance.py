@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cekura_dashboards.stats.distributions import MAX_DF, t_quantile, t_sf
+from cekura_dashboards.stats.significance import MAX_DF, t_quantile, t_sf
 
 PROBABILITIES = st.floats(0.6, 1 - 1e-6)
 DEGREES = st.floats(0.5, MAX_DF - 1)
