@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards.json_input import NotJson
+from cekura_dashboards.text import NotJson
 from cekura_dashboards_mcp.cli.jsonc import Jsonc, NotEditable
 from support import Json
 

@@ -31,9 +31,8 @@ from cekura_dashboards.edits.changes import line_of
 from cekura_dashboards.edits.copies import with_references
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
-from cekura_dashboards.json_input import NotJson, read_json
 from cekura_dashboards.pipeline import Answer, call_tool
-from cekura_dashboards.text import UntrustedText, did_you_mean
+from cekura_dashboards.text import NotJson, UntrustedText, did_you_mean, read_json
 from cekura_dashboards.values import replace
 
 

@@ -98,7 +98,7 @@ def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
     """Take back what apply did, by the receipts in FILE that apply --json printed."""
     from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
     from cekura_dashboards.boards import undo_board  # noqa: PLC0415 - see above
-    from cekura_dashboards.json_input import NotJson, read_json  # noqa: PLC0415 - see above
+    from cekura_dashboards.text import NotJson, read_json  # noqa: PLC0415 - see above
 
     try:
         data = as_object(read_json(file.read()))

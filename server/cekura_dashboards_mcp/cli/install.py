@@ -24,8 +24,8 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from cekura_dashboards import Settings
-from cekura_dashboards.json_input import NotJson
 from cekura_dashboards.settings import SettingsError, load_settings, usable_key, variables
+from cekura_dashboards.text import NotJson
 from cekura_dashboards_mcp.cli.jsonc import Jsonc
 
 KEY = "CEKURA_API_KEY"

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from cekura_dashboards.api.models import JsonObject, as_object
-from cekura_dashboards.json_input import NotJson, read_json
+from cekura_dashboards.text import NotJson, read_json
 
 _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _COMMENT = re.compile(rf"{_TEXT}|(//[^\r\n]*|/\*.*?\*/)", re.DOTALL)

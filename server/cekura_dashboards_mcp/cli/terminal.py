@@ -106,7 +106,7 @@ def need_sandbox() -> None:
 
 def json_object(text: str) -> dict[str, Any]:
     from cekura_dashboards.api.models import is_object  # noqa: PLC0415 - see above
-    from cekura_dashboards.json_input import NotJson, read_json  # noqa: PLC0415 - see above
+    from cekura_dashboards.text import NotJson, read_json  # noqa: PLC0415 - see above
 
     example = "as '{\"dashboard_id\": 11}'"
     try:

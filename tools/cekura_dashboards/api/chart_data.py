@@ -1,7 +1,8 @@
 """Chart data as the API sends it, every documented and tolerated form, brought to one."""
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import field
@@ -10,8 +11,9 @@ from cekura_dashboards.api.errors import UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
 from cekura_dashboards.api.wire import SMALLER
 from cekura_dashboards.text import word
-from cekura_dashboards.values import Memoised, replace
+from cekura_dashboards.values import replace
 
+T = TypeVar("T")
 Key = str | int | float | bool | None
 if TYPE_CHECKING:
     Cell = Any
@@ -108,6 +110,17 @@ class PieRow(msgspec.Struct, frozen=True, gc=False):
 
 
 ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
+
+
+class Memoised(msgspec.Struct, frozen=True, dict=True):
+    """A value that keeps what was made of it. That stands beside the fields: a changed copy begins anew."""
+
+    def memoise(self, what: Hashable, work_out: Callable[[], T]) -> T:
+        """What is made of this value by that name, worked out the first time only."""
+        memo: dict[Hashable, T] = vars(self).setdefault("made", {})
+        if what not in memo:
+            memo[what] = work_out()
+        return memo[what]
 
 
 class Chart(Memoised, frozen=True):

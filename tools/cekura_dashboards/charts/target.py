@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from pydantic import Field
 
-from cekura_dashboards.api.chart_data import Chart
+from cekura_dashboards.api.chart_data import Chart, Memoised
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, NoTimeBefore, UnreadableAnswer
 from cekura_dashboards.api.filters import Bounds, Filter, both, time_bounds, with_missing, without_time
 from cekura_dashboards.api.models import LIMIT, MARGIN, Dashboard, JsonObject, Widget, WidgetConfig
@@ -28,7 +28,7 @@ from cekura_dashboards.arguments.widget import UNSAVED, NewWidget
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import UntrustedText, nearest
 from cekura_dashboards.tool import Request
-from cekura_dashboards.values import Memoised, replace
+from cekura_dashboards.values import replace
 
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
