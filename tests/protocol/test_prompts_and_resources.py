@@ -12,19 +12,25 @@ from pydantic import SecretStr
 from cekura_dashboards import call_tool
 from cekura_dashboards.reports.guide import FILTERS, WIDGETS
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.protocol.prompts import ALL
+from cekura_dashboards_mcp.protocol.prompts import PROMPTS
 from cekura_dashboards_mcp.protocol.server import create_server
 from support import BY_NAME, PIE, Era, Json, ask, connect, new_sandbox, now, open_tools, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-PROMPTS = [ask.__name__ for ask, _ in ALL]
 GIVEN: dict[str, dict[str, str]] = {
     "weekly_review": {"dashboard": "Booking agent", "window": "last_week"},
     "why_did_it_move": {"widget": "Success rate", "window": "7d", "dashboard": "Operations overview"},
-    "build_dashboard": {"about": "latency of the booking agent", "agent": "Booking", "metric": "501", "name": "Speed"},
+    "build_dashboard": {
+        "about": "latency of the booking agent",
+        "agent": "Booking",
+        "metric": "501",
+        "name": "Booking agent",
+    },
     "monday_report": {"dashboard": "11", "audience": "the support team"},
+    "morning_check": {"dashboard": "Booking agent"},
+    "dashboards_as_code": {"dashboard": "Booking agent"},
 }
-CALL = re.compile(r"(\w+) (\{.*?\})\.")
+CALL = re.compile(r"`(\w+) (\{.*\})`")
 
 
 async def text_of_prompt(client: Client, name: str, given: dict[str, str]) -> str:
@@ -37,10 +43,10 @@ async def text_of_prompt(client: Client, name: str, given: dict[str, str]) -> st
 async def test_prompts_are_listed_with_their_arguments(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         found = (await client.list_prompts()).prompts
-    assert [prompt.name for prompt in found] == PROMPTS
+    assert [prompt.name for prompt in found] == [*PROMPTS]
     for prompt in found:
         assert prompt.title
-        assert prompt.description
+        assert (prompt.description or "").endswith(".")
         assert prompt.arguments
         assert all(argument.description for argument in prompt.arguments)
     required = {(p.name, a.name) for p in found for a in p.arguments or [] if a.required}
@@ -56,21 +62,26 @@ async def test_every_call_that_a_prompt_names_is_one_that_answers(name: str, era
             assert set(re.findall(r"\b[a-z]+_[a-z_]+\b", text)) & set(BY_NAME)
             for value in given.values():
                 assert value in text
-            for tool, arguments in CALL.findall(text):
+            calls = [(tool, arguments) for tool, arguments in CALL.findall(text) if "<" not in arguments]
+            for tool, arguments in calls:
                 result = await client.call_tool(tool, json.loads(arguments))
                 assert not result.is_error, (tool, arguments, result.content)
 
 
-@pytest.mark.parametrize("name", PROMPTS)
-async def test_a_prompt_names_only_tools_and_arguments_that_there_are(name: str) -> None:
-    async with connect(shared_sandbox()) as client:
-        text = await text_of_prompt(client, name, GIVEN[name])
-    words = {
-        word for word in re.findall(r"\b[a-z]+_[a-z_]+\b", text) if word not in GIVEN[name].values()
+async def test_a_prompt_puts_the_values_into_the_calls_of_its_skill(era: Era) -> None:
+    async with connect(shared_sandbox(), era) as client:
+        asked = {"widget": "Success rate", "window": "yesterday", "dashboard": "11"}
+        text = await text_of_prompt(client, "why_did_it_move", asked)
+        report = await text_of_prompt(client, "monday_report", {})
+    calls = {tool: json.loads(arguments) for tool, arguments in CALL.findall(text)}
+    assert calls["get_dashboard"] == {"dashboard_id": 11}
+    assert calls["explain_change"] == {
+        "widget_id": "Success rate", "window": "yesterday", "compare_to": "previous_period",
     }  # fmt: skip
-    known = {*BY_NAME, "metadata_keys", "previous_week", "previous_period", "last_week", "dashboard_ids",
-             "dashboard_id", "compare_to", "widget_id"}  # fmt: skip
-    assert words <= known
+    assert "\n- widget: Success rate\n- window: yesterday\n- dashboard: 11\n\n" in text
+    calls = {tool: json.loads(arguments) for tool, arguments in CALL.findall(report)}
+    assert calls["find_changes"] == {"window": "last_week", "compare_to": "previous_week"}
+    assert calls["get_widgets_data"]["dashboard_id"] == "<dashboard>"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,7 @@ async def test_a_prompt_names_only_tools_and_arguments_that_there_are(name: str)
         ("why_did_it_move", {}, "why_did_it_move: widget is missing"),
         ("why_did_it_move", {"widget": " "}, "why_did_it_move: widget is missing"),
         ("weekly_review", {"dashbord": "x"}, "did you mean `dashboard`"),
-        ("weakly_review", {}, 'No prompt "weakly_review"; there are weekly_review'),
+        ("weakly_review", {}, 'No prompt "weakly_review"; there are morning_check, weekly_review'),
     ],
 )
 async def test_a_prompt_that_is_asked_for_wrongly_says_what_is_right(
@@ -95,7 +106,7 @@ async def test_a_prompt_that_is_asked_for_wrongly_says_what_is_right(
 async def test_read_only_mode_offers_no_prompt_that_writes_nor_names_a_tool_that_does(era: Era) -> None:
     async with connect(shared_sandbox(), era, read_only=True) as client:
         names = [prompt.name for prompt in (await client.list_prompts()).prompts]
-        assert names == [name for name in PROMPTS if name != "build_dashboard"]
+        assert names == [name for name in PROMPTS if name not in {"build_dashboard", "dashboards_as_code"}]
         said = [await text_of_prompt(client, name, GIVEN[name]) for name in names]
         with pytest.raises(MCPError):
             await client.get_prompt("build_dashboard", GIVEN["build_dashboard"])
@@ -151,12 +162,12 @@ async def test_a_prompt_takes_a_name_of_any_number_of_digits(era: Era) -> None:
             assert LONG in str(asked.messages)
 
 
-async def test_resources_are_the_guide_the_views_and_any_dashboard(era: Era) -> None:
+async def test_resources_are_the_guide_the_skills_the_views_and_any_dashboard(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         listed = [resource.uri for resource in (await client.list_resources()).resources]
         [template] = (await client.list_resource_templates()).resource_templates
         guide = await read(client, "cekura://guide")
-    assert [str(uri) for uri in listed if not str(uri).startswith("ui://")] == ["cekura://guide"]
+    assert [str(uri) for uri in listed if not str(uri).startswith(("ui://", "skill://"))] == ["cekura://guide"]
     assert template.uri_template == "cekura://dashboards/{id}"
     assert guide.startswith("# Fields, filters, times and limits\n")
     assert len(guide) < 8000

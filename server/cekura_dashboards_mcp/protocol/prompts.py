@@ -1,18 +1,18 @@
 """Prompts and resources: what people pick by name.
 
-Each prompt says which tools answer a question that people come back to, and how to say what they found. It asks the
-API for nothing: names are looked up by the tools that it names, and completed as they are typed. The resources are the
-guide, and each dashboard as it is set up.
+A prompt is the text of a skill, with the person's values in its calls. It asks the API for nothing: names are looked up
+by the tools that it names, and completed as they are typed. The resources are the guide, and each dashboard's setup.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.types import INVALID_PARAMS, CompleteRequestParams, Completion, ResourceTemplateReference
-from pydantic import Field
 
 from cekura_dashboards import TOOLS, DashboardsError, Tool, ToolContext, call_tool
 from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, number_or_name
@@ -21,98 +21,57 @@ from cekura_dashboards.charts.target import COMPARISONS
 from cekura_dashboards.reports.guide import guide
 from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.protocol.sdk import Prompt
+from cekura_dashboards_mcp.protocol.sdk import Prompt, PromptArgument
+from cekura_dashboards_mcp.protocol.skills import Skill, skill, skills
 
-DashboardName = Annotated[str, Field(description="name or id of a dashboard; default: all")]
-WindowText = Annotated[str, Field(description="7d, last_week, yesterday, 2026-11-01/2026-11-08 …")]
-HONEST = (
-    "Say each number with its unit, its n and its window, and the tools' own words for how sure it is: clear or "
-    "possible. A group that coincides with a change is not its cause: say where, not why. If something could not be "
-    "read or tested, say so."
-)
-
-
-def weekly_review(dashboard: DashboardName = "", window: WindowText = "7d") -> str:
-    """What changed in a week, where, and which calls show it."""
-    arguments = {**_dashboards(dashboard), "window": window}
-    return _steps(
-        f"Review the calls of {_on(dashboard)}, window {window}.",
-        f"Call find_changes {_json(arguments)}.",
-        "For the changes called clear, three at most, make the call that each one names to go on.",
-        "Tell me in at most twelve lines: first what changed most, from what to what and since when; then where; then "
-        "two or three calls worth listening to, with their links. What is only possible comes last, as such. If "
-        "nothing changed, one line says so, and how many charts were looked at.",
-    )
+ARGUMENTS = {
+    "dashboard": "name or id of a dashboard; default: all",
+    "widget": "name or id of a bar or line chart",
+    "window": "7d, last_week, yesterday, 2026-11-01/2026-11-08 …",
+    "compare_to": "previous_period, previous_week or a window",
+    "about": "what it is to show, in your words",
+    "agent": "name or id of an agent; default: all",
+    "metric": "name or id of a metric to have on it",
+    "name": "its name",
+    "audience": "who reads it, e.g. the support team",
+}
+CALL = re.compile(r"`\w+ \{.*\}`")
+"""A call of a tool in the text of a skill."""
+VALUE = re.compile(r'"(?P<key>\w+)": (?P<open>\[?)"(?:<(?P<name>\w+)>|[^"]*)"(?P<close>(?:\](?:, )?)?)')
+"""An argument whose value is one text, or a list of one."""
 
 
-def why_did_it_move(
-    widget: Annotated[str, Field(description="name or id of a bar or line chart")],
-    window: WindowText = "7d",
-    compare_to: Annotated[str, Field(description="previous_period, previous_week or a window")] = "previous_period",
-    dashboard: Annotated[str, Field(description="the dashboard that it is on, to find its name there")] = "",
-) -> str:
-    """Where a change of one chart happened: by agent, topic and metadata, with the calls behind it."""
-    arguments = {"widget_id": number_or_name(widget), "window": window, "compare_to": compare_to}
-    where = f" (on dashboard {dashboard}: get_dashboard lists its widgets, if the name alone leaves doubt)"
-    return _steps(
-        f"Why did {widget} move, window {window} against {compare_to}?" + (where if dashboard.strip() else ""),
-        f"Call explain_change {_json(arguments)}.",
-        "If one group drives the change, call list_calls with the same chart, window and that group, and look at up to "
-        "five calls; with transcripts if their reasons do not say enough.",
-        "Tell me whether it moved at all and how sure that is; which group or label moved unlike the others, and what "
-        "its calls have in common; and what I could check next. If no group stands out, say that it moved everywhere.",
-    )
+@dataclass(frozen=True)
+class SkillPrompt:
+    """How people ask for a skill."""
+
+    skill: str
+    arguments: Sequence[str] = ()
+    required: frozenset[str] = frozenset()
+    fixed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Values of a prompt that is a special case of its skill."""
+    title: str = ""
+    description: str = ""
 
 
-def build_dashboard(
-    about: Annotated[str, Field(description="what it is to show, in your words")],
-    agent: Annotated[str, Field(description="name or id of an agent; default: all")] = "",
-    metric: Annotated[str, Field(description="name or id of a metric to have on it")] = "",
-    name: Annotated[str, Field(description="its name")] = "",
-) -> str:
-    """A new dashboard, each chart tried on real calls before it is created."""
-    wishes = [f"for agent {agent}" * bool(agent.strip()), f"with metric {metric}" * bool(metric.strip())]
-    title = f" Call it {name}." if name.strip() else " Find a short name for it."
-    return _steps(
-        f"Build a dashboard: {about}{''.join(f', {wish}' for wish in wishes if wish)}.{title}",
-        "See with list_dashboards whether there is one already, and say so if there is. Find ids and what occurs with "
-        "look_up (fields, metrics, topics, metadata_keys), before you guess any.",
-        "Choose at most eight charts: what is asked for first, then its outcome over time, then by group. Try each "
-        "with preview_widget; leave out what has no calls.",
-        "Show me the list (name, chart, of which calls, what it shows today) and wait for my yes.",
-        "Then call create_dashboard once, with all widgets and a date range, and check_dashboard on what it made. Give "
-        "me its id and the undo.",
-    )
-
-
-def monday_report(
-    dashboard: DashboardName = "",
-    audience: Annotated[str, Field(description="who reads it, e.g. the support team")] = "",
-) -> str:
-    """Last week against the week before, as a report to paste."""
-    times = {"window": "last_week", "compare_to": "previous_week"}
-    data_step = f"Call get_widgets_data {_json({'dashboard_id': number_or_name(dashboard), **times})}."
-    choose = (
-        "Of list_dashboards, take the one that is most about outcomes, and call get_widgets_data for the same weeks."
-    )
-    return _steps(
-        f"Write the report on last week for {audience.strip() or 'the team'}, from {_on(dashboard)}.",
-        f"Call find_changes {_json({**_dashboards(dashboard), **times})}.",
-        data_step if dashboard.strip() else choose,
-        "For the change that matters most, make the call that it names to go on.",
-        "Write, ready to paste: one sentence that sums it up; a table (chart, last week, week before, change, how "
-        "sure); what changed and where, in at most five points; two calls worth listening to, with links; what could "
-        "not be told. No jargon: n is calls.",
-    )
-
-
-ALL: tuple[tuple[Callable[..., str], str], ...] = (
-    (weekly_review, "Weekly review"),
-    (why_did_it_move, "Why did it move?"),
-    (build_dashboard, "Build a dashboard"),
-    (monday_report, "Monday report"),
-)
-WRITING = {build_dashboard.__name__}
+PROMPTS = {
+    "morning_check": SkillPrompt("cekura-morning-check", ["dashboard"]),
+    "weekly_review": SkillPrompt("cekura-weekly-review", ["dashboard", "window", "compare_to"]),
+    "why_did_it_move": SkillPrompt(
+        "cekura-why-did-it-move", ["widget", "window", "compare_to", "dashboard"], required=frozenset({"widget"})
+    ),
+    "build_dashboard": SkillPrompt(
+        "cekura-build-dashboard", ["about", "agent", "metric", "name"], required=frozenset({"about"})
+    ),
+    "monday_report": SkillPrompt(
+        "cekura-weekly-review",
+        ["dashboard", "audience"],
+        fixed={"window": "last_week", "compare_to": "previous_week", "form": "report to paste"},
+        title="Monday report",
+        description="Last week against the week before, as a report to paste.",
+    ),
+    "dashboards_as_code": SkillPrompt("cekura-dashboards-as-code", ["dashboard"]),
+}
 
 
 class CheckedPrompt(Prompt):
@@ -136,29 +95,48 @@ class CheckedPrompt(Prompt):
 
 
 def prompts(offered: Sequence[Tool[Any, Any]]) -> list[Prompt]:
-    """The prompts, without one that writes where no tool does."""
-    writes = any(tool.writes for tool in offered)
-    return [
-        CheckedPrompt.from_function(ask, title=title, description=ask.__doc__)
-        for ask, title in ALL
-        if writes or ask.__name__ not in WRITING
-    ]
+    """The prompts whose skills are served."""
+    served = {found.name for found in skills(offered)}
+    return [_prompt(name, prompt) for name, prompt in PROMPTS.items() if prompt.skill in served]
 
 
-def _on(dashboard: str) -> str:
-    return f"dashboard {dashboard}" if dashboard.strip() else "all dashboards"
+def _prompt(name: str, prompt: SkillPrompt) -> Prompt:
+    source = skill(prompt.skill)
+    summary, *_ = source.frontmatter["description"].split(". ")
+
+    def ask(**values: str) -> str:
+        return text_of(source, {**dict.fromkeys(prompt.arguments, ""), **prompt.fixed, **values})
+
+    return CheckedPrompt(
+        name=name,
+        title=prompt.title or source.title,
+        description=prompt.description or f"{summary}.",
+        arguments=[
+            PromptArgument(name=argument, description=ARGUMENTS[argument], required=argument in prompt.required)
+            for argument in prompt.arguments
+        ],
+        fn=ask,
+        context_kwarg=None,
+    )
 
 
-def _dashboards(dashboard: str) -> dict[str, Any]:
-    return {"dashboard_ids": [number_or_name(dashboard)]} if dashboard.strip() else {}
+def text_of(source: Skill, values: Mapping[str, str]) -> str:
+    """A skill with these values in its calls, and listed above it."""
+    chosen = [f"- {name}: {inert(value)}" for name, value in values.items() if value.strip()]
+    body = CALL.sub(lambda call: VALUE.sub(lambda value: _filled(value, values), call[0]), source.body)
+    return "\n\n".join([f"# {source.title}", *(["\n".join(chosen)] if chosen else []), body])
 
 
-def _json(arguments: dict[str, Any]) -> str:
-    return json_text(arguments)
-
-
-def _steps(question: str, *steps: str) -> str:
-    return inert("\n".join([question, "", *(f"{number}. {step}" for number, step in enumerate(steps, 1)), "", HONEST]))
+def _filled(argument: re.Match[str], values: Mapping[str, str]) -> str:
+    """An argument of a call with the value of its name; a list of names goes if there is none."""
+    key, is_list = argument["key"], bool(argument["open"])
+    name = argument["name"] or (key if key in FIXED else "")
+    if name not in values:
+        return argument[0]
+    if not values[name].strip():
+        return "" if is_list else argument[0]
+    value = json_text(values[name] if key in FIXED else number_or_name(values[name]))
+    return f'"{key}": {argument["open"]}{value}{argument["close"]}'
 
 
 MAX_VALUES = 100

@@ -8,8 +8,9 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/protocol/test_elicitation.py``, in both eras of the protocol.
 - ``list_what_is_open``: ``tests/protocol/test_chart_view.py``, in both eras.
 - ``complete_with``: ``tests/protocol/test_prompts_and_resources.py``, in both eras and with the key of each request.
-- ``Prompt``, ``ResourceNotFoundError``: the same.
+- ``Prompt``, ``PromptArgument``, ``ResourceNotFoundError``: the same.
 - ``run_over`` with the types of its streams: ``tests/protocol/test_stdio.py``.
+- ``MODERN_PROTOCOL_VERSIONS``: ``tests/protocol/test_skills.py``, in both eras.
 - ``is_version_at_least``: ``tests/protocol/test_elicitation.py``, where an old client over HTTP cannot be asked.
 """
 
@@ -22,17 +23,20 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
 from mcp.server.mcpserver.prompts import Prompt
+from mcp.server.mcpserver.prompts.base import PromptArgument
 from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, ListToolsResult, PaginatedRequestParams
-from mcp_types.version import is_version_at_least
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
 
 __all__ = [
+    "MODERN_PROTOCOL_VERSIONS",
     "Elicit",
     "Prompt",
+    "PromptArgument",
     "ReadStream",
     "Resolve",
     "ResourceNotFoundError",

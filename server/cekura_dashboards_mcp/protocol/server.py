@@ -45,6 +45,7 @@ from cekura_dashboards_mcp.protocol.sdk import (
     list_what_is_open,
     run_over,
 )
+from cekura_dashboards_mcp.protocol.skills import Skills
 
 INSTRUCTIONS = (
     "Cekura dashboards: call analytics of voice agents. Find a dashboard with list_dashboards, read its numbers with "
@@ -111,7 +112,7 @@ def create_server(connection: Connection) -> MCPServer[Connection]:
         instructions=about(INSTRUCTIONS, offered),
         version=version("cekura-dashboards-mcp"),
         tools=[*tools, chart_data(tools)],
-        extensions=[chart_view(offered)],
+        extensions=[chart_view(offered), Skills(offered)],
         lifespan=lifespan,
         request_state_security=RequestStateSecurity(keys=keys) if keys else None,
         log_level="WARNING",

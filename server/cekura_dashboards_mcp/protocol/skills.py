@@ -1,0 +1,155 @@
+"""Skills: the workflows in the folder ``skills``, as resources and through the protocol's Skills extension.
+
+The Python SDK has no such extension yet. Source: the stable specification of ``io.modelcontextprotocol/skills``, for
+the protocol of 2026-07-28 or later. Older clients read the same files as resources.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, Literal
+
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+from mcp.server.extension import Extension, MethodBinding, ResourceBinding
+from mcp.server.mcpserver.resources import TextResource
+from mcp.types import INVALID_PARAMS, CacheableResult, PaginatedRequestParams, PaginatedResult, RequestParams
+from pydantic import BaseModel
+
+from cekura_dashboards import TOOLS, Tool
+from cekura_dashboards.text import UntrustedText
+from cekura_dashboards_mcp.protocol.sdk import MODERN_PROTOCOL_VERSIONS
+
+NAMES = (
+    "cekura-morning-check",
+    "cekura-weekly-review",
+    "cekura-why-did-it-move",
+    "cekura-build-dashboard",
+    "cekura-dashboards-as-code",
+)
+FILE = "SKILL.md"
+ADDRESS = "skill://{}/" + FILE
+CACHED_MS = 300_000
+"""How long a client may keep an entry: the files change only with the server's version."""
+_PARTS = re.compile(r"---\n(?P<frontmatter>.*?)\n---\n\n# (?P<title>.+?)\n\n(?P<body>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One file, its text as it is served."""
+
+    name: str
+    text: str
+    frontmatter: dict[str, str]
+    title: str
+    body: str
+
+    @property
+    def address(self) -> str:
+        return ADDRESS.format(self.name)
+
+    @property
+    def tools(self) -> set[str]:
+        """The tools that it names."""
+        return {tool.name for tool in TOOLS} & {*re.findall(r"\w+", self.text)}
+
+
+@cache
+def skill(name: str) -> Skill:
+    """Of one of ``NAMES``. The frontmatter holds one line of plain text per field."""
+    text = files("cekura_dashboards_mcp").joinpath("skills", name, FILE).read_bytes().decode()
+    parts = _PARTS.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{name}/{FILE} has no frontmatter or no heading")
+    fields = (line.partition(": ") for line in parts["frontmatter"].splitlines())
+    return Skill(name, text, {key: value for key, _, value in fields}, parts["title"], parts["body"])
+
+
+def skills(offered: Sequence[Tool[Any, Any]]) -> list[Skill]:
+    """Those that name no tool that is not offered."""
+    names = {tool.name for tool in offered}
+    return [found for found in map(skill, NAMES) if found.tools <= names]
+
+
+class File(BaseModel):
+    uri: str
+    digest: str
+    size: int
+
+
+class Entry(BaseModel):
+    """What the extension says of a skill."""
+
+    uri: str
+    frontmatter: dict[str, str]
+    resources: list[File]
+
+
+class ListSkillsResult(PaginatedResult, CacheableResult):
+    result_type: Literal["complete"] = "complete"
+    skills: list[Entry]
+
+
+class GetSkillParams(RequestParams):
+    uri: str
+
+
+class GetSkillResult(CacheableResult):
+    result_type: Literal["complete"] = "complete"
+    skill: Entry
+
+
+class Skills(Extension):
+    """The extension, with a resource for each skill."""
+
+    identifier = "io.modelcontextprotocol/skills"
+
+    def __init__(self, offered: Sequence[Tool[Any, Any]]) -> None:
+        self._offered = offered
+
+    def resources(self) -> Sequence[ResourceBinding]:
+        return [
+            ResourceBinding(
+                TextResource(
+                    uri=found.address,
+                    name=found.name,
+                    title=found.title,
+                    description=found.frontmatter["description"],
+                    mime_type="text/markdown",
+                    text=found.text,
+                )
+            )
+            for found in skills(self._offered)
+        ]
+
+    def methods(self) -> Sequence[MethodBinding]:
+        versions = frozenset(MODERN_PROTOCOL_VERSIONS)
+        return [
+            MethodBinding("skills/list", PaginatedRequestParams, self._list, versions),
+            MethodBinding("skills/get", GetSkillParams, self._get, versions),
+        ]
+
+    async def _list(
+        self, _context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams
+    ) -> ListSkillsResult:
+        return ListSkillsResult(skills=[*self._entries()], ttl_ms=CACHED_MS, cache_scope="public")
+
+    async def _get(self, _context: ServerRequestContext[Any, Any], params: GetSkillParams) -> GetSkillResult:
+        """One entry.
+
+        Raises:
+            MCPError: naming those that are served.
+        """
+        entries = {entry.uri: entry for entry in self._entries()}
+        if params.uri not in entries:
+            raise MCPError(INVALID_PARAMS, f"No skill {UntrustedText(params.uri)}; there are {', '.join(entries)}.")
+        return GetSkillResult(skill=entries[params.uri], ttl_ms=CACHED_MS, cache_scope="public")
+
+    def _entries(self) -> Iterator[Entry]:
+        for served in skills(self._offered):
+            content = served.text.encode()
+            file = File(uri=served.address, digest=f"sha256:{sha256(content).hexdigest()}", size=len(content))
+            yield Entry(uri=served.address, frontmatter=served.frontmatter, resources=[file])

@@ -1,0 +1,30 @@
+"""What FastMCP's client makes of the server. Needs FastMCP 4.2 or later, not this project.
+
+``fastmcp_client.py skills COMMAND...``: starts the server by COMMAND and prints as JSON the digest of each skill that the
+client read and verified.
+"""
+
+import asyncio
+import hashlib
+import json
+import sys
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+from fastmcp.skills.client import SkillsClientExtension
+
+
+async def skills(command, args):
+    client = Client(StdioTransport(command, args), extensions=[SkillsClientExtension()])
+    async with client:
+        entries = await client.list_skills()
+        read = {entry.uri: await client.read_skill(entry.uri) for entry in entries}
+    return {uri: hashlib.sha256(found.files["SKILL.md"]).hexdigest() for uri, found in read.items()}
+
+
+TASKS = {"skills": skills}
+
+
+if __name__ == "__main__":
+    task, command, *args = sys.argv[1:]
+    print(json.dumps(asyncio.run(TASKS[task](command, args))))

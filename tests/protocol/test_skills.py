@@ -1,0 +1,228 @@
+"""Skills: each step is made against the sandbox, and clients of both eras find and verify them."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Generator
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import yaml
+from mcp import Client, MCPError
+from mcp.types import PaginatedRequestParams, Request, TextResourceContents
+
+from cekura_dashboards import TOOLS
+from cekura_dashboards_mcp.protocol.prompts import PROMPTS, prompts
+from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkillResult, ListSkillsResult, skill
+from support import BY_NAME, HANGS_S, Era, Json, connect, new_sandbox, shared_sandbox, text_of, typed
+
+SECTIONS = ["Steps", "Report", "Read the answers", "Do not claim", "Stop and ask"]
+STEP = re.compile(r"^\d+\. .*?(?=^\d+\. |\n\n|\Z)", re.MULTILINE | re.DOTALL)
+CALL = re.compile(r"`(\w+) (\{.*\})`")
+COMMAND = re.compile(r"`(cekura-dashboards .*)`")
+VALUES: Json = {"dashboard": "Booking agent", "widget": "Success rate", "agent": "Booking", "word": "booking", "name": "Speed",
+                "project": "Northside Clinics"}  # fmt: skip
+"""What stands on the sandbox for the words in angle brackets; calls are taken from the answer before."""
+WRITING = {"cekura-build-dashboard", "cekura-dashboards-as-code"}
+LISTED = [f"skill://{name}/SKILL.md" for name in NAMES]
+
+
+class ListSkills(Request[PaginatedRequestParams, Literal["skills/list"]]):
+    method: Literal["skills/list"] = "skills/list"
+    params: PaginatedRequestParams = PaginatedRequestParams()
+
+
+class GetSkill(Request[GetSkillParams, Literal["skills/get"]]):
+    method: Literal["skills/get"] = "skills/get"
+    params: GetSkillParams
+
+
+def steps_of(body: str) -> list[str]:
+    """The numbered steps of a skill."""
+    return STEP.findall(body[body.index("## Steps\n") : body.index("## Report\n")])
+
+
+async def replay(client: Client, step: str, values: Json) -> list[Json]:
+    """The answers of a step's calls, each of which has to name a tool and arguments that there are."""
+    answers: list[Json] = []
+    for name, text in CALL.findall(step):
+        arguments = json.loads(re.sub(r'"<(\w+)>"', lambda word: json.dumps(values[word[1]]), text))
+        assert {*arguments} <= {*BY_NAME[name].request.model_fields}, (name, arguments)
+        result = await client.call_tool(name, arguments)
+        assert not result.is_error, (name, arguments, text_of(result))
+        answers.append(result.structured_content or {})
+    return answers
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_skill_is_of_the_published_form_and_says_all_that_it_has_to(name: str) -> None:
+    found = skill(name)
+    assert yaml.safe_load(found.text.split("---\n")[1]) == found.frontmatter
+    assert found.frontmatter["name"] == name
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+    assert len(name) <= 64
+    assert len(found.frontmatter["description"]) <= 1024
+    assert " Use " in found.frontmatter["description"]
+    assert len(found.frontmatter["compatibility"]) <= 500
+    assert re.findall(r"^## (.*)$", found.body, re.MULTILINE) == SECTIONS
+    assert len(found.text) < 5000
+    assert all(CALL.search(step) or COMMAND.search(step) for step in steps_of(found.body))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_call_of_a_skill_is_one_that_answers(name: str, era: Era) -> None:
+    steps, values = steps_of(skill(name).body), {**VALUES}
+    assert steps
+    async with connect(new_sandbox(), era) as client:
+        for step in steps:
+            for answer in await replay(client, step, values):
+                if calls := answer.get("calls"):
+                    values["call"] = calls[0]["id"]
+                if undo := answer.get("undo"):
+                    values["undo"] = undo
+        if "undo" in values:
+            undone = await client.call_tool(values["undo"]["tool"], values["undo"]["arguments"])
+            assert not undone.is_error
+    assert ("undo" in values) is (name == "cekura-build-dashboard")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "step",
+    [
+        '1. `find_change {"window": "7d"}`',
+        '1. `find_changes {"windows": "7d"}`',
+        '1. `find_changes {"window": "whenever"}`',
+        '1. `find_changes {"window": "<week>"}`',
+    ],
+)
+async def test_a_step_with_a_tool_an_argument_or_a_value_that_there_is_not_would_be_noticed(step: str) -> None:
+    async with connect(shared_sandbox()) as client:
+        with pytest.raises((AssertionError, KeyError)):
+            await replay(client, step, VALUES)
+
+
+@pytest.fixture
+def address() -> Generator[str]:
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "500"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
+        process.terminate()
+
+
+def test_every_command_of_a_skill_does_what_its_step_says(address: str, tmp_path: Path) -> None:
+    settings = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
+    printed: dict[str, str] = {}
+    for command in COMMAND.findall("\n".join(steps_of(skill("cekura-dashboards-as-code").body))):
+        words = shlex.split(command.replace("<dashboard>", VALUES["dashboard"]))
+        arguments, target = words[1:], ""
+        if ">" in arguments:
+            arguments, target = arguments[:-2], arguments[-1]
+        done = typed(*arguments, folder=tmp_path, environment=settings)
+        assert done.exit_code == 0, (command, done.output)
+        printed[arguments[0]] = done.stdout
+        if target:
+            (tmp_path / target).write_text(done.stdout, encoding="utf-8")
+        if arguments[0] == "export":  # the edit that the next step speaks of
+            board = json.loads(done.stdout)
+            board["widgets"] = board["widgets"][1:]
+            (tmp_path / target).write_text(json.dumps(board), encoding="utf-8")
+    assert list(printed) == ["export", "plan", "apply", "undo"]
+    assert "delete 209" in printed["plan"]
+    assert 'create 221 "Booking success"' in printed["undo"]
+
+
+def test_every_prompt_is_the_text_of_a_skill_and_every_skill_is_a_prompt() -> None:
+    assert {prompt.skill for prompt in PROMPTS.values()} == {*NAMES}
+    assert [prompt.name for prompt in prompts(TOOLS)] == [*PROMPTS]
+
+
+async def list_skills(client: Client) -> ListSkillsResult:
+    return await client.session.send_request(ListSkills(), ListSkillsResult)
+
+
+async def get_skill(client: Client, uri: str) -> GetSkillResult:
+    return await client.session.send_request(GetSkill(params=GetSkillParams(uri=uri)), GetSkillResult)
+
+
+async def read(client: Client, uri: str) -> str:
+    [content] = (await client.read_resource(uri)).contents
+    assert isinstance(content, TextResourceContents)
+    assert content.mime_type == "text/markdown"
+    return content.text
+
+
+@pytest.mark.anyio
+async def test_skills_are_listed_with_digests_that_their_files_have() -> None:
+    async with connect(shared_sandbox()) as client:
+        assert (client.server_capabilities.extensions or {})["io.modelcontextprotocol/skills"] == {}
+        listed = await list_skills(client)
+        assert [entry.uri for entry in listed.skills] == LISTED
+        assert (listed.result_type, listed.cache_scope, listed.next_cursor) == ("complete", "public", None)
+        for entry in listed.skills:
+            assert (await get_skill(client, entry.uri)).skill == entry
+            content = (await read(client, entry.uri)).encode()
+            [file] = entry.resources
+            digest = f"sha256:{sha256(content).hexdigest()}"
+            assert (file.uri, file.digest, file.size) == (entry.uri, digest, len(content))
+            assert yaml.safe_load(content.decode().split("---\n")[1]) == entry.frontmatter
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("uri", ["skill://cekura-weekly-review", "skill://x/SKILL.md", "", "skill://" + "x" * 5000])
+async def test_an_unknown_skill_is_refused_with_those_that_there_are(uri: str) -> None:
+    async with connect(shared_sandbox()) as client:
+        with pytest.raises(MCPError, match=re.escape(LISTED[0])) as refused:
+            await get_skill(client, uri)
+    assert refused.value.code == -32602
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.anyio
+async def test_an_old_client_is_offered_no_extension_and_reads_the_skills_as_resources() -> None:
+    async with connect(shared_sandbox(), "legacy") as client:
+        with pytest.raises(MCPError) as refused:
+            await list_skills(client)
+        listed = (await client.list_resources()).resources
+        found = {str(resource.uri): resource for resource in listed if str(resource.uri).startswith("skill://")}
+        assert [*found] == LISTED
+        assert await read(client, LISTED[0]) == skill(NAMES[0]).text
+    assert refused.value.code == -32601
+    assert found[LISTED[0]].name == NAMES[0]
+    assert found[LISTED[0]].description == skill(NAMES[0]).frontmatter["description"]
+
+
+@pytest.mark.anyio
+async def test_read_only_mode_serves_no_skill_that_writes(era: Era) -> None:
+    async with connect(shared_sandbox(), era, read_only=True) as client:
+        resources = [str(found.uri) for found in (await client.list_resources()).resources]
+    served = [name for name in NAMES if f"skill://{name}/SKILL.md" in resources]
+    assert served == [name for name in NAMES if name not in WRITING]
+
+
+CLIENT = Path(__file__).parents[1] / "agents" / "fastmcp_client.py"
+NO_CLIENT = "needs FastMCP: put tests/agents/fastmcp-requirements.txt into an environment of its own, and name its Python in FASTMCP_PYTHON"
+
+
+def test_the_client_of_fastmcp_verifies_every_skill() -> None:
+    python = os.environ.get("FASTMCP_PYTHON")
+    if not python:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CLIENT)
+    server = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
+    done = subprocess.run(
+        [str(python), str(CLIENT), "skills", *server], capture_output=True, text=True, encoding="utf-8",
+        timeout=HANGS_S, check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    read_skills = json.loads(done.stdout.splitlines()[-1])
+    assert read_skills == {
+        uri: sha256(skill(name).text.encode()).hexdigest() for uri, name in zip(LISTED, NAMES, strict=True)
+    }
