@@ -12,8 +12,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import SecretStr
 
+from cekura_dashboards_mcp.cli.clients import CLIENTS, Machine
 from cekura_dashboards_mcp.cli.doctor import UNSETTLED, check_clock, examine, probe, report
-from cekura_dashboards_mcp.cli.install import CLIENTS, Machine
 from cekura_dashboards_mcp.connection import Connection, caller_of
 from cekura_sandbox import ApiVariant
 from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox, typed
@@ -176,9 +176,33 @@ async def test_a_file_with_comments_is_read_as_its_client_reads_it(tmp_path: Pat
     assert "is not JSON: Expecting property name enclosed in double quotes in line 2" in cursor
 
 
+@pytest.mark.parametrize("name", ["codex", "opencode", "goose"])
+async def test_an_entry_in_another_form_is_started_as_its_client_starts_it(name: str, tmp_path: Path) -> None:
+    typed("install", name, "--sandbox", environment={"HOME": str(tmp_path), **person(tmp_path).environment})
+    [line] = await entries(tmp_path)
+    assert line.startswith(f'ok   {CLIENTS[name].title}, "cekura-dashboards-sandbox": starts {VERSION}')
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("codex", "it comes from CEKURA_API_KEY, which is not set in this shell"), ("vscode", "VS Code asks for it")],
+)
+async def test_an_entry_whose_key_is_elsewhere_says_where(name: str, source: str, tmp_path: Path) -> None:
+    shell = {"HOME": str(tmp_path), **person(tmp_path).environment, "CEKURA_API_KEY": "key-of-this-shell"}
+    typed("install", name, environment=shell)
+    [line] = await entries(tmp_path)
+    assert line == (
+        f'?    {CLIENTS[name].title}, "cekura-dashboards": its key is not in the file: {source}; '
+        "set CEKURA_API_KEY to check the entry from here"
+    )
+    settings_here = {**person(tmp_path).environment, "CEKURA_API_KEY": "${CEKURA_API_KEY}"}
+    found = await examine(sandboxed(), Machine(tmp_path, "linux", settings_here), with_probe=False)
+    assert "does not answer: CEKURA_API_KEY is a reference that was not filled in" in found.lines()[-1]
+
+
 async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Path) -> None:
     [line] = await entries(tmp_path)
-    assert line.startswith("?    chat clients: none of Claude Desktop, Claude Code, Cursor, VS Code is here")
+    assert line.startswith("?    chat clients: none of Claude Desktop, Claude Code, Cursor, VS Code, Codex, ")
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,69 @@
 """Our entry in a chat client's configuration: put there, taken out, and nothing else touched."""
 
-import json
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from ruamel.yaml import YAML
 
 from cekura_dashboards import Settings
 from cekura_dashboards.settings import variables
-from cekura_dashboards_mcp.cli.install import CLIENTS, Machine
+from cekura_dashboards_mcp.cli.clients import CLIENTS, Launch, Machine
+from cekura_dashboards_mcp.cli.jsonc import Jsonc
+from cekura_dashboards_mcp.cli.main import CHAT_CLIENTS
 from support import BY_NAME, Json, typed
 
 NAMES = list(CLIENTS)
 KEY = "a-key-of-mine"
-OTHERS: Json = {
-    "theme": "dark",
-    "mcpServers": {"other": {"command": "x", "args": ["ü"]}},
-    "servers": {"other": {"command": "y"}},
+MOVED = (
+    "CLAUDE_CONFIG_DIR", "VSCODE_PORTABLE", "VSCODE_APPDATA", "CODEX_HOME", "GEMINI_CLI_HOME", "QWEN_HOME",
+    "GOOSE_PATH_ROOT", "CLINE_MCP_SETTINGS_PATH",
+)  # fmt: skip
+REFERENCES: dict[str, Json] = {
+    "claude-code": {"env": {"CEKURA_API_KEY": "${CEKURA_API_KEY}"}},
+    "cursor": {"env": {"CEKURA_API_KEY": "${env:CEKURA_API_KEY}"}},
+    "vscode": {"env": {"CEKURA_API_KEY": "${input:CEKURA_API_KEY}"}},
+    "codex": {"env_vars": ["CEKURA_API_KEY"]},
+    "gemini": {"env": {"CEKURA_API_KEY": "${CEKURA_API_KEY}"}},
+    "qwen": {"env": {"CEKURA_API_KEY": "${CEKURA_API_KEY}"}},
+    "opencode": {"environment": {"CEKURA_API_KEY": "{env:CEKURA_API_KEY}"}},
+    "windsurf": {"env": {"CEKURA_API_KEY": "${env:CEKURA_API_KEY}"}},
+    "goose": {"env_keys": ["CEKURA_API_KEY"]},
+    "librechat": {"env": {"CEKURA_API_KEY": "${CEKURA_API_KEY}"}},
 }
+"""How those entries refer to the key that can: by what each client's own documents, or runs of it, say."""
+PLAIN = [name for name in NAMES if name not in REFERENCES]
 
 
 def machine(home: Path) -> Machine:
-    return Machine(home, "linux", {"XDG_CONFIG_HOME": str(home / ".config")})
+    return Machine(
+        home, "linux", {"XDG_CONFIG_HOME": str(home / ".config"), "CONFIG_PATH": str(home / "lc" / "lc.yaml")}
+    )
 
 
 def path_of(name: str, home: Path) -> Path:
     return CLIENTS[name].path(machine(home))
 
 
-def run(home: Path, *arguments: str, **settings: str) -> Result:
-    moved = dict.fromkeys(("CLAUDE_CONFIG_DIR", "VSCODE_PORTABLE", "VSCODE_APPDATA"), "")
-    found = {**moved, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), **settings}
-    return typed("install", *arguments, environment=found)
+def run(home: Path, *arguments: str, command: str = "install", **settings: str) -> Result:
+    ours = {**dict.fromkeys(MOVED, ""), **machine(home).environment, "HOME": str(home), **settings}
+    return typed(command, *arguments, environment=ours)
+
+
+def parsed(name: str, text: str) -> Json:
+    """What a client reads in its file."""
+    if name == "codex":
+        return tomllib.loads(text)
+    if name in {"goose", "librechat"}:
+        yaml: Any = YAML(typ="safe", pure=True)
+        document: Json = yaml.load(text)
+        return document
+    return Jsonc(text, comments=name in {"vscode", "opencode", "zed", "gemini", "qwen"}).value
 
 
 def open_to_others(folder: Path) -> list[str]:
@@ -42,38 +71,130 @@ def open_to_others(folder: Path) -> list[str]:
 
 
 def written(name: str, home: Path) -> Json:
-    config: Json = json.loads(path_of(name, home).read_text(encoding="utf-8"))
-    return config
+    return parsed(name, path_of(name, home).read_text(encoding="utf-8"))
+
+
+def test_the_command_offers_the_clients_of_the_table() -> None:
+    assert tuple(CLIENTS) == CHAT_CLIENTS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_client_starts_the_same(name: str, tmp_path: Path) -> None:
+    launches = list[Launch | None]()
+    for client in ("generic", name):
+        done = run(tmp_path, client, "--sandbox", "--print")
+        servers = parsed(client, done.stdout)[CLIENTS[client].servers if client == name else "mcpServers"]
+        launches.append(CLIENTS[name if client == name else "cursor"].launch(servers["cekura-dashboards-sandbox"], {}))
+    assert launches[0] == launches[1]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["claude-code", "codex", "opencode", "goose"])
 async def test_a_client_that_starts_what_stands_in_its_file_is_shown_the_tools(name: str, tmp_path: Path) -> None:
     done = run(tmp_path, name, "--sandbox")
     assert done.exit_code == 0, done.stderr
     entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards-sandbox"]
-    assert Path(entry["command"]).is_absolute()
-    server = StdioServerParameters(command=entry["command"], args=entry["args"], env=entry.get("env"))
+    launch = CLIENTS[name].launch(entry, {})
+    assert launch is not None
+    assert Path(launch.command).is_absolute()
+    server = StdioServerParameters(command=launch.command, args=launch.args, env=launch.env)
     async with Client(server) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == {*BY_NAME}
 
 
+OTHERS = {
+    "json": '{"theme": "dark", "mcpServers": {"other": {"command": "x", "args": ["ü"]}}, "servers": {"other": {"command": "y"}}}',
+    "toml": '# mine\nmodel = "x" # fast\n\n[mcp_servers.other] # theirs\ncommand = "x"\n\n# below\n[projects."/x"]\ntrust_level = "trusted"\n',
+    "yaml": "# mine\nversion: 1.2.1   # of the file\n\n{outer}:  # theirs\n    # first\n    other: {cmd: x}\n\n# below\nz: 'a'\n",
+}
+
+
+def others(name: str) -> str:
+    """A file of that client that holds something else."""
+    if name == "codex":
+        return OTHERS["toml"]
+    return (
+        OTHERS["yaml"].replace("{outer}", CLIENTS[name].servers) if name in {"goose", "librechat"} else OTHERS["json"]
+    )
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_other_entries_stay_and_the_file_before_is_kept(name: str, tmp_path: Path) -> None:
+def test_other_entries_stay_and_the_file_before_is_there_still(name: str, tmp_path: Path) -> None:
     path = path_of(name, tmp_path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(OTHERS, ensure_ascii=False), encoding="utf-8")
-    before = path.read_text(encoding="utf-8")
-    done = run(tmp_path, name, CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
+    path.write_text(others(name), encoding="utf-8")
+    done = run(tmp_path, name, "--plain", CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
     assert done.exit_code == 0, done.stderr
-    config, servers = written(name, tmp_path), CLIENTS[name].servers
+    rest = iter(path.read_text(encoding="utf-8"))
+    assert all(char in rest for char in others(name).rstrip()), "all of it stays, in its order"
+    config, before, servers = written(name, tmp_path), parsed(name, others(name)), CLIENTS[name].servers
     entry = config[servers].pop("cekura-dashboards")
-    assert config == OTHERS
-    assert entry["env"] == {"CEKURA_API_KEY": KEY, "CEKURA_TIME_ZONE": "Europe/Berlin"}
+    assert config == before | {servers: before.get(servers, {})}
+    assert entry[CLIENTS[name].env] == {"CEKURA_API_KEY": KEY, "CEKURA_TIME_ZONE": "Europe/Berlin"}
     backup = path.with_name(path.name + ".backup")
-    assert backup.read_text(encoding="utf-8") == before
+    assert backup.read_text(encoding="utf-8") == others(name)
     assert str(backup) in done.stdout
     assert KEY not in done.stdout + done.stderr
+    assert run(tmp_path, name, command="uninstall").exit_code == 0
+    assert path.read_text(encoding="utf-8") == others(name)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_key_that_the_client_can_get_elsewhere_is_in_no_file(name: str, tmp_path: Path) -> None:
+    done = run(tmp_path, name, CEKURA_API_KEY=KEY, CEKURA_WEEKEND="fri")
+    assert done.exit_code == 0, done.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert [file for file in files if KEY in file.read_text(encoding="utf-8")] == []
+    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+    for field, value in REFERENCES[name].items():
+        assert entry[field] == ({**value, "CEKURA_WEEKEND": "fri"} if isinstance(value, dict) else value)
+    launch = CLIENTS[name].launch(entry, {"CEKURA_API_KEY": KEY})
+    assert launch is not None
+    assert launch.env == {"CEKURA_API_KEY": KEY, "CEKURA_WEEKEND": "fri"}
+    unset = CLIENTS[name].launch(entry, {})
+    assert unset is not None
+    assert unset.missing == ("CEKURA_API_KEY",)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_key_that_the_client_cannot_get_elsewhere_is_for_its_owner_alone(name: str, tmp_path: Path) -> None:
+    done = run(tmp_path, name, CEKURA_API_KEY=KEY)
+    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+    assert entry["env"] == {"CEKURA_API_KEY": KEY}
+    assert "The key stands in that file, which only you can read." in done.stdout
+    assert open_to_others(path_of(name, tmp_path).parent) == []
+
+
+def test_vs_code_is_told_to_ask_for_the_key_and_no_more_once_the_entry_is_gone(tmp_path: Path) -> None:
+    path = path_of("vscode", tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_text('{\n\t"inputs": [\n\t\t{"id": "other"} // theirs\n\t]\n}\n', encoding="utf-8")
+    assert run(tmp_path, "vscode").exit_code == 0
+    own = {"type": "promptString", "id": "CEKURA_API_KEY", "description": "CEKURA_API_KEY", "password": True}
+    assert written("vscode", tmp_path)["inputs"] == [{"id": "other"}, own]
+    assert "// theirs" in path.read_text(encoding="utf-8")
+    path.write_text("// new\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert run(tmp_path, "vscode", command="uninstall").exit_code == 0
+    assert written("vscode", tmp_path) == {"inputs": [{"id": "other"}], "servers": {}}
+
+
+@pytest.mark.parametrize("name", ["cursor", "vscode"])
+def test_an_env_file_is_named_and_not_copied(name: str, tmp_path: Path) -> None:
+    env_file = tmp_path / "key.env"
+    env_file.write_text(f"# mine\nexport CEKURA_API_KEY='{KEY}'\n", encoding="utf-8")
+    env_file.chmod(0o644)
+    assert "chmod 600" in run(tmp_path, name, "--env-file", str(env_file)).stderr
+    env_file.chmod(0o600)
+    done = run(tmp_path, name, "--env-file", str(env_file))
+    assert done.exit_code == 0, done.stderr
+    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+    assert (entry["envFile"], "env" in entry) == (str(env_file), False)
+    launch = CLIENTS[name].launch(entry, {})
+    assert launch is not None
+    assert launch.env == {"CEKURA_API_KEY": KEY}
+    assert "Cursor and VS Code do" in run(tmp_path, "codex", "--env-file", str(env_file)).stderr
+    env_file.write_text("OTHER=1\n", encoding="utf-8")
+    assert "has no line CEKURA_API_KEY=" in run(tmp_path, name, "--env-file", str(env_file)).stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +206,7 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
     assert path_of(name, tmp_path).read_bytes() == first
     assert [path.name for path in path_of(name, tmp_path).parent.glob("*backup*")] == []
     assert run(tmp_path, name, "--sandbox", "--uninstall").exit_code == 0
-    assert written(name, tmp_path) == {CLIENTS[name].servers: {}}
+    assert written(name, tmp_path) in ({CLIENTS[name].servers: {}}, {})
     again = run(tmp_path, name, "--sandbox", "--uninstall")
     assert (again.exit_code, "has no entry" in again.stdout) == (0, True)
 
@@ -94,7 +215,8 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
     ("content", "said"),
     [
         ('{"mcpServers": {\n  "a": 1,\n}}', "line 3, column 1"),
-        ("// mine\n{}", "(Cursor reads no comments or trailing commas)"),
+        ("// mine\n{}", "(Cursor reads no comments)"),
+        ('{"a": 1,}', "(Cursor reads no trailing commas)"),
         ("[]", "holds no JSON object. Nothing was changed."),
         ('{"mcpServers": []}', '"mcpServers" is no JSON object'),
         (b"\xff\xfe{}", "cannot be read: it is UTF-16. Save it as UTF-8."),
@@ -146,21 +268,23 @@ SECRETS = {name: f"secret-{place}-" + "s" * 40 for place, name in enumerate(vari
 def test_print_shows_no_setting_that_is_secret(name: str, tmp_path: Path) -> None:
     assert {"CEKURA_API_KEY", "CEKURA_STATE_KEYS"} <= {*SECRETS}
     done = run(tmp_path, name, "--print", **SECRETS, CEKURA_WEEKEND="fri")
-    [servers] = json.loads(done.stdout).values()
-    environment = servers["cekura-dashboards"]["env"]
+    client = CLIENTS.get(name)
+    entry = parsed(name, done.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
+    environment = entry[client.env if client else "env"]
     assert environment["CEKURA_WEEKEND"] == "fri"
-    assert {*SECRETS} <= {*environment}
+    assert {*SECRETS} <= {*environment, *entry.get("env_vars", []), *entry.get("env_keys", [])}
     assert not [value for value in SECRETS.values() if value in done.output]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "generic"])
 def test_print_shows_the_entry_without_the_key_and_changes_nothing(name: str, tmp_path: Path) -> None:
-    done = run(tmp_path, name, "--print", CEKURA_API_KEY=KEY)
-    [servers] = json.loads(done.stdout).values()
-    assert servers["cekura-dashboards"]["args"][-1] == "serve"
-    assert servers["cekura-dashboards"]["env"]["CEKURA_API_KEY"] == "your-cekura-api-key"
+    done = run(tmp_path, name, "--print", "--plain", CEKURA_API_KEY=KEY)
+    client = CLIENTS.get(name)
+    entry = parsed(name, done.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
+    assert entry.get("args", entry["command" if "command" in entry else "args"])[-1] == "serve"
+    assert entry[client.env if client else "env"]["CEKURA_API_KEY"] == "your-cekura-api-key"
     assert KEY not in done.stdout + done.stderr
-    assert [*tmp_path.rglob("*.json")] == []
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
@@ -182,11 +306,11 @@ def test_whatever_holds_a_key_is_for_its_owner_alone(mode: int, tmp_path: Path) 
     path.write_text("{}", encoding="utf-8")
     path.chmod(mode)
     for key in (KEY, "another-key"):
-        assert run(tmp_path, "cursor", CEKURA_API_KEY=key).exit_code == 0
+        assert run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=key).exit_code == 0
         assert open_to_others(path.parent) == []
     for file in path.parent.iterdir():  # as an earlier version left them
         file.chmod(0o644)
-    assert run(tmp_path, "cursor", CEKURA_API_KEY="another-key").exit_code == 0
+    assert run(tmp_path, "cursor", "--plain", CEKURA_API_KEY="another-key").exit_code == 0
     assert open_to_others(path.parent) == []
 
 
@@ -207,13 +331,13 @@ def test_no_backup_is_ever_written_over_and_none_is_made_twice(tmp_path: Path) -
     found = list[str]()
     for key in ("first", "second", "third", "second"):
         before = path.read_text(encoding="utf-8")
-        done = run(tmp_path, "cursor", CEKURA_API_KEY=f"key-{key}")
+        done = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=f"key-{key}")
         [backup] = [Path(line.split(": ", 1)[1]) for line in done.stdout.splitlines() if line.startswith("The file")]
         assert backup.read_text(encoding="utf-8") == before
         found.append(backup.name)
     assert found == ["mcp.json.backup", "mcp.json.backup-2", "mcp.json.backup-3", "mcp.json.backup-4"]
     assert path.with_name("mcp.json.backup").read_text(encoding="utf-8") == '{"mine": 1}'
-    run(tmp_path, "cursor", CEKURA_API_KEY="key-third")
+    run(tmp_path, "cursor", "--plain", CEKURA_API_KEY="key-third")
     assert len([*path.parent.iterdir()]) == 5
 
 
@@ -226,7 +350,7 @@ def test_a_backup_that_is_a_link_is_not_written_through(leads_to: str, tmp_path:
         other.write_text("of somebody else", encoding="utf-8")
         other.chmod(0o644)
     path.with_name("mcp.json.backup").symlink_to(other)
-    done = run(tmp_path, "cursor", CEKURA_API_KEY=KEY)
+    done = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=KEY)
     assert "mcp.json.backup-2" in done.stdout
     assert other.exists() == (leads_to == "there")
     if other.exists():
@@ -260,7 +384,7 @@ def test_a_file_is_byte_for_byte_as_it_was_once_the_entry_is_taken_out(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     for key in ("first-key", "second-key"):
-        assert run(tmp_path, name, CEKURA_API_KEY=key).exit_code == 0
+        assert run(tmp_path, name, "--plain", CEKURA_API_KEY=key).exit_code == 0
         rest = iter(path.read_bytes())
         assert all(byte in rest for byte in content.rstrip()), "all of it stays, in its order"
     done = run(tmp_path, name, "--uninstall")
@@ -272,7 +396,7 @@ def test_what_was_changed_since_stays_when_the_entry_is_taken_out(tmp_path: Path
     path = path_of("vscode", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text('{\n  "servers": {\n    "other": {} // one\n  }\n}\n', encoding="utf-8")
-    run(tmp_path, "vscode", CEKURA_API_KEY=KEY)
+    run(tmp_path, "vscode", "--plain", CEKURA_API_KEY=KEY)
     path.write_text("// new\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     done = run(tmp_path, "vscode", "--uninstall")
     assert "before: " in done.stdout
@@ -310,6 +434,21 @@ def test_claude_code_goes_on_with_the_file_of_an_older_name(tmp_path: Path) -> N
         ("linux", {"VSCODE_PORTABLE": "/home/me/portable"}, "vscode", "portable/user-data/User/mcp.json"),
         ("darwin", {"VSCODE_APPDATA": "/home/me/data"}, "vscode", "data/Code/User/mcp.json"),
         ("darwin", {}, "cursor", ".cursor/mcp.json"),
+        ("darwin", {}, "codex", ".codex/config.toml"),
+        ("linux", {"CODEX_HOME": "/home/me/cx"}, "codex", "cx/config.toml"),
+        ("win32", {}, "gemini", ".gemini/settings.json"),
+        ("linux", {"GEMINI_CLI_HOME": "/home/me/g"}, "gemini", "g/.gemini/settings.json"),
+        ("linux", {"QWEN_HOME": "/home/me/q"}, "qwen", "q/settings.json"),
+        ("win32", {}, "opencode", ".config/opencode/opencode.json"),
+        ("darwin", {}, "windsurf", ".codeium/windsurf/mcp_config.json"),
+        ("darwin", {}, "zed", ".config/zed/settings.json"),
+        ("win32", {}, "zed", "AppData/Roaming/Zed/settings.json"),
+        ("darwin", {}, "goose", ".config/goose/config.yaml"),
+        ("win32", {}, "goose", "AppData/Roaming/Block/goose/config/config.yaml"),
+        ("linux", {"GOOSE_PATH_ROOT": "/home/me/gs"}, "goose", "gs/config/config.yaml"),
+        ("darwin", {}, "cline", ".cline/data/settings/cline_mcp_settings.json"),
+        ("linux", {"CLINE_MCP_SETTINGS_PATH": "/home/me/c.json"}, "cline", "c.json"),
+        ("linux", {"CONFIG_PATH": "/home/me/chat/librechat.yaml"}, "librechat", "chat/librechat.yaml"),
     ],
 )
 def test_files_are_where_each_system_has_them(
@@ -317,3 +456,56 @@ def test_files_are_where_each_system_has_them(
 ) -> None:
     found = CLIENTS[name].path(Machine(Path("/home/me"), platform, environment))
     assert found == Path("/home/me") / expected
+
+
+def test_claude_desktop_as_a_windows_package_has_its_file_in_the_folder_of_the_package(tmp_path: Path) -> None:
+    windows = Machine(tmp_path, "win32", {})
+    usual, package = tmp_path / "AppData" / "Roaming", tmp_path / "AppData" / "Local" / "Packages" / "Claude_abc123"
+    assert CLIENTS["claude-desktop"].path(windows) == usual / "Claude" / "claude_desktop_config.json"
+    package.mkdir(parents=True)
+    expected = package / "LocalCache" / "Roaming" / "Claude" / "claude_desktop_config.json"
+    assert CLIENTS["claude-desktop"].path(windows) == expected
+    moved = Machine(tmp_path, "win32", {"LOCALAPPDATA": str(tmp_path / "else")})
+    assert CLIENTS["claude-desktop"].path(moved) == usual / "Claude" / "claude_desktop_config.json"
+
+
+def test_cline_and_opencode_go_on_with_the_file_that_is_there(tmp_path: Path) -> None:
+    extension = tmp_path / ".config" / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
+    extension.mkdir(parents=True)
+    assert path_of("cline", tmp_path) == extension / "settings" / "cline_mcp_settings.json"
+    other = tmp_path / ".config" / "opencode" / "opencode.jsonc"
+    other.parent.mkdir()
+    other.touch()
+    assert path_of("opencode", tmp_path) == other
+
+
+def test_gemini_cli_reads_comments_but_no_trailing_commas(tmp_path: Path) -> None:
+    path = path_of("gemini", tmp_path)
+    path.parent.mkdir()
+    path.write_text('// mine\n{"a": 1}', encoding="utf-8")
+    assert run(tmp_path, "gemini", "--sandbox").exit_code == 0
+    path.write_text('// mine\n{"a": 1,}', encoding="utf-8")
+    assert "(Gemini CLI reads no trailing commas)" in run(tmp_path, "gemini", "--sandbox").stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("codex", "model = ", "is no TOML: Invalid value"),
+        ("codex", "mcp_servers = 1", '"mcp_servers" is no table'),
+        ("goose", "a: [", "is no YAML"),
+        ("goose", "a: 1\na: 2", "is no YAML"),
+        ("goose", "- a", "holds no mapping"),
+        ("goose", "extensions: [a]", '"extensions" is no mapping'),
+        ("librechat", "a: 1\n---\nb: 2\n", "is no YAML: but found another document"),
+    ],
+)
+def test_toml_and_yaml_of_another_form_are_refused_and_left_as_they_are(
+    name: str, content: str, said: str, tmp_path: Path
+) -> None:
+    path = path_of(name, tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8")
+    done = run(tmp_path, name, "--sandbox")
+    assert (done.exit_code, said in done.stderr, "Nothing was changed" in done.stderr) == (2, True, True), done.stderr
+    assert path.read_text(encoding="utf-8") == content

@@ -19,6 +19,8 @@ CROSS_CHECKED = {"Settings": "projects", "ServerSettings": "oauth_issuer"}
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+REFERENCE = re.compile(r"\$\w+|(\$|%)?\{[\w:]+\}", re.ASCII)
+"""What chat clients hand on in place of a variable that is not set where they were started."""
 NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 
@@ -94,6 +96,8 @@ class Settings(BaseModel):
     @field_validator("api_key")
     @classmethod
     def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and REFERENCE.fullmatch(value.get_secret_value().strip()):
+            raise ValueError("is a reference that was not filled in; set that variable where the client is started")
         return None if value is None else usable_key(value.get_secret_value())
 
     @field_validator("time_zone")

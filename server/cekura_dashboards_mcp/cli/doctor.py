@@ -38,18 +38,8 @@ from cekura_dashboards.charts.rows import PASS
 from cekura_dashboards.context import ToolContext, gather_all
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.cli.calls import text_of
-from cekura_dashboards_mcp.cli.install import (
-    CLIENTS,
-    ENTRY,
-    KEY,
-    PLACEHOLDER,
-    ChatClient,
-    Json,
-    Machine,
-    NotInstalled,
-    is_open_to_others,
-    read,
-)
+from cekura_dashboards_mcp.cli.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
+from cekura_dashboards_mcp.cli.install import PLACEHOLDER, NotInstalled, is_open_to_others, read
 from cekura_dashboards_mcp.connection import Connection
 
 UNSETTLED = "not settled"
@@ -305,7 +295,7 @@ class _Entry(Struct, frozen=True):
 async def check_entries(machine: Machine) -> list[Check]:
     """What holds of every client that is here; their entries are started together."""
     checks, entries = list[Check](), list[_Entry]()
-    here = [client for client in CLIENTS.values() if is_here(client, machine)]
+    here = [client for client in CLIENTS.values() if client.is_here(machine)]
     for client in here:
         try:
             ours = _our_entries(client, machine)
@@ -314,7 +304,7 @@ async def check_entries(machine: Machine) -> list[Check]:
             continue
         entries += ours
         path = client.path(machine)
-        if any(KEY in (as_object(entry.config.get("env")) or {}) for entry in ours) and is_open_to_others(path):
+        if any(client.holds_key(entry.config) for entry in ours) and is_open_to_others(path):
             text = f"others can read {path}, which holds a key; to mend it: chmod 600 {shlex.quote(str(path))}"
             checks.append(Check(client.title, None, text))
         if not ours:
@@ -324,13 +314,7 @@ async def check_entries(machine: Machine) -> list[Check]:
         titles = ", ".join(client.title for client in CLIENTS.values())
         text = f"none of {titles} is here; for others: cekura-dashboards install generic --print"
         return [Check("chat clients", None, text)]
-    return [*checks, *await gather_all(_try_entry(entry) for entry in entries)]
-
-
-def is_here(client: ChatClient, machine: Machine) -> bool:
-    """Whether a client was ever started on this machine: its file is there, or the folder that only it makes."""
-    path = client.path(machine)
-    return path.exists() or (path.parent != machine.home and path.parent.is_dir())
+    return [*checks, *await gather_all(_try_entry(entry, machine) for entry in entries)]
 
 
 def _our_entries(client: ChatClient, machine: Machine) -> list[_Entry]:
@@ -338,24 +322,24 @@ def _our_entries(client: ChatClient, machine: Machine) -> list[_Entry]:
     entries = list[_Entry]()
     for name, config in read(client, client.path(machine)).servers.items():
         entry = as_object(config)
-        arguments = entry.get("args") if entry else None
-        words = [entry.get("command"), *(arguments if is_list(arguments) else [])] if entry else []
+        words = client.words(entry) if entry else []
         if name.startswith(ENTRY) or any(ours in str(word) for word in words for ours in OURS):
             entries.append(_Entry(client, name, entry or {}))
     return entries
 
 
-async def _try_entry(entry: _Entry) -> Check:
+async def _try_entry(entry: _Entry, machine: Machine) -> Check:
     again = f"write it anew: cekura-dashboards install {entry.client.name}"
-    environment = as_object(entry.config.get("env")) or {}
-    try:
-        server = StdioServerParameters.model_validate(
-            {name: entry.config[name] for name in ("command", "args", "env") if name in entry.config}
-        )
-    except ValueError:
+    launch = entry.client.launch(entry.config, machine.environment)
+    if launch is None:
         return Check(entry.label, False, f"is not of the form that clients start; {again}")
-    if environment.get(KEY) == PLACEHOLDER:
+    if launch.env.get(KEY) == PLACEHOLDER:
         return Check(entry.label, False, f"its {KEY} is the example's; put yours there, or {again}")
+    if KEY in launch.missing:
+        asks = entry.client.secrets.prompts
+        source = f"{entry.client.title} asks for it" if asks else f"it comes from {KEY}, which is not set in this shell"
+        return Check(entry.label, None, f"its key is not in the file: {source}; set {KEY} to check the entry from here")
+    server = StdioServerParameters(command=launch.command, args=launch.args, env=launch.env)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
         try:
             with anyio.fail_after(START_S):

@@ -1,17 +1,15 @@
 """``cekura-dashboards install``: our entry in a chat client's configuration, put there, shown or taken out.
 
-Nothing else in the client's file is touched. Sources: the clients' own documents on MCP servers; for what a variable
-moves, Claude Code 2.1 and VS Code's ``userDataPath.ts``.
+Nothing else in the client's file is touched. The key stays out of it wherever the client can get it otherwise.
 """
 
 import codecs
-import json
 import os
 import re
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -24,115 +22,25 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from cekura_dashboards import Settings
+from cekura_dashboards.api.models import JsonObject, as_object
 from cekura_dashboards.settings import SettingsError, load_settings, usable_key, variables
 from cekura_dashboards.text import NotJson
+from cekura_dashboards_mcp.cli.clients import (
+    CLIENTS,
+    ENTRY,
+    KEY,
+    ChatClient,
+    Document,
+    Json,
+    Machine,
+    own_words,
+    prompt_of,
+    shown_entry,
+    variables_of,
+)
 from cekura_dashboards_mcp.cli.jsonc import Jsonc
 
-KEY = "CEKURA_API_KEY"
-ENTRY = "cekura-dashboards"
 SANDBOX_ENTRY = "cekura-dashboards-sandbox"
-Json = dict[str, Any]
-
-
-class Machine(Struct, frozen=True):
-    """Where a person's files are. ``platform`` as in ``sys.platform``."""
-
-    home: Path
-    platform: str
-    environment: Mapping[str, str]
-
-    @classmethod
-    def this(cls) -> "Machine":
-        return cls(Path.home(), sys.platform, os.environ)
-
-    @property
-    def applications(self) -> Path:
-        """The folder under which desktop programs keep their settings."""
-        if self.platform == "win32":
-            return Path(self.environment.get("APPDATA") or self.home / "AppData" / "Roaming")
-        if self.platform == "darwin":
-            return self.home / "Library" / "Application Support"
-        return Path(self.environment.get("XDG_CONFIG_HOME") or self.home / ".config")
-
-
-class ChatClient(Struct, frozen=True):
-    """``servers``: the key of its file under which servers stand by name. ``extra``: what it wants in every entry.
-
-    ``reload``: what to do so that it reads the file again. ``comments``: it reads comments and trailing commas in it.
-    """
-
-    name: str
-    title: str
-    path: Callable[[Machine], Path]
-    reload: str
-    servers: str = "mcpServers"
-    comments: bool = False
-    extra: tuple[tuple[str, str], ...] = ()
-
-
-def _claude_code(machine: Machine) -> Path:
-    """An older name of the file goes on being used where it is there."""
-    moved = machine.environment.get("CLAUDE_CONFIG_DIR")
-    older = (Path(moved) if moved else machine.home / ".claude") / ".config.json"
-    return older if older.exists() else (Path(moved) if moved else machine.home) / ".claude.json"
-
-
-def _vscode(machine: Machine) -> Path:
-    """``VSCODE_PORTABLE`` is set in the terminal of a VS Code that keeps everything in its own folder."""
-    if portable := machine.environment.get("VSCODE_PORTABLE"):
-        return Path(portable) / "user-data" / "User" / "mcp.json"
-    applications = machine.environment.get("VSCODE_APPDATA") or machine.applications
-    return Path(applications) / "Code" / "User" / "mcp.json"
-
-
-CLIENTS = {
-    client.name: client
-    for client in (
-        ChatClient(
-            "claude-desktop",
-            "Claude Desktop",
-            lambda machine: machine.applications / "Claude" / "claude_desktop_config.json",
-            "Quit Claude Desktop and start it again.",
-        ),
-        ChatClient(
-            "claude-code",
-            "Claude Code",
-            _claude_code,
-            "Start a new session of Claude Code; /mcp shows its servers.",
-            extra=(("type", "stdio"),),
-        ),
-        ChatClient(
-            "cursor",
-            "Cursor",
-            lambda machine: machine.home / ".cursor" / "mcp.json",
-            "Cursor reads it at once; its settings for MCP show it.",
-        ),
-        ChatClient(
-            "vscode",
-            "VS Code",
-            _vscode,
-            "Run “MCP: List Servers” in VS Code and start it.",
-            servers="servers",
-            comments=True,
-            extra=(("type", "stdio"),),
-        ),
-    )
-}
-
-
-def command() -> list[str]:
-    """How this program is started, by its full path: clients do not have a shell's PATH."""
-    program = shutil.which(ENTRY, path=str(Path(sys.executable).parent))
-    return [program] if program else [sys.executable, "-m", "cekura_dashboards_mcp"]
-
-
-def entry_of(client: ChatClient | None, environment: Mapping[str, str], *, sandbox: bool) -> Json:
-    """Our entry as a client has it; None: as most others do."""
-    program, *more = command()
-    entry: Json = dict(client.extra) if client else {}
-    entry |= {"command": program, "args": [*more, "serve", *(["--sandbox"] if sandbox else [])]}
-    return entry | ({"env": dict(environment)} if environment else {})
-
 
 PRIVATE, OTHERS = 0o600, 0o077
 """The mode of a file that holds a key, and what of a mode lets others than the owner do something with it."""
@@ -150,7 +58,7 @@ class ClientFile(Struct, frozen=True):
 
     client: ChatClient
     path: Path
-    content: Jsonc
+    content: Document
     mark: str = ""
 
     @classmethod
@@ -168,10 +76,9 @@ class ClientFile(Struct, frozen=True):
             raise NotInstalled(f"{path} cannot be read: it is not UTF-8. Save it as UTF-8. {UNCHANGED}") from None
         mark = text[:1] if text.startswith(MARK) else ""
         try:
-            return cls(client, path, Jsonc(text.removeprefix(MARK), comments=client.comments), mark)
+            return cls(client, path, client.parse(text.removeprefix(MARK)), mark)
         except NotJson as error:
-            hint = f" ({client.title} reads no comments or trailing commas)" if _has_comments(text) else ""
-            raise NotInstalled(f"{path} {error}{hint}. {UNCHANGED} {MEND}") from None
+            raise NotInstalled(f"{path} {error}{_hint(client, text)}. {UNCHANGED} {MEND}") from None
 
     @property
     def servers(self) -> Json:
@@ -203,7 +110,15 @@ class ClientFile(Struct, frozen=True):
                 text = self.content.without_member(self.client.servers, name)
             else:
                 text = self.content.with_member(self.client.servers, name, entry)
+            if self.client.secrets.prompts:
+                text = _with_prompts(self.client, text)
         return (self.mark + text).encode()
+
+    @property
+    def holds_key(self) -> bool:
+        """Whether a key itself stands in one of the entries."""
+        entries = [as_object(entry) for entry in self.servers.values()]
+        return any(self.client.holds_key(entry) for entry in entries if entry is not None)
 
     @contextmanager
     def _named(self) -> Generator[None]:
@@ -213,13 +128,33 @@ class ClientFile(Struct, frozen=True):
             raise NotInstalled(f"{self.path} {error}. {UNCHANGED} {MEND}") from None
 
 
-def _has_comments(text: str) -> bool:
-    """Whether a text that is no JSON is JSON with comments."""
+def _hint(client: ChatClient, text: str) -> str:
+    """What of a text that is no JSON its client does not read, though others would."""
+    if not client.reads_json:
+        return ""
     try:
-        Jsonc(text, comments=True)
+        Jsonc(text.removeprefix(MARK), comments=True, trailing_commas=False)
     except NotJson:
-        return False
-    return True
+        try:
+            Jsonc(text.removeprefix(MARK), comments=True)
+        except NotJson:
+            return ""
+        return f" ({client.title} reads no trailing commas)"
+    return f" ({client.title} reads no comments)"
+
+
+def _with_prompts(client: ChatClient, text: str) -> str:
+    """The text with what the client is to ask for: of ours, what an entry refers to and nothing else."""
+    servers = [as_object(entry) or {} for entry in Jsonc(text, comments=True).inner(client.servers).values()]
+    values = [value for entry in servers for value in (as_object(entry.get(client.env)) or {}).values()]
+    referred = {client.secrets.variable_of(value) for value in values if isinstance(value, str)}
+    for variable in variables(Settings, secret=True):
+        document = Jsonc(text, comments=True)
+        if variable not in referred:
+            text = document.without_item("inputs", prompt_of(variable))
+        elif not any(as_object(item) and item.get("id") == variable for item in document.value.get("inputs", [])):
+            text = document.with_item("inputs", prompt_of(variable))
+    return text
 
 
 def read(client: ChatClient, path: Path) -> ClientFile:
@@ -261,16 +196,16 @@ def put(client: ChatClient, path: Path, name: str, entry: Json | None) -> Writte
         for backup in _backups(path):
             _make_private(backup)
         if (present := file.entry(name)) == entry:
-            if before is not None and KEY.encode() in before:
+            if before is not None and file.holds_key:
                 _make_private(path)
             return None
         if entry is None and before is not None and (original := _original(file, name, present, before)) is not None:
-            _replace(path, original)
+            _replace(path, original, private=ClientFile.of(client, path, original).holds_key)
             return Written(None)
         after = file.changed(name, entry)
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = None if before is None else _kept(path, before)
-        _replace(path, after)
+        _replace(path, after, private=ClientFile.of(client, path, after).holds_key)
     except OSError as error:
         raise NotInstalled(f"{path} cannot be written: {error.strerror or error}. {UNCHANGED}") from None
     return Written(kept)
@@ -322,8 +257,8 @@ def _make_private(path: Path) -> None:
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that it is never there in part."""
+def _replace(path: Path, content: bytes, *, private: bool) -> None:
+    """Write a file in one step, so that it is never there in part. ``private``: for its owner alone."""
     with NamedTemporaryFile(dir=path.parent, delete=False) as file:
         written = Path(file.name)
         try:
@@ -333,7 +268,7 @@ def _replace(path: Path, content: bytes) -> None:
                 shutil.copymode(path, written)
                 if os.name == "posix" and os.geteuid() == 0:
                     os.chown(written, path.stat().st_uid, path.stat().st_gid)
-            if KEY.encode() in content:
+            if private:
                 _make_private(written)
             written.replace(path)
         finally:
@@ -348,42 +283,110 @@ def placeholder(name: str) -> str:
 PLACEHOLDER = placeholder(KEY)
 
 
-def install(name: str, machine: Machine, *, sandbox: bool, show: bool, uninstall: bool) -> None:
-    """Do it, and say what was done.
+class Choices(Struct, frozen=True):
+    """What was asked for on the command line. ``plain``: write the key itself, also where a reference would do.
+
+    ``env_file``: the file that holds the key, for clients that read such a file.
+    """
+
+    sandbox: bool = False
+    plain: bool = False
+    env_file: Path | None = None
+
+
+def show(name: str, machine: Machine, choices: Choices) -> None:
+    """Print what ``install`` would write, without secrets.
+
+    Raises:
+        NotInstalled: if it would not be written.
+    """
+    client, entry = CLIENTS.get(name), SANDBOX_ENTRY if choices.sandbox else ENTRY
+    environment, words = _without_secrets(sandbox=choices.sandbox), own_words(sandbox=choices.sandbox)
+    if client is None:
+        generic = ChatClient("generic", "Others", lambda _machine: Path(), "")
+        click.echo(shown_entry(generic, entry, generic.entry(words, environment)))
+        return
+    click.echo(f"In {client.path(machine)}:", err=True)
+    click.echo(shown_entry(client, entry, _entry(client, environment, choices)))
+
+
+def uninstall(name: str, machine: Machine, *, sandbox: bool) -> None:
+    """Take the entry out, and say so.
 
     Raises:
         NotInstalled: with nothing changed.
     """
-    client, entry = CLIENTS.get(name), SANDBOX_ENTRY if sandbox else ENTRY
-    if show or client is None:
-        servers = client.servers if client else "mcpServers"
-        shown = entry_of(client, _without_secrets(sandbox=sandbox), sandbox=sandbox)
-        if client is not None:
-            click.echo(f"In {client.path(machine)}:", err=True)
-        click.echo(json.dumps({servers: {entry: shown}}, indent=2))
-        return
+    client, entry = _client(name), SANDBOX_ENTRY if sandbox else ENTRY
     path = client.path(machine)
-    if uninstall:
-        written = put(client, path, entry, None)
-        if written is None:
-            click.echo(f"{path} has no entry {entry}.")
-        elif written.backup is None:
-            click.echo(f"Taken out of {path}; it is again as it was before.")
-        else:
-            click.echo(f"Taken out of {path}; before: {written.backup}")
-        return
-    written = put(client, path, entry, entry_of(client, _environment(sandbox=sandbox), sandbox=sandbox))
-    click.echo(f'{client.title} has the server "{entry}" ({path}).')
+    written = put(client, path, entry, None)
+    if written is None:
+        click.echo(f"{path} has no entry {entry}.")
+    elif written.backup is None:
+        click.echo(f"Taken out of {path}; it is again as it was before.")
+    else:
+        click.echo(f"Taken out of {path}; before: {written.backup}")
+
+
+def install(name: str, machine: Machine, choices: Choices) -> None:
+    """Write the entry, and say where, and where its key comes from.
+
+    Raises:
+        NotInstalled: with nothing changed.
+    """
+    client, path = _client(name), CLIENTS[name].path(machine)
+    entry = _entry(client, _environment(client, choices), choices)
+    entry_name = SANDBOX_ENTRY if choices.sandbox else ENTRY
+    written = put(client, path, entry_name, entry)
+    click.echo(f'{client.title} has the server "{entry_name}" ({path}).')
     if written is not None and written.backup is not None:
         click.echo(f"The file as it was before: {written.backup}")
+    if not choices.sandbox:
+        click.echo(_key_source(client, entry, choices))
     click.echo(client.reload)
 
 
-def _environment(*, sandbox: bool) -> dict[str, str]:
+def _client(name: str) -> ChatClient:
+    if name not in CLIENTS:
+        raise NotInstalled(f"{name} is no client with a file of its own; --print shows what others take. {UNCHANGED}")
+    return CLIENTS[name]
+
+
+def _entry(client: ChatClient, environment: dict[str, str], choices: Choices) -> Json:
+    """The entry: a secret that this shell has is referred to where the client can, and so is one that it asks for."""
+    words = own_words(sandbox=choices.sandbox)
+    name = SANDBOX_ENTRY if choices.sandbox else ENTRY
+    if choices.sandbox or choices.plain or not (client.secrets.can_refer or choices.env_file):
+        return client.entry(words, environment, name=name)
+    secrets = [variable for variable in variables(Settings, secret=True) if variable in environment]
+    if not client.secrets.prompts:
+        secrets = [variable for variable in secrets if os.environ.get(variable, "").strip()]
+    if choices.env_file is not None:
+        secrets = [KEY, *secrets]
+    return client.entry(words, environment, referred=secrets, env_file=choices.env_file, name=name)
+
+
+def _key_source(client: ChatClient, entry: JsonObject, choices: Choices) -> str:
+    """Where the server gets its key from when that client starts it."""
+    if choices.env_file is not None:
+        return f"{client.title} reads the key from {choices.env_file}."
+    if client.holds_key(entry):
+        text = "The key stands in that file, which only you can read."
+        return f"{text} Where {KEY} is set, the entry only refers to it." if client.secrets.can_refer else text
+    if client.secrets.prompts:
+        return f"{client.title} asks for the key when it first starts the server, and keeps it in its key store."
+    store = " or in its key store (goose configure)" if client.name == "goose" else ""
+    return f"The key is not in that file: start {client.title} where {KEY} is set{store}, or install with --plain."
+
+
+def _environment(client: ChatClient, choices: Choices) -> dict[str, str]:
     """The settings of this shell, which the client's server is to have, too; the key is asked for if there is none."""
-    if sandbox:
+    if choices.sandbox:
         return {}
     settings = _settings()
+    if choices.env_file is not None:
+        settings[KEY] = _key_in(client, choices.env_file)
+    elif KEY not in settings and client.secrets.prompts and not choices.plain:
+        return settings | {KEY: ""}
     if KEY not in settings:
         if not sys.stdin.isatty():
             raise NotInstalled(f"No API key. Set {KEY} before, or add --sandbox. {UNCHANGED}")
@@ -396,6 +399,24 @@ def _environment(*, sandbox: bool) -> dict[str, str]:
         raise NotInstalled(f"{KEY} is the example's; put yours there. {UNCHANGED}")
     _refuse_unusable(api_key=SecretStr(settings[KEY]))
     return settings
+
+
+def _key_in(client: ChatClient, env_file: Path) -> str:
+    """The key that stands in a file of variables."""
+    if not client.secrets.file_field:
+        readers = " and ".join(other.title for other in CLIENTS.values() if other.secrets.file_field)
+        raise NotInstalled(f"{client.title} reads no --env-file; {readers} do. {UNCHANGED}")
+    try:
+        pairs = variables_of(env_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotInstalled(
+            f"{env_file} cannot be read: {getattr(error, 'strerror', None) or error}. {UNCHANGED}"
+        ) from None
+    if not pairs.get(KEY):
+        raise NotInstalled(f"{env_file} has no line {KEY}=…. {UNCHANGED}")
+    if is_open_to_others(env_file):
+        raise NotInstalled(f"Others can read {env_file}; run chmod 600 on it first. {UNCHANGED}")
+    return pairs[KEY]
 
 
 def _without_secrets(*, sandbox: bool) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """JSON in a file that people edit: one member is set or taken out, and all other bytes stay as they are.
 
-Comments and trailing commas (JSONC) are read where the program whose file it is reads them. The libraries for Python
-that keep the text of such files need Node or Python 3.12, read JSON5, or have a licence that does not fit.
+Comments and trailing commas (JSONC) are each read where the program whose file it is reads them. The libraries for
+Python that keep the text of such files need Node or Python 3.12, read JSON5, or have a licence that does not fit.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cekura_dashboards.api.models import JsonObject, as_object
+from cekura_dashboards.api.models import JsonObject, as_object, is_list
 from cekura_dashboards.text import NotJson, read_json
 
 _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
@@ -22,11 +22,14 @@ _DECODER = json.JSONDecoder()
 
 
 class NotEditable(NotJson):
-    """The text is JSON, and its members are not where they are looked for."""
+    """The text is of another form than is looked for, or cannot be edited in place."""
 
 
 class Member(Struct, frozen=True):
-    """Where a member stands: where its name begins, its value, and where that and its comma, if any, end."""
+    """Where a member stands: where its name begins, its value, and where that and its comma, if any, end.
+
+    The items of a list are members without a name.
+    """
 
     name: str
     start: int
@@ -38,22 +41,24 @@ class Member(Struct, frozen=True):
 class Jsonc:
     """A text that holds an object; one of nothing but space and comments holds an empty one.
 
-    ``comments``: whether comments and trailing commas are read. Without them, what holds any is not JSON.
+    ``comments``, ``trailing_commas``: whether they are read (the latter unless given: with comments). What holds others
+    is not JSON.
 
     Raises:
         NotJson: saying where.
     """
 
-    def __init__(self, text: str, *, comments: bool) -> None:
+    def __init__(self, text: str, *, comments: bool, trailing_commas: bool | None = None) -> None:
+        trailing_commas = comments if trailing_commas is None else trailing_commas
         blanked = _COMMENT.sub(_blank, text) if comments else text
         if not blanked.strip():
             line_end = "\n" if text.strip() else ""
             text, blanked = f"{text}{line_end}{{}}\n", f"{blanked}{line_end}{{}}\n"
         self.text = text
-        self._comments = comments
+        self._comments, self._trailing_commas = comments, trailing_commas
         self._blanked = blanked
         """The text with spaces for comments."""
-        self._strict = _TRAILING_COMMA.sub(_blank, blanked) if comments else blanked
+        self._strict = _TRAILING_COMMA.sub(_blank, blanked) if trailing_commas else blanked
         """The same with spaces for trailing commas: JSON."""
         value = as_object(read_json(self._strict, duplicates=True))
         if value is None:
@@ -109,8 +114,47 @@ class Jsonc:
         if self.member(outer, name) is None:
             return self.text
         at = self._inner(outer)
+        place = next(place for place, member in enumerate(self._members(at)[0]) if member.name == name)
+        rest = {other: value for other, value in self.inner(outer).items() if other != name}
+        return self._checked(self._without(at, place), {**self.value, outer: rest})
+
+    def with_item(self, outer: str, item: JsonObject) -> str:
+        """The text with an item in a list that is a member of the whole; the list is made if it is not there.
+
+        Raises:
+            NotEditable: if it is no list, or there several times.
+        """
+        items = self._items(outer)
+        if item in items:
+            return self.text
+        changed = {**self.value, outer: [*items, item]}
+        if outer not in self.value:
+            return self._checked(self._added(self._start, outer, [item]), changed)
+        return self._checked(self._added(self._inner(outer), "", item), changed)
+
+    def without_item(self, outer: str, item: JsonObject) -> str:
+        """The text without an item of a list that is a member of the whole.
+
+        Raises:
+            NotEditable: as of ``with_item``.
+        """
+        items = self._items(outer)
+        if item not in items:
+            return self.text
+        place = items.index(item)
+        rest = [*items[:place], *items[place + 1 :]]
+        return self._checked(self._without(self._inner(outer), place), {**self.value, outer: rest})
+
+    def _items(self, outer: str) -> list[Any]:
+        self._only(self._start, outer)
+        items = self.value.get(outer, [])
+        if not is_list(items):
+            raise NotEditable(f'is not as clients read it: "{outer}" is no list')
+        return items
+
+    def _without(self, at: int, place: int) -> str:
+        """The text without one member of the object or list that begins there, and without the comma it needed."""
         members, close = self._members(at)
-        place = next(place for place, member in enumerate(members) if member.name == name)
         member = members[place]
         start, end = self._space_before(member), member.comma or member.end
         head, tail = self.text[:start], self.text[end:]
@@ -118,12 +162,11 @@ class Jsonc:
             head, tail = self.text[: at + 1], self.text[close:]
         elif member.comma is None and place and (comma := members[place - 1].comma):
             head = self.text[: comma - 1] + self.text[comma:start]
-        kept = {other: value for other, value in self.inner(outer).items() if other != name}
-        return self._checked(head + tail, {**self.value, outer: kept})
+        return head + tail
 
     def _checked(self, text: str, expected: JsonObject) -> str:
         """An edited text, read again: what is not as expected is written nowhere."""
-        if Jsonc(text, comments=self._comments).value != expected:
+        if Jsonc(text, comments=self._comments, trailing_commas=self._trailing_commas).value != expected:
             raise NotEditable("cannot be edited in place")
         return text
 
@@ -136,11 +179,13 @@ class Jsonc:
         return self._start if member is None else member.value
 
     def _members(self, at: int) -> tuple[list[Member], int]:
-        """Those of the object that begins there, and where its closing brace is."""
-        members, place = list[Member](), _next(self._strict, at + 1)
-        while self._strict[place] != "}":
-            name, colon = _DECODER.raw_decode(self._strict, place)
-            value = _next(self._strict, _next(self._strict, colon) + 1)
+        """Those of the object or list that begins there, and where its closing brace or bracket is."""
+        members, place, is_object = list[Member](), _next(self._strict, at + 1), self._strict[at] == "{"
+        while self._strict[place] not in "}]":
+            name, value = "", place
+            if is_object:
+                name, colon = _DECODER.raw_decode(self._strict, place)
+                value = _next(self._strict, _next(self._strict, colon) + 1)
             _, end = _DECODER.raw_decode(self._strict, value)
             after = _next(self._blanked, end)
             comma = after + 1 if self._blanked[after] == "," else None
@@ -168,10 +213,11 @@ class Jsonc:
         last = members[-1]
         head, comma = self.text[: last.comma or last.end], "" if last.comma else ","
         if not self._begins_line(last.start):
-            member = f"{json.dumps(name)}: {self._written(value, None)}"
+            member = f"{self._label(at, name)}{self._written(value, None)}"
             return f"{head}{comma} {member}{',' if last.comma else ''}{self.text[last.comma or last.end :]}"
         lead = self._lead(last.start)
-        member = f"{self._line_end}{lead}{json.dumps(name)}: {self._written(value, lead)}{',' if last.comma else ''}"
+        comma_too = "," if last.comma else ""
+        member = f"{self._line_end}{lead}{self._label(at, name)}{self._written(value, lead)}{comma_too}"
         end = len(self.text[:close].rstrip())  # comments after the last member stay with it
         return head + comma + self.text[len(head) : end] + member + self.text[end:]
 
@@ -179,11 +225,16 @@ class Jsonc:
         """The text with the first member of an object that is empty but for comments."""
         inside = self.text[at + 1 : close].rstrip()
         if at != self._start and "\n" not in self.text.strip():
-            return f"{self.text[: at + 1]}{inside}{json.dumps(name)}: {self._written(value, None)}{self.text[close:]}"
+            member = f"{self._label(at, name)}{self._written(value, None)}"
+            return f"{self.text[: at + 1]}{inside}{member}{self.text[close:]}"
         outer = self._lead(at)
         lead = outer + self._indent
-        member = f"{self._line_end}{lead}{json.dumps(name)}: {self._written(value, lead)}"
+        member = f"{self._line_end}{lead}{self._label(at, name)}{self._written(value, lead)}"
         return f"{self.text[: at + 1]}{inside}{member}{self._line_end}{outer}{self.text[close:]}"
+
+    def _label(self, at: int, name: str) -> str:
+        """What stands before a member of the object that begins there; nothing in a list."""
+        return f"{json.dumps(name)}: " if self._strict[at] == "{" else ""
 
     def _written(self, value: Any, lead: str | None) -> str:
         """A value as JSON; over several lines, which begin with ``lead``, or None: on one."""

@@ -28,6 +28,11 @@ INTERRUPTED = 130
 """128 and the number of the signal, as shells have it."""
 COLOURS = {"ok  ": "green", "FAIL": "red", "?   ": "yellow"}
 """Of the doctor's marks, on a terminal without NO_COLOR."""
+CHAT_CLIENTS = (
+    "claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "qwen", "opencode", "windsurf", "zed",
+    "goose", "cline", "librechat",
+)  # fmt: skip
+"""The names in ``cli.clients``, which takes longer to import than most commands need."""
 OUT = click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
 
 
@@ -247,23 +252,52 @@ def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Pa
     epilog=examples(
         "install claude-desktop",
         "install vscode --sandbox",
-        "install cursor --print",
+        "install codex --print",
+        "install cursor --env-file ~/.cekura.env",
         "install claude-code --uninstall",
     )
 )
-@click.argument("client", type=click.Choice(["claude-desktop", "claude-code", "cursor", "vscode", "generic"]))
+@click.argument("client", type=click.Choice([*CHAT_CLIENTS, "generic"]))
 @click.option("--print", "show", is_flag=True, help="Only show the entry; change nothing.")
-@click.option("--uninstall", is_flag=True, help="Take the entry out again.")
+@click.option("--uninstall", is_flag=True, help="Take the entry out again, as the command uninstall does.")
+@click.option("--plain", is_flag=True, help="Write the key itself, also where the client can get it otherwise.")
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
+    help="The file that holds CEKURA_API_KEY, for clients that read one (Cursor, VS Code).",
+)
 @SANDBOX
-def install(client: str, *, show: bool, uninstall: bool, sandbox: bool) -> None:
+def install(client: str, *, show: bool, uninstall: bool, plain: bool, env_file: Path | None, sandbox: bool) -> None:
     """Write this server into the configuration of a chat CLIENT; other entries stay as they are.
 
-    The key is taken from CEKURA_API_KEY, or asked for. "generic" shows what most other clients take.
+    The key is taken from CEKURA_API_KEY, or asked for. It stays out of the file where the client can get it otherwise:
+    from that variable, from a file, or by asking. "generic" shows what most other clients take.
     """
     from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
+
+    machine, choices = Machine.this(), installation.Choices(sandbox, plain, env_file)
+    try:
+        if uninstall:
+            installation.uninstall(client, machine, sandbox=sandbox)
+        elif show or client == "generic":
+            installation.show(client, machine, choices)
+        else:
+            installation.install(client, machine, choices)
+    except installation.NotInstalled as error:
+        raise Stopped(str(error)) from None
+
+
+@main.command(epilog=examples("uninstall codex", "uninstall vscode --sandbox"))
+@click.argument("client", type=click.Choice(CHAT_CLIENTS))
+@SANDBOX
+def uninstall(client: str, *, sandbox: bool) -> None:
+    """Take this server out of the configuration of a chat CLIENT again."""
+    from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
 
     try:
-        installation.install(client, installation.Machine.this(), sandbox=sandbox, show=show, uninstall=uninstall)
+        installation.uninstall(client, Machine.this(), sandbox=sandbox)
     except installation.NotInstalled as error:
         raise Stopped(str(error)) from None
 
@@ -283,8 +317,8 @@ def demo() -> None:
 @SANDBOX
 def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
     """Check settings, key, API, clock, and the chat clients of this machine, each started as it would start it."""
+    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.cli.doctor import examine  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.install import Machine  # noqa: PLC0415 - see above
 
     link = connection(sandbox=sandbox, key_needed=False)
     with waiting("Asking the API, and starting the server as each chat client does"):

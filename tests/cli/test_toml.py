@@ -1,0 +1,50 @@
+"""TOML, edited in place: one table comes and goes, and no other line moves."""
+
+import tomllib
+
+import pytest
+
+from cekura_dashboards_mcp.cli.jsonc import NotEditable
+from cekura_dashboards_mcp.cli.toml import Toml
+from support import Json
+
+ENTRY: Json = {"command": "x", "args": ["serve", "[mcp_servers.b]"], "env": {"ZONE": "Europe/Berlin", "N": "08"}}
+TEXTS = [
+    "",
+    "# only a comment\n",
+    'model = "x"\n',
+    '# c\n[mcp_servers.a]\ncommand = "a" # t\n\n[other]\nx = 1\n',
+    '[mcp_servers]\n[mcp_servers.a]\ncommand="a"\n[mcp_servers.a.env]\nK="v"\n# trailing\n',
+    'mcp_servers = {a = {command = "x"}}\n',
+    'mcp_servers.a.command = "x"\nz = 1\n',
+    '[mcp_servers.a]\ncommand="a"\n\n[z]\nq=1\n\n[mcp_servers.b]\ncommand="b"\n',
+    'a = 1\r\n[mcp_servers.a]\r\ncommand = "x"\r\n',
+    "[mcp_servers]\n\n# none yet\n\n[z]\na=1\n",
+    'text = """\n[mcp_servers.ours]\nno = "table"\n"""\n',
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -> None:
+    added = Toml(text).with_member("mcp_servers", "ours", ENTRY)
+    before = tomllib.loads(text)
+    assert tomllib.loads(added) == {**before, "mcp_servers": {**before.get("mcp_servers", {}), "ours": ENTRY}}
+    rest = iter(added)
+    assert all(char in rest for char in text), "all of the text stays, in its order"
+    assert Toml(added).without_member("mcp_servers", "ours") == text
+    changed = Toml(added).with_member("mcp_servers", "ours", {"command": "y"})
+    assert Toml(changed).with_member("mcp_servers", "ours", ENTRY) == added
+
+
+def test_what_somebody_wrote_below_the_table_stays() -> None:
+    text = '[mcp_servers.ours]\ncommand = "x"\n\n# mine\n[z] # also\na = 1\n[mcp_servers."ours".env]\nK = "v"\n# end\n'
+    assert Toml(text).without_member("mcp_servers", "other") == text
+    rest = Toml(text).without_member("mcp_servers", "ours")
+    assert tomllib.loads(rest) in ({"z": {"a": 1}}, {"z": {"a": 1}, "mcp_servers": {}})
+    assert all(comment in rest for comment in ("# mine", "# also", "# end"))
+
+
+@pytest.mark.parametrize(("text", "said"), [("a =", "is no TOML: Invalid value"), ("mcp_servers = []", "is no table")])
+def test_what_is_no_toml_or_of_another_form_is_refused(text: str, said: str) -> None:
+    with pytest.raises(NotEditable, match=said):
+        Toml(text).with_member("mcp_servers", "ours", ENTRY)
