@@ -142,9 +142,9 @@ def _course(
     world: World, times: Floats, values: Floats, calls: Floats, scale: Scale, *, merges: bool = True
 ) -> TimeSeries:
     return TimeSeries(
-        times=times.tolist(),
-        values=[None if np.isnan(value) else float(value) for value in values],
-        n=calls.tolist(),
+        times=times,
+        values=values,
+        n=calls,
         step=world.step,
         scale=scale,
         is_mergeable=merges,

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from cekura_dashboards.stats.changepoints import MIN_REFERENCE_DAYS, Autocorrelation
@@ -40,7 +41,7 @@ def test_the_variance_of_a_week_grows_as_that_of_drawn_weeks_does(alike: float) 
     rng = random.Random(5)  # noqa: S311 - no secret
     means = [math.fsum(levels(rng, 7, alike)) / 7 for _ in range(WEEKS)]
     drawn = math.fsum(mean * mean for mean in means) / WEEKS
-    assert Autocorrelation(alike, [0.0] * 10**5).variance_factor(7) / 7 == pytest.approx(drawn, rel=0.08)
+    assert Autocorrelation(alike, np.zeros(10**5)).variance_factor(7) / 7 == pytest.approx(drawn, rel=0.08)
 
 
 def width(current: Sample, baseline: Sample, earlier: Sample) -> float:

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.stats.changepoints import find_changepoints, fit_trend
 from cekura_dashboards.stats.detect import detect, find_outlier_runs
 from cekura_dashboards.stats.findings import Gap, Outcome, Step, Unusual
-from cekura_dashboards.stats.time_series import Scale, TimeSeries
+from cekura_dashboards.stats.time_series import Scale, TimeSeries, floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
 
 MONDAY = 4 * DAY + 52 * 7 * DAY
@@ -42,7 +43,7 @@ def alike(rng: random.Random, n: int) -> list[float]:
 
 def share(make: Make, n: int, *, clear: bool = False) -> float:
     rng = random.Random(n)  # noqa: S311 - no secret
-    found = [find_changepoints(make(rng, n)) for _ in range(SERIES)]
+    found = [find_changepoints(floats(make(rng, n))) for _ in range(SERIES)]
     return sum(any(cut.clear or not clear for cut in cuts) for cuts in found) / SERIES
 
 
@@ -67,7 +68,7 @@ def test_a_step_of_two_and_a_half_deviations_is_found_within_a_bucket(n: int) ->
     for _ in range(SERIES):
         at = rng.randint(n // 4, 3 * n // 4)
         values = [value + (2.5 if i >= at else 0) for i, value in enumerate(white(rng, n))]
-        hits += any(abs(cut.at - at) <= 1 for cut in find_changepoints(values))
+        hits += any(abs(cut.at - at) <= 1 for cut in find_changepoints(floats(values)))
     assert hits / SERIES >= 0.85
 
 
@@ -79,7 +80,9 @@ def test_a_fall_that_is_over_is_found_as_two_steps(n: int, days: int) -> None:
     for _ in range(SERIES // 5):
         at = rng.randint(6, n - days - 6)
         values = [value - (5 if at <= i < at + days else 0) for i, value in enumerate(white(rng, n))]
-        near = [abs(cut.at - end) <= 1 for cut, end in zip(find_changepoints(values), (at, at + days), strict=False)]
+        near = [
+            abs(cut.at - end) <= 1 for cut, end in zip(find_changepoints(floats(values)), (at, at + days), strict=False)
+        ]
         hits += near == [True, True]
     assert hits / (SERIES // 5) >= 0.8
 
@@ -88,17 +91,20 @@ def test_a_fall_that_is_over_is_found_as_two_steps(n: int, days: int) -> None:
 def test_a_staircase_is_a_trend_and_weeks_in_turn_are_steps() -> None:
     rng = random.Random(7)  # noqa: S311 - no secret
     stairs = [[value + 1.5 * (i // 6) for i, value in enumerate(white(rng, 30))] for _ in range(SERIES // 5)]
-    assert sum(not find_changepoints(values) for values in stairs) / len(stairs) >= 0.5
+    assert sum(not find_changepoints(floats(values)) for values in stairs) / len(stairs) >= 0.5
     weeks = [[value + 8 * (i // 7 % 2) for i, value in enumerate(white(rng, 28))] for _ in range(SERIES // 5)]
-    assert sum([cut.at for cut in find_changepoints(values)] == [7, 14, 21] for values in weeks) / len(weeks) >= 0.8
+    assert (
+        sum([cut.at for cut in find_changepoints(floats(values))] == [7, 14, 21] for values in weeks) / len(weeks)
+        >= 0.8
+    )
 
 
 @pytest.mark.no_cover
 def test_a_slope_is_a_trend_and_noise_is_none() -> None:
     rng = random.Random(5)  # noqa: S311 - no secret
-    assert sum(fit_trend(white(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
-    assert sum(fit_trend(alike(rng, 60)).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.05
-    assert sum(fit_trend(sloped(rng, 40)).verdict == "clear" for _ in range(SERIES)) / SERIES >= 0.98
+    assert sum(fit_trend(floats(white(rng, 40))).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.02
+    assert sum(fit_trend(floats(alike(rng, 60))).verdict == "clear" for _ in range(SERIES)) / SERIES <= 0.05
+    assert sum(fit_trend(floats(sloped(rng, 40))).verdict == "clear" for _ in range(SERIES)) / SERIES >= 0.98
 
 
 finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
@@ -108,18 +114,20 @@ finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
 def test_steps_and_trend_do_not_depend_on_shift_or_scale(values: list[float], scale: float) -> None:
     rounded = [round(value, 3) for value in values]
     moved = [value * scale for value in rounded]
-    assert [cut.at for cut in find_changepoints(moved)] == [cut.at for cut in find_changepoints(rounded)]
-    assert fit_trend(moved).score == pytest.approx(fit_trend(rounded).score, abs=1e-6)
-    mirrored = fit_trend([-value for value in rounded])
-    assert mirrored.slope == pytest.approx(-fit_trend(rounded).slope)
+    assert [cut.at for cut in find_changepoints(floats(moved))] == [
+        cut.at for cut in find_changepoints(floats(rounded))
+    ]
+    assert fit_trend(floats(moved)).score == pytest.approx(fit_trend(floats(rounded)).score, abs=1e-6)
+    mirrored = fit_trend(-floats(rounded))
+    assert mirrored.slope == pytest.approx(-fit_trend(floats(rounded)).slope)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=40))
 def test_whatever_the_values_the_tests_end(values: list[float]) -> None:
-    cuts = [cut.at for cut in find_changepoints(values)]
+    cuts = [cut.at for cut in find_changepoints(floats(values))]
     assert all(0 < cut < len(values) for cut in cuts)
     assert cuts == sorted(cuts)
-    for run in find_outlier_runs(values, [True] * len(values)):
+    for run in find_outlier_runs(floats(values), np.ones(len(values), bool)):
         assert 0 <= run.start < run.end <= len(values)
 
 
@@ -138,7 +146,12 @@ def test_whatever_the_course_its_examination_ends(
 ) -> None:
     values = [value if scale != "rate" or value is None else min(value, 1.0) for value, _ in rows]
     made = TimeSeries(
-        [MONDAY + i * step for i in range(len(rows))], values, [n for _, n in rows], step, scale, bool(merges)
+        floats(MONDAY + i * step for i in range(len(rows))),
+        floats(values),
+        floats(n for _, n in rows),
+        step,
+        scale,
+        bool(merges),
     )
     outcome = detect(made, made if scale == "count" and None not in values else None)
     for found in outcome.findings or []:
@@ -149,7 +162,9 @@ def course(
     values: list[float | None], step: int = DAY, *, scale: Scale = "plain", n: float | None = 100, start: float = MONDAY
 ) -> TimeSeries:
     times = [start + i * step for i in range(len(values))]
-    return TimeSeries(times, values, values if scale == "count" else [n] * len(values), step, scale)
+    return TimeSeries(
+        floats(times), floats(values), floats(values if scale == "count" else [n] * len(values)), step, scale
+    )
 
 
 def kinds(outcome: Outcome) -> list[str]:
@@ -232,7 +247,7 @@ def test_few_calls_explain_what_many_do_not() -> None:
 
     def said(n: float) -> list[str]:
         calls: list[float | None] = [n if share == 0.4 else 500.0 for share in shares]
-        return kinds(detect(TimeSeries(times, shares, calls, DAY, "rate")))
+        return kinds(detect(TimeSeries(floats(times), floats(shares), floats(calls), DAY, "rate")))
 
     assert said(500.0) == ["unusual"]
     assert said(5.0) == []
@@ -244,9 +259,9 @@ def test_noise_is_hardly_ever_unusual_and_a_bucket_six_deviations_off_mostly_is(
     rng, rounds, false, found = random.Random(n), max(60, 7000 // n), 0, 0  # noqa: S311 - no secret
     for _ in range(rounds):
         values = white(rng, n)
-        false += bool(find_outlier_runs(values, [True] * n))
+        false += bool(find_outlier_runs(floats(values), np.ones(n, bool)))
         values[n // 2] += 6
-        found += any(run.start <= n // 2 < run.end for run in find_outlier_runs(values, [True] * n))
+        found += any(run.start <= n // 2 < run.end for run in find_outlier_runs(floats(values), np.ones(n, bool)))
     assert false / rounds <= 0.05
     assert found / rounds >= 0.75
 
@@ -318,7 +333,7 @@ def test_what_only_follows_from_fewer_calls_is_no_step() -> None:
     values: list[float | None] = [max(math.exp(rng.gauss(5, 0.8)) for _ in range(n)) for n in sizes]
     times = [MONDAY + day * DAY for day in range(30)]
     highest = TimeSeries(
-        times, values, [float(n) for n in sizes], DAY, "positive", is_mergeable=False, stable_from=math.inf
+        floats(times), floats(values), floats(sizes), DAY, "positive", is_mergeable=False, stable_from=math.inf
     )
     outcome = detect(highest)
     assert not [found for found in outcome.findings or [] if found.kind in {"step", "trend or step", "trend"}]

@@ -40,7 +40,7 @@ from cekura_dashboards.stats.findings import (
     round_for_display,
 )
 from cekura_dashboards.stats.significance import wilson_interval
-from cekura_dashboards.stats.time_series import TimeSeries
+from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, PERIODS, STEPS, UTC_CLOCK, Clock, Span, is_partial, iso
 from cekura_dashboards.summaries.bar import bar, bar_outcome, fill_empty, merge_groups
 from cekura_dashboards.summaries.line import line, line_time_series
@@ -450,7 +450,7 @@ def label_outcomes(
     local, outcomes = rows.times.local(window), dict[str | None, LabelSeries]()
     for label, shares_of_label in larger.items():
         shares = [shares_of_label.get(time, 0.0) / sums[time] for time in whole]
-        course = TimeSeries(whole, shares, [sums[time] for time in whole], step, scale="rate")
+        course = TimeSeries(floats(whole), floats(shares), floats(sums[time] for time in whole), step, scale="rate")
         outcomes[label] = LabelSeries(course, detect(course, window=local, clock=clock))
     return outcomes
 
@@ -527,7 +527,7 @@ def _chart_calls(reading: ChartReading, chart: Chart, names: dict[str, str], ste
     if chart.chart_type == "line":
         lines = line_rows(reading, chart, names)
         counts, _ = line_time_series(lines.calls, lines.span, boolean=lines.boolean, step=step)
-        return {time: float(n or 0) for time, n in zip(counts.times, counts.n, strict=True)}
+        return dict(zip(counts.times.tolist(), counts.n.tolist(), strict=True))
     rows = bar_rows(reading, chart, names)
     whole = [
         bucket

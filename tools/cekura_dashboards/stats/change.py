@@ -201,16 +201,10 @@ class LabelSeries(NamedTuple):
         """The calls, and the share of them, before a time and from then on."""
         moment = datetime.fromisoformat(at)
         start = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        sides = list[tuple[float, float]]()
-        for later in (False, True):
-            part = [
-                (float(n or 0), float(share or 0))
-                for time, share, n in zip(self.series.times, self.series.values, self.series.n, strict=True)
-                if (time >= start) is later
-            ]
-            calls = math.fsum(n for n, _ in part)
-            sides.append((calls, math.fsum(n * share for n, share in part) / calls if calls else 0.0))
-        return sides[0], sides[1]
+        later, calls, hits = self.series.times >= start, self.series.n, self.series.n * self.series.values
+        sides = [(float(calls[side].sum()), float(hits[side].sum())) for side in (~later, later)]
+        before, after = ((n, part / n if n else 0.0) for n, part in sides)
+        return before, after
 
 
 def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, LabelSeries]) -> list[Change]:

@@ -8,18 +8,28 @@ criterion).
 """
 
 import math
-import operator
-import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+import numpy as np
 from msgspec import Struct
 
-from cekura_dashboards.stats.seasonality import CONTINUITY, MAD_TO_SD, running_median
+from cekura_dashboards.stats.seasonality import CONTINUITY, MEDIAN_WIDTH
 from cekura_dashboards.stats.significance import NORMAL, SampleBucket, call_weights, t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.time_series import lag1_autocorrelation, variance_inflation
+from cekura_dashboards.stats.time_series import (
+    MAD_TO_SD,
+    Array,
+    Places,
+    calendar,
+    floats,
+    lag1_autocorrelation,
+    median,
+    running_median,
+    sums_by,
+    variance_inflation,
+)
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 
 MIN_VALUES = 8
@@ -32,8 +42,6 @@ MANY_VALUES = 24
 """From here on the cost of a change point alone keeps false ``possible`` steps rare; with fewer, its 95 % bound too."""
 WINSORISE_AT = 4.0
 """Values further from the level around them, in robust standard deviations, count as that far. A choice."""
-MEDIAN_WIDTH = 7
-"""Of the running median that values are winsorised about: a week of days."""
 FIRST_CHANGEPOINT_COST, FURTHER_CHANGEPOINT_COST = 3.7, 4.7
 """In parameters. A fall of four deviations for six of 30 days is found in 97 %, of 400 months of noise none had two."""
 LEVEL_COST = 1.5
@@ -57,8 +65,8 @@ class Changepoint(NamedTuple):
 
 
 def find_changepoints(
-    values: Sequence[float],
-    weights: Sequence[float] = (),
+    values: Array,
+    weights: Array | None = None,
     *,
     least: int = MIN_VALUES,
     used_df: int = 1,
@@ -66,69 +74,66 @@ def find_changepoints(
 ) -> list[Changepoint]:
     """The cuts, in order; none for fewer than ``least`` values or values that are all the same.
 
-    ``weights``: the precision of each, up to a factor; empty where all are equal. ``used_df``: degrees of freedom that
+    ``weights``: the precision of each, up to a factor; None where all are equal. ``used_df``: degrees of freedom that
     were spent on the values before, 1 for none. ``variance_known``: the variance of each is at least 1 / weight.
 
-    >>> [cut[:2] for cut in find_changepoints([10.0, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30])]
+    >>> [cut[:2] for cut in find_changepoints(floats([10, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30]))]
     [(8, True)]
-    >>> find_changepoints([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    >>> find_changepoints(floats(range(1, 11)))
     []
     """
     count = len(values)
     if count < least:
         return []
-    mean = math.fsum(weights) / count if weights else 1.0
-    relative_weights = [weight / mean for weight in weights] if weights else [1.0] * count
+    weights = np.ones(count) if weights is None else weights
+    mean = float(weights.mean())
+    weights = weights / mean
     floor = 1 / mean if variance_known else 0.0
-    bounded = winsorise(values, relative_weights, floor)
-    level = _mean(bounded, relative_weights, 0, count)
-    spread = math.sqrt(math.fsum(w * (v - level) ** 2 for v, w in zip(bounded, relative_weights, strict=True)) / count)
-    if not math.isfinite(spread) or spread <= RELATIVE_TOLERANCE * max(map(abs, bounded)):
+    bounded = winsorise(values, weights, floor)
+    level = float((bounded * weights).sum() / weights.sum())
+    spread = math.sqrt(float((weights * (bounded - level) ** 2).sum()) / count)
+    if not math.isfinite(spread) or spread <= RELATIVE_TOLERANCE * float(np.abs(bounded).max()):
         return []
-    scaled = [(value - level) / spread for value in bounded]
+    scaled = _Weighted((bounded - level) / spread, weights)
     floor /= spread * spread
-    cuts = _best_changepoints(scaled, relative_weights, least=max(MIN_SEGMENT, count // 50))
+    cuts = _best_changepoints(scaled, least=max(MIN_SEGMENT, count // 50))
     # Backward elimination. sqrt(2 ln n) is about the largest of n standard normal scores; 0.5 is a margin, a choice.
     while cuts:
-        scores = _scores(scaled, relative_weights, cuts, used_df=used_df, floor=floor)
-        weakest = min(range(len(cuts)), key=lambda i: scores[i])
+        scores = _scores(scaled, cuts, used_df=used_df, floor=floor)
+        weakest = int(scores.argmin())
         if scores[weakest] >= math.sqrt(2 * math.log(count)) + 0.5:
             break
         del cuts[weakest]
-    if not cuts or _is_linear(scaled, relative_weights, cuts):
+    if not cuts or _is_linear(scaled, cuts):
         return []
-    scores = _scores(scaled, relative_weights, cuts, used_df=used_df, floor=floor, unbiased=True)
-    df = _degrees_of_freedom(scaled, relative_weights, cuts, used_df)
+    scores = _scores(scaled, cuts, used_df=used_df, floor=floor, unbiased=True)
+    df = _degrees_of_freedom(scaled, cuts, used_df)
     clear, possible = _bounds(count, df)
-    may_be_autocorrelated = _may_be_autocorrelation(scaled, relative_weights, cuts)
-    parts = segments(cuts, count)
-    levels = [_mean(bounded, relative_weights, start, end) for start, end in parts]
+    may_be_autocorrelated = _may_be_autocorrelation(scaled, cuts)
+    levels: list[float] = _Weighted(bounded, weights).means(cuts).tolist()
     return [
         Changepoint(
             at, score >= clear and not may_be_autocorrelated, before, after, min(1.0, 2 * count * t_sf(score, df))
         )
-        for at, score, (before, after) in zip(cuts, scores, pairwise(levels), strict=True)
+        for at, score, (before, after) in zip(cuts, scores.tolist(), pairwise(levels), strict=True)
         if score >= possible
     ]
 
 
-def winsorise(values: Sequence[float], weights: Sequence[float], floor: float = 0.0) -> list[float]:
+def winsorise(values: Array, weights: Array, floor: float = 0.0) -> Array:
     """Values brought within four robust standard deviations of the median of those around them.
 
     ``floor``: the least variance of a value of weight 1.
 
-    >>> winsorise([1.0, 2, 1, 2, 100, 1, 2, 1], [1.0] * 8)[4] < 10
+    >>> bool(winsorise(floats([1, 2, 1, 2, 100, 1, 2, 1]), np.ones(8))[4] < 10)
     True
     """
-    medians = running_median(values, MEDIAN_WIDTH)
-    deviations = [math.sqrt(w) * (v - a) for v, a, w in zip(values, medians, weights, strict=True)]
-    spread = max(math.sqrt(floor), MAD_TO_SD * statistics.median(map(abs, deviations)))
+    medians, roots = running_median(values, MEDIAN_WIDTH), np.sqrt(weights)
+    deviations = roots * (values - medians)
+    spread = max(math.sqrt(floor), MAD_TO_SD * median(np.abs(deviations)))
     if spread <= 0:
-        return list(values)
-    return [
-        a + min(max(d, -WINSORISE_AT * spread), WINSORISE_AT * spread) / math.sqrt(w)
-        for d, a, w in zip(deviations, medians, weights, strict=True)
-    ]
+        return values
+    return medians + np.clip(deviations, -WINSORISE_AT * spread, WINSORISE_AT * spread) / roots
 
 
 def segments(cuts: Sequence[int], count: int) -> list[tuple[int, int]]:
@@ -137,89 +142,86 @@ def segments(cuts: Sequence[int], count: int) -> list[tuple[int, int]]:
     >>> segments([3], 8)
     [(0, 3), (3, 8)]
     """
-    edges = [0, *cuts, count]
-    return list(pairwise(edges))
+    return list(pairwise([0, *cuts, count]))
 
 
-def _mean(values: Sequence[float], weights: Sequence[float], start: int, end: int) -> float:
-    part = range(start, end)
-    return math.fsum(values[i] * weights[i] for i in part) / math.fsum(weights[i] for i in part)
+class _Weighted(NamedTuple):
+    """Values with their precisions, in segments between cuts."""
+
+    values: Array
+    weights: Array
+
+    def means(self, cuts: Sequence[int]) -> Array:
+        """The weighted mean of each segment."""
+        means: Array = sums_of_segments(self.values * self.weights, cuts) / sums_of_segments(self.weights, cuts)
+        return means
+
+    def residuals(self, cuts: Sequence[int]) -> Array:
+        """The residuals about segment means, each times the root of its weight."""
+        return np.sqrt(self.weights) * (self.values - spread_over_segments(self.means(cuts), cuts, len(self.values)))
 
 
-def _best_changepoints(values: Sequence[float], weights: Sequence[float], *, least: int) -> list[int]:
+def sums_of_segments(values: Array, cuts: Sequence[int]) -> Array:
+    """The sum of each segment between cuts."""
+    sums: Array = np.add.reduceat(values, [0, *cuts])
+    return sums
+
+
+def spread_over_segments(levels: Array, cuts: Sequence[int], count: int) -> Array:
+    """The level of each of ``count`` values by its segment."""
+    return np.repeat(levels, np.diff([0, *cuts, count]))
+
+
+def _best_changepoints(scaled: _Weighted, *, least: int) -> list[int]:
     """The cuts with the least sum of squares, as many as the criterion selects.
 
     Every number of cuts is tried, as a series that falls and comes back gains nothing by the first of its two. Dynamic
     programming: the best k cuts of all values up to an end are the best k - 1 up to some start, then one segment.
     """
-    count, sums = len(values), [(0.0, 0.0)]
-    for value, weight in zip(values, weights, strict=True):
-        sums.append((sums[-1][0] + value * weight, sums[-1][1] + weight))
-    squares = math.fsum(weight * value * value for value, weight in zip(values, weights, strict=True))
-    explained = [
-        [(total - part) ** 2 / (whole - weight) for part, weight in sums[: max(0, end - least + 1)]]
-        for end, (total, whole) in enumerate(sums)
-    ]
-    gains = [row[0] if row else 0.0 for row in explained]
-    cuts = [list[int]() for _ in sums]
-    best, best_cuts = _criterion(squares - gains[count], 0.0, count), list[int]()
-    for number in range(1, MAX_CHANGEPOINTS + 1):
-        first, further, cuts_by_end = number * least, [0.0] * len(sums), [list[int]() for _ in sums]
-        for end in range(first + least, count + 1):
-            candidate_gains = [*map(operator.add, gains[first : end - least + 1], explained[end][first:])]
-            further[end] = max(candidate_gains)
-            at = first + candidate_gains.index(further[end])
-            cuts_by_end[end] = [*cuts[at], at]
-        gains, cuts = further, cuts_by_end
+    values, weights = scaled
+    count, places = len(values), np.arange(len(values) + 1)
+    sums, sizes = (np.concatenate([[0.0], np.cumsum(part)]) for part in (values * weights, weights))
+    squares = float((weights * values * values).sum())
+    fits = places[:, None] - places[None, :] >= least
+    # explained[end, start]: what the mean of one segment explains of its sum of squares
+    explained = np.full(fits.shape, -np.inf)
+    ends, starts = np.nonzero(fits)
+    explained[ends, starts] = (sums[ends] - sums[starts]) ** 2 / (sizes[ends] - sizes[starts])
+    gains, last_cuts = explained[:, 0], list[Places]()
+    best, best_number = _criterion(squares - gains[count], 0.0, count), 0
+    for number in range(1, min(MAX_CHANGEPOINTS, count // least - 1) + 1):
+        candidates = gains[None, :] + explained
+        last_cuts.append(candidates.argmax(axis=1))
+        gains = candidates.max(axis=1)
         criterion = _criterion(
             squares - gains[count], FIRST_CHANGEPOINT_COST + FURTHER_CHANGEPOINT_COST * (number - 1), count
         )
-        if cuts_by_end[count] and criterion < best:
-            best, best_cuts = criterion, cuts_by_end[count]
-    return best_cuts
+        if criterion < best:
+            best, best_number = criterion, number
+    cuts, end = list[int](), count
+    for last in reversed(last_cuts[:best_number]):
+        end = int(last[end])
+        cuts.insert(0, end)
+    return cuts
 
 
-def residuals(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> list[float]:
-    """The residuals about segment means, each times the root of its weight."""
-    scaled = list[float]()
-    for start, end in segments(cuts, len(values)):
-        mean = _mean(values, weights, start, end)
-        scaled += [math.sqrt(weights[i]) * (values[i] - mean) for i in range(start, end)]
-    return scaled
-
-
-def _scores(
-    values: Sequence[float],
-    weights: Sequence[float],
-    cuts: Sequence[int],
-    *,
-    used_df: int,
-    floor: float,
-    unbiased: bool = False,
-) -> list[float]:
+def _scores(scaled: _Weighted, cuts: Sequence[int], *, used_df: int, floor: float, unbiased: bool = False) -> Array:
     """For each cut the difference of its two sides, in standard errors inflated for autocorrelation."""
-    scaled = residuals(values, weights, cuts)
+    residuals, count = scaled.residuals(cuts), len(scaled.values)
     inflation = (
-        variance_inflation(lag1_autocorrelation(scaled, unbiased=unbiased))
-        * len(values)
-        / max(1, len(values) - used_df + 1)
+        variance_inflation(lag1_autocorrelation(residuals, unbiased=unbiased)) * count / max(1, count - used_df + 1)
     )
-    parts, scores = segments(cuts, len(values)), list[float]()
-    pooled = max(floor, math.fsum(r * r for r in scaled) / len(scaled))
-    for before, after in pairwise(parts):
-        variance = 0.0
-        for start, end in (before, after):
-            spread = max(pooled, math.fsum(r * r for r in scaled[start:end]) / (end - start))
-            variance += spread / math.fsum(weights[start:end])
-        difference = abs(_mean(values, weights, *before) - _mean(values, weights, *after))
-        scores.append(difference / math.sqrt(variance * inflation + 1e-12))
+    squares, sizes = residuals * residuals, np.diff([0, *cuts, count])
+    pooled = max(floor, float(squares.mean()))
+    variances = np.maximum(pooled, sums_of_segments(squares, cuts) / sizes) / sums_of_segments(scaled.weights, cuts)
+    scores: Array = np.abs(np.diff(scaled.means(cuts))) / np.sqrt((variances[:-1] + variances[1:]) * inflation + 1e-12)
     return scores
 
 
-def _degrees_of_freedom(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int], used_df: int) -> float:
+def _degrees_of_freedom(scaled: _Weighted, cuts: Sequence[int], used_df: int) -> float:
     """The residual degrees of freedom, fewer where neighbours are autocorrelated."""
-    inflation = variance_inflation(lag1_autocorrelation(residuals(values, weights, cuts), unbiased=True))
-    return max(1.0, len(values) / inflation - len(cuts) - used_df)
+    inflation = variance_inflation(lag1_autocorrelation(scaled.residuals(cuts), unbiased=True))
+    return max(1.0, len(scaled.values) / inflation - len(cuts) - used_df)
 
 
 def _bounds(count: int, df: float) -> tuple[float, float]:
@@ -232,31 +234,30 @@ def _bounds(count: int, df: float) -> tuple[float, float]:
     return t_quantile(two_sided(0.99, count), df), possible
 
 
-def _is_linear(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
+def _is_linear(scaled: _Weighted, cuts: Sequence[int]) -> bool:
     """Whether a straight line describes the values better than the levels do."""
-    count = len(values)
-    whole = math.fsum(weights)
-    middle = math.fsum(i * weight for i, weight in enumerate(weights)) / whole
-    mean = _mean(values, weights, 0, count)
-    sum_of_squares = math.fsum(weight * (i - middle) ** 2 for i, weight in enumerate(weights))
-    triples = [*zip(range(count), values, weights, strict=True)]
-    slope = math.fsum(w * (i - middle) * (v - mean) for i, v, w in triples) / sum_of_squares
-    line = math.fsum(w * (v - mean - slope * (i - middle)) ** 2 for i, v, w in triples)
-    return _criterion(line, 2, count) < _levels_criterion(values, weights, cuts)
+    values, weights = scaled
+    count, places = len(values), np.arange(len(values))
+    centred = places - float((places * weights).sum() / weights.sum())
+    deviations = values - scaled.means([])[0]
+    slope = float((weights * centred * deviations).sum() / (weights * centred**2).sum())
+    line = float((weights * (deviations - slope * centred) ** 2).sum())
+    return _criterion(line, 2, count) < _levels_criterion(scaled, cuts)
 
 
-def _may_be_autocorrelation(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> bool:
+def _may_be_autocorrelation(scaled: _Weighted, cuts: Sequence[int]) -> bool:
     """Whether a first-order autoregression describes the values better than several levels; of a single cut False."""
     if len(cuts) == 1:
         return False
-    scaled = residuals(values, weights, [])
-    sum_of_squares = math.fsum(r * r for r in scaled) * (1 - lag1_autocorrelation(scaled, unbiased=True) ** 2)
-    return _criterion(sum_of_squares, 2, len(values)) < _levels_criterion(values, weights, cuts)
+    residuals = scaled.residuals([])
+    sum_of_squares = float(residuals @ residuals) * (1 - lag1_autocorrelation(residuals, unbiased=True) ** 2)
+    return _criterion(sum_of_squares, 2, len(residuals)) < _levels_criterion(scaled, cuts)
 
 
-def _levels_criterion(values: Sequence[float], weights: Sequence[float], cuts: Sequence[int]) -> float:
-    sum_of_squares = math.fsum(residual * residual for residual in residuals(values, weights, cuts))
-    return _criterion(sum_of_squares, 1 + LEVEL_COST + FURTHER_CHANGEPOINT_COST * (len(cuts) - 1), len(values))
+def _levels_criterion(scaled: _Weighted, cuts: Sequence[int]) -> float:
+    residuals = scaled.residuals(cuts)
+    parameters = 1 + LEVEL_COST + FURTHER_CHANGEPOINT_COST * (len(cuts) - 1)
+    return _criterion(float(residuals @ residuals), parameters, len(residuals))
 
 
 def _criterion(squares: float, parameters: float, count: int) -> float:
@@ -286,51 +287,46 @@ class TrendTest(NamedTuple):
         return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "within noise"
 
 
-def fit_trend(values: Sequence[float], cuts: Sequence[int] = ()) -> TrendTest:
+def fit_trend(values: Array, cuts: Sequence[int] = ()) -> TrendTest:
     """The trend between cuts: only values of one stretch are compared with each other.
 
     Source: slope by Sen (1968), score by Mann (1945) and Kendall with ties, its variance inflated by the
     autocorrelation of the residuals.
 
-    >>> trend = fit_trend([1.0, 2, 3, 5, 4, 6, 8, 7, 9, 10])
+    >>> trend = fit_trend(floats([1, 2, 3, 5, 4, 6, 8, 7, 9, 10]))
     >>> trend.slope, trend.verdict
     (1.0, 'clear')
-    >>> fit_trend([5.0] * 10).verdict
+    >>> fit_trend(np.full(10, 5.0)).verdict
     'within noise'
     """
     width = math.ceil(len(values) / MAX_VALUES)
     if width > 1:
-        values = [statistics.fmean(values[i : i + width]) for i in range(0, len(values), width)]
-        cuts = [round(cut / width) for cut in cuts]
+        edges = range(width, len(values), width)
+        values, cuts = _Weighted(values, np.ones(len(values))).means(edges), [round(cut / width) for cut in cuts]
     stretches = [values[start:end] for start, end in segments(cuts, len(values)) if end > start]
-    slopes = [
-        (stretch[j] - stretch[i]) / (j - i)
-        for stretch in stretches
-        for i in range(len(stretch))
-        for j in range(i + 1, len(stretch))
-    ]
-    if not slopes:
-        return TrendTest(0.0, 0.0)
-    slope = statistics.median(slopes)
-    score = sum((later > 0) - (later < 0) for later in slopes)
+    slopes = np.concatenate([_slopes(stretch) for stretch in stretches])
     variance = math.fsum(_variance(stretch) for stretch in stretches)
-    if variance <= 0 or not math.isfinite(slope):
+    if not len(slopes) or variance <= 0 or not math.isfinite(slope := median(slopes)):
         return TrendTest(0.0, 0.0)
-    residuals = [
-        value - statistics.fmean(stretch) - slope * (i - (len(stretch) - 1) / 2)
-        for stretch in stretches
-        for i, value in enumerate(stretch)
-    ]
+    residuals = np.concatenate(
+        [part - part.mean() - slope * (np.arange(len(part)) - (len(part) - 1) / 2) for part in stretches]
+    )
+    score = float(np.sign(slopes).sum())
     inflation = variance_inflation(lag1_autocorrelation(residuals, unbiased=True))
     toward_zero = score - math.copysign(1, score) if score else 0
     return TrendTest(slope / width, toward_zero / math.sqrt(variance * inflation))
 
 
-def _variance(values: Sequence[float]) -> float:
+def _slopes(values: Array) -> Array:
+    """Between all pairs of values."""
+    earlier, later = np.triu_indices(len(values), 1)
+    return (values[later] - values[earlier]) / (later - earlier)
+
+
+def _variance(values: Array) -> float:
     """Of Kendall's score when there is no trend, ties taken into account."""
-    count = len(values)
-    ties = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())
-    return (count * (count - 1) * (2 * count + 5) - ties) / 18
+    count, ties = len(values), np.unique(values, return_counts=True)[1].astype(float)
+    return float(count * (count - 1) * (2 * count + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
 
 
 MIN_REFERENCE_DAYS = 20
@@ -344,7 +340,7 @@ ValueKind = Literal["means", "counts", "others"]
 """``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean."""
 
 
-class Autocorrelation(Struct, frozen=True):
+class Autocorrelation(Struct, frozen=True, eq=False):
     """The residuals of days and their lag-1 autocorrelation; without days they count as independent.
 
     ``residuals``: the difference of each day from its expected value: of a mean times the root of its calls, of a count
@@ -352,7 +348,7 @@ class Autocorrelation(Struct, frozen=True):
     """
 
     correlation: float = 0.0
-    residuals: Sequence[float] = ()
+    residuals: Array = np.empty(0)
     parameters: int = 0
 
     @property
@@ -361,16 +357,16 @@ class Autocorrelation(Struct, frozen=True):
 
     @property
     def sum_of_squares(self) -> float:
-        return math.fsum(residual * residual for residual in self.residuals)
+        return float(self.residuals @ self.residuals)
 
     def variance_factor(self, days: int) -> float:
         """The factor by which autocorrelation inflates the variance of a mean of so many consecutive days.
 
         The second factor corrects the variance itself, which is too small about the mean of autocorrelated days.
 
-        >>> round(Autocorrelation(0.6, [0.0] * 22).variance_factor(7), 2)
+        >>> round(Autocorrelation(0.6, np.zeros(22)).variance_factor(7), 2)
         3.39
-        >>> Autocorrelation(0.0, [0.0] * 22).variance_factor(7)
+        >>> Autocorrelation(0.0, np.zeros(22)).variance_factor(7)
         1.0
         """
         if not self.correlation:
@@ -381,7 +377,8 @@ class Autocorrelation(Struct, frozen=True):
 
     def _factor_of_mean(self, days: int) -> float:
         """Exact for a first-order autoregression of this length. Source: Bayley and Hammersley (1946)."""
-        return 1 + 2 * math.fsum((days - lag) / days * self.correlation**lag for lag in range(1, days))
+        lags = np.arange(1, days)
+        return 1 + 2 * float(((days - lags) / days * self.correlation**lags).sum())
 
     @property
     def effective_share(self) -> float:
@@ -419,84 +416,77 @@ def estimate_autocorrelation(
     if not days:
         return Autocorrelation()
     month = _Month(days, clock, values)
-    level, parameters = [0.0] * len(month.values), 0
-    residuals = month.residuals(level, month.weekend)
+    levels, parameters = np.zeros(len(days)), 0
+    residuals = month.residuals(levels, month.weekend)
     correlation = lag1_autocorrelation(residuals, unbiased=True)
     if correlation > MIN_DAILY_AUTOCORRELATION:  # steps and trends look like autocorrelation too
-        level, parameters = month.levels()
+        levels, parameters = month.levels()
     if parameters:
-        residuals = month.residuals(level, month.weekend)
+        residuals = month.residuals(levels, month.weekend)
         correlation = lag1_autocorrelation(residuals, unbiased=True)
     kinds = month.weekend
     if not strata:
-        kinds = [False] * len(level)
-        residuals = month.residuals(level, kinds)
-    return Autocorrelation(max(correlation, MIN_DAILY_AUTOCORRELATION), residuals, len({*kinds}) + parameters)
+        kinds = np.zeros_like(kinds)
+        residuals = month.residuals(levels, kinds)
+    return Autocorrelation(max(correlation, MIN_DAILY_AUTOCORRELATION), residuals, len({*kinds.tolist()}) + parameters)
 
 
 class _Month:
-    """Consecutive days with the arithmetic of their values. Levels add to a mean, and multiply a count by 1 + level."""
+    """Consecutive days with the arithmetic of their values. Levels add to a mean, and multiply a count by 1 + level.
+
+    Arrays have a value per day. ``weekend``: 1 for a weekend, else 0, as ``kinds`` of days are.
+    """
 
     def __init__(self, days: Sequence[SampleBucket], clock: Clock, values: ValueKind) -> None:
         self.counts = values == "counts"
-        self.values = [day.value for day in days]
-        self.sizes = call_weights(days) if values == "means" else [1.0] * len(days)
-        self.weekend = [clock.is_weekend(day.time + HOUR) for day in days]
+        self.values = floats(day.value for day in days)
+        self.sizes = floats(call_weights(days)) if values == "means" else np.ones(len(days))
+        self.weekend = calendar(floats(day.time for day in days) + HOUR, clock).weekend
         self._winsorise()
 
     def _winsorise(self) -> None:
         """Winsorise each day type about its median, so that one outage does not set the variance."""
-        values_by_type = defaultdict[bool, list[float]](list)
-        for value, kind in zip(self.values, self.weekend, strict=True):
-            values_by_type[kind].append(value)
-        medians = [statistics.median(values_by_type[kind]) for kind in self.weekend]
-        shares, weights = self._deviations(medians)
-        winsorised_shares = winsorise(shares, weights, 1.0 if self.counts else 0.0)
+        medians = np.empty(len(self.values))
+        for kind in {*self.weekend.tolist()}:
+            medians[self.weekend == kind] = median(self.values[self.weekend == kind])
+        deviations, weights = self._deviations(medians)
+        winsorised = winsorise(deviations, weights, 1.0 if self.counts else 0.0)
         if self.counts:
-            shared = zip(self.values, medians, winsorised_shares, strict=True)
-            self.values = [mean * (1 + deviation) if mean else value for value, mean, deviation in shared]
+            self.values = np.where(medians != 0, medians * (1 + winsorised), self.values)
         else:
-            self.values = [mean + deviation for mean, deviation in zip(medians, winsorised_shares, strict=True)]
+            self.values = medians + winsorised
 
-    def _deviations(self, expected: Sequence[float]) -> tuple[list[float], list[float]]:
+    def _deviations(self, expected: Array) -> tuple[Array, Array]:
         """The difference of each day from its expected value, as a level, and its precision."""
-        differences = [value - mean for value, mean in zip(self.values, expected, strict=True)]
+        differences = self.values - expected
         if not self.counts:
             return differences, self.sizes
-        shares = [deviation / mean if mean else 0.0 for deviation, mean in zip(differences, expected, strict=True)]
-        return shares, [max(mean, CONTINUITY) for mean in expected]
+        shares = np.divide(differences, expected, out=np.zeros(len(expected)), where=expected != 0)
+        return shares, np.maximum(expected, CONTINUITY)
 
-    def expected(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
+    def expected(self, levels: Array, kinds: Places) -> Array:
         """The expected value of each day: the mean of its day type at the level of its time."""
-        totals, weights = defaultdict[bool, float](float), defaultdict[bool, float](float)
-        for value, size, higher, kind in zip(self.values, self.sizes, level, kinds, strict=True):
-            totals[kind] += value if self.counts else size * (value - higher)
-            weights[kind] += 1 + higher if self.counts else size
-        means = {kind: totals[kind] / weights[kind] if weights[kind] else 0.0 for kind in totals}
-        if self.counts:
-            return [means[kind] * (1 + higher) for kind, higher in zip(kinds, level, strict=True)]
-        return [means[kind] + higher for kind, higher in zip(kinds, level, strict=True)]
+        totals = sums_by(kinds, self.values if self.counts else self.sizes * (self.values - levels))
+        weights = sums_by(kinds, 1 + levels if self.counts else self.sizes)
+        means = np.divide(totals, weights, out=np.zeros(len(totals)), where=weights != 0)[kinds]
+        return means * (1 + levels) if self.counts else means + levels
 
-    def residuals(self, level: Sequence[float], kinds: Sequence[bool]) -> list[float]:
+    def residuals(self, levels: Array, kinds: Places) -> Array:
         """The difference of each day from its expected value, scaled so that all have one variance."""
-        expected = self.expected(level, kinds)
-        precisions = [1 / max(mean, CONTINUITY) for mean in expected] if self.counts else self.sizes
-        return [math.sqrt(p) * (value - mean) for value, mean, p in zip(self.values, expected, precisions, strict=True)]
+        expected = self.expected(levels, kinds)
+        precisions = 1 / np.maximum(expected, CONTINUITY) if self.counts else self.sizes
+        return np.sqrt(precisions) * (self.values - expected)
 
-    def levels(self) -> tuple[list[float], int]:
+    def levels(self) -> tuple[Array, int]:
         """The level of each day by clear steps and a clear trend, and the number of parameters."""
-        deviations, weights = self._deviations(self.expected([0.0] * len(self.values), self.weekend))
-        least = -1.0 if self.counts else -math.inf  # no calls
-        cuts = [
-            cut.at
-            for cut in find_changepoints(deviations, weights, used_df=len({*self.weekend}), variance_known=self.counts)
-            if cut.clear
-        ]
+        count = len(self.values)
+        deviations, weights = self._deviations(self.expected(np.zeros(count), self.weekend))
+        used_df = len({*self.weekend.tolist()})
+        steps = find_changepoints(deviations, weights, used_df=used_df, variance_known=self.counts)
+        cuts = [step.at for step in steps if step.clear]
         trend = fit_trend(deviations, cuts)
         slope = trend.slope if trend.verdict == "clear" else 0.0
-        level = list[float]()
-        for start, end in segments(cuts, len(deviations)):
-            part, middle = range(start, end), (start + end - 1) / 2
-            mean = math.fsum(weights[i] * deviations[i] for i in part) / math.fsum(weights[i] for i in part)
-            level += [max(least, mean + slope * (i - middle)) for i in part]
-        return level, len(cuts) + bool(slope)
+        levels = spread_over_segments(_Weighted(deviations, weights).means(cuts), cuts, count)
+        middles = np.array([(start + end - 1) / 2 for start, end in segments(cuts, count)])
+        levels = levels + slope * (np.arange(count) - spread_over_segments(middles, cuts, count))
+        return np.maximum(levels, -1.0) if self.counts else levels, len(cuts) + bool(slope)  # -1: no calls

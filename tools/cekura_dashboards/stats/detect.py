@@ -1,11 +1,11 @@
 """All tests of a series; the findings are those that lie in the requested window."""
 
 import math
-import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from msgspec import Struct
 
 from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_changepoints, fit_trend, segments
@@ -21,9 +21,9 @@ from cekura_dashboards.stats.findings import (
     relative,
     round_for_display,
 )
-from cekura_dashboards.stats.seasonality import DailySeries, SeasonalFit, fit_seasonality
+from cekura_dashboards.stats.seasonality import SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.significance import NORMAL, count_score, t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries
+from cekura_dashboards.stats.time_series import MIN_CALLS, Array, Flags, Places, TimeSeries, floats, median
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
 from cekura_dashboards.values import replace
 
@@ -60,79 +60,78 @@ class OutlierRun(NamedTuple):
 
 
 def find_outlier_runs(
-    scores: Sequence[float],
-    tested: Sequence[bool],
+    scores: Array,
+    tested: Flags,
     *,
     possible_level: float = POSSIBLE_LEVEL,
     used_df: int = 1,
     exact: bool = False,
     extreme: bool = False,
-    lowest: Sequence[float] = (),
+    lowest: Array | None = None,
 ) -> list[OutlierRun]:
     """The runs among those that are ``tested``, the largest first.
 
     ``scores``: residuals in standard deviations. ``possible_level``: the chance of no finding where there are no
     outliers. ``exact``: their distribution is known to be normal, with no other spread; else their own spread and tails
     count, of which ``used_df`` degrees of freedom are spent already. ``extreme``: they are highest or lowest values
-    themselves, or near those, whose tails are longer. ``lowest``: how far below its expected value each could be at
-    most; empty where that is not bounded.
+    themselves, or near those, whose tails are longer. ``lowest``: how far below its expected value each of
+    those tested could be at most; None where that is not bounded.
 
-    >>> few = [0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3]
-    >>> [run[:2] for run in find_outlier_runs(few, [True] * 12)], find_outlier_runs(few[6:], [True] * 6)
+    >>> few = floats([0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3])
+    >>> [run[:2] for run in find_outlier_runs(few, few < 10)], find_outlier_runs(few[6:], few[6:] < 10)
     ([(4, 6)], [])
     """
-    count = sum(tested)
+    count = int(tested.sum())
     if not count:
         return []
     if exact:
-        attainable = [score for score, here in zip(lowest or [math.inf] * len(scores), tested, strict=True) if here]
-        bounds = [
-            (_lower_bound(attainable, level), NORMAL.inv_cdf(two_sided(level, count)))
+        attainable = np.full(count, np.inf) if lowest is None else lowest
+        clear, possible = (
+            (scores < -_lower_bound(attainable, level)) | (scores > NORMAL.inv_cdf(two_sided(level, count)))
             for level in (CLEAR_LEVEL, possible_level)
-        ]
-        clear, possible = ({i for i, score in enumerate(scores) if not -low <= score <= high} for low, high in bounds)
+        )
     else:
         clear, possible = (
-            outliers(scores, two_sided(share, count), used_df) for share in (CLEAR_LEVEL, possible_level)
+            outliers(scores, two_sided(level, count), used_df) for level in (CLEAR_LEVEL, possible_level)
         )
         low, high = (_tail_bound(scores, sign, count, extreme=extreme) for sign in (-1, 1))
         normal = TAIL_MARGIN * NORMAL.inv_cdf(two_sided(CLEAR_LEVEL, count))
-        clear = {i for i in clear if not -max(low, normal) <= scores[i] <= max(high, normal)}
+        clear &= (scores < -max(low, normal)) | (scores > max(high, normal))
         if extreme or len(scores) >= MIN_VALUES_FOR_TAIL:
-            possible = {i for i in possible if not -low <= scores[i] <= high}
-    runs = _runs(scores, {i for i in possible if tested[i]}, clear)
+            possible &= (scores < -low) | (scores > high)
+    runs = _runs(scores, possible & tested, clear)
     if exact:
         return [run._replace(p_value=min(1.0, 2 * count * NORMAL.cdf(-abs(run.score)))) for run in runs]
     return [run._replace(p_value=_p_value(scores, run, count, used_df, extreme=extreme)) for run in runs]
 
 
-def _lower_bound(attainable: Sequence[float], share: float) -> float:
+def _lower_bound(attainable: Array, share: float) -> float:
     """How far below its expected value one must be. Those that cannot reach the bound do not count as tests.
 
     Source: Tarone (1990), Biometrics 46.
     """
-    ordered = sorted(attainable)
+    ordered = np.sort(attainable)
 
     def attaining(tests: int) -> int:
-        return len(ordered) - bisect_left(ordered, NORMAL.inv_cdf(two_sided(share, tests)))
+        return len(ordered) - int(np.searchsorted(ordered, NORMAL.inv_cdf(two_sided(share, tests))))
 
     tests = bisect_left(range(1, len(ordered)), True, key=lambda tests: attaining(tests) <= tests) + 1
     return NORMAL.inv_cdf(two_sided(share, tests))
 
 
-def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> set[int]:
-    """The positions of the outliers of one normal distribution.
+def outliers(values: Array, probability: float, used_df: int = 1) -> Flags:
+    """Which values are outliers of one normal distribution.
 
     ``probability``: the quantile that one of them is tested at. ``used_df``: degrees of freedom that are spent.
 
     Source: the generalised extreme Studentised deviate, Rosner (1983), Technometrics 25.
 
-    >>> outliers([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9], two_sided(0.99, 10)), outliers([1.0, 1, 1], 0.99)
-    ({9}, set())
+    >>> np.flatnonzero(outliers(floats([1, 2, 1, 2, 1, 2, 1, 2, 1, 9]), two_sided(0.99, 10))).tolist()
+    [9]
     """
     # Remove the most extreme value again and again; the outliers are all up to the last one beyond its bound (lambda).
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    whole, sum_of_squares = math.fsum(values), math.fsum(value * value for value in values)
+    order = np.argsort(values, kind="stable").tolist()
+    whole, sum_of_squares = float(values.sum()), float(values @ values)
     low, high, candidates, count_outlying = 0, len(order), list[int](), 0
     for _ in range(max(MIN_OUTLIERS, len(order) // MAX_OUTLIER_SHARE)):
         count = high - low
@@ -143,7 +142,7 @@ def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> s
         variance = (sum_of_squares - whole * mean) / degrees_of_freedom
         if variance <= RELATIVE_TOLERANCE * sum_of_squares / count:
             break
-        below, above = mean - values[order[low]], values[order[high - 1]] - mean
+        below, above = mean - float(values[order[low]]), float(values[order[high - 1]]) - mean
         at = order[low] if below > above else order[high - 1]
         low, high = (low + 1, high) if below > above else (low, high - 1)
         candidates.append(at)
@@ -154,11 +153,14 @@ def outliers(values: Sequence[float], probability: float, used_df: int = 1) -> s
             count_outlying = len(candidates)
         elif len(candidates) - count_outlying > MIN_OUTLIERS + count_outlying:
             break  # a later one hardly exceeds its bound any more, and every step takes time
-        whole, sum_of_squares = whole - values[at], sum_of_squares - values[at] ** 2
-    return set(candidates[:count_outlying])
+        value = float(values[at])
+        whole, sum_of_squares = whole - value, sum_of_squares - value**2
+    flags = np.zeros(len(values), np.bool_)
+    flags[candidates[:count_outlying]] = True
+    return flags
 
 
-def _tail_bound(scores: Sequence[float], sign: int, tests: int, *, extreme: bool) -> float:
+def _tail_bound(scores: Array, sign: int, tests: int, *, extreme: bool) -> float:
     """The bound on one side, corrected for so many tests, if the tail on that side is exponential.
 
     The tail of many values is estimated; fewer are taken for maxima of many, with a Gumbel distribution.
@@ -169,21 +171,21 @@ def _tail_bound(scores: Sequence[float], sign: int, tests: int, *, extreme: bool
     level = (1 - CLEAR_LEVEL) / 2 / tests
     if len(scores) < MIN_VALUES_FOR_TAIL:
         return (-math.log(level) - EULER_MASCHERONI) * math.sqrt(6) / math.pi
-    ordered = sorted((sign * score for score in scores), reverse=True)
-    count = len(ordered) // TAIL_SHARE
-    threshold = ordered[count]
-    scale = (statistics.median(ordered[:count]) - threshold) / math.log(2)
+    count = len(scores) // TAIL_SHARE
+    tail = np.sort(sign * scores)[-count - 1 :]
+    threshold = float(tail[0])
+    scale = (median(tail[1:]) - threshold) / math.log(2)
     if scale <= NORMAL_TAIL and not extreme:
         return 0.0
     scale *= TAIL_MARGIN_OF_EXTREMES if extreme else TAIL_MARGIN
     return threshold - scale * math.log(level * TAIL_SHARE)
 
 
-def _p_value(scores: Sequence[float], run: OutlierRun, tests: int, used_df: int, *, extreme: bool) -> float:
+def _p_value(scores: Array, run: OutlierRun, tests: int, used_df: int, *, extreme: bool) -> float:
     """By the spread of the others, and by the tail on its side where that gives a larger one."""
-    others = [score for i, score in enumerate(scores) if not run.start <= i < run.end]
+    others = np.delete(scores, slice(run.start, run.end))
     df = max(1.0, len(others) - used_df)
-    spread = math.sqrt(math.fsum(score * score for score in others) / df)
+    spread = math.sqrt(float(others @ others) / df)
     normal = 2 * tests * t_sf(abs(run.score) / spread, df) if spread > 0 else 0.0
     sign = 1 if run.score > 0 else -1
     edges = [_tail_bound(scores, sign, tests * scale, extreme=extreme) for scale in (1, 10)]
@@ -192,14 +194,14 @@ def _p_value(scores: Sequence[float], run: OutlierRun, tests: int, used_df: int,
     return min(1.0, max(normal, tail))
 
 
-def _runs(scores: Sequence[float], places: set[int], clear_places: set[int]) -> list[OutlierRun]:
+def _runs(scores: Array, places: Flags, clear_places: Flags) -> list[OutlierRun]:
     runs = list[OutlierRun]()
-    for i in sorted(places):
-        score, last = scores[i], runs[-1] if runs else None
+    for i in np.flatnonzero(places).tolist():
+        score, last, is_clear = float(scores[i]), runs[-1] if runs else None, bool(clear_places[i])
         if last and last.end == i and (last.score > 0) == (score > 0):
-            runs[-1] = OutlierRun(last.start, i + 1, max(last.score, score, key=abs), last.clear or i in clear_places)
+            runs[-1] = OutlierRun(last.start, i + 1, max(last.score, score, key=abs), last.clear or is_clear)
         else:
-            runs.append(OutlierRun(i, i + 1, score, i in clear_places))
+            runs.append(OutlierRun(i, i + 1, score, is_clear))
     return sorted(runs, key=lambda run: (-abs(run.score), run.start))
 
 
@@ -225,44 +227,38 @@ class Outage(NamedTuple):
 
 def find_outages(fit: SeasonalFit, window: Span) -> list[Outage]:
     """The gaps in counts that reach into the window, in order of time. Before the first call there is none."""
-    times, step = fit.series.times, fit.series.step
-    values = fit.series.present_values()
-    expected = [fit.value(effect) for effect in fit.hours]
-    outages, start = list[Outage](), None
-    for i in range(len(values) + 1):
-        empty = i < len(values) and values[i] <= 0
-        if empty and start is None:
-            start = i
-        elif not empty and start is not None:
-            surprise = _surprise(expected[start:i], fit.excess)
-            if start and surprise >= MIN_SURPRISE and not _is_empty_weekly(fit, start, i, surprise):
-                first, last = _trim(expected, start, i)
-                missing_calls, p_value = math.fsum(expected[first:last]), min(1.0, len(values) * math.exp(-surprise))
-                outages.append(Outage(times[first], times[last - 1] + step, missing_calls, p_value))
-            start = None
+    series, expected, outages = fit.series, fit.levels.level(fit.hours), list[Outage]()
+    for start, end in _stretches(series.values <= 0):
+        surprise = _surprise(expected[start:end], fit.excess)
+        if start and surprise >= MIN_SURPRISE and not _is_empty_weekly(fit, start, end, surprise):
+            first, last = _trim(expected, start, end)
+            missing_calls, p_value = float(expected[first:last].sum()), min(1.0, len(series) * math.exp(-surprise))
+            since, until = float(series.times[first]), float(series.times[last - 1]) + series.step
+            outages.append(Outage(since, until, missing_calls, p_value))
     return [gap for gap in outages if gap.start < window.end and gap.end > window.start]
 
 
-def _surprise(expected: Sequence[float], excess: float) -> float:
+def _stretches(flags: Flags) -> list[tuple[int, int]]:
+    """The half-open stretches of neighbours that are set."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).tolist()
+    return [*zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _surprise(expected: Array, excess: float) -> float:
     """Minus the log probability that all are empty: for Poisson counts, the expected calls."""
-    if excess <= 0:
-        return math.fsum(expected)
-    return math.fsum(math.log1p(excess * u) / excess for u in expected)
+    return float((np.log1p(excess * expected) / excess if excess > 0 else expected).sum())
 
 
 def _is_empty_weekly(fit: SeasonalFit, start: int, end: int, expected: float) -> bool:
     """Whether hardly a call comes at this time of other weeks either, such as on Sundays."""
-    values, week = dict(zip(fit.series.times, fit.series.present_values(), strict=True)), 7 * DAY
-    others = [
-        values[time + shift * week]
-        for time in fit.series.times[start:end]
-        for shift in (-3, -2, -1, 1, 2, 3)
-        if time + shift * week in values
-    ]
-    return bool(others) and math.fsum(others) / len(others) * (end - start) < expected / WEEKLY_SHARE
+    times, weeks = fit.series.times, np.array([-3, -2, -1, 1, 2, 3]) * 7 * DAY
+    wanted = np.add.outer(times[start:end], weeks).ravel()
+    places = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
+    others = fit.series.values[places[times[places] == wanted]]
+    return len(others) > 0 and float(others.mean()) * (end - start) < expected / WEEKLY_SHARE
 
 
-def _trim(expected: Sequence[float], start: int, end: int) -> tuple[int, int]:
+def _trim(expected: Array, start: int, end: int) -> tuple[int, int]:
     """Without the buckets at both ends in which hardly a call is expected: they are night."""
     while start < end - 1 and expected[start] < NIGHT_CALLS:
         start += 1
@@ -303,18 +299,18 @@ def detect(
     ``calls``: calls per bucket, in which gaps are looked for; None: not known.
     """
     present = series.with_data()
-    if present.is_additive and min(present.present_values(), default=0.0) < 0:
+    if present.is_additive and bool((present.values < 0).any()):
         return Outcome(not_tested=["trend, steps, unusual, gaps: totals below zero"])
-    if present.scale == "positive" and min(present.present_values(), default=0.0) <= 0:
+    if present.scale == "positive" and not (present.values > 0).all():
         series, present = replace(series, scale="plain"), replace(present, scale="plain")
-    reporting_window = window or Span(series.times[0] if len(series) else 0.0, math.inf)
+    reporting_window = window or Span(float(series.times[0]) if len(series) else 0.0, math.inf)
     zone = reporting_window.zone
     untested = _too_few(series, present, calls)
     if calls is None:
         untested.append("gaps: the calls per bucket are not known")
     gap_findings, calls_fit, outages = None, None, list[Outage]()
     if calls is not None and len(calls) >= _min_buckets(calls):
-        calls_fit = None if all(calls.values) else fit_seasonality(calls, clock)
+        calls_fit = None if (calls.values > 0).all() else fit_seasonality(calls, clock)
         outages = find_outages(calls_fit, reporting_window) if calls_fit else []
         gap_findings = _gaps(outages, zone, calls.step)
     if len(present) < _min_buckets(present):
@@ -326,7 +322,7 @@ def detect(
         days.adjusted_levels, days.weights, least=enough, used_df=days.used_df, variance_known=days.variance_known
     )
     cuts = [cut for cut in cuts if not _is_by_size(fit, cut)]
-    mixed = not days.has_weekdays and len(days) < TWO_WEEKS and len({*days.weekend}) > 1
+    mixed = not days.has_weekdays and len(days) < TWO_WEEKS and len({*days.weekend.tolist()}) > 1
     if mixed:
         cuts = [cut for cut in cuts if not _is_edge(days.weekend, cut.at)]
         untested.append("trend: less than two weeks, weekend included")
@@ -351,11 +347,11 @@ def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:
 
 def _drifts(fit: SeasonalFit) -> bool:
     third = max(1, len(fit.days) // 3)
-    return bool(fit.days.sizes) and _sizes_differ(fit, fit.days.sizes[:third], fit.days.sizes[-third:])
+    return len(fit.days) > 0 and _sizes_differ(fit, fit.days.sizes[:third], fit.days.sizes[-third:])
 
 
-def _sizes_differ(fit: SeasonalFit, before: Sequence[float], after: Sequence[float]) -> bool:
-    sizes = sorted(statistics.median(part) for part in (before, after))
+def _sizes_differ(fit: SeasonalFit, before: Array, after: Array) -> bool:
+    sizes = sorted(median(part) for part in (before, after))
     return sizes[0] < fit.series.stable_from and sizes[1] > SIMILAR_SIZES * sizes[0]
 
 
@@ -374,7 +370,7 @@ def _too_few(series: TimeSeries, present: TimeSeries, calls: TimeSeries | None) 
     return [f"{', '.join(names)}: {len(present)} {bucket_kind}, fewer than {least}"] if names else []
 
 
-def _is_edge(weekend: Sequence[bool], at: int) -> bool:
+def _is_edge(weekend: Places, at: int) -> bool:
     """Whether a weekend begins or ends with this day, or the day before it."""
     return any(weekend[i] != weekend[i - 1] for i in (at - 1, at, at + 1) if 0 < i < len(weekend))
 
@@ -385,7 +381,7 @@ def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
     parts = segments([cut.at for cut in cuts], len(days))
     for place, cut in enumerate(cuts):
         at = _locate(fit, cut)
-        ends = days.times[parts[place + 1][1]] if place + 1 < len(cuts) else math.inf
+        ends = float(days.times[parts[place + 1][1]]) if place + 1 < len(cuts) else math.inf
         early = at <= window.start
         if at >= window.end or at < window.start - SHORTLY or (early and ends < window.end):
             continue
@@ -409,59 +405,46 @@ def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
 
 def _locate(fit: SeasonalFit, cut: Changepoint) -> float:
     """The bucket in which a step of days began: where the buckets of the days about it fit both levels best."""
-    days, series = fit.days, fit.series
-    if series.step >= DAY:
-        return days.times[cut.at]
-    first, last = days.times[cut.at] - DAY, days.times[cut.at] + DAY
-    near = [place for place, time in enumerate(series.times) if first <= time < last]
-    best, at, sums = math.inf, days.times[cut.at], 0.0
-    for place, (deviation, weight) in zip(near, fit.deviations(near), strict=True):
-        if sums < best:
-            best, at = sums, series.times[place]
-        sums += weight * ((deviation - cut.before) ** 2 - (deviation - cut.after) ** 2)
-    return at
+    day, times = float(fit.days.times[cut.at]), fit.series.times
+    near = np.flatnonzero((times >= day - DAY) & (times < day + DAY))
+    if fit.series.step >= DAY or not len(near):
+        return day
+    deviations, weights = fit.deviations(near)
+    gains = weights * ((deviations - cut.before) ** 2 - (deviations - cut.after) ** 2)
+    return float(times[near[int(np.concatenate([[0.0], np.cumsum(gains)[:-1]]).argmin())]])
 
 
 def _counts(fit: SeasonalFit, at: float, before: tuple[int, int], after: tuple[int, int]) -> list[Number] | None:
     """The calls on both sides of a step; None for counts and sums, and where they are not known."""
     series, times = fit.series, fit.days.times
-    if series.is_additive or any(n is None for n in series.n):
+    if series.is_additive or not series.knows_calls:
         return None
     start, end = times[before[0]], times[after[1] - 1] + DAY
-    sides = [0.0, 0.0]
-    for time, n in zip(series.times, series.n, strict=True):
-        if start <= time < end:
-            sides[time >= at] += n or 0
-    return [exact(side) for side in sides]
+    sides = ((series.times >= start) & (series.times < at), (series.times >= at) & (series.times < end))
+    return [exact(float(series.n[side].sum())) for side in sides]
 
 
 def _trend(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: str) -> list[Trend]:
     """A trend through the window, unless there is a step that cannot be distinguished from one."""
     days = fit.days
-    if (cuts and len(fit.series) < MIN_BUCKETS_OF_STEP) or window.start >= days.times[-1]:
+    first, last = float(days.times[0]), float(days.times[-1])
+    if (cuts and len(fit.series) < MIN_BUCKETS_OF_STEP) or window.start >= last:
         return []
     trend = fit_trend(days.adjusted_levels, [cut.at for cut in cuts])
     if trend.verdict == "within noise":
         return []
-    span = (days.times[-1] - days.times[0]) / DAY
-    slope = trend.slope * DAY / ((days.times[-1] - days.times[0]) / (len(days) - 1))
-    start = fit.value(_begin(days.adjusted_levels))
-    end = fit.value(_begin(days.adjusted_levels) + slope * span)
+    begin = float(days.adjusted_levels[: max(1, len(days) // 4)].mean())  # of the first quarter
+    span = (last - first) / DAY
+    start, end = fit.value(begin), fit.value(begin + trend.slope * (len(days) - 1))
     return [
         Trend(
-            start=iso(days.times[0], step=int(fit.series.step), zone=zone),
+            start=iso(first, step=int(fit.series.step), zone=zone),
             per_day=round_for_display((end - start) / span, 3),
             verdict="clear" if trend.verdict == "clear" else "possible",
             change=round_for_display(end - start, 3),
             pct=relative(end - start, start),
         ).with_p_value(trend.p_value)
     ]
-
-
-def _begin(levels: Sequence[float]) -> float:
-    """The level at the start of a series: the mean of its first quarter."""
-    first = levels[: max(1, len(levels) // 4)]
-    return math.fsum(first) / len(first)
 
 
 class _OutlierSpan(Struct, frozen=True):
@@ -477,12 +460,11 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
     series = fit.series
     if series.step >= DAY:
         return []
-    tested = [window.start <= time < window.end for time in series.times]
-    lost = len(fit.days) + len({*fit.hours})
-    lowest = list[float]()
+    tested = (series.times >= window.start) & (series.times < window.end)
+    lost = len(fit.days) + len(np.unique(fit.hours))
+    lowest = None
     if series.scale == "count":
-        pairs = zip(fit.expected, tested, strict=True)
-        lowest = [count_score(0, expected, fit.excess) if here else 0.0 for expected, here in pairs]
+        lowest = floats(count_score(0, expected, fit.excess) for expected in fit.expected[tested].tolist())
     return [
         _OutlierSpan(run.start, run.end, run, _level(series, fit.expected, run.start, run.end))
         for run in find_outlier_runs(
@@ -500,11 +482,12 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
 def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -> list[_OutlierSpan]:
     """Days far from their level; not where less than two weeks say nothing about weekdays."""
     days, series = fit.days, fit.series
-    if len(days) < (TWO_WEEKS - 1 if len({*days.weekend}) > 1 else MIN_VALUES):
+    if len(days) < (TWO_WEEKS - 1 if len({*days.weekend.tolist()}) > 1 else MIN_VALUES):
         return []
-    levels = _levels(days, [cut.at for cut in cuts])
+    parts = segments([cut.at for cut in cuts], len(days))
+    levels = np.concatenate([np.full(end - start, median(days.adjusted_levels[start:end])) for start, end in parts])
     scores = days.scores(levels)
-    tested = [window.start <= time < window.end for time in days.times]
+    tested = (days.times >= window.start) & (days.times < window.end)
     runs = find_outlier_runs(
         scores, tested, used_df=days.used_df + len(cuts), exact=series.has_exact_distribution, extreme=series.is_extreme
     )
@@ -512,62 +495,43 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -
         runs = [run for run in runs if not _is_weekly(days.times, scores, run)]
     spans = list[_OutlierSpan]()
     for run in runs:
-        first = days.times[run.start]
-        last = days.times[run.end] if run.end < len(days) else math.inf
-        places = [i for i, time in enumerate(series.times) if first <= time < last]
-        expected = days.values([*range(run.start, run.end)], levels)
-        spans.append(
-            _OutlierSpan(places[0], places[-1] + 1, run, expected / len(places) if series.is_additive else expected)
-        )
+        edges = days.times[run.start], days.times[run.end] if run.end < len(days) else math.inf
+        start, end = np.searchsorted(series.times, edges).tolist()
+        expected = days.values(run.start, run.end, levels)
+        spans.append(_OutlierSpan(start, end, run, expected / (end - start) if series.is_additive else expected))
     return spans
 
 
-def _levels(days: DailySeries, cuts: Sequence[int]) -> list[float]:
-    """For each day the median level of its stretch."""
-    levels = list[float]()
-    for start, end in segments(cuts, len(days)):
-        levels += [statistics.median(days.adjusted_levels[start:end])] * (end - start)
-    return levels
-
-
-def _is_weekly(times: Sequence[float], scores: Sequence[float], run: OutlierRun) -> bool:
+def _is_weekly(times: Array, scores: Array, run: OutlierRun) -> bool:
     """Whether the same weekday of another week differs likewise: a weekday effect that cannot be estimated yet."""
-    same = [i for i, time in enumerate(times) if round((time - times[run.start]) / DAY) % 7 == 0 and i != run.start]
-    return any(scores[i] * run.score > 0 and abs(scores[i]) > abs(run.score) / 2 for i in same)
+    same = np.round((times - times[run.start]) / DAY) % 7 == 0
+    same[run.start] = False
+    return bool((scores[same] * math.copysign(1, run.score) > abs(run.score) / 2).any())
 
 
 def _unusual_findings(
     fit: SeasonalFit, spans: Sequence[_OutlierSpan], gaps: Sequence[Outage], zone: str
 ) -> list[Unusual]:
     """Unusual buckets, days before hours, without overlaps and without those in a gap."""
-    series, earlier_places, findings = fit.series, set[int](), list[tuple[float, Unusual]]()
+    series, taken, findings = fit.series, np.zeros(len(fit.series), np.bool_), list[tuple[float, Unusual]]()
     for span in spans:
-        places = range(span.start, span.end)
-        at = series.times[span.start]
-        if earlier_places & {*places} or any(gap.start <= at < gap.end for gap in gaps):
+        at = float(series.times[span.start])
+        if taken[span.start : span.end].any() or any(gap.start <= at < gap.end for gap in gaps):
             continue
-        value, expected = _level(series, series.present_values(), span.start, span.end), span.expected
+        value, expected = _level(series, series.values, span.start, span.end), span.expected
         if (value - expected) * span.run.score <= 0 or abs(value - expected) < MIN_RELATIVE_CHANGE * abs(expected):
             continue
-        earlier_places |= {*places}
-        n = (
-            None
-            if series.is_additive or any(m is None for m in series.n)
-            else round(sum(series.n[i] or 0 for i in places))
+        taken[span.start : span.end] = True
+        calls = None if series.is_additive or not series.knows_calls else series.n[span.start : span.end].sum()
+        finding = Unusual(
+            start=iso(at, step=int(series.step), zone=zone),
+            buckets=span.end - span.start,
+            value=round_for_display(value),
+            usual=round_for_display(expected),
+            n=None if calls is None else round(float(calls)),
+            verdict="clear" if span.run.clear else "possible",
         )
-        findings.append(
-            (
-                -abs(span.run.score),
-                Unusual(
-                    start=iso(at, step=int(series.step), zone=zone),
-                    buckets=len(places),
-                    value=round_for_display(value),
-                    usual=round_for_display(expected),
-                    n=n,
-                    verdict="clear" if span.run.clear else "possible",
-                ).with_p_value(span.run.p_value),
-            )
-        )
+        findings.append((-abs(span.run.score), finding.with_p_value(span.run.p_value)))
     findings.sort(key=lambda item: item[0])
     first = [item for _, item in findings[:MAX_UNUSUAL]]
     if len(findings) > MAX_UNUSUAL:
@@ -575,13 +539,12 @@ def _unusual_findings(
     return first
 
 
-def _level(series: TimeSeries, values: Sequence[float], start: int, end: int) -> float:
+def _level(series: TimeSeries, values: Array, start: int, end: int) -> float:
     """The mean of a stretch: by n, or by bucket for counts and where n is not known."""
-    part = values[start:end]
-    weights = [float(n or 0) for n in series.n[start:end]]
-    if series.is_additive or math.fsum(weights) <= 0:
-        weights = [1.0] * len(part)
-    return math.fsum(v * w for v, w in zip(part, weights, strict=True)) / math.fsum(weights)
+    part, weights = values[start:end], np.nan_to_num(series.n[start:end])
+    if series.is_additive or weights.sum() <= 0:
+        return float(part.mean())
+    return float((part * weights).sum() / weights.sum())
 
 
 def _gaps(empty: Sequence[Outage], zone: str, step: float) -> list[Gap]:

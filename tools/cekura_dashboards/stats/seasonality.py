@@ -4,26 +4,38 @@ Levels of additive or positive values are compared by their ratio, all others by
 on the scale of the inverse hyperbolic sine, which for Poisson counts is the square root, Anscombe (1948), Biometrika
 35, and far from their expected value by their exact p-value; rates by their binomial error; durations and the like by
 their logarithm.
+
+An effect is a difference of levels, or of their logarithms where levels are compared by their ratio. Arrays hold one
+value per bucket with data, those of ``DailySeries`` one per day; keys are the whole number of each bucket's group.
 """
 
 import math
-import statistics
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable
 
+import numpy as np
 from msgspec import Struct
 
 from cekura_dashboards.stats.significance import count_score, share_score
-from cekura_dashboards.stats.time_series import TimeSeries
-from cekura_dashboards.stats.timeline import DAY, Clock, Place
+from cekura_dashboards.stats.time_series import (
+    Array,
+    Calendar,
+    Flags,
+    Places,
+    TimeSeries,
+    calendar,
+    median,
+    medians_by,
+    robust_sd,
+    running_median,
+    sums_by,
+)
+from cekura_dashboards.stats.timeline import DAY, Clock
 from cekura_dashboards.values import replace
 
 FIT_ROUNDS = 3
 """Rounds of fitting days and hours in turn, each without the outliers of the last. A choice, for time."""
 OUTLIER_SCORE = 4.0
 """Buckets further from their expected value, in standard deviations, do not enter a fit. A choice."""
-MAD_TO_SD = 1.4826
-"""1 / the 0.75 quantile of the normal: scales a median absolute deviation to a standard deviation."""
 PRECISION_POWERS = (0.0, 0.5, 1.0)
 """How precision may grow with the calls: not at all, or up to as if all calls were independent."""
 EXACT_FROM_SCORE = 2.5
@@ -36,214 +48,6 @@ CHI_SQUARE_MEDIAN = 0.455
 """The median of a chi-square distribution with one degree of freedom."""
 CONTINUITY = 0.5
 """Added to counts before their logarithm is taken, which keeps that of 0 finite: the usual continuity correction."""
-
-
-class LevelModel:
-    """The values of a series with the arithmetic of its scale."""
-
-    def __init__(self, series: TimeSeries, base: float | None = None) -> None:
-        """``base``: the level of an effect of 0, by default that of all values."""
-        self.series = series
-        self.values = series.present_values()
-        self.sizes = self._sizes()
-        self.is_multiplicative = series.scale in {"count", "sum", "positive"}
-        self.logs = series.scale == "positive" and not series.is_mergeable
-        """Whether levels are means of logarithms, as of values that do not merge."""
-        self._weighted = [
-            size * (math.log(v) if self.logs else v) for size, v in zip(self.sizes, self.values, strict=True)
-        ]
-        self.base = self._mean() if base is None else base
-
-    def _mean(self) -> float:
-        mean = math.fsum(self._weighted) / math.fsum(self.sizes)
-        return math.exp(mean) if self.logs else mean or (CONTINUITY if self.series.is_additive else 0.0)
-
-    def _sizes(self) -> list[float]:
-        """The weight of each bucket in a mean: its calls, where all are known; 1 for counts and sums."""
-        series = self.series
-        if series.is_additive or not series.is_mergeable or any(not n for n in series.n):
-            return [1.0] * len(series)
-        return [float(n or 0) for n in series.n]
-
-    def level(self, effect: float) -> float:
-        return self.base * math.exp(effect) if self.is_multiplicative else self.base + effect
-
-    def centre(self, effects: list[float]) -> list[float]:
-        """Effects whose mean level is the base."""
-        if not self.is_multiplicative:
-            middle = math.fsum(e * n for e, n in zip(effects, self.sizes, strict=True)) / math.fsum(self.sizes)
-        elif self.logs:
-            middle = math.fsum(effects) / len(effects)
-        else:
-            whole = math.fsum(self.sizes)
-            middle = math.log(math.fsum(n * math.exp(e) for e, n in zip(effects, self.sizes, strict=True)) / whole)
-        return [effect - middle for effect in effects]
-
-    def effects(self, others: Sequence[float], keys: Sequence[Hashable], inliers: Sequence[bool]) -> list[float]:
-        """For each bucket the effect of its key, the effects of ``others`` taken away."""
-        places_by_key = defaultdict[Hashable, list[int]](list)
-        for place, key in enumerate(keys):
-            places_by_key[key].append(place)
-        weighted, expected = self._weighted, self._expected(others)
-        effect_by_key = dict[Hashable, float]()
-        for key, places in places_by_key.items():
-            members = [place for place in places if inliers[place]] or places
-            effect_by_key[key] = self._effect(
-                sum([self.sizes[place] for place in members]),
-                sum([weighted[place] for place in members]),
-                sum([expected[place] for place in members]),
-            )
-        return [effect_by_key[key] for key in keys]
-
-    def deviations(self, groups: Sequence[Sequence[int]], others: Sequence[float]) -> list[float]:
-        """The effect of each group of buckets beyond the effects of ``others``."""
-        expected = self._expected(others)
-        return [
-            self._effect(sum_at(self.sizes, places), sum_at(self._weighted, places), sum_at(expected, places))
-            for places in groups
-        ]
-
-    def _expected(self, others: Sequence[float]) -> list[float]:
-        """The expected contribution of each bucket to a sum under ``others`` alone: its level times its calls."""
-        if self.logs:
-            return [math.log(self.base) + other for other in others]
-        if self.is_multiplicative:
-            return [size * self.base * math.exp(other) for size, other in zip(self.sizes, others, strict=True)]
-        return [size * (self.base + other) for size, other in zip(self.sizes, others, strict=True)]
-
-    def _effect(self, whole: float, observed: float, expected: float) -> float:
-        if self.logs or not self.is_multiplicative:
-            return (observed - expected) / whole
-        more = CONTINUITY if self.series.is_additive else 0.0
-        return math.log(observed + more) - math.log(expected + more)
-
-    def precision(self, place: int, effect: float) -> float:
-        """The precision of a bucket's residual, up to a factor: its expected calls."""
-        return max(self.level(effect), CONTINUITY) if self.series.is_additive else self.sizes[place]
-
-    def scores(self, effects: Sequence[float]) -> list[float]:
-        """The residual of each value in standard deviations."""
-        expected = [self.level(effect) for effect in effects]
-        if self.series.is_additive:
-            return self._count_scores(expected)
-        if self.series.scale == "rate" and any(size != 1 for size in self.sizes):
-            return self._rate_scores(expected)
-        if self.is_multiplicative:
-            deviations = [math.log(v) - math.log(u) for v, u in zip(self.values, expected, strict=True)]
-        else:
-            deviations = [v - u for v, u in zip(self.values, expected, strict=True)]
-        calls = [float(n or 1) for n in self.series.n]
-        weights = best_weights(deviations, calls)
-        return standardise([a * math.sqrt(w) for a, w in zip(deviations, weights, strict=True)])
-
-    def _count_scores(self, levels: Sequence[float]) -> list[float]:
-        """Counts as negative binomial; sums as counts of a unit chosen so that their variance is as for counts."""
-        unit = 1.0
-        if self.series.scale == "sum":
-            ratios = [(v - u) ** 2 / u for v, u in zip(self.values, levels, strict=True) if u > 0]
-            unit = max(statistics.median(ratios) / CHI_SQUARE_MEDIAN, 1e-12) if ratios else 1.0
-        values, expected = [max(v, 0.0) / unit for v in self.values], [max(u, 0.0) / unit for u in levels]
-        excess = overdispersion(values, expected)
-        scores = [stabilise(v, excess) - stabilise(u, excess) for v, u in zip(values, expected, strict=True)]
-        scores = [
-            math.copysign(count_score(v, u, excess), score) if _needs_exact(score, max(v, u)) else score
-            for score, v, u in zip(scores, values, expected, strict=True)
-        ]
-        return standardise(scores, least=1.0)
-
-    def _rate_scores(self, levels: Sequence[float]) -> list[float]:
-        scores, unit = list[float](), self.series.rate_unit
-        for value, level, n in zip(self.values, levels, self.sizes, strict=True):
-            share = min(1 - 1 / (n + 2), max(1 / (n + 2), level / unit))
-            hits = min(1.0, max(0.0, value / unit)) * n
-            score = (hits - share * n) / math.sqrt(n * share * (1 - share))
-            if _needs_exact(score, n):
-                score = math.copysign(share_score(hits, n, share), score)
-            scores.append(score)
-        over = math.fsum(min(score * score, OUTLIER_SCORE * OUTLIER_SCORE) - 1 for score in scores) / math.fsum(
-            self.sizes
-        )
-        if over > 0:
-            scores = [s / math.sqrt(1 + over * n) for s, n in zip(scores, self.sizes, strict=True)]
-        return standardise(scores, least=1.0)
-
-
-def sum_at(values: Sequence[float], places: Sequence[int]) -> float:
-    """The sum of the values at these places, of which there is often but one."""
-    return values[places[0]] if len(places) == 1 else math.fsum([values[place] for place in places])
-
-
-def _needs_exact(score: float, count: float) -> bool:
-    """Whether the exact p-value is worth its time: of few calls, far from the expected value."""
-    return abs(score) >= EXACT_FROM_SCORE and count <= NORMAL_FROM
-
-
-def overdispersion(values: Sequence[float], expected: Sequence[float]) -> float:
-    """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
-
-    Outliers for a count with the current estimate are left out of the next: they are what is tested for.
-    """
-    pairs, excess = list(zip(values, expected, strict=True)), 0.0
-    for _ in range(FIT_ROUNDS):
-        sum_of_squares = math.fsum(e * e for _, e in pairs)
-        over = math.fsum((v - e) ** 2 - e for v, e in pairs)
-        excess = max(0.0, over / sum_of_squares) if sum_of_squares > 0 else 0.0
-        bound = OUTLIER_SCORE**2
-        pairs = [(v, e) for v, e in pairs if (v - e) ** 2 <= bound * (e + excess * e * e + 1)] or pairs
-    return excess
-
-
-def stabilise(count: float, excess: float) -> float:
-    """A negative binomial count on a scale on which its standard deviation is 1."""
-    if excess < 1e-6:  # noqa: PLR2004 - Poisson
-        return 2 * math.sqrt(count + 0.375)
-    return 2 / math.sqrt(excess) * math.asinh(math.sqrt(excess * (count + 0.375)))
-
-
-def standardise(values: Sequence[float], *, least: float = 0.0) -> list[float]:
-    """Divided by their robust spread, which is at least ``least``; 0 where all are equal."""
-    spread = max(least, robust_sd(values))
-    return [value / spread for value in values] if spread > 0 else [0.0] * len(values)
-
-
-def robust_sd(values: Sequence[float]) -> float:
-    """A standard deviation resistant to outliers: the larger of the scaled median deviation and the winsorised one.
-
-    >>> round(robust_sd([-2.0, -1, 0, 1, 2, 100]), 2)
-    3.05
-    """
-    middle = statistics.median(values)
-    spread = MAD_TO_SD * statistics.median(abs(value - middle) for value in values)
-    if spread <= 0:
-        return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / len(values))
-    bounded = [min(max(value, middle - 3 * spread), middle + 3 * spread) - middle for value in values]
-    return max(spread, math.sqrt(math.fsum(value * value for value in bounded) / len(bounded)))
-
-
-def best_weights(deviations: Sequence[float], calls: Sequence[float]) -> list[float]:
-    """Weights under which the values are most likely normal with one variance: equal, or growing with their calls."""
-    mean_calls = statistics.fmean(calls)
-    if mean_calls <= 0 or max(calls) < 1.2 * min(calls):
-        return [1.0] * len(calls)
-
-    def misfit(power: float) -> float:
-        spread = robust_sd([a * n ** (power / 2) for a, n in zip(deviations, calls, strict=True)])
-        return len(calls) * math.log(max(spread, 1e-300)) - math.fsum(power / 2 * math.log(n) for n in calls)
-
-    power = min(PRECISION_POWERS, key=lambda power: misfit(power) + LOG_LIKELIHOOD_MARGIN * (1 - power))
-    return [(n / mean_calls) ** power for n in calls]
-
-
-def running_median(values: Sequence[float], width: int) -> list[float]:
-    """The median of each value and its neighbours, ``width`` in all, fewer at the ends.
-
-    >>> running_median([1.0, 9, 2, 3, 2], 3)
-    [5.0, 2, 3, 2, 2.5]
-    """
-    half = width // 2
-    return [statistics.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
-
-
 MIN_CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3
 """The least days to estimate an hour or weekend effect, and the least weeks for an effect of each weekday. Choices."""
 MIN_VARIANCE_RATIO = 2.0
@@ -251,9 +55,162 @@ MIN_VARIANCE_RATIO = 2.0
 NOON = 12
 MIN_DAYS_OF_SLOT = 3
 """An hour that occurs on fewer days is not tested. A choice."""
+MEDIAN_WIDTH = 7
+"""Of the running median that days are compared with: a week."""
+_TINY = 1e-300
 
 
-class DailySeries(Struct, frozen=True):
+class LevelModel:
+    """The values of a series with the arithmetic of its scale."""
+
+    def __init__(self, series: TimeSeries, base: float | None = None) -> None:
+        """``series``: without missing values. ``base``: the level of an effect of 0, by default that of all values."""
+        self.series = series
+        self.values = series.values
+        self.sizes = self._sizes()
+        self.is_multiplicative = series.scale in {"count", "sum", "positive"}
+        self.logs = series.scale == "positive" and not series.is_mergeable
+        """Whether levels are means of logarithms, as of values that do not merge."""
+        self._weighted = self.sizes * (np.log(self.values) if self.logs else self.values)
+        self.base = self._mean() if base is None else base
+
+    def _mean(self) -> float:
+        mean = float(self._weighted.sum() / self.sizes.sum())
+        return math.exp(mean) if self.logs else mean or (CONTINUITY if self.series.is_additive else 0.0)
+
+    def _sizes(self) -> Array:
+        """The weight of each bucket in a mean: its calls, where all are known; 1 for counts and sums."""
+        series = self.series
+        if series.is_additive or not series.is_mergeable or not (series.knows_calls and series.n.all()):
+            return np.ones(len(series))
+        return series.n
+
+    def level(self, effects: Array) -> Array:
+        return self.base * np.exp(effects) if self.is_multiplicative else self.base + effects
+
+    def centre(self, effects: Array) -> Array:
+        """Effects whose mean level is the base."""
+        if self.logs:
+            return effects - float(effects.mean())
+        whole = float(self.sizes.sum())
+        if not self.is_multiplicative:
+            return effects - float((effects * self.sizes).sum()) / whole
+        return effects - math.log(float((self.sizes * np.exp(effects)).sum()) / whole)
+
+    def effects(self, others: Array, sums: Callable[[Array], Array]) -> Array:
+        """The effect of each group of buckets beyond the effects of ``others``.
+
+        ``sums``: adds up an array of buckets by group.
+        """
+        observed, expected = sums(self._weighted), sums(self._expected(others))
+        if self.logs or not self.is_multiplicative:
+            return (observed - expected) / sums(self.sizes)
+        more = CONTINUITY if self.series.is_additive else 0.0
+        return np.log(observed + more) - np.log(expected + more)
+
+    def _expected(self, others: Array) -> Array:
+        """The expected contribution of each bucket to a sum under ``others`` alone: its level times its calls."""
+        if self.logs:
+            return math.log(self.base) + others
+        return self.sizes * self.level(others)
+
+    def precision(self, effects: Array) -> Array:
+        """The precision of each residual, up to a factor: its expected calls."""
+        return np.maximum(self.level(effects), CONTINUITY) if self.series.is_additive else self.sizes
+
+    def scores(self, effects: Array) -> Array:
+        """The residual of each value in standard deviations."""
+        expected = self.level(effects)
+        if self.series.is_additive:
+            return self._count_scores(expected)
+        if self.series.scale == "rate" and bool((self.sizes != 1).any()):
+            return self._rate_scores(expected)
+        residuals = np.log(self.values) - np.log(expected) if self.is_multiplicative else self.values - expected
+        return standardise(residuals * np.sqrt(best_weights(residuals, _calls_or_one(self.series))))
+
+    def _count_scores(self, levels: Array) -> Array:
+        """Counts as negative binomial; sums as counts of a unit chosen so that their variance is as for counts."""
+        unit = 1.0
+        if self.series.scale == "sum" and bool((positive := levels > 0).any()):
+            ratios = (self.values - levels)[positive] ** 2 / levels[positive]
+            unit = max(median(ratios) / CHI_SQUARE_MEDIAN, 1e-12)
+        values, expected = np.maximum(self.values, 0.0) / unit, np.maximum(levels, 0.0) / unit
+        excess = overdispersion(values, expected)
+        scores = stabilise(values, excess) - stabilise(expected, excess)
+        for i in _worth_exact(scores, np.maximum(values, expected)):
+            exact = count_score(float(values[i]), float(expected[i]), excess)
+            scores[i] = math.copysign(exact, scores[i])
+        return standardise(scores, least=1.0)
+
+    def _rate_scores(self, levels: Array) -> Array:
+        n, unit = self.sizes, self.series.rate_unit
+        shares = np.clip(levels / unit, 1 / (n + 2), 1 - 1 / (n + 2))
+        hits = np.clip(self.values / unit, 0.0, 1.0) * n
+        scores = (hits - shares * n) / np.sqrt(n * shares * (1 - shares))
+        for i in _worth_exact(scores, n):
+            scores[i] = math.copysign(share_score(float(hits[i]), float(n[i]), float(shares[i])), scores[i])
+        over = float((np.minimum(scores * scores, OUTLIER_SCORE**2) - 1).sum() / n.sum())
+        if over > 0:
+            scores = scores / np.sqrt(1 + over * n)
+        return standardise(scores, least=1.0)
+
+
+def _calls_or_one(series: TimeSeries) -> Array:
+    """The calls of each bucket; 1 where they are not known, or none."""
+    return np.where(series.n > 0, series.n, 1.0)
+
+
+def _worth_exact(scores: Array, counts: Array) -> list[int]:
+    """Where the exact p-value is worth its time: of few calls, far from the expected value."""
+    places: list[int] = np.flatnonzero((np.abs(scores) >= EXACT_FROM_SCORE) & (counts <= NORMAL_FROM)).tolist()
+    return places
+
+
+def overdispersion(values: Array, expected: Array) -> float:
+    """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
+
+    Outliers for a count with the current estimate are left out of the next: they are what is tested for.
+    """
+    excess, squares = 0.0, (values - expected) ** 2
+    for _ in range(FIT_ROUNDS):
+        sum_of_squares = float((expected * expected).sum())
+        excess = max(0.0, float((squares - expected).sum()) / sum_of_squares) if sum_of_squares > 0 else 0.0
+        near = squares <= OUTLIER_SCORE**2 * (expected + excess * expected * expected + 1)
+        if near.any():
+            squares, expected = squares[near], expected[near]
+    return excess
+
+
+def stabilise(counts: Array, excess: float) -> Array:
+    """Negative binomial counts on a scale on which their standard deviation is 1."""
+    if excess < 1e-6:  # noqa: PLR2004 - Poisson
+        return 2 * np.sqrt(counts + 0.375)
+    return 2 / math.sqrt(excess) * np.arcsinh(np.sqrt(excess * (counts + 0.375)))
+
+
+def standardise(values: Array, *, least: float = 0.0) -> Array:
+    """Divided by their robust spread, which is at least ``least``; 0 where all are equal."""
+    spread = max(least, robust_sd(values))
+    return values / spread if spread > 0 else np.zeros(len(values))
+
+
+def best_weights(residuals: Array, calls: Array) -> Array:
+    """Weights under which the values are most likely normal with one variance: equal, or growing with their calls."""
+    mean_calls = float(calls.mean())
+    if mean_calls <= 0 or calls.max() < 1.2 * calls.min():
+        return np.ones(len(calls))
+    log_calls = float(np.log(calls).sum())
+
+    def misfit(power: float) -> float:
+        spread = robust_sd(residuals * calls ** (power / 2))
+        return len(calls) * math.log(max(spread, _TINY)) - power / 2 * log_calls
+
+    power = min(PRECISION_POWERS, key=lambda power: misfit(power) + LOG_LIKELIHOOD_MARGIN * (1 - power))
+    weights: Array = (calls / mean_calls) ** power
+    return weights
+
+
+class DailySeries(Struct, frozen=True, eq=False):
     """Whole days, seasonally adjusted: the residual of each, as a difference of levels or of their logarithms.
 
     ``totals``: the days themselves, as totals or means; ``effects``: those of their hours and weekdays. ``weights``:
@@ -261,263 +218,247 @@ class DailySeries(Struct, frozen=True):
     """
 
     totals: LevelModel
-    effects: Sequence[float]
-    times: Sequence[float]
-    adjusted_levels: Sequence[float]
-    weights: Sequence[float]
+    effects: Array
+    times: Array
+    adjusted_levels: Array
+    weights: Array
     variance_known: bool
     """Whether the variance cannot be less than 1 / weight."""
     has_weekdays: bool
-    weekend: Sequence[bool]
+    weekend: Places
+    """1 for a weekend, else 0."""
     used_df: int
     """Degrees of freedom spent on weekday effects."""
-    precision: Sequence[float]
+    precision: Array
     """By how much to shrink scores, as the weekday effect is estimated: 1 / the standard error of a new day."""
-    sizes: Sequence[float]
+    sizes: Array
     """The median calls per bucket of each day."""
 
     def __len__(self) -> int:
         return len(self.times)
 
-    def values(self, places: Sequence[int], levels: Sequence[float]) -> float:
-        """The expected value of some days on these levels: the total of additive values, else the mean by calls."""
-        expected = [self.totals.level(self.effects[i] + levels[i]) for i in places]
-        if self.totals.series.is_additive:
-            return math.fsum(expected)
-        weights = [float(self.totals.series.n[i] or 1) for i in places]
-        return math.fsum(u * w for u, w in zip(expected, weights, strict=True)) / math.fsum(weights)
+    def values(self, start: int, end: int, levels: Array) -> float:
+        """The expected value of a stretch of days: the total of additive values, else the mean by calls.
 
-    def scores(self, levels: Sequence[float]) -> list[float]:
+        ``levels``: of all days.
+        """
+        expected = self.totals.level(self.effects[start:end] + levels[start:end])
+        if self.totals.series.is_additive:
+            return float(expected.sum())
+        weights = _calls_or_one(self.totals.series)[start:end]
+        return float((expected * weights).sum() / weights.sum())
+
+    def scores(self, levels: Array) -> Array:
         """The residual of each day about its level, in standard deviations.
 
         The error of values that do not merge is only known from the variance between days.
         """
         if self.totals.series.is_mergeable:
-            scores = self.totals.scores([effect + level for effect, level in zip(self.effects, levels, strict=True)])
-        else:
-            residuals = [v - level for v, level in zip(self.adjusted_levels, levels, strict=True)]
-            scores = standardise([math.sqrt(w) * v for v, w in zip(residuals, self.weights, strict=True)])
-        return [score * part for score, part in zip(scores, self.precision, strict=True)]
+            return self.totals.scores(self.effects + levels) * self.precision
+        return standardise(np.sqrt(self.weights) * (self.adjusted_levels - levels)) * self.precision
 
 
-class SeasonalFit(Struct, frozen=True):
+class SeasonalFit(Struct, frozen=True, eq=False):
     """A series with its seasonal fit.
 
-    ``hours``: the effect of each bucket's hour. ``expected``: the value of each bucket by its hour and the level of its
-    day. ``scores``: the residuals of hours in standard deviations; ``days`` has those of days. ``excess``: the variance
-    of counts beyond Poisson, as a share of the square of their mean.
+    ``series``: the buckets with data. ``hours``: the effect of each bucket's hour. ``expected``: the value of each
+    bucket by its hour and the level of its day. ``scores``: the residuals of hours in standard deviations; ``days`` has
+    those of days. ``excess``: the variance of counts beyond Poisson, as a share of the square of their mean.
     """
 
     series: TimeSeries
-    hours: Sequence[float]
-    expected: Sequence[float]
-    scores: Sequence[float]
+    hours: Array
+    expected: Array
+    scores: Array
     levels: LevelModel
     days: DailySeries
     excess: float
 
     def value(self, effect: float) -> float:
         """A level in the units of the series."""
-        return self.levels.level(effect)
+        return float(self.levels.level(np.array(effect)))
 
-    def deviations(self, places: Sequence[int]) -> list[tuple[float, float]]:
+    def deviations(self, places: Places) -> tuple[Array, Array]:
         """The residual of each bucket about its hour on the overall level, and its precision."""
-        alone = [[place] for place in places]
-        precisions = [self.levels.precision(place, self.hours[place]) for place in places]
-        return [*zip(self.levels.deviations(alone, self.hours), precisions, strict=True)]
+        return self.levels.effects(self.hours, lambda part: part[places]), self.levels.precision(self.hours)[places]
 
 
 def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
     """The seasonal fit of a series with at least one value; buckets without data are left out."""
     series = whole.with_data()
-    places = [clock.place(time + series.step / 2) for time in series.times]
-    model = LevelModel(series)
-    days, slots = [place.day for place in places], _slots(places, clock, series.step)
-    hours, within = [0.0] * len(series), [0.0] * len(series)
-    inliers, scores = [True] * len(series), [0.0] * len(series)
-    slot_sizes = Counter(slots)
-    reliability = [
-        1 / math.sqrt(1 + 1 / slot_sizes[slot]) if slot_sizes[slot] >= MIN_DAYS_OF_SLOT else 0.0 for slot in slots
-    ]
-    reliability = reliability or [1.0] * len(series)
+    places = calendar(series.times + series.step / 2, clock)
+    model, slots = LevelModel(series), _slots(places, series.step)
+    hours, within, scores = np.zeros(len(series)), np.zeros(len(series)), np.zeros(len(series))
+    inliers, days, reliability = np.ones(len(series), np.bool_), _keys(places.day), np.ones(len(series))
+    if slots is not None:
+        slot_sizes = np.bincount(slots.hours)[slots.hours]
+        reliability = np.where(slot_sizes >= MIN_DAYS_OF_SLOT, 1 / np.sqrt(1 + 1 / slot_sizes), 0.0)
     # Hour effects and day levels depend on each other, and outliers on both: fit in turn until the outliers repeat.
     for turn in range(FIT_ROUNDS if series.step < DAY else 0):
-        within = model.effects(hours, days, inliers)
-        if slots:
-            kinds = [kind for _, kind in slots]
-            within = [level - mean for level, mean in zip(within, _means(within, kinds), strict=True)]
-            hours = model.centre(model.effects(within, slots, inliers))
-            within = model.effects(hours, days, inliers)
-        scores = model.scores([a + b for a, b in zip(hours, within, strict=True)])
-        scores = [score * part for score, part in zip(scores, reliability, strict=True)]
-        near = [abs(score) <= OUTLIER_SCORE for score in scores]
-        if near == inliers and turn:
+        within = _effects(model, hours, days, inliers)
+        if slots is not None:
+            within = within - (sums_by(slots.kinds, within) / np.bincount(slots.kinds))[slots.kinds]
+            hours = model.centre(_effects(model, within, slots.hours, inliers))
+            within = _effects(model, hours, days, inliers)
+        scores = model.scores(hours + within) * reliability
+        near = np.abs(scores) <= OUTLIER_SCORE
+        if turn and np.array_equal(near, inliers):
             break
         inliers = near
-    expected = [model.level(a + b) for a, b in zip(hours, within, strict=True)]
+    expected = model.level(hours + within)
     return SeasonalFit(
         series=series,
         hours=hours,
         expected=expected,
         scores=scores,
         levels=model,
-        days=_daily_series(model, hours, inliers, places, clock, _edges(whole, clock)),
+        days=_daily_series(model, hours, _weights_of_inliers(days, inliers), places, _cut_days(whole, clock)),
         excess=overdispersion(model.values, expected) if series.scale == "count" else 0.0,
     )
 
 
-def _means(values: Sequence[float], keys: Sequence[Hashable]) -> list[float]:
-    """For each value the mean of all with its key."""
-    members_by_key = defaultdict[Hashable, list[float]](list)
-    for key, value in zip(keys, values, strict=True):
-        members_by_key[key].append(value)
-    means = {key: math.fsum(members) / len(members) for key, members in members_by_key.items()}
-    return [means[key] for key in keys]
+def _effects(model: LevelModel, others: Array, keys: Places, inliers: Flags) -> Array:
+    """For each bucket the effect of its key, the effects of ``others`` taken away."""
+    weights = _weights_of_inliers(keys, inliers)
+    return model.effects(others, lambda part: sums_by(keys, weights * part))[keys]
 
 
-def _slots(places: Sequence[Place], clock: Clock, step: float) -> list[tuple[int, int]]:
-    """The hour, and weekend or not, of each bucket; empty where days are too few to estimate hour effects."""
+def _keys(values: Places) -> Places:
+    """Whole numbers from 0 on, without a gap, in the order of the values."""
+    keys: Places = np.unique(values, return_inverse=True)[1]
+    return keys
+
+
+def _weights_of_inliers(keys: Places, inliers: Flags) -> Array:
+    """1 for inliers, and for all buckets of a key without any; else 0."""
+    return np.where(np.bincount(keys, inliers)[keys] > 0, inliers, 1.0)
+
+
+class _Slots(Struct, frozen=True, eq=False):
+    """Of each bucket the key of its hour and kind of day, and the kind alone: weekend 1, else 0; 0 if they are one."""
+
+    hours: Places
+    kinds: Places
+
+
+def _slots(places: Calendar, step: float) -> _Slots | None:
+    """None where days are too few to estimate hour effects."""
     if step >= DAY:
-        return []
-    days_by_kind = defaultdict[int, set[int]](set)
-    for place in places:
-        days_by_kind[clock.kind(place.weekday)].add(place.day)
-    if sum(map(len, days_by_kind.values())) < MIN_CYCLES:
-        return []
-    by_weekend = all(len(days) >= MIN_CYCLES for days in days_by_kind.values())
-    return [(place.hour, clock.kind(place.weekday) if by_weekend else 0) for place in places]
+        return None
+    days = [len(np.unique(places.day[places.weekend == kind])) for kind in (0, 1)]
+    if sum(days) < MIN_CYCLES:
+        return None
+    kinds = places.weekend if min(days) >= MIN_CYCLES else np.zeros_like(places.weekend)
+    return _Slots(_keys(places.hour * 2 + kinds), kinds)
 
 
-def _edges(series: TimeSeries, clock: Clock) -> set[int]:
+def _cut_days(series: TimeSeries, clock: Clock) -> list[int]:
     """The first and the last day, if less than half of them is in the series."""
     if series.step >= DAY:
-        return set()
-    first, last = (clock.place(series.times[i] + series.step / 2) for i in (0, -1))
-    cut = {first.day} if first.hour > NOON else set[int]()
-    return cut | ({last.day} if last.hour < NOON - 1 else set[int]())
+        return []
+    ends = calendar(series.times[[0, -1]] + series.step / 2, clock)
+    return [int(ends.day[i]) for i, is_cut in enumerate((ends.hour[0] > NOON, ends.hour[1] < NOON - 1)) if is_cut]
 
 
 def _daily_series(
-    model: LevelModel,
-    hours: Sequence[float],
-    inliers: Sequence[bool],
-    places: Sequence[Place],
-    clock: Clock,
-    cut: set[int],
+    model: LevelModel, hours: Array, weights: Array, calendar: Calendar, cut_days: list[int]
 ) -> DailySeries:
-    """Days less weekday effects and without outlying hours; ``cut`` days are left out."""
-    series, places_by_day = model.series, defaultdict[int, list[int]](list)
-    for i, place in enumerate(places):
-        if place.day not in cut:
-            places_by_day[place.day].append(i)
-    whole = [[i for i in items if inliers[i]] or items for _, items in sorted(places_by_day.items())]
-    plain = level = model.deviations(whole, hours)
-    weekdays = [places[items[0]].weekday for items in whole]
-    expected_levels, counts = [model.level(hour) for hour in hours], [float(n or 0) for n in series.n]
-    sizes = _sizes(model, whole, expected_levels)
-    weeks = (places[whole[-1][0]].day - places[whole[0][0]].day + 1) / 7 if whole else 0
+    """Days less weekday effects, of the buckets with a weight; ``cut_days`` are left out."""
+    series = model.series
+    places = np.flatnonzero((weights > 0) & ~np.isin(calendar.day, cut_days))
+    numbers, first, days = np.unique(calendar.day[places], return_index=True, return_inverse=True)
+    first = places[first]
+    counts = np.nan_to_num(series.n)
+
+    def sums(part: Array) -> Array:
+        return sums_by(days, part[places], len(numbers))
+
+    adjusted = plain = model.effects(hours, sums)
+    weeks = (numbers[-1] - numbers[0] + 1) / 7 if len(numbers) else 0.0
     by_weekday, used_df = weeks >= WEEKS_FOR_WEEKDAYS - 1 / 7, 1
-    kinds = weekdays if by_weekday else [clock.kind(weekday) for weekday in weekdays]
+    kinds = calendar.weekday[first] if by_weekday else calendar.weekend[first]
     if weeks >= MIN_CYCLES - 1 / 7:
-        level, used_df = _without_weekdays(level, kinds)
-    others = Counter(kinds)
-    totals, expected = _totals(model, whole, expected_levels, counts)
-    effects = [u + p - v for u, p, v in zip(expected, plain, level, strict=True)]
+        adjusted, used_df = _without_weekdays(adjusted, kinds)
+    totals, expected = _totals(model, sums, model.level(hours))
+    others = np.bincount(kinds)[kinds] if len(kinds) else kinds
     return DailySeries(
         totals=totals,
-        effects=effects,
-        times=[series.times[items[0]] for items in whole],
-        adjusted_levels=level,
-        weights=_weights(model, level, sizes),
+        effects=expected + plain - adjusted,
+        times=series.times[first],
+        adjusted_levels=adjusted,
+        weights=_day_weights(model, adjusted, _day_sizes(model, sums, model.level(hours))),
         variance_known=_sampling_variance(model) is not None,
-        has_weekdays=by_weekday,
-        weekend=[clock.kind(weekday) > 0 for weekday in weekdays],
+        has_weekdays=bool(by_weekday),
+        weekend=calendar.weekend[first],
         used_df=used_df,
-        precision=[1 / math.sqrt(1 + 1 / max(1, others[kind] - 2)) if used_df > 1 else 1.0 for kind in kinds],
-        sizes=[statistics.median([counts[i] for i in items]) for items in whole],
+        precision=1 / np.sqrt(1 + 1 / np.maximum(1, others - 2)) if used_df > 1 else np.ones(len(numbers)),
+        sizes=medians_by(days, counts[places]) if len(days) else counts[places],
     )
 
 
-def _totals(
-    model: LevelModel, whole: Sequence[Sequence[int]], levels: Sequence[float], counts: Sequence[float]
-) -> tuple[LevelModel, list[float]]:
+def _totals(model: LevelModel, sums: Callable[[Array], Array], levels: Array) -> tuple[LevelModel, Array]:
     """The days as totals or means, and the expected value of each by its hours, as an effect.
 
-    ``levels``: the expected value of each bucket; ``counts``: its calls, 0 where they are not known.
+    ``sums``: adds up buckets by day; ``levels``: the expected value of each bucket.
     """
     series, sizes = model.series, model.sizes
-    sums = [size * value for size, value in zip(sizes, model.values, strict=True)]
-    expected_sums = [size * level for size, level in zip(sizes, levels, strict=True)]
-    weights = [1.0 if series.is_additive else sum_at(sizes, items) for items in whole]
-    values: list[float | None] = [sum_at(sums, items) / n for items, n in zip(whole, weights, strict=True)]
-    expected = [sum_at(expected_sums, items) / n for items, n in zip(whole, weights, strict=True)]
+    weights = 1.0 if series.is_additive else sums(sizes)
+    values, expected = sums(sizes * model.values) / weights, sums(sizes * levels) / weights
     if model.is_multiplicative:
-        expected = [math.log(max(level, 1e-300)) for level in expected]
-    calls_known = not any(n is None for n in series.n)
-    calls = [sum_at(counts, items) if calls_known else None for items in whole]
-    days = replace(series, times=[0.0] * len(whole), values=values, n=calls, step=DAY)
+        expected = np.log(np.maximum(expected, _TINY))
+    calls = sums(series.n) if series.knows_calls else np.full(len(values), np.nan)
+    days = replace(series, times=np.zeros(len(values)), values=values, n=calls, step=DAY)
     return LevelModel(days, base=1.0 if model.is_multiplicative else 0.0), expected
 
 
-def _sizes(model: LevelModel, whole: Sequence[Sequence[int]], levels: Sequence[float]) -> list[float]:
+def _day_sizes(model: LevelModel, sums: Callable[[Array], Array], levels: Array) -> Array:
     """The calls of each day; of counts the expected ones."""
     if model.series.is_additive:
-        return [max(CONTINUITY, sum_at(levels, items)) for items in whole]
-    calls = [float(n or 1) for n in model.series.n]
-    return [sum_at(calls, items) for items in whole]
+        return np.maximum(CONTINUITY, sums(levels))
+    return sums(_calls_or_one(model.series))
 
 
-def _weights(model: LevelModel, level: Sequence[float], sizes: Sequence[float]) -> list[float]:
+def _day_weights(model: LevelModel, adjusted: Array, sizes: Array) -> Array:
     """1 / variance of each day: the sampling variance of its calls, and the variance between days."""
-    if not level:
-        return []
-    own, residuals = _sampling_variance(model), [v - m for v, m in zip(level, running_median(level, 7), strict=True)]
+    if not len(adjusted):
+        return adjusted
+    own, residuals = _sampling_variance(model), adjusted - running_median(adjusted, MEDIAN_WIDTH)
     if own is None:
         return best_weights(residuals, sizes)
-    sampling_variances = [own / size for size in sizes]
-    more = max(0.0, robust_sd(residuals) ** 2 - statistics.median(sampling_variances))
-    return [1 / (more + part) for part in sampling_variances]
+    sampling_variances = own / sizes
+    more = max(0.0, robust_sd(residuals) ** 2 - median(sampling_variances))
+    return 1 / (more + sampling_variances)
 
 
 def _sampling_variance(model: LevelModel) -> float | None:
     """The variance of one call in a day's level; None where that is not known."""
     if model.series.scale == "count":
         return 1.0
-    if model.series.scale == "rate" and any(n for n in model.series.n):
+    if model.series.scale == "rate" and bool((model.series.n > 0).any()):
         share = min(0.99, max(0.01, model.base / model.series.rate_unit))
         return share * (1 - share) * model.series.rate_unit**2
     return None
 
 
-def _without_weekdays(level: Sequence[float], kinds: Sequence[int]) -> tuple[list[float], int]:
+def _without_weekdays(levels: Array, kinds: Places) -> tuple[Array, int]:
     """Each day less its weekday effect, where weekdays explain enough; and the degrees of freedom that took.
 
     Source: one half of a step of median polish, Tukey (1977), about a running level, with winsorised means.
     """
-    medians = running_median(level, 7)
-    deviations = [value - median for value, median in zip(level, medians, strict=True)]
-    deviations_by_kind = defaultdict[int, list[float]](list)
-    for kind, value in zip(kinds, deviations, strict=True):
-        deviations_by_kind[kind].append(value)
-    if len(deviations_by_kind) < 2 or min(map(len, deviations_by_kind.values())) < MIN_CYCLES:  # noqa: PLR2004 - of two kinds
-        return list(level), 1
-    weekday_effects = {kind: _centre(values) for kind, values in deviations_by_kind.items()}
-    middle = statistics.fmean(weekday_effects[kind] for kind in kinds)
-    rest = [value - weekday_effects[kind] for kind, value in zip(kinds, deviations, strict=True)]
+    deviations = levels - running_median(levels, MEDIAN_WIDTH)
+    present, keys, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
+    if len(present) < 2 or sizes.min() < MIN_CYCLES:  # noqa: PLR2004 - of two kinds
+        return levels, 1
+    effects = np.array([_centre(np.sort(deviations[keys == key])) for key in range(len(present))])[keys]
+    rest = deviations - effects
     limit = OUTLIER_SCORE * robust_sd(rest)
-    before, after = (math.fsum(min(abs(value), limit) ** 2 for value in part) for part in (deviations, rest))
-    degrees_of_freedom = len(level) - len(deviations_by_kind)
-    if after > 0 and (before - after) / (len(deviations_by_kind) - 1) < MIN_VARIANCE_RATIO * after / max(
-        1, degrees_of_freedom
-    ):
-        return list(level), 1
-    return [value - weekday_effects[kind] + middle for kind, value in zip(kinds, level, strict=True)], len(
-        deviations_by_kind
-    )
+    before, after = (float((np.minimum(np.abs(part), limit) ** 2).sum()) for part in (deviations, rest))
+    degrees_of_freedom = max(1, len(levels) - len(present))
+    if after > 0 and (before - after) / (len(present) - 1) < MIN_VARIANCE_RATIO * after / degrees_of_freedom:
+        return levels, 1
+    return levels - effects + effects.mean(), len(present)
 
 
-def _centre(values: Sequence[float]) -> float:
-    """The mean of a few values without the highest and the lowest, where there are four."""
-    if len(values) < 4:  # noqa: PLR2004 - see above
-        return statistics.median(values)
-    return statistics.fmean(sorted(values)[1:-1])
+def _centre(ordered: Array) -> float:
+    """The mean of a few sorted values without the highest and the lowest, where there are four, else the median."""
+    return median(ordered) if len(ordered) < 4 else float(ordered[1:-1].mean())  # noqa: PLR2004 - see above

@@ -1,34 +1,58 @@
-"""A time series: one value per bucket of time, evenly spaced, as it is tested."""
+"""A time series: one value per bucket of time, evenly spaced, as it is tested; and robust statistics of its values.
 
-import math
-import statistics
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Literal
+Series are arrays of floats in which NaN is what is missing or not known.
+"""
 
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
+from numpy.lib.stride_tricks import sliding_window_view
 
+from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 from cekura_dashboards.values import replace
 
+Array = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+"""Positions in an array, or whole numbers from 0 on that say which group each value is of."""
+Flags = npt.NDArray[np.bool_]
 Scale = Literal["count", "sum", "rate", "positive", "plain"]
 """``count``: whole calls. ``sum``: a total of something over calls. ``rate``: a share of calls, 0 to 1. ``positive``:
 durations, latencies, scores and the like, whose noise grows with them. ``plain``: anything else."""
 MIN_CALLS = 5
 """A value other than a count or a rate that rests on fewer calls is not tested. A choice."""
+MAD_TO_SD = 1.4826
+"""1 / the 0.75 quantile of the normal: scales a median absolute deviation to a standard deviation."""
+THURSDAY = 3
+"""The weekday of 1 January 1970."""
 
 
-class TimeSeries(Struct, frozen=True):
-    """Without buckets that the window or now cuts. ``values`` None: no data; of counts and sums, an empty one is 0.
+def floats(values: Iterable[float | None]) -> Array:
+    """An array, None as NaN.
 
-    ``n``: the calls that each rests on, if known. ``is_mergeable``: whether days can be made of hours: not of
-    percentiles, lowest and highest values. ``rate_unit``: what a rate of one is written as. ``stable_from``: the calls
-    in a bucket from which on its value does not depend on how many they are: infinite for extremes, hundreds for high
-    percentiles.
+    >>> floats([1, None])
+    array([ 1., nan])
+    """
+    return np.array([*values], dtype=np.float64)
+
+
+class TimeSeries(Struct, frozen=True, eq=False):
+    """Without buckets that the window or now cuts. All arrays are of one length, in order of time.
+
+    ``times``: the start of each bucket, in seconds since 1970. ``values`` NaN: no data; of counts and sums, an empty
+    one is 0. ``n``: the calls that each rests on, NaN where not known. ``step``: seconds. ``is_mergeable``: whether
+    days can be made of hours: not of percentiles, lowest and highest values. ``rate_unit``: what a rate of one is
+    written as. ``stable_from``: the calls in a bucket from which on its value does not depend on how many they are:
+    infinite for extremes, hundreds for high percentiles.
     """
 
-    times: Sequence[float]
-    values: Sequence[float | None]
-    n: Sequence[float | None]
+    times: Array
+    values: Array
+    n: Array
     step: float
     scale: Scale = "plain"
     is_mergeable: bool = True
@@ -48,49 +72,134 @@ class TimeSeries(Struct, frozen=True):
         return self.scale in {"count", "rate"}
 
     @property
+    def knows_calls(self) -> bool:
+        """Whether the calls of every bucket are known."""
+        return not bool(np.isnan(self.n).any())
+
+    @property
     def is_extreme(self) -> bool:
         """Whether the values are the highest or lowest of their calls, or of so few calls that they are near those."""
         if not self.stable_from:
             return False
-        sizes = [n for n in self.n if n is not None]
-        return not sizes or self.stable_from > statistics.median(sizes)
+        sizes = self.n[~np.isnan(self.n)]
+        return not len(sizes) or self.stable_from > median(sizes)
 
     def with_data(self) -> "TimeSeries":
         """Without the buckets that have no data, or a value that rests on too few calls."""
-        positions = [
-            i for i, (value, n) in enumerate(zip(self.values, self.n, strict=True)) if self._has_data(value, n)
-        ]
-        return replace(
-            self,
-            times=[self.times[i] for i in positions],
-            values=[self.values[i] for i in positions],
-            n=[self.n[i] for i in positions],
-        )
-
-    def _has_data(self, value: float | None, n: float | None) -> bool:
-        if value is None:
-            return False
-        if self.is_additive or n is None:
-            return True
-        return n >= (1 if self.scale == "rate" else MIN_CALLS)
-
-    def present_values(self) -> list[float]:
-        return [value for value in self.values if value is not None]
+        has_data = ~np.isnan(self.values)
+        if not self.is_additive:
+            has_data &= np.isnan(self.n) | (self.n >= (1 if self.scale == "rate" else MIN_CALLS))
+        return replace(self, times=self.times[has_data], values=self.values[has_data], n=self.n[has_data])
 
 
-def lag1_autocorrelation(residuals: Sequence[float], *, unbiased: bool = False) -> float:
+class Calendar(NamedTuple):
+    """Where instants lie on the clock.
+
+    ``day``: counted from 1970. ``weekday``: Monday is 0. ``weekend``: 1 for a day of a weekend, else 0.
+    """
+
+    day: Places
+    weekday: Places
+    hour: Places
+    weekend: Places
+
+
+def calendar(times: Array, clock: Clock) -> Calendar:
+    """The local day, weekday and hour of instants in seconds since 1970.
+
+    >>> [int(part[0]) for part in calendar(floats([2 * 86400.0 + 3600]), Clock())]
+    [2, 5, 1, 1]
+    """
+    days = np.floor(times / DAY)
+    edges, places = np.unique(days, return_inverse=True)
+    first, last = (floats(_utc_offset(edge * DAY, clock.zone) for edge in part.tolist()) for part in (edges, edges + 1))
+    offsets = first[places]
+    for place in np.flatnonzero((first != last)[places]):  # a day on which clocks change
+        offsets[place] = _utc_offset(float(times[place]), clock.zone)
+    local = times + offsets
+    day = np.floor(local / DAY)
+    weekday = ((day + THURSDAY) % 7).astype(np.intp)
+    weekend = np.array([kind in clock.weekend for kind in range(7)], dtype=np.intp)
+    return Calendar(day.astype(np.intp), weekday, ((local - day * DAY) // HOUR).astype(np.intp), weekend[weekday])
+
+
+@lru_cache(maxsize=4096)
+def _utc_offset(time: float, zone: tzinfo) -> float:
+    """Seconds of local time beyond UTC at an instant."""
+    offset = datetime.fromtimestamp(time, zone).utcoffset()
+    return offset.total_seconds() if offset else 0.0
+
+
+def sums_by(keys: Places, values: Array, count: int = 0) -> Array:
+    """The sum of the values of each key, for keys from 0 to the largest, and at least ``count`` of them.
+
+    >>> sums_by(np.array([0, 1, 0]), floats([1, 5, 2]))
+    array([3., 5.])
+    """
+    return np.asarray(np.bincount(keys, values, count), np.float64)
+
+
+def median(values: Array) -> float:
+    """As ``numpy.median``, which takes several times longer for a few values. Raises for none.
+
+    >>> median(floats([3, 1])), median(floats([5, 1, 2]))
+    (2.0, 2.0)
+    """
+    ordered, count = np.sort(values), len(values)
+    return float(ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+
+
+def medians_by(keys: Places, values: Array) -> Array:
+    """The median of the values of each key; every key from 0 to the largest has some.
+
+    >>> medians_by(np.array([0, 1, 0]), floats([1, 5, 2]))
+    array([1.5, 5. ])
+    """
+    ordered, counts = values[np.lexsort((values, keys))], np.bincount(keys)
+    first = np.cumsum(counts) - counts
+    middle: Array = (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2
+    return middle
+
+
+def running_median(values: Array, width: int) -> Array:
+    """The median of each value and its neighbours, ``width`` in all, fewer at the ends.
+
+    >>> running_median(floats([1, 9, 2, 3, 2]), 3)
+    array([5. , 2. , 3. , 2. , 2.5])
+    """
+    half, count, places = width // 2, len(values), np.arange(len(values))
+    beyond = np.full(half, np.inf)  # sorted behind all values
+    windows = np.sort(sliding_window_view(np.concatenate([beyond, values, beyond]), 2 * half + 1), axis=1)
+    sizes = np.minimum(places + half + 1, count) - np.maximum(places - half, 0)
+    middle: Array = (windows[places, (sizes - 1) // 2] + windows[places, sizes // 2]) / 2
+    return middle
+
+
+def robust_sd(values: Array) -> float:
+    """A standard deviation resistant to outliers: the larger of the scaled median deviation and the winsorised one.
+
+    >>> round(robust_sd(floats([-2, -1, 0, 1, 2, 100])), 2)
+    3.05
+    """
+    deviations = values - median(values)
+    spread = MAD_TO_SD * median(np.abs(deviations))
+    bounded = np.clip(deviations, -3 * spread, 3 * spread) if spread > 0 else deviations
+    return max(spread, float(np.sqrt(np.mean(bounded * bounded))))
+
+
+def lag1_autocorrelation(residuals: Array, *, unbiased: bool = False) -> float:
     """The lag-1 autocorrelation, limited to 0 to 0.95.
 
     ``unbiased``: corrected for the bias in short series, Marriott and Pope (1954), where it is positive.
 
-    >>> lag1_autocorrelation([1, -1, 1, -1]), lag1_autocorrelation([0, 0])
+    >>> lag1_autocorrelation(floats([1, -1, 1, -1])), lag1_autocorrelation(floats([0, 0]))
     (0.0, 0.0)
     """
-    mean = math.fsum(residuals) / len(residuals)
-    sum_of_squares = math.fsum((r - mean) ** 2 for r in residuals)
+    deviations = residuals - residuals.mean()
+    sum_of_squares = float(deviations @ deviations)
     if sum_of_squares <= 0:
         return 0.0
-    correlation = math.fsum((a - mean) * (b - mean) for a, b in pairwise(residuals)) / sum_of_squares
+    correlation = float(deviations[1:] @ deviations[:-1]) / sum_of_squares
     if unbiased and correlation > 0:
         correlation += (1 + 4 * correlation) / len(residuals)
     return min(max(correlation, 0.0), 0.95)

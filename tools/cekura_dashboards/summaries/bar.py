@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import SCALES, Number, Outcome, exact, round_for_display
 from cekura_dashboards.stats.significance import weighted_mean, wilson_interval
-from cekura_dashboards.stats.time_series import MIN_CALLS, Scale, TimeSeries
+from cekura_dashboards.stats.time_series import MIN_CALLS, Scale, TimeSeries, floats
 from cekura_dashboards.stats.timeline import (
     DAY,
     HOUR,
@@ -287,13 +287,13 @@ def bar_time_series(
     step = STEPS[PERIODS[period]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
     buckets_by_time = {bucket.time: bucket for bucket in timed}
-    sizes: list[float | None] = [buckets_by_time[time].n if time in buckets_by_time else 0 for time in whole]
-    values = [buckets_by_time[time].value if time in buckets_by_time else None for time in whole]
+    present = [buckets_by_time.get(time) for time in whole]
+    times, sizes = floats(whole), floats(0 if bucket is None else bucket.n for bucket in present)
     scales: dict[str, Scale] = {"count": "count", "sum": "sum"}
     scale: Scale = scales.get(function, "rate" if unit in SCALES and function == "avg" else "positive")
     time_series = TimeSeries(
-        whole,
-        values,
+        times,
+        floats(None if bucket is None else bucket.value for bucket in present),
         sizes,
         step,
         scale=scale,
@@ -303,9 +303,7 @@ def bar_time_series(
     )
     if function == "count":
         return time_series, time_series
-    if any(n is None for n in sizes):
-        return time_series, None
-    return time_series, TimeSeries(whole, sizes, sizes, step, scale="count")
+    return time_series, TimeSeries(times, sizes, sizes, step, scale="count") if time_series.knows_calls else None
 
 
 def _name(function: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Number, Outcome, round_for_display
 from cekura_dashboards.stats.significance import sum_of_squares, wilson_interval
-from cekura_dashboards.stats.time_series import TimeSeries
+from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import (
     DAY,
     HOUR,
@@ -248,11 +248,11 @@ def line_time_series(
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
     by_time = calls.by(step, origin_of(span, step))
     buckets = [by_time.get(time, []) for time in whole]
-    sizes: list[float | None] = [len(values) for values in buckets]
-    means = [statistics.fmean(values) if values else None for values in buckets]
+    times, sizes = floats(whole), floats(len(values) for values in buckets)
+    means = floats(statistics.fmean(values) if values else None for values in buckets)
     return (
-        TimeSeries(whole, means, sizes, step, scale="rate" if boolean else "positive"),
-        TimeSeries(whole, sizes, sizes, step, scale="count"),
+        TimeSeries(times, means, sizes, step, scale="rate" if boolean else "positive"),
+        TimeSeries(times, sizes, sizes, step, scale="count"),
     )
 
 
