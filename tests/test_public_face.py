@@ -1,6 +1,5 @@
 """What the project says of itself is true."""
 
-import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -47,9 +46,8 @@ def test_the_readme_is_short_and_its_files_exist() -> None:
 
 
 def test_the_public_surface_is_exactly_what_is_named() -> None:
-    modules = {module.name for module in pkgutil.iter_modules(cekura_dashboards.__path__)}
-    public = {name for name in vars(cekura_dashboards) if not name.startswith("_")}
-    assert public - modules == set(cekura_dashboards.__all__)
+    assert dir(cekura_dashboards) == sorted(cekura_dashboards.__all__)
+    assert all(hasattr(cekura_dashboards, name) for name in cekura_dashboards.__all__)
 
 
 def test_the_changelog_has_the_version_of_the_package() -> None:

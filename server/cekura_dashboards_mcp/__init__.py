@@ -1,1 +1,1 @@
-"""The MCP server of Cekura dashboards: registration, transports and the command line."""
+"""The MCP server of Cekura dashboards: tool list, transports and the command line."""

@@ -5,24 +5,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from cekura_dashboards import TOOLS, Settings, ToolContext
-from cekura_dashboards.api.client import CekuraClient, Pace
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected
-from cekura_dashboards.api.projects_only import ProjectsOnly
-from cekura_dashboards.api.wire import Transport
-from cekura_dashboards.context import Memory, utc_now
-from cekura_dashboards.settings import SettingsError, usable_key
+from cekura_dashboards.settings import Settings, SettingsError, usable_key
 from cekura_dashboards.text import did_you_mean, quoted
-from cekura_dashboards_mcp.audit import Audit, check_file
+from cekura_dashboards_mcp.protocol.tools import names, reading
+
+if TYPE_CHECKING:
+    from cekura_dashboards.api.client import Pace
+    from cekura_dashboards.api.wire import Transport
+    from cekura_dashboards.context import Memory, ToolContext
 
 EVERY_KEY = "*"
-_NAMES = {tool.name: tool for tool in TOOLS}
-_GROUPS = {"all": frozenset(_NAMES), "read": frozenset(tool.name for tool in TOOLS if not tool.writes)}
 
 
 def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
@@ -36,15 +35,17 @@ def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
     Raises:
         SettingsError: for a name that is no tool.
     """
+    existing = names()
+    groups = {"all": frozenset(existing), "read": reading()}
     tools_by_key = dict[str, frozenset[str]]()
     for part in filter(None, (part.strip() for part in text.split(";"))):
-        digest, sign, names = part.rpartition("=")
+        digest, sign, listed = part.rpartition("=")
         tools = frozenset[str]()
-        for name in (name.strip() for name in names.split(",")):
-            if name not in _GROUPS and name not in _NAMES:
-                hint = did_you_mean(name, [*_NAMES, *_GROUPS])
+        for name in (name.strip() for name in listed.split(",")):
+            if name not in groups and name not in existing:
+                hint = did_you_mean(name, [*existing, *groups])
                 raise SettingsError(f'CEKURA_TOOLS names "{quoted(name, limit=60)}", which is no tool; {hint}')
-            tools |= _GROUPS.get(name, frozenset({name}))
+            tools |= groups.get(name, frozenset({name}))
         tools_by_key[digest.strip() if sign else EVERY_KEY] = tools
     return tools_by_key
 
@@ -123,22 +124,33 @@ class Connection:
     settings: Settings
     key_per_request: bool = False
     app_factory: Callable[[], Any] | None = None
-    now: Callable[[], datetime] = utc_now
+    now: Callable[[], datetime] = field(default_factory=lambda: partial(datetime.now, UTC))
     signs_in: bool = False
     unanswered: Questions = field(default_factory=Questions, repr=False)
-    _transport: Transport | None = field(default=None, repr=False)
+    _transport: "Transport | None" = field(default=None, repr=False)
     allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
-    _memory: Memory = field(init=False, repr=False)
-    _paces: dict[str, Pace] = field(init=False, repr=False, default_factory=dict[str, Pace])
+    _paces: "dict[str, Pace]" = field(init=False, repr=False, default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
-        self._memory = Memory(self.settings.cache_s)
         self.allowed_tools = allowed_tools(self.settings.tools)
-        check_file(self.settings.audit_log)
+        if self.settings.audit_log:
+            from cekura_dashboards_mcp.audit import check_file  # noqa: PLC0415 - most servers do without
 
-    async def tool_context(self, headers: Mapping[str, str] | None) -> ToolContext:
+            check_file(self.settings.audit_log)
+
+    @cached_property
+    def _memory(self) -> "Memory":
+        from cekura_dashboards.context import Memory  # noqa: PLC0415 - start-up does not wait for it
+
+        return Memory(self.settings.cache_s)
+
+    async def tool_context(self, headers: Mapping[str, str] | None) -> "ToolContext":
         """What a tool call may use, under its own key."""
+        from cekura_dashboards.api.client import CekuraClient  # noqa: PLC0415 - start-up does not wait for it
+        from cekura_dashboards.context import ToolContext  # noqa: PLC0415 - see above
+        from cekura_dashboards_mcp.audit import Audit  # noqa: PLC0415 - see above
+
         key = self._key(headers)
         caller, timeout_s = caller_of(key), self.settings.timeout_s
         client = CekuraClient(
@@ -168,8 +180,10 @@ class Connection:
         if not may_use(self.allowed_tools, self.caller(headers), tool):
             raise NotAllowed(tool)
 
-    def _pace(self, caller: str) -> Pace:
+    def _pace(self, caller: str) -> "Pace":
         """What all calls of a key share; of those whose last call is longest ago nothing is known any more."""
+        from cekura_dashboards.api.client import Pace  # noqa: PLC0415 - see above
+
         pace = self._paces.pop(caller, None) or Pace()
         self._paces[caller] = pace
         while len(self._paces) > MAX_PACES:
@@ -181,14 +195,15 @@ class Connection:
             return self.settings.api_key or SecretStr("")
         return key_of((headers or {}).get(KEY_HEADER))
 
-    def transport(self) -> Transport:
+    def transport(self) -> "Transport":
         """The pool that every call shares."""
         with self._lock:
             return self._made()
 
-    def _made(self) -> Transport:
+    def _made(self) -> "Transport":
         if self._transport is None:
-            from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - start-up does not wait for it
+            from cekura_dashboards.api.projects_only import ProjectsOnly  # noqa: PLC0415 - see above
+            from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - see above
 
             app = self.app_factory() if self.app_factory else None
             self._transport = HttpTransport(self.settings.base_url, app=app)

@@ -88,7 +88,9 @@ def _update_goldens(folder: Path) -> None:
 def test_a_tool_that_is_added_as_described_passes_the_tests_of_every_tool(project: Path) -> None:
     chosen = f"every_tool or pages_that or {NAME}"
     run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *EVERY_TOOL)
-    assert f'"{NAME}"' in (project / "tests" / "golden" / "tools.json").read_text(encoding="utf-8")
+    assert f'"{NAME}"' in (project / "server" / "cekura_dashboards_mcp" / "protocol" / "tools.json").read_text(
+        encoding="utf-8"
+    )
     golden = (project / "tests" / "golden" / f"{NAME}.txt").read_text(encoding="utf-8")
     assert re.fullmatch(r"dashboard 11: \d+ widgets, \d+ with filters of their own\n", golden)
 

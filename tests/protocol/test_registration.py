@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards import TOOLS
-from cekura_dashboards_mcp.protocol.registration import catalogue
+from cekura_dashboards_mcp.protocol.tools import offered
 from support import PIE, Era, Json, connect, new_sandbox, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def test_no_capability_is_advertised_that_is_not_there(era: Era) -> None:
 
 
 async def test_read_only_mode_points_to_no_tool_that_it_does_not_offer(era: Era) -> None:
-    absent = {tool.name for tool in TOOLS} - {tool.name for tool in catalogue(read_only=True)}
+    absent = {tool.name for tool in TOOLS} - {tool.name for tool in offered(read_only=True)}
     assert absent == {tool.name for tool in TOOLS if tool.writes} | {"preview_edit"}
     app = new_sandbox()
     empty = app.state.world.store.create_dashboard({"name": "Empty", "project": 1})["id"]

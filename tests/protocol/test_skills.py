@@ -16,9 +16,9 @@ import yaml
 from mcp import Client, MCPError
 from mcp.types import PaginatedRequestParams, Request, TextResourceContents
 
-from cekura_dashboards import TOOLS
 from cekura_dashboards_mcp.protocol.prompts import PROMPTS, prompts
 from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkillResult, ListSkillsResult, skill
+from cekura_dashboards_mcp.protocol.tools import names
 from support import BY_NAME, HANGS_S, Era, Json, connect, new_sandbox, shared_sandbox, text_of, typed
 
 SECTIONS = ["Steps", "Report", "Read the answers", "Do not claim", "Stop and ask"]
@@ -141,7 +141,7 @@ def test_every_command_of_a_skill_does_what_its_step_says(address: str, tmp_path
 
 def test_every_prompt_is_the_text_of_a_skill_and_every_skill_is_a_prompt() -> None:
     assert {prompt.skill for prompt in PROMPTS.values()} == {*NAMES}
-    assert [prompt.name for prompt in prompts(TOOLS)] == [*PROMPTS]
+    assert [prompt.name for prompt in prompts(names())] == [*PROMPTS]
 
 
 async def list_skills(client: Client) -> ListSkillsResult:

@@ -144,3 +144,30 @@ def test_an_answer_to_the_server_that_cannot_be_read_leaves_no_call_waiting() ->
         wire.send(spoilt % json.dumps(question["id"]))
         [answer] = wire.until("edit")
     assert "applied" not in str(answer)
+
+
+NOT_FOR_THE_TOOL_LIST = ("cekura_dashboards.catalogue", "cekura_dashboards.reports", "cekura_dashboards.stats", "numpy")
+WATCHED = """
+import atexit, sys
+from cekura_dashboards_mcp.cli.main import program
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+program()
+"""
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_tools_are_listed_without_importing_what_only_calls_need(era: Era) -> None:
+    listing: Json = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
+    if era == "auto":
+        listing["params"] = {"_meta": ENVELOPE}
+    initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    lines = [NEW, listing] if era == "auto" else [OLD, initialized, listing]
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, "serve", "--sandbox"],
+        input="".join(json.dumps(line) + "\n" for line in lines), capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    listed = json.loads(done.stdout.splitlines()[-1])["result"]["tools"]
+    modules = done.stderr.split()
+    assert "get_widgets_data" in [tool["name"] for tool in listed]
+    assert "cekura_dashboards_mcp.protocol.tools" in modules
+    assert [name for name in modules if name.startswith(NOT_FOR_THE_TOOL_LIST)] == []

@@ -3,14 +3,16 @@
 import os
 import re
 from ipaddress import ip_address
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.text import shown_setting
+
+if TYPE_CHECKING:
+    from cekura_dashboards.stats.timeline import Clock
 
 PREFIX = "CEKURA_"
 MIN_KEY = 32
@@ -164,8 +166,10 @@ class Settings(BaseModel):
         return ZoneInfo(self.time_zone)
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> "Clock":
         """Hours and weekends where the calls are made."""
+        from cekura_dashboards.stats.timeline import Clock  # noqa: PLC0415 - a server that starts does without numbers
+
         return Clock(self.zone, frozenset(WEEKDAYS.index(day) for day in self.weekend.split(",")))
 
 

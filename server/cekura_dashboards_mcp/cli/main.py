@@ -106,7 +106,15 @@ def serve(
     server = mcp_server.create_server(connection(sandbox=sandbox))
     _all_imported()
     mcp_server.leave_with_reader(sys.stdout)
-    anyio.run(mcp_server.serve_stdio, server)
+    anyio.run(mcp_server.serve_stdio, server, _load)
+
+
+def _load() -> None:
+    """What the first call needs stays for ever, too."""
+    from cekura_dashboards_mcp.protocol.server import load  # noqa: PLC0415 - see above
+
+    load()
+    gc.freeze()
 
 
 def _all_imported() -> None:

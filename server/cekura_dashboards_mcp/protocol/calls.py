@@ -11,25 +11,32 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from mcp.server.apps import client_supports_apps
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
-from mcp.types import InputRequiredResult
+from mcp.types import CallToolResult, InputRequiredResult, TextContent
 from opentelemetry import metrics, trace
 from pydantic import BaseModel, Field
 
-from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards import TOOLS, DashboardsError, call_tool
+from cekura_dashboards.api.errors import InvalidArguments, NotFound, PlanRefused
+from cekura_dashboards.api.models import is_object
 from cekura_dashboards.api.wire import Usage, count_usage
-from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards.values import replace
+from cekura_dashboards_mcp.connection import Connection, NotAllowed
+from cekura_dashboards_mcp.protocol.chart_view import CHART
 from cekura_dashboards_mcp.protocol.sdk import (
     Elicit,
     Resolve,
     ToolError,
+    UnexpectedToolError,
     build_resolver_plans,
     is_version_at_least,
     resolve_arguments,
@@ -156,3 +163,78 @@ def _log_line(call: ObservedCall, usage: Usage, seconds: float) -> None:
         span.set_attributes({f"cekura.{name}": value for name, value in about.items()})
     if CALLS.isEnabledFor(logging.INFO):
         CALLS.info(json.dumps({"time": round(time.time(), 3), "process": os.getpid(), "caller": call.caller, **about}))
+
+
+BY_NAME = {tool.name: tool for tool in TOOLS}
+ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)
+"""Errors that the caller can mend alone; the others carry the id under which the log has the call."""
+
+
+async def run_tool(
+    name: str, arguments: dict[str, Any], context: Context[Any, Any], *, for_view: bool = False
+) -> CallToolResult | InputRequiredResult:
+    """Answer with text and structure, and with a chart for those who show it.
+
+    An error of ours is answered with its exact text and isError, and a question to a person as that question.
+    ``for_view``: the chart view asks, and needs next to no text.
+
+    Raises:
+        UnexpectedToolError: for any other error, which the SDK logs.
+    """
+    connection: Connection = context.request_context.lifespan_context
+    draws = for_view or (BY_NAME[name].is_drawn and client_supports_apps(context))
+    with observe(name, connection.caller(context.headers)) as call:
+        try:
+            connection.refuse_unless_open(context.headers, name)
+            tools = await connection.tool_context(context.headers)
+            tools = replace(tools, progress=context.report_progress, draws=draws)
+            approve = partial(_approve, context) if can_ask(context) else None
+            answer = await call_tool(tools, BY_NAME[name], arguments, approve=approve)
+        except ConfirmationNeeded as asked:
+            call.outcome = "asked"
+            return asked.result
+        except DashboardsError as error:
+            call.outcome = type(error).__name__
+            return _error(str(error) if isinstance(error, ANSWERABLE) else f"{error} (request {call.request})")
+        except Exception as error:
+            call.outcome = f"fault {type(error).__name__}"
+            raise UnexpectedToolError(
+                f"{name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells "
+                f"more (request {call.request})."
+            ) from error
+        call.outcome, call.characters = "ok", len(answer.text)
+    return CallToolResult(
+        content=[TextContent(type="text", text="Data for the chart view." if for_view else answer.text)],
+        structured_content=None if for_view else answer.structured,
+        _meta={CHART: answer.drawing} if answer.drawing is not None else None,
+    )
+
+
+async def run_for_view(
+    arguments: dict[str, Any], context: Context[Any, Any], drawn: Sequence[str]
+) -> CallToolResult | InputRequiredResult:
+    """The way back for a chart view that was not handed its data, or that asks for other data: what is drawn alone."""
+    tool: Any = arguments.get("tool")
+    tool_arguments: Any = arguments.get("arguments") or {}
+    if tool not in drawn or not is_object(tool_arguments):
+        return _error(f"tool is one of {', '.join(drawn)}, arguments an object.")
+    return await run_tool(tool, tool_arguments, context, for_view=True)
+
+
+def _error(text: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+
+
+class ConfirmationNeeded(Exception):
+    """A question to the person, which ends the call: the client makes it again with the answer."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("a person is asked")
+        self.result = result
+
+
+async def _approve(context: Context[Any, Any], question: str, *, planned: bool) -> bool:
+    result = await ask(context, question, planned=planned)
+    if isinstance(result, InputRequiredResult):
+        raise ConfirmationNeeded(result)
+    return result

@@ -5,7 +5,7 @@ by the tools that it names, and completed as they are typed. The resources are t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.types import INVALID_PARAMS, CompleteRequestParams, Completion, ResourceTemplateReference
 
-from cekura_dashboards import TOOLS, DashboardsError, Tool, ToolContext, call_tool
+from cekura_dashboards import TOOLS, DashboardsError, ToolContext, call_tool
 from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, number_or_name
 from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.target import COMPARISONS
@@ -94,9 +94,9 @@ class CheckedPrompt(Prompt):
         return await super().render(arguments_sent, context)
 
 
-def prompts(offered: Sequence[Tool[Any, Any]]) -> list[Prompt]:
+def prompts(offered: Container[str]) -> list[Prompt]:
     """The prompts whose skills are served."""
-    served = {found.name for found in skills(offered)}
+    served = {source.name for source in skills(offered)}
     return [_prompt(name, prompt) for name, prompt in PROMPTS.items() if prompt.skill in served]
 
 

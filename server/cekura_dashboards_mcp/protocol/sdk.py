@@ -3,14 +3,13 @@
 A tool of the catalogue validates its own arguments, words its own errors and asks a person in the middle of a call, for
 which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: a newer SDK is taken once these hold.
 
-- ``Tool``, ``func_metadata``, ``UnexpectedToolError``: ``tests/protocol/test_tools_through_clients.py`` and
-  ``tests/arguments/test_schemas.py`` would notice.
+- ``ToolError``, ``UnexpectedToolError``: ``tests/protocol/test_tools_through_clients.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/protocol/test_elicitation.py``, in both eras of the protocol.
 - ``list_what_is_open``: ``tests/protocol/test_chart_view.py``, in both eras.
 - ``complete_with``: ``tests/protocol/test_prompts_and_resources.py``, in both eras and with the key of each request.
 - ``Prompt``, ``PromptArgument``, ``ResourceNotFoundError``: the same.
 - ``run_over`` with the types of its streams: ``tests/protocol/test_stdio.py``.
-- ``MODERN_PROTOCOL_VERSIONS``: ``tests/protocol/test_skills.py``, in both eras.
+- ``MODERN_PROTOCOL_VERSIONS``, ``TextResource``: ``tests/protocol/test_skills.py``, in both eras.
 - ``is_version_at_least``: ``tests/protocol/test_elicitation.py``, where an old client over HTTP cannot be asked.
 """
 
@@ -25,8 +24,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, Un
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.prompts.base import PromptArgument
 from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
-from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.server.mcpserver.resources import TextResource
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, ListToolsResult, PaginatedRequestParams
@@ -41,13 +39,12 @@ __all__ = [
     "Resolve",
     "ResourceNotFoundError",
     "SessionMessage",
-    "Tool",
+    "TextResource",
     "ToolError",
     "UnexpectedToolError",
     "WriteStream",
     "build_resolver_plans",
     "complete_with",
-    "func_metadata",
     "is_version_at_least",
     "list_what_is_open",
     "resolve_arguments",

@@ -4,7 +4,7 @@ import os
 import re
 import select
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any, TextIO
 
 import anyio
+import anyio.to_thread
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -22,20 +23,26 @@ from mcp.types import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     PARSE_ERROR,
+    CallToolResult,
+    CompleteRequestParams,
+    Completion,
     ErrorData,
     GetPromptResult,
     InputRequiredResult,
     JSONRPCError,
     JSONRPCNotification,
+    JSONRPCRequest,
+    Prompt,
+    Resource,
+    ResourceTemplate,
+    Tool,
 )
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import from_json
 
 from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.connection import Connection, may_use
-from cekura_dashboards_mcp.protocol.chart_view import CHART_DATA, chart_view
-from cekura_dashboards_mcp.protocol.prompts import DASHBOARD, GUIDE, add_resources, complete, prompts
-from cekura_dashboards_mcp.protocol.registration import about, catalogue, chart_data, register_tools
+from cekura_dashboards_mcp.protocol.chart_view import chart_view
 from cekura_dashboards_mcp.protocol.sdk import (
     ReadStream,
     ResourceNotFoundError,
@@ -46,6 +53,7 @@ from cekura_dashboards_mcp.protocol.sdk import (
     run_over,
 )
 from cekura_dashboards_mcp.protocol.skills import Skills
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA, chart_data, is_drawn, names, offered, without
 
 INSTRUCTIONS = (
     "Cekura dashboards: call analytics of voice agents. Find a dashboard with list_dashboards, read its numbers with "
@@ -56,8 +64,95 @@ INSTRUCTIONS = (
 )
 
 
+LOAD_AFTER_S = 1.0
+"""After the first ``tools/list``: its answer is out by then, and no person has put a question yet."""
+_loaded = threading.Event()
+
+
+def load() -> None:
+    """Import what calls, prompts and resources need. A server starts without it: clients wait for the tool list."""
+    from cekura_dashboards.api import transport  # noqa: F401, PLC0415 - see above
+    from cekura_dashboards_mcp.protocol import calls, prompts  # noqa: F401, PLC0415 - see above
+
+    _loaded.set()
+
+
+async def _load_beside() -> None:
+    if not _loaded.is_set():
+        await anyio.to_thread.run_sync(load)
+
+
 class DashboardsServer(MCPServer[Connection]):
-    """The SDK's server, which takes an unknown prompt for a fault of its own, and repeats any address whole."""
+    """The SDK's server over one connection, which it closes when it stops. Its tools are listed from data.
+
+    It names what there is where the SDK takes an unknown prompt for a fault of its own, or repeats an address whole.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        @asynccontextmanager
+        async def lifespan(_server: MCPServer[Connection]) -> AsyncGenerator[Connection]:
+            try:
+                yield connection
+            finally:
+                await connection.aclose()
+
+        tools = offered(read_only=connection.settings.read_only)
+        drawn = [tool for tool in tools if is_drawn(tool)]
+        keys = connection.settings.state_secrets
+        super().__init__(
+            "cekura-dashboards",
+            title="Cekura dashboards",
+            instructions=without({*names()} - {tool.name for tool in tools}, INSTRUCTIONS),
+            version=version("cekura-dashboards-mcp"),
+            extensions=[chart_view(drawn), Skills({tool.name for tool in tools})],
+            lifespan=lifespan,
+            request_state_security=RequestStateSecurity(keys=keys) if keys else None,
+            log_level="WARNING",
+            subscriptions=False,
+        )
+        self._drawn = [tool.name for tool in drawn]
+        self._tools = {tool.name: tool for tool in [*tools, chart_data(self._drawn)]}
+        self._has_prompts = False
+        complete_with(self, _complete)
+        list_what_is_open(self, CHART_DATA, _opened)
+
+    async def list_tools(self) -> list[Tool]:
+        return [*self._tools.values()]
+
+    def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None = None
+    ) -> Coroutine[Any, Any, CallToolResult | InputRequiredResult]:
+        """Run a tool of the catalogue, which reads its arguments and words its errors itself."""
+        if name not in self._tools or context is None:
+            return super().call_tool(name, arguments, context)
+        if not _loaded.is_set():
+            return self._call_first_tool(name, arguments, context)
+        from cekura_dashboards_mcp.protocol.calls import run_for_view, run_tool  # noqa: PLC0415 - see load
+
+        if name == CHART_DATA:
+            return run_for_view(arguments, context, self._drawn)
+        return run_tool(name, arguments, context)
+
+    async def _call_first_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Connection, Any]
+    ) -> CallToolResult | InputRequiredResult:
+        await _load_beside()
+        return await self.call_tool(name, arguments, context)
+
+    async def _add_prompts(self) -> None:
+        """Add the prompts and resources, once somebody asks for any."""
+        await _load_beside()
+        from cekura_dashboards_mcp.protocol.prompts import add_resources, prompts  # noqa: PLC0415 - see load
+
+        if not self._has_prompts:
+            self._has_prompts = True
+            for prompt in prompts(self._tools):
+                self.add_prompt(prompt)
+            add_resources(self)
+
+    async def list_prompts(self) -> list[Prompt]:
+        await self._add_prompts()
+        return await super().list_prompts()
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Connection, Any] | None = None
@@ -67,10 +162,18 @@ class DashboardsServer(MCPServer[Connection]):
         Raises:
             MCPError: naming the existing ones.
         """
-        names = [prompt.name for prompt in await self.list_prompts()]
-        if name not in names:
-            raise MCPError(INVALID_PARAMS, f"No prompt {UntrustedText(name)}; there are {', '.join(names)}.")
+        existing = [prompt.name for prompt in await self.list_prompts()]
+        if name not in existing:
+            raise MCPError(INVALID_PARAMS, f"No prompt {UntrustedText(name)}; there are {', '.join(existing)}.")
         return await super().get_prompt(name, arguments, context)
+
+    async def list_resources(self) -> list[Resource]:
+        await self._add_prompts()
+        return await super().list_resources()
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        await self._add_prompts()
+        return await super().list_resource_templates()
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Connection, Any] | None = None
@@ -80,11 +183,21 @@ class DashboardsServer(MCPServer[Connection]):
         Raises:
             MCPError: naming the existing ones.
         """
+        await self._add_prompts()
         try:
             return await super().read_resource(uri, context)
         except ResourceNotFoundError:
+            from cekura_dashboards_mcp.protocol.prompts import DASHBOARD, GUIDE  # noqa: PLC0415 - see load
+
             text = f"No resource {UntrustedText(str(uri))}; there are {GUIDE} and {DASHBOARD}."
             raise MCPError(INVALID_PARAMS, text, {"uri": str(uri)}) from None
+
+
+async def _complete(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
+    await _load_beside()
+    from cekura_dashboards_mcp.protocol.prompts import complete  # noqa: PLC0415 - see load
+
+    return await complete(context, params)
 
 
 def _opened(context: Context[Connection, Any]) -> Callable[[str], bool]:
@@ -95,35 +208,7 @@ def _opened(context: Context[Connection, Any]) -> Callable[[str], bool]:
 
 def create_server(connection: Connection) -> MCPServer[Connection]:
     """A server over one connection; it closes the connection when it stops."""
-
-    @asynccontextmanager
-    async def lifespan(_server: MCPServer[Connection]) -> AsyncGenerator[Connection]:
-        try:
-            yield connection
-        finally:
-            await connection.aclose()
-
-    keys = connection.settings.state_secrets
-    offered = catalogue(read_only=connection.settings.read_only)
-    tools = [register_tools(tool, about(tool.description, offered)) for tool in offered]
-    server = DashboardsServer(
-        "cekura-dashboards",
-        title="Cekura dashboards",
-        instructions=about(INSTRUCTIONS, offered),
-        version=version("cekura-dashboards-mcp"),
-        tools=[*tools, chart_data(tools)],
-        extensions=[chart_view(offered), Skills(offered)],
-        lifespan=lifespan,
-        request_state_security=RequestStateSecurity(keys=keys) if keys else None,
-        log_level="WARNING",
-        subscriptions=False,
-    )
-    for prompt in prompts(offered):
-        server.add_prompt(prompt)
-    add_resources(server)
-    complete_with(server, complete)
-    list_what_is_open(server, CHART_DATA, _opened)
-    return server
+    return DashboardsServer(connection)
 
 
 NOTIFICATIONS = "notifications/"
@@ -134,12 +219,18 @@ TOKEN = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[][{}:,]|[^][{}:,"\s]++', re.DOTALL)
 """Of JSON that may be broken: a string, perhaps without its end; a sign of structure; a number or a word."""
 
 
-async def serve_stdio(server: MCPServer[Any]) -> None:
-    """Serve until standard input ends. The SDK leaves lines unanswered that it cannot read."""
+async def serve_stdio(server: MCPServer[Any], load: Callable[[], None] = load) -> None:
+    """Serve until standard input ends. The SDK leaves lines unanswered that it cannot read.
+
+    ``load`` is called on a thread once the tools were listed.
+    """
+    loading = threading.Timer(LOAD_AFTER_S, load)
+    loading.daemon = True
     async with stdio_server() as (lines, answers), anyio.create_task_group() as group:
         messages, readable = anyio.create_memory_object_stream[SessionMessage | Exception]()
-        group.start_soon(_read, lines, answers, messages)
+        group.start_soon(_read, lines, answers, messages, loading)
         await run_over(server, readable, answers)
+        loading.cancel()
 
 
 @dataclass(frozen=True)
@@ -168,6 +259,7 @@ async def _read(
     lines: ReadStream[SessionMessage | Exception],
     answers: WriteStream[SessionMessage],
     messages: WriteStream[SessionMessage | Exception],
+    loading: threading.Timer,
 ) -> None:
     """Hand on what can be read, and answer the rest."""
     async with messages:
@@ -175,10 +267,17 @@ async def _read(
             fault = _unreadable(line) if isinstance(line, Exception) else _unanswerable(line)
             if fault is None:
                 await messages.send(line)
+                if _lists_tools(line) and loading.ident is None:
+                    loading.start()
             elif fault.is_of_response:
                 await messages.send(fault.message())
             elif fault.text:
                 await answers.send(fault.message())
+
+
+def _lists_tools(line: SessionMessage | Exception) -> bool:
+    message = line.message if isinstance(line, SessionMessage) else None
+    return isinstance(message, JSONRPCRequest) and message.method == "tools/list"
 
 
 def _unanswerable(line: SessionMessage) -> _Fault | None:

@@ -5,7 +5,7 @@ the protocol of 2026-07-28 or later. Older clients read the same files as resour
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -15,13 +15,12 @@ from typing import Any, Literal
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding, ResourceBinding
-from mcp.server.mcpserver.resources import TextResource
 from mcp.types import INVALID_PARAMS, CacheableResult, PaginatedRequestParams, PaginatedResult, RequestParams
 from pydantic import BaseModel
 
-from cekura_dashboards import TOOLS, Tool
 from cekura_dashboards.text import UntrustedText
-from cekura_dashboards_mcp.protocol.sdk import MODERN_PROTOCOL_VERSIONS
+from cekura_dashboards_mcp.protocol.sdk import MODERN_PROTOCOL_VERSIONS, TextResource
+from cekura_dashboards_mcp.protocol.tools import names
 
 NAMES = (
     "cekura-morning-check",
@@ -54,7 +53,7 @@ class Skill:
     @property
     def tools(self) -> set[str]:
         """The tools that it names."""
-        return {tool.name for tool in TOOLS} & {*re.findall(r"\w+", self.text)}
+        return {*names()} & {*re.findall(r"\w+", self.text)}
 
 
 @cache
@@ -68,10 +67,9 @@ def skill(name: str) -> Skill:
     return Skill(name, text, {key: value for key, _, value in fields}, parts["title"], parts["body"])
 
 
-def skills(offered: Sequence[Tool[Any, Any]]) -> list[Skill]:
+def skills(offered: Container[str]) -> list[Skill]:
     """Those that name no tool that is not offered."""
-    names = {tool.name for tool in offered}
-    return [found for found in map(skill, NAMES) if found.tools <= names]
+    return [served for served in map(skill, NAMES) if all(tool in offered for tool in served.tools)]
 
 
 class File(BaseModel):
@@ -107,7 +105,7 @@ class Skills(Extension):
 
     identifier = "io.modelcontextprotocol/skills"
 
-    def __init__(self, offered: Sequence[Tool[Any, Any]]) -> None:
+    def __init__(self, offered: Container[str]) -> None:
         self._offered = offered
 
     def resources(self) -> Sequence[ResourceBinding]:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.connection import KEY_HEADER, Connection, NoUsableKey, key_of
-from cekura_dashboards_mcp.protocol.server import create_server
+from cekura_dashboards_mcp.protocol.server import create_server, load
 from cekura_dashboards_mcp.web.middleware import (
     METRICS,
     AllowedHosts,
@@ -232,4 +232,9 @@ def announce(listening: socket.socket) -> None:
 
 def _load_first_call(connection: Connection) -> None:
     """What only the first call needs is loaded beside, so that no health request waits for it."""
-    threading.Thread(target=connection.transport, name="first-call", daemon=True).start()
+
+    def work() -> None:
+        load()
+        connection.transport()
+
+    threading.Thread(target=work, name="first-call", daemon=True).start()

@@ -27,6 +27,7 @@ from cekura_dashboards.settings import SettingsError, is_loopback
 from cekura_dashboards_mcp.audit import AUDIT
 from cekura_dashboards_mcp.cli.terminal import Stopped
 from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.protocol.server import load
 from cekura_dashboards_mcp.web.app import announce, http_app, listening_on, parse_address, run_http
 from cekura_dashboards_mcp.web.middleware import SHUTDOWN_S, server_config
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
@@ -67,6 +68,8 @@ def serve_http(
         app = http_app(shared, serving, with_metrics=with_metrics, sign_in=sign_in)
     except SettingsError as error:
         raise Stopped(str(error)) from None
+    if workers > 1:
+        load()  # once for all: the workers are forks
     loaded()
     if workers == 1:
         with listening:

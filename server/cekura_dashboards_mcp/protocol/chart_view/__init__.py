@@ -1,18 +1,16 @@
 """The chart view: one HTML file that MCP hosts show beside an answer, and that a browser shows by itself."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from mcp.server.apps import Apps
-
-from cekura_dashboards import Tool
+from mcp.types import Tool
 
 CHART = "cekura/chart"
 """The key of ``_meta`` under which a result carries what is drawn of it."""
-CHART_DATA = "chart_data"
 DATA = '<script type="application/json" id="data">null</script>'
 """Where the file holds its data, if it is to be shown without a host."""
 
@@ -33,18 +31,17 @@ def bound_to_view(tool: str) -> dict[str, Any]:
     return {"ui": {"resourceUri": address_of(tool)}, "ui/resourceUri": address_of(tool)}
 
 
-def chart_view(tools: Sequence[Tool[Any, Any]]) -> Apps:
+def chart_view(drawn: Iterable[Tool]) -> Apps:
     """The MCP Apps extension with the view of each of these tools."""
     apps = Apps()
-    for tool in tools:
-        if tool.is_drawn:
-            apps.add_html_resource(
-                address_of(tool.name),
-                chart_html().replace(DATA, _data({"tool": tool.name})),
-                name=f"{tool.name} chart",
-                title=f"{tool.title}, as charts",
-                prefers_border=True,
-            )
+    for tool in drawn:
+        apps.add_html_resource(
+            address_of(tool.name),
+            chart_html().replace(DATA, _data({"tool": tool.name})),
+            name=f"{tool.name} chart",
+            title=f"{tool.title}, as charts",
+            prefers_border=True,
+        )
     return apps
 
 

@@ -1,0 +1,120 @@
+"""The tool list: data, written from the catalogue, so that a server answers ``tools/list`` without importing it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mcp.types import Tool as McpTool
+from mcp.types import ToolAnnotations
+from pydantic import BaseModel
+
+PATH = Path(__file__).with_name("tools.json")
+"""Packaged with this module; ``pytest --update-golden`` writes it, and a test compares it with the catalogue."""
+CHART_DATA = "chart_data"
+"""The tool that only the chart view calls."""
+SENTENCE = re.compile(r"(?<=\.)\s+")
+
+
+class ToolList(BaseModel):
+    """All tools, as ``tools/list`` has them. ``prepares``: by name, the tool without which a tool is of no use."""
+
+    prepares: Mapping[str, str]
+    tools: tuple[McpTool, ...]
+
+
+@cache
+def tool_list() -> ToolList:
+    return ToolList.model_validate_json(PATH.read_bytes())
+
+
+def names() -> list[str]:
+    """Of all tools that a model may call."""
+    return [tool.name for tool in tool_list().tools]
+
+
+def reading() -> frozenset[str]:
+    """The names of the tools that change nothing."""
+    return frozenset(tool.name for tool in tool_list().tools if not _writes(tool))
+
+
+def is_drawn(tool: McpTool) -> bool:
+    """Whether a chart view can show its answers."""
+    return tool.meta is not None
+
+
+def _writes(tool: McpTool) -> bool:
+    return not (tool.annotations and tool.annotations.read_only_hint)
+
+
+def offered(*, read_only: bool) -> list[McpTool]:
+    """The tools to offer: in read-only mode none that writes, nor one that only prepares for it.
+
+    No description points to a tool that is not offered.
+    """
+    everything = tool_list()
+    absent = {tool.name for tool in everything.tools if read_only and _writes(tool)}
+    absent |= {name for name, purpose in everything.prepares.items() if purpose in absent}
+    return [
+        tool.model_copy(update={"description": without(absent, tool.description or "")})
+        for tool in everything.tools
+        if tool.name not in absent
+    ]
+
+
+def without(absent: Iterable[str], text: str) -> str:
+    """A text for a model, without the sentences that point to a tool that is not offered."""
+    sentences = SENTENCE.split(text)
+    return " ".join(sentence for sentence in sentences if not any(name in sentence for name in absent))
+
+
+def chart_data(drawn: Sequence[str]) -> McpTool:
+    """The tool that only the chart view calls, for the answers of these tools."""
+    title = "Data of the chart view"
+    return McpTool(
+        name=CHART_DATA,
+        title=title,
+        description="Used by the chart view; do not call.",
+        input_schema={
+            "type": "object",
+            "properties": {
+                "tool": {"type": "string", "enum": [*drawn]},
+                "arguments": {"type": "object", "properties": {}},
+            },
+            "required": ["tool"],
+        },
+        annotations=ToolAnnotations(
+            title=title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+        ),
+        _meta={"ui": {"visibility": ["app"]}},
+    )
+
+
+def from_catalogue() -> dict[str, Any]:
+    """What the file holds, from the models of the catalogue."""
+    from cekura_dashboards import TOOLS  # noqa: PLC0415 - a server that starts does without the catalogue
+    from cekura_dashboards.arguments.schema import input_schemas, output_schemas  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.protocol.chart_view import bound_to_view  # noqa: PLC0415 - see above
+
+    inputs, outputs = input_schemas(tool.request for tool in TOOLS), output_schemas(tool.result for tool in TOOLS)
+    tools = [
+        McpTool(
+            name=tool.name,
+            title=tool.title,
+            description=tool.description,
+            input_schema=inputs[tool.request],
+            output_schema=outputs[tool.result],
+            annotations=ToolAnnotations(
+                title=tool.title,
+                read_only_hint=not tool.writes,
+                destructive_hint=tool.destructive,
+                idempotent_hint=tool.idempotent,
+                open_world_hint=True,
+            ),
+            _meta=bound_to_view(tool.name) if tool.is_drawn else None,
+        )
+        for tool in TOOLS
+    ]
+    prepares = {tool.name: tool.prepares for tool in TOOLS if tool.prepares}
+    return ToolList(prepares=prepares, tools=tuple(tools)).model_dump(mode="json", by_alias=True, exclude_none=True)
