@@ -22,7 +22,8 @@ NAMES = list(CLIENTS)
 KEY = "a-key-of-mine"
 MOVED = (
     "CLAUDE_CONFIG_DIR", "VSCODE_PORTABLE", "VSCODE_APPDATA", "CODEX_HOME", "GEMINI_CLI_HOME", "QWEN_HOME",
-    "GOOSE_PATH_ROOT", "CLINE_MCP_SETTINGS_PATH",
+    "GOOSE_PATH_ROOT", "CLINE_MCP_SETTINGS_PATH", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "all_proxy",
+    "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 REFERENCES: dict[str, Json] = {
     "claude-code": {"env": {"CEKURA_API_KEY": "${CEKURA_API_KEY}"}},
@@ -163,6 +164,15 @@ def test_a_key_that_the_client_cannot_get_elsewhere_is_for_its_owner_alone(name:
     assert entry["env"] == {"CEKURA_API_KEY": KEY}
     assert "The key stands in that file, which only you can read." in done.stdout
     assert open_to_others(path_of(name, tmp_path).parent) == []
+
+
+def test_the_way_through_a_network_is_handed_on_but_for_its_password(tmp_path: Path) -> None:
+    network = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "localhost", "SSL_CERT_FILE": "/etc/ours.pem"}
+    run(tmp_path, "codex", CEKURA_API_KEY=KEY, **network)
+    assert written("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]["env"] == network
+    done = run(tmp_path, "codex", CEKURA_API_KEY=KEY, HTTPS_PROXY="http://me:hidden@proxy.example:3128")
+    assert "env" not in written("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]
+    assert ("HTTPS_PROXY holds a password" in done.stdout, "hidden" in done.output) == (True, False)
 
 
 def test_vs_code_is_told_to_ask_for_the_key_and_no_more_once_the_entry_is_gone(tmp_path: Path) -> None:

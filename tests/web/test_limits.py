@@ -551,3 +551,46 @@ async def test_a_call_under_way_is_answered_before_the_workers_end() -> None:
             await anyio.to_thread.run_sync(process.wait, 20)
     assert [answer.status_code for answer in answers] == [200]
     assert json.loads(answers[0].text)["result"]["content"]
+
+
+PAGE = "https://chat.team.example"
+ASKS_FIRST = {
+    "Origin": PAGE,
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Private-Network": "true",
+    "Access-Control-Request-Headers": "content-type,mcp-method,mcp-name,mcp-protocol-version,x-cekura-api-key",
+}
+
+
+@pytest.mark.anyio
+async def test_a_page_of_an_allowed_origin_may_ask_first_without_key_or_token_and_read_the_answers() -> None:
+    async with serving(allowed_origins=PAGE, server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
+        asked = await http.options(f"{url}/mcp", headers=ASKS_FIRST)
+        refused = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE})
+        answered = await http.post(
+            f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE, "Authorization": f"Bearer {OLD}"}
+        )
+        stream = await http.options(f"{url}/mcp", headers={**ASKS_FIRST, "Access-Control-Request-Method": "GET"})
+    assert (asked.status_code, refused.status_code, answered.status_code, stream.status_code) == (200, 401, 200, 200)
+    for answer in (asked, refused, answered, stream):
+        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "Origin" in answer.headers["vary"]
+    assert asked.headers["access-control-allow-private-network"] == "true"
+    allowed = {name.strip().lower() for name in asked.headers["access-control-allow-headers"].split(",")}
+    assert {*ASKS_FIRST["Access-Control-Request-Headers"].split(","), "authorization", "mcp-session-id"} <= allowed
+    readable = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
+    assert {"Mcp-Session-Id", "WWW-Authenticate"} <= readable
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("allowed", "origin", "status"),
+    [(PAGE, "https://evil.example", 403), (PAGE, "http://localhost:5173", 400), ("", "http://localhost:5173", 403)],
+)
+async def test_a_page_of_another_origin_is_told_of_no_permission(allowed: str, origin: str, status: int) -> None:
+    async with serving(allowed_origins=allowed) as url, httpx.AsyncClient(**PLAIN) as http:
+        asked = await http.options(f"{url}/mcp", headers={**ASKS_FIRST, "Origin": origin})
+        sent = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": origin})
+    assert asked.status_code == status
+    assert not any("access-control-allow-origin" in answer.headers for answer in (asked, sent))

@@ -42,6 +42,8 @@ from cekura_dashboards_mcp.cli.jsonc import Jsonc
 
 SANDBOX_ENTRY = "cekura-dashboards-sandbox"
 
+PROXIES = [name for kind in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (kind, kind.lower())]
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PRIVATE, OTHERS = 0o600, 0o077
 """The mode of a file that holds a key, and what of a mode lets others than the owner do something with it."""
 MARK = "\ufeff"
@@ -342,6 +344,9 @@ def install(name: str, machine: Machine, choices: Choices) -> None:
         click.echo(f"The file as it was before: {written.backup}")
     if not choices.sandbox:
         click.echo(_key_source(client, entry, choices))
+        for proxy in PROXIES:
+            if "@" in os.environ.get(proxy, ""):
+                click.echo(f"{proxy} holds a password, so it is not in the file; add it by hand if it is needed there.")
     click.echo(client.reload)
 
 
@@ -431,8 +436,14 @@ def _without_secrets(*, sandbox: bool) -> dict[str, str]:
 
 
 def _settings() -> dict[str, str]:
-    """What is set in this shell; what is blank counts as absent, as everywhere."""
-    return {name: os.environ[name] for name in variables(Settings) if os.environ.get(name, "").strip()}
+    """What is set in this shell; what is blank counts as absent, as everywhere.
+
+    The way through a company's network is among it: some clients hand on few variables of their own. A proxy with a
+    password is not, as it would stand in the file.
+    """
+    proxies = [name for name in PROXIES if "@" not in os.environ.get(name, "")]
+    names = [*variables(Settings), *proxies, *CERTIFICATES]
+    return {name: os.environ[name] for name in names if os.environ.get(name, "").strip()}
 
 
 def _refuse_unusable(**given: Any) -> None:

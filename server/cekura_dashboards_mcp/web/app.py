@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -43,6 +44,11 @@ PATH = "/mcp"
 PORT = re.compile(r"\d{1,5}", re.ASCII)
 PROGRESS = b'"progressToken"'
 """Where this stands in a request, its caller wants to hear of the progress."""
+BROWSER_SENDS = (
+    "Authorization", KEY_HEADER, "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Last-Event-ID",
+)  # fmt: skip
+BROWSER_READS = ("Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate", "Retry-After")
+"""The headers of MCP, and of this server, that a page elsewhere may send, and read."""
 READY_S = 10.0
 """For so long an answer about the API counts."""
 READY_TIMEOUT_S = 5.0
@@ -199,6 +205,15 @@ def http_app(
         app.add_middleware(sign_in.guard)
     if serving.tokens:
         app.add_middleware(TokenGuard, serving.tokens)
+    if serving.origins:  # around the guards, so that a page can read what they answer, and ask first without a key
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=serving.origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=BROWSER_SENDS,
+            expose_headers=BROWSER_READS,
+            allow_private_network=True,
+        )
     app.add_middleware(AllowedHosts, serving.hosts, serving.origins)
     return app
 
