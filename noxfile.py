@@ -114,6 +114,8 @@ def _quick_start(session: nox.Session, clone: Path, wheel: Path, work: Path) -> 
     for programs in (env["PIPX_BIN_DIR"], env["UV_TOOL_BIN_DIR"]):
         session.run(f"{programs}/cekura-dashboards", "--version", external=True)
     session.run("uvx", "-q", "--from", str(wheel), "cekura-dashboards-mcp", "--version")
+    with session.chdir(clone):
+        session.run("uvx", "-q", "--from", ".", "cekura-dashboards", "--version")  # as the plugins start the server
 
 
 def command_in(page: str, text: str) -> str:

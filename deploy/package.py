@@ -1,7 +1,9 @@
-"""What is published beside the wheel: a bundle for Claude Desktop and an entry for the MCP registry.
+"""What is published beside the wheel: a bundle for Claude Desktop, an entry for the MCP registry, and plugins.
 
 ``python deploy/package.py FOLDER`` writes ``cekura-dashboards-mcp.mcpb``, its ``manifest.json`` and ``server.json``
-there. Name, version and description are those of pyproject.toml; the name in the registry is the README's.
+there. ``python deploy/package.py plugins FOLDER`` writes the manifests of the plugins and their skills; those of the
+repository, which is itself the plugin, are written with ``plugins .``. Name, version and description are those of
+pyproject.toml; the name in the registry is the README's.
 """
 
 import json
@@ -16,6 +18,9 @@ from typing import Any
 from cekura_dashboards import TOOLS
 
 ROOT = Path(__file__).parents[1]
+AUTHOR = {"name": "The cekura-dashboards-mcp authors"}
+SERVER = "cekura-dashboards"
+SKILLS = ROOT / "server" / "cekura_dashboards_mcp" / "skills"
 BUNDLED = ("pyproject.toml", "README.md", "LICENSE", "server", "tools", "sandbox")
 SERVER_SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 MCP_NAME = re.compile(r"mcp-name: ([\w.-]+/[\w.-]+)")
@@ -57,7 +62,7 @@ def manifest() -> dict[str, Any]:
         "display_name": "Cekura dashboards",
         "version": about["version"],
         "description": about["description"],
-        "author": {"name": "The cekura-dashboards-mcp authors"},
+        "author": AUTHOR,
         "license": about["license"],
         "keywords": about["keywords"],
         "server": {
@@ -124,6 +129,97 @@ def bundle(file: Path) -> None:
             archive.write(ROOT / name, name)
 
 
+def plugins() -> dict[str, Any]:
+    """The manifests by path: of Claude Code, Cursor, Codex, Copilot and the Gemini CLI, each by its own format's rules.
+
+    uvx runs the server from the plugin's own folder, for which each client has a name of its own. Codex has none, and
+    starts the server in that folder.
+    """
+    about = project()
+    common = {
+        "name": SERVER,
+        "version": about["version"],
+        "description": about["description"],
+        "author": AUTHOR,
+        "license": about["license"],
+        "keywords": about["keywords"],
+    }
+    listed = {"name": SERVER, "source": "./", "description": about["description"]}
+    marketplace = {
+        "name": SERVER,
+        "owner": AUTHOR,
+        "metadata": {"description": "Cekura dashboards"},
+        "plugins": [listed],
+    }
+    codex = {"displayName": "Cekura dashboards", "shortDescription": about["description"], "category": "Data"}
+    codex_source = {"source": "local", "path": "./"}
+    codex_policy = {"installation": "AVAILABLE", "authentication": "ON_INSTALL"}
+    return {
+        ".claude-plugin/plugin.json": {
+            **common,
+            "userConfig": {"api_key": KEY, "time_zone": TIME_ZONE},
+            **_started_in(
+                "${CLAUDE_PLUGIN_ROOT}",
+                env={"CEKURA_API_KEY": "${user_config.api_key}", "CEKURA_TIME_ZONE": "${user_config.time_zone}"},
+            ),
+        },
+        ".claude-plugin/marketplace.json": marketplace,
+        ".cursor-plugin/plugin.json": {
+            **common,
+            "displayName": "Cekura dashboards",
+            "skills": "./skills/",
+            **_started_in("${CURSOR_PLUGIN_ROOT}", env={"CEKURA_API_KEY": "${env:CEKURA_API_KEY}"}),
+        },
+        ".codex-plugin/plugin.json": {
+            **common,
+            "skills": "./skills/",
+            **_started_in(".", cwd=".", env_vars=["CEKURA_API_KEY", "CEKURA_TIME_ZONE"]),
+            "interface": codex,
+        },
+        ".agents/plugins/marketplace.json": {
+            "name": SERVER,
+            "interface": {"displayName": "Cekura dashboards"},
+            "plugins": [{"name": SERVER, "source": codex_source, "policy": codex_policy, "category": "Data"}],
+        },
+        ".github/plugin/plugin.json": {
+            **common,
+            "skills": "skills/",
+            **_started_in("${PLUGIN_ROOT}", env={"CEKURA_API_KEY": "${CEKURA_API_KEY}"}),
+        },
+        ".github/plugin/marketplace.json": marketplace,
+        "gemini-extension.json": {
+            "name": SERVER,
+            "version": about["version"],
+            "description": about["description"],
+            **_started_in("${extensionPath}", env={"CEKURA_API_KEY": "${CEKURA_API_KEY}"}),
+            "settings": [
+                {
+                    "name": KEY["title"],
+                    "description": KEY["description"],
+                    "envVar": "CEKURA_API_KEY",
+                    "sensitive": True,
+                }
+            ],
+        },
+    }
+
+
+def _started_in(folder: str, **settings: Any) -> dict[str, Any]:
+    command = {"command": "uvx", "args": ["--from", folder, SERVER, "serve"], **settings}
+    return {"mcpServers": {SERVER: command}}
+
+
+def write_plugins(folder: Path) -> None:
+    """Write the manifests, and the skills as the server has them."""
+    contents = {name: json.dumps(made, indent=2, ensure_ascii=False) + "\n" for name, made in plugins().items()}
+    for file in sorted(SKILLS.glob("*/SKILL.md")):
+        contents[f"skills/{file.parent.name}/{file.name}"] = file.read_text(encoding="utf-8")
+    for name, text in contents.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="\n")
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     bundle(folder / "cekura-dashboards-mcp.mcpb")
@@ -132,4 +228,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "plugins":
+        write_plugins(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]))

@@ -1,0 +1,162 @@
+"""The plugins: what the repository holds is what is generated, and the clients themselves take it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from support import HANGS_S, Json
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "skills.md").read_text(encoding="utf-8")
+MANIFESTS = {
+    ".claude-plugin/plugin.json": "${CLAUDE_PLUGIN_ROOT}", ".cursor-plugin/plugin.json": "${CURSOR_PLUGIN_ROOT}",
+    ".codex-plugin/plugin.json": ".", ".github/plugin/plugin.json": "${PLUGIN_ROOT}", "gemini-extension.json": "${extensionPath}",
+}  # fmt: skip
+"""What each client calls the folder of the plugin. Sources: their references; for Codex what its own `mcp list` shows."""
+MARKETPLACES = [
+    ".claude-plugin/marketplace.json",
+    ".agents/plugins/marketplace.json",
+    ".github/plugin/marketplace.json",
+]
+SKILLS = [f"skills/{name}/SKILL.md" for name in sorted(
+    file.parent.name for file in (ROOT / "server" / "cekura_dashboards_mcp" / "skills").glob("*/SKILL.md")
+)]  # fmt: skip
+CURSOR_FIELDS = {
+    "name", "displayName", "description", "version", "author", "publisher", "homepage", "repository", "license", "logo",
+    "keywords", "category", "tags", "commands", "agents", "skills", "rules", "hooks", "variables", "mcpServers",
+}  # fmt: skip
+"""All that Cursor's schema of a manifest allows; Cursor has no program that checks one. Source: its public repository of
+plugins, schemas/plugin.schema.json."""
+NO_CLIENTS = (
+    "needs the clients: install tests/clients/package.json apart from this project, and name the folder in CLIENTS_NODE"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plugin of nothing but what is generated."""
+    folder = tmp_path_factory.mktemp("plugin")
+    command = [sys.executable, str(ROOT / "deploy" / "package.py"), "plugins", str(folder)]
+    subprocess.run(command, check=True, timeout=HANGS_S)
+    return folder
+
+
+def read(name: str) -> Json:
+    found: Json = json.loads((ROOT / name).read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_repository_holds_the_plugins_that_are_generated(made: Path) -> None:
+    names = {file.relative_to(made).as_posix() for file in made.rglob("*") if file.is_file()}
+    assert names == {*MANIFESTS, *MARKETPLACES, *SKILLS}
+    changed = [name for name in names if (ROOT / name).read_bytes() != (made / name).read_bytes()]
+    assert changed == [], "run: python deploy/package.py plugins ."
+
+
+@pytest.mark.parametrize(("name", "folder"), MANIFESTS.items())
+def test_a_manifest_has_the_project_s_version_and_starts_the_server_in_its_folder_without_the_key(
+    name: str, folder: str
+) -> None:
+    manifest = read(name)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (manifest["version"], manifest["description"]) == (project["version"], project["description"])
+    [(server, entry)] = manifest["mcpServers"].items()
+    assert (server, entry["command"]) == ("cekura-dashboards", "uvx")
+    assert entry["args"] == ["--from", folder, "cekura-dashboards", "serve"]
+    assert "cekura-dashboards" in project["scripts"]
+    values = entry.get("env", {})
+    assert all(re.fullmatch(r"\$\{[\w.:]+\}", value) for value in values.values())
+    assert "CEKURA_API_KEY" in {*values, *entry.get("env_vars", [])}
+
+
+def test_the_key_is_asked_for_as_a_secret_where_the_client_can_ask() -> None:
+    assert read(".claude-plugin/plugin.json")["userConfig"]["api_key"]["sensitive"]
+    [setting] = read("gemini-extension.json")["settings"]
+    assert (setting["envVar"], setting["sensitive"]) == ("CEKURA_API_KEY", True)
+
+
+@pytest.mark.parametrize("name", MARKETPLACES)
+def test_a_marketplace_offers_the_plugin_that_its_own_folder_is(name: str) -> None:
+    [plugin] = read(name)["plugins"]
+    source = plugin["source"]
+    assert plugin["name"] == read(".claude-plugin/plugin.json")["name"]
+    assert (source if isinstance(source, str) else source["path"]) == "./"
+
+
+def test_the_manifest_for_cursor_has_only_fields_of_its_schema() -> None:
+    manifest = read(".cursor-plugin/plugin.json")
+    assert {*manifest} <= CURSOR_FIELDS
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", manifest["name"])
+    assert {*manifest["author"]} <= {"name", "email"}
+    assert (ROOT / manifest["skills"]).is_dir()
+
+
+class Clients:
+    """The clients that npm has, in a home folder of the test's own."""
+
+    def __init__(self, folder: str, home: Path) -> None:
+        self.programs = Path(folder) / "node_modules" / ".bin"
+        ours = {"HOME": str(home), "USERPROFILE": str(home), "NO_COLOR": "1", "DISABLE_AUTOUPDATER": "1"}
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "TMPDIR", "TEMP"}}
+        self.environment = {**kept, **ours}
+
+    def run(self, program: str, *arguments: str, folder: Path) -> str:
+        """What a command printed."""
+        done = subprocess.run(
+            [str(self.programs / program), *arguments], cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def clients(tmp_path: Path) -> Clients:
+    folder = os.environ.get("CLIENTS_NODE")
+    if not folder:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CLIENTS)
+    return Clients(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("name", [".claude-plugin/plugin.json", ".claude-plugin/marketplace.json"])
+def test_claude_code_validates_its_manifests(clients: Clients, made: Path, name: str) -> None:
+    assert "Validation passed" in clients.run("claude", "plugin", "validate", "--strict", name, folder=made)
+
+
+def test_gemini_validates_the_extension(clients: Clients, made: Path) -> None:
+    assert "successfully validated" in clients.run("gemini", "extensions", "validate", ".", folder=made)
+
+
+@pytest.mark.parametrize(
+    ("client", "shown"),
+    [
+        ("claude", "plugin details cekura-dashboards"),
+        ("codex", "mcp list --json"),
+        ("copilot", "mcp get cekura-dashboards"),
+    ],
+)
+def test_a_client_installs_the_plugin_by_the_commands_of_the_page(
+    clients: Clients, made: Path, client: str, shown: str
+) -> None:
+    commands = re.findall(rf"`{client} (plugin [^`]+)`", PAGE)
+    assert len(commands) == 2
+    for command in commands:
+        clients.run(client, *command.split(), folder=made)
+    text = clients.run(client, *shown.split(), folder=made)
+    if client == "claude":  # counts a server only once its key is given
+        assert "Skills (5)" in text
+    elif client == "codex":
+        [server] = json.loads(text[text.index("[\n") : text.rindex("]") + 1])
+        installed = Path(server["transport"]["cwd"])  # uvx is to look for the server there
+        assert server["transport"]["args"] == ["--from", ".", "cekura-dashboards", "serve"]
+        assert sorted(file.relative_to(installed).as_posix() for file in installed.glob("skills/*/SKILL.md")) == SKILLS
+    else:
+        assert "uvx --from ${PLUGIN_ROOT} cekura-dashboards serve" in text
+        listed = clients.run(client, "skill", "list", folder=made)
+        assert [name for name in SKILLS if Path(name).parent.name not in listed] == []
