@@ -90,7 +90,7 @@ class OfSummary:
         if asked == "level moved":
             return direction(sum(f["change"] for f in found if f["kind"] in LEVELS))
         kinds: dict[str, tuple[tuple[str, ...], str]] = {
-            "step at": (LEVELS[:2], "at"), "unusual day": (("unusual",), "from"), "outage": (("gap",), "from"),
+            "step at": (LEVELS[:2], "at"), "unusual day": (("outlier",), "from"), "outage": (("outage",), "from"),
         }  # fmt: skip
         wanted, place = kinds[asked]
         rows = [f for f in found if f["kind"] in wanted]

@@ -102,7 +102,7 @@ def _is_rise(found: Finding) -> bool:
 
 
 def _is_low_day(found: Finding) -> bool:
-    return isinstance(found, Unusual) and found.value < found.usual
+    return isinstance(found, Unusual) and found.value < found.expected
 
 
 def _is_hour(found: Finding) -> bool:

@@ -88,7 +88,7 @@ async def test_a_dashboard_in_order_yields_no_finding() -> None:
     async with open_tools(new_sandbox(count=3000)) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=12)
     assert found["findings"] == []
-    assert text == f'dashboard 12 "Booking agent": nothing found\n{found["looked_at"]}'
+    assert text == f'dashboard 12 "Booking agent": nothing found\n{found["scope"]}'
     assert "not at their numbers: get_widgets_data" in text
 
 
@@ -121,5 +121,5 @@ async def test_many_findings_stay_inside_the_budget() -> None:
     async with open_tools(app) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=number)
     assert len(found["findings"]) == 20
-    assert found["left_out"] == ["10 more findings; mend these and check again"]
+    assert found["omitted"] == ["10 more findings; mend these and check again"]
     assert len(text) < 9000

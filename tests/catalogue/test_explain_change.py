@@ -40,7 +40,7 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert first["share_pct"] > 80
     by = {other["by"]: other["verdict"] for other in found["dimensions"]}
     assert (by["topic"], by["metadata.app_version"]) == ("within noise", "possible")
-    inside = found["inside"]
+    inside = found["drill_down"]
     assert (inside["by"], inside["group"]) == ("agent.id", "Booking (33)")
     [release] = inside["dimensions"]
     assert (release["by"], release["verdict"]) == ("metadata.app_version", "clear")
@@ -65,7 +65,7 @@ async def test_keys_come_from_all_dashboards_and_from_the_calls_themselves() -> 
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, found = await ask(context, "explain_change", widget_id=203)
     assert {row["by"] for row in found["dimensions"]} == {"agent.id", "topic", "metadata.app_version"}
-    [release] = found["inside"]["dimensions"]
+    [release] = found["drill_down"]["dimensions"]
     assert release["new"][0]["group"] == "2.4.0"
     assert release["new"][0]["since"] == "2026-11-12"
     async with open_tools(shared_sandbox(ApiVariant(call_metadata="present"), LARGE)) as (context, recorder):
@@ -73,16 +73,16 @@ async def test_keys_come_from_all_dashboards_and_from_the_calls_themselves() -> 
         _, found = await ask(context, "explain_change", widget_id=203)
         groups = {json.dumps(sent.body) for sent in recorder.sent}
     assert any("metadata.language" in group for group in groups)
-    assert found["inside"]["dimensions"][0]["by"] == "metadata.app_version"
+    assert found["drill_down"]["dimensions"][0]["by"] == "metadata.app_version"
 
 
 async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, found = await ask(context, "explain_change", widget_id=209, window="5d")
     first = found["dimensions"][0]
-    assert (first["by"], first["verdict"], first["mixed"]) == ("metadata.app_version", "clear", True)
+    assert (first["by"], first["verdict"], first["mix_shift"]) == ("metadata.app_version", "clear", True)
     assert 'by "metadata.app_version": calls shifted between groups, clear' in text
-    assert all("mixed" not in other for other in found["dimensions"][1:])
+    assert all("mix_shift" not in other for other in found["dimensions"][1:])
     assert [len(found["examples"][side]) for side in ("current", "baseline")] == [5, 5]
     assert [outcome["by"] for outcome in found["outcomes"]] == ["call_ended_reason"]
     assert "not looked at: dropoff_point; name them in `by`" in found["notes"]
@@ -102,7 +102,7 @@ async def test_the_outage_is_found_as_a_gap_and_the_growth_as_a_trend() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         hourly = await report_of(context, widget_ids=[208], window="20d")
         latency = await report_of(context, widget_ids=[210], window="29d")
-    [gap] = [found for found in hourly["findings"] if found["kind"] == "gap"]
+    [gap] = [found for found in hourly["findings"] if found["kind"] == "outage"]
     assert (gap["from"], gap["to"]) == ("2026-11-08T13:00Z", "2026-11-08T15:00Z")
     [trend] = latency["findings"]
     assert (trend["kind"], trend["verdict"]) == ("trend", "clear")

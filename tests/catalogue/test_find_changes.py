@@ -40,9 +40,9 @@ async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top()
     rows: list[Json] = answer["changes"]
     assert len(text) <= 6000
     assert {row["verdict"] for row in rows} == {"clear"}
-    outage = one(rows, how="gap")
+    outage = one(rows, kind="outage")
     assert (outage["widgets"], outage["at"], outage["until"]) == ([208], "2026-11-08T13:00Z", "2026-11-08T15:00Z")
-    release = one(rows, how="group", by="agent.id")
+    release = one(rows, kind="group", by="agent.id")
     figures = sql(
         app,
         "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 "
@@ -51,19 +51,19 @@ async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top()
     assert (release["widgets"], release["part"]) == ([204], "Booking (33)")
     assert release["n"] == [row[0] for row in figures]
     assert [release["before"], release["after"]] == [pytest.approx(row[1], abs=1e-3) for row in figures]
-    version = one(rows, how="new group")
+    version = one(rows, kind="new group")
     assert (version["part"], version["n"][0]) == ("2.4.0", 0)
-    step = one(rows, how="step")
+    step = one(rows, kind="step")
     assert (step["widgets"][0], step["at"][:9]) == (209, "2026-11-1")
     assert step["before"] > 0.88
     assert step["after"] < 0.74
-    latency = one(rows, how="trend")
+    latency = one(rows, kind="trend")
     assert (latency["widgets"], latency["pct"] > 20) == ([210], True)
-    topic = one(rows, how="share", by="topic")
+    topic = one(rows, kind="share", by="topic")
     assert (topic["part"], topic["at"]) == ("billing question", "2026-11-15")
     assert topic["after"] > topic["before"] + 8
     assert {row["widgets"][0] for row in rows} <= {204, 206, 208, 209, 210, 212, 215}, "nothing else happened"
-    assert answer["charts"]["looked_at"] == 20
+    assert answer["charts"]["total"] == 20
     assert answer["requests"] == len([r for r in recorder.sent if "project" not in r.path and "agents" not in r.path])
 
 
@@ -71,7 +71,7 @@ async def test_each_change_goes_on_with_a_call_that_works() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, answer = await ask(context, "find_changes")
         for row in answer["changes"]:
-            if row["how"] != "gap":
+            if row["kind"] != "outage":
                 text, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
                 assert text
 
@@ -85,7 +85,7 @@ async def test_where_nothing_happens_nothing_is_found() -> None:
             _, answer = await ask(context, "find_changes", window="7d")
         told += [(seed, row) for row in answer["changes"]]
         assert answer["charts"]["failed"] == 0
-        assert answer["charts"]["quiet"] >= answer["charts"]["looked_at"] - 6
+        assert answer["charts"]["not_significant"] >= answer["charts"]["total"] - 6
     assert len({seed for seed, _ in told}) <= QUIET_WORLDS / 20, told
 
 
@@ -105,7 +105,7 @@ async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_w
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes", dashboard_ids=[11])
         _, early = await ask(context, "find_changes", window="2026-11-12/2026-11-16")
-    topic = one(answer["changes"], how="share", by="topic")
+    topic = one(answer["changes"], kind="share", by="topic")
     shares = sql(
         app,
         "SELECT count(*), 100.0 * count(*) FILTER (topic = 'billing question') / count(*) FROM calls WHERE project = 1 "
@@ -130,20 +130,20 @@ async def test_of_charts_of_one_measure_that_which_shows_it_over_time_is_named_f
 async def test_what_a_limit_leaves_out_is_said() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "find_changes", dashboard_ids=[11], limit=3)
-    assert answer["charts"]["looked_at"] == 3
+    assert answer["charts"]["total"] == 3
     assert "of dashboard 11 only 3 of 8 charts were looked at; raise limit" in text
 
 
 async def test_many_charts_are_looked_at_by_whole_dashboards_and_the_answer_goes_on_with_the_others() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, first = await ask(context, "find_changes", limit=10)
-        assert first["charts"]["looked_at"] == 8
-        assert first["go_on"] == {"tool": "find_changes", "arguments": {"dashboard_ids": [12, 13]}}
-        _, rest = await ask(context, "find_changes", **first["go_on"]["arguments"])
-        assert rest["charts"]["looked_at"] == 12
-        assert "go_on" not in rest
+        assert first["charts"]["total"] == 8
+        assert first["next"] == {"tool": "find_changes", "arguments": {"dashboard_ids": [12, 13]}}
+        _, rest = await ask(context, "find_changes", **first["next"]["arguments"])
+        assert rest["charts"]["total"] == 12
+        assert "next" not in rest
         _, mine = await ask(context, "find_changes", project_id="Harbour Telecom")
-        assert mine["charts"]["looked_at"] == 5
+        assert mine["charts"]["total"] == 5
 
 
 async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> None:
@@ -157,7 +157,7 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
 
         recorder.fault = fault
         text, answer = await ask(context, "find_changes", dashboard_ids=[11])
-        assert (answer["charts"]["failed"], answer["charts"]["not_testable"]) == (1, 1)
+        assert (answer["charts"]["failed"], answer["charts"]["untestable"]) == (1, 1)
         assert "widgets 208 could not be read" in text
         assert "Not today." in text
         assert "widgets 205 not tested: its values cannot be followed over time" in text
@@ -174,7 +174,7 @@ async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
     assert answer["window"].startswith("2026-11-")
     assert len(text) <= 6000
     if window == "2026-11-05/2026-11-11":
-        assert any(row["how"] == "gap" and "before_window" not in row for row in answer["changes"])
+        assert any(row["kind"] == "outage" and "before_window" not in row for row in answer["changes"])
 
 
 def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
@@ -182,7 +182,7 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
     assert benjamini_hochberg([0.04], 0.05, 2) == 0.0
     assert benjamini_hochberg([0.01, 0.02, 0.03, 0.9], 0.05, 4) == 0.03
     assert benjamini_hochberg([], 0.05, 10) == 0.0
-    assert Change(how="gap", p_value=0.5, size=1.0).strongest_verdict == "clear"
+    assert Change(how="outage", p_value=0.5, size=1.0).strongest_verdict == "clear"
 
 
 @pytest.mark.parametrize(
@@ -204,10 +204,10 @@ async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compa
         [note] = [note for note in answer["notes"] if note.startswith("not compared: ")]
         assert said in note
         assert note in text, "the offer is told whole"
-        assert one(answer["changes"], how="gap")["at"] == "2026-11-08T13:00Z"
-        assert answer["charts"]["quiet"] == 20 - answer["charts"]["changed"] - answer["charts"]["not_testable"]
+        assert one(answer["changes"], kind="outage")["at"] == "2026-11-08T13:00Z"
+        assert answer["charts"]["not_significant"] == 20 - answer["charts"]["changed"] - answer["charts"]["untestable"]
         for row in answer["changes"]:
-            if row["how"] != "gap":
+            if row["kind"] != "outage":
                 follow_up, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
                 assert follow_up
         offer = "7d" if "7d" in said else "14d"
@@ -218,7 +218,7 @@ async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compa
 async def test_a_step_is_followed_up_by_the_days_since_it_against_those_before() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, answer = await ask(context, "find_changes", window="30d")
-    step = one(answer["changes"], how="step", dashboard_id=12)
+    step = one(answer["changes"], kind="step", dashboard_id=12)
     assert step["at"] == "2026-11-13"
     times = {"window": "2026-11-13T00:00Z/2026-11-18T00:00Z", "compare_to": "2026-10-20T00:00Z/2026-11-13T00:00Z"}
     assert step["next"]["arguments"] == {"widget_id": 209, **times}

@@ -78,7 +78,7 @@ async def test_a_dashboard_shows_filters_in_words_and_as_data() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "get_dashboard", dashboard_id=12)
         assert recorder.paths() == ["GET /dashboards/dashboards/12/"]
-    assert answer["filters_in_words"] == 'timestamp ≥ "today-14d" and agent.id = 33'
+    assert answer["filters_text"] == 'timestamp ≥ "today-14d" and agent.id = 33'
     assert answer["filters"]["operator"] == "and"
     by_id = {widget["id"]: widget for widget in answer["widgets"]}
     assert by_id[212]["filters"] == {"field": "success", "op": "eq", "value": False}
@@ -101,7 +101,7 @@ async def test_a_large_dashboard_leaves_out_layouts_and_says_so() -> None:
         await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
         text, answer = await ask(context, "get_dashboard", dashboard_id=11)
     assert len(text) <= 9000
-    assert answer["left_out"] == ["layout of the widgets"]
+    assert answer["omitted"] == ["layout of the widgets"]
     assert len(answer["widgets"]) == 60
 
 

@@ -103,7 +103,7 @@ async def test_calls_over_five_minutes_longest_first_with_what_was_said_about_a_
     async with open_tools(app) as (context, _):
         text, found = await ask(context, "list_calls", **LONG, sort="longest first", said="Refund")
     assert [call["id"] for call in found["calls"]] == wanted[:10]
-    assert all(call["said"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
+    assert all(call["quote"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
     assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
     assert f"50 transcripts were looked through, of {found['total']} calls, and {len(wanted)} hold it; page 2" in text
     assert "transcripts" not in found

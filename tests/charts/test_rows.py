@@ -51,7 +51,7 @@ ALIKE: list[tuple[str, Json]] = [
     ("find_changes", {"dashboard_ids": [13]}),
     ("check_dashboard", {"dashboard_id": 13}),
 ]  # fmt: skip
-NOTES = {"measure", "passing", "notes", "warnings", "shared", "plan_id", "left_out"}
+NOTES = {"measure", "pass_score", "notes", "warnings", "shared_notes", "plan_id", "omitted"}
 
 
 def figures(value: Any) -> Any:
@@ -116,7 +116,7 @@ async def test_what_a_pass_is_stays_where_there_is_room_for_little_else() -> Non
         await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": many})
         text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
     assert len(text) <= 9000
-    assert text.count(SAID) == [report.get("passing") for report in answer["widgets"]].count(SAID) == 31
+    assert text.count(SAID) == [report.get("pass_score") for report in answer["widgets"]].count(SAID) == 31
 
 
 @pytest.mark.parametrize("function", ["sum", "min", "max", "p50", "p95"])
@@ -172,7 +172,7 @@ async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_wha
             text, answer = await ask(context, "find_changes", dashboard_ids=[13])
         [row] = [row for row in answer["changes"] if 216 in row["widgets"]]
         found.append(row)
-        assert f"{row['measure']}: {row['how']}" in text
+        assert f"{row['measure']}: {row['kind']}" in text
     plain, scored = found
     assert (scored["before"], scored["after"], scored["pct"]) == (plain["before"], plain["after"], plain["pct"])
     assert (0.88 < scored["before"] < 0.91, 0.58 < scored["after"] < 0.61) == (True, True)

@@ -53,7 +53,7 @@ async def test_what_cannot_be_settled_says_why() -> None:
     async with open_tools(app) as (context, _):
         found = {finding.question: finding for finding in await probe(context)}
     assert found["override"].answer == UNSETTLED
-    assert "no dashboard has a date range with calls before it" in found["override"].why
+    assert "no dashboard has a date range with calls before it" in found["override"].reason
 
 
 async def lines(connection: Connection, *, with_probe: bool = False) -> tuple[bool, list[str]]:
@@ -112,7 +112,7 @@ async def test_a_project_that_the_key_cannot_see_is_told() -> None:
 )
 def test_the_clocks_are_compared(date: str | None, passed: bool | None, told: str) -> None:  # noqa: FBT001 - a parameter
     check = check_clock(date, NOW)
-    assert (check.passed, check.told) == (passed, told)
+    assert (check.passed, check.detail) == (passed, told)
 
 
 async def test_a_clock_that_is_ahead_is_seen() -> None:

@@ -266,7 +266,7 @@ async def test_no_answer_is_above_the_budget(tool: str, arguments: Json) -> None
     ]
     assert len("\n".join(lines)) <= 9000
     assert len(json.dumps({k: v for k, v in answer.items() if k not in payloads}, ensure_ascii=False)) <= 1.6 * 9000
-    assert any("more" in left or "values of" in left for left in answer["left_out"])
+    assert any("more" in left or "values of" in left for left in answer["omitted"])
 
 
 ODD: dict[str, Json] = {

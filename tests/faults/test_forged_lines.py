@@ -56,7 +56,7 @@ SENTENCES = {
     "notes",
     "warnings",
     "where",
-    "filters_in_words",
+    "filters_text",
     "error",
     "date_range",
     "not_done",

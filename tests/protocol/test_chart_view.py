@@ -156,12 +156,12 @@ async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None
     assert result.meta is not None
     drawing = result.meta[KEY]
     changes = drawing["answer"]["changes"]
-    assert {"step", "group", "share", "gap"} <= {change["how"] for change in changes}
+    assert {"step", "group", "share", "outage"} <= {change["kind"] for change in changes}
     for change, plot in zip(changes, drawing["plots"], strict=True):
         [course] = plot["courses"]
         assert len([value for value in course["value"] if value is not None]) >= 5
         assert course.get("label") == change.get("part")
-        if change["how"] == "share":
+        if change["kind"] == "share":
             assert plot["unit"] == "percent"
             assert max(value or 0 for value in course["value"]) > change["after"] - 10
 

@@ -37,7 +37,7 @@ async def test_is_anything_wrong_anywhere(era: Era) -> None:
     text, found = await answer_to("Is anything wrong anywhere?", era)
     said = " ".join(str(row.get("part")) for row in found["changes"])
     assert all(name in said for name in ("Booking (33)", "2.4.0", "billing question"))
-    assert {"gap", "trend"} <= {row["how"] for row in found["changes"]}
+    assert {"outage", "trend"} <= {row["kind"] for row in found["changes"]}
     assert len(text) <= 6000
 
 
@@ -69,7 +69,7 @@ async def test_which_topic_rises() -> None:
 async def test_why_did_success_drop() -> None:
     text, found = await answer_to("Why did success drop?")
     assert found["dimensions"][0]["groups"] == ["Booking (33)"]
-    [release] = found["inside"]["dimensions"]
+    [release] = found["drill_down"]["dimensions"]
     rate = rates(
         "agent_id = 33 AND ts >= '2026-11-11 15:30' AND json_extract_string(metadata, '$.app_version') = '2.4.0'"
     )
@@ -124,7 +124,7 @@ async def test_calls_over_five_minutes_and_what_was_said_about_a_refund() -> Non
     )
     wanted = [number for number, topic in longest if number % 7 == 0 and topic]
     assert [call["id"] for call in found["calls"]] == wanted[:10]
-    assert all("refund" in call["said"] for call in found["calls"])
+    assert all("refund" in call["quote"] for call in found["calls"])
 
 
 async def test_move_the_pie_to_the_top_right_half_as_wide() -> None:

@@ -72,7 +72,7 @@ async def test_text_and_structure_say_the_same(tool: str, arguments: Json, era: 
     flat = json.dumps(structure, ensure_ascii=False)
     unsaid = {number for number in NUMBER.findall(text) if number not in flat}
     assert unsaid == set()
-    for key in ("notes", "warnings", "notes", "left_out", "differences", "plan_id"):
+    for key in ("notes", "warnings", "notes", "omitted", "differences", "plan_id"):
         for said in re.findall(rf'"{key}": (\[.*?\]|".*?")', flat):
             values: Any = json.loads(said)
             assert all(value in text for value in (values if is_list(values) else [values]))

@@ -63,7 +63,7 @@ async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: b
         ids = [202, 204, 205, 207] if several else [204]
         text, answer = await ask(context, "get_widgets_data", widget_ids=ids)
     budget = EACH_OF_SEVERAL * len(ids) if several else ONE_WIDGET
-    said_once = sum(len(f"note: {note}\n\n") for note in answer.get("shared", []))
+    said_once = sum(len(f"note: {note}\n\n") for note in answer.get("shared_notes", []))
     assert len(text) <= budget + said_once
     assert len(json.dumps(answer, separators=(",", ":"), ensure_ascii=False)) <= STRUCTURED * (budget + said_once) + 40
     assert not {"\x1b", "\u202e"} & set(text + json.dumps(answer, ensure_ascii=False))
@@ -84,11 +84,11 @@ async def test_what_holds_for_several_widgets_is_said_once() -> None:
         assert text.count("kept to project 1") == 1
         assert "whether more than" not in text, "the bars show calls from before the saved date range"
         text, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], compare_to="previous_period")
-    assert not any("weekdays" in said for said in answer["shared"])
+    assert not any("weekdays" in said for said in answer["shared_notes"])
     assert text.count("the two sides hold different weekdays") == 2
     async with open_tools(shared_sandbox(), history=False) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 205, 206], compare_to="previous_period")
-    assert any(said.startswith("all widgets: whether more than") for said in answer["shared"])
+    assert any(said.startswith("all widgets: whether more than") for said in answer["shared_notes"])
 
 
 async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:
@@ -102,7 +102,7 @@ async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
     assert len(answer["widgets"]) == 60
     assert len(text) <= WHOLE_ANSWER
-    assert all("n" in report and report["left_out"] for report in answer["widgets"])
+    assert all("n" in report and report["omitted"] for report in answer["widgets"])
 
 
 async def test_points_choose_the_length_of_the_series() -> None:
@@ -124,11 +124,11 @@ async def test_a_series_without_room_is_coarser_before_it_is_gone() -> None:
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
         chosen = await report_of(context, widget_ids=[207], points=5)
     assert len(text) <= WHOLE_ANSWER
-    coarser = [report for report in answer["widgets"] if "a finer series" in report.get("left_out", [])]
+    coarser = [report for report in answer["widgets"] if "a finer series" in report.get("omitted", [])]
     assert coarser
     for report in coarser:
         assert 1 < len(report["series"]["value"]) <= 12 < len(alone["series"]["value"]) <= 31
-        assert "n per bucket" in report["left_out"]
+        assert "n per bucket" in report["omitted"]
         assert "n" not in report["series"]
     assert len(chosen["series"]["value"]) <= 5
 
@@ -136,6 +136,6 @@ async def test_a_series_without_room_is_coarser_before_it_is_gone() -> None:
 async def test_what_was_left_out_names_how_to_get_it() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_week")
-    told = [report["left_out"] for report in answer["widgets"] if "left_out" in report]
+    told = [report["omitted"] for report in answer["widgets"] if "omitted" in report]
     assert told
     assert all(left[-1] == "ask for the widget alone" and f"left out: {'; '.join(left)}" in text for left in told)

@@ -391,11 +391,13 @@ async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
                 if "ci95" in one:
                     low, high = one["ci95"]
                     assert (not low <= 0 <= high) == (one["verdict"] in {"clear", "possible"}), (arguments, one)
-            told = [note for note in answer.get("shared", []) if note.startswith("intervals of comparisons allow for")]
+            told = [
+                note for note in answer.get("shared_notes", []) if note.startswith("intervals of comparisons allow for")
+            ]
             wider.append(bool(told))
         _, alone = await ask(context, "get_widgets_data", widget_ids=[203], compare_to="previous_period", window="3d")
     assert (any(wider), all(wider)) == (True, False)
-    assert "shared" not in alone
+    assert "shared_notes" not in alone
 
 
 FEW: list[Json] = [

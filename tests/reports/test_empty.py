@@ -115,4 +115,4 @@ async def test_calls_that_begin_inside_the_window_are_no_gap(window: str | None,
     report = answer["report"]
     assert f"no such calls before {first}T00:00Z" in report["notes"]
     findings: list[Json] = report.get("findings") or []
-    assert not [found for found in findings if found["kind"] == "gap"]
+    assert not [found for found in findings if found["kind"] == "outage"]

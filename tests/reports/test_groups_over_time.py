@@ -29,8 +29,8 @@ async def test_which_agent_got_worse_is_said_against_the_week_before() -> None:
     )
     assert (first["group"], first["verdict"], others) == ("Booking (33)", "clear", [])
     assert first["n"] == [row[0] for row in figures]
-    assert [first["before"], first["after"]] == [pytest.approx(row[1], abs=1e-3) for row in figures]
-    assert report["group_changes"]["quiet"] == 6
+    assert [first["baseline"], first["current"]] == [pytest.approx(row[1], abs=1e-3) for row in figures]
+    assert report["group_changes"]["not_significant"] == 6
 
 
 async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves_of_its_window() -> None:
@@ -45,7 +45,7 @@ async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves
         "AND ts < '2026-11-18' GROUP BY ts >= '2026-11-15' ORDER BY ts >= '2026-11-15'",
     )
     assert found["against"] == ("2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z")
-    assert (first["group"], first["before"], first["after"]) == ("billing question", counts[0][0], counts[1][0])
+    assert (first["group"], first["baseline"], first["current"]) == ("billing question", counts[0][0], counts[1][0])
     assert first["verdict"] == "possible", "the halves hold different weekdays"
     assert "6 moved like the others" in text
 
@@ -55,7 +55,7 @@ async def test_a_group_that_is_new_is_said_to_be() -> None:
         report = await report_of(context, widget_ids=[215], window="2026-11-05/2026-11-17")
     rows = {row["group"]: row for row in report["group_changes"]["top"]}
     assert rows["2.4.0"]["verdict"] == "new"
-    assert "before" not in rows["2.4.0"]
+    assert "baseline" not in rows["2.4.0"]
 
 
 async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:

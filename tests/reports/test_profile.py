@@ -43,7 +43,7 @@ async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
     assert found["weekdays"] == [pytest.approx(value, rel=1e-3) for _, value in sorted(hours)]
     every = sql(app, f"SELECT hour({LOCAL}), count(*) / 28 FROM calls WHERE {IN_TIME} GROUP BY 1 ORDER BY 1")
     assert found["value"] == [pytest.approx(value, rel=1e-3) for _, value in every]
-    assert (found["zone"], found["verdict"]) == ("America/Los_Angeles", "clear")
+    assert (found["time_zone"], found["verdict"]) == ("America/Los_Angeles", "clear")
     assert found["above"][0] == found["highest"]["slot"]
     assert report["n"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
     assert f"highest on weekdays {busiest[0]:02d}:00" in text
@@ -225,7 +225,7 @@ async def test_groups_of_local_days_are_compared_over_the_days_that_are_named() 
         "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 AND ts >= '2026-11-12 08:00' "
         "AND ts < '2026-11-18 08:00' AND json_extract_string(metadata, '$.app_version') = '2.4.0'",
     )
-    assert (rows["2.4.0"]["n"][1], rows["2.4.0"]["after"]) == (n, pytest.approx(rate, abs=1e-3))
+    assert (rows["2.4.0"]["n"][1], rows["2.4.0"]["current"]) == (n, pytest.approx(rate, abs=1e-3))
 
 
 async def test_hours_that_the_window_cuts_are_counted_and_said_to_be_left_out() -> None:

@@ -148,7 +148,7 @@ def test_a_change_of_mix_alone_is_no_effect_of_rates_and_simpsons_paradox_is_fla
     assert moved
     assert moved.rate_effect == pytest.approx(0.02)
     assert moved.mix_effect == pytest.approx(-0.24)
-    assert moved.simpson
+    assert moved.simpsons_paradox
     assert {row.group: row.n for row in moved.top} == {"a": [200, 800], "b": [800, 200]}
 
 
@@ -159,7 +159,7 @@ def test_a_group_of_one_side_only_is_called_new_or_gone() -> None:
         Sample(cells, 7 * DAY, {"old": (100, 0.9), "b": (600, 0.6)}), ratio=1.0,
     ).contributors  # fmt: skip
     assert moved
-    assert {row.group: (row.only, row.current, row.baseline) for row in moved.top} == {
+    assert {row.group: (row.status, row.current, row.baseline) for row in moved.top} == {
         "new": ("new", 0.5, None), "old": ("gone", None, 0.9), "b": (None, 0.6, 0.6),
     }  # fmt: skip
 

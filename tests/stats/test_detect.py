@@ -238,7 +238,7 @@ def test_a_single_bucket_far_off_is_unusual() -> None:
     [run] = outcome.findings or []
     assert isinstance(run, Unusual)
     assert (run.start, run.value, run.buckets) == ("1971-01-15", 60, 1)
-    assert run.usual == pytest.approx(10, abs=0.5)
+    assert run.expected == pytest.approx(10, abs=0.5)
 
 
 def test_few_calls_explain_what_many_do_not() -> None:
@@ -249,7 +249,7 @@ def test_few_calls_explain_what_many_do_not() -> None:
         calls: list[float | None] = [n if share == 0.4 else 500.0 for share in shares]
         return kinds(detect(TimeSeries(floats(times), floats(shares), floats(calls), DAY, "rate")))
 
-    assert said(500.0) == ["unusual"]
+    assert said(500.0) == ["outlier"]
     assert said(5.0) == []
 
 
@@ -295,7 +295,7 @@ def test_a_weekend_is_that_of_the_people() -> None:
         detect(days, days, clock=Clock(weekend=weekend)) for weekend in (frozenset({4, 5}), frozenset({5, 6}))
     )
     assert kinds(theirs) == []
-    assert not [found for found in ours.findings or [] if found.kind == "unusual"], "it recurs, so it is a rhythm"
+    assert not [found for found in ours.findings or [] if found.kind == "outlier"], "it recurs, so it is a rhythm"
 
 
 def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_is_none() -> None:
@@ -306,7 +306,7 @@ def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_i
             values[24 * (7 * week + 6) + hour] = 0.0
     calls = course(values, HOUR, scale="count")
     gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
-    [(start, end, usual)] = [(gap.start, gap.end, gap.usual_calls) for gap in gaps]
+    [(start, end, usual)] = [(gap.start, gap.end, gap.expected_calls) for gap in gaps]
     assert (start, end) == ("1971-01-13T10:00Z", "1971-01-13T12:00Z")
     assert usual == pytest.approx(120, abs=30)
 
@@ -323,7 +323,7 @@ def test_before_the_first_call_there_is_no_gap() -> None:
     values = weeks_of_calls(random.Random(2), 16)  # noqa: S311 - no secret
     values[: 24 * 4] = [0.0] * (24 * 4)
     calls = course(values, HOUR, scale="count")
-    assert "gap" not in kinds(detect(calls, calls))
+    assert "outage" not in kinds(detect(calls, calls))
 
 
 def test_what_only_follows_from_fewer_calls_is_no_step() -> None:

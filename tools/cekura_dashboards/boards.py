@@ -199,7 +199,7 @@ class PlannedCall(Struct, frozen=True):
     def lines(self) -> list[str]:
         """For people: each change, then what may go wrong with it."""
         receipt = Receipt.model_validate(self.dry_run)
-        remarks = [*(f"warning: {text}" for text in receipt.warnings or []), *(receipt.left_out or [])]
+        remarks = [*(f"warning: {text}" for text in receipt.warnings or []), *(receipt.omitted or [])]
         return [*(line_of(change) for change in receipt.changes), *remarks]
 
 

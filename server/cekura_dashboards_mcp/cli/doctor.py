@@ -49,11 +49,11 @@ Rows = list[JsonObject]
 
 
 class ProbeAnswer(Struct, frozen=True):
-    """The answer to one open question; ``why`` tells what keeps it from being settled."""
+    """The answer to one open question; ``reason`` tells what keeps it from being settled."""
 
     question: str
     answer: str
-    why: str = ""
+    reason: str = ""
 
 
 class _Subject(Struct, frozen=True):
@@ -279,7 +279,7 @@ class Check(Struct, frozen=True):
 
     name: str
     passed: bool | None
-    told: str
+    detail: str
 
 
 class _Entry(Struct, frozen=True):
@@ -391,7 +391,7 @@ class Examination(Struct, frozen=True):
     def lines(self) -> list[str]:
         """One for each check, then the report of the probe."""
         marks = {True: "ok  ", False: "FAIL", None: "?   "}
-        lines = [f"{marks[check.passed]} {check.name}: {check.told}" for check in self.checks]
+        lines = [f"{marks[check.passed]} {check.name}: {check.detail}" for check in self.checks]
         return [*lines, "", *report(self.findings)] if self.findings is not None else lines
 
     def to_json(self) -> dict[str, Any]:
@@ -485,6 +485,6 @@ def report(findings: list[ProbeAnswer]) -> list[str]:
     """Lines that can be pasted anywhere."""
     lines = [f"cekura-dashboards {version('cekura-dashboards-mcp')}: how this API reads what its documents leave open"]
     for finding in findings:
-        meaning = MEANINGS.get((finding.question, finding.answer)) or finding.why
+        meaning = MEANINGS.get((finding.question, finding.answer)) or finding.reason
         lines.append(f"  {finding.question}: {finding.answer}" + (f" ({meaning})" if meaning else ""))
     return lines

@@ -39,10 +39,10 @@ class Problem(BaseModel):
 
 class CheckResult(Result):
     dashboard: str
-    looked_at: str = "this looked at the setup of the charts, not at their numbers: get_widgets_data shows those"
+    scope: str = "this looked at the setup of the charts, not at their numbers: get_widgets_data shows those"
     findings: list[Problem]
     not_tested: list[str] | None = None
-    left_out: list[str] | None = None
+    omitted: list[str] | None = None
 
 
 async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
@@ -60,7 +60,7 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
         not_tested=[*unread, *_not_tested(readings)] or None,
-        left_out=[f"{more} more findings; mend these and check again"] if more else None,
+        omitted=[f"{more} more findings; mend these and check again"] if more else None,
     )
 
 
@@ -113,9 +113,9 @@ def render(result: CheckResult) -> str:
         lines.append(f"{finding.kind}, widget{'s' if len(finding.widgets) > 1 else ''} {ids}: {finding.text}")
         if finding.fix:
             lines.append(f"  fix: {finding.fix.tool} {json_text(finding.fix.arguments)}")
-    lines.append(result.looked_at)
+    lines.append(result.scope)
     lines += [f"not tested: {text}" for text in result.not_tested or []]
-    lines += [f"left out: {text}" for text in result.left_out or []]
+    lines += [f"left out: {text}" for text in result.omitted or []]
     return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ from cekura_dashboards.reports.explain import (
     USUAL_FIELDS,
     ComparedMeasures,
     Dimension,
-    Inside,
+    DrillDown,
     OneSidedGroup,
     OutcomeShares,
     Split,
@@ -98,7 +98,7 @@ class Explanation(Result):
     window: str
     comparison: Comparison
     dimensions: list[Dimension]
-    inside: Inside | None = Field(default=None, description="the group that drives the change, divided in turn")
+    drill_down: DrillDown | None = Field(default=None, description="the group that drives the change, divided in turn")
     outcomes: list[OutcomeShares] | None = Field(default=None, description="described, not ranked as drivers")
     examples: dict[str, list[CallShown]] | None = Field(default=None, description="calls of current and of baseline")
     requests: int = Field(description="made for chart data and calls")
@@ -149,7 +149,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         window=window_line(window),
         comparison=whole,
         dimensions=[row for _, row in ranked],
-        inside=inside,
+        drill_down=inside,
         outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
         requests=split.requests + looks + keys.requests + inner,
@@ -217,7 +217,7 @@ async def _inside(
     windows: tuple[Window, Window],
     ranked: Sequence[tuple[str, Dimension]],
     fields: Sequence[str],
-) -> tuple[Inside | None, list[str], int]:
+) -> tuple[DrillDown | None, list[str], int]:
     """The group that drives the change, divided by other fields, each of both sides; and the requests for it."""
     if not fields:
         return None, [], 0
@@ -231,7 +231,7 @@ async def _inside(
     clear = Comparison(verdict=first.verdict)
     rows, skipped = _dimensions(split, fields, clear, context.settings.clock)
     notable = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
-    inside = Inside(by=first.by, group=group, dimensions=notable[:MAX_INSIDE_LISTED]) if notable else None
+    inside = DrillDown(by=first.by, group=group, dimensions=notable[:MAX_INSIDE_LISTED]) if notable else None
     same = [f"inside {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"] if not notable else []
     return inside, [*skipped, *same], split.requests
 
@@ -299,9 +299,9 @@ def render(result: Explanation) -> str:
     for row in result.dimensions:
         lines.append(_dimension_line(row))
         lines += contributor_lines(row.contributors) if row.contributors else []
-    if result.inside:
-        for row in result.inside.dimensions:
-            lines.append(f"inside {result.inside.by} {plain(result.inside.group)}, {_dimension_line(row)}")
+    if result.drill_down:
+        for row in result.drill_down.dimensions:
+            lines.append(f"inside {result.drill_down.by} {plain(result.drill_down.group)}, {_dimension_line(row)}")
             lines += contributor_lines(row.contributors) if row.contributors else []
     for outcome in result.outcomes or []:
         lines += [f"how calls ended, {outcome.by}:", *share_lines(outcome.shares)]
@@ -313,7 +313,7 @@ def render(result: Explanation) -> str:
 
 def _dimension_line(dimension: Dimension) -> str:
     phrases = {"within noise": "groups moved alike, within noise", "not tested": "groups side by side, not tested"}
-    how = "calls shifted between groups" if dimension.mixed else "groups moved differently"
+    how = "calls shifted between groups" if dimension.mix_shift else "groups moved differently"
     head = f"by {dimension.by}: {phrases.get(dimension.verdict, f'{how}, {dimension.verdict}')}"
     if dimension.not_compared:
         head += f"; not compared: {dimension.not_compared}"

@@ -77,10 +77,10 @@ class FindRequest(Request):
 class ChartCounts(Result):
     """How many charts there are of each kind."""
 
-    looked_at: int
+    total: int
     changed: int
-    quiet: int
-    not_testable: int
+    not_significant: int
+    untestable: int
     failed: int
 
 
@@ -91,7 +91,7 @@ class Changes(Result):
     more: int | None = Field(default=None, description="changes beyond those shown")
     charts: ChartCounts
     requests: int
-    go_on: NextCall | None = Field(default=None, description="for the dashboards that were not looked at")
+    next: NextCall | None = Field(default=None, description="for the dashboards that were not looked at")
 
 
 class _Scope(Struct, frozen=True):
@@ -158,14 +158,14 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         changes=listed_changes,
         more=len(rows) - len(listed_changes) or None,
         charts=ChartCounts(
-            looked_at=looked_at,
+            total=looked_at,
             changed=len(changed),
-            quiet=looked_at - len(changed | failed.keys() | untestable.keys()),
-            not_testable=len(untestable),
+            not_significant=looked_at - len(changed | failed.keys() | untestable.keys()),
+            untestable=len(untestable),
             failed=len(failed.keys() - changed),
         ),
         requests=len(measures) + where.requests + len(context.lookups.metrics_of),
-        go_on=_rest(where.left_out, request),
+        next=_rest(where.left_out, request),
         notes=notes or None,
     )
     if not context.draws:
@@ -254,9 +254,9 @@ def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: F
     """The call that says more of a change, over the same time; none for a gap, in which there is nothing."""
     first = survey.widgets[0]
     window = f"{format_instant(times.current.start)}/{format_instant(times.current.end)}"
-    if item.how == "gap":
+    if item.how == "outage":
         return None
-    if item.how == "unusual":
+    if item.how == "outlier":
         about = interval_of(item, timedelta(hours=1) if survey.target.config.period == "hour" else timedelta(days=1))
         return NextCall(tool="list_calls", arguments={"widget_id": first.id, "window": about})
     if item.how == "share":
@@ -343,11 +343,11 @@ def render(result: Changes) -> str:
     if result.more:
         lines.append(f"{result.more} smaller or less sure changes are left out: give dashboard_ids to see them")
     lines.append(
-        f"{charts.looked_at} charts looked at: {charts.changed} changed, {charts.quiet} quiet, "
-        f"{charts.not_testable} could not be tested, {charts.failed} failed; {result.requests} requests"
+        f"{charts.total} charts looked at: {charts.changed} changed, {charts.not_significant} quiet, "
+        f"{charts.untestable} could not be tested, {charts.failed} failed; {result.requests} requests"
     )
-    if result.go_on:
-        lines.append(f"not all dashboards were looked at: {result.go_on.tool} {json_text(result.go_on.arguments)}")
+    if result.next:
+        lines.append(f"not all dashboards were looked at: {result.next.tool} {json_text(result.next.arguments)}")
     return "\n".join(lines)
 
 
@@ -365,7 +365,7 @@ def _line(place: int, row: ReportedChange) -> str:
 
 
 def _of_part(row: ReportedChange) -> str:
-    if row.how not in OF_A_PART:
+    if row.kind not in OF_A_PART:
         return ""
     return f", {row.by or 'group'} {plain(row.part)}"
 
@@ -375,10 +375,10 @@ def _what(row: ReportedChange) -> str:
     relative = f" ({plain(row.pct)} % relative)" if row.pct is not None else ""
     moved = f"{plain(row.before)} → {plain(row.after)}{relative}"
     early = " (in the time it is compared with)" if row.before_window else ""
-    match row.how:
-        case "gap":
+    match row.kind:
+        case "outage":
             return f"no calls from {row.at} to {row.until}, usual {plain(row.before)}{early}"
-        case "unusual":
+        case "outlier":
             return f"unusual from {row.at}: {plain(row.after)}, usual {plain(row.before)}{early}"
         case "new group":
             return f"new{n}" + (f", {plain(row.after)}" if row.after is not None else "")

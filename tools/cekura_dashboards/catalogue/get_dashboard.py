@@ -34,11 +34,11 @@ class DashboardSetup(Result):
     name: UntrustedText | None = None
     project: int | None = None
     date_range: str
-    filters_in_words: str
+    filters_text: str
     filters: dict[str, Any] | None = None
-    updated: SafeText | None = None
+    updated_at: SafeText | None = None
     widgets: list[WidgetShown]
-    left_out: list[str] | None = None
+    omitted: list[str] | None = None
 
 
 async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSetup:
@@ -48,9 +48,9 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
         name=untrusted(dashboard.name),
         project=dashboard.project,
         date_range=saved_range_text(dashboard.filters, context.now()),
-        filters_in_words=_filters(dashboard),
+        filters_text=_filters(dashboard),
         filters=dashboard.filters or None,
-        updated=time_text(dashboard.updated_at),
+        updated_at=time_text(dashboard.updated_at),
         widgets=[_widget(widget) for widget in dashboard.widgets],
     )
     return _fit(result)
@@ -80,8 +80,8 @@ def _fit(result: DashboardSetup) -> DashboardSetup:
         if len(render(result)) <= WHOLE_ANSWER:
             break
         widgets = [widget.model_copy(update={name: None}) for widget in result.widgets]
-        left_out = [*(result.left_out or []), f"{name} of the widgets"]
-        result = result.model_copy(update={"widgets": widgets, "left_out": left_out})
+        left_out = [*(result.omitted or []), f"{name} of the widgets"]
+        result = result.model_copy(update={"widgets": widgets, "omitted": left_out})
     return result
 
 
@@ -89,8 +89,8 @@ def render(result: DashboardSetup) -> str:
     project = f"project {result.project}" if result.project is not None else "no project"
     lines = [
         f"dashboard {result.id} {named(result.name)}, {project}"
-        + (f", updated {result.updated}" if result.updated else ""),
-        f"date range {result.date_range}; filters: {result.filters_in_words}",
+        + (f", updated {result.updated_at}" if result.updated_at else ""),
+        f"date range {result.date_range}; filters: {result.filters_text}",
     ]
     if result.filters:
         lines.append(f"filters {json_text(result.filters)}")
@@ -105,7 +105,7 @@ def render(result: DashboardSetup) -> str:
         lines.append(line)
     if not result.widgets:
         lines.append("no widgets")
-    return "\n".join([*lines, *(f"left out: {text}" for text in result.left_out or [])])
+    return "\n".join([*lines, *(f"left out: {text}" for text in result.omitted or [])])
 
 
 TOOL = ReadingTool(

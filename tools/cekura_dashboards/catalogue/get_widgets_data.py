@@ -57,7 +57,7 @@ class WidgetsData(Result):
     dashboard: str | None = None
     window: WindowShown | None = Field(default=None, description="of all widgets")
     where: str | None = Field(default=None, description="which calls all widgets count")
-    shared: list[str] | None = Field(default=None, description="said of several widgets")
+    shared_notes: list[str] | None = Field(default=None, description="said of several widgets")
     widgets: list[WidgetReport]
 
 
@@ -96,7 +96,7 @@ def _answer(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
         window=shared.window,
         where=shared.where,
-        shared=[*shared.notes, *side_notes, *corrections(reports)] or None,
+        shared_notes=[*shared.notes, *side_notes, *corrections(reports)] or None,
         widgets=reports_left,
         notes=[*notes] or None,
     )
@@ -136,9 +136,9 @@ def _head(result: WidgetsData) -> str:
     lines = [result.dashboard] if result.dashboard else []
     lines += [window_text(result.window)] if result.window else []
     lines += [f"where {result.where}"] if result.where else []
-    if any(report.left_out == [DETAILS] for report in result.widgets):
+    if any(report.omitted == [DETAILS] for report in result.widgets):
         lines.append(f"of some widgets only the headline is shown: {ALONE}")
-    return "\n".join([*lines, *(f"note: {text}" for text in result.shared or [])])
+    return "\n".join([*lines, *(f"note: {text}" for text in result.shared_notes or [])])
 
 
 TOOL = ReadingTool(

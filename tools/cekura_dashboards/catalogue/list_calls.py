@@ -85,7 +85,7 @@ class CallList(Result):
     sort: Order = "newest"
     page: int = 1
     metric: SafeText | None = Field(default=None, description="whose value is shown")
-    said: UntrustedText | None = None
+    search: UntrustedText | None = None
     calls: list[CallShown]
     transcripts: list[Transcript] | None = None
 
@@ -131,7 +131,7 @@ async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallLi
         sort=request.sort,
         page=request.page,
         metric=None if metric is None else _metric_word(metric, metrics.get(metric), calls),
-        said=untrusted(request.said),
+        search=untrusted(request.said),
         calls=calls,
         notes=[*notes, *window.notes, *filter_warnings(filters), *unread] or None,
     )
@@ -147,7 +147,7 @@ def _calls_with_text(text: str, rows: Sequence[CallShown], calls: Sequence[CallL
     for call, row in zip(calls, rows, strict=True):
         line = next((line for line in (call.transcript or "").splitlines() if needle in line.casefold()), None)
         if line is not None:
-            matches.append(row.model_copy(update={"said": UntrustedText(line, limit=SENTENCE)}))
+            matches.append(row.model_copy(update={"quote": UntrustedText(line, limit=SENTENCE)}))
     return matches
 
 
@@ -208,8 +208,8 @@ async def _with_transcripts(context: ToolContext, ids: Collection[int], project:
 
 def render(result: CallList) -> str:
     head = f"{result.total} calls in project {result.project}, {result.window}, where {result.where}"
-    if result.said is not None:
-        head += f"; those in which {result.said} was said, of page {result.page}, {result.sort} first"
+    if result.search is not None:
+        head += f"; those in which {result.search} was said, of page {result.page}, {result.sort} first"
     elif len(result.calls) < result.total:
         head += f"; the {result.sort} {len(result.calls)}" + (f", page {result.page}" if result.page > 1 else "")
     if result.metric is not None:

@@ -26,7 +26,7 @@ class DashboardShown(BaseModel):
     project: int | None = None
     widgets: int | None = None
     date_range: str
-    updated: SafeText | None = None
+    updated_at: SafeText | None = None
 
 
 class DashboardList(Result):
@@ -68,7 +68,7 @@ def _shown(row: DashboardRow, context: ToolContext) -> DashboardShown:
         project=row.project,
         widgets=int(count) if isinstance(count, int) or (isinstance(count, str) and count.isdigit()) else None,
         date_range=saved_range_text(row.filters, context.now()),
-        updated=time_text((row.updated_at or "")[:10]),
+        updated_at=time_text((row.updated_at or "")[:10]),
     )
 
 
@@ -87,7 +87,7 @@ def _line(row: DashboardShown) -> str:
         f"project {row.project}" if row.project is not None else "no project",
         f"{row.widgets} widgets" if row.widgets is not None else "",
         f"date range {row.date_range}",
-        f"updated {row.updated}" if row.updated else "",
+        f"updated {row.updated_at}" if row.updated_at else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -47,7 +47,7 @@ class EditPreview(Result):
     effects: list[Effect] | None = None
     warnings: list[str] | None = None
     plan_id: str | None = Field(default=None, description="for bulk_edit_dashboard with the same arguments")
-    left_out: list[str] | None = None
+    omitted: list[str] | None = None
 
 
 async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
@@ -58,7 +58,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
         Receipt(outcome="needs_plan", changes=plan.changes, warnings=plan.warnings or None), FOR_CHANGES
     )
     charts = await _charts(context, plan, dashboard)
-    left_out = [*(fitted_receipt.left_out or []), *charts.left_out]
+    left_out = [*(fitted_receipt.omitted or []), *charts.left_out]
     answer = EditPreview(
         dashboard_id=dashboard.id,
         changes=fitted_receipt.changes,
@@ -66,7 +66,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
         warnings=fitted_receipt.warnings,
         plan_id=None if plan.is_empty else issued(context, plan),
         notes=plan.notes or None,
-        left_out=left_out or None,
+        omitted=left_out or None,
     )
     if not context.draws:
         return answer
@@ -76,7 +76,7 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
 class _Charts(Struct, frozen=True):
     """What the new and changed charts would show, inside the budget and whole, and what is drawn of each.
 
-    ``left_out``: what is left out of it.
+    ``omitted``: what is left out of it.
     """
 
     effects: list[Effect] = field(default_factory=list[Effect])
@@ -149,7 +149,7 @@ def render(result: EditPreview) -> str:
             head += f", {effect.figure} {plain(effect.before)} → {plain(effect.after)}"
         lines.append(f"\n{head}:\n{render_report(effect.report)}")
     lines += [f"warning: {text}" for text in result.warnings or []]
-    lines += [f"left out: {text}" for text in result.left_out or []]
+    lines += [f"left out: {text}" for text in result.omitted or []]
     if result.plan_id:
         lines.append(f"plan_id: {result.plan_id} (for bulk_edit_dashboard with the same arguments)")
     return "\n".join(lines)

@@ -45,7 +45,7 @@ class Receipt(Result):
     plan_id: str | None = None
     complete: list[Call] | None = None
     undo: Call | None = None
-    left_out: list[str] | None = None
+    omitted: list[str] | None = None
 
 
 def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
@@ -56,7 +56,7 @@ def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
         detailed = detailed * 3 // 4 if detailed > 1 else 0
         changes_listed = [c if i < detailed else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
         left_out = [f"values of {len(changes) - detailed} changes (get_dashboard shows them)"]
-        receipt = receipt.model_copy(update={"changes": changes_listed, "left_out": left_out})
+        receipt = receipt.model_copy(update={"changes": changes_listed, "omitted": left_out})
     for name in ("warnings", "differences", "not_done"):
         lines: list[str] = getattr(receipt, name) or []
         if len(lines) > FEW_LINES and not _fits(receipt, budget):
@@ -73,7 +73,7 @@ def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
 
 
 def _leaving(receipt: Receipt, what: str, changes: JsonObject) -> Receipt:
-    return receipt.model_copy(update={**changes, "left_out": [*(receipt.left_out or []), what]})
+    return receipt.model_copy(update={**changes, "omitted": [*(receipt.omitted or []), what]})
 
 
 def _fits(receipt: Receipt, budget: int) -> bool:
@@ -99,7 +99,7 @@ def render(receipt: Receipt) -> str:
     lines += [line_of(change) for change in receipt.changes]
     for word, texts in (
         ("NOT as asked", receipt.differences), ("NOT done", receipt.not_done), ("warning", receipt.warnings),
-        ("left out", receipt.left_out),
+        ("left out", receipt.omitted),
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
     if receipt.restored:

@@ -111,9 +111,9 @@ def _without(item: WidgetReport, repeated: Collection[str]) -> WidgetReport:
 
 def _leave_out(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
     """The report with what was left out of it, and how to get that."""
-    earlier = [text for text in item.left_out or [] if text != ALONE]
+    earlier = [text for text in item.omitted or [] if text != ALONE]
     left_out = [*earlier, *([what] if what not in earlier else []), ALONE]
-    return item.model_copy(update={**changes, "left_out": left_out})
+    return item.model_copy(update={**changes, "omitted": left_out})
 
 
 def _without_chart(item: WidgetReport) -> WidgetReport:
@@ -143,8 +143,8 @@ def _without_long_series(item: WidgetReport) -> WidgetReport:
 def _without_series(item: WidgetReport) -> WidgetReport:
     if item.series is None:
         return item
-    left_out = [text for text in item.left_out or [] if text not in {COUNTS, FINER}]
-    return _leave_out(item.model_copy(update={"left_out": left_out}), "series", series=None)
+    left_out = [text for text in item.omitted or [] if text not in {COUNTS, FINER}]
+    return _leave_out(item.model_copy(update={"omitted": left_out}), "series", series=None)
 
 
 def _short_notes(item: WidgetReport) -> WidgetReport:
@@ -271,7 +271,7 @@ def _headline_only(item: WidgetReport) -> WidgetReport:
         headline = facts.model_copy(update={name: None for name, _ in facts if name not in names})
     error = clean(item.error, limit=200) if item.error else None
     return _leave_out(
-        item.model_copy(update={"left_out": None}), DETAILS,
+        item.model_copy(update={"omitted": None}), DETAILS,
         facts=headline, groups=None, group_changes=None, notes=None, not_tested=None, error=error,
     )  # fmt: skip
 
@@ -289,7 +289,7 @@ def _short_names(item: WidgetReport) -> WidgetReport:
     return item.model_copy(
         update={
             "widget": item.widget.model_copy(update={"name": name}), "where": where, "facts": facts, "error": error,
-            "left_out": [DETAILS] if not error else None,
+            "omitted": [DETAILS] if not error else None,
         }
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ FALSE_DISCOVERY_RATE = 0.05
 """The share of what is told that may be false."""
 CLEAR_FALSE_DISCOVERY_RATE = 0.01
 """The same for what is told as ``clear``."""
-TIMED = {"step", "unusual", "gap"}
+TIMED = {"step", "outlier", "outage"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
 """What is said of a measure as a whole, the most telling first: one of them is enough."""
 MAX_UNUSUAL = 1
@@ -56,7 +56,7 @@ class ReportedChange(BaseModel):
     dashboard_id: int | None = None
     dashboard: UntrustedText | None = None
     measure: SafeText
-    how: How
+    kind: How
     part: SafeText | None = Field(
         default=None, description="the group or label; absent: calls without one, or the whole"
     )
@@ -267,7 +267,7 @@ def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Su
     order = {how: place for place, how in enumerate(WHOLE)}
     for survey, item in sorted(accepted, key=lambda row: (order.get(row[1].how, 0), row[1].at is None, row[1].p_value)):
         key = (survey.whole, "whole" if item.how in order else f"{item.how} {item.part}")
-        most = 1 if item.how in {*order, "share"} else MAX_UNUSUAL if item.how == "unusual" else len(accepted)
+        most = 1 if item.how in {*order, "share"} else MAX_UNUSUAL if item.how == "outlier" else len(accepted)
         if counts.get(key, 0) < most:
             counts[key] = counts.get(key, 0) + 1
             distinct.append((survey, item))
@@ -293,7 +293,7 @@ def report_change(
         dashboard_id=first.dashboard,
         dashboard=untrusted(dashboards.get(first.dashboard or 0)),
         measure=measure_word(config, survey) + (f" ({passing})" if passing else ""),
-        how=item.how,
+        kind=item.how,
         part=item.part,
         by=field_word(str(by)) if by else None,
         before=item.before,

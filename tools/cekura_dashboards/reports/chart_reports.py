@@ -551,7 +551,7 @@ def _with_profile(
     n = total(hours)
     return report.model_copy(
         update={
-            "passing": reading.passing,
+            "pass_score": reading.passing,
             "unit": unit_of(config, chart, [bucket.value for bucket in hours]),
             "n": n if n is not None else round(sum(b.value or 0 for b in hours)) if function == "count" else None,
             "profile": profile(whole, folding.by, function=function, clock=folding.clock, zone=folding.zone),

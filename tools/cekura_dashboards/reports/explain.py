@@ -52,7 +52,9 @@ class Dimension(BaseModel):
 
     by: SafeText
     verdict: Verdict
-    mixed: bool | None = Field(default=None, description="calls shifted between groups that themselves moved little")
+    mix_shift: bool | None = Field(
+        default=None, description="calls shifted between groups that themselves moved little"
+    )
     share_pct: float | None = Field(default=None, description="of the change, what the groups named bring")
     groups: list[SafeText | None] | None = None
     contributors: Contributors | None = None
@@ -61,7 +63,7 @@ class Dimension(BaseModel):
     not_compared: str | None = None
 
 
-class Inside(BaseModel):
+class DrillDown(BaseModel):
     """The group that drives the change, divided in turn."""
 
     by: SafeText
@@ -215,7 +217,7 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, clock: Cloc
     return Dimension(
         by=by,
         verdict=result.verdict,
-        mixed=result.mixed or None,
+        mix_shift=result.mixed or None,
         share_pct=None if alike or still or result.share is None else round(100 * result.share, 1),
         groups=None if alike else [result.outlying_group] if still else result.groups or None,
         contributors=row.contributors,

@@ -71,15 +71,15 @@ def _rendered(item: WidgetReport) -> str:
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
     lines += comparison_lines(item.comparison)
-    lines += ["nothing found"] if item.findings == [] and item.left_out == [DETAILS] else finding_lines(item.findings)
-    basis = [f"unit {item.unit}" if item.unit else "", item.passing or ""]
+    lines += ["nothing found"] if item.findings == [] and item.omitted == [DETAILS] else finding_lines(item.findings)
+    basis = [f"unit {item.unit}" if item.unit else "", item.pass_score or ""]
     basis += [f"n {item.n}"] if item.n is not None else []
     lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
     lines += _tables(item)
     for word, texts in (("not tested", item.not_tested), ("note", item.notes)):
         lines += [f"{word}: {text}" for text in texts or []]
-    if item.left_out and item.left_out != [DETAILS]:
-        lines.append(f"left out: {'; '.join(item.left_out)}")
+    if item.omitted and item.omitted != [DETAILS]:
+        lines.append(f"left out: {'; '.join(item.omitted)}")
     return "\n".join(line for line in lines if line)
 
 
@@ -151,15 +151,15 @@ def _group_lines(groups: Groups) -> list[str]:
 
 def _group_change_line(group_changes: GroupChanges) -> str:
     if not group_changes.top:
-        return f"groups, {group_changes.against}: {group_changes.quiet} moved alike, within noise"
+        return f"groups, {group_changes.against}: {group_changes.not_significant} moved alike, within noise"
     sizes = any(row.n for row in group_changes.top)
     columns = ["group", "before", "after", "relative %", *(["n before", "n after"] if sizes else []), "verdict"]
     rows = "; ".join(
-        " ".join([plain(row.group), *map(_or_dash, [row.before, row.after, row.pct, *(row.n or [])]), row.verdict])
+        " ".join([plain(row.group), *map(_or_dash, [row.baseline, row.current, row.pct, *(row.n or [])]), row.verdict])
         for row in group_changes.top
     )
     rest = f"; {group_changes.more} more moved" if group_changes.more else ""
-    rest += f"; {group_changes.quiet} moved like the others" if group_changes.quiet else ""
+    rest += f"; {group_changes.not_significant} moved like the others" if group_changes.not_significant else ""
     return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}"
 
 
@@ -239,7 +239,7 @@ def contributor_lines(contributors: Contributors) -> list[str]:
             f"of the change, {plain(contributors.rate_effect)} by groups' own rates and "
             f"{plain(contributors.mix_effect)} by the mix of calls"
         )
-    if contributors.simpson:
+    if contributors.simpsons_paradox:
         lines.append("every larger group moved the other way than the whole: the mix of calls changed")
     columns = ["group", "current", "baseline", "n current", "n baseline", "by its rate", "by the mix", "change"]
     rows = [_cells(row) for row in contributors.top]
@@ -253,7 +253,7 @@ def contributor_lines(contributors: Contributors) -> list[str]:
 
 def _cells(row: Contributor) -> list[Any]:
     new, old = row.n or (None, None)
-    only = {"new": "(new: no such calls in the baseline)", "gone": "(gone: no such calls now)"}.get(row.only or "")
+    only = {"new": "(new: no such calls in the baseline)", "gone": "(gone: no such calls now)"}.get(row.status or "")
     return [row.group, row.current, row.baseline, new, old, row.rate_effect, row.mix_effect, row.change, only]
 
 
@@ -286,11 +286,11 @@ def _finding(finding: Finding) -> str:
         case Unusual():
             head = f"unusual from {finding.start}"
             parts.append(f"{finding.buckets} buckets" if finding.buckets > 1 else "1 bucket")
-            parts.append(f"{plain(finding.value)}, usual {plain(finding.usual)}")
+            parts.append(f"{plain(finding.value)}, usual {plain(finding.expected)}")
             parts += [f"n {finding.n}"] if finding.n is not None else []
         case _:
             head = f"gap from {finding.start} to {finding.end}"
-            parts.append(f"no calls, usual {plain(finding.usual_calls)}")
+            parts.append(f"no calls, usual {plain(finding.expected_calls)}")
     more = f" (and {finding.more} more)" if isinstance(finding, Unusual | Gap) and finding.more else ""
     return f"{head}: {', '.join([*parts, finding.verdict])}{more}"
 
@@ -358,7 +358,7 @@ def sparkline(values: Sequence[float | int | None]) -> str:
 
 def profile_lines(profile: Profile) -> list[str]:
     """``by hour_of_day in Europe/Berlin: not flat, clear``, then the values."""
-    lines = [f"by {profile.by} in {profile.zone}: {FLAT.get(profile.verdict, f'not flat, {profile.verdict}')}"]
+    lines = [f"by {profile.by} in {profile.time_zone}: {FLAT.get(profile.verdict, f'not flat, {profile.verdict}')}"]
     extremes = [
         ("highest", profile.highest), ("lowest", profile.lowest), ("highest on weekdays", profile.highest_on_weekdays),
     ]  # fmt: skip

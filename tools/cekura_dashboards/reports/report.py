@@ -109,7 +109,7 @@ class WidgetReport(BaseModel):
     where: str | None = Field(default=None, description="which calls it counts: all filters together")
     window: WindowShown | None = None
     unit: str | None = None
-    passing: str | None = Field(default=None, description="what a pass is scored, of a metric that passes or fails")
+    pass_score: str | None = Field(default=None, description="what a pass is scored, of a metric that passes or fails")
     n: int | None = None
     comparison: Comparison | None = None
     findings: list[Finding] | None = Field(default=None, description="empty: tested, none found")
@@ -121,7 +121,7 @@ class WidgetReport(BaseModel):
     profile: Profile | None = None
     not_tested: list[str] | None = None
     notes: list[str] | None = None
-    left_out: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
+    omitted: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
     _coarser: Series | None = PrivateAttr(default=None)
     _is_charted: bool = PrivateAttr(default=False)
@@ -217,7 +217,7 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
     return result.model_copy(
         update={
             "unit": summary.unit,
-            "passing": reading.passing,
+            "pass_score": reading.passing,
             "n": summary.n,
             "findings": summary.findings,
             "facts": summary.facts,

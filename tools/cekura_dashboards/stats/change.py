@@ -30,7 +30,7 @@ from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBuck
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.values import replace
 
-How = Literal["comparison", "step", "trend", "unusual", "gap", "share", "group", "new group", "gone group"]
+How = Literal["comparison", "step", "trend", "outlier", "outage", "share", "group", "new group", "gone group"]
 RATE_MARGIN = 1e-3
 """Rates nearer to 0 or 1 count as this near when changes are ranked by size, as their log odds diverge. A choice."""
 MIN_SHARE_CHANGE = 0.01
@@ -123,13 +123,13 @@ def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Cha
                 )  # fmt: skip
             case Unusual():
                 changes.append(
-                    Change(how="unusual", p_value=item.p_value, size=_size(item.usual, item.value, ratio),
-                              strongest_verdict=item.verdict, before=item.usual, after=item.value,
-                              pct=relative(item.value - item.usual, item.usual), at=item.start)
+                    Change(how="outlier", p_value=item.p_value, size=_size(item.expected, item.value, ratio),
+                              strongest_verdict=item.verdict, before=item.expected, after=item.value,
+                              pct=relative(item.value - item.expected, item.expected), at=item.start)
                 )  # fmt: skip
             case Gap():
                 changes.append(
-                    Change(how="gap", p_value=item.p_value, size=NO_CALLS, before=item.usual_calls, after=0,
+                    Change(how="outage", p_value=item.p_value, size=NO_CALLS, before=item.expected_calls, after=0,
                               at=item.start, until=item.end)
                 )  # fmt: skip
     return changes
@@ -292,7 +292,7 @@ def _on_one_side(
 
 def is_notable(change: Change) -> bool:
     """Whether it is large enough to be reported, however significant."""
-    if change.how in {"gap", "new group", "gone group", "share"} or change.pct is None:
+    if change.how in {"outage", "new group", "gone group", "share"} or change.pct is None:
         return True
     return abs(change.pct) >= 100 * MIN_RELATIVE_CHANGE
 
@@ -312,8 +312,8 @@ def group_changes(
     rows = [
         GroupChange(
             group=change.part,
-            before=change.before,
-            after=change.after,
+            baseline=change.before,
+            current=change.after,
             pct=change.pct,
             n=None if additive or change.n is None else [*change.n],
             verdict=_group_verdict(change),
@@ -330,7 +330,7 @@ def group_changes(
         against=against,
         top=significant_rows[:MAX_GROUPS_LISTED],
         more=max(0, len(significant_rows) - MAX_GROUPS_LISTED) or None,
-        quiet=quiet if len(compared) >= MIN_GROUPS and quiet else None,
+        not_significant=quiet if len(compared) >= MIN_GROUPS and quiet else None,
     )
 
 

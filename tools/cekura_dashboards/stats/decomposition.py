@@ -42,7 +42,7 @@ def by_rate_and_mix(current: GroupValues, baseline: GroupValues) -> Contributors
         more=count_beyond_shown(ordered),
         rate_effect=round_for_display(rate, 3),
         mix_effect=round_for_display(mix, 3),
-        simpson=_is_simpson(current, baseline, rate + mix) or None,
+        simpsons_paradox=_is_simpson(current, baseline, rate + mix) or None,
     )
 
 
@@ -78,7 +78,7 @@ def of_totals(current: GroupValues, baseline: GroupValues, scales: tuple[float, 
             baseline=exact(changes[name][1]),
             n=_sizes(name, current, baseline),
             change=round_for_display(change_by_group[name], 3),
-            only=_only(*changes[name]),
+            status=_only(*changes[name]),
         )
         for name in ordered[:MAX_CONTRIBUTORS]
     ]
@@ -98,7 +98,7 @@ def _contributor(name: str | None, current: GroupValues, baseline: GroupValues) 
         current=round_for_display(new[1]) if new[0] else None,
         baseline=round_for_display(old[1]) if old[0] else None,
         n=[exact(new[0]), exact(old[0])],
-        only=_only(new[0], old[0]),
+        status=_only(new[0], old[0]),
     )
 
 

@@ -527,7 +527,7 @@ def _unusual_findings(
             start=iso(at, step=int(series.step), zone=zone),
             buckets=span.end - span.start,
             value=round_for_display(value),
-            usual=round_for_display(expected),
+            expected=round_for_display(expected),
             n=None if calls is None else round(float(calls)),
             verdict="clear" if span.run.clear else "possible",
         )
@@ -554,7 +554,7 @@ def _gaps(empty: Sequence[Outage], zone: str, step: float) -> list[Gap]:
         Gap(
             start=iso(gap.start, step=int(step), zone=zone),
             end=iso(gap.end, zone=zone),
-            usual_calls=round_for_display(gap.expected, 3),
+            expected_calls=round_for_display(gap.expected, 3),
         ).with_p_value(gap.p_value)
         for gap in largest[:MAX_GAPS]
     ]

@@ -111,11 +111,11 @@ class Trend(WithPValue):
 class Unusual(WithPValue):
     """Buckets far from what is usual for their hour and weekday, on the level of their day."""
 
-    kind: Literal["unusual"] = "unusual"
+    kind: Literal["outlier"] = "outlier"
     start: str = Field(serialization_alias="from")
     buckets: int
     value: Number
-    usual: Number
+    expected: Number
     n: int | None = None
     more: int | None = Field(default=None, description="as many others are left out")
     verdict: FindingVerdict
@@ -124,10 +124,10 @@ class Unusual(WithPValue):
 class Gap(WithPValue):
     """No calls at all, where many usually come."""
 
-    kind: Literal["gap"] = "gap"
+    kind: Literal["outage"] = "outage"
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
-    usual_calls: Number
+    expected_calls: Number
     more: int | None = Field(default=None, description="as many others are left out")
     verdict: FindingVerdict = "clear"
 
@@ -161,7 +161,7 @@ class Contributor(BaseModel):
     rate_effect: Number | None = Field(default=None, description="of the change: what its own rate brought")
     mix_effect: Number | None = Field(default=None, description="of the change: what its share of calls brought")
     change: Number | None = None
-    only: str | None = Field(default=None, description="new or gone: it has calls on one side only")
+    status: str | None = Field(default=None, description="new or gone: it has calls on one side only")
 
 
 class Contributors(BaseModel):
@@ -173,7 +173,7 @@ class Contributors(BaseModel):
     more: int | None = Field(default=None, description="groups beyond those shown")
     rate_effect: Number | None = Field(default=None, description="of all groups together")
     mix_effect: Number | None = Field(default=None, description="of all groups together")
-    simpson: bool | None = Field(
+    simpsons_paradox: bool | None = Field(
         default=None, description="every larger group moved the other way than the whole, as the mix of calls changed"
     )
 
@@ -250,8 +250,8 @@ class GroupChange(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     group: SafeText | None = Field(default=None, description="absent: calls without one")
-    before: Number | None = None
-    after: Number | None = None
+    baseline: Number | None = None
+    current: Number | None = None
     pct: Number | None = Field(default=None, description="relative, in percent of before")
     n: list[Number] | None = Field(default=None, description="calls before and after; absent: the values are calls")
     verdict: Verdict | Literal["new", "gone"]
@@ -265,4 +265,4 @@ class GroupChanges(BaseModel):
     against: str = Field(description="both times, or what is compared with")
     top: list[GroupChange]
     more: int | None = Field(default=None, description="groups that moved beyond those shown")
-    quiet: int | None = Field(default=None, description="groups that moved like the others, within noise")
+    not_significant: int | None = Field(default=None, description="groups that moved like the others, within noise")

@@ -38,12 +38,12 @@ class SlotShown(BaseModel):
 
 
 class Profile(BaseModel):
-    """A measure by hour or weekday of ``zone``; of counts and sums the mean of such hours or days."""
+    """A measure by hour or weekday of ``time_zone``; of counts and sums the mean of such hours or days."""
 
     model_config = ConfigDict(frozen=True)
 
     by: By
-    zone: str
+    time_zone: str
     slots: list[str] | None = Field(
         default=None, description="what each value is of; absent: the hours of a week from Monday 00:00 on"
     )
@@ -90,7 +90,7 @@ def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, z
     verdict, above, below = test or ("not tested", None, None)
     return Profile(
         by=by,
-        zone=zone,
+        time_zone=zone,
         slots=None if by == "hour_of_week" else names,
         value=_listed(whole, names),
         n=None if function == "count" or by == "hour_of_week" else _sizes_listed(sizes, names),
