@@ -1,14 +1,15 @@
 """Every answer fits the schema that its tool shows, also where calls without a value lead, or where there are none."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from cekura_dashboards.api.models import is_list, is_object
-from support import PIE, Json, connect, new_sandbox, shared_sandbox, text_of
+from cekura_dashboards.arguments.schema import input_schemas, output_schemas
+from support import BY_NAME, PIE, Json, connect, new_sandbox, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
@@ -43,6 +44,49 @@ WRITES: list[tuple[str, Json]] = [
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
 ]
+
+
+CHAINS: dict[str, list[str]] = {
+    "list_dashboards": ["dashboards[].id", "page", "more"],
+    "get_dashboard": ["id", "project", "widgets[].id"],
+    "look_up": ["rows", "total"],
+    "get_widgets_data": ["widgets[].widget.id", "widgets[].comparison.verdict", "widgets[].findings"],
+    "preview_widget": ["widget", "report.comparison.verdict", "report.findings"],
+    "find_changes": ["changes[].verdict", "changes[].next.tool", "changes[].next.arguments", "more"],
+    "explain_change": ["comparison.verdict", "dimensions[].verdict", "examples"],
+    "list_calls": ["calls[].id", "total", "page", "project"],
+    "preview_edit": ["plan_id", "changes[].id", "dashboard_id"],
+    "check_dashboard": ["findings[].fix.tool", "findings[].fix.arguments"],
+}
+RECEIPT = ["outcome", "plan_id", "changes[].id", "undo.tool", "undo.arguments", "complete[].tool", "restored"]
+
+
+def paths(schema: Json, path: str = "") -> Iterator[str]:
+    """Every place in a value of this shape."""
+    yield path
+    for name, child in schema.get("properties", {}).items():
+        yield from paths(child, f"{path}.{name}" if path else name)
+    if schema.get("type") == "array":
+        yield from paths(schema.get("items", {}), f"{path}[]")
+
+
+@pytest.mark.parametrize("tool", BY_NAME)
+def test_a_schema_names_what_a_caller_goes_on_with(tool: str) -> None:
+    shape = output_schemas([BY_NAME[tool].result])[BY_NAME[tool].result]
+    assert {*CHAINS.get(tool, RECEIPT)} <= {*paths(shape)}
+
+
+@pytest.mark.parametrize("tool", BY_NAME)
+def test_a_list_is_bounded_by_an_argument_or_the_schema_says_how(tool: str) -> None:
+    shape = output_schemas([BY_NAME[tool].result])[BY_NAME[tool].result]
+    lists = [child for child in shape["properties"].values() if child.get("type") == "array"]
+    arguments = input_schemas([BY_NAME[tool].request])[BY_NAME[tool].request]["properties"]
+    assert (
+        not lists
+        or {"page", "limit"} & {*arguments}
+        or "description" in shape
+        or all("maxItems" in one for one in lists)
+    )
 
 
 def without_the_leading(value: Any) -> Any:

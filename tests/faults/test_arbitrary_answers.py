@@ -16,7 +16,6 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport
-from cekura_dashboards.arguments.schema import output_schemas
 from cekura_dashboards.context import ToolContext
 from support import KEY, Json, ask, no_wait, now
 from support import settings as tool_settings
@@ -55,8 +54,9 @@ CALLS: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
-SHAPES = output_schemas(tool.result for tool in TOOLS)
-VALIDATORS: dict[str, Any] = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
+VALIDATORS: dict[str, Any] = {
+    tool.name: Draft202012Validator(tool.result.model_json_schema(mode="serialization")) for tool in TOOLS
+}
 
 
 async def answered(transport: Transport, tool: str, arguments: Json) -> None:

@@ -16,7 +16,6 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.arguments.schema import output_schemas
 from cekura_sandbox.store import Store
 from support import KEY, PIE, Json, ask, new_sandbox, no_wait, now, sample_calls, settings, shared_sandbox
 
@@ -59,8 +58,9 @@ WRITES: list[tuple[str, Json]] = [
 ]  # fmt: skip
 READS.extend(sample_calls([tool for tool, _ in READS], writes=False))
 WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
-SHAPES = output_schemas(tool.result for tool in TOOLS)
-VALIDATORS: dict[str, Any] = {tool.name: Draft202012Validator(SHAPES[tool.result]) for tool in TOOLS}
+VALIDATORS: dict[str, Any] = {
+    tool.name: Draft202012Validator(tool.result.model_json_schema(mode="serialization")) for tool in TOOLS
+}
 FREE = {"filters", "effective_filters", "metadata", "filter_value"}
 """Their content is not of the API's making."""
 READ_BY_POST = ("/bulk_data/", "/preview_data/")

@@ -1,7 +1,7 @@
 """What a tool is: its models, the text about it that a model reads, and the functions that do it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -24,8 +24,12 @@ class Drawable(Protocol):
 
 
 class Result(BaseModel):
-    """What a tool answers; rendered as text by one pure function, and sent as it is besides."""
+    """What a tool answers; rendered as text by one pure function, and sent as it is besides.
 
+    ``BOUND``: how long it can be, where no argument limits it; for the schema that clients are shown.
+    """
+
+    BOUND: ClassVar[str] = ""
     notes: list[str] | None = Field(default=None, description="how arguments were read")
     _drawing: Drawable | None = PrivateAttr(default=None)
 

@@ -192,15 +192,20 @@ DASHBOARD = "cekura://dashboards/{id}"
 _SETUP = next(tool for tool in TOOLS if tool.name == "get_dashboard")
 
 
-def add_resources(server: MCPServer[Connection]) -> None:
-    """Offer them."""
+def add_resources(server: MCPServer[Connection], offered: Container[str]) -> None:
+    """Offer them. ``offered``: the names of the tools; the guide speaks of no others."""
+    absent = {tool.name for tool in TOOLS if tool.name not in offered}
+
+    def read_guide() -> str:
+        return guide(absent)
+
     server.resource(
         GUIDE,
         name="guide",
         title="Fields, filters, times and limits",
         description="What can be charted, how filters and windows are written, with examples, and what the API lacks.",
         mime_type="text/markdown",
-    )(guide)
+    )(read_guide)
     server.resource(
         DASHBOARD,
         name="dashboard",

@@ -148,7 +148,7 @@ class DashboardsServer(MCPServer[Connection]):
             self._has_prompts = True
             for prompt in prompts(self._tools):
                 self.add_prompt(prompt)
-            add_resources(self)
+            add_resources(self, self._tools)
 
     async def list_prompts(self) -> list[Prompt]:
         await self._add_prompts()

@@ -41,12 +41,10 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    field: str | None = Field(
-        default=None, description="e.g. success, duration, agent.id, topic, timestamp, metadata.KEY"
-    )
+    field: str | None = Field(default=None, description="success, duration, agent.id, topic, metadata.KEY …")
     op: FilterOp | None = None
-    value: Any = Field(default=None, description="a list for op in; times as ISO, now-30m or today-7d")
-    operator: GroupOperator | None = Field(default=None, description="same_row: on one metric evaluation")
+    value: Any = Field(default=None, description="a list for in; times: ISO, now-30m, today-7d")
+    operator: GroupOperator | None = Field(default=None, description="and, or, same_row (of one metric evaluation)")
     conditions: list["Filter"] | None = None
 
     @model_validator(mode="after")

@@ -1,22 +1,27 @@
 """JSON schemas that every client accepts, from Pydantic models.
 
 Some clients refuse ``$ref``, ``$defs``, unions with null, a list of types, an untyped property, an array without
-``items``, or an object without ``properties``; some drop a tool whose schema is long. So references are written out,
-recursion once, a model is described where it first stands, and what only decorates (titles, defaults) is left away.
-What may be of several types is an ``anyOf`` of single ones with nothing beside it, as Gemini wants it. Validation is by
-the models and stays as deep as they are.
+``items``, or an object without ``properties``; some drop a tool whose schema is long. So references are written out, a
+model is described where it first stands, and what only decorates (titles, defaults) is left away. What may be of
+several types is an ``anyOf`` of single ones with nothing beside it, as Gemini wants it. Validation is by the models and
+stays as deep as they are.
 
 Strict clients close every object and fill in every property. So no object is left open, and every property that may be
 absent has a value that means so: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.reader``).
+
+Of an answer a client is shown the outline: what a caller goes on with, such as ids, calls and verdicts. What stands
+beside these is as free as any property that a schema does not name.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
+
+from cekura_dashboards.tool import Result
 
 Schema = dict[str, Any]
 ANY_VALUE: tuple[Schema, ...] = (
@@ -25,47 +30,60 @@ ANY_VALUE: tuple[Schema, ...] = (
     {"type": "boolean"},
     {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}},
 )
-ONCE: dict[str, Schema] = {
-    "Filter": {"field": {"type": "string"}, "op": {"type": "string"}, "value": {"anyOf": [*ANY_VALUE]}},
-    "GroupBy": {"type": {"type": "string"}, "field": {"type": "string"}, "interval": {"type": "integer"}},
-    "Layout": {side: {"type": "integer"} for side in "xywh"},
-}
-"""Models that are written out only where they first stand in a tool, as they are long; and what of them after that."""
-AS_ABOVE = "as above"
-BRIEF = ("chart_type", "field", "metric", "aggregation_function", "time_period")
-"""What is shown of a widget that another tool shows whole."""
-TOLD_BY_NAME = {"GroupBy", "NewWidget", "CreatedWidget", "WidgetUpdate"}
-"""Models of which a model need not be told what they are."""
+FILTER = "Filter"
+CONDITION: Schema = {"field": {"type": "string"}, "op": {"type": "string"}, "value": {"anyOf": [*ANY_VALUE]}}
+"""What is shown of a filter after the first: one condition. More, and groups of them, are accepted as in the first."""
+BRIEF = ("id", "name", "chart_type", "field", "metric", "aggregation_function", "time_period")
+"""What is shown of a widget where another tool shows the whole."""
+NOT_DESCRIBED = {"GroupBy", "NewWidget", "CreatedWidget", "WidgetChanges", "WidgetUpdate"}
+"""Models whose own description a model need not read."""
 LAST = {"plan_id"}
-SHALLOW = {"operator"}
-"""Left out of a model inside itself, where its lists are left out too."""
-LIMITS = ("minimum", "maximum", "maxItems")
+LIMITS = ("minimum", "maximum")
 BLANK_AT_0 = ("minimum", 1)
 """Not shown: 0 stands for the default there."""
 NONE = "none"
+CHAINED = frozenset(
+    {
+        "id", "widgets", "widget", "rows", "calls", "examples", "findings", "verdict", "outcome", "changes", "plan_id",
+        "undo", "complete", "restored", "next", "fix", "tool", "arguments",
+    }
+)  # fmt: skip
+"""Properties of an answer with which a caller goes on."""
+OF_ALL = frozenset({"dashboard_id", "project", "total", "page", "more"})
+"""The same, where they hold for the whole answer."""
+OUTLINE_DEPTH = 3
+"""Objects inside each other that an outline goes into."""
 
 
 def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
     """What a client is shown of the arguments of tools.
 
-    Properties marked ``hidden`` are accepted but not advertised; objects marked ``brief`` without what is in them.
+    Properties marked ``hidden`` are accepted but not advertised. Of objects marked ``bare`` there are no descriptions
+    and choices, of those marked ``brief`` besides only some properties; all are accepted.
     """
     schemas = dict[type[BaseModel], Schema]()
     for model, raw, defs in _raw(models, "validation"):
         raw["properties"] = dict(sorted(raw.get("properties", {}).items(), key=lambda item: item[0] in LAST))
         raw.pop("description", None)
-        schemas[model] = _Writer(defs, described=True).write(raw)
+        schemas[model] = _Writer(defs).write(raw)
     return schemas
 
 
-def output_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
-    """What a client is shown of structured answers: shapes alone; mixed values are untyped."""
-    return {model: _Writer(defs, described=False).write(raw) for model, raw, defs in _raw(models, "serialization")}
+def output_schemas(models: Iterable[type[Result]]) -> dict[type[BaseModel], Schema]:
+    """What a client is shown of structured answers: the outline of each, and how long it can be."""
+    schemas = dict[type[BaseModel], Schema]()
+    for model, raw, defs in _raw(models, "serialization"):
+        outline = _outline(raw, defs, 0) or {"type": "object"}
+        required = [name for name in raw.get("required", []) if name in outline.get("properties", {})]
+        bound = {"description": model.BOUND} if model.BOUND else {}
+        schemas[model] = outline | ({"required": required} if required else {}) | bound
+    return schemas
 
 
-def _raw(
-    models: Iterable[type[BaseModel]], mode: JsonSchemaMode
-) -> Iterator[tuple[type[BaseModel], Schema, dict[str, Schema]]]:
+M = TypeVar("M", bound=BaseModel)
+
+
+def _raw(models: Iterable[type[M]], mode: JsonSchemaMode) -> Iterator[tuple[type[M], Schema, dict[str, Schema]]]:
     """Each model's own schema, and those of all that it refers to: generated together, as they share most."""
     distinct = [*dict.fromkeys(models)]
     places, whole = models_json_schema([(model, mode) for model in distinct], schema_generator=_Bare)
@@ -90,114 +108,134 @@ class _Bare(GenerateJsonSchema):
         return {"anyOf": [one for part in schemas for one in (part["anyOf"] if [*part] == ["anyOf"] else [part])]}
 
 
+def _outline(node: Schema, defs: dict[str, Schema], depth: int, *, chained: bool = False) -> Schema | None:
+    """The shape of a value as far as a caller goes on with it, or with what is in it; None if with neither.
+
+    ``depth``: objects that the value is in. ``chained``: a caller goes on with the value itself.
+    """
+    node = _only_option(node, defs)
+    shape: Schema = {name: node[name] for name in ("type",) if name in node}
+    if shape.get("type") == "array":
+        shape |= {name: node[name] for name in ("maxItems",) if name in node}
+        items = _outline(node.get("items", {}), defs, depth)
+        return shape | ({} if items is None else {"items": items}) if chained or items is not None else None
+    parts = dict[str, Schema]()
+    for name, child in node.get("properties", {}).items() if depth < OUTLINE_DEPTH else ():
+        part = _outline(child, defs, depth + 1, chained=name in CHAINED or (depth == 0 and name in OF_ALL))
+        if part is not None:
+            parts[name] = part
+    return {**shape, "properties": parts} if parts else shape if chained else None
+
+
+def _only_option(node: Schema, defs: dict[str, Schema]) -> Schema:
+    """What a reference or a union with null stands for; nothing for a union of several."""
+    options = [option for option in node.get("anyOf", []) if option.get("type") != "null"]
+    if options:
+        rest = {name: value for name, value in node.items() if name != "anyOf"}
+        return _only_option({**options[0], **rest}, defs) if len(options) == 1 else {}
+    return {**defs[node["$ref"].rpartition("/")[2]], **node} if "$ref" in node else node
+
+
 @dataclass
 class _Writer:
+    """Writes the arguments of one tool."""
+
     defs: dict[str, Schema]
-    described: bool
     written_models: set[str] = field(default_factory=set[str])
     described_fields: set[str] = field(default_factory=set[str])
     choices: list[list[str]] = field(default_factory=list[list[str]])
 
-    def _is_new(self, choices: list[str]) -> bool:
-        new = choices not in self.choices
-        self.choices.append(choices)
-        return new
-
-    def write(self, node: Schema, inside: tuple[str, ...] = (), *, tell: bool = True) -> Schema:
-        """``inside``: the models that the node is part of. ``tell``: keep its descriptions."""
-        if node.get("brief"):
-            whole = self.defs[next(one["$ref"] for one in node["anyOf"] if "$ref" in one).rpartition("/")[2]]
-            brief = {name: _bare(whole["properties"][name]) for name in BRIEF}
-            return {"type": "object", "properties": brief, "description": node["description"]}
+    def write(self, node: Schema, *, bare: bool = False) -> Schema:
+        """``bare``: without descriptions, choices and limits."""
         if "$ref" in node:
-            name = node["$ref"].rpartition("/")[2]
-            definition = {k: v for k, v in self.defs[name].items() if k != "description" or name not in TOLD_BY_NAME}
-            merged = {**definition, **{k: v for k, v in node.items() if k != "$ref"}}
-            first = name not in self.written_models
-            self.written_models.add(name)
-            if not first and self.described and name in ONCE and name not in inside:
-                description = node.get("description", "")
-                own = f"{description}; " if tell and description and description not in self.described_fields else ""
-                self.described_fields.add(description)
-                return {"type": "object", "properties": ONCE[name], "description": own + AS_ABOVE}
-            return self.write(merged, (*inside, name), tell=tell and first)
+            return self._model(node["$ref"].rpartition("/")[2], node, bare=bare)
         if "anyOf" in node:
-            return self._union(node, inside, tell=tell)
+            return self._union(node, bare=bare)
         if "const" in node:
             node = {**node, "enum": [node["const"]]}
-        return self._plain(node, inside, tell=tell)
+        return self._plain(node, bare=bare)
 
-    def _plain(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
-        schema: Schema = {k: v for k, v in node.items() if k in {"type", "enum"}}
-        if "enum" in schema:
-            schema = {"type": "string", **schema}
-            if self.described and not self._is_new(schema["enum"]):
-                del schema["enum"]  # it was written out where it first stood
-        if self.described:
-            schema |= {k: node[k] for k in LIMITS if k in node and (k, node[k]) != BLANK_AT_0}
-            if tell and "description" in node and node["description"] not in self.described_fields:
-                self.described_fields.add(node["description"])
-                schema["description"] = node["description"]
-        if schema.get("type") == "object":
-            return self._object(node, schema, inside, tell=tell)
-        if schema.get("type") == "array":
-            plain: Schema = {"type": "string"} if self.described else {}
-            schema["items"] = self.write(node.get("items") or plain, inside, tell=tell)
-            return schema
-        if "type" in schema:
-            return schema
-        return _any_of(ANY_VALUE, schema.get("description")) if self.described else {}
-
-    def _object(self, node: Schema, schema: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
-        properties = {
-            name: self._with_none(self.write(child, inside, tell=tell), child, inside)
-            for name, child in node.get("properties", {}).items()
-            if not child.get("hidden") and not _repeats(child, inside) and not (name in SHALLOW and _is_inside(inside))
+    def _model(self, name: str, node: Schema, *, bare: bool) -> Schema:
+        first = name not in self.written_models and not bare
+        self.written_models.add(name)
+        if name == FILTER:
+            return self._filter(node, whole=first)
+        own = {
+            k: v for k, v in self.defs[name].items() if k != "description" or (name not in NOT_DESCRIBED and not bare)
         }
-        if properties or self.described:
-            schema["properties"] = properties
-        if "required" in node:
-            schema["required"] = node["required"]
-        return schema
+        return self.write({**own, **{k: v for k, v in node.items() if k != "$ref"}}, bare=not first)
 
-    def _with_none(self, schema: Schema, node: Schema, inside: tuple[str, ...]) -> Schema:
-        """A choice that may be absent, with a word for that; a filter's are told by what stands beside them."""
-        if not self.described or "enum" not in schema or "default" not in node or inside[-1:] == ("Filter",):
-            return schema
-        return {**schema, "enum": [*schema["enum"], NONE]}
+    def _filter(self, node: Schema, *, whole: bool) -> Schema:
+        """A group of conditions, or one condition; each may stand where the other is shown."""
+        if not whole:
+            return {"type": "object", "properties": CONDITION, **self._description(node)}
+        parts: dict[str, Schema] = self.defs[FILTER]["properties"]
+        condition, operator = CONDITION, {"type": "string"}
+        if not node.get("bare"):
+            condition = {
+                "field": {"type": "string", "description": parts["field"]["description"]},
+                "op": {"type": "string", "description": ", ".join(_choices(parts["op"]))},
+                "value": _any_of(ANY_VALUE, parts["value"]["description"]),
+            }
+            operator["description"] = parts["operator"]["description"]
+        conditions: Schema = {"type": "array", "items": {"type": "object", "properties": condition}}
+        properties: Schema = {"operator": operator, "conditions": conditions}
+        return {"type": "object", "properties": properties, **self._description(node)}
 
-    def _union(self, node: Schema, inside: tuple[str, ...], *, tell: bool) -> Schema:
+    def _plain(self, node: Schema, *, bare: bool) -> Schema:
+        schema: Schema = {"type": "string"} if "enum" in node else {k: node[k] for k in ("type",) if k in node}
+        if "enum" in node and not bare and node["enum"] not in self.choices:
+            self.choices.append(node["enum"])
+            schema["enum"] = [*node["enum"], NONE] if "default" in node else node["enum"]
+        if not bare:
+            schema |= {k: node[k] for k in LIMITS if k in node and (k, node[k]) != BLANK_AT_0}
+        schema |= self._description(node, bare=bare)
+        if schema.get("type") == "object":
+            return self._object(node, schema, bare=bare)
+        if schema.get("type") == "array":
+            items = node.get("items") or {"type": "string"}
+            return {**schema, "items": self.write(items | _shown(node), bare=bare)}
+        return schema if "type" in schema else _any_of(ANY_VALUE, schema.get("description"))
+
+    def _description(self, node: Schema, *, bare: bool = False) -> Schema:
+        """A description that was not given yet."""
+        text = node.get("description")
+        if bare or text is None or text in self.described_fields:
+            return {}
+        self.described_fields.add(text)
+        return {"description": text}
+
+    def _object(self, node: Schema, schema: Schema, *, bare: bool) -> Schema:
+        bare = bare or bool(_shown(node))
+        properties = {
+            name: self.write(child, bare=bare)
+            for name, child in node.get("properties", {}).items()
+            if not child.get("hidden") and (name in BRIEF or not node.get("brief"))
+        }
+        schema["properties"] = properties
+        return schema | ({"required": node["required"]} if "required" in node else {})
+
+    def _union(self, node: Schema, *, bare: bool) -> Schema:
         """A union with null as the rest of it; one of plain types as each of them."""
         options = [option for option in node["anyOf"] if option.get("type") != "null"]
         rest = {k: v for k, v in node.items() if k != "anyOf"}
-        if len(options) == 1 and (self.described or "default" in node):
-            return self.write({**options[0], **rest}, inside, tell=tell)
-        if not self.described:
-            return {}
-        schema = self._plain({**rest, "type": ""}, inside, tell=tell)
-        return _any_of([{"type": option["type"]} for option in options], schema.get("description"))
+        if len(options) == 1:
+            return self.write({**options[0], **rest}, bare=bare)
+        described = self._description(rest, bare=bare).get("description")
+        return _any_of([{"type": option["type"]} for option in options], described)
 
 
-def _bare(node: Schema) -> Schema:
-    """The type or types of a property that is plain, or null."""
-    types = [{"type": one["type"]} for one in node.get("anyOf", [node]) if one["type"] != "null"]
-    return types[0] if len(types) == 1 else {"anyOf": types}
+def _shown(node: Schema) -> Schema:
+    """How much is shown of an object, or of those in a list."""
+    return {mark: True for mark in ("brief", "bare") if node.get(mark)}
+
+
+def _choices(node: Schema) -> list[str]:
+    """The choices of a property that may be null."""
+    return next(option["enum"] for option in node.get("anyOf", [node]) if "enum" in option)
 
 
 def _any_of(options: Iterable[Schema], description: str | None) -> Schema:
     """Of any of these types; what is said of all stands in the first, as nothing may stand beside ``anyOf``."""
     first, *others = options
     return {"anyOf": [first | ({"description": description} if description else {}), *others]}
-
-
-def _is_inside(inside: tuple[str, ...]) -> bool:
-    """Whether a model is written out inside itself."""
-    return len(inside) > len({*inside})
-
-
-def _repeats(node: Schema, inside: tuple[str, ...]) -> bool:
-    """Whether this property is a list of a model that the node is already the second time inside of."""
-    names = [
-        option.get("items", {}).get("$ref", "").rpartition("/")[2] for option in node.get("anyOf", [node])
-    ]  # fmt: skip
-    return any(name and inside.count(name) > 1 for name in names)

@@ -26,26 +26,21 @@ from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.text import UntrustedText, did_you_mean
 from cekura_dashboards.tool import Request
 
-_WINDOWS = "24h, 7d, today, last_week, since monday, 2026-11-16 or 2026-11-01/2026-11-07, its last day included"
-WINDOW = Field(None, description=f"{_WINDOWS}. Absent: the saved date range.")
-RECENT_WINDOW = Field(None, description=f"{_WINDOWS}. Absent: 7d")
-COMPARE_TO = Field(
-    default=None,
-    description="previous_period, previous_week or a window: the same over that time, with a verdict",
-)
-COMPARE_FILTERS = Field(
-    default=None, description="instead: against other calls, whose conditions stand for those on the same field"
-)
-PROFILE = Field(default=None, description="instead: the measure folded by the hour or weekday of time_zone")
+_WINDOWS = "24h, 7d, today, last_week, since monday, 2026-11-01/2026-11-07 …"
+WINDOW = Field(None, description=f"{_WINDOWS}; default: the saved range")
+RECENT_WINDOW = Field(None, description=f"{_WINDOWS}; default: 7d")
+COMPARE_TO = Field(default=None, description="previous_period, previous_week or a window")
+COMPARE_FILTERS = Field(default=None, description="or compare with other calls: a condition")
+PROFILE = Field(default=None, description="or fold the measure by hour or weekday")
 LOCAL = Field(default=None, description="days of time_zone, not UTC")
-ZONE = Field(default=None, description="e.g. America/Los_Angeles; default CEKURA_TIME_ZONE")
+ZONE = Field(default=None, description="e.g. America/Los_Angeles")
 ProfileBy = Literal["hour_of_day", "weekday", "hour_of_week"]
 UNSAVED: Any = Field(
     default=None,
-    description="or one that is not saved, as preview_widget takes it",
+    description="or one that is not saved",
     json_schema_extra={"brief": True},
 )
-POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0 = facts only")
+POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0: facts only")
 MAX_NAME = 255
 
 
@@ -85,8 +80,8 @@ class GroupBy(Request):
     """By a field, or by buckets of time."""
 
     type: Literal["field", "bucket"]
-    field: str | None = Field(default=None, description="for type field: agent.id, topic, metadata.KEY …")
-    interval: int | None = Field(default=None, ge=1, description="for type bucket: milliseconds")
+    field: str | None = Field(default=None, description="agent.id, topic, metadata.KEY …")
+    interval: int | None = Field(default=None, ge=1, description="of a bucket, in ms")
 
     @model_validator(mode="after")
     def _complete(self) -> "GroupBy":
@@ -108,12 +103,12 @@ class WidgetFields(Request):
     field: str | None = Field(
         None,
         max_length=MAX_NAME,
-        description="what to plot: duration, success, topic, metric_evaluations.value, metadata.KEY …",
+        description="agent_id, success, duration, topic, metric_evaluations.value, metadata.KEY …",
     )
-    metric: MetricId | None = Field(default=None, description="metric id, for field metric_evaluations.value")
+    metric: MetricId | None = Field(default=None, description="of metric_evaluations.value")
     data_type: DataType | None = Field(default=None, json_schema_extra={"hidden": True})
-    time_period: TimePeriod | None = Field(default=None, description="bar only")
-    aggregation_function: Aggregation | None = Field(default=None, description="bar only")
+    time_period: TimePeriod | None = None
+    aggregation_function: Aggregation | None = None
     group_by: GroupBy | None = None
     filters: Filter | None = None
     metadata: dict[str, Any] | None = Field(default=None, json_schema_extra={"hidden": True})
@@ -147,7 +142,7 @@ class NewWidget(WidgetFields):
     """A widget to preview or create."""
 
     chart_type: ChartType = Field(
-        description="line and pie need field; bar needs field, aggregation_function, time_period; stat needs neither"
+        description="line, pie: field; bar: field, aggregation_function, time_period; stat: none of them"
     )
 
     def config(self) -> WidgetConfig:

@@ -52,9 +52,8 @@ TOOL = writing_tool(
     name=BULK_EDIT,
     title="Edit a dashboard's widgets",
     description=(
-        "Create, change and delete widgets of one dashboard in one transaction. Answers with before and after, and an "
-        "`undo` call. With `delete` the first call changes nothing: it tells what would be lost and gives a plan_id; "
-        "repeat the call with it once the user agrees. Widgets come from preview_widget, ids from get_dashboard."
+        "Adds charts to a dashboard, removes them, changes several at once, moves, resizes and tidies them up. "
+        "Deletes ask first; undo is offered."
     ),
     request=BulkEditRequest,
     plan=plan,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import DashboardsError, Refused
@@ -40,7 +40,7 @@ class Problem(BaseModel):
 class CheckResult(Result):
     dashboard: str
     scope: str = "this looked at the setup of the charts, not at their numbers: get_widgets_data shows those"
-    findings: list[Problem]
+    findings: list[Problem] = Field(max_length=MOST_FINDINGS)
     not_tested: list[str] | None = None
     omitted: list[str] | None = None
 
@@ -123,9 +123,8 @@ TOOL = ReadingTool(
     name="check_dashboard",
     title="Check a dashboard",
     description=(
-        "Find what is wrong with a dashboard: broken, empty or duplicate charts, sums of scores, pies and bars that "
-        "cannot be read, a missing date range, missing or equal names. Each finding says why it matters. With it "
-        "comes the bulk_edit_dashboard or update_dashboard call that mends it; ask the user which to make."
+        "Is a dashboard built well? Finds broken, empty, duplicate or misleading charts and missing settings, with "
+        "a fix for each."
     ),
     request=CheckRequest,
     result=CheckResult,

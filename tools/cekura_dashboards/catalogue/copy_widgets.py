@@ -37,12 +37,10 @@ MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
 
 class CopyRequest(PlannedRequest):
     widget_ids: list[WidgetId] = Field(max_length=MOST_WIDGETS)
-    dashboard_ids: list[DashboardId] = Field(max_length=MOST_DASHBOARDS, description="where to put copies")
-    move: bool | None = Field(default=None, description="move them to the one dashboard instead; they keep their ids")
+    dashboard_ids: list[DashboardId] = Field(max_length=MOST_DASHBOARDS, description="where to")
+    move: bool | None = Field(default=None, description="move them instead")
     back: list[Back] | None = Field(default=None, json_schema_extra={"hidden": True})
-    remove: list[int] | None = Field(
-        default=None, max_length=MOST_COPIES, description="from an undo: copies to take away again"
-    )
+    remove: list[int] | None = Field(default=None, max_length=MOST_COPIES, description="of an undo alone")
 
     @model_validator(mode="after")
     def _sensible(self) -> "CopyRequest":
@@ -322,9 +320,7 @@ TOOL = writing_tool(
     name=NAME,
     title="Copy widgets to dashboards",
     description=(
-        "Put copies of the same widgets on many dashboards in one call: one receipt, one `undo` for all. Where a "
-        "dashboard shows a grid, copies go below what is there. `move` moves them instead. To copy a whole dashboard "
-        "use create_dashboard with copy_of."
+        "Copies charts from one dashboard to others, or moves them (which removes them from theirs). One undo for all."
     ),
     request=CopyRequest,
     plan=plan,

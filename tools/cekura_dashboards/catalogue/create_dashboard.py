@@ -289,9 +289,7 @@ TOOL = writing_tool(
     name=CREATE,
     title="Create a dashboard",
     description=(
-        "Create a dashboard with its first widgets, or as a copy of one with `copy_of`, then with a new name and, if "
-        "given, new filters. Give a date range in filters, such as timestamp gte today-7d: charts need one. Answers "
-        "with the new ids and an `undo` call. Not idempotent: a retry creates a second one."
+        "Makes a new dashboard with its first charts, or duplicates one. Not idempotent: a retry creates a second one."
     ),
     request=CreateDashboardRequest,
     plan=plan,

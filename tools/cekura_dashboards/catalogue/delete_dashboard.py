@@ -82,9 +82,7 @@ TOOL = writing_tool(
     name=DELETE,
     title="Delete a dashboard",
     description=(
-        "Delete a dashboard with all its widgets. The first call changes nothing: it tells what would be lost and "
-        "gives a plan_id; repeat the call with it once the user agrees. The `undo` call brings the dashboard back "
-        "under new ids."
+        "Deletes a whole dashboard that nobody needs any more, once the user agrees; undo brings it back with new ids."
     ),
     request=DeleteDashboardRequest,
     plan=plan,

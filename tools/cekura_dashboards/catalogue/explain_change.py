@@ -70,9 +70,7 @@ NO_CAUSE = "what coincides with a change need not be its cause"
 class ExplainRequest(ChartRequest):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
-    by: list[str] | None = Field(
-        default=None, max_length=MAX_BY, description="where to look; default agent.id, topic and known metadata.KEY"
-    )
+    by: list[str] | None = Field(default=None, max_length=MAX_BY, description="default: agent.id, topic, metadata")
 
     @field_validator("by", mode="before")
     @classmethod
@@ -93,6 +91,8 @@ class ExplainRequest(ChartRequest):
 
 
 class Explanation(Result):
+    BOUND = "at most 9,000 characters of text"
+
     measure: str
     where: str = Field(description="which calls are counted: all filters together")
     window: str
@@ -340,9 +340,8 @@ TOOL = ReadingTool(
     name="explain_change",
     title="Where a change happened",
     description=(
-        "Why did it move? Looks at a widget's measure by agent, topic and metadata over two times, ranks where the "
-        "change is concentrated, looks inside the group that drives it, and gives example calls of both sides. What "
-        "coincides is not a cause: say so. Default: the last 7 days against the 7 before."
+        "Why did it drop or rise? Which agent, topic or version is behind a change of a chart, with example calls "
+        "from before and after."
     ),
     request=ExplainRequest,
     result=Explanation,

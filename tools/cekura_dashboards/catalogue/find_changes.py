@@ -71,7 +71,7 @@ class FindRequest(Request):
     project_id: ProjectId | None = None
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
-    limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts to look at")
+    limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts")
 
 
 class ChartCounts(Result):
@@ -399,9 +399,8 @@ TOOL = ReadingTool(
     name="find_changes",
     title="What changed anywhere",
     description=(
-        "Is anything wrong? What is new this week? Tests every chart of all dashboards, or of some, for steps, trends, "
-        "outages, slices and groups that moved, corrects for so many tests, and ranks what is more than chance, each "
-        "with the call that goes on. Default: the last 7 days against the 7 before."
+        "Is anything wrong, broken or new? What dropped or rose, which outages, spikes or unusual days are there, "
+        "on all dashboards?"
     ),
     request=FindRequest,
     result=Changes,

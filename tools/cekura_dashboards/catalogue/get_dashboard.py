@@ -30,6 +30,8 @@ class WidgetShown(WidgetBrief):
 
 
 class DashboardSetup(Result):
+    BOUND = "one line of text for each widget"
+
     id: int
     name: UntrustedText | None = None
     project: int | None = None
@@ -112,8 +114,7 @@ TOOL = ReadingTool(
     name="get_dashboard",
     title="Dashboard setup",
     description=(
-        "How one dashboard is set up: its filters and date range, and for each widget its id, name, what it plots, "
-        "its own filters and layout. No chart data: that is get_widgets_data. Read it before editing."
+        "How is a dashboard set up? Its widgets with ids, what each plots, filters, date range and layout; no numbers."
     ),
     request=GetDashboardRequest,
     result=DashboardSetup,

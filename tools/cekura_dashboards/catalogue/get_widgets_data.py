@@ -36,10 +36,10 @@ MAX_WIDGETS = 60
 
 
 class WidgetsDataRequest(Clocked):
-    dashboard_id: DashboardId | None = Field(default=None, description="all widgets of this dashboard")
+    dashboard_id: DashboardId | None = Field(default=None, description="all its widgets")
     widget_ids: list[WidgetId] | None = Field(default=None, max_length=MAX_WIDGETS, description="or just these")
     window: str | None = WINDOW
-    filters: Filter | None = Field(default=None, description="and only calls that match; a condition or a group")
+    filters: Filter | None = Field(default=None, description="only these calls")
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
     points: int | None = POINTS
@@ -54,6 +54,8 @@ class WidgetsDataRequest(Clocked):
 
 
 class WidgetsData(Result):
+    BOUND = "one report for each widget, at most 9,000 characters of text"
+
     dashboard: str | None = None
     window: WindowShown | None = Field(default=None, description="of all widgets")
     where: str | None = Field(default=None, description="which calls all widgets count")
@@ -145,9 +147,8 @@ TOOL = ReadingTool(
     name="get_widgets_data",
     title="Chart data of a dashboard",
     description=(
-        "Facts, findings and a short series for every chart of a dashboard, or for chosen widgets. Use it to answer "
-        "questions about the numbers; give `window` for another time range, `filters` to narrow. For something not "
-        "charted yet use preview_widget."
+        "How are we doing? The numbers of a dashboard or chart: call volume, success rate, latency, this week "
+        "against last, one agent against another, busiest hours."
     ),
     request=WidgetsDataRequest,
     result=WidgetsData,

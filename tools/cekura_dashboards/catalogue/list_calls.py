@@ -46,15 +46,15 @@ SENTENCE = 200
 
 class ListCallsRequest(ChartRequest):
     window: str | None = WINDOW
-    label: str | None = Field(default=None, description="a slice of a pie; null for calls without a value")
-    group: str | None = Field(default=None, description="a group of a grouped chart, as it was shown")
-    sort: Order = Field(default="newest", description="highest, lowest: by the value of metric")
-    metric: MetricId | None = Field(default=None, description="whose value is shown; default the chart's")
-    said: str | None = Field(default=None, description="only calls of a page of 50 in whose transcript this stands")
+    label: str | None = Field(default=None, description="a slice of a pie")
+    group: str | None = Field(default=None, description="a group of a grouped chart")
+    sort: Order = Field(default="newest", description="highest, lowest: by metric")
+    metric: MetricId | None = Field(default=None, description="whose value is shown")
+    said: str | None = Field(default=None, description="words in the transcript")
     limit: int = Field(default=USUAL_CALLS, ge=1, le=MOST_CALLS)
     page: int = Field(default=1, ge=1)
     transcripts: list[int] | None = Field(
-        default=None, max_length=MAX_TRANSCRIPTS, description="ids of calls: what was said in them"
+        default=None, max_length=MAX_TRANSCRIPTS, description="of calls with these ids"
     )
 
     @model_validator(mode="after")
@@ -225,9 +225,8 @@ TOOL = ReadingTool(
     name="list_calls",
     title="Calls behind a chart",
     description=(
-        "The calls behind a chart, or one slice, group or stretch of time of it: how many, and the newest with id, "
-        "time, agent, duration, outcome, topic and link, or sorted by duration or a metric's value. `said` finds those "
-        "in which something was said; `transcripts` shows what was said in a few."
+        "Which calls were these? Single calls to listen to: the latest, longest or failed ones, or where somebody "
+        "said something, with links and transcripts."
     ),
     request=ListCallsRequest,
     result=CallList,

@@ -15,7 +15,7 @@ MAX_READ = 1000
 
 
 class ListRequest(Request):
-    project_id: ProjectId | None = Field(default=None, description="default: CEKURA_PROJECT_ID, else every project")
+    project_id: ProjectId | None = Field(default=None, description="default: all")
     search: str | None = Field(default=None, description="part of the name")
     page: int = Field(default=1, ge=1, description="20 a page")
 
@@ -96,8 +96,7 @@ TOOL = ReadingTool(
     name="list_dashboards",
     title="List dashboards",
     description=(
-        "The dashboards that this key can see: id, name, project, number of widgets, saved date range, last change. "
-        "Start here to find a dashboard's id; then get_widgets_data for its numbers or get_dashboard for its setup."
+        "Which dashboards are there? Finds one by a part of its name: ids, projects, date ranges, last updates."
     ),
     request=ListRequest,
     result=DashboardList,

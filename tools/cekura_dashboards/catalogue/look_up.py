@@ -54,9 +54,7 @@ NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, median
 class LookUpRequest(Request):
     kind: LookUpKind
     search: str | None = Field(default=None, description="part of the name")
-    field: str | None = Field(
-        default=None, description="for kind values: topic, call_ended_reason, metadata.KEY …; several with commas"
-    )
+    field: str | None = Field(default=None, description="of kind values: topic, call_ended_reason, metadata.KEY …")
     project_id: ProjectId | None = None
     agent_id: AgentId | None = None
 
@@ -82,6 +80,8 @@ class LookUpRequest(Request):
 
 
 class LookUpResult(Result):
+    BOUND = "at most 6,000 characters of rows"
+
     kind: LookUpKind
     columns: list[str]
     rows: list[list[Any]]
@@ -324,9 +324,8 @@ TOOL = ReadingTool(
     name="look_up",
     title="Look up what exists",
     description=(
-        "What can be used here. kind: fields (what can be plotted and filtered, with charts and aggregations), values "
-        "(those that really occur in `field`, with counts), topics, metadata_keys, metrics (id, name, type), agents, "
-        "projects, predefined_widgets. Use it before guessing a field or a filter value."
+        "What is there to chart or filter by? Agents, metrics, projects, topics, fields, metadata keys and the "
+        "values that occur, with ids."
     ),
     request=LookUpRequest,
     result=LookUpResult,

@@ -42,6 +42,8 @@ class Effect(BaseModel):
 
 
 class EditPreview(Result):
+    BOUND = "at most 9,000 characters of text"
+
     dashboard_id: int
     changes: list[EditOperation]
     effects: list[Effect] | None = None
@@ -159,9 +161,8 @@ TOOL = ReadingTool(
     name="preview_edit",
     title="Dry run of an edit",
     description=(
-        "What bulk_edit_dashboard would do with the same arguments, without doing it: before and after, what the new "
-        "and changed charts would show, warnings, and a plan_id that holds only while nobody changes the dashboard. "
-        "Show it to the user before an edit that is large or deletes."
+        "What would an edit do? A dry run of adding, changing or deleting widgets: before and after, warnings, "
+        "nothing saved."
     ),
     prepares=BULK_EDIT,
     request=DashboardEdit,

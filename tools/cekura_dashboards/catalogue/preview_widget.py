@@ -36,15 +36,13 @@ NOT_SAVED = "the API has no chart of a share: this one is worked out from two co
 
 class PreviewRequest(Clocked):
     widget: NewWidget
-    dashboard_id: DashboardId | None = Field(
-        default=None, description="apply this dashboard's filters, as if the widget were on it"
-    )
+    dashboard_id: DashboardId | None = Field(default=None, description="as if it were on this dashboard")
     window: str | None = WINDOW
-    filters: Filter | None = Field(default=None, description="and only calls that match; not part of the widget")
+    filters: Filter | None = Field(default=None, json_schema_extra={"hidden": True}, description="only these calls")
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
     share_where: Filter | None = Field(
-        default=None, description="of a bar that counts: the share of calls that match, a rate per bucket"
+        default=None, description="of a bar that counts: the share of these calls, a condition"
     )
     points: int | None = POINTS
 
@@ -62,6 +60,8 @@ class PreviewRequest(Clocked):
 
 
 class Preview(Result):
+    BOUND = "at most 1,600 characters of text, beside the definition"
+
     report: WidgetReport
     widget: dict[str, Any] = Field(description="the definition, to save it unchanged")
     warnings: list[str] | None = None
@@ -122,9 +122,8 @@ TOOL = ReadingTool(
     name="preview_widget",
     title="Preview a widget",
     description=(
-        "What a widget would show, without saving it: the same facts as get_widgets_data. With them comes its "
-        "definition, ready for bulk_edit_dashboard. Use it for any question that no saved chart answers, and before "
-        "creating or changing one. look_up fields tells what can be plotted."
+        "A number or chart that no dashboard has yet: count, average, percentile or share of calls, by day, agent "
+        "or topic. Tries a widget out without saving it."
     ),
     request=PreviewRequest,
     result=Preview,

@@ -35,8 +35,8 @@ TOOL = writing_tool(
     name=UPDATE,
     title="Change a dashboard",
     description=(
-        "Change a dashboard's name, its `date_range`, or which calls all its widgets count (`only`, `filters`). "
-        "Answers with before and after, and an `undo` call. Its widgets are changed with bulk_edit_dashboard."
+        "Renames a dashboard, or changes its date range or which calls all its charts count. Overwrites, even "
+        "removes, filters; undo is offered."
     ),
     request=UpdateDashboardRequest,
     plan=plan_update,

@@ -33,9 +33,7 @@ MAKE_ROOM = "bulk_edit_dashboard with arrange, or with layout there, makes room.
 
 class UpdateRequest(PlannedRequest):
     widget_id: WidgetId
-    changes: WidgetChanges | None = Field(
-        None, description="new values; filters and group_by replace the whole, metadata merges"
-    )
+    changes: WidgetChanges | None = Field(None, description="new values", json_schema_extra={"bare": True})
     clear: list[Clearable] | None = CLEAR
 
     @model_validator(mode="after")
@@ -123,9 +121,8 @@ TOOL = writing_tool(
     name=NAME,
     title="Change a widget",
     description=(
-        "Change one saved widget: its name, chart, field, aggregation, filters, grouping or layout. Answers with "
-        "before and after, and an `undo` call. To add or delete widgets, or change several at once, use "
-        "bulk_edit_dashboard; to see the numbers first, preview_widget."
+        "Changes one widget: renames it, other chart type, metric, filter or grouping, other size. Overwrites what "
+        "was there; undo is offered."
     ),
     request=UpdateRequest,
     plan=plan,

@@ -449,11 +449,13 @@ class ChartRequest(Request):
 
     widget_id: WidgetId | None = None
     widget: NewWidget | None = UNSAVED
-    dashboard_id: DashboardId | None = Field(default=None, description="for an unsaved widget: its dashboard")
-    project_id: ProjectId | None = Field(
-        default=None, description="where no dashboard says it; default CEKURA_PROJECT_ID"
+    dashboard_id: DashboardId | None = Field(default=None, description="of an unsaved widget")
+    project_id: ProjectId | None = Field(default=None, description="where no dashboard says it")
+    filters: Filter | None = Field(
+        default=None,
+        description="only these calls: success, duration, agent.id, topic …",
+        json_schema_extra={"bare": True},
     )
-    filters: Filter | None = Field(default=None, description="and only calls that match")
 
 
 class RequestedChart(Struct, frozen=True):

@@ -35,6 +35,8 @@ class Call(BaseModel):
 class Receipt(Result):
     """What an edit did. ``changes`` are what was done, or with ``needs_plan`` what would be."""
 
+    BOUND = "at most 8,000 characters of text, beside what is handed on"
+
     outcome: Literal["applied", "partly_applied", "nothing_to_do", "needs_plan"]
     dashboard_id: int | None = None
     changes: list[EditOperation]

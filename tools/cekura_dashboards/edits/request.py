@@ -40,12 +40,18 @@ Clearable = Literal[
     "field",
     "date_range",
 ]
-CLEAR = Field(
-    None,
-    description="fields to empty (null is ignored); metadata here too: replaced, not merged; date_range takes a plan",
-)
+CLEAR = Field(None, description="fields to empty: filters, group_by, date_range …", json_schema_extra={"bare": True})
 MOST_WIDGETS, MOST_WIDGETS_UNDONE = 60, 400
 """Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
+AS_PREVIEWED = "widgets, as preview_widget gives them"
+PLACES = 'place: top, top right, bottom or "after 203"'
+
+
+def _list_of(about: str, shown: Literal["brief", "bare"]) -> Any:
+    """A list of widgets, of which a schema shows that much."""
+    return Field(default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={shown: True}, description=about)
+
+
 LAYOUT = "layout"
 """The part of metadata that merges in all its depth: a new width keeps the place."""
 PLACE = re.compile(r"top(?: (left|right))?|bottom|after[ :]*(\d{1,15})", re.ASCII)
@@ -64,7 +70,7 @@ def _place(value: Any) -> Any:
 
 
 Place = Annotated[str, BeforeValidator(_place)]
-PLACED = Field(default=None, description='top, top right, bottom or "after 203"; others make room')
+PLACED = Field(default=None, description='top, top right, bottom, "after 203"')
 
 
 class Layout(Request):
@@ -76,7 +82,7 @@ class Layout(Request):
     h: int | None = Field(default=None, ge=1)
 
 
-LAID_OUT = Field(default=None, description="x, y, w, h on the grid; a part of it changes that alone")
+LAID_OUT = Field(default=None, description="on the grid")
 
 
 class CreatedWidget(NewWidget):
@@ -174,7 +180,7 @@ class PlannedRequest(Request):
 
     plan_id: str | None = Field(
         default=None,
-        description="of a dry run, a stopped delete or an undo; behind it the lines `restored` since",
+        description="from a dry run, a stopped delete or an undo",
     )
     restored: list[str] | None = Field(
         default=None, max_length=MAX_LINES, json_schema_extra={"hidden": True}, description="the lines alone"
@@ -299,12 +305,14 @@ BULK_EDIT = "bulk_edit_dashboard"
 
 class CreateDashboardRequest(PlannedRequest):
     name: NewName = Field(max_length=MAX_NAME)
-    project_id: ProjectId | None = Field(default=None, description="default: CEKURA_PROJECT_ID, or the only one")
-    filters: Filter | None = Field(default=None, description="hold for all its widgets; a date range above all")
-    widgets: list[CreatedWidget] | None = Field(
-        default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}
+    project_id: ProjectId | None = Field(default=None, description="default: the only one")
+    filters: Filter | None = Field(
+        default=None,
+        json_schema_extra={"bare": True},
+        description="of all widgets, with a date range: timestamp gte today-7d",
     )
-    copy_of: DashboardId | None = Field(default=None, description="copy this dashboard, into another project_id too")
+    widgets: list[CreatedWidget] | None = _list_of(AS_PREVIEWED, "brief")
+    copy_of: DashboardId | None = Field(default=None, description="the dashboard to copy")
     was: int | None = Field(
         default=None, json_schema_extra={"hidden": True}, description="the id of the deleted one that this restores"
     )
@@ -328,22 +336,10 @@ class DashboardEdit(Request):
     """Widgets to create, change and delete on one dashboard."""
 
     dashboard_id: DashboardId
-    create: list[CreatedWidget] | None = Field(
-        default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={"maxItems": MOST_WIDGETS}
-    )
-    update: list[WidgetUpdate] | None = Field(
-        default=None,
-        max_length=MOST_WIDGETS_UNDONE,
-        json_schema_extra={"maxItems": MOST_WIDGETS},
-        description="as update_widget's changes, with id",
-    )
-    delete: list[WidgetId] | None = Field(
-        default=None,
-        max_length=MOST_WIDGETS_UNDONE,
-        json_schema_extra={"maxItems": MOST_WIDGETS},
-        description="widget ids",
-    )
-    arrange: bool | None = Field(default=None, description="tidy all widgets: no overlaps, no empty rows")
+    create: list[CreatedWidget] | None = _list_of(AS_PREVIEWED, "brief")
+    update: list[WidgetUpdate] | None = _list_of("new values, by id", "brief")
+    delete: list[WidgetId] | None = Field(default=None, max_length=MOST_WIDGETS_UNDONE)
+    arrange: bool | None = Field(default=None, description="tidy: no overlaps, no gaps")
 
     @model_validator(mode="after")
     def _each_once(self) -> "DashboardEdit":
@@ -356,6 +352,9 @@ class DashboardEdit(Request):
 
 
 class BulkEditRequest(DashboardEdit, PlannedRequest):
+    create: list[CreatedWidget] | None = _list_of(f"{AS_PREVIEWED}; {PLACES}", "bare")
+    update: list[WidgetUpdate] | None = _list_of("new values, by id; clear empties fields", "bare")
+
     @model_validator(mode="after")
     def _not_too_many(self) -> "BulkEditRequest":
         check_counts(self, create=self.create, update=self.update, delete=self.delete)
@@ -368,16 +367,12 @@ class BulkEditRequest(DashboardEdit, PlannedRequest):
 class UpdateDashboardRequest(PlannedRequest):
     dashboard_id: DashboardId
     name: NewName | None = Field(default=None, max_length=MAX_NAME)
-    date_range: str | None = Field(
-        default=None, description="e.g. 7d, 30d, today, 2026-11-01/2026-11-08; all other filters stay"
-    )
+    date_range: str | None = Field(default=None, description="7d, 30d, today …; other filters stay")
     only: Filter | None = Field(
-        default=None, description='e.g. {"agent.id": 33}; replaces conditions on the same field, all other filters stay'
+        default=None, json_schema_extra={"bare": True}, description="only these calls; filters on other fields stay"
     )
-    filters: Filter | None = Field(default=None, description="replace the whole, the date range included")
-    clear: list[Literal["name", "filters", "date_range"]] | None = Field(
-        None, description="fields to empty; date_range drops that of the filters, which needs a plan_id"
-    )
+    filters: Filter | None = Field(default=None, description="replaces all filters, the date range too: a condition")
+    clear: list[Literal["name", "filters", "date_range"]] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateDashboardRequest":

@@ -1,7 +1,8 @@
-"""The guide: fields, filters, times and limits, for whoever asks, so that no tool's description has to hold them."""
+"""The guide: fields, filters, times, edits and limits, for whoever asks, so that no tool has to describe them."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 
 from cekura_dashboards.api.models import (
     CALL_LOG_OPS,
@@ -73,9 +74,34 @@ WIDGETS: dict[str, JsonObject] = {
 }
 """Each widget as a tool takes it."""
 
+ITEM = re.compile(r"\n(?=- )")
+READING = """\
+- look_up with `kind` values takes several fields, with commas between them.
+- What explain_change finds coincides with a change, and need not be its cause.
+- list_calls: `label` is a slice of a pie (`null`: calls without a value); `said` looks through a page of 50 calls.
+- check_dashboard looks at the setup of charts; ask the user which of its edits to make.
+- `compare_filters`: its conditions stand for those on the same field; the others stay.
+- `profile`: the measure by the hours or weekdays of `time_zone`; `share_where`: of a bar that counts, the share of
+  calls that match, per bucket."""
+EDITING = """\
+- preview_edit takes the arguments of bulk_edit_dashboard and changes nothing; its plan_id holds only while nobody
+  changes the dashboard. Show it to the user before an edit that is large or deletes.
+- A delete changes nothing at first: it answers with what would be lost and a plan_id. Call again with it once the
+  user agrees.
+- Each edit answers with an `undo` call. The lines `restored` of a later answer go behind
+  the plan_id of an older undo, with `;` between.
+- Absent and null fields stay; `filters` and `group_by` replace the whole; `metadata` merges. `clear` empties a field;
+  metadata in both is replaced; date_range drops that of the filters, which takes a plan.
+- `place` (top, top right, bottom, `after 203`) makes room; of `layout` (x, y, w, h on the grid) a part changes that
+  alone; `arrange` leaves no overlaps and no empty rows.
+- create_dashboard: charts need a date range in the filters, such as timestamp gte today-7d. `copy_of` takes another
+  project_id too. A retry creates a second dashboard.
+- update_dashboard with `only` replaces conditions on the same field; `filters` replaces them all.
+- copy_widgets puts copies below what is there; with `move` widgets keep their ids."""
 
-def guide() -> str:
-    """The guide as Markdown."""
+
+def guide(absent_tools: Collection[str] = ()) -> str:
+    """The guide as Markdown, without what is about tools that are not offered."""
     plotted = [(f"`{name}`", kind, *_combined(kind)) for name, kind in [*PLOTTED.items(), ("metadata.KEY", "string")]]
     metrics = [(f"`{kind}`", *_joined(combined)) for kind, combined in METRIC_COMBINATIONS.items()]
     filtered = [
@@ -135,6 +161,14 @@ In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. It stands in 
 `today`, `this_week` and the like begin in the time zone of the settings (`CEKURA_TIME_ZONE`), or in that of the call
 (`time_zone`). The API's buckets are UTC days and hours; `by: local_day` puts days of another zone together from hours.
 
+## Answers
+
+{_about(READING, absent_tools)}
+
+## Edits
+
+{_about(EDITING, absent_tools)}
+
 ## Limits
 
 - The API holds {LIMIT.days} days of calls, and no chart begins earlier.
@@ -150,6 +184,11 @@ def _combined(kind: str) -> tuple[str, str]:
 
 def _joined(combined: Combinations) -> tuple[str, str]:
     return ", ".join(combined.charts), ", ".join(combined.aggregations) or "none"
+
+
+def _about(items: str, absent_tools: Collection[str]) -> str:
+    """The items of a list that name none of these tools."""
+    return "\n".join(item for item in ITEM.split(items) if not any(name in item for name in absent_tools))
 
 
 def _code(words: Iterable[str]) -> str:
