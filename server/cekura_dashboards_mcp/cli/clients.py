@@ -292,6 +292,8 @@ def _cline(machine: Machine) -> Path:
 
 OWN_NAME = "{name}"
 """In ``extra``, what is replaced by the name of the entry."""
+START_MS = 30_000
+"""How long a client waits for the server to start, where an entry can say it: 5 s are short on a busy machine."""
 STDIO = (("type", "stdio"),)
 _SHELL_VARIABLES = Secrets(template="${{}}")
 CLIENTS = {
@@ -331,6 +333,7 @@ CLIENTS = {
             "Start Codex again; /mcp shows its servers.",
             servers="mcp_servers",
             parse=_toml,
+            extra=(("startup_timeout_sec", START_MS // 1000),),
             secrets=Secrets(names_field="env_vars"),
         ),
         ChatClient(
@@ -358,7 +361,7 @@ CLIENTS = {
             parse=_jsonc,
             args=None,
             env="environment",
-            extra=(("type", "local"), ("enabled", True)),
+            extra=(("type", "local"), ("enabled", True), ("timeout", START_MS)),
             secrets=Secrets(template="{env:{}}"),
         ),
         ChatClient(
