@@ -9,12 +9,12 @@ import hashlib
 import json
 import sys
 
-from fastmcp import Client
-from fastmcp.client.transports import StdioTransport
-from fastmcp.skills.client import SkillsClientExtension
-
 
 async def skills(command, args):
+    from fastmcp import Client
+    from fastmcp.client.transports import StdioTransport
+    from fastmcp.skills.client import SkillsClientExtension
+
     client = Client(StdioTransport(command, args), extensions=[SkillsClientExtension()])
     async with client:
         entries = await client.list_skills()
