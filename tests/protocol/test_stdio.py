@@ -157,17 +157,20 @@ program()
 
 @pytest.mark.parametrize("era", ERAS)
 def test_tools_are_listed_without_importing_what_only_calls_need(era: Era) -> None:
-    listing: Json = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
+    listing: Json = {"jsonrpc": "2.0", "id": "list", "method": "tools/list", "params": {}}
     if era == "auto":
         listing["params"] = {"_meta": ENVELOPE}
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     lines = [NEW, listing] if era == "auto" else [OLD, initialized, listing]
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED, "serve", "--sandbox"],
-        input="".join(json.dumps(line) + "\n" for line in lines), capture_output=True, encoding="utf-8", check=True,
-    )  # fmt: skip
-    listed = json.loads(done.stdout.splitlines()[-1])["result"]["tools"]
-    modules = done.stderr.split()
-    assert "get_widgets_data" in [tool["name"] for tool in listed]
-    assert "cekura_dashboards_mcp.protocol.tools" in modules
-    assert [name for name in modules if name.startswith(NOT_FOR_THE_TOOL_LIST)] == []
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", WATCHED, "serve", "--sandbox"]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
+        wire = Wire(process)
+        for line in lines:
+            wire.send(json.dumps(line))
+        answer = wire.until("list")[-1]
+        _, modules = process.communicate()
+    imported = modules.split()
+    assert "get_widgets_data" in [tool["name"] for tool in answer["result"]["tools"]]
+    assert "cekura_dashboards_mcp.protocol.tools" in imported
+    assert [name for name in imported if name.startswith(NOT_FOR_THE_TOOL_LIST)] == []
