@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import fastapi.dependencies.models
 import msgspec
+import pytest
 import uvicorn
 from click.testing import CliRunner, Result
 from fastapi import FastAPI
@@ -57,6 +58,20 @@ PLAIN: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "tim
 
 def now() -> datetime:
     return NOW
+
+
+def installed_apart(variable: str, needed: str) -> str:
+    """The place, named by an environment variable, of what a test needs but this project does not.
+
+    Skips where there is none, but never in CI.
+    """
+    place = os.environ.get(variable)
+    if place:
+        return place
+    missing = f"install {needed} apart from this project, and name the place in {variable}"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 _Kind = tuple[ApiVariant | None, int]

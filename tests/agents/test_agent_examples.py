@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import BY_NAME, HANGS_S, Json
+from support import BY_NAME, HANGS_S, Json, installed_apart
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
@@ -17,21 +17,12 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FRAMEWORKS = ["pydantic_ai", "langchain", "openai_agents"]
 HERE = Path(sys.executable).parent
 KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
-NO_FRAMEWORKS = (
-    "the examples with frameworks need them: put docs/agents-requirements.txt into an environment of its own, and name "
-    "its Python in AGENTS_PYTHON"
-)
 
 
 @pytest.fixture(scope="module")
 def frameworks() -> str:
-    """The Python that has them. Skips where there is none, but never in CI."""
-    found = os.environ.get("AGENTS_PYTHON")
-    if found:
-        return found
-    if os.environ.get("CI"):
-        pytest.fail(NO_FRAMEWORKS)
-    pytest.skip(NO_FRAMEWORKS)
+    """The Python that has them."""
+    return installed_apart("AGENTS_PYTHON", "docs/agents-requirements.txt")
 
 
 def test_the_page_has_an_example_for_each_framework() -> None:

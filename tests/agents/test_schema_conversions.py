@@ -10,32 +10,20 @@ from typing import Any
 
 import pytest
 
-from support import BY_NAME, HANGS_S, Json
+from support import BY_NAME, HANGS_S, Json, installed_apart
 
 HERE = Path(__file__).parent
 SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
 KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
-NOT_HERE = "conversions need {}: install {} apart from this project, and name its {} in {}"
-
-
-def framework_at(variable: str, needed: str, kind: str) -> str:
-    """Where the frameworks are. Skips where there are none, but never in CI."""
-    path = os.environ.get(variable)
-    if path:
-        return path
-    missing = NOT_HERE.format("frameworks", needed, kind, variable)
-    if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 def converted(framework: str) -> Json:
     """The schemas by tool, and the answer of a call."""
     if framework in {"google-genai", "openai-agents"}:
-        python = framework_at("AGENTS_PYTHON", "docs/agents-requirements.txt", "Python")
+        python = installed_apart("AGENTS_PYTHON", "docs/agents-requirements.txt")
         command = [python, str(HERE / "conversions.py"), framework]
     else:
-        folder = framework_at("AGENTS_NODE", "tests/agents/package.json", "folder")
+        folder = installed_apart("AGENTS_NODE", "tests/agents/package.json")
         command = ["node", str(HERE / "conversions.mjs"), folder, framework]
     done = subprocess.run(
         [*command, *SERVER], capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False, env=KEPT

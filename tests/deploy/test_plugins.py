@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support import HANGS_S, Json
+from support import HANGS_S, Json, installed_apart
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "skills.md").read_text(encoding="utf-8")
@@ -33,9 +33,6 @@ CURSOR_FIELDS = {
 }  # fmt: skip
 """All that Cursor's schema of a manifest allows; Cursor has no program that checks one. Source: its public repository of
 plugins, schemas/plugin.schema.json."""
-NO_CLIENTS = (
-    "needs the clients: install tests/clients/package.json apart from this project, and name the folder in CLIENTS_NODE"
-)
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +115,7 @@ class Clients:
 
 @pytest.fixture
 def clients(tmp_path: Path) -> Clients:
-    folder = os.environ.get("CLIENTS_NODE")
-    if not folder:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CLIENTS)
-    return Clients(str(folder), tmp_path)
+    return Clients(installed_apart("CLIENTS_NODE", "tests/clients/package.json"), tmp_path)
 
 
 @pytest.mark.parametrize("name", [".claude-plugin/plugin.json", ".claude-plugin/marketplace.json"])

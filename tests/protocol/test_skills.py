@@ -19,7 +19,7 @@ from mcp.types import PaginatedRequestParams, Request, TextResourceContents
 from cekura_dashboards_mcp.protocol.prompts import PROMPTS, prompts
 from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkillResult, ListSkillsResult, skill
 from cekura_dashboards_mcp.protocol.tools import names
-from support import BY_NAME, HANGS_S, Era, Json, connect, new_sandbox, shared_sandbox, text_of, typed
+from support import BY_NAME, HANGS_S, Era, Json, connect, installed_apart, new_sandbox, shared_sandbox, text_of, typed
 
 SECTIONS = ["Steps", "Report", "Read the answers", "Do not claim", "Stop and ask"]
 STEP = re.compile(r"^\d+\. .*?(?=^\d+\. |\n\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -208,16 +208,13 @@ async def test_read_only_mode_serves_no_skill_that_writes(era: Era) -> None:
 
 
 CLIENT = Path(__file__).parents[1] / "agents" / "fastmcp_client.py"
-NO_CLIENT = "needs FastMCP: put tests/agents/fastmcp-requirements.txt into an environment of its own, and name its Python in FASTMCP_PYTHON"
 
 
 def test_the_client_of_fastmcp_verifies_every_skill() -> None:
-    python = os.environ.get("FASTMCP_PYTHON")
-    if not python:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CLIENT)
+    python = installed_apart("FASTMCP_PYTHON", "tests/agents/fastmcp-requirements.txt")
     server = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
     done = subprocess.run(
-        [str(python), str(CLIENT), "skills", *server], capture_output=True, text=True, encoding="utf-8",
+        [python, str(CLIENT), "skills", *server], capture_output=True, text=True, encoding="utf-8",
         timeout=HANGS_S, check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))},
     )  # fmt: skip

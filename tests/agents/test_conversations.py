@@ -1,0 +1,66 @@
+"""A conversation of five calls through each framework and each profile: what is edited comes back by its undo."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import BY_NAME, HANGS_S, Json, installed_apart
+
+HERE = Path(__file__).parent
+SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+PROFILES: dict[str, Collection[str]] = {"": BY_NAME}
+"""The tools of each profile; without a name, all."""
+FRAMEWORKS = {
+    "openai-agents": "AGENTS_PYTHON", "pydantic-ai": "AGENTS_PYTHON", "langchain": "AGENTS_PYTHON", "fastmcp": "FASTMCP_PYTHON",
+    "langchain-js": "AGENTS_NODE", "ai-sdk": "AGENTS_NODE",
+}  # fmt: skip
+NEEDED = {
+    "AGENTS_PYTHON": "docs/agents-requirements.txt", "FASTMCP_PYTHON": "tests/agents/fastmcp-requirements.txt",
+    "AGENTS_NODE": "tests/agents/package.json",
+}  # fmt: skip
+
+
+def conversations(framework: str) -> dict[str, Json]:
+    """Of each profile: the tools that the framework offered, and the answers as it gave them to its model."""
+    variable = FRAMEWORKS[framework]
+    in_node = variable == "AGENTS_NODE"
+    place = installed_apart(variable, NEEDED[variable])
+    command = ["node", str(HERE / "conversation.mjs"), place] if in_node else [place, str(HERE / "conversation.py")]
+    done = subprocess.run(
+        [*command, framework, ",".join(PROFILES), *SERVER], capture_output=True, text=True, encoding="utf-8",
+        timeout=HANGS_S, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    made: dict[str, Json] = json.loads(done.stdout.splitlines()[-1])
+    return made
+
+
+def as_text(answer: Any) -> str:
+    """Some frameworks show their models the text, others the structure."""
+    return answer if isinstance(answer, str) else json.dumps(answer)
+
+
+def widgets_in(answer: str) -> set[int]:
+    """Their ids."""
+    return {int(number) for number in re.findall(r'(?:\bwidget |"id": )(\d+)', answer)}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_a_model_deletes_after_a_confirmation_comes_back_by_the_undo(framework: str) -> None:
+    for profile, conversation in conversations(framework).items():
+        assert {*conversation["tools"]} == {*PROFILES[profile]}
+        before, unconfirmed, deleted, restored, after = map(as_text, conversation["answers"])
+        assert "plan_id" in unconfirmed
+        assert "undo" not in unconfirmed
+        assert "undo" in deleted
+        assert "Done." in restored or '"applied"' in restored
+        assert widgets_in(before) - widgets_in(after) == {211}
+        assert widgets_in(after) - widgets_in(before) == {221}
