@@ -1,6 +1,6 @@
 """Print how often what is said is true: ``python -m benchmarks.verdicts [SEEDS]``.
 
-Comparisons and drivers, which are quick, are drawn from many times more seeds.
+Comparisons, drivers and single series, which are quick, are drawn from many times more seeds.
 """
 
 import sys
@@ -9,10 +9,11 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.verdicts import comparisons, drivers
+from benchmarks.verdicts import comparisons, drivers, noise, quiet_calls
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.comparisons import compared_row
 from benchmarks.verdicts.drivers import driven_row
+from benchmarks.verdicts.noise import noise_row
 from benchmarks.verdicts.rows import found_row, quiet_row
 
 SEEDS, TIMES_MORE, TIMES_MORE_DRIVERS = 100, 20, 5
@@ -35,6 +36,10 @@ def main() -> None:
                 partial(compared_row, seeds=for_comparisons), comparisons.cases())),
             ("change by group | a driver is named | the right one", "off", processes.map(
                 partial(driven_row, seeds=for_drivers), drivers.cases())),
+            ("answers about calls in which nothing happened | false clear | false possible", "over", processes.map(
+                partial(quiet_calls.quiet_answers, seeds=seeds), quiet_calls.CASES)),
+            ("a single series | aim | share", "off", processes.map(
+                partial(noise_row, draws=count * TIMES_MORE, seed=FIRST_SEED), noise.cases())),
         ]  # fmt: skip
         for head, missed, rows in tables:
             show(head, missed, rows)
