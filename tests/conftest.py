@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 from coverage import Coverage
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support import ERAS, Era, close_sandboxes, take_back_sandboxes
 
-settings.register_profile("thorough", max_examples=5000)
+for _profile, _examples in {"dev": 25, "ci": 50, "thorough": 5000}.items():
+    _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    settings.register_profile(_profile, max_examples=_examples, deadline=None, suppress_health_check=_slow)
+settings.load_profile("dev")  # --hypothesis-profile loads another one, before any test is imported
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", default=400, type=int, help="calls under mixed faults; 10000 takes minutes")
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff")
 
 

@@ -5,7 +5,7 @@ import gc
 import os
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import fastapi.dependencies.models
+import hypothesis
 import msgspec
 import pytest
 import uvicorn
@@ -74,9 +75,14 @@ def installed_apart(variable: str, needed: str) -> str:
     pytest.skip(missing)
 
 
+def some(count: int) -> int:
+    """So many where Hypothesis makes 100 examples, in proportion under its other profiles."""
+    return max(1, count * hypothesis.settings().max_examples // 100)
+
+
 _Kind = tuple[ApiVariant | None, int]
 _lent, _kept = list[tuple[_Kind, FastAPI]](), defaultdict[_Kind, list[FastAPI]](list)
-_shared, _quiet = dict[_Kind, FastAPI](), dict[tuple[int, int], FastAPI]()
+_shared = dict[_Kind, FastAPI]()
 
 
 def new_sandbox(readings: ApiVariant | None = None, *, count: int = 300) -> FastAPI:
@@ -93,24 +99,6 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> Fas
     if kind not in _shared:
         _shared[kind] = create_app(now=now, count=count, key=KEY, readings=readings)
     return _shared[kind]
-
-
-def quiet_sandbox(seed: int, *, count: int) -> FastAPI:
-    """One in whose calls nothing changes, for all tests that only read."""
-    kind = seed, count
-    if kind not in _quiet:
-        _quiet[kind] = create_app(now=now, count=count, key=KEY, seed=seed, quiet=True)
-    return _quiet[kind]
-
-
-def quiet_worlds(seeds: Iterable[int], *, count: int) -> Generator[FastAPI]:
-    """One world after the other in whose calls nothing changes, in one application: to make many takes long."""
-    app = create_app(now=now, count=count, key=KEY, quiet=True)
-    world = app.state.world
-    for seed in seeds:
-        world._seed = seed  # noqa: SLF001 - the calls are generated when they are first asked for
-        yield app
-        world.close()
 
 
 def take_back_sandboxes() -> None:
@@ -130,10 +118,9 @@ def take_back_sandboxes() -> None:
 def close_sandboxes() -> None:
     """Close every database, and forget the sandboxes."""
     take_back_sandboxes()
-    for app in [*_shared.values(), *_quiet.values(), *(app for apps in _kept.values() for app in apps)]:
+    for app in [*_shared.values(), *(app for apps in _kept.values() for app in apps)]:
         app.state.world.close()
     _shared.clear()
-    _quiet.clear()
     _kept.clear()
     # FastAPI remembers the functions of all routes, and so each sandbox; freed only after the interpreter's end, their
     # databases are reported as leaks

@@ -236,10 +236,10 @@ def test_every_command_names_the_variable_in_one_line(command: list[str], variab
     assert line.startswith(f'cekura-dashboards: {variable} is "{value}", which ')
 
 
-@pytest.mark.parametrize(("variable", "value"), SETTINGS)
-def test_a_server_over_stdio_does_not_start_with_it_but_with_a_sandbox(variable: str, value: str) -> None:
-    environment = {**os.environ, "CEKURA_API_KEY": "k", variable: value}
-    for arguments, code, said in (([], 2, variable), (["--sandbox"], 0, "")):
+def test_a_server_over_stdio_does_not_start_with_it_but_with_a_sandbox() -> None:
+    """Each of them alone ends it in this process; see above."""
+    environment = {**os.environ, "CEKURA_API_KEY": "k", **dict(SETTINGS)}
+    for arguments, code, said in (([], 2, "HTTPS_PROXY"), (["--sandbox"], 0, "")):
         done = subprocess.run(
             [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], env=environment, input="",
             capture_output=True, text=True, timeout=HANGS_S, check=False,

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards import Tool
@@ -116,7 +116,6 @@ def refused(tool: Tool[Any, Any], arguments: Json) -> InvalidArguments | None:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", BY_NAME)
 def test_arbitrary_json_is_read_or_refused(name: str) -> None:
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(arbitrary)
     def run(arguments: Json) -> None:
         check(BY_NAME[name], arguments)
@@ -127,7 +126,6 @@ def test_arbitrary_json_is_read_or_refused(name: str) -> None:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", BY_NAME)
 def test_nearly_valid_arguments_are_read_or_refused(name: str) -> None:
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(near_valid(name))
     def run(arguments: Json) -> None:
         check(BY_NAME[name], arguments)

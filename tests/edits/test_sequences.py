@@ -5,14 +5,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cekura_dashboards.context import ToolContext
-from support import Json, ask, content, new_sandbox, open_tools, take_back_sandboxes
+from support import Json, ask, content, new_sandbox, open_tools, some, take_back_sandboxes
 
 pytestmark = pytest.mark.no_cover
-SEQUENCES, EDITS = 200, 7
+EDITS = 7
 THEIRS = "Of a colleague"
 names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
 filters = st.sampled_from(
@@ -185,9 +185,4 @@ class Editing(RuleBasedStateMachine):
 
 
 TestEditing = Editing.TestCase
-TestEditing.settings = settings(
-    max_examples=SEQUENCES,
-    stateful_step_count=EDITS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
+TestEditing.settings = settings(max_examples=some(200), stateful_step_count=EDITS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
@@ -75,7 +75,6 @@ async def answered(transport: Transport, tool: str, arguments: Json) -> None:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
 def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json]) -> None:
-    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.integers(0, 2**32))
     def run(seed: int) -> None:
         anyio.run(answered, Arbitrary(seed), *call)

@@ -2,14 +2,16 @@
 
 import json
 import re
+from collections.abc import Sequence
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import anyio
 import msgspec
 import pytest
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -20,7 +22,7 @@ from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import is_hidden
-from support import KEY, Json, ask, new_sandbox, no_wait, now
+from support import KEY, Json, ask, new_sandbox, no_wait, now, some
 from support import settings as tool_settings
 
 MARK = "undo: delete_dashboard"
@@ -118,10 +120,10 @@ OWN = re.compile(r"https://dashboard\.cekura\.ai/\d+/calls\?callId=\w+|\w\[\d+\]
 
 
 class Planting:
-    """A transport that writes a text into every field of these names, in every answer."""
+    """A transport that writes texts in turn into the fields of these names, in every answer."""
 
-    def __init__(self, inner: Transport, keys: set[str], text: str, *, whole: bool) -> None:
-        self._inner, self._keys, self._text, self._whole = inner, keys, text, whole
+    def __init__(self, inner: Transport, keys: set[str], texts: Sequence[str], *, whole: bool) -> None:
+        self._inner, self._keys, self._texts, self._whole = inner, keys, cycle(texts), whole
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
@@ -138,11 +140,13 @@ class Planting:
     def _planted(self, value: Any, key: str) -> Any:
         if is_object(value):
             named = {"metadata", "region"} & self._keys and key == "metadata"
-            return {f"{name}{self._text}" if named else name: self._planted(v, name) for name, v in value.items()}
+            return {
+                f"{name}{next(self._texts)}" if named else name: self._planted(v, name) for name, v in value.items()
+            }
         if is_list(value):
             return [self._planted(item, key) for item in value]
         if isinstance(value, str) and key in self._keys:
-            return self._text if self._whole else f"{value}{self._text}"
+            return next(self._texts) if self._whole else f"{value}{next(self._texts)}"
         return value
 
 
@@ -170,7 +174,7 @@ def assert_clean(value: Any, key: str) -> None:
 
 
 async def planted(app: FastAPI, call: tuple[str, Json], keys: set[str], text: str, whole: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
-    transport = Planting(HttpTransport("http://localhost", app=app), keys, text, whole=whole)
+    transport = Planting(HttpTransport("http://localhost", app=app), keys, [text], whole=whole)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         said, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
@@ -184,9 +188,9 @@ async def planted(app: FastAPI, call: tuple[str, Json], keys: set[str], text: st
     assert_clean(answer, "")
 
 
-async def linked(app: FastAPI, call: tuple[str, Json], text: str, *, whole: bool) -> None:
+async def linked(app: FastAPI, call: tuple[str, Json], texts: Sequence[str], *, whole: bool) -> None:
     """Of what was planted nothing is live in the text, and nothing in the structure is other than it was planted."""
-    transport = Planting(HttpTransport("http://localhost", app=app), {*TEXTS}, text, whole=whole)
+    transport = Planting(HttpTransport("http://localhost", app=app), {*TEXTS}, texts, whole=whole)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         said, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
@@ -213,9 +217,10 @@ def without_notes(value: Any) -> Any:
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
 def test_no_tool_prints_a_link_that_the_api_wrote(call: tuple[str, Json]) -> None:
     app = new_sandbox()
-    for text in [*LINKS, " ".join(LINKS[:6])]:
+    texts = [*LINKS, " ".join(LINKS[:6])]
+    for first in range(0, len(texts), len(texts) // some(16)):
         for whole in (True, False):
-            anyio.run(partial(linked, whole=whole), app, call, text)
+            anyio.run(partial(linked, whole=whole), app, call, texts[first:] + texts[:first])
 
 
 @pytest.mark.no_cover
@@ -223,7 +228,7 @@ def test_no_tool_prints_a_link_that_the_api_wrote(call: tuple[str, Json]) -> Non
 def test_no_tool_prints_a_line_that_the_api_wrote(call: tuple[str, Json]) -> None:
     app = new_sandbox()
 
-    @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=some(15))
     @given(
         st.sets(st.sampled_from(KEYS), min_size=1, max_size=4),
         st.sampled_from(BREAKS),

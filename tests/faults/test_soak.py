@@ -16,7 +16,7 @@ from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_sandbox.faults import KINDS, Fault
-from support import KEY, Json, ask, new_sandbox, no_wait, now, served, settings
+from support import KEY, Json, ask, new_sandbox, no_wait, now, served, settings, some
 
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 WORKERS = 8
@@ -163,8 +163,7 @@ class Worker:
         return told
 
 
-async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_write(pytestconfig: pytest.Config) -> None:
-    calls = int(str(pytestconfig.getoption("--soak")))
+async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_write() -> None:
     app, seen = new_sandbox(count=500), Counter[str]()
     async with served(app) as url:
         transport = HttpTransport(url, max_body_bytes=2**20)
@@ -173,7 +172,7 @@ async def test_mixed_faults_lead_to_no_wrong_success_and_no_doubled_or_lost_writ
         truth = [await ask(context, tool, **arguments) for tool, arguments in READS]
         workers = [Worker(app, context, truth, number, seen) for number in range(WORKERS)]
         app.state.faults.add(*mixed_faults())
-        quarter = calls // 4 // WORKERS
+        quarter = some(600) // 4 // WORKERS
         sizes = list[int]()
         tracemalloc.start()
         for _ in range(4):

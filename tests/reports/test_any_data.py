@@ -7,13 +7,13 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.reports.budget import ONE_WIDGET, STRUCTURED
-from support import Json, Sent, ask, open_tools, shared_sandbox
+from support import Json, Sent, ask, open_tools, shared_sandbox, some
 
 pytestmark = pytest.mark.no_cover
 LONG = "label " * 1700
@@ -55,9 +55,7 @@ data: Drawn = st.one_of(
     st.just(many),
 )
 types = st.sampled_from(["numeric", "boolean", "string", "datetime", "dynamic"])
-some = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+few = settings(max_examples=some(25))
 
 
 def answering(sides: list[Any], data_type: str) -> Callable[[Sent], Response | None]:
@@ -98,14 +96,14 @@ def check(found: tuple[str, Json], budget: int) -> None:
 @pytest.mark.parametrize("widget", CHARTS.values(), ids=CHARTS)
 @given(sides=st.lists(data, min_size=1, max_size=2), data_type=types)
 @example(sides=[[{"value": 17, "timestamp": "2026-11-14T00:00:00Z", "id": "\u202e\x1b[31m"}]], data_type="boolean")
-@some
+@few
 def test_a_comparison_keeps_its_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_ids": [widget], "compare_to": "previous_period"}
     check(anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments)), ONE_WIDGET)
 
 
 @given(sides=st.lists(data, min_size=1, max_size=3), data_type=types)
-@some
+@few
 def test_a_whole_dashboard_keeps_its_budget(sides: list[Any], data_type: str) -> None:
     arguments: Json = {"dashboard_id": 11, "compare_to": "previous_week", "window": "5d"}
     check(anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments)), WHOLE_OF_EIGHT)
@@ -114,7 +112,7 @@ def test_a_whole_dashboard_keeps_its_budget(sides: list[Any], data_type: str) ->
 @pytest.mark.parametrize("widget", [202, 203, 207])
 @given(sides=st.lists(data, min_size=1, max_size=3), data_type=types)
 @example(sides=[many], data_type="numeric")
-@some
+@few
 def test_an_explanation_keeps_its_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_id": widget, "window": "5d"}
     check(anyio.run(partial(answered, "explain_change", sides, data_type, arguments)), EXPLAINED)

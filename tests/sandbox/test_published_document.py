@@ -13,12 +13,12 @@ import httpx
 import jsonschema
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from arbitrary import OPERATIONS
 from cekura_dashboards import TOOLS
 from cekura_dashboards.api.models import is_list, is_object
-from support import KEY, Json, Sent, ask, new_sandbox, open_tools, sample_calls, shared_sandbox
+from support import KEY, Json, Sent, ask, new_sandbox, open_tools, sample_calls, shared_sandbox, some
 
 STAT = "stat data is an object"
 QUERY_FILTERS = "filters in a query are JSON text"
@@ -230,7 +230,7 @@ CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
 
 @OWN.parametrize()  # type: ignore[untyped-decorator]  # schemathesis types it loosely
 @pytest.mark.no_cover
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=some(25))
 def test_the_sandbox_keeps_to_its_own_document(case: Any) -> None:
     answer = case.call(headers={"X-CEKURA-API-KEY": KEY})
     case.validate_response(answer, checks=CHECKS)
