@@ -164,7 +164,7 @@ async def test_an_odd_widget_is_exported_as_it_is_stored_and_left_alone() -> Non
     async with open_tools(app) as (context, _):
         board = await export_board(context, 12)
         assert (board.widgets[0]["aggregation_function"], board.widgets[0]["time_period"]) == ("median", 7)
-        with pytest.raises(BoardRefused, match=r"widgets\[0\].filters: is no object"):
+        with pytest.raises(BoardRefused, match=r"widgets\[0\].filters must be an object"):
             read_board(board.to_text())
 
 
@@ -188,13 +188,13 @@ async def test_a_board_of_more_widgets_than_a_call_may_create_is_refused() -> No
     ("text", "said"),
     [
         ("{", "not JSON: "),
-        ("[]", "no board"),
+        ("[]", "not a board"),
         ('{"widgets": []}', '"name": Field required'),
         ('{"name": "x", "widgts": []}', "did you mean `widgets`"),
         ('{"name": "x", "format": 2}', '"format": Input should be 1'),
         ('{"name": "x", "widgets": [{"chart_type": "pie", "colour": 1}]}', 'widgets[0]: "colour" is not a field'),
         ('{"name": "x", "widgets": [{"field": "topic"}]}', "widgets[0]: chart_type is missing"),
-        ('{"name": "x", "widgets": [{"chart_type": "stat", "filters": []}]}', "widgets[0].filters: is no object"),
+        ('{"name": "x", "widgets": [{"chart_type": "stat", "filters": []}]}', "widgets[0].filters must be an object"),
         (json.dumps({"name": "x", "widgets": [PIE] * 61}), "at most 60 items"),
     ],
 )
@@ -209,7 +209,7 @@ async def test_a_file_that_is_no_board_says_where(text: str, said: str) -> None:
     [
         ({"project": "Nowhere"}, 'no project "Nowhere"; look_up projects lists them.'),
         ({"project": "Harbour Telekom"}, 'there is "Harbour Telecom" (2).'),
-        ({"filters": {"field": "agent.id", "op": "eq", "value": "Bookin"}}, 'filters.value: no agent "Bookin"; there is "Booking"'),
+        ({"filters": {"field": "agent.id", "op": "eq", "value": "Bookin"}}, 'filters.value: no agent "Bookin"; did you mean "Booking"'),
         ({"widgets": [{**PIE, "field": "metric_evaluations.value", "metric": "Speed"}]}, 'widgets[0].metric: no metric "Speed"'),
         ({"widgets": [{**PIE, "chart_type": "radar"}]}, "chart_type"),
         ({"widgets": [{**PIE, "aggregation_function": "avg", "chart_type": "bar"}]}, "time_period"),
@@ -298,5 +298,5 @@ async def test_read_only_mode_writes_nothing() -> None:
 async def test_only_undo_calls_are_made(call: Json) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         done = await undo_board(context, [call])
-        assert done.failed == "This is no undo call of a receipt."
+        assert done.failed == "This is not an undo call from a receipt."
         assert recorder.sent == []

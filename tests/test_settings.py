@@ -62,9 +62,9 @@ def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
     found = typed("doctor", environment={"CEKURA_API_KEY": key})
     assert found.exit_code == 2
     assert found.stderr.count("\n") == 1
-    assert found.stderr.startswith("cekura-dashboards: CEKURA_API_KEY holds characters")
+    assert found.stderr.startswith("cekura-dashboards: CEKURA_API_KEY contains characters")
     assert "1234" not in found.output
-    with pytest.raises(ValueError, match="holds characters"):
+    with pytest.raises(ValueError, match="contains characters"):
         usable_key(key)
 
 

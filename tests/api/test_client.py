@@ -100,7 +100,7 @@ TOO_MUCH: list[tuple[Callable[[CekuraClient], Any], bytes, str]] = [
     (lambda api: api.get_dashboard(1), b'{"id":1,"name":"' + b"x" * 17 * 2**20 + b'"}', "larger than 16 MiB"),
     (lambda api: api.agents(), b'{"results":' + MANY + b"}", "more than 1000000 values"),
     (lambda api: api.bulk_data([1]), b'{"results":[' + b"{}," * 3_000_000 + b"{}]}", "more than 3000000 values"),
-    (lambda api: api.bulk_data([1]), b'{"results":' + MANY + b"}", "another type than documented"),
+    (lambda api: api.bulk_data([1]), b'{"results":' + MANY + b"}", "an undocumented type"),
     (lambda api: api.preview_data({}), b'{"data":[' + b"{}," * 3_000_000 + b"{}]}", "more than 3000000 values"),
 ]
 
@@ -121,7 +121,7 @@ async def test_a_widget_without_an_id_that_can_be_one_is_left_out() -> None:
 
 async def test_one_widget_that_is_none_ends_the_reading_of_a_dashboard() -> None:
     made, _ = client(lambda _: {"id": 1, "widgets": [0] * 300_000})
-    with pytest.raises(errors.UnreadableAnswer, match=r"widgets\.0 has another type"):
+    with pytest.raises(errors.UnreadableAnswer, match=r"widgets\.0 has an undocumented type"):
         await made.get_dashboard(1)
 
 
@@ -145,7 +145,7 @@ async def test_pages_without_end_are_cut_off() -> None:
     [
         (Response(200, b"<html></html>", "text/html; charset=utf-8"), "web page"),
         (Response(200, b'{"id": 7, "chart_type"'), "not valid JSON"),
-        (Response(200, b'{"id": "seven", "chart_type": "pie"}'), "id has another type"),
+        (Response(200, b'{"id": "seven", "chart_type": "pie"}'), "id has an undocumented type"),
         (Response(200, b'{"id": 8, "chart_type": "pie"}'), "about 8, but 7"),
     ],
     ids=["html", "truncated", "wrong type", "another widget"],

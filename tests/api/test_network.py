@@ -31,14 +31,14 @@ from support import HANGS_S, KEY, NOW, Era, now, served, settings, text_of, type
 
 API = "https://api.cekura.ai"
 WRONG_PROXIES = [
-    ("HTTPS_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890, or unset it"),
-    ("https_proxy", "localhost:7890", "write http://localhost:7890, or unset it"),
-    ("Https_Proxy", "proxy.example:80/", "write http://proxy.example:80/, or unset it"),
-    ("ALL_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890, or unset it"),
+    ("HTTPS_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890 or unset it"),
+    ("https_proxy", "localhost:7890", "write http://localhost:7890 or unset it"),
+    ("Https_Proxy", "proxy.example:80/", "write http://proxy.example:80/ or unset it"),
+    ("ALL_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890 or unset it"),
     ("all_proxy", "socks://127.0.0.1:7890", "write http://HOST:PORT"),
     ("ALL_PROXY", "socks5://127.0.0.1:7890", "pip install 'httpx[socks]'"),
     *(
-        ("HTTPS_PROXY", value, "write http://HOST:PORT, or unset it")
+        ("HTTPS_PROXY", value, "write http://HOST:PORT or unset it")
         for value in (
             "proxy", "http://", "://x", "ftp://h:1", "http://h:99999", "http://h:0", "http://h:x", "http://a b:1", "http://[::1",
             "http://h:1/path", "http://h:1?x", "https://h:1#x", "http:/h:1", "x" * 3000, "http://h:" + "1" * 5000,

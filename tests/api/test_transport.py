@@ -115,7 +115,7 @@ async def test_a_compressed_body_is_measured_by_what_it_holds(wbits: int) -> Non
 
 @pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, gzip", b"gzip, deflate", b"compress", b"nonsense"])
 async def test_a_compression_that_was_not_asked_for_is_refused_by_its_name(coding: bytes) -> None:
-    with pytest.raises(errors.UnreadableAnswer, match=f'compressed as "{coding.decode()}"'):
+    with pytest.raises(errors.UnreadableAnswer, match=f'content encoding "{coding.decode()}"'):
         await ask(responding(200, b"x", (b"content-encoding", coding)))
 
 

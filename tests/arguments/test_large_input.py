@@ -25,13 +25,13 @@ TOO_LARGE: dict[str, tuple[str, Json]] = {
 async def test_too_much_is_refused_by_its_size_alone(what: str) -> None:
     tool, arguments = TOO_LARGE[what]
     async with open_tools(shared_sandbox()) as (context, recorder):
-        with pytest.raises(InvalidArguments, match=r"holds [0-9]+ items in one place|is too large; at most"):
+        with pytest.raises(InvalidArguments, match=r"has [0-9]+ items in one object or list|is too large; at most"):
             await ask(context, tool, **arguments)
     assert recorder.sent == []
 
 
 HALVES: list[tuple[str, Json, str]] = [
-    ("list_dashboards", {"search": "a\ud83d"}, r'search: "a\\ud83d" holds half a character'),
+    ("list_dashboards", {"search": "a\ud83d"}, r'search: "a\\ud83d" contains half a character'),
     ("get_dashboard", {"dashboard_id": "\udc00"}, "dashboard_id: "),
     ("update_widget", {"widget_id": 203, "changes": {"name": "\ud83d"}}, "changes.name: "),
     ("preview_widget", {"widget": {**PIE, "metadata": {"\ud83d": 1}}}, "widget.metadata: "),
@@ -70,7 +70,7 @@ async def test_a_number_that_json_cannot_hand_on_is_refused_wherever_it_stands(n
         for tool, arguments in calls:
             with pytest.raises(
                 InvalidArguments,
-                match=r"(dashboard_id|value|layout).*: is a number too large for JSON; at most 308 digits",
+                match=r"(dashboard_id|value|layout).*: is too large a number for JSON; at most 308 digits",
             ):
                 await ask(context, tool, **arguments)
     assert recorder.sent == []

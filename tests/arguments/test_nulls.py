@@ -110,7 +110,7 @@ WITH_NAME: list[tuple[str, Callable[[str], Json]]] = [
 @pytest.mark.parametrize(("tool", "with_name"), WITH_NAME)
 def test_null_is_no_new_name(tool: str, with_name: Callable[[str], Json], null: str) -> None:
     parse(BY_NAME[tool].request, with_name("Null values"))
-    with pytest.raises(InvalidArguments, match=rf'name: "{null}" is taken for no value, not for a name; give another'):
+    with pytest.raises(InvalidArguments, match=rf'name: "{null}" counts as no value; give another name'):
         parse(BY_NAME[tool].request, with_name(null))
 
 
@@ -142,7 +142,7 @@ async def test_a_hosts_bookkeeping_is_dropped_and_told(tool: str) -> None:
     least = LEAST.get(tool) or needed(model)
     given, notes = parse(model, {**HOST, **least})
     assert given == parse(model, least)[0]
-    assert notes == ["toolCallId, sessionId, action, chatInput: ignored, as the client's own"]
+    assert notes == ["toolCallId, sessionId, action, chatInput: ignored, internal to the client"]
 
 
 @pytest.mark.anyio

@@ -151,14 +151,14 @@ async def test_a_metric_that_is_filtered_by_name_is_offered(
 async def test_nothing_is_grouped_by_a_metric(tool: str, given: Json) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(
-            InvalidArguments, match=r'metric 504 "Sentiment" .enum., by which nothing is grouped; filter'
+            InvalidArguments, match=r'metric 504 "Sentiment" .enum., which cannot be grouped by; filter'
         ):
             await ask(context, tool, **given)
 
 
 async def test_the_values_of_a_metric_are_a_pie() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        with pytest.raises(InvalidArguments, match="whose values preview_widget shows") as refusal:
+        with pytest.raises(InvalidArguments, match="preview_widget shows its values") as refusal:
             await ask(context, "look_up", kind="values", field="sentiment", project_id=1)
         shown = json.loads(str(refusal.value).partition("shows: ")[2].removesuffix("."))
         text, _ = await ask(context, "preview_widget", **shown)

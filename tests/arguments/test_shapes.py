@@ -72,7 +72,7 @@ def test_an_id_that_a_client_made_a_fraction_of_is_whole(sent: Json) -> None:
         ({"field": "duration", "value": 300}, '{"field":"duration","op":"eq","value":300}'),
         ({"duration_over": 300}, '{"field":"metadata.duration_over","op":"eq","value":300}'),
         ({"colour": "red"}, '{"field":"metadata.colour","op":"eq","value":"red"}'),
-        ({"field": "region", "op": "eq", "value": "north"}, "A key of metadata is metadata.region."),
+        ({"field": "region", "op": "eq", "value": "north"}, "For a metadata key use metadata.region."),
         ({"operator": "and", "conditions": []}, '{"operator":"and","conditions":[{"field":"success"'),
         ({"conditions": [TRUE, TRUE]}, '{"operator":"and","conditions":[{"field":"success","op":"eq","value":true}'),
     ],
@@ -144,7 +144,7 @@ def test_what_was_put_one_level_too_high_is_taken(tool: str, sent: Json, meant: 
 async def test_a_name_stands_for_an_id(tool: str, sent: Json, told: str, answer: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, structured = await ask(context, tool, **sent)
-    assert f"was taken as {told}" in text
+    assert f"was read as {told}" in text
     assert any(told in note for note in structured["notes"])
     assert answer in text
 
@@ -176,12 +176,12 @@ async def test_a_metric_of_a_saved_widget_is_looked_for_in_its_project() -> None
             "update_widget", {"widget_id": 218, "field": "metric", "metric": "response latency"}
         )
     assert not result.is_error, text_of(result)
-    assert "was taken as metric 50" in text_of(result)
+    assert "was read as metric 50" in text_of(result)
 
 
 async def test_what_is_refused_after_something_was_read_does_not_say_that_nothing_was_sent() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        with pytest.raises(InvalidArguments, match=r"Not answered\. group: names a group"):
+        with pytest.raises(InvalidArguments, match=r"No result\. group: names a group"):
             await ask(context, "list_calls", widget_id=203, group="Booking")
         assert recorder.sent
 
@@ -199,7 +199,7 @@ BY_METRIC = '{"operator":"same_row","conditions":[{"field":"metric_evaluations.m
         ({"metric": "Customer satisfaction"}, BY_METRIC + 'name","op":"eq","value":"Customer satisfaction"}'),
         ({"field": "metric", "op": "eq", "value": 503}, BY_METRIC + 'id","op":"eq","value":503}'),
         ({"field": "metric", "op": "gte", "value": 4}, '{"field":"metric_evaluations.value","op":"gte","value":4}'),
-        ({"metric": {"gte": 4}}, "could be which metric, or what it scored"),
+        ({"metric": {"gte": 4}}, "may mean the metric or its score"),
         ({"success": True, "metric": 503}, BY_METRIC),
         ([{"metric": 503}], BY_METRIC),
     ],
@@ -260,5 +260,5 @@ async def test_keys_that_calls_show_are_told_and_a_failed_look_up_hides_no_fault
 @pytest.mark.parametrize("guess", ["p90", "p75", "p999", "90th", "percentile_90"])
 def test_a_percentile_that_there_is_not_is_no_other_one(guess: str) -> None:
     widget = {**COUNT, "field": "duration", "aggregation_function": guess}
-    with pytest.raises(InvalidArguments, match=r"it can be `count`, .* `p50`, `p95` or `p99`"):
+    with pytest.raises(InvalidArguments, match=r"use `count`, .* `p50`, `p95` or `p99`"):
         parse(BY_NAME["preview_widget"].request, {"widget": widget})

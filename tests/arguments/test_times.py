@@ -47,8 +47,8 @@ def test_a_name_or_a_city_is_a_zone(text: str, key: str) -> None:
         ("Pacific Standard Time", "America/Los_Angeles"),
         ("Berln", "did you mean Europe/Berlin?"),
         ("Amercia/New_York", "did you mean America/New_York?"),
-        ("pacific", "is several zones: Canada/Pacific, US/Pacific; give one whole."),
-        ("Mumbai", "is no time zone; give an IANA name such as America/Los_Angeles."),
+        ("pacific", "may be several zones: Canada/Pacific, US/Pacific; give a full name."),
+        ("Mumbai", "is not a time zone; give an IANA name such as America/Los_Angeles."),
     ],
 )
 def test_what_is_no_zone_is_answered_with_those_of_places(text: str, said: str) -> None:

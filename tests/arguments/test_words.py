@@ -78,7 +78,7 @@ def _fields(model: Any) -> set[str]:
 
 
 NEAR: list[tuple[str, Json, str]] = [
-    ("preview_widget", {"widget": {"chart_type": "pai", "field": "topic"}}, 'widget.chart_type: "pai" is not a choice; did you mean `pie`?'),
+    ("preview_widget", {"widget": {"chart_type": "pai", "field": "topic"}}, 'widget.chart_type: "pai" is not allowed; did you mean `pie`?'),
     ("preview_widget", {"widget": {**BAR, "aggregation_function": "cuont"}}, "did you mean `count`?"),
     ("preview_widget", {"widget": {**BAR, "field": "duraton"}}, 'widget.field: "duraton" cannot be plotted; did you mean `duration`?'),
     ("preview_widget", {"widget": {**BAR, "group_by": {"type": "field", "field": "agent.ids"}}}, "did you mean `agent.id`?"),
@@ -86,8 +86,8 @@ NEAR: list[tuple[str, Json, str]] = [
     ("preview_widget", {"widget": {**BAR, "filters": {"field": "topic", "op": "contain", "value": "x"}}}, "did you mean `contains`?"),
     ("preview_widget", {"widget": {**BAR, "colour": 1}}, "`widget.colour` is not an argument here"),
     ("update_dashboard", {"dashboard_id": 11, "nmae": "x"}, "did you mean `name`?"),
-    ("get_dashboard", {"dashboard_id": "Operation overview"}, 'Not found. dashboard_id: no dashboard "Operation overview"; there is "Operations overview" (11).'),
-    ("update_widget", {"widget_id": "Sucess rate", "changes": {"name": "x"}}, 'Not found. widget_id: no widget "Sucess rate"; there is "Success rate" (203).'),
+    ("get_dashboard", {"dashboard_id": "Operation overview"}, 'Not found. dashboard_id: no dashboard "Operation overview"; did you mean "Operations overview" (11)?'),
+    ("update_widget", {"widget_id": "Sucess rate", "changes": {"name": "x"}}, 'Not found. widget_id: no widget "Sucess rate"; did you mean "Success rate" (203)?'),
     ("get_dashboard", {"dashboard_id": "zzzzzz"}, 'no dashboard "zzzzzz"; list_dashboards shows them.'),
     ("bulk_edit_dashboard", {"dashboard_id": 13, "delete": ["Success rate"]}, 'delete[0]: no widget "Success rate"; get_dashboard lists'),
 ]  # fmt: skip
@@ -114,14 +114,14 @@ async def test_what_is_neither_an_id_nor_a_name_is_told_so(tool: str, given: Jso
     with pytest.raises(errors.InvalidArguments) as refusal:
         parse(BY_NAME[tool].request, given)
     assert f"{at}: " in str(refusal.value)
-    assert "cannot be used; it must be an id or a name." in str(refusal.value)
+    assert "is not valid; it must be an id or a name." in str(refusal.value)
 
 
 async def test_exact_names_stand_for_ids_and_the_ids_are_told() -> None:
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, found = await ask(context, "get_dashboard", dashboard_id="Booking agent")
         assert found["id"] == 12
-        assert 'dashboard_id: "Booking agent" was taken as dashboard 12' in found["notes"]
+        assert 'dashboard_id: "Booking agent" was read as dashboard 12' in found["notes"]
         text, edited = await ask(
             context,
             "bulk_edit_dashboard",
@@ -129,7 +129,7 @@ async def test_exact_names_stand_for_ids_and_the_ids_are_told() -> None:
             update=[{"id": "Topics", "name": "Subjects"}],
         )
         assert edited["changes"][0]["id"] == 206
-        assert 'update[0].id: "Topics" was taken as widget 206' in text
+        assert 'update[0].id: "Topics" was read as widget 206' in text
         _, copied = await ask(context, "copy_widgets", widget_ids="Success rate", dashboard_ids=["Booking agent", 13])
         assert {change["dashboard_id"] for change in copied["changes"]} == {12, 13}
 

@@ -32,10 +32,10 @@ def planted(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | N
 
 PLANTS: list[tuple[str, list[Json], Json, str]] = [
     ("broken", [GOOD], {"field": "colour"}, "is no field of calls"),
-    ("broken", [GOOD], {"aggregation_function": "sum"}, "is aggregated by"),
+    ("broken", [GOOD], {"aggregation_function": "sum"}, "is not possible for"),
     ("broken", [GOOD], {"time_period": None}, "time_period: is missing"),
     ("broken", [METRIC], {"metric": 999}, "no metric 999 in project 1"),
-    ("broken", [METRIC], {"metric": 504, "chart_type": "line"}, "enum metric is drawn as"),
+    ("broken", [METRIC], {"metric": 504, "chart_type": "line"}, "is not possible for an enum metric"),
     ("empty", [{**GOOD, "filters": NEVER}], {}, "its own filters may be too narrow"),
     ("duplicate", [GOOD, {**GOOD, "name": "The same"}], {}, "shows the same as widget"),
     ("sum_of_score", [{**METRIC, "aggregation_function": "sum"}], {}, "a sum of scores"),

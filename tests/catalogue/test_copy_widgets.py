@@ -72,12 +72,12 @@ async def test_copies_in_another_project_count_the_metric_of_the_same_name_there
         text, receipt = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[11, 13])
         metrics = {change["dashboard_id"]: store.widget(change["id"])["metric"] for change in receipt["changes"]}
         assert metrics == {11: 501, 13: 506}
-        assert 'note: metric "Response latency" is 506 in project 2, in place of 501' in text
+        assert 'note: metric 501 "Response latency" was replaced by 506 of project 2' in text
         back = await undo(context, receipt)
         assert content(app) == before
         await undo(context, back)
         _, twice = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[13])
-    assert "dashboard 13 has one like widget 210 already" in twice["warnings"][0]
+    assert "dashboard 13 already has a copy of widget 210" in twice["warnings"][0]
 
 
 def agents(*rows: tuple[int, str, int]) -> Response:
@@ -98,7 +98,7 @@ AGENTS = agents(
         ("33", 41),
         (34, 'no agent "Triage" in project 2'),
         ([33, 35], '2 agents of project 2 are called "Same": 42, 43'),
-        (99, "no agent 99 in project 2, and what it is called is not known"),
+        (99, "no agent 99 in project 2, and its name is unknown"),
     ],
 )
 async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value: Any, there: Any) -> None:
@@ -115,7 +115,7 @@ async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value:
         _, receipt = await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
         stored = app.state.world.store.widget(receipt["changes"][0]["id"])
         assert stored["filters"]["conditions"] == [{**own, "value": there}, SINCE]
-        with pytest.raises(errors.InvalidArguments, match="a move changes no widget: leave out move"):
+        with pytest.raises(errors.InvalidArguments, match="a move cannot change the widget; omit move"):
             await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13], move=True)
 
 
@@ -149,11 +149,11 @@ async def test_what_filters_of_copies_name_must_be_there_under_that_name(conditi
 async def test_a_widget_is_not_copied_onto_its_own_dashboard_and_an_equal_one_is_warned_of() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 13])
-        assert "widget 218 is on dashboard 13 itself" in receipt["notes"][0]
+        assert "widget 218 is already on dashboard 13 and not copied" in receipt["notes"][0]
         assert len(receipt["changes"]) == 1
         _, again = await ask(context, "copy_widgets", widget_ids=[219], dashboard_ids=[11])
         _, twice = await ask(context, "copy_widgets", widget_ids=[again["changes"][0]["id"]], dashboard_ids=[13])
-    assert "has one like widget" in twice["warnings"][0]
+    assert "already has a copy of widget" in twice["warnings"][0]
 
 
 async def test_copies_are_taken_away_only_by_an_undo() -> None:
@@ -189,8 +189,8 @@ async def test_widgets_are_moved_keep_their_ids_and_one_undo_puts_them_back() ->
         assert [store.widget(number)["dashboard"] for number in (203, 205, 209)] == [12, 12, 12]
         assert store.widget(203)["metadata"] == {"layout": {"x": 6, "y": 12, "w": 6, "h": 4}}
         assert [change["id"] for change in receipt["changes"]] == [203, 205]
-        assert "widget 209 is on dashboard 12 already" in text
-        assert "count the calls that the filters of dashboard 12 leave" in text
+        assert "widget 209 is already on dashboard 12" in text
+        assert "the filters of dashboard 12 apply to moved widgets" in text
         assert [request.method for request in recorder.writes()] == ["PATCH", "PATCH"]
         _, back = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert stored(app) == before
@@ -218,7 +218,7 @@ async def test_a_widget_of_which_the_api_names_no_dashboard_is_moved_and_not_put
         text, receipt = await ask(context, "copy_widgets", widget_ids=[203, 205], dashboard_ids=[12], move=True)
         assert [app.state.world.store.widget(number)["dashboard"] for number in (203, 205)] == [12, 12]
         assert receipt["changes"][0]["fields"]["dashboard"] == [None, 12]
-        assert "undo cannot put back widget 203: the API does not say on which dashboard it was" in text
+        assert "undo cannot restore widget 203: the API does not report its dashboard" in text
         await undo(context, receipt)
         assert [app.state.world.store.widget(number)["dashboard"] for number in (203, 205)] == [12, 11]
         force(app, 203, dashboard=None)
@@ -234,7 +234,7 @@ async def test_a_widget_that_a_dashboard_lists_is_on_it_though_it_names_none() -
         recorder.fault = lambda sent: Response(200, nameless) if sent.path.endswith("/widgets/203/") else None
         for move in (True, False):
             text, _ = await ask(context, "copy_widgets", widget_ids=[203, 210], dashboard_ids=[11], move=move)
-            assert "widget 203 is on dashboard 11" in text
+            assert "widget 203 is already on dashboard 11" in text
 
 
 async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -> None:
@@ -253,7 +253,7 @@ async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -
         ({"widget_ids": [203], "dashboard_ids": [12, 13], "move": True}, "widgets are moved to one dashboard"),
         (
             {"widget_ids": [210], "dashboard_ids": [13], "move": True},
-            '"Response latency" is 506 in project 2, in place of 501; a move changes no widget',
+            '"Response latency" was replaced by 506 of project 2; a move cannot change the widget',
         ),
         ({"widget_ids": [211], "dashboard_ids": [13], "move": True}, 'no metric "Appointment booked" in project 2'),
         (

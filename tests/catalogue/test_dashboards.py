@@ -59,7 +59,7 @@ async def test_a_copy_has_all_widgets_and_the_new_name_and_filters() -> None:
     ("arguments", "message"),
     [
         ({"name": ""}, "name: is empty"),
-        ({"name": "x"}, 'project_id: is missing; the key sees several projects: 1 "Northside'),
+        ({"name": "x"}, 'project_id: is missing; the key has several projects: 1 "Northside'),
         ({"name": "x", "project_id": 2, "copy_of": 12},
          r'filters: no agent "Booking" in project 2, .* such as {"field":"timestamp","op":"gte","value":"today-14d"}'),
         ({"name": "x", "project_id": 99, "copy_of": 11}, "project_id: no project 99 for this key; look_up projects"),
@@ -92,7 +92,7 @@ async def test_when_the_widgets_fail_the_receipt_says_what_exists_and_how_to_go_
         recorder.fault = on("bulk_widgets/", Response(500, b""))
         text, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, filters=SINCE, widgets=[PIE])
         assert receipt["outcome"] == "partly_applied"
-        assert text.startswith("Only part of it was done.")
+        assert text.startswith("Partly done.")
         assert receipt["not_done"][0].startswith("its 1 widgets: ")
         [made] = [change for change in receipt["changes"] if change["op"] == "create"]
         assert made["of"] == "dashboard"
@@ -175,9 +175,9 @@ async def test_what_is_restored_stands_for_the_old_only_where_it_is_the_same() -
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         renamed = await carried_out(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
-        with pytest.raises(errors.PlanRefused, match="a line that no receipt for this key has"):
+        with pytest.raises(errors.PlanRefused, match="a line from no receipt for this key"):
             await undo(context, renamed, "widget 218 = 219 #AAAAAAAA")
-        with pytest.raises(errors.InvalidArguments, match="restored: holds lines exactly as receipts give them"):
+        with pytest.raises(errors.InvalidArguments, match="restored: must contain lines exactly as in receipts"):
             await undo(context, renamed, "218 is 219")
 
 
@@ -194,7 +194,7 @@ async def test_a_copy_in_which_the_api_left_something_out_is_reported() -> None:
         recorder.after = without_a_widget
         text, receipt = await ask(context, "create_dashboard", name="C", copy_of=13)
     assert 'widget 216 "Issues resolved" has no equal in the copy' in receipt["differences"]
-    assert "NOT as asked" in text
+    assert "NOT as requested" in text
 
 
 async def test_a_copy_whose_answer_leaves_out_the_widgets_is_read_again() -> None:
@@ -222,8 +222,8 @@ async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_n
         )
         text, receipt = await ask(context, "update_dashboard", dashboard_id=11, name="New")
     assert receipt["differences"][0] == 'dashboard 11 name: asked "New", stored "Old"'
-    assert any("filters: asked" in told for told in receipt["differences"])
-    assert "NOT as asked" in text
+    assert any("filters: sent" in told for told in receipt["differences"])
+    assert "NOT as requested" in text
 
 
 async def test_before_a_dashboard_of_the_daily_report_is_deleted_that_is_warned_of() -> None:
@@ -253,7 +253,7 @@ async def test_a_copy_in_another_project_has_its_metrics_by_name_and_says_what_i
         _, receipt = await ask(context, "create_dashboard", **wanted, plan_id=dry["plan_id"])
         assert (receipt["outcome"], receipt["not_done"]) == ("partly_applied", missing)
         assert "warnings" not in receipt
-        assert 'metric "Response latency" is 506 in project 2, in place of 501' in receipt["notes"]
+        assert 'metric 501 "Response latency" was replaced by 506 of project 2' in receipt["notes"]
         made = app.state.world.store.dashboard(receipt["dashboard_id"])
         assert (made["project"], made["filters"]) == (2, SINCE)
         originals = {w["name"]: plain(w) for w in app.state.world.store.dashboard(12)["widgets"]}
@@ -291,7 +291,9 @@ async def test_a_dashboard_of_which_nothing_can_be_in_another_project_is_not_cop
         metric = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 507, "time_period": "day"}
         app.state.world.store.update_widget(number, {**metric, "aggregation_function": "avg"})
     async with open_tools(app) as (context, recorder):
-        with pytest.raises(errors.InvalidArguments, match=r"no widget of the original can be in project 1: widget 216"):
+        with pytest.raises(
+            errors.InvalidArguments, match=r"no widget of the original can be copied to project 1: widget 216"
+        ):
             await ask(context, "create_dashboard", name="x", copy_of=13, project_id=1)
         assert recorder.writes() == []
         recorder.fault = lambda sent: Response(403, b"{}") if sent.path.endswith("/metrics/") else None

@@ -87,8 +87,8 @@ async def test_a_field_that_the_api_stored_otherwise_is_reported_and_not_called_
         recorder.after = drop_the_name
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
     assert receipt["differences"][0] == 'widget 203 name: asked "New", stored "Success rate"'
-    assert any('time_period: changed unasked from "day" to "hour"' in told for told in receipt["differences"])
-    assert "NOT as asked" in text
+    assert any('time_period: also changed, from "day" to "hour"' in told for told in receipt["differences"])
+    assert "NOT as requested" in text
 
 
 async def test_a_delete_without_a_plan_changes_nothing_and_tells_what_would_be_lost() -> None:
@@ -196,7 +196,7 @@ async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: 
         ({}, "give create, update, delete or arrange"),
         ({"delete": [201, 201]}, "more than once"),
         ({"update": [{"id": 201, "name": "x"}], "delete": [201]}, "more than once"),
-        ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "do one or the other"),
+        ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "do only one of these"),
         ({"update": [{"name": "x"}]}, r"update\[0\].id: is missing"),
         ({"create": [{**PIE, "id": 3}]}, r"create\[0\].id` is not an argument"),
     ],
@@ -222,7 +222,7 @@ async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -
 async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[PIE])
-        assert "the API refuses the chart (400)" in receipt["warnings"][0]
+        assert "the API would refuse the chart (400)" in receipt["warnings"][0]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
         assert "warnings" not in receipt
 
@@ -256,7 +256,7 @@ async def test_a_widget_that_this_server_cannot_create_is_warned_of_before_it_is
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
         assert "there is no undo" in stopped["warnings"][0]
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
-        assert "undo cannot put back widget 205" in stopped["warnings"][0]
+        assert "undo cannot restore widget 205" in stopped["warnings"][0]
         _, receipt = await ask(
             context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
         )

@@ -235,9 +235,9 @@ async def test_topics_are_a_kind_of_their_own() -> None:
     [
         ("unique callers", "the number of calls"),
         ("cost", "talk time"),
-        ("median per group", "each group's own"),
-        ("hold time", "the time of a whole call"),
-        ("caller's phone", "filters by customer_number"),
+        ("median per group", "the value of each group"),
+        ("hold time", "the duration of the whole call"),
+        ("caller's phone", "a filter on customer_number"),
     ],
 )
 async def test_what_the_api_does_not_measure_is_said_in_words_with_what_is_nearest(wanted: str, nearest: str) -> None:

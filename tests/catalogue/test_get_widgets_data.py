@@ -221,7 +221,7 @@ async def test_a_metric_and_a_value_that_are_not_held_together_are_warned_of() -
             )[0]
             for operator in ("and", "same_row")
         }
-    assert "note: filters: a metric and a value joined by and may be of different evaluations" in told["and"]
+    assert "note: filters: with `and`, the metric and the value may match different evaluations" in told["and"]
     assert "same_row" not in told["same_row"].replace("one evaluation", "")
 
 

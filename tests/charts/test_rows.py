@@ -186,7 +186,7 @@ async def test_the_calls_of_a_scored_metric_are_sorted_and_say_what_a_pass_is() 
         none, _ = await ask(context, "list_calls", widget_id=211, label="true")
     assert [call["value"] for call in highest["calls"] + lowest["calls"]] == [5, 5, 5, 0, 0, 0]
     assert 'value: metric 503 "Appointment booked" (pass = 5)' in text
-    assert "a metric that passes may be scored 5, 1 or true: try another of them" in none
+    assert "a passing metric may be scored 5, 1 or true: try another of these" in none
 
 
 @pytest.mark.parametrize(("value", "matches"), [(5, True), (1, False), (True, False)])
@@ -203,7 +203,7 @@ async def test_a_share_of_calls_by_score_says_where_a_pass_is_written_otherwise(
             context, "preview_widget", widget=CALLS, dashboard_id=12, window="7d", share_where=where
         )
     assert (answer["report"]["facts"]["overall"] > 0.5) == matches
-    assert ("no call matches: a metric that passes may be scored 5, 1 or true" in text) != matches
+    assert ("no call matches: a passing metric may be scored 5, 1 or true" in text) != matches
     assert ("calls that the metric was not evaluated on count as not matching" in text) == matches
 
 

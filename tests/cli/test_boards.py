@@ -85,25 +85,25 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
         (["plan", "nofile.json"], "", 2, "No such file"),
         (["undo", "-"], "{}", 2, "holds no receipts that can be taken back"),
         (["undo", "-"], "[", 2, "is not JSON"),
-        (["undo", "-"], '{"undo": [{"tool": "x"}]}', 1, "This is no undo call of a receipt."),
+        (["undo", "-"], '{"undo": [{"tool": "x"}]}', 1, "This is not an undo call from a receipt."),
         *(
             (command, '{"a": ' * depth + "1" + "}" * depth, 2, "is nested more than 100 levels deep.")
             for command in FROM_STDIN
             for depth in (101, 5000)
         ),
-        *((command, f'{{"name": {LONG}}}', 2, "holds a number of more than 4300 digits.") for command in FROM_STDIN),
+        *((command, f'{{"name": {LONG}}}', 2, "has a number of more than 4300 digits.") for command in FROM_STDIN),
         *(
-            (["plan", "-"], f'{{"name": {n}}}', 2, f"holds {n}, which is no number")
+            (["plan", "-"], f'{{"name": {n}}}', 2, f"holds {n}, which is not a finite number")
             for n in ("NaN", "-Infinity", "1e999")
         ),
         (
             ["plan", "-"],
             f'{{"name": "x", "project": 1, "filters": {{"field": "duration", "op": "gt", "value": {LONG[:400]}}}}}',
             1,
-            "too large for JSON",
+            "too large a number for JSON",
         ),
         *(
-            (command, '{"name": "x", "undo": [], "undo": [1]}', 2, 'holds the key "undo" several times in one object')
+            (command, '{"name": "x", "undo": [], "undo": [1]}', 2, 'repeats the key "undo" in one object')
             for command in FROM_STDIN
         ),
         (["export", LONG], "", 1, 'no dashboard "111'),
@@ -151,7 +151,7 @@ def test_bytes_that_are_no_unicode_are_told_in_one_line(run: Any, command: list[
         "",
         "cekura-dashboards: board.json"
         + (": The file" if command[0] != "undo" else "")
-        + " is not text in UTF-8, UTF-16 or UTF-32.\n",
+        + " is not UTF-8, UTF-16 or UTF-32 text.\n",
     )
 
 

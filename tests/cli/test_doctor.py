@@ -83,7 +83,7 @@ async def test_a_key_that_is_not_accepted_is_told_and_nothing_more_is_asked() ->
     made = settings().model_copy(update={"api_key": SecretStr("wrong")})
     passed, said = await lines(Connection(made, app_factory=shared_sandbox, now=now), with_probe=True)
     assert not passed
-    assert said[-1].startswith("FAIL key: The API did not accept the key (401)")
+    assert said[-1].startswith("FAIL key: The API rejected the key (401)")
 
 
 async def test_no_key_and_no_network_are_told() -> None:
@@ -215,7 +215,7 @@ async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Pat
         ({"command": ["cekura-dashboards"]}, "is not of the form that clients start"),
         ({"args": ["serve"]}, "is not of the form that clients start"),
         (STARTED, "does not answer: No API key. Set CEKURA_API_KEY"),
-        ({**STARTED, "env": {"CEKURA_API_KEY": "two words"}}, "does not answer: CEKURA_API_KEY holds characters"),
+        ({**STARTED, "env": {"CEKURA_API_KEY": "two words"}}, "does not answer: CEKURA_API_KEY contains characters"),
         ({**STARTED, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the example's"),
         (
             {**STARTED, "env": {"CEKURA_API_KEY": "k", "CEKURA_BASE_URL": "http://127.0.0.1:9"}},

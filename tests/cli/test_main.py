@@ -100,11 +100,11 @@ def test_one_tool_is_called_by_hand() -> None:
             "is nested more than 100 levels deep. Quote the whole",
         ),
         (["get_dashboard", '{"a": ' * 300 + "1" + "}" * 300], 2, "is nested more than 100 levels deep"),
-        (["get_dashboard", '{"dashboard_id": ' + "1" * 5000 + "}"], 2, "holds a number of more than 4300 digits"),
+        (["get_dashboard", '{"dashboard_id": ' + "1" * 5000 + "}"], 2, "has a number of more than 4300 digits"),
         (
             ["get_dashboard", '{"dashboard_id": 11, "dashboard_id": 12}'],
             2,
-            'holds the key "dashboard_id" several times',
+            'repeats the key "dashboard_id"',
         ),
         (["get_dashboard", '{"dashboard_id": "' + "1" * 5000 + '"}'], 1, 'no dashboard "111'),
         (["get_dashbord"], 1, "Unknown tool: get_dashbord"),

@@ -21,7 +21,7 @@ REFUSED: list[tuple[str, Json, str]] = [
     ("update_dashboard", {"dashboard_id": 11, "filters": FAILED}, "filters: leaves 8 charts"),
     ("update_dashboard", {"dashboard_id": 11, "clear": ["filters"]}, "filters: leaves 8 charts"),
     ("update_dashboard", {"dashboard_id": 11, "filters": YEAR}, "today-29d"),
-    ("update_dashboard", {"dashboard_id": 11, "filters": YEAR, "clear": ["date_range"]}, "do one or the other"),
+    ("update_dashboard", {"dashboard_id": 11, "filters": YEAR, "clear": ["date_range"]}, "do only one of these"),
     ("update_widget", {"widget_id": 219, "changes": {"filters": YEAR}}, "today-29d"),
     ("update_widget", {"widget_id": 219, "changes": {"filters": FAILED}}, "leaves the chart without a date range"),
     ("update_widget", {"widget_id": 219, "clear": ["filters"]}, "leaves the chart without a date range"),
@@ -206,7 +206,7 @@ async def test_a_date_range_that_moves_on_says_that_its_days_are_those_of_utc(te
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"date_range": "60d"}, 'longest that works: {"field": "timestamp", "op": "gte", "value": "today-29d"}'),
+        ({"date_range": "60d"}, 'longest possible: {"field": "timestamp", "op": "gte", "value": "today-29d"}'),
         ({"date_range": "2026-09-01/2026-11-08"}, "today-29d"),
         ({"date_range": "fortnight"}, 'date_range: "fortnight" is not a date range; use 7d'),
         ({"date_range": "7d", "filters": FAILED}, "date_range: changes a part of the filters"),
@@ -276,7 +276,7 @@ async def test_a_date_range_that_will_not_move_on_is_warned_of_before_and_after(
     text: str, begins: str, refused: str
 ) -> None:
     fixed = (
-        f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would; "
+        f"the date range is fixed from {begins}; it does not move with time, as 7d would; "
         f"from {refused} the API refuses the charts (400)"
     )
     async with open_tools(new_sandbox(count=10), confirm="writes") as (context, _):

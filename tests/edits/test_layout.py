@@ -188,7 +188,7 @@ async def test_a_dashboard_without_positions_gets_them_once_one_is_asked_for(edi
     async with open_tools(app) as (context, _):
         _, dry = await ask(context, "preview_edit", dashboard_id=13, **edit)
         assert content(app) == before
-        assert "widgets 216, 217, 218, 219, 220 showed no position and get one" in dry["warnings"]
+        assert "widgets 216, 217, 218, 219, 220 had no position and get one" in dry["warnings"]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, **edit, plan_id=dry["plan_id"])
         after = layouts(app, 13)
         assert after[name] == box
@@ -221,7 +221,7 @@ async def test_where_no_dashboard_shows_positions_that_is_warned_of(answered: bo
             context, "create_dashboard", name="N", project_id=1, filters=SINCE, widgets=[{**STAT, "place": "top"}]
         )
         [warning] = made["warnings"]
-        assert "positions are written as metadata.layout in 12 columns, and whether the web app reads them" in warning
+        assert "they are written to metadata.layout in 12 columns; whether the web app reads them" in warning
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
     assert app.state.world.store.widget(201)["metadata"]["colour"] == "red"
     assert len(receipt["changes"]) == 8
@@ -244,7 +244,7 @@ async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_
     before = stored(app)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[{**PIE, "place": "after 203"}])
-        assert receipt["warnings"] == ["widgets 204 showed no position and get one"]
+        assert receipt["warnings"] == ["widgets 204 had no position and get one"]
         after = layouts(app)
         assert after["New"] == {"x": 6, "y": 6, "w": 6, "h": 4}
         assert after["Success rate by agent"]["y"] == max(box["y"] for box in after.values())
@@ -262,8 +262,8 @@ async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_
     [
         ({**PIE, "place": "after 999"}, {}, "widget 999 is not on this dashboard"),
         ({**PIE, "place": "after 205"}, {"delete": [205]}, "widget 205 is not on this dashboard after the edit"),
-        ({**PIE, "place": "left"}, {}, "is top, top left, top right, bottom, or"),
-        ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give one of them"),
+        ({**PIE, "place": "left"}, {}, "must be top, top left, top right, bottom, or"),
+        ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give only one"),
     ],
 )
 async def test_a_place_that_cannot_be_is_refused(new: Json, more: Json, message: str) -> None:
@@ -371,17 +371,17 @@ async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() 
         (
             "bulk_edit_dashboard",
             {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": 40}}]},
-            "wider than the dashboard, which has 12 columns",
+            "wider than the dashboard's 12 columns",
         ),
         (
             "bulk_edit_dashboard",
             {"dashboard_id": 11, "update": [{"id": 206, "layout": {"x": 9}}]},
-            "reaches beyond the 12 columns",
+            "exceeds the dashboard's 12 columns",
         ),
         (
             "bulk_edit_dashboard",
             {"dashboard_id": 11, "update": [{"id": 203, "place": "after 203"}]},
-            "or is this one",
+            "is the same one",
         ),
         ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": -1}}]}, "at least 1"),
     ],

@@ -24,7 +24,7 @@ async def test_an_answer_that_names_no_operation_is_read_back_and_not_believed()
     async with open_tools(app) as (context, recorder):
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
         recorder.fault = answering(nothing)
-        with pytest.raises(errors.EditFailed, match="does not name every operation") as caught:
+        with pytest.raises(errors.EditFailed, match="does not list every operation") as caught:
             await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=stopped["plan_id"])
         assert caught.value.outcomes == {"delete of widget 205": "not applied"}
         recorder.fault, recorder.after = None, answering(nothing)
@@ -65,7 +65,7 @@ async def test_metadata_that_is_no_object_is_not_replaced_unasked() -> None:
             ("update_widget", {"widget_id": 203, "changes": {"metadata": {"colour": "red"}}}),
             ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "metadata": {"colour": "red"}}]}),
         ):
-            with pytest.raises(errors.InvalidArguments, match="no object to merge into"):
+            with pytest.raises(errors.InvalidArguments, match="cannot be merged"):
                 await ask(context, tool, **arguments)
         assert recorder.writes() == []
         changes = {"metadata": {"colour": "red"}}
@@ -159,7 +159,7 @@ async def test_a_dry_run_tells_of_ignored_nulls_like_the_edit() -> None:
     edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "filters": None, "name": "N"}]}
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, dry = await ask(context, "preview_edit", **edit)
-        assert dry["notes"] == ["update[0]: empty values were ignored for filters; clear empties a field"]
+        assert dry["notes"] == ["update[0]: empty values were ignored for filters; use clear to empty a field"]
         _, done = await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
     assert done["notes"] == dry["notes"]
 

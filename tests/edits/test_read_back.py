@@ -90,7 +90,7 @@ async def test_an_edit_that_is_not_there_but_may_still_arrive_is_unknown(lost: A
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
         recorder.fault = on_write(lost)
-        with pytest.raises(errors.EditFailed, match="may still arrive") as caught:
+        with pytest.raises(errors.EditFailed, match="may still take effect") as caught:
             await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE], update=[{"id": 203, "name": "x"}])
         assert set(caught.value.outcomes.values()) == {"unknown"}
         assert len(recorder.writes()) == 1
@@ -149,7 +149,7 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
         recorder.after = partly
         text, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
         assert receipt["outcome"] == "partly_applied"
-        assert text.startswith("Only part of it was done.")
+        assert text.startswith("Partly done.")
         done = [(change["op"], change.get("name")) for change in receipt["changes"]]
         assert done == [("create", "Second"), ("update", "y"), ("delete", "Why calls end")]
         outcome = "not applied" if answered else "unknown"

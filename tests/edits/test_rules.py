@@ -23,15 +23,14 @@ async def test_the_type_of_a_metric_decides_its_charts_before_it_is_drawn_and_be
             ("preview_widget", {"widget": line, "dashboard_id": 11}),
             ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [line]}),
         ):
-            with pytest.raises(errors.InvalidArguments, match="chart_type: an enum metric is drawn as `pie`, not line"):
+            with pytest.raises(
+                errors.InvalidArguments, match="chart_type: an is not possible for an enum metric `pie`, not line"
+            ):
                 await ask(context, tool, **arguments)
         assert not any("preview_data" in path for path in recorder.paths())
         unknown = {**METRIC_BAR, "metric": 505}
         text, preview = await ask(context, "preview_widget", widget=unknown, dashboard_id=11)
-        assert (
-            'which charts a metric of type "continuous_qualitative" can have is not documented'
-            in preview["warnings"][0]
-        )
+        assert 'the charts of a metric of type "continuous_qualitative" are not documented' in preview["warnings"][0]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[unknown])
         assert receipt["outcome"] == "applied"
         assert "is not documented; the API decides" in receipt["warnings"][0]

@@ -79,7 +79,7 @@ async def test_what_an_undo_cannot_put_back_is_told_before_the_edit_and_the_rest
     edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "clear": ["filters"]}], "delete": [205]}
     async with open_tools(app) as (context, _):
         _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
-        assert stopped["warnings"] == ["undo cannot put back widget 203: what is stored there this server cannot write"]
+        assert stopped["warnings"] == ["undo cannot restore widget 203: this server cannot write the stored values"]
         _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
         _, back = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
     assert [(change["op"], change["name"]) for change in back["changes"]] == [("create", "Why calls end")]
@@ -183,7 +183,7 @@ async def test_a_new_dashboard_on_which_others_made_a_widget_is_not_undone_blind
         _, made = await ask(context, "create_dashboard", name="New", **arguments)
         app.state.world.store.create_widget({**BOOKED, "dashboard": made["dashboard_id"]})
         call, writes = made["undo"], len(recorder.writes())
-        with pytest.raises(errors.PlanRefused, match=r"added to or taken from, and is now dashboard 14, widget 221"):
+        with pytest.raises(errors.PlanRefused, match=r"things were added or removed; now: dashboard 14, widget 221"):
             await ask(context, call["tool"], **call["arguments"])
         assert len(recorder.writes()) == writes
         text, stopped = await ask(context, "delete_dashboard", dashboard_id=made["dashboard_id"])
@@ -221,4 +221,4 @@ async def test_what_comes_back_to_a_place_that_is_taken_says_so() -> None:
         new = {**BOOKED, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
         number = app.state.world.store.create_widget(new)["id"]
         back = await undo(context, gone)
-    assert back["warnings"] == [f'"Calls per hour" comes back onto widgets {number}; arrange makes room']
+    assert back["warnings"] == [f'"Calls per hour" overlaps widgets {number} if restored; arrange makes room']

@@ -17,19 +17,19 @@ from support import KEY, Era, now, settings, text_of
 pytestmark = pytest.mark.anyio
 INTERNAL = f"Traceback: secret {KEY} of host db-7"
 CASES: list[tuple[str, int, dict[str, str], str, str]] = [
-    ("a 400 with a detail", 400, {}, '{"detail": "Bad range."}', 'The API refused the request (400): detail: "Bad range.". Change what it names'),
+    ("a 400 with a detail", 400, {}, '{"detail": "Bad range."}', 'The API refused the request (400): detail: "Bad range.". Correct this'),
     ("a 400 with fields", 400, {}, '{"name": ["Too long."]}', 'name: "Too long."'),
-    ("a 400 of something else", 400, {}, INTERNAL, "gave no reason that can be shown. Check the arguments."),
-    ("a 401", 401, {}, INTERNAL, "did not accept the key (401). Set CEKURA_API_KEY"),
+    ("a 400 of something else", 400, {}, INTERNAL, "without a usable reason. Check the arguments."),
+    ("a 401", 401, {}, INTERNAL, "rejected the key (401). Set CEKURA_API_KEY"),
     ("a 403", 403, {}, INTERNAL, "Use a key of that project"),
     ("a 404", 404, {}, INTERNAL, "No dashboard 11 for this key. list_dashboards shows"),
     ("a 429 with a long wait", 429, {"Retry-After": "120"}, INTERNAL, "Try again in 120 seconds"),
     ("a 429 with a date long from now", 429, {"Retry-After": "Wed, 18 Nov 2026 15:40:00 GMT"}, INTERNAL, "Try again in 300 seconds"),
-    ("a 500", 500, {}, INTERNAL, "failed on its side (500). Try again later"),
-    ("a 503 with a long wait", 503, {"Retry-After": "120"}, INTERNAL, "failed on its side (503)"),
-    ("a page of a proxy", 200, {"Content-Type": "text/html"}, "<html>Sign in</html>", "a web page, not JSON. Check CEKURA_BASE_URL"),
+    ("a 500", 500, {}, INTERNAL, "failed (500). Try again later"),
+    ("a 503 with a long wait", 503, {"Retry-After": "120"}, INTERNAL, "failed (503)"),
+    ("a page of a proxy", 200, {"Content-Type": "text/html"}, "<html>Sign in</html>", "HTML, not JSON. Check CEKURA_BASE_URL"),
     ("broken JSON", 200, {}, '{"id": 11, "name"', "not valid JSON"),
-    ("a redirect", 302, {"Location": "https://evil.invalid"}, INTERNAL, "unexpected status 302. Check that CEKURA_BASE_URL"),
+    ("a redirect", 302, {"Location": "https://evil.invalid"}, INTERNAL, "unexpected status 302. Check CEKURA_BASE_URL"),
 ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     ("error", "said"),
     [
         (httpx.ConnectError(INTERNAL), "could not be reached (ConnectError). Check the network and CEKURA_BASE_URL"),
-        (httpx.ReadTimeout(INTERNAL), "No answer within 20 seconds. Ask for a narrower window"),
+        (httpx.ReadTimeout(INTERNAL), "No response within 20 seconds. Use a narrower window"),
         (httpx.RemoteProtocolError(INTERNAL), "The connection to the API broke (RemoteProtocolError). Try again."),
     ],
     ids=["unreachable", "too slow", "broken"],

@@ -257,7 +257,7 @@ async def test_what_somebody_else_changes_while_the_person_thinks_is_not_overrun
         assert not result.is_error
     else:
         assert result.is_error
-        assert "changed by somebody else" in text_of(result)
+        assert "someone else edited" in text_of(result)
         assert "Topics, mended" in names(app)
 
 

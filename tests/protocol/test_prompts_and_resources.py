@@ -235,5 +235,5 @@ async def test_where_the_api_cannot_be_asked_nothing_is_completed() -> None:
     wrong = settings().model_copy(update={"api_key": SecretStr("wrong")})
     async with Client(create_server(Connection(wrong, app_factory=shared_sandbox, now=now))) as client:
         assert (await complete(client, "dashboard", "", "weekly_review")).values == []
-        with pytest.raises(MCPError, match="did not accept the key"):
+        with pytest.raises(MCPError, match="rejected the key"):
             await client.read_resource("cekura://dashboards/11")

@@ -120,11 +120,11 @@ MISTAKES: list[tuple[str, Json, str]] = [
     ("get_widgets_data", {}, "Nothing was sent. give dashboard_id or widget_ids. list_dashboards shows the dashboards."),
     ("get_widgets_data", {"dashboard_id": 11, "points": 99}, "Nothing was sent. points: 99 is out of range; it is at most 60."),
     ("get_widgets_data", {"dashboard_id": 11, "filters": {"operator": "and", "conditions": [{"field": "success", "op": "sounds", "value": True}]}},
-     ('Nothing was sent. filters.conditions[0].op: "sounds" is not a choice; it can be `eq`, `neq`, `gt`, `gte`, `lt`, `lte`, `contains`, '
+     ('Nothing was sent. filters.conditions[0].op: "sounds" is not allowed; use `eq`, `neq`, `gt`, `gte`, `lt`, `lte`, `contains`, '
      "`startswith`, `endswith`, `in`, `isnull` or `regex`.")),
-    ("look_up", {"kind": "metrix"}, 'Nothing was sent. kind: "metrix" is not a choice; did you mean `metrics`?'),
+    ("look_up", {"kind": "metrix"}, 'Nothing was sent. kind: "metrix" is not allowed; did you mean `metrics`?'),
     ("look_up", {"kind": "values"}, "Nothing was sent. field: is missing; whose values? e.g. topic, call_ended_reason, metadata.region."),
-    ("update_widget", {"widget_id": [1, 2], "changes": {"name": "x"}}, "Nothing was sent. widget_id: [1, 2] cannot be used; it must be an id or a name."),
+    ("update_widget", {"widget_id": [1, 2], "changes": {"name": "x"}}, "Nothing was sent. widget_id: [1, 2] is not valid; it must be an id or a name."),
 ]  # fmt: skip
 
 

@@ -104,7 +104,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"window": "10d", "compare_to": "previous_week"}, "overlaps a window longer than a week"),
     ({"window": "7d", "compare_to": "previous_month"}, "is not a comparison; did you mean previous_period"),
     ({"window": "7d", "compare_to": "christmas"}, "use previous_period, previous_week or an interval 2026-11-01/2026-"),
-    ({"window": "7d", "compare_to": "previous_week", "compare_filters": BOOKING}, "two comparisons; give one of them"),
+    ({"window": "7d", "compare_to": "previous_week", "compare_filters": BOOKING}, "exclude each other; give only one"),
 ]
 
 

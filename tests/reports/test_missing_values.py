@@ -40,7 +40,7 @@ async def test_the_share_of_calls_that_are_not_something_counts_those_without_a_
     assert found + others == pytest.approx(1, abs=2e-4)
     assert narrow == pytest.approx(count(f"NOT {RECALL}") / count("TRUE"), abs=1e-4)
     assert '"metadata.campaign" ≠ "recall" or "metadata.campaign" has no value' in text
-    assert "share_where: neq counts calls without a value of metadata.campaign too" in text
+    assert "share_where: neq also counts calls without a value of metadata.campaign" in text
 
 
 async def test_a_question_about_all_but_something_is_one_about_calls_without_a_value_too_in_every_tool() -> None:
@@ -75,7 +75,7 @@ async def test_a_saved_neq_stays_as_it_is_and_says_how_many_calls_have_no_value(
     said = f'{missing} more calls have no value of "metadata.campaign", and neq may leave them out'
     assert [note.split(";")[0] for note in report["notes"] if "no value" in note] == [said]
     assert len(previews) == len(usual) + 1
-    assert any("neq may leave out calls without a value" in warning for warning in receipt["warnings"])
+    assert any("neq may exclude calls without a value" in warning for warning in receipt["warnings"])
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_only_what_could_mean_calls_without_a_value_asks_for_them(given: Json, s
     found, notes = with_missing(Filter.model_validate(given))
     assert found == (sent or given)
     assert bool(notes) == (sent is not None)
-    assert any("may leave out" in text for text in filter_warnings(given)) == (sent is not None)
+    assert any("may exclude" in text for text in filter_warnings(given)) == (sent is not None)
 
 
 async def test_a_neq_that_leaves_out_no_call_says_nothing() -> None:

@@ -113,9 +113,9 @@ async def test_one_yesterday_is_the_users_and_another_utcs() -> None:
 
 
 WRONG: list[tuple[Json, str]] = [
-    ({"profile": "hour_of_day", "compare_to": "previous_week"}, "compare_to: and profile do not go together"),
-    ({"profile": "hour_of_day", "by": "local_day"}, "by: and profile do not go together"),
-    ({"profile": "fortnight"}, '"fortnight" is not a choice'),
+    ({"profile": "hour_of_day", "compare_to": "previous_week"}, "compare_to: and profile exclude each other"),
+    ({"profile": "hour_of_day", "by": "local_day"}, "by: and profile exclude each other"),
+    ({"profile": "fortnight"}, '"fortnight" is not allowed'),
     ({"time_zone": "Los Angelos"}, "did you mean America/Los_Angeles"),
     ({"time_zone": "Qqqqq"}, "give an IANA name"),
 ]
@@ -138,7 +138,7 @@ async def test_a_profile_says_how_its_filters_were_read() -> None:
             profile="weekday",
             filters={"field": "topic", "op": "neq", "value": "a"},
         )
-    note = "filters: neq counts calls without a value of topic too; an isnull false beside it leaves them out"
+    note = "filters: neq also counts calls without a value of topic; add isnull false to exclude them"
     assert note in answer["notes"]
     assert note in text
 

@@ -48,7 +48,7 @@ async def test_each_request_is_answered_under_its_own_key(era: Era) -> None:
         assert not (await call(url, era, KEY, "list_dashboards", {})).is_error
         stranger = await call(url, era, "another-key", "list_dashboards", {})
     assert stranger.is_error
-    assert "did not accept the key" in text_of(stranger)
+    assert "rejected the key" in text_of(stranger)
 
 
 async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_request(era: Era) -> None:
@@ -62,7 +62,7 @@ async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_req
                 found = await client.complete(reference, {"name": "dashboard", "value": "book"})
                 assert found.completion.values == expected
                 if not expected:
-                    with pytest.raises(MCPError, match="did not accept the key"):
+                    with pytest.raises(MCPError, match="rejected the key"):
                         await client.read_resource("cekura://dashboards/12")
 
 
@@ -124,7 +124,7 @@ async def test_a_key_that_cannot_be_handed_on_is_refused_in_words() -> None:
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(url, json=LIST, headers={**HEADERS, "X-CEKURA-API-KEY": "two words"})
     assert answer.status_code == 403
-    assert "holds characters that no key has" in answer.json()["error"]
+    assert "contains characters that no key has" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

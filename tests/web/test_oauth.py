@@ -521,7 +521,7 @@ async def test_a_key_that_the_api_refuses_is_no_matter_of_a_variable_to_whom_sig
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         told = text_of(await client.call_tool("list_dashboards", {}))
-    assert told.startswith("The API did not accept the key (401). Ask whoever runs this server for another one")
+    assert told.startswith("The API rejected the key (401). Ask whoever runs this server for another one")
     assert "CEKURA" not in told
 
 

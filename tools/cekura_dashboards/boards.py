@@ -37,13 +37,13 @@ from cekura_dashboards.values import replace
 
 
 class BoardRefused(DashboardsError):
-    """A file that is no board, or one that cannot be carried out here. Nothing was changed."""
+    """A file that is not a board, or that cannot be applied here. Nothing was changed."""
 
 
 class Board(BaseModel):
-    """What a file holds. ``project``, agents in filters and metrics stand as names, or as ids.
+    """The contents of a file. ``project``, agents in filters and metrics are names or ids.
 
-    ``widgets``: as the API has them, without ids. Metadata that a widget does not have stays what it is.
+    ``widgets``: as in the API, without ids. If a widget has no metadata, the stored metadata stays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,15 +54,15 @@ class Board(BaseModel):
     widgets: list[JsonObject] = Field(default_factory=list[JsonObject], max_length=MOST_WIDGETS)
 
     def to_text(self) -> str:
-        """As a file; what is None is absent."""
+        """The text of the file; fields that are None are absent."""
         return json.dumps(self.model_dump(exclude_none=True), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_board(text: str | bytes) -> Board:
-    """What a file says; bytes in UTF-8, UTF-16 or UTF-32.
+    """The board in a file; bytes in UTF-8, UTF-16 or UTF-32.
 
     Raises:
-        BoardRefused: if it is no board, saying where.
+        BoardRefused: if it is not a board, with the place.
     """
     try:
         board = Board.model_validate(read_json(text))
@@ -72,17 +72,17 @@ def read_board(text: str | bytes) -> Board:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         hint = did_you_mean(where, [*Board.model_fields]) if first["type"] == "extra_forbidden" else first["msg"]
-        raise BoardRefused(f"The file is no board: {UntrustedText(where)}: {hint}") from None
+        raise BoardRefused(f"The file is not a board: {UntrustedText(where)}: {hint}") from None
     for index, widget in enumerate(board.widgets):
         _check(index, widget)
     return board
 
 
 def _check(index: int, widget: JsonObject) -> None:
-    """Refuse what no widget has, and what would be read as nothing; the tools check the rest.
+    """Refuse unknown and malformed fields; the tools check the rest.
 
     Raises:
-        BoardRefused: naming it.
+        BoardRefused: naming the field.
     """
     where = f"widgets[{index}]"
     for name in widget:
@@ -94,11 +94,11 @@ def _check(index: int, widget: JsonObject) -> None:
         raise BoardRefused(f"{where}: chart_type is missing.")
     for name in ("filters", "group_by"):
         if widget.get(name) is not None and not is_object(widget[name]):
-            raise BoardRefused(f"{where}.{name}: is no object.")
+            raise BoardRefused(f"{where}.{name} must be an object.")
 
 
 def definition(widget: JsonObject) -> JsonObject:
-    """The fields of a widget that are set, whatever their form."""
+    """The fields of a widget that are set."""
     return WidgetConfig.model_validate({"chart_type": "", **widget}).definition()
 
 
@@ -118,14 +118,14 @@ class Names(Struct, frozen=True):
         return cls({"agent": agents, "metric": metrics})
 
     def with_names(self, value: JsonObject | None, where: str) -> Any:
-        """Filters or a widget with names in place of ids; an id that has no name of its own stays."""
+        """Filters or a widget with names in place of ids; an id without a unique name stays."""
         return with_references(value, self._name, where)
 
     def with_ids(self, value: JsonObject | None, where: str) -> Any:
         """Filters or a widget with ids in place of names.
 
         Raises:
-            BoardRefused: for a name that nothing has, or several things.
+            BoardRefused: for an unknown or ambiguous name.
         """
         return with_references(value, self._id, where)
 
@@ -146,7 +146,7 @@ async def export_board(context: ToolContext, dashboard: str | int) -> Board:
     """A dashboard, by id or exact name.
 
     Raises:
-        BoardRefused: if there is none of that name, its filters cannot be read, or it has more widgets than one call
+        BoardRefused: if no dashboard has that name, its filters cannot be read, or it has more widgets than one call
             may create.
         DashboardsError: if it could not be read.
     """
@@ -169,10 +169,10 @@ async def export_board(context: ToolContext, dashboard: str | int) -> Board:
 
 
 async def dashboard_id(context: ToolContext, dashboard: str | int) -> int:
-    """The id of a dashboard that is named.
+    """The id of a dashboard, by id or name.
 
     Raises:
-        BoardRefused: if there is none of that name, or several.
+        BoardRefused: if no dashboard has that name, or several.
     """
     text = str(dashboard).strip()
     if isinstance(number := number_or_name(text), int):
@@ -189,7 +189,7 @@ _CREATE, _SETUP, _WIDGETS = "create_dashboard", "update_dashboard", "bulk_edit_d
 
 
 class PlannedCall(Struct, frozen=True):
-    """A call of a tool that writes, and what its dry run answered."""
+    """A call of a writing tool, and the answer to its dry run."""
 
     tool: str
     arguments: JsonObject
@@ -197,14 +197,14 @@ class PlannedCall(Struct, frozen=True):
 
     @property
     def lines(self) -> list[str]:
-        """For people: each change, then what may go wrong with it."""
+        """For people: the changes, then warnings."""
         receipt = Receipt.model_validate(self.dry_run)
         remarks = [*(f"warning: {text}" for text in receipt.warnings or []), *(receipt.omitted or [])]
         return [*(line_of(change) for change in receipt.changes), *remarks]
 
 
 class BoardPlan(Struct, frozen=True):
-    """What would be done to which dashboard; ``dashboard`` None: to a new one. No steps: it is like this already."""
+    """The planned calls for a dashboard; ``dashboard`` None: a new one. No steps: nothing to do."""
 
     dashboard: int | None
     steps: list[PlannedCall]
@@ -212,7 +212,7 @@ class BoardPlan(Struct, frozen=True):
 
 
 class AppliedBoard(Struct, frozen=True):
-    """The receipts, in order. ``failed``: why it was not carried on."""
+    """The receipts, in order. ``failed``: why it stopped."""
 
     receipts: list[Answer] = field(default_factory=list[Answer])
     failed: str | None = None
@@ -227,14 +227,14 @@ class AppliedBoard(Struct, frozen=True):
 async def plan_board(
     context: ToolContext, board: Board, *, dashboard: str | int | None = None, project: str | int | None = None
 ) -> BoardPlan:
-    """What would be done. Changes nothing.
+    """The plan that applies a board. Changes nothing.
 
-    ``dashboard``: the one to change, by id or name; None: the one of that name in the project, or a new one.
-    ``project``: in place of the board's.
+    ``dashboard``: the one to change, by id or name; None: the one of the board's name in the project, or a new one.
+    ``project``: replaces the board's.
 
     Raises:
-        BoardRefused: if a name of the board is not there, or the dashboard is not the only one of its name.
-        DashboardsError: of the tools, where they would refuse a step.
+        BoardRefused: if a name in the board is unknown, or the dashboard's name is not unique.
+        DashboardsError: if a tool would refuse a step.
     """
     context = context.for_one_call()
     target, where, notes = await _target(context, board, dashboard, project)
@@ -250,7 +250,7 @@ async def plan_board(
 
 
 async def apply_board(context: ToolContext, plan: BoardPlan) -> AppliedBoard:
-    """Carry out a plan that somebody agreed to; what was changed by others since is refused, and left as it is.
+    """Carry out an approved plan. A step whose dashboard was changed since is refused.
 
     Raises:
         BoardRefused: in read-only mode.
@@ -267,24 +267,24 @@ async def apply_board(context: ToolContext, plan: BoardPlan) -> AppliedBoard:
 
 
 async def _plan_again(context: ToolContext, step: PlannedCall) -> JsonObject:
-    """The dry run of a later step, which knows what the steps before it changed.
+    """The dry run of a later step, repeated after the changes of earlier steps.
 
     Raises:
-        PlanRefused: if it is another by now.
+        PlanRefused: if it differs from the plan.
     """
     dry_run = (await call_tool(context, _TOOLS[step.tool], step.arguments)).structured
     if dry_run | {"plan_id": None} != step.dry_run | {"plan_id": None}:
-        raise PlanRefused(f"{step.tool} was not carried out: it would do something else than was planned. Plan again.")
+        raise PlanRefused(f"{step.tool} was not carried out: its changes would differ from the plan. Plan again.")
     return dry_run
 
 
 def _refuse_if_read_only(context: ToolContext) -> None:
     if context.settings.read_only:
-        raise BoardRefused("CEKURA_READ_ONLY is set: nothing is written.")
+        raise BoardRefused("CEKURA_READ_ONLY is set. Nothing was changed.")
 
 
 async def undo_board(context: ToolContext, calls: Sequence[JsonObject]) -> AppliedBoard:
-    """Make undo calls, as in ``AppliedBoard.calls_to_undo``; later ones know the new ids of what earlier ones restored.
+    """Make undo calls, as in ``AppliedBoard.calls_to_undo``; later ones use the new ids of restored things.
 
     Raises:
         BoardRefused: in read-only mode.
@@ -294,7 +294,7 @@ async def undo_board(context: ToolContext, calls: Sequence[JsonObject]) -> Appli
     for call in calls:
         tool, arguments = _TOOLS.get(str(call.get("tool"))), as_object(call.get("arguments"))
         if tool is None or arguments is None or not tool.writes or "plan_id" not in arguments:
-            return AppliedBoard(done, "This is no undo call of a receipt.")
+            return AppliedBoard(done, "This is not an undo call from a receipt.")
         try:
             answer = await call_tool(
                 context, tool, arguments | {"plan_id": "; ".join([str(arguments["plan_id"]), *restored])}
@@ -328,7 +328,7 @@ async def _calls(
 async def _target(
     context: ToolContext, board: Board, dashboard: str | int | None, project: str | int | None
 ) -> tuple[int | None, int | None, list[str]]:
-    """The dashboard to change, None for a new one; the project whose names count; and notes."""
+    """The dashboard to change, None for a new one; the project whose names apply; and notes."""
     project_name = project if project is not None else board.project
     if dashboard is None:
         where = await _project(context, project_name)
@@ -344,7 +344,7 @@ async def _project(context: ToolContext, name: str | int | None) -> int:
     """The id of the project.
 
     Raises:
-        BoardRefused: if it is not there.
+        BoardRefused: if it does not exist.
         InvalidArguments: if none is given and there are several.
     """
     if name is None:
@@ -357,7 +357,7 @@ async def _project(context: ToolContext, name: str | int | None) -> int:
 
 
 async def _namesake(context: ToolContext, name: str, project: int) -> int | None:
-    """The one dashboard of that name in the project; None if there is none yet.
+    """The dashboard of that name in the project; None if there is none.
 
     Raises:
         BoardRefused: if there are several.
@@ -367,23 +367,23 @@ async def _namesake(context: ToolContext, name: str, project: int) -> int | None
         ids += [row.id for row in rows if row.name == name]
     if len(ids) > 1:
         raise BoardRefused(
-            f"Project {project} has {len(ids)} dashboards {UntrustedText(name)}; say which is meant, by id: "
+            f"Project {project} has {len(ids)} dashboards {UntrustedText(name)}; give the id: "
             f"{', '.join(map(str, ids))}."
         )
     return ids[0] if ids else None
 
 
 def _careful(context: ToolContext) -> ToolContext:
-    """The same context, in which every write needs a plan first."""
+    """The same context, in which every write requires a plan."""
     return replace(context, settings=context.settings.model_copy(update={"confirm": "writes"}))
 
 
 Edits = JsonObject
-"""Arguments of bulk_edit_dashboard but for the dashboard; none: nothing to do."""
+"""Arguments of bulk_edit_dashboard without the dashboard; empty: nothing to do."""
 
 
 def setup_changes(board: Board, stored: Dashboard, filters: JsonObject | None) -> JsonObject:
-    """Arguments of update_dashboard but for the dashboard. ``filters``: the board's, with ids."""
+    """Arguments of update_dashboard without the dashboard. ``filters``: the board's, with ids."""
     changes: JsonObject = {}
     if board.name != stored.name:
         changes["name"] = board.name
@@ -395,7 +395,7 @@ def setup_changes(board: Board, stored: Dashboard, filters: JsonObject | None) -
 def widget_edits(board_widgets: list[JsonObject], stored: list[Widget]) -> Edits:
     """The widgets to create, change and delete. ``board_widgets``: the board's, with ids.
 
-    Widgets are matched when they are equal, then by name, then when they differ in nothing but the name.
+    Widgets are matched if equal, then by name, then if only their names differ.
     """
     pairs = _pair_widgets(board_widgets, stored)
     kept_ids = {widget.id for _, widget in pairs if widget is not None}
@@ -406,7 +406,7 @@ def widget_edits(board_widgets: list[JsonObject], stored: list[Widget]) -> Edits
 
 
 def _pair_widgets(board_widgets: list[JsonObject], stored: list[Widget]) -> list[tuple[JsonObject, Widget | None]]:
-    """Each widget of the board with the stored one that it matches: the most alike first."""
+    """Each widget of the board with the stored one that it matches, closest matches first."""
     pairs, remaining = dict[int, Widget](), list(stored)
     alike: tuple[Callable[[JsonObject, Widget], bool], ...] = (
         lambda new, widget: not _changes(new, widget),
@@ -423,9 +423,9 @@ def _pair_widgets(board_widgets: list[JsonObject], stored: list[Widget]) -> list
 
 
 def _changes(new: JsonObject, stored: Widget) -> JsonObject:
-    """The arguments of an update, but for the id; nothing if it is stored like this already.
+    """The arguments of an update, without the id; empty if nothing differs.
 
-    A field that the board omits is emptied, except metadata, which holds the widget's position.
+    A field that the board omits is cleared, except metadata, which has the widget's position.
     """
     new_values, stored_values = definition(new), stored.writable()
     names = [name for name in WRITABLE if name != "metadata" or "metadata" in new]

@@ -1,6 +1,6 @@
-"""What a tool may use: the API's client, settings, whatever names things, and reads that are awaited together.
+"""What a tool may use: the API client, settings, look-ups of reference data, and concurrent reads.
 
-Projects, agents and metrics change rarely; they may be kept for a minute across calls, apart for each key.
+Projects, agents and metrics change rarely; they may be cached for a minute across calls, separately per key.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 MAX_CONCURRENT = 20
-"""Requests under way for one call: enough for a dashboard of a dozen charts to be read in one round trip."""
+"""Concurrent requests of one call: enough to read a dashboard of a dozen charts in one round trip."""
 
 
 async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
@@ -49,7 +49,7 @@ async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]])
 async def gather_by_id(
     numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
 ) -> tuple[dict[int, T], dict[int, DashboardsError]]:
-    """The results by number, at most ``MAX_CONCURRENT`` at once, and the errors of those that fail."""
+    """The results by id, at most ``MAX_CONCURRENT`` at once, and the errors of those that fail."""
     results, failed = dict[int, T](), dict[int, DashboardsError]()
     limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
 
@@ -65,12 +65,12 @@ async def gather_by_id(
 
 
 async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
-    """The result of ``work``, run in a thread unless it is small, so that other calls are not blocked."""
+    """The result of ``work``, in a thread unless it is small, so that other calls are not blocked."""
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 
 
 async def gather_tried(work: Iterable[Awaitable[T]]) -> tuple[dict[int, T], dict[int, DashboardsError]]:
-    """The results by place, all awaited at once, and the errors of those that fail."""
+    """The results by index, awaited concurrently, and the errors of those that fail."""
     awaitables, results, failed = [*work], dict[int, T](), dict[int, DashboardsError]()
 
     async def one(place: int) -> None:
@@ -84,10 +84,10 @@ async def gather_tried(work: Iterable[Awaitable[T]]) -> tuple[dict[int, T], dict
 
 
 async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
-    """The results in order, all awaited at once.
+    """The results in order, awaited concurrently.
 
     Raises:
-        DashboardsError: the first in order, once all have ended.
+        DashboardsError: the first in order, after all have ended.
     """
     results, failed = await gather_tried(work)
     if failed:
@@ -100,22 +100,22 @@ async def gather(first: Awaitable[T1], second: Awaitable[T2], /) -> tuple[T1, T2
 @overload
 async def gather(first: Awaitable[T1], second: Awaitable[T2], third: Awaitable[T3], /) -> tuple[T1, T2, T3]: ...
 async def gather(*work: Awaitable[Any]) -> tuple[Any, ...]:
-    """The results of different kinds, each with its type, awaited at once; raises like ``gather_all``."""
+    """Results of different types, awaited concurrently; raises like ``gather_all``."""
     return tuple(await gather_all(work))
 
 
 Later = Coroutine[Any, Any, T]
-"""What a plain function hands on to be awaited, with no coroutine of its own around it."""
+"""Returned by a plain function for its caller to await, which saves a frame."""
 AGENT_ID_FIELDS = {"agent.id", "agent_id", "agent"}
 MAX_KEYS, MAX_BYTES = 200, 16 * 2**20
-"""Keys whose reference data are kept, and what all of it together may take."""
+"""Keys whose reference data are cached, and the size of all of it."""
 MAX_SHOWN = 8
 MAX_WIDGETS = 1000
 
 
 @dataclass
 class _CacheEntry:
-    """One answer, the time it was read, and about how many bytes it takes."""
+    """A cached value, the time it was read, and its approximate size in bytes."""
 
     value: Any
     read_at: datetime
@@ -124,14 +124,14 @@ class _CacheEntry:
 
 @dataclass
 class Memory:
-    """Reference data of several keys, each under a digest of it. What was read longest ago goes first."""
+    """A cache of reference data, by a digest of the key. The least recently updated key is evicted first."""
 
     seconds: float
     _entries: dict[str, dict[tuple[str, int | None], _CacheEntry]] = field(default_factory=dict[str, Any], repr=False)
     _size: int = 0
 
     def get(self, owner: str, what: tuple[str, int | None], now: datetime) -> Any:
-        """What is kept and not too old; None for nothing."""
+        """The cached value if not expired, else None."""
         entry = self._entries.get(owner, {}).get(what)
         if entry is None or not timedelta(0) <= now - entry.read_at < timedelta(seconds=self.seconds):
             return None
@@ -150,13 +150,13 @@ class Memory:
             self.drop(next(iter(self._entries)))
 
     def drop(self, owner: str) -> None:
-        """Forget all of a key."""
+        """Drop everything of a key."""
         self._size -= sum(entry.size for entry in self._entries.pop(owner, {}).values())
 
 
 @dataclass
 class _Pending:
-    """A question under way or answered."""
+    """A request in progress or completed."""
 
     done: anyio.Event = field(default_factory=anyio.Event)
     value: Any = None
@@ -165,10 +165,10 @@ class _Pending:
 
 
 class Lookups:
-    """The lookups of one call. Several at once may ask for the same; it is sent once.
+    """The look-ups of one call. Each request is sent once, even for concurrent callers.
 
-    ``numbers``: what the charts of this call showed of a measure's numbers, which those to come are read by too.
-    ``metrics_of``: the projects whose metrics were looked at, asked for now or kept.
+    ``numbers``: what this call's charts showed about a measure's values, also used to read later charts.
+    ``metrics_of``: the projects whose metrics were used, whether read or cached.
     """
 
     def __init__(self, api: CekuraClient, settings: Settings, now: Callable[[], datetime], memory: Memory) -> None:
@@ -179,7 +179,7 @@ class Lookups:
         self.metrics_of = set[int]()
 
     async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> T:
-        """The answer to a question; an error is answered to all who ask. ``keep``: across calls, too."""
+        """The result of a request; an error is raised to all callers. ``keep``: cache it across calls."""
         while (pending := self._pending.get(what)) is not None:
             await pending.done.wait()
             if pending.error is not None:
@@ -198,40 +198,40 @@ class Lookups:
             raise
         finally:
             if mine.given_up and mine.error is None:
-                del self._pending[what]  # who asked was cancelled: the next one asks itself
+                del self._pending[what]  # the caller was cancelled: the next one sends the request
             mine.done.set()
         if keep:
             self._memory.put(self._owner, what, answer, self._now())
         return answer
 
     def _cached(self, what: tuple[str, int | None]) -> Any:
-        """What is kept from another call; None for nothing."""
+        """The value cached by an earlier call, or None."""
         return self._memory.get(self._owner, what, self._now())
 
     @property
     def used(self) -> bool:
-        """Whether anything was asked for in this call."""
+        """Whether this call requested anything."""
         return bool(self._pending)
 
     def forget(self) -> None:
-        """Ask anew for everything from now on."""
+        """Drop cached data, so that later calls read it again."""
         self._memory.drop(self._owner)
 
     def dashboard(self, number: int) -> Later[Dashboard]:
         return self._once(("dashboard", number), partial(self._api.get_dashboard, number))
 
     async def dashboard_with_names(self, number: int) -> Dashboard:
-        """A dashboard; beside it projects and agents are read, which its charts nearly always need after it."""
+        """A dashboard; concurrently, projects and agents are read, which its charts nearly always need."""
         dashboard, _ = await gather(self.dashboard(number), self.prefetch())
         return dashboard
 
     async def prefetch(self) -> None:
-        """Read projects and agents now; a failure is raised to those who ask for them later."""
+        """Read projects and agents ahead; a failure is raised when they are used."""
         readers: dict[str, Callable[[], Later[object]]] = {"projects": self.projects, "agents": self.agents}
         await gather_tried(ask() for kind, ask in readers.items() if self._cached((kind, None)) is None)
 
     async def projects_of_dashboards(self) -> dict[int, int]:
-        """The projects of the dashboards on the first page of all; nothing if that cannot be read."""
+        """The projects of the dashboards on the first page; empty if it cannot be read."""
 
         async def first_page() -> dict[int, int]:
             async for page in self._api.list_dashboards():
@@ -244,12 +244,12 @@ class Lookups:
             return {}
 
     async def prefetch_widgets(self) -> None:
-        """Read the widgets of all dashboards now; a failure is raised to those who ask for them later."""
+        """Read all dashboards' widgets ahead; a failure is raised when they are used."""
         with suppress(DashboardsError):
             await self.all_widgets()
 
     async def some_widgets(self) -> list[Widget]:
-        """The widgets on the first page of those of all dashboards."""
+        """The first page of all dashboards' widgets."""
 
         async def first_page() -> list[Widget]:
             async for page in self._api.list_widgets():
@@ -259,7 +259,7 @@ class Lookups:
         return await self._once(("some widgets", None), first_page)
 
     async def all_widgets(self) -> list[Widget]:
-        """The widgets of all dashboards that the key can see, up to a thousand."""
+        """The widgets of all dashboards that the key can access, up to a thousand."""
 
         async def pages() -> list[Widget]:
             widgets = list[Widget]()
@@ -275,7 +275,7 @@ class Lookups:
         return self._once(("widget", number), partial(self._api.get_widget, number))
 
     def dashboards(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Dashboard], dict[int, DashboardsError]]]:
-        """Those that could be read, a few at once, and the errors of the others."""
+        """The dashboards that could be read, and the errors of the others."""
         return gather_by_id(numbers, self.dashboard)
 
     def widgets(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Widget], dict[int, DashboardsError]]]:
@@ -285,7 +285,7 @@ class Lookups:
         return self._once(("projects", None), self._api.projects, keep=True)
 
     async def agents(self, project_id: int | None = None) -> list[Agent]:
-        """All agents that the key can see, or those of a project; they are read once, if they say their project."""
+        """All agents that the key can access, or those of a project; one request if agents have a project."""
         agents = await self._once(("agents", None), self._api.agents, keep=True)
         if project_id is None:
             return agents
@@ -297,9 +297,9 @@ class Lookups:
     async def names(
         self, configs: Iterable[WidgetConfig], filters: Iterable[JsonObject | None], project: int | None
     ) -> tuple[dict[str, str], list[str]]:
-        """Names of agents by id and of metrics by key, where a grouping or a filter needs them.
+        """Names of agents by id and of metrics by key, where a grouping or filter needs them.
 
-        A note says what cannot be read.
+        A note says if they cannot be read.
         """
         fields = {name for node in filters for name in fields_of(node)}
         fields |= {str((config.group_by or {}).get("field")) for config in configs}
@@ -308,12 +308,12 @@ class Lookups:
             try:
                 names |= {str(agent.id): clean(agent.name) for agent in await self.agents() if agent.name}
             except DashboardsError:
-                notes.append("agents are shown by id, as their names could not be read")
+                notes.append("agents are shown by id: their names could not be read")
         if METRIC_ID in fields and project is not None:
             try:
                 names |= {metric_key(item.id): clean(item.name) for item in await self.metrics(project) if item.name}
             except DashboardsError:
-                notes.append("metrics are shown by id, as their names could not be read")
+                notes.append("metrics are shown by id: their names could not be read")
         return names, notes
 
     def metrics(self, project_id: int) -> Later[list[Metric]]:
@@ -321,10 +321,10 @@ class Lookups:
         return self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
 
     async def only_project(self, requested: int | None, *, lead: str = "Nothing was read.") -> int:
-        """The project to look in.
+        """The project to use.
 
         Raises:
-            InvalidArguments: if it is open which.
+            InvalidArguments: if there are several.
         """
         project_id = requested or self._settings.project_id
         if project_id is not None:
@@ -333,7 +333,7 @@ class Lookups:
         if len(projects) == 1:
             return projects[0].id
         listed = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:MAX_SHOWN])
-        text = f"is missing; the key sees several projects: {listed}."
+        text = f"is missing; the key has several projects: {listed}."
         raise InvalidArguments.at("project_id", text, lead=lead)
 
 
@@ -345,22 +345,22 @@ def utc_now() -> datetime:
 
 
 async def no_progress(_done: int, _of: int, _message: str) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 Audit = Callable[[str, Mapping[str, Any], str, Mapping[str, Any]], None]
 
 
 def no_audit(_tool: str, _arguments: Mapping[str, Any], _outcome: str, _receipt: Mapping[str, Any]) -> None:
-    """Write nothing down."""
+    """Record nothing."""
 
 
 class ToolContext(Struct, frozen=True, dict=True):
-    """``now`` gives aware UTC times; ``progress`` takes done, total and a message.
+    """``now`` returns aware UTC times; ``progress`` takes done, total and a message.
 
-    ``memory``: reference data kept across calls; ``lookups``: what names things, asked for at most once in this call.
+    ``memory``: reference data cached across calls; ``lookups``: each read at most once in this call.
     ``audit`` is called for every write: tool, arguments, outcome, receipt.
-    ``draws``: somebody looks at charts, so that answers come with what is drawn.
+    ``draws``: the client shows charts, so that answers include drawings.
     """
 
     api: CekuraClient
@@ -376,7 +376,7 @@ class ToolContext(Struct, frozen=True, dict=True):
         return Lookups(self.api, self.settings, self.now, self.memory)
 
     def in_zone(self, zone: ZoneInfo) -> "ToolContext":
-        """The same call, its days and hours those of another time zone."""
+        """The same call with another time zone."""
         if zone.key == self.settings.time_zone:
             return self
         changed = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
@@ -384,13 +384,13 @@ class ToolContext(Struct, frozen=True, dict=True):
         return changed
 
     def for_one_call(self) -> "ToolContext":
-        """The same context, its deadline starting now, with nothing looked up yet."""
+        """A copy for one call: the deadline starts now, and nothing is looked up yet."""
         refused = partial(_forget, self)
         return replace(self, api=replace(self.api.within(self.settings.timeout_s), refused=refused))
 
 
 def _forget(context: ToolContext) -> None:
-    """A key, project or thing that is refused or gone: what is remembered may be too."""
+    """Drop cached data after a 401, 403 or 404, as it may be outdated too."""
     context.lookups.forget()
 
 
@@ -400,7 +400,7 @@ async def open_context(
 ) -> AsyncGenerator[ToolContext]:
     """A context for calling tools from Python, with its own connections.
 
-    ``app``: an ASGI application, such as a sandbox, to talk to instead of the network.
+    ``app``: an ASGI application, such as the sandbox, to call instead of the network.
     """
     from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - the HTTP library is slow to import
     from cekura_dashboards.settings import load_settings  # noqa: PLC0415 - beside it

@@ -1,4 +1,4 @@
-"""The one way that a tool runs, from Python, the command line or MCP."""
+"""How every tool runs, from Python, the command line or MCP."""
 
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -14,14 +14,14 @@ from cekura_dashboards.text import condense, json_text
 from cekura_dashboards.tool import ReadingTool, Result, Tool
 from cekura_dashboards.values import replace
 
-NOT_ASKED = "the user was not asked: the client declares that it shows forms, but did not show this one"
+NOT_ASKED = "the user was not asked: the client declares support for forms but did not show this one"
 
 
 class Approve(Protocol):
-    """Asks a person; True once they have agreed, False if nobody could be asked. ``planned``: a plan_id is there.
+    """Asks the user: True if they agree, False if they could not be asked. ``planned``: the call has a plan_id.
 
     Raises:
-        DashboardsError: if they said no.
+        DashboardsError: if they decline.
     """
 
     async def __call__(self, question: str, /, *, planned: bool) -> bool: ...
@@ -32,7 +32,7 @@ MAX_BYTES_WITH_DRAWING = 60_000
 
 
 class Answer(NamedTuple):
-    """What a tool answers: a text and a structure that say the same, and for a chart view what it draws."""
+    """A tool's answer: text and structure with the same content, and a drawing for a chart view."""
 
     text: str
     structured: dict[str, Any]
@@ -44,10 +44,10 @@ async def call_tool(
 ) -> Answer:
     """Run one tool.
 
-    ``approve`` None: nobody can be asked, and what needs a person needs a plan_id.
+    ``approve`` None: nobody can be asked, so that edits that need consent require a plan_id.
 
     Raises:
-        DashboardsError: with a text that says what happened and what to do next.
+        DashboardsError: with what happened and the next step.
     """
     with count_usage():
         context = context.for_one_call()
@@ -62,7 +62,7 @@ async def call_tool(
                 result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
         except InvalidArguments as error:
             raise _led(context, tool, await _with_names(context, error, arguments)) from None
-        except BaseException as error:  # of a fault or a caller who is gone, too: something may have been written
+        except BaseException as error:  # also cancellation and bugs: something may have been written
             if isinstance(tool, WritingTool):
                 context.audit(tool.name, arguments, type(error).__name__, {})
             raise
@@ -73,19 +73,19 @@ async def call_tool(
 
 
 async def _with_names(context: ToolContext, error: InvalidArguments, raw: dict[str, Any]) -> InvalidArguments:
-    """The error, with the metrics or keys of metadata that its unknown fields may mean."""
+    """The error, with suggestions of metrics or metadata keys for unknown fields."""
     return await with_known_keys(context, await with_metrics(context, error, raw), raw)
 
 
 def _led(context: ToolContext, tool: Tool[Any, Any], error: InvalidArguments) -> InvalidArguments:
-    """The error, not led by that nothing was sent where something was read."""
+    """The error, with a lead that is true if something was read."""
     if error.lead != NOTHING_SENT or not context.lookups.used:
         return error
-    return error.with_lead("Nothing was changed." if isinstance(tool, WritingTool) else "Not answered.")
+    return error.with_lead("Nothing was changed." if isinstance(tool, WritingTool) else "No result.")
 
 
 async def _run_write(context: ToolContext, tool: WritingTool[Any], request: Any, approve: Approve | None) -> Receipt:
-    """Plan, ask if a person must be asked and can be, then carry it out."""
+    """Plan, ask the user if required and possible, then carry it out."""
     plan: Plan[Any] = await tool.plan(context, request)
     if approve is not None and plan.needs_person(context.settings.confirm):
         agreed = await approve(plan.question(context), planned=plan.origin is not None)
@@ -98,16 +98,16 @@ async def _run_write(context: ToolContext, tool: WritingTool[Any], request: Any,
 async def _plan_again(
     context: ToolContext, tool: WritingTool[Any], request: Any, approved_plan: Plan[Any]
 ) -> Plan[Any]:
-    """The same plan, from what is stored now: a person may take their time to answer.
+    """The same plan for the current state, after the user's answer.
 
     Raises:
-        PlanRefused: if it is not the same any more.
+        PlanRefused: if it has changed.
     """
     now: Plan[Any] = await tool.plan(context, request)
     if now.fingerprint(context) != approved_plan.fingerprint(context):
         raise PlanRefused(
-            "Nothing was changed: while the user was asked, what this edit touches was changed by somebody else. "
-            "Look at it with get_dashboard, then call again."
+            "Nothing was changed: someone else edited the same things while the user was asked. "
+            "Check with get_dashboard, then call again."
         )
     return now
 

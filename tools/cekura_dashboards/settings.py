@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PREFIX = "CEKURA_"
 MIN_KEY = 32
 CROSS_CHECKED = {"Settings": "projects", "ServerSettings": "oauth_issuer"}
-"""The variable that an error names which comes of several of them."""
+"""The variable to name in an error that concerns several."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -27,7 +27,7 @@ NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, as a URL or an address has it, is this machine and no other.
+    """Whether a host, from a URL or an address, is this machine.
 
     >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "localhost.example", "127.1.example")]
     [True, True, True, False, False]
@@ -39,21 +39,21 @@ def is_loopback(host: str) -> bool:
 
 
 def usable_key(text: str) -> SecretStr:
-    """A key without the space or line end that copying leaves around it.
+    """A key without surrounding white space.
 
     Raises:
-        ValueError: if it cannot stand in a header; the text does not hold it.
+        ValueError: if it cannot be sent in a header; the message does not contain it.
     """
     key = text.strip()
     if not key:
         raise ValueError("is empty")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("holds characters that no key has, such as spaces, line ends or letters beyond ASCII")
+        raise ValueError("contains characters that no key has, such as spaces, line breaks or non-ASCII letters")
     return SecretStr(key)
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the text is one line that names it."""
+    """A wrong setting; the message is one line that names it."""
 
 
 class Settings(BaseModel):
@@ -80,17 +80,17 @@ class Settings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _safe(cls, value: str) -> str:
-        """Where the key is sent to: read as a URL, as ``http://localhost.example`` only looks like this machine."""
+        """Where the key is sent; parsed as a URL, as ``http://localhost.example`` only looks like this machine."""
         value = value.strip()
         try:
             parts = urlsplit(value)
             host, _port = parts.hostname or "", parts.port
         except ValueError:
-            raise ValueError("is not a URL with a host and, if any, a port from 0 to 65535") from None
+            raise ValueError("must be a URL with a host and an optional port from 0 to 65535") from None
         if "@" in parts.netloc or "?" in value or "#" in value:
             raise ValueError("must have no user, no ? and no #")
         if parts.scheme not in {"https", "http"} or not NETLOC.fullmatch(parts.netloc) or not value.isprintable():
-            raise ValueError("must be https://HOST, perhaps with a port and a path")
+            raise ValueError("must be https://HOST, with an optional port and path")
         if parts.scheme == "http" and not is_loopback(host):
             raise ValueError("must start with https:// (http:// only for this machine)")
         return value.rstrip("/")
@@ -130,7 +130,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _project_is_served(self) -> Self:
         if self.allowed_projects and self.project_id is not None and self.project_id not in self.allowed_projects:
-            raise ValueError(f"holds no {self.project_id}, which CEKURA_PROJECT_ID is")
+            raise ValueError(f"does not contain CEKURA_PROJECT_ID, {self.project_id}")
         return self
 
     @field_validator("state_keys")
@@ -153,12 +153,12 @@ class Settings(BaseModel):
 
     @property
     def allowed_projects(self) -> frozenset[int]:
-        """The projects that are served; none: all that a key can see."""
+        """The projects that are served; empty: all that a key can access."""
         return frozenset(int(part) for part in self.projects.split(",") if part)
 
     @property
     def state_secrets(self) -> list[str]:
-        """What seals the state of a question to a person; the first one seals, all open."""
+        """The secrets that seal the state of a question to the user; the first one seals, all unseal."""
         return _parts(self.state_keys)
 
     @property
@@ -167,7 +167,7 @@ class Settings(BaseModel):
 
     @property
     def clock(self) -> "Clock":
-        """Hours and weekends where the calls are made."""
+        """The time zone and weekend of the calls."""
         from cekura_dashboards.stats.timeline import Clock  # noqa: PLC0415 - a server that starts does without numbers
 
         return Clock(self.zone, frozenset(WEEKDAYS.index(day) for day in self.weekend.split(",")))
@@ -178,10 +178,10 @@ def _parts(value: SecretStr | None) -> list[str]:
 
 
 def load_settings(**given: Any) -> Settings:
-    """Settings from the environment; ``given`` ones win.
+    """Settings from the environment; ``given`` ones take precedence.
 
     Raises:
-        SettingsError: naming the first wrong variable, its value and what it may be.
+        SettingsError: with the first wrong variable, its value and what it may be.
     """
     return loaded(Settings, **given)
 
@@ -190,13 +190,13 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def variables(model: type[BaseModel], *, secret: bool = False) -> list[str]:
-    """The variables that a model's fields are; ``secret``: only those whose values are shown nowhere."""
+    """The variables of a model's fields; ``secret``: only those whose values are never shown."""
     fields = model.model_fields.items()
     return [PREFIX + name.upper() for name, field in fields if not secret or SecretStr in get_args(field.annotation)]
 
 
 def loaded(model: type[M], **given: Any) -> M:
-    """As ``load_settings``, of any model whose fields are variables."""
+    """As ``load_settings``, for any model whose fields are variables."""
     environment = {name: os.environ.get(PREFIX + name.upper(), "") for name in model.model_fields}
     try:
         return model.model_validate({name: text for name, text in environment.items() if text.strip()} | given)

@@ -1,4 +1,4 @@
-"""Text: what did not come from this program is data, cleaned, capped, and quoted wherever it is printed; and JSON."""
+"""Text and JSON. Untrusted text is data: sanitized, truncated, and quoted wherever it is printed."""
 
 import json
 import math
@@ -23,13 +23,13 @@ _IGNORABLE = (
     (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164),
     (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-"""Letters and marks that show nothing: Default_Ignorable_Code_Point of Unicode 16 where the general category does not
-say so, and the blank of Braille."""
+"""Invisible letters and marks: Default_Ignorable_Code_Point of Unicode 16 beyond the general categories, and the
+Braille blank."""
 _EDGES = [*chain.from_iterable((first, last + 1) for first, last in _IGNORABLE)]
 
 
 def is_hidden(char: str) -> bool:
-    r"""Whether a character shows nothing itself, breaks the line, or changes how others are shown.
+    r"""Whether a character is invisible, breaks the line, or changes how others are displayed.
 
     >>> [is_hidden(char) for char in ("a", " ", "\n", "\u202e", "\ufe0f", "\u3164")]
     [False, False, True, True, True, True]
@@ -38,7 +38,7 @@ def is_hidden(char: str) -> bool:
 
 
 def spelled_blanks(text: str) -> str:
-    r"""The text with every blank and hidden character named that ``clean`` would leave out or make one of.
+    r"""The text with the blank and hidden characters spelled out that ``clean`` would remove or merge.
 
     >>> spelled_blanks("Calls  per day\u200b")
     'Calls[U+0020 x2]per day[U+200B]'
@@ -72,18 +72,18 @@ _LIVE = re.compile(
     r"|&(?=\#\w{1,8};|[a-z]\w{1,31};)|\\(?=[:/])|(?<=\w)\\(?=\.[a-z]{2})",
     re.IGNORECASE,
 )
-"""Where Markdown or HTML makes a link, an image, a definition of one or a tag begin, or a renderer finds an address by
-itself; escapes and entities too, as some look for addresses once these are read. ``agent.id`` is a field."""
+"""Where Markdown or HTML starts a link, an image, a reference definition or a tag, or a renderer detects an address;
+also escapes and entities, as some renderers detect addresses after decoding them. ``agent.id`` is a field."""
 _SMALL = dict(zip("(:<.&\\", "\ufe59\ufe55\ufe64\ufe52\ufe60\ufe68", strict=True))
-"""The small forms of these characters: shown alike, used in no language, and nothing to a renderer."""
+"""Small form variants: they look alike, are used in no language, and have no meaning to a renderer."""
 _USUAL = str.maketrans({small: char for char, small in _SMALL.items()})
 _ESCAPED = re.compile(r"\\u00(28|3a|3c|2e|26|5c)")
 
 
 def inert(text: str) -> str:
-    """The text with nothing in it that a chat client would load or link; ``as_meant`` reads it back.
+    """The text without anything that a chat client would load or link; ``as_meant`` reverses it.
 
-    ``_``, ``*`` and brackets alone stay.
+    ``_``, ``*`` and lone brackets stay.
 
     >>> inert("![i](https://a.example/b) <img src=x>"), inert("[VIP] *new* (<5 s)")
     ('![i]﹙https﹕//a﹒example/b) ﹤img src=x>', '[VIP] *new* (<5 s)')
@@ -92,7 +92,7 @@ def inert(text: str) -> str:
 
 
 def as_meant(text: str) -> str:
-    r"""A text as it was before it was printed: by ``inert``, or as JSON by ``json_text``.
+    r"""The text before ``inert`` or ``json_text`` changed it.
 
     >>> as_meant(inert("[a](https://b.example)")), as_meant(r"[a]\u0028b)")
     ('[a](https://b.example)', '[a](b)')
@@ -103,9 +103,9 @@ def as_meant(text: str) -> str:
 
 
 class UntrustedText(str):
-    r"""Text that people or the API wrote: clean from the start, quoted and inert wherever it is printed.
+    r"""Text written by people or the API: sanitized at once, quoted and inert wherever it is printed.
 
-    As a value, in JSON and in comparisons, it is the clean text without quotes.
+    As a value, in JSON and in comparisons, it is the sanitized text without quotes.
 
     >>> name = UntrustedText('two\nlines "quoted"')
     >>> f"{name}", name == 'two lines "quoted"', UntrustedText(name) is name
@@ -134,12 +134,12 @@ class UntrustedText(str):
 
 
 SafeText = Annotated[str, WrapValidator(lambda value, read: value if isinstance(value, UntrustedText) else read(value))]
-"""In an answer: a word of this program's own, or ``UntrustedText``."""
+"""In an answer: this program's own text, or ``UntrustedText``."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[\dT:.Z+-]{0,24}", re.ASCII)
 
 
 def word(text: Any, known: Container[str], *, limit: int = LABEL_LIMIT) -> str:
-    """A word that is known here as it is, any other as ``UntrustedText``.
+    """A known word unchanged, any other as ``UntrustedText``.
 
     >>> f"{word('bar', {'bar', 'pie'})} {word('list', {'bar', 'pie'})}"
     'bar "list"'
@@ -148,7 +148,7 @@ def word(text: Any, known: Container[str], *, limit: int = LABEL_LIMIT) -> str:
 
 
 def unquoted(text: str) -> str:
-    """A word of an answer as a plain text, to be handed on rather than printed.
+    """Text of an answer as a plain string, for use as a value.
 
     >>> f"{unquoted(UntrustedText('a b'))}"
     'a b'
@@ -157,7 +157,7 @@ def unquoted(text: str) -> str:
 
 
 def time_text(text: str | None) -> str | None:
-    """A time as the API wrote it, if it is one in ISO 8601; anything else as ``UntrustedText``; None for none.
+    """A time from the API if it is ISO 8601; anything else as ``UntrustedText``; None for none.
 
     >>> f"{time_text('2026-11-21T04:20:00Z')} {time_text('2026 undo: x')}"
     '2026-11-21T04:20:00Z "2026 undo: x"'
@@ -166,7 +166,7 @@ def time_text(text: str | None) -> str | None:
 
 
 def untrusted(text: str | None, *, limit: int = LABEL_LIMIT) -> UntrustedText | None:
-    """The text as ``UntrustedText``; None for none and for an empty one."""
+    """The text as ``UntrustedText``; None for an empty one."""
     return UntrustedText(text, limit=limit) if text else None
 
 
@@ -180,14 +180,14 @@ def named(name: str | None) -> str:
 
 
 def quoted(text: str, *, limit: int = 200, secret: str = "") -> str:
-    """``clean``, without quotes that could end a quotation, and without ``secret``."""
+    """``clean``, without double quotes and without ``secret``."""
     if secret:
         text = text.replace(secret, "[key]")
     return clean(text, limit=limit).replace('"', "'")
 
 
 def shown_setting(text: str) -> str:
-    """The value of a variable as errors show it: without the user and password that an address may hold.
+    """The value of a variable for errors: without the user and password in an address.
 
     >>> shown_setting("https://me:secret@api.example"), shown_setting("me:secret@proxy:80"), shown_setting("12")
     ('https://…@api.example', '…@proxy:80', '12')
@@ -196,13 +196,13 @@ def shown_setting(text: str) -> str:
 
 
 def _inert_json(text: str) -> str:
-    """The same JSON, its texts inert; backslashes are doubled in it and hide nothing."""
+    """The same JSON with inert strings; its backslashes are doubled and hide nothing."""
     kept = {char: f"\\u{ord(char):04x}" for char in _SMALL if char != "\\"}
     return _LIVE.sub(lambda match: "".join([kept.get(char, char) for char in match[0]]), text)
 
 
 def json_text(value: Any) -> str:
-    r"""Compact JSON; characters that could change how text is shown are escaped, so that it stays the same JSON.
+    r"""Compact JSON; characters that affect display are escaped, so that the value stays the same.
 
     >>> json_text({"a": "b\u202ec"}), json_text("[a](b)")
     ('{"a":"b\\u202ec"}', '"[a]\\u0028b)"')
@@ -214,31 +214,31 @@ def json_text(value: Any) -> str:
 
 
 def short_json(value: Any, *, limit: int = LABEL_LIMIT) -> str:
-    """``json_text``, cut to ``limit`` characters."""
+    """``json_text``, truncated to ``limit`` characters."""
     return cut(json_text(value), limit)
 
 
 def cut(text: str, limit: int) -> str:
-    """At most ``limit`` characters of a text."""
+    """The text, truncated to ``limit`` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def condense(notes: list[str]) -> list[str]:
-    """Notes that differ only in their place are merged; at most ten remain.
+    """Merge notes that differ only in an index; at most ten remain.
 
     >>> condense(["create[0].type was read as chart_type", "create[1].type was read as chart_type"])
-    ['create[0].type was read as chart_type (and 1 alike)']
+    ['create[0].type was read as chart_type (and 1 more)']
     """
     alike = dict[str, list[str]]()
     for note in notes:
         alike.setdefault(_PLACE.sub("", note), []).append(clean(note, limit=MAX_NOTE))
-    lines = [group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "") for group in alike.values()]
-    more = [f"{len(lines) - MAX_NOTES} more of the kind"] if len(lines) > MAX_NOTES else []
+    lines = [group[0] + (f" (and {len(group) - 1} more)" if len(group) > 1 else "") for group in alike.values()]
+    more = [f"{len(lines) - MAX_NOTES} more notes"] if len(lines) > MAX_NOTES else []
     return [*lines[:MAX_NOTES], *more]
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The most similar of the known words, or None when none is near; ``cutoff``: how near, up to 1 for the same.
+    """The most similar known word, or None; ``cutoff``: the minimum similarity, up to 1.
 
     >>> nearest("Sucess rate", ["Success rate", "Calls per day"]), nearest("colour", ["field", "name"])
     ('Success rate', None)
@@ -249,21 +249,21 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def did_you_mean(word: str, known: Iterable[str], *, limit: int = 12) -> str:
-    """``did you mean `x`?``, or else the known words.
+    """``did you mean `x`?``, or else the possible words.
 
     >>> did_you_mean("dration", ["duration", "success"])
     'did you mean `duration`?'
     >>> did_you_mean("zzz", ["duration", "success"])
-    'it can be `duration` or `success`.'
+    'use `duration` or `success`.'
     """
     names = list(known)
     if match := nearest(word, names):
         return f"did you mean `{match}`?"
-    return f"it can be {one_of(names, limit=limit)}."
+    return f"use {one_of(names, limit=limit)}."
 
 
 def one_of(names: Iterable[str], *, limit: int = 12) -> str:
-    """``a``, ``b`` or ``c``; past ``limit`` only how many more."""
+    """``a``, ``b`` or ``c``; beyond ``limit`` only their number."""
     quoted = [f"`{name}`" for name in names]
     if len(quoted) > limit:
         return ", ".join(quoted[:limit]) + f" and {len(quoted) - limit} more"
@@ -271,7 +271,7 @@ def one_of(names: Iterable[str], *, limit: int = 12) -> str:
 
 
 def join_names(names: Iterable[str], *, limit: int = 6) -> str:
-    """The names with commas; past ``limit`` only how many more.
+    """The names with commas; beyond ``limit`` only their number.
 
     >>> join_names(["a", "b"]), join_names("abcd", limit=2)
     ('a, b', 'a, b and 2 more')
@@ -282,7 +282,7 @@ def join_names(names: Iterable[str], *, limit: int = 6) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as JSON writes it; of texts only those from elsewhere in quotes."""
+    """A value as in JSON; of strings only untrusted ones are quoted."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -291,23 +291,23 @@ def plain(value: Any) -> str:
 
 
 MAX_DEPTH = 100
-"""Objects and lists inside each other: far more than any board or configuration has, far fewer than Python can nest."""
+"""Levels of nesting: more than any board or configuration has, fewer than Python's recursion limit."""
 
 
 class NotJson(ValueError):
-    """``str()`` says in one line what is wrong, to stand after the name of what was read."""
+    """``str()`` is one line, to follow the name of the input."""
 
 
 def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
-    r"""What a text holds. Bytes are UTF-8, UTF-16 (as Windows PowerShell writes it) or UTF-32, with a mark or without.
+    r"""The JSON value of a text. Bytes are UTF-8, UTF-16 (as from Windows PowerShell) or UTF-32, with or without a BOM.
 
     >>> read_json('{"a": 1}'.encode("utf-16")), read_json(b"\xef\xbb\xbf[]")
     ({'a': 1}, [])
 
-    ``duplicates``: whether a key may stand in one object several times; the last one counts.
+    ``duplicates``: whether an object may repeat a key; the last value counts.
 
     Raises:
-        NotJson: also for what is nested too deep, or holds a number that is too long.
+        NotJson: also if it is nested too deeply or a number is too long.
     """
     try:
         parsed = json.loads(
@@ -321,11 +321,11 @@ def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
     except json.JSONDecodeError as error:
         raise NotJson(f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
     except UnicodeDecodeError:
-        raise NotJson("is not text in UTF-8, UTF-16 or UTF-32") from None
+        raise NotJson("is not UTF-8, UTF-16 or UTF-32 text") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:  # the only other one
-        raise NotJson(f"holds a number of more than {sys.get_int_max_str_digits()} digits") from None
+        raise NotJson(f"has a number of more than {sys.get_int_max_str_digits()} digits") from None
     level: list[Any] = [parsed]
     for _ in range(MAX_DEPTH):
         level = [item for value in level for item in _inside(value)]
@@ -338,14 +338,14 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     members_by_name = dict(members)
     if len(members_by_name) < len(members):
         [(name, _)] = Counter(name for name, _ in members).most_common(1)
-        raise NotJson(f'holds the key "{quoted(name, limit=60)}" several times in one object')
+        raise NotJson(f'repeats the key "{quoted(name, limit=60)}" in one object')
     return members_by_name
 
 
 def _finite(text: str) -> float:
-    """A number; not what only Python takes for one, nor one that it takes for infinite."""
+    """A finite number."""
     if not math.isfinite(number := float(text)):
-        raise NotJson(f"holds {clean(text, limit=40)}, which is no number that JSON can hand on")
+        raise NotJson(f"has {clean(text, limit=40)}, which is not a finite number")
     return number
 
 

@@ -1,4 +1,4 @@
-"""What a tool is: its models, the text about it that a model reads, and the functions that do it."""
+"""What a tool is: its models, its description, and the functions that run it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -10,16 +10,16 @@ from cekura_dashboards.context import ToolContext
 
 
 class Request(BaseModel):
-    """Arguments of a tool. Unknown ones are refused by name."""
+    """Arguments of a tool. Unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Drawable(Protocol):
-    """What a chart view draws of an answer."""
+    """What a chart view draws for an answer."""
 
     def to_json(self, room: int, shorter: dict[str, Any]) -> dict[str, Any]:
-        """In at most ``room`` bytes. ``shorter``: the structured answer, which may stand for the whole one."""
+        """The drawing in at most ``room`` bytes. ``shorter``: the structured answer, as a fallback."""
         ...
 
 
@@ -35,7 +35,7 @@ class Result(BaseModel):
 
     @property
     def drawing(self) -> Drawable | None:
-        """For a chart view; None where nobody draws."""
+        """For a chart view; None without one."""
         return self._drawing
 
     def with_drawing(self, drawing: Drawable | None) -> Self:
@@ -43,7 +43,7 @@ class Result(BaseModel):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """The structured answer; what is None is absent."""
+        """The structured answer, without None values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -52,10 +52,10 @@ R = TypeVar("R", bound=Result)
 
 
 class Tool(Struct, Generic[Q, R], frozen=True, kw_only=True):
-    """One entry of the catalogue. What it does may raise any error of ``cekura_dashboards.api.errors``, none else.
+    """An entry of the catalogue. Its functions raise only errors of ``cekura_dashboards.api.errors``.
 
-    ``destructive``: it may overwrite or delete what is stored. ``idempotent``: the same call again changes no more.
-    ``prepares``: the tool without which this one is of no use. ``is_drawn``: a chart view can show its answers.
+    ``destructive``: it may overwrite or delete what is stored. ``idempotent``: a repeated call changes nothing more.
+    ``prepares``: the tool without which this one is useless. ``is_drawn``: a chart view can show its answers.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Chart data as the API sends it, every documented and tolerated form, brought to one."""
+"""Chart data: every documented and tolerated form, decoded to one."""
 
 import re
 from collections.abc import Callable, Hashable
@@ -18,7 +18,7 @@ Key = str | int | float | bool | None
 if TYPE_CHECKING:
     Cell = Any
 else:
-    Cell = Key  # so that a list where a value belongs is found while it is read, before it takes memory
+    Cell = Key  # a list in place of a value fails while decoding, before it takes memory
 KNOWN_KEYS = {
     "line": {"id", "timestamp", "value"},
     "bar": {"time_interval", "value", "sample_count"},
@@ -27,7 +27,7 @@ KNOWN_KEYS = {
 PIECE = 2_000_000
 MAX_AROUND = 100_000
 MAX_VALUES = 8_000_000
-"""In data that is decoded whole, counted by the marks between them; such of a million grouped calls is half of it."""
+"""In data that is decoded whole, counted by the marks between them; a million grouped calls have half as many."""
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 LIST = re.compile(rb"(\s*\[).*", re.DOTALL)
 BETWEEN = re.compile(rb"\}\s*,\s*\{")
@@ -38,7 +38,7 @@ NOTHING = msgspec.Raw(b"null")
 
 
 class SentChart(msgspec.Struct):
-    """The data of one widget and what surrounds it, undecoded."""
+    """The data of one widget and its envelope, undecoded."""
 
     data: msgspec.Raw = NOTHING
     widget_id: msgspec.Raw = NOTHING
@@ -50,7 +50,7 @@ class SentChart(msgspec.Struct):
 
 
 class ChartEnvelope(msgspec.Struct):
-    """What surrounds the data of one widget; the data itself stays undecoded until it is asked for."""
+    """The envelope of one widget's data; the data itself stays undecoded until needed."""
 
     data: msgspec.Raw = NOTHING
     widget_id: Any = None
@@ -62,7 +62,7 @@ class ChartEnvelope(msgspec.Struct):
 
     @classmethod
     def of(cls, sent: SentChart) -> "ChartEnvelope":
-        """What surrounds the data, decoded. What is far too large to be of use counts as absent."""
+        """The envelope, decoded; oversized fields count as absent."""
         around = {name: getattr(sent, name) for name in sent.__struct_fields__ if name != "data"}
         small = {name: raw for name, raw in around.items() if raw is not NOTHING and len(memoryview(raw)) <= MAX_AROUND}
         try:
@@ -113,10 +113,10 @@ ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
 
 
 class Memoised(msgspec.Struct, frozen=True, dict=True):
-    """A value that keeps what was made of it. That stands beside the fields: a changed copy begins anew."""
+    """A value with memoised results, which are kept beside the fields: a changed copy starts without any."""
 
     def memoise(self, what: Hashable, work_out: Callable[[], T]) -> T:
-        """What is made of this value by that name, worked out the first time only."""
+        """The result under this name, computed only once."""
         memo: dict[Hashable, T] = vars(self).setdefault("made", {})
         if what not in memo:
             memo[what] = work_out()
@@ -126,7 +126,7 @@ class Memoised(msgspec.Struct, frozen=True, dict=True):
 class Chart(Memoised, frozen=True):
     """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type.
 
-    ``rate_unit``: how its rates are written, where more than its own rows tell.
+    ``rate_unit``: the unit of its rates, where other charts show it.
     """
 
     chart_type: str
@@ -139,15 +139,15 @@ class Chart(Memoised, frozen=True):
 
 
 def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | None) -> Chart:
-    """``chart_type`` and ``group_by`` are the widget's own, for when the answer leaves them out.
+    """``chart_type`` and ``group_by``: the widget's own, in case the response omits them.
 
     Raises:
-        UnreadableAnswer: if the data is nothing like any form that is documented or tolerated, or of another chart.
+        UnreadableAnswer: if the data has no documented or tolerated form, or is of another chart type.
     """
     kind = envelope.chart_type if isinstance(envelope.chart_type, str) and envelope.chart_type else chart_type
     if chart_type and kind != chart_type:
         kinds = [word(name, ROWS.keys() | {"stat"}, limit=40) for name in (kind, chart_type)]
-        raise UnreadableAnswer(f"it is a {kinds[0]}, but a {kinds[1]} was asked for")
+        raise UnreadableAnswer(f"it is a {kinds[0]}, but a {kinds[1]} was requested")
     about = as_object(envelope.metadata) or {}
     chart = Chart(kind, data_type=_text(about.get("data_type")), display_name=_text(about.get("display_name")))
     if kind == "stat":
@@ -168,7 +168,7 @@ def _text(value: Any) -> str | None:
 
 
 def _plain(data: msgspec.Raw, kind: str) -> list[Any] | None:
-    """Rows of an ungrouped chart, decoded straight into structs; None if one has no known key, or more than values."""
+    """Rows of an ungrouped chart, decoded into structs; None if a row has no known key, or nested values."""
     try:
         rows = _in_pieces(data, kind) if len(memoryview(data)) > PIECE else None
         if rows is None:
@@ -182,9 +182,9 @@ def _plain(data: msgspec.Raw, kind: str) -> list[Any] | None:
 
 
 def _in_pieces(data: msgspec.Raw, kind: str) -> list[Any] | None:
-    """The rows decoded a few megabytes at a time, so that other threads get their turn; None if it is no plain list.
+    """The rows, decoded a few megabytes at a time so that other threads can run; None if it is not a plain list.
 
-    A piece ends where one object follows another. Were that inside a text, the piece would be no JSON.
+    A piece ends between two objects. If that is inside a string, the piece is not valid JSON.
     """
     view, rows = memoryview(data), list[Any]()
     begin, end = LIST.fullmatch(view[:16]), bytes(view[-16:]).rfind(b"]")
@@ -209,7 +209,7 @@ def _no_rows(kind: str, error: Exception) -> UnreadableAnswer:
 def _list(data: msgspec.Raw, kind: str) -> list[JsonObject]:
     body = bytes(data)
     if len(body) > PIECE and sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
-        raise UnreadableAnswer(f"{kind} data holds more than {MAX_VALUES} values. {SMALLER}")
+        raise UnreadableAnswer(f"{kind} data contains more than {MAX_VALUES} values. {SMALLER}")
     try:
         return msgspec.json.decode(body, type=list[dict[str, Any]] | None) or []
     except UNDECODABLE as error:
@@ -217,7 +217,7 @@ def _list(data: msgspec.Raw, kind: str) -> list[JsonObject]:
 
 
 def _stat(data: msgspec.Raw) -> JsonObject:
-    """The figures, sent as an object or as an array holding one."""
+    """The figures, sent as an object or as an array with one."""
     if len(memoryview(data)) > PIECE:
         raise UnreadableAnswer("stat data is far larger than four figures")
     try:
@@ -231,7 +231,7 @@ def _stat(data: msgspec.Raw) -> JsonObject:
 
 
 def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[list[Any], bool]:
-    """Grouped rows in each form: ``{group, data: [rows]}``, or a key more on every row."""
+    """Grouped rows in either form: ``{group, data: [rows]}``, or an extra key on every row."""
     if any(isinstance(item.get("data"), list) for item in items):
         rows = list[Any]()
         for item in items:
@@ -247,7 +247,7 @@ def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[
 
 
 def _group_names(group_by: JsonObject) -> list[str]:
-    """The keys that may hold a row's group, the likeliest first."""
+    """The keys that may hold a row's group, the most likely first."""
     field_name = str(group_by.get("field") or "bucket")
     return ["group", field_name, field_name.replace(".", "_"), field_name.rpartition(".")[2], *NESTED_NAMES]
 
@@ -257,11 +257,11 @@ def _row(kind: str, item: JsonObject, group: Any) -> Any:
 
 
 LARGEST = 1e15
-"""Beyond it a float does not hold every whole number, and squares and their sums would overflow in the end."""
+"""Beyond 2**53 (9e15) a float cannot represent every integer; the margin keeps sums of squares accurate."""
 
 
 def number(value: Any) -> float | None:
-    """A value as a number of a usable size, booleans as 1 and 0; None for anything else.
+    """A value as a number of usable size, booleans as 1 and 0; None for anything else.
 
     >>> number(True), number("2.5"), number(float("nan")), number("fast"), number(1e300)
     (1.0, 2.5, None, None, None)
@@ -277,7 +277,7 @@ def number(value: Any) -> float | None:
 
 
 def count_of(value: Any) -> int | None:
-    """A number of calls; None for what is none, such as -1."""
+    """A number of calls; None for anything else, such as -1."""
     if type(value) is int and 0 <= value <= LARGEST:
         return value
     count = number(value)

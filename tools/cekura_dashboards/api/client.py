@@ -1,6 +1,6 @@
 """Typed calls of the Cekura dashboards API, each with its retries.
 
-A request is repeated never past the deadline, and never a write that may have arrived.
+Retries never exceed the deadline. A write that may have reached the API is never repeated.
 """
 
 import random
@@ -71,9 +71,9 @@ MAX_ATTEMPTS = 4
 FIRST_WAIT_S = 0.25
 MAX_WAIT_S = 4.0
 MAX_RETRY_AFTER_S = 20.0
-"""A longer ``Retry-After`` is not waited out: the error says how long to wait."""
+"""For a longer ``Retry-After`` there is no retry: the error says how long to wait."""
 MAX_PAUSE_S = 300.0
-"""A longer ``Retry-After`` counts as this: one absurd answer must not lock a key out."""
+"""A longer ``Retry-After`` counts as this, so that one absurd value cannot lock a key out."""
 PASSING_FAULTS = {502, 503, 504}
 
 _SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
@@ -81,20 +81,20 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 PAUSE_S = 1.0
-"""After a 429 that does not say for how long."""
+"""After a 429 without ``Retry-After``."""
 
 
 @dataclass
 class Pace:
-    """The API's last rate limit for a key: all calls with that key heed it, not only the one that received it."""
+    """The API's last rate limit for a key, respected by all calls with that key."""
 
     _until: float = 0.0
 
     def wait_turn(self) -> None:
-        """Ask for nothing while the API wants a pause.
+        """Send nothing while the API's pause lasts.
 
         Raises:
-            RateLimited: with what is left of it, a little more for each caller, so that not all ask again at once.
+            RateLimited: with the rest of the pause and some jitter, so that callers do not return at once.
         """
         remaining = self._until - anyio.current_time()
         if remaining > 0:
@@ -105,9 +105,9 @@ class Pace:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header, in seconds or as a date, at most five minutes.
+    """Seconds to wait according to a ``Retry-After`` header (seconds or a date), at most five minutes.
 
-    None if it is absent or unreadable; 0 for a date that is over.
+    None if it is absent or unreadable; 0 for a past date.
 
     >>> from datetime import datetime, UTC
     >>> now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -129,7 +129,7 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
 
 
 def is_worth_retrying(error: BaseException, *, safe: bool) -> bool:
-    """``safe``: asking twice changes nothing, as for reads."""
+    """``safe``: the request can be repeated, as reads can."""
     if isinstance(error, NotSent | RateLimited):
         return True
     return safe and (
@@ -145,17 +145,17 @@ async def with_retries(
     remaining_s: Callable[[], float],
     sleep: Sleep,
 ) -> Response:
-    """Run ``attempt`` until it succeeds, is not worth repeating, or the next wait would outlast the deadline.
+    """Run ``attempt`` until it succeeds, fails for good, or the next wait would exceed the deadline.
 
-    ``first``: the error of the first attempt, which was made already.
+    ``first``: the error of the first attempt, already made.
     """
     if not is_worth_retrying(first, safe=safe):
         raise first
     failed = [first]
-    import tenacity  # noqa: PLC0415 - what succeeds at once, as nearly everything does, needs none of it
+    import tenacity  # noqa: PLC0415 - needed only after a failure
 
     async def again() -> Response:
-        """The attempt that failed counts as the first."""
+        """The failed attempt counts as the first."""
         if failed:
             raise failed.pop()
         return await attempt()
@@ -186,7 +186,7 @@ T = TypeVar("T")
 MAX_PAGES = 100
 REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
-"""Asked for where pages are small; the API may give fewer."""
+"""Requested page size; the API may return fewer."""
 
 
 def _utc_now() -> datetime:
@@ -194,11 +194,11 @@ def _utc_now() -> datetime:
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 class _Request(NamedTuple):
-    """``about``: what is asked for, in words and by id. ``deadline``: a time of the event loop's clock."""
+    """``about``: the kind and id of the requested thing. ``deadline``: by the event loop's clock."""
 
     method: str
     path: str
@@ -212,11 +212,11 @@ class _Request(NamedTuple):
 
 
 class CekuraClient(Struct, frozen=True, kw_only=True):
-    """One key's view of the API. Cheap: the connections belong to ``transport``, which many clients share.
+    """The API for one key. Cheap to create: the connections belong to ``transport``, which many clients share.
 
-    Every method takes at most ``timeout_s`` in all, retries and pages included; after ``within`` all methods
-    together do. All of them raise the errors of ``cekura_dashboards.api.errors``. ``refused`` is told of every 401, 403
-    and 404. ``pace``: shared by all clients of a key. ``remedy``: what to do about a key that is not accepted.
+    Every method takes at most ``timeout_s``, retries and pages included; after ``within`` that holds for all methods
+    together. They raise the errors of ``cekura_dashboards.api.errors``. ``refused`` is called on every 401, 403 and
+    404. ``pace``: shared by all clients of a key. ``remedy``: what to do about a rejected key.
     """
 
     transport: Transport
@@ -230,11 +230,11 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     remedy: str = KeyRejected.REMEDY
 
     def within(self, seconds: float) -> "CekuraClient":
-        """The same client, with one deadline for everything that it does from now on."""
+        """A copy with one deadline for all its requests."""
         return replace(self, timeout_s=seconds, deadline=anyio.current_time() + seconds)
 
     async def list_dashboards(self, project_id: int | None = None) -> AsyncIterator[list[DashboardRow]]:
-        """Pages of dashboards, of one project or of all that the key can see."""
+        """Pages of dashboards, in one project or in all that the key can access."""
         query = _given(project_id=project_id, page_size=PAGE_SIZE)
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/dashboards/", query=query):
             yield [parse(DashboardRow, raw) for raw in page]
@@ -248,7 +248,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return parse(Dashboard, answer.body)
 
     async def duplicate_dashboard(self, dashboard_id: int, name: str) -> Dashboard:
-        """A copy with all widgets, made by the API itself."""
+        """A copy with all widgets, made by the API."""
         path = f"/dashboards/dashboards/{dashboard_id}/duplicate/"
         answer = await self.ask("POST", path, body={"name": name}, safe=False, about=("dashboard", dashboard_id))
         return parse(Dashboard, answer.body)
@@ -264,7 +264,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         await self.ask("DELETE", path, safe=False, about=("dashboard", dashboard_id))
 
     async def list_widgets(self, dashboard_id: int | None = None) -> AsyncIterator[list[Widget]]:
-        """Pages of widgets, of one dashboard or of all that the key can see."""
+        """Pages of widgets, on one dashboard or on all that the key can access."""
         query = _given(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/widgets/", query=query):
             yield [parse(Widget, raw) for raw in page]
@@ -293,7 +293,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return parse(BulkResult, answer.body)
 
     async def bulk_data(self, widget_ids: list[int], filters: JsonObject | None = None) -> list[ChartEnvelope]:
-        """Chart data of saved widgets, all pages; ``filters`` is sent as the override."""
+        """Chart data of saved widgets, all pages; ``filters``: the override."""
         body: JsonObject = {"widget_ids": widget_ids}
         if filters:
             body["filters"] = filters
@@ -305,7 +305,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return envelopes
 
     async def preview_data(self, widget: JsonObject) -> ChartEnvelope:
-        """Chart data of a widget that is not saved."""
+        """Chart data of an unsaved widget."""
         answer = await self.ask(
             "POST",
             "/dashboards/widgets/preview_data/",
@@ -318,7 +318,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     async def call_logs(
         self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int = 1
     ) -> tuple[int, list[CallLog]]:
-        """How many calls there are, and a page of them, newest first. Each carries its transcript: ask for few."""
+        """The number of calls, and a page of them, newest first. Each includes its transcript: request few."""
         query = _given(
             project_id=project_id,
             page_size=limit,
@@ -334,7 +334,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return page_of_logs.count, [parse(CallLog, raw) for raw in page_of_logs.results[:limit]]
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
-        """Ready-made configurations. The answer's shape is documented wrongly: a list, or an object holding one."""
+        """Ready-made configurations. The documented shape is wrong: it is a list, or an object with one."""
         answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
         return [WidgetConfig.model_validate(item) for item in objects_in(decode(answer.body, object))]
 
@@ -366,7 +366,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         about: tuple[str, int | str | None] = ("page", None),
         most: Size = RECORDS,
     ) -> AsyncIterator[list[T]]:
-        """Follow ``next`` by its query alone: its host may be another, and a key must not be sent there."""
+        """Follow only the query of ``next``: a key must not be sent to another host."""
         client = self if self.deadline is not None else self.within(self.timeout_s)
         query, queries = query or {}, list[dict[str, str]]()
         while len(queries) < MAX_PAGES:
@@ -376,7 +376,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             except NotFound:
                 if len(queries) == 1:
                     raise
-                raise UnreadableAnswer("it names a next page that there is not") from None
+                raise UnreadableAnswer("it links to a next page that does not exist") from None
             envelope = decode(answer.body, kind)
             yield envelope.results
             if not envelope.next:
@@ -397,12 +397,12 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         about: tuple[str, int | str | None] = ("page", None),
         most: Size = RECORDS,
     ) -> Response:
-        """One request with its retries. ``safe``: it changes nothing, so it may be repeated."""
+        """One request with its retries. ``safe``: it changes nothing and may be repeated."""
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
         content = None if body is None else msgspec.json.encode(body)
         request = _Request(method, path, query or {}, content, about, deadline)
         try:
-            self.pace.wait_turn()  # once: whoever asks again has waited for as long as it was told to
+            self.pace.wait_turn()  # once: a retry has waited out the pause
             return within(most, await self._send_once(request))
         except DashboardsError as error:
             failed = error
@@ -428,14 +428,14 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return answer
 
     def _check(self, answer: Response, about: tuple[str, int | str | None]) -> None:
-        """Raise the error that the status stands for."""
+        """Raise the error for the status."""
         kind, number = about
         if answer.status in REFUSALS:
             self.refused()
         match answer.status:
             case status if 200 <= status < 300:  # noqa: PLR2004 - the success range
                 if "html" in answer.content_type:
-                    raise UnreadableAnswer("it is a web page, not JSON. Check CEKURA_BASE_URL, or a proxy in between")
+                    raise UnreadableAnswer("it is HTML, not JSON. Check CEKURA_BASE_URL and any proxy")
             case 400:
                 raise Refused(messages_of(answer.body, self.key))
             case 401:

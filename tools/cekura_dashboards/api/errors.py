@@ -1,29 +1,29 @@
-"""What can go wrong, each with a text that says what happened, the value seen and the next step.
+"""The errors. Each text says what happened, the value, and the next step.
 
 ::
 
     DashboardsError
-    ├── InvalidArguments      the arguments are wrong; nothing was sent, or changed
-    │   └── NoTimeBefore      the API does not hold the time that a window would be compared with, or it overlaps it
-    ├── PlanRefused           a plan_id does not fit: expired, other operations, or the dashboard moved
-    ├── EditFailed            a write failed, and what became of each operation was read back
-    ├── ApiError              the API answered, and not with success
+    ├── InvalidArguments      the arguments are wrong; nothing was sent or changed
+    │   └── NoTimeBefore      the comparison window is outside the API's data, or overlaps the window
+    ├── PlanRefused           a plan_id is not valid: expired, other operations, or the dashboard changed
+    ├── EditFailed            a write failed; the outcome of each operation was read back
+    ├── ApiError              the API returned an error status
     │   ├── Refused           400
-    │   │   └── TooFarBack    400 for a chart whose window starts before the days that the API holds
+    │   │   └── TooFarBack    400 for a chart whose window starts before the API's data
     │   ├── KeyRejected       401
     │   ├── Forbidden         403
     │   ├── NotFound          404
     │   ├── RateLimited       429
     │   ├── ApiFault          5xx
-    │   └── UnexpectedStatus  any other, redirects among them
-    ├── UnreadableAnswer      a success that is not what the API documents
-    ├── WrongNetworkSetting   a proxy or certificates of the environment cannot be used; nothing was sent
-    └── Unreachable           no answer
-        ├── NotSent           the request certainly did not arrive
-        ├── ConnectionBroken  it may have arrived
-        └── DeadlinePassed    it may have arrived
+    │   └── UnexpectedStatus  any other, redirects included
+    ├── UnreadableAnswer      a success whose body is not as documented
+    ├── WrongNetworkSetting   a proxy or certificate setting cannot be used; nothing was sent
+    └── Unreachable           no response
+        ├── NotSent           the request did not reach the API
+        ├── ConnectionBroken  it may have reached the API
+        └── DeadlinePassed    it may have reached the API
 
-No text quotes a body of the API beyond the documented messages of a 400, and none holds a key.
+Of the API's response bodies, only the documented messages of a 400 are quoted. No text contains a key.
 """
 
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ from cekura_dashboards.text import shown_setting
 
 
 class DashboardsError(Exception):
-    """The root. ``str()`` of any of these is fit to be shown to a person or a model."""
+    """The base class. ``str()`` of any of these can be shown to a person or a model."""
 
 
 class UnknownField(NamedTuple):
-    """A field of calls that the API does not have, and what it was wanted for; in a filter, what was asked of it."""
+    """A field that calls do not have, and its intended use; in a filter also the operator and value."""
 
     name: str
     use: Literal["plot", "filter", "group", "list"]
@@ -46,9 +46,9 @@ class UnknownField(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One thing wrong with the arguments: where, and what would be right. ``at``: where, as keys and places.
+    """One fault in the arguments and how to correct it. ``at``: its location, as keys and indexes.
 
-    ``unknown``: the field that it is about, which may be a metric's name.
+    ``unknown``: the field concerned, which may be a metric's name.
     """
 
     path: str
@@ -64,9 +64,9 @@ NOTHING_SENT = "Nothing was sent."
 
 
 class InvalidArguments(DashboardsError):
-    """``faults`` holds everything that was found wrong, not only the first; ``more``: how many are not in it.
+    """``faults``: all of them, not only the first; ``more``: how many further ones are omitted.
 
-    ``text``: what is wrong, without the words before it that say what was not done; ``lead``: those.
+    ``lead``: the opening words, which say that nothing was sent or changed; ``details``: the text after them.
     """
 
     def __init__(self, faults: Sequence[Fault], *, lead: str = NOTHING_SENT, more: int = 0) -> None:
@@ -74,28 +74,28 @@ class InvalidArguments(DashboardsError):
         texts = [str(fault) for fault in self.faults[:8]]
         if more := more + len(self.faults) - len(texts):
             texts.append(f"… and {more} more")
-        self.told = "\n".join(texts)
-        super().__init__(f"{lead} {self.told}")
+        self.details = "\n".join(texts)
+        super().__init__(f"{lead} {self.details}")
 
     @classmethod
     def at(cls, path: str, message: str, *, lead: str = NOTHING_SENT) -> Self:
         return cls([Fault(path, message)], lead=lead)
 
     def with_lead(self, lead: str) -> "InvalidArguments":
-        """The same with another lead."""
+        """A copy with another lead."""
         return InvalidArguments(self.faults, lead=lead, more=self.more)
 
 
 class NoTimeBefore(InvalidArguments):
-    """The API does not hold the time that a window would be compared with, or that time would overlap the window."""
+    """The comparison window is outside the API's data, or overlaps the window."""
 
 
 class PlanRefused(DashboardsError):
-    """The plan does not hold any more; nothing was changed."""
+    """The plan is no longer valid; nothing was changed."""
 
 
 class EditFailed(DashboardsError):
-    """``outcomes`` tells of each operation whether it is applied, not applied or unknown; ``cause``: why it failed."""
+    """``outcomes``: for each operation ``applied``, ``not applied`` or ``unknown``; ``cause``: why the write failed."""
 
     def __init__(self, cause: str, outcomes: dict[str, str]) -> None:
         self.cause, self.outcomes = cause, outcomes
@@ -104,18 +104,18 @@ class EditFailed(DashboardsError):
             text = "Read back: nothing was changed, so it is safe to call again."
         else:
             text = "Read back: " + "; ".join(f"{name} {outcome}" for name, outcome in outcomes.items())
-            text += ". It may still arrive: look with get_dashboard or list_dashboards before calling again."
+            text += ". It may still take effect: check with get_dashboard or list_dashboards before calling again."
         super().__init__(f"{cause}\n{text}")
 
 
 class ApiError(DashboardsError):
-    """The API answered with a status that is no success."""
+    """The API returned an error status."""
 
     status: int = 0
 
 
 class Refused(ApiError):
-    """400. ``fields`` maps a field, or ``detail``, to the API's own messages, cleaned and capped."""
+    """400. ``fields`` maps a field, or ``detail``, to the API's messages, sanitized and truncated."""
 
     status = 400
 
@@ -123,27 +123,27 @@ class Refused(ApiError):
         self.fields = fields
         refusals = "; ".join(f'{name}: "{" ".join(messages)}"' for name, messages in fields.items())
         if refusals:
-            text = f"The API refused the request (400): {refusals}. Change what it names and call again."
+            text = f"The API refused the request (400): {refusals}. Correct this and call again."
         else:
-            text = "The API refused the request (400) and gave no reason that can be shown. Check the arguments."
+            text = "The API refused the request (400) without a usable reason. Check the arguments."
         super().__init__(text)
 
 
 class TooFarBack(Refused):
-    """400 for a chart whose window starts before the days that the API holds."""
+    """400 for a chart whose window starts before the API's data."""
 
     def __str__(self) -> str:
-        return "The API holds 30 days of calls and the window starts before that. Ask for a later window, such as 30d."
+        return "The API keeps 30 days of calls and the window starts earlier. Use a later window, such as 30d."
 
 
 class KeyRejected(ApiError):
-    """401. ``remedy``: how its user gets another key to where this one came from."""
+    """401. ``remedy``: how the user replaces the key."""
 
     status = 401
     REMEDY = "Set CEKURA_API_KEY (or the X-CEKURA-API-KEY header) to a valid one."
 
     def __init__(self, remedy: str = REMEDY) -> None:
-        super().__init__(f"The API did not accept the key (401). {remedy}")
+        super().__init__(f"The API rejected the key (401). {remedy}")
 
 
 class Forbidden(ApiError):
@@ -156,13 +156,13 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """404. ``number`` is what was asked for."""
+    """404. ``number``: the requested id."""
 
     status = 404
     NEXT = {  # noqa: RUF012 - never changed
         "dashboard": "list_dashboards shows the ones you can use.",
         "widget": "get_dashboard lists the widgets of a dashboard.",
-        "call": "list_calls lists the calls behind a chart, 30 days back; give project_id if it is of another project.",
+        "call": "list_calls lists a chart's calls of the last 30 days; give project_id for one in another project.",
     }
 
     def __init__(self, kind: str, number: int | str | None) -> None:
@@ -172,7 +172,7 @@ class NotFound(ApiError):
 
 
 class RateLimited(ApiError):
-    """429. ``wait_s`` is what the API asks for, if it said."""
+    """429. ``wait_s``: the wait that the API asks for, if any."""
 
     status = 429
 
@@ -180,7 +180,7 @@ class RateLimited(ApiError):
         self.wait_s = wait_s
         when = f"in {wait_s:.0f} seconds" if wait_s is not None else "in a minute"
         super().__init__(
-            f"The API limits how often this key may ask (429). Try again {when}, with fewer calls at once."
+            f"The API's rate limit for this key is reached (429). Try again {when}, with fewer calls at once."
         )
 
 
@@ -189,41 +189,37 @@ class ApiFault(ApiError):
 
     def __init__(self, status: int, wait_s: float | None = None) -> None:
         self.status, self.wait_s = status, wait_s
-        super().__init__(
-            f"The API failed on its side ({status}). Try again later; a narrower window is less work for it."
-        )
+        super().__init__(f"The API failed ({status}). Try again later, or with a narrower window.")
 
 
 class UnexpectedStatus(ApiError):
-    """A status that the API does not document; redirects are not followed."""
+    """A status that the API does not document. Redirects are not followed."""
 
     def __init__(self, status: int) -> None:
         self.status = status
-        super().__init__(
-            f"The API answered with the unexpected status {status}. Check that CEKURA_BASE_URL is its address."
-        )
+        super().__init__(f"The API returned the unexpected status {status}. Check CEKURA_BASE_URL.")
 
 
 class UnreadableAnswer(DashboardsError):
-    """A success whose body is not what the API documents."""
+    """A success whose body is not as documented."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"The API's answer could not be read: {problem}.")
+        super().__init__(f"The API's response could not be read: {problem}.")
 
 
 class WrongNetworkSetting(DashboardsError):
-    """A proxy or certificates of the environment cannot be used; nothing was sent."""
+    """A proxy or certificate setting cannot be used; nothing was sent."""
 
     def __init__(self, variable: str, value: str, problem: str) -> None:
         super().__init__(f'{variable} is "{shown_setting(value)}", {problem}.')
 
 
 class Unreachable(DashboardsError):
-    """No answer came."""
+    """No response arrived."""
 
 
 class NotSent(Unreachable):
-    """The request certainly did not reach the API. ``variables``: of the environment, that it depended on."""
+    """The request did not reach the API. ``variables``: the environment variables that it depended on."""
 
     def __init__(self, why: str, *variables: str) -> None:
         checked = ", ".join(["the network", *variables])
@@ -231,17 +227,17 @@ class NotSent(Unreachable):
 
 
 class ConnectionBroken(Unreachable):
-    """The connection broke after the request may have been sent."""
+    """The connection broke, possibly after the request was sent."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The connection to the API broke ({why}). Try again.")
 
 
 class DeadlinePassed(Unreachable):
-    """No answer in time."""
+    """No response in time."""
 
     def __init__(self, after_s: float) -> None:
         super().__init__(
-            f"No answer within {after_s:.0f} seconds. "
-            "Ask for a narrower window or fewer widgets, or raise CEKURA_TIMEOUT_S."
+            f"No response within {after_s:.0f} seconds. "
+            "Use a narrower window or fewer widgets, or raise CEKURA_TIMEOUT_S."
         )

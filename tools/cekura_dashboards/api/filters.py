@@ -1,7 +1,7 @@
-"""Filters: the validated model of one, and what can be read off a stored one.
+"""Filters: the model that validates a caller's, and functions on stored ones.
 
 A filter is a condition ``{field, op, value}`` or a group ``{operator, conditions}``. Stored filters stay plain JSON,
-as the API may know more than this page; a filter that a caller gives is validated by ``Filter``.
+as the API may accept more than is documented.
 """
 
 import re
@@ -59,21 +59,21 @@ class Filter(BaseModel):
         if self.field is not None or self.op is not None:
             raise fault(
                 "",
-                "is a condition and a group at once; keep `field`, `op`, `value` or `operator`, `conditions`.",
+                "mixes a condition and a group; keep either `field`, `op`, `value` or `operator`, `conditions`.",
             )
         if not self.conditions:
             example = {"field": "success", "op": "eq", "value": True}
             shape = json_shape({"operator": self.operator or "and", "conditions": [example]})
-            raise fault("conditions", f"needs at least one condition, as {shape}.")
+            raise fault("conditions", f"needs at least one condition, for example {shape}.")
         if self.operator is None:
             shape = json_shape({"operator": "and", "conditions": [child.to_json() for child in self.conditions]})
-            raise fault("operator", f"is missing; give `and`, `or` or `same_row`, as {shape}.")
+            raise fault("operator", f"is missing; use `and`, `or` or `same_row`, for example {shape}.")
         if self.operator == "same_row":
             strangers = [c.field for c in self.conditions if c.field and not c.field.startswith(_ROW_FIELDS)]
             if strangers:
                 raise fault(
                     "conditions",
-                    f"of same_row take metric_evaluations fields only, not {UntrustedText(strangers[0])}.",
+                    f"of same_row accept only metric_evaluations fields, not {UntrustedText(strangers[0])}.",
                 )
 
     def _check_condition(self) -> None:
@@ -85,52 +85,52 @@ class Filter(BaseModel):
                 raise fault("field", f"`metric` {of_metric(self.op, self.value)}")
             hint = did_you_mean(self.field, [*FILTERED, "metadata.KEY"], limit=20)
             is_key = self.field.isidentifier() and self.field != "metadata"
-            key = f" A key of metadata is metadata.{self.field}." if is_key else ""
+            key = f" For a metadata key use metadata.{self.field}." if is_key else ""
             unknown = UnknownField(self.field, "filter", self.op, self.value)
             raise fault("field", f"{UntrustedText(self.field)} cannot be filtered; {hint}{key}", unknown)
         if self.op is None:
             ops = filter_type.ops or ("eq", "in")
             shape = json_shape({"field": self.field, "op": ops[0], "value": "…" if self.value is None else self.value})
-            raise fault("op", f"is missing; for {self.field} try {', '.join(ops)}, as {shape}.")
+            raise fault("op", f"is missing; for {self.field} try {', '.join(ops)}, for example {shape}.")
         _check_value("seconds" if self.field == DURATION else filter_type.kind, self.op, self.value)
 
     def to_json(self) -> JsonObject:
-        """As the API takes it."""
+        """As the API expects it."""
         if self.conditions is not None:
             return {"operator": self.operator, "conditions": [child.to_json() for child in self.conditions]}
         return {"field": self.field, "op": self.op, "value": self.value}
 
 
 def json_shape(example: JsonObject) -> str:
-    """A filter as it should be, for an error: what the caller gave, in the right shape."""
+    """A correct filter for an error message, built from the caller's values."""
     return short_json(example, limit=MAX_EXAMPLE)
 
 
 def fault(at: str, message: str, unknown: UnknownField | None = None) -> PydanticCustomError:
-    """An error of validation whose path ends in ``at``."""
+    """A validation error whose path ends in ``at``."""
     return PydanticCustomError("fault", "{message}", {"message": message, "at": at, "unknown": unknown})
 
 
 def of_metric(op: str | None, value: Any) -> str:
-    """That ``metric`` does not say whether its id or its value is meant, and a condition on both."""
+    """A message that ``metric`` may mean an id or a score, with a condition on both."""
     is_id = op in {None, "eq", "in"} and isinstance(value, int | float | str)
     name = "metric_evaluations.metric.name" if isinstance(value, str) and is_id else METRIC_ID
     which = {"field": name, "op": "eq", "value": value if is_id else "…"}
     scored = {"field": METRIC_VALUE, "op": "gte" if is_id else op, "value": "…" if is_id else value}
     shape = json_shape({"operator": "same_row", "conditions": [which, scored]})
-    return f"could be which metric, or what it scored; give both: {shape}."
+    return f"may mean the metric or its score; give both: {shape}."
 
 
 def _check_value(kind: str, op: str, value: Any) -> None:
-    """Refuse a value that the operator or the field's type cannot take."""
+    """Refuse a value that does not fit the operator or the field's type."""
     if op == "isnull":
         if not isinstance(value, bool):
-            raise fault("value", "of isnull is true or false.")
+            raise fault("value", "must be true or false for isnull.")
         return
     if op == "in":
         items = as_list(value)
         if not items:
-            raise fault("value", "of in is a list with at least one value.")
+            raise fault("value", "must be a list with at least one value for in.")
         for item in items:
             _check_one(kind, "eq", item)
         return
@@ -139,29 +139,29 @@ def _check_value(kind: str, op: str, value: Any) -> None:
 
 def _check_one(kind: str, op: str, value: Any) -> None:
     if value is None:
-        raise fault("value", "is missing; to test for no value use op isnull.")
+        raise fault("value", "is missing; to match calls without a value use op isnull.")
     if op in {"contains", "startswith", "endswith", "regex"} or kind == "text":
         if not isinstance(value, str):
-            raise fault("value", "is text here.")
+            raise fault("value", "must be text.")
         if op == "regex":
             _check_regex(value)
     elif kind == "boolean" and not isinstance(value, bool):
-        raise fault("value", "is true or false here.")
+        raise fault("value", "must be true or false.")
     elif kind in {"number", "seconds"} and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise fault("value", f"is a number{' of seconds' if kind == 'seconds' else ''} here.")
+        raise fault("value", f"must be a number{' of seconds' if kind == 'seconds' else ''}.")
     elif kind == "time" and (not isinstance(value, str) or resolve_time(value, op, datetime.now(UTC)) is None):
-        raise fault("value", "is a time: ISO 8601, or relative as now-30m or today-7d (units s m h d w M y).")
+        raise fault("value", "must be a time: ISO 8601, or relative such as now-30m or today-7d (units s m h d w M y).")
     elif not isinstance(value, str | int | float):
-        raise fault("value", "is text, a number, true or false here.")
+        raise fault("value", "must be text, a number, true or false.")
 
 
 def _check_regex(pattern: str) -> None:
     if len(pattern) > LONGEST_REGEX:
-        raise fault("value", f"is longer than {LONGEST_REGEX} characters, which a regular expression may have here.")
+        raise fault("value", f"is too long; a regular expression may have {LONGEST_REGEX} characters.")
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError):
-        raise fault("value", "is no valid regular expression.") from None
+        raise fault("value", "is not a valid regular expression.") from None
 
 
 AGENT_IDS = frozenset({"agent.id", "agent_id"})
@@ -172,16 +172,16 @@ EVALUATION_VALUE = "metric_evaluations.value"
 
 
 def may_be_missing(name: str) -> bool:
-    """Whether calls may have no value of a field, and a filter can ask for those."""
+    """Whether calls may lack a value of a field, and a filter can match those."""
     known = filter_field(name)
     return is_metadata(name) or (known is not None and "isnull" in known.ops)
 
 
 def with_missing(asked: Filter | None, path: str = "filters") -> tuple[JsonObject | None, list[str]]:
-    """A filter for one question, each ``neq`` of it true of calls without a value too, and what is to be said of that.
+    """A filter in which each ``neq`` also matches calls without a value, and notes on that.
 
-    "Not recall" is said of a call without any campaign, too; whether the API counts those is not documented. What
-    stands beside ``isnull`` on the same field is left as it is.
+    A call without a campaign is also "not recall"; whether the API counts it is not documented. A ``neq`` beside an
+    ``isnull`` on the same field stays as it is.
 
     >>> with_missing(Filter(field="topic", op="neq", value="a"))[0]["conditions"][1]
     {'field': 'topic', 'op': 'isnull', 'value': True}
@@ -194,7 +194,7 @@ def with_missing(asked: Filter | None, path: str = "filters") -> tuple[JsonObjec
         return node, []
     named = ", ".join(word(name, FILTERED) for name in fields)
     return _with_missing(node, [*neq_alone(node)]), [
-        f"{path}: neq counts calls without a value of {named} too; an isnull false beside it leaves them out"
+        f"{path}: neq also counts calls without a value of {named}; add isnull false to exclude them"
     ]
 
 
@@ -208,7 +208,7 @@ def _with_missing(node: JsonObject, alone: list[JsonObject]) -> JsonObject:
 
 
 def neq_alone(node: JsonObject | None, settled: frozenset[str] = frozenset()) -> Iterator[JsonObject]:
-    """Conditions ``neq`` on fields that calls may have no value of, with no ``isnull`` on the field beside them."""
+    """``neq`` conditions on fields that calls may lack a value of, without an ``isnull`` on the same field."""
     group = as_object(node) or {}
     children = [as_object(child) or {} for child in as_list(group.get("conditions")) or []]
     if group.get("op") == "neq" and may_be_missing(str(group.get("field"))) and group.get("field") not in settled:
@@ -220,19 +220,19 @@ def neq_alone(node: JsonObject | None, settled: frozenset[str] = frozenset()) ->
 
 
 def filter_warnings(node: Any, path: str = "filters") -> Iterator[str]:
-    """Warnings for a filter that the API may not take, or that may hold other calls than it seems to."""
+    """Warnings for a filter that the API may refuse, or that may match other calls than intended."""
     yield from _undocumented(node, path)
     for name in dict.fromkeys(str(condition["field"]) for condition in neq_alone(as_object(node))):
-        yield f"{path}: {word(name, FILTERED)} neq may leave out calls without a value; `or` an isnull true counts them"
+        yield f"{path}: {word(name, FILTERED)} neq may exclude calls without a value; `or` an isnull true includes them"
     yield from _loose_evaluations(node, path)
 
 
 PASSES = (True, 1, 5, "true", "1", "5")
-OTHER_SCORE = "a metric that passes may be scored 5, 1 or true: try another of them"
+OTHER_SCORE = "a passing metric may be scored 5, 1 or true: try another of these"
 
 
 def wants_pass(node: JsonObject | None) -> bool:
-    """Whether a filter asks for the calls that pass a metric by what a pass may be written as."""
+    """Whether a filter matches calls that pass a metric, by any of the values for a pass."""
     return any(
         condition.get("field") == EVALUATION_VALUE and condition.get("op") == "eq" and condition.get("value") in PASSES
         for _, condition in _conditions(node, "")
@@ -240,21 +240,21 @@ def wants_pass(node: JsonObject | None) -> bool:
 
 
 def _loose_evaluations(node: Any, path: str) -> Iterator[str]:
-    """A metric and a value that may be of two evaluations of a call: only ``same_row`` holds them together."""
+    """Warnings for a metric and a value that may match different evaluations, without ``same_row``."""
     group = as_object(node) or {}
     children = [as_object(child) or {} for child in as_list(group.get("conditions")) or []]
     fields = {str(child.get("field")) for child in children}
     if group.get("operator") == "and" and EVALUATION_VALUE in fields and EVALUATION_NAMES & fields:
         yield (
-            f"{path}: a metric and a value joined by and may be of different evaluations of a call, so far more calls "
-            'match; put both into one group with "operator": "same_row".'
+            f"{path}: with `and`, the metric and the value may match different evaluations of a call, so that more "
+            'calls match; put both into one group with "operator": "same_row".'
         )
     for index, child in enumerate(children):
         yield from _loose_evaluations(child, f"{path}.conditions[{index}]")
 
 
 def _undocumented(node: Any, path: str) -> Iterator[str]:
-    """Operators outside what is documented for their field: the API may or may not take them."""
+    """Warnings for operators that are not documented for their field."""
     for place, condition in _conditions(node, path):
         filter_type = filter_field(str(condition.get("field")))
         op = condition.get("op")
@@ -282,7 +282,7 @@ def operators_of(node: JsonObject | None) -> set[str]:
 
 
 def fields_of(node: JsonObject | None) -> list[str]:
-    """The fields that a filter names, in order.
+    """The fields in a filter, in order.
 
     >>> fields_of({"operator": "or", "conditions": [{"field": "topic", "op": "eq", "value": "a"}]})
     ['topic']
@@ -291,7 +291,7 @@ def fields_of(node: JsonObject | None) -> list[str]:
 
 
 def both(*filters: JsonObject | None) -> JsonObject:
-    """AND of any number of filters, flat; empty ones are left out.
+    """AND of any number of filters, flattened; empty ones are dropped.
 
     >>> a = {"field": "success", "op": "eq", "value": True}
     >>> both(a, None, {}) == a, len(both(a, both(a, a))["conditions"])
@@ -302,7 +302,7 @@ def both(*filters: JsonObject | None) -> JsonObject:
 
 
 def and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
-    """The conditions and groups that must all hold, nested ANDs flattened."""
+    """The conditions and groups that must all match, nested ANDs flattened."""
     if not node:
         return
     children = as_list(node.get("conditions"))
@@ -314,9 +314,9 @@ def and_parts(node: JsonObject | None) -> Iterator[JsonObject]:
 
 
 def replace_fields(node: JsonObject | None, by: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:
-    """A filter in which ``by`` stands for the conditions on the same fields; and those that it stands for.
+    """A filter in which ``by`` replaces the conditions on the same fields; and the replaced conditions.
 
-    Only conditions all of whose ancestors are ``and`` are taken out.
+    Only conditions whose ancestors are all ``and`` are replaced.
 
     >>> old = {"field": "topic", "op": "eq", "value": "a"}
     >>> replace_fields(old, {**old, "value": "b"})
@@ -327,14 +327,14 @@ def replace_fields(node: JsonObject | None, by: JsonObject | None) -> tuple[Json
 
 
 def without_fields_of(node: JsonObject | None, other: JsonObject | None) -> tuple[JsonObject, list[JsonObject]]:
-    """A filter less its conditions on the fields of another, and those."""
+    """A filter without its conditions on the fields of another; and those conditions."""
     fields = {_same_field(name) for name in fields_of(other)}
     out = [part for part in and_parts(node) if fields & {_same_field(name) for name in fields_of(part)}]
     return both(*(part for part in and_parts(node) if part not in out)), out
 
 
 def _same_field(name: str) -> str:
-    """One name for the fields that say the same of a call."""
+    """One name for fields that identify the same thing."""
     return "agent" if name in AGENT_FIELDS else name
 
 
@@ -343,31 +343,31 @@ def _is_time(node: JsonObject) -> bool:
 
 
 def without_time(node: JsonObject | None) -> JsonObject:
-    """The filter less every time condition all of whose ancestors are ``and``."""
+    """The filter without the time conditions whose ancestors are all ``and``."""
     return both(*(part for part in and_parts(node) if not _is_time(part)))
 
 
 def only_time(node: JsonObject | None) -> JsonObject:
-    """The time conditions that ``without_time`` leaves out."""
+    """The time conditions that ``without_time`` removes."""
     return both(*(part for part in and_parts(node) if _is_time(part)))
 
 
 def has_nested_time(node: JsonObject | None) -> bool:
-    """Whether a time condition stands inside ``or`` or ``same_row``, where it cannot be taken out."""
+    """Whether a time condition is inside ``or`` or ``same_row``, where it cannot be removed."""
     return any(
         _is_time(condition) for part in and_parts(node) if not _is_time(part) for _, condition in _conditions(part, "")
     )
 
 
 class Bounds(Struct, frozen=True):
-    """The time bounds that a filter sets, as instants; None where it sets none."""
+    """A filter's time bounds, as instants; None where it sets none."""
 
     start: datetime | None
     end: datetime | None
 
 
 def time_bounds(node: JsonObject | None, now: datetime) -> Bounds:
-    """The tightest bounds among the time conditions that must all hold.
+    """The tightest bounds among the time conditions that must all match.
 
     ``today`` is the start of the UTC day for gt and gte, its end for lt and lte. ``eq`` bounds both sides.
     """
@@ -383,7 +383,7 @@ def time_bounds(node: JsonObject | None, now: datetime) -> Bounds:
 
 
 def resolve_time(value: Any, op: str, now: datetime) -> datetime | None:
-    """A filter's time value as an instant in UTC; None if it is none."""
+    """A filter's time value as an instant in UTC; None if it is not a time."""
     text = str(value)
     try:
         if match := RELATIVE.fullmatch(text):
@@ -415,12 +415,12 @@ def within(start: datetime, end: datetime) -> JsonObject:
 
 
 def instant(moment: datetime) -> str:
-    """ISO 8601 in UTC with a Z, to the second, or to the microsecond where there are any."""
+    """ISO 8601 in UTC with a Z; microseconds only if there are any."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 MAX_VALUES_IN_WORDS = 6
-"""Values of a list that are put in words."""
+"""Values of a list that are written out."""
 _WORDS = {
     "eq": "=", "neq": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "contains": "contains", "in": "in",
     "startswith": "starts with", "endswith": "ends with", "regex": "matches",
@@ -428,7 +428,7 @@ _WORDS = {
 
 
 def in_words(node: JsonObject | None, names: Mapping[str, str] | None = None) -> str:
-    """A filter as a person would write it; texts in it are quoted and capped.
+    """A filter in plain notation; text values are quoted and truncated.
 
     ``names``: of agents by id, of metrics by ``metric_key``.
 
@@ -442,7 +442,7 @@ def in_words(node: JsonObject | None, names: Mapping[str, str] | None = None) ->
 
 
 def metric_key(number: object) -> str:
-    """Under which the name of a metric stands among names of agents."""
+    """The key of a metric's name among the names of agents."""
     return f"metric {number}"
 
 

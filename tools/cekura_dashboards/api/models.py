@@ -1,6 +1,6 @@
-"""What the API stores, and the words that it has for what can be plotted, filtered and combined.
+"""The API's records, and its vocabulary: what can be plotted, filtered and combined.
 
-Records are read tolerantly: unknown keys and choices are kept, and nothing is refused for them.
+Records are parsed tolerantly: unknown keys and choices are kept.
 
 Source of the vocabulary: the dashboards guide and the published OpenAPI document of the API, August 2026.
 """
@@ -31,7 +31,7 @@ FilterOp = Literal["eq", "neq", "gt", "gte", "lt", "lte", "contains", "startswit
 GroupOperator = Literal["and", "or", "same_row"]
 
 CALL_LOG_OPS: frozenset[str] = frozenset(get_args(FilterOp)) - {"endswith", "regex"}
-"""What is published of the filters of call logs; charts take more."""
+"""The operators documented for filters of call logs; charts accept more."""
 CHART_TYPES: tuple[str, ...] = get_args(ChartType)
 AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 TIME_PERIODS: tuple[str, ...] = get_args(TimePeriod)
@@ -39,9 +39,9 @@ FILTER_OPS: tuple[str, ...] = get_args(FilterOp)
 GROUP_OPERATORS: tuple[str, ...] = get_args(GroupOperator)
 
 LIMIT = timedelta(days=30)
-"""How far back the API lets chart data begin."""
+"""How far back chart data may start."""
 MARGIN = timedelta(minutes=5)
-"""A start that is only this little beyond the limit is moved as far inside it."""
+"""A start beyond the limit by at most this much is moved inside it by as much."""
 
 METRIC_VALUE = "metric_evaluations.value"
 METADATA = "metadata."
@@ -59,11 +59,11 @@ PLOTTED: dict[str, DataType] = {
     METRIC_VALUE: "dynamic",
     "timestamp": "datetime",
 }
-"""Fields that a widget can plot; ``metadata.KEY``, a string, besides."""
+"""Fields that a widget can plot, besides ``metadata.KEY``, a string."""
 
 
 class Combinations(NamedTuple):
-    """The charts a data type can be drawn as, and the aggregations a bar of it can have."""
+    """The chart types of a data type, and the aggregations of its bars."""
 
     charts: tuple[str, ...]
     aggregations: tuple[str, ...]
@@ -80,12 +80,12 @@ METRIC_COMBINATIONS: dict[str, Combinations] = {
     "numeric": Combinations(("line", "bar", "pie"), AGGREGATIONS),
     "binary": COMBINATIONS["boolean"],
 }
-"""By a metric's ``eval_type``; for others the API decides."""
+"""By a metric's ``eval_type``; the API decides on others."""
 FAMILIES = ("binary", "numeric", "enum", "continuous")
 
 
 def metric_family(eval_type: str | None) -> str | None:
-    """What kind of metric this is, also by an older name; None for one that is not known.
+    """The kind of metric, by a current or older name; None for an unknown one.
 
     >>> metric_family("binary_workflow_adherence"), metric_family("continuous_qualitative"), metric_family("custom")
     ('binary', 'continuous', None)
@@ -94,7 +94,7 @@ def metric_family(eval_type: str | None) -> str | None:
 
 
 class FilterField(NamedTuple):
-    """The type of a filter field and the operators documented for it (empty: none are)."""
+    """The type of a filter field and its documented operators, if any."""
 
     kind: str
     ops: tuple[str, ...]
@@ -130,12 +130,12 @@ def is_metadata(name: str) -> bool:
 
 
 def filter_field(name: str) -> FilterField | None:
-    """What is known of a filter field; None for an unknown one."""
+    """The type and operators of a filter field; None for an unknown one."""
     return FilterField("text", ()) if is_metadata(name) else FILTERED.get(name)
 
 
 def plotted_type(name: str) -> DataType | None:
-    """The data type that a plotted field has; None for an unknown one."""
+    """The data type of a plotted field; None for an unknown one."""
     return "string" if is_metadata(name) else PLOTTED.get(name)
 
 
@@ -143,17 +143,17 @@ A_METRIC = "a metric of the project (look_up metrics)"
 NO_SUCH_MEASURE: dict[str, str] = {
     r"unique|distinct|repeat": "the number of calls (field agent_id, aggregation_function count)",
     r"cost|price|spend|revenue|credit": "talk time (field duration, aggregation_function sum)",
-    r"median.*(group|agent|across)|percentile.*(group|agent|across)": "each group's own (group_by), side by side",
-    r"wait|hold|queue|silence": "the time of a whole call (field duration), or a metric of the project",
+    r"median.*(group|agent|across)|percentile.*(group|agent|across)": "the value of each group (group_by)",
+    r"wait|hold|queue|silence": "the duration of the whole call (field duration), or a metric of the project",
     r"sentiment|satisfaction|csat|latency|quality|score": A_METRIC,
-    r"caller|customer|phone|number": "filters by customer_number; it cannot be plotted or grouped by",
+    r"caller|customer|phone|number": "a filter on customer_number, which cannot be plotted or grouped by",
     r"transcript|word|keyword|said": "list_calls with said, or a metric of the project",
 }
-"""What people ask for and the API does not measure, as patterns, to what is nearest."""
+"""Patterns of measures that the API lacks, to the nearest that it has."""
 
 
 def no_such_measure(name: str) -> str | None:
-    """That something is not measured, and what is nearest; None if nothing is known about it.
+    """A message that the API lacks a measure, and the nearest one; None for an unknown measure.
 
     >>> no_such_measure("Total cost")
     'the API has no such measure; nearest: talk time (field duration, aggregation_function sum)'
@@ -189,22 +189,22 @@ WRITABLE = (
     "name", "chart_type", "field", "metric", "data_type", "time_period", "aggregation_function", "group_by",
     "filters", "metadata",
 )  # fmt: skip
-"""The fields of a widget that can be sent; ``dashboard`` is chosen by where it is sent to."""
+"""The fields of a widget that can be sent; ``dashboard`` follows from the URL."""
 
 
 PLOT_DEFINITION = (*(name for name in WRITABLE if name not in {"name", "data_type", "metadata"}), "effective_filters")
-"""The fields that decide what a widget shows."""
+"""The fields that define what a widget shows."""
 
 
 class _Stored(BaseModel):
-    """A record of the API. A field of another type than is known here counts as absent, and is kept in ``odd``.
+    """A record of the API. A field with an undocumented type counts as absent; its value is kept in ``_odd``.
 
-    So one odd widget hides neither its dashboard nor the others.
+    So one malformed widget hides neither its dashboard nor the other widgets.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"id"})
-    """Fields without which nothing can be said about a record, or done to it."""
+    """Fields without which a record is of no use."""
     _odd: JsonObject = PrivateAttr(default_factory=dict[str, Any])
 
     @model_validator(mode="wrap")
@@ -222,16 +222,16 @@ class _Stored(BaseModel):
         return record
 
     def stored(self, name: str) -> Any:
-        """A field as it is stored, whether it could be read or not."""
+        """The stored value of a field, readable or not."""
         return self._odd[name] if name in self._odd else getattr(self, name)
 
     def unreadable(self, *names: str) -> str | None:
-        """Which of these fields cannot be read, and what it holds; None if all can."""
+        """The first of these fields that cannot be parsed, with its value; None if all can."""
         return next((f"{name} is {short_json(self._odd[name])}" for name in names if name in self._odd), None)
 
 
 def _with_ids(value: Any) -> Any:
-    """The records of a list that have an id, which none below 0 is; without one nothing can be said or done."""
+    """The records of a list that have an id, which is at least 0."""
     items = as_list(value)
     if items is None:
         return [] if value is None else value
@@ -239,7 +239,7 @@ def _with_ids(value: Any) -> Any:
 
 
 class WidgetConfig(_Stored):
-    """What a widget plots. An empty text and null mean the same to the API, and here."""
+    """What a widget plots. As in the API, an empty string equals null."""
 
     name: str | None = None
     chart_type: str = ""
@@ -254,17 +254,17 @@ class WidgetConfig(_Stored):
 
     @property
     def function(self) -> str:
-        """The aggregation of a bar, ``Foreign`` if it is none that is known; "" for none."""
+        """The aggregation of a bar, ``UntrustedText`` if unknown; "" for none."""
         return word(self.aggregation_function, AGGREGATIONS) if self.aggregation_function else ""
 
     @property
     def period(self) -> str:
-        """The bucket of a bar, ``Foreign`` if it is none that is known; a day where none is said."""
+        """The bucket of a bar, ``UntrustedText`` if unknown; a day by default."""
         return word(self.time_period, TIME_PERIODS) if self.time_period else "day"
 
     @property
     def counted(self) -> JsonObject | None:
-        """Which calls a bar counts that counts the values of a field; None for one that counts all calls."""
+        """A filter for the calls that a counting bar counts, those with a value; None if it counts all calls."""
         plotted = self.field or ""
         if self.chart_type != "bar" or self.aggregation_function != "count":
             return None
@@ -272,7 +272,7 @@ class WidgetConfig(_Stored):
         return {"field": plotted, "op": "isnull", "value": False} if may_be_missing else None
 
     def writable(self) -> JsonObject:
-        """The fields that can be sent, as they are stored."""
+        """The stored values of the fields that can be sent."""
         return {name: self.stored(name) for name in WRITABLE}
 
     def problem(self) -> str | None:
@@ -280,7 +280,7 @@ class WidgetConfig(_Stored):
         return self.unreadable(*PLOT_DEFINITION)
 
     def definition(self) -> JsonObject:
-        """The writable fields that are set: the shortest way to say what this widget is."""
+        """The writable fields that are set: the shortest definition of this widget."""
         return {name: value for name, value in self.writable().items() if value not in (None, "", {})}
 
 
@@ -299,7 +299,7 @@ Widgets = Annotated[list[Widget], FailFast(), BeforeValidator(_with_ids)]
 
 
 class DashboardRow(_Stored):
-    """A dashboard as a list shows it."""
+    """A dashboard in a list."""
 
     id: int
     name: str | None = None
@@ -317,7 +317,7 @@ class Dashboard(DashboardRow):
 
 
 class BulkResult(_Stored):
-    """What one bulk edit did. Any entry in ``errors`` means that it failed."""
+    """The result of a bulk edit. Any entry in ``errors`` means that it failed."""
 
     ESSENTIAL = frozenset({"created", "updated", "deleted", "errors"})
     created: list[Widget] = Field(default_factory=list[Widget])
@@ -327,7 +327,7 @@ class BulkResult(_Stored):
 
 
 class Project(_Stored):
-    """``daily_report_dashboard_ids``: the dashboards that its daily report shows."""
+    """``daily_report_dashboard_ids``: the dashboards in its daily report."""
 
     id: int
     name: str | None = None
@@ -341,7 +341,7 @@ class Agent(_Stored):
 
 
 class CallLog(_Stored):
-    """One production call. ``duration`` is ``mm:ss`` as the API writes it; the id of links is ``id``."""
+    """One production call. ``duration`` is ``mm:ss``; links use ``id``."""
 
     id: int | None = None
     call_id: str | None = None
@@ -365,7 +365,7 @@ class Metric(_Stored):
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether the API would take both to mean the same: an empty text, list or object is like null; true is not 1."""
+    """Whether both mean the same to the API: an empty string, list or object equals null; true differs from 1."""
     return _equal(or_none(first), or_none(second))
 
 

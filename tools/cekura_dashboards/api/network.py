@@ -1,4 +1,4 @@
-"""What the environment says of the way to the API: proxies and certificates. Each fault names its variable."""
+"""Proxy and certificate settings from the environment. Each error names its variable."""
 
 import os
 import re
@@ -17,18 +17,18 @@ _PROXY = re.compile(
 )
 _WITHOUT_SCHEME = re.compile(r"[^\s/?#]+:\d{1,5}/?")
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
-"""How OpenSSL names a certificate in a folder of them, by a digest of its subject."""
+"""OpenSSL's file name for a certificate in a folder: a digest of its subject."""
 
 
 class Proxy(NamedTuple):
-    """``variable``: what it is from, or words for the system's own settings."""
+    """``variable``: where it is set, or a phrase for the system's own settings."""
 
     variable: str
     url: str
 
 
 def check_network(base_url: str) -> None:
-    """Refuse at the start what every request would fail with.
+    """Refuse at start-up what would make every request fail.
 
     Raises:
         WrongNetworkSetting: naming the variable.
@@ -55,20 +55,20 @@ def proxy_of(base_url: str) -> Proxy | None:
     match = _PROXY.fullmatch(url)
     if match is None or not 0 < int(match["port"] or 1) < 65536:  # noqa: PLR2004 - ports are 16 bits
         hint = f"write http://{url}" if _WITHOUT_SCHEME.fullmatch(url) and "@" not in url else "write http://HOST:PORT"
-        raise WrongNetworkSetting(variable, url, f"which is no address of a proxy; {hint}, or unset it")
+        raise WrongNetworkSetting(variable, url, f"which is not a proxy address; {hint} or unset it")
     if match["scheme"].startswith("socks") and not find_spec("socksio"):
-        raise WrongNetworkSetting(variable, url, "which needs one more package. Run: pip install 'httpx[socks]'")
+        raise WrongNetworkSetting(variable, url, "which needs an extra package. Run: pip install 'httpx[socks]'")
     return Proxy(variable, url)
 
 
 def _variable(kind: str) -> str:
-    """The variable that a proxy is from: the lower one counts first."""
+    """The variable that sets a proxy: the lower-case name takes precedence."""
     names = sorted((name for name in os.environ if name.lower() == f"{kind}_proxy"), reverse=True)
     return next((name for name in names if os.environ[name].strip()), "the system's proxy")
 
 
 def check_certificates() -> None:
-    """Look whether the files that the HTTP library takes certificates from, or logs keys to, can be used.
+    """Check that the files from which httpx reads certificates, or to which it logs keys, can be used.
 
     Raises:
         WrongNetworkSetting: naming the variable.
@@ -78,25 +78,25 @@ def check_certificates() -> None:
         try:
             context.load_verify_locations(cafile=file)
         except OSError as error:
-            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            why = "it contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror
             raise WrongNetworkSetting(
-                CERTIFICATES, file, f"which cannot be used ({why}); name a PEM file of certificates, or unset it"
+                CERTIFICATES, file, f"which cannot be used ({why}); set it to a PEM file of certificates or unset it"
             ) from None
     elif (folders := os.environ.get(FOLDER)) and not any(map(_holds_certificates, folders.split(os.pathsep))):
         raise WrongNetworkSetting(
-            FOLDER, folders, "which holds no certificates under the names that openssl rehash gives; mend or unset it"
+            FOLDER, folders, "which contains no certificates named as by openssl rehash; correct or unset it"
         )
     if log := os.environ.get(KEY_LOG):
         try:
             context.keylog_filename = log
         except OSError as error:
             raise WrongNetworkSetting(
-                KEY_LOG, log, f"which cannot be used ({error.strerror}); mend or unset it"
+                KEY_LOG, log, f"which cannot be used ({error.strerror}); correct or unset it"
             ) from None
 
 
 def certificate_variable() -> str:
-    """The variable by which certificates are trusted."""
+    """The variable that decides which certificates are trusted."""
     return FOLDER if os.environ.get(FOLDER) and not os.environ.get(CERTIFICATES) else CERTIFICATES
 
 

@@ -1,9 +1,9 @@
-"""A key may see more projects than a server is meant to serve: nothing of the others passes through here.
+"""Restricts a key to the projects that a server is configured to serve.
 
-What is of another project does not exist: 404, as for what there is not. Every request goes through here, so that no
-tool has to think of it. Ids are looked up before they are handed on: a widget leads to its dashboard, a dashboard to
-its project; agents and metrics, in filters too, are those of the projects. A path that is not known here is refused.
-What was found out is remembered for a minute, for each key.
+Anything in another project is answered with 404. Every request passes through here, so that tools need no check of
+their own. Ids are looked up before a request is forwarded: a widget leads to its dashboard, a dashboard to its
+project; agents and metrics, in filters too, must belong to the projects. Unknown paths are refused. Results of
+lookups are cached for a minute per key.
 """
 
 import hashlib
@@ -33,17 +33,17 @@ _FIELDS = {"agent.id": "agent", "agent_id": "agent", "agent": "agent", "metric_e
 
 
 class OutsideProjects(DashboardsError):
-    """Something that a request names is of no project that is served."""
+    """A request names something outside the served projects."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what} is of no project that this server is set to serve (CEKURA_PROJECTS). Nothing was sent."
+            f"{what} is in none of the projects that this server serves (CEKURA_PROJECTS). Nothing was sent."
         )
 
 
 @dataclass
 class _ProjectContents:
-    """Of one key, until when: what is of the projects."""
+    """The contents of the projects for one key, valid until ``until``."""
 
     until: float
     agents: frozenset[int]
@@ -54,14 +54,14 @@ class _ProjectContents:
 
 @dataclass
 class _Turns:
-    """Requests with one key that wait for what has to be read first; only one of them reads it."""
+    """Requests with one key that wait for the same lookup; only one of them makes it."""
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     waiting: int = 0
 
 
 class _NotRead(Exception):
-    """What had to be known first could not be read; the answer says why by its status."""
+    """A lookup failed; its response is the response to the request."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__(answer.status)
@@ -69,9 +69,9 @@ class _NotRead(Exception):
 
 
 class _UpstreamRequest(Struct, frozen=True):
-    """What is asked of the API itself on the way, under the same key.
+    """The lookups for one request, with the same key.
 
-    ``timeout_s``: for all of it; ``deadline``: when that is over, a time of the event loop's clock.
+    ``timeout_s``: for all of them; ``deadline``: by the event loop's clock.
     """
 
     inner: Transport
@@ -80,21 +80,21 @@ class _UpstreamRequest(Struct, frozen=True):
     deadline: float
 
     def left_s(self) -> float:
-        """What is left of the time.
+        """The remaining time.
 
         Raises:
-            DeadlinePassed: if nothing is.
+            DeadlinePassed: if none is left.
         """
         if (left := self.deadline - anyio.current_time()) <= 0:
             raise DeadlinePassed(self.timeout_s)
         return left
 
     async def get(self, path: str, **query: str) -> Any:
-        """What a path answers; None for what there is not.
+        """The JSON at a path; None for a 404.
 
         Raises:
-            _NotRead: for any other status that is no success, which is the answer to the request then.
-            UnreadableAnswer: for what is no JSON.
+            _NotRead: for any other error status.
+            UnreadableAnswer: for a body that is not JSON.
         """
         answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.left_s(), query=query, body=None)
         if answer.status == NOT_FOUND.status:
@@ -105,7 +105,7 @@ class _UpstreamRequest(Struct, frozen=True):
 
 
 class ProjectsOnly:
-    """A transport that serves some projects. ``inner`` reaches the API."""
+    """A transport restricted to some projects. ``inner``: the transport to the API."""
 
     def __init__(self, inner: Transport, projects: frozenset[int]) -> None:
         self.inner, self._projects = inner, projects
@@ -118,10 +118,10 @@ class ProjectsOnly:
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
     ) -> Response:
-        """As every transport; 404 for what is of other projects.
+        """As any transport; 404 for anything in other projects.
 
         Raises:
-            OutsideProjects: for agents and metrics of other projects, and what cannot be told apart.
+            OutsideProjects: for agents and metrics of other projects.
         """
         asking = _UpstreamRequest(self.inner, key, timeout_s, anyio.current_time() + timeout_s)
         body_object = as_object(msgspec.json.decode(body)) if body else None
@@ -139,7 +139,7 @@ class ProjectsOnly:
     async def _is_allowed(
         self, asking: _UpstreamRequest, method: str, path: str, query: dict[str, str], body: JsonObject | None
     ) -> bool:
-        """Whether all that a request names is of the projects."""
+        """Whether everything that a request names is in the projects."""
         if (number := query.get("project_id")) is not None and not self._is_ours(number):
             return False
         contents = await self._contents(asking)
@@ -165,7 +165,7 @@ class ProjectsOnly:
     async def _is_allowed_body(
         self, asking: _UpstreamRequest, contents: _ProjectContents, path: str, body: JsonObject
     ) -> bool:
-        """Whether a body names only what is of the projects: a dashboard, its project, widgets, agents, metrics."""
+        """Whether a body names only the projects' own dashboards, widgets, agents and metrics."""
         if body.get("project") is not None and not self._is_ours(body["project"]):
             return False
         if body.get("dashboard") is not None and not await self._has_dashboard(asking, contents, body["dashboard"]):
@@ -192,10 +192,10 @@ class ProjectsOnly:
                 raise OutsideProjects(f"{kind} {number!s:.40}")
 
     async def _contents(self, asking: _UpstreamRequest) -> _ProjectContents:
-        """What is remembered of the key, or read now: once, however many requests with it wait for that.
+        """The cached contents for the key, or read now, once for all waiting requests.
 
         Raises:
-            DeadlinePassed: for a request that waited for another until its own time was over.
+            DeadlinePassed: if the deadline passes while another request reads them.
         """
         name = hashlib.sha256(asking.key.get_secret_value().encode()).digest()
         if (contents := self._cached(name)) is not None:
@@ -225,7 +225,7 @@ class ProjectsOnly:
         return contents if contents is not None and contents.until > anyio.current_time() else None
 
     async def _ids(self, asking: _UpstreamRequest, path: str) -> frozenset[int]:
-        """Of all that a path lists in the projects."""
+        """The ids that a path lists for the projects."""
         ids = set[int]()
         for project in sorted(self._projects):
             ids |= {row["id"] async for row in _rows(asking, path, project_id=str(project))}
@@ -249,7 +249,7 @@ class ProjectsOnly:
         return number in contents.widgets
 
     def _learn(self, contents: _ProjectContents, dashboard: Any) -> bool:
-        """Remember a dashboard and its widgets, if it is of the projects; whether it is."""
+        """Cache a dashboard and its widgets if it is in the projects; whether it is."""
         dashboard_object = as_object(dashboard)
         if (
             dashboard_object is None
@@ -263,14 +263,14 @@ class ProjectsOnly:
         return True
 
     async def _confine(self, asking: _UpstreamRequest, widget: JsonObject) -> JsonObject:
-        """A preview without a dashboard, which would count the calls of all projects: of ours only."""
+        """A preview without a dashboard, which would count all projects' calls, limited to our agents."""
         contents = await self._contents(asking)
         ours = {"field": "agent.id", "op": "in", "value": sorted(contents.agents) or [0]}
         filters = [widget["filters"]] if widget.get("filters") else []
         return {**widget, "filters": {"operator": "and", "conditions": [*filters, ours]}}
 
     async def _without_others(self, asking: _UpstreamRequest, path: str, answer: Response) -> Response:
-        """An answer without the rows of other projects; 404 if it is one thing and of another."""
+        """A response without the rows of other projects; 404 for a single record of another project."""
         one = _ONE.fullmatch(path)
         if not (one[1] == "dashboards" and not one[3] if one else path in LISTS):
             return answer
@@ -306,7 +306,7 @@ def _json_of(answer: Response) -> Any:
 
 
 def _objects(payload: Any) -> list[JsonObject]:
-    """The rows of a list, or of a page of one; none of what there is not.
+    """The rows of a list or page; none for a missing one.
 
     Raises:
         UnreadableAnswer: for anything else.
@@ -314,12 +314,12 @@ def _objects(payload: Any) -> list[JsonObject]:
     page = as_object(payload)
     rows = as_list(payload if page is None else page.get("results"))
     if rows is None and payload is not None:
-        raise UnreadableAnswer("a list was asked for, and it holds none")
+        raise UnreadableAnswer("it contains no list, but a list was requested")
     return [row for item in rows or [] if (row := as_object(item)) is not None]
 
 
 async def _rows(asking: _UpstreamRequest, path: str, **query: str) -> AsyncIterator[JsonObject]:
-    """The rows of all pages that have an id."""
+    """The rows with an id, of all pages."""
     for number in range(1, MAX_PAGES + 1):
         payload = await asking.get(path, **query, page_size="100", **({"page": str(number)} if number > 1 else {}))
         for row in _objects(payload):
@@ -330,7 +330,7 @@ async def _rows(asking: _UpstreamRequest, path: str, **query: str) -> AsyncItera
 
 
 def _references(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every agent and metric that a body or filter names by its id."""
+    """Every agent and metric id in a body or filter."""
     node = as_object(value)
     if node is not None:
         if node.get("metric") is not None:
@@ -341,7 +341,7 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
             yield from ((kind, item) for item in items)
     inside: Iterable[Any] = as_list(value) or []
     if node is not None:
-        inside = [item for name, item in node.items() if name != "metadata"]  # styling; it names nothing of the API
+        inside = [item for name, item in node.items() if name != "metadata"]  # presentation only
     for item in inside:
         yield from _references(item)
 

@@ -1,7 +1,7 @@
-"""The one module that speaks HTTP: bytes out, bytes in, every fault one of ours.
+"""HTTP, in this module only: bytes out, bytes in, every failure one of our errors.
 
-One pool of connections serves the process. Keys travel with each request and nothing else is kept: no cookies,
-no redirects followed. Proxies and certificates are those of the environment, see ``api.network``.
+One connection pool serves the process. The key is sent with each request; there are no cookies, and redirects are
+not followed. Proxies and certificates come from the environment, see ``api.network``.
 """
 
 import ssl
@@ -31,12 +31,12 @@ from cekura_dashboards.text import quoted
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_CALL_BYTES = 192 * 2**20
-"""Of all answers to one call, unpacked."""
+"""Of all responses of one call, decompressed."""
 PACKED_PIECE_BYTES, INLINE_BYTES, PIECE_BYTES = 2**16, 2**16, 2**20
-"""Compressed bytes are taken in pieces of the first size. What unpacks to the second does so at once, as nearly every
-answer; the rest in a thread, in pieces of the third."""
+"""Compressed bytes are read in pieces of the first size. Output up to the second, as nearly every response has, is
+decompressed in place; the rest in a thread, in pieces of the third."""
 ZLIB_HEADER = 8
-"""The lower half of its first byte."""
+"""The low four bits of a zlib header's first byte (RFC 1950: CM = 8, deflate)."""
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -48,8 +48,8 @@ NEVER_SENT = (
 
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 BUSY, MAX_PARTS = 4, 8
-"""The library looks at every connection of a pool for each request, which is slow for many; so the pool has parts, and
-another is begun when each has this many requests under way."""
+"""httpcore scans every connection of a pool on each request, which is slow for many. So the pool has parts, and a new
+one is created when each has this many active requests."""
 
 
 @cache
@@ -59,20 +59,20 @@ def _user_agent() -> str:
 
 @dataclass
 class _Part:
-    """A part of the pool."""
+    """A part of the pool, and its active requests."""
 
     http: httpx.AsyncBaseTransport
     under_way: int = 0
 
 
 class HttpTransport:
-    """Requests straight to connections: the library's client, with its cookies and redirects, is not in between.
+    """Requests sent straight to a connection pool, without httpx's client and its cookies and redirects.
 
-    ``app``: an ASGI application to talk to in this process instead of the network. ``max_call_bytes``: of all answers
-    that are counted together, see ``api.wire``.
+    ``app``: an ASGI application to call in this process instead of the network. ``max_call_bytes``: of all responses
+    counted together, see ``api.wire``.
 
     Raises:
-        WrongNetworkSetting: if a proxy or certificates of the environment cannot be used.
+        WrongNetworkSetting: if a proxy or certificate setting cannot be used.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class HttpTransport:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": _user_agent(),
         }
-        trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once: no certificates are read for plain HTTP
+        trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reads no certificates, for plain HTTP
         self._ssl = _trust() if self._base.scheme == "https" and not app else trusting_none
         self._proxy = None if app else proxy_of(base_url)
         self._parts = list[_Part]()
 
     def _free_part(self) -> "_Part":
-        """The part of the pool with the least to do; a further one when all are busy."""
+        """The least busy part of the pool; a new one when all are busy."""
         least = min(self._parts, key=lambda part: part.under_way, default=None)
         if least is None or (least.under_way >= BUSY and len(self._parts) < MAX_PARTS):
             least = _Part(self._connections())
@@ -163,10 +163,10 @@ class HttpTransport:
             counts.end()
 
     async def _read(self, response: httpx.Response, counts: Usage) -> bytearray:
-        """The body, unpacked; never more of it in memory than a piece beyond the limits.
+        """The body, decompressed; at most one piece beyond the limits is held in memory.
 
         Raises:
-            UnreadableAnswer: if it is too large, or compressed in a way that was not asked for.
+            UnreadableAnswer: if it is too large, or its content encoding was not requested.
         """
         announced = response.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body_bytes:
@@ -187,7 +187,7 @@ class HttpTransport:
         return body
 
     async def _unpack(self, body: bytearray, inflater: Any, packed: bytes, counts: Usage) -> None:
-        """Add what compressed bytes hold; what follows the end of the compressed data is left out."""
+        """Add decompressed bytes; anything after the end of the compressed stream is ignored."""
         try:
             piece = b"" if inflater.eof else inflater.decompress(packed, INLINE_BYTES)
             self._add(body, piece, counts)
@@ -195,7 +195,7 @@ class HttpTransport:
                 piece = await anyio.to_thread.run_sync(inflater.decompress, inflater.unconsumed_tail, PIECE_BYTES)
                 self._add(body, piece, counts)
         except zlib.error:
-            raise UnreadableAnswer("its compressed data is damaged") from None
+            raise UnreadableAnswer("its compressed data is corrupt") from None
 
     def _add(self, body: bytearray, piece: bytes, counts: Usage) -> None:
         body += piece
@@ -204,8 +204,8 @@ class HttpTransport:
             raise self._too_large()
         if counts.bytes > self._max_call_bytes:
             raise UnreadableAnswer(
-                f"with the others of this call it is larger than {self._max_call_bytes / 2**20:.0f} MiB. "
-                "Ask for a narrower window or fewer widgets, or plot bars instead of lines"
+                f"the responses of this call exceed {self._max_call_bytes / 2**20:.0f} MiB together. "
+                "Use a narrower window, fewer widgets, or bars instead of lines"
             )
 
     def _too_large(self) -> UnreadableAnswer:
@@ -218,12 +218,12 @@ class HttpTransport:
 
 
 def _inflater(encoding: str, first: bytes) -> Any:
-    """What unpacks a body that is compressed so and begins so; None for one that is not compressed.
+    """The decompressor for a content encoding and a first piece of the body; None for an uncompressed body.
 
-    Source: RFC 9110, 8.4.1. Some servers send deflate data without the zlib header, whose first byte ends in 8.
+    Source: RFC 9110, 8.4.1. Some servers send raw deflate data, without the zlib header.
 
     Raises:
-        UnreadableAnswer: for what was not asked for, compressed twice included.
+        UnreadableAnswer: for an encoding that was not requested, or several.
     """
     codings = [name for part in encoding.split(",") if (name := part.strip().lower()) not in {"", "identity"}]
     match codings:
@@ -235,8 +235,8 @@ def _inflater(encoding: str, first: bytes) -> Any:
             return zlib.decompressobj(zlib.MAX_WBITS if first[:1] and first[0] & 15 == ZLIB_HEADER else -zlib.MAX_WBITS)
         case _:
             raise UnreadableAnswer(
-                f'it is compressed as "{quoted(encoding, limit=40)}", which was not asked for. Check CEKURA_BASE_URL, '
-                "or a proxy in between"
+                f'it has the content encoding "{quoted(encoding, limit=40)}", which was not requested. '
+                "Check CEKURA_BASE_URL and any proxy"
             )
 
 
@@ -246,7 +246,7 @@ def _trust() -> ssl.SSLContext:
 
 
 def translate(error: Exception, timeout_s: float, proxy: Proxy | None = None) -> Unreachable:
-    """Our error for one of the HTTP library's; only its kind is reported, as its text may quote the request."""
+    """Our error for one of httpx's; only its type is reported, as its text may quote the request."""
     kind = type(error).__name__
     if isinstance(error, (*NEVER_SENT, httpx.InvalidURL)):
         through = [proxy.variable] if proxy else []

@@ -1,6 +1,6 @@
-"""What passes between the client and whatever carries its requests: its cost, its limits, and what answers hold.
+"""Between the client and a transport: requests and responses, their cost, size limits and decoding.
 
-Whatever is not as documented is one error, with what is wrong.
+Anything undocumented is an ``UnreadableAnswer`` that says what is wrong.
 """
 
 from collections.abc import Generator
@@ -18,11 +18,11 @@ from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list,
 from cekura_dashboards.text import inert, quoted
 
 MAX_BODY_BYTES = 96 * 2**20
-SMALLER = "Ask for a narrower window, or plot a bar instead of a line"
+SMALLER = "Use a narrower window, or a bar instead of a line"
 
 
 class Response(Struct, frozen=True):
-    """A response, its body read whole."""
+    """A response with its whole body."""
 
     status: int
     body: bytes | bytearray
@@ -32,11 +32,11 @@ class Response(Struct, frozen=True):
 
 
 class Transport(Protocol):
-    """Sends one request and returns the answer, whatever its status.
+    """Sends one request and returns the response, whatever its status.
 
     Raises:
-        Unreachable: if there is none.
-        UnreadableAnswer: if it is larger than the cap.
+        Unreachable: if no response arrives.
+        UnreadableAnswer: if it exceeds the size limit.
     """
 
     async def send(
@@ -58,9 +58,9 @@ _counting: ContextVar["Usage | None"] = ContextVar("usage", default=None)
 
 @dataclass
 class Usage:
-    """Counts of one call. ``trips``: how often it had to wait for the API; requests under way together are one.
+    """Counts of one call. ``trips``: round trips to the API; concurrent requests count as one.
 
-    ``bytes``: of the bodies of all answers, unpacked.
+    ``bytes``: of all response bodies, decompressed.
     """
 
     requests: int = 0
@@ -72,24 +72,24 @@ class Usage:
     _under_way: int = 0
 
     def begin(self) -> None:
-        """A request goes out."""
+        """A request starts."""
         self.requests += 1
         self.trips += not self._under_way
         self._under_way += 1
 
     def end(self) -> None:
-        """It was answered, or given up."""
+        """A request ended, with a response or without."""
         self._under_way -= 1
 
 
 def usage() -> Usage:
-    """The counts of the call that this is part of; outside of one, counts that nobody reads."""
+    """The counts of the current call; outside a call, a throw-away object."""
     return _counting.get() or Usage()
 
 
 @contextmanager
 def count_usage() -> Generator[Usage]:
-    """Count what is done inside; inside of another, both count the same.
+    """Count the requests inside; nested, the outer counts are used.
 
     >>> with count_usage() as counts:
     ...     usage().begin()
@@ -110,9 +110,9 @@ S = TypeVar("S", Dashboard, Widget)
 
 
 class Size(NamedTuple):
-    """The most that an answer may be: bytes, and values, which are counted by the marks between them.
+    """Limits of a response: bytes, and values, which are counted by the marks between them.
 
-    Read, a value takes up to fifty times its bytes, and nothing else gets its turn meanwhile.
+    A decoded value takes up to fifty times its bytes, and decoding blocks the event loop.
     """
 
     size: int
@@ -127,12 +127,12 @@ CHARTS = Size(MAX_BODY_BYTES, 3_000_000, b"{")
 
 
 def within(most: Size, answer: Response) -> Response:
-    """The answer, if it is no larger than that."""
+    """The response, if it is within the limits."""
     body = answer.body
     if len(body) > most.size:
         raise UnreadableAnswer(f"it is larger than {most.size / MEBIBYTE:.0f} MiB. {SMALLER}")
     if len(body) > MEBIBYTE and sum(body.count(mark) for mark in most.marks) > most.values:
-        raise UnreadableAnswer(f"it holds more than {most.values} values. {SMALLER}")
+        raise UnreadableAnswer(f"it contains more than {most.values} values. {SMALLER}")
     return answer
 
 
@@ -153,7 +153,7 @@ def decode(body: Body, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise UnreadableAnswer(f"a field has another type than documented ({error})") from None
+        raise UnreadableAnswer(f"a field has an undocumented type ({error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UnreadableAnswer("it is not valid JSON") from None
 
@@ -170,18 +170,18 @@ def parse(kind: type[T], body: Body) -> T:
         if first["type"] == "json_invalid":
             raise UnreadableAnswer("it is not valid JSON") from None
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise UnreadableAnswer(f"{place} has another type than documented") from None
+        raise UnreadableAnswer(f"{place} has an undocumented type") from None
     return parsed
 
 
 def parse_list(kind: type[T], body: Body) -> list[T]:
-    """A plain array, or pages with ``results`` in case one is wrapped after all."""
+    """The items of a plain array, or of a page with ``results``."""
     rows: list[msgspec.Raw] | Page[msgspec.Raw] = decode(body, _LIST_OR_PAGE)
     return [parse(kind, raw) for raw in (rows if isinstance(rows, list) else rows.results)]
 
 
 def objects_in(data: Any) -> list[JsonObject]:
-    """The objects of a list, or of the first list that an object holds."""
+    """The objects in a list, or in the first list inside an object."""
     values: list[Any] = [data, *(as_object(data) or {}).values()]
     items: list[Any] = next((value for value in values if is_list(value)), list[Any]())
     return [item for item in items if is_object(item)]
@@ -189,12 +189,12 @@ def objects_in(data: Any) -> list[JsonObject]:
 
 def check_same_id(record: S, number: int) -> S:
     if record.id != number:
-        raise UnreadableAnswer(f"it is about {record.id}, but {number} was asked for")
+        raise UnreadableAnswer(f"it describes {record.id}, but {number} was requested")
     return record
 
 
 def messages_of(body: Body, key: SecretStr) -> dict[str, list[str]]:
-    """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; nothing else is kept."""
+    """The documented messages of a 400: ``{"detail": "…"}`` or ``{"field": ["…", …]}``; the rest is dropped."""
     if len(body) > MAX_REFUSAL_BYTES:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Arguments as a model sends them in, a validated request out; or every fault, each with a path and a fix."""
+"""Turns the arguments that a model sends into a validated request, or into faults, each with its path and a fix."""
 
 import json
 import re
@@ -37,11 +37,11 @@ BLANK: tuple[Any, ...] = (None, "", [], {})
 NULL = "null"
 NO_CHOICE = {"none", NULL}
 TEXTS = {"search", "label", "group", "said", "name"}
-"""Arguments that may be any text, ``null`` too. It is no new name: ``NewName`` refuses it there."""
+"""Arguments that may be any text, even ``null``; as a new name, ``NewName`` refuses it."""
 
 
 def is_blank(kind: Any, value: Any, info: FieldInfo, name: str) -> bool:
-    """Whether a value of the argument ``name`` stands for none: empty, or 0 where a number is an id or begins at 1."""
+    """Whether a value of the argument ``name`` counts as absent: empty, or 0 for an id or a number from 1 up."""
     if value is None:
         return True
     if isinstance(value, str):
@@ -61,9 +61,9 @@ def is_blank(kind: Any, value: Any, info: FieldInfo, name: str) -> bool:
 
 
 def says_nothing(kind: Any, fields: JsonObject) -> bool:
-    """Whether an object is one of blanks alone, or beside a choice that means nothing alone.
+    """Whether an object contains only blanks, or blanks and a choice that means nothing alone.
 
-    A part of a filter, grouping or layout is no blank: what it does not say, a strict client would have filled in.
+    An incomplete filter, grouping or layout is not blank: a strict client would have filled in the rest.
     """
     if kind is Filter:
         whole = {"field", "value", "conditions"} <= {*fields}
@@ -79,7 +79,7 @@ def says_nothing(kind: Any, fields: JsonObject) -> bool:
 
 
 def without_other_form(filter_object: JsonObject) -> JsonObject:
-    """A filter without the blanks of its other form: a condition has no ``operator``, a group no ``op``."""
+    """A filter without the blank fields of the other form: a condition has no ``operator``, a group no ``op``."""
     if not _are_empty(filter_object, "field") and _are_empty(filter_object, "conditions"):
         return {name: value for name, value in filter_object.items() if name not in {"operator", "conditions"}}
     if _are_empty(filter_object, "field", "value") and not _are_empty(filter_object, "conditions"):
@@ -92,7 +92,7 @@ def _are_empty(fields: JsonObject, *names: str) -> bool:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether this says nothing where it stands: empty, or ``null`` as text.
+    """Whether this counts as absent: empty, or the text ``null``.
 
     >>> [is_empty(value) for value in (None, "", [], "Null", 0, "x")]
     [True, True, True, True, False, False]
@@ -108,38 +108,38 @@ Q = TypeVar("Q", bound=Request)
 NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 MOST_ITEMS, MOST_CHARACTERS = 500, 256 * 1024
-"""In one object or list, and in all: an undo of the largest edit needs 400 items and 20,000 characters."""
+"""Items per object or list, and characters in all: the undo of the largest edit has 400 items and 20,000 characters."""
 HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
-"""Of a surrogate pair. JSON can write it down, and UTF-8, in which everything is sent, cannot."""
-HALF = "holds half a character (of a surrogate pair); send the whole one, or leave it out."
+"""A lone surrogate: JSON can escape it, UTF-8 cannot encode it."""
+HALF = "contains half a character (a lone surrogate); send the whole character or omit it."
 LARGEST = sys.float_info.max
-"""Other programs read numbers of JSON as floats (RFC 8259, section 6)."""
+"""JSON numbers are commonly read as doubles (RFC 8259, section 6)."""
 SMALL = 10_000
-"""Characters that are read in a few milliseconds; more are read in a thread."""
+"""Characters that take a few milliseconds to read; more are read in a thread."""
 MAX_FAULTS = 8
 MOST_SHOWN = 130
-"""Characters of a shape that something was read as."""
+"""Characters of a rewritten value in a note."""
 DEEPEST = 40
-"""Objects and lists inside each other; the API needs three or four."""
+"""Levels of nesting; the API needs three or four."""
 LIFTED = {"changes", "widget"}
-"""Arguments that models leave out around what is in them."""
+"""Arguments whose contents models often send one level too high."""
 NAMED: dict[str, references.EntityKind] = {"agent.id": "agent", METRIC_ID: "metric"}
-"""Fields of filters that hold ids, for which names may be given."""
+"""Filter fields with ids, for which names are accepted."""
 HOST_OWN = {"toolCallId", "sessionId", "action", "chatInput"}
-"""What hosts such as n8n put beside the arguments for themselves."""
+"""Keys that hosts such as n8n add to the arguments for their own use."""
 PLANNED = "planned"
-"""In the context of a validation: whether a ``plan_id`` stands behind the call."""
+"""Key in the validation context: whether the call has a ``plan_id``."""
 TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
 
 
 def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
-    """The request, and notes on what was read otherwise than it was written.
+    """The request, and notes on values that were converted.
 
-    Numbers and booleans in quotes, objects and lists as JSON text, one thing for a list of them, and the words of
+    Numbers and booleans in quotes, objects and lists as JSON text, a single value for a list, and the aliases of
     ``cekura_dashboards.arguments.shapes`` are accepted.
 
     Raises:
-        InvalidArguments: with everything that is wrong.
+        InvalidArguments: with every fault.
     """
     reader = _Reader()
     reader.refuse_too_large(raw, ())
@@ -147,12 +147,12 @@ def parse(model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
 
 
 async def read_arguments(context: ToolContext, model: type[Q], raw: dict[str, Any]) -> tuple[Q, list[str]]:
-    """As ``parse``, and names stand for the ids of dashboards, widgets, projects, agents and metrics.
+    """As ``parse``; names are accepted for the ids of dashboards, widgets, projects, agents and metrics.
 
-    Nothing is sent unless all else is right.
+    Nothing is sent unless everything else is valid.
 
     Raises:
-        InvalidArguments: with everything that is wrong, or the names that nothing or more than one thing has.
+        InvalidArguments: with every fault, or the unknown and ambiguous names.
         DashboardsError: if the names could not be looked up.
     """
     reader = _Reader(names={})
@@ -162,7 +162,7 @@ async def read_arguments(context: ToolContext, model: type[Q], raw: dict[str, An
         return request, reader.notes
     ids = await references.ids_of(context, reader.names, request)
     notes = [
-        f"{name.path}: {named(name.text)} was taken as {name.kind} {ids[key]}" for key, name in reader.names.items()
+        f"{name.path}: {named(name.text)} was read as {name.kind} {ids[key]}" for key, name in reader.names.items()
     ]
     return _validate(model, _with_ids(data, ids)), [*reader.notes, *notes]
 
@@ -173,7 +173,7 @@ def _read(reader: "_Reader", model: type[Q], raw: dict[str, Any]) -> tuple[Q, An
 
 
 def _with_ids(data: Any, ids: dict[int, int]) -> Any:
-    """The data with the stand-ins of names replaced."""
+    """The data with ids in place of placeholders."""
     if (fields := as_object(data)) is not None:
         return {key: _with_ids(item, ids) for key, item in fields.items()}
     if (items := as_list(data)) is not None:
@@ -192,17 +192,17 @@ def _validate(model: type[Q], data: Any) -> Q:
 
 @dataclass
 class _Reader:
-    """Reads what a model sends as what it means. ``names`` None: names do not stand for ids."""
+    """Converts what a model sends to what it means. ``names`` None: names are not accepted for ids."""
 
     notes: list[str] = field(default_factory=list[str])
     names: dict[int, GivenName] | None = None
     characters: int = 0
 
     def refuse_too_large(self, value: Any, path: ArgumentPath) -> int:
-        """Count what is given before anything is done with it; the characters so far.
+        """Check the size of the arguments before processing them; the total of characters.
 
         Raises:
-            InvalidArguments: for more than any call needs.
+            InvalidArguments: if they are larger than any call needs.
         """
         waiting: list[tuple[ArgumentPath, Any]] = [(path, value)]
         while waiting:
@@ -210,7 +210,9 @@ class _Reader:
             _refuse_too_deep(place)
             count = len(item) if is_object(item) or is_list(item) else 0
             if count > MOST_ITEMS:
-                raise InvalidArguments.at(where(path), f"holds {count} items in one place; at most {MOST_ITEMS}.")
+                raise InvalidArguments.at(
+                    where(path), f"has {count} items in one object or list; at most {MOST_ITEMS}."
+                )
             if is_object(item):
                 waiting.extend(pair for key, part in item.items() for pair in ((place, key), ((*place, key), part)))
             elif is_list(item):
@@ -218,17 +220,17 @@ class _Reader:
             elif isinstance(item, str) and HALF_CHARACTER.search(item):
                 raise InvalidArguments.at(where(place), f"{json.dumps(item)[:MOST_SHOWN]} {HALF}")
             elif isinstance(item, int | float) and not -LARGEST <= item <= LARGEST:
-                raise InvalidArguments.at(where(place), "is a number too large for JSON; at most 308 digits.")
+                raise InvalidArguments.at(where(place), "is too large a number for JSON; at most 308 digits.")
             self.characters += len(item) + 1 if isinstance(item, str) else count + 1
             if self.characters > MOST_CHARACTERS:
-                raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in all.")
+                raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in total.")
         return self.characters
 
     def without_host_own(self, model: type[BaseModel], raw: JsonObject) -> JsonObject:
-        """The arguments without a host's bookkeeping."""
+        """The arguments without keys that the host added."""
         dropped = [name for name in raw if name in HOST_OWN and name not in model.model_fields]
         if dropped:
-            self.notes.append(f"{', '.join(dropped)}: ignored, as the client's own")
+            self.notes.append(f"{', '.join(dropped)}: ignored, internal to the client")
         return {name: value for name, value in raw.items() if name not in dropped}
 
     def read(self, kind: Any, value: Any, path: ArgumentPath) -> Any:
@@ -250,7 +252,7 @@ class _Reader:
         return value
 
     def _stand_in(self, kind: references.EntityKind, value: str, path: ArgumentPath) -> Any:
-        """A number for a name, until the name is looked up."""
+        """A placeholder for a name until it is looked up."""
         if self.names is None or not value.strip():
             return value
         stand_in = STAND_IN - len(self.names)
@@ -258,7 +260,7 @@ class _Reader:
         return stand_in
 
     def _reshape(self, kind: type[BaseModel], value: Any, path: ArgumentPath) -> Any:
-        """Another shape for a filter or a grouping, as what it means."""
+        """A filter or grouping in its canonical shape."""
         reshape = shapes.condition if kind is Filter else shapes.grouping if _is_grouping(kind) else None
         if kind is Filter and isinstance(value, str):
             value = self._from_json(value, list, path)
@@ -290,7 +292,7 @@ class _Reader:
         return self._condition(without_other_form(result), path) if kind is Filter else result
 
     def _lift(self, kind: type[BaseModel], fields_sent: JsonObject, path: ArgumentPath) -> JsonObject:
-        """What belongs into the changes of a widget, or into a widget, put there."""
+        """Arguments of a widget, or of its changes, moved into it."""
         objects = {name: plain_type(annotation(kind.model_fields[name]))[0] for name in LIFTED & {*kind.model_fields}}
         result = shapes.lift(
             fields_sent, kind.model_fields, {name: item.model_fields for name, item in objects.items()}
@@ -300,7 +302,7 @@ class _Reader:
         return result
 
     def _field(self, info: FieldInfo, value: Any, path: ArgumentPath) -> Any:
-        """A field's value; a blank, as strict clients fill in, is as none where none is allowed."""
+        """A field's value; in an optional field a blank, as strict clients fill in, counts as absent."""
         kind, reference = plain_type(annotation(info))
         if info.is_required() or kind is Any:
             return self.read(Annotated[kind, reference] if reference else kind, value, path)
@@ -310,7 +312,7 @@ class _Reader:
         return info.default if is_object(result) and says_nothing(kind, result) else result
 
     def _unwrap(self, name: str, value: Any, kind: type[BaseModel], fields_sent: JsonObject) -> tuple[str, Any]:
-        """What an object with one key stands for, where that is another argument."""
+        """The argument and value that an object with one key means, where that is another argument."""
         inner = as_object(value)
         if inner is None or len(inner) != 1:
             return name, value
@@ -325,7 +327,7 @@ class _Reader:
         return value
 
     def _condition(self, condition: JsonObject, path: ArgumentPath) -> JsonObject:
-        """A filter's value in quotes, where its field holds numbers or booleans; one value for the list of ``in``."""
+        """The condition with its value converted to the field's type, and to a list for ``in``."""
         if isinstance(condition.get("op"), str):
             condition["op"] = self._scalar(FilterOp, condition["op"], (*path, "op"))
         name, value = condition.get("field"), condition.get("value")
@@ -362,7 +364,7 @@ class _Reader:
         return [self.read(item, element, (*path, index)) for index, element in enumerate(items)]
 
     def _from_json(self, value: Any, kind: type, path: ArgumentPath) -> Any:
-        """JSON text read as what it holds, if that is of the kind wanted."""
+        """JSON text, parsed if it has the expected type."""
         if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
             return value
         try:
@@ -399,11 +401,11 @@ class _Reader:
 
 def _refuse_too_deep(path: ArgumentPath) -> None:
     if len(path) > DEEPEST:
-        raise InvalidArguments.at(where(path[:6]), f"is nested more than {DEEPEST} levels deep; put it flatter.")
+        raise InvalidArguments.at(where(path[:6]), f"is nested more than {DEEPEST} levels deep; flatten it.")
 
 
 def _fills_in_nulls(fields: dict[str, FieldInfo], fields_sent: JsonObject) -> bool:
-    """Whether null stands where it can only have been filled in; then no other one is meant either."""
+    """Whether a null can only have been filled in by the client; then the other nulls are too."""
     return any(
         item is None and name in fields and not fields[name].is_required() and fields[name].default is not None
         for name, item in fields_sent.items()
@@ -419,7 +421,7 @@ def _is_grouping(kind: type[BaseModel]) -> bool:
 
 
 def _operator(filter_object: JsonObject) -> str:
-    """What ``operator`` is in a filter: a condition's, as models often call it, or that of a group."""
+    """Whether ``operator`` means a condition's ``op``, as models often write, or a group's operator."""
     if any(not is_empty(filter_object.get(name)) for name in ("op", "conditions")):
         return "operator"
     text = str(filter_object["operator"]).strip().casefold()
@@ -427,7 +429,7 @@ def _operator(filter_object: JsonObject) -> str:
 
 
 def _number(value: Any) -> Any:
-    """A number in quotes; and a whole one that a client made a fraction of, as its schema says number.
+    """A number in quotes as a number; a float with an integral value as an integer.
 
     >>> _number("1.5"), _number(33.0), _number("x")
     (1.5, 33, 'x')
@@ -440,7 +442,7 @@ def _number(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
-    """A number in quotes, or a time with its unit as seconds."""
+    """A number in quotes, or a duration with its unit, in seconds."""
     read = _number(value)
     meant = shapes.seconds(read) if isinstance(read, str) else None
     return read if meant is None else meant
@@ -488,7 +490,7 @@ _KINDS = {
 
 
 def fault_of(model: type[BaseModel], error: Any) -> Fault:
-    """What is wrong, in words, of an error of validation."""
+    """The fault that a validation error describes."""
     return _fault(model, error)._replace(at=tuple(error["loc"]))
 
 
@@ -515,30 +517,30 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
         value = error["input"]
         if path[-1] == "op" and isinstance(value, str) and (instead := shapes.hint(value)):
             return Fault(where(path), f"{value_text(value)} {instead}")
-        return Fault(where(path), f"{value_text(value)} is not a choice; {_choice(value, choices)}")
+        return Fault(where(path), f"{value_text(value)} is not allowed; {_choice(value, choices)}")
     limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
     if kind in limits:
         word, key = limits[kind]
-        return Fault(where(path), f"{value_text(error['input'])} is out of range; it is {word} {context[key]}.")
+        return Fault(where(path), f"{value_text(error['input'])} is out of range; it must be {word} {context[key]}.")
     if kind in {"string_too_long", "too_long"}:
         return Fault(where(path), f"is too long; at most {context['max_length']}.")
-    return Fault(where(path), f"{value_text(error['input'])} cannot be used; it must be {_wanted(model, path, kind)}.")
+    return Fault(where(path), f"{value_text(error['input'])} is not valid; it must be {_expected(model, path, kind)}.")
 
 
-def _wanted(model: type[BaseModel], path: ArgumentPath, kind: str) -> str:
+def _expected(model: type[BaseModel], path: ArgumentPath, kind: str) -> str:
     if plain_type(_type_at(model, path))[1] is not None:
         return "an id or a name"
     return next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
 
 
 def _not_in_filter(path: ArgumentPath, given: Any) -> Fault:
-    """What is wrong with a key that no condition has."""
+    """The fault of an unknown key in a condition."""
     key = str(path[-1])
     if key == "metric":
         return Fault(where(path), of_metric(**shapes.equals(given)))
     if shapes.operator(key) is not None:
-        text = "takes one condition, and none of contains, startswith, endswith or regex, which have no opposite"
-        return Fault(where(path), f"{text}; write the opposite itself, as {json_shape(NOT_TRUE)}.")
+        text = "takes one condition; contains, startswith, endswith and regex have no opposite"
+        return Fault(where(path), f"{text}; write the opposite, for example {json_shape(NOT_TRUE)}.")
     field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
     shape = json_shape({"field": field, "op": "eq", "value": given})
     unknown = UnknownField(key, "filter", **shapes.equals(given))
@@ -546,25 +548,25 @@ def _not_in_filter(path: ArgumentPath, given: Any) -> Fault:
 
 
 def _choice(given: Any, choices: list[str]) -> str:
-    """The nearest choice, or else all of them."""
+    """The nearest choice, or all of them."""
     alike = [choice for choice in choices if _digits(choice) == _digits(given)]
     match = nearest(given, alike) if isinstance(given, str) else None
-    return f"did you mean `{match}`?" if match else f"it can be {one_of(choices, limit=16)}."
+    return f"did you mean `{match}`?" if match else f"use {one_of(choices, limit=16)}."
 
 
 def _digits(value: Any) -> str:
-    """What a guess must not change: ``p90`` is not nearly ``p99``."""
+    """The digits, which a suggestion must not change: ``p90`` is not close to ``p99``."""
     return "".join(char for char in str(value) if char.isdecimal())
 
 
 def _model_at(model: type[BaseModel], path: ArgumentPath) -> type[BaseModel]:
-    """The model that the object at this path is validated by."""
+    """The model that validates the object at this path."""
     kind = plain_type(_type_at(model, path))[0]
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
 
 
 def _type_at(model: Any, path: ArgumentPath) -> Any:
-    """The type of what stands at this path, with its marks; of the object around it, where that has no such field."""
+    """The type at this path, with its marks; for an unknown field the type of the object around it."""
     if not path:
         return model
     kind, part = plain_type(model)[0], path[0]
@@ -586,7 +588,7 @@ def annotation(info: FieldInfo) -> Any:
 
 
 def plain_type(kind: Any) -> tuple[Any, Reference | None]:
-    """The type without ``| None`` and without marks; and the mark that it is an id."""
+    """The type without ``| None`` and marks; and its ``Reference`` mark, if any."""
     if get_origin(kind) in {Union, types.UnionType}:
         options = [option for option in get_args(kind) if option is not type(None)]
         kind = options[0] if len(options) == 1 else Any

@@ -1,4 +1,4 @@
-"""Dashboards, widgets, projects, agents and metrics by number or exact name; and metrics that are sent as fields."""
+"""References to dashboards, widgets, projects, agents and metrics by id or name; and metrics sent as fields."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,14 +28,14 @@ from cekura_dashboards.text import UntrustedText, clean, join_names, json_text, 
 
 EntityKind = Literal["dashboard", "widget", "project", "agent", "metric"]
 MAX_READ = 1000
-"""Dashboards that are looked through for a name."""
+"""Dashboards that are searched for a name."""
 MAX_NAMES = 6
 LONGEST = 200
-"""Characters of a name: a longer one is not written in place of an id, nor matched."""
+"""Characters of a name: a longer one is neither written in place of an id nor matched."""
 MAX_PROJECTS = 20
-"""Projects whose metrics are looked through for a name."""
+"""Projects whose metrics are searched for a name."""
 STAND_IN = -(2**61)
-"""Below every id that could be meant: stands for a name until it is looked up."""
+"""Placeholder for a name until it is looked up; below every possible id."""
 LISTING_TOOL = {
     "dashboard": "list_dashboards shows them",
     "widget": "get_dashboard lists a dashboard's widgets",
@@ -44,12 +44,12 @@ LISTING_TOOL = {
     "metric": "look_up metrics lists them",
 }
 _NUMBER = re.compile(r"\d{1,18}")
-"""An id; more digits than any has are a name."""
+"""An id. A longer run of digits is a name."""
 _NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
 
 
 class Reference(Struct, frozen=True):
-    """Marks an id for which a name may be given, as its schema says."""
+    """Marks an id for which a name is accepted, also in its schema."""
 
     kind: EntityKind
 
@@ -65,7 +65,7 @@ MetricId = Annotated[int, Reference("metric")]
 
 
 class GivenName(Struct, frozen=True):
-    """A name that stands where an id is wanted. ``path`` is where, for people."""
+    """A name given in place of an id. ``path``: its location, for people."""
 
     kind: EntityKind
     text: str
@@ -73,7 +73,7 @@ class GivenName(Struct, frozen=True):
 
 
 class _Scope(Struct, frozen=True):
-    """Where a name is looked for; None: everywhere."""
+    """Where to look for a name; None: everywhere."""
 
     dashboard: int | None = None
     project: int | None = None
@@ -82,12 +82,12 @@ class _Scope(Struct, frozen=True):
 async def names_of(
     context: ToolContext, kind: EntityKind, *, dashboard: int | None = None, project: int | None = None
 ) -> dict[int, str]:
-    """The names that there are, by id; of a thousand dashboards or widgets at most."""
+    """Names by id; of a thousand dashboards or widgets at most."""
     return await _READ[kind](context, _Scope(dashboard, project))
 
 
 def number_or_name(text: str) -> int | str:
-    """What stands for one thing: its id, or a name.
+    """An id if the text is a number, else the text as a name.
 
     >>> number_or_name(" 12 "), number_or_name("Booking"), number_or_name("1" * 5000) == "1" * 5000
     (12, 'Booking', True)
@@ -96,7 +96,7 @@ def number_or_name(text: str) -> int | str:
 
 
 def id_of(text: str, names: Mapping[int, str]) -> int | None:
-    """The one id of that name, or the id itself; None if there is none, or several.
+    """The id of that name, or the id itself; None if no or several things have it.
 
     >>> id_of("booking", {12: "Booking"}), id_of("12", {12: "Booking"}), id_of("Sales", {12: "Booking"})
     (12, 12, None)
@@ -109,9 +109,9 @@ def id_of(text: str, names: Mapping[int, str]) -> int | None:
 
 
 def name_or_id(number: int, names: Mapping[int, str]) -> str | int:
-    r"""A known id as its name, which ``id_of`` reads back; with the id where others have the same name.
+    r"""The name of an id, which ``id_of`` reads back; with the id where several have the same name.
 
-    The id alone where the name is one that cannot be shown, or that could be read as another id.
+    The id alone if the name cannot be shown, or could be read as another id.
 
     >>> known = {1: "Same", 2: "Same", 3: "Booking", 4: "33", 5: "a\nb"}
     >>> [name_or_id(number, known) for number in known]
@@ -124,10 +124,10 @@ def name_or_id(number: int, names: Mapping[int, str]) -> str | int:
 
 
 async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: Any) -> dict[int, int]:
-    """The id of each name, by its stand-in: dashboards and projects first, and in them the others.
+    """The id of each name, by its placeholder: dashboards and projects first, then the others in their scope.
 
     Raises:
-        InvalidArguments: for names that nothing has, with the nearest, or that several have, with their ids.
+        InvalidArguments: for unknown names, with the nearest, and ambiguous ones, with their ids.
     """
     outer = {key: name for key, name in names.items() if name.kind in {"dashboard", "project"}}
     ids = await _resolve(context, outer, _Scope())
@@ -136,7 +136,7 @@ async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: 
 
 
 async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: Any, ids: Mapping[int, int]) -> _Scope:
-    """The dashboard that is asked about, and its project, or the one that is given."""
+    """The dashboard in the request and its project, or the project in the request."""
 
     def argument(name: str) -> int | None:
         value: int | None = getattr(request, name, None)
@@ -169,7 +169,7 @@ async def _resolve(context: ToolContext, names: Mapping[int, GivenName], scope: 
 
 
 def _matching(text: str, names: Mapping[int, str]) -> list[int]:
-    """The ids of that name; if none has it, in other capitals, or as it is printed. ``NAME (ID)`` is its id."""
+    """The ids of that name; failing that, ignoring case, or as printed. ``NAME (ID)`` means that id."""
     match = _NUMBERED.fullmatch(text.strip())
     if match and named(names.get(int(match[2]))) == named(match[1]):
         return [int(match[2])]
@@ -183,7 +183,7 @@ def _matching(text: str, names: Mapping[int, str]) -> list[int]:
 
 
 async def _places(context: ToolContext, kind: EntityKind, ids: Sequence[int]) -> dict[int, str]:
-    """Where each of several of one name is: a widget's dashboard, or what it plots if that is the same; a project."""
+    """Where each of several namesakes is: its project; for widgets the dashboard, or what they plot on the same one."""
     try:
         if kind != "widget":
             return {number: f"project {project}" for number, project in await _projects_of(context, kind)}
@@ -194,7 +194,7 @@ async def _places(context: ToolContext, kind: EntityKind, ids: Sequence[int]) ->
         names = await _dashboards(context, _Scope())
         return {w.id: f"dashboard {w.dashboard} {named(names.get(w.dashboard or 0))}" for w in widgets}
     except DashboardsError:
-        return {}  # the ids alone are told
+        return {}  # then only the ids are reported
 
 
 def _plot(widget: Widget) -> str:
@@ -215,9 +215,9 @@ async def _projects_of(context: ToolContext, kind: EntityKind) -> Iterable[tuple
 
 
 def no_such(kind: EntityKind, text: str, names: Mapping[int, str], places: Mapping[int, str] | None = None) -> str:
-    """Why a name does not stand for one id, with the ids of those that have it, or the nearest name.
+    """Why a name is not a unique reference, with the ids of its namesakes or the nearest name.
 
-    ``places``: where those are, as far as it is known.
+    ``places``: where the namesakes are, as far as known.
     """
     ids = _matching(text, names)
     if ids:
@@ -226,7 +226,7 @@ def no_such(kind: EntityKind, text: str, names: Mapping[int, str], places: Mappi
         return f"{len(ids)} {kind}s are called {named(text)}; give the id: {ids_text}."
     if match := nearest(text, names.values()):
         number = next(number for number, title in names.items() if title == match)
-        return f"no {kind} {named(text)}; there is {named(match)} ({number})."
+        return f"no {kind} {named(text)}; did you mean {named(match)} ({number})?"
     return f"no {kind} {named(text)}; {LISTING_TOOL[kind]}."
 
 
@@ -255,7 +255,7 @@ async def _agents(context: ToolContext, scope: _Scope) -> dict[int, str]:
 
 
 async def _metrics(context: ToolContext, scope: _Scope) -> dict[int, str]:
-    """Of the project, or of all that the key sees."""
+    """Of the project, or of all projects of the key."""
     projects = [scope.project] if scope.project else [project.id for project in await context.lookups.projects()]
     pages = await gather_all(context.lookups.metrics(number) for number in projects[:MAX_PROJECTS])
     return {metric.id: metric.name for page in pages for metric in page if metric.name}
@@ -270,24 +270,24 @@ SAYS_LITTLE = {
     "customers", "in", "level", "mean", "median", "metric", "number", "of", "p50", "p95", "p99", "per", "rate",
     "rating", "score", "scores", "the", "time", "total", "user", "value", "values",
 }  # fmt: skip
-"""Words that stand beside the name of many a measure, and decide nothing alone."""
+"""Words too common in names of measures to decide alone."""
 SLIP = 0.8
-"""How near a name is that is certainly misspelled; 1 is the same."""
+"""Similarity from which a name counts as misspelled; 1 is equal."""
 SHORTEST, SAME_STEM, SAME_SHARE = 3, 5, 0.6
-"""Letters of a part of a word; of the beginning that two forms of a word share, and their share of the shorter."""
+"""Minimum letters of a part of a word; of the prefix that two forms of a word share, and its share of the shorter."""
 
 
 def metrics_called(text: str, metrics: Iterable[Metric]) -> list[Metric]:
-    """The metrics whose name a text means; none if it means no one's."""
+    """The metrics whose name a text means."""
     known = [metric for metric in metrics if metric.name]
     names = matching_names(text, [metric.name or "" for metric in known])
     return [metric for metric in known if metric.name in names]
 
 
 def matching_names(text: str, names: Iterable[str]) -> set[str]:
-    """The names that a text means, in the way that fits best; none if no way does.
+    """The names that a text means, by the strictest rule that matches any.
 
-    What is near a field's name means that field, unless it is a part of a name here.
+    A text close to a field's name means that field, unless it is part of a name here.
 
     >>> known = ["Customer satisfaction", "Response latency"]
     >>> [matching_names(text, known) for text in ("LATENCY", "satisfied", "csat", "custmer satisfaction")] == [
@@ -318,7 +318,7 @@ def _is_part(wanted: str, name: str) -> bool:
 
 
 def _abbreviates(wanted: str, name: str) -> bool:
-    """``csat`` of ``customer satisfaction``: the beginnings of all its words."""
+    """Whether this abbreviates a name by the beginnings of all its words: ``csat``, customer satisfaction."""
     letters, words = wanted.replace(" ", ""), name.split()
     ends = {0}
     for own in words:
@@ -327,12 +327,12 @@ def _abbreviates(wanted: str, name: str) -> bool:
 
 
 def _shared(one: str, other: str) -> int:
-    """How many letters two words begin with alike."""
+    """The length of the common prefix of two words."""
     return sum(1 for _ in takewhile(bool, map(str.__eq__, one, other)))
 
 
 def _has_words(wanted: str, name: str) -> bool:
-    """Every word that says something is one of the name's, in part or in another form."""
+    """Whether every significant word is one of the name's, in part or in another form."""
     words = [word for word in wanted.split() if word not in SAYS_LITTLE]
     return bool(words) and all(any(_is_form(word, own) for own in name.split()) for word in words)
 
@@ -350,7 +350,7 @@ def plotted(metric: Metric) -> JsonObject:
 
 
 def filtered(metric: Metric, op: str | None, value: Any) -> JsonObject:
-    """The filter that asks for a value of a metric."""
+    """A filter for a value of a metric."""
     conditions = [
         {"field": METRIC_ID, "op": "eq", "value": metric.id},
         {"field": METRIC_VALUE, "op": op or "eq", "value": "…" if value is None else value},
@@ -359,9 +359,9 @@ def filtered(metric: Metric, op: str | None, value: Any) -> JsonObject:
 
 
 def titles(metrics: Sequence[Metric], *, with_charts: bool = False) -> list[str]:
-    """``metric 504 "Sentiment" (enum)`` of each, and of which project where there are several.
+    """``metric 504 "Sentiment" (enum)`` for each, with the project where there are several.
 
-    ``with_charts``: and what it can be drawn as.
+    ``with_charts``: with its chart types.
     """
     shown = metrics[:MOST_OFFERED]
     several = len({metric.project for metric in shown}) > 1
@@ -372,7 +372,7 @@ def titles(metrics: Sequence[Metric], *, with_charts: bool = False) -> list[str]
     ]
 
 
-def _kind(metric: Metric, with_charts: bool) -> str:  # noqa: FBT001 - as it is handed on
+def _kind(metric: Metric, with_charts: bool) -> str:  # noqa: FBT001 - passed through
     if not metric.eval_type:
         return ""
     allowed = METRIC_COMBINATIONS.get(metric.eval_type) if with_charts else None
@@ -381,7 +381,7 @@ def _kind(metric: Metric, with_charts: bool) -> str:  # noqa: FBT001 - as it is 
 
 
 async def visible_metrics(context: ToolContext, project: int | None) -> list[Metric]:
-    """The metrics of a project, or of the first that the key sees.
+    """The metrics of a project, or of the first projects of the key.
 
     Raises:
         DashboardsError: if they cannot be read.
@@ -396,23 +396,23 @@ async def visible_metrics(context: ToolContext, project: int | None) -> list[Met
 
 
 async def with_metrics(context: ToolContext, error: InvalidArguments, raw: Mapping[str, Any]) -> InvalidArguments:
-    """The same faults; those about an unknown field that is a metric's name offer the metric, ready to hand on."""
+    """The same faults; where an unknown field is the name of a metric, with arguments for that metric."""
     if not any(item.unknown and not _is_slip(item.unknown.name) for item in error.faults):
         return error
     try:
         metrics = await visible_metrics(context, await _project(context, raw))
     except DashboardsError:
-        return error  # what is wrong is told without them
+        return error  # the faults are reported without them
     return InvalidArguments([_with_offer(item, metrics) for item in error.faults], lead=error.lead, more=error.more)
 
 
 def _is_slip(name: str) -> bool:
-    """Whether this is a field's name with a letter or two wrong, for which nothing need be read."""
+    """Whether this is a misspelled field name, for which nothing need be read."""
     return nearest(name, [*FILTERED, *PLOTTED], cutoff=SLIP) is not None
 
 
 async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
-    """The project of what the arguments name by id."""
+    """The project of the ids in the arguments."""
     dashboard, widget = raw.get("dashboard_id"), raw.get("widget_id")
     if isinstance(raw.get("project_id"), int):
         return int(raw["project_id"])
@@ -424,10 +424,10 @@ async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
 
 
 def _with_offer(item: Fault, metrics: Sequence[Metric]) -> Fault:
-    metrics_found = metrics_called(item.unknown.name, metrics) if item.unknown else []
-    if item.unknown is None or not metrics_found:
+    matches = metrics_called(item.unknown.name, metrics) if item.unknown else []
+    if item.unknown is None or not matches:
         return item
-    message = f"{UntrustedText(item.unknown.name)} is no field, but {_offer(item.unknown, metrics_found)}."
+    message = f"{UntrustedText(item.unknown.name)} is not a field, but {_offer(item.unknown, matches)}."
     return item._replace(message=message, unknown=None)
 
 
@@ -437,8 +437,8 @@ def _offer(unknown: UnknownField, metrics: Sequence[Metric]) -> str:
         return f"there is {title}: {json_text(plotted(metrics[0]))}"
     if unknown.use == "list":
         pie = {"widget": {"chart_type": "pie", **plotted(metrics[0])}}
-        return f"there is {title}, whose values preview_widget shows: {json_text(pie)}"
+        return f"there is {title}; preview_widget shows its values: {json_text(pie)}"
     condition = json_shape(filtered(metrics[0], unknown.op, unknown.value))
     if unknown.use == "filter":
         return f"there is {title}: {condition}"
-    return f"{title}, by which nothing is grouped; filter by its values: {condition}"
+    return f"{title}, which cannot be grouped by; filter by its values: {condition}"

@@ -1,6 +1,6 @@
-"""Names, values and shapes that models send, read as those that the API has. Unambiguous ones are accepted and noted.
+"""Aliases of names, values and shapes that models send. Unambiguous aliases are accepted and reported.
 
-Operators that the API lacks, such as ``not``, ``not_in`` and ``between``, are rewritten in those that it has.
+Operators that the API lacks, such as ``not``, ``not_in`` and ``between``, are rewritten to those that it has.
 """
 
 import math
@@ -97,10 +97,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "buckets": ("points",),
     "max_points": ("points",),
 }
-"""An argument's name to what it may be called here: the first that the object takes and was not given."""
+"""Aliases of arguments, to possible names: the first that the object accepts and does not have yet counts."""
 
 INSIDE = {"compare_to": {"filters": "compare_filters"}}
-"""An argument that is given an object with one key, to the argument that the key means."""
+"""For an argument given as an object with one key: the argument that the key means."""
 
 VALUES: dict[str, dict[str, str]] = {
     "chart_type": {
@@ -139,7 +139,7 @@ VALUES: dict[str, dict[str, str]] = {
         "metric": "metrics", "agent": "agents", "project": "projects",
     },
 }  # fmt: skip
-"""By argument: a value to the choice that it means."""
+"""By argument: aliases of values, to the choices that they mean."""
 
 _SHARED = {
     "ended_reason": "call_ended_reason", "end_reason": "call_ended_reason", "drop_off": "dropoff_point",
@@ -154,13 +154,13 @@ FILTER_FIELDS = _SHARED | {
     "call_id": "id",
     "metric_id": "metric_evaluations.metric.id", "metric_name": "metric_evaluations.metric.name",
 }  # fmt: skip
-"""Fields of calls: what is plotted and what is filtered are called differently in places."""
+"""Fields of calls; some have different names for plotting and filtering."""
 GROUPED_FIELDS = FILTER_FIELDS | _METRIC
-"""A condition on ``metric`` could mean its id as well as its value, which a group cannot."""
+"""In a grouping ``metric`` can only mean its value; in a condition it could be its id."""
 
 
 def canonical_argument(name: str, fields: Collection[str], present: Collection[str]) -> str | None:
-    """What an unknown argument is called in an object with these fields; None if that is open, or given besides.
+    """The field that an unknown argument means; None if that is ambiguous, or the field is present too.
 
     >>> canonical_argument("chartType", ["chart_type"], ["chartType"]), canonical_argument("zzz", ["a"], [])
     ('chart_type', None)
@@ -173,7 +173,7 @@ def canonical_argument(name: str, fields: Collection[str], present: Collection[s
 
 
 def canonical_value(field: str, text: str) -> str:
-    """The choice that a text means for this argument, or the text itself.
+    """The choice that a text means for this argument, or else the text itself.
 
     >>> canonical_value("op", ">="), canonical_value("chart_type", "Donut"), canonical_value("op", "eq")
     ('gte', 'pie', 'eq')
@@ -198,7 +198,7 @@ KNOWN = {
     "is_not_empty": NOT_NULL,
     "exists": EXISTS,
 }  # fmt: skip
-"""What each of them is called."""
+"""Aliases of operators that the API lacks."""
 OPPOSITE = {"eq": "neq", "neq": "eq", "gt": "lte", "lte": "gt", "gte": "lt", "lt": "gte"}
 OTHER_GROUP = {"and": "or", "or": "and"}
 OPERATOR_KEYS = ("op", "operator", "comparator", "comparison")
@@ -209,19 +209,19 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def operator(text: Any) -> str | None:
-    """The one of these operators that a word is; None for another."""
+    """The operator in ``KNOWN`` that a word means; None for any other."""
     if not isinstance(text, str):
         return None
     return KNOWN.get(re.sub(r"[\s_-]+", "_", text.strip().removeprefix("$").casefold()))
 
 
 def is_op(word: str) -> bool:
-    """Whether a word is an operator of a condition, here or of the API."""
+    """Whether a word is an operator of a condition, the API's or one in ``KNOWN``."""
     return operator(word) is not None or canonical_value("op", word.removeprefix("$")) in FILTER_OPS
 
 
 def rewrite(condition: JsonObject) -> JsonObject:
-    """A condition with such an operator in the API's own; any other, and one that makes no sense, as it is.
+    """A condition with an operator in ``KNOWN``, rewritten to the API's; any other, or an invalid one, unchanged.
 
     >>> rewrite({"field": "duration", "op": "between", "value": [60, 120]})["conditions"]
     [{'field': 'duration', 'op': 'gte', 'value': 60}, {'field': 'duration', 'op': 'lte', 'value': 120}]
@@ -248,7 +248,7 @@ def rewrite(condition: JsonObject) -> JsonObject:
 
 
 def _between(rest: JsonObject, value: Any, *, inside: bool) -> JsonObject | None:
-    """Both ends belong to it, and of days the whole of the last. None if there are not two."""
+    """The range with both ends included, and with dates the whole last day. None without two ends."""
     ends = _ends(value)
     if ends is None:
         return None
@@ -271,7 +271,7 @@ def _ends(value: Any) -> tuple[Any, Any] | None:
 
 
 def _day_after(text: str) -> str | None:
-    """The next day of a date; None for what is none."""
+    """The day after a date; None if it is not a date."""
     if not DATE.fullmatch(text):
         return None
     try:
@@ -281,9 +281,9 @@ def _day_after(text: str) -> str | None:
 
 
 def negate(filter_object: JsonObject, shaped: Callable[[Any], Any]) -> JsonObject | None:
-    """The condition or group that holds where this one does not; None where the API has none.
+    """The opposite of a condition or group; None where the API cannot express it.
 
-    ``shaped``: reads what is inside a group.
+    ``shaped``: converts the conditions inside a group.
 
     >>> negate({"field": "duration", "op": "gt", "value": 60}, dict)
     {'field': 'duration', 'op': 'lte', 'value': 60}
@@ -309,16 +309,16 @@ def _all(group: str, conditions: list[JsonObject]) -> JsonObject:
 
 
 def hint(word: str) -> str | None:
-    """What to write in place of an operator that could not be rewritten; None for no such operator."""
+    """How to write an operator that could not be rewritten; None for an unknown operator."""
     kind = operator(word)
     if kind in {BETWEEN, NOT_BETWEEN}:
         both = rewrite({"field": "duration", "op": kind, "value": [60, 120]})
-        return f"takes two values, and is written {json_shape(both)}."
+        return f"takes two values: {json_shape(both)}."
     if kind is not None:
         pair = rewrite({"field": "topic", "op": NOT_IN, "value": ["a", "b"]})
-        return f"is written with op neq, one condition a value: {json_shape(pair)}."
+        return f"is op neq with one condition per value: {json_shape(pair)}."
     if re.match(r"(?:not|does_?nt?|is_not|!)", re.sub(r"[\s'_-]+", "_", word.strip().casefold())):
-        return "is not an operator of the API, nor has it an opposite of contains, startswith, endswith and regex."
+        return "is not an operator of the API; contains, startswith, endswith and regex have no opposite."
     return None
 
 
@@ -334,7 +334,7 @@ TIMES = ("window", "compare_to", "date_range")
 
 
 def grouping(value: Any) -> Any:
-    """A field, or a step of time, as the object that groups by it.
+    """The grouping object for a field or a time step.
 
     >>> grouping({"field": "agent"}), grouping(["hour"])
     ({'field': 'agent.id', 'type': 'field'}, {'type': 'bucket', 'interval': 3600000})
@@ -366,7 +366,7 @@ def _grouped(field: str) -> str:
 def condition(value: Any) -> Any:
     """A list of conditions, ``{and: […]}``, ``{FIELD: value}`` or ``{field, OP: value}`` as a filter.
 
-    Operators that the API has not are written in its own, ``not`` around a condition too.
+    Operators that the API lacks are rewritten, also ``not`` around a condition.
 
     >>> condition([{"field": "success", "op": "eq", "value": True}])
     {'field': 'success', 'op': 'eq', 'value': True}
@@ -387,7 +387,7 @@ def condition(value: Any) -> Any:
 
 
 def _in_one_row(group: JsonObject) -> JsonObject:
-    """A group of ``same_row`` with no group inside it that an operator was rewritten as."""
+    """A ``same_row`` group, with groups that came from rewritten operators flattened."""
     children = as_list(group.get("conditions"))
     if children is None or str(group.get("operator")).casefold() != "same_row":
         return group
@@ -426,7 +426,7 @@ def _reshape(value: Any) -> Any:
 
 
 def _opposite(word: str, value: Any) -> JsonObject | None:
-    """``not`` around one condition or group; None for anything else, and where the API has no opposite."""
+    """The opposite, for ``not`` around one condition or group; None otherwise, or if the API has no opposite."""
     items = as_list(value)
     if operator(word) != NOT or (items is not None and len(items) != 1):
         return None
@@ -453,7 +453,7 @@ def _are_fields(fields: JsonObject) -> bool:
 
 
 def _conditions_of(value: Any) -> list[JsonObject]:
-    """What ``{OP: value, …}`` says of a field, or a plain value."""
+    """The conditions of ``{OP: value, …}`` or of a plain value, without the field."""
     inner = as_object(value)
     if inner is None or not all(is_op(name) for name in inner):
         return [equals(value)]
@@ -461,7 +461,7 @@ def _conditions_of(value: Any) -> list[JsonObject]:
 
 
 def equals(value: Any) -> JsonObject:
-    """Of a plain value that a field equals it, of a list that it is one of them."""
+    """The condition that a field equals a value, or is in a list, without the field."""
     items, inner = as_list(value), as_object(value)
     if items is not None:
         return {"op": "in", "value": items}
@@ -472,7 +472,7 @@ def equals(value: Any) -> JsonObject:
 
 
 def seconds(text: str) -> float | int | None:
-    """How long a text says, with units or as on a clock; None for anything else.
+    """A duration with units or as on a clock, in seconds; None for anything else.
 
     >>> [seconds(text) for text in ("3 min", "1h 30m", "1:30", "90 seconds", "500ms", "3", "long")]
     [180, 5400, 90, 90, 0.5, None, None]
@@ -491,7 +491,7 @@ def seconds(text: str) -> float | int | None:
 
 
 def time(value: Any) -> Any:
-    """``{from, to}`` as an interval; ``{since}`` as one up to now. A day ``before`` which it ends is not in it.
+    """``{from, to}`` as an interval; ``{since}`` as one up to now. A day in ``before`` is excluded.
 
     >>> time({"start": "2026-11-01", "end": "2026-11-08"}), time("7d"), time({"since": "monday"})
     ('2026-11-01/2026-11-08', '7d', 'monday/now')
@@ -507,9 +507,9 @@ def time(value: Any) -> Any:
 
 
 def lift(fields_sent: JsonObject, fields: Collection[str], inner: dict[str, Collection[str]]) -> JsonObject:
-    """Arguments that belong into another one, put there, where only that one knows them.
+    """The arguments, with those that only a nested object accepts moved into it.
 
-    ``inner``: the arguments that are objects, with the names of what is in them.
+    ``inner``: the arguments that are objects, with their field names.
 
     >>> lift({"widget_id": 1, "title": "x"}, ["widget_id", "changes"], {"changes": ["name"]})
     {'widget_id': 1, 'changes': {'title': 'x'}}

@@ -1,4 +1,4 @@
-"""Times as people write them: words, days, months and intervals; and time zones by city or IANA name."""
+"""Times in plain language: words, days, months and intervals; and time zones by city or IANA name."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ MONTHS = (
     "december",
 )  # fmt: skip
 WEEKEND = "saturday"
-"""The day that a weekend of two days begins with."""
+"""The first day of a weekend of two days."""
 ROLLING = re.compile(r"(\d{1,5})(m|h|d|w)", re.ASCII)
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 SAME = {
@@ -28,7 +28,7 @@ SAME = {
     "month_to_date": "this_month", "mtd": "this_month", "weekend": "last_weekend", "past_weekend": "last_weekend",
     "previous_week": "last_week", "previous_month": "last_month", "previous_day": "yesterday",
 }  # fmt: skip
-"""Other words for the same time."""
+"""Synonyms."""
 NOW = "now"
 _DAY = timedelta(days=1)
 _COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -40,7 +40,7 @@ _LENGTH = re.compile(
 )
 _DURATION = re.compile(r"p(?:(\d{1,5})([dw])|t(\d{1,5})([hm]))", re.ASCII)
 BACK = re.compile(r"(now|today)-(\d{1,5})([mhdw])", re.ASCII)
-"""A time as the API's filters write it."""
+"""A relative time in the notation of the API's filters."""
 _AGO = re.compile(rf"({'|'.join(_NUMBERS)}|\d{{1,5}})_(day|week)s?_ago", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{8}|\d{4}-w\d\d-\d", re.ASCII)
 _WEEK = re.compile(r"(\d{4})-w(\d\d)", re.ASCII)
@@ -55,7 +55,7 @@ _SINCE = re.compile(r"(?:since|from|starting)\s+", re.IGNORECASE)
 
 
 def fold(text: str) -> str:
-    """A word as it is looked for.
+    """A word, normalized for look-up.
 
     >>> fold(" This month ")
     'this_month'
@@ -64,7 +64,7 @@ def fold(text: str) -> str:
 
 
 def rolling(text: str) -> str | None:
-    """The length of a time up to now; None for what is no length.
+    """The length of a window that ends now; None for anything else.
 
     >>> rolling("7d"), rolling("the last two weeks"), rolling("past 90 min"), rolling("P7D"), rolling("last week")
     ('7d', '2w', '90m', '7d', None)
@@ -83,13 +83,13 @@ def rolling(text: str) -> str | None:
 
 
 def bare(text: str) -> str:
-    """A word without an article, a comma or a hyphen between letters."""
+    """A normalized word without article, comma and hyphen between letters."""
     word = re.sub(r"(?<=[a-z])-(?=[a-z])", "_", fold(text.replace(",", " ")), flags=re.ASCII)
     return word.removeprefix("in_").removeprefix("on_").removeprefix("the_")
 
 
 def is_interval(text: str) -> bool:
-    """Whether two ends are given, or one since when.
+    """Whether a text has two ends, or a start with ``since``.
 
     >>> texts = "2026-11-01/2026-11-08", "2026-11-01 to 2026-11-08", "since monday", "today", "2026-11-01"
     >>> [is_interval(text) for text in texts]
@@ -101,20 +101,19 @@ def is_interval(text: str) -> bool:
 
 
 def is_month(text: str) -> bool:
-    """Whether a month is meant, of which the newer part is enough where the API does not hold all of it."""
+    """Whether a text means a month, which may be cut to the part that the API has data for."""
     word = SAME.get(bare(text), bare(text))
     return word in {"this_month", "last_month"} or bool(_MONTH.fullmatch(word) or _MONTH_NAME.fullmatch(word))
 
 
 def interval(text: str, now: datetime, zone: ZoneInfo) -> Interval:
-    """From the first end's begin to the second's end: a date, a weekday or a month is in it as a whole.
+    """The interval between two ends. A date, weekday or month is included as a whole.
 
-    An instant is an exact end; one without an offset is of ``zone``. A weekday at the start is the latest before the
-    end.
+    An instant is an exact end; without an offset it is in ``zone``. A weekday as start is the latest before the end.
 
     Raises:
-        ValueError: if it is no interval.
-        OverflowError: if it lies out of the calendar.
+        ValueError: if it is not an interval.
+        OverflowError: if it is outside the calendar.
     """
     text = text.strip()
     if match := _AND.fullmatch(text):
@@ -136,7 +135,7 @@ def _start(text: str, end: datetime, now: datetime, zone: ZoneInfo) -> datetime:
     is_weekday = _weekday(bare(text)) is not None and not bare(text).startswith("last_")
     before = end - timedelta(microseconds=1) if is_weekday and end < now else now
     if (span := _end_of(text, before, zone)) is None:
-        raise ValueError("the first end is no time")
+        raise ValueError("the first end is not a time")
     return span[0]
 
 
@@ -146,7 +145,7 @@ def _end(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     if (moment := _instant(text, now, zone)) is not None:
         return moment
     if (span := _end_of(text, now, zone)) is None:
-        raise ValueError("the second end is no time")
+        raise ValueError("the second end is not a time")
     return span[1]
 
 
@@ -157,13 +156,13 @@ def _ago(match: re.Match[str]) -> int:
 
 
 def _end_of(text: str, now: datetime, zone: ZoneInfo) -> Interval | None:
-    """What a word stands for at an end, where weeks ago are a day."""
+    """The interval that a word means as an end, where ``N weeks ago`` is a day."""
     match = _AGO.fullmatch(bare(text))
     return span_of(f"{_ago(match)}_days_ago" if match else text, now, zone)
 
 
 def _instant(text: str, now: datetime, zone: ZoneInfo) -> datetime | None:
-    """An exact end; None for a day or another stretch of time."""
+    """An exact end; None for a day or a longer period."""
     word = bare(text)
     if match := ROLLING.fullmatch(rolling(text) or ""):
         return now - int(match[1]) * UNITS[match[2]]
@@ -179,10 +178,10 @@ def _instant(text: str, now: datetime, zone: ZoneInfo) -> datetime | None:
 
 
 def span_of(text: str, now: datetime, zone: ZoneInfo) -> Interval | None:
-    """What a word stands for; None for one that is not known.
+    """The interval that a word means; None for an unknown word.
 
-    A weekday is the latest one that has begun, and with ``last_`` before it the latest that has ended, as the last
-    weekend is. A month or day without its year is the latest that has begun.
+    A weekday is the latest that has begun; with ``last_``, the latest that has ended, as for the last weekend. A month
+    or day without a year is the latest that has begun.
     """
     word = SAME.get(bare(text), bare(text))
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -201,7 +200,7 @@ def _up_to_now(text: str, word: str, today: datetime, now: datetime) -> Interval
 
 
 def _weekday(word: str) -> int | None:
-    """Its place in the week, Monday being 0."""
+    """The index of a weekday; Monday is 0."""
     name = word.removeprefix("last_").removeprefix("this_").removeprefix("past_")
     return next((place for place, day in enumerate(WEEKDAYS) if name in {day, day[:3]}), None)
 
@@ -231,10 +230,10 @@ def _calendar(word: str, today: datetime, now: datetime) -> Interval | None:
 
 
 def _dated(word: str, today: datetime) -> Interval | None:
-    """A day, week or month of the calendar.
+    """A calendar day, week or month.
 
     Raises:
-        ValueError: for one that there is not.
+        ValueError: if it does not exist.
     """
     word = _ORDINAL.sub("", word)
     if _DATE.fullmatch(word):
@@ -270,7 +269,7 @@ def _month(year: int, month: int, today: datetime) -> Interval:
 TIME_ZONE = "time_zone"
 OFFSET = re.compile(r"(?:utc|gmt)?_?([+\u2212-])_?(\d{1,2})(?::?(\d\d))?|(?:utc|gmt)_?(\d{1,2})", re.ASCII)
 CHANGES_CLOCKS = {"est", "mst"}
-"""Names of the database that stand still all year, while the places that are called so change their clocks."""
+"""Names in the database with a fixed offset, although places with that abbreviation observe daylight saving time."""
 PLACES = (
     "America/Los_Angeles", "America/Denver", "America/Phoenix", "America/Chicago", "America/New_York",
     "America/Halifax", "America/St_Johns", "America/Anchorage", "Pacific/Honolulu", "America/Mexico_City",
@@ -285,14 +284,14 @@ PLACES = (
     "Australia/Lord_Howe", "Pacific/Noumea", "Pacific/Fiji", "Pacific/Chatham", "Pacific/Tongatapu",
     "Pacific/Kiritimati", "Pacific/Gambier",
 )  # fmt: skip
-"""What is offered for an offset, each that is in use among them, or an abbreviation."""
+"""Suggestions for an offset (one for each in use) or an abbreviation."""
 MOST_OFFERED = 4
 ALIKE = 0.8
-"""Names that are less alike are of other places."""
+"""Minimum similarity of a suggested name."""
 
 
 def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
-    """A time zone of the IANA database. An offset or an abbreviation is none, as places that share it change clocks.
+    """A time zone of the IANA database. Offsets and abbreviations are refused: they do not define daylight saving time.
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 11, 21, tzinfo=UTC)
@@ -300,7 +299,7 @@ def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
     ('America/Los_Angeles', 'UTC')
 
     Raises:
-        InvalidArguments: for a name that none or several have, with those that are meant.
+        InvalidArguments: for an unknown or ambiguous name, with suggestions.
     """
     if text is None:
         return default
@@ -312,7 +311,7 @@ def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
         return ZoneInfo(matches[0])
     if matches:
         raise InvalidArguments.at(
-            TIME_ZONE, f"{UntrustedText(text, limit=60)} is several zones: {join_names(matches)}; give one whole."
+            TIME_ZONE, f"{UntrustedText(text, limit=60)} may be several zones: {join_names(matches)}; give a full name."
         )
     if match := OFFSET.fullmatch(key):
         raise InvalidArguments.at(
@@ -323,11 +322,11 @@ def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
     near = [(names | cities)[name] for name in get_close_matches(key, names | cities, n=1, cutoff=ALIKE)]
     meant = [*_called(key, now)][:MOST_OFFERED] or near
     hint = f"did you mean {' or '.join(meant)}?" if meant else "give an IANA name such as America/Los_Angeles."
-    raise InvalidArguments.at(TIME_ZONE, f"{UntrustedText(text, limit=60)} is no time zone; {hint}")
+    raise InvalidArguments.at(TIME_ZONE, f"{UntrustedText(text, limit=60)} is not a time zone; {hint}")
 
 
 def _is_place(name: str) -> bool:
-    """Whether a zone is called by a place, which an offset or an abbreviation is not."""
+    """Whether a zone is named after a place, unlike offsets and abbreviations."""
     return "/" in name and not name.startswith("Etc/")
 
 
@@ -336,7 +335,7 @@ def _city(name: str) -> str:
 
 
 def _with_offset(match: re.Match[str], now: datetime) -> str:
-    """Places that have the offset now, and the zone that has it all year, whose sign is the other one."""
+    """Places with this offset now, and the zone with this fixed offset, whose sign is inverted."""
     sign, hours, minutes, bare = match.groups()
     offset = timedelta(hours=int(hours or bare), minutes=int(minutes or 0)) * (1 if sign in {"+", None} else -1)
     if not offset:
@@ -353,7 +352,7 @@ def _offset(name: str, now: datetime) -> timedelta | None:
 
 
 def _called(wanted: str, now: datetime) -> Iterator[str]:
-    """The places whose time is abbreviated so in winter or summer; also for ``Pacific Standard Time`` and ``PT``."""
+    """The places with this abbreviation in winter or summer; also for ``Pacific Standard Time`` and ``PT``."""
     if wanted.endswith("_time"):
         wanted = "".join(word[0] for word in wanted.split("_"))
     for place in PLACES:

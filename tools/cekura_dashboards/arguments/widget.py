@@ -45,10 +45,10 @@ MAX_NAME = 255
 
 
 def _not_null(text: str, info: ValidationInfo) -> str:
-    """Refuse ``null``, which is meant as no name; what a plan stands behind may be put back as it was."""
+    """Refuse ``null``, which is meant as no name; a call with a plan may restore one."""
     context: JsonObject = info.context or {}
     if is_null_text(text) and not context.get(PLANNED):
-        raise fault("", f"{UntrustedText(text)} is taken for no value, not for a name; give another, or leave it out.")
+        raise fault("", f"{UntrustedText(text)} counts as no value; give another name or omit it.")
     return text
 
 
@@ -56,13 +56,13 @@ NewName = Annotated[str, AfterValidator(_not_null)]
 
 
 def one_comparison(to: str | None, filters: Filter | None) -> None:
-    """Refuse to compare with another time and other calls at once."""
+    """Refuse a comparison with another time and other calls at once."""
     if to and filters:
-        raise fault("compare_filters", "and compare_to are two comparisons; give one of them.")
+        raise fault("compare_filters", "and compare_to exclude each other; give only one.")
 
 
 class Clocked(Request):
-    """Whose clock days and hours are told by."""
+    """The clock that defines days and hours."""
 
     profile: ProfileBy | None = PROFILE
     by: Literal["local_day"] | None = LOCAL
@@ -70,10 +70,10 @@ class Clocked(Request):
 
 
 def check_profile(request: Clocked, **others: object) -> None:
-    """Refuse what a folded chart has not: a comparison, or days."""
+    """Refuse a profile together with a comparison or local days."""
     name = next((name for name, value in others.items() if value), None)
     if request.profile and name:
-        raise fault(name, "and profile do not go together; give one of them.")
+        raise fault(name, "and profile exclude each other; give only one.")
 
 
 class GroupBy(Request):
@@ -86,7 +86,7 @@ class GroupBy(Request):
     @model_validator(mode="after")
     def _complete(self) -> "GroupBy":
         if self.type == "field" and not self.field:
-            raise fault("field", "is missing; group by a field such as agent.id or metadata.KEY.")
+            raise fault("field", "is missing; give one such as agent.id or metadata.KEY.")
         if self.type == "field" and filter_field(self.field or "") is None and self.field not in PLOTTED:
             hint = did_you_mean(self.field or "", [*FILTERED, "metadata.KEY"], limit=20)
             unknown = UnknownField(self.field or "", "group")
@@ -97,7 +97,7 @@ class GroupBy(Request):
 
 
 class WidgetFields(Request):
-    """The fields of a widget that can be set, but for `chart_type`, which only a new one must have."""
+    """The fields of a widget that can be set, except `chart_type`, which only a new one requires."""
 
     name: NewName | None = Field(default=None, max_length=MAX_NAME)
     field: str | None = Field(
@@ -124,7 +124,7 @@ class WidgetFields(Request):
         return self
 
     def values(self) -> JsonObject:
-        """The fields that were given and are not null, as the API takes them."""
+        """The given fields that are not null, as the API expects them."""
         values_set: JsonObject = {}
         for name in WRITABLE:
             value = getattr(self, name, None)

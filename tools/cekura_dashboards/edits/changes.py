@@ -14,9 +14,9 @@ from cekura_dashboards.text import SafeText, UntrustedText, cut, json_text, name
 VALUE_LIMIT = 400
 FEW_INSIDE = 4
 BEFORE = 20
-"""Characters that are shown before the first in which two long values differ."""
+"""Characters shown before the first difference of two long values."""
 MOST_SHOWN = 120
-"""Characters of a value that a difference shows."""
+"""Characters of a value in a difference."""
 
 
 class EditOperation(BaseModel):
@@ -31,10 +31,10 @@ class EditOperation(BaseModel):
 
 
 class WidgetEdits(Struct, frozen=True, kw_only=True):
-    """Operations on the widgets of one dashboard, which was read just before.
+    """Operations on the widgets of one dashboard, which was just read.
 
     ``updates`` maps a widget's id to the fields to send. ``before``: every widget that the edit touches; ``there``: all
-    widgets of the dashboard; ``was``: the ids that the created ones had before they were deleted, if any.
+    widgets of the dashboard; ``was``: the former ids of created widgets that restore deleted ones.
     """
 
     dashboard_id: int | None
@@ -51,10 +51,10 @@ class WidgetEdits(Struct, frozen=True, kw_only=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """What the API holds after an edit, of which ``edits`` is what was carried out.
+    """The stored state after an edit; ``edits``: the operations that were applied.
 
-    ``created`` are in the order of its creates. ``not_done``: what became of each other operation, by name; ``cause``:
-    why it is not there.
+    ``created``: in the order of its creates. ``not_done``: the outcome of each other operation, by name; ``cause``:
+    why it was not applied.
     """
 
     edits: WidgetEdits
@@ -66,14 +66,14 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     @property
     def there(self) -> list[Widget]:
-        """The widgets that are on the dashboard now, as far as is known."""
+        """The widgets on the dashboard now, as far as known."""
         edits = self.edits
         remaining = [widget for number, widget in edits.there.items() if number not in edits.deletes]
         return [*(self.updated.get(widget.id, widget) for widget in remaining), *self.created]
 
 
 def planned_changes(edits: WidgetEdits) -> list[EditOperation]:
-    """What would change, as a receipt lists it."""
+    """The planned changes, as a receipt lists them."""
     deletes = [
         EditOperation(
             op="delete", id=n, name=untrusted(edits.before[n].name), fields=before_after(edits.before[n].writable(), {})
@@ -96,7 +96,7 @@ def planned_changes(edits: WidgetEdits) -> list[EditOperation]:
 
 
 def done_changes(done: Stored) -> list[EditOperation]:
-    """What did change."""
+    """The applied changes."""
     edits = done.edits
     created = [
         EditOperation(op="create", id=w.id, name=untrusted(w.name), fields=before_after({}, w.writable()))
@@ -122,7 +122,7 @@ def done_changes(done: Stored) -> list[EditOperation]:
 
 
 def all_differences(done: Stored) -> list[str]:
-    """What is stored otherwise than asked."""
+    """Where the stored state differs from the request."""
     edits, texts = done.edits, list[str]()
     for config, widget in zip(edits.creates, done.created, strict=False):
         texts += differences(config, widget, None, f"widget {widget.id}")
@@ -134,27 +134,27 @@ def all_differences(done: Stored) -> list[str]:
 
 
 def differences(requested: JsonObject, stored: Widget, before: Widget | None, name: str) -> list[str]:
-    """What is stored otherwise than asked, and what changed unasked."""
+    """Where the stored state differs from the request, and what else changed."""
     texts = list[str]()
     for part in WRITABLE:
         value: Any = stored.stored(part)
         if part in requested and not same(value, requested[part]):
             requested_value, stored_value = both_as_json(requested[part], value)
-            texts.append(f"{name} {part}: asked {requested_value}, stored {stored_value}")
+            texts.append(f"{name} {part}: sent {requested_value}, stored {stored_value}")
         elif part not in requested and before is not None and not same(value, before.stored(part)):
             old, stored_value = both_as_json(before.stored(part), value)
-            texts.append(f"{name} {part}: changed unasked from {old} to {stored_value}")
+            texts.append(f"{name} {part}: also changed, from {old} to {stored_value}")
     return texts
 
 
 def not_done(done: Stored) -> list[str]:
-    """What became of the operations that are not there, and why."""
+    """The outcomes of the operations that were not applied, and the cause."""
     texts = [f"{name}: {outcome}" for name, outcome in done.not_done.items()]
     return [*texts, done.cause] if done.cause else texts
 
 
 def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
-    """Old and new ids of what was created again."""
+    """Old and new ids of restored widgets, a line each."""
     return [
         restored_line(signer, "widget", old, widget.id)
         for old, widget in zip(was, created, strict=False)
@@ -163,7 +163,7 @@ def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[
 
 
 def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = WRITABLE) -> dict[str, list[Any]]:
-    """The writable fields that differ, an empty text and null being the same; of metadata only what differs in it."""
+    """The writable fields that differ (an empty string equals null); of metadata only the parts that differ."""
     fields_changed = dict[str, list[Any]]()
     for name in fields:
         old, new = before.get(name), after.get(name)
@@ -175,7 +175,7 @@ def before_after(before: JsonObject, after: JsonObject, fields: Sequence[str] = 
 
 
 def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
-    """What differs between two JSON values, by path."""
+    """The differences of two JSON values, by path."""
     old, new = as_object(before), as_object(after)
     if old is None or new is None:
         return {} if same(before, after) else {UntrustedText(path): _pair(before, after)}
@@ -184,7 +184,7 @@ def _differing(before: Any, after: Any, path: str) -> dict[str, list[Any]]:
 
 
 def _pair(before: Any, after: Any) -> list[Any]:
-    """Both values as they are shown; where they would look the same, what they differ in."""
+    """Both values, shortened; if they would look alike, the parts that differ."""
     short_values = [_short(before), _short(after)]
     if (
         json_text(short_values[0]) != json_text(short_values[1])
@@ -202,12 +202,12 @@ def _pair(before: Any, after: Any) -> list[Any]:
 
 
 def _shows(value: Any, short_value: Any) -> bool:
-    """Whether anything of the value is shown, if it is a text of blanks."""
+    """Whether the short value shows anything of the value."""
     return not (isinstance(value, str) and value and not short_value)
 
 
 def _difference(old: str, new: str, limit: int) -> int:
-    """Where to begin to show two texts so that they differ in what is shown; 0 where their beginnings do."""
+    """The offset from which to show two texts so that the difference is visible; 0 if it is near the start."""
     differs = next(
         (place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
     )
@@ -215,7 +215,7 @@ def _difference(old: str, new: str, limit: int) -> int:
 
 
 def _short(value: Any) -> Any:
-    """The value, or its first characters when it is long."""
+    """The value, truncated if long."""
     if isinstance(value, str):
         return UntrustedText(value, limit=VALUE_LIMIT)
     text = json_text(value)
@@ -244,7 +244,7 @@ def as_json(value: Any) -> str:
 
 
 def both_as_json(first: Any, second: Any) -> tuple[str, str]:
-    """Two values that are not the same, each cut short, but not before they differ."""
+    """Two different values as JSON, truncated so that the difference is visible."""
     old, new = json_text(first), json_text(second)
     start = _difference(old, new, MOST_SHOWN)
     begin = "…" if start else ""

@@ -1,4 +1,4 @@
-"""Widgets copied to dashboards, moved to another or removed from many; dashboards copied across projects."""
+"""Copying, moving and removing widgets across dashboards; copying dashboards across projects."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,13 +24,13 @@ from cekura_dashboards.tool import Request
 Names = Mapping[EntityKind, Mapping[int, str]]
 Change = Callable[[EntityKind, Any, str], Any]
 KINDS: dict[str, EntityKind] = {**dict.fromkeys(AGENT_IDS, "agent"), METRIC_ID: "metric"}
-"""Fields of filters, to what their values are ids of."""
+"""Filter fields with ids, by the kind of thing."""
 NAMED: dict[str, EntityKind] = {"agent.agent_name": "agent", "metric_evaluations.metric.name": "metric"}
-"""Fields of filters, to what their values are names of."""
+"""Filter fields with names, by the kind of thing."""
 
 
 class Translation(Struct, frozen=True):
-    """``value`` with the ids of another project. ``matched``: which stood for which; ``missing``: what is not there."""
+    """``value`` with the ids of another project. ``matched``: replaced ids; ``missing``: what that project lacks."""
 
     value: Any
     matched: dict[str, None] = field(default_factory=dict[str, None])
@@ -40,17 +40,17 @@ class Translation(Struct, frozen=True):
 async def translated(
     context: ToolContext, value: JsonObject | None, *, project: int | None, dashboard: int | None
 ) -> Translation:
-    """A widget or filters of ``dashboard`` as they are to be in ``project``; as they are where nothing need change.
+    """A widget or filters of ``dashboard``, with the ids of ``project``; unchanged where none need replacing.
 
     Raises:
-        DashboardsError: if it could not be read what its ids are called.
+        DashboardsError: if the names of its ids could not be read.
     """
     names = _names_in(value)
     kinds: set[EntityKind] = {kind for kind, _ in [*_references(value), *names]}
     if project is None or not kinds:
         return Translation(value)
     here = dict[EntityKind, Mapping[int, str]]()
-    with suppress(DashboardsError):  # asked for again below, if it matters
+    with suppress(DashboardsError):  # read again below if needed
         here = await _names_of(context, kinds, project)
     if here and all(number in here[kind] for kind, number in _references(value)) and not _unknown(names, here):
         return Translation(value)
@@ -79,10 +79,10 @@ def _translated(value: JsonObject | None, there: Names, here: Names, project: in
         name = there[kind].get(number)
         ids = [one for one, title in here[kind].items() if title == name]
         if len(ids) == 1:
-            translation.matched[f"{kind} {named(name)} is {ids[0]} in project {project}, in place of {number}"] = None
+            translation.matched[f"{kind} {number} {named(name)} was replaced by {ids[0]} of project {project}"] = None
             return ids[0]
         if name is None:
-            translation.missing[f"no {kind} {number} in project {project}, and what it is called is not known"] = None
+            translation.missing[f"no {kind} {number} in project {project}, and its name is unknown"] = None
         elif ids:
             translation.missing[f"{len(ids)} {kind}s of project {project} are called {named(name)}: {_shown(ids)}"] = (
                 None
@@ -110,7 +110,7 @@ def _number(value: Any) -> int | None:
 
 
 def _references(value: JsonObject | None) -> list[tuple[EntityKind, int]]:
-    """What a widget or filters name by id."""
+    """The ids in a widget or filters."""
     references = list[tuple[EntityKind, int]]()
 
     def keep(kind: EntityKind, reference: Any, _where: str) -> Any:
@@ -123,7 +123,7 @@ def _references(value: JsonObject | None) -> list[tuple[EntityKind, int]]:
 
 
 def _names_in(value: JsonObject | None) -> list[tuple[EntityKind, str]]:
-    """What filters name by its whole name."""
+    """The full names in filters."""
     node = value or {}
     kind = NAMED.get(str(node.get("field")))
     values = as_list(node.get("value")) or [node.get("value")]
@@ -135,13 +135,13 @@ def _names_in(value: JsonObject | None) -> list[tuple[EntityKind, str]]:
 
 
 def _unknown(names: Iterable[tuple[EntityKind, str]], names_by_kind: Names) -> list[tuple[EntityKind, str]]:
-    """The names that nothing has, whatever their capitals."""
+    """The names that nothing has, ignoring case."""
     folded = {kind: {title.casefold() for title in titles.values()} for kind, titles in names_by_kind.items()}
     return [(kind, name) for kind, name in names if name.casefold() not in folded[kind]]
 
 
 def with_references(value: JsonObject | None, change: Change, where: str) -> Any:
-    """Filters or a widget, each reference in them changed."""
+    """Filters or a widget with each reference in them converted."""
     if value is None:
         return None
     result = dict(value)
@@ -166,7 +166,7 @@ def with_references(value: JsonObject | None, change: Change, where: str) -> Any
 
 
 class PlannedCopies(NamedTuple):
-    """The edits that make the copies, a dashboard each."""
+    """The edits that make the copies, one per dashboard."""
 
     edits: list[WidgetEdits]
     warnings: list[str]
@@ -183,7 +183,7 @@ async def copies_for(
         configs, mine = list[JsonObject](), {widget.id: widget for widget in dashboard.widgets}
         for source in sources:
             if source.dashboard == dashboard.id or source.id in mine:
-                notes.append(f"widget {source.id} is on dashboard {dashboard.id} itself and not copied there")
+                notes.append(f"widget {source.id} is already on dashboard {dashboard.id} and not copied")
                 continue
             path = f"widget {source.id} on dashboard {dashboard.id}"
             there = await translated(
@@ -197,7 +197,7 @@ async def copies_for(
             configs.append(config)
             twin = next((w for w in dashboard.widgets if _plain(w.definition()) == _plain(config)), None)
             if twin is not None:
-                warnings.append(f"dashboard {dashboard.id} has one like widget {source.id} already: {twin.id}")
+                warnings.append(f"dashboard {dashboard.id} already has a copy of widget {source.id}: {twin.id}")
         faults += checker.faults
         warnings += [f"dashboard {dashboard.id}: {text}" for text in checker.warnings]
         without_range += [str(dashboard.id)] if checker.without_range else []
@@ -219,12 +219,12 @@ async def copies_for(
 
 
 def _plain(config: JsonObject) -> JsonObject:
-    """What it is, wherever it stands."""
+    """The configuration without its position."""
     return {name: value for name, value in config.items() if name != "metadata"}
 
 
 def _unplaced(configs: Sequence[JsonObject], mine: dict[int, Widget], ids: RestoredIds) -> list[JsonObject]:
-    """The copies below what is there, where the dashboard shows a grid; else as they are."""
+    """The copies placed below the existing widgets if the dashboard has a grid, else unchanged."""
     bare = [{name: value for name, value in config.items() if name != "metadata"} for config in configs]
     place_widgets(Placement([(Wish("create"), config) for config in bare]), mine, {}, [], ids)
     return [
@@ -268,7 +268,7 @@ def planned(edits: WidgetEdits) -> list[EditOperation]:
 
 
 class CopyInto(Struct):
-    """A dashboard as it would be in another project. ``left_out``: its widgets that cannot be there, and why."""
+    """A dashboard as it would be in another project. ``left_out``: its widgets that cannot be copied, and why."""
 
     filters: JsonObject | None = None
     widgets: list[JsonObject] = field(default_factory=list[JsonObject])
@@ -278,11 +278,11 @@ class CopyInto(Struct):
 
 
 async def copy_into(context: ToolContext, original: Dashboard, project: int, filters: JsonObject | None) -> CopyInto:
-    """A dashboard in another project, its agents and metrics found there by name. ``filters``: in place of its own.
+    """A dashboard in another project, with the agents and metrics of the same names. ``filters``: replace its own.
 
     Raises:
-        InvalidArguments: if its filters cannot be there and none are given, or none of its widgets.
-        DashboardsError: if it could not be read what its ids are called.
+        InvalidArguments: if its filters cannot be copied and none are given, or if no widget can be copied.
+        DashboardsError: if the names of its ids could not be read.
     """
     result = CopyInto(filters)
     if project not in {row.id for row in await context.lookups.projects()}:
@@ -294,7 +294,7 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
         result.filters, result.matched = there.value, {**there.matched}
         if odd or there.missing:
             such_as = f", such as {json_text(time_filter)}" if (time_filter := only_time(original.filters)) else ""
-            text = f"{odd or '; '.join(there.missing)}, as the original has; give filters for the copy{such_as}."
+            text = f"{odd or '; '.join(there.missing)}, which the original uses; give filters for the copy{such_as}."
             raise InvalidArguments.at("filters", text, lead="Nothing was changed.")
     checker = Checker(context, project, result.filters)
     for widget in original.widgets:
@@ -309,17 +309,17 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
             result.widgets.append(there.value)
             result.matched |= there.matched
     if original.widgets and not result.widgets:
-        text = f"no widget of the original can be in project {project}: {join_names(result.left_out, limit=3)}."
+        text = f"no widget of the original can be copied to project {project}: {join_names(result.left_out, limit=3)}."
         raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
     result.warnings = checker.done()
     return result
 
 
-COPIED = "a move changes no widget: leave out move, and the copy is made with it."
+COPIED = "a move cannot change the widget; omit move to copy it with that change."
 
 
 class Back(Request):
-    """Where a widget was before it was moved."""
+    """The place of a widget before it was moved."""
 
     id: WidgetId
     dashboard_id: DashboardId
@@ -327,7 +327,7 @@ class Back(Request):
 
 
 class Move(Struct, frozen=True):
-    """A widget as it is, and the fields to send."""
+    """A widget and the fields to send."""
 
     before: Widget
     fields: JsonObject
@@ -339,30 +339,30 @@ class Move(Struct, frozen=True):
 
     @property
     def back(self) -> JsonObject:
-        """Where it was, as an undo says it; for a move from a dashboard."""
+        """The place before the move, as an undo call states it."""
         back: JsonObject = {"id": self.before.id, "dashboard_id": self.before.dashboard}
         return back | ({"metadata": self.before.metadata} if self.before.metadata else {})
 
     @property
     def forth(self) -> JsonObject:
-        """Where it goes, in the same words."""
+        """The place after the move, in the same form."""
         forth: JsonObject = {"id": self.before.id, "dashboard_id": self.to}
         metadata = self.fields.get("metadata", self.before.metadata)
         return forth | ({"metadata": metadata} if metadata else {})
 
     def operation(self, stored: Widget | None = None) -> EditOperation:
-        """The change, planned or done."""
+        """The planned or applied change."""
         after = {**self.before.writable(), **self.fields} if stored is None else stored.writable()
         now = self.to if stored is None else stored.dashboard
         fields = {"dashboard": [self.before.dashboard, now], **before_after(self.before.writable(), after)}
         return EditOperation(op="update", id=self.before.id, name=untrusted(self.before.name), fields=fields)
 
     def differences(self, stored: Widget) -> list[str]:
-        """What is stored otherwise than asked."""
+        """Where the stored state differs from the request."""
         name = f"widget {self.before.id}"
         texts = differences(self.fields, stored, self.before, name)
         if stored.dashboard != self.to:
-            texts.append(f"{name} dashboard: asked {self.to}, stored {as_json(stored.dashboard)}")
+            texts.append(f"{name} dashboard: sent {self.to}, stored {as_json(stored.dashboard)}")
         return texts
 
 
@@ -377,16 +377,16 @@ class PlannedMoves(NamedTuple):
 async def moves_to(
     context: ToolContext, dashboard: Dashboard, widgets: Sequence[Widget], ids: RestoredIds
 ) -> PlannedMoves:
-    """The moves of those that are not there already, below what is there.
+    """The moves of widgets that are not on the dashboard yet, placed below the others.
 
     Raises:
-        InvalidArguments: for what cannot be on that dashboard.
+        InvalidArguments: for widgets that cannot be on that dashboard.
     """
     checker, moves, notes = Checker(context, dashboard.project, dashboard.filters), list[Move](), list[str]()
     mine = {widget.id: widget for widget in dashboard.widgets}
     for widget in widgets:
         if widget.dashboard == dashboard.id or widget.id in mine:
-            notes.append(f"widget {widget.id} is on dashboard {dashboard.id} already")
+            notes.append(f"widget {widget.id} is already on dashboard {dashboard.id}")
             continue
         path = f"widget {widget.id} on dashboard {dashboard.id}"
         there = await translated(context, widget.definition(), project=dashboard.project, dashboard=widget.dashboard)
@@ -404,12 +404,12 @@ async def moves_to(
         if "metadata" in config:
             move.fields["metadata"] = {**(move.before.metadata or {}), **config["metadata"]}
     if moves:
-        notes.append(f"moved widgets count the calls that the filters of dashboard {dashboard.id} leave")
+        notes.append(f"the filters of dashboard {dashboard.id} apply to moved widgets")
     return PlannedMoves(moves, warnings, notes)
 
 
 def moves_back(widgets: Sequence[Widget], places: Sequence[Back], ids: RestoredIds) -> list[Move]:
-    """The moves that put widgets back where they were."""
+    """The moves that return widgets to their former places."""
     widgets_by_id = {widget.id: widget for widget in widgets}
     return [
         Move(
@@ -421,15 +421,13 @@ def moves_back(widgets: Sequence[Widget], places: Sequence[Back], ids: RestoredI
 
 
 def from_nowhere(moves: Sequence[Move]) -> list[str]:
-    """What is to be said of widgets of which the API names no dashboard: an undo would not know where to."""
+    """A warning for widgets without a known dashboard, which an undo cannot move back."""
     names = [f"widget {move.before.id}" for move in moves if move.before.dashboard is None]
-    return (
-        [f"undo cannot put back {join_names(names)}: the API does not say on which dashboard it was"] if names else []
-    )
+    return [f"undo cannot restore {join_names(names)}: the API does not report its dashboard"] if names else []
 
 
 class MovedWidgets(NamedTuple):
-    """The widgets as stored, and the errors of those that failed, by id. ``read_back``: whether an answer was lost."""
+    """The stored widgets, and errors by id. ``read_back``: whether a response was lost."""
 
     stored: dict[int, Widget]
     failed: dict[int, DashboardsError]
@@ -437,7 +435,7 @@ class MovedWidgets(NamedTuple):
 
 
 async def send_moves(context: ToolContext, moves: Sequence[Move]) -> MovedWidgets:
-    """Move the widgets, several at once."""
+    """Move the widgets concurrently."""
     by_id, lost = {move.before.id: move for move in moves}, list[int]()
 
     async def one(number: int) -> Widget:
@@ -468,12 +466,12 @@ def _outcome(move: Move, stored: Widget) -> str:
 
 
 def outcomes_of(failed: Mapping[int, DashboardsError]) -> list[str]:
-    """What became of the moves that failed, a line each."""
+    """The outcomes of failed moves, a line each."""
     return [f"widget {number}: {error}" for number, error in sorted(failed.items())]
 
 
 def all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
-    """One error for moves of which none was made: the first, with what is known of each."""
+    """One error for moves that all failed: the first, with the outcome of each."""
     errors = [failed[number] for number in sorted(failed)]
     in_doubt = [error for error in errors if isinstance(error, EditFailed)]
     if len(errors) == 1 or not in_doubt:

@@ -1,4 +1,4 @@
-"""Whole dashboards: what a plan covers of them, and sending their edits."""
+"""Edits of whole dashboards: planning and sending them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ from cekura_dashboards.text import join_names, named, untrusted
 
 MAX_LISTED = 1000
 MAX_CHARTS_NAMED = 6
-"""Charts that a fault names."""
+"""Charts named in a fault."""
 FIELDS = ("name", "project", "filters")
 SETTABLE = ("name", "filters")
 
@@ -50,14 +50,14 @@ def fields_of(dashboard: Dashboard) -> JsonObject:
 
 
 class DashboardIds(NamedTuple):
-    """``all_ids``: those of a project, by which a new one is recognised; ``namesakes``: those of one name."""
+    """``all_ids``: those of a project, to recognise a new one; ``namesakes``: those with one name."""
 
     all_ids: tuple[int, ...]
     namesakes: list[int]
 
 
 async def dashboards_of_project(context: ToolContext, project: int | None, name: str | None) -> DashboardIds:
-    """The ids of the dashboards of a project, and of those of this name."""
+    """The ids of a project's dashboards, and of those with this name."""
     ids, namesakes = list[int](), list[int]()
     async for rows in context.api.list_dashboards(project):
         ids += [row.id for row in rows]
@@ -76,24 +76,24 @@ def dashboard_change(
 
 
 def dashboard_differences(requested: JsonObject, stored: Dashboard) -> list[str]:
-    """What is stored otherwise than asked."""
+    """Where the stored state differs from the request."""
     differing = {name: value for name, value in requested.items() if not same(value, stored.stored(name))}
     pairs = {name: both_as_json(value, stored.stored(name)) for name, value in differing.items()}
     return [
-        f"dashboard {stored.id} {name}: asked {requested_value}, stored {stored_value}"
+        f"dashboard {stored.id} {name}: sent {requested_value}, stored {stored_value}"
         for name, (requested_value, stored_value) in pairs.items()
     ]
 
 
 class RangeFaults(NamedTuple):
-    """``lost``: charts lose their date range; ``early``: charts, or the dashboard, begin too early."""
+    """``lost``: charts lose their date range; ``early``: charts, or the dashboard, start too early."""
 
     lost: Fault | None
     early: Fault | None
 
 
 def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -> RangeFaults:
-    """What is wrong with these filters in place of the dashboard's own."""
+    """The faults of these filters in place of the dashboard's own."""
     bare, early = list[Widget](), list[Widget]()
     for widget in before.widgets:
         was, will = (time_bounds(both(filters_of, widget.filters), now) for filters_of in (before.filters, filters))
@@ -110,10 +110,10 @@ def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -
 async def send_create(
     context: ToolContext, fields: JsonObject, copy_of: int | None, existing_ids: Sequence[int]
 ) -> WriteResult[Dashboard]:
-    """Create a dashboard, or have one duplicated. ``existing_ids``: the ids there before.
+    """Create a dashboard or duplicate one. ``existing_ids``: the ids before that.
 
     Raises:
-        EditFailed: when the answer was lost and no such dashboard is there, or more than one.
+        EditFailed: when the response was lost and not exactly one new dashboard exists.
     """
     name, what = fields.get("name") or "", "create of the dashboard"
 
@@ -134,7 +134,7 @@ async def send_update(context: ToolContext, before: Dashboard, fields: JsonObjec
     """Change a dashboard's own fields.
 
     Raises:
-        EditFailed: when the answer was lost and the change is not there, or cannot be told.
+        EditFailed: when the response was lost and the change was not applied, or that is unknown.
     """
     what = f"update of dashboard {before.id}"
 
@@ -148,10 +148,10 @@ async def send_update(context: ToolContext, before: Dashboard, fields: JsonObjec
 
 
 async def send_delete(context: ToolContext, number: int) -> bool:
-    """Delete a dashboard; whether that was read back.
+    """Delete a dashboard; whether the outcome was read back.
 
     Raises:
-        EditFailed: when the answer was lost and the dashboard is still there.
+        EditFailed: when the response was lost and the dashboard still exists.
     """
     what = f"delete of dashboard {number}"
 
@@ -166,7 +166,7 @@ async def send_delete(context: ToolContext, number: int) -> bool:
 
 
 class DashboardUpdate(Struct, frozen=True):
-    """The fields to send, and the dashboard as it was."""
+    """The fields to send, and the dashboard before."""
 
     before: Dashboard
     fields: JsonObject
@@ -202,7 +202,7 @@ async def plan_update(context: ToolContext, request: UpdateDashboardRequest) -> 
         stamps=[before.updated_at],
         notes=[
             *notes,
-            *([f"empty values were ignored for {', '.join(nulls)}; clear empties a field"] if nulls else []),
+            *([f"empty values were ignored for {', '.join(nulls)}; use clear to empty a field"] if nulls else []),
         ],
     )
     return checked(context, plan, request)
@@ -211,10 +211,10 @@ async def plan_update(context: ToolContext, request: UpdateDashboardRequest) -> 
 def _requested(
     context: ToolContext, request: UpdateDashboardRequest, before: Dashboard
 ) -> tuple[JsonObject, list[str], list[str]]:
-    """What the fields are to be, what is to be warned of, and notes."""
+    """The requested fields, warnings and notes."""
     filters, warnings, notes = before.filters or {}, list[str](), list[str]()
     if (request.date_range or request.only) and (odd := before.unreadable("filters")) is not None:
-        raise InvalidArguments.at("", f"{odd}; give the whole filters instead.", lead="Nothing was changed.")
+        raise InvalidArguments.at("", f"{odd}; give complete filters instead.", lead="Nothing was changed.")
     if request.date_range:
         own, warnings = saved_range(request.date_range, context.now(), context.settings.zone)
         filters = both(without_time(filters), own)
@@ -232,7 +232,7 @@ def _requested(
 
 
 async def _foreign_agent_warnings(context: ToolContext, only: Filter | None, before: Dashboard) -> list[str]:
-    """Warnings of agents of other projects, whose calls no chart of this dashboard counts."""
+    """Warnings for agents of other projects, whose calls no chart of this dashboard counts."""
     ids = {
         int(value)
         for part in and_parts(only.to_json() if only else None)
@@ -245,17 +245,17 @@ async def _foreign_agent_warnings(context: ToolContext, only: Filter | None, bef
     try:
         agents = [agent for agent in await context.lookups.agents() if agent.id in ids]
     except DashboardsError:
-        return []  # who they are only decides whether to warn
+        return []  # needed only for the warning
     return [
-        f"agent {agent.id} {named(agent.name)} is in project {agent.project}: its calls are not on this dashboard, "
-        f"which is of project {before.project}"
+        f"agent {agent.id} {named(agent.name)} is in project {agent.project}: this dashboard has only calls "
+        f"of project {before.project}"
         for agent in agents
         if agent.project not in {None, before.project}
     ]
 
 
 def _same_conditions(filters: JsonObject, others: JsonObject | None) -> bool:
-    """Whether both hold the same conditions, in whatever order."""
+    """Whether both have the same conditions, in any order."""
     conditions, other_conditions = [*and_parts(filters)], [*and_parts(others)]
     return len(conditions) == len(other_conditions) and all(part in other_conditions for part in conditions)
 
@@ -263,10 +263,10 @@ def _same_conditions(filters: JsonObject, others: JsonObject | None) -> bool:
 def _range_warnings(
     context: ToolContext, request: UpdateDashboardRequest, before: Dashboard, fields: JsonObject
 ) -> tuple[list[str], bool]:
-    """Of charts that would be refused for their date range; and whether any would lose it, as was asked.
+    """Warnings for charts whose date range the API would refuse; and whether any loses its range on request.
 
     Raises:
-        InvalidArguments: where that was not asked, and no plan stands behind it.
+        InvalidArguments: for faults in date ranges, unless the call has a plan.
     """
     if "filters" not in fields:
         return [], False

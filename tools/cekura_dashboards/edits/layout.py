@@ -1,8 +1,8 @@
-"""The grid of a dashboard: where its widgets lie, where new and moved ones go, and how others make room.
+"""The grid of a dashboard: the positions of its widgets, places for new and moved ones, and making room.
 
-The shape of metadata is the web app's own and not documented. The grid is recognised only if every widget has numbers
-``x``, ``y``, ``w`` and ``h`` in the same place of its metadata, such as ``metadata.layout``. Widgets that lack them are
-given positions, in the shape that other dashboards use, only if the call asks for a place.
+The metadata belongs to the web app and is not documented. A grid is recognized only if every widget has numbers ``x``,
+``y``, ``w`` and ``h`` at the same path of its metadata, such as ``metadata.layout``. Widgets without them get
+positions, in the form that other dashboards use, only if the call requests a place.
 """
 
 import copy
@@ -22,7 +22,7 @@ from cekura_dashboards.text import join_names
 MetadataPath = tuple[str, ...]
 EDGES = ("x", "y", "w", "h")
 COLUMNS = 12
-"""Of a grid of which nothing is known. One that shows fewer may be wider than its widgets."""
+"""Of an unknown grid. A grid with narrower contents may still be this wide."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Box:
 
 
 class Pattern(Struct, frozen=True):
-    """How dashboards lay out their widgets: where in metadata a position stands, and boxes by chart type.
+    """How dashboards lay out their widgets: the metadata path of a position, and boxes by chart type.
 
     ``is_known``: taken from a dashboard, not the default.
     """
@@ -60,7 +60,7 @@ class Pattern(Struct, frozen=True):
 
     @classmethod
     def of(cls, widgets: Iterable[tuple[str, Any]], path: MetadataPath | None = None) -> "Pattern":
-        """The pattern of widgets, given by chart type and metadata: at ``path``, or where most hold a position."""
+        """The pattern of widgets, given as chart type and metadata: at ``path``, or at the most common path."""
         all_widgets = [*widgets]
         paths = Counter(one for _, metadata in all_widgets for one in paths_in(metadata))
         path = path if path is not None else next((one for one, _ in paths.most_common(1)), STANDARD.path)
@@ -80,9 +80,9 @@ STANDARD = Pattern(
 
 @dataclass
 class Grid:
-    """Positions by widget id; new widgets have negative keys. ``before``: those that the widgets show.
+    """Positions by widget id; new widgets have negative keys. ``before``: the stored positions.
 
-    ``moved``: those that were put somewhere on purpose.
+    ``moved``: the widgets that were placed on purpose.
     """
 
     path: MetadataPath
@@ -94,9 +94,9 @@ class Grid:
 
     @classmethod
     def of(cls, metadata: Mapping[int, Any], kinds: Mapping[int, str], pattern: Pattern | None = None) -> "Grid | None":
-        """The grid of these widgets, at least as wide as ``pattern``; None where none is known.
+        """The grid of these widgets, at least as wide as ``pattern``; None if none is known.
 
-        With a pattern, widgets that show no position come last, in their order.
+        With a pattern, widgets without a position come last, in their order.
         """
         path = whole_path(metadata)
         if path is None and pattern is not None:
@@ -115,20 +115,20 @@ class Grid:
         return grid
 
     def usual(self, chart_type: Any) -> Box:
-        """A box of the size most common among charts of this type, or among all."""
+        """A box of the most common size among charts of this type, or among all."""
         alike = [box for kind, box in self.usual_boxes if kind == chart_type]
         sizes = Counter((box.w, box.h) for box in alike or [box for _, box in self.usual_boxes])
         [((w, h), _)] = sizes.most_common(1)
         return Box(0, 0, w, h)
 
     def put(self, key: int, box: Box) -> None:
-        """Put it there; what lies there makes room at the end."""
+        """Put it there; ``settle`` moves others out of the way."""
         box.x = max(0, min(box.x, self.columns - box.w))
         self.boxes[key] = box
         self.moved[key] = None
 
     def put_last(self, key: int, box: Box) -> None:
-        """Beside the last one if there is room, else below all."""
+        """Put it beside the last one if there is room, else below all."""
         others = self._others(key)
         last = max(others, key=lambda other: (other.y, other.x), default=Box(0, 0, 0, 0))
         if not self._fits(key, box, last.right, last.y):
@@ -136,14 +136,14 @@ class Grid:
         self.boxes[key] = box
 
     def put_on_top(self, key: int, box: Box) -> None:
-        """In a row of its own above all."""
+        """Put it in a row of its own above all."""
         self.boxes.pop(key, None)
         self._make_room(0, box.h)
         box.x, box.y = 0, 0
         self.boxes[key] = box
 
     def put_after(self, key: int, after: int, box: Box) -> None:
-        """To the right of another if there is room, else in a row of its own below."""
+        """Put it to the right of another if there is room, else in a row of its own below."""
         self.boxes.pop(key, None)
         anchor = self.boxes[after]
         if not self._fits(key, box, anchor.right, anchor.y):
@@ -155,7 +155,7 @@ class Grid:
         self.boxes[key] = box
 
     def settle(self) -> None:
-        """Push down the widgets that overlap one that was placed, and those that they overlap in turn."""
+        """Push down widgets that overlap a placed one, and those that they overlap in turn."""
         disturbed, settled = {*self.moved}, dict[int, Box]()
         rest = sorted(self.boxes.keys() - disturbed, key=lambda key: (self.boxes[key].y, self.boxes[key].x))
         for key in [*self.moved, *rest]:
@@ -175,7 +175,7 @@ class Grid:
         ]
 
     def arrange(self) -> None:
-        """Move everything up as far as it goes, in order, so that nothing overlaps and no row is empty."""
+        """Move everything up as far as possible, in order: no overlaps, no empty rows."""
         settled = list[Box]()
         for box in sorted(self.boxes.values(), key=lambda other: (other.y, other.x)):
             below = [other_box.bottom for other_box in settled if other_box.x < box.right and box.x < other_box.right]
@@ -197,7 +197,7 @@ class Grid:
 
 
 def whole_path(metadata: Mapping[int, Any]) -> MetadataPath | None:
-    """Where in metadata each of these widgets holds its position; None if not all do, or there are none."""
+    """The metadata path at which all these widgets have a position; None if there is none, or no widget."""
     paths = paths_in(next(iter(metadata.values()), None))
     return next(
         (path for path in paths if all(box_at(widget_metadata, path) for widget_metadata in metadata.values())), None
@@ -205,7 +205,7 @@ def whole_path(metadata: Mapping[int, Any]) -> MetadataPath | None:
 
 
 def paths_in(metadata: Any, path: MetadataPath = ()) -> Iterator[MetadataPath]:
-    """Where in metadata a position stands, at most two levels down."""
+    """The paths of positions in metadata, at most two levels deep."""
     fields = as_object(metadata)
     if fields is None:
         return
@@ -228,7 +228,7 @@ def box_at(metadata: Any, path: MetadataPath) -> Box | None:
 
 
 def with_box(metadata: Any, path: MetadataPath, box: Box) -> JsonObject:
-    """The metadata with this position in it; all else kept."""
+    """The metadata with this position; everything else unchanged."""
     result: JsonObject = copy.deepcopy(as_object(metadata) or {})
     target = result
     for name in path:
@@ -241,13 +241,13 @@ def with_box(metadata: Any, path: MetadataPath, box: Box) -> JsonObject:
 
 
 SUPPOSED = (
-    "no dashboard of this key shows where its widgets lie: positions are written as metadata.{path} in {columns:g} "
-    "columns, and whether the web app reads them there is not known"
+    "no dashboard of this key has positions of widgets: they are written to metadata.{path} in {columns:g} columns; "
+    "whether the web app reads them is unknown"
 )
 
 
 class Wish(Struct, frozen=True):
-    """Where a widget is wanted. ``path``: the argument that says so."""
+    """The requested place of a widget. ``path``: the argument that requests it."""
 
     path: str
     place: str | None = None
@@ -259,7 +259,7 @@ class Wish(Struct, frozen=True):
 
     @property
     def faulty(self) -> str:
-        """The argument to name where it cannot be granted."""
+        """The argument to name in a fault."""
         return f"{self.path}.{'place' if self.place else 'layout'}"
 
     def __bool__(self) -> bool:
@@ -267,7 +267,7 @@ class Wish(Struct, frozen=True):
 
 
 class Placement(Struct, frozen=True):
-    """What is to be placed. ``creates``: new widgets, whose configurations are completed; ``moves``: by widget id.
+    """Requested places. ``creates``: new widgets, whose configurations get positions; ``moves``: by widget id.
 
     ``arrange``: tidy the whole dashboard.
     """
@@ -277,7 +277,7 @@ class Placement(Struct, frozen=True):
     arrange: bool = False
 
     def needs_grid(self, metadata: Mapping[int, Any]) -> bool:
-        """Whether it cannot be done unless all widgets have a position. ``metadata``: of those there, by id."""
+        """Whether it requires a position for every widget. ``metadata``: of the existing widgets, by id."""
         moves = (self.moves or {}).items()
         others = any(wish.place or next(paths_in(metadata[number]), None) is None for number, wish in moves)
         return self.arrange or others or any(wish for wish, _ in self.creates)
@@ -290,9 +290,9 @@ async def pattern_for(
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
 ) -> tuple[Pattern | None, list[str]]:
-    """How other dashboards lay out their widgets, where this one does not show it; and what to warn of.
+    """How other dashboards lay out their widgets, in case this one has no grid; and warnings.
 
-    None where it is not needed: the dashboard has a grid of its own, or no place is asked for.
+    None if not needed: the dashboard has a grid of its own, or no place is requested.
     """
     metadata = _metadata(stored, updates, deletes)
     path, is_asked_for = whole_path(metadata), placement.needs_grid(metadata)
@@ -311,7 +311,7 @@ async def pattern_for(
         others = []
     elsewhere = Pattern.of(others, own_pattern.path if own_pattern.is_known else None)
     unplaced = [str(number) for number, value in metadata.items() if box_at(value, elsewhere.path) is None]
-    notes = [f"widgets {join_names(unplaced)} showed no position and get one"] if unplaced else []
+    notes = [f"widgets {join_names(unplaced)} had no position and get one"] if unplaced else []
     if not (elsewhere.is_known or own_pattern.is_known):
         notes.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
     return elsewhere, notes
@@ -320,7 +320,7 @@ async def pattern_for(
 def _metadata(
     stored: Mapping[int, Widget], updates: Mapping[int, JsonObject], deletes: Sequence[int]
 ) -> dict[int, Any]:
-    """The metadata of each widget that will be there, by id."""
+    """The metadata of each widget that will remain, by id."""
     return {
         number: updates.get(number, {}).get("metadata", widget.metadata)
         for number, widget in stored.items()
@@ -336,9 +336,9 @@ def place_widgets(
     ids: RestoredIds,
     pattern: Pattern | None = None,
 ) -> tuple[dict[int, JsonObject], list[Fault]]:
-    """The updates, with those of widgets that are moved and that make room; and what cannot be done.
+    """The updates, including widgets that are moved or make room; and faults.
 
-    ``pattern``: as ``pattern_for`` has it.
+    ``pattern``: from ``pattern_for``.
     """
     metadata = _metadata(stored, updates, deletes)
     grid = Grid.of(metadata, {number: widget.chart_type for number, widget in stored.items()}, pattern)
@@ -371,7 +371,7 @@ def place_widgets(
 def _alone(
     moves: Mapping[int, Wish], metadata: Mapping[int, Any], updates: Mapping[int, JsonObject]
 ) -> dict[int, JsonObject]:
-    """The updates of widgets whose own position is changed, where it is not known how others lie."""
+    """The updates of widgets whose own position changes, on a dashboard without a grid."""
     changed = {number: relaid(metadata[number], wish.layout) for number, wish in moves.items() if wish.layout}
     return {
         number: {**updates.get(number, {}), "metadata": new_metadata}
@@ -381,14 +381,14 @@ def _alone(
 
 
 def relaid(metadata: Any, layout: Layout) -> JsonObject | None:
-    """The metadata with a part of the position in it changed; None if it shows none."""
+    """The metadata with parts of its position changed; None if it has none."""
     path = next(paths_in(metadata), None)
     box = None if path is None else box_at(metadata, path)
     return None if path is None or box is None else with_box(metadata, path, _sized(box, layout))
 
 
 def overlapped(number: int, metadata: Any, stored: Mapping[int, Widget]) -> list[int]:
-    """The widgets that one with this metadata lies on."""
+    """The widgets that one with this metadata overlaps."""
     grid = Grid.of({key: w.metadata for key, w in stored.items()}, {key: w.chart_type for key, w in stored.items()})
     box = box_at(metadata, grid.path) if grid else None
     return (
@@ -399,7 +399,7 @@ def overlapped(number: int, metadata: Any, stored: Mapping[int, Widget]) -> list
 
 
 def _sized(box: Box, layout: Layout | None) -> Box:
-    """The box with what is given of its position and size."""
+    """The box with the given parts of its position and size."""
     return replace(box, **layout.model_dump(exclude_none=True)) if layout else box
 
 
@@ -407,7 +407,7 @@ def _create(grid: Grid, key: int, wish: Wish, config: JsonObject, ids: RestoredI
     own = box_at(config.get("metadata"), grid.path)
     if own is not None:
         if wish:
-            return [Fault(wish.faulty, "and a position in metadata contradict each other; give one of them.")]
+            return [Fault(wish.faulty, "and the position in metadata exclude each other; give only one.")]
         grid.boxes[key] = own
         return []
     box = _sized(grid.usual(config.get("chart_type")), wish.layout)
@@ -419,12 +419,12 @@ def _create(grid: Grid, key: int, wish: Wish, config: JsonObject, ids: RestoredI
 
 
 def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: RestoredIds, *, fixed: bool) -> list[Fault]:
-    """Put a box where it is wanted; without a wish for a place a new one comes last, and one that is there stays."""
+    """Put a box at its requested place; without one, a new box comes last and an existing one stays."""
     if box.w > grid.columns:
-        return [Fault(f"{wish.path}.layout", f"is wider than the dashboard, which has {grid.columns:g} columns.")]
+        return [Fault(f"{wish.path}.layout", f"is wider than the dashboard's {grid.columns:g} columns.")]
     match = PLACE.fullmatch(wish.place) if wish.place else None
     if match is None and wish.layout and wish.layout.x is not None and box.right > grid.columns:
-        return [Fault(f"{wish.path}.layout", f"reaches beyond the {grid.columns:g} columns of the dashboard.")]
+        return [Fault(f"{wish.path}.layout", f"exceeds the dashboard's {grid.columns:g} columns.")]
     if match is None:
         if fixed:
             grid.put(key, box)
@@ -433,7 +433,7 @@ def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: RestoredIds, *, f
     elif match[2]:
         after = ids.now("widget", int(match[2]))
         if after not in grid.boxes or after == key:
-            return [Fault(wish.faulty, f"widget {after} is not on this dashboard after the edit, or is this one.")]
+            return [Fault(wish.faulty, f"widget {after} is the same one, or not on this dashboard after the edit.")]
         grid.put_after(key, after, box)
     elif wish.place == "bottom":
         box.y = max((other_box.bottom for other, other_box in grid.boxes.items() if other != key), default=0)

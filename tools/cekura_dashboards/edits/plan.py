@@ -1,4 +1,4 @@
-"""Plans: what an edit would do, worked out by reading only; the tools that carry them out; the plan of a bulk edit."""
+"""Plans: what an edit would do, from reads alone; the tools that carry plans out; the plan of a bulk edit."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -37,19 +37,19 @@ from cekura_dashboards.values import replace
 
 Q = TypeVar("Q", bound=PlannedRequest)
 W = TypeVar("W")
-LOST_ANSWER = "the API's answer to the edit was lost; what is reported here was read back"
+LOST_ANSWER = "the API's response to the edit was lost; these results were read back"
 MAX_LISTED = 12
-"""Operations that a question to a person lists."""
+"""Operations listed in a question to the user."""
 
 
 class Plan(Struct, Generic[W], frozen=True, kw_only=True):
-    """What would be done, and what was stored when it was planned. Making one writes nothing.
+    """What an edit would do, and the stored state when it was planned. Planning writes nothing.
 
-    ``work`` is what the tool's commit carries out; ``changes`` tell it as a receipt would. A plan_id vouches for
-    ``operations`` and ``covered``; that of an undo for ``covered_by_undo`` instead, if given: what it made and nothing
-    besides, so that what others made meanwhile is not in its way. ``stamps`` are when what is covered was last changed.
-    ``drops_range``: it leaves charts without a date range. ``origin``: of the plan_id that the request brought, if any;
-    ``approved``: a person said yes.
+    ``work``: what the tool's commit carries out; ``changes``: the same as a receipt lists it. A plan_id signs
+    ``operations`` and ``covered``; that of an undo signs ``covered_by_undo`` instead, if given: only what the edit
+    made, so that edits by others do not block the undo. ``stamps``: when the covered things were last changed.
+    ``drops_range``: charts lose their date range. ``origin``: of the request's plan_id, if any; ``approved``: the user
+    agreed.
     """
 
     work: W
@@ -76,26 +76,26 @@ class Plan(Struct, Generic[W], frozen=True, kw_only=True):
         return any(change.op == "delete" for change in self.changes)
 
     def needs_person(self, confirm: str) -> bool:
-        """Whether a person must be asked, where one can be: a dry run is no consent, and an undo needs none."""
+        """Whether the user must confirm, if they can be asked: a dry run is not consent; an undo needs none."""
         asked_for = self.deletes or confirm == "writes"
         return asked_for and confirm != "never" and self.origin != "undo" and not (self.approved or self.is_empty)
 
     def needs_plan(self, confirm: str) -> bool:
-        """Whether neither a plan_id nor a person stands behind this yet, though one must."""
+        """Whether a plan_id or the user's confirmation is required and missing."""
         asked_for = self.deletes or self.drops_range or confirm == "writes"
         return asked_for and self.origin is None and not (self.approved or self.is_empty)
 
     def question(self, context: ToolContext) -> str:
-        """What a person is asked; the same for the same plan, whenever it is made."""
+        """The question to the user; the same for equal plans."""
         lines = [clean(line_of(change), limit=160) for change in self.changes[:MAX_LISTED]]
         if more := len(self.changes) - len(lines):
             lines.append(f"… and {more} more")
         lines += [f"warning: {text}" for text in self.warnings[:3]]
-        lost = " What is deleted can be brought back under a new id." if self.deletes else ""
+        lost = " Deletions can be undone, under new ids." if self.deletes else ""
         return "\n".join([f"{self.verb} {self.about}?{lost}", *lines, f"(plan {self.fingerprint(context)})"])
 
     def fingerprint(self, context: ToolContext) -> str:
-        """Differs for another key, and when the operations, anything covered or its last change do."""
+        """A short digest of the key, the operations, the covered state and its last change."""
         return signer(context).fingerprint([self.operations, self.covered, self.stamps])
 
 
@@ -104,11 +104,11 @@ def issued(context: ToolContext, plan: Plan[Any]) -> str:
 
 
 def checked(context: ToolContext, plan: Plan[W], request: PlannedRequest) -> Plan[W]:
-    """The plan, with the origin of the plan_id that the request brings, if any.
+    """The plan, with the origin of the request's plan_id, if any.
 
     Raises:
-        PlanRefused: if it does not hold.
-        InvalidArguments: for what only an undo may say.
+        PlanRefused: if the plan_id is not valid.
+        InvalidArguments: for arguments that only an undo may have.
     """
     origin = None
     if request.plan_id is not None:
@@ -119,12 +119,12 @@ def checked(context: ToolContext, plan: Plan[W], request: PlannedRequest) -> Pla
         known_as = [ids.under_first_ids(covered) for ids in request.ids(name).over_time()]
         origin = name.check(request.plan_id, plan.operations, known_as)
     if origin != "undo" and (path := request.restores()) is not None:
-        raise InvalidArguments.at(path, "belongs to an undo, whose plan_id it needs.", lead="Nothing was changed.")
+        raise InvalidArguments.at(path, "is only allowed in an undo, with its plan_id.", lead="Nothing was changed.")
     return replace(plan, origin=origin)
 
 
 def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
-    """The answer to a plan that is not to be carried out, or not yet; None for one that is."""
+    """The answer to a plan that is empty or needs consent; None for one to carry out."""
     if plan.is_empty:
         outcome = "nothing_to_do"
     elif plan.needs_plan(context.settings.confirm):
@@ -154,7 +154,7 @@ def receipt_of(
     undo: Call | None = None,
     read_back: bool = False,
 ) -> Receipt:
-    """The receipt of a plan that was carried out, or of the part that was. ``read_back``: an answer was lost."""
+    """The receipt of a plan that was carried out, at least in part. ``read_back``: a response was lost."""
     receipt = Receipt(
         outcome="partly_applied" if not_done else "applied",
         dashboard_id=dashboard_id,
@@ -171,12 +171,12 @@ def receipt_of(
 
 
 def changed_only(sent: JsonObject, stored: Widget) -> JsonObject:
-    """The fields of an update that would change something."""
+    """The fields of an update that differ from the stored ones."""
     return {name: value for name, value in sent.items() if not same(value, stored.stored(name))}
 
 
 class WritingTool(Tool[Q, Receipt], frozen=True, kw_only=True):
-    """``plan`` writes nothing; ``carry_out`` takes its plan, once approved where it must be."""
+    """``plan`` writes nothing; ``carry_out`` takes its plan, approved where required."""
 
     plan: Callable[[ToolContext, Q], Awaitable[Plan[Any]]]
     carry_out: Callable[[ToolContext, Plan[Any]], Awaitable[Receipt]]
@@ -193,7 +193,7 @@ def writing_tool(
     destructive: bool = False,
     idempotent: bool = True,
 ) -> WritingTool[Q]:
-    """The entry of the catalogue. ``commit`` only ever sees a plan that is to be carried out."""
+    """The catalogue entry of a writing tool. ``commit`` gets only plans that are to be carried out."""
 
     async def carry_out(context: ToolContext, plan: Plan[W]) -> Receipt:
         return not_yet(context, plan) or await commit(context, plan)
@@ -219,7 +219,7 @@ async def plan_bulk_edit(
     dashboard: Dashboard,
     ids: RestoredIds,
 ) -> Plan[WidgetEdits]:
-    """The plan against a dashboard that was read already."""
+    """The plan of a bulk edit, for a dashboard that was already read."""
     checker = Checker(context, dashboard.project, dashboard.filters)
     checker.lenient = request.plan_id is not None
     creates = [item.values() for item in request.create or []]
@@ -275,12 +275,12 @@ def _covering(
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
 ) -> list[str]:
-    """Warnings of restored widgets whose old place is taken by now."""
+    """Warnings for restored widgets whose former place is taken."""
     there = {n: widget.model_copy(update=updates.get(n, {})) for n, widget in mine.items() if n not in deletes}
     restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.was is not None]
     under = [(config, overlapped(0, config.get("metadata"), there)) for config in restored]
     return [
-        f"{named(config.get('name'))} comes back onto widgets {join_names(map(str, numbers))}; arrange makes room"
+        f"{named(config.get('name'))} overlaps widgets {join_names(map(str, numbers))} if restored; arrange makes room"
         for config, numbers in under
         if numbers
     ]
@@ -289,7 +289,7 @@ def _covering(
 def _placement(
     request: DashboardEdit, creates: Sequence[JsonObject], mine: Collection[int], ids: RestoredIds
 ) -> Placement:
-    """Where widgets are wanted; what is restored has its old place."""
+    """The requested places of widgets; restored ones have their former places."""
     items = enumerate(zip(request.create or [], creates, strict=True))
     moves = {
         number: Wish.of(f"update[{index}]", item)
@@ -322,7 +322,7 @@ async def _updates(
         if not sent:
             if item.place or item.layout:
                 continue
-            notes.append(f"{path}: widget {number} is stored like this already")
+            notes.append(f"{path}: widget {number} already has these values")
             continue
         updates[number] = sent
         await checker.updated(mine[number], sent, f"{path}.", item.clear)

@@ -1,9 +1,8 @@
-"""The token that ties a commit to its dry run without stored state, and the stored fields that it covers.
+"""The token that ties an edit to its dry run without server state, and the stored fields that it covers.
 
-A ``plan_id`` holds an expiry and an HMAC, keyed from the caller's own API key, over the operations and over what was
-stored when they were planned; and short digests of the same, which authorise nothing but name what moved. It says,
-signed, whether it comes from a dry run, which is no person's consent, or from a receipt, whose undo puts back what was
-there.
+A ``plan_id`` contains an expiry and an HMAC, keyed from the caller's API key, over the operations and the stored state
+when they were planned; and short digests of the same, which authorize nothing but identify what changed. Its origin is
+signed too: a dry run, which is not the user's consent, or a receipt, whose undo restores the former state.
 """
 
 import hashlib
@@ -28,14 +27,14 @@ EXPIRY = re.compile(r"[du][0-9a-z]{1,9}", re.ASCII)
 Origin = Literal["dry run", "undo"]
 LETTERS: dict[Origin, str] = {"dry run": "d", "undo": "u"}
 DETAILED = 6
-"""Up to so many covered things the digests go down to single fields."""
+"""Up to this many covered things, the digests are per field."""
 
 Covered = Mapping[str, Mapping[str, Any]]
-"""What must not move: by name (``widget 12``), the stored fields."""
+"""What must not change: stored fields by name (``widget 12``)."""
 
 
 class Signer(Struct, frozen=True):
-    """Makes and checks plan ids for one key at one time."""
+    """Issues and checks plan ids for one key at one time."""
 
     key: SecretStr
     now: datetime
@@ -53,23 +52,23 @@ class Signer(Struct, frozen=True):
 
     @staticmethod
     def origin(plan_id: str) -> Origin:
-        """Where a plan says that it comes from; ``check`` tells whether that is so."""
+        """The origin that a plan id claims; ``check`` verifies it."""
         return "undo" if plan_id.strip().startswith(LETTERS["undo"]) else "dry run"
 
     def check(self, plan_id: str, operations: Any, covered: Sequence[Covered]) -> Origin:
-        """Where a plan that holds comes from. ``covered``: under each of the ids by which the plan may know it.
+        """The origin of a valid plan id. ``covered``: the state, under each set of ids that the plan may have used.
 
         Raises:
-            PlanRefused: with what is different from the first.
+            PlanRefused: with the differences from the first.
         """
         parts = plan_id.strip().split(".")
         if len(parts) != 4 or not EXPIRY.fullmatch(parts[0]):  # noqa: PLR2004 - as issued
-            raise PlanRefused("plan_id is not one of this server's. Call again without plan_id to get one.")
+            raise PlanRefused("plan_id was not issued by this server. Call again without plan_id to get one.")
         origin = self.origin(plan_id)
         expiry = int(parts[0][1:], 36)
         if expiry <= self.now.timestamp():
             raise PlanRefused(
-                "The plan is older than an hour. Nothing was changed; call again without plan_id to see it anew."
+                "Nothing was changed: the plan is more than an hour old. Call again without plan_id for a new one."
             )
         mac = parts[3].encode()
         if any(
@@ -78,19 +77,19 @@ class Signer(Struct, frozen=True):
             return origin
         if parts[1] != _digest(operations, 6):
             raise PlanRefused(
-                "Nothing was changed: these operations are not the planned ones. Repeat the arguments exactly, or call "
-                "without plan_id to plan these."
+                "Nothing was changed: the arguments differ from the plan's. Repeat them exactly, or call without "
+                "plan_id for a new plan."
             )
         moved = _moved_fields(parts[2], covered[0])
         if moved:
             raise PlanRefused(
                 f"Nothing was changed: since the plan was made, {'; '.join(moved)}. "
-                "Look at it with get_dashboard, then call without plan_id to plan anew."
+                "Check with get_dashboard, then call without plan_id for a new plan."
             )
-        raise PlanRefused("plan_id does not fit this key. Call again without plan_id to get one.")
+        raise PlanRefused("plan_id is not valid for this key. Call again without plan_id to get one.")
 
     def fingerprint(self, content: Any) -> str:
-        """Eight characters that tell one content from another, under this key."""
+        """An eight-character digest of a content under this key."""
         return _text(hmac.new(self._secret(), canonical(content), hashlib.sha256).digest())[:8]
 
     def _mac(self, origin: Origin, expiry: int, operations: Any, covered: Covered) -> str:
@@ -102,7 +101,7 @@ class Signer(Struct, frozen=True):
 
 
 def canonical(value: Any) -> bytes:
-    """The same bytes for the same JSON, whatever the order of keys."""
+    """Canonical bytes of a JSON value, independent of key order."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str).encode()
 
 
@@ -113,7 +112,7 @@ def _digests(covered: Covered) -> str:
 
 
 def _moved_fields(digests: str, covered: Covered) -> list[str]:
-    """What is different from what the digests were made of, with its new value."""
+    """What differs from the digested state, with its new value."""
     if len(covered) > DETAILED:
         expected = [(name, "", _digest(covered[name], 4)) for name in sorted(covered)]
     else:
@@ -123,7 +122,7 @@ def _moved_fields(digests: str, covered: Covered) -> list[str]:
             for field in sorted(covered[name])
         ]
     if len(digests) != sum(len(digest) for _, _, digest in expected):
-        return [f"what it touches was added to or taken from, and is now {join_names(sorted(covered))}"]
+        return [f"things were added or removed; now: {join_names(sorted(covered))}"]
     moved, place = list[str](), 0
     for name, field, digest in expected:
         if digests[place : place + len(digest)] != digest:
@@ -154,17 +153,17 @@ def signer(context: ToolContext) -> Signer:
 
 
 def covered_widgets(widgets: list[Widget]) -> dict[str, JsonObject]:
-    """What of these widgets a plan vouches for."""
+    """The state of these widgets that a plan covers."""
     return {f"widget {widget.id}": stored_fields(widget.writable()) for widget in widgets}
 
 
 def stored_fields(fields: JsonObject) -> JsonObject:
-    """Writable fields with an empty text and null brought to one."""
+    """Writable fields, empty strings as null."""
     return {name: or_none(fields.get(name)) for name in WRITABLE}
 
 
 def covered_dashboard(number: int, filters: Any, widgets: list[int], **more: Any) -> dict[str, JsonObject]:
-    """A dashboard's filters and widget ids, on which creates depend; ``more`` of its fields besides."""
+    """A dashboard's filters and widget ids, on which creates depend; ``more``: further fields."""
     return {f"dashboard {number}": {"filters": filters or None, "widgets": sorted(widgets), **more}}
 
 
@@ -185,7 +184,7 @@ def covered_setup(dashboard: Dashboard) -> Covered:
 
 
 def covered_namesakes(numbers: Sequence[int]) -> Covered:
-    """Which dashboards of a name there are: one more means that it was created already."""
+    """The dashboards of a name: one more means that it was already created."""
     return {"dashboards of this name": {"dashboards": sorted(numbers)}}
 
 
@@ -202,7 +201,7 @@ def covered_fields(dashboard: Dashboard) -> Covered:
 
 
 def covered_alike(number: int, there: Sequence[Widget], restored: Sequence[JsonObject]) -> Covered:
-    """Which widgets of a dashboard are like those that an undo brings back: one more means that it was done already."""
+    """The widgets like those that an undo restores: one more means that it was already done."""
     if not restored:
         return {}
     alike = [widget.id for widget in there if any(_is_alike(widget, config) for config in restored)]
@@ -210,7 +209,7 @@ def covered_alike(number: int, there: Sequence[Widget], restored: Sequence[JsonO
 
 
 def _is_alike(widget: Widget, config: JsonObject) -> bool:
-    """Whether it has that name, or plots the same; figures plot nothing, and would be alike whoever made them."""
+    """Whether it has that name or plots the same; stats plot no field and would always match."""
     plot_fields = [name for name in WRITABLE if name not in {"name", "metadata"}]
     named = bool(widget.name) and widget.name == config.get("name")
     return named or (

@@ -1,4 +1,4 @@
-"""What an edit did: before → after, what the API stored otherwise than asked, and how to take it back."""
+"""The result of an edit: before → after, differences from the request, and the undo call."""
 
 import json
 from collections.abc import Sequence
@@ -18,29 +18,29 @@ from cekura_dashboards.text import join_names, json_text
 from cekura_dashboards.tool import Result
 
 TEXT_BUDGET = 8000
-"""Characters; notes on how arguments were read may come on top."""
+"""Characters, without notes on how arguments were read."""
 STRUCTURED = 1.5
 FEW_LINES = 5
 PAYLOAD_LIMIT = 20_000
-"""Characters that an undo may take; an edit that would need more is refused beforehand."""
+"""Characters of an undo call; an edit that would need more is refused."""
 
 
 class Call(BaseModel):
-    """A call, ready to be made."""
+    """A complete tool call."""
 
     tool: str
     arguments: dict[str, Any]
 
 
 class Receipt(Result):
-    """What an edit did. ``changes`` are what was done, or with ``needs_plan`` what would be."""
+    """The result of an edit. ``changes``: applied, or with ``needs_plan`` planned."""
 
     BOUND = "at most 8,000 characters of text, beside what is handed on"
 
     outcome: Literal["applied", "partly_applied", "nothing_to_do", "needs_plan"]
     dashboard_id: int | None = None
     changes: list[EditOperation]
-    differences: list[str] | None = Field(default=None, description="stored otherwise than asked")
+    differences: list[str] | None = Field(default=None, description="stored state differs from request")
     not_done: list[str] | None = None
     warnings: list[str] | None = None
     restored: list[str] | None = None
@@ -51,7 +51,7 @@ class Receipt(Result):
 
 
 def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
-    """Leave out what is too much to show: the values of later changes, then warnings and the like, then changes."""
+    """Shorten to the budget: drop the values of later changes, then warnings and the like, then changes."""
     changes = receipt.changes
     detailed = len(changes)
     while detailed and not _fits(receipt, budget):
@@ -79,33 +79,33 @@ def _leaving(receipt: Receipt, what: str, changes: JsonObject) -> Receipt:
 
 
 def _fits(receipt: Receipt, budget: int) -> bool:
-    """Whether text and structure fit, without the payloads that are handed on."""
+    """Whether text and structure fit, not counting undo and other payloads."""
     plain = receipt.model_copy(update={"undo": None, "complete": None, "restored": None})
     return len(render(plain)) <= budget and len(plain.model_dump_json(exclude_none=True)) <= STRUCTURED * budget
 
 
 HEADS = {
     "applied": "Done.",
-    "partly_applied": "Only part of it was done.",
-    "nothing_to_do": "Nothing to do: it is stored like this already.",
-    "needs_plan": "Nothing was changed yet. This is what would happen{lost}. If the user agrees, call again with the "
-    "same arguments and this plan_id.",
+    "partly_applied": "Partly done.",
+    "nothing_to_do": "Nothing to do: the stored state is the same.",
+    "needs_plan": "Nothing was changed yet. Planned changes{lost}. If the user agrees, call again with the same "
+    "arguments and this plan_id.",
 }
-BROUGHT_BACK = "; what is deleted can be brought back under new ids, unless a warning says otherwise"
+UNDOABLE = " (deletions can be undone, under new ids, unless a warning says otherwise)"
 
 
 def render(receipt: Receipt) -> str:
     deletes = any(change.op == "delete" for change in receipt.changes)
-    head = HEADS[receipt.outcome].format(lost=BROUGHT_BACK if deletes else "")
+    head = HEADS[receipt.outcome].format(lost=UNDOABLE if deletes else "")
     lines = [head + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")]
     lines += [line_of(change) for change in receipt.changes]
     for word, texts in (
-        ("NOT as asked", receipt.differences), ("NOT done", receipt.not_done), ("warning", receipt.warnings),
+        ("NOT as requested", receipt.differences), ("NOT applied", receipt.not_done), ("warning", receipt.warnings),
         ("left out", receipt.omitted),
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
     if receipt.restored:
-        lines.append(f"restored under new ids; in older undo calls put behind plan_id: ; {'; '.join(receipt.restored)}")
+        lines.append(f"restored under new ids; append to plan_id in older undo calls: ; {'; '.join(receipt.restored)}")
     if receipt.plan_id:
         lines.append(f"plan_id: {receipt.plan_id}")
     calls = [*(("to complete it", call) for call in receipt.complete or []), ("undo", receipt.undo)]
@@ -119,7 +119,7 @@ Q = TypeVar("Q", bound=PlannedRequest)
 
 
 class Undo(Struct, Generic[Q], frozen=True):
-    """The way back: the call's request and arguments, and what it cannot put back. No request: there is no way."""
+    """An undo: its request and arguments, and what it cannot restore. Without a request there is no undo."""
 
     request: Q | None
     arguments: JsonObject
@@ -127,15 +127,15 @@ class Undo(Struct, Generic[Q], frozen=True):
 
     @property
     def warnings(self) -> list[str]:
-        """What an undo will not do, for before and after the edit."""
+        """What an undo cannot restore, to warn before and after the edit."""
         if self.request is None:
-            return ["there is no undo: what is stored holds what this server cannot write"]
-        return [f"undo cannot put back {join_names(self.lost)}: what is stored there this server cannot write"] * bool(
+            return ["there is no undo: the stored state contains values that this server cannot write"]
+        return [f"undo cannot restore {join_names(self.lost)}: this server cannot write the stored values"] * bool(
             self.lost
         )
 
     def call(self, context: ToolContext, tool: str, covered: Covered) -> Call | None:
-        """The undo, with a plan_id over what is stored now; None if this server could not write it."""
+        """The undo call, with a plan_id for the current state; None if there is no undo."""
         if self.request is None:
             return None
         plan_id = signer(context).issue(self.request.operations(tool), covered, origin="undo")
@@ -143,7 +143,7 @@ class Undo(Struct, Generic[Q], frozen=True):
 
 
 def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
-    """The undo call as this server itself would read it, without what it could not write again."""
+    """The undo as this server would read it, without parts that it could not write."""
     arguments, lost = dict(arguments), list[str]()
     while True:
         try:
@@ -159,7 +159,7 @@ def undo_of(model: type[Q], arguments: JsonObject) -> Undo[Q]:
 
 
 def _without_faulty(arguments: JsonObject, faulty: Sequence[ArgumentPath]) -> tuple[JsonObject, list[str]] | None:
-    """The arguments less the items, or the filters, that the faults are in; None if nothing can be left out."""
+    """The arguments without the faulty items or filters; None if nothing can be dropped."""
     arguments_left, names = dict(arguments), list[str]()
     places = {(str(at[0]), at[1]) for at in faulty if len(at) > 1 and isinstance(at[1], int)}
     for name, index in sorted(places, reverse=True):
@@ -177,7 +177,7 @@ def _without_faulty(arguments: JsonObject, faulty: Sequence[ArgumentPath]) -> tu
 
 
 def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:
-    """The arguments that set the sent fields back to what they were."""
+    """The arguments that reset the sent fields."""
     values = {name: before[name] for name in sent if name != "metadata" and not same(before[name], None)}
     clear = [name for name in sent if name not in values and (name != "metadata" or not same(sent[name], None))]
     if "metadata" in sent and before["metadata"]:
@@ -186,7 +186,7 @@ def undo_update(before: JsonObject, sent: JsonObject) -> JsonObject:
 
 
 def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls with fewer widgets each") -> None:
-    """Refuse an edit whose undo would be too long to hand over.
+    """Refuse an edit whose undo call would be too long.
 
     Raises:
         InvalidArguments: with how to split it.
@@ -194,13 +194,13 @@ def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls wi
     size = len(json.dumps(undo, separators=(",", ":"), ensure_ascii=False))
     if size > PAYLOAD_LIMIT:
         raise InvalidArguments.at(
-            "", f"the undo of this edit would take {size} characters, more than {PAYLOAD_LIMIT}; {instead}.",
+            "", f"the undo of this edit would have {size} characters, more than {PAYLOAD_LIMIT}; {instead}.",
             lead="Nothing was changed.",
         )  # fmt: skip
 
 
 def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
-    """The arguments of bulk_edit_dashboard that put these edits back."""
+    """The arguments of bulk_edit_dashboard that undo these edits."""
     arguments: JsonObject = {"dashboard_id": edits.dashboard_id}
     restored: list[JsonObject] = [{**edits.before[n].definition(), "was": n} for n in edits.deletes]
     back: list[JsonObject] = [

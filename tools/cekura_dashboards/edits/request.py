@@ -1,7 +1,8 @@
-"""Arguments of the writing tools, and the current ids of what an undo created again.
+"""Arguments of the writing tools, and the current ids of restored things.
 
-A receipt lists ``widget 203 = 230 #s1gNed-_``. An older undo call takes such lines after its plan_id, and then uses the
-new ids. The end of a line is a signature under the caller's key, so that a plan cannot be turned on another widget.
+A receipt lists ``widget 203 = 230 #s1gNed-_``. An older undo call accepts such lines after its plan_id and then uses
+the new ids. Each line ends with a signature under the caller's key, so that a plan cannot be redirected to another
+widget.
 """
 
 import re
@@ -53,19 +54,19 @@ def _list_of(about: str, shown: Literal["brief", "bare"]) -> Any:
 
 
 LAYOUT = "layout"
-"""The part of metadata that merges in all its depth: a new width keeps the place."""
+"""The part of metadata that is merged recursively: a new width keeps the place."""
 PLACE = re.compile(r"top(?: (left|right))?|bottom|after[ :]*(\d{1,15})", re.ASCII)
 
 
 def _place(value: Any) -> Any:
-    """A place as it is written here; ``{"after": 203}`` and ``top-right`` are read too."""
+    """A normalized place; ``{"after": 203}`` and ``top-right`` are accepted."""
     fields = as_object(value)
     text = f"after {fields['after']}" if fields and set(fields) == {"after"} else value
     if text is None:
         return None
     folded = " ".join(re.split(r"[\s_-]+", text.strip().lower())) if isinstance(text, str) else ""
     if not PLACE.fullmatch(folded):
-        raise fault("", 'is top, top left, top right, bottom, or "after ID" with the id of a widget there.')
+        raise fault("", 'must be top, top left, top right, bottom, or "after ID" with a widget id.')
     return folded
 
 
@@ -74,7 +75,7 @@ PLACED = Field(default=None, description='top, top right, bottom, "after 203"')
 
 
 class Layout(Request):
-    """Where a widget lies on the grid: columns and rows from the top left, width and height. What is absent stays."""
+    """A position on the grid: columns and rows from the top left, width and height. Absent parts stay."""
 
     x: int | None = Field(default=None, ge=0)
     y: int | None = Field(default=None, ge=0)
@@ -96,12 +97,12 @@ class CreatedWidget(NewWidget):
 
 
 def restored_path(name: str, items: Sequence[CreatedWidget] | None) -> str | None:
-    """Where the first of these widgets says which deleted one it restores; None if none does."""
+    """The path of the first ``was`` in these widgets; None if there is none."""
     return next((f"{name}[{index}].was" for index, item in enumerate(items or []) if item.was is not None), None)
 
 
 class WidgetChanges(WidgetFields):
-    """New values. `filters` and `group_by` replace the whole; `metadata` merges, its `layout` too."""
+    """New values. `filters` and `group_by` are replaced; `metadata` is merged, its `layout` too."""
 
     chart_type: ChartType | None = None
     layout: Layout | None = LAID_OUT
@@ -121,34 +122,34 @@ class WidgetUpdate(WidgetChanges):
 
 
 def check_clear(fields: JsonObject, clear: Sequence[str] | None) -> None:
-    """Refuse to set and empty the same field; metadata may be both, which replaces it whole."""
+    """Refuse to set and clear the same field; for metadata, both together replace it."""
     if CLEARED in (clear or []) and only_time(fields.get("filters")):
-        raise fault("clear", f"names {CLEARED}, and the new filters hold one; do one or the other.")
+        raise fault("clear", f"names {CLEARED}, but the new filters have one; do only one of these.")
     for name in clear or []:
         if name != "metadata" and name in fields:
-            raise fault("clear", f"names {name}, which is also given a new value; do one or the other.")
+            raise fault("clear", f"names {name}, which also gets a new value; do only one of these.")
 
 
 def unmergeable(fields: WidgetFields, clear: Sequence[str] | None, stored: Widget) -> str | None:
-    """Why metadata cannot be merged into what is stored; None if it can."""
+    """Why metadata cannot be merged into the stored value; None if it can."""
     metadata = stored.metadata
     if fields.metadata is None or "metadata" in (clear or []) or not metadata or isinstance(metadata, dict):
         return None
-    return "what is stored is no object to merge into; to replace it, put metadata into clear as well."
+    return "cannot be merged: the stored value is not an object; to replace it, add metadata to clear."
 
 
 def ignored_nulls(fields: WidgetFields | None, path: str) -> list[str]:
-    """Notes on fields that were sent empty, which changes nothing."""
+    """Notes on null fields, which are ignored."""
     if fields is None:
         return []
     names = [name for name in fields.model_fields_set if getattr(fields, name) is None and name != "clear"]
     if not names:
         return []
-    return [f"{path}: empty values were ignored for {', '.join(sorted(names))}; clear empties a field"]
+    return [f"{path}: empty values were ignored for {', '.join(sorted(names))}; use clear to empty a field"]
 
 
 def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored: JsonObject) -> JsonObject:
-    """What to send so that a stored widget becomes what was asked: cleared, replaced and merged."""
+    """The fields to send for a requested change: cleared, replaced and merged."""
     sent: JsonObject = {name: "" if name == "field" else None for name in clear or [] if name != CLEARED}
     new_values = fields.values() if fields else {}
     if CLEARED in (clear or []):
@@ -160,7 +161,7 @@ def sent_fields(fields: WidgetFields | None, clear: Sequence[str] | None, stored
 
 
 def _merge(stored: JsonObject, new: JsonObject, deep: Iterable[str]) -> JsonObject:
-    """The new values over those held; the objects named ``deep`` are merged in all their depth."""
+    """The new values over the stored ones; objects named in ``deep`` are merged recursively."""
     merged = stored | new
     for name in deep:
         old, new_part = as_object(stored.get(name)), as_object(new.get(name))
@@ -172,7 +173,7 @@ def _merge(stored: JsonObject, new: JsonObject, deep: Iterable[str]) -> JsonObje
 LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
 MAX_LINES = 400
 _KINDS = {"widgets": "widget", "dashboards": "dashboard"}
-"""The first word of a field that holds ids, to what they are ids of."""
+"""The first word of a covered field with ids, to their kind."""
 
 
 class PlannedRequest(Request):
@@ -189,7 +190,7 @@ class PlannedRequest(Request):
     @model_validator(mode="before")
     @classmethod
     def _split_plan_id(cls, value: Any) -> Any:
-        """A plan_id as it was issued, and the lines that were put behind it."""
+        """Split a plan_id from the lines appended to it."""
         fields = as_object(value)
         text = fields.get("plan_id") if fields else None
         if fields is None or not isinstance(text, str) or ";" not in text:
@@ -207,36 +208,36 @@ class PlannedRequest(Request):
     def _readable(cls, value: list[str] | None) -> list[str] | None:
         for line in value or []:
             if not LINE.fullmatch(line.strip()):
-                raise fault("", "holds lines exactly as receipts give them.")
+                raise fault("", "must contain lines exactly as in receipts.")
         return value
 
     def operations(self, tool: str) -> dict[str, object]:
-        """What a plan_id vouches for: the tool and its arguments, as they were given."""
+        """What a plan_id signs: the tool and its arguments, as given."""
         arguments = self.model_dump(mode="json", exclude={"plan_id", "restored"}, exclude_none=True)
         return {"tool": tool, **arguments}
 
     def restores(self) -> str | None:
-        """The path of an argument that says what was deleted before, as only an undo may; None if none does."""
+        """The path of an argument that restores something deleted, which only an undo may; None if there is none."""
         return None
 
     def ids(self, signer: Signer) -> "RestoredIds":
-        """Which ids stand for which today.
+        """The current ids of restored things.
 
         Raises:
-            PlanRefused: for a line that this server did not write for this key.
+            PlanRefused: for a line that this server did not issue for this key.
         """
         return RestoredIds.from_lines(self.restored or [], signer)
 
 
 def check_counts(request: PlannedRequest, **lists: Sequence[Any] | None) -> None:
-    """Refuse more items than one call may hold, unless it is an undo or carries out a plan."""
+    """Refuse more items than one call may have, unless it has a plan_id."""
     for name, items in lists.items():
         if request.plan_id is None and len(items or []) > MOST_WIDGETS:
             raise fault(name, f"is too long; at most {MOST_WIDGETS}.")
 
 
 class RestoredIds(Struct, frozen=True):
-    """Which ids stand for which today."""
+    """The current ids of restored things, by former id."""
 
     new: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
@@ -246,12 +247,12 @@ class RestoredIds(Struct, frozen=True):
         for text in lines:
             match = LINE.fullmatch(text.strip())
             if match is None or restored_line(signer, match[1], int(match[2]), int(match[3])) != text.strip():
-                raise PlanRefused("restored holds a line that no receipt for this key has. Nothing was changed.")
+                raise PlanRefused("restored has a line from no receipt for this key. Nothing was changed.")
             new_ids[match[1], int(match[2])] = int(match[3])
         return cls(new_ids)
 
     def now(self, kind: str, old: int) -> int:
-        """The id that a thing has today."""
+        """The current id of a thing."""
         visited = {old}
         while (following := self.new.get((kind, old))) is not None and following not in visited:
             old = following
@@ -259,14 +260,14 @@ class RestoredIds(Struct, frozen=True):
         return old
 
     def over_time(self) -> "Iterator[RestoredIds]":
-        """What a plan of an earlier time may know of this: all of it still to come, less and less of it, none."""
+        """Itself, and with ever fewer of the oldest restorations, as plans issued in between would have it."""
         yield self
         lines = sorted(self.new.items(), key=lambda item: item[1])
         for count in range(1, len(lines) + 1):
             yield RestoredIds(dict(lines[count:]))
 
     def under_first_ids(self, covered: Covered) -> Covered:
-        """What a plan covers, under the ids that its things had at first."""
+        """A plan's covered state, under the original ids."""
         older = {(kind, new): old for (kind, old), new in self.new.items()}
         if not older:
             return covered
@@ -282,7 +283,7 @@ class RestoredIds(Struct, frozen=True):
         for name, fields in covered.items():
             kind, _, number = name.partition(" ")
             if number.isdecimal():
-                name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its first id
+                name = f"{kind} {then(kind, int(number))}"  # noqa: PLW2901 - the same thing under its original id
             fields_by_name[name] = {
                 field: sorted(then(_KINDS[first], one) for one in ids)
                 if (first := field.split(" ", 1)[0]) in _KINDS and is_list(ids)
@@ -293,14 +294,14 @@ class RestoredIds(Struct, frozen=True):
 
 
 def restored_line(signer: Signer, kind: str, old: int, new: int) -> str:
-    """Say that something was created again, as ``RestoredIds`` reads it."""
+    """The line for a restored thing, as ``RestoredIds`` parses it."""
     text = f"{kind} {old} = {new}"
     return f"{text} #{signer.fingerprint(['restored', text])}"
 
 
 CREATE, UPDATE, DELETE = "create_dashboard", "update_dashboard", "delete_dashboard"
 BULK_EDIT = "bulk_edit_dashboard"
-"""Tools whose calls an answer may hold."""
+"""Tools whose calls an answer may contain."""
 
 
 class CreateDashboardRequest(PlannedRequest):
@@ -347,7 +348,7 @@ class DashboardEdit(Request):
             raise fault("", "give create, update, delete or arrange.")
         named_ids = [item.id for item in self.update or []] + [*(self.delete or [])]
         if twice := sorted({number for number in named_ids if named_ids.count(number) > 1}):
-            raise fault("", f"widget {twice[0]} is named more than once in update and delete; name it once.")
+            raise fault("", f"widget {twice[0]} occurs more than once in update and delete.")
         return self
 
 
@@ -379,14 +380,14 @@ class UpdateDashboardRequest(PlannedRequest):
         if not self.values() and not self.clear and not self._narrows():
             raise fault("", "give name, date_range, only or filters, or clear one of them.")
         if self._narrows() and (self.filters or self.clear):
-            raise fault(self._narrows(), "changes a part of the filters; leave out filters and clear, or it.")
+            raise fault(self._narrows(), "changes a part of the filters; it excludes filters and clear.")
         if self.name is not None and not self.name.strip():
-            raise fault("name", "is empty; give a name, or put name into clear.")
+            raise fault("name", "is empty; give a name, or add name to clear.")
         check_clear(self.values(), self.clear)
         return self
 
     def _narrows(self) -> str:
-        """The argument that changes a part of the filters; none: an empty text."""
+        """The argument that changes a part of the filters, or an empty string."""
         return "date_range" if self.date_range else "only" if self.only else ""
 
     def values(self) -> JsonObject:

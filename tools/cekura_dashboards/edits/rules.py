@@ -1,6 +1,6 @@
-"""What a chart may be: which fields go together, the date range it needs, and the check of an edit against both.
+"""Rules of charts: valid combinations of fields, the required date range, and the check of an edit against both.
 
-Impossible combinations are refused; unknown ones pass with a warning. The API refuses a chart without a date range, and
+Invalid combinations are refused; unknown ones pass with a warning. The API refuses a chart without a date range, and
 one whose range starts more than 30 days ago.
 """
 
@@ -32,32 +32,32 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import UntrustedText, join_names, named, one_of, word
 
 CLEARED = "date_range"
-"""What ``clear`` names to drop a date range on purpose."""
+"""The name in ``clear`` that drops a date range on purpose."""
 DATE_RANGE = {"field": "timestamp", "op": "gte", "value": "today-7d"}
-"""What is proposed where there is none."""
+"""The suggested date range."""
 LONGEST = {"field": "timestamp", "op": "gte", "value": "today-29d"}
 ADD_ONE = f"Add to filters: {json.dumps(DATE_RANGE)}"
-TOO_OLD = "the date range starts before the 30 days that the API holds"
-TOO_OLD_REFUSED = f"{TOO_OLD}, so it refuses the charts (400); the longest that works: {json.dumps(LONGEST)}."
+TOO_OLD = "the date range starts before the 30 days that the API keeps"
+TOO_OLD_REFUSED = f"{TOO_OLD}, so it refuses the charts (400); the longest possible: {json.dumps(LONGEST)}."
 
 
 def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, list[str]]:
-    """A date range in words as the filter that is stored, and what is to be warned of.
+    """The filter for a date range in words, and warnings.
 
-    What is relative stays so: ``7d`` is saved as ``today-7d``; the API's days are those of UTC.
+    A relative range stays relative: ``7d`` is saved as ``today-7d``; the API's days are UTC days.
 
     >>> saved_range("24h", datetime(2026, 11, 21), ZoneInfo("UTC"))[0]
     {'field': 'timestamp', 'op': 'gte', 'value': 'now-24h'}
 
     Raises:
-        InvalidArguments: for a text that is no stretch of time.
+        InvalidArguments: for a text that is not a date range.
     """
     word = rolling(text) or fold(text)
-    utc_days = [f"days are UTC days, not those of {zone}"] if now.astimezone(zone).utcoffset() else []
+    utc_days = [f"days are UTC days, not days in {zone}"] if now.astimezone(zone).utcoffset() else []
     if match := ROLLING.fullmatch(word):
         length = int(match[1]) * UNITS[match[2]]
         if length == LIMIT:
-            why = "30 days ago begins before what the API holds by the time it is read: saved as today-29d"
+            why = "30 days would start before the API's data once it is read: saved as today-29d"
             return LONGEST, [why, *utc_days]
         days = match[2] in "dw"
         return _since(f"today-{length.days}d" if days else f"now-{word}"), utc_days if days else []
@@ -75,7 +75,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
     if span is None:
         hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
         raise InvalidArguments.at(CLEARED, f"{UntrustedText(text, limit=60)} is not a date range; {hint}")
-    fixed = f"the date range is fixed: it begins at {begins} and does not move on with time, as 7d would"
+    fixed = f"the date range is fixed from {begins}; it does not move with time, as 7d would"
     return (
         _since(begins) if span[1] == now else within(*span),
         [f"{fixed}; from {refused} the API refuses the charts (400)"],
@@ -91,12 +91,12 @@ def _since(value: str) -> JsonObject:
 
 
 def is_too_old(bounds: Bounds, now: datetime) -> bool:
-    """Whether it starts before what the API holds; one without a start does not."""
+    """Whether it starts before the API's data; without a start, False."""
     return bounds.start is not None and bounds.start < now - LIMIT
 
 
 def goes_too_far_back(before: Bounds, after: Bounds, now: datetime) -> bool:
-    """Whether a change of filters makes the date range start too long ago."""
+    """Whether a change of filters makes the date range start too early."""
     return is_too_old(after, now) and before.start != after.start
 
 
@@ -106,23 +106,23 @@ def is_lost(before: Bounds, after: Bounds) -> bool:
 
 
 def date_range_loss(what: str, filters: JsonObject | None, now: datetime) -> str:
-    """What is wrong with dropping the date range of ``filters``, and how to keep it."""
+    """The fault of dropping the date range of ``filters``, and how to keep it."""
     own = only_time(filters)
     bounds = time_bounds(own, now)
     suggestion = own if bounds.start is not None and not is_too_old(bounds, now) else DATE_RANGE
     return (
         f"leaves {what} without a date range, and the API refuses such charts (400). Keep one in filters: "
-        f"{json.dumps(both(suggestion))}; or, to drop it all the same, put {CLEARED} into clear."
+        f"{json.dumps(both(suggestion))}; to drop it anyway, add {CLEARED} to clear."
     )
 
 
 def no_date_range(*, on_dashboard: bool) -> str:
-    """The warning that a chart saved without any lower time bound answers 400, and the filter that mends it."""
+    """The warning that the API refuses a chart without a lower time bound, and the filter to add."""
     subject = (
         "neither the widget nor its dashboard has a date range" if on_dashboard else "the widget has no date range"
     )
     unless = "" if on_dashboard else " unless its dashboard has one"
-    return f"{subject}; saved like this, the API refuses the chart (400){unless}. {ADD_ONE}"
+    return f"{subject}; the API would refuse the chart (400){unless}. {ADD_ONE}"
 
 
 class MetricTypes(Struct, frozen=True):
@@ -135,12 +135,12 @@ class MetricTypes(Struct, frozen=True):
 async def metric_types(
     context: ToolContext, project: int | None, *configs: WidgetConfig
 ) -> tuple[MetricTypes | None, list[str]]:
-    """The types of a project's metrics; None where none is plotted, no project is known, or they cannot be read.
+    """The types of a project's metrics; None if no metric is plotted, no project is known, or they cannot be read.
 
-    The warnings say if they cannot be read.
+    A warning says if they cannot be read.
 
     Raises:
-        KeyRejected: when nothing else can be read either.
+        KeyRejected: as nothing else can be read either.
     """
     if project is None or not any(config.field == METRIC_VALUE for config in configs):
         return None, []
@@ -149,20 +149,20 @@ async def metric_types(
     except KeyRejected:
         raise
     except DashboardsError:
-        text = f"the metrics of project {project} could not be read, so whether the chart fits is the API's to say"
+        text = f"the metrics of project {project} could not be read, so the chart was not checked against them"
         return None, [text]
     return MetricTypes(project, {metric.id: metric.eval_type for metric in metrics}), []
 
 
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:
-    """What makes this configuration impossible, with what is possible instead."""
+    """Why this configuration is invalid, and what is valid."""
     chart, field = config.chart_type, config.field or ""
     if chart not in CHART_TYPES:
         return []
     if chart == "stat":
-        return [Fault(f"{path}field", "a stat plots no field; leave it empty.")] if field else []
+        return [Fault(f"{path}field", "must be empty for a stat.")] if field else []
     if not field:
-        return [Fault(f"{path}field", f"is missing; a {chart} plots one, such as duration, success or topic.")]
+        return [Fault(f"{path}field", f"is missing; a {chart} needs one, such as duration, success or topic.")]
     if field == METRIC_VALUE and config.metric is None:
         return [Fault(f"{path}metric", f"is missing; {METRIC_VALUE} needs a metric id (look_up metrics).")]
     faults = list[Fault]()
@@ -185,15 +185,15 @@ def _impossible(config: WidgetConfig, path: str, metrics: MetricTypes | None) ->
         return []
     chart, function = config.chart_type, config.aggregation_function
     if chart not in allowed.charts:
-        return [Fault(f"{path}chart_type", f"{kind} is drawn as {one_of(allowed.charts)}, not {chart}.")]
+        return [Fault(f"{path}chart_type", f"{chart} is not possible for {kind}; use {one_of(allowed.charts)}.")]
     if chart == "bar" and function and function not in allowed.aggregations:
-        text = f"{kind} is aggregated by {one_of(allowed.aggregations)}, not {word(function, AGGREGATIONS)}."
+        text = f"{word(function, AGGREGATIONS)} is not possible for {kind}; use {one_of(allowed.aggregations)}."
         return [Fault(f"{path}aggregation_function", text)]
     return []
 
 
 def doubts(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list[str]:
-    """Warnings of what is not documented: the API may or may not take it."""
+    """Warnings for undocumented fields and metrics, on which the API decides."""
     if config.field and plotted_type(config.field) is None:
         return [f"{path}field: {UntrustedText(config.field)} is not documented; the API decides"]
     if config.field != METRIC_VALUE or metrics is None or config.metric not in metrics.types:
@@ -202,11 +202,11 @@ def doubts(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list
     if kind in METRIC_COMBINATIONS:
         return []
     what = f"a metric of type {UntrustedText(kind, limit=40)}" if kind else "a metric without a type"
-    return [f"{path}metric: which charts {what} can have is not documented; the API decides"]
+    return [f"{path}metric: the charts of {what} are not documented; the API decides"]
 
 
 def combinations(config: WidgetConfig, metrics: MetricTypes | None) -> tuple[str, Combinations | None]:
-    """What is plotted, in words, and what it can be drawn as; None where that is not known."""
+    """What is plotted, in words, and its valid combinations; None if unknown."""
     field = config.field or ""
     if field == METRIC_VALUE:
         kind = metrics.types.get(config.metric or 0) if metrics else None
@@ -224,10 +224,10 @@ PLOT_FIELDS = {"chart_type", "field", "metric", "time_period", "aggregation_func
 
 @dataclass
 class Checker:
-    """Collects faults and warnings. Faults only for what the edit touches.
+    """Collects faults and warnings. Only what the edit touches can be a fault.
 
-    ``lenient``: the edit has a plan, so it may write stored values unchanged; what seems impossible is a warning, and
-    the API decides. ``drops_range``: the edit removes a chart's date range on purpose.
+    ``lenient``: the edit has a plan and may write stored values unchanged, so faults become warnings and the API
+    decides. ``drops_range``: the edit removes a chart's date range on purpose.
     """
 
     context: ToolContext
@@ -264,12 +264,12 @@ class Checker:
             self.warnings += filter_warnings(config.filters, f"{path}filters")
 
     def _refuse(self, problems: Sequence[Fault]) -> None:
-        """Faults, or where the edit is lenient warnings."""
+        """Record faults, or warnings if the check is lenient."""
         self.faults += [] if self.lenient else problems
         self.warnings += [f"{problem} The API decides." for problem in problems] if self.lenient else []
 
     def _bounds(self, config: WidgetConfig | None) -> Bounds:
-        """The date range of a chart on this dashboard; None: that of the dashboard itself."""
+        """The date range of a chart on this dashboard; for None, of the dashboard itself."""
         return time_bounds(both(self.dashboard_filters, config.filters if config else None), self.context.now())
 
     def _check_range(self, stored: Widget, new: WidgetConfig, path: str, *, drops: bool) -> None:

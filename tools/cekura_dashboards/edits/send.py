@@ -1,4 +1,4 @@
-"""Sending a plan, and reading back what was applied when the answer is lost."""
+"""Sending edits, and reading back the outcome when the response is lost."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -25,9 +25,9 @@ from cekura_dashboards.values import replace
 
 MAX_ERRORS = 5
 READ_BACK_S = 10.0
-"""Time to read back after a write whose answer was lost, beyond the call's own deadline."""
+"""Time to read back after a lost response, beyond the call's own deadline."""
 READ_BACK_WAITS_S = (0.0, 0.5, 1.5)
-"""It is looked for again after these: a write that may still be under way, or after a read-back that tells nothing."""
+"""Waits before each read-back: a write may still be in progress, or a read-back may fail."""
 GATEWAY_FAULTS = {502, 504}
 IN_DOUBT = (ConnectionBroken, DeadlinePassed, ApiFault, UnreadableAnswer, UnexpectedStatus)
 
@@ -36,14 +36,14 @@ T = TypeVar("T")
 
 
 class WriteResult(NamedTuple, Generic[T]):
-    """What is stored after a write. ``read_back``: its answer was lost, so this was read afterwards."""
+    """The stored state after a write. ``read_back``: the response was lost, so it was read afterwards."""
 
     stored: T
     read_back: bool
 
 
 class ReadBack(NamedTuple, Generic[T]):
-    """What became of each operation, by name, and what is stored."""
+    """The outcome of each operation, by name, and the stored state."""
 
     outcomes: dict[str, str]
     stored: T
@@ -53,7 +53,7 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
     """Send the change of one widget.
 
     Raises:
-        EditFailed: when the answer was lost and the change is not there, or cannot be told.
+        EditFailed: when the response was lost and the change was not applied, or that is unknown.
     """
     [(number, fields)] = edits.updates.items()
     what = f"update of widget {number}"
@@ -67,10 +67,10 @@ async def commit_update(context: ToolContext, edits: WidgetEdits) -> Stored:
 
 
 async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
-    """Send a bulk edit as one transaction; should the API carry out a part of it only, that part.
+    """Send a bulk edit as one transaction; if the API applies only a part, report that part.
 
     Raises:
-        EditFailed: when the API reported errors, or the answer was lost, and nothing of it is there.
+        EditFailed: when the API reported errors, or the response was lost, and nothing was applied.
     """
     dashboard_id = edits.dashboard_id or 0
     try:
@@ -86,7 +86,7 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
         if not done.errors and _names_all(edits, done):
             updated = {widget.id: widget for widget in done.updated}
             return Stored(edits=edits, created=_in_order(edits, done.created), updated=updated)
-        cause = "The API's answer does not name every operation."
+        cause = "The API's response does not list every operation."
         if done.errors:
             key = context.api.key.get_secret_value()
             errors_text = "; ".join(_error_in_words(entry, key) for entry in done.errors[:MAX_ERRORS])
@@ -98,7 +98,7 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
 
 
 def _error_in_words(entry: Any, key: str) -> str:
-    """An error of the API, whose shape is not documented: its parts by name, their texts quoted."""
+    """An error in the API's response, whose form is not documented: its parts by name, texts quoted."""
     parts = as_object(entry) or {"": entry}
     phrases = list[str]()
     for name, value in parts.items():
@@ -109,7 +109,7 @@ def _error_in_words(entry: Any, key: str) -> str:
 
 
 def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
-    """Whether the answer tells of each operation."""
+    """Whether the response lists every operation."""
     return (
         len(done.created) == len(edits.creates)
         and {widget.id for widget in done.updated} == set(edits.updates)
@@ -118,7 +118,7 @@ def _names_all(edits: WidgetEdits, done: BulkResult) -> bool:
 
 
 def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
-    """The created widgets in the order in which they were asked: by what they hold, the rest as they came."""
+    """The created widgets in the requested order, matched by content; the rest as received."""
     remaining, widget_by_place = [*created], dict[int, Widget]()
     for index, config in enumerate(edits.creates):
         twin = next((widget for widget in remaining if _holds(widget, config)), None)
@@ -131,7 +131,7 @@ def _in_order(edits: WidgetEdits, created: list[Widget]) -> list[Widget]:
 
 
 def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awaitable[ReadBack[Stored]]]:
-    """Reads the dashboard back and tells what became of each operation."""
+    """A function that reads the dashboard back and returns the outcome of each operation."""
 
     async def look(api: CekuraClient) -> ReadBack[Stored]:
         try:
@@ -144,25 +144,25 @@ def _look(edits: WidgetEdits, dashboard_id: int) -> Callable[[CekuraClient], Awa
 
 
 def may_still_arrive(error: DashboardsError) -> bool:
-    """Whether the write may be carried out after all, later: no whole answer came from the API itself."""
+    """Whether the write may still be applied later: no complete response came from the API itself."""
     return isinstance(error, Unreachable) or (isinstance(error, ApiFault) and error.status in GATEWAY_FAULTS)
 
 
 class UnknownOutcome(Struct, Generic[T], frozen=True):
-    """A write of which it is not known what became; it is looked for, and never sent again."""
+    """A write with an unknown outcome, which is read back and never sent again."""
 
     context: ToolContext
     cause: str
     may_still_arrive: bool
 
     async def settle(self, names: list[str], look: Callable[[CekuraClient], Awaitable[ReadBack[T]]]) -> ReadBack[T]:
-        """What became of each operation, and what is stored.
+        """The outcome of each operation, and the stored state.
 
-        What is not there counts as not applied only if it cannot arrive any more. A read-back that fails, or from which
-        it cannot be told, is not the last one.
+        A missing change counts as not applied only if the write cannot arrive later. A read-back that fails or is
+        inconclusive is repeated.
 
         Raises:
-            EditFailed: if nothing of it was applied.
+            EditFailed: if nothing was applied.
         """
         api = self.context.api.within(READ_BACK_S)
         outcomes, read_back = dict.fromkeys(names, "unknown"), list[T]()
@@ -191,10 +191,10 @@ async def write_or_read_back(
     names: list[str],
     look: Callable[[CekuraClient], Awaitable[ReadBack[T]]],
 ) -> WriteResult[T]:
-    """What a write answered; or what ``look`` read back, if the answer was lost.
+    """The result of a write, or of ``look`` if the response was lost.
 
     Raises:
-        EditFailed: when the answer was lost and not all of it is there.
+        EditFailed: when the response was lost and not everything was applied.
     """
     try:
         return WriteResult(await write, read_back=False)
@@ -204,7 +204,7 @@ async def write_or_read_back(
 
 
 async def read_again(context: ToolContext, ask: Callable[[CekuraClient], Awaitable[T]]) -> T | None:
-    """What is stored after a write, read more than once if that fails; None if it fails every time."""
+    """The stored state after a write, with repeated attempts; None if all fail."""
     api = context.api.within(READ_BACK_S)
     for wait_s in READ_BACK_WAITS_S:
         if wait_s:
@@ -217,12 +217,12 @@ async def read_again(context: ToolContext, ask: Callable[[CekuraClient], Awaitab
 
 
 def surely_not_applied(error: DashboardsError) -> bool:
-    """Whether nothing of a write that failed like this was stored: then it may be sent again."""
+    """Whether a failed write certainly stored nothing, so that it may be repeated."""
     return not isinstance(error, EditFailed) or set(error.outcomes.values()) == {"not applied"}
 
 
 def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> ReadBack[Stored]:
-    """What the dashboard holds against what was asked, operation by operation; and what of it was carried out."""
+    """The outcome of each operation according to the stored widgets, and the applied edits."""
     fresh = [widget for number, widget in now.items() if number not in edits.there]
     created, outcomes = dict[int, Widget](), dict[str, str]()
     for index, (name, config) in enumerate(zip(_operation_names(edits), edits.creates, strict=False)):
@@ -248,7 +248,7 @@ def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> ReadBack
 
 
 def _operation_names(edits: WidgetEdits) -> list[str]:
-    """Creates first, in order: they have no id yet."""
+    """The names of the operations; creates by number, as they have no id yet."""
     return [
         *(f"create {index + 1}" for index in range(len(edits.creates))),
         *(f"update of widget {number}" for number in edits.updates),
