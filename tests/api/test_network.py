@@ -103,6 +103,12 @@ def test_a_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
         ({"ALL_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:1"}, API, ("HTTPS_PROXY", "http://b:1")),
         ({"HTTP_PROXY": "nonsense"}, API, None),
         ({"HTTPS_PROXY": "nonsense"}, "http://127.0.0.1:9", None),
+        ({"HTTP_PROXY": "http://a:1"}, "http://127.0.0.1:9", None),
+        ({"http_proxy": "http://a:1", "ALL_PROXY": "http://b:1"}, "http://localhost:9", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://LocalHost/base", None),
+        ({"HTTPS_PROXY": "http://a:1"}, "https://[::1]:9", None),
+        ({"HTTPS_PROXY": "nonsense"}, "https://127.8.8.8", None),
+        ({"HTTPS_PROXY": "http://a:1"}, "https://localhost.example", ("HTTPS_PROXY", "http://a:1")),
         ({"HTTPS_PROXY": "", "ALL_PROXY": " "}, API, None),
         ({"HTTPS_PROXY": "nonsense", "NO_PROXY": "*"}, API, None),
         ({"HTTPS_PROXY": "nonsense", "NO_PROXY": ", .cekura.ai,"}, API, None),
@@ -140,6 +146,27 @@ async def test_requests_go_through_the_proxy_and_a_failure_names_it(
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     with pytest.raises(NotSent, match=f"Check the network, {variable} and CEKURA_BASE_URL"):
         await status_of("http://api.invalid")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+async def test_requests_to_this_machine_bypass_the_proxy(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = dict[str, list[str]](api=[], proxy=[])
+
+    def answering(name: str) -> Any:
+        async def app(scope: Any, _receive: Any, send: Any) -> None:
+            requests[name].append(dict(scope["headers"])[b"x-cekura-api-key"].decode())
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+        return app
+
+    async with served(answering("api")) as api, served(answering("proxy")) as proxy:
+        monkeypatch.setenv(variable, proxy)
+        port = api.rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost"):
+            assert await status_of(f"http://{host}:{port}") == 200
+    assert requests == {"api": [KEY, KEY], "proxy": []}
 
 
 @pytest.mark.parametrize("content", [*UNTRUSTWORTHY, "absent", "a folder"])

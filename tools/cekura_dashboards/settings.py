@@ -2,13 +2,13 @@
 
 import os
 import re
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from cekura_dashboards.api.network import is_loopback
 from cekura_dashboards.text import shown_setting
 
 if TYPE_CHECKING:
@@ -24,18 +24,6 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 REFERENCE = re.compile(r"\$\w+|(\$|%)?\{[\w:]+\}", re.ASCII)
 """What chat clients hand on in place of a variable that is not set where they were started."""
 NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, from a URL or an address, is this machine.
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "localhost.example", "127.1.example")]
-    [True, True, True, False, False]
-    """
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def usable_key(text: str) -> SecretStr:

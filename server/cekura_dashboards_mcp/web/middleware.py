@@ -26,7 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from cekura_dashboards.settings import NETLOC, is_loopback
+from cekura_dashboards.api.network import is_loopback
+from cekura_dashboards.settings import NETLOC
 from cekura_dashboards_mcp.connection import KEY_HEADER
 
 MAX_REQUEST_BYTES = 512 * 1024

@@ -23,7 +23,8 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from cekura_dashboards.settings import SettingsError, is_loopback
+from cekura_dashboards.api.network import is_loopback
+from cekura_dashboards.settings import SettingsError
 from cekura_dashboards_mcp.audit import AUDIT
 from cekura_dashboards_mcp.cli.terminal import Stopped
 from cekura_dashboards_mcp.connection import Connection

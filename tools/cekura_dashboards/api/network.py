@@ -4,6 +4,7 @@ import os
 import re
 import ssl
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -27,6 +28,18 @@ class Proxy(NamedTuple):
     url: str
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, from a URL or an address, is this machine.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "localhost.example", "127.1.example")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def check_network(base_url: str) -> None:
     """Refuse at start-up what would make every request fail.
 
@@ -40,14 +53,18 @@ def check_network(base_url: str) -> None:
 
 
 def proxy_of(base_url: str) -> Proxy | None:
-    """The proxy for an address: its scheme's, or ``ALL_PROXY``; None: none, or ``NO_PROXY`` names the host.
+    """The proxy for an address: its scheme's, or ``ALL_PROXY``; None: none, or the host is loopback or in ``NO_PROXY``.
+
+    Requests to this machine carry a key over plain HTTP, which no proxy may see.
 
     Raises:
-        WrongNetworkSetting: if it is no address of a proxy.
+        WrongNetworkSetting: if it is not a proxy address.
     """
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to import, and mostly not needed at start
 
     parts, proxies = urlsplit(base_url), getproxies()
+    if is_loopback(parts.hostname or ""):
+        return None
     kind = next((kind for kind in (parts.scheme, "all") if proxies.get(kind, "").strip()), None)
     if kind is None or proxy_bypass(f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}"):
         return None
