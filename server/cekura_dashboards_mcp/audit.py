@@ -45,7 +45,7 @@ class Audit(Struct, frozen=True):
             "tool": tool,
             "outcome": outcome,
             "dashboard": receipt.get("dashboard_id", arguments.get("dashboard_id")),
-            "changes": [[change.get("op"), change.get("of", "widget"), change.get("id")] for change in changes],
+            "changes": [[change.get("op"), change.get("kind", "widget"), change.get("id")] for change in changes],
             "before": _digest(changes, 0),
             "after": _digest(changes, 1),
             "plan_id": arguments.get("plan_id"),

@@ -21,11 +21,11 @@ async def test_a_copy_to_many_of_which_some_fail_says_which_and_how_to_complete_
         _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 12])
         assert receipt["outcome"] == "partly_applied"
         assert [change["dashboard_id"] for change in receipt["changes"]] == [11]
-        assert "dashboard 12: " in receipt["not_done"][0]
-        assert "Locked." in receipt["not_done"][0]
-        assert receipt["complete"][0]["arguments"]["dashboard_ids"] == [12]
+        assert "dashboard 12: " in receipt["not_applied"][0]
+        assert "Locked." in receipt["not_applied"][0]
+        assert receipt["remaining"][0]["arguments"]["dashboard_ids"] == [12]
         recorder.fault = None
-        _, rest = await ask(context, receipt["complete"][0]["tool"], **receipt["complete"][0]["arguments"])
+        _, rest = await ask(context, receipt["remaining"][0]["tool"], **receipt["remaining"][0]["arguments"])
         await undo(context, rest)
         await undo(context, receipt)
     assert content(app) == before
@@ -290,9 +290,9 @@ async def test_of_moves_whose_answers_are_lost_or_refused_is_told_what_became() 
         _, receipt = await ask(context, "copy_widgets", **wanted)
         recorder.after = recorder.fault = None
         assert receipt["outcome"] == "partly_applied"
-        assert "Locked." in receipt["not_done"][0]
+        assert "Locked." in receipt["not_applied"][0]
         assert any("read back" in warning for warning in receipt["warnings"])
-        [rest] = receipt["complete"]
+        [rest] = receipt["remaining"]
         assert rest["arguments"] == {"widget_ids": [205], "dashboard_ids": [12], "move": True}
         await undo(context, receipt)
         assert stored(app) == before
@@ -313,7 +313,7 @@ async def test_of_an_undo_that_failed_in_part_the_rest_is_an_undo_too(move: bool
         _, partly = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
-        [rest] = partly["complete"]
+        [rest] = partly["remaining"]
         _, done = await ask(context, rest["tool"], **rest["arguments"])
         assert done["outcome"] == "applied"
         assert content(app) == before

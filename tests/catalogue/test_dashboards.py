@@ -93,11 +93,11 @@ async def test_when_the_widgets_fail_the_receipt_says_what_exists_and_how_to_go_
         text, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, filters=SINCE, widgets=[PIE])
         assert receipt["outcome"] == "partly_applied"
         assert text.startswith("Partly done.")
-        assert receipt["not_done"][0].startswith("its 1 widgets: ")
+        assert receipt["not_applied"][0].startswith("its 1 widgets: ")
         [made] = [change for change in receipt["changes"] if change["op"] == "create"]
-        assert made["of"] == "dashboard"
+        assert made["kind"] == "dashboard"
         recorder.fault = None
-        [rest] = receipt["complete"]
+        [rest] = receipt["remaining"]
         _, completed = await ask(context, rest["tool"], **rest["arguments"])
         assert completed["outcome"] == "applied"
         await undo(context, completed)
@@ -111,8 +111,8 @@ async def test_when_it_is_not_known_whether_the_widgets_arrived_no_repeat_is_off
         recorder.fault = on("bulk_widgets/", errors.DeadlinePassed(30))
         _, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, widgets=[PIE])
     assert receipt["outcome"] == "partly_applied"
-    assert "create 1 unknown" in receipt["not_done"][0]
-    assert "complete" not in receipt
+    assert "create 1 unknown" in receipt["not_applied"][0]
+    assert "remaining" not in receipt
 
 
 async def test_when_the_filters_of_a_copy_fail_the_call_that_sets_them_is_given() -> None:
@@ -122,7 +122,7 @@ async def test_when_the_filters_of_a_copy_fail_the_call_that_sets_them_is_given(
         _, receipt = await ask(context, "create_dashboard", name="C", copy_of=12, filters=SINCE)
     assert receipt["outcome"] == "partly_applied"
     number = receipt["dashboard_id"]
-    assert receipt["complete"] == [
+    assert receipt["remaining"] == [
         {"tool": "update_dashboard", "arguments": {"dashboard_id": number, "filters": SINCE}}
     ]
 
@@ -251,7 +251,7 @@ async def test_a_copy_in_another_project_has_its_metrics_by_name_and_says_what_i
         assert dry["warnings"] == missing
         assert content(app) == before
         _, receipt = await ask(context, "create_dashboard", **wanted, plan_id=dry["plan_id"])
-        assert (receipt["outcome"], receipt["not_done"]) == ("partly_applied", missing)
+        assert (receipt["outcome"], receipt["not_applied"]) == ("partly_applied", missing)
         assert "warnings" not in receipt
         assert 'metric 501 "Response latency" was replaced by 506 of project 2' in receipt["notes"]
         made = app.state.world.store.dashboard(receipt["dashboard_id"])
@@ -310,8 +310,8 @@ async def test_the_many_widgets_of_a_copy_in_another_project_that_fail_can_be_cr
         recorder.fault = on("bulk_widgets/", Response(500, b""))
         _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2)
         recorder.fault = None
-        assert [len(call["arguments"]["create"]) for call in made["complete"]] == [60, 9]
-        for call in made["complete"]:
+        assert [len(call["arguments"]["create"]) for call in made["remaining"]] == [60, 9]
+        for call in made["remaining"]:
             await ask(context, call["tool"], **call["arguments"])
     there = app.state.world.store.dashboard(made["dashboard_id"])["widgets"]
     assert [plain(w) for w in there] == [plain(w) for w in app.state.world.store.dashboard(11)["widgets"]]

@@ -165,7 +165,7 @@ async def test_of_a_copy_whose_widgets_fail_the_rest_can_be_done_with_the_room_t
         _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
         assert made["outcome"] == "partly_applied"
         recorder.fault = None
-        [rest] = made["complete"]
+        [rest] = made["remaining"]
         await ask(context, rest["tool"], **rest["arguments"])
     after = layouts(app, made["dashboard_id"])
     assert after["Figures"]["y"] == 0

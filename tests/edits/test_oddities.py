@@ -260,10 +260,8 @@ async def test_no_answer_is_above_the_budget(tool: str, arguments: Json) -> None
             store.create_widget({**PIE, "name": f"{LONG} {index}", "dashboard": number})
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, tool, **arguments)
-    payloads = ("undo", "complete", "restored")
-    lines = [
-        line for line in text.splitlines() if not line.startswith(("undo: ", "to complete it: ", "restored under"))
-    ]
+    payloads = ("undo", "remaining", "restored")
+    lines = [line for line in text.splitlines() if not line.startswith(("undo: ", "remaining: ", "restored under"))]
     assert len("\n".join(lines)) <= 9000
     assert len(json.dumps({k: v for k, v in answer.items() if k not in payloads}, ensure_ascii=False)) <= 1.6 * 9000
     assert any("more" in left or "values of" in left for left in answer["omitted"])

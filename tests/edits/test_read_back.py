@@ -153,9 +153,9 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
         done = [(change["op"], change.get("name")) for change in receipt["changes"]]
         assert done == [("create", "Second"), ("update", "y"), ("delete", "Why calls end")]
         outcome = "not applied" if answered else "unknown"
-        assert receipt["not_done"][:2] == ["create 1: unknown", f"update of widget 203: {outcome}"]
+        assert receipt["not_applied"][:2] == ["create 1: unknown", f"update of widget 203: {outcome}"]
         if answered:
-            assert 'id 203, name "locked" "by Q3"; "busy".' in receipt["not_done"][2]
+            assert 'id 203, name "locked" "by Q3"; "busy".' in receipt["not_applied"][2]
         assert "differences" not in receipt
         recorder.after = None
         await undo(context, receipt)

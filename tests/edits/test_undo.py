@@ -64,7 +64,7 @@ async def test_a_large_dashboard_that_comes_back_without_its_widgets_can_be_comp
         _, partly = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
-        [rest] = partly["complete"]
+        [rest] = partly["remaining"]
         _, done = await ask(context, rest["tool"], **rest["arguments"])
         assert done["outcome"] == "applied"
         assert len(done["restored"]) == 75
@@ -117,9 +117,13 @@ async def test_a_receipt_of_an_undo_lists_new_ids_that_its_own_undo_takes_too() 
 @pytest.mark.parametrize(
     ("tool", "arguments", "path"),
     [
-        ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "was": 203}]}, "create[0].was"),
-        ("create_dashboard", {"name": "New", "project_id": 1, "was": 11}, "was"),
-        ("create_dashboard", {"name": "New", "project_id": 1, "widgets": [PIE, {**PIE, "was": 203}]}, "widgets[1].was"),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "old_id": 203}]}, "create[0].old_id"),
+        ("create_dashboard", {"name": "New", "project_id": 1, "old_id": 11}, "old_id"),
+        (
+            "create_dashboard",
+            {"name": "New", "project_id": 1, "widgets": [PIE, {**PIE, "old_id": 203}]},
+            "widgets[1].old_id",
+        ),
     ],
 )
 async def test_what_was_never_deleted_cannot_be_restored(tool: str, arguments: Json, path: str) -> None:

@@ -45,7 +45,7 @@ NONE = "none"
 CHAINED = frozenset(
     {
         "id", "widgets", "widget", "rows", "calls", "examples", "findings", "verdict", "outcome", "changes", "plan_id",
-        "undo", "complete", "restored", "next", "fix", "tool", "arguments",
+        "undo", "remaining", "restored", "next", "fix", "tool", "arguments",
     }
 )  # fmt: skip
 """Properties of an answer with which a caller goes on."""

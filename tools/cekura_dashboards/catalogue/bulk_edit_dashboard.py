@@ -6,7 +6,7 @@ from cekura_dashboards.edits.changes import (
     WidgetEdits,
     all_differences,
     done_changes,
-    not_done,
+    not_applied,
     restored_lines,
 )
 from cekura_dashboards.edits.plan import Plan, checked, plan_bulk_edit, receipt_of, writing_tool
@@ -31,8 +31,8 @@ async def commit(context: ToolContext, plan: Plan[WidgetEdits]) -> Receipt:
         done_changes(done),
         dashboard_id=edits.dashboard_id,
         differences=all_differences(done),
-        not_done=not_done(done),
-        restored=restored_lines(signer(context), edits.was, done.created),
+        not_applied=not_applied(done),
+        restored=restored_lines(signer(context), edits.old_ids, done.created),
         undo=way.call(context, BULK_EDIT, _covered_by_undo(done, way.request)),
         read_back=done.read_back,
     )

@@ -10,7 +10,7 @@ from cekura_dashboards.api.filters import fault
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
 from cekura_dashboards.context import ToolContext, gather, gather_by_id
-from cekura_dashboards.edits.changes import EditOperation, Stored, WidgetEdits, all_differences, not_done
+from cekura_dashboards.edits.changes import EditOperation, Stored, WidgetEdits, all_differences, not_applied
 from cekura_dashboards.edits.copies import (
     Back,
     Move,
@@ -198,8 +198,8 @@ async def _commit_moves(context: ToolContext, plan: Plan[Copies | Moves], moves:
         plan,
         [move.operation(stored[move.before.id]) for move in done],
         differences=[text for move in done for text in move.differences(stored[move.before.id])],
-        not_done=outcomes_of(failed),
-        complete=_moves_left(context, plan, moves, failed),
+        not_applied=outcomes_of(failed),
+        remaining=_moves_left(context, plan, moves, failed),
         undo=way.call(context, NAME, _covered(movable_back)) if way else None,
         read_back=read_back,
     )
@@ -241,11 +241,11 @@ async def _commit_copies(context: ToolContext, plan: Plan[Copies | Moves], work:
         plan,
         [change for stored_edits in done for change in _done(stored_edits)],
         differences=[text for held in done for text in all_differences(held)],
-        not_done=[
-            *(f"dashboard {held.edits.dashboard_id}: {text}" for held in done for text in not_done(held)),
+        not_applied=[
+            *(f"dashboard {held.edits.dashboard_id}: {text}" for held in done for text in not_applied(held)),
             *failures,
         ],
-        complete=_rest(context, work, failed),
+        remaining=_rest(context, work, failed),
         undo=_undo(context, work, done),
         read_back=any(held.read_back for held in done),
     )

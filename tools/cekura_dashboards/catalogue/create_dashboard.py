@@ -14,7 +14,7 @@ from cekura_dashboards.edits.changes import (
     WidgetEdits,
     all_differences,
     before_after,
-    not_done,
+    not_applied,
     restored_lines,
 )
 from cekura_dashboards.edits.copies import CopyInto, copy_into
@@ -59,7 +59,7 @@ class Creation(Struct, frozen=True):
     shifted: dict[int, JsonObject]
     existing_ids: tuple[int, ...]
     source: Dashboard | None
-    was: int | None
+    old_id: int | None
     widgets_were: tuple[int | None, ...]
     left_out: list[str]
 
@@ -96,13 +96,13 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
     checker.faults += faults
     warnings = [*into.left_out, *into.warnings, *checker.done(), *layout_notes]
     existing_ids, namesakes = await dashboards_of_project(context, project, request.name)
-    if namesakes and request.was is None:
+    if namesakes and request.old_id is None:
         warnings = [*warnings, f"there is a dashboard {named(request.name)} already: {namesakes[0]}"]
     fields: JsonObject = {"name": request.name, "project": project, "filters": filters}
     widgets = [*into.widgets, *widgets]
-    were = (*(None for _ in into.widgets), *(widget.was for widget in request.widgets or []))
+    were = (*(None for _ in into.widgets), *(widget.old_id for widget in request.widgets or []))
     plan = Plan(
-        work=Creation(fields, widgets, shifted, existing_ids, source, request.was, were, into.left_out),
+        work=Creation(fields, widgets, shifted, existing_ids, source, request.old_id, were, into.left_out),
         verb="Create",
         about=f"dashboard {named(request.name)}" + (f" in project {project}" if project is not None else ""),
         operations=request.operations(CREATE),
@@ -122,11 +122,11 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
 def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int]) -> Covered:
     """A copy's original; and for one that is brought back, that it was not brought back before."""
     whole: Covered = covered_whole(source) if source else {}
-    return whole if request.was is None else {**whole, **covered_namesakes(namesakes)}
+    return whole if request.old_id is None else {**whole, **covered_namesakes(namesakes)}
 
 
 async def _project(context: ToolContext, request: CreateDashboardRequest, source: Dashboard | None) -> int | None:
-    if request.was is not None:
+    if request.old_id is not None:
         return request.project_id
     if source is not None:
         return request.project_id or source.project
@@ -150,9 +150,9 @@ async def commit(context: ToolContext, plan: Plan[Creation]) -> Receipt:
         _changes(dashboard),
         dashboard_id=dashboard.id,
         differences=[*differences, *steps.differences],
-        not_done=[*work.left_out, *steps.not_done],
+        not_applied=[*work.left_out, *steps.not_applied],
         restored=_restored_lines(context, work, dashboard, done),
-        complete=steps.remaining,
+        remaining=steps.remaining,
         undo=way.call(context, DELETE, covered_whole(dashboard)),
         read_back=steps.read_back,
     )
@@ -162,14 +162,14 @@ async def commit(context: ToolContext, plan: Plan[Creation]) -> Receipt:
 class _FollowUps:
     """The outcome of the calls after the first."""
 
-    not_done: list[str] = field(default_factory=list[str])
+    not_applied: list[str] = field(default_factory=list[str])
     remaining: list[Call] = field(default_factory=list[Call])
     differences: list[str] = field(default_factory=list[str])
     read_back: bool = False
     is_unread: bool = False
 
     def failed(self, what: str, error: DashboardsError, *calls: Call) -> None:
-        self.not_done.append(f"{what}: {error}")
+        self.not_applied.append(f"{what}: {error}")
         if surely_not_applied(error):
             self.remaining += calls
 
@@ -210,9 +210,9 @@ async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboa
         updates=updates,
         before={widget.id: widget for widget in dashboard.widgets if widget.id in updates},
         there={widget.id: widget for widget in dashboard.widgets},
-        was=work.widgets_were,
+        old_ids=work.widgets_were,
     )
-    nothing = Stored(edits=replace(edits, creates=[], updates={}, was=()))
+    nothing = Stored(edits=replace(edits, creates=[], updates={}, old_ids=()))
     if edits.is_empty:
         return nothing
     try:
@@ -222,15 +222,15 @@ async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboa
         return nothing
     steps.read_back |= done.read_back
     steps.differences += all_differences(done)
-    steps.not_done += not_done(done)
+    steps.not_applied += not_applied(done)
     return done
 
 
 def _widgets_left(context: ToolContext, dashboard: Dashboard, edits: WidgetEdits) -> list[Call]:
     """The calls that create the widgets after all; where they come back from a delete, one that says from which."""
     arguments: JsonObject = {"dashboard_id": dashboard.id}
-    if any(was is not None for was in edits.was):
-        create = [{**config, "was": was} for config, was in zip(edits.creates, edits.was, strict=True)]
+    if any(old_id is not None for old_id in edits.old_ids):
+        create = [{**config, "old_id": old_id} for config, old_id in zip(edits.creates, edits.old_ids, strict=True)]
         way = undo_of(BulkEditRequest, {**arguments, "create": create})
         restored = [item.values() for item in (way.request.create if way.request else None) or []]
         call = way.call(context, BULK_EDIT, covered_alike(dashboard.id, dashboard.widgets, restored))
@@ -266,7 +266,7 @@ def _changes(dashboard: Dashboard) -> list[EditOperation]:
 
 
 def _copy_differences(work: Creation, dashboard: Dashboard, steps: _FollowUps) -> list[str]:
-    requested = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_done}
+    requested = {name: value for name, value in work.fields.items() if name != "filters" or not steps.not_applied}
     texts = dashboard_differences(requested, dashboard)
     if work.source is not None and not steps.is_unread:
         copied = [widget.definition() for widget in dashboard.widgets]
@@ -276,12 +276,12 @@ def _copy_differences(work: Creation, dashboard: Dashboard, steps: _FollowUps) -
 
 
 def _restored_lines(context: ToolContext, work: Creation, dashboard: Dashboard, done: Stored) -> list[str]:
-    if work.was is None:
+    if work.old_id is None:
         return []
     name = signer(context)
     return [
-        restored_line(name, "dashboard", work.was, dashboard.id),
-        *restored_lines(name, done.edits.was, done.created),
+        restored_line(name, "dashboard", work.old_id, dashboard.id),
+        *restored_lines(name, done.edits.old_ids, done.created),
     ]
 
 

@@ -72,8 +72,8 @@ async def commit(context: ToolContext, plan: Plan[Deletion]) -> Receipt:
 
 def _undo_arguments(dashboard: Dashboard) -> JsonObject:
     """The arguments of create_dashboard that bring it back, under new ids."""
-    widgets: list[JsonObject] = [{**widget.definition(), "was": widget.id} for widget in dashboard.widgets]
-    arguments: JsonObject = {"name": dashboard.name or "", "was": dashboard.id}
+    widgets: list[JsonObject] = [{**widget.definition(), "old_id": widget.id} for widget in dashboard.widgets]
+    arguments: JsonObject = {"name": dashboard.name or "", "old_id": dashboard.id}
     optional = (("project_id", dashboard.project), ("filters", dashboard.stored("filters")), ("widgets", widgets))
     return arguments | {name: value for name, value in optional if value}
 

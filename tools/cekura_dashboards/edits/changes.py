@@ -23,7 +23,7 @@ class EditOperation(BaseModel):
     """One operation on a widget, or on a dashboard. ``fields`` maps a field to ``[before, after]``."""
 
     op: Literal["create", "update", "delete"]
-    of: Literal["dashboard"] | None = None
+    kind: Literal["dashboard"] | None = None
     id: int | None = None
     name: UntrustedText | None = None
     dashboard_id: int | None = None
@@ -34,7 +34,7 @@ class WidgetEdits(Struct, frozen=True, kw_only=True):
     """Operations on the widgets of one dashboard, which was just read.
 
     ``updates`` maps a widget's id to the fields to send. ``before``: every widget that the edit touches; ``there``: all
-    widgets of the dashboard; ``was``: the former ids of created widgets that restore deleted ones.
+    widgets of the dashboard; ``old_ids``: the former ids of created widgets that restore deleted ones.
     """
 
     dashboard_id: int | None
@@ -43,7 +43,7 @@ class WidgetEdits(Struct, frozen=True, kw_only=True):
     deletes: list[int] = field(default_factory=list[int])
     before: dict[int, Widget] = field(default_factory=dict[int, Widget])
     there: dict[int, Widget] = field(default_factory=dict[int, Widget])
-    was: tuple[int | None, ...] = ()
+    old_ids: tuple[int | None, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -53,7 +53,7 @@ class WidgetEdits(Struct, frozen=True, kw_only=True):
 class Stored(Struct, frozen=True, kw_only=True):
     """The stored state after an edit; ``edits``: the operations that were applied.
 
-    ``created``: in the order of its creates. ``not_done``: the outcome of each other operation, by name; ``cause``:
+    ``created``: in the order of its creates. ``not_applied``: the outcome of each other operation, by name; ``cause``:
     why it was not applied.
     """
 
@@ -61,7 +61,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     created: list[Widget] = field(default_factory=list[Widget])
     updated: dict[int, Widget] = field(default_factory=dict[int, Widget])
     read_back: bool = False
-    not_done: dict[str, str] = field(default_factory=dict[str, str])
+    not_applied: dict[str, str] = field(default_factory=dict[str, str])
     cause: str | None = None
 
     @property
@@ -147,17 +147,17 @@ def differences(requested: JsonObject, stored: Widget, before: Widget | None, na
     return texts
 
 
-def not_done(done: Stored) -> list[str]:
+def not_applied(done: Stored) -> list[str]:
     """The outcomes of the operations that were not applied, and the cause."""
-    texts = [f"{name}: {outcome}" for name, outcome in done.not_done.items()]
+    texts = [f"{name}: {outcome}" for name, outcome in done.not_applied.items()]
     return [*texts, done.cause] if done.cause else texts
 
 
-def restored_lines(signer: Signer, was: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
+def restored_lines(signer: Signer, old_ids: Sequence[int | None], created: Sequence[Widget]) -> list[str]:
     """Old and new ids of restored widgets, a line each."""
     return [
         restored_line(signer, "widget", old, widget.id)
-        for old, widget in zip(was, created, strict=False)
+        for old, widget in zip(old_ids, created, strict=False)
         if old is not None
     ]
 
@@ -225,7 +225,7 @@ def _short(value: Any) -> Any:
 def line_of(change: EditOperation) -> str:
     """``update 203 "Success rate": name: "Old" → "New"``."""
     number = change.id if change.id is not None else "new"
-    head = f"{change.op} {'dashboard ' if change.of else ''}{number} {named(change.name)}"
+    head = f"{change.op} {'dashboard ' if change.kind else ''}{number} {named(change.name)}"
     if change.dashboard_id is not None:
         head += f" on dashboard {change.dashboard_id}"
     if not change.fields:

@@ -71,7 +71,7 @@ def dashboard_change(
     op: Any, number: int | None, name: str | None, before: JsonObject, after: JsonObject
 ) -> EditOperation:
     return EditOperation(
-        op=op, of="dashboard", id=number, name=untrusted(name), fields=before_after(before, after, FIELDS)
+        op=op, kind="dashboard", id=number, name=untrusted(name), fields=before_after(before, after, FIELDS)
     )
 
 

@@ -9,7 +9,7 @@ import copy
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -283,28 +283,33 @@ class Placement(Struct, frozen=True):
         return self.arrange or others or any(wish for wish, _ in self.creates)
 
 
+class OtherLayout(NamedTuple):
+    """The pattern of other dashboards, if needed, and warnings."""
+
+    pattern: Pattern | None
+    warnings: list[str]
+
+
 async def pattern_for(
     context: ToolContext,
     placement: Placement,
     stored: Mapping[int, Widget],
     updates: Mapping[int, JsonObject],
     deletes: Sequence[int],
-) -> tuple[Pattern | None, list[str]]:
+) -> OtherLayout:
     """How other dashboards lay out their widgets, in case this one has no grid; and warnings.
 
     None if not needed: the dashboard has a grid of its own, or no place is requested.
     """
     metadata = _metadata(stored, updates, deletes)
-    path, is_asked_for = whole_path(metadata), placement.needs_grid(metadata)
-    if path is None and not is_asked_for:
-        return None, []
-    if path is not None and not (placement.creates or is_asked_for):
-        return None, []
+    path, is_requested = whole_path(metadata), placement.needs_grid(metadata)
+    if not is_requested and (path is None or not placement.creates):
+        return OtherLayout(None, [])
     own = [(stored[number].chart_type, widget_metadata) for number, widget_metadata in metadata.items()]
     own += [(str(config.get("chart_type")), config.get("metadata")) for _, config in placement.creates]
     own_pattern = Pattern.of(own)
     if path is not None and own_pattern.columns >= COLUMNS:
-        return None, []
+        return OtherLayout(None, [])
     try:
         others = [(widget.chart_type, widget.metadata) for widget in await context.lookups.some_widgets()]
     except DashboardsError:
@@ -314,7 +319,7 @@ async def pattern_for(
     notes = [f"widgets {join_names(unplaced)} had no position and get one"] if unplaced else []
     if not (elsewhere.is_known or own_pattern.is_known):
         notes.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
-    return elsewhere, notes
+    return OtherLayout(elsewhere, notes)
 
 
 def _metadata(
@@ -328,6 +333,13 @@ def _metadata(
     }
 
 
+class PlacedWidgets(NamedTuple):
+    """The updates by widget id, and faults."""
+
+    updates: dict[int, JsonObject]
+    faults: list[Fault]
+
+
 def place_widgets(
     placement: Placement,
     stored: Mapping[int, Widget],
@@ -335,7 +347,7 @@ def place_widgets(
     deletes: Sequence[int],
     ids: RestoredIds,
     pattern: Pattern | None = None,
-) -> tuple[dict[int, JsonObject], list[Fault]]:
+) -> PlacedWidgets:
     """The updates, including widgets that are moved or make room; and faults.
 
     ``pattern``: from ``pattern_for``.
@@ -344,7 +356,7 @@ def place_widgets(
     grid = Grid.of(metadata, {number: widget.chart_type for number, widget in stored.items()}, pattern)
     updates_by_id = {number: dict(fields) for number, fields in updates.items()}
     if grid is None:
-        return updates_by_id | _alone(placement.moves or {}, metadata, updates_by_id), []
+        return PlacedWidgets(updates_by_id | _alone(placement.moves or {}, metadata, updates_by_id), [])
     faults = list[Fault]()
     for number, wish in (placement.moves or {}).items():
         box = _sized(replace(grid.boxes[number]), wish.layout)
@@ -352,7 +364,7 @@ def place_widgets(
     for index, (wish, config) in enumerate(placement.creates):
         faults += _create(grid, -1 - index, wish, config, ids)
     if faults:
-        return updates_by_id, faults
+        return PlacedWidgets(updates_by_id, faults)
     grid.settle()
     if placement.arrange:
         grid.arrange()
@@ -365,7 +377,7 @@ def place_widgets(
                 **updates_by_id.get(number, {}),
                 "metadata": with_box(metadata[number], grid.path, box),
             }
-    return updates_by_id, faults
+    return PlacedWidgets(updates_by_id, faults)
 
 
 def _alone(

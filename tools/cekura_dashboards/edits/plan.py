@@ -148,22 +148,22 @@ def receipt_of(
     *,
     dashboard_id: int | None = None,
     differences: Sequence[str] = (),
-    not_done: Sequence[str] = (),
+    not_applied: Sequence[str] = (),
     restored: Sequence[str] = (),
-    complete: Sequence[Call] = (),
+    remaining: Sequence[Call] = (),
     undo: Call | None = None,
     read_back: bool = False,
 ) -> Receipt:
     """The receipt of a plan that was carried out, at least in part. ``read_back``: a response was lost."""
     receipt = Receipt(
-        outcome="partly_applied" if not_done else "applied",
+        outcome="partly_applied" if not_applied else "applied",
         dashboard_id=dashboard_id,
         changes=changes,
         differences=[*differences] or None,
-        not_done=[*not_done] or None,
+        not_applied=[*not_applied] or None,
         warnings=[*plan.warnings, *([LOST_ANSWER] if read_back else [])] or None,
         restored=[*restored] or None,
-        complete=[*complete] or None,
+        remaining=[*remaining] or None,
         undo=undo,
         notes=plan.notes or None,
     )
@@ -245,7 +245,7 @@ async def plan_bulk_edit(
         deletes=deletes,
         before={number: mine[number] for number in [*named_ids, *shifted, *deletes]},
         there=mine,
-        was=tuple(item.was for item in request.create or []),
+        old_ids=tuple(item.old_id for item in request.create or []),
     )
     yet_to_come = [-1 - index for index in range(len(creates))]
     way = undo_of(BulkEditRequest, undo_arguments(edits, yet_to_come))
@@ -277,7 +277,7 @@ def _covering(
 ) -> list[str]:
     """Warnings for restored widgets whose former place is taken."""
     there = {n: widget.model_copy(update=updates.get(n, {})) for n, widget in mine.items() if n not in deletes}
-    restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.was is not None]
+    restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.old_id is not None]
     under = [(config, overlapped(0, config.get("metadata"), there)) for config in restored]
     return [
         f"{named(config.get('name'))} overlaps widgets {join_names(map(str, numbers))} if restored; arrange makes room"
@@ -297,7 +297,7 @@ def _placement(
         if (item.place or item.layout) and (number := ids.now("widget", item.id)) in mine
     }
     return Placement(
-        [(Wish.of(f"create[{index}]", item), config) for index, (item, config) in items if item.was is None],
+        [(Wish.of(f"create[{index}]", item), config) for index, (item, config) in items if item.old_id is None],
         moves,
         bool(request.arrange),
     )

@@ -41,11 +41,11 @@ class Receipt(Result):
     dashboard_id: int | None = None
     changes: list[EditOperation]
     differences: list[str] | None = Field(default=None, description="stored state differs from request")
-    not_done: list[str] | None = None
+    not_applied: list[str] | None = None
     warnings: list[str] | None = None
     restored: list[str] | None = None
     plan_id: str | None = None
-    complete: list[Call] | None = None
+    remaining: list[Call] | None = None
     undo: Call | None = None
     omitted: list[str] | None = None
 
@@ -59,7 +59,7 @@ def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
         changes_listed = [c if i < detailed else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
         left_out = [f"values of {len(changes) - detailed} changes (get_dashboard shows them)"]
         receipt = receipt.model_copy(update={"changes": changes_listed, "omitted": left_out})
-    for name in ("warnings", "differences", "not_done"):
+    for name in ("warnings", "differences", "not_applied"):
         lines: list[str] = getattr(receipt, name) or []
         if len(lines) > FEW_LINES and not _fits(receipt, budget):
             receipt = _leaving(
@@ -80,7 +80,7 @@ def _leaving(receipt: Receipt, what: str, changes: JsonObject) -> Receipt:
 
 def _fits(receipt: Receipt, budget: int) -> bool:
     """Whether text and structure fit, not counting undo and other payloads."""
-    plain = receipt.model_copy(update={"undo": None, "complete": None, "restored": None})
+    plain = receipt.model_copy(update={"undo": None, "remaining": None, "restored": None})
     return len(render(plain)) <= budget and len(plain.model_dump_json(exclude_none=True)) <= STRUCTURED * budget
 
 
@@ -100,7 +100,7 @@ def render(receipt: Receipt) -> str:
     lines = [head + (f" dashboard {receipt.dashboard_id}" if receipt.dashboard_id is not None else "")]
     lines += [line_of(change) for change in receipt.changes]
     for word, texts in (
-        ("NOT as requested", receipt.differences), ("NOT applied", receipt.not_done), ("warning", receipt.warnings),
+        ("NOT as requested", receipt.differences), ("NOT applied", receipt.not_applied), ("warning", receipt.warnings),
         ("left out", receipt.omitted),
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
@@ -108,7 +108,7 @@ def render(receipt: Receipt) -> str:
         lines.append(f"restored under new ids; append to plan_id in older undo calls: ; {'; '.join(receipt.restored)}")
     if receipt.plan_id:
         lines.append(f"plan_id: {receipt.plan_id}")
-    calls = [*(("to complete it", call) for call in receipt.complete or []), ("undo", receipt.undo)]
+    calls = [*(("remaining", call) for call in receipt.remaining or []), ("undo", receipt.undo)]
     for word, call in calls:
         if call:
             lines.append(f"{word}: {call.tool} {json_text(call.arguments)}")
@@ -167,7 +167,7 @@ def _without_faulty(arguments: JsonObject, faulty: Sequence[ArgumentPath]) -> tu
         item = as_object(items.pop(index))
         if item is None:
             return None
-        names.append(f"widget {item.get('was', item.get('id'))}")
+        names.append(f"widget {item.get('old_id', item.get('id'))}")
         arguments_left[name] = items
     if "filters" in arguments_left and any(at[:1] == ("filters",) for at in faulty):
         del arguments_left["filters"]
@@ -202,7 +202,7 @@ def refuse_too_large(undo: JsonObject, *, instead: str = "split it into calls wi
 def undo_arguments(edits: WidgetEdits, created: Sequence[int]) -> JsonObject:
     """The arguments of bulk_edit_dashboard that undo these edits."""
     arguments: JsonObject = {"dashboard_id": edits.dashboard_id}
-    restored: list[JsonObject] = [{**edits.before[n].definition(), "was": n} for n in edits.deletes]
+    restored: list[JsonObject] = [{**edits.before[n].definition(), "old_id": n} for n in edits.deletes]
     back: list[JsonObject] = [
         {"id": number, **undo_update(edits.before[number].writable(), fields)}
         for number, fields in edits.updates.items()

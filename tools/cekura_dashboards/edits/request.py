@@ -91,14 +91,14 @@ class CreatedWidget(NewWidget):
 
     place: Place | None = PLACED
     layout: Layout | None = LAID_OUT
-    was: int | None = Field(
+    old_id: int | None = Field(
         default=None, json_schema_extra={"hidden": True}, description="the id of the deleted widget that this restores"
     )
 
 
 def restored_path(name: str, items: Sequence[CreatedWidget] | None) -> str | None:
-    """The path of the first ``was`` in these widgets; None if there is none."""
-    return next((f"{name}[{index}].was" for index, item in enumerate(items or []) if item.was is not None), None)
+    """The path of the first ``old_id`` in these widgets; None if there is none."""
+    return next((f"{name}[{index}].old_id" for index, item in enumerate(items or []) if item.old_id is not None), None)
 
 
 class WidgetChanges(WidgetFields):
@@ -314,19 +314,19 @@ class CreateDashboardRequest(PlannedRequest):
     )
     widgets: list[CreatedWidget] | None = _list_of(AS_PREVIEWED, "brief")
     copy_of: DashboardId | None = Field(default=None, description="the dashboard to copy")
-    was: int | None = Field(
+    old_id: int | None = Field(
         default=None, json_schema_extra={"hidden": True}, description="the id of the deleted one that this restores"
     )
 
     @model_validator(mode="after")
     def _sensible(self) -> "CreateDashboardRequest":
-        if not self.name.strip() and self.was is None:
+        if not self.name.strip() and self.old_id is None:
             raise fault("name", "is empty; give the dashboard a name.")
         check_counts(self, widgets=self.widgets)
         return self
 
     def restores(self) -> str | None:
-        return "was" if self.was is not None else restored_path("widgets", self.widgets)
+        return "old_id" if self.old_id is not None else restored_path("widgets", self.widgets)
 
 
 class DeleteDashboardRequest(PlannedRequest):

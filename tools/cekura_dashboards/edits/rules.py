@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -41,7 +42,14 @@ TOO_OLD = "the date range starts before the 30 days that the API keeps"
 TOO_OLD_REFUSED = f"{TOO_OLD}, so it refuses the charts (400); the longest possible: {json.dumps(LONGEST)}."
 
 
-def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, list[str]]:
+class SavedRange(NamedTuple):
+    """The filter of a date range, and warnings."""
+
+    filters: JsonObject
+    warnings: list[str]
+
+
+def saved_range(text: str, now: datetime, zone: ZoneInfo) -> SavedRange:
     """The filter for a date range in words, and warnings.
 
     A relative range stays relative: ``7d`` is saved as ``today-7d``; the API's days are UTC days.
@@ -58,13 +66,14 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
         length = int(match[1]) * UNITS[match[2]]
         if length == LIMIT:
             why = "30 days would start before the API's data once it is read: saved as today-29d"
-            return LONGEST, [why, *utc_days]
+            return SavedRange(LONGEST, [why, *utc_days])
         days = match[2] in "dw"
-        return _since(f"today-{length.days}d" if days else f"now-{word}"), utc_days if days else []
+        return SavedRange(_since(f"today-{length.days}d" if days else f"now-{word}"), utc_days if days else [])
     if word == "today" or BACK.fullmatch(word):
-        return _since(word), [] if word.startswith("now") else utc_days
+        return SavedRange(_since(word), [] if word.startswith("now") else utc_days)
     if word == "yesterday":
-        return both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"}), utc_days
+        one_day = both(_since("today-1d"), {"field": "timestamp", "op": "lte", "value": "today-1d"})
+        return SavedRange(one_day, utc_days)
     begins = refused = ""
     try:
         span = interval(text, now, zone) if is_interval(text) else span_of(word, now, zone)
@@ -76,7 +85,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> tuple[JsonObject, l
         hint = "use 7d, 24h, today, yesterday, 30d or an interval 2026-11-01/2026-11-08."
         raise InvalidArguments.at(CLEARED, f"{UntrustedText(text, limit=60)} is not a date range; {hint}")
     fixed = f"the date range is fixed from {begins}; it does not move with time, as 7d would"
-    return (
+    return SavedRange(
         _since(begins) if span[1] == now else within(*span),
         [f"{fixed}; from {refused} the API refuses the charts (400)"],
     )
@@ -132,9 +141,14 @@ class MetricTypes(Struct, frozen=True):
     types: dict[int, str | None]
 
 
-async def metric_types(
-    context: ToolContext, project: int | None, *configs: WidgetConfig
-) -> tuple[MetricTypes | None, list[str]]:
+class ReadMetricTypes(NamedTuple):
+    """The types of metrics if they are needed and could be read, and warnings."""
+
+    metrics: MetricTypes | None
+    warnings: list[str]
+
+
+async def metric_types(context: ToolContext, project: int | None, *configs: WidgetConfig) -> ReadMetricTypes:
     """The types of a project's metrics; None if no metric is plotted, no project is known, or they cannot be read.
 
     A warning says if they cannot be read.
@@ -143,15 +157,15 @@ async def metric_types(
         KeyRejected: as nothing else can be read either.
     """
     if project is None or not any(config.field == METRIC_VALUE for config in configs):
-        return None, []
+        return ReadMetricTypes(None, [])
     try:
         metrics = await context.lookups.metrics(project)
     except KeyRejected:
         raise
     except DashboardsError:
         text = f"the metrics of project {project} could not be read, so the chart was not checked against them"
-        return None, [text]
-    return MetricTypes(project, {metric.id: metric.eval_type for metric in metrics}), []
+        return ReadMetricTypes(None, [text])
+    return ReadMetricTypes(MetricTypes(project, {metric.id: metric.eval_type for metric in metrics}), [])
 
 
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:

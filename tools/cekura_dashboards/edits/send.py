@@ -93,8 +93,8 @@ async def commit_bulk(context: ToolContext, edits: WidgetEdits) -> Stored:
             cause = f"The API reported errors: {errors_text}."
         doubt = UnknownOutcome[Stored](context, cause, may_still_arrive=False)
     outcomes, stored = await doubt.settle(_operation_names(edits), _look(edits, dashboard_id))
-    not_done = {name: outcome for name, outcome in outcomes.items() if outcome != "applied"}
-    return replace(stored, not_done=not_done, cause=doubt.cause if not_done else None)
+    not_applied = {name: outcome for name, outcome in outcomes.items() if outcome != "applied"}
+    return replace(stored, not_applied=not_applied, cause=doubt.cause if not_applied else None)
 
 
 def _error_in_words(entry: Any, key: str) -> str:
@@ -239,7 +239,7 @@ def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> ReadBack
     carried_out = replace(
         edits,
         creates=[edits.creates[index] for index in created],
-        was=tuple(edits.was[index] for index in created if index < len(edits.was)),
+        old_ids=tuple(edits.old_ids[index] for index in created if index < len(edits.old_ids)),
         updates={number: edits.updates[number] for number in updated},
         deletes=[number for number in edits.deletes if number not in now],
     )
