@@ -208,7 +208,7 @@ async def test_a_file_that_is_no_board_says_where(text: str, said: str) -> None:
     ("fields", "said"),
     [
         ({"project": "Nowhere"}, 'no project "Nowhere"; look_up projects lists them.'),
-        ({"project": "Harbour Telekom"}, 'there is "Harbour Telecom" (2).'),
+        ({"project": "Harbour Telekom"}, 'did you mean "Harbour Telecom" (2)?'),
         ({"filters": {"field": "agent.id", "op": "eq", "value": "Bookin"}}, 'filters.value: no agent "Bookin"; did you mean "Booking"'),
         ({"widgets": [{**PIE, "field": "metric_evaluations.value", "metric": "Speed"}]}, 'widgets[0].metric: no metric "Speed"'),
         ({"widgets": [{**PIE, "chart_type": "radar"}]}, "chart_type"),
@@ -232,7 +232,7 @@ async def test_of_several_dashboards_of_one_name_none_is_guessed() -> None:
     app.state.world.store.create_dashboard({"name": "Booking agent", "project": 1})
     async with open_tools(app) as (context, _):
         board = await export_board(context, 12)
-        with pytest.raises(BoardRefused, match=r'has 2 dashboards "Booking agent"; .* by id: 12, 14'):
+        with pytest.raises(BoardRefused, match=r'has 2 dashboards "Booking agent"; give the id: 12, 14'):
             await plan_board(context, board)
         assert (await plan_board(context, board, dashboard=12)).steps == []
         with pytest.raises(BoardRefused, match="2 dashboards are called"):

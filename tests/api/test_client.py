@@ -143,10 +143,10 @@ async def test_pages_without_end_are_cut_off() -> None:
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (Response(200, b"<html></html>", "text/html; charset=utf-8"), "web page"),
+        (Response(200, b"<html></html>", "text/html; charset=utf-8"), "HTML"),
         (Response(200, b'{"id": 7, "chart_type"'), "not valid JSON"),
         (Response(200, b'{"id": "seven", "chart_type": "pie"}'), "id has an undocumented type"),
-        (Response(200, b'{"id": 8, "chart_type": "pie"}'), "about 8, but 7"),
+        (Response(200, b'{"id": 8, "chart_type": "pie"}'), "describes 8, but 7"),
     ],
     ids=["html", "truncated", "wrong type", "another widget"],
 )

@@ -91,7 +91,7 @@ async def test_a_metric_that_is_plotted_by_name_is_offered(
         with pytest.raises(InvalidArguments) as refusal:
             await ask(context, tool, **at({"chart_type": "pie", "field": field}))
     ready = json.dumps({"field": "metric_evaluations.value", "metric": number}, separators=(",", ":"))
-    assert f'"{field}" is no field, but there is metric {number} {title}: {ready}.' in str(refusal.value)
+    assert f'"{field}" is not a field, but there is metric {number} {title}: {ready}.' in str(refusal.value)
     assert "Nothing was sent" not in str(refusal.value)
     assert recorder.writes() == []
 

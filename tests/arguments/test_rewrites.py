@@ -106,7 +106,7 @@ REFUSED: list[tuple[Any, str]] = [
     (one("topic", "does not contain", "a"), "contains, startswith, endswith and regex have no opposite"),
     ({"not": one("topic", "contains", "a")}, "contains, startswith, endswith and regex have no opposite"),
     ({"not": [SUCCESS, {"topic": "a"}]}, "takes one condition"),
-    ({"not": "x"}, 'as {"field":"success","op":"neq","value":true}'),
+    ({"not": "x"}, 'for example {"field":"success","op":"neq","value":true}'),
     (one("duration", "gt", "long"), "must be a number of seconds"),
     (one("duration", "gt", "3 miles"), "must be a number of seconds"),
 ]

@@ -152,7 +152,7 @@ async def test_a_name_stands_for_an_id(tool: str, sent: Json, told: str, answer:
 @pytest.mark.parametrize(
     ("tool", "sent", "error"),
     [
-        ("preview_widget", {"widget": {**BAR, "filters": {"agent": "Bookings"}}}, 'there is "Booking" (33)'),
+        ("preview_widget", {"widget": {**BAR, "filters": {"agent": "Bookings"}}}, 'did you mean "Booking" (33)?'),
         ("preview_widget", {"widget": {**BAR, "filters": {"agent": "Zzzzz"}}}, "look_up agents lists them"),
         (
             "preview_widget",

@@ -263,7 +263,7 @@ async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -
                 "move": True,
                 "back": [{"id": 203, "dashboard_id": 13}],
             },
-            "back: belongs to an undo",
+            "back: is only allowed in an undo",
         ),
         (
             {"widget_ids": [203], "dashboard_ids": [12], "move": True, "back": [{"id": 999, "dashboard_id": 13}]},

@@ -63,7 +63,7 @@ async def test_a_copy_has_all_widgets_and_the_new_name_and_filters() -> None:
         ({"name": "x", "project_id": 2, "copy_of": 12},
          r'filters: no agent "Booking" in project 2, .* such as {"field":"timestamp","op":"gte","value":"today-14d"}'),
         ({"name": "x", "project_id": 99, "copy_of": 11}, "project_id: no project 99 for this key; look_up projects"),
-        ({"name": "x", "copy_of": 12, "widgets": [{**PIE, "place": "after 203"}]}, "widget 203 is not on this dashboard"),
+        ({"name": "x", "copy_of": 12, "widgets": [{**PIE, "place": "after 203"}]}, "widget 203 is the same one, or not on this dashboard"),
         ({"name": "x", "project_id": 1, "widgets": [{**PIE, "layout": {"w": 13}}]}, r"widgets\[0\].layout: is wider than"),
         ({"name": "x", "project_id": 1, "widgets": [{"chart_type": "line", "field": "topic"}]}, r"widgets\[0\].chart_type"),
         ({"name": "x", "project_id": 1, "widgets": [{"chart_type": "pie", "field": "metric_evaluations.value", "metric": 507}]},
@@ -221,7 +221,7 @@ async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_n
             else None
         )
         text, receipt = await ask(context, "update_dashboard", dashboard_id=11, name="New")
-    assert receipt["differences"][0] == 'dashboard 11 name: asked "New", stored "Old"'
+    assert receipt["differences"][0] == 'dashboard 11 name: sent "New", stored "Old"'
     assert any("filters: sent" in told for told in receipt["differences"])
     assert "NOT as requested" in text
 

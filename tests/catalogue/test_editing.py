@@ -86,7 +86,7 @@ async def test_a_field_that_the_api_stored_otherwise_is_reported_and_not_called_
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.after = drop_the_name
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
-    assert receipt["differences"][0] == 'widget 203 name: asked "New", stored "Success rate"'
+    assert receipt["differences"][0] == 'widget 203 name: sent "New", stored "Success rate"'
     assert any('time_period: also changed, from "day" to "hour"' in told for told in receipt["differences"])
     assert "NOT as requested" in text
 

@@ -23,7 +23,7 @@ async def test_one_failing_widget_is_reported_in_its_place_and_fails_no_other() 
         app.state.world.store._widgets[number]["filters"] = old  # noqa: SLF001 - what the web app may have stored
         text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
     by_id = {report["widget"]["id"]: report for report in answer["widgets"]}
-    assert "holds 30 days" in by_id[number]["error"]
+    assert "keeps 30 days" in by_id[number]["error"]
     assert [i for i, report in by_id.items() if "error" in report] == [number]
     assert f'widget {number} "Too old"' in text
 

@@ -84,7 +84,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"widget_id": 207, "label": "x"}, "label: names a slice of a pie"),
     ({"widget_id": 203, "group": "x"}, "group: names a group; this chart is not grouped"),
     ({"widget_id": 203, "dashboard_id": 11}, "leave out widget and dashboard_id"),
-    ({"widget_id": 203, "limit": 99}, "it is at most 25"),
+    ({"widget_id": 203, "limit": 99}, "it must be at most 25"),
 ]
 
 

@@ -93,7 +93,7 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
         ),
         *((command, f'{{"name": {LONG}}}', 2, "has a number of more than 4300 digits.") for command in FROM_STDIN),
         *(
-            (["plan", "-"], f'{{"name": {n}}}', 2, f"holds {n}, which is not a finite number")
+            (["plan", "-"], f'{{"name": {n}}}', 2, f"has {n}, which is not a finite number")
             for n in ("NaN", "-Infinity", "1e999")
         ),
         (

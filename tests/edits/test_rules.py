@@ -24,7 +24,7 @@ async def test_the_type_of_a_metric_decides_its_charts_before_it_is_drawn_and_be
             ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [line]}),
         ):
             with pytest.raises(
-                errors.InvalidArguments, match="chart_type: an is not possible for an enum metric `pie`, not line"
+                errors.InvalidArguments, match="chart_type: line is not possible for an enum metric; use `pie`"
             ):
                 await ask(context, tool, **arguments)
         assert not any("preview_data" in path for path in recorder.paths())

@@ -128,11 +128,11 @@ async def test_a_receipt_of_an_undo_lists_new_ids_that_its_own_undo_takes_too() 
 )
 async def test_what_was_never_deleted_cannot_be_restored(tool: str, arguments: Json, path: str) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
-        with pytest.raises(InvalidArguments, match=re.escape(f"{path}: belongs to an undo")):
+        with pytest.raises(InvalidArguments, match=re.escape(f"{path}: is only allowed in an undo")):
             await ask(context, tool, **arguments)
         if tool == "bulk_edit_dashboard":
             _, dry = await ask(context, "preview_edit", **arguments)
-            with pytest.raises(InvalidArguments, match="belongs to an undo"):
+            with pytest.raises(InvalidArguments, match="is only allowed in an undo"):
                 await ask(context, tool, **arguments, plan_id=dry["plan_id"])
     assert recorder.writes() == []
 

@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, Json, str]] = [
     ("preview_widget", {"widget": {"chart_type": "pie", "feild": "topic"}}, "Nothing was sent. `widget.feild` is not an argument here; did you mean `field`?"),
     ("get_widgets_data", {"dashboard_id": 11, "window": "lastweek"}, 'Nothing was sent. window: "lastweek" is not a window; did you mean last_week?'),
     ("get_widgets_data", {}, "Nothing was sent. give dashboard_id or widget_ids. list_dashboards shows the dashboards."),
-    ("get_widgets_data", {"dashboard_id": 11, "points": 99}, "Nothing was sent. points: 99 is out of range; it is at most 60."),
+    ("get_widgets_data", {"dashboard_id": 11, "points": 99}, "Nothing was sent. points: 99 is out of range; it must be at most 60."),
     ("get_widgets_data", {"dashboard_id": 11, "filters": {"operator": "and", "conditions": [{"field": "success", "op": "sounds", "value": True}]}},
      ('Nothing was sent. filters.conditions[0].op: "sounds" is not allowed; use `eq`, `neq`, `gt`, `gte`, `lt`, `lte`, `contains`, '
      "`startswith`, `endswith`, `in`, `isnull` or `regex`.")),

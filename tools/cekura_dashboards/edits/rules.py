@@ -61,7 +61,7 @@ def saved_range(text: str, now: datetime, zone: ZoneInfo) -> SavedRange:
         InvalidArguments: for a text that is not a date range.
     """
     word = rolling(text) or fold(text)
-    utc_days = [f"days are UTC days, not days in {zone}"] if now.astimezone(zone).utcoffset() else []
+    utc_days = [f"days are UTC days, not those of {zone}"] if now.astimezone(zone).utcoffset() else []
     if match := ROLLING.fullmatch(word):
         length = int(match[1]) * UNITS[match[2]]
         if length == LIMIT:
