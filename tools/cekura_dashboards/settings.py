@@ -165,13 +165,13 @@ def _parts(value: SecretStr | None) -> list[str]:
     return [part.strip() for part in value.get_secret_value().split(",") if part.strip()] if value else []
 
 
-def load_settings(**given: Any) -> Settings:
-    """Settings from the environment; ``given`` ones take precedence.
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment; ``overrides`` ones take precedence.
 
     Raises:
         SettingsError: with the first wrong variable, its value and what it may be.
     """
-    return loaded(Settings, **given)
+    return loaded(Settings, **overrides)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -183,11 +183,11 @@ def variables(model: type[BaseModel], *, secret: bool = False) -> list[str]:
     return [PREFIX + name.upper() for name, field in fields if not secret or SecretStr in get_args(field.annotation)]
 
 
-def loaded(model: type[M], **given: Any) -> M:
+def loaded(model: type[M], **overrides: Any) -> M:
     """As ``load_settings``, for any model whose fields are variables."""
     environment = {name: os.environ.get(PREFIX + name.upper(), "") for name in model.model_fields}
     try:
-        return model.model_validate({name: text for name, text in environment.items() if text.strip()} | given)
+        return model.model_validate({name: text for name, text in environment.items() if text.strip()} | overrides)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(first["loc"][0] if first["loc"] else CROSS_CHECKED.get(model.__name__, "")).upper()

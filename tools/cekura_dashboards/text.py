@@ -138,13 +138,13 @@ SafeText = Annotated[str, WrapValidator(lambda value, read: value if isinstance(
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[\dT:.Z+-]{0,24}", re.ASCII)
 
 
-def word(text: Any, known: Container[str], *, limit: int = LABEL_LIMIT) -> str:
+def word(text: Any, words: Container[str], *, limit: int = LABEL_LIMIT) -> str:
     """A known word unchanged, any other as ``UntrustedText``.
 
     >>> f"{word('bar', {'bar', 'pie'})} {word('list', {'bar', 'pie'})}"
     'bar "list"'
     """
-    return text if isinstance(text, str) and text in known else UntrustedText(str(text), limit=limit)
+    return text if isinstance(text, str) and text in words else UntrustedText(str(text), limit=limit)
 
 
 def unquoted(text: str) -> str:
@@ -197,8 +197,8 @@ def shown_setting(text: str) -> str:
 
 def _inert_json(text: str) -> str:
     """The same JSON with inert strings; its backslashes are doubled and hide nothing."""
-    kept = {char: f"\\u{ord(char):04x}" for char in _SMALL if char != "\\"}
-    return _LIVE.sub(lambda match: "".join([kept.get(char, char) for char in match[0]]), text)
+    replacements = {char: f"\\u{ord(char):04x}" for char in _SMALL if char != "\\"}
+    return _LIVE.sub(lambda match: "".join([replacements.get(char, char) for char in match[0]]), text)
 
 
 def json_text(value: Any) -> str:
@@ -237,18 +237,18 @@ def condense(notes: list[str]) -> list[str]:
     return [*lines[:MAX_NOTES], *more]
 
 
-def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The most similar known word, or None; ``cutoff``: the minimum similarity, up to 1.
+def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The most similar of the words, or None; ``cutoff``: the minimum similarity, up to 1.
 
     >>> nearest("Sucess rate", ["Success rate", "Calls per day"]), nearest("colour", ["field", "name"])
     ('Success rate', None)
     """
-    by_fold = {name.casefold(): name for name in known}
+    by_fold = {name.casefold(): name for name in words}
     matches = get_close_matches(word.casefold(), by_fold, n=1, cutoff=cutoff)
     return by_fold[matches[0]] if matches else None
 
 
-def did_you_mean(word: str, known: Iterable[str], *, limit: int = 12) -> str:
+def did_you_mean(word: str, words: Iterable[str], *, limit: int = 12) -> str:
     """``did you mean `x`?``, or else the possible words.
 
     >>> did_you_mean("dration", ["duration", "success"])
@@ -256,7 +256,7 @@ def did_you_mean(word: str, known: Iterable[str], *, limit: int = 12) -> str:
     >>> did_you_mean("zzz", ["duration", "success"])
     'use `duration` or `success`.'
     """
-    names = list(known)
+    names = list(words)
     if match := nearest(word, names):
         return f"did you mean `{match}`?"
     return f"use {one_of(names, limit=limit)}."

@@ -235,7 +235,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     async def list_dashboards(self, project_id: int | None = None) -> AsyncIterator[list[DashboardRow]]:
         """Pages of dashboards, in one project or in all that the key can access."""
-        query = _given(project_id=project_id, page_size=PAGE_SIZE)
+        query = _query(project_id=project_id, page_size=PAGE_SIZE)
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/dashboards/", query=query):
             yield [parse(DashboardRow, raw) for raw in page]
 
@@ -265,7 +265,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     async def list_widgets(self, dashboard_id: int | None = None) -> AsyncIterator[list[Widget]]:
         """Pages of widgets, on one dashboard or on all that the key can access."""
-        query = _given(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
+        query = _query(dashboard_id=dashboard_id, page_size=PAGE_SIZE)
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/widgets/", query=query):
             yield [parse(Widget, raw) for raw in page]
 
@@ -319,7 +319,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int = 1
     ) -> tuple[int, list[CallLog]]:
         """The number of calls, and a page of them, newest first. Each includes its transcript: request few."""
-        query = _given(
+        query = _query(
             project_id=project_id,
             page_size=limit,
             page=page if page > 1 else None,
@@ -344,12 +344,12 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     async def metrics(self, *, project_id: int | None = None, agent_id: int | None = None) -> list[Metric]:
         answer = await self.ask(
-            "GET", "/test_framework/v2/metrics/", query=_given(project_id=project_id, agent_id=agent_id)
+            "GET", "/test_framework/v2/metrics/", query=_query(project_id=project_id, agent_id=agent_id)
         )
         return parse_list(Metric, answer.body)
 
     async def agents(self, *, project_id: int | None = None, name_contains: str | None = None) -> list[Agent]:
-        query = _given(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
+        query = _query(project_id=project_id, q=name_contains, page_size=PAGE_SIZE)
         agents = dict[int, Agent]()
         async for page in self._pages(Page[msgspec.Raw], "GET", "/test_framework/v2/aiagents/", query=query):
             agents |= {agent.id: agent for agent in (parse(Agent, raw) for raw in page)}
@@ -454,5 +454,5 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
                 raise UnexpectedStatus(status)
 
 
-def _given(**query: int | str | None) -> dict[str, str]:
+def _query(**query: int | str | None) -> dict[str, str]:
     return {name: str(value) for name, value in query.items() if value is not None}

@@ -173,11 +173,11 @@ EVALUATION_VALUE = "metric_evaluations.value"
 
 def may_be_missing(name: str) -> bool:
     """Whether calls may lack a value of a field, and a filter can match those."""
-    known = filter_field(name)
-    return is_metadata(name) or (known is not None and "isnull" in known.ops)
+    filter_type = filter_field(name)
+    return is_metadata(name) or (filter_type is not None and "isnull" in filter_type.ops)
 
 
-def with_missing(asked: Filter | None, path: str = "filters") -> tuple[JsonObject | None, list[str]]:
+def with_missing(requested: Filter | None, path: str = "filters") -> tuple[JsonObject | None, list[str]]:
     """A filter in which each ``neq`` also matches calls without a value, and notes on that.
 
     A call without a campaign is also "not recall"; whether the API counts it is not documented. A ``neq`` beside an
@@ -186,9 +186,9 @@ def with_missing(asked: Filter | None, path: str = "filters") -> tuple[JsonObjec
     >>> with_missing(Filter(field="topic", op="neq", value="a"))[0]["conditions"][1]
     {'field': 'topic', 'op': 'isnull', 'value': True}
     """
-    if asked is None:
+    if requested is None:
         return None, []
-    node = asked.to_json()
+    node = requested.to_json()
     fields = dict.fromkeys(str(condition["field"]) for condition in neq_alone(node))
     if not fields:
         return node, []

@@ -79,15 +79,15 @@ class _UpstreamRequest(Struct, frozen=True):
     timeout_s: float
     deadline: float
 
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """The remaining time.
 
         Raises:
             DeadlinePassed: if none is left.
         """
-        if (left := self.deadline - anyio.current_time()) <= 0:
+        if (remaining := self.deadline - anyio.current_time()) <= 0:
             raise DeadlinePassed(self.timeout_s)
-        return left
+        return remaining
 
     async def get(self, path: str, **query: str) -> Any:
         """The JSON at a path; None for a 404.
@@ -96,7 +96,7 @@ class _UpstreamRequest(Struct, frozen=True):
             _NotRead: for any other error status.
             UnreadableAnswer: for a body that is not JSON.
         """
-        answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.left_s(), query=query, body=None)
+        answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.remaining_s(), query=query, body=None)
         if answer.status == NOT_FOUND.status:
             return None
         if not _is_success(answer):
@@ -109,7 +109,7 @@ class ProjectsOnly:
 
     def __init__(self, inner: Transport, projects: frozenset[int]) -> None:
         self.inner, self._projects = inner, projects
-        self._known = dict[bytes, _ProjectContents]()
+        self._cache = dict[bytes, _ProjectContents]()
         self._reading = dict[bytes, _Turns]()
 
     async def aclose(self) -> None:
@@ -123,59 +123,61 @@ class ProjectsOnly:
         Raises:
             OutsideProjects: for agents and metrics of other projects.
         """
-        asking = _UpstreamRequest(self.inner, key, timeout_s, anyio.current_time() + timeout_s)
+        lookup = _UpstreamRequest(self.inner, key, timeout_s, anyio.current_time() + timeout_s)
         body_object = as_object(msgspec.json.decode(body)) if body else None
         try:
-            if not await self._is_allowed(asking, method, path, query, body_object):
+            if not await self._is_allowed(lookup, method, path, query, body_object):
                 return NOT_FOUND
             if path == f"{WIDGETS}preview_data/" and body_object is not None and body_object.get("dashboard") is None:
-                body = msgspec.json.encode(await self._confine(asking, body_object))
-            answer = await self.inner.send(method, path, key=key, timeout_s=asking.left_s(), query=query, body=body)
+                body = msgspec.json.encode(await self._confine(lookup, body_object))
+            answer = await self.inner.send(
+                method, path, key=key, timeout_s=lookup.remaining_s(), query=query, body=body
+            )
             filters_answer = method == "GET" and _is_success(answer)
-            return await self._without_others(asking, path, answer) if filters_answer else answer
+            return await self._without_others(lookup, path, answer) if filters_answer else answer
         except _NotRead as failed:
             return failed.answer
 
     async def _is_allowed(
-        self, asking: _UpstreamRequest, method: str, path: str, query: dict[str, str], body: JsonObject | None
+        self, lookup: _UpstreamRequest, method: str, path: str, query: dict[str, str], body: JsonObject | None
     ) -> bool:
         """Whether everything that a request names is in the projects."""
         if (number := query.get("project_id")) is not None and not self._is_ours(number):
             return False
-        contents = await self._contents(asking)
+        contents = await self._contents(lookup)
         if (agent := query.get("agent_id")) is not None and agent not in map(str, contents.agents):
             return False
         if filters := query.get("filters_v2") or query.get("filters"):
             self._check(contents, as_object(msgspec.json.decode(filters)))
         if path == CALLS:
             return "project_id" in query or "agent_id" in query
-        if body is not None and not await self._is_allowed_body(asking, contents, path, body):
+        if body is not None and not await self._is_allowed_body(lookup, contents, path, body):
             return False
         if match := _ONE.fullmatch(path):
             own = self._has_dashboard if match[1] == "dashboards" else self._has_widget
-            return await own(asking, contents, int(match[2]))
+            return await own(lookup, contents, int(match[2]))
         if path == f"{WIDGETS}bulk_data/":
             numbers = as_list((body or {}).get("widget_ids")) or []
-            return bool(numbers) and all([await self._has_widget(asking, contents, number) for number in numbers])
+            return bool(numbers) and all([await self._has_widget(lookup, contents, number) for number in numbers])
         if path == DASHBOARDS and method == "POST":
             return self._is_ours((body or {}).get("project"))
         readable = {*LISTS, f"{DASHBOARDS}predefined_widgets/"}
         return path == f"{WIDGETS}preview_data/" if method == "POST" else path in readable
 
     async def _is_allowed_body(
-        self, asking: _UpstreamRequest, contents: _ProjectContents, path: str, body: JsonObject
+        self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, body: JsonObject
     ) -> bool:
         """Whether a body names only the projects' own dashboards, widgets, agents and metrics."""
         if body.get("project") is not None and not self._is_ours(body["project"]):
             return False
-        if body.get("dashboard") is not None and not await self._has_dashboard(asking, contents, body["dashboard"]):
+        if body.get("dashboard") is not None and not await self._has_dashboard(lookup, contents, body["dashboard"]):
             return False
         self._check(contents, body)
         if not path.endswith("/bulk_widgets/"):
             return True
         updates = [item.get("id") for item in map(as_object, as_list(body.get("update")) or []) if item]
         numbers = [*updates, *(as_list(body.get("delete")) or [])]
-        return all([await self._has_widget(asking, contents, number) for number in numbers])
+        return all([await self._has_widget(lookup, contents, number) for number in numbers])
 
     def _is_ours(self, project: Any) -> bool:
         return str(project) in map(str, self._projects)
@@ -191,60 +193,60 @@ class ProjectsOnly:
             if str(number) not in map(str, ours):
                 raise OutsideProjects(f"{kind} {number!s:.40}")
 
-    async def _contents(self, asking: _UpstreamRequest) -> _ProjectContents:
+    async def _contents(self, lookup: _UpstreamRequest) -> _ProjectContents:
         """The cached contents for the key, or read now, once for all waiting requests.
 
         Raises:
             DeadlinePassed: if the deadline passes while another request reads them.
         """
-        name = hashlib.sha256(asking.key.get_secret_value().encode()).digest()
+        name = hashlib.sha256(lookup.key.get_secret_value().encode()).digest()
         if (contents := self._cached(name)) is not None:
             return contents
         turns = self._reading.setdefault(name, _Turns())
         turns.waiting += 1
         try:
-            with anyio.move_on_after(asking.left_s()):
+            with anyio.move_on_after(lookup.remaining_s()):
                 async with turns.lock:
                     if (contents := self._cached(name)) is None:
-                        contents = self._known[name] = await self._read(asking)
+                        contents = self._cache[name] = await self._read(lookup)
                     return contents
         finally:
             turns.waiting -= 1
             if not turns.waiting:
                 del self._reading[name]
-        raise DeadlinePassed(asking.timeout_s)
+        raise DeadlinePassed(lookup.timeout_s)
 
-    async def _read(self, asking: _UpstreamRequest) -> _ProjectContents:
-        agents, metrics = [await self._ids(asking, path) for path in (AGENTS, METRICS)]
+    async def _read(self, lookup: _UpstreamRequest) -> _ProjectContents:
+        agents, metrics = [await self._ids(lookup, path) for path in (AGENTS, METRICS)]
         now = anyio.current_time()
-        self._known = {key: contents for key, contents in self._known.items() if contents.until > now}
+        self._cache = {key: contents for key, contents in self._cache.items() if contents.until > now}
         return _ProjectContents(now + CACHE_S, agents, metrics)
 
     def _cached(self, name: bytes) -> _ProjectContents | None:
-        contents = self._known.get(name)
+        contents = self._cache.get(name)
         return contents if contents is not None and contents.until > anyio.current_time() else None
 
-    async def _ids(self, asking: _UpstreamRequest, path: str) -> frozenset[int]:
+    async def _ids(self, lookup: _UpstreamRequest, path: str) -> frozenset[int]:
         """The ids that a path lists for the projects."""
         ids = set[int]()
         for project in sorted(self._projects):
-            ids |= {row["id"] async for row in _rows(asking, path, project_id=str(project))}
+            ids |= {row["id"] async for row in _rows(lookup, path, project_id=str(project))}
         return frozenset(ids)
 
-    async def _has_dashboard(self, asking: _UpstreamRequest, contents: _ProjectContents, number: Any) -> bool:
+    async def _has_dashboard(self, lookup: _UpstreamRequest, contents: _ProjectContents, number: Any) -> bool:
         if not isinstance(number, int):
             return False
         if number not in contents.dashboards:
-            self._learn(contents, await asking.get(f"{DASHBOARDS}{number}/"))
+            self._learn(contents, await lookup.get(f"{DASHBOARDS}{number}/"))
         return number in contents.dashboards
 
-    async def _has_widget(self, asking: _UpstreamRequest, contents: _ProjectContents, number: Any) -> bool:
+    async def _has_widget(self, lookup: _UpstreamRequest, contents: _ProjectContents, number: Any) -> bool:
         if not isinstance(number, int):
             return False
         if number in contents.widgets:
             return True
-        widget = as_object(await asking.get(f"{WIDGETS}{number}/"))
-        if widget is not None and await self._has_dashboard(asking, contents, widget.get("dashboard")):
+        widget = as_object(await lookup.get(f"{WIDGETS}{number}/"))
+        if widget is not None and await self._has_dashboard(lookup, contents, widget.get("dashboard")):
             contents.widgets.add(number)
         return number in contents.widgets
 
@@ -262,19 +264,19 @@ class ProjectsOnly:
         contents.widgets |= {item["id"] for item in widgets if isinstance(item.get("id"), int)}
         return True
 
-    async def _confine(self, asking: _UpstreamRequest, widget: JsonObject) -> JsonObject:
+    async def _confine(self, lookup: _UpstreamRequest, widget: JsonObject) -> JsonObject:
         """A preview without a dashboard, which would count all projects' calls, limited to our agents."""
-        contents = await self._contents(asking)
+        contents = await self._contents(lookup)
         ours = {"field": "agent.id", "op": "in", "value": sorted(contents.agents) or [0]}
         filters = [widget["filters"]] if widget.get("filters") else []
         return {**widget, "filters": {"operator": "and", "conditions": [*filters, ours]}}
 
-    async def _without_others(self, asking: _UpstreamRequest, path: str, answer: Response) -> Response:
+    async def _without_others(self, lookup: _UpstreamRequest, path: str, answer: Response) -> Response:
         """A response without the rows of other projects; 404 for a single record of another project."""
         one = _ONE.fullmatch(path)
         if not (one[1] == "dashboards" and not one[3] if one else path in LISTS):
             return answer
-        contents, payload = await self._contents(asking), _json_of(answer)
+        contents, payload = await self._contents(lookup), _json_of(answer)
         if one:
             return answer if self._learn(contents, payload) else NOT_FOUND
         own_rows = list[JsonObject]()
@@ -285,7 +287,7 @@ class ProjectsOnly:
             contents.dashboards |= {row["id"] for row in own_rows if isinstance(row.get("id"), int)}
         elif path == WIDGETS:
             rows = _objects(payload)
-            own_rows = [row for row in rows if await self._has_dashboard(asking, contents, row.get("dashboard"))]
+            own_rows = [row for row in rows if await self._has_dashboard(lookup, contents, row.get("dashboard"))]
             contents.widgets |= {row["id"] for row in own_rows if isinstance(row.get("id"), int)}
         else:
             ours = contents.agents if path == AGENTS else contents.metrics
@@ -318,10 +320,10 @@ def _objects(payload: Any) -> list[JsonObject]:
     return [row for item in rows or [] if (row := as_object(item)) is not None]
 
 
-async def _rows(asking: _UpstreamRequest, path: str, **query: str) -> AsyncIterator[JsonObject]:
+async def _rows(lookup: _UpstreamRequest, path: str, **query: str) -> AsyncIterator[JsonObject]:
     """The rows with an id, of all pages."""
     for number in range(1, MAX_PAGES + 1):
-        payload = await asking.get(path, **query, page_size="100", **({"page": str(number)} if number > 1 else {}))
+        payload = await lookup.get(path, **query, page_size="100", **({"page": str(number)} if number > 1 else {}))
         for row in _objects(payload):
             if isinstance(row.get("id"), int):
                 yield row

@@ -273,15 +273,17 @@ class _Reader:
         fields = kind.model_fields
         result: JsonObject = {}
         for name, item in self._lift(kind, fields_sent, path).items():
-            meant = name if name in fields else shapes.canonical_argument(name, fields, {*fields_sent, *result}) or name
-            if kind is Filter and meant == "operator":
-                meant = _operator(fields_sent)
-            meant, item_value = self._unwrap(meant, item, kind, fields_sent)
-            place = (*path, meant)
-            info = fields.get(meant)
-            result[meant] = item_value if info is None else self._field(info, item_value, place)
-            if meant != name and (info is None or info.is_required() or result[meant] != info.default):
-                self.notes.append(f"{where((*path, name))} was read as {meant}")
+            target = (
+                name if name in fields else shapes.canonical_argument(name, fields, {*fields_sent, *result}) or name
+            )
+            if kind is Filter and target == "operator":
+                target = _operator(fields_sent)
+            target, item_value = self._unwrap(target, item, kind, fields_sent)
+            place = (*path, target)
+            info = fields.get(target)
+            result[target] = item_value if info is None else self._field(info, item_value, place)
+            if target != name and (info is None or info.is_required() or result[target] != info.default):
+                self.notes.append(f"{where((*path, name))} was read as {target}")
         if _fills_in_nulls(fields, fields_sent):
             result = {name: item for name, item in result.items() if item is not None}
         if isinstance(result.get("field"), str):
@@ -317,13 +319,13 @@ class _Reader:
         if inner is None or len(inner) != 1:
             return name, value
         [(key, inner_value)] = inner.items()
-        meant = shapes.INSIDE.get(name, {}).get(key, "")
-        return (meant, inner_value) if meant in kind.model_fields and meant not in fields_sent else (name, value)
+        target = shapes.INSIDE.get(name, {}).get(key, "")
+        return (target, inner_value) if target in kind.model_fields and target not in fields_sent else (name, value)
 
     def _resolve_alias(self, value: Any, field_aliases: dict[str, str], path: ArgumentPath) -> Any:
-        if isinstance(value, str) and (meant := field_aliases.get(value.strip().casefold())):
-            self.notes.append(f"{where(path)}: {value_text(value)} was read as {json.dumps(meant)}")
-            return meant
+        if isinstance(value, str) and (target := field_aliases.get(value.strip().casefold())):
+            self.notes.append(f"{where(path)}: {value_text(value)} was read as {json.dumps(target)}")
+            return target
         return value
 
     def _condition(self, condition: JsonObject, path: ArgumentPath) -> JsonObject:
@@ -335,7 +337,7 @@ class _Reader:
         if filter_type is None or value is None:
             return condition
         place = (*path, "value")
-        value = [_meant(item) for item in value] if is_list(value) else _meant(value)
+        value = [_restore(item) for item in value] if is_list(value) else _restore(value)
         if condition.get("op") == "in" and not is_list(value):
             value = [value]
             self.notes.append(f"{where(place)}: one value was read as a list")
@@ -412,7 +414,7 @@ def _fills_in_nulls(fields: dict[str, FieldInfo], fields_sent: JsonObject) -> bo
     )
 
 
-def _meant(value: Any) -> Any:
+def _restore(value: Any) -> Any:
     return as_meant(value) if isinstance(value, str) else value
 
 
@@ -444,8 +446,8 @@ def _number(value: Any) -> Any:
 def _seconds(value: Any) -> Any:
     """A number in quotes, or a duration with its unit, in seconds."""
     read = _number(value)
-    meant = shapes.seconds(read) if isinstance(read, str) else None
-    return read if meant is None else meant
+    duration = shapes.seconds(read) if isinstance(read, str) else None
+    return read if duration is None else duration
 
 
 def _whole(value: Any) -> Any:
@@ -469,17 +471,17 @@ def where(path: ArgumentPath) -> str:
     """``update[0].filters.op``."""
     text = ""
     for part in path:
-        shown = part if isinstance(part, int) or part.isidentifier() else inert(part)
-        text += f"[{shown}]" if isinstance(part, int) else f".{shown}" if text else str(shown)
+        part_text = part if isinstance(part, int) or part.isidentifier() else inert(part)
+        text += f"[{part_text}]" if isinstance(part, int) else f".{part_text}" if text else str(part_text)
     return quoted(text, limit=120)
 
 
 def value_text(value: Any) -> str:
     try:
-        shown = json.dumps(value, ensure_ascii=False)
+        value_json = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        shown = str(type(value).__name__)
-    text = inert(quoted(value if isinstance(value, str) else shown, limit=60))
+        value_json = str(type(value).__name__)
+    text = inert(quoted(value if isinstance(value, str) else value_json, limit=60))
     return f'"{text}"' if isinstance(value, str) else text.replace("'", '"')
 
 
@@ -533,24 +535,24 @@ def _expected(model: type[BaseModel], path: ArgumentPath, kind: str) -> str:
     return next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
 
 
-def _not_in_filter(path: ArgumentPath, given: Any) -> Fault:
+def _not_in_filter(path: ArgumentPath, value: Any) -> Fault:
     """The fault of an unknown key in a condition."""
     key = str(path[-1])
     if key == "metric":
-        return Fault(where(path), of_metric(**shapes.equals(given)))
+        return Fault(where(path), of_metric(**shapes.equals(value)))
     if shapes.operator(key) is not None:
         text = "takes one condition; contains, startswith, endswith and regex have no opposite"
         return Fault(where(path), f"{text}; write the opposite, for example {json_shape(NOT_TRUE)}.")
     field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
-    shape = json_shape({"field": field, "op": "eq", "value": given})
-    unknown = UnknownField(key, "filter", **shapes.equals(given))
+    shape = json_shape({"field": field, "op": "eq", "value": value})
+    unknown = UnknownField(key, "filter", **shapes.equals(value))
     return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.", unknown=unknown)
 
 
-def _choice(given: Any, choices: list[str]) -> str:
+def _choice(value: Any, choices: list[str]) -> str:
     """The nearest choice, or all of them."""
-    alike = [choice for choice in choices if _digits(choice) == _digits(given)]
-    match = nearest(given, alike) if isinstance(given, str) else None
+    alike = [choice for choice in choices if _digits(choice) == _digits(value)]
+    match = nearest(value, alike) if isinstance(value, str) else None
     return f"did you mean `{match}`?" if match else f"use {one_of(choices, limit=16)}."
 
 

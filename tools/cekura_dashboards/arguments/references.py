@@ -113,8 +113,8 @@ def name_or_id(number: int, names: Mapping[int, str]) -> str | int:
 
     The id alone if the name cannot be shown, or could be read as another id.
 
-    >>> known = {1: "Same", 2: "Same", 3: "Booking", 4: "33", 5: "a\nb"}
-    >>> [name_or_id(number, known) for number in known]
+    >>> names = {1: "Same", 2: "Same", 3: "Booking", 4: "33", 5: "a\nb"}
+    >>> [name_or_id(number, names) for number in names]
     ['Same (1)', 'Same (2)', 'Booking', 4, 5]
     """
     name = names[number]
@@ -174,11 +174,11 @@ def _matching(text: str, names: Mapping[int, str]) -> list[int]:
     if match and named(names.get(int(match[2]))) == named(match[1]):
         return [int(match[2])]
     exact = [number for number, name in names.items() if name == text]
-    folded, shown = text.strip().casefold(), named(text)
+    folded, printed = text.strip().casefold(), named(text)
     return (
         exact
         or [number for number, name in names.items() if name.strip().casefold() == folded]
-        or [number for number, name in names.items() if named(name) == shown]
+        or [number for number, name in names.items() if named(name) == printed]
     )
 
 
@@ -279,9 +279,9 @@ SHORTEST, SAME_STEM, SAME_SHARE = 3, 5, 0.6
 
 def metrics_called(text: str, metrics: Iterable[Metric]) -> list[Metric]:
     """The metrics whose name a text means."""
-    known = [metric for metric in metrics if metric.name]
-    names = matching_names(text, [metric.name or "" for metric in known])
-    return [metric for metric in known if metric.name in names]
+    named_metrics = [metric for metric in metrics if metric.name]
+    names = matching_names(text, [metric.name or "" for metric in named_metrics])
+    return [metric for metric in named_metrics if metric.name in names]
 
 
 def matching_names(text: str, names: Iterable[str]) -> set[str]:
@@ -289,37 +289,37 @@ def matching_names(text: str, names: Iterable[str]) -> set[str]:
 
     A text close to a field's name means that field, unless it is part of a name here.
 
-    >>> known = ["Customer satisfaction", "Response latency"]
-    >>> [matching_names(text, known) for text in ("LATENCY", "satisfied", "csat", "custmer satisfaction")] == [
+    >>> names = ["Customer satisfaction", "Response latency"]
+    >>> [matching_names(text, names) for text in ("LATENCY", "satisfied", "csat", "custmer satisfaction")] == [
     ...     {"Response latency"}, {"Customer satisfaction"}, {"Customer satisfaction"}, {"Customer satisfaction"}]
     True
-    >>> matching_names("total cost", known), matching_names("customer number", known)
+    >>> matching_names("total cost", names), matching_names("customer number", names)
     (set(), set())
     """
-    wanted, by_fold = _folded(text), dict[str, set[str]]()
+    query, by_fold = _folded(text), dict[str, set[str]]()
     for name in names:
         by_fold.setdefault(_folded(name), set()).add(name)
     by_fold.pop("", None)
-    if not wanted or len(wanted) > LONGEST:
+    if not query or len(query) > LONGEST:
         return set()
-    near_a_field = nearest(wanted, [*FILTERED, *PLOTTED]) is not None
+    near_a_field = nearest(query, [*FILTERED, *PLOTTED]) is not None
     for fits in (str.__eq__, _is_part) if near_a_field else (str.__eq__, _is_part, _abbreviates, _has_words):
-        if matches := [same for name, same in by_fold.items() if fits(wanted, name)]:
+        if matches := [same for name, same in by_fold.items() if fits(query, name)]:
             return {name for same in matches for name in same}
-    return set() if near_a_field else by_fold.get(nearest(wanted, by_fold) or "", set())
+    return set() if near_a_field else by_fold.get(nearest(query, by_fold) or "", set())
 
 
 def _folded(text: str) -> str:
     return " ".join(re.split(r"[\W_]+", text[: LONGEST + 1].casefold())).strip()
 
 
-def _is_part(wanted: str, name: str) -> bool:
-    return (len(wanted) >= SHORTEST and wanted in name) or f" {name} " in f" {wanted} "
+def _is_part(query: str, name: str) -> bool:
+    return (len(query) >= SHORTEST and query in name) or f" {name} " in f" {query} "
 
 
-def _abbreviates(wanted: str, name: str) -> bool:
+def _abbreviates(query: str, name: str) -> bool:
     """Whether this abbreviates a name by the beginnings of all its words: ``csat``, customer satisfaction."""
-    letters, words = wanted.replace(" ", ""), name.split()
+    letters, words = query.replace(" ", ""), name.split()
     ends = {0}
     for own in words:
         ends = {end + length for end in ends for length in range(1, 1 + _shared(letters[end:], own))}
@@ -331,9 +331,9 @@ def _shared(one: str, other: str) -> int:
     return sum(1 for _ in takewhile(bool, map(str.__eq__, one, other)))
 
 
-def _has_words(wanted: str, name: str) -> bool:
+def _has_words(query: str, name: str) -> bool:
     """Whether every significant word is one of the name's, in part or in another form."""
-    words = [word for word in wanted.split() if word not in SAYS_LITTLE]
+    words = [word for word in query.split() if word not in SAYS_LITTLE]
     return bool(words) and all(any(_is_form(word, own) for own in name.split()) for word in words)
 
 
@@ -363,12 +363,12 @@ def titles(metrics: Sequence[Metric], *, with_charts: bool = False) -> list[str]
 
     ``with_charts``: with its chart types.
     """
-    shown = metrics[:MOST_OFFERED]
-    several = len({metric.project for metric in shown}) > 1
+    listed = metrics[:MOST_OFFERED]
+    several = len({metric.project for metric in listed}) > 1
     return [
         f"metric {metric.id} {named(metric.name)}{_kind(metric, with_charts)}"
         + (f" of project {metric.project}" if several else "")
-        for metric in shown
+        for metric in listed
     ]
 
 
@@ -389,10 +389,10 @@ async def visible_metrics(context: ToolContext, project: int | None) -> list[Met
     if project is not None:
         return await context.lookups.metrics(project)
     projects = [item.id for item in (await context.lookups.projects())[:MOST_PROJECTS]]
-    known, unread = await gather_by_id(projects, context.lookups.metrics)
+    metrics_by_project, unread = await gather_by_id(projects, context.lookups.metrics)
     for error in unread.values():
         raise error
-    return [metric for number in projects for metric in known[number]]
+    return [metric for number in projects for metric in metrics_by_project[number]]
 
 
 async def with_metrics(context: ToolContext, error: InvalidArguments, raw: Mapping[str, Any]) -> InvalidArguments:

@@ -477,12 +477,12 @@ def seconds(text: str) -> float | int | None:
     >>> [seconds(text) for text in ("3 min", "1h 30m", "1:30", "90 seconds", "500ms", "3", "long")]
     [180, 5400, 90, 90, 0.5, None, None]
     """
-    wanted = text.strip().casefold()
-    if clock := _CLOCK.fullmatch(wanted):
+    folded = text.strip().casefold()
+    if clock := _CLOCK.fullmatch(folded):
         hours, minutes, rest = (int(part or 0) for part in clock.groups())
         return hours * 3600 + minutes * 60 + rest
-    parts = _AMOUNT.findall(wanted)
-    if not parts or _AMOUNT.sub("", wanted).replace("and", "").strip(" ,"):
+    parts = _AMOUNT.findall(folded)
+    if not parts or _AMOUNT.sub("", folded).replace("and", "").strip(" ,"):
         return None
     total = math.fsum(
         float(amount) * _SECONDS[unit[:2] if unit.startswith("ms") else unit[0]] for amount, unit in parts

@@ -215,7 +215,7 @@ def _calendar(word: str, today: datetime, now: datetime) -> Interval | None:
         return first, min(first + _DAY, now)
     monday, first = today - timedelta(days=today.weekday()), today.replace(day=1)
     saturday = monday + WEEKDAYS.index(WEEKEND) * _DAY
-    known: dict[str, Interval] = {
+    intervals: dict[str, Interval] = {
         "today": (today, now),
         "yesterday": (today - _DAY, today),
         "day_before_yesterday": (today - 2 * _DAY, today - _DAY),
@@ -226,7 +226,7 @@ def _calendar(word: str, today: datetime, now: datetime) -> Interval | None:
         "this_month": (first, now),
         "last_month": ((first - _DAY).replace(day=1), first),
     }
-    return known.get(word)
+    return intervals.get(word)
 
 
 def _dated(word: str, today: datetime) -> Interval | None:
@@ -320,8 +320,10 @@ def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
     cities = {_city(name): name for name in sorted(zones) if _is_place(name)}
     names = {name.casefold(): name for name in zones if _is_place(name)}
     near = [(names | cities)[name] for name in get_close_matches(key, names | cities, n=1, cutoff=ALIKE)]
-    meant = [*_called(key, now)][:MOST_OFFERED] or near
-    hint = f"did you mean {' or '.join(meant)}?" if meant else "give an IANA name such as America/Los_Angeles."
+    suggestions = [*_abbreviated(key, now)][:MOST_OFFERED] or near
+    hint = (
+        f"did you mean {' or '.join(suggestions)}?" if suggestions else "give an IANA name such as America/Los_Angeles."
+    )
     raise InvalidArguments.at(TIME_ZONE, f"{UntrustedText(text, limit=60)} is not a time zone; {hint}")
 
 
@@ -351,12 +353,12 @@ def _offset(name: str, now: datetime) -> timedelta | None:
     return now.astimezone(ZoneInfo(name)).utcoffset()
 
 
-def _called(wanted: str, now: datetime) -> Iterator[str]:
+def _abbreviated(abbreviation: str, now: datetime) -> Iterator[str]:
     """The places with this abbreviation in winter or summer; also for ``Pacific Standard Time`` and ``PT``."""
-    if wanted.endswith("_time"):
-        wanted = "".join(word[0] for word in wanted.split("_"))
+    if abbreviation.endswith("_time"):
+        abbreviation = "".join(word[0] for word in abbreviation.split("_"))
     for place in PLACES:
         seasons = {now.replace(month=month, day=1).astimezone(ZoneInfo(place)).tzname() or "" for month in (1, 7)}
         names = {season.casefold() for season in seasons}
-        if wanted in names | {re.sub("[sd]t$", "t", name) for name in names if len(name) == 3}:  # noqa: PLR2004 - PST
+        if abbreviation in names | {re.sub("[sd]t$", "t", name) for name in names if len(name) == 3}:  # noqa: PLR2004 - PST
             yield place

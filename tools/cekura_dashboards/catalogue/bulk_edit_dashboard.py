@@ -43,9 +43,9 @@ def _covered_by_undo(done: Stored, undo: BulkEditRequest | None) -> Covered:
     if undo is None:
         return {}
     named_ids = {*(item.id for item in undo.update or []), *(undo.delete or [])}
-    touched = [widget for widget in done.there if widget.id in named_ids]
+    touched = [widget for widget in done.widgets if widget.id in named_ids]
     restored = [item.values() for item in undo.create or []]
-    return {**covered_widgets(touched), **covered_alike(undo.dashboard_id, done.there, restored)}
+    return {**covered_widgets(touched), **covered_alike(undo.dashboard_id, done.widgets, restored)}
 
 
 TOOL = writing_tool(

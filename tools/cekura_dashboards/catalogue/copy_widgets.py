@@ -304,7 +304,7 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call 
     covered = _covered_by_undo(
         [] if work.removes else [widget for done in stored for widget in done.created],
         work.sources if work.removes else [],
-        {done.edits.dashboard_id or 0: done.there for done in stored},
+        {done.edits.dashboard_id or 0: done.widgets for done in stored},
     )
     return undo_of(CopyRequest, arguments).call(context, NAME, covered)
 

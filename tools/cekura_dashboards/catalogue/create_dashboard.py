@@ -209,7 +209,7 @@ async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboa
         creates=work.widgets,
         updates=updates,
         before={widget.id: widget for widget in dashboard.widgets if widget.id in updates},
-        there={widget.id: widget for widget in dashboard.widgets},
+        widgets={widget.id: widget for widget in dashboard.widgets},
         old_ids=work.widgets_were,
     )
     nothing = Stored(edits=replace(edits, creates=[], updates={}, old_ids=()))

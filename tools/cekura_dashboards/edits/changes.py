@@ -33,7 +33,7 @@ class EditOperation(BaseModel):
 class WidgetEdits(Struct, frozen=True, kw_only=True):
     """Operations on the widgets of one dashboard, which was just read.
 
-    ``updates`` maps a widget's id to the fields to send. ``before``: every widget that the edit touches; ``there``: all
+    ``updates`` maps a widget's id to the fields to send. ``before``: the widgets that it touches; ``widgets``: all
     widgets of the dashboard; ``old_ids``: the former ids of created widgets that restore deleted ones.
     """
 
@@ -42,7 +42,7 @@ class WidgetEdits(Struct, frozen=True, kw_only=True):
     updates: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
     deletes: list[int] = field(default_factory=list[int])
     before: dict[int, Widget] = field(default_factory=dict[int, Widget])
-    there: dict[int, Widget] = field(default_factory=dict[int, Widget])
+    widgets: dict[int, Widget] = field(default_factory=dict[int, Widget])
     old_ids: tuple[int | None, ...] = ()
 
     @property
@@ -65,10 +65,10 @@ class Stored(Struct, frozen=True, kw_only=True):
     cause: str | None = None
 
     @property
-    def there(self) -> list[Widget]:
+    def widgets(self) -> list[Widget]:
         """The widgets on the dashboard now, as far as known."""
         edits = self.edits
-        remaining = [widget for number, widget in edits.there.items() if number not in edits.deletes]
+        remaining = [widget for number, widget in edits.widgets.items() if number not in edits.deletes]
         return [*(self.updated.get(widget.id, widget) for widget in remaining), *self.created]
 
 

@@ -69,14 +69,14 @@ async def _names_of(
     return dict(zip(ordered, names, strict=True))
 
 
-def _translated(value: JsonObject | None, there: Names, here: Names, project: int) -> Translation:
+def _translated(value: JsonObject | None, old_names: Names, here: Names, project: int) -> Translation:
     translation = Translation(None)
 
     def change(kind: EntityKind, reference: Any, _where: str) -> Any:
         number = _number(reference)
         if number is None or number in here[kind]:
             return reference
-        name = there[kind].get(number)
+        name = old_names[kind].get(number)
         ids = [one for one, title in here[kind].items() if title == name]
         if len(ids) == 1:
             translation.matched[f"{kind} {number} {named(name)} was replaced by {ids[0]} of project {project}"] = None
@@ -149,9 +149,9 @@ def with_references(value: JsonObject | None, change: Change, where: str) -> Any
         result["metric"] = change("metric", result["metric"], f"{where}.metric")
     if (kind := KINDS.get(str(result.get("field")))) and "value" in result:
         items = as_list(result["value"])
-        there = f"{where}.value"
+        place = f"{where}.value"
         result["value"] = (
-            change(kind, result["value"], there) if items is None else [change(kind, item, there) for item in items]
+            change(kind, result["value"], place) if items is None else [change(kind, item, place) for item in items]
         )
     if (parts := as_list(result.get("conditions"))) is not None:
         result["conditions"] = [
@@ -186,13 +186,13 @@ async def copies_for(
                 notes.append(f"widget {source.id} is already on dashboard {dashboard.id} and not copied")
                 continue
             path = f"widget {source.id} on dashboard {dashboard.id}"
-            there = await translated(
+            translation = await translated(
                 context, source.definition(), project=dashboard.project, dashboard=source.dashboard
             )
-            config: JsonObject = there.value
-            notes += [text for text in there.matched if text not in notes]
-            faults += [Fault(path, f"{text}.") for text in there.missing]
-            if not there.missing:
+            config: JsonObject = translation.value
+            notes += [text for text in translation.matched if text not in notes]
+            faults += [Fault(path, f"{text}.") for text in translation.missing]
+            if not translation.missing:
                 await checker.created(config, f"{path}: ")
             configs.append(config)
             twin = next((w for w in dashboard.widgets if _plain(w.definition()) == _plain(config)), None)
@@ -208,7 +208,7 @@ async def copies_for(
                 WidgetEdits(
                     dashboard_id=dashboard.id,
                     creates=configs,
-                    there=mine,
+                    widgets=mine,
                 )
             )
     if faults:
@@ -249,7 +249,7 @@ def removals_for(dashboards: Sequence[Dashboard], remove: Sequence[int], ids: Re
                     dashboard_id=dashboard.id,
                     deletes=deletes,
                     before={number: mine[number] for number in deletes},
-                    there=mine,
+                    widgets=mine,
                 )
             )
     return edits
@@ -290,24 +290,26 @@ async def copy_into(context: ToolContext, original: Dashboard, project: int, fil
         raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
     if filters is None:
         odd = original.unreadable("filters")
-        there = await translated(context, original.filters, project=project, dashboard=original.id)
-        result.filters, result.matched = there.value, {**there.matched}
-        if odd or there.missing:
+        translation = await translated(context, original.filters, project=project, dashboard=original.id)
+        result.filters, result.matched = translation.value, {**translation.matched}
+        if odd or translation.missing:
             such_as = f", such as {json_text(time_filter)}" if (time_filter := only_time(original.filters)) else ""
-            text = f"{odd or '; '.join(there.missing)}, which the original uses; give filters for the copy{such_as}."
+            text = (
+                f"{odd or '; '.join(translation.missing)}, which the original uses; give filters for the copy{such_as}."
+            )
             raise InvalidArguments.at("filters", text, lead="Nothing was changed.")
     checker = Checker(context, project, result.filters)
     for widget in original.widgets:
-        there = await translated(context, widget.definition(), project=project, dashboard=original.id)
-        problems = [odd] if (odd := widget.problem()) else [*there.missing]
+        translation = await translated(context, widget.definition(), project=project, dashboard=original.id)
+        problems = [odd] if (odd := widget.problem()) else [*translation.missing]
         if not problems:
-            await checker.created(there.value, "")
+            await checker.created(translation.value, "")
             problems, checker.faults = [str(fault) for fault in checker.faults], []
         if problems:
             result.left_out.append(f"widget {widget.id} {named(widget.name)} is left out: {'; '.join(problems)}")
         else:
-            result.widgets.append(there.value)
-            result.matched |= there.matched
+            result.widgets.append(translation.value)
+            result.matched |= translation.matched
     if original.widgets and not result.widgets:
         text = f"no widget of the original can be copied to project {project}: {join_names(result.left_out, limit=3)}."
         raise InvalidArguments.at("project_id", text, lead="Nothing was changed.")
@@ -389,10 +391,12 @@ async def moves_to(
             notes.append(f"widget {widget.id} is already on dashboard {dashboard.id}")
             continue
         path = f"widget {widget.id} on dashboard {dashboard.id}"
-        there = await translated(context, widget.definition(), project=dashboard.project, dashboard=widget.dashboard)
-        checker.faults += [Fault(path, f"{text}; {COPIED}") for text in there.matched]
-        checker.faults += [Fault(path, f"{text}.") for text in there.missing]
-        if not (there.matched or there.missing):
+        translation = await translated(
+            context, widget.definition(), project=dashboard.project, dashboard=widget.dashboard
+        )
+        checker.faults += [Fault(path, f"{text}; {COPIED}") for text in translation.matched]
+        checker.faults += [Fault(path, f"{text}.") for text in translation.missing]
+        if not (translation.matched or translation.missing):
             await checker.created(widget.definition(), f"{path}: ")
         moves.append(Move(widget, {"dashboard": dashboard.id}))
     warnings = checker.done()

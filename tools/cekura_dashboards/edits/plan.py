@@ -244,7 +244,7 @@ async def plan_bulk_edit(
         updates=shifted,
         deletes=deletes,
         before={number: mine[number] for number in [*named_ids, *shifted, *deletes]},
-        there=mine,
+        widgets=mine,
         old_ids=tuple(item.old_id for item in request.create or []),
     )
     yet_to_come = [-1 - index for index in range(len(creates))]
@@ -276,9 +276,11 @@ def _covering(
     deletes: Sequence[int],
 ) -> list[str]:
     """Warnings for restored widgets whose former place is taken."""
-    there = {n: widget.model_copy(update=updates.get(n, {})) for n, widget in mine.items() if n not in deletes}
+    remaining_widgets = {
+        n: widget.model_copy(update=updates.get(n, {})) for n, widget in mine.items() if n not in deletes
+    }
     restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.old_id is not None]
-    under = [(config, overlapped(0, config.get("metadata"), there)) for config in restored]
+    under = [(config, overlapped(0, config.get("metadata"), remaining_widgets)) for config in restored]
     return [
         f"{named(config.get('name'))} overlaps widgets {join_names(map(str, numbers))} if restored; arrange makes room"
         for config, numbers in under

@@ -200,11 +200,11 @@ def covered_fields(dashboard: Dashboard) -> Covered:
     return {f"dashboard {dashboard.id}": fields}
 
 
-def covered_alike(number: int, there: Sequence[Widget], restored: Sequence[JsonObject]) -> Covered:
+def covered_alike(number: int, widgets: Sequence[Widget], restored: Sequence[JsonObject]) -> Covered:
     """The widgets like those that an undo restores: one more means that it was already done."""
     if not restored:
         return {}
-    alike = [widget.id for widget in there if any(_is_alike(widget, config) for config in restored)]
+    alike = [widget.id for widget in widgets if any(_is_alike(widget, config) for config in restored)]
     return {f"dashboard {number}": {"widgets like those that were deleted": sorted(alike)}}
 
 

@@ -223,7 +223,7 @@ def surely_not_applied(error: DashboardsError) -> bool:
 
 def _compare_with_stored(edits: WidgetEdits, now: dict[int, Widget]) -> ReadBack[Stored]:
     """The outcome of each operation according to the stored widgets, and the applied edits."""
-    fresh = [widget for number, widget in now.items() if number not in edits.there]
+    fresh = [widget for number, widget in now.items() if number not in edits.widgets]
     created, outcomes = dict[int, Widget](), dict[str, str]()
     for index, (name, config) in enumerate(zip(_operation_names(edits), edits.creates, strict=False)):
         twin = next((w for w in fresh if w not in created.values() and _holds(w, config)), None)

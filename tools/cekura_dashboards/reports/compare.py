@@ -429,7 +429,7 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
     filters, names = sides.targets.filters, options.names
     if isinstance(sides.targets.baseline, InvalidArguments):
-        return Comparison(not_compared=sides.targets.baseline.told)
+        return Comparison(not_compared=sides.targets.baseline.details)
     other = cast("ChartReading", sides.baseline)
     about: dict[str, Any] = {
         "start": format_instant(other.window.start),
