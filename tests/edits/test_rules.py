@@ -33,5 +33,5 @@ async def test_the_type_of_a_metric_decides_its_charts_before_it_is_drawn_and_be
         assert 'the charts of a metric of type "continuous_qualitative" are not documented' in preview["warnings"][0]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[unknown])
         assert receipt["outcome"] == "applied"
-        assert "is not documented; the API decides" in receipt["warnings"][0]
+        assert "are not documented; the API decides" in receipt["warnings"][0]
         assert "warning: " in text
