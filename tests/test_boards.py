@@ -243,7 +243,7 @@ async def test_a_board_put_on_a_dashboard_of_another_project_says_whose_names_it
     async with open_tools(new_sandbox()) as (context, _):
         board = Board(name="Quick", project=1, filters=SINCE, widgets=[PIE])
         plan = await plan_board(context, board, dashboard=13)
-    assert plan.notes == ["dashboard 13 stays in project 2; names are those of that project"]
+    assert plan.notes == ["dashboard 13 stays in project 2; its names are used"]
 
 
 async def test_what_somebody_else_changed_since_the_plan_is_not_overwritten() -> None:

@@ -337,7 +337,7 @@ async def _target(
     stays = (await context.lookups.dashboard(number)).project
     if project_name is None or stays is None or await _project(context, project_name) == stays:
         return number, stays, []
-    return number, stays, [f"dashboard {number} stays in project {stays}; names are those of that project"]
+    return number, stays, [f"dashboard {number} stays in project {stays}; its names are used"]
 
 
 async def _project(context: ToolContext, name: str | int | None) -> int:

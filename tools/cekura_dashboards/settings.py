@@ -22,7 +22,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 REFERENCE = re.compile(r"\$\w+|(\$|%)?\{[\w:]+\}", re.ASCII)
-"""What chat clients hand on in place of a variable that is not set where they were started."""
+"""What chat clients pass for a variable that was not set when they were started."""
 NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 

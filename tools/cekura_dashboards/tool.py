@@ -24,9 +24,9 @@ class Drawable(Protocol):
 
 
 class Result(BaseModel):
-    """What a tool answers; rendered as text by one pure function, and sent as it is besides.
+    """A tool's structured answer; one pure function renders it as text.
 
-    ``BOUND``: how long it can be, where no argument limits it; for the schema that clients are shown.
+    ``BOUND``: its maximum length where no argument limits it, for the schema that clients see.
     """
 
     BOUND: ClassVar[str] = ""

@@ -1,16 +1,15 @@
 """JSON schemas that every client accepts, from Pydantic models.
 
 Some clients refuse ``$ref``, ``$defs``, unions with null, a list of types, an untyped property, an array without
-``items``, or an object without ``properties``; some drop a tool whose schema is long. So references are written out, a
-model is described where it first stands, and what only decorates (titles, defaults) is left away. What may be of
-several types is an ``anyOf`` of single ones with nothing beside it, as Gemini wants it. Validation is by the models and
-stays as deep as they are.
+``items``, or an object without ``properties``; some drop a tool whose schema is long. So references are inlined, a
+model is described only at its first use, and titles and defaults are dropped. A value of several types is an ``anyOf``
+of single types without sibling keywords, as Gemini requires. The models themselves validate.
 
-Strict clients close every object and fill in every property. So no object is left open, and every property that may be
-absent has a value that means so: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.reader``).
+Strict clients close every object and fill in every property. So no object is open, and every optional property has a
+value that means absent: an empty text or list, 0, ``none`` (``cekura_dashboards.arguments.reader``).
 
-Of an answer a client is shown the outline: what a caller goes on with, such as ids, calls and verdicts. What stands
-beside these is as free as any property that a schema does not name.
+Schemas of answers are outlines: the properties that a caller uses in later calls, such as ids, calls and verdicts.
+Other properties are allowed without being named.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,15 +31,15 @@ ANY_VALUE: tuple[Schema, ...] = (
 )
 FILTER = "Filter"
 CONDITION: Schema = {"field": {"type": "string"}, "op": {"type": "string"}, "value": {"anyOf": [*ANY_VALUE]}}
-"""What is shown of a filter after the first: one condition. More, and groups of them, are accepted as in the first."""
+"""The form of every filter after the first: one condition. Groups are accepted there too."""
 BRIEF = ("id", "name", "chart_type", "field", "metric", "aggregation_function", "time_period")
-"""What is shown of a widget where another tool shows the whole."""
+"""The properties of a widget that another tool describes in full."""
 NOT_DESCRIBED = {"GroupBy", "NewWidget", "CreatedWidget", "WidgetChanges", "WidgetUpdate"}
-"""Models whose own description a model need not read."""
+"""Models whose names say enough, so that their descriptions are dropped."""
 LAST = {"plan_id"}
 LIMITS = ("minimum", "maximum")
 BLANK_AT_0 = ("minimum", 1)
-"""Not shown: 0 stands for the default there."""
+"""Omitted: 0 means the default there."""
 NONE = "none"
 CHAINED = frozenset(
     {
@@ -48,18 +47,18 @@ CHAINED = frozenset(
         "undo", "remaining", "restored", "next", "fix", "tool", "arguments",
     }
 )  # fmt: skip
-"""Properties of an answer with which a caller goes on."""
+"""Properties of an answer that callers use in later calls."""
 OF_ALL = frozenset({"dashboard_id", "project", "total", "page", "more"})
-"""The same, where they hold for the whole answer."""
+"""The same, for properties of the whole answer."""
 OUTLINE_DEPTH = 3
-"""Objects inside each other that an outline goes into."""
+"""Levels of objects in an outline."""
 
 
 def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Schema]:
-    """What a client is shown of the arguments of tools.
+    """The schemas of tools' arguments, as clients see them.
 
-    Properties marked ``hidden`` are accepted but not advertised. Of objects marked ``bare`` there are no descriptions
-    and choices, of those marked ``brief`` besides only some properties; all are accepted.
+    Properties marked ``hidden`` are accepted but not shown. Objects marked ``bare`` have no descriptions and choices;
+    those marked ``brief`` also only some properties. All properties are accepted.
     """
     schemas = dict[type[BaseModel], Schema]()
     for model, raw, defs in _raw(models, "validation"):
@@ -70,7 +69,7 @@ def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Sc
 
 
 def output_schemas(models: Iterable[type[Result]]) -> dict[type[BaseModel], Schema]:
-    """What a client is shown of structured answers: the outline of each, and how long it can be."""
+    """The schemas of structured answers, as clients see them: outlines, and limits of length."""
     schemas = dict[type[BaseModel], Schema]()
     for model, raw, defs in _raw(models, "serialization"):
         outline = _outline(raw, defs, 0) or {"type": "object"}
@@ -84,7 +83,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def _raw(models: Iterable[type[M]], mode: JsonSchemaMode) -> Iterator[tuple[type[M], Schema, dict[str, Schema]]]:
-    """Each model's own schema, and those of all that it refers to: generated together, as they share most."""
+    """Each model's schema and its definitions, generated together, as they share most."""
     distinct = [*dict.fromkeys(models)]
     places, whole = models_json_schema([(model, mode) for model in distinct], schema_generator=_Bare)
     defs: dict[str, Schema] = whole["$defs"]
@@ -93,9 +92,9 @@ def _raw(models: Iterable[type[M]], mode: JsonSchemaMode) -> Iterator[tuple[type
 
 
 class _Bare(GenerateJsonSchema):
-    """As much as the writer needs: no sorting, nothing compared, and of a default only that there is one.
+    """Only what the writer needs: no sorting or comparing, and of a default only that it exists.
 
-    Half the time of generating schemas goes into these, and a server's start is felt.
+    These take half the time of schema generation.
     """
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
@@ -109,9 +108,9 @@ class _Bare(GenerateJsonSchema):
 
 
 def _outline(node: Schema, defs: dict[str, Schema], depth: int, *, chained: bool = False) -> Schema | None:
-    """The shape of a value as far as a caller goes on with it, or with what is in it; None if with neither.
+    """The parts of a value that callers use in later calls; None if there are none.
 
-    ``depth``: objects that the value is in. ``chained``: a caller goes on with the value itself.
+    ``depth``: the number of enclosing objects. ``chained``: callers use the value itself.
     """
     node = _only_option(node, defs)
     shape: Schema = {name: node[name] for name in ("type",) if name in node}
@@ -128,7 +127,7 @@ def _outline(node: Schema, defs: dict[str, Schema], depth: int, *, chained: bool
 
 
 def _only_option(node: Schema, defs: dict[str, Schema]) -> Schema:
-    """What a reference or a union with null stands for; nothing for a union of several."""
+    """The target of a reference, or of a union with null; empty for a union of several types."""
     options = [option for option in node.get("anyOf", []) if option.get("type") != "null"]
     if options:
         rest = {name: value for name, value in node.items() if name != "anyOf"}
@@ -138,7 +137,7 @@ def _only_option(node: Schema, defs: dict[str, Schema]) -> Schema:
 
 @dataclass
 class _Writer:
-    """Writes the arguments of one tool."""
+    """Writes the schema of one tool's arguments."""
 
     defs: dict[str, Schema]
     written_models: set[str] = field(default_factory=set[str])
@@ -166,7 +165,7 @@ class _Writer:
         return self.write({**own, **{k: v for k, v in node.items() if k != "$ref"}}, bare=not first)
 
     def _filter(self, node: Schema, *, whole: bool) -> Schema:
-        """A group of conditions, or one condition; each may stand where the other is shown."""
+        """A group of conditions, or one condition; either is accepted in place of the other."""
         if not whole:
             return {"type": "object", "properties": CONDITION, **self._description(node)}
         parts: dict[str, Schema] = self.defs[FILTER]["properties"]
@@ -198,7 +197,7 @@ class _Writer:
         return schema if "type" in schema else _any_of(ANY_VALUE, schema.get("description"))
 
     def _description(self, node: Schema, *, bare: bool = False) -> Schema:
-        """A description that was not given yet."""
+        """The description, unless it has been used already."""
         text = node.get("description")
         if bare or text is None or text in self.described_fields:
             return {}
@@ -216,7 +215,7 @@ class _Writer:
         return schema | ({"required": node["required"]} if "required" in node else {})
 
     def _union(self, node: Schema, *, bare: bool) -> Schema:
-        """A union with null as the rest of it; one of plain types as each of them."""
+        """A union without null; a union of plain types as ``anyOf``."""
         options = [option for option in node["anyOf"] if option.get("type") != "null"]
         rest = {k: v for k, v in node.items() if k != "anyOf"}
         if len(options) == 1:
@@ -226,16 +225,16 @@ class _Writer:
 
 
 def _shown(node: Schema) -> Schema:
-    """How much is shown of an object, or of those in a list."""
+    """The marks that shorten an object, or those in a list."""
     return {mark: True for mark in ("brief", "bare") if node.get(mark)}
 
 
 def _choices(node: Schema) -> list[str]:
-    """The choices of a property that may be null."""
+    """The choices of an optional property."""
     return next(option["enum"] for option in node.get("anyOf", [node]) if "enum" in option)
 
 
 def _any_of(options: Iterable[Schema], description: str | None) -> Schema:
-    """Of any of these types; what is said of all stands in the first, as nothing may stand beside ``anyOf``."""
+    """Any of these types; the description goes into the first, as ``anyOf`` may have no siblings."""
     first, *others = options
     return {"anyOf": [first | ({"description": description} if description else {}), *others]}

@@ -35,7 +35,7 @@ class Call(BaseModel):
 class Receipt(Result):
     """The result of an edit. ``changes``: applied, or with ``needs_plan`` planned."""
 
-    BOUND = "at most 8,000 characters of text, beside what is handed on"
+    BOUND = "at most 8,000 characters of text, without calls"
 
     outcome: Literal["applied", "partly_applied", "nothing_to_do", "needs_plan"]
     dashboard_id: int | None = None

@@ -43,13 +43,13 @@ Clearable = Literal[
 ]
 CLEAR = Field(None, description="fields to empty: filters, group_by, date_range …", json_schema_extra={"bare": True})
 MOST_WIDGETS, MOST_WIDGETS_UNDONE = 60, 400
-"""Widgets that one call creates, changes or deletes at the most; an undo may have to put back more."""
+"""Widgets that one call may create, change or delete; an undo may restore more."""
 AS_PREVIEWED = "widgets, as preview_widget gives them"
 PLACES = 'place: top, top right, bottom or "after 203"'
 
 
 def _list_of(about: str, shown: Literal["brief", "bare"]) -> Any:
-    """A list of widgets, of which a schema shows that much."""
+    """A list of widgets, shortened in the schema."""
     return Field(default=None, max_length=MOST_WIDGETS_UNDONE, json_schema_extra={shown: True}, description=about)
 
 
