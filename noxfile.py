@@ -10,6 +10,7 @@ import nox
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
+READ_SKILLS = "from cekura_dashboards_mcp.protocol.skills import NAMES, skill; [skill(name) for name in NAMES]"
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 DEV = {Requirement(text).name: text for text in PYPROJECT["project"]["optional-dependencies"]["dev"]}
@@ -85,6 +86,7 @@ def _distribution(session: nox.Session, distribution: Path, environment: Path) -
     with session.chdir(environment):
         session.run("bin/cekura-dashboards-mcp", "--version", external=True)
         session.run("bin/cekura-dashboards", "call", "list_dashboards", "--sandbox", external=True)
+        session.run("bin/python", "-c", READ_SKILLS, external=True)
         view = ["view", "get_widgets_data", '{"dashboard_id": 11}', "--sandbox", "--out", str(page)]
         session.run("bin/cekura-dashboards", *view, external=True)
     if "Operations overview" not in page.read_text(encoding="utf-8"):

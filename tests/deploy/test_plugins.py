@@ -103,10 +103,10 @@ class Clients:
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "TMPDIR", "TEMP"}}
         self.environment = {**kept, **ours}
 
-    def run(self, program: str, *arguments: str, folder: Path) -> str:
+    def run(self, program: str, *arguments: str, folder: Path, stdin: str = "") -> str:
         """What a command printed."""
         done = subprocess.run(
-            [str(self.programs / program), *arguments], cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
+            [str(self.programs / program), *arguments], cwd=folder, env=self.environment, input=stdin,
             capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
@@ -123,8 +123,16 @@ def test_claude_code_validates_its_manifests(clients: Clients, made: Path, name:
     assert "Validation passed" in clients.run("claude", "plugin", "validate", "--strict", name, folder=made)
 
 
-def test_gemini_validates_the_extension(clients: Clients, made: Path) -> None:
+def test_gemini_validates_the_extension_and_installs_it_with_its_server_and_its_skills(
+    clients: Clients, made: Path
+) -> None:
     assert "successfully validated" in clients.run("gemini", "extensions", "validate", ".", folder=made)
+    [command] = re.findall(r"`gemini (extensions [^`]+)`", PAGE)
+    trust = "y\n"  # it asks whether the folder is trusted
+    clients.run("gemini", *command.split(), "--consent", "--skip-settings", folder=made, stdin=trust)
+    listed = clients.run("gemini", "extensions", "list", folder=made)
+    assert "MCP servers:\n  cekura-dashboards" in listed
+    assert [name for name in SKILLS if Path(name).parent.name not in listed] == []
 
 
 @pytest.mark.parametrize(
@@ -143,7 +151,7 @@ def test_a_client_installs_the_plugin_by_the_commands_of_the_page(
     for command in commands:
         clients.run(client, *command.split(), folder=made)
     text = clients.run(client, *shown.split(), folder=made)
-    if client == "claude":  # counts a server only once its key is given
+    if client == "claude":  # counts no server that stands in the manifest
         assert "Skills (5)" in text
     elif client == "codex":
         [server] = json.loads(text[text.index("[\n") : text.rindex("]") + 1])
