@@ -46,6 +46,7 @@ from cekura_dashboards.api.wire import usage
 from cekura_dashboards.charts.rows import TimeParser, in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
+from cekura_dashboards.stats import arrays
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
 from cekura_dashboards.summaries.bar import combine, is_merged, total
 from cekura_dashboards.summaries.model import Bucket
@@ -101,7 +102,9 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     placed = await keep_to_projects(context, placed)
     filling = _Reader(context, [reading for reading, _ in placed])
     asks = _chart_requests([body for _, body in placed], filling.readings)
-    types, _ = await gather(types_of_metrics(context, targets), each(asks, filling.fill))
+    types, _, _ = await gather(
+        types_of_metrics(context, targets), each(asks, filling.fill), in_thread(arrays.load, small=arrays.is_loaded())
+    )
     readings, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
     readings = await in_thread(in_one_form, readings, types, context.lookups.numbers, small=are_few(readings))
     for place, part in zip(parts, readings[len(targets) : len(targets) + len(parts)], strict=True):

@@ -52,7 +52,8 @@ from cekura_dashboards.stats.change import group_changes
 from cekura_dashboards.stats.findings import Comparison, GroupChanges, exact
 from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups, total
-from cekura_dashboards.summaries.profile import By, profile
+from cekura_dashboards.summaries.model import By
+from cekura_dashboards.summaries.profile import profile
 from cekura_dashboards.text import join_names, named, nearest, unquoted
 from cekura_dashboards.values import replace
 

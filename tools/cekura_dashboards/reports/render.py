@@ -22,8 +22,18 @@ from cekura_dashboards.stats.findings import (
 )
 from cekura_dashboards.stats.timeline import later
 from cekura_dashboards.summaries.bar import ADDITIVE
-from cekura_dashboards.summaries.model import AnyFacts, At, Groups, OneCall, PieFacts, Series, StatFacts
-from cekura_dashboards.summaries.profile import Profile, SlotShown, names_of
+from cekura_dashboards.summaries.model import (
+    AnyFacts,
+    At,
+    Groups,
+    OneCall,
+    PieFacts,
+    Profile,
+    Series,
+    SlotShown,
+    StatFacts,
+)
+from cekura_dashboards.summaries.profile import names_of
 from cekura_dashboards.text import named, plain
 
 DETAILS = "details"

@@ -44,9 +44,8 @@ from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, PERIODS, STEPS, UTC_CLOCK, Clock, Span, is_partial, iso
 from cekura_dashboards.summaries.bar import bar, bar_outcome, fill_empty, merge_groups
 from cekura_dashboards.summaries.line import line, line_time_series
-from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Series, Summary, TimesFacts
+from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Profile, Series, Summary, TimesFacts
 from cekura_dashboards.summaries.pie import pie, stat
-from cekura_dashboards.summaries.profile import Profile
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted, word
 from cekura_dashboards.values import replace
 

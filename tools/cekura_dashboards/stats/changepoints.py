@@ -13,15 +13,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 
+from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.seasonality import CONTINUITY, MEDIAN_WIDTH
 from cekura_dashboards.stats.significance import NORMAL, SampleBucket, call_weights, t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.time_series import (
     MAD_TO_SD,
-    Array,
-    Places,
     calendar,
     floats,
     lag1_autocorrelation,
@@ -348,7 +346,7 @@ class Autocorrelation(Struct, frozen=True, eq=False):
     """
 
     correlation: float = 0.0
-    residuals: Array = np.empty(0)
+    residuals: Array = field(default_factory=lambda: np.empty(0))
     parameters: int = 0
 
     @property

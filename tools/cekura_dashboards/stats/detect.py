@@ -5,9 +5,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from msgspec import Struct
 
+from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_changepoints, fit_trend, segments
 from cekura_dashboards.stats.findings import (
     Finding,
@@ -23,7 +23,7 @@ from cekura_dashboards.stats.findings import (
 )
 from cekura_dashboards.stats.seasonality import SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.significance import NORMAL, count_score, t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.time_series import MIN_CALLS, Array, Flags, Places, TimeSeries, floats, median
+from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, floats, median
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
 from cekura_dashboards.values import replace
 

@@ -12,15 +12,12 @@ value per bucket with data, those of ``DailySeries`` one per day; keys are the w
 import math
 from collections.abc import Callable
 
-import numpy as np
 from msgspec import Struct
 
+from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.significance import count_score, share_score
 from cekura_dashboards.stats.time_series import (
-    Array,
     Calendar,
-    Flags,
-    Places,
     TimeSeries,
     calendar,
     median,

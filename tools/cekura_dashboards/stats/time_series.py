@@ -8,18 +8,12 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
-from numpy.lib.stride_tricks import sliding_window_view
 
+from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 from cekura_dashboards.values import replace
 
-Array = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
-"""Positions in an array, or whole numbers from 0 on that say which group each value is of."""
-Flags = npt.NDArray[np.bool_]
 Scale = Literal["count", "sum", "rate", "positive", "plain"]
 """``count``: whole calls. ``sum``: a total of something over calls. ``rate``: a share of calls, 0 to 1. ``positive``:
 durations, latencies, scores and the like, whose noise grows with them. ``plain``: anything else."""
@@ -169,7 +163,9 @@ def running_median(values: Array, width: int) -> Array:
     """
     half, count, places = width // 2, len(values), np.arange(len(values))
     beyond = np.full(half, np.inf)  # sorted behind all values
-    windows = np.sort(sliding_window_view(np.concatenate([beyond, values, beyond]), 2 * half + 1), axis=1)
+    windows = np.sort(
+        np.lib.stride_tricks.sliding_window_view(np.concatenate([beyond, values, beyond]), 2 * half + 1), axis=1
+    )
     sizes = np.minimum(places + half + 1, count) - np.maximum(places - half, 0)
     middle: Array = (windows[places, (sizes - 1) // 2] + windows[places, sizes // 2]) / 2
     return middle

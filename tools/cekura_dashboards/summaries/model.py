@@ -253,3 +253,38 @@ class PlotSeries(BaseModel):
     def bare(self) -> "PlotSeries":
         """Without the calls behind each value."""
         return self.model_copy(update={"n": None})
+
+
+By = Literal["hour_of_day", "weekday", "hour_of_week"]
+
+
+class SlotShown(BaseModel):
+    """An hour, or a weekday, that stands out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    slot: str
+    value: Number
+    n: Number | None = None
+
+
+class Profile(BaseModel):
+    """A measure by hour or weekday of ``time_zone``; of counts and sums the mean of such hours or days."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: By
+    time_zone: str
+    slots: list[str] | None = Field(
+        default=None, description="what each value is of; absent: the hours of a week from Monday 00:00 on"
+    )
+    value: list[Number | None]
+    n: list[Number | None] | None = Field(default=None, description="calls; absent where they are not known")
+    weekdays: list[Number | None] | None = Field(default=None, description="the same without weekends")
+    weekend: list[Number | None] | None = None
+    highest: SlotShown | None = None
+    lowest: SlotShown | None = None
+    highest_on_weekdays: SlotShown | None = None
+    verdict: Literal["clear", "possible", "within noise", "not tested"] = Field(description="that it is not flat")
+    above: list[str] | None = Field(default=None, description="slots clearly above the others")
+    below: list[str] | None = Field(default=None, description="slots clearly below the others")

@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field
 
 from cekura_dashboards.stats.findings import Number, exact, round_for_display
 from cekura_dashboards.stats.significance import f_sf, t_sf
 from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.summaries.bar import ADDITIVE, combine, total
-from cekura_dashboards.summaries.model import Bucket
+from cekura_dashboards.summaries.model import Bucket, By, Profile, SlotShown
 
-By = Literal["hour_of_day", "weekday", "hour_of_week"]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.05
 """As for all verdicts: outside the 99 % and the 95 % interval."""
@@ -25,38 +23,6 @@ HALF_AN_HOUR = 1800.0
 FIT_ROUNDS = 30
 """Of alternating means; with few missing cells they converge in a few. A choice."""
 HOURS_OF_A_DAY = 24
-
-
-class SlotShown(BaseModel):
-    """An hour, or a weekday, that stands out."""
-
-    model_config = ConfigDict(frozen=True)
-
-    slot: str
-    value: Number
-    n: Number | None = None
-
-
-class Profile(BaseModel):
-    """A measure by hour or weekday of ``time_zone``; of counts and sums the mean of such hours or days."""
-
-    model_config = ConfigDict(frozen=True)
-
-    by: By
-    time_zone: str
-    slots: list[str] | None = Field(
-        default=None, description="what each value is of; absent: the hours of a week from Monday 00:00 on"
-    )
-    value: list[Number | None]
-    n: list[Number | None] | None = Field(default=None, description="calls; absent where they are not known")
-    weekdays: list[Number | None] | None = Field(default=None, description="the same without weekends")
-    weekend: list[Number | None] | None = None
-    highest: SlotShown | None = None
-    lowest: SlotShown | None = None
-    highest_on_weekdays: SlotShown | None = None
-    verdict: Literal["clear", "possible", "within noise", "not tested"] = Field(description="that it is not flat")
-    above: list[str] | None = Field(default=None, description="slots clearly above the others")
-    below: list[str] | None = Field(default=None, description="slots clearly below the others")
 
 
 class _Cell(Struct, frozen=True):

@@ -1,0 +1,43 @@
+"""NumPy, imported when the first numbers are computed, and the types of arrays.
+
+Importing NumPy takes longer than starting the server: a server that lists its tools needs none, and one that reads
+charts imports it in a thread while its first requests are under way.
+"""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float64]
+    """Numbers; NaN is what is missing or not known."""
+    Places = npt.NDArray[np.intp]
+    """Positions in an array, or whole numbers from 0 on that say which group each value is of."""
+    Flags = npt.NDArray[np.bool_]
+else:
+    Array = Places = Flags = Any
+
+    class _Numpy:
+        """Stands for the module, and imports it when something of it is first used."""
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(import_module("numpy"), name)
+            setattr(self, name, value)
+            return value
+
+    np = _Numpy()
+
+__all__ = ["Array", "Flags", "Places", "is_loaded", "load", "np"]
+
+
+def load() -> None:
+    """Import NumPy."""
+    import_module("numpy")
+
+
+def is_loaded() -> bool:
+    """Whether NumPy is imported already."""
+    return "numpy" in sys.modules
