@@ -1,14 +1,17 @@
 """Lines of many calls: the quick way through uniform rows gives what the careful one gives."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.api.chart_data import ChartEnvelope, decode
 from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.rows import MIN_UNIFORM, TimeParser
 from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.reports.report import ReportOptions, report
 from support import Json
@@ -28,12 +31,30 @@ times = st.integers(-3600 * 8, 3600 * 30).map(lambda s: END - timedelta(days=1) 
 values = st.none() | st.floats(0, 1000) | st.integers(0, 50)
 
 
-@given(st.lists(st.tuples(times, values), max_size=60), st.sampled_from([0.5, 1.0, 3.0]))
+@given(st.lists(st.tuples(times, values), min_size=MIN_UNIFORM, max_size=80), st.sampled_from([0.5, 1.0, 3.0]))
 def test_the_quick_way_and_the_careful_way_agree(calls: list[tuple[datetime, Any]], days: float) -> None:
-    def rows(suffix: str) -> list[Json]:
-        return [{"id": i, "timestamp": t.isoformat()[:19] + suffix, "value": v} for i, (t, v) in enumerate(calls)]
+    def rows(last: str) -> list[Json]:
+        suffixes = ["Z"] * (len(calls) - 1) + [last]
+        return [
+            {"id": i, "timestamp": t.isoformat()[:19] + suffix, "value": v}
+            for i, ((t, v), suffix) in enumerate(zip(calls, suffixes, strict=True))
+        ]
 
     assert facts_of(rows("Z"), days=days) == facts_of(rows("+00:00"), days=days)
+
+
+moments = st.datetimes(datetime(1890, 1, 1), datetime(2210, 1, 1))  # noqa: DTZ001 - the offset follows
+FORMS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f+05:30", "%Y-%m-31T%H:%M:%S-08:00", "%Y-%m-%d"]
+
+
+@given(st.lists(moments, min_size=MIN_UNIFORM, max_size=60), st.sampled_from(FORMS), st.booleans())
+def test_times_written_alike_are_read_as_each_alone(some: list[datetime], form: str, wall: bool) -> None:  # noqa: FBT001 - drawn
+    texts = [moment.strftime(form).rjust(len(some[0].strftime(form)), "0") for moment in some]
+    together, alone = TimeParser(), TimeParser()
+    read = together.parse_all(texts, wall=wall).tolist()
+    each = [alone.parse(text, wall=wall) for text in texts]
+    assert read == pytest.approx([math.nan if time is None else time for time in each], abs=1e-5, nan_ok=True)
+    assert (together.bare, together.offsets) == (alone.bare, alone.offsets)
 
 
 def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:

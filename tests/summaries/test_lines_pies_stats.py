@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cekura_dashboards.stats.significance import wilson_interval
+from cekura_dashboards.stats.time_series import floats
 from cekura_dashboards.stats.timeline import HOUR, Span
 from cekura_dashboards.summaries.line import CallValues, line
 from cekura_dashboards.summaries.model import Point, Slice, Summary
@@ -18,8 +20,15 @@ from support import Json
 ONE_DAY = Span(0, 24 * HOUR)
 
 
+def calls_of(points: Sequence[Point]) -> CallValues:
+    some = [point for point in points if point.value is not None]
+    times, values = floats(point.time for point in some), floats(point.value for point in some)
+    groups = [point.group for point in some]
+    return CallValues.of(times, values, lambda i: some[i].id, nulls=len(points) - len(some), groups=groups)
+
+
 def drawn(points: list[Point], *, boolean: bool = False, most: int = 24) -> Summary:
-    return line(CallValues.of(points, ONE_DAY), ONE_DAY, unit="s", boolean=boolean, points=most)
+    return line(calls_of(points), ONE_DAY, unit="s", boolean=boolean, points=most)
 
 
 def facts_of(summary: Summary) -> Json:
@@ -150,12 +159,11 @@ def test_a_stat_says_the_unit_of_each_figure(rate: float | None, unit: str) -> N
 
 @given(st.permutations([Point(i * 900.0, float(i % 7), i, "ab"[i % 2]) for i in range(60)]))
 def test_calls_are_the_same_in_any_order(points: list[Point]) -> None:
-    found = CallValues.of(points, ONE_DAY, grouped=True)
-    plain = CallValues.of(sorted(points), ONE_DAY, grouped=True)
-    assert (
-        (found.lowest, found.highest)
-        == (plain.lowest, plain.highest)
-        == (points[points.index(Point(0.0, 0.0, 0, "a"))], Point(5400.0, 6.0, 6, "a"))
-    )
-    assert {time: sorted(cell) for time, cell in found.cells.items()} == {t: sorted(c) for t, c in plain.cells.items()}
-    assert sum(map(len, found.groups.values())) == len(found.values()) == 60
+    found = calls_of(points)
+    plain = calls_of(sorted(points))
+    assert (found.lowest, found.highest) == (plain.lowest, plain.highest) == (Point(0.0, 0.0, 0), Point(5400.0, 6.0, 6))
+    assert (found.times.tolist(), found.values.tolist()) == (plain.times.tolist(), plain.values.tolist())
+    assert {name: sorted(part) for name, part in found.groups.items()} == {
+        name: sorted(part) for name, part in plain.groups.items()
+    }
+    assert sum(map(len, found.groups.values())) == len(found) == 60

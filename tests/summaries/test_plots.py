@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cekura_dashboards.stats.time_series import floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span
 from cekura_dashboards.summaries.bar import bar_plot_series
 from cekura_dashboards.summaries.line import CallValues, line_plot_series
-from cekura_dashboards.summaries.model import Bucket, PlotSeries, Point
+from cekura_dashboards.summaries.model import Bucket, PlotSeries
 
 START = 1_790_000_000 // DAY * DAY
 WEEK = Span(START, START + 7 * DAY)
@@ -50,7 +51,7 @@ def test_months_are_as_long_as_they_are() -> None:
 
 
 def test_a_line_is_drawn_as_means_between_the_smallest_and_the_largest() -> None:
-    calls = CallValues.of([Point(START + s, value) for s, value in ((0, 1.0), (60, 3.0), (HOUR, 7.0))], WEEK)
+    calls = CallValues(floats([START, START + 60, START + HOUR]), floats([1, 3, 7]))
     [course] = line_plot_series(calls, WEEK, boolean=False)
     assert (course.step_s, course.at) == (HOUR, None if course.at is None else [0, 1])
     assert (course.value[:2], course.low, course.high, course.n) == ([2, 7], [1, 7], [3, 7], [2, 1])
@@ -58,7 +59,7 @@ def test_a_line_is_drawn_as_means_between_the_smallest_and_the_largest() -> None
 
 def test_nothing_is_drawn_of_nothing() -> None:
     assert bar_plot_series("avg", "day", [day(0, None)], WEEK) == []
-    assert line_plot_series(CallValues(HOUR), WEEK, boolean=True) == []
+    assert line_plot_series(CallValues(floats([]), floats([])), WEEK, boolean=True) == []
 
 
 @given(st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(2, 60))

@@ -9,8 +9,9 @@ other Mondays show what is usual. It is read beside the charts; if it fails, the
 """
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -287,14 +288,13 @@ def _is_fine(config: WidgetConfig) -> bool:
     return config.chart_type == "bar" and config.period in FINE
 
 
-def _stretches(reading: ChartReading) -> Iterator[tuple[float, float]]:
+def _stretches(reading: ChartReading) -> list[tuple[float, float]]:
     """Begin and end of each bucket with calls, in seconds since 1970."""
     chart = reading.hours or reading.chart
     width = STEPS[PERIODS["hour" if reading.hours else reading.target.config.period]]
     rows = chart.rows if chart else []
-    for text in {row.time_interval for row in rows if count_of(row.sample_count) or number(row.value)}:
-        if (time := TimeParser().parse(text)) is not None:
-            yield time, time + width
+    texts = [*{row.time_interval for row in rows if count_of(row.sample_count) or number(row.value)}]
+    return [(time, time + width) for time in TimeParser().parse_all(texts).tolist() if not math.isnan(time)]
 
 
 def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:

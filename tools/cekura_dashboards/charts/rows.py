@@ -8,8 +8,8 @@ history of a measure are read alike. A metric scored 0 or 5 becomes a rate of 0 
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,16 +20,21 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, metric_family, plotted_type
 from cekura_dashboards.charts.target import ChartReading, Target, format_instant
 from cekura_dashboards.context import ToolContext, gather_by_id
+from cekura_dashboards.stats.arrays import Array, np
 from cekura_dashboards.stats.findings import exact, round_for_display
-from cekura_dashboards.stats.timeline import DAY, MINUTE, PERIODS, STEPS, Span, iso
-from cekura_dashboards.summaries.line import CallValues, grain_of
-from cekura_dashboards.summaries.model import Bucket, Point, Slice
+from cekura_dashboards.stats.time_series import floats
+from cekura_dashboards.stats.timeline import DAY, HOUR, MINUTE, PERIODS, STEPS, Span, floor_to, iso
+from cekura_dashboards.summaries.line import PIECE, CallValues, grain_of
+from cekura_dashboards.summaries.model import Bucket, Slice
 from cekura_dashboards.summaries.pie import rate_unit
 from cekura_dashboards.text import UntrustedText, json_text
 from cekura_dashboards.values import replace
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 """The years in which the time of a call may lie."""
+TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?P<fraction>(\.\d{1,6})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
+MIN_UNIFORM = 50
+"""The fewest texts that are read at once: fewer are read sooner one by one. Measured."""
 SCORED = "scored"
 """The type of a pie whose slices are scores of 0 and 5."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
@@ -64,6 +69,21 @@ class TimeParser:
         self._edges = min(self._edges[0], (time, offset)), max(self._edges[1], (time, offset))
         return moment.replace(tzinfo=UTC).timestamp() if wall else time
 
+    def parse_all(self, texts: Sequence[Any], *, wall: bool = False) -> Array:
+        """As ``parse``, NaN for what is no time; at once where many are written alike."""
+        local_times = _uniform_times(texts) if len(texts) >= MIN_UNIFORM else None
+        if local_times is None:
+            return floats(self.parse(text, wall=wall) for text in texts)
+        self.bare |= (moment := datetime.fromisoformat(texts[0])).tzinfo is None
+        if (utc_offset := moment.utcoffset()) is None:
+            return local_times
+        offset = utc_offset.total_seconds()
+        times = local_times - offset
+        self.offsets.add(offset)
+        first, last = (float(times.min()), offset), (float(times.max()), offset)
+        self._edges = min(self._edges[0], first), max(self._edges[1], last)
+        return local_times if wall else times
+
     def local(self, span: Span, offsets: tuple[float, float] | None = None) -> Span:
         """The span in the same wall time, of each end as the rows nearest to it are written.
 
@@ -73,6 +93,48 @@ class TimeParser:
             return span
         first, last = offsets or (self._edges[0][1], self._edges[1][1])
         return Span(span.start + first, span.end + last, "")
+
+
+def _uniform_times(texts: Sequence[Any]) -> Array | None:
+    """The local times that texts like the first one give, in seconds since 1970; None if not all are such texts.
+
+    Times to the second or its fractions, with one offset or none, are read by the columns of their digits.
+    """
+    if not isinstance(texts[0], str) or not (form := TIME_FORM.fullmatch(texts[0])):
+        return None
+    try:
+        letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
+    except (TypeError, UnicodeEncodeError):
+        return None
+    width, fraction = len(texts[0]), form.end("fraction")
+    if {*map(len, texts)} != {width}:
+        return None
+    columns = letters.reshape(-1, width).T
+    digits = (columns - ord("0")).astype(np.int32)
+    is_digit = np.array([i < fraction and letter.isdigit() for i, letter in enumerate(texts[0])])
+    if (digits[is_digit] > 9).any() or (columns[~is_digit] != columns[~is_digit][:, :1]).any():  # noqa: PLR2004 - digits
+        return None
+    year = digits[0] * 1000 + digits[1] * 100 + digits[2] * 10 + digits[3]
+    month, day, hour, minute, second = (digits[i] * 10 + digits[i + 1] for i in (5, 8, 11, 14, 17))
+    months = (year - 1970) * 12 + month - 1
+    first, after = ((months + i).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for i in (0, 1))
+    parts = ((year, FIRST_YEAR, LAST_YEAR), (month, 1, 12), (day, 1, after - first), (hour, 0, 23), (minute, 0, 59))
+    if any(((part < low) | (part > high)).any() for part, low, high in (*parts, (second, 0, 59))):
+        return None
+    times: Array = (first + day - 1) * float(DAY) + hour * HOUR + minute * MINUTE + second
+    for place in range(len("2026-11-18T15:30:00."), fraction):
+        times += digits[place] / 10.0 ** (place - 19)
+    return times
+
+
+def _numbers(values: Sequence[Any]) -> Array:
+    """As ``number``, NaN for what is none."""
+    try:
+        numbers = floats(values)
+    except (TypeError, ValueError, OverflowError):
+        return floats(number(value) for value in values)
+    numbers[np.abs(numbers) > LARGEST] = np.nan
+    return numbers
 
 
 @dataclass(kw_only=True)
@@ -143,11 +205,12 @@ def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> 
 def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
     buckets, times, unread = list[Bucket](), TimeParser(), 0
     # In a grouped chart every time and every group stands in many rows; each is read once.
-    moments = {text: times.parse(text, wall=True) for text in _texts(row.time_interval for row in chart.rows)}
+    texts = [*_texts(row.time_interval for row in chart.rows)]
+    moments = dict(zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True))
     labels = {text: label_of(text, names) for text in _texts(row.group for row in chart.rows)}
     for row in chart.rows:
-        time = moments[row.time_interval] if isinstance(row.time_interval, str) else None
-        if time is None:
+        time = moments[row.time_interval] if isinstance(row.time_interval, str) else math.nan
+        if math.isnan(time):
             unread += 1
             continue
         value = TimeParser().parse(row.value) if is_time else number(row.value)
@@ -250,7 +313,12 @@ class LineRows(Rows):
     boolean: bool
 
     def row_times(self) -> Iterable[float]:
-        return self.calls.cells
+        """The stretches of the first and of the last call."""
+        return (
+            [floor_to(float(time), grain_of(self.span)) for time in self.calls.times[[0, -1]]]
+            if len(self.calls)
+            else []
+        )
 
 
 def line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
@@ -261,23 +329,26 @@ def line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Lin
 def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> LineRows:
     boolean = chart.data_type == "boolean" or (bool(chart.rows) and all(isinstance(r.value, bool) for r in chart.rows))
     is_time = plots_times(reading.target.config, chart)
-    span, grouped = span_of(reading), bool(reading.target.config.group_by)
-    rows = LineRows(span=span, calls=CallValues(grain_of(span)), boolean=boolean)
-    if not grouped and not is_time and _is_uniform(chart.rows):
-        _by_prefix(rows, chart.rows)
-        return _checked(rows)
-    points = list[Point]()
-    for row in chart.rows:
-        time = rows.times.parse(row.timestamp)
-        if time is None:
-            rows.unread += 1
-        elif not span.start - 1 <= time < span.end + 1:
-            rows.outside += 1
-        else:
-            value = time if is_time else number(row.value)
-            points.append(Point(time, value, _call_id(row), label_of(row.group, names)))
-    rows.calls = CallValues.of(points, span, grouped=grouped)
-    return _checked(rows)
+    span, parser, sent = span_of(reading), TimeParser(), chart.rows
+    grouped, groups = bool(reading.target.config.group_by), list[str | None]()
+    times, values, places = np.empty(len(sent)), np.empty(len(sent)), np.empty(len(sent), np.int32)
+    count = nulls = outside = unread = 0
+    for start in range(0, len(sent), PIECE):  # piece by piece, for memory
+        rows = sent[start : start + PIECE]
+        piece = parser.parse_all([row.timestamp for row in rows])
+        numbers = piece if is_time else _numbers([row.value for row in rows])
+        inside, missing = (piece >= span.start - 1) & (piece < span.end + 1), np.isnan(numbers)
+        taken = np.flatnonzero(inside & ~missing)
+        filled = slice(count, count := count + len(taken))
+        times[filled], values[filled], places[filled] = piece[taken], numbers[taken], taken + start
+        nulls, unread = nulls + int((inside & missing).sum()), unread + int(np.isnan(piece).sum())
+        outside += len(rows) - int(inside.sum())
+        groups += [label_of(rows[place].group, names) for place in taken.tolist()] if grouped else []
+    calls = CallValues.of(
+        times[:count], values[:count], lambda i: _call_id(sent[places[i]]), nulls=nulls, groups=groups
+    )
+    outside -= unread
+    return _checked(LineRows(span=span, times=parser, calls=calls, boolean=boolean, outside=outside, unread=unread))
 
 
 def _checked(rows: LineRows) -> LineRows:
@@ -289,72 +360,6 @@ def _checked(rows: LineRows) -> LineRows:
 
 def _call_id(row: LineRow) -> int | str | None:
     return UntrustedText(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
-
-
-def _is_uniform(rows: list[LineRow]) -> bool:
-    """Whether all times are texts in UTC and all values plain numbers: a time's first letters then tell its hour."""
-    return (
-        {type(row.timestamp) for row in rows} == {str}
-        and {type(row.value) for row in rows} <= {float, int, bool, type(None)}
-        and {(t := row.timestamp)[13:14] + t[19:20] + t[-1:] for row in rows} <= {":ZZ", ":.Z"}
-        and max((row.value for row in rows if row.value is not None), default=0) <= LARGEST
-        and min((row.value for row in rows if row.value is not None), default=0) >= -LARGEST
-    )
-
-
-def _by_prefix(rows: LineRows, line_rows: list[LineRow]) -> None:
-    """One pass over the calls, keyed by the minute or hour that their time begins with."""
-    letters, rest = (16, ":00+00:00") if rows.calls.grain == MINUTE else (13, ":00:00+00:00")
-    values_by_prefix = defaultdict[str, list[float]](list)
-    for row in line_rows:
-        if row.value is not None:
-            values_by_prefix[row.timestamp[:letters]].append(row.value)
-    rows.calls.nulls = sum(_is_inside(rows, row) for row in line_rows if row.value is None)
-    for key in sorted(values_by_prefix):
-        start = rows.times.parse(key + rest)
-        if start is None:
-            rows.unread += len(values_by_prefix[key])
-        elif rows.span.start - 1 <= start and start + rows.calls.grain <= rows.span.end + 1:
-            rows.calls.cells[start] = values_by_prefix[key]
-        else:
-            _by_call(
-                rows, [row for row in line_rows if row.timestamp[:letters] == key and row.value is not None], start
-            )
-    rows.calls.cells = dict(sorted(rows.calls.cells.items()))
-    values = [min(cell) for cell in rows.calls.cells.values()], [max(cell) for cell in rows.calls.cells.values()]
-    if values[0]:
-        rows.calls.lowest = _first(rows, line_rows, min(values[0]))
-        rows.calls.highest = _first(rows, line_rows, max(values[1]))
-
-
-def _by_call(rows: LineRows, line_rows: list[LineRow], start: float) -> None:
-    """The stretch that an edge of the window cuts: each call's own time decides."""
-    for row in line_rows:
-        if _is_inside(rows, row):
-            rows.calls.cells.setdefault(start, []).append(row.value)
-
-
-def _is_inside(rows: LineRows, row: LineRow) -> bool:
-    """Whether a call lies in the window; one that does not is counted."""
-    time = rows.times.parse(row.timestamp)
-    if time is None:
-        rows.unread += 1
-        return False
-    inside = rows.span.start - 1 <= time < rows.span.end + 1
-    rows.outside += not inside
-    return inside
-
-
-def _first(rows: LineRows, line_rows: list[LineRow], value: float) -> Point | None:
-    """The earliest call of this value inside the window."""
-    alike: list[LineRow] = [row for row in line_rows if row.value == value]
-    while alike:
-        row = min(alike, key=lambda found: (found.timestamp, str(found.id)))
-        time = rows.times.parse(row.timestamp)
-        if time is not None and rows.span.start - 1 <= time < rows.span.end + 1:
-            return Point(time, float(row.value), _call_id(row))
-        alike = [other for other in alike if other.timestamp > row.timestamp]
-    return None
 
 
 PASS = 5.0

@@ -44,6 +44,7 @@ from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, is_partial
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
+from cekura_dashboards.summaries.line import grain_of
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
 
@@ -249,13 +250,9 @@ def _groups(function: str, observed: Iterable[Bucket]) -> dict[str | None, tuple
 
 def _line_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measurement:
     rows = line_rows(reading, chart, names)
-    clusters = rows.calls.by(DAY, rows.span.start // rows.calls.grain * rows.calls.grain)
-    cells = [
-        SampleBucket(time, len(values), math.fsum(values) / len(values), math.fsum(value * value for value in values))
-        for time, values in sorted(clusters.items())
-    ]
-    n = sum(len(values) for values in clusters.values())
-    split = {name: (float(len(values)), math.fsum(values) / len(values)) for name, values in rows.calls.groups.items()}
+    grain = grain_of(rows.span)
+    cells, n = rows.calls.by_day(rows.span.start // grain * grain), len(rows.calls)
+    split = {name: (float(len(values)), float(values.mean())) for name, values in rows.calls.groups.items()}
     scale = 1.0 if rows.boolean else 0.0
     return Measurement("mean", Sample(cells, seconds, split, {}, n), scale, rows.tested_span(reading)[1])
 

@@ -340,7 +340,7 @@ def _line(
     rows = line_rows(reading, chart, options.names)
     span, untested = rows.tested_span(reading)
     if plots_times(reading.target.config, chart):
-        summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values()], "line")
+        summary = _times_only([Bucket(value, value, 1) for value in rows.calls.values.tolist()], "line")
         return _with_notes(summary, rows, by, chart), untested
     summary = line(
         rows.calls,
@@ -353,7 +353,7 @@ def _line(
         clock=options.clock,
         tested=findings_over_history(history, reading, chart, options.clock, options.names),
     )
-    begins = [] if rows.calls.nulls else _none_before([*rows.calls.cells], rows.span, history, options.names)
+    begins = [] if rows.calls.nulls else _none_before([*rows.row_times()], rows.span, history, options.names)
     return _with_notes(summary, rows, by, chart, begins), untested
 
 

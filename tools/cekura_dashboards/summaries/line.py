@@ -1,18 +1,17 @@
 """Lines: one value per call.
 
-Single calls in cells of a minute or an hour rather than one by one: a million of them are a few hundred lists.
+Single calls are two arrays, of times and of values: a million of them take 16 MB.
 """
 
 import math
-import statistics
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+from msgspec import Struct, field
+
+from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Number, Outcome, round_for_display
-from cekura_dashboards.stats.significance import sum_of_squares, wilson_interval
+from cekura_dashboards.stats.significance import SampleBucket, wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import (
     DAY,
@@ -23,10 +22,8 @@ from cekura_dashboards.stats.timeline import (
     Clock,
     Span,
     choose_step,
-    floor_to,
     is_partial,
     iso,
-    origin_of,
     starts,
 )
 from cekura_dashboards.summaries.bar import largest_groups, places_of
@@ -42,112 +39,89 @@ def grain_of(span: Span) -> int:
     return MINUTE if span.end - span.start <= MINUTES_UP_TO else HOUR
 
 
-MAX_SORTED = 4096
-"""The most values that are sorted at once. A choice: short enough for other threads to get their turn."""
+class CallValues(Struct, frozen=True, eq=False):
+    """The calls of a line that have a value, in order of time: ``times`` in seconds since 1970.
 
-
-@dataclass
-class CallValues:
-    """Values by the start of their stretch, ``grain`` seconds long. ``lowest`` and ``highest`` are single calls.
-
-    ``groups`` is empty where the calls are not grouped. Missing values are only counted.
+    ``nulls``: how many have none. ``lowest``, ``highest``: single calls, of equal ones the earliest. ``groups``: the
+    values of each group; empty where the calls are not grouped.
     """
 
-    grain: int
-    cells: dict[float, list[float]] = field(default_factory=dict[float, list[float]])
+    times: Array
+    values: Array
     nulls: int = 0
     lowest: Point | None = None
     highest: Point | None = None
-    groups: dict[str | None, list[float]] = field(default_factory=dict[str | None, list[float]])
+    groups: dict[str | None, Array] = field(default_factory=dict["str | None", "Array"])
 
     @classmethod
-    def of(cls, points: Iterable[Point], span: Span, *, grouped: bool = False) -> "CallValues":
-        """From calls one by one, in any order."""
-        call_values = cls(grain_of(span))
-        cells, groups = defaultdict[float, list[float]](list), defaultdict[str | None, list[float]](list)
-        for point in points:
-            if point.value is None:
-                call_values.nulls += 1
-                continue
-            cells[floor_to(point.time, call_values.grain)].append(point.value)
-            if grouped:
-                groups[point.group].append(point.value)
-            if call_values.lowest is None or _order(point, 1) < _order(call_values.lowest, 1):
-                call_values.lowest = point
-            if call_values.highest is None or _order(point, -1) < _order(call_values.highest, -1):
-                call_values.highest = point
-        call_values.cells, call_values.groups = dict(sorted(cells.items())), dict(groups)
-        return call_values
+    def of(
+        cls,
+        times: Array,
+        values: Array,
+        id_of: Callable[[int], int | str | None],
+        *,
+        nulls: int = 0,
+        groups: Sequence[str | None] = (),
+    ) -> "CallValues":
+        """From calls with a value in any order. ``id_of``: the id of a call by its position."""
+        names = {name: code for code, name in enumerate(dict.fromkeys(groups))}
+        codes = np.array([names[name] for name in groups], np.intp)
+        parts = {name: values[codes == code] for name, code in names.items()}
+        extremes = [_extreme(times, values, sign, id_of) for sign in (1, -1)]
+        if (times[1:] < times[:-1]).any():
+            order = np.argsort(times, kind="stable")
+            times, values = times[order], values[order]
+        return cls(times, values, nulls, extremes[0], extremes[1], parts)
 
-    def values(self) -> list[float]:
-        return [value for cell in self.cells.values() for value in cell]
+    def __len__(self) -> int:
+        return len(self.times)
 
-    def by(self, step: float, origin: float) -> dict[float, list[float]]:
-        """The values in longer stretches, counted from ``origin``."""
-        values_by_step = defaultdict[float, list[float]](list)
-        for time, values in self.cells.items():
-            values_by_step[floor_to(time, int(step), origin)].extend(values)
-        return values_by_step
+    def cut(self, starts: Sequence[float], step: float) -> Places:
+        """Where neighbouring buckets begin among the calls, and where the last one ends."""
+        return np.searchsorted(self.times, [*starts, starts[-1] + step])
 
+    def means(self, edges: Places) -> Array:
+        """The mean of the calls in each bucket, NaN for none. ``edges``: as ``cut`` gives them."""
+        means: Array = _of_buckets(np.add, self.values, edges) / np.diff(edges).clip(1)
+        return means
 
-def _order(point: Point, sign: int) -> tuple[float, float, str]:
-    """By value, then time, then id, so that the same calls give the same one in any order."""
-    return sign * (point.value or 0.0), point.time, str(point.id)
-
-
-def quantiles_of(cells: Sequence[list[float]], shares: Sequence[float]) -> list[float]:
-    """Quantiles over all cells together, exactly as if they were sorted as one; sorts each cell.
-
-    Linear between order statistics. No single step takes long, whatever the number of values, so that other threads get
-    their turn.
-
-    Source: Hyndman and Fan (1996), definition 7.
-
-    >>> quantiles_of([[3.0, 1.0], [4.0], [2.0]], [0.5, 1.0])
-    [2.5, 4.0]
-    """
-    for cell in cells:
-        cell.sort()
-    last, quantiles = sum(map(len, cells)) - 1, list[float]()
-    for share in shares:
-        place = share * last
-        low = math.floor(place)
-        bottom = _nth(cells, low)
-        top = bottom if low == place else _nth(cells, low + 1)
-        quantiles.append(bottom + (top - bottom) * (place - low))
-    return quantiles
+    def by_day(self, origin: float) -> list[SampleBucket]:
+        """The calls of each day with some, counted from ``origin``, with their mean and sum of squares."""
+        if not len(self):
+            return []
+        first, last = np.floor((self.times[[0, -1]] - origin) / DAY)
+        starts = (origin + np.arange(first, last + 1) * DAY).tolist()
+        edges = self.cut(starts, DAY)
+        squares = _of_buckets(np.add, self.values * self.values, edges).tolist()
+        rows = zip(starts, np.diff(edges).tolist(), self.means(edges).tolist(), squares, strict=True)
+        return [SampleBucket(*row) for row in rows if row[1]]
 
 
-def _nth(cells: Sequence[list[float]], rank: int) -> float:
-    """The value of this rank, from 0, over sorted cells.
+def _of_buckets(reduce: "np.ufunc", values: Array, edges: Places) -> Array:
+    """The sum, least or greatest value of each bucket, NaN for an empty one."""
+    results, filled = np.full(len(edges) - 1, np.nan), np.flatnonzero(np.diff(edges))
+    if len(filled):
+        results[filled] = reduce.reduceat(values[: edges[-1]], edges[filled])
+    return results
 
-    Source: selection by a weighted median of medians, Frederickson and Johnson (1982).
-    """
-    lows, highs = [0] * len(cells), [len(cell) for cell in cells]
-    while sum(highs) - sum(lows) > MAX_SORTED:
-        middles = sorted((cell[(a + b) // 2], b - a) for cell, a, b in zip(cells, lows, highs, strict=True) if a < b)
-        half, cumulative, pivot = (sum(highs) - sum(lows)) / 2, 0, middles[-1][0]
-        for value, weight in middles:
-            cumulative += weight
-            if cumulative >= half:
-                pivot = value
-                break
-        below = [bisect_left(cell, pivot, a, b) for cell, a, b in zip(cells, lows, highs, strict=True)]
-        upto = [bisect_right(cell, pivot, a, b) for cell, a, b in zip(cells, lows, highs, strict=True)]
-        if rank < sum(below):
-            highs = below
-        elif rank >= sum(upto):
-            lows = upto
-        else:
-            return pivot
-    candidates = sorted(value for cell, a, b in zip(cells, lows, highs, strict=True) for value in cell[a:b])
-    return candidates[rank - sum(lows)]
+
+def _extreme(times: Array, values: Array, sign: int, id_of: Callable[[int], int | str | None]) -> Point | None:
+    """The lowest of the calls, or with a sign of -1 the highest; of equal ones the earliest. None for no calls."""
+    if not len(values):
+        return None
+    extreme = values.min() if sign > 0 else values.max()
+    alike = np.flatnonzero(values == extreme)
+    earliest: list[int] = alike[times[alike] == times[alike].min()].tolist()
+    place = min(earliest, key=lambda place: str(id_of(place)))
+    return Point(float(times[place]), float(values[place]), id_of(place))
 
 
 STEPS_TESTED = ("1h", "1d")
 MAX_TESTED, MIN_MEAN_CALLS = 750, 10
 """The most hours that are tested, one month, and the least calls per hour on average. Choices."""
 PERCENTILES = (5, 50, 95, 99)
+PIECE = 1 << 14
+"""Calls that are worked on at once where a copy of all would take memory. A choice."""
 
 
 def line(
@@ -167,21 +141,21 @@ def line(
     ``tested``: the findings in more of its history; None: the calls themselves are tested. One call gives its value
     as mean and every percentile; none gives n = 0 and no facts.
     """
-    values = calls.values()
-    if not values:
+    values = calls.values
+    if not len(values):
         return Summary(kind="line", unit=unit, n=0, facts=LineFacts(nulls=calls.nulls or None))
-    mean = statistics.fmean(values)
+    mean = float(values.mean())
     facts = LineFacts(nulls=calls.nulls or None)
     if boolean:
         interval = [round_for_display(bound) for bound in wilson_interval(mean, len(values))]
         facts = facts.model_copy(update={"rate": round_for_display(mean), "ci95": interval})
     else:
-        spread = math.sqrt(sum_of_squares(values, mean) / (len(values) - 1)) if len(values) > 1 else None
+        spread = math.sqrt(_sum_of_squares(values, mean) / (len(values) - 1)) if len(values) > 1 else None
         facts = facts.model_copy(
             update={
                 "mean": round_for_display(mean),
                 "sd": None if spread is None else round_for_display(spread),
-                **_percentiles(calls),
+                **_percentiles(values),
                 "min": _call(calls.lowest),
                 "max": _call(calls.highest),
             }
@@ -201,8 +175,15 @@ def line(
     )
 
 
-def _percentiles(calls: CallValues) -> dict[str, Number]:
-    quantiles = quantiles_of([*calls.cells.values()], [q / 100 for q in PERCENTILES])
+def _sum_of_squares(values: Array, mean: float) -> float:
+    """Of the differences from the mean, a part of the values at a time, for memory."""
+    parts = (values[start : start + PIECE] for start in range(0, len(values), PIECE))
+    return math.fsum(float(((part - mean) ** 2).sum()) for part in parts)
+
+
+def _percentiles(values: Array) -> dict[str, Number]:
+    """Linear between order statistics. Source: Hyndman and Fan (1996), definition 7."""
+    quantiles = np.quantile(values, [q / 100 for q in PERCENTILES]).tolist()
     return {f"p{q}": round_for_display(value) for q, value in zip(PERCENTILES, quantiles, strict=True)}
 
 
@@ -222,18 +203,20 @@ def _series(calls: CallValues, span: Span, points: int, measure: str) -> Series 
     name = choose_step(span, points)
     step = STEPS[name]
     times = starts(span, step)[-points:]
-    values_by_time = calls.by(step, origin_of(span, step))
+    edges = calls.cut(times, step)
     return Series(
         measure=measure,
         start=iso(times[0], step=step),
         step=name,
-        value=[
-            round_for_display(statistics.fmean(values_by_time[time])) if time in values_by_time else None
-            for time in times
-        ],
-        n=[len(values_by_time[time]) if time in values_by_time else 0 for time in times],
+        value=_displayed(calls.means(edges)),
+        n=np.diff(edges).tolist(),
         partial=[i for i, time in enumerate(times) if is_partial(time, step, span)] or None,
     )
+
+
+def _displayed(values: Array) -> list[Number | None]:
+    """Values rounded for showing, NaN as None."""
+    return [None if math.isnan(value) else round_for_display(value) for value in values.tolist()]
 
 
 def line_time_series(
@@ -241,15 +224,13 @@ def line_time_series(
 ) -> tuple[TimeSeries, TimeSeries]:
     """The means and the numbers of calls in hours, or in days where hours hold fewer than ten calls on average."""
     if step is None:
-        n = sum(map(len, calls.cells.values()))
         fitting = [name for name in STEPS_TESTED if len(starts(span, STEPS[name])) <= MAX_TESTED]
-        filling = [name for name in fitting if n >= MIN_MEAN_CALLS * len(starts(span, STEPS[name]))]
+        filling = [name for name in fitting if len(calls) >= MIN_MEAN_CALLS * len(starts(span, STEPS[name]))]
         step = STEPS[(filling or STEPS_TESTED[-1:])[0]]
     whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
-    by_time = calls.by(step, origin_of(span, step))
-    buckets = [by_time.get(time, []) for time in whole]
-    times, sizes = floats(whole), floats(len(values) for values in buckets)
-    means = floats(statistics.fmean(values) if values else None for values in buckets)
+    times = floats(whole)
+    edges = calls.cut(whole, step) if whole else np.zeros(1, np.intp)
+    sizes, means = np.diff(edges).astype(np.float64), calls.means(edges)
     return (
         TimeSeries(times, means, sizes, step, scale="rate" if boolean else "positive"),
         TimeSeries(times, sizes, sizes, step, scale="count"),
@@ -257,7 +238,7 @@ def line_time_series(
 
 
 def _group_rows(calls: CallValues) -> list[tuple[str | None, int | None, float | None]]:
-    return [(name, len(values), statistics.fmean(values)) for name, values in calls.groups.items()]
+    return [(name, len(values), float(values.mean())) for name, values in calls.groups.items()]
 
 
 RATE_POINTS = 120
@@ -268,25 +249,28 @@ SPARSE = 2
 
 def line_plot_series(calls: CallValues, span: Span, *, boolean: bool, role: Role = "current") -> list[PlotSeries]:
     """The mean of the calls in each short stretch, with the smallest and the largest; of true and false the rate."""
-    if not calls.cells:
+    if not len(calls):
         return []
-    step = max(calls.grain, STEPS[choose_step(span, RATE_POINTS)] if boolean else 0)
-    values_by_time = calls.by(step, origin_of(span, step))
+    step = max(grain_of(span), STEPS[choose_step(span, RATE_POINTS)] if boolean else 0)
     times = starts(span, step)
-    if len(values_by_time) * SPARSE < len(times):
-        times = sorted(values_by_time)
-    cells = [values_by_time.get(time, []) for time in times]
-    spread = not boolean and any(len(cell) > 1 for cell in cells)
+    edges = calls.cut(times, step)
+    counts = np.diff(edges)
+    filled = np.flatnonzero(counts)
+    if not len(filled):
+        return []
+    if len(filled) * SPARSE < len(times):
+        times, edges, counts = [times[i] for i in filled], edges[[*filled, filled[-1] + 1]], counts[filled]
+    spread = not boolean and bool((counts > 1).any())
     return [
         PlotSeries(
             role=role,
             start=iso(times[0], step=step, zone=span.zone),
             step_s=step,
             at=places_of(times, step),
-            value=[round_for_display(statistics.fmean(cell)) if cell else None for cell in cells],
-            n=[len(cell) for cell in cells],
-            low=[round_for_display(min(cell)) if cell else None for cell in cells] if spread else None,
-            high=[round_for_display(max(cell)) if cell else None for cell in cells] if spread else None,
-            partial=[i for i, time in enumerate(times) if cells[i] and is_partial(time, step, span)] or None,
+            value=_displayed(calls.means(edges)),
+            n=counts.tolist(),
+            low=_displayed(_of_buckets(np.minimum, calls.values, edges)) if spread else None,
+            high=_displayed(_of_buckets(np.maximum, calls.values, edges)) if spread else None,
+            partial=[i for i, time in enumerate(times) if counts[i] and is_partial(time, step, span)] or None,
         )
     ]
