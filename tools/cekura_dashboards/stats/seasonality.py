@@ -25,6 +25,7 @@ from cekura_dashboards.stats.time_series import (
     robust_sd,
     running_median,
     sums_by,
+    trimmed_means_by,
 )
 from cekura_dashboards.stats.timeline import DAY, Clock
 from cekura_dashboards.values import replace
@@ -362,7 +363,10 @@ def _daily_series(
 ) -> DailySeries:
     """Days less weekday effects, of the buckets with a weight; ``cut_days`` are left out."""
     series = model.series
-    places = np.flatnonzero((weights > 0) & ~np.isin(calendar.day, cut_days))
+    used = weights > 0
+    for day in cut_days:
+        used &= calendar.day != day
+    places = np.flatnonzero(used)
     numbers, first, days = np.unique(calendar.day[places], return_index=True, return_inverse=True)
     first = places[first]
     counts = np.nan_to_num(series.n)
@@ -446,16 +450,13 @@ def _without_weekdays(levels: Array, kinds: Places) -> tuple[Array, int]:
     present, keys, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
     if len(present) < 2 or sizes.min() < MIN_CYCLES:  # noqa: PLR2004 - of two kinds
         return levels, 1
-    effects = np.array([_centre(np.sort(deviations[keys == key])) for key in range(len(present))])[keys]
+    effects = trimmed_means_by(keys, deviations)[keys]
     rest = deviations - effects
     limit = OUTLIER_SCORE * robust_sd(rest)
-    before, after = (float((np.minimum(np.abs(part), limit) ** 2).sum()) for part in (deviations, rest))
+    before, after = (
+        float(bounded @ bounded) for bounded in (np.minimum(np.abs(part), limit) for part in (deviations, rest))
+    )
     degrees_of_freedom = max(1, len(levels) - len(present))
     if after > 0 and (before - after) / (len(present) - 1) < MIN_VARIANCE_RATIO * after / degrees_of_freedom:
         return levels, 1
     return levels - effects + effects.mean(), len(present)
-
-
-def _centre(ordered: Array) -> float:
-    """The mean of a few sorted values without the highest and the lowest, where there are four, else the median."""
-    return median(ordered) if len(ordered) < 4 else float(ordered[1:-1].mean())  # noqa: PLR2004 - see above

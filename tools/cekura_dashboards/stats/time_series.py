@@ -3,6 +3,7 @@
 Series are arrays of floats in which NaN is what is missing or not known.
 """
 
+import math
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -139,7 +140,8 @@ def median(values: Array) -> float:
     >>> median(floats([3, 1])), median(floats([5, 1, 2]))
     (2.0, 2.0)
     """
-    ordered, count = np.sort(values), len(values)
+    ordered, count = values.copy(), len(values)
+    ordered.sort()
     return float(ordered[(count - 1) // 2] + ordered[count // 2]) / 2
 
 
@@ -155,6 +157,21 @@ def medians_by(keys: Places, values: Array) -> Array:
     return middle
 
 
+def trimmed_means_by(keys: Places, values: Array) -> Array:
+    """The mean of the values of each key without the highest and the lowest, where there are four; else the median.
+
+    Every key from 0 to the largest has two values or more.
+
+    >>> trimmed_means_by(np.array([0, 0, 1, 0, 0, 1]), floats([1, 2, 5, 4, 99, 6]))
+    array([3. , 5.5])
+    """
+    ordered, counts = values[np.lexsort((values, keys))], np.bincount(keys)
+    last = np.cumsum(counts) - 1
+    first = last - counts + 1
+    inner = np.add.reduceat(ordered, np.stack([first + 1, last], axis=1).ravel())[::2]
+    return np.where(counts < 4, medians_by(keys, values), inner / np.maximum(counts - 2, 1))  # noqa: PLR2004 - see above
+
+
 def running_median(values: Array, width: int) -> Array:
     """The median of each value and its neighbours, ``width`` in all, fewer at the ends.
 
@@ -162,10 +179,10 @@ def running_median(values: Array, width: int) -> Array:
     array([5. , 2. , 3. , 2. , 2.5])
     """
     half, count, places = width // 2, len(values), np.arange(len(values))
-    beyond = np.full(half, np.inf)  # sorted behind all values
-    windows = np.sort(
-        np.lib.stride_tricks.sliding_window_view(np.concatenate([beyond, values, beyond]), 2 * half + 1), axis=1
-    )
+    padded = np.full(count + 2 * half, np.inf)  # what lies beyond the ends is sorted behind all values
+    padded[half : half + count] = values
+    windows = padded[places[:, None] + np.arange(2 * half + 1)]
+    windows.sort(axis=1)
     sizes = np.minimum(places + half + 1, count) - np.maximum(places - half, 0)
     middle: Array = (windows[places, (sizes - 1) // 2] + windows[places, sizes // 2]) / 2
     return middle
@@ -180,7 +197,7 @@ def robust_sd(values: Array) -> float:
     deviations = values - median(values)
     spread = MAD_TO_SD * median(np.abs(deviations))
     bounded = np.clip(deviations, -3 * spread, 3 * spread) if spread > 0 else deviations
-    return max(spread, float(np.sqrt(np.mean(bounded * bounded))))
+    return max(spread, math.sqrt(float(bounded @ bounded) / len(bounded)))
 
 
 def lag1_autocorrelation(residuals: Array, *, unbiased: bool = False) -> float:
@@ -191,7 +208,7 @@ def lag1_autocorrelation(residuals: Array, *, unbiased: bool = False) -> float:
     >>> lag1_autocorrelation(floats([1, -1, 1, -1])), lag1_autocorrelation(floats([0, 0]))
     (0.0, 0.0)
     """
-    deviations = residuals - residuals.mean()
+    deviations = residuals - residuals.sum() / len(residuals)
     sum_of_squares = float(deviations @ deviations)
     if sum_of_squares <= 0:
         return 0.0
