@@ -37,9 +37,10 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("Metrics with a word in their name:", {"kind": "metrics", "search": "latency"}),
     ],
     "get_widgets_data": [
-        ("One chart beside the week before:", {"widget_ids": [209], "window": "7d", "compare_to": "previous_period"}),
+        ("One chart compared with the week before:",
+         {"widget_ids": [209], "window": "7d", "compare_to": "previous_period"}),
         ("A whole dashboard, facts only:", {"dashboard_id": 12, "window": "7d", "points": 0}),
-        ("The busiest hours where the callers are:",
+        ("The busiest hours in the callers' time zone:",
          {"widget_ids": [202], "profile": "hour_of_day", "time_zone": "America/Los_Angeles"}),
     ],
     "preview_widget": [
@@ -48,24 +49,24 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
          {"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"},
           "share_where": {"topic": "billing question"}, "dashboard_id": 11, "window": "7d"}),
     ],
-    "find_changes": [("Anywhere on one dashboard:", {"dashboard_ids": ["Booking agent"]})],
+    "find_changes": [("Changes on one dashboard:", {"dashboard_ids": ["Booking agent"]})],
     "explain_change": [("Why success dropped:", {"widget_id": "Success rate", "window": "5d"})],
     "list_calls": [("The longest failed calls of a chart:",
                     {"widget_id": 203, "window": "7d", "filters": {"success": False}, "sort": "longest", "limit": 3})],
-    "preview_edit": [("A chart on top, and another one gone, without doing it:", EDIT)],
+    "preview_edit": [("A dry run that adds one chart at the top and deletes another:", EDIT)],
     "bulk_edit_dashboard": [("The same, with the `plan_id` of the dry run:", {**EDIT, "plan_id": "…"})],
     "update_widget": [("A new name, by week:",
                        {"widget_id": 203, "changes": {"name": "Success per week", "time_period": "week"}})],
     "create_dashboard": [("A dashboard with its first chart:",
                           {"name": "Latency", "project_id": "Northside Clinics", "widgets": [LATENCY],
                            "filters": {"field": "timestamp", "op": "gte", "value": "today-14d"}})],
-    "update_dashboard": [("Which calls a dashboard counts, and since when:",
+    "update_dashboard": [("A new date range for a dashboard:",
                           {"dashboard_id": "Operations overview", "date_range": "30d"})],
     "copy_widgets": [("One chart on another dashboard:",
                       {"widget_ids": ["Calls by region"], "dashboard_ids": ["Latency"]})],
-    "delete_dashboard": [("Without a `plan_id` nothing is deleted yet, unless the client asks its user:",
+    "delete_dashboard": [("Without a `plan_id`, nothing is deleted unless the client asks its user for confirmation:",
                           {"dashboard_id": "Latency"})],
-    "check_dashboard": [("What is wrong with a dashboard's setup:", {"dashboard_id": 13})],
+    "check_dashboard": [("Problems in the setup of a dashboard:", {"dashboard_id": 13})],
 }  # fmt: skip
 """By tool, in the order of the page: a line before each call, and its arguments. They are made one after the other.
 
@@ -83,9 +84,9 @@ async def pages() -> dict[str, str]:
     head = f"""{WRITTEN}
 # The tools
 
-What each is for, its arguments, and calls with their answers from the sandbox (`--sandbox`), as a model reads them.
-Every answer comes as data too (`structuredContent`), with the same numbers and ids. `preview_edit` and the tools after
-it change dashboards or prepare for that: [editing.md](editing.md). Where an id is wanted, the exact name will do.
+For each tool: its purpose, its arguments, and example calls with the answers that a model reads, from the sandbox
+(`--sandbox`). Every answer also comes as data (`structuredContent`), with the same numbers and ids. `preview_edit` and
+the tools after it change dashboards or prepare a change: [editing.md](editing.md). Exact names work in place of ids.
 
 Unambiguous aliases are accepted and reported: `type` for `chart_type`, `average` for `avg`, `>=` for `gte`,
 `group_by: "agent"`, `filters: {{"success": true}}`, and windows such as `this month` or `monday`. Anything else is

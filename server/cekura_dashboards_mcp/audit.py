@@ -57,7 +57,7 @@ class Audit(Struct, frozen=True):
             _append(self.path, line.encode() + b"\n")
         except OSError as error:
             AUDIT.error("%s", line)
-            AUDIT.error("the audit's file %s cannot be written: %s", self.path, error.strerror)
+            AUDIT.error("the audit log %s cannot be written: %s", self.path, error.strerror)
 
 
 def check_file(path: str) -> None:

@@ -60,7 +60,9 @@ MAX_PACES = 1000
 MAX_QUESTIONS = 1000
 ANSWERED_WITHIN_S = 600
 """As long as the SDK takes an answer to a question."""
-SIGNED_IN = "Ask whoever runs this server for another one: it has the Cekura keys of those who sign in."
+SIGNED_IN = (
+    "Ask the administrator of this server for another one: the server keeps the Cekura keys of users who sign in."
+)
 """What users can do about a key that they never see."""
 
 
@@ -72,7 +74,9 @@ class NotAllowed(DashboardsError):
     """A tool that the key may not use here."""
 
     def __init__(self, tool: str) -> None:
-        super().__init__(f"{tool} is not open to this key on this server (CEKURA_TOOLS). tools/list shows what is.")
+        super().__init__(
+            f"This key may not use {tool} on this server (CEKURA_TOOLS); tools/list shows what it may use."
+        )
 
 
 def caller_of(key: SecretStr) -> str:

@@ -41,20 +41,20 @@ def run(address: str, tmp_path: Path) -> Any:
 def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "board.json"
     file.write_text(run("export", "Booking agent")[0], encoding="utf-8")
-    assert run("plan", "board.json") == ('Nothing to do: it is like this already, dashboard 12 "Booking agent".\n', "")
-    assert run("apply", "board.json")[0].startswith("Nothing to do")
+    assert run("plan", "board.json") == ('No changes to dashboard 12 "Booking agent".\n', "")
+    assert run("apply", "board.json")[0].startswith("No changes")
     nothing, _ = run("apply", "board.json", "--json")
-    assert run("undo", "-", stdin=nothing)[0] == "Nothing was done, so there is nothing to take back.\n"
+    assert run("undo", "-", stdin=nothing)[0] == "Nothing was applied, so there is nothing to undo.\n"
     board = json.loads(file.read_text(encoding="utf-8"))
     board["widgets"] = [*board["widgets"][1:], PIE]
     file.write_text(json.dumps(board), encoding="utf-8")
     said, _ = run("plan", "board.json", "--exit-code", code=3)
-    assert 'To do on dashboard 12 "Booking agent":\n  delete 209 "Booking success"' in said
+    assert 'Changes to dashboard 12 "Booking agent":\n  delete 209 "Booking success"' in said
     assert "plan_id" not in said
     [step] = json.loads(run("plan", "board.json", "--json")[0])["steps"]
     assert (step["tool"], step["arguments"]["delete"]) == ("bulk_edit_dashboard", [209])
     said, why = run("apply", "board.json", code=2)
-    assert "add --yes to carry it out. Nothing was changed." in why
+    assert "add --yes to apply without it. Nothing was changed." in why
     out, shown = run("apply", "board.json", "--yes", "--json")
     assert 'delete 209 "Booking success"' in shown
     (tmp_path / "receipts.json").write_text(out, encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
         (["plan", "-"], "{", 2, "is not JSON"),
         (["plan", "-"], '{"name": "x", "widgts": 1}', 2, "did you mean `widgets`"),
         (["plan", "nofile.json"], "", 2, "No such file"),
-        (["undo", "-"], "{}", 2, "holds no receipts that can be taken back"),
+        (["undo", "-"], "{}", 2, "has no receipts to undo"),
         (["undo", "-"], "[", 2, "is not JSON"),
         (["undo", "-"], '{"undo": [{"tool": "x"}]}', 1, "This is not an undo call from a receipt."),
         *(
@@ -136,7 +136,7 @@ def test_a_file_is_read_in_whatever_unicode_a_shell_wrote_it(
     board = Board(name="Überblick", project=1, widgets=[{**PIE, "name": "Wörter 🎧"}]).to_text()
     (tmp_path / "board.json").write_bytes(encoded(board, encoding, mark=mark))
     said, _ = run("plan", "board.json")
-    assert said.startswith('To do on a new dashboard "Überblick":')
+    assert said.startswith('Changes to a new dashboard "Überblick":')
     receipts, _ = run("apply", "board.json", "--yes", "--json")
     (tmp_path / "receipts.json").write_bytes(encoded(receipts, encoding, mark=mark))
     back, _ = run("undo", "receipts.json")

@@ -76,7 +76,7 @@ async def test_everything_in_order_is_told_line_by_line() -> None:
         "ok   projects: 2 visible",
         "ok   clock: the API is 0 s behind",
     ]
-    assert "  override: replace (an override stands in place of what is saved)" in said
+    assert "  override: replace (an override replaces the saved filters)" in said
 
 
 async def test_a_key_that_is_not_accepted_is_told_and_nothing_more_is_asked() -> None:
@@ -105,9 +105,9 @@ async def test_a_project_that_the_key_cannot_see_is_told() -> None:
     ("date", "passed", "told"),
     [
         ("Wed, 18 Nov 2026 15:30:20 GMT", True, "the API is 20 s ahead"),
-        ("Wed, 18 Nov 2026 15:25:00 GMT", None, "the API is 300 s behind; set this machine's clock"),
-        (None, None, "the API does not say its time"),
-        ("soon", None, "the API does not say its time"),
+        ("Wed, 18 Nov 2026 15:25:00 GMT", None, "the API is 300 s behind; correct this machine's clock"),
+        (None, None, "the API does not send its time"),
+        ("soon", None, "the API does not send its time"),
     ],
 )
 def test_the_clocks_are_compared(date: str | None, passed: bool | None, told: str) -> None:  # noqa: FBT001 - a parameter
@@ -127,7 +127,7 @@ def person(home: Path) -> Machine:
 
 async def entries(home: Path) -> list[str]:
     found = await examine(sandboxed(), person(home), with_probe=False)
-    return [line for line in found.lines() if ', "' in line or "have this server" in line or "clients" in line]
+    return [line for line in found.lines() if ', "' in line or "server is not installed" in line or "clients" in line]
 
 
 def write_entry(home: Path, name: str, **entry: Any) -> Path:
@@ -147,7 +147,7 @@ async def test_chat_clients_that_are_here_are_found_and_their_entries_started(tm
     (tmp_path / ".config" / "Code" / "User").mkdir(parents=True)
     said = await entries(tmp_path)
     assert said == [
-        "?    VS Code: does not have this server yet; to add it: cekura-dashboards install vscode",
+        "?    VS Code: this server is not installed; to add it: cekura-dashboards install vscode",
         f'ok   Cursor, "cekura-dashboards": starts {VERSION}, {len(BY_NAME)} tools, and the API answers it',
     ]
 
@@ -159,7 +159,7 @@ async def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
         path.chmod(mode)
         found = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
         assert (
-            f"?    Cursor: others can read {path}, which holds a key; to mend it: chmod 600 {path}" in found
+            f"?    Cursor: other users can read {path}, which contains a key; to fix it: chmod 600 {path}" in found
         ) == told
 
 
@@ -212,11 +212,11 @@ async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Pat
             {"command": "/not/there/cekura-dashboards", "args": ["serve"]},
             "/not/there/cekura-dashboards cannot be started",
         ),
-        ({"command": ["cekura-dashboards"]}, "is not of the form that clients start"),
-        ({"args": ["serve"]}, "is not of the form that clients start"),
+        ({"command": ["cekura-dashboards"]}, "is not a valid entry"),
+        ({"args": ["serve"]}, "is not a valid entry"),
         (STARTED, "does not answer: No API key. Set CEKURA_API_KEY"),
         ({**STARTED, "env": {"CEKURA_API_KEY": "two words"}}, "does not answer: CEKURA_API_KEY contains characters"),
-        ({**STARTED, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the example's"),
+        ({**STARTED, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the placeholder"),
         (
             {**STARTED, "env": {"CEKURA_API_KEY": "k", "CEKURA_BASE_URL": "http://127.0.0.1:9"}},
             f"{len(BY_NAME)} tools, but: The API could not be reached",

@@ -162,7 +162,7 @@ def test_a_key_that_the_client_cannot_get_elsewhere_is_for_its_owner_alone(name:
     done = run(tmp_path, name, CEKURA_API_KEY=KEY)
     entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
     assert entry["env"] == {"CEKURA_API_KEY": KEY}
-    assert "The key stands in that file, which only you can read." in done.stdout
+    assert "The key is in that file, which only you can read." in done.stdout
     assert open_to_others(path_of(name, tmp_path).parent) == []
 
 
@@ -172,7 +172,7 @@ def test_the_way_through_a_network_is_handed_on_but_for_its_password(tmp_path: P
     assert written("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]["env"] == network
     done = run(tmp_path, "codex", CEKURA_API_KEY=KEY, HTTPS_PROXY="http://me:hidden@proxy.example:3128")
     assert "env" not in written("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]
-    assert ("HTTPS_PROXY holds a password" in done.stdout, "hidden" in done.output) == (True, False)
+    assert ("HTTPS_PROXY contains a password" in done.stdout, "hidden" in done.output) == (True, False)
 
 
 def test_vs_code_is_told_to_ask_for_the_key_and_no_more_once_the_entry_is_gone(tmp_path: Path) -> None:
@@ -225,16 +225,16 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
     ("content", "said"),
     [
         ('{"mcpServers": {\n  "a": 1,\n}}', "line 3, column 1"),
-        ("// mine\n{}", "(Cursor reads no comments)"),
-        ('{"a": 1,}', "(Cursor reads no trailing commas)"),
-        ("[]", "holds no JSON object. Nothing was changed."),
-        ('{"mcpServers": []}', '"mcpServers" is no JSON object'),
+        ("// mine\n{}", "(Cursor does not allow comments)"),
+        ('{"a": 1,}', "(Cursor does not allow trailing commas)"),
+        ("[]", "contains no JSON object. Nothing was changed."),
+        ('{"mcpServers": []}', '"mcpServers" is not a JSON object'),
         (b"\xff\xfe{}", "cannot be read: it is UTF-16. Save it as UTF-8."),
         (b'{"a": "\xe4"}', "cannot be read: it is not UTF-8. Save it as UTF-8."),
-        ('{"mcpServers": {"a": {}},\n"mcpServers": {"b": {}}}', 'holds "mcpServers" 2 times, in lines 1 and 2'),
+        ('{"mcpServers": {"a": {}},\n"mcpServers": {"b": {}}}', 'contains "mcpServers" 2 times, in lines 1 and 2'),
         (
             '{"mcpServers": {"cekura-dashboards-sandbox": {}, "cekura-dashboards-sandbox": {}}}',
-            'holds "cekura-dashboards-sandbox" 2 times',
+            'contains "cekura-dashboards-sandbox" 2 times',
         ),
         ('{"a": ' * 500 + "1" + "}" * 500, "nested more than 100 levels deep"),
         ('{"a": ' + "1" * 5000 + "}", "a number of more than 4300 digits"),
@@ -398,7 +398,7 @@ def test_a_file_is_byte_for_byte_as_it_was_once_the_entry_is_taken_out(
         rest = iter(path.read_bytes())
         assert all(byte in rest for byte in content.rstrip()), "all of it stays, in its order"
     done = run(tmp_path, name, "--uninstall")
-    assert (done.exit_code, "again as it was" in done.stdout) == (0, True)
+    assert (done.exit_code, "is as it was before" in done.stdout) == (0, True)
     assert path.read_bytes() == content
 
 
@@ -409,7 +409,7 @@ def test_what_was_changed_since_stays_when_the_entry_is_taken_out(tmp_path: Path
     run(tmp_path, "vscode", "--plain", CEKURA_API_KEY=KEY)
     path.write_text("// new\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     done = run(tmp_path, "vscode", "--uninstall")
-    assert "before: " in done.stdout
+    assert "backup: " in done.stdout
     assert path.read_text(encoding="utf-8") == '// new\n{\n  "servers": {\n    "other": {} // one\n  }\n}\n'
 
 
@@ -495,19 +495,19 @@ def test_gemini_cli_reads_comments_but_no_trailing_commas(tmp_path: Path) -> Non
     path.write_text('// mine\n{"a": 1}', encoding="utf-8")
     assert run(tmp_path, "gemini", "--sandbox").exit_code == 0
     path.write_text('// mine\n{"a": 1,}', encoding="utf-8")
-    assert "(Gemini CLI reads no trailing commas)" in run(tmp_path, "gemini", "--sandbox").stderr
+    assert "(Gemini CLI does not allow trailing commas)" in run(tmp_path, "gemini", "--sandbox").stderr
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("codex", "model = ", "is no TOML: Invalid value"),
-        ("codex", "mcp_servers = 1", '"mcp_servers" is no table'),
-        ("goose", "a: [", "is no YAML"),
-        ("goose", "a: 1\na: 2", "is no YAML"),
-        ("goose", "- a", "holds no mapping"),
-        ("goose", "extensions: [a]", '"extensions" is no mapping'),
-        ("librechat", "a: 1\n---\nb: 2\n", "is no YAML: but found another document"),
+        ("codex", "model = ", "is not valid TOML: Invalid value"),
+        ("codex", "mcp_servers = 1", '"mcp_servers" is not a table'),
+        ("goose", "a: [", "is not valid YAML"),
+        ("goose", "a: 1\na: 2", "is not valid YAML"),
+        ("goose", "- a", "contains no mapping"),
+        ("goose", "extensions: [a]", '"extensions" is not a mapping'),
+        ("librechat", "a: 1\n---\nb: 2\n", "is not valid YAML: but found another document"),
     ],
 )
 def test_toml_and_yaml_of_another_form_are_refused_and_left_as_they_are(

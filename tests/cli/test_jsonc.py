@@ -129,8 +129,8 @@ def test_any_file_with_comments_is_read_edited_and_restored(data: st.DataObject)
         ('{"servers": {,}}', "is not JSON"),
         ('{"servers": {} /* not closed }', "is not JSON"),
         ('{"servers": {} "a": 1}', "is not JSON"),
-        ("[]", "holds no JSON object"),
-        ("3", "holds no JSON object"),
+        ("[]", "contains no JSON object"),
+        ("3", "contains no JSON object"),
         ('{"a": ' * 200 + "1" + "}" * 200, "nested more than 100 levels deep"),
         ('{"a": ' + "1" * 5000 + "}", "a number of more than 4300 digits"),
     ],
@@ -149,10 +149,10 @@ def test_without_comments_only_json_is_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"servers": {},\n "servers": {"a": 1}}', 'holds "servers" 2 times, in lines 1 and 2'),
-        ('{"servers": {"ours": 1,\n\n "ours": 2}}', 'holds "ours" 2 times, in lines 1 and 3'),
-        ('{"servers": []}', '"servers" is no JSON object'),
-        ('{"servers": null}', '"servers" is no JSON object'),
+        ('{"servers": {},\n "servers": {"a": 1}}', 'contains "servers" 2 times, in lines 1 and 2'),
+        ('{"servers": {"ours": 1,\n\n "ours": 2}}', 'contains "ours" 2 times, in lines 1 and 3'),
+        ('{"servers": []}', '"servers" is not a JSON object'),
+        ('{"servers": null}', '"servers" is not a JSON object'),
     ],
 )
 def test_where_it_is_not_clear_what_to_edit_nothing_is(text: str, why: str) -> None:

@@ -97,7 +97,7 @@ def test_one_tool_is_called_by_hand() -> None:
         (
             ["get_dashboard", '{"a": ' * 5000 + "1" + "}" * 5000],
             2,
-            "is nested more than 100 levels deep. Quote the whole",
+            "is nested more than 100 levels deep. Quote all of it",
         ),
         (["get_dashboard", '{"a": ' * 300 + "1" + "}" * 300], 2, "is nested more than 100 levels deep"),
         (["get_dashboard", '{"dashboard_id": ' + "1" * 5000 + "}"], 2, "has a number of more than 4300 digits"),
@@ -312,7 +312,7 @@ def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
         "undo: bulk_edit_dashboard",
         "Dry run, nothing was changed.",
         'delete 206 "Topics"',
-        "To go on:",
+        "Next steps:",
     ):
         assert said in done.stdout
     assert done.stdout.count(" characters, ") == 8

@@ -44,7 +44,9 @@ def test_what_somebody_wrote_below_the_table_stays() -> None:
     assert all(comment in rest for comment in ("# mine", "# also", "# end"))
 
 
-@pytest.mark.parametrize(("text", "said"), [("a =", "is no TOML: Invalid value"), ("mcp_servers = []", "is no table")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("a =", "is not valid TOML: Invalid value"), ("mcp_servers = []", "is not a table")]
+)
 def test_what_is_no_toml_or_of_another_form_is_refused(text: str, said: str) -> None:
     with pytest.raises(NotEditable, match=said):
         Toml(text).with_member("mcp_servers", "ours", ENTRY)

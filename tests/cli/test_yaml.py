@@ -73,11 +73,11 @@ def test_an_entry_is_taken_out_wherever_somebody_has_put_it(text: str, left: str
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [", "is no YAML: .*line 1, column 5"),
-        ("a: 1\na: 2", "is no YAML"),
-        ("- a", "holds no mapping"),
-        ("extensions: [a]", "is no mapping"),
-        ("a: 1\n...\n", "cannot be edited in place|is no YAML"),
+        ("a: [", "is not valid YAML: .*line 1, column 5"),
+        ("a: 1\na: 2", "is not valid YAML"),
+        ("- a", "contains no mapping"),
+        ("extensions: [a]", "is not a mapping"),
+        ("a: 1\n...\n", "cannot be edited in place|is not valid YAML"),
     ],
 )
 def test_what_is_no_yaml_or_of_another_form_is_refused(text: str, said: str) -> None:

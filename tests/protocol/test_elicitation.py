@@ -101,7 +101,7 @@ async def test_a_no_changes_nothing(answer: str, era: Era) -> None:
         for arguments in (DELETE, {**DELETE, "plan_id": planned}, {**DELETE, "plan_id": planned}):
             result = await client.call_tool("bulk_edit_dashboard", arguments)
             assert result.is_error
-            assert text_of(result).startswith("Nothing was changed: the user did not confirm.")
+            assert text_of(result).startswith("Nothing was changed: the user declined.")
     assert "Topics" in names(app)
     assert len(person.asked) == 3
 

@@ -90,7 +90,7 @@ async def test_a_prompt_puts_the_values_into_the_calls_of_its_skill(era: Era) ->
         ("why_did_it_move", {}, "why_did_it_move: widget is missing"),
         ("why_did_it_move", {"widget": " "}, "why_did_it_move: widget is missing"),
         ("weekly_review", {"dashbord": "x"}, "did you mean `dashboard`"),
-        ("weakly_review", {}, 'No prompt "weakly_review"; there are morning_check, weekly_review'),
+        ("weakly_review", {}, 'No prompt "weakly_review"; available: morning_check, weekly_review'),
     ],
 )
 async def test_a_prompt_that_is_asked_for_wrongly_says_what_is_right(
@@ -139,8 +139,8 @@ async def test_a_dashboard_is_read_by_id_or_name_and_says_what_the_tool_says(era
 LONG = "1" * 5000
 ADDRESSES = [
     (f"cekura://dashboards/{LONG}", 'no dashboard "111'), ("cekura://dashboards/" + "%5B" * 3000, 'no dashboard "[[['),
-    ("cekura://dashboards/" + '{"a":' * 2000, "no dashboard"), ("cekura://" + "a/" * 3000, "there are cekura://guide and"),
-    ("cekura://dashboards/" + "a" * 300_000, "there are cekura://guide and"), ("cekura://dashboards/12?x=1", 'No resource "cekura://dashboards/12?x=1"'),
+    ("cekura://dashboards/" + '{"a":' * 2000, "no dashboard"), ("cekura://" + "a/" * 3000, "available: cekura://guide and"),
+    ("cekura://dashboards/" + "a" * 300_000, "available: cekura://guide and"), ("cekura://dashboards/12?x=1", 'No resource "cekura://dashboards/12?x=1"'),
 ]  # fmt: skip
 
 

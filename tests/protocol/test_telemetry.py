@@ -287,19 +287,19 @@ async def test_a_key_sees_and_uses_the_tools_that_are_open_to_it_alone(
         assert listed == open_to_it
         for tool in BY_NAME:
             told = text_of(await client.call_tool(tool, {}))
-            assert ("is not open to this key on this server" in told) is (tool not in open_to_it)
+            assert (f"This key may not use {tool} on this server" in told) is (tool not in open_to_it)
 
 
 async def test_the_view_s_own_tool_opens_no_way_round(era: Era) -> None:
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
         asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
-        assert "not open to this key" in text_of(await client.call_tool("chart_data", asked))
+        assert "This key may not use" in text_of(await client.call_tool("chart_data", asked))
 
 
 async def test_resources_and_completions_open_no_way_round(era: Era) -> None:
     reference = PromptReference(type="ref/prompt", name="build_dashboard")
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
-        with pytest.raises(MCPError, match="get_dashboard is not open to this key"):
+        with pytest.raises(MCPError, match="This key may not use get_dashboard"):
             await client.read_resource("cekura://dashboards/11")
         found = {
             name: (await client.complete(reference, {"name": name, "value": ""})).completion.values

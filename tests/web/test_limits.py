@@ -164,7 +164,10 @@ async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None
         assert {answer.status_code for answer in refused} == {429}
         assert refused[0].headers["retry-after"] == "1"
         error: Json = refused[0].json()
-        assert (error["id"], error["error"]["message"]) == (7, "This key has 3 calls under way. Try again in 1 s.")
+        assert (error["id"], error["error"]["message"]) == (
+            7,
+            "This key has 3 active calls, the maximum. Try again in 1 s.",
+        )
 
 
 @dataclass
@@ -402,7 +405,7 @@ async def test_a_full_server_says_so_in_words_that_a_client_shows(era: Era) -> N
     ):
         group.start_soon(post, url)
         assert await gate.next_key() == KEY
-        with pytest.raises(MCPError, match=r"as many calls under way as it can take. Try again in 1 s."):
+        with pytest.raises(MCPError, match=r"as many active calls as it can handle. Try again in 1 s."):
             await client.call_tool("list_dashboards", {})
         gate.opened.set()
 
@@ -460,7 +463,7 @@ def program(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        ([], {}, "reached from other machines; set CEKURA_ALLOWED_HOSTS"),
+        ([], {}, "reachable from other machines: set CEKURA_ALLOWED_HOSTS"),
         (["--own-key"], {"CEKURA_API_KEY": "k", "CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
         (["--sandbox"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
         (["--own-key"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "No API key"),
@@ -487,7 +490,7 @@ def test_workers_are_not_started_with_settings_that_are_wrong() -> None:
 
 def test_what_goes_with_http_only_is_refused_without_it() -> None:
     with program("--workers", "2", "--sandbox") as process:
-        assert "go with --http" in process.communicate(timeout=HANGS_S)[1]
+        assert "need --http" in process.communicate(timeout=HANGS_S)[1]
 
 
 @contextmanager
@@ -525,7 +528,7 @@ async def test_connections_go_to_the_workers_in_turn_and_one_that_dies_is_replac
             before = children(process)
             os.kill(before[0], signal.SIGKILL)
             assert process.stderr is not None
-            assert "another takes its place" in await anyio.to_thread.run_sync(process.stderr.readline)
+            assert "starting another" in await anyio.to_thread.run_sync(process.stderr.readline)
             assert {(await post(url)).status_code for _ in range(4)} == {200}
             assert len(children(process)) == 2
             assert before[0] not in children(process)

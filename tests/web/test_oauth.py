@@ -147,7 +147,7 @@ async def test_without_a_token_a_client_is_led_to_the_server_that_gives_one() ->
             assert refused.headers["www-authenticate"] == f"Bearer {ABOUT}"
         refused = await post(url, issuer.token(exp=1))
         assert refused.headers["www-authenticate"] == f'Bearer error="invalid_token", {ABOUT}'
-        assert f"a JWT of {issuer.name}, meant for {AUDIENCE} and not expired" in refused.json()["error"]
+        assert f"a JWT of {issuer.name}, for the audience {AUDIENCE} and not expired" in refused.json()["error"]
         for path in ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"):
             shown = (await http.get(url + path)).json()
             assert (shown["resource"], shown["authorization_servers"]) == (AUDIENCE, [issuer.address])
@@ -510,7 +510,7 @@ async def test_a_user_without_a_cekura_key_is_told_so_and_not_sent_to_sign_in_ag
         refused = await post(url, issuer.token(cekura_api_key=claim))
         assert refused.status_code == 403
         assert "www-authenticate" not in refused.headers
-        text = "There is no Cekura key for this user" if claim is None else "The Cekura key of this user cannot be used"
+        text = "There is no Cekura key for this user" if claim is None else "The Cekura key of this user is invalid"
         assert refused.json()["error"].startswith(text)
 
 
@@ -521,7 +521,7 @@ async def test_a_key_that_the_api_refuses_is_no_matter_of_a_variable_to_whom_sig
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         told = text_of(await client.call_tool("list_dashboards", {}))
-    assert told.startswith("The API rejected the key (401). Ask whoever runs this server for another one")
+    assert told.startswith("The API rejected the key (401). Ask the administrator of this server for another one")
     assert "CEKURA" not in told
 
 
@@ -540,7 +540,7 @@ async def test_keys_of_a_file_by_subject_count_and_claims_do_not(tmp_path: Path)
         ({"ISSUER": "https://id.example"}, 'CEKURA_OAUTH_ISSUER is "https://id.example": needs CEKURA_OAUTH_AUDIENCE'),
         (
             {"ISSUER": "https://id.example", "AUDIENCE": AUDIENCE, "TOKEN": "t" * 30},
-            "CEKURA_SERVER_TOKEN both want the header Authorization",
+            "CEKURA_SERVER_TOKEN both use the Authorization header",
         ),
         ({"ISSUER": "id.example"}, 'CEKURA_OAUTH_ISSUER is "id.example": must be an address'),
         ({"JWKS_URL": "file:///keys"}, 'CEKURA_OAUTH_JWKS_URL is "file:///keys": must be an address'),

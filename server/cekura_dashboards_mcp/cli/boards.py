@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FILE = click.argument("file", type=click.File("rb"))
 DASHBOARD = click.option(
-    "--dashboard", metavar="ID|NAME", help="The dashboard to change; default: the one of its name."
+    "--dashboard", metavar="ID|NAME", help="The dashboard to change; default: the one with the file's name."
 )
-PROJECT = click.option("--project", metavar="ID|NAME", help="In place of the file's.")
+PROJECT = click.option("--project", metavar="ID|NAME", help="The project to use instead of the file's.")
 CHANGED = 3
 """The exit code of a plan with changes, if it is asked for."""
 
@@ -31,7 +31,7 @@ CHANGED = 3
 @click.argument("dashboard", metavar="ID|NAME")
 @SANDBOX
 def export(dashboard: str, *, sandbox: bool) -> None:
-    """Write a dashboard as a file, with names in place of ids, to standard output."""
+    """Write a dashboard as a file, with names instead of ids, to standard output."""
     from cekura_dashboards.boards import export_board  # noqa: PLC0415 - a server that starts does not wait for it
 
     board = _done(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
@@ -42,8 +42,8 @@ def export(dashboard: str, *, sandbox: bool) -> None:
 @FILE
 @DASHBOARD
 @PROJECT
-@click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGED} if there is anything to do.")
-@click.option("--json", "as_json", is_flag=True, help="Print the calls of tools that would be made.")
+@click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGED} if there are changes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the tool calls that apply would make.")
 @SANDBOX
 def plan(
     file: BinaryIO, dashboard: str | None, project: str | None, *, exit_code: bool, as_json: bool, sandbox: bool
@@ -67,13 +67,13 @@ def plan(
 @FILE
 @DASHBOARD
 @PROJECT
-@click.option("--yes", is_flag=True, help="Do not ask; deletes too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation, not even for deletes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts as JSON, for undo.")
 @SANDBOX
 def apply(
     file: BinaryIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool
 ) -> None:
-    """Make a dashboard what FILE says: the one of its name in the project, or a new one. Shows the plan, and asks."""
+    """Change or create the dashboard that FILE describes, after showing the plan and asking for confirmation."""
     from cekura_dashboards.boards import AppliedBoard, apply_board, plan_board  # noqa: PLC0415 - see above
 
     board = _read(file)
@@ -92,10 +92,10 @@ def apply(
 
 @click.command(epilog=examples("undo receipts.json"))
 @FILE
-@click.option("--json", "as_json", is_flag=True, help="Print the receipts, as undo takes them.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts as JSON, for undo.")
 @SANDBOX
 def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
-    """Take back what apply did, by the receipts in FILE that apply --json printed."""
+    """Revert what apply did, using the receipts in FILE that apply --json printed."""
     from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
     from cekura_dashboards.boards import undo_board  # noqa: PLC0415 - see above
     from cekura_dashboards.text import NotJson, read_json  # noqa: PLC0415 - see above
@@ -107,12 +107,12 @@ def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
     listed = as_list((data or {}).get("undo"))
     calls = [as_object(call) for call in listed or []]
     if listed is None or None in calls:
-        raise Stopped(f"{_name(file)} holds no receipts that can be taken back; apply --json prints them.")
+        raise Stopped(f"{_name(file)} has no receipts to undo; apply --json prints them.")
     if not calls:
-        click.echo("Nothing was done, so there is nothing to take back.")
+        click.echo("Nothing was applied, so there is nothing to undo.")
         return
     work = partial(undo_board, calls=[call for call in calls if call is not None])
-    _report(_done(work, connection(sandbox=sandbox), "Taking it back"), as_json=as_json)
+    _report(_done(work, connection(sandbox=sandbox), "Undoing"), as_json=as_json)
 
 
 COMMANDS = (export, plan, apply, undo)
@@ -157,15 +157,15 @@ def _ask() -> None:
         Stopped: if nobody does.
     """
     if not sys.stdin.isatty():
-        raise Stopped("nobody can be asked here; add --yes to carry it out. Nothing was changed.")
-    click.confirm("Carry it out?", abort=True, err=True)
+        raise Stopped("Confirmation needs a terminal; add --yes to apply without it. Nothing was changed.")
+    click.confirm("Apply these changes?", abort=True, err=True)
 
 
 def _show(board: "Board", board_plan: "BoardPlan", *, err: bool = False) -> None:
     from cekura_dashboards.text import named  # noqa: PLC0415 - see above
 
     target = "a new dashboard" if board_plan.dashboard is None else f"dashboard {board_plan.dashboard}"
-    head = "To do on" if board_plan.steps else "Nothing to do: it is like this already,"
+    head = "Changes to" if board_plan.steps else "No changes to"
     click.echo(f"{head} {target} {named(board.name)}" + (":" if board_plan.steps else "."), err=err)
     lines = [
         *(f"  {line}" for step in board_plan.steps for line in step.lines),

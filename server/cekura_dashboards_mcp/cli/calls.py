@@ -127,10 +127,10 @@ def _section(title: str, tool: str, result: CallToolResult) -> dict[str, Any]:
 
 
 NEXT = """\
-That was a sandbox of generated calls. To go on:
+This was a sandbox of generated calls. Next steps:
   - your own dashboards: set CEKURA_API_KEY and add the server to your chat client (README, "Connect a client")
-  - the sandbox in a chat client: the same, with the argument --sandbox instead of a key
-  - one tool by hand: cekura-dashboards call get_widgets_data '{"dashboard_id": 11, "window": "today"}' --sandbox"""
+  - the sandbox in a chat client: the same, with --sandbox instead of a key
+  - a single tool: cekura-dashboards call get_widgets_data '{"dashboard_id": 11, "window": "today"}' --sandbox"""
 WIDGET = {
     "name": "Latency p95", "chart_type": "bar", "field": "metric_evaluations.value", "metric": 501,
     "aggregation_function": "p95", "time_period": "day",
@@ -186,6 +186,6 @@ async def _ask(client: Client, question: str, tool: str, arguments: dict[str, An
     click.echo(text)
     click.secho(f"({len(text)} characters, {took_ms:.0f} ms)", dim=True)
     if result.is_error or result.structured_content is None:
-        raise DemoFailed(f"{tool} failed; the demo cannot go on")
+        raise DemoFailed(f"{tool} failed, so the demo stops here")
     answer: dict[str, Any] = result.structured_content
     return answer

@@ -305,14 +305,14 @@ async def check_entries(machine: Machine) -> list[Check]:
         entries += ours
         path = client.path(machine)
         if any(client.holds_key(entry.config) for entry in ours) and is_open_to_others(path):
-            text = f"others can read {path}, which holds a key; to mend it: chmod 600 {shlex.quote(str(path))}"
+            text = f"other users can read {path}, which contains a key; to fix it: chmod 600 {shlex.quote(str(path))}"
             checks.append(Check(client.title, None, text))
         if not ours:
-            text = f"does not have this server yet; to add it: cekura-dashboards install {client.name}"
+            text = f"this server is not installed; to add it: cekura-dashboards install {client.name}"
             checks.append(Check(client.title, None, text))
     if not here:
         titles = ", ".join(client.title for client in CLIENTS.values())
-        text = f"none of {titles} is here; for others: cekura-dashboards install generic --print"
+        text = f"none of {titles} is installed; for other clients: cekura-dashboards install generic --print"
         return [Check("chat clients", None, text)]
     return [*checks, *await gather_all(_try_entry(entry, machine) for entry in entries)]
 
@@ -329,12 +329,12 @@ def _our_entries(client: ChatClient, machine: Machine) -> list[_Entry]:
 
 
 async def _try_entry(entry: _Entry, machine: Machine) -> Check:
-    again = f"write it anew: cekura-dashboards install {entry.client.name}"
+    again = f"replace it: cekura-dashboards install {entry.client.name}"
     launch = entry.client.launch(entry.config, machine.environment)
     if launch is None:
-        return Check(entry.label, False, f"is not of the form that clients start; {again}")
+        return Check(entry.label, False, f"is not a valid entry; {again}")
     if launch.env.get(KEY) == PLACEHOLDER:
-        return Check(entry.label, False, f"its {KEY} is the example's; put yours there, or {again}")
+        return Check(entry.label, False, f"its {KEY} is the placeholder; set yours, or {again}")
     if KEY in launch.missing:
         asks = entry.client.secrets.prompts
         source = f"{entry.client.title} asks for it" if asks else f"it comes from {KEY}, which is not set in this shell"
@@ -371,7 +371,7 @@ async def _start_entry(entry: _Entry, server: StdioServerParameters, stderr: Tex
 def _first_line(stderr: TextIO) -> str:
     stderr.seek(0)
     lines = [line.strip() for line in stderr if line.strip()]
-    return quoted(lines[0].removeprefix(f"{ENTRY}: ").rstrip("."), limit=300) if lines else "nothing was said"
+    return quoted(lines[0].removeprefix(f"{ENTRY}: ").rstrip("."), limit=300) if lines else "no error output"
 
 
 SKEW_S = 60
@@ -464,26 +464,28 @@ def check_clock(date: str | None, now: datetime) -> Check:
         theirs = parsedate_to_datetime(date or "")
         ahead_s = (theirs - now).total_seconds()
     except (TypeError, ValueError):
-        return Check("clock", None, "the API does not say its time")
+        return Check("clock", None, "the API does not send its time")
     difference_text = f"the API is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
     return Check(
         "clock",
         abs(ahead_s) <= SKEW_S or None,
-        difference_text + ("" if abs(ahead_s) <= SKEW_S else "; set this machine's clock"),
+        difference_text + ("" if abs(ahead_s) <= SKEW_S else "; correct this machine's clock"),
     )
 
 
 MEANINGS = {
-    ("override", "replace"): "an override stands in place of what is saved",
-    ("override", "merge"): "an override is ANDed with what is saved",
-    ("preview", "alone"): "a preview obeys its own filters only",
-    ("preview", "merge"): "a preview also obeys the dashboard that it names",
+    ("override", "replace"): "an override replaces the saved filters",
+    ("override", "merge"): "an override is combined with the saved filters (AND)",
+    ("preview", "alone"): "a preview uses its own filters only",
+    ("preview", "merge"): "a preview also uses the filters of its dashboard",
 }
 
 
 def report(findings: list[ProbeAnswer]) -> list[str]:
     """Lines that can be pasted anywhere."""
-    lines = [f"cekura-dashboards {version('cekura-dashboards-mcp')}: how this API reads what its documents leave open"]
+    lines = [
+        f"cekura-dashboards {version('cekura-dashboards-mcp')}: how this API behaves where its documentation is silent"
+    ]
     for finding in findings:
         meaning = MEANINGS.get((finding.question, finding.answer)) or finding.reason
         lines.append(f"  {finding.question}: {finding.answer}" + (f" ({meaning})" if meaning else ""))

@@ -48,7 +48,7 @@ PRIVATE, OTHERS = 0o600, 0o077
 """The mode of a file that holds a key, and what of a mode lets others than the owner do something with it."""
 MARK = "\ufeff"
 UNCHANGED = "Nothing was changed."
-MEND = "Mend it, or add by hand what --print shows."
+MEND = "Fix it, or add the entry that --print shows by hand."
 
 
 class NotInstalled(Exception):
@@ -141,8 +141,8 @@ def _hint(client: ChatClient, text: str) -> str:
             Jsonc(text.removeprefix(MARK), comments=True)
         except NotJson:
             return ""
-        return f" ({client.title} reads no trailing commas)"
-    return f" ({client.title} reads no comments)"
+        return f" ({client.title} does not allow trailing commas)"
+    return f" ({client.title} does not allow comments)"
 
 
 def _with_prompts(client: ChatClient, text: str) -> str:
@@ -324,9 +324,9 @@ def uninstall(name: str, machine: Machine, *, sandbox: bool) -> None:
     if written is None:
         click.echo(f"{path} has no entry {entry}.")
     elif written.backup is None:
-        click.echo(f"Taken out of {path}; it is again as it was before.")
+        click.echo(f"Removed from {path}; the file is as it was before the entry was added.")
     else:
-        click.echo(f"Taken out of {path}; before: {written.backup}")
+        click.echo(f"Removed from {path}; backup: {written.backup}")
 
 
 def install(name: str, machine: Machine, choices: Choices) -> None:
@@ -341,18 +341,18 @@ def install(name: str, machine: Machine, choices: Choices) -> None:
     written = put(client, path, entry_name, entry)
     click.echo(f'{client.title} has the server "{entry_name}" ({path}).')
     if written is not None and written.backup is not None:
-        click.echo(f"The file as it was before: {written.backup}")
+        click.echo(f"Backup of the previous file: {written.backup}")
     if not choices.sandbox:
         click.echo(_key_source(client, entry, choices))
         for proxy in PROXIES:
             if "@" in os.environ.get(proxy, ""):
-                click.echo(f"{proxy} holds a password, so it is not in the file; add it by hand if it is needed there.")
+                click.echo(f"{proxy} contains a password, so it was not written to the file; add it by hand if needed.")
     click.echo(client.reload)
 
 
 def _client(name: str) -> ChatClient:
     if name not in CLIENTS:
-        raise NotInstalled(f"{name} is no client with a file of its own; --print shows what others take. {UNCHANGED}")
+        raise NotInstalled(f"{name} has no configuration file; --print shows the entry for other clients. {UNCHANGED}")
     return CLIENTS[name]
 
 
@@ -375,8 +375,8 @@ def _key_source(client: ChatClient, entry: JsonObject, choices: Choices) -> str:
     if choices.env_file is not None:
         return f"{client.title} reads the key from {choices.env_file}."
     if client.holds_key(entry):
-        text = "The key stands in that file, which only you can read."
-        return f"{text} Where {KEY} is set, the entry only refers to it." if client.secrets.can_refer else text
+        text = "The key is in that file, which only you can read."
+        return f"{text} If {KEY} is set, the entry only refers to it." if client.secrets.can_refer else text
     if client.secrets.prompts:
         return f"{client.title} asks for the key when it first starts the server, and keeps it in its key store."
     store = " or in its key store (goose configure)" if client.name == "goose" else ""
@@ -401,7 +401,7 @@ def _environment(client: ChatClient, choices: Choices) -> dict[str, str]:
     except ValueError as error:
         raise NotInstalled(f"The key {error}. {UNCHANGED}") from None
     if settings[KEY] == PLACEHOLDER:
-        raise NotInstalled(f"{KEY} is the example's; put yours there. {UNCHANGED}")
+        raise NotInstalled(f"{KEY} is the placeholder; set your own key. {UNCHANGED}")
     _refuse_unusable(api_key=SecretStr(settings[KEY]))
     return settings
 
@@ -410,7 +410,7 @@ def _key_in(client: ChatClient, env_file: Path) -> str:
     """The key that stands in a file of variables."""
     if not client.secrets.file_field:
         readers = " and ".join(other.title for other in CLIENTS.values() if other.secrets.file_field)
-        raise NotInstalled(f"{client.title} reads no --env-file; {readers} do. {UNCHANGED}")
+        raise NotInstalled(f"{client.title} does not support --env-file; {readers} do. {UNCHANGED}")
     try:
         pairs = variables_of(env_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -420,7 +420,7 @@ def _key_in(client: ChatClient, env_file: Path) -> str:
     if not pairs.get(KEY):
         raise NotInstalled(f"{env_file} has no line {KEY}=…. {UNCHANGED}")
     if is_open_to_others(env_file):
-        raise NotInstalled(f"Others can read {env_file}; run chmod 600 on it first. {UNCHANGED}")
+        raise NotInstalled(f"Other users can read {env_file}; run chmod 600 on it first. {UNCHANGED}")
     return pairs[KEY]
 
 

@@ -62,7 +62,7 @@ class Jsonc:
         """The same with spaces for trailing commas: JSON."""
         value = as_object(read_json(self._strict, duplicates=True))
         if value is None:
-            raise NotEditable("holds no JSON object")
+            raise NotEditable("contains no JSON object")
         self.value = value
 
     def inner(self, outer: str) -> JsonObject:
@@ -74,7 +74,7 @@ class Jsonc:
         self._only(self._start, outer)
         value = as_object(self.value.get(outer, {}))
         if value is None:
-            raise NotEditable(f'is not as clients read it: "{outer}" is no JSON object')
+            raise NotEditable(f'has an unexpected structure: "{outer}" is not a JSON object')
         return value
 
     def member(self, outer: str, name: str) -> Any:
@@ -149,7 +149,7 @@ class Jsonc:
         self._only(self._start, outer)
         items = self.value.get(outer, [])
         if not is_list(items):
-            raise NotEditable(f'is not as clients read it: "{outer}" is no list')
+            raise NotEditable(f'has an unexpected structure: "{outer}" is not a list')
         return items
 
     def _without(self, at: int, place: int) -> str:
@@ -202,7 +202,7 @@ class Jsonc:
         members = [member for member in self._members(at)[0] if member.name == name]
         if len(members) > 1:
             lines = " and ".join(str(self.text.count("\n", 0, member.start) + 1) for member in members)
-            raise NotEditable(f'holds "{name}" {len(members)} times, in lines {lines}, of which programs read the last')
+            raise NotEditable(f'contains "{name}" {len(members)} times, in lines {lines}; programs read only the last')
         return members[0] if members else None
 
     def _added(self, at: int, name: str, value: Any) -> str:

@@ -66,12 +66,12 @@ class _ServesByDefault(click.Group):
     epilog=examples(
         "demo", "install claude-desktop", "call get_widgets_data '{\"dashboard_id\": 11}' --sandbox", "doctor"
     )
-    + "\n\n\b\nExit codes: 0 done; 1 it failed, or a check did; 2 wrong use or settings; 130 Ctrl-C.",
+    + "\n\n\b\nExit codes: 0 done; 1 failure, also of a check; 2 invalid arguments or settings; 130 Ctrl-C.",
 )
 @click.version_option(package_name="cekura-dashboards-mcp", prog_name="cekura-dashboards")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Let AI assistants read, explain and edit Cekura dashboards. Without a command, its options are those of serve."""
+    """Let AI assistants read, explain and edit Cekura dashboards. The default command is serve."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
@@ -85,9 +85,13 @@ def main(context: click.Context) -> None:
     )
 )
 @click.option("--http", "address", metavar="HOST:PORT", help="Serve Streamable HTTP here instead of stdio.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="With --http: processes.")
-@click.option("--own-key", is_flag=True, help="With --http: answer with CEKURA_API_KEY, not with each caller's key.")
-@click.option("--metrics", is_flag=True, help="With --http: Prometheus metrics at /metrics.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="With --http: the number of processes."
+)
+@click.option(
+    "--own-key", is_flag=True, help="With --http: use CEKURA_API_KEY for every caller, not the key of each request."
+)
+@click.option("--metrics", is_flag=True, help="With --http: serve Prometheus metrics at /metrics.")
 @SANDBOX
 def serve(
     address: str | None = None, *, workers: int = 1, own_key: bool = False, metrics: bool = False, sandbox: bool = False
@@ -100,7 +104,7 @@ def serve(
         serve_http(link, address, workers=workers, with_metrics=metrics, loaded=_all_imported)
         return
     if workers > 1 or own_key or metrics:
-        raise Stopped("--workers, --own-key and --metrics go with --http.")
+        raise Stopped("--workers, --own-key and --metrics need --http.")
     from cekura_dashboards_mcp.protocol import server as mcp_server  # noqa: PLC0415 - see above
 
     server = mcp_server.create_server(connection(sandbox=sandbox))
@@ -129,12 +133,12 @@ def _all_imported() -> None:
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**31))
 @click.option("--calls", default=60_000, show_default=True, type=click.IntRange(1, 2_000_000))
-@click.option("--key", default=SANDBOX_KEY, show_default=True, help="The API key it accepts.")
+@click.option("--key", default=SANDBOX_KEY, show_default=True, help="The API key to accept.")
 @click.option(
-    "--reading", multiple=True, metavar="NAME=VALUE", help="How an undocumented behaviour is read, e.g. override=merge."
+    "--reading", multiple=True, metavar="NAME=VALUE", help="Choose an undocumented behaviour, e.g. override=merge."
 )
 def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]) -> None:
-    """Run a local API that answers like Cekura's, over generated calls."""
+    """Run a local API like Cekura's, with generated calls."""
     need_sandbox()
     from cekura_sandbox.app import run_sandbox  # noqa: PLC0415 - see above
 
@@ -146,7 +150,7 @@ def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]
 
 
 @main.command(epilog=examples("tools", "tools --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print what tools/list answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result of tools/list.")
 def tools(*, as_json: bool) -> None:
     """List the tools."""
     from cekura_dashboards_mcp.cli.calls import list_tools  # noqa: PLC0415 - see above
@@ -175,7 +179,7 @@ def tools(*, as_json: bool) -> None:
 )
 @click.argument("tool")
 @click.argument("arguments", default="{}", metavar="[JSON]")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole result.")
+@click.option("--json", "as_json", is_flag=True, help="Print the complete result as JSON.")
 @SANDBOX
 def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
     """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
@@ -203,7 +207,7 @@ def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
 @OUT
 @SANDBOX
 def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
-    """Show the answer of one TOOL as charts: one HTML page, with its data inside, for any browser."""
+    """Show the answer of one TOOL as charts, on one self-contained HTML page."""
     from cekura_dashboards_mcp.cli.calls import call_one, page_of, text_of  # noqa: PLC0415 - see above
 
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
@@ -214,7 +218,7 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
         raise SystemExit(1)
     page = page_of(result, tool, tool_arguments)
     if page is None:
-        raise Stopped(f"{tool} has no charts; use call.")
+        raise Stopped(f"{tool} has no charts; use the command call instead.")
     _written(page, out)
 
 
@@ -235,13 +239,15 @@ def _written(page: str, out: Path | None) -> None:
         'report --dashboard "Booking agent" --window last_week --compare-to previous_week --out report.html',
     )
 )
-@click.option("--dashboard", "dashboards", multiple=True, metavar="ID|NAME", help="Only this one; may be repeated.")
-@click.option("--window", default="7d", show_default=True, help="The time that it is about.")
-@click.option("--compare-to", default="previous_period", show_default=True, help="The time to compare with.")
+@click.option(
+    "--dashboard", "dashboards", multiple=True, metavar="ID|NAME", help="Only this dashboard; may be repeated."
+)
+@click.option("--window", default="7d", show_default=True, help="The time range of the report.")
+@click.option("--compare-to", default="previous_period", show_default=True, help="The time range to compare with.")
 @OUT
 @SANDBOX
 def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Path | None, sandbox: bool) -> None:
-    """Write what changed, and the charts, as one HTML page that needs nothing else."""
+    """Write what changed, and the charts, as one self-contained HTML page."""
     from cekura_dashboards.arguments.references import number_or_name  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.cli.calls import make_report  # noqa: PLC0415 - see above
 
@@ -266,9 +272,9 @@ def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Pa
     )
 )
 @click.argument("client", type=click.Choice([*CHAT_CLIENTS, "generic"]))
-@click.option("--print", "show", is_flag=True, help="Only show the entry; change nothing.")
-@click.option("--uninstall", is_flag=True, help="Take the entry out again, as the command uninstall does.")
-@click.option("--plain", is_flag=True, help="Write the key itself, also where the client can get it otherwise.")
+@click.option("--print", "show", is_flag=True, help="Print the entry without changing anything.")
+@click.option("--uninstall", is_flag=True, help="Remove the entry, as the command uninstall does.")
+@click.option("--plain", is_flag=True, help="Write the key itself, even if the client can get it elsewhere.")
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
@@ -278,8 +284,8 @@ def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Pa
 def install(client: str, *, show: bool, uninstall: bool, plain: bool, env_file: Path | None, sandbox: bool) -> None:
     """Write this server into the configuration of a chat CLIENT; other entries stay as they are.
 
-    The key is taken from CEKURA_API_KEY, or asked for. It stays out of the file where the client can get it otherwise:
-    from that variable, from a file, or by asking. "generic" shows what most other clients take.
+    The key comes from CEKURA_API_KEY, or you are asked for it. It is not written to the file if the client can get it
+    elsewhere: from that variable, from a file, or by asking. "generic" prints an entry for most other clients.
     """
     from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
@@ -300,7 +306,7 @@ def install(client: str, *, show: bool, uninstall: bool, plain: bool, env_file: 
 @click.argument("client", type=click.Choice(CHAT_CLIENTS))
 @SANDBOX
 def uninstall(client: str, *, sandbox: bool) -> None:
-    """Take this server out of the configuration of a chat CLIENT again."""
+    """Remove this server from the configuration of a chat CLIENT."""
     from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
 
@@ -312,7 +318,7 @@ def uninstall(client: str, *, sandbox: bool) -> None:
 
 @main.command(epilog=examples("demo"))
 def demo() -> None:
-    """Start a sandbox and a server as a chat client would, and hold a short conversation with it."""
+    """Start a server with a sandbox, as a chat client would, and run a short conversation."""
     need_sandbox()
     from cekura_dashboards_mcp.cli.calls import run_demo  # noqa: PLC0415 - see above
 
@@ -320,16 +326,16 @@ def demo() -> None:
 
 
 @main.command(epilog=examples("doctor", "doctor --json", "doctor --probe --sandbox"))
-@click.option("--probe", is_flag=True, help="Find out how the API reads what its documents leave open; only reads.")
+@click.option("--probe", is_flag=True, help="Report how the API behaves where its documentation is silent; only reads.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @SANDBOX
 def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
-    """Check settings, key, API, clock, and the chat clients of this machine, each started as it would start it."""
+    """Check settings, key, API, clock, and the entries of this machine's chat clients by starting each."""
     from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
     from cekura_dashboards_mcp.cli.doctor import examine  # noqa: PLC0415 - see above
 
     link = connection(sandbox=sandbox, key_needed=False)
-    with waiting("Asking the API, and starting the server as each chat client does"):
+    with waiting("Asking the API and starting the entry of each chat client"):
         examination = anyio.run(partial(examine, with_probe=probe), link, Machine.this())
     if as_json:
         click.echo(json.dumps(examination.to_json(), indent=2))

@@ -101,7 +101,7 @@ def _sandbox_app() -> Callable[[], Any]:
 
 def need_sandbox() -> None:
     if not (find_spec("duckdb") and find_spec("fastapi")):
-        raise Stopped("the sandbox is not installed. Run: pip install 'cekura-dashboards-mcp[sandbox]'")
+        raise Stopped("The sandbox is not installed. Run: pip install 'cekura-dashboards-mcp[sandbox]'")
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def json_object(text: str) -> dict[str, Any]:
     try:
         parsed = read_json(text)
     except NotJson as error:
-        raise Stopped(f"what follows the tool's name {error}. Quote the whole, {example}.") from None
+        raise Stopped(f"The text after the tool's name {error}. Quote all of it, {example}.") from None
     if not is_object(parsed):
-        raise Stopped(f"the arguments are a JSON object, {example}.")
+        raise Stopped(f"The arguments must be one JSON object, {example}.")
     return parsed

@@ -27,7 +27,7 @@ class Toml:
         try:
             self.value: JsonObject = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise NotEditable(f"is no TOML: {error}") from None
+            raise NotEditable(f"is not valid TOML: {error}") from None
         self.text = text
 
     def inner(self, outer: str) -> JsonObject:
@@ -38,7 +38,7 @@ class Toml:
         """
         value = as_object(self.value.get(outer, {}))
         if value is None:
-            raise NotEditable(f'is not as clients read it: "{outer}" is no table')
+            raise NotEditable(f'has an unexpected structure: "{outer}" is not a table')
         return value
 
     def member(self, outer: str, name: str) -> Any:

@@ -35,12 +35,12 @@ class Yaml:
             mark = getattr(error, "problem_mark", None)
             place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
             problem = str(getattr(error, "problem", None) or "one document is expected")
-            raise NotEditable(f"is no YAML: {problem}{place}") from None
+            raise NotEditable(f"is not valid YAML: {problem}{place}") from None
         except RecursionError:
             raise NotEditable("is nested too deeply") from None
         value = as_object({} if data is None else data)
         if value is None:
-            raise NotEditable("holds no mapping")
+            raise NotEditable("contains no mapping")
         self.text = text
         self.value = value
 
@@ -53,7 +53,7 @@ class Yaml:
         value = self.value.get(outer)
         inner = as_object({} if value is None else value)
         if inner is None:
-            raise NotEditable(f'is not as clients read it: "{outer}" is no mapping')
+            raise NotEditable(f'has an unexpected structure: "{outer}" is not a mapping')
         return inner
 
     def member(self, outer: str, name: str) -> Any:

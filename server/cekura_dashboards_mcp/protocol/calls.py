@@ -49,7 +49,7 @@ class NotConfirmed(DashboardsError):
     """The person said no."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing was changed: the user did not confirm. Do not try again unless they ask for it.")
+        super().__init__("Nothing was changed: the user declined. Do not try again unless they ask for it.")
 
 
 class Consent(BaseModel):
@@ -199,8 +199,8 @@ async def run_tool(
         except Exception as error:
             call.outcome = f"fault {type(error).__name__}"
             raise UnexpectedToolError(
-                f"{name} failed unexpectedly ({type(error).__name__}): a fault of this server; its log tells "
-                f"more (request {call.request})."
+                f"{name} failed unexpectedly ({type(error).__name__}): a bug in this server; see its log "
+                f"(request {call.request})."
             ) from error
         call.outcome, call.characters = "ok", len(answer.text)
     return CallToolResult(

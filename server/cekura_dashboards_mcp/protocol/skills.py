@@ -143,7 +143,7 @@ class Skills(Extension):
         """
         entries = {entry.uri: entry for entry in self._entries()}
         if params.uri not in entries:
-            raise MCPError(INVALID_PARAMS, f"No skill {UntrustedText(params.uri)}; there are {', '.join(entries)}.")
+            raise MCPError(INVALID_PARAMS, f"No skill {UntrustedText(params.uri)}; available: {', '.join(entries)}.")
         return GetSkillResult(skill=entries[params.uri], ttl_ms=CACHED_MS, cache_scope="public")
 
     def _entries(self) -> Iterator[Entry]:

@@ -177,7 +177,7 @@ class CompleteRequests:
                     await JSONResponse({"error": text}, 413, {"connection": "close"})(scope, receive, send)
                     return
         if waited.cancelled_caught:
-            text = f"The request did not arrive whole within {self._within_s:.0f} seconds."
+            text = f"The request did not arrive completely within {self._within_s:.0f} seconds."
             await JSONResponse({"error": text}, 408, {"connection": "close"})(scope, receive, send)
             return
         await self._app(scope, replay_body(bytes(body), receive), send)
@@ -238,13 +238,15 @@ class AllowedHosts:
             headers = Headers(scope=scope)
             host, origin = headers.get("host", "").lower(), headers.get("origin")
             if host not in self._hosts and not _is_here(f"//{host}"):
-                text = "This server does not go by that name."
+                text = "This host name is not allowed (CEKURA_ALLOWED_HOSTS)."
                 if not self._hosts:
-                    text = "This server is for requests to this machine only."
+                    text = "This server accepts requests to this machine only."
                 await JSONResponse({"error": text}, 421)(scope, receive, send)
                 return
             if origin is not None and origin.lower() not in self._origins and not _is_here(origin):
-                await JSONResponse({"error": "No web page may call this server."}, 403)(scope, receive, send)
+                await JSONResponse(
+                    {"error": "Web pages of this origin may not call this server (CEKURA_ALLOWED_ORIGINS)."}, 403
+                )(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -307,9 +309,9 @@ class ConcurrencyLimit:
     def _refusal(self, caller: bytes) -> str | None:
         """Why there is no room for another call; None if there is."""
         if self._under_way[caller] >= self._most_per_key:
-            return f"This key has {self._most_per_key} calls under way."
+            return f"This key has {self._most_per_key} active calls, the maximum."
         if self._under_way.total() >= self._most:
-            return "This server has as many calls under way as it can take."
+            return "This server has as many active calls as it can handle."
         return None
 
     @asynccontextmanager

@@ -339,9 +339,11 @@ class SignIn(TokenVerifier):
         else:
             key = (user.claims or {}).get(self.serving.oauth_key_claim)
         if key is None:
-            raise NoCekuraKey("There is no Cekura key for this user on this server. Ask whoever runs it for one.")
+            raise NoCekuraKey("There is no Cekura key for this user on this server. Ask its administrator for one.")
         if not isinstance(key, str) or not (usable := _usable(key)):
-            raise NoCekuraKey("The Cekura key of this user cannot be used. Ask whoever runs this server to correct it.")
+            raise NoCekuraKey(
+                "The Cekura key of this user is invalid. Ask the administrator of this server to correct it."
+            )
         return usable
 
 
@@ -353,7 +355,7 @@ def _keys_by_subject(file: str) -> dict[str, str]:
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"CEKURA_OAUTH_KEYS_FILE cannot be read: {error}") from None
     if content is None:
-        raise SettingsError("CEKURA_OAUTH_KEYS_FILE must hold a JSON object of subjects and their Cekura keys")
+        raise SettingsError("CEKURA_OAUTH_KEYS_FILE must contain a JSON object of subjects and their Cekura keys")
     keys = {subject: _usable(key) if isinstance(key, str) else "" for subject, key in content.items()}
     if unusable := [subject for subject, key in keys.items() if not key]:
         raise SettingsError(f'CEKURA_OAUTH_KEYS_FILE holds no usable key for "{quoted(unusable[0], limit=60)}"')
@@ -404,12 +406,12 @@ class SignInGuard:
             user = await self._sign_in.verify_token(token)
         except NoKeys:
             text = (
-                f"Tokens cannot be checked: the keys of {serving.oauth_issuer} cannot be read. Try again in a minute."
+                f"Tokens cannot be verified: the keys of {serving.oauth_issuer} cannot be read. Try again in a minute."
             )
             return JSONResponse({"error": text}, 503, {"Retry-After": f"{self._sign_in.times.again_s:.0f}"})
         if user is None:
-            meant = f"a JWT of {serving.oauth_issuer}, meant for {serving.oauth_audience} and not expired"
-            text = f"The token is not accepted: it must be {meant}."
+            meant = f"a JWT of {serving.oauth_issuer}, for the audience {serving.oauth_audience} and not expired"
+            text = f"The token is not valid. Send {meant}."
             challenge = f'Bearer error="invalid_token", {self._metadata}'
             return JSONResponse({"error": text}, 401, {"WWW-Authenticate": challenge})
         try:

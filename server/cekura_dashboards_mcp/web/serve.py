@@ -51,13 +51,13 @@ def serve_http(
     except (ValueError, SettingsError) as error:
         raise Stopped(str(error)) from None
     if not is_loopback(host) and (why := serving.refusal(own_key=not connection.key_per_request)) is not None:
-        raise Stopped(f"{address} is reached from other machines; {why}. Or use 127.0.0.1:{port}.")
+        raise Stopped(f"{address} is reachable from other machines: {why}, or use 127.0.0.1:{port}.")
     if workers > 1 and sys.platform == "win32":
-        raise Stopped("--workers works on Linux and macOS only.")
+        raise Stopped("--workers is supported on Linux and macOS only.")
     if workers > 1 and with_metrics:
-        raise Stopped("--metrics shows one process; with --workers, let OpenTelemetry collect them (docs/team.md).")
+        raise Stopped("--metrics covers one process only; with --workers, use OpenTelemetry (docs/team.md).")
     if with_metrics and not find_spec("opentelemetry.exporter.prometheus"):
-        raise Stopped("--metrics needs more packages. Run: pip install 'cekura-dashboards-mcp[telemetry]'")
+        raise Stopped("--metrics needs the extra telemetry. Run: pip install 'cekura-dashboards-mcp[telemetry]'")
     AUDIT.setLevel(logging.INFO)
     sign_in = _sign_in(serving)
     try:
@@ -185,7 +185,7 @@ async def _replace(workers: list[Worker], started: Callable[[], Worker]) -> None
         for place, worker in enumerate(workers):
             if not worker.process.is_alive():
                 log.error(
-                    "worker %s ended with code %s; another takes its place", worker.process.pid, worker.process.exitcode
+                    "worker %s exited with code %s; starting another", worker.process.pid, worker.process.exitcode
                 )
                 worker.channel.close()
                 workers[place] = started()

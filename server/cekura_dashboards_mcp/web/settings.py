@@ -81,7 +81,7 @@ class ServerSettings(BaseModel):
         if self.oauth_issuer and not is_web_address(self.oauth_audience):
             raise ValueError("needs CEKURA_OAUTH_AUDIENCE, the address of this server, such as https://mcp.example/mcp")
         if self.oauth_issuer and self.server_token:
-            raise ValueError("and CEKURA_SERVER_TOKEN both want the header Authorization; set one of them")
+            raise ValueError("and CEKURA_SERVER_TOKEN both use the Authorization header; set only one of them")
         return self
 
     @property
@@ -103,9 +103,9 @@ class ServerSettings(BaseModel):
         ``own_key``: the server answers with a key of its own, or from a sandbox.
         """
         if not self.hosts:
-            return "set CEKURA_ALLOWED_HOSTS to the names under which it is reached"
+            return "set CEKURA_ALLOWED_HOSTS to the host names that clients use"
         if own_key and not self.tokens:
-            return "it has a key of its own, so set CEKURA_SERVER_TOKEN, which callers then send"
+            return "it uses its own key, so set CEKURA_SERVER_TOKEN, which clients must send"
         return None
 
 
