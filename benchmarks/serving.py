@@ -226,8 +226,8 @@ def _scaled(values: list[float], first: float, last: float) -> list[float]:
     return [first + (last - first) * (value - low) / ((high - low) or 1) for value in values]
 
 
-async def soak(seconds: int = SOAK_S) -> list[str]:
-    """Memory over minutes of load: its growth from the second quarter to the last one."""
+async def soak(seconds: int = SOAK_S, calls_a_turn: int = 160) -> list[str]:
+    """Memory over minutes of load, in turns: its growth from the second quarter to the last one."""
     upstream, port = free_port(), free_port()
     seen = list[float]()
     with (
@@ -240,7 +240,7 @@ async def soak(seconds: int = SOAK_S) -> list[str]:
     ):
         end, calls = time.monotonic() + seconds, 0
         while time.monotonic() < end or len(seen) < QUARTERS:
-            calls += len(await load(port, WIDGET if calls % 3 else BOARD, 8, 160, f"key-{calls % 40}"))
+            calls += len(await load(port, WIDGET if calls % 3 else BOARD, 8, calls_a_turn, f"key-{len(seen) % 40}"))
             seen.append(memory_mib(process) or 0.0)
     quarter = len(seen) // QUARTERS
     early, late = (statistics.median(part) for part in (seen[quarter : 2 * quarter], seen[-quarter:]))
