@@ -6,14 +6,15 @@ the mean for durations and scores, the mean for counts; McCullagh and Nelder (19
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.findings import Contributor, Contributors, Number, Verdict, exact, round_for_display
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket, t_quantile, t_sf, two_sided
+from cekura_dashboards.stats.time_series import floats, sums_by
 
 MAX_CONTRIBUTORS = 5
 """Listed. A choice."""
@@ -258,51 +259,57 @@ def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Disper
     """
     sum_of_squares = df = 0.0
     for side in sides:
-        rows = [
-            (
-                name,
-                cell.time,
-                1.0 if of == "calls" else float(cell.n or 0),
-                cell.n or 0 if of == "calls" else cell.value,
-            )
-            for name, cells in side.items()
-            for cell in cells
-        ]
-        rows = [row for row in rows if row[2] > 0]
-        # two-way main effects, groups by times: what remains is the variation that a group's change is tested against
-        by_group, by_time = _levels(rows, 0), _levels(rows, 1)
-        whole = _level(rows)
-        degrees_of_freedom = len(rows) - len(by_group) - len(by_time) + 1
-        if degrees_of_freedom <= 0 or not rows:
+        cells = _cells(side, of)
+        degrees_of_freedom = len(cells.n) - len(np.unique(cells.groups)) - len(np.unique(cells.times)) + 1
+        if degrees_of_freedom <= 0 or not len(cells.n):
             continue
-        for name, time, n, value in rows:
-            group, moment = by_group[name], by_time[time]
-            expected = group + moment - whole if of == "rate" else group * moment / whole if whole else 0.0
-            variance = _variance(of, expected, n, ratio)
-            sum_of_squares += n * (value - expected) ** 2 / variance if variance > 0 else 0.0
+        # two-way main effects, groups by times: what remains is the variation that a group's change is tested against
+        by_group, by_time = cells.levels(cells.groups), cells.levels(cells.times)
+        whole = float(cells.n @ cells.values) / float(cells.n.sum())
+        if of == "rate":
+            expected = by_group + by_time - whole
+        else:
+            expected = by_group * by_time / whole if whole else np.zeros(len(cells.n))
+        squares, variances = cells.n * (cells.values - expected) ** 2, _variance(of, expected, cells.n, ratio)
+        sum_of_squares += float(np.divide(squares, variances, out=np.zeros(len(squares)), where=variances > 0).sum())
         df += degrees_of_freedom
     if of == "mean":
         return Dispersion(sum_of_squares / df if df else 1.0, max(1.0, df))
     return Dispersion(max(1.0, (PRIOR_DF + sum_of_squares) / (PRIOR_DF + df)), PRIOR_DF + df)
 
 
-def _levels(rows: Sequence[tuple[str | None, float, float, float]], key: int) -> dict[object, float]:
-    rows_by_key = defaultdict[object, list[tuple[str | None, float, float, float]]](list)
-    for row in rows:
-        rows_by_key[row[key]].append(row)
-    return {name: _level(members) for name, members in rows_by_key.items()}
+class _Cells(NamedTuple):
+    """The buckets of all groups of one side that have calls: which group and which time each is of, and its value."""
+
+    groups: Places
+    times: Places
+    n: Array
+    values: Array
+
+    def levels(self, keys: Places) -> Array:
+        """For each cell the mean of all with its key."""
+        sums, sizes = sums_by(keys, self.n * self.values), sums_by(keys, self.n)
+        return np.divide(sums, sizes, out=np.zeros(len(sums)), where=sizes > 0)[keys]
 
 
-def _level(rows: Sequence[tuple[str | None, float, float, float]]) -> float:
-    weight = math.fsum(n for _, _, n, _ in rows)
-    return math.fsum(n * value for _, _, n, value in rows) / weight if weight else 0.0
+def _cells(side: BucketsByGroup, of: str) -> _Cells:
+    """Of numbers of calls, these are the values, and each weighs the same."""
+    buckets = [bucket for members in side.values() for bucket in members]
+    groups = np.repeat(np.arange(len(side)), [len(members) for members in side.values()])
+    n, values = floats(bucket.n or 0 for bucket in buckets), floats(bucket.value for bucket in buckets)
+    if of == "calls":
+        n, values = np.ones(len(n)), n
+    times: Places = np.unique(floats(bucket.time for bucket in buckets), return_inverse=True)[1]
+    has_calls = n > 0
+    return _Cells(groups[has_calls], times[has_calls], n[has_calls], values[has_calls])
 
 
-def _variance(of: str, expected: float, n: float, ratio: float) -> float:
+def _variance(of: str, expected: Array, n: Array, ratio: float) -> Array:
+    """The variance function of a single call at each expected value."""
     if of == "rate":
-        rate = min(1 - 1 / (n + 2), max(1 / (n + 2), expected / ratio))
-        return ratio**2 * rate * (1 - rate)
-    return expected**2 if of == "mean" else max(expected, 0.0)
+        rates = np.clip(expected / ratio, 1 / (n + 2), 1 - 1 / (n + 2))
+        return ratio**2 * rates * (1 - rates)
+    return expected**2 if of == "mean" else np.maximum(expected, 0.0)
 
 
 def _mix_score(parts: Mapping[str | None, tuple[float, float]], current: GroupValues, baseline: GroupValues) -> float:
@@ -367,7 +374,8 @@ def _change(
     """
     (n, new), (m, old) = current, baseline
     if ratio:
-        return new - old, _variance("rate", new, n, ratio) / n + _variance("rate", old, m, ratio) / m
+        sizes = floats((n, m))
+        return new - old, float((_variance("rate", floats((new, old)), sizes, ratio) / sizes).sum())
     if not additive and (new <= 0 or old <= 0):
         return new - old, max(new * new, _TINY) / n + max(old * old, _TINY) / m
     return math.log(n / m) if additive else math.log(new) - math.log(old), 1 / n + 1 / m
