@@ -142,7 +142,7 @@ def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> lis
     The last one may not be significant.
     """
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
-    sides, candidates = (current, baseline), list[Change]()
+    sides, candidates, terms = (current, baseline), list[Change](), replace(terms, memo={})
     while len(candidates) < MAX_LABELS and min(math.fsum(side.parts.values()) for side in sides) > 0:
         conditions, changes = share_changes(*sides, terms)
         p_values = {label: min(1.0, change.p_value * conditions.parts) for label, (_, _, change) in changes.items()}

@@ -13,7 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.stats.changepoints import Autocorrelation, by_day_type, estimate_autocorrelation, reference_days
+from cekura_dashboards.stats.changepoints import (
+    Autocorrelation,
+    ValueKind,
+    by_day_type,
+    estimate_autocorrelation,
+    reference_days,
+)
 from cekura_dashboards.stats.decomposition import (
     MAX_CONTRIBUTORS,
     by_rate_and_mix,
@@ -71,6 +77,19 @@ class _SampleVariance(NamedTuple):
     typical: float
 
 
+def _autocorrelation(
+    days: Sequence[SampleBucket], terms: VerdictTerms, values: ValueKind, *, strata: bool = True
+) -> Autocorrelation:
+    """That of the days before, estimated once on the same terms."""
+    if terms.memo is None:
+        return estimate_autocorrelation(days, terms.clock, values, strata=strata)
+    key = (*days, values, strata)
+    if key not in terms.memo:
+        terms.memo[key] = estimate_autocorrelation(days, terms.clock, values, strata=strata)
+    estimated: Autocorrelation = terms.memo[key]
+    return estimated
+
+
 def difference_of_means(
     current: Sample, baseline: Sample, values: Sequence[float], ratio: float, terms: VerdictTerms
 ) -> Estimate:
@@ -79,7 +98,7 @@ def difference_of_means(
     strata = _same_day_types(current, baseline, clock)
     spreads = [_sample_variance(side, value, ratio) for side, value in zip((current, baseline), values, strict=True)]
     days = reference_days(terms.earlier_days.buckets, baseline.buckets, empty=False)
-    autocorrelation = estimate_autocorrelation(days, clock, "means", strata=strata)
+    autocorrelation = _autocorrelation(days, terms, "means", strata=strata)
     samples = [(current.buckets, spreads[0].variance)]
     if not days:
         samples.append((baseline.buckets, spreads[1].variance))
@@ -168,7 +187,7 @@ def difference_of_medians(current: Sample, baseline: Sample, values: Sequence[fl
     """The median bucket, for percentiles, which cannot be merged. Its prior error scales with the larger value."""
     scale = max(abs(value) for value in values)
     days = reference_days(terms.earlier_days.buckets, baseline.buckets)
-    autocorrelation = estimate_autocorrelation(days, terms.clock, "others", strata=False)
+    autocorrelation = _autocorrelation(days, terms, "others", strata=False)
     sum_of_squares, df = autocorrelation.sum_of_squares, autocorrelation.degrees_of_freedom
     for side, value in zip((current, baseline), values, strict=True):
         if side is current or not days:
@@ -207,7 +226,7 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
     days = [
         cell._replace(value=cell.value / unit) for cell in reference_days(terms.earlier_days.buckets, sides[1].buckets)
     ]
-    autocorrelation = estimate_autocorrelation(days, terms.clock, "counts")
+    autocorrelation = _autocorrelation(days, terms, "counts")
     sum_of_squares, df = autocorrelation.sum_of_squares, autocorrelation.degrees_of_freedom
     variance_factors = [autocorrelation.variance_factor(len(side.buckets)) for side in sides]
     if _same_slots(*sides):

@@ -1,10 +1,10 @@
 """Samples, estimates and verdicts: how significant an estimate is, on what terms, and by which distribution."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -292,6 +292,7 @@ class VerdictTerms(Struct, frozen=True):
     ``tests``: how many charts are compared in this answer; ``parts``: of how many parts of a chart this is one: both
     intervals are corrected for them. ``strongest_verdict``: the upper limit; where that is ``possible``, the 95 %
     interval is corrected for all. ``earlier_days``: whole days before the current ones, as far as they are known.
+    ``memo``: what was estimated from such days, where the same are tested again and again; None: nothing is kept.
     """
 
     tests: int = 1
@@ -299,6 +300,7 @@ class VerdictTerms(Struct, frozen=True):
     strongest_verdict: Literal["clear", "possible"] = "clear"
     clock: Clock = UTC_CLOCK
     earlier_days: Sample = EMPTY_SAMPLE
+    memo: dict[Hashable, Any] | None = None
 
     def for_part(self, name: str | None, parts: int) -> "VerdictTerms":
         """Those of one part out of so many."""

@@ -2,13 +2,15 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.findings import Number, exact, round_for_display
 from cekura_dashboards.stats.significance import f_sf, t_sf
+from cekura_dashboards.stats.time_series import floats, sums_by
 from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.summaries.bar import ADDITIVE, combine, total
 from cekura_dashboards.summaries.model import Bucket, By, Profile, SlotShown
@@ -148,26 +150,42 @@ def _compare_slots(
     with Bonferroni's correction.
     """
     rows = [row for cell in cells if (row := _row(cell, function)) is not None]
-    turns, slots = {row.turn for row in rows}, {row.slot for row in rows}
+    turns, turn_of = np.unique([row.turn for row in rows], return_inverse=True)
+    slots, slot_of = np.unique([row.slot for row in rows], return_inverse=True)
     degrees_of_freedom = len(rows) - len(turns) - len(slots) + 1
     if len(turns) < MIN_TURNS or len(slots) < 2 or degrees_of_freedom < 1:  # noqa: PLR2004 - two to compare
         return None
-    by_turn, by_slot = _fitted(rows)
-    residual = math.fsum(row.weight * (row.value - by_turn[row.turn] - by_slot[row.slot]) ** 2 for row in rows)
-    level = _means(rows, lambda row: row.turn, lambda row: row.value)
-    flat = math.fsum(row.weight * (row.value - level[row.turn]) ** 2 for row in rows)
+    values, weights = floats(row.value for row in rows), floats(row.weight for row in rows)
+    slot_weights = sums_by(slot_of, weights)
+
+    def means(keys: Places, part: Array) -> Array:
+        """The weighted mean of all rows with the same key."""
+        return sums_by(keys, weights * part) / sums_by(keys, weights)
+
+    by_turn, by_slot = np.zeros(len(turns)), np.zeros(len(slots))
+    for _ in range(FIT_ROUNDS):  # the effect of each turn and, about it, of each slot, by alternating means
+        by_turn = means(turn_of, values - by_slot[slot_of])
+        by_slot = means(slot_of, values - by_turn[turn_of])
+    residuals, deviations = values - by_turn[turn_of] - by_slot[slot_of], values - means(turn_of, values)[turn_of]
+    residual, flat = (float((weights * part**2).sum()) for part in (residuals, deviations))
     if residual <= 0:
         return None
     between = len(slots) - 1
     p_value = f_sf((flat - residual) / between / (residual / degrees_of_freedom), between, degrees_of_freedom)
     if p_value > POSSIBLE_P_VALUE:
         return "within noise", [], []
-    weights = {slot: math.fsum(row.weight for row in rows if row.slot == slot) for slot in slots}
-    scores = {slot: by_slot[slot] * math.sqrt(weights[slot] * degrees_of_freedom / residual) for slot in slots}
-    out = [slot for slot in slots if 2 * len(slots) * t_sf(abs(scores[slot]), degrees_of_freedom) <= CLEAR_P_VALUE]
-    high = sorted((slot for slot in out if scores[slot] > 0), key=lambda slot: -by_slot[slot])[:MAX_SLOTS_LISTED]
-    low = sorted((slot for slot in out if scores[slot] < 0), key=lambda slot: by_slot[slot])[:MAX_SLOTS_LISTED]
-    return ("clear" if p_value <= CLEAR_P_VALUE else "possible"), high, low
+    effects = by_slot - float((weights * by_slot[slot_of]).sum()) / float(weights.sum())
+    scores: list[float] = (effects * np.sqrt(slot_weights * degrees_of_freedom / residual)).tolist()
+    clear_scores = {
+        slot: score
+        for slot, score in zip(slots.tolist(), scores, strict=True)
+        if 2 * len(slots) * t_sf(abs(score), degrees_of_freedom) <= CLEAR_P_VALUE
+    }
+    effect_of = dict(zip(slots.tolist(), effects.tolist(), strict=True))
+    high = sorted((slot for slot in clear_scores if clear_scores[slot] > 0), key=lambda slot: -effect_of[slot])
+    low = sorted((slot for slot in clear_scores if clear_scores[slot] < 0), key=lambda slot: effect_of[slot])
+    verdict: Literal["clear", "possible"] = "clear" if p_value <= CLEAR_P_VALUE else "possible"
+    return verdict, high[:MAX_SLOTS_LISTED], low[:MAX_SLOTS_LISTED]
 
 
 def _row(cell: _Cell, function: str) -> _Row | None:
@@ -179,27 +197,3 @@ def _row(cell: _Cell, function: str) -> _Row | None:
         return _Row(cell.turn, cell.slot, math.sqrt(value), 1.0)
     n = total(cell.parts)
     return None if n == 0 else _Row(cell.turn, cell.slot, value, 1.0 if n is None else float(n))
-
-
-def _means(rows: Sequence[_Row], key: Callable[[_Row], int], value: Callable[[_Row], float]) -> dict[int, float]:
-    """The weighted mean of all rows with the same key."""
-    sums, weights = defaultdict[int, float](float), defaultdict[int, float](float)
-    for row in rows:
-        sums[key(row)] += row.weight * value(row)
-        weights[key(row)] += row.weight
-    return {name: sums[name] / weight for name, weight in weights.items()}
-
-
-def _fitted(rows: Sequence[_Row]) -> tuple[dict[int, float], dict[int, float]]:
-    """The effect of each turn and, about it, of each slot, by alternating weighted means."""
-    by_turn, by_slot = dict[int, float](), dict.fromkeys((row.slot for row in rows), 0.0)
-    for _ in range(FIT_ROUNDS):
-        slot_effects = by_slot
-        by_turn = _means(rows, lambda row: row.turn, lambda row: row.value - slot_effects[row.slot])  # noqa: B023 - used at once
-        level = by_turn
-        by_slot = _means(rows, lambda row: row.slot, lambda row: row.value - level[row.turn])  # noqa: B023 - used at once
-    middle = math.fsum(row.weight * by_slot[row.slot] for row in rows) / math.fsum(row.weight for row in rows)
-    return (
-        {name: effect + middle for name, effect in by_turn.items()},
-        {name: effect - middle for name, effect in by_slot.items()},
-    )
