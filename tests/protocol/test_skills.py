@@ -181,8 +181,11 @@ async def test_an_unknown_skill_is_refused_with_those_that_there_are(uri: str) -
     async with connect(shared_sandbox()) as client:
         with pytest.raises(MCPError, match=re.escape(LISTED[0])) as refused:
             await get_skill(client, uri)
-    assert refused.value.code == -32602
-    assert len(str(refused.value)) < 500
+        with pytest.raises(MCPError, match=re.escape(LISTED[0] if uri else "cekura://guide")) as unread:
+            await client.read_resource(uri)
+    for error in (refused.value, unread.value):
+        assert error.code == -32602
+        assert len(str(error)) < 500
 
 
 @pytest.mark.anyio

@@ -52,7 +52,7 @@ from cekura_dashboards_mcp.protocol.sdk import (
     list_what_is_open,
     run_over,
 )
-from cekura_dashboards_mcp.protocol.skills import Skills
+from cekura_dashboards_mcp.protocol.skills import Skills, skills
 from cekura_dashboards_mcp.protocol.tools import CHART_DATA, chart_data, is_drawn, names, offered, without
 
 INSTRUCTIONS = (
@@ -188,7 +188,9 @@ class DashboardsServer(MCPServer[Connection]):
         except ResourceNotFoundError:
             from cekura_dashboards_mcp.protocol.prompts import DASHBOARD, GUIDE  # noqa: PLC0415 - see load
 
-            text = f"No resource {UntrustedText(str(uri))}; available: {GUIDE} and {DASHBOARD}."
+            is_skill = str(uri).startswith("skill://")
+            existing = [served.address for served in skills(self._tools)] if is_skill else [GUIDE, DASHBOARD]
+            text = f"No resource {UntrustedText(str(uri))}; available: {' and '.join(existing)}."
             raise MCPError(INVALID_PARAMS, text, {"uri": str(uri)}) from None
 
 
