@@ -133,7 +133,7 @@ class Connection:
     unanswered: Questions = field(default_factory=Questions, repr=False)
     _transport: "Transport | None" = field(default=None, repr=False)
     allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
-    _paces: "dict[str, Pace]" = field(init=False, repr=False, default_factory=dict)
+    _paces: "dict[str, Pace]" = field(init=False, repr=False, default_factory=dict[str, Any])
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any, TextIO
 
@@ -70,9 +71,8 @@ _loaded = threading.Event()
 
 def load() -> None:
     """Import what calls, prompts and resources need. A server starts without it: clients wait for the tool list."""
-    from cekura_dashboards.api import transport  # noqa: F401, PLC0415 - see above
-    from cekura_dashboards_mcp.protocol import calls, prompts  # noqa: F401, PLC0415 - see above
-
+    for module in ("cekura_dashboards.api.transport", f"{__package__}.calls", f"{__package__}.prompts"):
+        import_module(module)
     _loaded.set()
 
 
@@ -118,7 +118,7 @@ class DashboardsServer(MCPServer[Connection]):
     async def list_tools(self) -> list[Tool]:
         return [*self._tools.values()]
 
-    def call_tool(
+    def call_tool(  # pyright: ignore[reportIncompatibleMethodOverride] - it is awaited, as the SDK's is
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None = None
     ) -> Coroutine[Any, Any, CallToolResult | InputRequiredResult]:
         """Run a tool of the catalogue, which reads its arguments and words its errors itself."""
