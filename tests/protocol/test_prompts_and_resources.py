@@ -126,7 +126,7 @@ async def test_a_dashboard_is_read_by_id_or_name_and_says_what_the_tool_says(era
         by_name = await read(client, "cekura://dashboards/Booking%20agent")
         for address, said in (
             ("cekura://dashboards/99", "No dashboard 99 for this key."),
-            ("cekura://dashboards/Boking%20agent", 'there is "Booking agent" (12)'),
+            ("cekura://dashboards/Boking%20agent", 'did you mean "Booking agent" (12)'),
         ):
             with pytest.raises(MCPError, match=re.escape(said)):
                 await client.read_resource(address)
