@@ -103,7 +103,7 @@ class OfSummary:
     def _driver(self) -> Answer | None:
         if "shares" in self._compared:
             first = self._compared["shares"]["top"][0]
-            return NO if first["verdict"] == "within noise" else f"{first['label']}, share"
+            return NO if first["verdict"] == "not significant" else f"{first['label']}, share"
         if self._compared.get("verdict") != "clear":
             return NO
         split = self._compared["contributors"]

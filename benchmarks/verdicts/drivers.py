@@ -111,7 +111,7 @@ def driven_row(case: Case, seeds: Iterable[int]) -> Driven:
             ratio=1.0 if case.measure == "rates" else 0.0,
             dimensions=1,
         )
-        is_named = driver.verdict != "within noise"
+        is_named = driver.verdict != "not significant"
         named += is_named
         right += is_named and not driver.mixed and driver.outlying_group == PLACE
         count += 1

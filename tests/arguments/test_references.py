@@ -170,16 +170,16 @@ async def test_a_search_among_metrics_finds_what_is_meant(search: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, found = await ask(context, "look_up", kind="metrics", search=search)
     assert [row[0] for row in found["rows"]] == [502]
-    assert f'no name holds "{search}"; this is near' in text
+    assert f'no name contains "{search}"; similar' in text
     assert "no such measure" not in text
 
 
 @pytest.mark.parametrize(
     ("search", "said"),
     [
-        ("zzz", 'none match "zzz"; without search all are listed'),
+        ("zzz", 'no match for "zzz"; without search all are listed'),
         ("cost", "nearest: talk time"),
-        ("quality", "none match"),
+        ("quality", "no match for"),
     ],
 )
 async def test_a_search_among_metrics_for_what_is_none_does_not_point_to_itself(search: str, said: str) -> None:

@@ -31,17 +31,17 @@ def planted(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | N
 
 
 PLANTS: list[tuple[str, list[Json], Json, str]] = [
-    ("broken", [GOOD], {"field": "colour"}, "is no field of calls"),
+    ("broken", [GOOD], {"field": "colour"}, "is not a field of calls"),
     ("broken", [GOOD], {"aggregation_function": "sum"}, "is not possible for"),
     ("broken", [GOOD], {"time_period": None}, "time_period: is missing"),
     ("broken", [METRIC], {"metric": 999}, "no metric 999 in project 1"),
     ("broken", [METRIC], {"metric": 504, "chart_type": "line"}, "is not possible for an enum metric"),
     ("empty", [{**GOOD, "filters": NEVER}], {}, "its own filters may be too narrow"),
-    ("duplicate", [GOOD, {**GOOD, "name": "The same"}], {}, "shows the same as widget"),
+    ("duplicate", [GOOD, {**GOOD, "name": "The same"}], {}, "duplicates widget"),
     ("sum_of_score", [{**METRIC, "aggregation_function": "sum"}], {}, "a sum of scores"),
     ("sum_of_score", [{**GOOD, "field": "agent_id"}], {}, "avg of ids means nothing"),
-    ("many_slices", [{"name": "Slices", "chart_type": "pie", "field": "metadata.caller"}], {}, "slices cannot be told apart"),
-    ("many_buckets", [{**GOOD, "time_period": "hour"}], {}, "bars are more than can be read"),
+    ("many_slices", [{"name": "Slices", "chart_type": "pie", "field": "metadata.caller"}], {}, "slices are too many to read"),
+    ("many_buckets", [{**GOOD, "time_period": "hour"}], {}, "bars are too many to read"),
     ("no_name", [{**GOOD, "name": None}], {}, "without a name"),
     ("same_name", [GOOD, {**GOOD, "field": "duration"}], {}, "has the same name as widget"),
 ]  # fmt: skip
@@ -67,7 +67,7 @@ async def test_a_planted_fault_is_found_and_its_fix_mends_it(
         assert receipt["outcome"] == "applied"
         text, found = await ask(context, "check_dashboard", dashboard_id=number)
         assert found["findings"] == []
-        assert "nothing found" in text
+        assert "no findings" in text
 
 
 async def test_charts_without_any_date_range_are_found_and_mended_on_the_dashboard() -> None:
@@ -88,7 +88,7 @@ async def test_a_dashboard_in_order_yields_no_finding() -> None:
     async with open_tools(new_sandbox(count=3000)) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=12)
     assert found["findings"] == []
-    assert text == f'dashboard 12 "Booking agent": nothing found\n{found["scope"]}'
+    assert text == f'dashboard 12 "Booking agent": no findings\n{found["scope"]}'
     assert "not at their numbers: get_widgets_data" in text
 
 
@@ -121,5 +121,5 @@ async def test_many_findings_stay_inside_the_budget() -> None:
     async with open_tools(app) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=number)
     assert len(found["findings"]) == 20
-    assert found["omitted"] == ["10 more findings; mend these and check again"]
+    assert found["omitted"] == ["10 more findings; fix these and check again"]
     assert len(text) < 9000

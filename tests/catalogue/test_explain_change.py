@@ -39,7 +39,7 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert (first["by"], first["groups"], first["verdict"]) == ("agent.id", ["Booking (33)"], "clear")
     assert first["share_pct"] > 80
     by = {other["by"]: other["verdict"] for other in found["dimensions"]}
-    assert (by["topic"], by["metadata.app_version"]) == ("within noise", "possible")
+    assert (by["topic"], by["metadata.app_version"]) == ("not significant", "possible")
     inside = found["drill_down"]
     assert (inside["by"], inside["group"]) == ("agent.id", "Booking (33)")
     [release] = inside["dimensions"]
@@ -50,10 +50,10 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
         "AND ts < '2026-11-13 15:30' AND json_extract_string(metadata, '$.app_version') = '2.3.1'",
     )
     assert release["gone"] == [{"group": "2.3.1", "n": n, "value": pytest.approx(rate, abs=1e-4)}]
-    assert 'inside agent.id "Booking (33)", by "metadata.app_version"' in text
+    assert 'within agent.id "Booking (33)", by "metadata.app_version"' in text
     assert all(call["agent"] == "Booking (33)" for side in found["examples"].values() for call in side)
     assert all(len(side) == 5 for side in found["examples"].values())
-    assert "what coincides with a change need not be its cause" in text
+    assert "correlation is not causation" in text
     asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
     assert len(asked) <= 22
     assert found["requests"] == len(asked)
@@ -85,17 +85,17 @@ async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -
     assert all("mix_shift" not in other for other in found["dimensions"][1:])
     assert [len(found["examples"][side]) for side in ("current", "baseline")] == [5, 5]
     assert [outcome["by"] for outcome in found["outcomes"]] == ["call_ended_reason"]
-    assert "not looked at: dropoff_point; name them in `by`" in found["notes"]
+    assert "not analyzed: dropoff_point; name them in `by`" in found["notes"]
 
 
 async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_moved_alike() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, found = await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")
-    assert found["comparison"]["verdict"] == "within noise"
+    assert found["comparison"]["verdict"] == "not significant"
     assert '"billing question" differs most' in text
     by = {dimension["by"]: dimension for dimension in found["dimensions"]}
     assert (by["topic"]["verdict"], by["topic"]["groups"][0]) == ("clear", "billing question")
-    assert by["agent.id"]["verdict"] == "within noise"
+    assert by["agent.id"]["verdict"] == "not significant"
 
 
 async def test_the_outage_is_found_as_a_gap_and_the_growth_as_a_trend() -> None:
@@ -113,12 +113,12 @@ async def test_a_quiet_widget_yields_no_finding() -> None:
         for widget in (202, 213):
             text, answer = await ask(context, "get_widgets_data", widget_ids=[widget], window="29d")
             assert answer["widgets"][0]["findings"] == []
-            assert "no trend, step, unusual bucket or gap found" in text
+            assert "no trend, step, outlier or outage" in text
         _, found = await ask(
             context, "explain_change", widget_id=202, window="2026-10-29/2026-11-04", compare_to="previous_period"
         )
-    assert found["comparison"]["verdict"] == "within noise"
-    assert "the change itself is within noise, so there may be nothing to explain" in found["notes"]
+    assert found["comparison"]["verdict"] == "not significant"
+    assert "the change is not significant, so there may be nothing to explain" in found["notes"]
     assert all(dimension["verdict"] != "clear" for dimension in found["dimensions"])
 
 
@@ -129,7 +129,7 @@ async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
     assert dimension["verdict"] == "not tested"
     assert all({"current", "baseline", "change"} <= {*row} for row in dimension["contributors"]["top"])
     assert "rate_effect" not in dimension["contributors"]
-    assert "percentiles do not split into parts" in text
+    assert "percentiles cannot be decomposed" in text
 
 
 async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:

@@ -124,7 +124,7 @@ async def test_what_a_limit_leaves_out_is_said() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "find_changes", dashboard_ids=[11], limit=3)
     assert answer["charts"]["total"] == 3
-    assert "of dashboard 11 only 3 of 8 charts were looked at; raise limit" in text
+    assert "of dashboard 11 only 3 of 8 charts were tested; raise limit" in text
 
 
 async def test_many_charts_are_looked_at_by_whole_dashboards_and_the_answer_goes_on_with_the_others() -> None:
@@ -181,7 +181,7 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"window": "15d"}, "previous_period would start before the 30 days that the API holds; the longest window"),
+        ({"window": "15d"}, "previous_period would start before the API's last 30 days; the longest window"),
         ({"window": "15d"}, "that can be compared like this is the last 14 days (14d)"),
         ({"window": "30d"}, "the last 14 days (14d)"),
         ({"window": "this_month"}, "the last 14 days (14d)"),

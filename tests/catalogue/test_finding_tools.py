@@ -185,7 +185,7 @@ async def test_a_search_without_a_match_says_so() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "look_up", kind="agents", search="zzz")
     assert (answer["total"], answer["rows"]) == (0, [])
-    assert 'none match "zzz"' in text
+    assert 'no match for "zzz"' in text
 
 
 async def test_metadata_keys_are_learnt_from_widgets_and_from_calls_where_these_show_them() -> None:

@@ -142,7 +142,7 @@ async def test_a_rate_is_told_in_the_unit_it_came_in(rates: Any, unit: str, scal
     assert report["facts"]["overall"] == pytest.approx(truth * scale, rel=1e-3)
     low, high = report["facts"]["ci95"]
     assert low < truth * scale < high
-    assert "times came without an offset and are read as UTC" in report["notes"]
+    assert "times without an offset are read as UTC" in report["notes"]
     assert stat["facts"]["units"]["success_rate"] == unit
     assert {row[0] for row in pie["facts"]["top"]} == {"true", "false", None}
 
@@ -189,8 +189,8 @@ async def test_a_stat_shows_how_each_figure_changed_against_the_period_before() 
     assert rows["total_calls"]["difference"] == this[0] - that[0]
     assert rows["success_rate"]["difference"] == pytest.approx(this[1] - that[1], rel=0.01)
     assert rows["avg_duration"]["difference"] == pytest.approx(float(this[2] - that[2]), rel=0.01)
-    assert {row["verdict"] for row in rows.values()} <= {"within noise", "not tested"}
-    assert "change: the two sides hold different weekdays" in report["notes"]
+    assert {row["verdict"] for row in rows.values()} <= {"not significant", "not tested"}
+    assert "change: the windows cover different weekdays" in report["notes"]
 
 
 async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no_change() -> None:
@@ -204,7 +204,7 @@ async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no
         assert any(text.startswith("change: the baseline could not be read") for text in report["not_tested"])
         recorder.fault = on("preview_data/", Response(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
         report = await report_of(context, widget_ids=[201])
-        assert "change: nothing came from the period before" in report["not_tested"]
+        assert "change: the baseline has no data" in report["not_tested"]
 
 
 async def test_a_metric_and_a_value_that_are_not_held_together_are_warned_of() -> None:
@@ -251,5 +251,5 @@ async def test_without_history_only_the_window_is_tested() -> None:
     assert step["at"] in {"2026-11-12", "2026-11-13"}
     assert "findings" not in unread
     assert any(
-        text.startswith("tested over this window alone, as its history could not be read") for text in unread["notes"]
+        text.startswith("tested over this window only, as its history could not be read") for text in unread["notes"]
     )

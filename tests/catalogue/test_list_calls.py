@@ -105,7 +105,7 @@ async def test_calls_over_five_minutes_longest_first_with_what_was_said_about_a_
     assert [call["id"] for call in found["calls"]] == wanted[:10]
     assert all(call["quote"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
     assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
-    assert f"50 transcripts were looked through, of {found['total']} calls, and {len(wanted)} hold it; page 2" in text
+    assert f"50 transcripts of {found['total']} calls were searched, {len(wanted)} match; next: page 2" in text
     assert "transcripts" not in found
 
 
@@ -141,7 +141,7 @@ async def test_calls_are_sorted_by_what_a_metric_measured_and_show_it_in_a_colum
     assert "id | time | agent | duration | outcome | ended | topic | value | link" in text
     assert 'value: metric 502 "Customer satisfaction"' in text
     assert [call["value"] for call in shown["calls"]] == [5, 5, 5]
-    assert "have no value to sort by and are left out" in named
+    assert "calls without a value to sort by" in named
 
 
 async def test_null_as_a_label_means_calls_without_a_value_and_filled_in_nulls_mean_nothing() -> None:
@@ -197,7 +197,7 @@ async def test_an_order_by_value_needs_a_metric() -> None:
     ("arguments", "said"),
     [
         ({"widget_id": 203, "metric": "Sentiment", "sort": "highest"}, "sort: metric 504 has no numbers to sort by"),
-        ({"widget_id": 203, "label": "x"}, 'label: "x" is no slice here; they are true, false and null'),
+        ({"widget_id": 203, "label": "x"}, 'label: "x" is not a slice; the slices are true, false and null'),
     ],
 )
 async def test_what_cannot_be_sorted_or_is_no_slice_is_said_in_words(arguments: Json, said: str) -> None:

@@ -169,4 +169,4 @@ async def test_a_driving_group_of_calls_without_one_is_absent_and_told_as_null()
     assert found is not None
     assert found["dimensions"][0]["groups"] == [None]
     assert "group" not in found["drill_down"]
-    assert "inside dropoff_point null, by " in text_of(result)
+    assert "within dropoff_point null, by " in text_of(result)

@@ -67,5 +67,5 @@ def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:
     ]
     found = facts_of(rows, days=1)
     assert (found["n"], found["facts"]["max"][2]) == (3, 2)
-    assert any("no readable time" in text for text in found["notes"])
+    assert any("without a readable time" in text for text in found["notes"])
     assert any("without an offset" in text for text in found["notes"])

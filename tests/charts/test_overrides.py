@@ -75,7 +75,7 @@ async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_t
     assert "dashboard" not in sent.body
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-10-25' AND ts < '2026-11-12'")
     assert "not_tested" not in report
-    assert any("kept to project 1 by its 7 agents" in text for text in report["notes"])
+    assert any("limited to project 1 by its 7 agents" in text for text in report["notes"])
 
 
 async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings: ApiVariant) -> None:
@@ -88,7 +88,7 @@ async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings:
     assert kept["report"]["n"] == count(
         readings, "project = 2 AND ts >= '2026-11-15 15:30' AND ts < '2026-11-18 15:30'"
     )
-    assert "kept to project 2 by its 5 agents" in kept["report"]["notes"]
+    assert "limited to project 2 by its 5 agents" in kept["report"]["notes"]
 
 
 async def test_an_earlier_window_is_previewed_too(readings: ApiVariant) -> None:
@@ -181,7 +181,7 @@ async def test_rows_outside_the_window_are_left_out_and_told() -> None:
         recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-02")
     assert report["n"] == 10
-    assert any(text.startswith("2 rows lay outside the window") for text in report["notes"])
+    assert any(text.startswith("2 rows outside the window") for text in report["notes"])
 
 
 async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_never_zero() -> None:
@@ -189,8 +189,8 @@ async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_n
         recorder.fault = answering(bars("2026-11-11", "2026-11-12"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-12")
     assert report["not_tested"] == [
-        "2026-11-01T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range",
-        "trend, steps, unusual, gaps: 2 full buckets, fewer than 8",
+        "2026-11-01T00:00Z to 2026-11-11T00:00Z: no data from before the saved date range",
+        "trend, steps, outliers, outages: 2 full buckets, fewer than 8",
     ]
     assert report["series"]["start"] == "2026-11-11"
     assert report["facts"]["lowest"] == ["2026-11-11", 5]
@@ -230,7 +230,7 @@ async def test_a_whole_week_that_the_saved_range_cuts_is_whole(window: str, fiel
     [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-09' AND ts < '2026-11-16'")
     report = answer["report"]
     assert report["n"] == calls
-    assert report["not_tested"] == ["trend, steps, unusual, gaps: weeks are too few"]
+    assert report["not_tested"] == ["trend, steps, outliers, outages: weeks are too few"]
     assert "incomplete" not in text
 
 
@@ -238,7 +238,7 @@ async def test_a_month_that_begins_before_the_saved_range_is_incomplete_only_whe
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=weeks("month"), dashboard_id=11, window="this_month")
     report = answer["report"]
-    assert report["not_tested"] == ["trend, steps, unusual, gaps: months are too few"]
+    assert report["not_tested"] == ["trend, steps, outliers, outages: months are too few"]
     assert (report["series"]["start"], report["series"]["partial"]) == ("2026-11-01", [0]), "it goes on"
 
 
@@ -254,7 +254,7 @@ async def test_a_week_of_which_only_the_saved_part_came_is_told_as_that() -> Non
         recorder.fault = clipped
         _, answer = await ask(context, "preview_widget", widget=weeks(), dashboard_id=11, window="last_week")
     assert answer["report"]["not_tested"][0] == (
-        "2026-11-09T00:00Z to 2026-11-11T00:00Z: nothing came from before the saved date range"
+        "2026-11-09T00:00Z to 2026-11-11T00:00Z: no data from before the saved date range"
     )
 
 

@@ -222,7 +222,7 @@ async def test_without_the_type_of_a_metric_0_to_5_is_neither_a_rate_nor_a_perce
         text, answer = await ask(context, "get_widgets_data", widget_ids=[216])
     [report] = answer["widgets"]
     assert (report["unit"], "ci95" in report["facts"]) == ("unknown", False)
-    assert "are no rate, and what a pass is scored is not known without the type of metric 507" in text
+    assert "are not a rate, and the score of a pass is unknown without the type of metric 507" in text
 
 
 def reading(chart: Chart, *, metric: int = 1, **config: Any) -> ChartReading:

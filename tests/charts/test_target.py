@@ -135,7 +135,7 @@ def test_days_and_weekends_are_those_of_the_clock_there(
 def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
     window = resolve("last month", NOW, UTC_ZONE)
     assert (window.start, window.end) == (NOW - timedelta(days=30, minutes=-5), datetime(2026, 11, 1, tzinfo=UTC))
-    assert window.notes == ("of last_month only the part from 2026-10-19T15:35Z on: the API holds 30 days",)
+    assert window.notes == ("of last_month only the part from 2026-10-19T15:35Z: the API keeps 30 days",)
     with pytest.raises(InvalidArguments, match=r"empty: it ends before the 30 days .* start is 2026-05-01T15:05Z"):
         resolve("last_month", datetime(2026, 5, 31, 15, tzinfo=UTC), UTC_ZONE)
 
@@ -197,7 +197,7 @@ def test_an_end_in_the_future_is_moved_to_now_and_told() -> None:
         ("2026-11-01/soon", "interval START/END"),
         ("since noon", "interval START/END"),
         ("until yesterday", "interval START/END"),
-        ("this weekend", "all in the future"),
+        ("this weekend", "lies in the future"),
         ("2 months", "earliest start is 2026-10-19T15:35Z"),
         ("99999w", "starts more than 30 days ago"),
         ("9999-12-31/9999-12-31", "interval START/END"),
@@ -270,7 +270,7 @@ def test_a_week_with_an_hour_more_is_compared_by_the_calendar(how: str, start: s
 
 @pytest.mark.parametrize("text", ["today", "this_week", "this_month", "since monday", "2026-06-01"])
 def test_at_midnight_what_begins_then_is_told_as_not_begun(text: str) -> None:
-    with pytest.raises(InvalidArguments, match="it begins only now; use 24h"):
+    with pytest.raises(InvalidArguments, match="it starts now; use 24h"):
         resolve(text, datetime(2026, 6, 1, tzinfo=UTC), UTC_ZONE)
 
 

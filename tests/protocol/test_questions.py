@@ -75,7 +75,7 @@ async def test_why_did_success_drop() -> None:
     )
     assert release["new"][0]["group"] == "2.4.0"
     assert release["new"][0]["value"] == pytest.approx(rate[1], abs=1e-3)
-    assert 'inside agent.id "Booking (33)", by "metadata.app_version"' in text
+    assert 'within agent.id "Booking (33)", by "metadata.app_version"' in text
 
 
 async def test_booking_against_reception_this_week() -> None:

@@ -79,16 +79,16 @@ async def test_a_dashboard_of_eight_widgets_fits_six_thousand_characters() -> No
 async def test_what_holds_for_several_widgets_is_said_once() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, compare_to="previous_period")
-        assert "note: all widgets: the two sides hold different weekdays" in text
-        assert text.count("the two sides hold different weekdays") == 1
-        assert text.count("kept to project 1") == 1
+        assert "note: all widgets: the windows cover different weekdays" in text
+        assert text.count("the windows cover different weekdays") == 1
+        assert text.count("limited to project 1") == 1
         assert "whether more than" not in text, "the bars show calls from before the saved date range"
         text, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], compare_to="previous_period")
     assert not any("weekdays" in said for said in answer["shared_notes"])
-    assert text.count("the two sides hold different weekdays") == 2
+    assert text.count("the windows cover different weekdays") == 2
     async with open_tools(shared_sandbox(), history=False) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 205, 206], compare_to="previous_period")
-    assert any(said.startswith("all widgets: whether more than") for said in answer["shared_notes"])
+    assert any(said.startswith("all widgets: this chart does not show whether") for said in answer["shared_notes"])
 
 
 async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:
@@ -138,4 +138,4 @@ async def test_what_was_left_out_names_how_to_get_it() -> None:
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_week")
     told = [report["omitted"] for report in answer["widgets"] if "omitted" in report]
     assert told
-    assert all(left[-1] == "ask for the widget alone" and f"left out: {'; '.join(left)}" in text for left in told)
+    assert all(left[-1] == "request the widget alone" and f"omitted: {'; '.join(left)}" in text for left in told)

@@ -82,7 +82,7 @@ async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
         unlike = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-10")
     found = report["comparison"]
     assert found["verdict"] == "clear"
-    assert unlike["comparison"]["verdict"] == "possible", "the two sides hold different weekdays"
+    assert unlike["comparison"]["verdict"] == "possible", "the windows cover different weekdays"
     split = found["contributors"]
     assert (split["top"][0]["group"], len(split["top"][0]["n"])) == ("Booking (33)", 2)
     assert split["rate_effect"] + split["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
@@ -187,10 +187,10 @@ async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tes
         fewer = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
     for before, after in zip(whole, fewer, strict=True):
         assert (after["n"], after["facts"]) == (before["n"], before["facts"])
-        assert "agents that are not listed any more" in after["comparison"]["not_tested"]
+        assert "agents that are no longer listed" in after["comparison"]["not_tested"]
         assert after["comparison"]["verdict"] == "not tested"
         assert "not_tested" not in before["comparison"]
-    assert "agents that are not listed any more" in fewer[0]["not_tested"][0]
+    assert "agents that are no longer listed" in fewer[0]["not_tested"][0]
     assert "findings" not in fewer[0]
     assert {row["verdict"] for row in fewer[1]["comparison"]["shares"]["top"]} == {"not tested"}
     assert "not tested" not in {row["verdict"] for row in whole[1]["comparison"]["shares"]["top"]}
@@ -203,7 +203,7 @@ async def test_figures_of_a_stat_that_was_read_in_two_ways_are_not_tested_and_th
         recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
         report = await report_of(context, widget_ids=[201])
     assert {row["verdict"] for row in report["change"]["figures"]} == {"not tested"}
-    assert "agents that are not listed any more" in report["not_tested"][0]
+    assert "agents that are no longer listed" in report["not_tested"][0]
 
 
 async def test_bars_for_the_tests_come_out_of_the_same_dozen_of_requests_as_histories() -> None:
@@ -308,14 +308,14 @@ async def test_an_interval_of_unequal_sides_lies_about_its_difference(other: str
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         found = (await report_of(context, widget_ids=[202], window="today", compare_to=other))["comparison"]
     assert found["ci95"][0] < found["difference"] < found["ci95"][1]
-    assert "the two sides are not equally long, and hold other hours or weekdays" in found["notes"]
+    assert "the windows differ in length, and so in hours or weekdays" in found["notes"]
 
 
 async def test_a_part_against_the_whole_is_said_to_be_one() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[203], window="7d", compare_filters=RECEPTION)
         apart = await report_of(context, widget_ids=[203], window="7d", filters=BOOKING, compare_filters=RECEPTION)
-    assert any("are among the current ones" in note for note in report["comparison"]["notes"])
+    assert any("is a subset of the current calls" in note for note in report["comparison"]["notes"])
     assert not any("among the current" in note for note in apart["comparison"].get("notes", []))
 
 
@@ -391,9 +391,7 @@ async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
                 if "ci95" in one:
                     low, high = one["ci95"]
                     assert (not low <= 0 <= high) == (one["verdict"] in {"clear", "possible"}), (arguments, one)
-            told = [
-                note for note in answer.get("shared_notes", []) if note.startswith("intervals of comparisons allow for")
-            ]
+            told = [note for note in answer.get("shared_notes", []) if note.startswith("intervals are corrected for")]
             wider.append(bool(told))
         _, alone = await ask(context, "get_widgets_data", widget_ids=[203], compare_to="previous_period", window="3d")
     assert (any(wider), all(wider)) == (True, False)

@@ -31,12 +31,12 @@ CASES: list[tuple[Json, str]] = [
     ({"field": "metadata.app_version", "op": "eq", "value": "9.9"}, 'has "metadata.app_version" = "9.9"; values'),
     (all_of(SUCCESS, LONG), "calls in this window has duration > 90000"),
     ({"field": "topic", "op": "contains", "value": "lawsuit"}, 'has topic contains "lawsuit"'),
-    (agent(41), 'agent 41 "Number porting" is in project 2, and these are the calls of project 1'),
+    (agent(41), 'agent 41 "Number porting" is in project 2, but these are calls of project 1'),
     (
         {"field": "agent.id", "op": "in", "value": [41, 4100]},
-        "project 2, and these are the calls of project 1; this key",
+        "project 2, but these are calls of project 1; this key",
     ),
-    (agent(4100), "this key sees no agent 4100"),
+    (agent(4100), "this key cannot see agent 4100"),
     (all_of(SUCCESS, {**SUCCESS, "value": False}), "each of these conditions alone holds some of the"),
 ]
 
@@ -74,14 +74,14 @@ async def test_calls_without_a_value_are_told_from_no_calls() -> None:
 
     async with open_tools(app) as (context, recorder):
         report = await report_of(context, widget_ids=[203], window="2026-11-18T15:28:00Z/2026-11-18T15:29:00Z")
-        assert report["notes"][0] == "there are no calls at all in this window: try a longer window"
+        assert report["notes"][0] == "there are no calls in this window: try a longer window"
         _, metrics = await ask(context, "look_up", kind="metrics", project_id=1)
         number = next(row[0] for row in metrics["rows"] if row[2] == "numeric")
         recorder.fault = no_rows
         widget = {"chart_type": "line", "field": "metric_evaluations.value", "metric": number}
         _, preview = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
     [(every,)] = sql(app, "SELECT count(*) FROM calls WHERE ts >= '2026-11-11' AND agent_id IN (31,32,33,34,35,36,37)")
-    assert preview["report"]["notes"][0] == f"{every} calls match, and none of them has a value of this metric"
+    assert preview["report"]["notes"][0] == f"{every} calls match, none with a value of this metric"
 
 
 async def test_the_reason_is_looked_for_once_for_all_widgets_and_its_failure_does_not_fail_them() -> None:
@@ -113,6 +113,6 @@ async def test_calls_that_begin_inside_the_window_are_no_gap(window: str | None,
         arguments: Json = {"window": window} if window else {"dashboard_id": 12}
         _, answer = await ask(context, "preview_widget", widget={**widget, "filters": version}, **arguments)
     report = answer["report"]
-    assert f"no such calls before {first}T00:00Z" in report["notes"]
+    assert f"no calls before {first}T00:00Z" in report["notes"]
     findings: list[Json] = report.get("findings") or []
     assert not [found for found in findings if found["kind"] == "outage"]

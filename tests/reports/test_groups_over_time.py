@@ -46,7 +46,7 @@ async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves
     assert found["against"] == ("2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z")
     assert (first["group"], first["baseline"], first["current"]) == ("billing question", counts[0][0], counts[1][0])
     assert first["verdict"] == "possible", "the halves hold different weekdays"
-    assert "6 moved like the others" in text
+    assert "6 not significant" in text
 
 
 async def test_a_group_that_is_new_is_said_to_be() -> None:

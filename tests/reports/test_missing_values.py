@@ -72,7 +72,7 @@ async def test_a_saved_neq_stays_as_it_is_and_says_how_many_calls_have_no_value(
         usual = [sent for sent in recorder.sent if sent.path.endswith("preview_data/")]
     assert report["n"] == count(f"NOT {RECALL}")
     missing = count("metadata['campaign'] IS NULL")
-    said = f'{missing} more calls have no value of "metadata.campaign", and neq may leave them out'
+    said = f'{missing} more calls have no value of "metadata.campaign", and neq may omit them'
     assert [note.split(";")[0] for note in report["notes"] if "no value" in note] == [said]
     assert len(previews) == len(usual) + 1
     assert any("neq may exclude calls without a value" in warning for warning in receipt["warnings"])
@@ -97,14 +97,14 @@ async def test_a_count_of_a_field_says_that_it_leaves_out_calls_without_one(fiel
     assert answer["report"]["n"] == calls["total"] == count("TRUE", of=column) < count("TRUE")
     assert answer["report"]["where"].endswith(" has a value")
     assert "where all calls" not in text + share
-    assert "leaves out calls without one; field agent_id counts all calls" in text
+    assert "omits calls without one; field agent_id counts all calls" in text
 
 
 async def test_a_count_of_all_calls_says_nothing_of_that() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11)
     assert answer["report"]["where"] == "all calls"
-    assert "leaves out calls" not in text
+    assert "omits calls" not in text
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ def test_counts_of_equal_weeks_are_within_noise_and_a_doubled_one_is_not(days: i
     twice = [compare("total", counts(rng, days, 628), counts(rng, days, 314), counted=True) for _ in range(100)]
     assert sum(found.verdict == "clear" for found in same) / COMPARISONS <= 0.01
     assert sum(found.verdict == "possible" for found in same) / COMPARISONS <= 0.07
-    assert all(found.verdict != "within noise" for found in twice)
+    assert all(found.verdict != "not significant" for found in twice)
 
 
 def test_one_call_fewer_is_noise() -> None:
     days = [Sample([SampleBucket(0, None, calls)], DAY) for calls in (313.0, 314.0)]
-    assert compare("total", days[0], days[1], counted=True).verdict == "within noise"
+    assert compare("total", days[0], days[1], counted=True).verdict == "not significant"
 
 
 def test_a_release_that_few_calls_have_is_at_least_possible() -> None:
@@ -119,7 +119,7 @@ def test_durations_of_single_days_are_judged_by_what_is_usual_for_calls() -> Non
     def day(mean: float) -> Sample:
         return Sample([SampleBucket(0, 300, mean)], DAY, n=300)
 
-    assert compare("mean", day(170.0), day(166.0)).verdict == "within noise"
+    assert compare("mean", day(170.0), day(166.0)).verdict == "not significant"
     assert compare("mean", day(300.0), day(166.0)).verdict == "possible"
 
 
@@ -201,7 +201,7 @@ def test_figures_of_a_stat_are_judged_by_what_is_usual() -> None:
 
     quiet = said(stat(11_000, 0.85), stat(10_800, 0.86))
     assert quiet == {
-        "total_calls": "within noise", "success_rate": "within noise", "avg_duration": "within noise",
+        "total_calls": "not significant", "success_rate": "not significant", "avg_duration": "not significant",
         "p95_latency": "not tested",
     }  # fmt: skip
     moved = said(stat(22_000, 0.55), stat(10_800, 0.86))
@@ -242,10 +242,10 @@ def test_shares_that_are_known_by_day_can_be_clear() -> None:
     usual, moved = {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.35, "b": 0.45, "c": 0.2}
     found = compare("shares", week_of(moved), week_of(usual)).shares
     assert found
-    assert {row.label: row.verdict for row in found.top} == {"a": "clear", "b": "clear", "c": "within noise"}
+    assert {row.label: row.verdict for row in found.top} == {"a": "clear", "b": "clear", "c": "not significant"}
     same = compare("shares", week_of(usual), week_of(usual)).shares
     assert same
-    assert {row.verdict for row in same.top} == {"within noise"}
+    assert {row.verdict for row in same.top} == {"not significant"}
 
 
 def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() -> None:

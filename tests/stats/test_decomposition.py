@@ -83,7 +83,7 @@ def test_a_group_that_is_new_and_worse_is_a_shift_of_calls() -> None:
 
 def test_groups_that_move_alike_are_within_noise_whatever_the_shift_of_calls_is() -> None:
     found = look(plain({"a": (500, 0.7), "b": (500, 0.6)}), plain({"a": (520, 0.9), "b": (480, 0.8)}))
-    assert (found.verdict, found.mixed) == ("within noise", False)
+    assert (found.verdict, found.mixed) == ("not significant", False)
 
 
 NOTHING: list[tuple[str, float, float]] = [
@@ -102,7 +102,7 @@ def test_where_nothing_or_everything_moved_hardly_a_driver_is_named(name: str, d
         look(week(rng, 2100, lower, day_effect=day_effect), week(rng, 2100, rates, day_effect=day_effect))
         for _ in range(ROUNDS)
     ]
-    assert sum(one.verdict != "within noise" for one in found) / ROUNDS <= 0.05
+    assert sum(one.verdict != "not significant" for one in found) / ROUNDS <= 0.05
 
 
 @pytest.mark.parametrize("spread", [0.9, 0.15], ids=["durations", "scores"])
@@ -114,8 +114,8 @@ def test_durations_and_scores_are_judged_by_their_own_spread(spread: float) -> N
         look(durations(rng, 3000, moved, spread=spread), durations(rng, 3000, means, spread=spread), ratio=0.0)
         for _ in range(ROUNDS)
     ]
-    assert sum(one.verdict != "within noise" for one in quiet) / ROUNDS <= 0.05
-    assert sum(one.outlying_group == "b" and one.verdict != "within noise" for one in found) / ROUNDS >= 0.8
+    assert sum(one.verdict != "not significant" for one in quiet) / ROUNDS <= 0.05
+    assert sum(one.outlying_group == "b" and one.verdict != "not significant" for one in found) / ROUNDS >= 0.8
 
 
 def test_a_shift_of_calls_between_unlike_groups_is_mostly_found() -> None:
@@ -127,7 +127,7 @@ def test_a_shift_of_calls_between_unlike_groups_is_mostly_found() -> None:
 def test_the_more_was_looked_at_the_more_it_takes() -> None:
     sides = plain({"a": (490.0, 0.70), "b": (490.0, 0.8)}), plain({"a": (490.0, 0.8), "b": (490.0, 0.8)})
     said = [look(*sides, dimensions=dimensions).verdict for dimensions in (1, 100)]
-    assert said == ["possible", "within noise"]
+    assert said == ["possible", "not significant"]
 
 
 def counted(groups: Mapping[str, float]) -> GroupedSample:
@@ -144,5 +144,5 @@ def test_counts_are_compared_by_how_each_group_grew() -> None:
 
 @pytest.mark.parametrize("side", [{}, {"a": (10.0, 0.5)}])
 def test_a_side_without_groups_or_with_one_says_nothing(side: Mapping[str, tuple[float, float]]) -> None:
-    assert look(plain(side), plain(side)).verdict == "within noise"
-    assert look(plain(side), plain({})).verdict == "within noise"
+    assert look(plain(side), plain(side)).verdict == "not significant"
+    assert look(plain(side), plain({})).verdict == "not significant"

@@ -94,11 +94,11 @@ def test_fewer_than_eight_buckets_are_not_tested_and_that_is_said() -> None:
     outcome = detect(course([1.0] * 7))
     assert outcome.findings is None
     assert outcome.not_tested == [
-        "trend, steps, unusual: 7 full buckets, fewer than 8",
-        "gaps: the calls per bucket are not known",
+        "trend, steps, outliers: 7 full buckets, fewer than 8",
+        "outages: the calls per bucket are unknown",
     ]
     counted = course([1.0] * 7, scale="count")
-    assert detect(counted, counted).not_tested == ["trend, steps, unusual, gaps: 7 full buckets, fewer than 8"]
+    assert detect(counted, counted).not_tested == ["trend, steps, outliers, outages: 7 full buckets, fewer than 8"]
     assert kinds(detect(course([1.0, 2.0] * 4))) == []
 
 
@@ -106,7 +106,7 @@ def test_hours_of_less_than_two_days_are_not_tested() -> None:
     morning = course([float(hour) for hour in range(24)], HOUR, scale="count")
     outcome = detect(morning, morning)
     assert outcome.findings is None
-    assert outcome.not_tested == ["trend, steps, unusual, gaps: 24 full buckets, fewer than 48"]
+    assert outcome.not_tested == ["trend, steps, outliers, outages: 24 full buckets, fewer than 48"]
 
 
 def test_a_step_says_where_from_what_to_what_and_how_sure() -> None:

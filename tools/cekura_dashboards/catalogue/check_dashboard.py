@@ -39,7 +39,7 @@ class Problem(BaseModel):
 
 class CheckResult(Result):
     dashboard: str
-    scope: str = "this looked at the setup of the charts, not at their numbers: get_widgets_data shows those"
+    scope: str = "this checks the setup of the charts; get_widgets_data shows their numbers"
     findings: list[Problem] = Field(max_length=MOST_FINDINGS)
     not_tested: list[str] | None = None
     omitted: list[str] | None = None
@@ -60,7 +60,7 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
         not_tested=[*unread, *_not_tested(readings)] or None,
-        omitted=[f"{more} more findings; mend these and check again"] if more else None,
+        omitted=[f"{more} more findings; fix these and check again"] if more else None,
     )
 
 
@@ -107,7 +107,7 @@ async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> 
 
 def render(result: CheckResult) -> str:
     count = len(result.findings)
-    lines = [f"{result.dashboard}: " + (f"{count} finding{'s' if count > 1 else ''}" if count else "nothing found")]
+    lines = [f"{result.dashboard}: " + (f"{count} finding{'s' if count > 1 else ''}" if count else "no findings")]
     for finding in result.findings:
         ids = " ".join(str(number) for number in finding.widgets)
         lines.append(f"{finding.kind}, widget{'s' if len(finding.widgets) > 1 else ''} {ids}: {finding.text}")
@@ -115,7 +115,7 @@ def render(result: CheckResult) -> str:
             lines.append(f"  fix: {finding.fix.tool} {json_text(finding.fix.arguments)}")
     lines.append(result.scope)
     lines += [f"not tested: {text}" for text in result.not_tested or []]
-    lines += [f"left out: {text}" for text in result.omitted or []]
+    lines += [f"omitted: {text}" for text in result.omitted or []]
     return "\n".join(lines)
 
 

@@ -64,7 +64,7 @@ EXAMPLES = 5
 MAX_BY = 4
 DRIVING = ("clear", "possible")
 MAX_INSIDE_LISTED = 2
-NO_CAUSE = "what coincides with a change need not be its cause"
+NO_CAUSE = "correlation is not causation"
 
 
 class ExplainRequest(ChartRequest):
@@ -131,16 +131,16 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     )
     skipped += more
     if inside and not_inside:
-        skipped.append(f"not looked at inside it: {join_names(map(field_word, not_inside))}")
+        skipped.append(f"not analyzed within it: {join_names(map(field_word, not_inside))}")
     fields_read = {*fields, *inner_fields}
     not_seen = [*(field_word(name) for name in too_many if name not in fields_read)]
     not_seen += [name for name in OUTCOMES if name not in outcomes and name not in fields]
     if not_seen:
-        skipped.append(f"not looked at: {join_names(not_seen)}; name them in `by`")
-    if whole.verdict == "within noise":
-        notes.append("the change itself is within noise, so there may be nothing to explain")
+        skipped.append(f"not analyzed: {join_names(not_seen)}; name them in `by`")
+    if whole.verdict == "not significant":
+        notes.append("the change is not significant, so there may be nothing to explain")
     if base.current.kind == "median":
-        notes.append("percentiles do not split into parts: groups are compared, and their changes do not add up")
+        notes.append("percentiles cannot be decomposed: groups are compared, and their changes do not add up")
     names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
     passing = base.readings[0].passing
     answer = Explanation(
@@ -232,7 +232,7 @@ async def _inside(
     rows, skipped = _dimensions(split, fields, clear, context.settings.clock)
     notable = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
     inside = DrillDown(by=first.by, group=group, dimensions=notable[:MAX_INSIDE_LISTED]) if notable else None
-    same = [f"inside {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"] if not notable else []
+    same = [f"within {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"] if not notable else []
     return inside, [*skipped, *same], split.requests
 
 
@@ -277,7 +277,7 @@ async def _examples(
         try:
             _, calls = await find_calls(context, project, filters, sides[side], EXAMPLES)
         except DashboardsError as error:
-            unread.append(f"example calls of the {side} side could not be read: {error}")
+            unread.append(f"{side} example calls could not be read: {error}")
         else:
             examples[side] = [call_shown(call, project) for call in calls]
 
@@ -301,19 +301,19 @@ def render(result: Explanation) -> str:
         lines += contributor_lines(row.contributors) if row.contributors else []
     if result.drill_down:
         for row in result.drill_down.dimensions:
-            lines.append(f"inside {result.drill_down.by} {plain(result.drill_down.group)}, {_dimension_line(row)}")
+            lines.append(f"within {result.drill_down.by} {plain(result.drill_down.group)}, {_dimension_line(row)}")
             lines += contributor_lines(row.contributors) if row.contributors else []
     for outcome in result.outcomes or []:
         lines += [f"how calls ended, {outcome.by}:", *share_lines(outcome.shares)]
     for side, calls in (result.examples or {}).items():
         lines += [f"examples, {side}:", *(f"  {call_line(call)}" for call in calls)]
-    lines.append(f"{result.requests} requests were made for it")
+    lines.append(f"{result.requests} requests")
     return "\n".join(lines)
 
 
 def _dimension_line(dimension: Dimension) -> str:
-    phrases = {"within noise": "groups moved alike, within noise", "not tested": "groups side by side, not tested"}
-    how = "calls shifted between groups" if dimension.mix_shift else "groups moved differently"
+    phrases = {"not significant": "no group stands out", "not tested": "groups, not tested"}
+    how = "calls shifted between groups" if dimension.mix_shift else "groups differ"
     head = f"by {dimension.by}: {phrases.get(dimension.verdict, f'{how}, {dimension.verdict}')}"
     if dimension.not_compared:
         head += f"; not compared: {dimension.not_compared}"
@@ -324,7 +324,7 @@ def _dimension_line(dimension: Dimension) -> str:
     names = join_names(plain(name) for name in dimension.groups)
     if dimension.share_pct is None:
         return f"{head}; {names} differs most"
-    verb = "bring" if len(dimension.groups) > 1 else "brings"
+    verb = "account for" if len(dimension.groups) > 1 else "accounts for"
     return f"{head}; {names} {verb} {plain(dimension.share_pct)} % of the change"
 
 

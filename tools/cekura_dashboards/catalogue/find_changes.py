@@ -61,8 +61,8 @@ OF_A_PART = {"share", "group", "new group", "gone group"}
 FEW_NAMED = 8
 FEW_PLOTS = 4
 """Work of a few milliseconds."""
-NOTHING_TO_TEST = "percentiles of several groups cannot be put together"
-ONLY_COMPARED = "groups are tested by a comparison alone"
+NOTHING_TO_TEST = "percentiles of several groups cannot be merged"
+ONLY_COMPARED = "groups are tested in a comparison only"
 NO_DATA = "no calls in 30 days"
 
 
@@ -221,7 +221,7 @@ def _enough(dashboards: Sequence[Dashboard], limit: int, requests: int) -> _Scop
             continue
         widgets += dashboard.widgets[:limit]
         if (count := len(dashboard.widgets)) > limit:
-            notes.append(f"of dashboard {dashboard.id} only {limit} of {count} charts were looked at; raise limit")
+            notes.append(f"of dashboard {dashboard.id} only {limit} of {count} charts were tested; raise limit")
     projects = {dashboard.id: dashboard.project for dashboard in dashboards if dashboard.project is not None}
     return _Scope(
         widgets, projects, {dashboard.id: dashboard.name for dashboard in dashboards}, left_out, requests, notes
@@ -339,15 +339,15 @@ def render(result: Changes) -> str:
     lines = [f"{result.window}, against {result.against}" if result.against else result.window]
     lines += [_line(place, row) for place, row in enumerate(result.changes, start=1)]
     if not result.changes:
-        lines.append("no change found that is more than chance")
+        lines.append("no significant change")
     if result.more:
-        lines.append(f"{result.more} smaller or less sure changes are left out: give dashboard_ids to see them")
+        lines.append(f"omitted: {result.more} smaller or less certain changes; give dashboard_ids to see them")
     lines.append(
-        f"{charts.total} charts looked at: {charts.changed} changed, {charts.not_significant} quiet, "
-        f"{charts.untestable} could not be tested, {charts.failed} failed; {result.requests} requests"
+        f"{charts.total} charts: {charts.changed} changed, {charts.not_significant} not significant, "
+        f"{charts.untestable} untestable, {charts.failed} failed; {result.requests} requests"
     )
     if result.next:
-        lines.append(f"not all dashboards were looked at: {result.next.tool} {json_text(result.next.arguments)}")
+        lines.append(f"next, for the other dashboards: {result.next.tool} {json_text(result.next.arguments)}")
     return "\n".join(lines)
 
 
@@ -360,7 +360,7 @@ def _line(place: int, row: ReportedChange) -> str:
     if len(row.widgets) > 1:
         parts.append(f"also widgets {', '.join(map(str, row.widgets[1:]))}")
     if row.next:
-        parts.append(f"go on: {row.next.tool} {json_text(row.next.arguments)}")
+        parts.append(f"next: {row.next.tool} {json_text(row.next.arguments)}")
     return "; ".join(parts)
 
 
@@ -374,12 +374,12 @@ def _what(row: ReportedChange) -> str:
     n = f", n {plain(row.n[0])} and {plain(row.n[1])}" if row.n else ""
     relative = f" ({plain(row.pct)} % relative)" if row.pct is not None else ""
     moved = f"{plain(row.before)} → {plain(row.after)}{relative}"
-    early = " (in the time it is compared with)" if row.before_window else ""
+    early = " (in the baseline)" if row.before_window else ""
     match row.kind:
         case "outage":
-            return f"no calls from {row.at} to {row.until}, usual {plain(row.before)}{early}"
+            return f"no calls from {row.at} to {row.until}, expected {plain(row.before)}{early}"
         case "outlier":
-            return f"unusual from {row.at}: {plain(row.after)}, usual {plain(row.before)}{early}"
+            return f"outlier from {row.at}: {plain(row.after)}, expected {plain(row.before)}{early}"
         case "new group":
             return f"new{n}" + (f", {plain(row.after)}" if row.after is not None else "")
         case "gone group":

@@ -107,7 +107,7 @@ def render(result: DashboardSetup) -> str:
         lines.append(line)
     if not result.widgets:
         lines.append("no widgets")
-    return "\n".join([*lines, *(f"left out: {text}" for text in result.omitted or [])])
+    return "\n".join([*lines, *(f"omitted: {text}" for text in result.omitted or [])])
 
 
 TOOL = ReadingTool(

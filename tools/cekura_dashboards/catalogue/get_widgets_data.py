@@ -139,7 +139,7 @@ def _head(result: WidgetsData) -> str:
     lines += [window_text(result.window)] if result.window else []
     lines += [f"where {result.where}"] if result.where else []
     if any(report.omitted == [DETAILS] for report in result.widgets):
-        lines.append(f"of some widgets only the headline is shown: {ALONE}")
+        lines.append(f"some widgets show their headline only: {ALONE}")
     return "\n".join([*lines, *(f"note: {text}" for text in result.shared_notes or [])])
 
 

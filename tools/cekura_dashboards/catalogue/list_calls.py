@@ -116,11 +116,11 @@ async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallLi
     )
     notes = [] if total else [await why_empty(context, CallsQuery(filters, window, project), names)]
     if sortable < total:
-        notes.append(f"{total - sortable} of the calls have no value to sort by and are left out")
+        notes.append(f"omitted: {total - sortable} calls without a value to sort by")
     calls = [call_shown(call, project, metric) for call in logs]
     if request.said:
         calls = _calls_with_text(request.said, calls, logs)
-        note = f"{len(logs)} transcripts were looked through, of {sortable} calls, and {len(calls)} hold it"
+        note = f"{len(logs)} transcripts of {sortable} calls were searched, {len(calls)} match"
         notes.append(f"{note}{_next_page(page, sortable)}")
         calls = calls[: request.limit]
     return CallList(
@@ -138,7 +138,7 @@ async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallLi
 
 
 def _next_page(page: CallsPage, sortable: int) -> str:
-    return f"; page {page.page + 1} goes on" if page.page * page.limit < sortable else ""
+    return f"; next: page {page.page + 1}" if page.page * page.limit < sortable else ""
 
 
 def _calls_with_text(text: str, rows: Sequence[CallShown], calls: Sequence[CallLog]) -> list[CallShown]:
@@ -209,7 +209,7 @@ async def _with_transcripts(context: ToolContext, ids: Collection[int], project:
 def render(result: CallList) -> str:
     head = f"{result.total} calls in project {result.project}, {result.window}, where {result.where}"
     if result.search is not None:
-        head += f"; those in which {result.search} was said, of page {result.page}, {result.sort} first"
+        head += f"; those in which {result.search} was said, page {result.page}, {result.sort} first"
     elif len(result.calls) < result.total:
         head += f"; the {result.sort} {len(result.calls)}" + (f", page {result.page}" if result.page > 1 else "")
     if result.metric is not None:

@@ -48,7 +48,7 @@ MAX_FIELDS = 6
 ROWS_BUDGET = 6000
 """Characters of rows; what does not fit is counted, and `search` brings it back."""
 MAX_PROJECTS = 10
-NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, medians of several groups together"
+NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, medians of several groups combined"
 
 
 class LookUpRequest(Request):
@@ -98,7 +98,7 @@ async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
     for row in rows:
         used += len(_line(row)) + 1
         if used > ROWS_BUDGET:
-            notes = [*notes, f"{len(rows) - len(rows_kept)} more do not fit; narrow with search"]
+            notes = [*notes, f"{len(rows) - len(rows_kept)} more omitted; narrow with search"]
             break
         rows_kept.append(row)
     if not rows and not request.search:
@@ -113,17 +113,17 @@ async def _search_rows(
     wanted = search.casefold()
     if matches := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
         return matches, []
-    none = f"none match {UntrustedText(search)}"
+    none = f"no match for {UntrustedText(search)}"
     if request.kind == "metrics":
         names = matching_names(search, [str.__str__(row[1]) for row in rows if row[1]])
         near = [row for row in rows if row[1] in names]
         if near:
-            return near, [f"no name holds {UntrustedText(search)}; this is near"]
+            return near, [f"no name contains {UntrustedText(search)}; similar"]
         none = f"{none}; without search all are listed"
     if request.kind == "fields" and (metrics := await _metrics_called(context, request, search)):
         shown = titles(metrics, with_charts=True)
         ready = [f"{title}: {json_text(plotted(metric))}" for title, metric in zip(shown, metrics, strict=False)]
-        return [], [f"{UntrustedText(search)} is no field, but a metric", *ready]
+        return [], [f"{UntrustedText(search)} is a metric, not a field", *ready]
     hint = no_such_measure(search)
     notes = (
         [f"{UntrustedText(search)}: {hint}"] if hint and not (request.kind == "metrics" and A_METRIC in hint) else []
@@ -225,7 +225,7 @@ async def _metadata_keys(context: ToolContext, request: LookUpRequest) -> Table:
     ]
     notes = [*keys.notes]
     if project is None:
-        notes.append("calls are looked at in one project only: give project_id")
+        notes.append("calls are read in one project only: give project_id")
     elif keys.have_metadata:
         notes.append(f"calls: of the newest {keys.calls_read}; the values are examples, look_up values counts them")
     elif keys.calls_read:

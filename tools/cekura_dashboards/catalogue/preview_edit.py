@@ -144,14 +144,14 @@ def _headline(report: WidgetReport) -> tuple[str | None, Any]:
 
 def render(result: EditPreview) -> str:
     lines = [f"Dry run, nothing was changed. dashboard {result.dashboard_id}"]
-    lines += [line_of(change) for change in result.changes] or ["it is stored like this already"]
+    lines += [line_of(change) for change in result.changes] or ["it is already stored like this"]
     for effect in result.effects or []:
         head = f"{effect.change} would show"
         if effect.figure and effect.before is not None:
             head += f", {effect.figure} {plain(effect.before)} → {plain(effect.after)}"
         lines.append(f"\n{head}:\n{render_report(effect.report)}")
     lines += [f"warning: {text}" for text in result.warnings or []]
-    lines += [f"left out: {text}" for text in result.omitted or []]
+    lines += [f"omitted: {text}" for text in result.omitted or []]
     if result.plan_id:
         lines.append(f"plan_id: {result.plan_id} (for bulk_edit_dashboard with the same arguments)")
     return "\n".join(lines)

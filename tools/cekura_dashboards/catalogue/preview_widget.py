@@ -31,7 +31,7 @@ from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 
-NOT_SAVED = "the API has no chart of a share: this one is worked out from two counts, and saved it would count calls"
+NOT_SAVED = "the API has no chart of a share: this one is computed from two counts, and saved it would count calls"
 
 
 class PreviewRequest(Clocked):

@@ -117,7 +117,7 @@ def call_table(calls: Sequence[CallShown]) -> list[str]:
     lines = [" | ".join(COLUMNS[place] for place in columns)] if columns else []
     for call, row in zip(calls, rows, strict=True):
         lines.append(" | ".join("-" if row[place] is None else str(row[place]) for place in columns))
-        lines += [f"  said: {call.quote}"] if call.quote else []
+        lines += [f"  quote: {call.quote}"] if call.quote else []
     return lines
 
 
@@ -140,10 +140,10 @@ def calls_filter(
         parts.append({"operator": "same_row", "conditions": [own, value]} if value else own)
     elif label is not None:
         if plotted_type(field) not in {"string", "boolean"}:
-            raise InvalidArguments.at("label", "names a slice of a pie; this chart has none. Give window or group.")
+            raise InvalidArguments.at("label", "names a slice of a pie; this chart has none. Use window or group.")
         if plotted_type(field) == "boolean" and isinstance(_value(label, boolean=True)["value"], str):
             raise InvalidArguments.at(
-                "label", f"{UntrustedText(label)} is no slice here; they are true, false and null."
+                "label", f"{UntrustedText(label)} is not a slice; the slices are true, false and null."
             )
         parts.append({"field": field, **_value(label, boolean=plotted_type(field) == "boolean")})
     elif field == "success":
@@ -192,9 +192,7 @@ async def find_calls(
     """
     if unknown := sorted(operators_of(filters) - CALL_LOG_OPS):
         operators = join_names(str(word(op, FILTER_OPS)) for op in unknown)
-        text = (
-            f"of this chart hold {operators}, which call logs do not take, only charts; narrow by eq, in or contains."
-        )
+        text = f"of this chart use {operators}, which charts accept and call logs do not; use eq, in or contains."
         raise InvalidArguments.at("filters", text, lead="No calls were read.")
     scope = both(filters, within(window.start, window.end))
     start, end = instant(window.start), instant(window.end)
@@ -262,7 +260,7 @@ async def _sorted_ids(context: ToolContext, page: CallsPage) -> list[int]:
         text = f"metric {page.metric} has no numbers to sort by; sort by newest or longest."
         raise InvalidArguments.at("sort", text, lead="No calls were read.")
     if reading.chart is None:
-        raise reading.error or UnreadableAnswer("it holds no calls")
+        raise reading.error or UnreadableAnswer("it has no calls")
     rows = [row for row in reading.chart.rows if isinstance(row.id, int) and row.value is not None]
     rows.sort(key=lambda row: _place(row, page.order), reverse=page.order in DESCENDING)
     return [row.id for row in rows]

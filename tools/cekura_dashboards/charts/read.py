@@ -59,7 +59,7 @@ FINE = ("hour", "day")
 SHORT = timedelta(days=2)
 """Up to this time past the range, hours are read instead of days."""
 MAX_AGENTS = 300
-NOT_EVALUATED = "calls that the metric was not evaluated on count as not matching; its avg leaves them out"
+NOT_EVALUATED = "calls without an evaluation of the metric count as not matching; its avg omits them"
 SMALL_BYTES = 100_000
 MAX_HISTORIES = 12
 """Requests for history in one call."""
@@ -364,11 +364,11 @@ def _restrict(
         if count is None:
             return _with_note(reading, "covers every project that this key can see; how many could not be read"), body
         return _with_note(
-            reading, f"covers all {count} projects that this key can see, as no dashboard scopes it"
+            reading, f"covers all {count} projects that this key can see, as no dashboard limits it"
         ), body
     project, ids = scope
     theirs = {"field": "agent.id", "op": "in", "value": ids}
-    note = f"kept to project {project} by its {len(ids)} agents"
+    note = f"limited to project {project} by its {len(ids)} agents"
     if reading.target.dashboard is not None:
         note += ", as the dashboard's own scope ends at its date range"
     restricted = replace(_with_note(reading, note), restricted_to_project=True)
@@ -443,7 +443,7 @@ def _group(value: Any) -> Key:
 
 HALF = 1800.0
 """Half of an hour: an hour belongs to the day that its middle lies in."""
-ODD_OFFSET = "days are put together from hours of UTC, which that zone's midnight cuts: each is up to half an hour off"
+ODD_OFFSET = "days are merged from UTC hours, which midnight in that zone cuts: each is up to half an hour off"
 
 
 def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:

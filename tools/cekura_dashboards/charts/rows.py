@@ -162,13 +162,11 @@ class Rows(ABC):
         untested, start, end = list[str](), self.span.start, self.span.end
         if bounds.start and start < bounds.start.timestamp() < min(times):
             untested.append(
-                f"{iso(start)} to {iso(bounds.start.timestamp())}: nothing came from before the saved date range"
+                f"{iso(start)} to {iso(bounds.start.timestamp())}: no data from before the saved date range"
             )
             start = bounds.start.timestamp()
         if bounds.end and max(times) <= bounds.end.timestamp() < end:
-            untested.append(
-                f"{iso(bounds.end.timestamp())} to {iso(end)}: nothing came from after the saved date range"
-            )
+            untested.append(f"{iso(bounds.end.timestamp())} to {iso(end)}: no data from after the saved date range")
             end = bounds.end.timestamp()
         return Span(start, end), untested
 
@@ -304,7 +302,7 @@ def uncovered_notes(reading: ChartReading) -> list[str]:
         return []
     edges = [("from", bounds.start), ("to", bounds.end)]
     edges_text = " ".join(f"{word} {format_instant(moment)}" for word, moment in edges if moment)
-    return [f"whether more than the saved date range ({edges_text}) is covered cannot be seen from this chart"]
+    return [f"this chart does not show whether it covers more than the saved date range ({edges_text})"]
 
 
 @dataclass(kw_only=True)
@@ -378,7 +376,7 @@ PASS_IS_1, PASS_IS_5 = "pass = 1", "pass = 5"
 Measure = int | str
 """A metric by its id, or a field that is true or false."""
 Form = Literal["1", "5", "1 or 5", "percent"]
-UNCERTAIN = "a pass may be scored 1 or 5, which averages of at most 1 cannot tell; shown as if it were 1"
+UNCERTAIN = "a pass may be scored 1 or 5: averages of at most 1 do not show which; shown as 1"
 
 
 @dataclass
@@ -524,9 +522,7 @@ def _untyped(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartRead
     """Of a metric whose type is not known: 0 to 5 is neither a rate nor a percentage."""
     if chart.data_type != "boolean" or numbers.form != "5":
         return reading
-    note = (
-        f"values up to {exact(numbers.top):g} are no rate, and what a pass is scored is not known without the type of"
-    )
+    note = f"values up to {exact(numbers.top):g} are not a rate, and the score of a pass is unknown without the type of"
     return replace(
         reading,
         chart=replace(chart, data_type=None),

@@ -62,25 +62,25 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
     if end > now:
         end = now
         if start < now:
-            notes.append("the window's end was in the future; it ends now")
+            notes.append("the window ended in the future; it ends now")
     earliest = now - LIMIT
     if earliest - MARGIN <= start < earliest + MARGIN:
         start = earliest + MARGIN
         notes.append("the start was moved 5 minutes inside the API's limit of 30 days")
     elif start < earliest and is_month(word):
         start = earliest + MARGIN
-        notes.append(f"of {fold(word)} only the part from {format_instant(start)} on: the API holds 30 days")
+        notes.append(f"of {fold(word)} only the part from {format_instant(start)}: the API keeps 30 days")
     elif start < earliest:
         raise InvalidArguments.at(
             argument, f"{UntrustedText(word, limit=60)} starts more than 30 days ago, which the API refuses; "
             f"the earliest start is {_earliest(now)}."
         )  # fmt: skip
     if start >= end:
-        why = "it ends before it starts, or is all in the future."
+        why = "it ends before it starts, or lies in the future."
         if end <= earliest + MARGIN:
-            why = f"it ends before the 30 days that the API holds; the earliest start is {_earliest(now)}."
+            why = f"it ends before the API's last 30 days; the earliest start is {_earliest(now)}."
         elif start == now:
-            why = "it begins only now; use 24h, or the time before it."
+            why = "it starts now; use 24h, or an earlier window."
         raise InvalidArguments.at(argument, f"{UntrustedText(word, limit=60)} is empty: {why}")
     return Window(start.astimezone(UTC), end.astimezone(UTC), source, tuple(notes))
 
@@ -178,8 +178,8 @@ def other_window(
     if not _is_held(start, now):
         days = _longest(word, now, zone, cut)
         raise NoTimeBefore.at(
-            "compare_to", f"{word} would start before the 30 days that the API holds; the longest window that can be "
-            f"compared like this is the last {days} days ({days}d)."
+            "compare_to", f"{word} would start before the API's last 30 days; the longest window that it can be "
+            f"compared with is the last {days} days ({days}d)."
         )  # fmt: skip
     return _with_differences(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
 
@@ -206,7 +206,7 @@ def _is_comparable(window: Window, word: str, now: datetime, zone: ZoneInfo) -> 
 def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
     """The other window, with a note if it holds other weekdays, or other hours of the day."""
     if other.start < window.end and other.end > window.start:
-        other = replace(other, notes=(*other.notes, "the two times overlap: some calls are on both sides"))
+        other = replace(other, notes=(*other.notes, "the windows overlap: some calls count in both"))
     weeks = [(each.end - each.start) / WEEK for each in (window, other)]
     whole = all(abs(count - round(count)) * 7 * 24 <= 1 and round(count) for count in weeks)
     starts = [each.start.astimezone(zone).replace(tzinfo=None) for each in (window, other)]
@@ -214,11 +214,11 @@ def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
     if whole or (as_long and _is_multiple(shift, WEEK)):
         return other
     if not as_long:
-        note = "the two sides are not equally long, and hold other hours or weekdays"
+        note = "the windows differ in length, and so in hours or weekdays"
     elif _is_multiple(shift, timedelta(days=1)):
-        note = "the two sides hold different weekdays"
+        note = "the windows cover different weekdays"
     else:
-        note = "the two sides hold different hours of the day"
+        note = "the windows cover different hours of the day"
     return replace(other, notes=(*other.notes, note), weekdays_differ=True)
 
 

@@ -101,7 +101,7 @@ def render(receipt: Receipt) -> str:
     lines += [line_of(change) for change in receipt.changes]
     for word, texts in (
         ("NOT as requested", receipt.differences), ("NOT applied", receipt.not_applied), ("warning", receipt.warnings),
-        ("left out", receipt.omitted),
+        ("omitted", receipt.omitted),
     ):  # fmt: skip
         lines += [f"{word}: {text}" for text in texts or []]
     if receipt.restored:

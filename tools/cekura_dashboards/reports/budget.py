@@ -24,7 +24,7 @@ STRUCTURED = 1.5
 FEW_GROUPS, FEW_SLICES, FEW_CONTRIBUTORS, FEWER = 7, 6, 3, 2
 FEW_POINTS = 8
 SHORT_LABEL, SHORT_WHERE, SHORT_NOTE = 24, 120, 160
-ALONE = "ask for the widget alone"
+ALONE = "request the widget alone"
 COUNTS = "n per bucket"
 FINER = "a finer series"
 SEVERAL = 3
@@ -179,7 +179,7 @@ def _fewer_changes(item: WidgetReport) -> WidgetReport:
     if group_changes is None or len(group_changes.top) <= FEWER:
         return item
     return _leave_out(
-        item, "groups that moved", group_changes=group_changes.model_copy(update={"top": group_changes.top[:FEWER]})
+        item, "changed groups", group_changes=group_changes.model_copy(update={"top": group_changes.top[:FEWER]})
     )
 
 

@@ -144,7 +144,7 @@ def corrections(reports: Sequence[WidgetReport]) -> list[str]:
     most = max(
         (comparison.allows_for for comparison in comparisons if comparison is not None and comparison.ci95), default=1
     )
-    return [f"intervals of comparisons allow for all {most}"] if most > 1 else []
+    return [f"intervals are corrected for {most} comparisons"] if most > 1 else []
 
 
 def _with_comparison(report: WidgetReport, sides: ComparedReadings, tests: int, options: ReportOptions) -> WidgetReport:
@@ -155,7 +155,7 @@ def _with_comparison(report: WidgetReport, sides: ComparedReadings, tests: int, 
     if not sides.targets.unasked:
         return report.model_copy(update={"comparison": result})
     if not result.figures or not sides.baseline or not _calls_of(result):
-        why = result.not_compared or "nothing came from the period before"
+        why = result.not_compared or "the baseline has no data"
         return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
     change = StatChange(start=result.start or "", end=result.end or "", figures=result.figures)
     baseline_notes = sides.baseline.window.notes if sides.baseline.restricted_to_project else result.notes or []
@@ -309,8 +309,8 @@ async def _with_left_out_counts(
     for place, reading in enumerate(readings):
         asked = [(name, counts.get((_key(CallsQuery.of(reading)), name))) for name in _neq_fields(reading)]
         count_notes = [
-            f"{exact(n)} more calls have no value of {field_word(name)}, and neq may leave them out; "
-            "`or` an isnull true counts them"
+            f"{exact(n)} more calls have no value of {field_word(name)}, and neq may omit them; "
+            "add `or` isnull true to count them"
             for name, count in asked
             if count is not None and count.chart is not None and (n := _calls(count.chart))
         ]
@@ -377,10 +377,10 @@ def _in_words(query: CallsQuery, reason: str | _Counts | None, plotted: str | No
         where = in_words(query.calls, names) if query.calls else ALL_CALLS
         return f"no calls with a value where {where}: the window may hold none, or a condition excludes them all"
     if not reason.every:
-        return f"there are no calls at all in this window: {LONGER}"
+        return f"there are no calls in this window: {LONGER}"
     if reason.matching:
         value = "this metric" if plotted == METRIC_VALUE else field_word(plotted) if plotted else "what is plotted"
-        return f"{exact(reason.matching)} calls match, and none of them has a value of {value}"
+        return f"{exact(reason.matching)} calls match, none with a value of {value}"
     for place, (condition, alone) in enumerate(zip(query.conditions, reason.alone, strict=True)):
         if alone:
             continue
@@ -394,8 +394,8 @@ def _in_words(query: CallsQuery, reason: str | _Counts | None, plotted: str | No
         return (
             f"{text}{meant}; values that occur: {join_names(map(named, labels), limit=MAX_VALUES)}" if labels else text
         )
-    one_by_one = f"each of these conditions alone holds some of the {exact(reason.every)} calls in this window"
-    return f"{one_by_one}, all together none"
+    one_by_one = f"each condition alone matches some of the {exact(reason.every)} calls in this window"
+    return f"{one_by_one}, together they match none"
 
 
 def _agents_in(conditions: Sequence[JsonObject]) -> set[int]:
@@ -420,11 +420,11 @@ def _foreign_agents(conditions: Sequence[JsonObject], agents: Mapping[int, Agent
 
 def _foreign_agent(number: int, agent: Agent | None, project: int | None) -> str | None:
     if agent is None:
-        return f"this key sees no agent {number} (look_up agents lists them)"
+        return f"this key cannot see agent {number} (look_up agents lists them)"
     if project is None or agent.project in {None, project}:
         return None
     where = f"agent {number} {named(agent.name)} is in project {agent.project}"
-    return f"{where}, and these are the calls of project {project}"
+    return f"{where}, but these are calls of project {project}"
 
 
 async def _count_calls(context: ToolContext, query: CallsQuery) -> _Counts:
@@ -477,7 +477,7 @@ def _labels_in(condition: JsonObject) -> set[str] | None:
 
 
 CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
-ODD_OFFSET = "hours are those of UTC: an hour named there begins up to half an hour before or after it"
+ODD_OFFSET = "hours are UTC hours: each starts up to half an hour before or after the hour that it is named for"
 
 
 class Folding(Struct, frozen=True):
@@ -543,12 +543,12 @@ def _with_profile(
     if function in ADDITIVE:
         whole = [bucket for bucket in hours if not is_partial(bucket.time, HOUR, rows.span)]
         if any(bucket.value for bucket in hours if bucket not in whole):
-            notes.append("hours that the window cuts are left out of the profile, and so are cut days by weekday")
+            notes.append("the profile omits hours, and by weekday days, that the window cuts")
     offset = folding.clock.zone.utcoffset(reading.window.end.replace(tzinfo=None)) or timedelta(0)
     if offset.seconds % HOUR:
         notes.append(ODD_OFFSET)
     if function.startswith("p"):
-        notes.append(f"{function} of several hours cannot be put together: the typical hour is shown")
+        notes.append(f"{function} of several hours cannot be merged: the typical hour is shown")
     n = total(hours)
     return report.model_copy(
         update={
@@ -564,7 +564,7 @@ def _with_profile(
 def _division(config: WidgetConfig) -> list[str]:
     """A note that groups, slices or figures are not folded separately."""
     if config.group_by:
-        return ["of all groups together"]
+        return ["all groups combined"]
     if config.chart_type == "stat" or (config.chart_type == "pie" and plotted_type(config.field or "") != "boolean"):
-        return ["the number of calls is folded, of all slices or figures together"]
+        return ["profile of the number of calls, all slices or figures combined"]
     return []

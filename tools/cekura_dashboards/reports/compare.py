@@ -388,7 +388,7 @@ async def read_compared(
         for place, (sides, history, bars) in enumerate(zip(pairs, keys, daily_bars, strict=True))
     ]
     raise_if_all_failed([sides.current for sides in compared_readings])
-    notes = [f"{without} charts were tested over their window alone: at most {MAX_HISTORIES} histories are read"]
+    notes = [f"{without} charts were tested over their window only: at most {MAX_HISTORIES} histories are read"]
     return compared_readings, notes if without else []
 
 
@@ -479,7 +479,7 @@ def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str
     fields = {*fields_of(pair.filters)}
     if fields & {*fields_of(pair.current.calls)}:
         return []
-    return ["the baseline's calls are among the current ones; `filters` narrows those to the other group"]
+    return ["the baseline is a subset of the current calls; narrow those to the other group with `filters`"]
 
 
 def why_not_alike(sides: ComparedReadings, chart: Chart, options: ReportOptions) -> str | None:
@@ -488,10 +488,10 @@ def why_not_alike(sides: ComparedReadings, chart: Chart, options: ReportOptions)
         return None
     if sides.history is not None:
         if sides.history.chart is None:
-            return f"whether both sides hold the same calls could not be checked: {sides.history.error}"
+            return f"it is unknown whether both windows count the same calls: {sides.history.error}"
         return disagreement(sides.history, sides.current, chart, options.names)
     if sides.alike is None or sides.alike.chart is None:
-        return "whether both sides hold the same calls could not be checked"
+        return "it is unknown whether both windows count the same calls"
     own, alone = (
         measure_of(reading, side_chart, options.names).sample
         for reading, side_chart in ((sides.current, chart), (sides.alike, sides.alike.chart))

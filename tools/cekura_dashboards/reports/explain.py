@@ -24,7 +24,7 @@ from cekura_dashboards.values import replace
 
 USUAL_FIELDS = ("agent.id", "topic")
 OUTCOMES = ("call_ended_reason", "dropoff_point")
-VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "within noise", "not tested")
+VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "not significant", "not tested")
 MAX_FIELDS = 3
 MIN_DAYS = 5
 """In shorter windows groups are read by the hour."""
@@ -142,7 +142,7 @@ async def read_split(
         current, baseline = read[name, CURRENT], read[name, BASELINE]
         error = current.error or baseline.error
         if error is not None or current.chart is None or baseline.chart is None:
-            split[name] = error or DashboardsError("nothing came")
+            split[name] = error or DashboardsError("no data")
             continue
         measures_of = [
             await in_thread(measure_of, reading, part, names, small=small)
@@ -213,7 +213,7 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, clock: Cloc
     result = find_driver(
         sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions
     )
-    alike, still = result.verdict == "within noise", whole.verdict == "within noise"
+    alike, still = result.verdict == "not significant", whole.verdict == "not significant"
     return Dimension(
         by=by,
         verdict=result.verdict,

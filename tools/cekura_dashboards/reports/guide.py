@@ -130,36 +130,35 @@ metadata only: `metadata.region`, not `metadata.a.b`.
 ## Which calls count
 
 A filter is a condition (`field`, `op`, `value`) or a group of them (`operator` `and` or `or`, `conditions`), to any
-depth. `same_row` is a group whose conditions must hold of one and the same metric evaluation.
+depth. `same_row` is a group whose conditions must hold for the same metric evaluation.
 
 {_table(("field", "type", "documented operators"), [*filtered, ("`metadata.KEY`", "text", "any")])}
 
 Operators: {_code(FILTER_OPS)}. Lists of calls do not take {not_of_calls}. `in` takes a list, `isnull` true or false.
-`not`, `not_in` and `between` are read as these, and the answer says how; `contains` and the like have no opposite. A
-`duration` is in seconds, `3 min` or `1:30` are read as such.
+`not`, `not_in` and `between` are translated into these, and the answer says how; `contains` and the like have no
+negation. A `duration` is in seconds; `3 min` and `1:30` are converted.
 
-A question with `neq` (in `filters`, `compare_filters`, `share_where`) is about calls without a value too: not the
-recall campaign is also what has no campaign. An `isnull` false beside it leaves those out. Saved filters stay as they
-are.
+A `neq` in a question (`filters`, `compare_filters`, `share_where`) also matches calls without a value: other campaigns
+than recall include none at all. Add an `isnull` false to exclude those. Saved filters are sent unchanged.
 
-A chart on a dashboard counts the calls that its own filters and those of the dashboard let through.
+A chart on a dashboard counts the calls that match its own filters and the dashboard's.
 
 {_examples(FILTERS)}
 
 ## Times
 
 `window`: {_code(WORDS)}, any number of minutes, hours, days or weeks (`90m`, `36h`, `10d`, `last two weeks`), a day, a
-weekend or a month (`2026-11-16`, `last weekend`, `november`), since when (`since monday`), or two ends. Two dates hold
-the last of them (`2026-11-01/2026-11-07` is a week), two times end exactly there (`2026-11-01T09:00/2026-11-01T17:00`).
-Absent: the saved date range.
+weekend or a month (`2026-11-16`, `last weekend`, `november`), a start (`since monday`), or an interval. An interval of
+dates includes its last day (`2026-11-01/2026-11-07` is a week), one of times ends exactly there
+(`2026-11-01T09:00/2026-11-01T17:00`). Default: the saved date range.
 
-`compare_to`: {_code(COMPARISONS)}, or any window. `compare_filters` sets a chart beside other calls instead.
+`compare_to`: {_code(COMPARISONS)}, or any window. `compare_filters` compares a chart with other calls instead.
 
-In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. It stands in saved filters only; for one answer give
+In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. Use it in saved filters only; for one answer use
 `window`.
 
 `today`, `this_week` and the like begin in the time zone of the settings (`CEKURA_TIME_ZONE`), or in that of the call
-(`time_zone`). The API's buckets are UTC days and hours; `by: local_day` puts days of another zone together from hours.
+(`time_zone`). The API's buckets are UTC days and hours; `by: local_day` merges hours into days of another zone.
 
 ## Answers
 
@@ -171,10 +170,10 @@ In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. It stands in 
 
 ## Limits
 
-- The API holds {LIMIT.days} days of calls, and no chart begins earlier.
-- Not measured: unique callers, cost, hold time; nor a median of several groups together.
-- An average of buckets is weighted by their calls; percentiles of buckets cannot be put together.
-- A deleted widget or dashboard comes back with a new id.
+- The API keeps {LIMIT.days} days of calls; no chart starts earlier.
+- Not measured: unique callers, cost, hold time; nor the median of several groups combined.
+- An average of buckets is weighted by their calls; percentiles of buckets cannot be merged.
+- A restored widget or dashboard gets a new id.
 """
 
 

@@ -83,8 +83,8 @@ class Lint:
             changed = stored.model_copy(update={name: value for name, value in fields.items() if name != "id"})
             twin = next((w for w in self._widgets() if w.id != stored.id and _plots(w) == _plots(changed)), None)
             if twin is not None:
-                text = f"{draft.text}; but then it would show the same as widget {twin.id} {named(twin.name)}"
-                return replace(draft, text=f"{text}: a shorter date range helps, or deleting it", edit={})
+                text = f"{draft.text}; but then it would duplicate widget {twin.id} {named(twin.name)}"
+                return replace(draft, text=f"{text}: shorten the date range, or delete it", edit={})
             if check(changed, "", self.metrics):
                 return replace(draft, edit={})
         return draft
@@ -114,7 +114,7 @@ class Lint:
         """Why it cannot be drawn; and whether the rules say so, and not only the API, whose reasons may pass."""
         field_name = widget.field or ""
         if field_name and plotted_type(field_name) is None:
-            return f"{named(field_name)} is no field of calls", True
+            return f"{named(field_name)} is not a field of calls", True
         if faults := check(widget, "", self.metrics):
             return str(faults[0]), True
         observation = self.observations.get(widget.id)
@@ -126,7 +126,7 @@ class Lint:
 
     def _old_date_ranges(self) -> Iterator[Draft]:
         """Fixed ranges that have aged past what the API holds."""
-        why = f"{TOO_OLD}, so the API refuses the charts (400); 7 days are proposed"
+        why = f"{TOO_OLD}, so the API refuses the charts (400); the fix sets 7 days"
         own = self.dashboard.filters
         if is_too_old(time_bounds(own, self.now), self.now):
             edit = {"filters": both(without_time(own), DATE_RANGE)}
@@ -142,7 +142,7 @@ class Lint:
         if bare:
             text = (
                 "neither these charts nor the dashboard have a date range, and without one the API refuses them (400); "
-                "the last 7 days are proposed"
+                "the fix sets the last 7 days"
             )
             edit = {"filters": both(filters, DATE_RANGE)}
             yield Draft("no_date_range", [w.id for w in bare], text, edit, of_dashboard=True)
@@ -165,7 +165,7 @@ class Lint:
             alike[_plots(widget)].append(widget)
         for first, *others in alike.values():
             if others:
-                text = f"shows the same as widget {first.id} {named(first.name)}, so it takes room and adds nothing"
+                text = f"duplicates widget {first.id} {named(first.name)}"
                 yield self._delete("duplicate", others, text)
 
     def _sums(self) -> Iterator[Draft]:
@@ -174,10 +174,10 @@ class Lint:
             if widget.chart_type != "bar" or not function:
                 continue
             if widget.field == METRIC_VALUE and function == "sum":
-                text, better = "a sum of scores grows with the number of calls and says nothing about them", "avg"
+                text, better = "a sum of scores grows with the number of calls; an average describes them", "avg"
             elif widget.field == "agent_id" and function != "count":
                 text, better = (
-                    f"{function} of ids means nothing; what can be counted is the calls",
+                    f"the {function} of ids is meaningless; count the calls instead",
                     "count",
                 )
             else:
@@ -193,8 +193,8 @@ class Lint:
                 continue
             largest = [label for label in observation.labels if label is not None][:KEPT_SLICES]
             text = (
-                f"{len(observation.labels)} slices cannot be told apart; proposed are the {len(largest)} largest, and "
-                "a name that says so"
+                f"{len(observation.labels)} slices are too many to read; the fix keeps the {len(largest)} largest "
+                "and says so in the name"
             )
             name = f"{(widget.name or title(widget))[:200]} ({len(largest)} largest)"
             filters = both(widget.filters, _only(widget, largest))
@@ -211,7 +211,7 @@ class Lint:
             span = (window.end - window.start).total_seconds()
             period = next((p for p in TIME_PERIODS if span / WIDTHS[p] <= MOST_BUCKETS), "month")
             bars = f"{span / WIDTHS[period]:.0f}"
-            text = f"{observation.buckets} bars are more than can be read; per {period} they are {bars}"
+            text = f"{observation.buckets} bars are too many to read; per {period} there are {bars}"
             yield Draft(
                 "many_buckets", [widget.id], text, {"update": [{"id": widget.id, "time_period": period}]}
             )  # fmt: skip
@@ -219,7 +219,7 @@ class Lint:
     def _names(self) -> Iterator[Draft]:
         used_names = {w.name for w in self._widgets() if w.name}
         if bare := [w for w in self._widgets() if not w.name][:MOST_WIDGETS]:
-            text = "without a name nobody can say which chart is meant"
+            text = "a chart without a name cannot be referred to"
             updates = [{"id": w.id, "name": _unused_name(title(w), used_names)} for w in bare]
             yield Draft("no_name", [w.id for w in bare], text, {"update": updates})
         by_name = defaultdict[str, list[Widget]](list)
@@ -227,7 +227,7 @@ class Lint:
             by_name[(widget.name or "").strip().casefold()].append(widget)
         for name, (first, *others) in by_name.items():
             if name and others:
-                text = f"has the same name as widget {first.id}, {named(first.name)}, though it shows something else"
+                text = f"has the same name as widget {first.id}, {named(first.name)}, but shows something else"
                 updates = [
                     {"id": w.id, "name": _unused_name(f"{w.name}: {title(w)}"[:240], used_names)} for w in others
                 ]

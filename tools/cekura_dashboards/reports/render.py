@@ -40,7 +40,7 @@ DETAILS = "details"
 """Left out of every report of a large dashboard; the answer says so once."""
 LABELS = {
     "ci95": "95 % interval",
-    "mean_of_buckets": "plain mean of the buckets",
+    "mean_of_buckets": "unweighted mean of buckets",
     "typical_bucket_p50": "typical bucket p50",
     "typical_bucket_p95": "typical bucket p95",
     "typical_bucket_p99": "typical bucket p99",
@@ -51,7 +51,7 @@ BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units",
 """Facts that are rendered in a line of their own."""
 NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
 HOURS = 24
-FLAT = {"within noise": "no more than chance apart from flat", "not tested": "too few days to tell it from flat"}
+FLAT = {"not significant": "not significantly different from flat", "not tested": "not tested, too few days"}
 EIGHTHS = "▁▂▃▄▅▆▇█"
 LEFT_EIGHTHS = "▏▎▍▌▋▊▉█"
 MAX_LINE = 80
@@ -81,7 +81,7 @@ def _rendered(item: WidgetReport) -> str:
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
     lines += comparison_lines(item.comparison)
-    lines += ["nothing found"] if item.findings == [] and item.omitted == [DETAILS] else finding_lines(item.findings)
+    lines += ["no findings"] if item.findings == [] and item.omitted == [DETAILS] else finding_lines(item.findings)
     basis = [f"unit {item.unit}" if item.unit else "", item.pass_score or ""]
     basis += [f"n {item.n}"] if item.n is not None else []
     lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
@@ -89,7 +89,7 @@ def _rendered(item: WidgetReport) -> str:
     for word, texts in (("not tested", item.not_tested), ("note", item.notes)):
         lines += [f"{word}: {text}" for text in texts or []]
     if item.omitted and item.omitted != [DETAILS]:
-        lines.append(f"left out: {'; '.join(item.omitted)}")
+        lines.append(f"omitted: {'; '.join(item.omitted)}")
     return "\n".join(line for line in lines if line)
 
 
@@ -161,15 +161,15 @@ def _group_lines(groups: Groups) -> list[str]:
 
 def _group_change_line(group_changes: GroupChanges) -> str:
     if not group_changes.top:
-        return f"groups, {group_changes.against}: {group_changes.not_significant} moved alike, within noise"
+        return f"groups, {group_changes.against}: no group stands out ({group_changes.not_significant} tested)"
     sizes = any(row.n for row in group_changes.top)
-    columns = ["group", "before", "after", "relative %", *(["n before", "n after"] if sizes else []), "verdict"]
+    columns = ["group", "baseline", "current", "relative %", *(["n baseline", "n current"] if sizes else []), "verdict"]
     rows = "; ".join(
         " ".join([plain(row.group), *map(_or_dash, [row.baseline, row.current, row.pct, *(row.n or [])]), row.verdict])
         for row in group_changes.top
     )
-    rest = f"; {group_changes.more} more moved" if group_changes.more else ""
-    rest += f"; {group_changes.not_significant} moved like the others" if group_changes.not_significant else ""
+    rest = f"; {group_changes.more} more significant" if group_changes.more else ""
+    rest += f"; {group_changes.not_significant} not significant" if group_changes.not_significant else ""
     return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}"
 
 
@@ -179,13 +179,13 @@ def _or_dash(value: Number | None) -> str:
 
 
 def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
-    head = f"change against {change.start} to {change.end}:"
+    head = f"baseline {change.start} to {change.end}:"
     return [head, *figure_table(change.figures)] if charted else [f"{head} {_figure_changes(change.figures)}"]
 
 
 def _figure_changes(rows: Iterable[FigureChange]) -> str:
     return "; ".join(
-        f"{row.figure} {plain(row.current)} against {plain(row.baseline)}, difference {plain(row.difference)}, "
+        f"{row.figure} {plain(row.current)}, baseline {plain(row.baseline)}, difference {plain(row.difference)}, "
         f"{row.verdict}"
         for row in rows
     )
@@ -211,7 +211,7 @@ def comparison_lines(comparison: Comparison | None) -> list[str]:
     if comparison.ci95:
         parts.append(f"95 % interval {plain(comparison.ci95[0])} to {plain(comparison.ci95[1])}")
     if comparison.per:
-        parts.append(f"per {comparison.per}, as the sides are not equally long")
+        parts.append(f"per {comparison.per}, as the windows differ in length")
     if comparison.verdict:
         parts.append(f"{comparison.verdict}: {comparison.not_tested}" if comparison.not_tested else comparison.verdict)
     tables = parts_lines(comparison)
@@ -246,12 +246,12 @@ def contributor_lines(contributors: Contributors) -> list[str]:
     lines = list[str]()
     if contributors.rate_effect is not None and contributors.mix_effect is not None:
         lines.append(
-            f"of the change, {plain(contributors.rate_effect)} by groups' own rates and "
-            f"{plain(contributors.mix_effect)} by the mix of calls"
+            f"of the change, rate effect {plain(contributors.rate_effect)} and mix effect "
+            f"{plain(contributors.mix_effect)}"
         )
     if contributors.simpsons_paradox:
-        lines.append("every larger group moved the other way than the whole: the mix of calls changed")
-    columns = ["group", "current", "baseline", "n current", "n baseline", "by its rate", "by the mix", "change"]
+        lines.append("Simpson's paradox: every larger group moved against the total, as the mix of calls changed")
+    columns = ["group", "current", "baseline", "n current", "n baseline", "rate effect", "mix effect", "change"]
     rows = [_cells(row) for row in contributors.top]
     columns_used = [i for i in range(len(columns)) if i < 3 or any(row[i] is not None for row in rows)]  # noqa: PLR2004 - group and both sides
     texts = [
@@ -263,7 +263,7 @@ def contributor_lines(contributors: Contributors) -> list[str]:
 
 def _cells(row: Contributor) -> list[Any]:
     new, old = row.n or (None, None)
-    only = {"new": "(new: no such calls in the baseline)", "gone": "(gone: no such calls now)"}.get(row.status or "")
+    only = {"new": "(new: no calls in the baseline)", "gone": "(gone: no current calls)"}.get(row.status or "")
     return [row.group, row.current, row.baseline, new, old, row.rate_effect, row.mix_effect, row.change, only]
 
 
@@ -274,7 +274,7 @@ def _more(count: int | None) -> str:
 def finding_lines(findings: Sequence[Finding] | None) -> list[str]:
     """One line each, the kind first; or that there are none."""
     if findings == []:
-        return ["no trend, step, unusual bucket or gap found"]
+        return ["no trend, step, outlier or outage"]
     return [_finding(finding) for finding in findings or []]
 
 
@@ -284,7 +284,7 @@ def _finding(finding: Finding) -> str:
     match finding:
         case Step():
             head = f"{finding.kind} at {finding.at}" + (
-                " (before this window, and still so)" if finding.before_window else ""
+                " (before this window, persists)" if finding.before_window else ""
             )
             parts.append(f"{plain(finding.before)} → {plain(finding.after)}")
             parts.append(_moved(finding.change, finding.pct))
@@ -292,15 +292,15 @@ def _finding(finding: Finding) -> str:
                 parts.append(f"n {plain(finding.n[0])} and {plain(finding.n[1])}")
         case Trend():
             head = f"trend from {finding.start}"
-            parts += [f"{plain(finding.per_day)} a day", _moved(finding.change, finding.pct)]
+            parts += [f"{plain(finding.per_day)} per day", _moved(finding.change, finding.pct)]
         case Unusual():
-            head = f"unusual from {finding.start}"
+            head = f"outlier from {finding.start}"
             parts.append(f"{finding.buckets} buckets" if finding.buckets > 1 else "1 bucket")
-            parts.append(f"{plain(finding.value)}, usual {plain(finding.expected)}")
+            parts.append(f"{plain(finding.value)}, expected {plain(finding.expected)}")
             parts += [f"n {finding.n}"] if finding.n is not None else []
         case _:
-            head = f"gap from {finding.start} to {finding.end}"
-            parts.append(f"no calls, usual {plain(finding.expected_calls)}")
+            head = f"outage from {finding.start} to {finding.end}"
+            parts.append(f"no calls, expected {plain(finding.expected_calls)}")
     more = f" (and {finding.more} more)" if isinstance(finding, Unusual | Gap) and finding.more else ""
     return f"{head}: {', '.join([*parts, finding.verdict])}{more}"
 
@@ -375,7 +375,7 @@ def profile_lines(profile: Profile) -> list[str]:
     lines.append("; ".join(f"{name} {_slot(slot)}" for name, slot in extremes if slot))
     for word, names in (("above the others", profile.above), ("below the others", profile.below)):
         if names:
-            lines.append(f"clearly {word}: {', '.join(names)}")
+            lines.append(f"significantly {word}: {', '.join(names)}")
     names = names_of(profile.by)
     for lead, values in (
         ("", profile.value), ("n ", profile.n), ("on weekdays ", profile.weekdays), ("on weekends ", profile.weekend),
@@ -468,7 +468,7 @@ def _pie_bar(share: float) -> str:
 
 def figure_table(changes: Sequence[FigureChange]) -> list[str]:
     """The figures of a stat, each beside that of the period before, aligned."""
-    rows = [("", "now", "before", "difference", "")]
+    rows = [("", "current", "baseline", "difference", "")]
     rows += [(plain(o.figure), plain(o.current), plain(o.baseline), plain(o.difference), o.verdict) for o in changes]
     name, now, before, moved, _ = (max(map(len, cells)) for cells in zip(*rows, strict=True))
     return [f"{r[0]:<{name}}  {r[1]:>{now}}  {r[2]:>{before}}  {r[3]:>{moved}}  {r[4]}".rstrip() for r in rows]

@@ -67,7 +67,7 @@ class ReportOptions(Struct, frozen=True):
 
 
 ALL_CALLS = "all calls"
-NOT_COUNTED = "a count of {} leaves out calls without one; field agent_id counts all calls"
+NOT_COUNTED = "a count of {} omits calls without one; field agent_id counts all calls"
 WHOLE_DAYS = ("d", "w", "mo")
 """Suffixes of the names of steps of whole days."""
 
@@ -212,7 +212,7 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
     if config.counted:
         notes.append(NOT_COUNTED.format(field_word(config.field or "")))
     if history is not None and history.error is not None:
-        notes.append(f"tested over this window alone, as its history could not be read: {history.error}")
+        notes.append(f"tested over this window only, as its history could not be read: {history.error}")
     return result.model_copy(
         update={
             "unit": summary.unit,
@@ -283,7 +283,7 @@ def summarise(
     if chart.chart_type == "line":
         return _line(reading, chart, options, by, history)
     kind = UntrustedText(chart.chart_type, limit=40)
-    notes = [f"chart type {kind} is not chartable here"]
+    notes = [f"chart type {kind} is not supported"]
     return Summary(kind=kind, unit="unknown", n=None, facts=TimesFacts(), notes=notes), []
 
 
@@ -331,7 +331,7 @@ def _none_before(times: Sequence[float], span: Span, history: ChartReading | Non
     if history is not None and history.chart is not None:
         times = [*times, *_times_with_calls(bar_rows(history, history.chart, names), history.target.config)]
     first = min(times, default=span.start)
-    return [f"no such calls before {iso(first)}"] if first - span.start >= NONE_FOR else []
+    return [f"no calls before {iso(first)}"] if first - span.start >= NONE_FOR else []
 
 
 def _line(
@@ -377,15 +377,13 @@ def _with_notes(
     """Add these notes, and notes on rows that differ from the documented format."""
     all_notes = [*notes]
     if rows.outside:
-        all_notes.append(
-            f"{rows.outside} rows lay outside the window and were left out; the API may not have applied it"
-        )
+        all_notes.append(f"{rows.outside} rows outside the window were omitted; the API may not have applied it")
     if rows.unread:
-        all_notes.append(f"{rows.unread} rows had no readable time and were left out")
+        all_notes.append(f"{rows.unread} rows without a readable time were omitted")
     if rows.times.bare:
-        all_notes.append("times came without an offset and are read as UTC")
+        all_notes.append("times without an offset are read as UTC")
     if (others := sorted(offset / HOUR for offset in rows.times.offsets if offset)) and not local_days:
-        all_notes.append(f"buckets begin by the API's local time, {others[-1]:+g} hours from UTC")
+        all_notes.append(f"buckets start in the API's local time, {others[-1]:+g} hours from UTC")
     if by and chart.rows and not chart.grouped:
         all_notes.append("the widget is grouped, but the rows name no group")
     return replace(summary, notes=[*summary.notes, *all_notes])
@@ -410,7 +408,7 @@ def findings_over_history(
     if not past.observed or _is_out_of_step(past, chart):
         return None
     if (reason := disagreement(history, reading, chart, names)) is not None:
-        return Outcome(not_tested=[f"trend, steps, unusual, gaps: {reason}"])
+        return Outcome(not_tested=[f"trend, steps, outliers, outages: {reason}"])
     config, window = history.target.config, past.times.local(span_of(reading))
     unit = unit_of(config, history.chart, [bucket.value for bucket in past.observed])
     if chart.chart_type == "line" and line_rows(reading, chart, names).boolean and unit not in SCALES:
@@ -516,8 +514,8 @@ def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | N
     if -allowed <= alone - own <= allowed + slack:
         return None
     return (
-        f"read without its dashboard, as an earlier time must be, the chart holds {exact(alone)} calls and not "
-        f"{exact(own)}: those of agents that are not listed any more may be missing"
+        f"without its dashboard, as an earlier window requires, the chart counts {exact(alone)} calls instead of "
+        f"{exact(own)}: those of agents that are no longer listed may be missing"
     )
 
 

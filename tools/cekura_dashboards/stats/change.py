@@ -322,7 +322,7 @@ def group_changes(
         # a group on both sides is neither new nor gone, even if the number of its calls is not known on one of them
         if change.how == "group" or not (change.part in new and change.part in old)
     ]
-    significant_rows = [row for row in rows if row.verdict != "within noise"]
+    significant_rows = [row for row in rows if row.verdict != "not significant"]
     quiet = len(compared) - sum(row.verdict in {"clear", "possible"} for row in significant_rows)
     if not significant_rows and len(compared) < MIN_GROUPS:
         return None
@@ -343,4 +343,4 @@ def _group_verdict(change: Change) -> Verdict | Literal["new", "gone"]:
         case _ if change.p_value <= CLEAR_GROUP_P_VALUE and change.strongest_verdict == "clear":
             return "clear"
         case _:
-            return "possible" if change.p_value <= STOP_P_VALUE else "within noise"
+            return "possible" if change.p_value <= STOP_P_VALUE else "not significant"

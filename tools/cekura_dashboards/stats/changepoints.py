@@ -279,10 +279,10 @@ class TrendTest(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """``clear``, ``possible`` or ``within noise``, corrected as the series is tested for steps too."""
+        """``clear``, ``possible`` or ``not significant``, corrected as the series is tested for steps too."""
         if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.99, tests=2)):
             return "clear"
-        return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "within noise"
+        return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "not significant"
 
 
 def fit_trend(values: Array, cuts: Sequence[int] = ()) -> TrendTest:
@@ -295,7 +295,7 @@ def fit_trend(values: Array, cuts: Sequence[int] = ()) -> TrendTest:
     >>> trend.slope, trend.verdict
     (1.0, 'clear')
     >>> fit_trend(np.full(10, 5.0)).verdict
-    'within noise'
+    'not significant'
     """
     width = math.ceil(len(values) / MAX_VALUES)
     if width > 1:

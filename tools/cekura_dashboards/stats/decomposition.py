@@ -207,11 +207,11 @@ def find_driver(
     outlying_group = max(scores, key=lambda name: (abs(scores[name]), str(name)), default=None)
     largest_score = abs(scores[outlying_group]) if scores else 0.0
     verdict = _verdict_of_score(largest_score, spread.df, max(1, len(scores)) * max(1, dimensions))
-    if verdict != "within noise":
+    if verdict != "not significant":
         return Driver(share, leading, outlying_group, verdict)
     # no group changed by itself, so the mix of calls may have
     shifted = _verdict_of_score(abs(_mix_score(parts, new, old)) / math.sqrt(calls.value), calls.df, max(1, dimensions))
-    return Driver(share, leading, outlying_group, shifted, mixed=shifted != "within noise")
+    return Driver(share, leading, outlying_group, shifted, mixed=shifted != "not significant")
 
 
 class GroupOutlier(NamedTuple):
@@ -249,7 +249,7 @@ def outlying_groups(
 def _verdict_of_score(score: float, df: float, tests: int) -> Verdict:
     if score > t_quantile(two_sided(0.99, tests), df):
         return "clear"
-    return "possible" if score > t_quantile(two_sided(0.95, tests), df) else "within noise"
+    return "possible" if score > t_quantile(two_sided(0.95, tests), df) else "not significant"
 
 
 def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Dispersion:

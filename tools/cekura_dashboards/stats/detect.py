@@ -300,14 +300,14 @@ def detect(
     """
     present = series.with_data()
     if present.is_additive and bool((present.values < 0).any()):
-        return Outcome(not_tested=["trend, steps, unusual, gaps: totals below zero"])
+        return Outcome(not_tested=["trend, steps, outliers, outages: totals below zero"])
     if present.scale == "positive" and not (present.values > 0).all():
         series, present = replace(series, scale="plain"), replace(present, scale="plain")
     reporting_window = window or Span(float(series.times[0]) if len(series) else 0.0, math.inf)
     zone = reporting_window.zone
     untested = _too_few(series, present, calls)
     if calls is None:
-        untested.append("gaps: the calls per bucket are not known")
+        untested.append("outages: the calls per bucket are unknown")
     gap_findings, calls_fit, outages = None, None, list[Outage]()
     if calls is not None and len(calls) >= _min_buckets(calls):
         calls_fit = None if (calls.values > 0).all() else fit_seasonality(calls, clock)
@@ -363,7 +363,7 @@ def _too_few(series: TimeSeries, present: TimeSeries, calls: TimeSeries | None) 
     least = _min_buckets(series)
     names = [
         name
-        for name, buckets in (("trend, steps, unusual", present), ("gaps", calls))
+        for name, buckets in (("trend, steps, outliers", present), ("outages", calls))
         if buckets is not None and len(buckets) < least
     ]
     bucket_kind = f"full buckets of {MIN_CALLS} calls or more" if len(present) < len(series) else "full buckets"
@@ -431,7 +431,7 @@ def _trend(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
     if (cuts and len(fit.series) < MIN_BUCKETS_OF_STEP) or window.start >= last:
         return []
     trend = fit_trend(days.adjusted_levels, [cut.at for cut in cuts])
-    if trend.verdict == "within noise":
+    if trend.verdict == "not significant":
         return []
     begin = float(days.adjusted_levels[: max(1, len(days) // 4)].mean())  # of the first quarter
     span = (last - first) / DAY

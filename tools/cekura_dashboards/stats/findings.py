@@ -54,7 +54,7 @@ SCALES = {"ratio": 1.0, "percent": 100.0}
 """What a rate of one is written as in a unit of rates."""
 
 
-Verdict = Literal["clear", "possible", "within noise", "not tested"]
+Verdict = Literal["clear", "possible", "not significant", "not tested"]
 
 
 class WithPValue(BaseModel):
@@ -265,4 +265,4 @@ class GroupChanges(BaseModel):
     against: str = Field(description="both times, or what is compared with")
     top: list[GroupChange]
     more: int | None = Field(default=None, description="groups that moved beyond those shown")
-    not_significant: int | None = Field(default=None, description="groups that moved like the others, within noise")
+    not_significant: int | None = Field(default=None, description="groups that moved like the others, not significant")

@@ -314,16 +314,16 @@ class VerdictTerms(Struct, frozen=True):
 
         >>> estimate = Estimate(0.1, 0.01, 12)
         >>> VerdictTerms().verdict(estimate), VerdictTerms().verdict(Estimate(0.1, 0.2, 12))
-        ('clear', 'within noise')
+        ('clear', 'not significant')
         >>> VerdictTerms(strongest_verdict="possible").verdict(estimate)
         'possible'
         """
         if estimate.standard_error <= 0 or estimate.df <= 0:
-            return "within noise" if estimate.difference == 0 else "possible"
+            return "not significant" if estimate.difference == 0 else "possible"
         size, all_tests = abs(estimate.difference) / estimate.standard_error, self.tests * self.parts
         if size > t_quantile(two_sided(0.99, all_tests), estimate.df) and self.strongest_verdict == "clear":
             return "clear"
-        return "possible" if size > self.bound(estimate) else "within noise"
+        return "possible" if size > self.bound(estimate) else "not significant"
 
     @property
     def corrected_for(self) -> int:

@@ -275,7 +275,7 @@ def bar_outcome(
 ) -> Outcome:
     """Trend, steps, unusual buckets and gaps in the full buckets of ``span``, those that lie in ``window``."""
     if period not in {"hour", "day"}:
-        return Outcome(not_tested=[f"trend, steps, unusual, gaps: {period}s are too few"])
+        return Outcome(not_tested=[f"trend, steps, outliers, outages: {period}s are too few"])
     time_series, counts = bar_time_series(function, period, unit, timed, span)
     return detect(time_series, counts, window=window, clock=clock)
 

@@ -142,7 +142,7 @@ def _extreme(
 
 def _compare_slots(
     cells: Sequence[_Cell], function: str
-) -> tuple[Literal["clear", "possible", "within noise"], list[int], list[int]] | None:
+) -> tuple[Literal["clear", "possible", "not significant"], list[int], list[int]] | None:
     """Whether slots differ by more than a slot differs from turn to turn, and which stand out.
 
     A two-way analysis of variance without interaction, turns by slots, each cell weighted by its calls; counts on the
@@ -173,7 +173,7 @@ def _compare_slots(
     between = len(slots) - 1
     p_value = f_sf((flat - residual) / between / (residual / degrees_of_freedom), between, degrees_of_freedom)
     if p_value > POSSIBLE_P_VALUE:
-        return "within noise", [], []
+        return "not significant", [], []
     effects = by_slot - float((weights * by_slot[slot_of]).sum()) / float(weights.sum())
     scores: list[float] = (effects * np.sqrt(slot_weights * degrees_of_freedom / residual)).tolist()
     clear_scores = {
