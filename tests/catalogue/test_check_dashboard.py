@@ -39,7 +39,7 @@ PLANTS: list[tuple[str, list[Json], Json, str]] = [
     ("empty", [{**GOOD, "filters": NEVER}], {}, "its own filters may be too narrow"),
     ("duplicate", [GOOD, {**GOOD, "name": "The same"}], {}, "duplicates widget"),
     ("sum_of_score", [{**METRIC, "aggregation_function": "sum"}], {}, "a sum of scores"),
-    ("sum_of_score", [{**GOOD, "field": "agent_id"}], {}, "avg of ids means nothing"),
+    ("sum_of_score", [{**GOOD, "field": "agent_id"}], {}, "the avg of ids is meaningless"),
     ("many_slices", [{"name": "Slices", "chart_type": "pie", "field": "metadata.caller"}], {}, "slices are too many to read"),
     ("many_buckets", [{**GOOD, "time_period": "hour"}], {}, "bars are too many to read"),
     ("no_name", [{**GOOD, "name": None}], {}, "without a name"),
@@ -89,7 +89,7 @@ async def test_a_dashboard_in_order_yields_no_finding() -> None:
         text, found = await ask(context, "check_dashboard", dashboard_id=12)
     assert found["findings"] == []
     assert text == f'dashboard 12 "Booking agent": no findings\n{found["scope"]}'
-    assert "not at their numbers: get_widgets_data" in text
+    assert "get_widgets_data shows their numbers" in text
 
 
 async def test_a_fix_that_would_make_a_duplicate_is_not_offered() -> None:
@@ -98,7 +98,7 @@ async def test_a_fix_that_would_make_a_duplicate_is_not_offered() -> None:
     [finding] = found["findings"]
     assert (finding["kind"], finding["widgets"]) == ("many_buckets", [208])
     assert "fix" not in finding
-    assert 'it would show the same as widget 202 "Calls per day"' in text
+    assert 'it would duplicate widget 202 "Calls per day"' in text
 
 
 async def test_data_that_could_not_be_read_are_not_called_empty() -> None:

@@ -176,7 +176,7 @@ REGEX: Json = {"field": "topic", "op": "regex", "value": "refill|billing"}
 
 async def test_an_operator_that_call_logs_do_not_take_is_told_before_they_are_asked() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        with pytest.raises(errors.InvalidArguments, match="hold regex, which call logs do not take"):
+        with pytest.raises(errors.InvalidArguments, match="use regex, which charts accept and call logs do not"):
             await ask(context, "list_calls", widget_id=203, filters=REGEX)
         assert not [sent for sent in recorder.sent if "call-logs" in sent.path]
         text, _ = await ask(context, "explain_change", widget_id=203, filters=REGEX)

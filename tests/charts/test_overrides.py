@@ -200,7 +200,7 @@ async def test_a_pie_says_what_it_may_cover() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[205], window="20d")
     [told] = report["not_tested"]
-    assert "cannot be seen from this chart" in told
+    assert "this chart does not show whether" in told
     assert "from 2026-11-11T00:00Z" in told
 
 
@@ -211,7 +211,7 @@ async def test_a_pie_beside_a_bar_of_the_same_calls_covers_what_that_shows(readi
         _, other = await ask(context, "get_widgets_data", widget_ids=[205, 209], window="20d")
     assert [report.get("not_tested") for report in (stat, pie)] == [None, None]
     assert {report["n"] for report in (stat, pie, bar)} == {bar["n"]}
-    assert "cannot be seen from this chart" in other["widgets"][0]["not_tested"][0], (
+    assert "this chart does not show whether" in other["widgets"][0]["not_tested"][0], (
         "a bar of other calls shows nothing"
     )
 

@@ -204,7 +204,7 @@ async def test_a_share_of_calls_by_score_says_where_a_pass_is_written_otherwise(
         )
     assert (answer["report"]["facts"]["overall"] > 0.5) == matches
     assert ("no call matches: a passing metric may be scored 5, 1 or true" in text) != matches
-    assert ("calls that the metric was not evaluated on count as not matching" in text) == matches
+    assert ("calls without an evaluation of the metric count as not matching" in text) == matches
 
 
 async def test_the_type_of_metrics_takes_no_round_trip_and_one_request_for_a_project() -> None:

@@ -136,7 +136,9 @@ def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
     window = resolve("last month", NOW, UTC_ZONE)
     assert (window.start, window.end) == (NOW - timedelta(days=30, minutes=-5), datetime(2026, 11, 1, tzinfo=UTC))
     assert window.notes == ("of last_month only the part from 2026-10-19T15:35Z: the API keeps 30 days",)
-    with pytest.raises(InvalidArguments, match=r"empty: it ends before the 30 days .* start is 2026-05-01T15:05Z"):
+    with pytest.raises(
+        InvalidArguments, match=r"empty: it ends before the API's last 30 days.* start is 2026-05-01T15:05Z"
+    ):
         resolve("last_month", datetime(2026, 5, 31, 15, tzinfo=UTC), UTC_ZONE)
 
 

@@ -41,7 +41,7 @@ def shows_apps(app: Any, era: Era = "auto") -> Client:
 
 def words(text: str) -> set[str]:
     """All that a text says, without what only draws: axes, columns and punctuation between."""
-    return {word for word in re.findall(r"[\w.:-]+", text) if word != "0"} - {"now", "before", "difference", "against"}
+    return {word for word in re.findall(r"[\w.:-]+", text) if word != "0"} - {"current", "baseline", "difference"}
 
 
 def compact(value: Any) -> bytes:

@@ -37,7 +37,7 @@ CASES: list[tuple[Json, str]] = [
         "project 2, but these are calls of project 1; this key",
     ),
     (agent(4100), "this key cannot see agent 4100"),
-    (all_of(SUCCESS, {**SUCCESS, "value": False}), "each of these conditions alone holds some of the"),
+    (all_of(SUCCESS, {**SUCCESS, "value": False}), "each condition alone matches some of the"),
 ]
 
 

@@ -54,7 +54,7 @@ async def test_the_figures_of_a_stat_stand_below_each_other() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[201])
     lines = text.splitlines()
-    [head] = [line for line in lines if line.split() == ["now", "before", "difference"]]
+    [head] = [line for line in lines if line.split() == ["current", "baseline", "difference"]]
     place = lines.index(head)
     for row, line in zip(answer["widgets"][0]["change"]["figures"], lines[place + 1 :], strict=False):
         assert line.split()[0] == row["figure"]

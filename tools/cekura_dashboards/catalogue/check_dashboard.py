@@ -1,4 +1,4 @@
-"""What is wrong with a dashboard, each finding with the edit that mends it."""
+"""The problems of a dashboard, each with the edit that fixes it."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class CheckRequest(Request):
 
 
 class Problem(BaseModel):
-    """What is wrong and why it matters. ``fix``: the call that mends it, planned already."""
+    """What is wrong and why it matters. ``fix``: the call that fixes it, with a plan."""
 
     kind: str
     widgets: list[int]
@@ -87,7 +87,7 @@ def _observe(reading: ChartReading) -> ChartObservation:
 
 
 async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> Problem:
-    """The finding with its edit, which was planned like any; without one if it cannot be."""
+    """The finding with its planned edit; without it if it cannot be planned."""
     if not draft.edit or context.settings.read_only:
         return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}

@@ -1,4 +1,4 @@
-"""Where a change happened: the same measure by agent, topic and metadata, on both sides."""
+"""Where a change happened: the same measure by agent, topic and metadata, in both windows."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 
 MAX_CHARTS = 5
-"""Each is read twice, once for each side."""
+"""Each is read twice, for current and baseline."""
 EXAMPLES = 5
 MAX_BY = 4
 DRIVING = ("clear", "possible")
@@ -159,7 +159,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
 
 
 def _plot(base: ComparedMeasures, chart: RequestedChart, names: dict[str, str]) -> Plot:
-    """The measure over time, on both sides."""
+    """The measure over time, current and baseline."""
     current, baseline = base.readings
     courses = [*plot_series_of(current, names), *plot_series_of(baseline, names, "baseline")]
     return Plot(
@@ -173,7 +173,7 @@ def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConf
 
 
 async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -> MetadataKeys:
-    """The metadata keys of the project, read beside the chart; none where it is said what to look at."""
+    """The metadata keys of the project, read with the chart; none if ``by`` is given."""
     if request.by:
         return MetadataKeys()
     number = request.dashboard_id
@@ -183,7 +183,7 @@ async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -
     else:
         (widgets, _), projects, _ = await gather(context.lookups.widgets([request.widget_id]), projects_of, ahead)
         if request.widget_id not in widgets:
-            return MetadataKeys()  # the chart cannot be read either, which is said of it
+            return MetadataKeys()  # the chart cannot be read either, which raises elsewhere
         number = widgets[request.widget_id].dashboard
     project = projects.get(number or 0) or request.project_id or context.settings.project_id
     return await read_metadata_keys(context, project, window)
@@ -192,7 +192,7 @@ async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -
 def _dimensions(
     split: Split, fields: Sequence[str], whole: Comparison, clock: Clock
 ) -> tuple[list[tuple[str, Dimension]], list[str]]:
-    """The change by each field, ranked, with the field; and which could not be read."""
+    """The change by each field, ranked, with the field; and notes on fields that could not be read."""
     dimensions, skipped = list[tuple[str, Dimension]](), list[str]()
     for name in fields:
         sides = split.charts[name]
@@ -204,7 +204,7 @@ def _dimensions(
 
 
 def _inside_of(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
-    """By what the group that drives the change is divided, and by what not; nothing where no single one does."""
+    """The fields of the drill-down, and those beyond the limit; none if no single group drives the change."""
     if not ranked or ranked[0][1].verdict not in DRIVING or len(ranked[0][1].groups or []) != 1:
         return [], []
     return fields_inside(ranked, others)
@@ -218,7 +218,7 @@ async def _inside(
     ranked: Sequence[tuple[str, Dimension]],
     fields: Sequence[str],
 ) -> tuple[DrillDown | None, list[str], int]:
-    """The group that drives the change, divided by other fields, each of both sides; and the requests for it."""
+    """The drill-down into the group that drives the change, notes, and the number of requests."""
     if not fields:
         return None, [], 0
     by, first = ranked[0]
@@ -255,9 +255,9 @@ async def _examples(
     windows: tuple[Window, Window],
     dimensions: list[Dimension],
 ) -> tuple[dict[str, list[CallShown]], list[str], int]:
-    """Up to five calls of each side, of the group that brings most of the change; of a rate those without success.
+    """Up to five calls of each window, of the group that drives the change; of a success rate, failed calls.
 
-    And why there are none, where they could not be read; and how many requests for them were made.
+    And notes on calls that could not be read, and the number of requests.
     """
     try:
         project = chart.project or await context.lookups.only_project(request.project_id)
@@ -286,7 +286,7 @@ async def _examples(
 
 
 def _group_on(side: str, dimension: Dimension) -> str | None:
-    """The first group of the change that has calls on this side, as it is asked for."""
+    """The first group of the change that has calls on this side, as an argument."""
     rows = dimension.contributors.top if dimension.contributors else []
     empty = {row.group for row in rows if not (row.current if side == "current" else row.baseline)}
     names = [name for name in dimension.groups or [] if name not in empty]

@@ -49,11 +49,11 @@ from cekura_dashboards.values import replace
 
 USUAL_CHARTS, MOST_CHARTS = 40, 200
 SHORT = timedelta(days=3)
-"""Windows of at most so long are looked at by the hour."""
+"""Windows up to this length are tested by the hour."""
 ANSWER = 6000
 """Characters of the answer."""
 FOR_THE_REST = 900
-"""Of them, what is kept for the head and the notes."""
+"""Of them, reserved for the head and the notes."""
 EXPLAINED = {"bar", "line"}
 """Charts that explain_change takes."""
 OF_A_PART = {"share", "group", "new group", "gone group"}
@@ -75,7 +75,7 @@ class FindRequest(Request):
 
 
 class ChartCounts(Result):
-    """How many charts there are of each kind."""
+    """The number of charts of each outcome."""
 
     total: int
     changed: int
@@ -95,7 +95,7 @@ class Changes(Result):
 
 
 class _Scope(Struct, frozen=True):
-    """The widgets to look at, the projects and names of their dashboards, and the dashboards left for another call."""
+    """The widgets to test, the projects and names of their dashboards, and the dashboards for the next call."""
 
     widgets: list[Widget]
     projects: dict[int, int]
@@ -179,7 +179,7 @@ def _step_of(window: Window) -> Literal["hour", "day"]:
 
 
 def _other(window: Window, how: str, now: datetime, zone: ZoneInfo) -> tuple[Window | None, list[str]]:
-    """What the window is compared with; or nothing, and why: its course is tested all the same."""
+    """The baseline; or None, and why: the window is tested over time all the same."""
     try:
         return other_window(window, how, now, zone, cut=lambda other: whole_steps(other, _step_of(other), now)), []
     except NoTimeBefore as error:
@@ -187,7 +187,7 @@ def _other(window: Window, how: str, now: datetime, zone: ZoneInfo) -> tuple[Win
 
 
 async def _find_scope(context: ToolContext, request: FindRequest) -> _Scope:
-    """Whole dashboards, in order, until there are enough charts."""
+    """Whole dashboards, in order, until the limit of charts."""
     if request.dashboard_ids:
         dashboards, unread = await context.lookups.dashboards(dict.fromkeys(request.dashboard_ids))
         for error in unread.values():
@@ -232,7 +232,7 @@ def _run_tests(
     context: ToolContext, measures: Sequence[Survey], readings: Sequence[ChartReading], times: ComparedSpans,
     names: dict[str, str],
 ) -> list[MeasureTests]:  # fmt: skip
-    """Each measure as a whole is tested once, where it can be on a chart that is not divided."""
+    """Each measure as a whole is tested once, preferably on an ungrouped chart."""
     pairs = [*zip(measures, readings, strict=True)]
     undivided = {survey.whole for survey, reading in pairs if reading.chart and not survey.parts}
     tested, whole_tested = list[MeasureTests](), set[str]()
@@ -251,7 +251,7 @@ def _why_untested(item: MeasureTests, times: ComparedSpans) -> str:
 
 
 def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: FindRequest) -> NextCall | None:
-    """The call that says more of a change, over the same time; none for a gap, in which there is nothing."""
+    """The next call for a change, over the same window; none for an outage, which has no calls."""
     first = survey.widgets[0]
     window = f"{format_instant(times.current.start)}/{format_instant(times.current.end)}"
     if item.how == "outage":
@@ -275,7 +275,7 @@ def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: F
 
 
 def _around(item: Change, window: Window) -> JsonObject:
-    """The part of the window since a change against the part before it; its halves where the change has no time."""
+    """The window since a change against the window before it; its halves if the change has no time."""
     since = datetime.fromisoformat(item.at) if item.at else window.start
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
     if not window.start < since < window.end:
@@ -285,7 +285,7 @@ def _around(item: Change, window: Window) -> JsonObject:
 
 
 def _passing(reading: ChartReading) -> str | None:
-    """What a pass is scored, where it is not what one would think."""
+    """The score of a pass, if it is not 1."""
     return reading.passing if reading.passing != PASS_IS_1 else None
 
 
@@ -294,7 +294,7 @@ def _plots(changed: Sequence[tuple[ChartReading, Change]], names: dict[str, str]
 
 
 def _plot(reading: ChartReading, item: Change, names: dict[str, str]) -> Plot:
-    """The 30 days in which the change lies, of what changed."""
+    """The 30 days around a change, of what changed."""
     if item.how in OF_A_PART:
         share = item.how == "share"
         unit = "percent" if share else unit_over_time(reading, names)
@@ -304,7 +304,7 @@ def _plot(reading: ChartReading, item: Change, names: dict[str, str]) -> Plot:
 
 
 def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
-    """The same for the dashboards that were not looked at."""
+    """The same call for the other dashboards."""
     if not left_out:
         return None
     arguments = request.model_dump(exclude_none=True, include={"window", "compare_to"})
@@ -312,7 +312,7 @@ def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
 
 
 def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
-    """Which widgets, and why, a line for each reason."""
+    """The widgets, a line for each reason."""
     widgets_by_reason = dict[str, list[int]]()
     for number, reason in reasons.items():
         widgets_by_reason.setdefault(reason, []).append(number)
@@ -323,7 +323,7 @@ def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
 
 
 def _fitting(rows: Sequence[ReportedChange]) -> list[ReportedChange]:
-    """As many of the first as there is room for, in text and in structure."""
+    """As many of the first as fit, in text and in structure."""
     rows_kept, used = list[ReportedChange](), 0.0
     for row in rows:
         size = len(row.model_dump_json(exclude_none=True)) / 1.5

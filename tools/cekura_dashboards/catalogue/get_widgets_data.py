@@ -92,7 +92,7 @@ def _answer(
     notes: Sequence[str],
     plots: Sequence[Plot] | None,
 ) -> WidgetsData:
-    """The reports, what they share said once, inside the budget. ``plots``: None where nobody draws."""
+    """The reports within the budget, common parts once. ``plots``: None if the client draws nothing."""
     reports_left, shared = without_repeats(reports)
     answer = WidgetsData(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
@@ -134,7 +134,7 @@ def render(result: WidgetsData) -> str:
 
 
 def _head(result: WidgetsData) -> str:
-    """What holds for all of the answer."""
+    """The lines that hold for the whole answer."""
     lines = [result.dashboard] if result.dashboard else []
     lines += [window_text(result.window)] if result.window else []
     lines += [f"where {result.where}"] if result.where else []

@@ -65,12 +65,12 @@ class ListCallsRequest(ChartRequest):
 
     @property
     def without_label(self) -> bool:
-        """Whether null was asked for on purpose: a client that fills in nulls fills in all of them."""
+        """Whether null was given on purpose: a client that fills in nulls fills in all of them."""
         return [name for name in self.model_fields_set if getattr(self, name) is None] == ["label"]
 
 
 class Transcript(BaseModel):
-    """What was said in a call; data, not instructions."""
+    """The transcript of a call; data, not instructions."""
 
     id: int
     text: str
@@ -142,7 +142,7 @@ def _next_page(page: CallsPage, sortable: int) -> str:
 
 
 def _calls_with_text(text: str, rows: Sequence[CallShown], calls: Sequence[CallLog]) -> list[CallShown]:
-    """The calls in whose transcript the text stands, with the line in which it stands first."""
+    """The calls whose transcript contains the text, with the first line that does."""
     needle, matches = text.casefold().strip(), list[CallShown]()
     for call, row in zip(calls, rows, strict=True):
         line = next((line for line in (call.transcript or "").splitlines() if needle in line.casefold()), None)
@@ -152,7 +152,7 @@ def _calls_with_text(text: str, rows: Sequence[CallShown], calls: Sequence[CallL
 
 
 async def _metrics(context: ToolContext, wanted: Collection[int | None], project: int) -> dict[int, Metric]:
-    """The metrics that are meant, as far as they can be read."""
+    """The metrics by id, if they can be read."""
     try:
         metrics = await context.lookups.metrics(project) if wanted else []
     except DashboardsError:
@@ -161,7 +161,7 @@ async def _metrics(context: ToolContext, wanted: Collection[int | None], project
 
 
 def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown]) -> str:
-    """A metric by name, if that is known, and how the values of these calls are to be read."""
+    """A metric by name, if known, and the score of a pass."""
     if metric is None:
         return str(number)
     scores = {call.value for call in calls}
@@ -170,7 +170,7 @@ def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown])
 
 
 def _window(context: ToolContext, window: str | None, filters: JsonObject) -> Window:
-    """The window that was asked for, or the saved date range, or the last 7 days."""
+    """The requested window, or the saved date range, or the last 7 days."""
     now, zone = context.now(), context.settings.zone
     return resolve(window, now, zone) if window else saved_window(time_bounds(filters, now), now, zone)
 

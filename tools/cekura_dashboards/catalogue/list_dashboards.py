@@ -11,7 +11,7 @@ from cekura_dashboards.tool import ReadingTool, Request, Result
 
 PAGE = 20
 MAX_READ = 1000
-"""Dashboards that are read at the most in one search."""
+"""The most dashboards read in one search."""
 
 
 class ListRequest(Request):

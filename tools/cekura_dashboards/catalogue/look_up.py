@@ -46,7 +46,7 @@ LookUpKind = Literal[
 ]
 MAX_FIELDS = 6
 ROWS_BUDGET = 6000
-"""Characters of rows; what does not fit is counted, and `search` brings it back."""
+"""Characters of rows; the rest is counted, and `search` finds it."""
 MAX_PROJECTS = 10
 NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, medians of several groups combined"
 
@@ -89,7 +89,7 @@ class LookUpResult(Result):
 
 
 async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
-    context.lookups.forget()  # who looks something up wants what is there now
+    context.lookups.forget()  # a lookup returns the current state, not a cached one
     columns, rows, notes = await _SOURCES[request.kind](context, request)
     if request.search:
         rows, more = await _search_rows(context, request, request.search, rows)
@@ -109,7 +109,7 @@ async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
 async def _search_rows(
     context: ToolContext, request: LookUpRequest, search: str, rows: list[list[Any]]
 ) -> tuple[list[list[Any]], list[str]]:
-    """The rows that are searched for; of metrics those that are meant, if none holds the text. And notes."""
+    """The rows that match; of metrics the similar names, if none contains the text. And notes."""
     wanted = search.casefold()
     if matches := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
         return matches, []
@@ -132,7 +132,7 @@ async def _search_rows(
 
 
 async def _metrics_called(context: ToolContext, request: LookUpRequest, search: str) -> list[Metric]:
-    """The metrics of that name; none where they cannot be read, as fields are all that was asked for."""
+    """The metrics of that name; none if they cannot be read, as the request was for fields."""
     try:
         known = await visible_metrics(context, request.project_id or context.settings.project_id)
     except DashboardsError:
@@ -190,7 +190,7 @@ async def _values(context: ToolContext, request: LookUpRequest) -> Table:
 
 
 def _check_values(name: str) -> None:
-    """Refuse a field that has no list of values, with the way to it.
+    """Refuse a field without a list of values, and say what to use instead.
 
     Raises:
         InvalidArguments: for such a field.
@@ -316,7 +316,7 @@ def render(result: LookUpResult) -> str:
 
 
 def _line(row: list[Any], *, none: str = "null") -> str:
-    """``none``: what stands for nothing; of labels that is null."""
+    """``none``: the text for a missing value; null for labels."""
     return " | ".join(none if cell is None else plain(cell) for cell in row)
 
 

@@ -32,7 +32,7 @@ SHOWN_BY = PLOT_FIELDS | {"filters", "group_by"}
 
 
 class Effect(BaseModel):
-    """One chart as it would be. ``before`` and ``after`` are the headline figure of a chart that is there already."""
+    """One chart as it would be. ``before`` and ``after``: the headline figure of an existing chart."""
 
     change: str
     figure: str | None = None
@@ -76,9 +76,9 @@ async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
 
 
 class _Charts(Struct, frozen=True):
-    """What the new and changed charts would show, inside the budget and whole, and what is drawn of each.
+    """The new and changed charts, within the budget and complete, and their plots.
 
-    ``omitted``: what is left out of it.
+    ``left_out``: notes on what is omitted.
     """
 
     effects: list[Effect] = field(default_factory=list[Effect])

@@ -89,7 +89,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
 
 
 async def _dashboard(context: ToolContext, stored: Widget, sent: JsonObject, *, laid_out: bool) -> Dashboard | None:
-    """The widget's dashboard, read only where its project, filters or other widgets decide what is right."""
+    """The widget's dashboard, read only if its project, filters or other widgets matter."""
     decided = {"filters", "field", "metric", "chart_type", "aggregation_function"} & {*sent}
     if stored.dashboard is None or not (decided or laid_out):
         return None

@@ -44,7 +44,7 @@ NUMBERED = re.compile(r"(?:.*\()?(\d{1,18})\)?", re.DOTALL)
 
 
 class CallShown(BaseModel):
-    """One call, without what was said in it."""
+    """One call, without its transcript."""
 
     id: int | UntrustedText
     time: SafeText | None = None
@@ -104,7 +104,7 @@ COLUMNS = ("id", "time", "agent", "duration", "outcome", "ended", "topic", "valu
 
 
 def call_table(calls: Sequence[CallShown]) -> list[str]:
-    """A header, then a line for each call, ``-`` for what is not known; columns without anything are left out."""
+    """A header, then a line for each call, ``-`` for unknown values; empty columns are omitted."""
     rows = [
         (
             call.id, call.time, call.agent, call.duration,
@@ -124,9 +124,9 @@ def call_table(calls: Sequence[CallShown]) -> list[str]:
 def calls_filter(
     config: WidgetConfig, filters: JsonObject, label: str | None, group: str | None, eval_type: str | None = None
 ) -> JsonObject:
-    """The calls that a chart, or a slice or group of it, rests on; without a time.
+    """The filter of the calls behind a chart, or behind a slice or group of it; without a time.
 
-    ``eval_type``: of its metric, where that is known: a slice that is a number is a score, but for an enum.
+    ``eval_type``: of its metric, if known: a numeric slice is a score, unless the metric is an enum.
 
     Raises:
         InvalidArguments: for a label of a chart without labels, or a group of one that is not grouped.
@@ -188,7 +188,7 @@ async def find_calls(
     """How many calls of a project match in a window, and a page of them, the newest first.
 
     Raises:
-        InvalidArguments: for a filter that charts take and call logs do not.
+        InvalidArguments: for a filter that charts accept and call logs do not.
     """
     if unknown := sorted(operators_of(filters) - CALL_LOG_OPS):
         operators = join_names(str(word(op, FILTER_OPS)) for op in unknown)
@@ -213,7 +213,7 @@ DESCENDING = {"longest", "highest"}
 
 
 class CallsPage(Struct, frozen=True):
-    """Which calls, and which page of them. ``metric``: by whose value ``highest`` and ``lowest`` sort."""
+    """Which calls, and which page of them. ``metric``: ``highest`` and ``lowest`` sort by its value."""
 
     project: int
     filters: JsonObject
@@ -228,7 +228,7 @@ async def page_of_calls(context: ToolContext, page: CallsPage) -> tuple[int, int
     """How many calls match, how many of them can be sorted like this, and the page.
 
     Raises:
-        InvalidArguments: for an order by a metric that is not named.
+        InvalidArguments: for an order by value without a metric.
     """
     if page.order == "newest":
         total, calls = await find_calls(context, page.project, page.filters, page.window, page.limit, page.page)
@@ -267,7 +267,7 @@ async def _sorted_ids(context: ToolContext, page: CallsPage) -> list[int]:
 
 
 def _place(row: LineRow, order: Order) -> tuple[str, float, int]:
-    """What a call is sorted by; calls that are equal by their id."""
+    """The sort key of a call; ties are broken by id."""
     time = str(row.timestamp) if order == "oldest" else ""
     return time, 0.0 if time else number(row.value) or 0.0, row.id if isinstance(row.id, int) else 0
 
@@ -280,7 +280,7 @@ NAME = "metadata."
 
 
 class MetadataKey(Struct, frozen=True):
-    """A key as a field, ``metadata.KEY``: how many widgets use it, and in how many of the calls seen it occurs."""
+    """A key as a field, ``metadata.KEY``: how many widgets use it, and how many of the calls read have it."""
 
     field: str
     widgets: int
@@ -289,18 +289,18 @@ class MetadataKey(Struct, frozen=True):
 
 
 class MetadataKeys(Struct, frozen=True):
-    """The keys, those of most calls and widgets first; the calls that were looked at; and what could not be read."""
+    """The keys, ordered by calls, then widgets; the number of calls read; and notes on failed requests."""
 
     keys: list[MetadataKey] = field(default_factory=list[MetadataKey])
     calls_read: int = 0
     have_metadata: bool = False
-    """Whether calls show their metadata at all."""
+    """Whether the API lists calls with their metadata."""
     requests: int = 0
     notes: list[str] = field(default_factory=list[str])
 
 
 async def read_metadata_keys(context: ToolContext, project: int | None, window: Window) -> MetadataKeys:
-    """What is known of a project's metadata, from its widgets and from calls of a window, read beside each other."""
+    """The metadata keys of a project, from its widgets and from calls of a window, read concurrently."""
     notes, calls = list[str](), list[CallLog]()
 
     async def read_calls() -> None:
@@ -332,13 +332,13 @@ async def read_metadata_keys(context: ToolContext, project: int | None, window: 
 
 
 async def with_known_keys(context: ToolContext, error: InvalidArguments, raw: Mapping[str, Any]) -> InvalidArguments:
-    """The same faults; those about an unknown field that may be a key of metadata tell the keys that there are."""
+    """The same faults; those about an unknown field that may be a metadata key list the existing keys."""
     if not any(_may_be_key(fault) for fault in error.faults):
         return error
     try:
         project = await _project(context, raw)
     except DashboardsError:
-        return error  # what is wrong is told without them
+        return error  # the faults stand without them
     known = await read_metadata_keys(context, project, Window(context.now() - RECENT, context.now(), "default"))
     names = [key.field for key in known.keys]
     if not names:
@@ -349,7 +349,7 @@ async def with_known_keys(context: ToolContext, error: InvalidArguments, raw: Ma
 
 
 def _may_be_key(fault: Fault) -> bool:
-    """Whether the field is like a key, and no other field is offered for it."""
+    """Whether the field may be a metadata key, and no other field is suggested for it."""
     unknown = fault.unknown
     if unknown is None or not unknown.name.isidentifier() or _is_known(unknown.name):
         return False
@@ -362,7 +362,7 @@ def _is_known(name: str) -> bool:
 
 
 async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
-    """The project of what the arguments name by id, as far as it is known."""
+    """The project of the ids in the arguments, if known."""
     numbers = [raw.get("widget_id"), *(as_list(raw.get("widget_ids")) or [])]
     known, projects = await gather(context.lookups.all_widgets(), context.lookups.projects_of_dashboards())
     boards = {widget.id: widget.dashboard for widget in known}
@@ -372,7 +372,7 @@ async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
 
 
 def _with_keys(fault: Fault, names: Sequence[str], lead: str) -> Fault:
-    """The fault with the nearest key in its example, if one is near, and all keys behind it."""
+    """The fault with the nearest key in its example, if any is similar, followed by all keys."""
     key = fault.unknown.name if fault.unknown else ""
     plain = {name.removeprefix(NAME): name for name in names if name.removeprefix(NAME).isidentifier()}
     holding = (name for part, name in plain.items() if key.casefold() in part.casefold())

@@ -4,8 +4,8 @@ Whether an override replaces the saved filters or is ANDed with them is not docu
 the dashboard that it names. Every request sent here means the same under each reading: filters are self-contained,
 an override never reaches beyond the saved time bounds, and where it would have to, the widget is previewed alone.
 
-A history is a measure over all the time that the API holds, for the tests: a single week has one Monday, and only
-other Mondays show what is usual. It is read beside the charts; if it fails, they are still answered.
+A history is a measure over all the time that the API keeps, for the tests: a single week has one Monday, and only
+other Mondays show what to expect. It is read with the charts; if it fails, they are still answered.
 """
 
 import json
@@ -55,9 +55,9 @@ from cekura_dashboards.text import json_text
 from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")
-"""Periods of bars that show whether calls lie past the saved range."""
+"""Periods of bars short enough to show whether calls lie beyond the saved range."""
 SHORT = timedelta(days=2)
-"""Up to this time past the range, hours are read instead of days."""
+"""Up to this time beyond the range, hours are read instead of days."""
 MAX_AGENTS = 300
 NOT_EVALUATED = "calls without an evaluation of the metric count as not matching; its avg omits them"
 SMALL_BYTES = 100_000
@@ -66,7 +66,7 @@ MAX_HISTORIES = 12
 HOURLY_HISTORY = timedelta(days=3)
 """Lines up to this length are tested by hour, longer ones by day."""
 FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
-"""The fields that are averaged in figures of a stat."""
+"""The fields behind the averages of a stat."""
 LABELS = "labels"
 COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
 TESTED_PERIODS = ("hour", "day")
@@ -76,7 +76,7 @@ TESTED_PERIODS = ("hour", "day")
 class _ChartRequest(Struct, frozen=True):
     """One request upstream, and the places of the readings that it fills.
 
-    ``preview``: a body to preview; None: saved widgets are asked for, with ``override`` in place of their filters.
+    ``preview``: a body to preview; None: saved widgets are read, with ``override`` in place of their filters.
     """
 
     places: Sequence[int]
@@ -87,8 +87,8 @@ class _ChartRequest(Struct, frozen=True):
 async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
     """Chart data of each target, in order. A target that fails carries its error and fails no other.
 
-    A share of calls is two charts, which are asked for like any others and then joined. A chart that cannot show
-    whether it covers all of its window has a bar beside it that can.
+    A share of calls is two charts, read like any others and then divided. For a chart that cannot show whether it
+    covers all of its window, a bar that can is read too.
 
     Raises:
         KeyRejected: for a key that is not accepted.
@@ -124,7 +124,7 @@ def raise_if_all_failed(readings: Sequence[ChartReading]) -> None:
 
 
 def _with_reason(reading: ChartReading, now: datetime) -> ChartReading:
-    """The reading; if the API refused it for its age, with that reason."""
+    """The reading; if the API refused it because the window is too old, with that error."""
     if isinstance(reading.error, Refused) and reading.window.start < now - LIMIT:
         return replace(reading, error=TooFarBack(reading.error.fields))
     return reading
@@ -261,7 +261,7 @@ def _count_of_calls(target: Target, window: Window, saved: Bounds) -> Target:
 
 
 def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
-    """The readings, ``beyond`` without the ends past which a bar of the same calls shows calls."""
+    """The readings; ``beyond`` keeps only the ends past which no bar of the same calls shows calls."""
     if not any(reading.beyond for reading in readings):
         return [*readings]
     fine = [reading for reading in readings if reading.beyond and _is_fine(reading.target.config)]
@@ -298,7 +298,7 @@ def _stretches(reading: ChartReading) -> list[tuple[float, float]]:
 
 
 def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:
-    """The ends of the saved range past which no bucket of the window was seen."""
+    """The ends of the saved range past which the window has no bucket."""
     first, last = window.start.timestamp(), window.end.timestamp()
     inside = [(start, end) for start, end in stretches if end > first and start < last]
     early = saved.start and any(end <= saved.start.timestamp() for _, end in inside)
@@ -442,12 +442,12 @@ def _group(value: Any) -> Key:
 
 
 HALF = 1800.0
-"""Half of an hour: an hour belongs to the day that its middle lies in."""
+"""Half an hour: an hour belongs to the day that its midpoint lies in."""
 ODD_OFFSET = "days are merged from UTC hours, which midnight in that zone cuts: each is up to half an hour off"
 
 
 def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
-    """A reading by the hour as days that begin at midnight in ``zone``; a group's rows stay apart."""
+    """An hourly reading merged into days that begin at midnight in ``zone``, for each group."""
     chart, function = reading.chart, reading.target.config.function
     if chart is None:
         return reading
@@ -485,7 +485,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> float:
 
 
 def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
-    """Where the day begins that an hour belongs to; one that the window cuts is of a day inside it."""
+    """The start of the day that an hour belongs to; an hour that the window cuts belongs to a day inside it."""
     middle, first, last = time + HALF, window.start.timestamp(), window.end.timestamp() - 1
     if time + 2 * HALF > first and time <= last:
         middle = max(first, min(middle, last))
@@ -493,10 +493,10 @@ def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
 
 
 def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
-    """For each target the key of its history, the histories by key, and how many targets go without.
+    """For each target the key of its history, the histories by key, and the number of targets without one.
 
-    Where there are too many, those with the shortest windows come first. None: the target is its own history, or
-    nothing about it is tested over time.
+    If there are too many, the shortest windows come first. None: the target is its own history, or nothing about it
+    is tested over time.
     """
     past_targets = [_history_of(target, now) for target in targets]
     shared, keys = dict[str, Target](), list[str | None]([None] * len(targets))
@@ -547,14 +547,14 @@ def _history_of(target: Target, now: datetime) -> Target | None:
 
 
 def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
-    """A bar of the same calls over all the time that the API holds."""
+    """A bar of the same calls over all the time that the API keeps."""
     bar = {**target.config.writable(), "chart_type": "bar", "name": None, "group_by": None, **fields}
     window = Window(now - LIMIT + MARGIN, now, "history")
     return replace(target, config=WidgetConfig.model_validate(bar), window=window)
 
 
 def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
-    """Bars that show how the figures of a stat, or the labels of a pie, vary over time; by figure, or ``LABELS``."""
+    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, or ``LABELS``."""
     config = target.config
     if target.problem is not None or config.group_by:
         return {}

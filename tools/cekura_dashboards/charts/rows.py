@@ -50,7 +50,7 @@ class TimeParser:
     """The earliest and the latest time, each with its offset."""
 
     def parse(self, text: Any, *, wall: bool = False) -> float | None:
-        """Seconds since 1970; None if the text is no time.
+        """Seconds since 1970; None for other text.
 
         ``wall``: as if the time of day that was sent were in UTC, so that a day begins where the API begins it.
         """
@@ -87,7 +87,7 @@ class TimeParser:
     def local(self, span: Span, offsets: tuple[float, float] | None = None) -> Span:
         """The span in the same wall time, of each end as the rows nearest to it are written.
 
-        ``offsets``: those of both ends, where they are known: on a day with a clock change they are not the rows'.
+        ``offsets``: those of both ends, if known: on a day with a clock change they differ from the rows'.
         """
         if not any(self.offsets | {*(offsets or ())}):
             return span
@@ -151,9 +151,9 @@ class Rows(ABC):
         """Times for which there is data."""
 
     def tested_span(self, reading: ChartReading) -> tuple[Span, list[str]]:
-        """The part of the window that counts as tested, and what does not.
+        """The tested part of the window, and notes on the rest.
 
-        That is what lies past the saved bounds, if nothing came from there.
+        The rest is what lies beyond the saved bounds, if it has no data.
         """
         times = list(self.row_times())
         bounds = reading.beyond
@@ -202,7 +202,7 @@ def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> 
 
 def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
     buckets, times, unread = list[Bucket](), TimeParser(), 0
-    # In a grouped chart every time and every group stands in many rows; each is read once.
+    # In a grouped chart every time and every group occurs in many rows; each is parsed once.
     texts = [*_texts(row.time_interval for row in chart.rows)]
     moments = dict(zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True))
     labels = {text: label_of(text, names) for text in _texts(row.group for row in chart.rows)}
@@ -267,7 +267,7 @@ def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
 
 
 def passing_label(chart: Chart) -> str | None:
-    """The slice of a pie that holds the calls that pass a metric scored 0 or 5; None where slices are no scores."""
+    """The slice of a pie that holds the calls that pass a metric scored 0 or 5; None for other slices."""
     return UntrustedText("5") if chart.data_type == SCORED else None
 
 
@@ -296,7 +296,7 @@ def label_of(value: Any, names: dict[str, str]) -> str | None:
 
 
 def uncovered_notes(reading: ChartReading) -> list[str]:
-    """For data without times: that the answer may cover the saved part only."""
+    """For data without times: a note that the answer may cover the saved range only."""
     bounds = reading.beyond
     if bounds is None:
         return []
@@ -366,13 +366,13 @@ PERCENT = 100.0
 SLACK = 0.01
 """How far an average times its calls may be from a whole number, as averages are rounded."""
 ABOVE = 1e-6
-"""By so much a value must be larger, as averages of the same number may differ from it in their last digits."""
+"""The margin of a larger value: averages of equal numbers may differ from them in the last digits."""
 LEAST_APART = 2
-"""Averages that scores of 0 and 5 cannot have; fewer may come from a wrong number of calls."""
+"""Averages that scores of 0 and 5 cannot give; fewer may come from a wrong number of calls."""
 MOST_PROJECTS = 10
-"""Projects in which a metric is looked for where it is not known of which one it is."""
+"""Projects searched for a metric whose project is unknown."""
 PASS_IS_1, PASS_IS_5 = "pass = 1", "pass = 5"
-"""How it is said what a pass is scored."""
+"""The score of a pass, in words."""
 Measure = int | str
 """A metric by its id, or a field that is true or false."""
 Form = Literal["1", "5", "1 or 5", "percent"]
@@ -381,10 +381,10 @@ UNCERTAIN = "a pass may be scored 1 or 5: averages of at most 1 do not show whic
 
 @dataclass
 class Numbers:
-    """What was seen of a measure's numbers. ``top``: the largest value of a call, or average.
+    """What is known of a measure's numbers. ``top``: the largest value of a call, or average.
 
-    ``one``: a single call that is true or 1. ``apart``: averages that scores of 0 and 5 cannot have; ``broken``: those
-    that no whole scores of so many calls can have.
+    ``one``: a single call that is true or 1. ``apart``: averages that scores of 0 and 5 cannot give; ``broken``: those
+    that no integer scores of so many calls can give.
     """
 
     top: float = 0.0
@@ -412,7 +412,7 @@ class Numbers:
 
     @property
     def form(self) -> Form:
-        """What a pass is written as, of a metric that passes or does not."""
+        """How the API writes a pass of a binary metric."""
         if self.top > PASS + ABOVE:
             return "percent"
         if self.is_above_one:
@@ -422,7 +422,7 @@ class Numbers:
 
 
 async def types_of_metrics(context: ToolContext, targets: Sequence[Target]) -> dict[int, str]:
-    """The ``eval_type`` of each metric whose values are charted, as far as it can be read."""
+    """The ``eval_type`` of each charted metric, if it can be read."""
     charted = [target for target in targets if isinstance(_measure(target.config), int)]
     if not charted:
         return {}
@@ -434,7 +434,7 @@ async def types_of_metrics(context: ToolContext, targets: Sequence[Target]) -> d
 
 
 async def _projects_of(context: ToolContext, target: Target) -> list[int]:
-    """The project that a chart is of, or those that it may be of."""
+    """The project of a chart, or those it may belong to."""
     try:
         project = target.project
         if project is None and target.dashboard is not None:
@@ -451,7 +451,7 @@ async def _projects_of(context: ToolContext, target: Target) -> list[int]:
 def in_one_form(
     readings: Sequence[ChartReading], types: Mapping[int, str], numbers: dict[Measure, Numbers]
 ) -> list[ChartReading]:
-    """The readings, all rates of one measure in one form. ``numbers``: what is known of its values; it is added to."""
+    """The readings, all rates of one measure in one unit. ``numbers``: what is known of its values; updated here."""
     for reading in readings:
         measure = _measure(reading.target.config)
         if reading.chart is not None and measure is not None and not _is_rating(measure, types):
@@ -460,7 +460,7 @@ def in_one_form(
 
 
 def _measure(config: WidgetConfig) -> Measure | None:
-    """Whose values a chart shows, if they may be those of a rate; None where calls are counted."""
+    """The measure whose values a chart shows, if it may be a rate; None for counts of calls."""
     field = config.field or ""
     if config.chart_type == "stat":
         return "success"
@@ -472,7 +472,7 @@ def _measure(config: WidgetConfig) -> Measure | None:
 
 
 def _is_rating(measure: Measure, types: Mapping[int, str]) -> bool:
-    """Whether a metric is known not to pass or fail."""
+    """Whether a metric is known not to be binary."""
     family = metric_family(types.get(measure)) if isinstance(measure, int) else None
     return family is not None and family != "binary"
 
@@ -519,7 +519,7 @@ def _in_form(reading: ChartReading, types: Mapping[int, str], numbers: Mapping[M
 
 
 def _untyped(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartReading:
-    """Of a metric whose type is not known: 0 to 5 is neither a rate nor a percentage."""
+    """A metric of unknown type: 0 to 5 is neither a rate nor a percentage."""
     if chart.data_type != "boolean" or numbers.form != "5":
         return reading
     note = f"values up to {exact(numbers.top):g} are not a rate, and the score of a pass is unknown without the type of"
@@ -531,7 +531,7 @@ def _untyped(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartRead
 
 
 def _of_binary(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartReading:
-    """Of a metric that passes or fails: as a rate of 0 to 1, or where the API sends percent, in percent."""
+    """A binary metric: as a rate of 0 to 1, or in percent where the API sends percent."""
     form = numbers.form
     unit: Literal["ratio", "percent"] = "percent" if form == "percent" else "ratio"
     shown = replace(chart, data_type="boolean", rate_unit=unit)
@@ -559,7 +559,7 @@ def _fifth(row: LineRow | BarRow) -> LineRow | BarRow:
 
 
 def _both(function: str | None, chart: Chart) -> str:
-    """Both ways to read averages of at most 1, if they can be told by one figure each."""
+    """Both ways to read averages of at most 1, as one figure each; empty if there is no single figure."""
     known = [(number(row.value), count_of(getattr(row, "sample_count", 1))) for row in chart.rows]
     values = [(value, n or 0) for value, n in known if value is not None]
     n = sum(weight for _, weight in values)

@@ -43,15 +43,15 @@ class Window(Struct, frozen=True):
     source: str
     notes: tuple[str, ...] = ()
     weekdays_differ: bool = False
-    """Of a baseline: it holds other weekdays, or hours, than what is compared with it."""
+    """Of a baseline: it covers other weekdays, or hours, than the current window."""
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
     """A window from a word (15m, 24h, 7d, today, last_week, monday …), a date or an interval.
 
-    Days and weeks begin in ``zone``, weeks on Monday; an interval of dates holds its last day. An end in the future is
-    moved to now, a start within 5 minutes of the API's 30-day limit inside it, and of a month only what the API holds
-    is meant; all told in ``notes``.
+    Days and weeks begin in ``zone``, weeks on Monday; an interval of dates includes its last day. An end in the
+    future becomes now, a start within 5 minutes of the API's 30-day limit moves inside it, and a month is cut to what
+    the API keeps; ``notes`` say so.
 
     Raises:
         InvalidArguments: for another text, an empty window, or a start too long ago.
@@ -86,12 +86,12 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
 
 
 def is_off_utc(window: Window, zone: tzinfo) -> bool:
-    """Whether days of the zone begin at other instants than those of UTC, anywhere in the window."""
+    """Whether days of the zone differ from UTC days at either end of the window."""
     return any(moment.astimezone(zone).utcoffset() for moment in (window.start, window.end))
 
 
 def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
-    """The saved date range as far as it has come; without one the last 7 days."""
+    """The saved date range up to now; without one the last 7 days."""
     if bounds.start is None:
         return resolve(DEFAULT, now, zone, source="default")
     end = min(bounds.end, now) if bounds.end else now
@@ -145,14 +145,14 @@ def saved_range_text(filters: JsonObject | None, now: datetime) -> str:
 
 
 def _earliest(now: datetime) -> str:
-    """The earliest start that the API takes."""
+    """The earliest start that the API accepts."""
     return format_instant(now - LIMIT + MARGIN)
 
 
 PERIOD_BEFORE = "previous_period"
 COMPARISONS = (PERIOD_BEFORE, "previous_week")
 _COMPARISON_ALIASES = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
-"""The same part of last week is meant, as with this_week or today, not a week of the calendar."""
+"""As with this_week or today, they mean the same part of last week, not the calendar week."""
 
 
 def other_window(
@@ -160,11 +160,11 @@ def other_window(
 ) -> Window:
     """The window to compare with: the one before, the same a week before, or an interval.
 
-    The period before keeps the time of day: it lies whole days back where the window is a day or longer, or begins one.
-    ``cut``: what is done to a window before it is compared, so that one that can be is offered in an error.
+    The period before keeps the time of day: it lies whole days back if the window is a day or longer, or begins a day.
+    ``cut``: applied to a window before it is compared, so that an error suggests a window that works.
 
     Raises:
-        NoTimeBefore: for an overlap, or a start that the API does not hold any more.
+        NoTimeBefore: for an overlap, or a start that the API no longer keeps.
         InvalidArguments: for another word.
     """
     if _is_window(how, now, zone):
@@ -178,8 +178,8 @@ def other_window(
     if not _is_held(start, now):
         days = _longest(word, now, zone, cut)
         raise NoTimeBefore.at(
-            "compare_to", f"{word} would start before the API's last 30 days; the longest window that it can be "
-            f"compared with is the last {days} days ({days}d)."
+            "compare_to", f"{word} would start before the API's last 30 days; the longest window that can be "
+            f"compared like this is the last {days} days ({days}d)."
         )  # fmt: skip
     return _with_differences(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
 
@@ -204,7 +204,7 @@ def _is_comparable(window: Window, word: str, now: datetime, zone: ZoneInfo) -> 
 
 
 def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
-    """The other window, with a note if it holds other weekdays, or other hours of the day."""
+    """The other window, with a note if it covers other weekdays, or other hours of the day."""
     if other.start < window.end and other.end > window.start:
         other = replace(other, notes=(*other.notes, "the windows overlap: some calls count in both"))
     weeks = [(each.end - each.start) / WEEK for each in (window, other)]
@@ -223,19 +223,19 @@ def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
 
 
 def _is_multiple(shift: timedelta, unit: timedelta) -> bool:
-    """But for the hour of a clock change."""
+    """Allowing for the hour of a clock change."""
     rest = shift % unit
     return min(rest, unit - rest) <= timedelta(hours=1) and (shift >= unit - timedelta(hours=1) or not rest)
 
 
 def _back(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
-    """The same time of day so many calendar days before, also across a clock change."""
+    """The same time of day that many calendar days before, also across a clock change."""
     wall = moment.astimezone(zone).replace(tzinfo=None) - timedelta(days=days)
     return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
 def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo) -> None:
-    """Refuse what no window can be compared with, and a window that is none, before anything is asked.
+    """Refuse an invalid window or comparison before any request.
 
     Raises:
         InvalidArguments: as ``resolve`` and ``other_window`` do.
@@ -252,7 +252,7 @@ def check_comparison(how: str | None, window: str | None, now: datetime, zone: Z
 
 
 def _is_window(how: str, now: datetime, zone: ZoneInfo) -> bool:
-    """Whether a comparison is given as a time of its own, rather than by how it lies to the window."""
+    """Whether a comparison is a window of its own, rather than one relative to the window."""
     word = bare(how)
     return (
         not word.startswith("previous_")
@@ -276,7 +276,7 @@ def _comparison(how: str) -> str:
 
 
 def has_a_period_before(window: Window, now: datetime, zone: ZoneInfo) -> bool:
-    """Whether the API still holds the period before."""
+    """Whether the API still keeps the period before."""
     return _is_held(_period_before(window, zone)[0], now)
 
 
@@ -285,7 +285,7 @@ def _is_held(start: datetime, now: datetime) -> bool:
 
 
 def _period_before(window: Window, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Whole calendar days before, where the window begins a day or is a day or longer; else as long as it is."""
+    """Whole calendar days before, if the window begins a day or is a day or longer; else its own length before."""
     day, span = timedelta(days=1), window.end - window.start
     starts_a_day = window.start.astimezone(zone).time() == time.min
     if not (starts_a_day or span >= day or window.start.astimezone(UTC).time() == time.min):
@@ -301,17 +301,16 @@ def _period_before(window: Window, zone: ZoneInfo) -> tuple[datetime, datetime]:
 MERGEABLE = ("count", "sum", "avg", "min", "max")
 """Aggregations whose buckets can be merged."""
 FEW_ROWS = 2000
-"""Up to this many rows are processed at once: less work than a thread costs."""
+"""Up to this many rows are processed in the event loop: less work than a thread costs."""
 
 
 class Target(Struct, frozen=True):
-    """A widget to chart. ``filters``: what holds for it in all, its dashboard's filters included.
+    """A widget to chart. ``filters``: all its saved filters, its dashboard's included.
 
-    ``project``: its dashboard's, where that is known already. ``window`` None: its saved date range. ``extra``: what
-    was asked for beyond what is saved. ``matching``: the share of calls that match is charted, not calls themselves.
-    ``unreadable``: what of its dashboard's filters cannot be read, so that they could not be applied. ``alone``: to be
-    read without its dashboard, as what it is compared with must be. ``local_days``: its days are those of the
-    user's time zone, put together from hours.
+    ``project``: its dashboard's, if known. ``window`` None: its saved date range. ``extra``: filters of the request.
+    ``matching``: the share of calls that match is charted instead of the calls. ``unreadable``: why its dashboard's
+    filters cannot be applied. ``alone``: read without its dashboard, as its baseline must be. ``local_days``: its days
+    are those of the user's time zone, merged from hours.
     """
 
     config: WidgetConfig
@@ -340,13 +339,13 @@ class Target(Struct, frozen=True):
 
     @property
     def has_days_of_hours(self) -> bool:
-        """Whether it shows days that can be put together from hours."""
+        """Whether it shows days that can be merged from hours."""
         config = self.config
         return config.chart_type == "bar" and config.period == "day" and config.function in MERGEABLE
 
     @property
     def calls(self) -> JsonObject:
-        """The filter, without times, that says which calls it counts."""
+        """The filter of the calls that it counts, without times."""
         return both(without_time(self.filters), self.extra)
 
     @property
@@ -358,9 +357,9 @@ class ChartReading(Memoised, frozen=True):
     """What came back for one target: a chart, or an error.
 
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``restricted_to_project``: read so, but kept to its dashboard's project. ``hours``: of days that were put together,
-    what they are of; ``offsets``: seconds from UTC where their window begins and ends. ``passing``: in words, what
-    counts as a pass of a metric that passes or fails, where it is a number.
+    ``restricted_to_project``: read so, but limited to its dashboard's project. ``hours``: the hourly chart that days
+    were merged from; ``offsets``: seconds from UTC where their window begins and ends. ``passing``: the score of a
+    pass, in words, of a binary metric.
     """
 
     target: Target
@@ -406,12 +405,12 @@ def resolve_targets(
     *,
     local_days: bool = False,
 ) -> list[Target]:
-    """The targets, each with the window that it is charted over, and with what was asked for beyond what is saved.
+    """The targets, each with its window and the filters of the request.
 
-    ``local_days``: days are to be those of the zone, where they can be made of hours.
+    ``local_days``: chart days of the zone, if they can be merged from hours.
 
     Raises:
-        InvalidArguments: for a window that cannot be asked for.
+        InvalidArguments: for an invalid window.
     """
     resolved = resolve(window, now, zone) if window else None
     if extra:
@@ -428,7 +427,7 @@ def resolve_targets(
 
 
 def _time_of(extra: JsonObject, window: Window | None, now: datetime) -> tuple[Window | None, JsonObject]:
-    """Take a time range out of the extra filters: it is the window."""
+    """Move a time range from the request's filters to the window."""
     bounds = time_bounds(extra, now)
     if bounds.start is None and bounds.end is None:
         return window, extra
@@ -440,7 +439,7 @@ def _time_of(extra: JsonObject, window: Window | None, now: datetime) -> tuple[W
 
 
 def are_few(readings: Iterable[ChartReading]) -> bool:
-    """Whether their rows are small work."""
+    """Whether their rows are few enough to process in the event loop."""
     return sum(len(reading.chart.rows) for reading in readings if reading.chart) <= FEW_ROWS
 
 
@@ -459,7 +458,7 @@ class ChartRequest(Request):
 
 
 class RequestedChart(Struct, frozen=True):
-    """A chart with all filters that hold for it, and the dashboard and project that it belongs to."""
+    """A chart with all its filters, and the dashboard and project that it belongs to."""
 
     target: Target
     project: int | None
@@ -471,7 +470,7 @@ class RequestedChart(Struct, frozen=True):
 
 
 async def requested_chart(context: ToolContext, request: ChartRequest, *, charted: bool) -> RequestedChart:
-    """Read what is needed to know the chart's filters and project; if it is to be charted, names beside it."""
+    """Read the chart's filters and project; ``charted``: prefetch names too."""
     read_dashboard = context.lookups.dashboard_with_names if charted else context.lookups.dashboard
     if request.widget_id is not None:
         stored = await context.lookups.widget(request.widget_id)

@@ -1,7 +1,7 @@
-"""How reports are kept inside the budget: detail goes first, nothing is cut in the middle, and what went is told.
+"""How reports fit their budget: detail is omitted first, nothing is cut in the middle, and reports say what is missing.
 
-Several reports share one pool: what one does not need, another gets. What is never dropped: what is plotted, of which
-calls, over which window, the headline value with n, every finding with its verdict, the verdict of a comparison.
+Several reports share one pool: what one does not need, another gets. Never omitted: what is plotted, of which calls,
+over which window, the headline value with n, every finding with its verdict, the verdict of a comparison.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ ONE_WIDGET = 1600
 EACH_OF_SEVERAL = 700
 WHOLE_ANSWER = 9000
 STRUCTURED = 1.5
-"""How many times the budget of the text the structured answer may take."""
+"""The budget of the structured answer, as a multiple of the text's."""
 FEW_GROUPS, FEW_SLICES, FEW_CONTRIBUTORS, FEWER = 7, 6, 3, 2
 FEW_POINTS = 8
 SHORT_LABEL, SHORT_WHERE, SHORT_NOTE = 24, 120, 160
@@ -28,20 +28,20 @@ ALONE = "request the widget alone"
 COUNTS = "n per bucket"
 FINER = "a finer series"
 SEVERAL = 3
-"""What is said of so many widgets is said once for all of them."""
+"""A note that this many widgets share is listed once."""
 HEADLINES = (
     "overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max", "typical_bucket_p50",
     "typical_bucket_p95", "typical_bucket_p99", "ci95", "first", "last",
 )  # fmt: skip
-"""Of figures, those that are never dropped."""
+"""The figures that are never omitted."""
 
 
 def fit(
     reports: Sequence[WidgetReport], *, head: int = 0, most: int = WHOLE_ANSWER, charted: bool = True
 ) -> list[WidgetReport]:
-    """Keep the reports together inside the budget, of which ``head`` characters are spent already.
+    """Fit the reports into one budget, of which ``head`` characters are used.
 
-    ``charted``: one alone gets a chart in its text.
+    ``charted``: a single report gets a chart in its text.
     """
     several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
     pool = (ONE_WIDGET if len(reports) == 1 else several) - head
@@ -58,13 +58,13 @@ def fit(
 
 
 def _size(report: WidgetReport) -> float:
-    """What a report takes of the budget: of text, or of structure if that is more."""
+    """The size of a report: that of its text, or of its structure if that is larger."""
     structure = len(report.model_dump_json(by_alias=True, exclude_none=True))
     return max(len(render_report(report)), structure / STRUCTURED)
 
 
 class CommonParts(Struct, frozen=True):
-    """What holds for several reports: for all of them their window and calls, and notes, each with whose they are."""
+    """What reports share: the window and calls of all, and notes, each with its widgets."""
 
     window: WindowShown | None
     where: str | None
@@ -72,7 +72,7 @@ class CommonParts(Struct, frozen=True):
 
 
 def without_repeats(reports: Sequence[WidgetReport]) -> tuple[list[WidgetReport], CommonParts]:
-    """The reports without what is said of several of them, and that."""
+    """The reports without their common parts, and those parts."""
     windows, wheres = [item.window for item in reports], [item.where for item in reports]
     several = len(reports) > 1
     window = windows[0] if several and all(each == windows[0] for each in windows) else None
@@ -110,7 +110,7 @@ def _without(item: WidgetReport, repeated: Collection[str]) -> WidgetReport:
 
 
 def _leave_out(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
-    """The report with what was left out of it, and how to get that."""
+    """The report with a note on what it omits, and how to get that."""
     earlier = [text for text in item.omitted or [] if text != ALONE]
     left_out = [*earlier, *([what] if what not in earlier else []), ALONE]
     return item.model_copy(update={**changes, "omitted": left_out})
@@ -174,7 +174,7 @@ def _groups_to(item: WidgetReport, most: int) -> WidgetReport:
 
 
 def _fewer_changes(item: WidgetReport) -> WidgetReport:
-    """Of the groups that moved, the two that are surest."""
+    """Of the changed groups, the two most significant."""
     group_changes = item.group_changes
     if group_changes is None or len(group_changes.top) <= FEWER:
         return item
@@ -184,7 +184,7 @@ def _fewer_changes(item: WidgetReport) -> WidgetReport:
 
 
 def _short_profile(item: WidgetReport) -> WidgetReport:
-    """A profile without the calls of each slot, and without weekends apart."""
+    """A profile without the calls of each slot and without separate weekends."""
     profile = item.profile
     if profile is None or not (profile.n or profile.weekend):
         return item
@@ -192,7 +192,7 @@ def _short_profile(item: WidgetReport) -> WidgetReport:
 
 
 def _bare_profile(item: WidgetReport) -> WidgetReport:
-    """What stands out in a profile."""
+    """A profile without its values: only what stands out."""
     profile = item.profile
     if profile is None or not profile.value:
         return item
@@ -261,7 +261,7 @@ def _contributors_to(item: WidgetReport, most: int) -> WidgetReport:
 
 
 def _headline_only(item: WidgetReport) -> WidgetReport:
-    """The figures that a chart is about, and what was found in it."""
+    """The headline figures and the findings."""
     facts = item.facts
     headline: AnyFacts | None = None
     if isinstance(facts, PieFacts):

@@ -32,24 +32,24 @@ from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted
 from cekura_dashboards.values import replace
 
 FALSE_DISCOVERY_RATE = 0.05
-"""The share of what is told that may be false."""
+"""The false discovery rate of reported changes."""
 CLEAR_FALSE_DISCOVERY_RATE = 0.01
-"""The same for what is told as ``clear``."""
+"""The false discovery rate of those with the verdict ``clear``."""
 TIMED = {"step", "outlier", "outage"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
-"""What is said of a measure as a whole, the most telling first: one of them is enough."""
+"""Kinds of change of a measure as a whole, the most informative first: one is reported."""
 MAX_UNUSUAL = 1
 
 
 class NextCall(BaseModel):
-    """The call that goes on from here."""
+    """The suggested next call."""
 
     tool: str
     arguments: dict[str, Any]
 
 
 class ReportedChange(BaseModel):
-    """One change: where, what, how much, how sure, and how to go on."""
+    """One change: where, what, how much, how significant, and the next call."""
 
     widgets: list[int] = Field(description="that show it; the first is meant by next")
     name: UntrustedText | None = Field(default=None, description="of the first")
@@ -76,7 +76,7 @@ Parts = Literal["", "groups", "labels"]
 
 
 class Survey(Struct, frozen=True):
-    """One measure of some calls, and the widgets that show it. ``parts``: what it is read by, if anything."""
+    """One measure of some calls, and the widgets that show it. ``parts``: what it is divided by, if anything."""
 
     target: Target
     widgets: tuple[Widget, ...]
@@ -96,9 +96,9 @@ class Survey(Struct, frozen=True):
 def surveys(
     widgets: Iterable[Widget], projects: Mapping[int, int], now: datetime, step: str
 ) -> tuple[list[Survey], dict[int, str]]:
-    """What to read for these widgets, each measure once; and why others cannot be tested, by id.
+    """The surveys of these widgets, each measure once; and why others cannot be tested, by id.
 
-    ``projects``: of dashboards. ``step``: ``hour`` where all is to be read by the hour, else ``day``.
+    ``projects``: of dashboards. ``step``: ``hour`` to read all by the hour, else ``day``.
     """
     surveys_by_key, untestable = dict[str, Survey](), dict[int, str]()
     for widget in widgets:
@@ -124,7 +124,7 @@ def surveys(
 
 
 def _is_indirect(widget: Widget) -> bool:
-    """Whether a widget shows a measure among others, or not over time: others are named before it."""
+    """Whether a widget shows a measure among others, or not over time: other widgets come first."""
     return widget.chart_type not in {"bar", "line"}
 
 
@@ -138,7 +138,7 @@ def _key(bar: Target, group_by: Any) -> str:
 
 
 def _measures(widget: Widget, step: str) -> list[tuple[Parts, dict[str, Any]]]:
-    """The bars that show what a chart shows; none for what has no course over time."""
+    """The bars over time of what a chart shows; none if it cannot be shown over time."""
     field = widget.field or ""
     if widget.chart_type == "stat":
         figures = {"count": "agent_id"} | {name: name for name in FIELDS_OF_FIGURES.values()}
@@ -166,22 +166,22 @@ def _bar(field: str, function: str | None, period: str) -> dict[str, Any]:
 
 
 class ComparedSpans(Struct, frozen=True):
-    """The window and what it is compared with, if anything, each from a step's begin to another's."""
+    """The window and its baseline, if any, each from the start of a step to the start of another."""
 
     current: Window
     baseline: Window | None
     until: datetime
-    """Later calls are not looked at."""
+    """Later calls are not tested."""
 
     @property
     def span(self) -> Span:
-        """All of which findings are told."""
+        """The time in which findings are reported."""
         first = min(self.current.start, self.baseline.start) if self.baseline else self.current.start
         return Span(first.timestamp(), max(self.until, self.current.end).timestamp())
 
 
 def whole_steps(window: Window, step: str, now: datetime) -> Window:
-    """The window from a step's begin to another's; the first step is whole, but for one that the API holds in part."""
+    """The window extended to whole steps; a first step that the API keeps only in part is dropped."""
     zero: dict[str, Any] = {"minute": 0, "second": 0, "microsecond": 0} | ({} if step == "hour" else {"hour": 0})
     start, end = window.start.replace(**zero), window.end.replace(**zero)
     least = timedelta(hours=1) if step == "hour" else timedelta(days=1)
@@ -201,7 +201,7 @@ class MeasureTests(Struct, frozen=True):
 def run_tests(
     survey: Survey, reading: ChartReading, times: ComparedSpans, clock: Clock, names: dict[str, str], *, whole: bool
 ) -> MeasureTests:
-    """``whole``: the measure as a whole is tested too, not its groups alone."""
+    """Test one measure. ``whole``: as a whole too, not only its groups."""
     chart = reading.chart
     if chart is None:
         raise ValueError("a reading that failed has nothing to test")
@@ -228,7 +228,7 @@ def run_tests(
     if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
         return MeasureTests(survey, candidates, tests)
     change = None
-    if times.baseline and (measures[0].kind != "total" or not differ):  # else only their rhythm would be told
+    if times.baseline and (measures[0].kind != "total" or not differ):  # else only their seasonality would show
         terms = replace(terms, earlier_days=days_before(sides[0], measures[0].sample, reading, {}, names))
         change = level_change(
             measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
@@ -241,14 +241,14 @@ def run_tests(
 
 
 def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:
-    """Without steps that are older than the window: they hold on both sides of it by now."""
+    """Without steps older than the window: both windows have the new level."""
     start = iso(times.current.start.timestamp())
     steps = {"step", "share"}
     return [item for item in candidates if item.how not in steps or item.at is None or item.at >= start[:10]]
 
 
 def rank_changes(all_tested: Sequence[MeasureTests]) -> list[tuple[Survey, Change, Literal["clear", "possible"]]]:
-    """What is to be believed, one line for what is said of a measure twice; the surest and largest first."""
+    """The significant changes, each once per measure; the most significant and largest first."""
     every = [(held.survey, item) for held in all_tested for item in held.candidates if is_notable(item)]
     tests = sum(held.tests for held in all_tested)
     chances = [item.p_value for _, item in every]
@@ -262,7 +262,7 @@ def rank_changes(all_tested: Sequence[MeasureTests]) -> list[tuple[Survey, Chang
 
 
 def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Survey, Change]]:
-    """Of a measure as a whole the most telling, and the most unusual stretch; of shares and groups each."""
+    """The most informative change of a measure as a whole, its largest outlier, and every share and group."""
     distinct, counts = list[tuple[Survey, Change]](), dict[tuple[str, str], int]()
     order = {how: place for place, how in enumerate(WHOLE)}
     for survey, item in sorted(accepted, key=lambda row: (order.get(row[1].how, 0), row[1].at is None, row[1].p_value)):
@@ -283,7 +283,7 @@ def report_change(
     going_on: Callable[[Survey, Change], NextCall | None],
     passing: str | None = None,
 ) -> ReportedChange:
-    """A change as it is answered. ``passing``: what counts as a pass, where that has to be said."""
+    """A change for the answer. ``passing``: the score of a pass, if it is not 1."""
     first, config = survey.widgets[0], survey.target.config
     by = (config.group_by or {}).get("field")
     early = item.how in TIMED and (item.at or "") < iso(times.current.start.timestamp())[:10]
@@ -309,7 +309,7 @@ def report_change(
 
 
 def measure_word(config: WidgetConfig, survey: Survey) -> str:
-    """``avg of success``; what a pie divides is its calls."""
+    """``avg of success``; the measure of a pie is its calls."""
     if survey.parts == "labels" or config.function == "count":
         return f"calls with a {field_word(config.field or '')}" if config.counted and not survey.parts else "calls"
     first = survey.widgets[0]
@@ -319,7 +319,7 @@ def measure_word(config: WidgetConfig, survey: Survey) -> str:
 
 
 def interval_of(item: Change, step: timedelta) -> str | None:
-    """The time that a finding is about, as a window."""
+    """The time of a finding, as a window."""
     if item.at is None:
         return None
     start = datetime.fromisoformat(item.at)

@@ -63,10 +63,10 @@ MIN_STEPS = 3
 
 
 class ChartQuery(Struct, frozen=True):
-    """What to report of charts whose windows are settled.
+    """What to report of charts whose windows are resolved.
 
-    ``compare_to``: another time, or ``compare_filters``: other calls. ``profile``: fold the charts instead. ``points``:
-    the most buckets of a series; None: as many as there is room for. ``project``: where to look up names.
+    ``compare_to``: another window, or ``compare_filters``: other calls. ``profile``: profiles instead. ``points``: the
+    maximum number of buckets in a series; None: as many as fit. ``project``: where to look up names.
     """
 
     project: int | None
@@ -79,7 +79,7 @@ class ChartQuery(Struct, frozen=True):
 class ChartReports(Struct, frozen=True):
     """The report of each chart, in order, and its plot; ``plots`` None: the client draws nothing.
 
-    ``reading_notes``: on what could not be read of all charts; ``name_notes``: on names that could not be read.
+    ``reading_notes``: on histories that were not read; ``name_notes``: on names that could not be read.
     """
 
     reports: list[WidgetReport]
@@ -89,7 +89,7 @@ class ChartReports(Struct, frozen=True):
 
 
 async def report_charts(context: ToolContext, targets: Sequence[Target], query: ChartQuery) -> ChartReports:
-    """Read, compare or fold, and report the charts; names are read at the same time.
+    """Read the charts and their names concurrently, compare or fold them, and report them.
 
     Raises:
         DashboardsError: for a key that is not accepted, or if all charts failed alike.
@@ -194,7 +194,7 @@ def is_divided(reading: ChartReading) -> bool:
 
 
 def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
-    """Group changes between two sides. ``alike``: both contain the same weekdays."""
+    """Group changes between two measurements. ``alike``: both cover the same weekdays."""
     if current.kind not in {"mean", "total"}:
         return None
     return group_changes(
@@ -213,7 +213,7 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
 
 
 def by_halves(reading: ChartReading, options: ReportOptions) -> GroupChanges | None:
-    """The later half of the whole steps in the window against as many before; None where they are too few."""
+    """The later half of the whole steps in the window against the earlier half; None if they are too few."""
     chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
     zone = options.clock.zone if reading.target.local_days else UTC
     start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
@@ -229,7 +229,7 @@ def by_halves(reading: ChartReading, options: ReportOptions) -> GroupChanges | N
 
 
 MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
-"""Conditions that are looked at one by one, and empty charts of one answer that are explained so."""
+"""The most conditions counted one by one, and the most empty charts of an answer explained that way."""
 MAX_VALUES = 6
 LONGER = "try a longer window"
 NULL = "null"
@@ -238,7 +238,7 @@ LABELLED = {"string", "boolean"}
 
 
 class CallsQuery(Struct, frozen=True):
-    """Which calls were asked for: in this window, of this project, under all of these conditions."""
+    """The requested calls: in this window, of this project, under all of these conditions."""
 
     calls: JsonObject
     window: Window
@@ -251,7 +251,7 @@ class CallsQuery(Struct, frozen=True):
 
     @property
     def conditions(self) -> list[JsonObject]:
-        """Those that are looked at one by one."""
+        """The conditions that are counted one by one."""
         return [*and_parts(self.calls)][:MOST_CONDITIONS]
 
 
@@ -270,7 +270,7 @@ class _Counts(Struct, frozen=True):
 async def explain_empty(
     context: ToolContext, sides: Sequence[ComparedReadings], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """The reports, each that counts no call with the reason as its first note; and why a baseline holds none."""
+    """The reports; those without calls, or without calls in the baseline, say why."""
     readings = [pair.current for pair in sides]
     reports = await _explain_baselines(context, sides, reports, names)
     reports = await _with_left_out_counts(context, readings, reports)
@@ -294,7 +294,7 @@ async def explain_empty(
 async def _with_left_out_counts(
     context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport]
 ) -> list[WidgetReport]:
-    """The reports, each whose saved filters hold a ``neq`` with how many calls have no value of that field."""
+    """The reports; a saved ``neq`` gets a note on how many calls have no value of its field."""
     wanted = dict[tuple[str, str], Target]()
     for reading in readings:
         for name in _neq_fields(reading) if reading.error is None else ():
@@ -322,7 +322,7 @@ async def _with_left_out_counts(
 
 
 def _neq_fields(reading: ChartReading) -> list[str]:
-    """The fields that all calls of a chart have not a value of."""
+    """The fields of a chart's ``neq`` conditions that stand alone."""
     parts = [part for part in and_parts(reading.target.calls) if part.get("op") == "neq"]
     whole: JsonObject = {"operator": "and", "conditions": [*and_parts(reading.target.calls)]}
     alone = [*neq_alone(whole)]
@@ -332,7 +332,7 @@ def _neq_fields(reading: ChartReading) -> list[str]:
 async def _explain_baselines(
     context: ToolContext, sides: Sequence[ComparedReadings], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """Why no other calls are there to compare with: which condition excludes them."""
+    """Why a baseline of other calls is empty: which condition excludes them."""
     empty = [
         (place, pair.baseline)
         for place, (pair, report) in enumerate(zip(sides, reports, strict=True))
@@ -350,7 +350,7 @@ async def _explain_baselines(
 
 
 def _key(query: CallsQuery) -> str:
-    """Alike for the same calls, wherever they are charted."""
+    """A key, equal for the same calls, wherever they are charted."""
     return json.dumps([query.calls, str(query.window), query.project], sort_keys=True)
 
 
@@ -360,7 +360,7 @@ async def why_empty(context: ToolContext, query: CallsQuery, names: Mapping[str,
 
 
 async def _reason(context: ToolContext, query: CallsQuery) -> str | _Counts | None:
-    """Found out by counting calls under each condition alone; None if that cannot be."""
+    """The counts of calls under each condition alone; None if they cannot be read."""
     conditions = query.conditions
     try:
         agents = {agent.id: agent for agent in await context.lookups.agents()} if _agents_in(conditions) else {}
@@ -399,7 +399,7 @@ def _in_words(query: CallsQuery, reason: str | _Counts | None, plotted: str | No
 
 
 def _agents_in(conditions: Sequence[JsonObject]) -> set[int]:
-    """The agents that conditions ask for by id."""
+    """The agents that conditions name by id."""
     agents = set[int]()
     for condition in conditions:
         if condition.get("field") in AGENT_IDS and condition.get("op") in {"eq", "in"}:
@@ -409,7 +409,7 @@ def _agents_in(conditions: Sequence[JsonObject]) -> set[int]:
 
 
 def _foreign_agents(conditions: Sequence[JsonObject], agents: Mapping[int, Agent], project: int | None) -> str | None:
-    """What is wrong with agents that are asked for, if none of those in a condition can have calls here."""
+    """What is wrong with the agents of a condition, if none of them can have calls here."""
     for condition in conditions:
         ids = sorted(_agents_in([condition]))
         descriptions = [_foreign_agent(number, agents.get(number), project) for number in ids]
@@ -431,7 +431,7 @@ async def _count_calls(context: ToolContext, query: CallsQuery) -> _Counts:
     """One request for each count, all at once.
 
     Raises:
-        DashboardsError: the first of those that failed.
+        DashboardsError: the first failure.
     """
     labelled = [_labels_in(condition) for condition in query.conditions]
     targets = [_target(query, None), _target(query, query.calls)]
@@ -458,7 +458,7 @@ def _calls(stat: Chart) -> float:
 
 
 def _plain(label: str | None) -> str:
-    """A label as it is compared: without what it is quoted with."""
+    """A label for comparison, without its quotes."""
     return NULL if label is None else unquoted(label)
 
 
@@ -469,7 +469,7 @@ def _target(query: CallsQuery, filters: JsonObject | None, labels_of: str | None
 
 
 def _labels_in(condition: JsonObject) -> set[str] | None:
-    """The labels that a condition asks for; None for one whose field or operator has no list of them."""
+    """The labels that a condition names; None if its field or operator has no list of labels."""
     if condition.get("op") not in {"eq", "in"} or plotted_type(str(condition.get("field"))) not in LABELLED:
         return None
     values = as_list(condition.get("value")) or [condition.get("value")]
@@ -489,7 +489,7 @@ class Folding(Struct, frozen=True):
 
 
 def by_the_hour(target: Target) -> Target:
-    """The same measure as an hourly bar: of a line or of true and false the mean, of labels and figures the calls."""
+    """The same measure as an hourly bar: the mean of a line or boolean pie, the calls of other pies and stats."""
     config = target.config
     changes: dict[str, Any] = {"chart_type": "bar", "time_period": "hour", "group_by": None}
     if config.chart_type == "line" or (config.chart_type == "pie" and plotted_type(config.field or "") == "boolean"):

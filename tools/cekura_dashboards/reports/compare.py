@@ -1,6 +1,6 @@
-"""Comparisons of a chart with itself: over another time, or for other calls.
+"""Comparisons of a chart with itself: over another window, or for other calls.
 
-A reading becomes a sample of each side; ``stats.compare`` tests the difference between the two.
+Each reading becomes a sample; ``stats.compare`` tests the difference between current and baseline.
 """
 
 import math
@@ -54,13 +54,13 @@ MAX_DIFFERENCE = 0.02
 DURATION, TOTAL = "avg_duration", "total_calls"
 """The figure of a stat whose hourly bar also counts calls, and the figure that is their number."""
 KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
-"""By function; every other one is a percentile."""
+"""By function; all others are percentiles."""
 
 
 class Measurement(Struct, frozen=True):
-    """The sample of one side, and what kind of measure it is.
+    """The sample of one reading, and the kind of its measure.
 
-    ``scale``: the number that a rate of 100 % is written as, 0 for measures that are no rate. ``untested``: parts of
+    ``scale``: the number that a rate of 100 % is written as, 0 for measures that are not rates. ``untested``: parts of
     the window without data. ``grouped``: the groups of a bar over time.
     """
 
@@ -93,7 +93,7 @@ def measure_of(
 
 
 def labels_of(bar: ChartReading, names: dict[str, str]) -> Sample:
-    """The calls of each label in a bar by label, and its share of them by day."""
+    """The calls of each label in a bar by label, and its share by day."""
     buckets = bar_rows(bar, bar.chart, names).buckets if bar.chart is not None else []
     return _labels_sample(((b.group, b.value or 0.0) for b in buckets), bar.window, {LABELS: bar}, names)
 
@@ -102,7 +102,7 @@ def _labels_sample(
     calls: Iterable[tuple[str | None, float]], window: Window, daily_bars: Mapping[str, ChartReading],
     names: dict[str, str],
 ) -> Sample:  # fmt: skip
-    """``calls``: labels with numbers of calls; a label may come several times."""
+    """``calls``: labels with numbers of calls; a label may occur several times."""
     parts = defaultdict[str | None, float](float)
     for label, count in calls:
         parts[label] += count
@@ -171,7 +171,7 @@ def days_before(
 
 
 def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str]) -> list[SampleBucket]:
-    """The whole days of a bar until then, from the first one with calls on."""
+    """The whole days of a bar until then, starting with the first that has calls."""
     end = end.replace(minute=0, second=0, microsecond=0)
     start = bar.window.start if bar is not None else end
     days = (end - start) // timedelta(days=1)
@@ -260,10 +260,9 @@ def _line_sample(reading: ChartReading, chart: Chart, names: dict[str, str], sec
 class ComparedTargets(Struct, frozen=True):
     """A chart and its baseline: another target, or why there is none. ``baseline`` None: no comparison.
 
-    ``alike``: the chart once more, read in the same way as the baseline, where the two ways differ. ``filters``: of the
-    baseline, where it holds other calls instead of another time; ``left_out``: conditions of the chart on the same
-    fields, for which they stand. ``unasked``: nobody asked for the comparison; a stat
-    shows the change of its figures by itself.
+    ``alike``: the chart read in the same way as the baseline, if the two ways differ. ``filters``: of a baseline of
+    other calls; ``left_out``: conditions of the chart that they replace. ``unasked``: the default comparison of a stat
+    with the period before.
     """
 
     current: Target
@@ -275,9 +274,9 @@ class ComparedTargets(Struct, frozen=True):
 
 
 class ComparedReadings(Struct, frozen=True):
-    """What came back for both sides, and of the chart's history, if that was asked for; it stands for ``alike`` too.
+    """The readings of a chart, its baseline and its history, if requested; a history replaces ``alike``.
 
-    ``daily_bars``: of both sides bars that show how figures, or labels, vary over time.
+    ``daily_bars``: of current and baseline, bars of figures or labels over time.
     """
 
     targets: ComparedTargets
@@ -298,7 +297,7 @@ class ComparedReadings(Struct, frozen=True):
 def compared_targets(
     targets: Sequence[Target], how: str | None, filters: JsonObject | None, now: datetime, zone: ZoneInfo
 ) -> list[ComparedTargets]:
-    """Both sides of each target, whose windows are resolved; by default a stat is compared with the period before.
+    """Each target with its baseline; by default a stat is compared with the period before.
 
     Raises:
         InvalidArguments: if none can be compared as asked.
@@ -318,9 +317,9 @@ def compared_targets(
 
 
 def _against_other_calls(target: Target, filters: JsonObject) -> ComparedTargets:
-    """The chart beside other calls: what the filters say of a field stands for what the chart says of it.
+    """The chart compared with other calls: the filters replace the chart's conditions on the same fields.
 
-    A saved widget keeps its own conditions whatever is sent with it, so that it is read without its dashboard then.
+    A saved widget keeps its own conditions whatever is sent, so it is read without its dashboard then.
     """
     filters_left, out = without_fields_of(target.filters, filters)
     extra, more = without_fields_of(target.extra, filters)
@@ -346,7 +345,7 @@ def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | No
 
 
 def _by_one_way(sides: ComparedTargets, now: datetime) -> ComparedTargets:
-    """Read the chart again without its dashboard where the baseline is: the two may count different calls."""
+    """Read the chart again without its dashboard if its baseline is: the two may count different calls."""
     if not isinstance(sides.baseline, Target) or sides.current.alone or sides.current.goes_beyond(now):
         return sides
     if not (sides.baseline.alone or sides.baseline.goes_beyond(now)):
@@ -357,7 +356,7 @@ def _by_one_way(sides: ComparedTargets, now: datetime) -> ComparedTargets:
 async def read_compared(
     context: ToolContext, pairs: Sequence[ComparedTargets]
 ) -> tuple[list[ComparedReadings], list[str]]:
-    """Both sides of every chart and all histories, read concurrently; and notes on histories that were not read.
+    """Every chart, its baseline and its history, read concurrently; and notes on histories that were not read.
 
     Raises:
         DashboardsError: for a key that is not accepted; or if all charts failed alike.
@@ -373,7 +372,7 @@ async def read_compared(
         for name, target in (("current", sides.current), ("baseline", sides.baseline), ("alike", alike)):
             if isinstance(target, Target):
                 targets[place, name] = target
-    for key, measure in measures.items():  # after the charts themselves, as not all may be under way at once
+    for key, measure in measures.items():  # after the charts, as requests are limited
         targets[key] = measure
     read = dict(zip(targets, await read_charts(context, [*targets.values()]), strict=True))
     compared_readings = [
@@ -393,14 +392,14 @@ async def read_compared(
 
 
 _Bars = tuple[dict[str, str], dict[str, str]]
-"""Of both sides, the bars behind it: the keys of their measures by figure."""
+"""Of current and baseline, the keys of their daily bars by figure."""
 _NO_BARS: _Bars = ({}, {})
 
 
 def _daily_bars_of(
     pairs: Sequence[ComparedTargets], measures: dict[str, Target], now: datetime
 ) -> tuple[list[_Bars], dict[str, Target]]:
-    """The bars behind both sides of each chart that is compared, and all measures by key, these bars among them."""
+    """The daily bars of each compared chart, and all measures by key, these bars included."""
     all_measures, room = {**measures}, MAX_HISTORIES - len(measures)
 
     def shared(target: Target) -> dict[str, str]:
@@ -423,7 +422,7 @@ def _daily_bars_of(
 
 
 def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions) -> Comparison:
-    """What one widget shows against the other side. ``tests``: how many are compared in this answer."""
+    """The comparison of one widget. ``tests``: the number of comparisons in this answer."""
     filters, names = sides.targets.filters, options.names
     if isinstance(sides.targets.baseline, InvalidArguments):
         return Comparison(not_compared=sides.targets.baseline.details)
@@ -465,13 +464,13 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
 
 
 def has_no_calls(measure: Measurement) -> bool:
-    """Whether a side contains no call."""
+    """Whether a measurement contains no call."""
     side = measure.sample
     return not (side.n or any(cell.n or cell.value for cell in side.buckets) or any(side.parts.values()))
 
 
 def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str]:
-    """Notes on how the calls of both sides relate, where they differ by filters and not by time."""
+    """Notes on how the calls of current and baseline relate, if they differ by filters."""
     if pair.filters is None:
         return []
     if pair.left_out:
@@ -483,7 +482,7 @@ def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str
 
 
 def why_not_alike(sides: ComparedReadings, chart: Chart, options: ReportOptions) -> str | None:
-    """Why both sides may count different calls, as they were read in different ways; None if they agree."""
+    """Why current and baseline may count different calls, as they were read in different ways; None if they agree."""
     if sides.targets.alike is None:
         return None
     if sides.history is not None:

@@ -1,4 +1,4 @@
-"""Where a change happened: the same measure on both sides, whole and by each of several fields."""
+"""Where a change happened: the same measure in both windows, as a whole and by several fields."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,17 +29,17 @@ MAX_FIELDS = 3
 MIN_DAYS = 5
 """In shorter windows groups are read by the hour."""
 MAX_INSIDE = 3
-"""Fields by which a group is divided in turn."""
+"""Fields of the drill-down into a group."""
 MAX_ONE_SIDED = 3
 MAX_SHARES = 3
 MEASURE = "measure"
-"""The name under which the measure itself is read, beside the fields that it is split by."""
+"""The key of the measure itself, beside the fields that it is split by."""
 CURRENT, BASELINE, AS_SHOWN, PAST = "current", "baseline", "as shown", "past"
-"""What is read of a chart: both sides, the current one as its dashboard shows it, and its history."""
+"""The readings of a chart: current, baseline, current as its dashboard shows it, and its history."""
 
 
 class OneSidedGroup(BaseModel):
-    """A group that has calls on one side only."""
+    """A group that has calls in one window only."""
 
     group: SafeText | None = None
     n: Number
@@ -48,7 +48,7 @@ class OneSidedGroup(BaseModel):
 
 
 class Dimension(BaseModel):
-    """The change by one field: how much of it its one or two largest groups bring, and whether groups differ."""
+    """The change by one field: the share of its one or two largest groups, and whether groups differ."""
 
     by: SafeText
     verdict: Verdict
@@ -64,7 +64,7 @@ class Dimension(BaseModel):
 
 
 class DrillDown(BaseModel):
-    """The group that drives the change, divided in turn."""
+    """The drill-down into the group that drives the change."""
 
     by: SafeText
     group: SafeText | None = Field(default=None, description="absent: calls without one")
@@ -72,14 +72,14 @@ class DrillDown(BaseModel):
 
 
 class OutcomeShares(BaseModel):
-    """How calls ended, on both sides."""
+    """How calls ended, in both windows."""
 
     by: SafeText
     shares: Shares
 
 
 class ComparedMeasures(Struct, frozen=True):
-    """Both sides of one chart: what was read of each, what it measures, and what is known of the days before."""
+    """Current and baseline of one chart: readings, measurements, and the days before."""
 
     readings: tuple[ChartReading, ChartReading]
     current: Measurement
@@ -88,7 +88,7 @@ class ComparedMeasures(Struct, frozen=True):
 
     @property
     def scale(self) -> float:
-        """What a rate of one is written as, 0 for what is no rate."""
+        """The number that a rate of 100 % is written as, 0 for other measures."""
         return max(self.current.scale, self.baseline.scale)
 
     def compared(self, *, counted: bool, clock: Clock) -> Comparison:
@@ -104,7 +104,7 @@ class ComparedMeasures(Struct, frozen=True):
 
 
 class Split(Struct, frozen=True):
-    """What was read: the measure and its splits by name, each both sides or why not.
+    """The measure and its splits by name, each compared or with its error.
 
     ``lost``: how the calls differ from those of the chart itself, if they do. ``requests``: for chart data.
     """
@@ -117,7 +117,7 @@ class Split(Struct, frozen=True):
 async def read_split(
     context: ToolContext, chart: RequestedChart, configs: Mapping[str, WidgetConfig], window: Window, other: Window
 ) -> Split:
-    """Both sides of each chart by the same way, and the history of the measure; all are asked for at once."""
+    """Current and baseline of each chart, read in the same way, and the history of the measure, concurrently."""
     now = context.now()
     sides = {CURRENT: replace(chart.target, window=window), BASELINE: replace(chart.target, window=other)}
     alone = not sides[CURRENT].goes_beyond(now) and sides[BASELINE].goes_beyond(now)
@@ -179,9 +179,9 @@ def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, 
 
 
 def fields_to_split(chart: RequestedChart, config: WidgetConfig, keys: MetadataKeys) -> tuple[list[str], list[str]]:
-    """Agent, topic and the metadata keys that are known, less what the filters hold fixed or what is measured.
+    """Agent, topic and known metadata keys, without those that filters fix or the chart measures.
 
-    The second list holds those that are too many to look at.
+    The second list: those beyond the limit.
     """
     own = used_keys(chart.dashboard.widgets if chart.dashboard else [])
     names = [*(name for name in fields_of(chart.target.filters) if is_metadata(name)), *own]
@@ -192,9 +192,9 @@ def fields_to_split(chart: RequestedChart, config: WidgetConfig, keys: MetadataK
 
 
 def fields_inside(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What the group that drives a change is divided by in turn; and what is left out, as it is too much.
+    """The fields of the drill-down into the group that drives a change; and those beyond the limit.
 
-    First where groups moved or calls shifted anyway, then other metadata, then what is often what the group is.
+    First fields whose groups changed or whose mix shifted, then other metadata, then the other fields.
     """
     first, *looked_at = ranked
     moved = [name for name, row in looked_at if row.verdict in {"clear", "possible"}]
@@ -228,7 +228,7 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, clock: Cloc
 
 
 def _on_one_side(there: Measurement, other: Measurement, *, since: bool) -> list[OneSidedGroup]:
-    """The larger groups that have calls here and none on the other side."""
+    """The larger groups that have calls here and none in the other window."""
     groups = [
         OneSidedGroup(
             group=name,
@@ -243,14 +243,14 @@ def _on_one_side(there: Measurement, other: Measurement, *, since: bool) -> list
 
 
 def _first_time(measure: Measurement, name: str | None) -> str | None:
-    """Not where it has calls from the first bucket on: then it began before the window, or with it."""
+    """The first bucket with calls; None if that is the first of all: the group may be older than the window."""
     times = [cell.time for cell in measure.grouped.buckets.get(name, ()) if cell.n]
     first = min((cell.time for cells in measure.grouped.buckets.values() for cell in cells), default=0.0)
     return iso(min(times), step=DAY) if times and min(times) > first else None
 
 
 def rank_dimensions(dimensions: Sequence[tuple[str, Dimension]]) -> list[tuple[str, Dimension]]:
-    """By field: the surest first, then those of which few groups bring most."""
+    """By significance, then by the share of the change."""
     return sorted(dimensions, key=lambda row: (VERDICTS.index(row[1].verdict), -(row[1].share_pct or 0.0)))
 
 

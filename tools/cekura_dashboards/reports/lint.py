@@ -1,4 +1,4 @@
-"""What is wrong with a dashboard, and the edit that mends it. Pure: sees what was read and nothing else."""
+"""The problems of a dashboard, each with the edit that fixes it. Pure: uses only what was read."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class Draft(Struct, frozen=True):
 
 
 class ChartObservation(Struct, frozen=True):
-    """What a widget's data showed: how many calls, labels by size, buckets; ``untested`` if part was not seen."""
+    """What a widget's data showed: number of calls, labels by size, buckets; ``untested`` if part is missing."""
 
     reading: ChartReading
     n: int | None = None
@@ -59,7 +59,7 @@ class ChartObservation(Struct, frozen=True):
 
 @dataclass
 class Lint:
-    """Looks for one thing after the other; what is to be deleted is not looked at again."""
+    """Applies one rule after the other; a widget to be deleted is not checked again."""
 
     dashboard: Dashboard
     observations: Mapping[int, ChartObservation]
@@ -75,7 +75,7 @@ class Lint:
         return [self._tested(draft) for look in looks for draft in look()]
 
     def _tested(self, draft: Draft) -> Draft:
-        """The draft, without its edit if that would break the same rules: made on a copy first."""
+        """The draft, without its edit if that would break the same rules: applied to a copy first."""
         for fields in cast("list[JsonObject]", draft.edit.get("update") or []):
             stored = next((widget for widget in self._widgets() if widget.id == fields["id"]), None)
             if stored is None or not {*fields} - {"id", "name"}:
@@ -111,7 +111,7 @@ class Lint:
                 yield self._delete("broken", [widget], text)
 
     def _problem(self, widget: Widget) -> tuple[str | None, bool]:
-        """Why it cannot be drawn; and whether the rules say so, and not only the API, whose reasons may pass."""
+        """Why it cannot be drawn; and whether the rules say so: an error of the API alone may be temporary."""
         field_name = widget.field or ""
         if field_name and plotted_type(field_name) is None:
             return f"{named(field_name)} is not a field of calls", True
@@ -125,7 +125,7 @@ class Lint:
         return None, False
 
     def _old_date_ranges(self) -> Iterator[Draft]:
-        """Fixed ranges that have aged past what the API holds."""
+        """Fixed ranges older than what the API keeps."""
         why = f"{TOO_OLD}, so the API refuses the charts (400); the fix sets 7 days"
         own = self.dashboard.filters
         if is_too_old(time_bounds(own, self.now), self.now):
@@ -235,13 +235,13 @@ class Lint:
 
 
 def _plots(widget: Widget) -> str:
-    """What a widget shows, the same for two that show the same."""
+    """What a widget shows, as a key that is equal for duplicates."""
     plots = {name: value for name, value in widget.definition().items() if name not in {"name", "metadata"}}
     return repr(sorted(plots.items()))
 
 
 def _unused_name(name: str, used_names: set[str]) -> str:
-    """The name, with a number if it is taken; it is taken then."""
+    """The name, numbered if it is used already; it is added to ``used_names``."""
     candidate, count = name, 1
     while candidate in used_names:
         count += 1
@@ -251,7 +251,7 @@ def _unused_name(name: str, used_names: set[str]) -> str:
 
 
 def _repair(widget: Widget, metrics: MetricTypes | None) -> JsonObject:
-    """The fewest changes that make the chart possible; none if there are none."""
+    """The fewest changes that make the chart valid; empty if there are none."""
     if widget.field and plotted_type(widget.field) is None:
         return {}
     for chart in dict.fromkeys([widget.chart_type, "bar", "pie", "line"]):

@@ -1,6 +1,6 @@
-"""What a chart view is handed beside an answer: the answer with nothing left out, and the courses of its charts.
+"""The data of a chart view: the complete answer, and the series of its charts.
 
-No model reads it, so it has room for more points; but every figure in it is one of the answer, or of the same rows.
+No model reads it, so it has room for more points; every figure comes from the answer, or from the same rows.
 """
 
 import json
@@ -22,11 +22,11 @@ from cekura_dashboards.summaries.model import Bucket, PlotSeries, Role
 from cekura_dashboards.tool import Result
 
 FOR_ANSWER = 0.6
-"""Of the room, what the whole answer may take; if it is longer, the one that the model gets stands for it."""
+"""The share of the room for the complete answer; if it is longer, the model's answer replaces it."""
 
 
 class Detail(Struct, frozen=True):
-    """How much is drawn of each chart."""
+    """How much detail is drawn of each chart."""
 
     points: int
     groups: int
@@ -37,13 +37,13 @@ DETAILS = (
     Detail(1500, 7, counts=True), Detail(600, 7, counts=True), Detail(300, 5, counts=False),
     Detail(120, 3, counts=False), Detail(48, 0, counts=False), Detail(16, 0, counts=False), Detail(0, 0, counts=False),
 )  # fmt: skip
-"""The first for which there is room."""
+"""The first that fits is used."""
 
 
 class Plot(Struct, frozen=True):
-    """One chart: its courses, what to ask ``list_calls`` for the calls behind it, and what it showed before an edit.
+    """One chart: its series, the arguments of ``list_calls`` for its calls, and its report before an edit.
 
-    ``unit``: of the courses, where no report tells it.
+    ``unit``: of the series, if no report has it.
     """
 
     courses: Sequence[PlotSeries] = ()
@@ -64,13 +64,13 @@ class Plot(Struct, frozen=True):
 
 
 class Drawing(Struct, frozen=True):
-    """``answer``: before anything was left out of it. ``plots``: of its charts, in their order."""
+    """``answer``: complete, before it was cut to its budget. ``plots``: of its charts, in order."""
 
     answer: Result
     plots: Sequence[Plot] = field(default_factory=tuple[Plot, ...])
 
     def to_json(self, room: int, shorter: JsonObject) -> JsonObject:
-        """In at most ``room`` bytes, if that is possible. ``shorter``: the answer as the model gets it."""
+        """In at most ``room`` bytes, if possible. ``shorter``: the model's answer."""
         answer = self.answer.to_json()
         if _size(answer) > FOR_ANSWER * room:
             answer = shorter
@@ -88,7 +88,7 @@ def _size(value: Any) -> int:
 
 
 def plot_series_of(reading: ChartReading, names: dict[str, str], role: Role = "current") -> list[PlotSeries]:
-    """What a chart shows over time; nothing of a chart that shows none, or that could not be read."""
+    """The series of a chart over time; empty if it has none, or could not be read."""
     chart, config = reading.chart, reading.target.config
     if chart is None or chart.chart_type not in {"bar", "line"} or plots_times(config, chart):
         return []
@@ -108,7 +108,7 @@ async def plots_of(compared_readings: Sequence[ComparedReadings], names: dict[st
 
 
 def _plot_of(sides: ComparedReadings, names: dict[str, str]) -> Plot:
-    """A chart, and beside it what it is compared with."""
+    """A chart and its baseline."""
     courses = plot_series_of(sides.current, names)
     if sides.baseline is not None and not sides.targets.unasked:
         courses += plot_series_of(sides.baseline, names, "baseline")
@@ -122,7 +122,7 @@ async def plots_of_edit(pairs: Sequence[tuple[ChartReading | None, ChartReading]
 
 
 def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[str, str]) -> Plot:
-    """A chart as it would be, and as it is."""
+    """A chart after an edit and before."""
     courses = plot_series_of(after, names)
     if before is not None:
         steps = {course.step_s for course in courses}
@@ -133,7 +133,7 @@ def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[
 def calls_arguments(target: Target) -> JsonObject | None:
     """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC.
 
-    The window is always given: a bucket that it cuts rests on calls inside it only.
+    The window is always included: a bucket that it cuts counts calls inside it only.
     """
     if target.local_days:
         return None
@@ -154,7 +154,7 @@ def calls_arguments(target: Target) -> JsonObject | None:
 def group_plot_series(
     reading: ChartReading, group: str | None, names: dict[str, str], *, share: bool
 ) -> list[PlotSeries]:
-    """The course of one group of a bar; ``share``: of a count, its part of all calls in percent."""
+    """The series of one group of a bar; ``share``: of a count, its share of all calls in percent."""
     if reading.chart is None:
         return []
     config, rows = reading.target.config, bar_rows(reading, reading.chart, names)
@@ -168,7 +168,7 @@ def group_plot_series(
 
 
 def unit_over_time(reading: ChartReading, names: dict[str, str]) -> str | None:
-    """What the values of a bar are counted in; None where it could not be read."""
+    """The unit of a bar's values; None if it could not be read."""
     if reading.chart is None:
         return None
     values = [bucket.value for bucket in bar_rows(reading, reading.chart, names).buckets]

@@ -37,7 +37,7 @@ from cekura_dashboards.summaries.profile import names_of
 from cekura_dashboards.text import named, plain
 
 DETAILS = "details"
-"""Left out of every report of a large dashboard; the answer says so once."""
+"""Omitted from every report of a large dashboard; the answer says so once."""
 LABELS = {
     "ci95": "95 % interval",
     "mean_of_buckets": "unweighted mean of buckets",
@@ -46,9 +46,9 @@ LABELS = {
     "typical_bucket_p99": "typical bucket p99",
     "nulls": "calls without a value",
 }
-"""Plain names for facts whose field name is unclear."""
+"""Labels of facts whose field name is unclear."""
 BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units", "other_figures"}
-"""Facts that are rendered in a line of their own."""
+"""Facts rendered in a line of their own."""
 NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
 HOURS = 24
 FLAT = {"not significant": "not significantly different from flat", "not tested": "not tested, too few days"}
@@ -56,11 +56,11 @@ EIGHTHS = "▁▂▃▄▅▆▇█"
 LEFT_EIGHTHS = "▏▎▍▌▋▊▉█"
 MAX_LINE = 80
 CHART_ROWS, MAX_CHART_COLUMNS, MAX_COLUMN_WIDTH = 5, 60, 5
-"""Of a chart over time: lines, the most columns, and those of one bucket at most."""
+"""Of a chart over time: lines, maximum columns, maximum columns of a bucket."""
 MAX_LABEL, MAX_PIE_BAR = 38, 20
-"""Of a pie: characters of a label, beyond which there is no chart, and of the longest bar."""
+"""Of a pie: maximum characters of a label, else there is no chart, and of a bar."""
 MIN_SHARE_FROM_ZERO = 0.4
-"""Values begin at 0 where the smallest is below this share of the largest."""
+"""The axis begins at 0 if the smallest value is below this share of the largest."""
 
 
 def render_reports(reports: Sequence[WidgetReport]) -> str:
@@ -68,7 +68,7 @@ def render_reports(reports: Sequence[WidgetReport]) -> str:
 
 
 def render_report(item: WidgetReport) -> str:
-    """One widget: what it is, of which calls, the figures, a series, what to keep in mind."""
+    """One widget: what it is, of which calls, the figures, a series, notes."""
     return item.text_by(_rendered)
 
 
@@ -192,7 +192,7 @@ def _figure_changes(rows: Iterable[FigureChange]) -> str:
 
 
 def comparison_lines(comparison: Comparison | None) -> list[str]:
-    """``compared with …: current 0.81, baseline 0.85, difference -0.04, …, clear``, then what contributed."""
+    """``compared with …: current 0.81, baseline 0.85, difference -0.04, …, clear``, then the contributors."""
     if comparison is None:
         return []
     against = f"where {comparison.where}" if comparison.where else comparison.against
@@ -272,7 +272,7 @@ def _more(count: int | None) -> str:
 
 
 def finding_lines(findings: Sequence[Finding] | None) -> list[str]:
-    """One line each, the kind first; or that there are none."""
+    """One line each, the kind first; or one line if there are none."""
     if findings == []:
         return ["no trend, step, outlier or outage"]
     return [_finding(finding) for finding in findings or []]
@@ -435,7 +435,7 @@ def column_chart(series: Series, last: str) -> list[str]:
 
 
 def _level(share: float, *, at_least: bool) -> int:
-    """A height in eighths of a line; what is not nothing is seen."""
+    """A height in eighths of a line; ``at_least``: at least one."""
     return max(1 if at_least else 0, round(share * 8 * CHART_ROWS))
 
 
@@ -447,7 +447,7 @@ def _cell(level: int | None, row: int) -> str:
 
 
 def pie_chart(facts: PieFacts) -> list[str]:
-    """The slices of a pie as aligned bars; nothing where labels are too long for that."""
+    """The slices of a pie as aligned bars; empty if a label is too long."""
     rows = [(plain(row.label), plain(row.n), row.pct) for row in facts.top or []]
     if facts.other:
         rows.append((f"other {facts.other.categories} categories", plain(facts.other.n), facts.other.pct))
@@ -467,7 +467,7 @@ def _pie_bar(share: float) -> str:
 
 
 def figure_table(changes: Sequence[FigureChange]) -> list[str]:
-    """The figures of a stat, each beside that of the period before, aligned."""
+    """The figures of a stat, each with its baseline, aligned."""
     rows = [("", "current", "baseline", "difference", "")]
     rows += [(plain(o.figure), plain(o.current), plain(o.baseline), plain(o.difference), o.verdict) for o in changes]
     name, now, before, moved, _ = (max(map(len, cells)) for cells in zip(*rows, strict=True))

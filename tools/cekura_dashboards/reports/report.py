@@ -56,8 +56,8 @@ FINE_SERIES, COARSE_SERIES = 31, 12
 class ReportOptions(Struct, frozen=True):
     """What a report may contain.
 
-    ``points``: the most buckets of a series; ``coarse``: of the shorter one that replaces it where space is short, 0
-    for none. ``names``: of agents and metrics, by id. ``clock``: the user's time zone.
+    ``points``: the maximum number of buckets in a series; ``coarse``: in the shorter one that replaces it if space is
+    short, 0 for none. ``names``: of agents and metrics, by id. ``clock``: the user's time zone.
     """
 
     points: int
@@ -94,7 +94,7 @@ class WindowShown(BaseModel):
 
 
 class StatChange(BaseModel):
-    """The figures of a stat beside those of the period before."""
+    """The figures of a stat with their baseline."""
 
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
@@ -127,13 +127,13 @@ class WidgetReport(BaseModel):
     _text: str | None = PrivateAttr(default=None)
 
     def text_by(self, render: Callable[["WidgetReport"], str]) -> str:
-        """Its text, rendered once, so that the text that is measured is the text that is sent."""
+        """Its text, rendered once: the text measured is the text sent."""
         if self._text is None:
             self._text = render(self)
         return self._text
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "WidgetReport":
-        """A copy, whose text is rendered anew."""
+        """A copy without the cached text."""
         copied = super().model_copy(update=update, deep=deep)
         copied._text = None  # noqa: SLF001 - a copy of its own
         return copied
@@ -150,11 +150,11 @@ class WidgetReport(BaseModel):
 
     @property
     def coarser(self) -> Series | None:
-        """The series in fewer buckets, for where space is short; None if there is none."""
+        """The series in fewer buckets, used if space is short; None if there is none."""
         return self._coarser
 
     def with_coarser(self, series: Series | None) -> "WidgetReport":
-        """The report with a shorter series beside its own, if it really has fewer buckets."""
+        """The report with a shorter series too, if that has fewer buckets."""
         if series is not None and self.series is not None and len(series.value) < len(self.series.value):
             self._coarser = series
         return self
@@ -198,7 +198,7 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
     if reading.target.matching is not None:
-        about = about.model_copy(update={"field": config.field})  # this program's own words for what is plotted
+        about = about.model_copy(update={"field": config.field})  # a text of this program, so it is not quoted
     result = WidgetReport(
         widget=about, where=which_calls(reading.target, options.names), window=window_shown(reading.window)
     )
@@ -327,7 +327,7 @@ def _times_with_calls(rows: BarRows, config: WidgetConfig) -> list[float]:
 
 
 def _none_before(times: Sequence[float], span: Span, history: ChartReading | None, names: dict[str, str]) -> list[str]:
-    """A note if the first call comes late in the window, as with a version that was released in it."""
+    """A note if the first call comes late in the window, as with a version released in it."""
     if history is not None and history.chart is not None:
         times = [*times, *_times_with_calls(bar_rows(history, history.chart, names), history.target.config)]
     first = min(times, default=span.start)
@@ -390,17 +390,17 @@ def _with_notes(
 
 
 MIN_SHARE = 0.03
-"""The smallest share of all calls with which a label is tested by itself."""
+"""The smallest share of all calls of a label that is tested."""
 MAX_DIFFERENCE = 0.005
-"""The relative difference allowed between two answers of the API at nearly the same time."""
+"""The allowed relative difference between two answers of the API at nearly the same time."""
 
 
 def findings_over_history(
     history: ChartReading | None, reading: ChartReading, chart: Chart, clock: Clock, names: dict[str, str]
 ) -> Outcome | None:
-    """The findings of the tests on a history that concern the chart's window.
+    """The findings of the tests on a history that lie in the chart's window.
 
-    None: there is no history, and the chart itself is to be tested. Nothing is tested if they count different calls.
+    None: there is no history, so the chart itself is tested. Nothing is tested if the two count different calls.
     """
     if history is None or history.chart is None:
         return None
@@ -428,7 +428,7 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, 
 def label_outcomes(
     history: ChartReading, clock: Clock, window: Span, names: dict[str, str]
 ) -> dict[str | None, LabelSeries]:
-    """The share of each larger label in a history of the calls by label, and the tests on it."""
+    """The share of each larger label over a history, and the tests on it."""
     if history.chart is None:
         return {}
     rows = bar_rows(history, history.chart, names)
@@ -453,7 +453,7 @@ def label_outcomes(
 
 
 class _Past(Struct, frozen=True):
-    """The buckets of a history with data, all of them from the first on, and the time that they cover."""
+    """The buckets of a history with data, all buckets from the first on, and their span."""
 
     observed: list[Bucket]
     timed: list[Bucket]
@@ -467,7 +467,7 @@ def _past(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Past:
 
 
 def _is_out_of_step(past: _Past, chart: Chart) -> bool:
-    """Whether the buckets begin by the API's local time, which single calls do not."""
+    """Whether the buckets start in the API's local time, while single calls are in UTC."""
     return chart.chart_type == "line" and any(past.times.offsets)
 
 
@@ -481,12 +481,12 @@ def _past_of(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Pas
 
 
 def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    """How a chart and its history differ about the calls of the window; None if they agree, or cannot be compared."""
+    """How the calls of a chart and its history differ in the window; None if they agree, or cannot be compared."""
     return reading.memoise("disagreement", lambda: _by_what_came(history, reading, chart, names))
 
 
 def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    """Days made of hours are compared by their hours, as a day that the window cuts is no full bucket."""
+    """Days merged from hours are compared by hour, as a day that the window cuts is incomplete."""
     if history.hours is None or reading.hours is None:
         return _disagreement(history, reading, chart, names)
     return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, names)
@@ -504,9 +504,9 @@ def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, na
 
 
 def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | None:
-    """How the calls of a chart differ, read with its dashboard and without; None if they do not.
+    """How the calls of a chart differ with its dashboard and without; None if they agree.
 
-    ``slack``: calls without a value, which an average over time may count or not.
+    ``slack``: calls without a value, which an average over time may or may not count.
     """
     if own is None or alone is None:
         return None
