@@ -59,7 +59,7 @@ async def test_the_figures_of_a_stat_stand_below_each_other() -> None:
     for row, line in zip(answer["widgets"][0]["change"]["figures"], lines[place + 1 :], strict=False):
         assert line.split()[0] == row["figure"]
         assert float(line.split()[1]) == row["current"]
-        assert line.index(line.split()[1]) + len(line.split()[1]) == head.index("now") + 3
+        assert line.index(line.split()[1]) + len(line.split()[1]) == head.index("current") + 7
 
 
 def test_a_chart_gives_way_before_anything_that_is_said() -> None:
