@@ -285,6 +285,6 @@ class Profile(BaseModel):
     highest: SlotShown | None = None
     lowest: SlotShown | None = None
     highest_on_weekdays: SlotShown | None = None
-    verdict: Literal["clear", "possible", "within noise", "not tested"] = Field(description="that it is not flat")
+    verdict: Literal["clear", "possible", "not significant", "not tested"] = Field(description="that it is not flat")
     above: list[str] | None = Field(default=None, description="slots clearly above the others")
     below: list[str] | None = Field(default=None, description="slots clearly below the others")
