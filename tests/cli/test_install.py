@@ -16,10 +16,12 @@ from cekura_dashboards.settings import variables
 from cekura_dashboards_mcp.cli.clients import CLIENTS, Launch, Machine
 from cekura_dashboards_mcp.cli.jsonc import Jsonc
 from cekura_dashboards_mcp.cli.main import CHAT_CLIENTS
-from support import BY_NAME, Json, typed
+from support import KEY as API_KEY
+from support import Json, served, shared_sandbox, text_of, typed
 
 NAMES = list(CLIENTS)
 KEY = "a-key-of-mine"
+CLIENTS_PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 MOVED = (
     "CLAUDE_CONFIG_DIR", "VSCODE_PORTABLE", "VSCODE_APPDATA", "CODEX_HOME", "GEMINI_CLI_HOME", "QWEN_HOME",
     "GOOSE_PATH_ROOT", "CLINE_MCP_SETTINGS_PATH", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "all_proxy",
@@ -90,17 +92,24 @@ def test_every_client_starts_the_same(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", ["claude-code", "codex", "opencode", "goose"])
-async def test_a_client_that_starts_what_stands_in_its_file_is_shown_the_tools(name: str, tmp_path: Path) -> None:
-    done = run(tmp_path, name, "--sandbox")
-    assert done.exit_code == 0, done.stderr
-    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards-sandbox"]
-    launch = CLIENTS[name].launch(entry, {})
-    assert launch is not None
-    assert Path(launch.command).is_absolute()
-    server = StdioServerParameters(command=launch.command, args=launch.args, env=launch.env)
-    async with Client(server) as client:
-        assert {tool.name for tool in (await client.list_tools()).tools} == {*BY_NAME}
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_commands_of_a_client_s_page_lead_from_an_empty_home_to_a_true_answer(
+    name: str, tmp_path: Path
+) -> None:
+    """What the client starts then is asked something; VS Code's person enters the key."""
+    assert f'pipx install ".[sandbox]"\ncekura-dashboards install {name}\n' in CLIENTS_PAGE.read_text(encoding="utf-8")
+    async with served(shared_sandbox()) as url:
+        done = run(tmp_path, name, CEKURA_API_KEY=API_KEY, CEKURA_BASE_URL=url)
+        assert done.exit_code == 0, done.stderr
+        entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+        launch = CLIENTS[name].launch(entry, {"CEKURA_API_KEY": API_KEY})
+        assert launch is not None
+        assert Path(launch.command).is_absolute()
+        server = StdioServerParameters(command=launch.command, args=launch.args, env=launch.env)
+        async with Client(server) as client:
+            answer = await client.call_tool("list_dashboards", {"search": "booking"})
+    assert not answer.is_error, text_of(answer)
+    assert "Booking agent" in text_of(answer)
 
 
 OTHERS = {
@@ -186,6 +195,16 @@ def test_vs_code_is_told_to_ask_for_the_key_and_no_more_once_the_entry_is_gone(t
     path.write_text("// new\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert run(tmp_path, "vscode", command="uninstall").exit_code == 0
     assert written("vscode", tmp_path) == {"inputs": [{"id": "other"}], "servers": {}}
+
+
+@pytest.mark.parametrize("inputs", ["1", "{}", "null"])
+def test_what_vs_code_asks_for_is_left_alone_if_it_is_no_list(inputs: str, tmp_path: Path) -> None:
+    path = path_of("vscode", tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_text(f'{{"inputs": {inputs}}}', encoding="utf-8")
+    done = run(tmp_path, "vscode")
+    assert (done.exit_code, '"inputs" is no list' in done.stderr) == (2, True)
+    assert path.read_text(encoding="utf-8") == f'{{"inputs": {inputs}}}'
 
 
 @pytest.mark.parametrize("name", ["cursor", "vscode"])

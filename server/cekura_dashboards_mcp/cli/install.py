@@ -154,7 +154,7 @@ def _with_prompts(client: ChatClient, text: str) -> str:
         document = Jsonc(text, comments=True)
         if variable not in referred:
             text = document.without_item("inputs", prompt_of(variable))
-        elif not any(as_object(item) and item.get("id") == variable for item in document.value.get("inputs", [])):
+        elif not any(as_object(item) and item.get("id") == variable for item in document.items("inputs")):
             text = document.with_item("inputs", prompt_of(variable))
     return text
 

@@ -124,7 +124,7 @@ class Jsonc:
         Raises:
             NotEditable: if it is no list, or there several times.
         """
-        items = self._items(outer)
+        items = self.items(outer)
         if item in items:
             return self.text
         changed = {**self.value, outer: [*items, item]}
@@ -138,14 +138,19 @@ class Jsonc:
         Raises:
             NotEditable: as of ``with_item``.
         """
-        items = self._items(outer)
+        items = self.items(outer)
         if item not in items:
             return self.text
         place = items.index(item)
         rest = [*items[:place], *items[place + 1 :]]
         return self._checked(self._without(self._inner(outer), place), {**self.value, outer: rest})
 
-    def _items(self, outer: str) -> list[Any]:
+    def items(self, outer: str) -> list[Any]:
+        """The list that is a member of the whole; an empty one if there is no such member.
+
+        Raises:
+            NotEditable: as of ``with_item``.
+        """
         self._only(self._start, outer)
         items = self.value.get(outer, [])
         if not is_list(items):
