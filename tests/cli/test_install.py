@@ -203,7 +203,7 @@ def test_what_vs_code_asks_for_is_left_alone_if_it_is_no_list(inputs: str, tmp_p
     path.parent.mkdir(parents=True)
     path.write_text(f'{{"inputs": {inputs}}}', encoding="utf-8")
     done = run(tmp_path, "vscode")
-    assert (done.exit_code, '"inputs" is no list' in done.stderr) == (2, True)
+    assert (done.exit_code, '"inputs" is not a list' in done.stderr) == (2, True)
     assert path.read_text(encoding="utf-8") == f'{{"inputs": {inputs}}}'
 
 

@@ -396,7 +396,7 @@ CLIENTS = {
         ChatClient(
             "librechat",
             "LibreChat",
-            lambda machine: machine.variable_folder("CONFIG_PATH", Path("librechat.yaml")),
+            lambda machine: machine.variable_folder("CONFIG_PATH", Path.cwd() / "librechat.yaml"),
             "Start LibreChat again.",
             parse=_yaml,
             extra=STDIO,
