@@ -361,7 +361,7 @@ def test_no_backup_is_ever_written_over_and_none_is_made_twice(tmp_path: Path) -
     for key in ("first", "second", "third", "second"):
         before = path.read_text(encoding="utf-8")
         done = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=f"key-{key}")
-        [backup] = [Path(line.split(": ", 1)[1]) for line in done.stdout.splitlines() if line.startswith("The file")]
+        [backup] = [Path(line.split(": ", 1)[1]) for line in done.stdout.splitlines() if line.startswith("Backup of")]
         assert backup.read_text(encoding="utf-8") == before
         found.append(backup.name)
     assert found == ["mcp.json.backup", "mcp.json.backup-2", "mcp.json.backup-3", "mcp.json.backup-4"]
