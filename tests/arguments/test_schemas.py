@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards import TOOLS, Tool
+from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.arguments.schema import input_schemas, output_schemas
 from cekura_dashboards_mcp.protocol.tools import CHART_DATA, PATH, from_catalogue, tool_list
 from support import BY_NAME, Json, connect, shared_sandbox
@@ -138,12 +139,13 @@ def test_the_packaged_tool_list_is_what_the_catalogue_gives(golden: Callable[[st
 def readable(value: Any, indent: str = "") -> str:
     """As JSON whose lines are short enough to read in a diff, or hold one flat value or one property of a schema."""
     line = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, dict | list) or "{" not in line[1:] or len(indent + line) <= 400:
+    if isinstance(value, str) or "{" not in line[1:] or len(indent + line) <= 400:
         return line
     inner = f"{indent} "
-    if isinstance(value, list):
+    if is_list(value):
         return "[\n" + ",\n".join(inner + readable(item, inner) for item in value) + f"\n{indent}]"
-    members = [f"{inner}{json.dumps(name)}: {readable(member, inner)}" for name, member in value.items()]
+    items = (as_object(value) or {}).items()
+    members = [f"{inner}{json.dumps(name)}: {readable(member, inner)}" for name, member in items]
     return "{\n" + ",\n".join(members) + f"\n{indent}}}"
 
 
