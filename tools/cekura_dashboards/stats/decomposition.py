@@ -260,7 +260,8 @@ def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Disper
     sum_of_squares = df = 0.0
     for side in sides:
         cells = _cells(side, of)
-        degrees_of_freedom = len(cells.n) - len(np.unique(cells.groups)) - len(np.unique(cells.times)) + 1
+        distinct = [np.count_nonzero(np.bincount(keys)) for keys in (cells.groups, cells.times)]
+        degrees_of_freedom = len(cells.n) - sum(distinct) + 1
         if degrees_of_freedom <= 0 or not len(cells.n):
             continue
         # two-way main effects, groups by times: what remains is the variation that a group's change is tested against

@@ -105,11 +105,11 @@ def calendar(times: Array, clock: Clock) -> Calendar:
     >>> [int(part[0]) for part in calendar(floats([2 * 86400.0 + 3600]), Clock())]
     [2, 5, 1, 1]
     """
-    days = np.floor(times / DAY)
-    edges, places = np.unique(days, return_inverse=True)
-    first, last = (floats(_utc_offset(edge * DAY, clock.zone) for edge in part.tolist()) for part in (edges, edges + 1))
-    offsets = first[places]
-    for place in np.flatnonzero((first != last)[places]):  # a day on which clocks change
+    days = np.floor(times / DAY).astype(np.intp)
+    first = int(days.min()) if len(days) else 0
+    edges = floats(_utc_offset(day * DAY, clock.zone) for day in range(first, int(days.max(initial=first)) + 2))
+    offsets = edges[days - first]
+    for place in np.flatnonzero(offsets != edges[days - first + 1]):  # a day on which clocks change
         offsets[place] = _utc_offset(float(times[place]), clock.zone)
     local = times + offsets
     day = np.floor(local / DAY)

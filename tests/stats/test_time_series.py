@@ -1,0 +1,48 @@
+"""Arrays against the same worked out one by one."""
+
+import statistics
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cekura_dashboards.stats.time_series import (
+    calendar,
+    floats,
+    median,
+    medians_by,
+    running_median,
+    trimmed_means_by,
+)
+from cekura_dashboards.stats.timeline import HOUR, Clock
+
+ZONES = [ZoneInfo(name) for name in ("UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")]
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
+
+
+@given(st.integers(1_700_000_000, 1_800_000_000), st.integers(1, 800), st.sampled_from(ZONES))
+def test_the_calendar_is_that_of_each_instant(start: int, hours: int, zone: ZoneInfo) -> None:
+    clock, times = Clock(zone), floats(float(start + i * HOUR) for i in range(hours))
+    found, each = calendar(times, clock), [clock.place(time) for time in times.tolist()]
+    assert (found.day - found.day[0]).tolist() == [place.day - each[0].day for place in each]
+    assert [*zip(found.weekday.tolist(), found.hour.tolist(), strict=True)] == [(p.weekday, p.hour) for p in each]
+    assert found.weekend.tolist() == [clock.kind(place.weekday) for place in each]
+
+
+@given(numbers, st.sampled_from([1, 3, 7]))
+def test_medians_are_those_of_the_sorted_values(values: list[float], width: int) -> None:
+    assert median(floats(values)) == pytest.approx(statistics.median(values))
+    windows = [values[max(0, i - width // 2) : i + width // 2 + 1] for i in range(len(values))]
+    assert running_median(floats(values), width).tolist() == pytest.approx([*map(statistics.median, windows)])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(-1e6, 1e6)), max_size=40))
+def test_values_of_a_key_are_taken_together(rows: list[tuple[int, float]]) -> None:
+    rows += [(key, value) for key in range(4) for value in (1.0, 2.0)]
+    keys, values = np.array([key for key, _ in rows]), floats(value for _, value in rows)
+    members = [sorted(value for at, value in rows if at == key) for key in range(4)]
+    trimmed = [statistics.median(part) if len(part) < 4 else statistics.fmean(part[1:-1]) for part in members]
+    assert medians_by(keys, values).tolist() == pytest.approx([*map(statistics.median, members)])
+    assert trimmed_means_by(keys, values).tolist() == pytest.approx(trimmed, abs=1e-6)
