@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Hashable
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -239,7 +240,7 @@ def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[
             inner = [as_object(row) for row in as_list(item.get("data")) or []]
             rows += [_row(kind, row, item.get(name) if name else None) for row in inner if row is not None]
         return rows, True
-    extra = dict.fromkeys(key for item in items for key in item if key not in KNOWN_KEYS[kind])
+    extra = {*chain.from_iterable(items)} - KNOWN_KEYS[kind]
     name = next((key for key in _group_names(group_by) if key in extra), None)
     if name is None and group_by and len(extra) == 1:
         name = next(iter(extra))
@@ -253,7 +254,8 @@ def _group_names(group_by: JsonObject) -> list[str]:
 
 
 def _row(kind: str, item: JsonObject, group: Any) -> Any:
-    return ROWS[kind](**{key: item.get(key) for key in KNOWN_KEYS[kind]}, group=group)
+    fields: tuple[str, ...] = ROWS[kind].__struct_fields__  # the last one is the group
+    return ROWS[kind](*map(item.get, fields[:-1]), group)
 
 
 LARGEST = 1e15

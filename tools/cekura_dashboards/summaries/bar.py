@@ -71,7 +71,10 @@ def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
     by_time = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
         by_time[bucket.time].append(bucket)
-    return [Bucket(time, combine(function, parts), total(parts)) for time, parts in sorted(by_time.items())]
+    return [
+        Bucket(time, combine(function, parts), total(parts)) if len(parts) > 1 else parts[0]._replace(group=None)
+        for time, parts in sorted(by_time.items())
+    ]
 
 
 def total(parts: Iterable[Bucket]) -> int | None:
