@@ -22,8 +22,8 @@ from cekura_dashboards.stats.findings import (
     round_for_display,
 )
 from cekura_dashboards.stats.seasonality import SeasonalFit, fit_seasonality
-from cekura_dashboards.stats.significance import NORMAL, count_score, t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, floats, median
+from cekura_dashboards.stats.significance import NORMAL, t_quantile, t_sf, two_sided
+from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
 from cekura_dashboards.values import replace
 
@@ -74,10 +74,10 @@ def find_outlier_runs(
     ``scores``: residuals in standard deviations. ``possible_level``: the chance of no finding where there are no
     outliers. ``exact``: their distribution is known to be normal, with no other spread; else their own spread and tails
     count, of which ``used_df`` degrees of freedom are spent already. ``extreme``: they are highest or lowest values
-    themselves, or near those, whose tails are longer. ``lowest``: how far below its expected value each of
-    those tested could be at most; None where that is not bounded.
+    themselves, or near those, whose tails are longer. ``lowest``: minus the log probability of the lowest
+    value that each of those tested can have; None where that is not bounded.
 
-    >>> few = floats([0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3])
+    >>> few = np.array([0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3])
     >>> [run[:2] for run in find_outlier_runs(few, few < 10)], find_outlier_runs(few[6:], few[6:] < 10)
     ([(4, 6)], [])
     """
@@ -85,9 +85,9 @@ def find_outlier_runs(
     if not count:
         return []
     if exact:
-        attainable = np.full(count, np.inf) if lowest is None else lowest
+        surprises = np.full(count, np.inf) if lowest is None else lowest
         clear, possible = (
-            (scores < -_lower_bound(attainable, level)) | (scores > NORMAL.inv_cdf(two_sided(level, count)))
+            (scores < -_lower_bound(surprises, level)) | (scores > NORMAL.inv_cdf(two_sided(level, count)))
             for level in (CLEAR_LEVEL, possible_level)
         )
     else:
@@ -105,15 +105,15 @@ def find_outlier_runs(
     return [run._replace(p_value=_p_value(scores, run, count, used_df, extreme=extreme)) for run in runs]
 
 
-def _lower_bound(attainable: Array, share: float) -> float:
+def _lower_bound(surprises: Array, share: float) -> float:
     """How far below its expected value one must be. Those that cannot reach the bound do not count as tests.
 
     Source: Tarone (1990), Biometrics 46.
     """
-    ordered = np.sort(attainable)
+    ordered = np.sort(surprises)
 
     def attaining(tests: int) -> int:
-        return len(ordered) - int(np.searchsorted(ordered, NORMAL.inv_cdf(two_sided(share, tests))))
+        return len(ordered) - int(np.searchsorted(ordered, -math.log((1 - share) / 2 / tests)))
 
     tests = bisect_left(range(1, len(ordered)), True, key=lambda tests: attaining(tests) <= tests) + 1
     return NORMAL.inv_cdf(two_sided(share, tests))
@@ -126,7 +126,7 @@ def outliers(values: Array, probability: float, used_df: int = 1) -> Flags:
 
     Source: the generalised extreme Studentised deviate, Rosner (1983), Technometrics 25.
 
-    >>> np.flatnonzero(outliers(floats([1, 2, 1, 2, 1, 2, 1, 2, 1, 9]), two_sided(0.99, 10))).tolist()
+    >>> np.flatnonzero(outliers(np.array([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9]), two_sided(0.99, 10))).tolist()
     [9]
     """
     # Remove the most extreme value again and again; the outliers are all up to the last one beyond its bound (lambda).
@@ -229,7 +229,7 @@ def find_outages(fit: SeasonalFit, window: Span) -> list[Outage]:
     """The gaps in counts that reach into the window, in order of time. Before the first call there is none."""
     series, expected, outages = fit.series, fit.levels.level(fit.hours), list[Outage]()
     for start, end in _stretches(series.values <= 0):
-        surprise = _surprise(expected[start:end], fit.excess)
+        surprise = float(_surprises(expected[start:end], fit.excess).sum())
         if start and surprise >= MIN_SURPRISE and not _is_empty_weekly(fit, start, end, surprise):
             first, last = _trim(expected, start, end)
             missing_calls, p_value = float(expected[first:last].sum()), min(1.0, len(series) * math.exp(-surprise))
@@ -244,9 +244,9 @@ def _stretches(flags: Flags) -> list[tuple[int, int]]:
     return [*zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _surprise(expected: Array, excess: float) -> float:
-    """Minus the log probability that all are empty: for Poisson counts, the expected calls."""
-    return float((np.log1p(excess * expected) / excess if excess > 0 else expected).sum())
+def _surprises(expected: Array, excess: float) -> Array:
+    """Minus the log probability that each bucket is empty: for Poisson counts, the expected calls."""
+    return np.log1p(excess * expected) / excess if excess > 0 else expected
 
 
 def _is_empty_weekly(fit: SeasonalFit, start: int, end: int, expected: float) -> bool:
@@ -464,7 +464,7 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
     lost = len(fit.days) + len(np.unique(fit.hours))
     lowest = None
     if series.scale == "count":
-        lowest = floats(count_score(0, expected, fit.excess) for expected in fit.expected[tested].tolist())
+        lowest = _surprises(fit.expected[tested], fit.excess)
     return [
         _OutlierSpan(run.start, run.end, run, _level(series, fit.expected, run.start, run.end))
         for run in find_outlier_runs(
