@@ -180,7 +180,4 @@ async def test_an_operator_that_call_logs_do_not_take_is_told_before_they_are_as
             await ask(context, "list_calls", widget_id=203, filters=REGEX)
         assert not [sent for sent in recorder.sent if "call-logs" in sent.path]
         text, _ = await ask(context, "explain_change", widget_id=203, filters=REGEX)
-    assert (
-        "example calls of the current side could not be read: No calls were read. filters: of this chart hold regex"
-        in text
-    )
+    assert "current example calls could not be read: No calls were read. filters: of this chart use regex" in text
