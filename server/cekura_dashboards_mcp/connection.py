@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.settings import Settings, SettingsError, usable_key
 from cekura_dashboards.text import did_you_mean, quoted
-from cekura_dashboards_mcp.protocol.tools import names, reading
+from cekura_dashboards_mcp.protocol.tools import CORE, names, reading
 
 if TYPE_CHECKING:
     from cekura_dashboards.api.client import Pace
@@ -27,7 +27,8 @@ EVERY_KEY = "*"
 def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
     """The names of tools by the digest of a key, ``*`` for all others, as ``CEKURA_TOOLS`` has them; nothing: no limit.
 
-    ``read`` stands for all tools that change nothing, ``all`` for all; ``doctor`` shows the digest of a key.
+    ``read`` stands for all tools that change nothing, ``core`` for the small profile, ``all`` for all; ``doctor`` shows
+    the digest of a key.
 
     >>> sorted(allowed_tools("0123456789ab=look_up, list_calls")["0123456789ab"])
     ['list_calls', 'look_up']
@@ -36,7 +37,7 @@ def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
         SettingsError: for a name that is no tool.
     """
     existing = names()
-    groups = {"all": frozenset(existing), "read": reading()}
+    groups = {"all": frozenset(existing), "read": reading(), "core": CORE}
     tools_by_key = dict[str, frozenset[str]]()
     for part in filter(None, (part.strip() for part in text.split(";"))):
         digest, sign, listed = part.rpartition("=")
@@ -174,6 +175,11 @@ class Connection:
             return caller_of(self._key(headers))
         except NoUsableKey:
             return "none"
+
+    @property
+    def open_tools(self) -> frozenset[str] | None:
+        """The tools that any key may use; None: no limit."""
+        return frozenset[str]().union(*self.allowed_tools.values()) if self.allowed_tools else None
 
     def refuse_unless_open(self, headers: Mapping[str, str] | None, tool: str) -> None:
         """Refuse a tool that ``CEKURA_TOOLS`` does not open to the key of a request.

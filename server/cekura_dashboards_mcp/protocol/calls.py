@@ -41,6 +41,7 @@ from cekura_dashboards_mcp.protocol.sdk import (
     is_version_at_least,
     resolve_arguments,
 )
+from cekura_dashboards_mcp.protocol.tools import without
 
 FIRST_ASKED_BY_RESULT = "2026-07-28"
 
@@ -195,7 +196,8 @@ async def run_tool(
             return asked.result
         except DashboardsError as error:
             call.outcome = type(error).__name__
-            return _error(str(error) if isinstance(error, ANSWERABLE) else f"{error} (request {call.request})")
+            text = str(error) if isinstance(error, NotAllowed) else _of_open(str(error), connection)
+            return _error(text if isinstance(error, ANSWERABLE) else f"{text} (request {call.request})")
         except Exception as error:
             call.outcome = f"fault {type(error).__name__}"
             raise UnexpectedToolError(
@@ -219,6 +221,14 @@ async def run_for_view(
     if tool not in drawn or not is_object(tool_arguments):
         return _error(f"tool is one of {', '.join(drawn)}, arguments an object.")
     return await run_tool(tool, tool_arguments, context, for_view=True)
+
+
+def _of_open(text: str, connection: Connection) -> str:
+    """An error without the sentences that point to a tool that no key may use here, if it has others."""
+    if connection.open_tools is None:
+        return text
+    absent = {*BY_NAME} - connection.open_tools
+    return (without(absent, text) or text) if any(name in text for name in absent) else text
 
 
 def _error(text: str) -> CallToolResult:

@@ -95,7 +95,8 @@ class DashboardsServer(MCPServer[Connection]):
             finally:
                 await connection.aclose()
 
-        tools = offered(read_only=connection.settings.read_only)
+        read_only = connection.settings.read_only
+        tools = offered(read_only=read_only, open_tools=connection.open_tools)
         drawn = [tool for tool in tools if is_drawn(tool)]
         keys = connection.settings.state_secrets
         super().__init__(
@@ -111,6 +112,7 @@ class DashboardsServer(MCPServer[Connection]):
         )
         self._drawn = [tool.name for tool in drawn]
         self._tools = {tool.name: tool for tool in [*tools, chart_data(self._drawn)]}
+        self._closed = {tool.name for tool in offered(read_only=read_only)} - {*self._tools}
         self._has_prompts = False
         complete_with(self, _complete)
         list_what_is_open(self, CHART_DATA, _opened)
@@ -121,8 +123,11 @@ class DashboardsServer(MCPServer[Connection]):
     def call_tool(  # pyright: ignore[reportIncompatibleMethodOverride] - it is awaited, as the SDK's is
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None = None
     ) -> Coroutine[Any, Any, CallToolResult | InputRequiredResult]:
-        """Run a tool of the catalogue, which reads its arguments and words its errors itself."""
-        if name not in self._tools or context is None:
+        """Run a tool of the catalogue, which reads its arguments and words its errors itself.
+
+        One that no key may use is refused by it, too.
+        """
+        if (name not in self._tools and name not in self._closed) or context is None:
             return super().call_tool(name, arguments, context)
         if not _loaded.is_set():
             return self._call_first_tool(name, arguments, context)

@@ -1,7 +1,7 @@
 """The tool list: data, written from the catalogue, so that a server answers ``tools/list`` without importing it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,19 @@ PATH = Path(__file__).with_name("tools.json")
 CHART_DATA = "chart_data"
 """The tool that only the chart view calls."""
 SENTENCE = re.compile(r"(?<=\.)\s+")
+CORE = frozenset(
+    {
+        "list_dashboards",
+        "get_widgets_data",
+        "preview_widget",
+        "find_changes",
+        "explain_change",
+        "list_calls",
+        "bulk_edit_dashboard",
+        "update_dashboard",
+    }
+)
+"""The small profile, for models that do better with few tools: each call that an answer offers is of one of them."""
 
 
 class ToolList(BaseModel):
@@ -48,13 +61,15 @@ def _writes(tool: McpTool) -> bool:
     return not (tool.annotations and tool.annotations.read_only_hint)
 
 
-def offered(*, read_only: bool) -> list[McpTool]:
+def offered(*, read_only: bool, open_tools: Container[str] | None = None) -> list[McpTool]:
     """The tools to offer: in read-only mode none that writes, nor one that only prepares for it.
 
-    No description points to a tool that is not offered.
+    ``open_tools``: the names of those that keys may use at all; None: no limit. No description points to a tool that is
+    not offered.
     """
     everything = tool_list()
     absent = {tool.name for tool in everything.tools if read_only and _writes(tool)}
+    absent |= {tool.name for tool in everything.tools if open_tools is not None and tool.name not in open_tools}
     absent |= {name for name, purpose in everything.prepares.items() if purpose in absent}
     return [
         tool.model_copy(update={"description": without(absent, tool.description or "")})

@@ -1,0 +1,89 @@
+"""The small profile: at most eight tools that answer every question of the benchmark and point to no other tool."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from benchmarks.questions import QUESTIONS, Question
+
+from cekura_dashboards import TOOLS
+from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE
+from support import PIE, Era, Json, connect, new_sandbox, shared_sandbox, text_of
+
+pytestmark = pytest.mark.anyio
+SEEN_BUDGET = 14_000
+"""Bytes of name, description and input schema together: 3,500 tokens of o200k, by ``benchmarks.sizes``."""
+ABSENT = {tool.name for tool in TOOLS} - CORE
+EDITS: list[tuple[str, Json]] = [
+    (
+        "bulk_edit_dashboard",
+        {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "name": "Rate"}], "delete": [206]},
+    ),
+    ("update_dashboard", {"dashboard_id": 11, "date_range": "30d", "name": "New"}),
+]
+
+
+def calls_in(value: Any) -> Iterator[str]:
+    """The tools of the calls that an answer hands on."""
+    if is_list(value):
+        for item in value:
+            yield from calls_in(item)
+    elif is_object(value):
+        if {"tool", "arguments"} <= {*value}:
+            yield str(value["tool"])
+        for item in value.values():
+            yield from calls_in(item)
+
+
+async def test_it_lists_eight_tools_that_cost_little(era: Era) -> None:
+    async with connect(shared_sandbox(), era, tools="core") as client:
+        listed = [tool for tool in (await client.list_tools()).tools if tool.name != CHART_DATA]
+    assert {tool.name for tool in listed} == CORE
+    assert len(CORE) <= 8
+    assert "create_dashboard" not in CORE
+    seen = [{"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema} for tool in listed]
+    assert len(json.dumps(seen, separators=(",", ":"), ensure_ascii=False).encode()) < SEEN_BUDGET
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=[question.text for question in QUESTIONS])
+async def test_every_question_is_answered_and_points_to_no_other_tool(question: Question, era: Era) -> None:
+    async with connect(new_sandbox(count=3000), era, tools="core") as client:
+        result = await client.call_tool(question.tool, question.arguments)
+    assert not result.is_error, text_of(result)
+    assert {*calls_in(result.structured_content)} <= CORE
+    assert not [name for name in ABSENT if name in json.dumps(result.structured_content) + text_of(result)]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), EDITS)
+async def test_an_edit_and_its_undo_need_no_other_tool(tool: str, arguments: Json, era: Era) -> None:
+    async with connect(new_sandbox(count=10), era, tools="core") as client:
+        done = (await client.call_tool(tool, arguments)).structured_content or {}
+        if done["outcome"] == "needs_plan":
+            done = (await client.call_tool(tool, {**arguments, "plan_id": done["plan_id"]})).structured_content or {}
+        assert {*calls_in(done)} == {tool}
+        undone = await client.call_tool(done["undo"]["tool"], done["undo"]["arguments"])
+    assert (undone.structured_content or {})["outcome"] == "applied"
+
+
+async def test_what_it_does_not_list_is_refused_and_named_nowhere(era: Era) -> None:
+    async with connect(shared_sandbox(), era, tools="core") as client:
+        refused = await client.call_tool("create_dashboard", {"name": "New"})
+        guide = await client.read_resource("cekura://guide")
+        prompts = [
+            await client.get_prompt(prompt.name, {argument.name: "x" for argument in prompt.arguments or []})
+            for prompt in (await client.list_prompts()).prompts
+        ]
+        unknown = await client.call_tool("get_widgets_data", {"dashboard_id": 99})
+        said = [
+            client.instructions,
+            guide.model_dump(mode="json"),
+            [prompt.model_dump(mode="json") for prompt in prompts],
+        ]
+        said += [tool.model_dump(mode="json") for tool in (await client.list_tools()).tools]
+    assert refused.is_error
+    assert "create_dashboard is not open to this key" in text_of(refused)
+    assert "No dashboard 99" in text_of(unknown)
+    whole = json.dumps(said) + text_of(unknown)
+    assert not [name for name in ABSENT if name in whole]
