@@ -52,8 +52,8 @@ TOOL = writing_tool(
     name=BULK_EDIT,
     title="Edit a dashboard's widgets",
     description=(
-        "Adds charts to a dashboard, removes them, changes several at once, moves, resizes and tidies them up. "
-        "Deletes ask first; undo is offered."
+        "Add a chart to a dashboard, delete, replace, save widgets, move them to the top, next to another, same "
+        "size, rearrange, tidy the layout."
     ),
     request=BulkEditRequest,
     plan=plan,

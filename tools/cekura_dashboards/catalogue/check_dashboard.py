@@ -123,8 +123,8 @@ TOOL = ReadingTool(
     name="check_dashboard",
     title="Check a dashboard",
     description=(
-        "Is a dashboard built well? Finds broken, empty, duplicate or misleading charts and missing settings, with "
-        "a fix for each."
+        "Is a dashboard set up correctly? Audit, review for mistakes, problems, empty, duplicate, misconfigured "
+        "charts; clean up, improve."
     ),
     request=CheckRequest,
     result=CheckResult,

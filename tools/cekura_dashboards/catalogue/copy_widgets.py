@@ -320,7 +320,8 @@ TOOL = writing_tool(
     name=NAME,
     title="Copy widgets to dashboards",
     description=(
-        "Copies charts from one dashboard to others, or moves them (which removes them from theirs). One undo for all."
+        "Copy, replicate, transfer a chart to another dashboard, put widgets on several, move them over, which "
+        "removes them here."
     ),
     request=CopyRequest,
     plan=plan,

@@ -289,7 +289,8 @@ TOOL = writing_tool(
     name=CREATE,
     title="Create a dashboard",
     description=(
-        "Makes a new dashboard with its first charts, or duplicates one. Not idempotent: a retry creates a second one."
+        "Create, build, set up, start a new, fresh, empty dashboard; copy, duplicate, clone one. Not idempotent: "
+        "a retry creates a second one."
     ),
     request=CreateDashboardRequest,
     plan=plan,

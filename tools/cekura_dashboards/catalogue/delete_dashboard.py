@@ -82,7 +82,7 @@ TOOL = writing_tool(
     name=DELETE,
     title="Delete a dashboard",
     description=(
-        "Deletes a whole dashboard that nobody needs any more, once the user agrees; undo brings it back with new ids."
+        "Delete, remove, erase, trash, drop, get rid of a whole unused dashboard. Asks the user first; undo is offered."
     ),
     request=DeleteDashboardRequest,
     plan=plan,

@@ -340,8 +340,8 @@ TOOL = ReadingTool(
     name="explain_change",
     title="Where a change happened",
     description=(
-        "Why did it drop or rise? Which agent, topic or version is behind a change of a chart, with example calls "
-        "from before and after."
+        "Why did it drop, rise, jump, spike? Explain the cause of a change or difference: which agent, group, "
+        "version is responsible, drives it."
     ),
     request=ExplainRequest,
     result=Explanation,

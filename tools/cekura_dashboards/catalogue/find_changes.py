@@ -399,8 +399,8 @@ TOOL = ReadingTool(
     name="find_changes",
     title="What changed anywhere",
     description=(
-        "Is anything wrong, broken or new? What dropped or rose, which outages, spikes or unusual days are there, "
-        "on all dashboards?"
+        "Is something wrong, broken, unusual, new? What changed or got worse since yesterday: outages, incidents, "
+        "anomalies, jumps in all charts."
     ),
     request=FindRequest,
     result=Changes,

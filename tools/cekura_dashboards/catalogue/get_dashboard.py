@@ -114,7 +114,8 @@ TOOL = ReadingTool(
     name="get_dashboard",
     title="Dashboard setup",
     description=(
-        "How is a dashboard set up? Its widgets with ids, what each plots, filters, date range and layout; no numbers."
+        "What is on a dashboard? Details of its setup: widgets, charts, ids, what each plots, how configured, "
+        "metrics, filters, date range, layout."
     ),
     request=GetDashboardRequest,
     result=DashboardSetup,

@@ -147,8 +147,8 @@ TOOL = ReadingTool(
     name="get_widgets_data",
     title="Chart data of a dashboard",
     description=(
-        "How are we doing? The numbers of a dashboard or chart: call volume, success rate, latency, this week "
-        "against last, one agent against another, busiest hours."
+        "How did we do? Numbers, values of a dashboard or widget: calls, success rate, latency, duration; compare "
+        "this week with the last, agent vs agent, busiest hour."
     ),
     request=WidgetsDataRequest,
     result=WidgetsData,

@@ -225,8 +225,8 @@ TOOL = ReadingTool(
     name="list_calls",
     title="Calls behind a chart",
     description=(
-        "Which calls were these? Single calls to listen to: the latest, longest or failed ones, or where somebody "
-        "said something, with links and transcripts."
+        "Find calls: most recent, longest, failed, worst; examples to listen to, links, transcript of what was "
+        "said, or who did say a word."
     ),
     request=ListCallsRequest,
     result=CallList,

@@ -96,7 +96,8 @@ TOOL = ReadingTool(
     name="list_dashboards",
     title="List dashboards",
     description=(
-        "Which dashboards are there? Finds one by a part of its name: ids, projects, date ranges, last updates."
+        "What dashboards do we have? Overview of all available, find one called by a name or title: id, project, "
+        "last edit."
     ),
     request=ListRequest,
     result=DashboardList,

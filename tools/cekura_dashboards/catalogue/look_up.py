@@ -324,8 +324,8 @@ TOOL = ReadingTool(
     name="look_up",
     title="Look up what exists",
     description=(
-        "What is there to chart or filter by? Agents, metrics, projects, topics, fields, metadata keys and the "
-        "values that occur, with ids."
+        "Which agents, metrics, topics, projects, fields, metadata keys, ready-made widgets are there? Name, id, "
+        "values to filter or group by."
     ),
     request=LookUpRequest,
     result=LookUpResult,

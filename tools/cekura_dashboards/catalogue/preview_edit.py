@@ -161,8 +161,8 @@ TOOL = ReadingTool(
     name="preview_edit",
     title="Dry run of an edit",
     description=(
-        "What would an edit do? A dry run of adding, changing or deleting widgets: before and after, warnings, "
-        "nothing saved."
+        "What would happen? Dry run: simulate, test, plan edits of widgets first, see the effect before and "
+        "after, without applying."
     ),
     prepares=BULK_EDIT,
     request=DashboardEdit,

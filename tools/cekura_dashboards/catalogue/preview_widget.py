@@ -122,8 +122,8 @@ TOOL = ReadingTool(
     name="preview_widget",
     title="Preview a widget",
     description=(
-        "A number or chart that no dashboard has yet: count, average, percentile or share of calls, by day, agent "
-        "or topic. Tries a widget out without saving it."
+        "Calculate what no chart shows yet: share, percentage, count, average, median of calls by day, agent, "
+        "topic. Try, draft a chart before saving."
     ),
     request=PreviewRequest,
     result=Preview,

@@ -35,8 +35,8 @@ TOOL = writing_tool(
     name=UPDATE,
     title="Change a dashboard",
     description=(
-        "Renames a dashboard, or changes its date range or which calls all its charts count. Overwrites, even "
-        "removes, filters; undo is offered."
+        "Rename a dashboard, change its date range, period, time frame, 30 days, filter or limit the whole "
+        "dashboard. Overwrites."
     ),
     request=UpdateDashboardRequest,
     plan=plan_update,

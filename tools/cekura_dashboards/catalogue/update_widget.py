@@ -121,8 +121,8 @@ TOOL = writing_tool(
     name=NAME,
     title="Change a widget",
     description=(
-        "Changes one widget: renames it, other chart type, metric, filter or grouping, other size. Overwrites what "
-        "was there; undo is offered."
+        "Change one chart: rename it, make it a bar, line, pie, wide, per week, switch metric, restrict its "
+        "filter, group, grouping. Overwrites."
     ),
     request=UpdateRequest,
     plan=plan,

@@ -1,0 +1,81 @@
+"""Whether clients that look tools up by words find the right one: by BM25 and by an embedding model.
+
+Clients that have many tools show a model none of them, and search names and descriptions for what it asks for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from benchmarks.tool_search.encoder import Encoder
+from benchmarks.tool_search.others import OTHER_TOOLS
+from benchmarks.tool_search.questions import QUESTIONS
+from cekura_dashboards import TOOLS
+
+Rank = Callable[[str], Sequence[str]]
+"""From a question to the names of the tools, the best first."""
+AMONG = 5
+
+
+def described_tools() -> dict[str, str]:
+    """Name and description of each tool, ours and those of other servers."""
+    return {tool.name: tool.description for tool in TOOLS} | OTHER_TOOLS
+
+
+def text_of(name: str, description: str) -> str:
+    return f"{name.replace('_', ' ')}: {description}"
+
+
+def by_words(tools: Mapping[str, str]) -> Rank:
+    """BM25 as the library has it by default: Lucene's form, English stop words, no stems."""
+    library: Any = import_module("bm25s")
+
+    def words(text: str) -> list[str]:
+        [found] = library.tokenize([text], return_ids=False, show_progress=False)
+        return [str(word) for word in found]
+
+    index = library.BM25()
+    index.index([words(text_of(name, tools[name])) for name in tools], show_progress=False)
+    names = [*tools]
+
+    def rank(question: str) -> Sequence[str]:
+        scores = index.get_scores(words(question))
+        return [names[place] for place in sorted(range(len(names)), key=lambda place: -scores[place])]
+
+    return rank
+
+
+def by_meaning(tools: Mapping[str, str]) -> Rank:
+    """The embedding model: the nearest description first."""
+    encoder = Encoder()
+    vectors = {name: encoder.encode(text_of(name, description)) for name, description in tools.items()}
+
+    def rank(question: str) -> Sequence[str]:
+        asked = encoder.encode(question)
+        return sorted(vectors, key=lambda name: -float(vectors[name] @ asked))
+
+    return rank
+
+
+@dataclass(frozen=True)
+class Score:
+    """Percent of questions whose tool is the first, or among the first five."""
+
+    first: float
+    among: float
+
+
+def score(rank: Rank, questions: Sequence[tuple[str, str]]) -> Score:
+    """Of pairs of a question and the name of its tool."""
+    places = [[*rank(question)].index(tool) for question, tool in questions]
+    return Score(
+        100 * sum(place == 0 for place in places) / len(places),
+        100 * sum(place < AMONG for place in places) / len(places),
+    )
+
+
+def asked(part: int | None = None) -> list[tuple[str, str]]:
+    """All questions with their tools; or the half at odd (0) or even (1) places of each tool, counted from 1."""
+    step = slice(part, None, None if part is None else 2)
+    return [(question, tool) for tool, questions in QUESTIONS.items() for question in questions[step]]
