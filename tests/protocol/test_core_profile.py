@@ -83,7 +83,7 @@ async def test_what_it_does_not_list_is_refused_and_named_nowhere(era: Era) -> N
         ]
         said += [tool.model_dump(mode="json") for tool in (await client.list_tools()).tools]
     assert refused.is_error
-    assert "create_dashboard is not open to this key" in text_of(refused)
+    assert "may not use create_dashboard" in text_of(refused)
     assert "No dashboard 99" in text_of(unknown)
     whole = json.dumps(said) + text_of(unknown)
     assert not [name for name in ABSENT if name in whole]
