@@ -146,7 +146,9 @@ def test_an_answer_to_the_server_that_cannot_be_read_leaves_no_call_waiting() ->
     assert "applied" not in str(answer)
 
 
-NOT_FOR_THE_TOOL_LIST = ("cekura_dashboards.catalogue", "cekura_dashboards.reports", "cekura_dashboards.stats", "numpy")
+NOT_FOR_THE_TOOL_LIST = (
+    "cekura_dashboards.catalogue", "cekura_dashboards.reports", "cekura_dashboards.stats", "numpy", "ruamel", "tomlkit",
+)  # fmt: skip
 WATCHED = """
 import atexit, sys
 from cekura_dashboards_mcp.cli.main import program
