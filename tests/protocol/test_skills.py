@@ -14,13 +14,14 @@ from typing import Literal
 import pytest
 import yaml
 from mcp import Client, MCPError
-from mcp.types import PaginatedRequestParams, Request, TextResourceContents
+from mcp.types import CallToolResult, PaginatedRequestParams, Request, TextResourceContents
 
 from cekura_dashboards_mcp.protocol.prompts import PROMPTS, prompts
 from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkillResult, ListSkillsResult, skill
 from cekura_dashboards_mcp.protocol.tools import names
 from support import BY_NAME, HANGS_S, Era, Json, connect, installed_apart, new_sandbox, shared_sandbox, text_of, typed
 
+ROOT = Path(__file__).parents[2]
 SECTIONS = ["Steps", "Report", "Read the answers", "Do not claim", "Stop and ask"]
 STEP = re.compile(r"^\d+\. .*?(?=^\d+\. |\n\n|\Z)", re.MULTILINE | re.DOTALL)
 CALL = re.compile(r"`(\w+) (\{.*\})`")
@@ -29,6 +30,9 @@ VALUES: Json = {"dashboard": "Booking agent", "widget": "Success rate", "agent":
                 "project": "Northside Clinics"}  # fmt: skip
 """What stands on the sandbox for the words in angle brackets; calls are taken from the answer before."""
 WRITING = {"cekura-build-dashboard", "cekura-dashboards-as-code"}
+PAGES = "".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("summaries.md", "boards.md", "tools.md")
+)
 LISTED = [f"skill://{name}/SKILL.md" for name in NAMES]
 
 
@@ -47,15 +51,21 @@ def steps_of(body: str) -> list[str]:
     return STEP.findall(body[body.index("## Steps\n") : body.index("## Report\n")])
 
 
-async def replay(client: Client, step: str, values: Json) -> list[Json]:
+def terms_explained(body: str) -> list[str]:
+    """What a skill quotes of the answers where it says how to read them."""
+    section = body[body.index("## Read the answers\n") : body.index("## Do not claim\n")]
+    return [term.rstrip(" …") for match in re.findall(r'"([^"]+)"|`([^`]+)`', section) for term in match if term]
+
+
+async def replay(client: Client, step: str, values: Json) -> list[CallToolResult]:
     """The answers of a step's calls, each of which has to name a tool and arguments that there are."""
-    answers: list[Json] = []
+    answers: list[CallToolResult] = []
     for name, text in CALL.findall(step):
         arguments = json.loads(re.sub(r'"<(\w+)>"', lambda word: json.dumps(values[word[1]]), text))
         assert {*arguments} <= {*BY_NAME[name].request.model_fields}, (name, arguments)
         result = await client.call_tool(name, arguments)
         assert not result.is_error, (name, arguments, text_of(result))
-        answers.append(result.structured_content or {})
+        answers.append(result)
     return answers
 
 
@@ -77,11 +87,13 @@ def test_a_skill_is_of_the_published_form_and_says_all_that_it_has_to(name: str)
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", NAMES)
 async def test_every_call_of_a_skill_is_one_that_answers(name: str, era: Era) -> None:
-    steps, values = steps_of(skill(name).body), {**VALUES}
+    steps, values, printed = steps_of(skill(name).body), {**VALUES}, PAGES
     assert steps
     async with connect(new_sandbox(), era) as client:
         for step in steps:
-            for answer in await replay(client, step, values):
+            for result in await replay(client, step, values):
+                printed += text_of(result)
+                answer: Json = result.structured_content or {}
                 if calls := answer.get("calls"):
                     values["call"] = calls[0]["id"]
                 if undo := answer.get("undo"):
@@ -90,6 +102,7 @@ async def test_every_call_of_a_skill_is_one_that_answers(name: str, era: Era) ->
             undone = await client.call_tool(values["undo"]["tool"], values["undo"]["arguments"])
             assert not undone.is_error
     assert ("undo" in values) is (name == "cekura-build-dashboard")
+    assert [term for term in terms_explained(skill(name).body) if term not in printed] == []
 
 
 @pytest.mark.anyio
