@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from cekura_dashboards_mcp.protocol.tools import CORE
 from support import BY_NAME, HANGS_S, Json, installed_apart
 
 HERE = Path(__file__).parent
 SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
-PROFILES: dict[str, Collection[str]] = {"": BY_NAME}
+PROFILES: dict[str, Collection[str]] = {"": BY_NAME, "core": CORE}
 """The tools of each profile; without a name, all."""
 FRAMEWORKS = {
     "openai-agents": "AGENTS_PYTHON", "pydantic-ai": "AGENTS_PYTHON", "langchain": "AGENTS_PYTHON", "fastmcp": "FASTMCP_PYTHON",

@@ -74,7 +74,7 @@ async def test_a_prompt_puts_the_values_into_the_calls_of_its_skill(era: Era) ->
         text = await text_of_prompt(client, "why_did_it_move", asked)
         report = await text_of_prompt(client, "monday_report", {})
     calls = {tool: json.loads(arguments) for tool, arguments in CALL.findall(text)}
-    assert calls["get_dashboard"] == {"dashboard_id": 11}
+    assert calls["get_widgets_data"] == {"dashboard_id": 11, "window": "yesterday", "points": 0}
     assert calls["explain_change"] == {
         "widget_id": "Success rate", "window": "yesterday", "compare_to": "previous_period",
     }  # fmt: skip

@@ -216,8 +216,9 @@ async def test_an_old_client_is_offered_no_extension_and_reads_the_skills_as_res
 
 
 @pytest.mark.anyio
-async def test_read_only_mode_serves_no_skill_that_writes(era: Era) -> None:
-    async with connect(shared_sandbox(), era, read_only=True) as client:
+@pytest.mark.parametrize("limit", [{"read_only": True}, {"tools": "core"}])
+async def test_a_skill_is_served_only_where_its_tools_are(limit: Json, era: Era) -> None:
+    async with connect(shared_sandbox(), era, **limit) as client:
         resources = [str(found.uri) for found in (await client.list_resources()).resources]
     served = [name for name in NAMES if f"skill://{name}/SKILL.md" in resources]
     assert served == [name for name in NAMES if name not in WRITING]
