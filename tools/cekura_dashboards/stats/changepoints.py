@@ -317,8 +317,10 @@ def fit_trend(values: Array, cuts: Sequence[int] = ()) -> TrendTest:
 
 def _slopes(values: Array) -> Array:
     """Between all pairs of values."""
-    earlier, later = np.triu_indices(len(values), 1)
-    return (values[later] - values[earlier]) / (later - earlier)
+    gaps = np.subtract.outer(np.arange(len(values)), np.arange(len(values)))
+    later = gaps > 0
+    slopes: Array = np.subtract.outer(values, values)[later] / gaps[later]
+    return slopes
 
 
 def _variance(values: Array) -> float:

@@ -85,9 +85,8 @@ def find_outlier_runs(
     if not count:
         return []
     if exact:
-        surprises = np.full(count, np.inf) if lowest is None else lowest
         clear, possible = (
-            (scores < -_lower_bound(surprises, level)) | (scores > NORMAL.inv_cdf(two_sided(level, count)))
+            (scores < -_lower_bound(lowest, count, level)) | (scores > NORMAL.inv_cdf(two_sided(level, count)))
             for level in (CLEAR_LEVEL, possible_level)
         )
     else:
@@ -105,17 +104,21 @@ def find_outlier_runs(
     return [run._replace(p_value=_p_value(scores, run, count, used_df, extreme=extreme)) for run in runs]
 
 
-def _lower_bound(surprises: Array, share: float) -> float:
-    """How far below its expected value one must be. Those that cannot reach the bound do not count as tests.
+def _lower_bound(surprises: Array | None, count: int, share: float) -> float:
+    """How far below its expected value one of ``count`` must be. Those that cannot be so low do not count as tests.
+
+    ``surprises``: of each the most that there can be, as minus a log probability; None where that is not bounded.
 
     Source: Tarone (1990), Biometrics 46.
     """
+    if surprises is None:
+        return NORMAL.inv_cdf(two_sided(share, count))
     ordered = np.sort(surprises)
 
     def attaining(tests: int) -> int:
-        return len(ordered) - int(np.searchsorted(ordered, -math.log((1 - share) / 2 / tests)))
+        return count - int(np.searchsorted(ordered, -math.log((1 - share) / 2 / tests)))
 
-    tests = bisect_left(range(1, len(ordered)), True, key=lambda tests: attaining(tests) <= tests) + 1
+    tests = bisect_left(range(1, count), True, key=lambda tests: attaining(tests) <= tests) + 1
     return NORMAL.inv_cdf(two_sided(share, tests))
 
 
@@ -351,6 +354,8 @@ def _drifts(fit: SeasonalFit) -> bool:
 
 
 def _sizes_differ(fit: SeasonalFit, before: Array, after: Array) -> bool:
+    if not fit.series.stable_from:
+        return False
     sizes = sorted(median(part) for part in (before, after))
     return sizes[0] < fit.series.stable_from and sizes[1] > SIMILAR_SIZES * sizes[0]
 

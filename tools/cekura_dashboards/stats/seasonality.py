@@ -230,7 +230,7 @@ class DailySeries(Struct, frozen=True, eq=False):
     precision: Array
     """By how much to shrink scores, as the weekday effect is estimated: 1 / the standard error of a new day."""
     sizes: Array
-    """The median calls per bucket of each day."""
+    """The median calls per bucket of each day; empty where values do not depend on them."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -369,7 +369,6 @@ def _daily_series(
     places = np.flatnonzero(used)
     numbers, first, days = np.unique(calendar.day[places], return_index=True, return_inverse=True)
     first = places[first]
-    counts = np.nan_to_num(series.n)
 
     def sums(part: Array) -> Array:
         return sums_by(days, part[places], len(numbers))
@@ -380,20 +379,21 @@ def _daily_series(
     kinds = calendar.weekday[first] if by_weekday else calendar.weekend[first]
     if weeks >= MIN_CYCLES - 1 / 7:
         adjusted, used_df = _without_weekdays(adjusted, kinds)
-    totals, expected = _totals(model, sums, model.level(hours))
+    levels = model.level(hours)
+    totals, expected = _totals(model, sums, levels)
     others = np.bincount(kinds)[kinds] if len(kinds) else kinds
     return DailySeries(
         totals=totals,
         effects=expected + plain - adjusted,
         times=series.times[first],
         adjusted_levels=adjusted,
-        weights=_day_weights(model, adjusted, _day_sizes(model, sums, model.level(hours))),
+        weights=_day_weights(model, adjusted, _day_sizes(model, sums, levels)),
         variance_known=_sampling_variance(model) is not None,
         has_weekdays=bool(by_weekday),
         weekend=calendar.weekend[first],
         used_df=used_df,
         precision=1 / np.sqrt(1 + 1 / np.maximum(1, others - 2)) if used_df > 1 else np.ones(len(numbers)),
-        sizes=medians_by(days, counts[places]) if len(days) else counts[places],
+        sizes=medians_by(days, np.nan_to_num(series.n[places])) if series.stable_from and len(days) else np.empty(0),
     )
 
 

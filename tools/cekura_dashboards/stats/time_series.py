@@ -151,10 +151,7 @@ def medians_by(keys: Places, values: Array) -> Array:
     >>> medians_by(np.array([0, 1, 0]), floats([1, 5, 2]))
     array([1.5, 5. ])
     """
-    ordered, counts = values[np.lexsort((values, keys))], np.bincount(keys)
-    first = np.cumsum(counts) - counts
-    middle: Array = (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2
-    return middle
+    return _medians(*_sorted_by(keys, values))
 
 
 def trimmed_means_by(keys: Places, values: Array) -> Array:
@@ -165,11 +162,20 @@ def trimmed_means_by(keys: Places, values: Array) -> Array:
     >>> trimmed_means_by(np.array([0, 0, 1, 0, 0, 1]), floats([1, 2, 5, 4, 99, 6]))
     array([3. , 5.5])
     """
-    ordered, counts = values[np.lexsort((values, keys))], np.bincount(keys)
-    last = np.cumsum(counts) - 1
-    first = last - counts + 1
-    inner = np.add.reduceat(ordered, np.stack([first + 1, last], axis=1).ravel())[::2]
-    return np.where(counts < 4, medians_by(keys, values), inner / np.maximum(counts - 2, 1))  # noqa: PLR2004 - see above
+    ordered, first, counts = _sorted_by(keys, values)
+    inner = np.add.reduceat(ordered, np.stack([first + 1, first + counts - 1], axis=1).ravel())[::2]
+    return np.where(counts < 4, _medians(ordered, first, counts), inner / np.maximum(counts - 2, 1))  # noqa: PLR2004 - see above
+
+
+def _sorted_by(keys: Places, values: Array) -> tuple[Array, Places, Places]:
+    """The values sorted within each key, where those of each begin, and how many they are."""
+    counts = np.bincount(keys)
+    return values[np.lexsort((values, keys))], np.cumsum(counts) - counts, counts
+
+
+def _medians(ordered: Array, first: Places, counts: Places) -> Array:
+    middle: Array = (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2
+    return middle
 
 
 def running_median(values: Array, width: int) -> Array:
