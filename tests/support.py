@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio.to_thread
 import fastapi.dependencies.models
 import hypothesis
 import msgspec
@@ -22,6 +23,8 @@ from fastapi import FastAPI
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
 from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
@@ -43,6 +46,8 @@ ERAS: list[Era] = ["auto", "legacy"]
 BY_NAME: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in TOOLS}
 Json = dict[str, Any]
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
+MOST_REMEMBERED = 2**20
+"""Larger answers of a shared sandbox are made anew."""
 MOST_KEPT = 3
 """Sandboxes of a kind that wait for the next test."""
 SAMPLE: Json = {
@@ -97,8 +102,42 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> Fas
     """One for all tests that only read."""
     kind = readings, count
     if kind not in _shared:
-        _shared[kind] = create_app(now=now, count=count, key=KEY, readings=readings)
+        app = create_app(now=now, count=count, key=KEY, readings=readings)
+        app.add_middleware(Remembering)
+        _shared[kind] = app
     return _shared[kind]
+
+
+class Remembering:
+    """Gives a request that was made before the answer of then: what is shared is only read, and its clock stands."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._answers = app, dict[tuple[Any, ...], list[Message]]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = await Request(scope, receive).body()
+        key = scope["method"], scope["path"], scope["query_string"], body, *map(tuple, scope["headers"])
+        answer = self._answers.get(key) or list[Message]()
+        if not answer:
+            waiting: list[Message] = [{"type": "http.request", "body": body}]
+
+            async def given() -> Message:
+                return waiting.pop() if waiting else await receive()
+
+            async def kept(message: Message) -> None:
+                answer.append(message)
+
+            await self._app(scope, given, kept)
+            if sum(len(message.get("body", b"")) for message in answer) < MOST_REMEMBERED:
+                self._answers[key] = answer
+        await anyio.to_thread.run_sync(
+            bool
+        )  # as long as an answer takes at least, so that requests are under way at once
+        for message in answer:
+            await send(message)
 
 
 def take_back_sandboxes() -> None:
