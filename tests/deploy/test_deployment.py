@@ -162,7 +162,7 @@ class Load:
     wrong: list[str] = field(default_factory=list[str])
 
 
-CLIENTS, CALLS = 6, 16
+CLIENTS, CALLS = 6, 8
 
 
 async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore) -> None:

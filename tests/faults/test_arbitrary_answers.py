@@ -75,9 +75,11 @@ async def answered(transport: Transport, tool: str, arguments: Json) -> None:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
 def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json]) -> None:
-    @given(st.integers(0, 2**32))
-    def run(seed: int) -> None:
-        anyio.run(answered, Arbitrary(seed), *call)
-        anyio.run(answered, ProjectsOnly(Arbitrary(seed), frozenset({0, 1, 7})), *call)
+    @given(st.integers(0, 2**32), st.booleans())
+    def run(seed: int, of_projects: bool) -> None:  # noqa: FBT001 - drawn
+        transport: Transport = Arbitrary(seed)
+        if of_projects:
+            transport = ProjectsOnly(transport, frozenset({0, 1, 7}))
+        anyio.run(answered, transport, *call)
 
     run()
