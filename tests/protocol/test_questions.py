@@ -47,7 +47,7 @@ async def test_which_agent_got_worse() -> None:
     worst = min(now, key=lambda agent: now[agent] - before[agent])
     [row] = found["widgets"][0]["group_changes"]["top"]
     assert row["group"].endswith(f"({worst})")
-    assert [row["before"], row["after"]] == [
+    assert [row["baseline"], row["current"]] == [
         pytest.approx(before[worst], abs=1e-3),
         pytest.approx(now[worst], abs=1e-3),
     ]
