@@ -8,6 +8,7 @@ import anyio
 import click
 
 from benchmarks import decoding, figures, sizes, speed
+from cekura_dashboards_mcp.protocol.tools import CORE
 
 TURNS = 3
 
@@ -29,13 +30,14 @@ async def measure(runs: int, rounds: int, calls: int) -> str:
             for size in await sizes.sizes()
         ),
     ]
-    size, tokens = sizes.tool_list()
+    (size, tokens), (core_size, core_tokens) = sizes.tool_list(), sizes.tool_list(CORE)
+    small = f"(`CEKURA_TOOLS=core`) {core_size:,} bytes, {core_tokens:,} tokens"
     waits = {calls: [await speed.health(calls) for _ in range(TURNS)] for calls in (100_000, 1_000_000)}
     return "\n".join(
         [
             *lines,
             "",
-            f"What a model sees of the tool list: {size:,} bytes, {tokens:,} tokens.",
+            f"What a model sees of the tool list: {size:,} bytes, {tokens:,} tokens; of the small profile {small}.",
             "",
             "| calls of a line | from bytes to answer | memory beyond the data | over HTTP | slowest health request |",
             "| --- | --- | --- | --- | --- |",

@@ -1,7 +1,7 @@
 """What the tools cost a model: the tool list in bytes, answers in characters and tokens."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -137,9 +137,10 @@ def tokens(text: str) -> int:
     return int(encoding.count(text))
 
 
-def tool_list() -> tuple[int, int]:
-    """Bytes and tokens of what a model sees of all tools: name, description, input schema, as compact JSON."""
-    schemas = input_schemas(t.request for t in TOOLS)
-    seen = [{"name": t.name, "description": t.description, "inputSchema": schemas[t.request]} for t in TOOLS]
+def tool_list(names: Container[str] | None = None) -> tuple[int, int]:
+    """Bytes and tokens of what a model sees of tools: name, description, input schema, as compact JSON."""
+    tools = [tool for tool in TOOLS if names is None or tool.name in names]
+    schemas = input_schemas(t.request for t in tools)
+    seen = [{"name": t.name, "description": t.description, "inputSchema": schemas[t.request]} for t in tools]
     text = json.dumps(seen, separators=(",", ":"), ensure_ascii=False)
     return len(text.encode()), tokens(text)

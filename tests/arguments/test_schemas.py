@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from cekura_dashboards import TOOLS, Tool
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.arguments.schema import input_schemas, output_schemas
-from cekura_dashboards_mcp.protocol.tools import CHART_DATA, PATH, from_catalogue, tool_list
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, PATH, from_catalogue, tool_list
 from support import BY_NAME, Json, connect, shared_sandbox
 
 SEEN_BUDGET, WHOLE_BUDGET = 20_500, 31_500
 """Bytes of compact JSON: name, description and input schema of all tools together; all that tools/list sends of them."""
 NAMES = list(BY_NAME)
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "README.md"
 INPUTS = input_schemas(tool.request for tool in TOOLS)
 OUTPUTS = output_schemas(tool.result for tool in TOOLS)
 LISTED = from_catalogue()["tools"]
@@ -39,6 +41,13 @@ def nodes(schema: Any) -> Iterator[Json]:
 def test_what_a_model_sees_of_all_tools_is_small() -> None:
     seen = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
     assert len(compact(seen).encode()) < SEEN_BUDGET
+
+
+@pytest.mark.parametrize("names", [NAMES, CORE])
+def test_the_readme_of_the_benchmarks_says_what_a_model_sees_of_the_tools(names: Collection[str]) -> None:
+    tools = [tool for tool in TOOLS if tool.name in names]
+    seen = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in tools]
+    assert f" {len(compact(seen).encode()):,} bytes, " in BENCHMARKS.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)

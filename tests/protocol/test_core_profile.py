@@ -59,7 +59,7 @@ async def test_every_question_is_answered_and_points_to_no_other_tool(question: 
 @pytest.mark.parametrize(("tool", "arguments"), EDITS)
 async def test_an_edit_and_its_undo_need_no_other_tool(tool: str, arguments: Json, era: Era) -> None:
     async with connect(new_sandbox(count=10), era, tools="core") as client:
-        done = (await client.call_tool(tool, arguments)).structured_content or {}
+        done: Json = (await client.call_tool(tool, arguments)).structured_content or {}
         if done["outcome"] == "needs_plan":
             done = (await client.call_tool(tool, {**arguments, "plan_id": done["plan_id"]})).structured_content or {}
         assert {*calls_in(done)} == {tool}
