@@ -14,7 +14,7 @@ from msgspec import Struct
 from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.findings import Contributor, Contributors, Number, Verdict, exact, round_for_display
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket, t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.time_series import floats, sums_by
+from cekura_dashboards.stats.time_series import sums_by
 
 MAX_CONTRIBUTORS = 5
 """Listed. A choice."""
@@ -201,8 +201,9 @@ def find_driver(
     if len(leading) == MAX_DRIVING_GROUPS and abs(change_by_group[leading[1]]) < abs(change) / 10:
         leading = leading[:1]
     share = math.fsum(change_by_group[name] for name in leading) / change if change else None
-    calls = dispersion([current.buckets, baseline.buckets], "calls", 0.0)
-    spread = calls if additive else dispersion([current.buckets, baseline.buckets], "rate" if ratio else "mean", ratio)
+    sides = [GroupBuckets.of(side.buckets) for side in (current, baseline)]
+    calls = dispersion(sides, "calls", 0.0)
+    spread = calls if additive else dispersion(sides, "rate" if ratio else "mean", ratio)
     scores = _scores(new, old, spread, additive=additive, ratio=ratio)
     outlying_group = max(scores, key=lambda name: (abs(scores[name]), str(name)), default=None)
     largest_score = abs(scores[outlying_group]) if scores else 0.0
@@ -233,7 +234,7 @@ def outlying_groups(
     outliers = list[GroupOutlier]()
     while len(outliers) < MAX_OUTLYING_GROUPS:
         cells = [{name: side.buckets[name] for name in new if name in side.buckets} for side in (current, baseline)]
-        spread = dispersion(cells, kind, ratio)
+        spread = dispersion([GroupBuckets.of(side) for side in cells], kind, ratio)
         scores = _scores(new, old, spread, additive=additive, ratio=ratio)
         if not scores:
             break
@@ -252,57 +253,54 @@ def _verdict_of_score(score: float, df: float, tests: int) -> Verdict:
     return "possible" if score > t_quantile(two_sided(0.95, tests), df) else "not significant"
 
 
-def dispersion(sides: Sequence[BucketsByGroup], of: str, ratio: float) -> Dispersion:
-    """The dispersion of rates, means or numbers of calls, pooled over the groups and buckets of both sides.
-
-    That of means is the variance of a call as a share of the square of the mean; of the others it is 1 at least.
-    """
-    sum_of_squares = df = 0.0
-    for side in sides:
-        cells = _cells(side, of)
-        distinct = [np.count_nonzero(np.bincount(keys)) for keys in (cells.groups, cells.times)]
-        degrees_of_freedom = len(cells.n) - sum(distinct) + 1
-        if degrees_of_freedom <= 0 or not len(cells.n):
-            continue
-        # two-way main effects, groups by times: what remains is the variation that a group's change is tested against
-        by_group, by_time = cells.levels(cells.groups), cells.levels(cells.times)
-        whole = float(cells.n @ cells.values) / float(cells.n.sum())
-        if of == "rate":
-            expected = by_group + by_time - whole
-        else:
-            expected = by_group * by_time / whole if whole else np.zeros(len(cells.n))
-        squares, variances = cells.n * (cells.values - expected) ** 2, _variance(of, expected, cells.n, ratio)
-        sum_of_squares += float(np.divide(squares, variances, out=np.zeros(len(squares)), where=variances > 0).sum())
-        df += degrees_of_freedom
-    if of == "mean":
-        return Dispersion(sum_of_squares / df if df else 1.0, max(1.0, df))
-    return Dispersion(max(1.0, (PRIOR_DF + sum_of_squares) / (PRIOR_DF + df)), PRIOR_DF + df)
-
-
-class _Cells(NamedTuple):
-    """The buckets of all groups of one side that have calls: which group and which time each is of, and its value."""
+class GroupBuckets(NamedTuple):
+    """The buckets of all groups of one side: which group and which time each is of, its calls and its value."""
 
     groups: Places
     times: Places
     n: Array
     values: Array
 
-    def levels(self, keys: Places) -> Array:
-        """For each cell the mean of all with its key."""
-        sums, sizes = sums_by(keys, self.n * self.values), sums_by(keys, self.n)
-        return np.divide(sums, sizes, out=np.zeros(len(sums)), where=sizes > 0)[keys]
+    @classmethod
+    def of(cls, side: BucketsByGroup) -> "GroupBuckets":
+        rows = [(bucket.time, bucket.n or 0.0, bucket.value) for members in side.values() for bucket in members]
+        columns = np.array(rows, np.float64).reshape(-1, 3).T
+        groups = np.repeat(np.arange(len(side)), [len(members) for members in side.values()])
+        return cls(groups, np.unique(columns[0], return_inverse=True)[1], columns[1], columns[2])
 
 
-def _cells(side: BucketsByGroup, of: str) -> _Cells:
-    """Of numbers of calls, these are the values, and each weighs the same."""
-    buckets = [bucket for members in side.values() for bucket in members]
-    groups = np.repeat(np.arange(len(side)), [len(members) for members in side.values()])
-    n, values = floats(bucket.n or 0 for bucket in buckets), floats(bucket.value for bucket in buckets)
-    if of == "calls":
-        n, values = np.ones(len(n)), n
-    times: Places = np.unique(floats(bucket.time for bucket in buckets), return_inverse=True)[1]
-    has_calls = n > 0
-    return _Cells(groups[has_calls], times[has_calls], n[has_calls], values[has_calls])
+def dispersion(sides: Sequence[GroupBuckets], of: str, ratio: float) -> Dispersion:
+    """The dispersion of rates, means or numbers of calls, pooled over the groups and buckets of both sides.
+
+    That of means is the variance of a call as a share of the square of the mean; of the others it is 1 at least.
+    """
+    sum_of_squares = df = 0.0
+    for side in sides:
+        n, values = (np.ones(len(side.n)), side.n) if of == "calls" else (side.n, side.values)
+        used = n > 0
+        n, values, keys = n[used], values[used], (side.groups[used], side.times[used])
+        degrees_of_freedom = len(n) - sum(int(np.count_nonzero(np.bincount(key))) for key in keys) + 1
+        if degrees_of_freedom <= 0 or not len(n):
+            continue
+        # two-way main effects, groups by times: what remains is the variation that a group's change is tested against
+        by_group, by_time = (_means_by(key, n, values) for key in keys)
+        whole = float(n @ values) / float(n.sum())
+        if of == "rate":
+            expected = by_group + by_time - whole
+        else:
+            expected = by_group * by_time / whole if whole else np.zeros(len(n))
+        squares, variances = n * (values - expected) ** 2, _variance(of, expected, n, ratio)
+        sum_of_squares += float(np.divide(squares, variances, out=np.zeros(len(n)), where=variances > 0).sum())
+        df += degrees_of_freedom
+    if of == "mean":
+        return Dispersion(sum_of_squares / df if df else 1.0, max(1.0, df))
+    return Dispersion(max(1.0, (PRIOR_DF + sum_of_squares) / (PRIOR_DF + df)), PRIOR_DF + df)
+
+
+def _means_by(keys: Places, n: Array, values: Array) -> Array:
+    """For each value the mean of all with its key, by calls."""
+    sizes = sums_by(keys, n)
+    return np.divide(sums_by(keys, n * values), sizes, out=np.zeros(len(sizes)), where=sizes > 0)[keys]
 
 
 def _variance(of: str, expected: Array, n: Array, ratio: float) -> Array:
@@ -356,27 +354,27 @@ def _scores(
     both = [name for name in both if min(current[name][0], baseline[name][0]) >= MIN_CALLS_OF_GROUP]
     if len(both) < MAX_DRIVING_GROUPS or spread.value <= 0:
         return {}
-    change_by_group = {name: _change(current[name], baseline[name], additive=additive, ratio=ratio) for name in both}
-    scores = dict[str | None, float]()
-    for name, (change, variance) in change_by_group.items():
-        others = [other_change for other, other_change in change_by_group.items() if other != name]
-        weight = math.fsum(1 / part for _, part in others)
-        rest = math.fsum(each / part for each, part in others) / weight
-        scores[name] = (change - rest) / math.sqrt(spread.value * (variance + 1 / weight))
-    return scores
+    (n, new), (m, old) = (np.array([side[name] for name in both], np.float64).T for side in (current, baseline))
+    changes, variances = _changes(n, new, m, old, additive=additive, ratio=ratio)
+    others = 1 - np.eye(len(both))
+    weights = others @ (1 / variances)
+    rest = others @ (changes / variances) / weights
+    scores = (changes - rest) / np.sqrt(spread.value * (variances + 1 / weights))
+    return dict(zip(both, scores.tolist(), strict=True))
 
 
-def _change(
-    current: tuple[float, float], baseline: tuple[float, float], *, additive: bool, ratio: float
-) -> tuple[float, float]:
-    """A group's change with its variance at a dispersion of 1: of rates the difference, else of the logarithms.
+def _changes(n: Array, new: Array, m: Array, old: Array, *, additive: bool, ratio: float) -> tuple[Array, Array]:
+    """Each group's change with its variance at a dispersion of 1: of rates the difference, else of the logarithms.
+
+    ``n``, ``m``: the calls now and before; ``new``, ``old``: the values.
 
     Source of the variance for counts: Woolf (1955), of a log odds ratio.
     """
-    (n, new), (m, old) = current, baseline
     if ratio:
-        sizes = floats((n, m))
-        return new - old, float((_variance("rate", floats((new, old)), sizes, ratio) / sizes).sum())
-    if not additive and (new <= 0 or old <= 0):
-        return new - old, max(new * new, _TINY) / n + max(old * old, _TINY) / m
-    return math.log(n / m) if additive else math.log(new) - math.log(old), 1 / n + 1 / m
+        return new - old, _variance("rate", new, n, ratio) / n + _variance("rate", old, m, ratio) / m
+    if additive:
+        return np.log(n / m), 1 / n + 1 / m
+    has_log = (new > 0) & (old > 0)
+    ratios = np.divide(new, old, out=np.ones(len(n)), where=has_log)
+    plain = np.maximum(new * new, _TINY) / n + np.maximum(old * old, _TINY) / m
+    return np.where(has_log, np.log(ratios), new - old), np.where(has_log, 1 / n + 1 / m, plain)
