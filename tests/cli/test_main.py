@@ -93,7 +93,7 @@ def test_one_tool_is_called_by_hand() -> None:
     [
         (["get_dashboard", '{"dashboard_id": 42}'], 1, "No dashboard 42"),
         (["get_dashboard", "{dashboard_id: 11}"], 2, "not JSON"),
-        (["get_dashboard", "[11]"], 2, "a JSON object"),
+        (["get_dashboard", "[11]"], 2, "one JSON object"),
         (
             ["get_dashboard", '{"a": ' * 5000 + "1" + "}" * 5000],
             2,
