@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from cekura_dashboards.api.chart_data import LARGEST, BarRow, Chart, Key, LineRow, count_of, number
+from cekura_dashboards.api.chart_data import LARGEST, BarRow, Chart, LineRow, count_of, number
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, metric_family, plotted_type
 from cekura_dashboards.charts.target import ChartReading, Target, format_instant
@@ -205,17 +205,20 @@ def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
     # In a grouped chart every time and every group occurs in many rows; each is parsed once.
     texts = [*_texts(row.time_interval for row in chart.rows)]
     moments = dict(zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True))
-    labels = dict[tuple[type, Any], str | None]()
+    labels = dict[tuple[str, str | int | float], str | None]()  # by type too, as True == 1
     for row in chart.rows:
         time = moments[row.time_interval] if isinstance(row.time_interval, str) else math.nan
         if math.isnan(time):
             unread += 1
             continue
         value = TimeParser().parse(row.value) if is_time else number(row.value)
-        key = type(row.group), row.group if isinstance(row.group, Key) else json_text(row.group)  # True is no 1
-        if key not in labels:
-            labels[key] = label_of(row.group, names)
-        buckets.append(Bucket(time, value, count_of(row.sample_count), labels[key]))
+        label: str | None = None
+        group: Any = row.group
+        if group is not None:
+            scalar: str | int | float = group if isinstance(group, str | int | float) else json_text(group)
+            key = type(group).__name__, scalar
+            label = labels[key] = labels[key] if key in labels else label_of(group, names)
+        buckets.append(Bucket(time, value, count_of(row.sample_count), label))
     return _AllBuckets(buckets, times, unread)
 
 

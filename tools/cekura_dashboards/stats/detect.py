@@ -509,7 +509,7 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -
 
 def _is_weekly(times: Array, scores: Array, run: OutlierRun) -> bool:
     """Whether the same weekday of another week differs likewise: a weekday effect that cannot be estimated yet."""
-    same = np.round((times - times[run.start]) / DAY) % 7 == 0
+    same = np.rint((times - times[run.start]) / DAY) % 7 == 0
     same[run.start] = False
     return bool((scores[same] * math.copysign(1, run.score) > abs(run.score) / 2).any())
 

@@ -89,8 +89,8 @@ class CallValues(Struct, frozen=True, eq=False):
         """The calls of each day with some, counted from ``origin``, with their mean and sum of squares."""
         if not len(self):
             return []
-        first, last = np.floor((self.times[[0, -1]] - origin) / DAY)
-        starts = (origin + np.arange(first, last + 1) * DAY).tolist()
+        first, last = (math.floor((float(self.times[place]) - origin) / DAY) for place in (0, -1))
+        starts = [origin + day * DAY for day in range(first, last + 1)]
         edges = self.cut(starts, DAY)
         squares = _of_buckets(np.add, self.values * self.values, edges).tolist()
         rows = zip(starts, np.diff(edges).tolist(), self.means(edges).tolist(), squares, strict=True)
