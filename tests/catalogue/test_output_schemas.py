@@ -58,7 +58,7 @@ CHAINS: dict[str, list[str]] = {
     "preview_edit": ["plan_id", "changes[].id", "dashboard_id"],
     "check_dashboard": ["findings[].fix.tool", "findings[].fix.arguments"],
 }
-RECEIPT = ["outcome", "plan_id", "changes[].id", "undo.tool", "undo.arguments", "complete[].tool", "restored"]
+RECEIPT = ["outcome", "plan_id", "changes[].id", "undo.tool", "undo.arguments", "remaining[].tool", "restored"]
 
 
 def paths(schema: Json, path: str = "") -> Iterator[str]:

@@ -69,3 +69,12 @@ def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:
     assert (found["n"], found["facts"]["max"][2]) == (3, 2)
     assert any("without a readable time" in text for text in found["notes"])
     assert any("without an offset" in text for text in found["notes"])
+
+
+@pytest.mark.parametrize("value", [[], [1], [[2]], {}, {"a": 1}])
+@pytest.mark.parametrize("count", [1, 3])
+def test_calls_whose_values_are_no_numbers_have_none(value: Any, count: int) -> None:
+    rows = [{"id": i, "timestamp": "2026-11-18T10:00:00Z", "value": value} for i in range(count)]
+    good = {"id": 9, "timestamp": "2026-11-18T11:00:00Z", "value": 4}
+    assert facts_of(rows, days=1)["n"] == 0
+    assert facts_of([*rows, good], days=1)["n"] == 1

@@ -132,6 +132,8 @@ def _numbers(values: Sequence[Any]) -> Array:
     try:
         numbers = floats(values)
     except (TypeError, ValueError, OverflowError):
+        numbers = np.empty((0, 0))
+    if numbers.ndim != 1:  # of lists, NumPy makes a table
         return floats(number(value) for value in values)
     numbers[np.abs(numbers) > LARGEST] = np.nan
     return numbers
