@@ -1,6 +1,7 @@
 """Fixtures and the flag that regenerates golden files."""
 
 import gc
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ for _profile, _examples in {"dev": 25, "ci": 50, "thorough": 5000}.items():
     settings.register_profile(_profile, max_examples=_examples, deadline=None, suppress_health_check=_slow)
 settings.load_profile("dev")  # --hypothesis-profile loads another one, before any test is imported
 GOLDEN = Path(__file__).parent / "golden"
+# Tests start some hundred processes: each would compile all that it imports, where Python may not keep what it compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from scipy import stats
+import scipy  # loads scipy.stats, which takes a second, when it is first used
 
 from benchmarks.answers.calls import DAY, HOUR, Floats
 from benchmarks.answers.charts import Chart, Rows, day_of
@@ -84,7 +84,7 @@ def moved(course: Floats) -> float:
     """The sign of a monotone trend, by Kendall's tau."""
     if len(course) < 2 * SHORTEST or np.ptp(course) == 0:
         return 0.0
-    found = stats.kendalltau(np.arange(len(course)), course)
+    found = scipy.stats.kendalltau(np.arange(len(course)), course)
     return float(np.sign(found.statistic)) if found.pvalue < SURE else 0.0
 
 
@@ -95,7 +95,7 @@ def step(held: Table) -> float | None:
     places = range(SHORTEST, len(course) - SHORTEST + 1)
     if not places or np.ptp(course) == 0:
         return None
-    chances = [float(stats.ttest_ind(course[:at], course[at:], equal_var=False).pvalue) for at in places]
+    chances = [float(scipy.stats.ttest_ind(course[:at], course[at:], equal_var=False).pvalue) for at in places]
     best = int(np.argmin(chances))
     return starts[places[best]] if chances[best] < SURE / len(chances) else None
 
@@ -137,7 +137,7 @@ def changed(this: Floats, that: Floats) -> float:
     """The sign of the difference of two times, by Welch's t over their days."""
     if min(len(this), len(that)) < 2 or np.ptp(np.concatenate([this, that])) == 0:  # noqa: PLR2004 - a spread needs two
         return 0.0
-    found = stats.ttest_ind(this, that, equal_var=False)
+    found = scipy.stats.ttest_ind(this, that, equal_var=False)
     return float(np.sign(found.statistic)) if found.pvalue < SURE else 0.0
 
 
@@ -163,5 +163,5 @@ def label_moved(this: dict[str, float], that: dict[str, float]) -> str | None:
         shares = count / wholes[0], that.get(label, 0.0) / wholes[1]
         error = np.sqrt(sum(s * (1 - s) / whole for s, whole in zip(shares, wholes, strict=True)))
         best = max(best, (float(abs(shares[0] - shares[1]) / error), label))
-    bound = float(stats.norm.ppf(1 - SURE / 2 / max(1, len(this))))
+    bound = float(scipy.stats.norm.ppf(1 - SURE / 2 / max(1, len(this))))
     return best[1] if best[0] > bound else None
