@@ -21,7 +21,7 @@ import uvicorn
 from click.testing import CliRunner, Result
 from fastapi import FastAPI
 from mcp import Client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, Implementation, TextContent
 from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -316,10 +316,11 @@ async def report_of(context: ToolContext, **arguments: Any) -> Json:
 
 
 @asynccontextmanager
-async def connect(app: Any, era: Era = "auto", **given: Any) -> AsyncGenerator[Client]:
+async def connect(app: Any, era: Era = "auto", client_name: str = "test", **given: Any) -> AsyncGenerator[Client]:
     """An MCP client of one protocol era, in memory, to a server over a sandbox."""
     connection = Connection(settings(**given), app_factory=lambda: app, now=now)
-    async with Client(create_server(connection), mode=era) as client:
+    info = Implementation(name=client_name, version="1")
+    async with Client(create_server(connection), mode=era, client_info=info) as client:
         yield client
 
 

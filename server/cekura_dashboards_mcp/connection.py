@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 EVERY_KEY = "*"
 
 
-def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
+def allowed_tools(text: str, *, core_client: bool = False) -> Mapping[str, frozenset[str]]:
     """The names of tools by the digest of a key, ``*`` for all others, as ``CEKURA_TOOLS`` has them; nothing: no limit.
 
-    ``read`` stands for all tools that change nothing, ``core`` for the small profile, ``all`` for all; ``doctor`` shows
-    the digest of a key.
+    ``read`` stands for all tools that change nothing, ``core`` for the small profile, ``all`` for all tools, and
+    ``by-client`` for ``core`` if ``core_client``, else for ``all``; ``doctor`` shows the digest of a key.
 
     >>> sorted(allowed_tools("0123456789ab=look_up, list_calls")["0123456789ab"])
     ['list_calls', 'look_up']
@@ -38,6 +38,7 @@ def allowed_tools(text: str) -> Mapping[str, frozenset[str]]:
     """
     existing = names()
     groups = {"all": frozenset(existing), "read": reading(), "core": CORE}
+    groups["by-client"] = groups["core" if core_client else "all"]
     tools_by_key = dict[str, frozenset[str]]()
     for part in filter(None, (part.strip() for part in text.split(";"))):
         digest, sign, listed = part.rpartition("=")
@@ -72,11 +73,11 @@ class NoUsableKey(DashboardsError):
 
 
 class NotAllowed(DashboardsError):
-    """A tool that the key may not use here."""
+    """A tool that the key, or the client, may not use here."""
 
-    def __init__(self, tool: str) -> None:
+    def __init__(self, tool: str, user: Literal["key", "client"] = "key") -> None:
         super().__init__(
-            f"This key may not use {tool} on this server (CEKURA_TOOLS); tools/list shows what it may use."
+            f"This {user} may not use {tool} on this server (CEKURA_TOOLS); tools/list shows what it may use."
         )
 
 
@@ -133,12 +134,14 @@ class Connection:
     signs_in: bool = False
     unanswered: Questions = field(default_factory=Questions, repr=False)
     _transport: "Transport | None" = field(default=None, repr=False)
-    allowed_tools: Mapping[str, frozenset[str]] = field(init=False, repr=False)
+    _allowed_tools: Mapping[bool, Mapping[str, frozenset[str]]] = field(init=False, repr=False)
     _paces: "dict[str, Pace]" = field(init=False, repr=False, default_factory=dict[str, Any])
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
-        self.allowed_tools = allowed_tools(self.settings.tools)
+        self._allowed_tools = {
+            core_client: allowed_tools(self.settings.tools, core_client=core_client) for core_client in (False, True)
+        }
         if self.settings.audit_log:
             from cekura_dashboards_mcp.audit import check_file  # noqa: PLC0415 - most servers do without
 
@@ -177,18 +180,28 @@ class Connection:
             return "none"
 
     @property
-    def open_tools(self) -> frozenset[str] | None:
-        """The tools that any key may use; None: no limit."""
-        return frozenset[str]().union(*self.allowed_tools.values()) if self.allowed_tools else None
+    def by_client(self) -> bool:
+        """Whether ``CEKURA_TOOLS`` opens other tools to clients for which the small profile is made."""
+        return self._allowed_tools[False] != self._allowed_tools[True]
 
-    def refuse_unless_open(self, headers: Mapping[str, str] | None, tool: str) -> None:
-        """Refuse a tool that ``CEKURA_TOOLS`` does not open to the key of a request.
+    def allowed_tools(self, *, core_client: bool) -> Mapping[str, frozenset[str]]:
+        """What ``CEKURA_TOOLS`` opens to each key, with such a client or with any other."""
+        return self._allowed_tools[core_client]
+
+    def open_tools(self, *, core_client: bool) -> frozenset[str] | None:
+        """The tools that any key may use with such a client; None: no limit."""
+        allowed = self._allowed_tools[core_client]
+        return frozenset[str]().union(*allowed.values()) if allowed else None
+
+    def refuse_unless_open(self, headers: Mapping[str, str] | None, tool: str, *, core_client: bool) -> None:
+        """Refuse a tool that is not open to the key and the client of a request.
 
         Raises:
-            NotAllowed: if it does not.
+            NotAllowed: if it is not.
         """
-        if not may_use(self.allowed_tools, self.caller(headers), tool):
-            raise NotAllowed(tool)
+        caller = self.caller(headers)
+        if not may_use(self._allowed_tools[core_client], caller, tool):
+            raise NotAllowed(tool, "client" if may_use(self._allowed_tools[False], caller, tool) else "key")
 
     def _pace(self, caller: str) -> "Pace":
         """What all calls of a key share; of those whose last call is longest ago nothing is known any more."""

@@ -224,6 +224,25 @@ async def test_a_skill_is_served_only_where_its_tools_are(limit: Json, era: Era)
     assert served == [name for name in NAMES if name not in WRITING]
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(("client_name", "absent"), [("LocalAI", WRITING), ("claude-code", set[str]())])
+async def test_by_client_the_extension_serves_the_skills_whose_tools_the_client_has(
+    client_name: str, absent: set[str]
+) -> None:
+    served = [f"skill://{name}/SKILL.md" for name in NAMES if name not in absent]
+    async with connect(shared_sandbox(), "auto", client_name, tools="by-client") as client:
+        listed = await list_skills(client)
+        for address in served:
+            asked = GetSkill(params=GetSkillParams(uri=address))
+            assert (await client.session.send_request(asked, GetSkillResult)).skill.uri == address
+        for name in absent:
+            asked = GetSkill(params=GetSkillParams(uri=f"skill://{name}/SKILL.md"))
+            with pytest.raises(MCPError, match="No skill"):
+                await client.session.send_request(asked, GetSkillResult)
+    assert [entry.uri for entry in listed.skills] == served
+    assert listed.cache_scope == "private"
+
+
 CLIENT = Path(__file__).parents[1] / "agents" / "fastmcp_client.py"
 
 

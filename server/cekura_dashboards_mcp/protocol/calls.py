@@ -32,6 +32,7 @@ from cekura_dashboards.api.wire import Usage, count_usage
 from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import Connection, NotAllowed
 from cekura_dashboards_mcp.protocol.chart_view import CHART
+from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import (
     Elicit,
     Resolve,
@@ -183,10 +184,12 @@ async def run_tool(
         UnexpectedToolError: for any other error, which the SDK logs.
     """
     connection: Connection = context.request_context.lifespan_context
+    core_client = is_core_client(context.session)
+    open_tools = connection.open_tools(core_client=core_client)
     draws = for_view or (BY_NAME[name].is_drawn and client_supports_apps(context))
     with observe(name, connection.caller(context.headers)) as call:
         try:
-            connection.refuse_unless_open(context.headers, name)
+            connection.refuse_unless_open(context.headers, name, core_client=core_client)
             tools = await connection.tool_context(context.headers)
             tools = replace(tools, progress=context.report_progress, draws=draws)
             approve = partial(_approve, context) if can_ask(context) else None
@@ -196,7 +199,7 @@ async def run_tool(
             return asked.result
         except DashboardsError as error:
             call.outcome = type(error).__name__
-            text = str(error) if isinstance(error, NotAllowed) else _of_open(str(error), connection)
+            text = str(error) if isinstance(error, NotAllowed) else _of_open(str(error), open_tools)
             return _error(text if isinstance(error, ANSWERABLE) else f"{text} (request {call.request})")
         except Exception as error:
             call.outcome = f"fault {type(error).__name__}"
@@ -223,11 +226,11 @@ async def run_for_view(
     return await run_tool(tool, tool_arguments, context, for_view=True)
 
 
-def _of_open(text: str, connection: Connection) -> str:
+def _of_open(text: str, open_tools: frozenset[str] | None) -> str:
     """An error without the sentences that point to a tool that no key may use here, if it has others."""
-    if connection.open_tools is None:
+    if open_tools is None:
         return text
-    absent = {*BY_NAME} - connection.open_tools
+    absent = {*BY_NAME} - open_tools
     return (without(absent, text) or text) if any(name in text for name in absent) else text
 
 

@@ -21,6 +21,7 @@ from cekura_dashboards.charts.target import COMPARISONS
 from cekura_dashboards.reports.guide import guide
 from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.connection import Connection
+from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import Prompt, PromptArgument
 from cekura_dashboards_mcp.protocol.skills import Skill, skill, skills
 
@@ -159,7 +160,7 @@ async def complete(context: Context[Connection, object], params: CompleteRequest
     connection = context.request_context.lifespan_context
     arguments = (params.context.arguments if params.context else None) or {}
     try:
-        connection.refuse_unless_open(context.headers, LISTED_BY[kind])
+        connection.refuse_unless_open(context.headers, LISTED_BY[kind], core_client=is_core_client(context.session))
         tools = await connection.tool_context(context.headers)
         names = await _names(tools.for_one_call(), kind, arguments)
     except DashboardsError:
@@ -223,7 +224,7 @@ async def _dashboard(id: str, context: Context[Connection, object]) -> str:  # n
     """
     connection = context.request_context.lifespan_context
     try:
-        connection.refuse_unless_open(context.headers, _SETUP.name)
+        connection.refuse_unless_open(context.headers, _SETUP.name, core_client=is_core_client(context.session))
         tools = await connection.tool_context(context.headers)
         answer = await call_tool(tools, _SETUP, {"dashboard_id": number_or_name(id)})
     except DashboardsError as error:

@@ -6,6 +6,7 @@ which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 - ``ToolError``, ``UnexpectedToolError``: ``tests/protocol/test_tools_through_clients.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/protocol/test_elicitation.py``, in both eras of the protocol.
 - ``list_what_is_open``: ``tests/protocol/test_chart_view.py``, in both eras.
+- ``list_by_client``: ``tests/protocol/test_tools_by_client.py``, in both eras.
 - ``complete_with``: ``tests/protocol/test_prompts_and_resources.py``, in both eras and with the key of each request.
 - ``Prompt``, ``PromptArgument``, ``ResourceNotFoundError``: the same.
 - ``run_over`` with the types of its streams: ``tests/protocol/test_stdio.py``.
@@ -27,7 +28,15 @@ from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, 
 from mcp.server.mcpserver.resources import TextResource
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
-from mcp.types import CompleteRequestParams, CompleteResult, Completion, ListToolsResult, PaginatedRequestParams
+from mcp.types import (
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
 
 __all__ = [
@@ -46,6 +55,7 @@ __all__ = [
     "build_resolver_plans",
     "complete_with",
     "is_version_at_least",
+    "list_by_client",
     "list_what_is_open",
     "resolve_arguments",
     "run_over",
@@ -53,20 +63,43 @@ __all__ = [
 
 
 def list_what_is_open(
-    server: MCPServer[Any], for_view: str, opened: Callable[[Context[Any, Any]], Callable[[str], bool]]
+    server: MCPServer[Any],
+    for_view: str,
+    opened: Callable[[Context[Any, Any]], Callable[[str], bool]],
+    serving: Callable[[ServerRequestContext[Any, Any]], MCPServer[Any]],
 ) -> None:
-    """List the tools that are open to a request's key, and ``for_view`` only to clients that may show the view."""
+    """List the tools that are open to a request's key, and ``for_view`` only to clients that may show the view.
+
+    ``serving``: the server that lists to the client of a request.
+    """
 
     async def list_tools(
         context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        tools = await server.list_tools()
+        tools = await serving(context).list_tools()
         shows = context.session.client_capabilities is None or client_supports_apps(context)
         is_open = opened(Context(request_context=context, mcp_server=server))
         offered = [tool for tool in tools if (shows if tool.name == for_view else is_open(tool.name))]
         return ListToolsResult(tools=offered)
 
     _lowlevel(server).add_request_handler("tools/list", PaginatedRequestParams, list_tools)
+
+
+def list_by_client(server: MCPServer[Any], serving: Callable[[ServerRequestContext[Any, Any]], MCPServer[Any]]) -> None:
+    """List the prompts and resources of the server that ``serving`` chooses for the client of a request."""
+
+    async def list_prompts(
+        context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+    ) -> ListPromptsResult:
+        return ListPromptsResult(prompts=await serving(context).list_prompts())
+
+    async def list_resources(
+        context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        return ListResourcesResult(resources=await serving(context).list_resources())
+
+    _lowlevel(server).add_request_handler("prompts/list", PaginatedRequestParams, list_prompts)
+    _lowlevel(server).add_request_handler("resources/list", PaginatedRequestParams, list_resources)
 
 
 def complete_with(

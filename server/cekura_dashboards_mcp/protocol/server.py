@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 from mcp import MCPError
 from mcp.server import MCPServer
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.request_state import RequestStateSecurity
@@ -44,12 +45,14 @@ from pydantic_core import from_json
 from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.connection import Connection, may_use
 from cekura_dashboards_mcp.protocol.chart_view import chart_view
+from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import (
     ReadStream,
     ResourceNotFoundError,
     SessionMessage,
     WriteStream,
     complete_with,
+    list_by_client,
     list_what_is_open,
     run_over,
 )
@@ -85,9 +88,11 @@ class DashboardsServer(MCPServer[Connection]):
     """The SDK's server over one connection, which it closes when it stops. Its tools are listed from data.
 
     It names what there is where the SDK takes an unknown prompt for a fault of its own, or repeats an address whole.
+
+    ``for_core_clients``: only for those, behind the one that all clients connect to, which passes their requests on.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, for_core_clients: bool = False) -> None:
         @asynccontextmanager
         async def lifespan(_server: MCPServer[Connection]) -> AsyncGenerator[Connection]:
             try:
@@ -96,15 +101,21 @@ class DashboardsServer(MCPServer[Connection]):
                 await connection.aclose()
 
         read_only = connection.settings.read_only
-        tools = offered(read_only=read_only, open_tools=connection.open_tools)
+        tools = offered(read_only=read_only, open_tools=connection.open_tools(core_client=for_core_clients))
+        self._for_core_clients: DashboardsServer | None = None
+        core_tools: set[str] | None = None
+        if connection.by_client and not for_core_clients:
+            self._for_core_clients = DashboardsServer(connection, for_core_clients=True)
+            open_tools = connection.open_tools(core_client=True)
+            core_tools = {tool.name for tool in offered(read_only=read_only, open_tools=open_tools)}
         drawn = [tool for tool in tools if is_drawn(tool)]
         keys = connection.settings.state_secrets
         super().__init__(
             "cekura-dashboards",
             title="Cekura dashboards",
-            instructions=without({*names()} - {tool.name for tool in tools}, INSTRUCTIONS),
+            instructions=without({*names()} - (core_tools or {tool.name for tool in tools}), INSTRUCTIONS),
             version=version("cekura-dashboards-mcp"),
-            extensions=[chart_view(drawn), Skills({tool.name for tool in tools})],
+            extensions=[chart_view(drawn), Skills({tool.name for tool in tools}, core_tools)],
             lifespan=lifespan,
             request_state_security=RequestStateSecurity(keys=keys) if keys else None,
             log_level="WARNING",
@@ -115,7 +126,15 @@ class DashboardsServer(MCPServer[Connection]):
         self._closed = {tool.name for tool in offered(read_only=read_only)} - {*self._tools}
         self._has_prompts = False
         complete_with(self, _complete)
-        list_what_is_open(self, CHART_DATA, _opened)
+        list_what_is_open(self, CHART_DATA, _opened, self._serving)
+        if self._for_core_clients is not None:
+            list_by_client(self, self._serving)
+
+    def _serving(self, context: Context[Connection, Any] | ServerRequestContext[Any, Any] | None) -> "DashboardsServer":
+        """The server for the client of a request."""
+        if self._for_core_clients is not None and context is not None and is_core_client(context.session):
+            return self._for_core_clients
+        return self
 
     async def list_tools(self) -> list[Tool]:
         return [*self._tools.values()]
@@ -127,6 +146,8 @@ class DashboardsServer(MCPServer[Connection]):
 
         One that no key may use is refused by it, too.
         """
+        if (server := self._serving(context)) is not self:
+            return server.call_tool(name, arguments, context)
         if (name not in self._tools and name not in self._closed) or context is None:
             return super().call_tool(name, arguments, context)
         if not _loaded.is_set():
@@ -166,6 +187,8 @@ class DashboardsServer(MCPServer[Connection]):
         Raises:
             MCPError: naming the existing ones.
         """
+        if (server := self._serving(context)) is not self:
+            return await server.get_prompt(name, arguments, context)
         existing = [prompt.name for prompt in await self.list_prompts()]
         if name not in existing:
             raise MCPError(INVALID_PARAMS, f"No prompt {UntrustedText(name)}; available: {', '.join(existing)}.")
@@ -187,6 +210,8 @@ class DashboardsServer(MCPServer[Connection]):
         Raises:
             MCPError: naming the existing ones.
         """
+        if (server := self._serving(context)) is not self:
+            return await server.read_resource(uri, context)
         await self._add_prompts()
         try:
             return await super().read_resource(uri, context)
@@ -207,9 +232,10 @@ async def _complete(context: Context[Connection, object], params: CompleteReques
 
 
 def _opened(context: Context[Connection, Any]) -> Callable[[str], bool]:
-    """Whether the key of a request may use a tool."""
+    """Whether the key of a request may use a tool with its client."""
     connection = context.request_context.lifespan_context
-    return partial(may_use, connection.allowed_tools, connection.caller(context.headers))
+    allowed = connection.allowed_tools(core_client=is_core_client(context.session))
+    return partial(may_use, allowed, connection.caller(context.headers))
 
 
 def create_server(connection: Connection) -> MCPServer[Connection]:

@@ -19,6 +19,7 @@ from mcp.types import INVALID_PARAMS, CacheableResult, PaginatedRequestParams, P
 from pydantic import BaseModel
 
 from cekura_dashboards.text import UntrustedText
+from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import MODERN_PROTOCOL_VERSIONS, TextResource
 from cekura_dashboards_mcp.protocol.tools import names
 
@@ -105,8 +106,11 @@ class Skills(Extension):
 
     identifier = "io.modelcontextprotocol/skills"
 
-    def __init__(self, offered: Container[str]) -> None:
+    def __init__(self, offered: Container[str], offered_to_core_clients: Container[str] | None = None) -> None:
+        """``offered``: the names of the tools; ``offered_to_core_clients``: None if they get the same."""
         self._offered = offered
+        self._offered_to_core_clients = offered_to_core_clients
+        self._scope: Literal["public", "private"] = "public" if offered_to_core_clients is None else "private"
 
     def resources(self) -> Sequence[ResourceBinding]:
         return [
@@ -130,24 +134,25 @@ class Skills(Extension):
             MethodBinding("skills/get", GetSkillParams, self._get, versions),
         ]
 
-    async def _list(
-        self, _context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams
-    ) -> ListSkillsResult:
-        return ListSkillsResult(skills=[*self._entries()], ttl_ms=CACHED_MS, cache_scope="public")
+    async def _list(self, context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams) -> ListSkillsResult:
+        return ListSkillsResult(skills=[*self._entries(context)], ttl_ms=CACHED_MS, cache_scope=self._scope)
 
-    async def _get(self, _context: ServerRequestContext[Any, Any], params: GetSkillParams) -> GetSkillResult:
+    async def _get(self, context: ServerRequestContext[Any, Any], params: GetSkillParams) -> GetSkillResult:
         """One entry.
 
         Raises:
             MCPError: naming those that are served.
         """
-        entries = {entry.uri: entry for entry in self._entries()}
+        entries = {entry.uri: entry for entry in self._entries(context)}
         if params.uri not in entries:
             raise MCPError(INVALID_PARAMS, f"No skill {UntrustedText(params.uri)}; available: {', '.join(entries)}.")
-        return GetSkillResult(skill=entries[params.uri], ttl_ms=CACHED_MS, cache_scope="public")
+        return GetSkillResult(skill=entries[params.uri], ttl_ms=CACHED_MS, cache_scope=self._scope)
 
-    def _entries(self) -> Iterator[Entry]:
-        for served in skills(self._offered):
+    def _entries(self, context: ServerRequestContext[Any, Any]) -> Iterator[Entry]:
+        offered = self._offered
+        if self._offered_to_core_clients is not None and is_core_client(context.session):
+            offered = self._offered_to_core_clients
+        for served in skills(offered):
             content = served.text.encode()
             file = File(uri=served.address, digest=f"sha256:{sha256(content).hexdigest()}", size=len(content))
             yield Entry(uri=served.address, frontmatter=served.frontmatter, resources=[file])
