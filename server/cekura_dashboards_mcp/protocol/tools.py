@@ -69,8 +69,8 @@ def offered(*, read_only: bool, open_tools: Container[str] | None = None) -> lis
     """
     everything = tool_list()
     absent = {tool.name for tool in everything.tools if read_only and _writes(tool)}
-    absent |= {tool.name for tool in everything.tools if open_tools is not None and tool.name not in open_tools}
     absent |= {name for name, purpose in everything.prepares.items() if purpose in absent}
+    absent |= {tool.name for tool in everything.tools if open_tools is not None and tool.name not in open_tools}
     return [
         tool.model_copy(update={"description": without(absent, tool.description or "")})
         for tool in everything.tools
