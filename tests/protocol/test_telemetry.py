@@ -293,6 +293,7 @@ async def test_a_key_sees_and_uses_the_tools_that_are_open_to_it_alone(
 async def test_the_view_s_own_tool_opens_no_way_round(era: Era) -> None:
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
         asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
+        assert "chart_data" not in {tool.name for tool in (await client.list_tools()).tools}
         assert "This key may not use" in text_of(await client.call_tool("chart_data", asked))
 
 

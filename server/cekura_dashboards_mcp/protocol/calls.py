@@ -168,6 +168,7 @@ def _log_line(call: ObservedCall, usage: Usage, seconds: float) -> None:
 
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
+DRAWN = [tool.name for tool in TOOLS if tool.is_drawn]
 ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)
 """Errors that the caller can mend alone; the others carry the id under which the log has the call."""
 
@@ -218,10 +219,13 @@ async def run_tool(
 async def run_for_view(
     arguments: dict[str, Any], context: Context[Any, Any], drawn: Sequence[str]
 ) -> CallToolResult | InputRequiredResult:
-    """The way back for a chart view that was not handed its data, or that asks for other data: what is drawn alone."""
+    """The way back for a chart view that was not handed its data, or that asks for other data: what is drawn alone.
+
+    ``drawn``: those of its tools that are offered, which an error names.
+    """
     tool: Any = arguments.get("tool")
     tool_arguments: Any = arguments.get("arguments") or {}
-    if tool not in drawn or not is_object(tool_arguments):
+    if tool not in DRAWN or not is_object(tool_arguments):
         return _error(f"tool is one of {', '.join(drawn)}, arguments an object.")
     return await run_tool(tool, tool_arguments, context, for_view=True)
 

@@ -122,8 +122,8 @@ class DashboardsServer(MCPServer[Connection]):
             subscriptions=False,
         )
         self._drawn = [tool.name for tool in drawn]
-        self._tools = {tool.name: tool for tool in [*tools, chart_data(self._drawn)]}
-        self._closed = {tool.name for tool in offered(read_only=read_only)} - {*self._tools}
+        self._tools = {tool.name: tool for tool in [*tools, *([chart_data(self._drawn)] if drawn else [])]}
+        self._closed = {CHART_DATA, *(tool.name for tool in offered(read_only=read_only))} - {*self._tools}
         self._has_prompts = False
         complete_with(self, _complete)
         list_what_is_open(self, CHART_DATA, _opened, self._serving)
