@@ -217,14 +217,14 @@ def test_the_readmes_commands_run_as_written(line: str) -> None:
 
 
 def test_a_reading_that_there_is_not_is_refused() -> None:
-    assert 'no reading "colour"' in run("sandbox", "--reading", "colour=red").stderr
-    assert "replace or merge" in run("sandbox", "--reading", "override=both").stderr
+    assert 'no reading "colour"' in typed("sandbox", "--reading", "colour=red").stderr
+    assert "replace or merge" in typed("sandbox", "--reading", "override=both").stderr
 
 
 def test_a_report_is_written_and_fails_if_a_part_is_missing(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    done = run("report", "--dashboard", "12", "--sandbox", "--out", str(out))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = typed("report", "--dashboard", "12", "--sandbox", "--out", str(out))
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
     assert "Booking agent" in out.read_text(encoding="utf-8")
     refused = typed("report", "--window", "lastweek", "--sandbox")
     assert refused.exit_code == 1
