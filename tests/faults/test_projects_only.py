@@ -400,7 +400,7 @@ async def test_resources_prompts_and_the_key_of_each_request_are_held_to_it(era:
 
 @pytest.mark.parametrize(
     ("projects", "project", "said"),
-    [("one", "", 'CEKURA_PROJECTS is "one": must be ids of projects'), ("1,2", "3", 'CEKURA_PROJECTS is "1,2": holds no 3')],
+    [("one", "", 'CEKURA_PROJECTS is "one": must be ids of projects'), ("1,2", "3", 'CEKURA_PROJECTS is "1,2": does not contain CEKURA_PROJECT_ID, 3')],
 )  # fmt: skip
 def test_a_setting_that_contradicts_itself_is_named(
     projects: str, project: str, said: str, monkeypatch: pytest.MonkeyPatch
