@@ -153,7 +153,8 @@ async def run(app: FastAPI, tool: str, arguments: Json, *, edits: bool) -> None:
     await whole(context, tool, arguments)
     told = set[str]()
     for place, spot in enumerate(transport.found):
-        for way in WAYS if some(4) > 1 else [WAYS[place % 2]]:
+        ways: list[Way] = WAYS if some(4) > 1 else [WAYS[place % 2]]
+        for way in ways:
             if edits:
                 app.state.world.store.__dict__ |= vars(Store(app.state.world.now))
             transport.spot, transport.way = spot, way
