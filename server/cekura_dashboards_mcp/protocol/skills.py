@@ -116,15 +116,15 @@ class Skills(Extension):
         return [
             ResourceBinding(
                 TextResource(
-                    uri=found.address,
-                    name=found.name,
-                    title=found.title,
-                    description=found.frontmatter["description"],
+                    uri=served.address,
+                    name=served.name,
+                    title=served.title,
+                    description=served.frontmatter["description"],
                     mime_type="text/markdown",
-                    text=found.text,
+                    text=served.text,
                 )
             )
-            for found in skills(self._offered)
+            for served in skills(self._offered)
         ]
 
     def methods(self) -> Sequence[MethodBinding]:
