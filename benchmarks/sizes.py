@@ -141,6 +141,6 @@ def tool_list(names: Container[str] | None = None) -> tuple[int, int]:
     """Bytes and tokens of what a model sees of tools: name, description, input schema, as compact JSON."""
     tools = [tool for tool in TOOLS if names is None or tool.name in names]
     schemas = input_schemas(t.request for t in tools)
-    seen = [{"name": t.name, "description": t.description, "inputSchema": schemas[t.request]} for t in tools]
-    text = json.dumps(seen, separators=(",", ":"), ensure_ascii=False)
+    shown = [{"name": t.name, "description": t.description, "inputSchema": schemas[t.request]} for t in tools]
+    text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
     return len(text.encode()), tokens(text)

@@ -84,8 +84,8 @@ def moved(course: Floats) -> float:
     """The sign of a monotone trend, by Kendall's tau."""
     if len(course) < 2 * SHORTEST or np.ptp(course) == 0:
         return 0.0
-    found = scipy.stats.kendalltau(np.arange(len(course)), course)
-    return float(np.sign(found.statistic)) if found.pvalue < SURE else 0.0
+    test = scipy.stats.kendalltau(np.arange(len(course)), course)
+    return float(np.sign(test.statistic)) if test.pvalue < SURE else 0.0
 
 
 def step(held: Table) -> float | None:
@@ -137,8 +137,8 @@ def changed(this: Floats, that: Floats) -> float:
     """The sign of the difference of two times, by Welch's t over their days."""
     if min(len(this), len(that)) < 2 or np.ptp(np.concatenate([this, that])) == 0:  # noqa: PLR2004 - a spread needs two
         return 0.0
-    found = scipy.stats.ttest_ind(this, that, equal_var=False)
-    return float(np.sign(found.statistic)) if found.pvalue < SURE else 0.0
+    test = scipy.stats.ttest_ind(this, that, equal_var=False)
+    return float(np.sign(test.statistic)) if test.pvalue < SURE else 0.0
 
 
 def driver(this: Groups, that: Groups) -> str:

@@ -93,20 +93,20 @@ def _an_hour(factor: float, seed: int) -> Callable[[Floats, World], Floats]:
     return lambda times, _: np.where(times == hour, factor, 1.0)
 
 
-def _is_fall(found: Finding) -> bool:
-    return isinstance(found, Step) and found.change < 0
+def _is_fall(finding: Finding) -> bool:
+    return isinstance(finding, Step) and finding.change < 0
 
 
-def _is_rise(found: Finding) -> bool:
-    return isinstance(found, Step) and found.change > 0
+def _is_rise(finding: Finding) -> bool:
+    return isinstance(finding, Step) and finding.change > 0
 
 
-def _is_low_day(found: Finding) -> bool:
-    return isinstance(found, Unusual) and found.value < found.expected
+def _is_low_day(finding: Finding) -> bool:
+    return isinstance(finding, Unusual) and finding.value < finding.expected
 
 
-def _is_hour(found: Finding) -> bool:
-    return isinstance(found, Unusual) and found.buckets <= 2  # noqa: PLR2004 - with a neighbour
+def _is_hour(finding: Finding) -> bool:
+    return isinstance(finding, Unusual) and finding.buckets <= 2  # noqa: PLR2004 - with a neighbour
 
 
 AIM = 0.85

@@ -45,15 +45,15 @@ def report(tools: str, vocabulary: Path) -> Json:
         encoding="utf-8", timeout=HANGS_S, check=False, env={**KEPT, "TIKTOKEN_CACHE_DIR": str(vocabulary)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    found: Json = json.loads(done.stdout)
-    assert found["families"]["cost"]["metrics"]["counter"] == "tiktoken:o200k_base"
-    return found
+    scorecard: Json = json.loads(done.stdout)
+    assert scorecard["families"]["cost"]["metrics"]["counter"] == "tiktoken:o200k_base"
+    return scorecard
 
 
 def test_all_tools_score_well_but_for_a_remark_that_is_wrong(vocabulary: Path) -> None:
-    found = report("all", vocabulary)
-    families = found["families"]
-    assert found["overall"]["score"] >= 78
+    scorecard = report("all", vocabulary)
+    families = scorecard["families"]
+    assert scorecard["overall"]["score"] >= 78
     assert families["contract"]["score"] >= 90
     assert families["security"]["score"] >= 90
     assert [(remark["code"], remark["tool"]) for remark in families["safety"]["findings"]] == [UNTRUE]
@@ -61,6 +61,6 @@ def test_all_tools_score_well_but_for_a_remark_that_is_wrong(vocabulary: Path) -
 
 
 def test_the_small_profile_scores_better(vocabulary: Path) -> None:
-    found = report("core", vocabulary)
-    assert found["overall"]["score"] >= 90
-    assert min(found["families"][name]["score"] for name in ("contract", "security", "safety")) >= 90
+    scorecard = report("core", vocabulary)
+    assert scorecard["overall"]["score"] >= 90
+    assert min(scorecard["families"][name]["score"] for name in ("contract", "security", "safety")) >= 90

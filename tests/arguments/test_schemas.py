@@ -39,15 +39,15 @@ def nodes(schema: Any) -> Iterator[Json]:
 
 
 def test_what_a_model_sees_of_all_tools_is_small() -> None:
-    seen = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
-    assert len(compact(seen).encode()) < SEEN_BUDGET
+    shown = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
+    assert len(compact(shown).encode()) < SEEN_BUDGET
 
 
 @pytest.mark.parametrize("names", [NAMES, CORE])
 def test_the_readme_of_the_benchmarks_says_what_a_model_sees_of_the_tools(names: Collection[str]) -> None:
     tools = [tool for tool in TOOLS if tool.name in names]
-    seen = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in tools]
-    assert f" {len(compact(seen).encode()):,} bytes, " in BENCHMARKS.read_text(encoding="utf-8")
+    shown = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in tools]
+    assert f" {len(compact(shown).encode()):,} bytes, " in BENCHMARKS.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)

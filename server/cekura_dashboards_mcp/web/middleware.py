@@ -288,7 +288,7 @@ class ConcurrencyLimit:
     """Bounds the calls under way, in all and for each key, so that no caller takes the room of the others.
 
     While several keys have calls under way, each has at most ``SHARE`` that run; the others of it wait their turn, as
-    long as their caller does. Requests arrive whole here, so that who is refused is told in the form of the protocol.
+    long as their caller does. Requests arrive whole here, so a refusal has the form of the protocol.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_per_key: int) -> None:
