@@ -13,13 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.stats.changepoints import (
-    Autocorrelation,
-    ValueKind,
-    by_day_type,
-    estimate_autocorrelation,
-    reference_days,
-)
 from cekura_dashboards.stats.decomposition import (
     MAX_CONTRIBUTORS,
     by_rate_and_mix,
@@ -39,6 +32,13 @@ from cekura_dashboards.stats.findings import (
     exact,
     relative,
     round_for_display,
+)
+from cekura_dashboards.stats.reference import (
+    Autocorrelation,
+    ValueKind,
+    by_day_type,
+    estimate_autocorrelation,
+    reference_days,
 )
 from cekura_dashboards.stats.significance import Estimate, Sample, SampleBucket, VerdictTerms, call_weights
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from cekura_dashboards.stats.changepoints import MIN_REFERENCE_DAYS, Autocorrelation
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import MeasureKind
+from cekura_dashboards.stats.reference import MIN_REFERENCE_DAYS, Autocorrelation
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY
 
