@@ -38,6 +38,7 @@ from cekura_sandbox.shapes import (
     NamedShape,
     PageMissing,
     Pages,
+    ProjectShape,
     WidgetPage,
     WidgetShape,
     answers,
@@ -57,8 +58,10 @@ def _utc_now() -> datetime:
 class World:
     """One sandbox's data. The calls are generated on first use, once."""
 
-    def __init__(self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant, quiet: bool) -> None:
-        self.key, self.readings = key, readings
+    def __init__(
+        self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant, quiet: bool, time_zone: str
+    ) -> None:
+        self.key, self.readings, self.time_zone = key, readings, time_zone
         self._now, self._seed, self._count, self._quiet = now, seed, count, quiet
         self.store = Store(self.now, scored=readings.binary == "0/5")
         self._lock = threading.Lock()
@@ -128,13 +131,16 @@ def create_app(
     key: str = "sandbox",
     readings: ApiVariant | None = None,
     quiet: bool = False,
+    time_zone: str = "UTC",
 ) -> FastAPI:
     """Build a sandbox as an ASGI application.
 
     ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
-    before its first use; ``quiet``: nothing in them changes.
+    before its first use; ``quiet``: nothing in them changes. ``time_zone``: of all projects; "": they name none.
     """
-    world = World(now=now, seed=seed, count=count, key=key, readings=readings or ApiVariant(), quiet=quiet)
+    world = World(
+        now=now, seed=seed, count=count, key=key, readings=readings or ApiVariant(), quiet=quiet, time_zone=time_zone
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -304,11 +310,18 @@ def _json_text(text: str | None) -> Any:
 def _lookups(world: World) -> APIRouter:
     router = APIRouter(tags=["lookups"])
 
-    @router.get("/user/v1/projects/", **answers(list[NamedShape]))
+    @router.get("/user/v1/projects/", **answers(list[ProjectShape]))
     def projects() -> list[Body]:
         reported = {1: [11]}
         return [
-            {"id": number, "name": name, "daily_report_dashboard_ids": reported.get(number, [])}
+            {
+                "id": number,
+                "name": name,
+                "daily_report_dashboard_ids": reported.get(number, []),
+                **({"timezone": world.time_zone} if world.time_zone else {}),
+                "sample_rate": 1.0,
+                **calls.SECRETS,
+            }
             for number, name in calls.PROJECTS
         ]
 

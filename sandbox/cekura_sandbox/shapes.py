@@ -89,6 +89,12 @@ class NamedShape(_Shape):
     name: str
 
 
+class ProjectShape(NamedShape):
+    daily_report_dashboard_ids: list[int]
+    timezone: str = "UTC"
+    sample_rate: float
+
+
 class NamedPage(_Page):
     results: list[NamedShape]
 

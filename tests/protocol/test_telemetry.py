@@ -30,6 +30,7 @@ from cekura_dashboards_mcp.connection import Connection, allowed_tools, caller_o
 from cekura_dashboards_mcp.protocol.calls import CALLS
 from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_dashboards_mcp.web.app import http_app
+from cekura_sandbox.calls import SECRETS
 from support import (
     BY_NAME,
     KEY,
@@ -148,6 +149,21 @@ async def test_spans_carry_the_counts_and_lead_on_to_the_api() -> None:
     assert seen[1] is not None
     assert f"{context.trace_id:032x}" in seen[1]
     assert (span.attributes or {})["cekura.requests"] == 1
+
+
+async def test_no_span_holds_a_secret_of_a_project() -> None:
+    exporter = InMemorySpanExporter()
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    async with connect(shared_sandbox()) as client:
+        await client.call_tool("look_up", {"kind": "projects"})
+        await client.call_tool("find_changes", {"project_id": 99})
+    spans = "".join(span.to_json() for span in exporter.get_finished_spans())
+    assert "cekura.requests" in spans
+    assert not [secret for secret in SECRETS.values() if secret in spans]
 
 
 async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ from cekura_dashboards.api.wire import (
     objects_in,
     parse,
     parse_list,
+    parse_projects,
     usage,
     within,
 )
@@ -340,7 +341,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     async def projects(self) -> list[Project]:
         answer = await self.ask("GET", "/user/v1/projects/")
-        return parse_list(Project, answer.body)
+        return parse_projects(answer.body)
 
     async def metrics(self, *, project_id: int | None = None, agent_id: int | None = None) -> list[Metric]:
         answer = await self.ask(

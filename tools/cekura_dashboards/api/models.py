@@ -327,11 +327,18 @@ class BulkResult(_Stored):
 
 
 class Project(_Stored):
-    """``daily_report_dashboard_ids``: the dashboards in its daily report."""
+    """The few fields that are used: the API's record also holds secrets of the project and keys of voice providers.
 
+    ``daily_report_dashboard_ids``: the dashboards in its daily report. ``timezone``: an IANA name. ``sample_rate``: the
+    share of calls whose metrics are evaluated, 0 to 1.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
     id: int
     name: str | None = None
     daily_report_dashboard_ids: list[int] | None = None
+    timezone: str | None = None
+    sample_rate: float | None = None
 
 
 class Agent(_Stored):

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards.api.errors import DashboardsError, DeadlinePassed, UnreadableAnswer
 from cekura_dashboards.api.models import JsonObject, as_list, as_object
-from cekura_dashboards.api.wire import RECORDS, Response, Transport, decode, within
+from cekura_dashboards.api.wire import RECORDS, Response, Transport, decode, parse_projects, within
 
 CACHE_S = 60.0
 MAX_PAGES = 100
@@ -273,6 +273,8 @@ class ProjectsOnly:
 
     async def _without_others(self, lookup: _UpstreamRequest, path: str, answer: Response) -> Response:
         """A response without the rows of other projects; 404 for a single record of another project."""
+        if path == PROJECTS:
+            return self._own_projects(answer)
         one = _ONE.fullmatch(path)
         if not (one[1] == "dashboards" and not one[3] if one else path in LISTS):
             return answer
@@ -280,9 +282,7 @@ class ProjectsOnly:
         if one:
             return answer if self._learn(contents, payload) else NOT_FOUND
         own_rows = list[JsonObject]()
-        if path == PROJECTS:
-            own_rows = [row for row in _objects(payload) if self._is_ours(row.get("id"))]
-        elif path == DASHBOARDS:
+        if path == DASHBOARDS:
             own_rows = [row for row in _objects(payload) if self._is_ours(row.get("project"))]
             contents.dashboards |= {row["id"] for row in own_rows if isinstance(row.get("id"), int)}
         elif path == WIDGETS:
@@ -298,9 +298,16 @@ class ProjectsOnly:
             if page is None
             else {**page, "results": own_rows, **({"count": len(own_rows)} if "count" in page else {})}
         )
-        return Response(
-            answer.status, msgspec.json.encode(result), answer.content_type, answer.retry_after, answer.date
-        )
+        return _with_body(answer, msgspec.json.encode(result))
+
+    def _own_projects(self, answer: Response) -> Response:
+        """The served projects, with the fields that are used: all others may be secrets."""
+        projects = [row for row in parse_projects(within(RECORDS, answer).body) if self._is_ours(row.id)]
+        return _with_body(answer, msgspec.json.encode([row.model_dump(exclude_unset=True) for row in projects]))
+
+
+def _with_body(answer: Response, body: bytes) -> Response:
+    return Response(answer.status, body, answer.content_type, answer.retry_after, answer.date)
 
 
 def _json_of(answer: Response) -> Any:

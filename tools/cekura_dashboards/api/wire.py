@@ -14,7 +14,7 @@ from msgspec import Struct
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from cekura_dashboards.api.errors import UnreadableAnswer
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, as_object, is_list, is_object
+from cekura_dashboards.api.models import Dashboard, JsonObject, Project, Widget, as_list, as_object, is_list, is_object
 from cekura_dashboards.text import inert, quoted
 
 MAX_BODY_BYTES = 96 * 2**20
@@ -176,8 +176,19 @@ def parse(kind: type[T], body: Body) -> T:
 
 def parse_list(kind: type[T], body: Body) -> list[T]:
     """The items of a plain array, or of a page with ``results``."""
+    return [parse(kind, raw) for raw in _rows_of(body)]
+
+
+def _rows_of(body: Body) -> list[msgspec.Raw]:
     rows: list[msgspec.Raw] | Page[msgspec.Raw] = decode(body, _LIST_OR_PAGE)
-    return [parse(kind, raw) for raw in (rows if isinstance(rows, list) else rows.results)]
+    return rows if isinstance(rows, list) else rows.results
+
+
+def parse_projects(body: Body) -> list[Project]:
+    """The projects of a list. Only the fields of the model are decoded: others may be secrets."""
+    records = [decode(raw, dict[str, msgspec.Raw]) for raw in _rows_of(body)]
+    named_fields = ({name: record[name] for name in Project.model_fields if name in record} for record in records)
+    return [parse(Project, msgspec.json.encode(fields)) for fields in named_fields]
 
 
 def objects_in(data: Any) -> list[JsonObject]:
