@@ -144,9 +144,7 @@ def take_back_sandboxes() -> None:
     """Bring back what was edited in those that were lent; calls are only read. Close those that are too many to keep."""
     for kind, app in _lent:
         if len(_kept[kind]) < MOST_KEPT:
-            app.state.world.store.__dict__ |= vars(
-                Store(app.state.world.now, scored=app.state.world.readings.binary == "0/5")
-            )
+            app.state.world.store.__dict__ |= vars(Store(app.state.world.now, scored=app.state.world.readings.scored))
             app.state.faults.__dict__ |= vars(Faults())
             _kept[kind].append(app)
         else:

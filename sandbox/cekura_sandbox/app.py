@@ -63,7 +63,7 @@ class World:
     ) -> None:
         self.key, self.readings, self.time_zone = key, readings, time_zone
         self._now, self._seed, self._count, self._quiet = now, seed, count, quiet
-        self.store = Store(self.now, scored=readings.binary == "0/5")
+        self.store = Store(self.now, scored=readings.scored)
         self._lock = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
 
@@ -79,10 +79,15 @@ class World:
         with self._lock:
             if self._con is None:
                 con = duckdb.connect()
-                calls.fill(
-                    con, self._now().replace(tzinfo=None), self._seed, self._count, quiet=self._quiet,
-                    scored=self.readings.binary == "0/5",
-                )  # fmt: skip
+                evaluated = calls.Evaluated(
+                    passed=self.readings.passed,
+                    sample_rate=self.readings.sample_rate,
+                    triggered=self.readings.trigger == "custom",
+                    since_days=self.readings.evaluated_since_days or calls.DAYS,
+                    placeholders=self.readings.placeholders == "null",
+                )
+                now = self._now().replace(tzinfo=None)
+                calls.fill(con, now, self._seed, self._count, quiet=self._quiet, evaluated=evaluated)
                 self._con = con
             return self._con
 
@@ -331,7 +336,15 @@ def _lookups(world: World) -> APIRouter:
             project_id = next((a[2] for a in calls.AGENTS if a[0] == agent_id), -1)
         old = [calls.OLD_METRIC] if world.readings.binary == "0/5" else []
         return [
-            {"id": number, "name": name, "eval_type": calls.OLD_TYPE if number in old else kind, "project": project}
+            {
+                "id": number,
+                "name": name,
+                "eval_type": calls.OLD_TYPE if number in old else kind,
+                "project": project,
+                "function_name": calls.MEASURED.get(name),
+                "sampling_enabled": name not in calls.MEASURED,
+                "evaluation_trigger": "always" if name in calls.MEASURED else world.readings.trigger,
+            }
             for number, name, kind, project, _ in calls.METRICS
             if project_id in (None, project)
         ]

@@ -4,6 +4,7 @@ Every draw is the MD5 of (call, seed, salt), so the same seed gives the same cal
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import duckdb
@@ -11,8 +12,6 @@ import duckdb
 DAYS = 30
 OUTAGE_DAYS_AGO = 10
 OUTAGE_HOURS = (13, 15)
-PASS = 5
-"""What a judge scores a binary metric that passes, where it does not say true."""
 OLD_TYPE = "binary_workflow_adherence"
 OLD_METRIC = 507
 """A metric from before there were the types of today."""
@@ -51,19 +50,40 @@ METRICS = [  # id, name, eval_type, project, share of calls evaluated
     (506, "Response latency", "numeric", 2, 0.97),
     (507, "Issue resolved", "binary", 2, 0.80),
 ]
+MEASURED = {"Response latency": "get_latency"}
+"""Metrics that code measures on every call, by name, with its function; all others are judged, and may be sampled."""
+TRIGGER = "customer-ended-call"
+"""How the calls ended that a metric with a trigger is evaluated on."""
 TOPICS = ["appointment", SURGE_TOPIC, "prescription refill", "opening hours", "test results", "complaint"]
 ENDED = [("customer-ended-call", 0.52), ("agent-ended-call", 0.80), ("silence-timed-out", 0.90),
          ("call-forwarded", 0.96), ("error-connection", 0.99), ("voicemail-reached", 1.01)]  # fmt: skip
 DROPOFFS = ["identity check", "choosing a slot", "payment", "waiting for a lookup", "closing"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """Which calls judged metrics are evaluated on, in the last ``since_days``; before, on every call that can be.
+
+    ``passed``: the number of a binary metric that passes. ``sample_rate``: the share of calls. ``triggered``: only
+    calls that the caller ended. ``placeholders``: a call that is not evaluated has a row without a value.
+    """
+
+    passed: int = 1
+    sample_rate: float = 1
+    triggered: bool = False
+    since_days: float = DAYS
+    placeholders: bool = False
+
+
+ALWAYS = Evaluated()
+
+
 def fill(
-    con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *, quiet: bool, scored: bool = False
+    con: duckdb.DuckDBPyConnection, now: datetime, seed: int, count: int, *, quiet: bool, evaluated: Evaluated = ALWAYS
 ) -> None:
     """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``.
 
-    ``quiet``: without anything that changes, but for the rhythm of hours and weekdays. ``scored``: binary metrics are
-    0 or 5.
+    ``quiet``: without anything that changes, but for the rhythm of hours and weekdays.
     """
     con.execute(f"CREATE MACRO u(i, salt) AS md5_number(i || '/{int(seed)}/' || salt)::DOUBLE / {2.0**128}")
     con.execute(
@@ -76,7 +96,7 @@ def fill(
     )
     _fill_slots(con, now, outage=outage)
     _fill_calls(con, now, count, release=release, surge=surge, slows=not quiet)
-    _fill_evaluations(con, PASS if scored else 1)
+    _fill_evaluations(con, now, evaluated)
 
 
 def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -170,29 +190,42 @@ def _fill_calls(
     )
 
 
-def _fill_evaluations(con: duckdb.DuckDBPyConnection, passed: int) -> None:
-    """One row per call and metric evaluated; ``number`` or ``label`` holds the value, by the metric's type.
-
-    ``passed``: the number of a binary metric that passes.
-    """
+def _fill_evaluations(con: duckdb.DuckDBPyConnection, now: datetime, evaluated: Evaluated) -> None:
+    """One row per call and metric evaluated; ``number`` or ``label`` holds the value, by the metric's type."""
     con.execute(
         """
         CREATE TABLE evaluations AS
-        SELECT c.id AS call_id, m.id AS metric_id, m.name AS metric_name,
-               CASE m.eval_type
+        WITH pairs AS (
+          SELECT c.*, m.id AS metric_id, m.name AS metric_name, m.eval_type,
+                 u(c.id, 'evaluated' || m.id) < m.share
+                 AND (m.name IN (SELECT unnest($measured)) OR c.ts < $since
+                      OR (u(c.id, 'sampled') < $sample_rate AND (NOT $triggered OR c.call_ended_reason = $trigger)))
+                   AS evaluated
+          FROM calls c JOIN metrics m ON m.project = c.project
+        )
+        SELECT c.id AS call_id, metric_id, metric_name,
+               CASE WHEN NOT evaluated THEN NULL ELSE CASE eval_type
                  WHEN 'binary'
-                   THEN $passed * CAST(u(c.id, 'bin' || m.id) < 0.55 + 0.25 * coalesce(c.success, false)::INT AS INT)
-                 WHEN 'numeric' THEN CASE WHEN m.name = 'Response latency'
+                   THEN $passed * CAST(u(c.id, 'bin' || metric_id) < 0.55 + 0.25 * coalesce(success, false)::INT AS INT)
+                 WHEN 'numeric' THEN CASE WHEN metric_name = 'Response latency'
                    THEN round(greatest(120, 900 * (1 + 0.3 * c.age) * exp(0.35 * gauss(c.id, 'lat'))), 0)
                    ELSE least(5, greatest(1, round(3.4 + 0.9 * coalesce(c.success, false)::INT
                         + 0.9 * gauss(c.id, 'csat')))) END
                  WHEN 'continuous_qualitative'
                    THEN round(least(100, greatest(0, 71 + 12 * gauss(c.id, 'emp'))), 1)
-               END AS number,
-               CASE WHEN m.eval_type = 'enum' THEN
+               END END AS number,
+               CASE WHEN evaluated AND eval_type = 'enum' THEN
                  CASE WHEN u(c.id, 'mood') < 0.45 THEN 'positive' WHEN u(c.id, 'mood') < 0.8 THEN 'neutral'
                       WHEN u(c.id, 'mood') < 0.96 THEN 'negative' ELSE 'mixed' END END AS label
-        FROM calls c JOIN metrics m ON m.project = c.project AND u(c.id, 'evaluated' || m.id) < m.share
+        FROM pairs c WHERE evaluated OR $placeholders
         """,
-        {"passed": passed},
+        {
+            "passed": evaluated.passed,
+            "measured": [*MEASURED],
+            "since": now - timedelta(days=evaluated.since_days),
+            "sample_rate": evaluated.sample_rate,
+            "triggered": evaluated.triggered,
+            "trigger": TRIGGER,
+            "placeholders": evaluated.placeholders,
+        },
     )

@@ -26,8 +26,11 @@ class ApiVariant:
     """A grouped row carries ``group``; or the grouped field's name; or rows stand in ``{group, data}``."""
     booleans: Literal["true", "1"] = "true"
     rates: Literal["ratio", "percent"] = "ratio"
-    binary: Literal["boolean", "0/5"] = "boolean"
-    """A binary metric is true or false; or a score of 0 or 5, charted as a number, one type by an older name."""
+    binary: Literal["boolean", "0/1", "0/5", "percent"] = "boolean"
+    """A binary metric is true or false; or a score of 0 or 1, of 0 or 5 (one type by an older name), or of 0 or 100,
+    charted as a number."""
+    placeholders: Literal["omit", "null"] = "omit"
+    """A call that a metric was not evaluated on has no row in its charts; or a row whose value is null."""
     stat: Literal["object", "array"] = "object"
     buckets: Literal["utc", "bare"] = "utc"
     """``time_interval`` ends in Z, or carries no offset."""
@@ -40,6 +43,22 @@ class ApiVariant:
     """A listed call comes without its metadata, as documented; or with it."""
     clock_ahead_s: float = 0
     """How far the API's clock runs ahead of the caller's, 0 to 120 seconds."""
+    sample_rate: float = 1
+    """The share of calls, 0 to 1, that metrics with sampling are evaluated on."""
+    trigger: Literal["always", "custom"] = "always"
+    """Metrics with sampling are evaluated on every call; or only on those that the caller ended, about half of them."""
+    evaluated_since_days: float = 0
+    """Sampling and trigger hold for so many days; before, every call was evaluated. 0: they always did."""
+
+    @property
+    def passed(self) -> int:
+        """The number of a binary metric that passes."""
+        return {"0/5": 5, "percent": 100}.get(self.binary, 1)
+
+    @property
+    def scored(self) -> bool:
+        """Whether binary metrics are numbers."""
+        return self.binary != "boolean"
 
 
 FIELD_TYPES = {
@@ -156,7 +175,7 @@ class Charts:
         if eval_type == "enum":
             return "string", "e.label", name, source
         if eval_type == "binary":
-            if self._readings.binary == "0/5":
+            if self._readings.scored:
                 return SCORED, "CAST(e.number AS INT)", name, source
             return "boolean", "CAST(e.number AS BOOLEAN)", name, source
         return "numeric", "e.number", name, source

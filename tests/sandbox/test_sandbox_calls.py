@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cekura_sandbox import calls
+from cekura_sandbox import ApiVariant, calls
 from support import NOW, new_sandbox, shared_sandbox, sql
 
 
@@ -77,3 +77,41 @@ def test_metrics_of_every_type_have_values(kind: str) -> None:
         f"SELECT count({column}) FROM evaluations e JOIN metrics m ON m.id = e.metric_id WHERE eval_type = '{kind}'",
     )
     assert count > 100
+
+
+@pytest.mark.parametrize(
+    ("readings", "values", "share"),
+    [
+        (ApiVariant(binary="0/1"), {0, 1}, 1),
+        (ApiVariant(binary="0/5", sample_rate=0.3), {0, 5}, 0.3),
+        (ApiVariant(binary="percent", trigger="custom", placeholders="null"), {0, 100}, 0.52),
+    ],
+    ids=str,
+)
+def test_judged_metrics_are_sampled_triggered_and_scored_and_measured_ones_are_not(
+    readings: ApiVariant, values: set[float], share: float
+) -> None:
+    counts, scores = [
+        f"SELECT count({what}) FROM evaluations WHERE metric_id = {metric}"
+        for what, metric in (("number", 501), ("number", 503))
+    ]
+    app, plain = shared_sandbox(readings), shared_sandbox()
+    assert sql(app, counts) == sql(plain, counts)
+    [(judged,)], [(every,)] = sql(app, scores), sql(plain, scores)
+    assert judged == pytest.approx(share * every, abs=0.03 * every)
+    found = sql(app, "SELECT DISTINCT number FROM evaluations WHERE metric_id = 503 AND number IS NOT NULL")
+    assert {number for (number,) in found} == values
+    [(rows,)] = sql(app, "SELECT count(*) FROM evaluations WHERE metric_id = 503")
+    [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1")
+    assert rows == (calls if readings.placeholders == "null" else judged)
+
+
+def test_a_sample_rate_holds_from_its_day_on() -> None:
+    app, plain = shared_sandbox(ApiVariant(sample_rate=0.1, evaluated_since_days=6)), shared_sandbox()
+    by_side = (
+        "SELECT count(*) FILTER (ts < '2026-11-12 15:30'), count(*) FILTER (ts >= '2026-11-12 15:30') "
+        "FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE metric_id = 503"
+    )
+    [(before, after)], [(same, every)] = sql(app, by_side), sql(plain, by_side)
+    assert before == same
+    assert after == pytest.approx(0.1 * every, abs=0.04 * every)

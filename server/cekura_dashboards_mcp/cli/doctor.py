@@ -7,7 +7,7 @@ to anybody: it holds no name, id or number of calls.
 
 import shlex
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -73,6 +73,7 @@ async def probe(context: ToolContext) -> list[ProbeAnswer]:
         ("booleans", _booleans),
         ("rates", _rates),
         ("binary", _binary),
+        ("placeholders", _placeholders),
         ("stat", _stat),
         ("buckets", _buckets),
         ("empty_buckets", _empty_buckets),
@@ -184,19 +185,43 @@ async def _rates(context: ToolContext) -> ProbeAnswer:
     return ProbeAnswer("rates", UNSETTLED, "every rate of the last 7 days is 0 or 1, or there are none")
 
 
-async def _binary(context: ToolContext) -> ProbeAnswer:
-    """What the slices of a metric that passes or fails are called."""
+async def _pies(context: ToolContext, families: set[str]) -> AsyncIterator[tuple[int, Rows]]:
+    """The slices of each metric of these families, with its project."""
     for project in await context.api.projects():
         for metric in await context.api.metrics(project_id=project.id):
-            if metric_family(metric.eval_type) != "binary":
-                continue
-            rows = _rows(await _shown(context, chart_type="pie", field=METRIC_VALUE, metric=metric.id))
-            labels = {label for row in rows if (label := number(row.get("label"))) is not None}
-            if labels:
-                return ProbeAnswer(
-                    "binary", "boolean" if labels <= {0.0, 1.0} else "0/5" if PASS in labels else "another"
-                )
-    return ProbeAnswer("binary", UNSETTLED, "no binary metric has values of the last 7 days")
+            if metric_family(metric.eval_type) in families:
+                yield project.id, _rows(await _shown(context, chart_type="pie", field=METRIC_VALUE, metric=metric.id))
+
+
+async def _binary(context: ToolContext) -> ProbeAnswer:
+    """What the slices of a metric that passes or fails are called, to the first that a call passes."""
+    async for _, rows in _pies(context, {"binary"}):
+        labels: list[Any] = [row.get("label") for row in rows]
+        scores = {score for label in labels if (score := number(label))}
+        if any(isinstance(label, bool) for label in labels):
+            return ProbeAnswer("binary", "boolean")
+        if scores == {1.0} and (await _booleans(context)).answer == "1":
+            return ProbeAnswer("binary", "boolean")  # as all booleans are written here
+        if scores:
+            names = {1.0: "0/1", PASS: "0/5", 100.0: "percent"}
+            return ProbeAnswer("binary", names.get(max(scores), "another") if len(scores) == 1 else "another")
+    return ProbeAnswer("binary", UNSETTLED, "no call of the last 7 days passes a binary metric")
+
+
+async def _placeholders(context: ToolContext) -> ProbeAnswer:
+    """Whether a pie of a metric has a slice for calls that it was not evaluated on."""
+    end = context.now()
+    start = end - timedelta(days=7)
+    some_not_evaluated = False
+    async for project, rows in _pies(context, {"binary", "enum"}):
+        if any(row.get("label") is None and row.get("value") for row in rows):
+            return ProbeAnswer("placeholders", "null")
+        evaluated = sum(number(row.get("value")) or 0 for row in rows)
+        total, _ = await context.api.call_logs(project, {}, start=instant(start), end=instant(end), limit=1)
+        some_not_evaluated |= 0 < evaluated < total
+    if some_not_evaluated:
+        return ProbeAnswer("placeholders", "omit")
+    return ProbeAnswer("placeholders", UNSETTLED, "no metric leaves out calls of the last 7 days")
 
 
 async def _stat(context: ToolContext) -> ProbeAnswer:
@@ -478,6 +503,12 @@ MEANINGS = {
     ("override", "merge"): "an override is combined with the saved filters (AND)",
     ("preview", "alone"): "a preview uses its own filters only",
     ("preview", "merge"): "a preview also uses the filters of its dashboard",
+    ("binary", "boolean"): "a pass is true or 1",
+    ("binary", "0/1"): "a pass is 1",
+    ("binary", "0/5"): "a pass is 5",
+    ("binary", "percent"): "a pass is 100",
+    ("placeholders", "omit"): "charts leave out calls that a metric was not evaluated on",
+    ("placeholders", "null"): "calls that a metric was not evaluated on are null in its charts",
 }
 
 
