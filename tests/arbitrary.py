@@ -28,6 +28,14 @@ def expanded(facts: Any) -> Any:
 
 
 OPERATIONS: dict[str, Json] = expanded(FACTS["operations"])
+
+
+def operation(method: str, path: str) -> str:
+    """The name of an operation, by a path with ids and slugs in it."""
+    pattern = re.sub(r"/-?[0-9]+(?=/)", "/{id}", path)
+    return f"{method} {re.sub('(?<=/categories/)[^/]+(?=/calls/)', '{category_slug}', pattern)}"
+
+
 NUMBERS: list[Any] = [
     0, 1, -1, 7, 0.5, 100, 1e-300, 5e-324, -1e-9, 1e15, 1e16, 1e50, -1e200, 1e308, 2**53, 2**63, 10**40, -(10**400),
 ]  # fmt: skip
@@ -59,7 +67,7 @@ class Arbitrary:
     ) -> Response:
         del key, timeout_s, query
         asked: Json = json.loads(body) if body else {}
-        known = OPERATIONS[f"{method} {re.sub(r'/-?[0-9]+/', '/{id}/', path)}"]["responses"]
+        known = OPERATIONS[operation(method, path)]["responses"]
         status = next(status for status in known if status.startswith("2"))
         if known[status] is None:
             return Response(int(status), b"")

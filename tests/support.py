@@ -35,6 +35,7 @@ from cekura_dashboards_mcp.cli.main import main
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_sandbox import ApiVariant, create_app
+from cekura_sandbox.edits import Edits
 from cekura_sandbox.faults import Faults
 from cekura_sandbox.store import Store
 
@@ -145,6 +146,7 @@ def take_back_sandboxes() -> None:
     for kind, app in _lent:
         if len(_kept[kind]) < MOST_KEPT:
             app.state.world.store.__dict__ |= vars(Store(app.state.world.now, scored=app.state.world.readings.scored))
+            app.state.world.edits = Edits(NOW)
             app.state.faults.__dict__ |= vars(Faults())
             _kept[kind].append(app)
         else:

@@ -19,8 +19,9 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_sandbox import calls
-from cekura_sandbox.call_logs import call_logs
+from cekura_sandbox.call_logs import call_details, call_logs, failure_calls, failure_modes
 from cekura_sandbox.charts import ApiVariant, ChartError, Charts
+from cekura_sandbox.edits import ORGANIZATION, Edits, moment_of
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.filters import is_list, is_object
 from cekura_sandbox.shapes import (
@@ -29,16 +30,21 @@ from cekura_sandbox.shapes import (
     DASHBOARD_BODY,
     WIDGET_BODY,
     BulkShape,
+    CallDetailsShape,
     CallPage,
     ChartPage,
     ChartShape,
     DashboardPage,
     DashboardShape,
+    FailureCallsShape,
+    FailureModesShape,
+    LogPage,
     NamedPage,
     NamedShape,
     PageMissing,
     Pages,
     ProjectShape,
+    VersionPage,
     WidgetPage,
     WidgetShape,
     answers,
@@ -56,14 +62,18 @@ def _utc_now() -> datetime:
 
 
 class World:
-    """One sandbox's data. The calls are generated on first use, once."""
+    """One sandbox's data. The calls are generated on first use, once.
+
+    ``member_key``: of somebody who may do everything but read the audit log.
+    """
 
     def __init__(
         self, *, now: Clock, seed: int, count: int, key: str, readings: ApiVariant, quiet: bool, time_zone: str
     ) -> None:
-        self.key, self.readings, self.time_zone = key, readings, time_zone
+        self.key, self.member_key, self.readings, self.time_zone = key, f"{key}-member", readings, time_zone
         self._now, self._seed, self._count, self._quiet = now, seed, count, quiet
         self.store = Store(self.now, scored=readings.scored)
+        self.edits = Edits(self._now(), quiet=quiet)
         self._lock = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
 
@@ -161,18 +171,17 @@ def create_app(
     app.include_router(fault_routes(faults))
 
     async def authenticated(request: Request) -> None:
-        key = request.headers.get("x-cekura-api-key")
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if (key or bearer) != world.key:
+        if _key_of(request) not in {world.key, world.member_key}:
             raise _Unauthenticated
 
-    for router in (_dashboards(world), _widgets(world), _lookups(world)):
+    for router in (_dashboards(world), _widgets(world), _lookups(world), _calls(world), _edits(world)):
         app.include_router(router, dependencies=[Depends(authenticated)])
 
     def answer(status: int, body: Callable[[Any], Any]) -> Callable[[Request, Exception], Response]:
         return lambda _request, error: JSONResponse(body(error), status)
 
     app.add_exception_handler(_Unauthenticated, answer(401, lambda _: {"detail": "Invalid API key."}))
+    app.add_exception_handler(_Forbidden, answer(403, lambda _: {"detail": "You do not have permission to do this."}))
     app.add_exception_handler(Missing, answer(404, lambda _: {"detail": "Not found."}))
     app.add_exception_handler(PageMissing, answer(404, lambda _: {"detail": "Invalid page."}))
     app.add_exception_handler(RequestValidationError, answer(400, _query_errors))
@@ -212,8 +221,17 @@ class DateHeader:
         await self._app(scope, receive, dated)
 
 
+def _key_of(request: Request) -> str:
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return request.headers.get("x-cekura-api-key") or bearer
+
+
 class _Unauthenticated(Exception):
     """A 401."""
+
+
+class _Forbidden(Exception):
+    """A 403."""
 
 
 def _dashboards(world: World) -> APIRouter:
@@ -326,6 +344,7 @@ def _lookups(world: World) -> APIRouter:
                 **({"timezone": world.time_zone} if world.time_zone else {}),
                 "sample_rate": 1.0,
                 **calls.SECRETS,
+                **world.edits.project(number),
             }
             for number, name in calls.PROJECTS
         ]
@@ -358,7 +377,14 @@ def _lookups(world: World) -> APIRouter:
         ]
         return paginate(request, pages, rows)
 
-    @router.get("/observability/v2/call-logs/", **answers(CallPage))
+    return router
+
+
+def _calls(world: World) -> APIRouter:
+    router = APIRouter(prefix="/observability", tags=["calls"])
+    modes = "/v1/metric-failure-mode-insights/categories"
+
+    @router.get("/v2/call-logs/", **answers(CallPage))
     def list_call_logs(
         request: Request,
         pages: Paging,
@@ -379,6 +405,68 @@ def _lookups(world: World) -> APIRouter:
             if value
         ]
         return call_logs(world.con, request, pages, project_id, scope, world.now(), world.readings)
+
+    @router.get("/v2/call-logs/{id}/", **answers(CallDetailsShape))
+    def get_call(number: Number) -> Body:
+        return call_details(world.con, number)
+
+    @router.get(f"{modes}/", **answers(FailureModesShape))
+    def list_failure_modes(project: int | None = None, agent_ids: str | None = None) -> Body:
+        found = [mode for mode in failure_modes(world.con, agent_ids) if project in (None, mode["project"])]
+        return {"project": project or 1, "failure_modes": found}
+
+    @router.get(modes + "/{category_slug}/calls/", **answers(FailureCallsShape))
+    def list_failure_calls(
+        category_slug: str,
+        project: int,
+        metric_id: int,
+        date_from: str | None = None,
+        date_to: str | None = None,
+        agent_ids: str | None = None,
+    ) -> Body:
+        times = {"date_from": date_from, "date_to": date_to}
+        now = world.now()
+        window = [moment_of(times, "date_from", now - timedelta(days=calls.DAYS)), moment_of(times, "date_to", now)]
+        start, end = (moment.astimezone(UTC).replace(tzinfo=None) for moment in window)
+        found = failure_calls(world.con, category_slug, agent_ids, (start, end))
+        ours = (project, metric_id) == (1, calls.FAILURE_METRIC)
+        return found if ours else {"count": 0, "call_log_ids": []}
+
+    return router
+
+
+def _edits(world: World) -> APIRouter:
+    router = APIRouter(tags=["edits"])
+
+    @router.get("/test_framework/v2/metrics/{id}/history/", **answers(VersionPage))
+    def metric_history(request: Request, pages: Paging, number: Number) -> Body:
+        return paginate(request, pages, world.edits.history("metric", number))
+
+    @router.get("/test_framework/v2/aiagents/{id}/history/", **answers(VersionPage))
+    def agent_history(request: Request, pages: Paging, number: Number) -> Body:
+        return paginate(request, pages, world.edits.history("aiagent", number))
+
+    @router.get("/user/v1/audit-logs/", **answers(LogPage, forbidden=True))
+    def audit_log(
+        request: Request,
+        pages: Paging,
+        organization_id: str | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        project_id: str | None = None,
+        object_type: str | None = None,
+        object_id: str | None = None,
+        operation_type: str | None = None,
+    ) -> Body:
+        if not organization_id:
+            raise Invalid({"organization_id": ["This field is required."]})
+        if organization_id != str(ORGANIZATION) or _key_of(request) == world.member_key:
+            raise _Forbidden
+        asked = {"start_time": start_time, "end_time": end_time, "project_id": project_id}
+        narrow = {"object_type": object_type, "object_id": object_id, "operation_type": operation_type}
+        entries = world.edits.log(asked, world.now())
+        wanted = [e for e in entries if all(v in (None, str(e[name])) for name, v in narrow.items())]
+        return paginate(request, pages, wanted)
 
     return router
 

@@ -6,10 +6,20 @@ from typing import Any
 import duckdb
 from fastapi import Request
 
+from cekura_sandbox.calls import (
+    FAILURE_METRIC,
+    FAILURE_MODES,
+    METRICS,
+    MOST_MODE_CALLS,
+    RELEASE_AGENT,
+    RELEASE_MODE,
+    RELEASE_RULE,
+    RUBRIC,
+)
 from cekura_sandbox.charts import ApiVariant
 from cekura_sandbox.filters import FilterError, Sql, to_sql
 from cekura_sandbox.shapes import PageMissing, Pages
-from cekura_sandbox.store import Invalid
+from cekura_sandbox.store import Invalid, Missing
 
 REFUNDS = 7
 """In one of so many calls about something a refund is asked for."""
@@ -103,3 +113,112 @@ def _transcript(call: dict[str, Any]) -> str:
             "[00:24] Main Agent: That is done." if call["success"] else "[00:24] Caller: Never mind, goodbye.",
         ]
     )
+
+
+def call_details(con: duckdb.DuckDBPyConnection, number: int) -> dict[str, Any]:
+    """One call, with what the list lacks: metadata, the rubric's rules, and an explanation of each metric.
+
+    Raises:
+        Missing: if there is no such call.
+    """
+    rows = con.cursor().execute(
+        f"SELECT {', '.join(COLUMNS)}, project, {RULE_DRAW} FROM calls c WHERE id = ?",  # noqa: S608 - bound
+        [number],
+    )
+    row = rows.fetchone()
+    if row is None:
+        raise Missing
+    *columns, project, draw = row
+    call = _item(dict(zip(COLUMNS, columns, strict=True)))
+    metadata = {name: value for name, value in call["metadata"].items() if value is not None}
+    return {
+        **call,
+        "agent_id": str(call["agent"]),
+        "project": project,
+        "metadata": {"ended_reason": call["call_ended_reason"], **metadata},
+        "dynamic_variables": {"office_hours": "08:00-18:00"},
+        "rubric": _rubric(project, draw, call),
+        "evaluation": {"metrics": [_explained(metric) for metric in _metrics(con, [number]).get(number, [])]},
+    }
+
+
+RULE_DRAW = (
+    f"CASE WHEN agent_id = {RELEASE_AGENT} AND metadata['app_version'] = '2.4.0' AND u(id, 'rule') < 0.8 "
+    f"THEN {RELEASE_RULE} ELSE u(id, 'other rule') END"
+)
+"""The rule that a failed call fails: its id, or a number from 0 to 1 that draws one."""
+
+
+def _rubric(project: int, draw: float, call: dict[str, Any]) -> list[dict[str, Any]] | None:
+    if call["success"] is None:
+        return None
+    rules = [(number, name) for number, name, of in RUBRIC if of == project]
+    failed = draw if draw > 1 else rules[int(draw * len(rules))][0]
+    condition = {"operator": "and", "conditions": [{"field": "score", "op": "eq", "value": True}]}
+    return [
+        {
+            "metric_id": number, "metric_name": name, "value": 5 if passed else 0, "passed": passed,
+            "explanation": [f"{name}: {'yes' if passed else 'the caller had to ask again'}."],
+            "conditions": "score eq true", "expected_conditions": condition,
+        }
+        for number, name in rules
+        for passed in [call["success"] or number != failed]
+    ]  # fmt: skip
+
+
+def _explained(metric: dict[str, Any]) -> dict[str, Any]:
+    shown = metric.get("value", metric.get("score"))
+    label = {"enum": metric.get("enum", ""), "value": metric.get("value", ""), "score": metric.get("score", 0)}
+    return {**metric, **label, "explanation": [f"{metric['name']} is {shown}, by the whole conversation."], "extra": {}}
+
+
+MODES = f"""
+    SELECT c.id, c.ts, c.agent_id,
+           CASE WHEN c.agent_id = {RELEASE_AGENT} AND c.metadata['app_version'] = '2.4.0' AND u(c.id, 'mode') < 0.85
+                THEN '{RELEASE_MODE}'
+                ELSE ($modes)[1 + CAST(floor(u(c.id, 'other mode') * len($modes)) AS INT)] END AS mode
+    FROM calls c JOIN evaluations e ON e.call_id = c.id AND e.metric_id = {FAILURE_METRIC} AND e.number = 0
+    QUALIFY row_number() OVER (ORDER BY u(c.id, 'of a mode')) <= {MOST_MODE_CALLS}
+"""  # noqa: S608 - the values put in are constants
+"""The calls that have a failure mode, and which."""
+
+
+def failure_modes(con: duckdb.DuckDBPyConnection, agents: str | None) -> list[dict[str, Any]]:
+    """The failure modes of all calls, the most frequent first."""
+    project = next(metric[3] for metric in METRICS if metric[0] == FAILURE_METRIC)
+    counted = con.cursor().execute(
+        f"SELECT mode, count(*), list(id ORDER BY ts DESC)[:3] FROM ({MODES}) "  # noqa: S608 - bound
+        "WHERE agent_id IN (SELECT unnest($agents)) GROUP BY mode ORDER BY 2 DESC, 1",
+        {"modes": FAILURE_MODES, "agents": _agents(con, agents)},
+    )
+    return [
+        {
+            "slug": mode, "name": mode.replace("-", " ").capitalize(), "metric_id": FAILURE_METRIC, "project": project,
+            "count": count, "example_call_ids": examples,
+        }
+        for mode, count, examples in counted.fetchall()
+    ]  # fmt: skip
+
+
+def failure_calls(
+    con: duckdb.DuckDBPyConnection, slug: str, agents: str | None, window: tuple[datetime, datetime]
+) -> dict[str, Any]:
+    """The calls with a failure mode in a window, the newest first."""
+    if slug not in FAILURE_MODES:
+        raise Missing
+    rows = con.cursor().execute(
+        f"SELECT id FROM ({MODES}) WHERE mode = $slug AND ts >= $start AND ts < $end "  # noqa: S608 - bound
+        "AND agent_id IN (SELECT unnest($agents)) ORDER BY ts DESC",
+        {"modes": FAILURE_MODES, "slug": slug, "start": window[0], "end": window[1], "agents": _agents(con, agents)},
+    )
+    ids = [number for (number,) in rows.fetchall()]
+    return {"count": len(ids), "call_log_ids": ids}
+
+
+def _agents(con: duckdb.DuckDBPyConnection, text: str | None) -> list[int]:
+    if not text:
+        return [number for (number,) in con.cursor().execute("SELECT id FROM agents").fetchall()]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise Invalid({"agent_ids": ["Enter whole numbers."]}) from None

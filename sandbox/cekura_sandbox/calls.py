@@ -54,6 +54,22 @@ MEASURED = {"Response latency": "get_latency"}
 """Metrics that code measures on every call, by name, with its function; all others are judged, and may be sampled."""
 TRIGGER = "customer-ended-call"
 """How the calls ended that a metric with a trigger is evaluated on."""
+RUBRIC = [  # id, name, project
+    (521, "Need understood", 1),
+    (522, "Identity checked", 1),
+    (523, "Next step confirmed", 1),
+    (524, "Need understood", 2),
+    (525, "Problem resolved or handed over", 2),
+]
+"""The rules that a successful call has passed: predefined metrics, which no project's own list holds."""
+RELEASE_RULE = 523
+"""What most calls of the released agent fail, if they fail."""
+FAILURE_METRIC = 503
+FAILURE_MODES = ["caller-wanted-other-time", "slot-taken", "caller-unsure", "identity-not-confirmed"]
+"""How calls fail a metric, by slug."""
+RELEASE_MODE = "caller-wanted-other-time"
+MOST_MODE_CALLS = 450
+"""Calls with a failure mode over the 30 days: one in so many of those that fail, as the API keeps at most 500."""
 TOPICS = ["appointment", SURGE_TOPIC, "prescription refill", "opening hours", "test results", "complaint"]
 ENDED = [("customer-ended-call", 0.52), ("agent-ended-call", 0.80), ("silence-timed-out", 0.90),
          ("call-forwarded", 0.96), ("error-connection", 0.99), ("voicemail-reached", 1.01)]  # fmt: skip

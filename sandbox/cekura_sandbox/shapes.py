@@ -113,13 +113,55 @@ class CallPage(_Page):
     results: list[CallShape]
 
 
+class CallDetailsShape(CallShape):
+    metadata: dict[str, Any]
+    dynamic_variables: dict[str, Any]
+    rubric: list[dict[str, Any]] | None
+    evaluation: dict[str, Any]
+
+
+class VersionShape(_Shape):
+    history_id: int
+    history_date: str
+    history_type: str
+    history_change_reason: str | None
+    version_name: str | None
+
+
+class VersionPage(_Page):
+    results: list[VersionShape]
+
+
+class LogEntryShape(_Shape):
+    id: int
+    timestamp: str
+    object_type: str | None
+    object_id: int | None
+    operation_type: str | None
+
+
+class LogPage(_Page):
+    results: list[LogEntryShape]
+
+
+class FailureModesShape(_Shape):
+    project: int
+    failure_modes: list[dict[str, Any]]
+
+
+class FailureCallsShape(_Shape):
+    count: int
+    call_log_ids: list[int]
+
+
 class Problem(_Shape):
     """``detail``, or a list of messages for each field."""
 
 
-def answers(shape: Any, *, status: int = 200) -> dict[str, Any]:
-    """What a route is documented to answer, for its decorator."""
-    documented: dict[int | str, Any] = {code: {"model": Problem} for code in (400, 401, 404)}
+def answers(shape: Any, *, status: int = 200, forbidden: bool = False) -> dict[str, Any]:
+    """What a route is documented to answer, for its decorator. ``forbidden``: not every key may ask."""
+    codes = (400, 401, 403, 404) if forbidden else (400, 401, 404)
+    documented: dict[int | str, Any] = {code: {"model": Problem} for code in codes}
     whole = None if shape is None else Any  # without a model FastAPI walks all that is answered, in Python
     return {"response_model": whole, "status_code": status, "responses": {status: {"model": shape}, **documented}}
 
