@@ -12,22 +12,26 @@ from email.utils import format_datetime
 from typing import Annotated, Any, get_args
 
 import duckdb
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_sandbox import calls
+from cekura_sandbox.alert_routes import alert_routes
+from cekura_sandbox.bodies import Body, JsonBody, Number
 from cekura_sandbox.call_logs import call_details, call_logs, failure_calls, failure_modes
 from cekura_sandbox.charts import ApiVariant, ChartError, Charts
 from cekura_sandbox.edits import ORGANIZATION, Edits, moment_of
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
-from cekura_sandbox.filters import is_list, is_object
+from cekura_sandbox.filters import is_list
+from cekura_sandbox.refusals import Invalid, Missing
 from cekura_sandbox.shapes import (
     BULK_BODY,
     BULK_DATA_BODY,
     DASHBOARD_BODY,
+    PROJECT_BODY,
     WIDGET_BODY,
     BulkShape,
     CallDetailsShape,
@@ -51,10 +55,9 @@ from cekura_sandbox.shapes import (
     paginate,
     takes,
 )
-from cekura_sandbox.store import PREDEFINED, WIDGET_DEFAULTS, Invalid, Missing, Store, both
+from cekura_sandbox.store import PREDEFINED, WIDGET_DEFAULTS, Store, both
 
 Clock = Callable[[], datetime]
-Body = dict[str, Any]
 
 
 def _utc_now() -> datetime:
@@ -111,6 +114,18 @@ class World:
     def charts(self) -> Charts:
         return Charts(self.con, self.readings)
 
+    def project(self, number: int) -> Body:
+        name = dict(calls.PROJECTS)[number]
+        return {
+            "id": number,
+            "name": name,
+            "daily_report_dashboard_ids": self.store.daily_reports[number],
+            **({"timezone": self.time_zone} if self.time_zone else {}),
+            "sample_rate": 1.0,
+            **calls.SECRETS,
+            **self.edits.project(number),
+        }
+
     def saved(self, widget: Body, override: Any) -> Body:
         """Chart data of a stored widget, the override combined as the reading says.
 
@@ -123,19 +138,7 @@ class World:
         return self.charts.data(widget, where, self.store.project_of(widget), self.now())
 
 
-async def _body(request: Request) -> Body:
-    try:
-        parsed: Any = json.loads(await request.body() or b"{}")
-    except ValueError:
-        raise Invalid({"detail": "JSON parse error."}) from None
-    if not is_object(parsed):
-        raise Invalid({"non_field_errors": ["Invalid data. Expected a dictionary."]})
-    return parsed
-
-
-JsonBody = Annotated[Body, Depends(_body)]
 Paging = Annotated[Pages, Depends(Pages)]
-Number = Annotated[int, Path(alias="id", ge=1, le=2**31 - 1)]
 
 
 def create_app(
@@ -174,8 +177,13 @@ def create_app(
         if _key_of(request) not in {world.key, world.member_key}:
             raise _Unauthenticated
 
+    def may_alert() -> None:
+        if world.readings.alerts == "forbidden":
+            raise _Forbidden
+
     for router in (_dashboards(world), _widgets(world), _lookups(world), _calls(world), _edits(world)):
         app.include_router(router, dependencies=[Depends(authenticated)])
+    app.include_router(alert_routes(world), dependencies=[Depends(authenticated), Depends(may_alert)])
 
     def answer(status: int, body: Callable[[Any], Any]) -> Callable[[Request, Exception], Response]:
         return lambda _request, error: JSONResponse(body(error), status)
@@ -335,19 +343,12 @@ def _lookups(world: World) -> APIRouter:
 
     @router.get("/user/v1/projects/", **answers(list[ProjectShape]))
     def projects() -> list[Body]:
-        reported = {1: [11]}
-        return [
-            {
-                "id": number,
-                "name": name,
-                "daily_report_dashboard_ids": reported.get(number, []),
-                **({"timezone": world.time_zone} if world.time_zone else {}),
-                "sample_rate": 1.0,
-                **calls.SECRETS,
-                **world.edits.project(number),
-            }
-            for number, name in calls.PROJECTS
-        ]
+        return [world.project(number) for number, _ in calls.PROJECTS]
+
+    @router.patch("/user/v1/projects/{id}/", **answers(ProjectShape), **takes(PROJECT_BODY))
+    def update_project(number: Number, body: JsonBody) -> Body:
+        world.store.report_daily(number, body)
+        return world.project(number)
 
     @router.get("/test_framework/v2/metrics/", **answers(list[NamedShape]))
     def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:

@@ -18,8 +18,8 @@ from cekura_sandbox.calls import (
 )
 from cekura_sandbox.charts import ApiVariant
 from cekura_sandbox.filters import FilterError, Sql, to_sql
+from cekura_sandbox.refusals import Invalid, Missing
 from cekura_sandbox.shapes import PageMissing, Pages
-from cekura_sandbox.store import Invalid, Missing
 
 REFUNDS = 7
 """In one of so many calls about something a refund is asked for."""

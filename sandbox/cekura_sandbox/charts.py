@@ -41,6 +41,8 @@ class ApiVariant:
     """A preview's answer names ``widget_id``, ``group_by`` and ``can_group_by``; or leaves them out."""
     call_metadata: Literal["absent", "present"] = "absent"
     """A listed call comes without its metadata, as documented; or with it."""
+    alerts: Literal["allowed", "forbidden"] = "allowed"
+    """The key may read and change alerts; or the API answers 403."""
     clock_ahead_s: float = 0
     """How far the API's clock runs ahead of the caller's, 0 to 120 seconds."""
     sample_rate: float = 1

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from cekura_sandbox.store import CHOICES, MAX_NAME
+from cekura_sandbox.refusals import MAX_NAME
+from cekura_sandbox.store import CHOICES
 
 Schema = dict[str, Any]
 
@@ -154,6 +155,21 @@ class FailureCallsShape(_Shape):
     call_log_ids: list[int]
 
 
+class AlertChangesShape(_Shape):
+    name: str
+    enabled: bool
+    source: dict[str, Any]
+    threshold: dict[str, Any]
+    notifications: dict[str, Any]
+
+
+class AlertShape(AlertChangesShape):
+    id: int
+    project: int
+    source_type: str
+    source_id: int | None
+
+
 class Problem(_Shape):
     """``detail``, or a list of messages for each field."""
 
@@ -197,6 +213,22 @@ BULK_BODY: Schema = {
     "delete": {"type": "array", "items": {"type": "integer"}},
 }
 BULK_DATA_BODY: Schema = {"widget_ids": {"type": "array", "items": {"type": "integer"}}, "filters": {"type": "object"}}
+
+ALERT_CHANGES: Schema = {
+    "name": {"type": "string", "maxLength": MAX_NAME},
+    "enabled": {"type": "boolean"},
+    "source": {},
+    "threshold": {},
+    "notifications": {},
+    "preset": {"enum": ["conservative", "balanced", "aggressive"]},
+}
+ALERT_BODY: Schema = {
+    **ALERT_CHANGES,
+    "project": {"type": "integer"},
+    "source_type": {"enum": ["metric"]},
+    "source_id": _or_null("integer", minimum=0, maximum=2**31 - 1),
+}
+PROJECT_BODY: Schema = {"daily_report_dashboard_ids": {"type": "array", "items": {"type": "integer"}}}
 
 
 PUBLIC_HOST = "https://api.sandbox.invalid"

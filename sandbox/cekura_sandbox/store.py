@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from threading import RLock
 from typing import Any
 
+from cekura_sandbox.alerts import AlertStore
 from cekura_sandbox.calls import METRICS, PROJECTS, RELEASE_AGENT
 from cekura_sandbox.charts import AGGREGATIONS, CHARTS, FIELD_TYPES, GROUP_COLUMNS
 from cekura_sandbox.filters import FilterError, Sql, is_list, is_object, to_sql
+from cekura_sandbox.refusals import MAX_NAME, Invalid, Missing
 
 
 def _since(days: int) -> dict[str, Any]:
@@ -100,19 +102,6 @@ CHOICES: dict[str, list[str | None]] = {
     "time_period": ["hour", "day", "week", "month", "", None],
     "aggregation_function": ["count", "sum", "avg", "min", "max", "p50", "p95", "p99", "", None],
 }
-MAX_NAME = 255
-
-
-class Invalid(Exception):
-    """A 400; ``body`` is what the API answers with."""
-
-    def __init__(self, body: Record) -> None:
-        super().__init__(str(body))
-        self.body = body
-
-
-class Missing(Exception):
-    """A 404."""
 
 
 class Store:
@@ -130,6 +119,9 @@ class Store:
         self._dashboards: dict[int, Record] = {}
         self._widgets: dict[int, Record] = {}
         self._next_dashboard, self._next_widget = 11, 201
+        self.alerts = AlertStore(now)
+        self.daily_reports: dict[int, list[int]] = {1: [11], 2: []}
+        """The dashboards in the daily report of each project."""
         for sample in DASHBOARDS:
             dashboard = self.create_dashboard({k: v for k, v in sample.items() if k != "widgets"})
             self.bulk(dashboard["id"], {"create": sample["widgets"]})
@@ -187,6 +179,22 @@ class Store:
             if self._dashboards.pop(number, None) is None:
                 raise Missing
             self._widgets = {k: w for k, w in self._widgets.items() if w["dashboard"] != number}
+            self.daily_reports = {
+                project: [one for one in reported if one != number] for project, reported in self.daily_reports.items()
+            }
+
+    def report_daily(self, project: int, body: Record) -> None:
+        """Which dashboards the daily report of a project shows."""
+        with self._lock:
+            if project not in self.daily_reports:
+                raise Missing
+            if (numbers := body.get("daily_report_dashboard_ids")) is None:
+                return
+            if not is_list(numbers) or not all(_is_pk(number) for number in numbers):
+                raise Invalid({"daily_report_dashboard_ids": ["A list of ids is expected."]})
+            if strangers := [number for number in numbers if number not in self._dashboards]:
+                raise Invalid({"daily_report_dashboard_ids": [f"Dashboards not found: {strangers}"]})
+            self.daily_reports = {**self.daily_reports, project: [*numbers]}
 
     def duplicate(self, number: int, body: Record) -> Record:
         with self._transaction():

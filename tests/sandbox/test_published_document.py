@@ -2,7 +2,8 @@
 
 ``tests/facts/published_api.json`` holds the names, types and choices of the API's published OpenAPI document. Two things
 there are known to be otherwise, and are right here: ``filters`` in a query is typed as an object but travels as JSON
-text, and the data of a stat is typed as an array but is an object.
+text, and the data of a stat is typed as an array but is an object. What is said of a review of alerts and of how often
+they fired stands in their descriptions: the schemas given for them are those of a single alert.
 """
 
 import re
@@ -131,6 +132,14 @@ async def test_every_request_of_every_tool_is_documented() -> None:
         assert len({(sent.method, re.sub(r"\d+", "", sent.path)) for sent in recorder.sent}) == 17
 
 
+ALERT: Json = {
+    "name": "Slow",
+    "project": 1,
+    "source_type": "metric",
+    "source_id": 501,
+    "source": {"sub_type": "threshold"},
+    "threshold": {"operator": "gt", "value": 3000},
+}
 REQUESTS: list[tuple[str, str, Json | None]] = [
     ("GET", "/dashboards/dashboards/", None),
     ("POST", "/dashboards/dashboards/", {"name": "New", "project": 1}),
@@ -150,6 +159,14 @@ REQUESTS: list[tuple[str, str, Json | None]] = [
     ("POST", "/dashboards/widgets/bulk_data/", {"widget_ids": [202, 206]}),
     ("POST", "/dashboards/widgets/preview_data/", {**PIE, "filters": {"field": "timestamp", "op": "gte", "value": "today"}}),
     ("GET", "/user/v1/projects/", None),
+    ("PATCH", "/user/v1/projects/1/", {"daily_report_dashboard_ids": [11, 12]}),
+    ("GET", "/observability/v1/alerts/?project_id=1&ordering=-name", None),
+    ("GET", "/observability/v1/alerts/701/", None),
+    ("POST", "/observability/v1/alerts/", ALERT),
+    ("PATCH", "/observability/v1/alerts/701/", {"preset": "conservative", "source": {"window_size": 80}}),
+    ("GET", "/observability/v1/alerts/review/?project_id=1&hours=72", None),
+    ("GET", "/observability/v1/alerts/trigger_summary/?project_id=1&hours=168", None),
+    ("DELETE", "/observability/v1/alerts/702/", None),
     ("GET", "/test_framework/v2/metrics/?project_id=1", None),
     ("GET", "/test_framework/v2/aiagents/?q=o", None),
     ("GET", "/observability/v2/call-logs/?project_id=1&page_size=3", None),

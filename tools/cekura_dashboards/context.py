@@ -19,9 +19,9 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, Refused
 from cekura_dashboards.api.filters import METRIC_ID, fields_of, metric_key
-from cekura_dashboards.api.models import Agent, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
+from cekura_dashboards.api.models import Agent, Alert, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport, usage
 from cekura_dashboards.settings import Settings
@@ -320,6 +320,26 @@ class Lookups:
         self.metrics_of.add(project_id)
         return self._once(("metrics", project_id), partial(self._api.metrics, project_id=project_id), keep=True)
 
+    async def prefetch_alerts(self) -> None:
+        """Read all alerts ahead, where no project is known yet; a failure is raised when they are used."""
+        with suppress(DashboardsError):
+            await self._all_alerts()
+
+    async def alerts(self, project_id: int) -> list[Alert]:
+        """The alerts of a project, out of those of all where the API lists them together.
+
+        A key without the right to read them keeps its cached reference data.
+        """
+        try:
+            alerts = await self._all_alerts()
+        except Refused:
+            api = replace(self._api, refused=_nothing)
+            alerts = await self._once(("alerts", project_id), partial(api.alerts, project_id))
+        return [alert for alert in alerts if alert.project in {None, project_id}]
+
+    def _all_alerts(self) -> Later[list[Alert]]:
+        return self._once(("alerts", None), replace(self._api, refused=_nothing).alerts)
+
     async def only_project(self, requested: int | None, *, lead: str = "Nothing was read.") -> int:
         """The project to use.
 
@@ -335,6 +355,10 @@ class Lookups:
         listed = ", ".join(f"{project.id} {named(project.name)}" for project in projects[:MAX_SHOWN])
         text = f"is missing; the key has several projects: {listed}."
         raise InvalidArguments.at("project_id", text, lead=lead)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 Progress = Callable[[int, int, str], Awaitable[None]]

@@ -34,6 +34,7 @@ from cekura_dashboards.api.errors import (
 )
 from cekura_dashboards.api.models import (
     Agent,
+    Alert,
     BulkResult,
     CallLog,
     Dashboard,
@@ -49,8 +50,11 @@ from cekura_dashboards.api.wire import (
     CHARTS,
     RECORDS,
     CountedPage,
+    DailyReport,
     Page,
     Response,
+    ScoredCall,
+    ScorePage,
     Size,
     Transport,
     check_same_id,
@@ -77,6 +81,7 @@ MAX_PAUSE_S = 300.0
 """A longer ``Retry-After`` counts as this, so that one absurd value cannot lock a key out."""
 PASSING_FAULTS = {502, 503, 504}
 
+_ID = re.compile(r"\d{1,18}", re.ASCII)
 _SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -184,6 +189,7 @@ async def with_retries(
 
 
 T = TypeVar("T")
+ALERTS = "/observability/v1/alerts/"
 MAX_PAGES = 100
 REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
@@ -338,6 +344,63 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         """Ready-made configurations. The documented shape is wrong: it is a list, or an object with one."""
         answer = await self.ask("GET", "/dashboards/dashboards/predefined_widgets/")
         return [WidgetConfig.model_validate(item) for item in objects_in(decode(answer.body, object))]
+
+    async def call_scores(
+        self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int
+    ) -> tuple[int, list[ScoredCall]]:
+        """As ``call_logs``, but only what metrics scored: transcripts are skipped unread."""
+        query = _query(
+            project_id=project_id, page_size=limit, page=page if page > 1 else None, timestamp_from=start,
+            timestamp_to=end, filters_v2=msgspec.json.encode(filters).decode(),
+        )  # fmt: skip
+        about = ("project", project_id)
+        answer = await self.ask("GET", "/observability/v2/call-logs/", query=query, about=about, most=CALLS)
+        scores = decode(answer.body, ScorePage)
+        return scores.count, scores.results
+
+    async def alerts(self, project_id: int | None = None) -> list[Alert]:
+        """The alerts of a project, or of all that the key can access, if the API tells of them without one."""
+        query = _query(project_id=project_id)
+        answer = await self.ask("GET", ALERTS, query=query, about=("alerts", None))
+        return parse_list(Alert, answer.body)
+
+    async def alert(self, alert_id: int) -> Alert:
+        answer = await self.ask("GET", f"{ALERTS}{alert_id}/", about=("alert", alert_id))
+        return check_same_id(parse(Alert, answer.body), alert_id)
+
+    async def create_alert(self, fields: JsonObject) -> Alert:
+        body = {**fields, "source_type": "metric"}
+        answer = await self.ask("POST", ALERTS, body=body, safe=False, about=("alerts", None))
+        return parse(Alert, answer.body)
+
+    async def update_alert(self, alert_id: int, fields: JsonObject) -> Alert:
+        """Change an alert. The API merges objects key by key. Its answer need not name the alert."""
+        path = f"{ALERTS}{alert_id}/"
+        answer = await self.ask("PATCH", path, body=fields, safe=False, about=("alert", alert_id))
+        record = {"id": alert_id, **decode(answer.body, JsonObject)}
+        return check_same_id(parse(Alert, msgspec.json.encode(record)), alert_id)
+
+    async def delete_alert(self, alert_id: int) -> None:
+        await self.ask("DELETE", f"{ALERTS}{alert_id}/", safe=False, about=("alert", alert_id))
+
+    async def alert_fires(self, project_id: int, hours: int) -> dict[int, int]:
+        """How often each alert of a project fired in the last hours, by id; those that are not named did not fire."""
+        query = _query(project_id=project_id, hours=hours)
+        answer = await self.ask("GET", f"{ALERTS}trigger_summary/", query=query, about=("alerts", None))
+        counts = decode(answer.body, JsonObject)
+        known = {number: count for number, count in counts.items() if _ID.fullmatch(number) and type(count) is int}
+        return {int(number): count for number, count in known.items() if count > 0}
+
+    async def daily_reports(self) -> dict[int, list[int]]:
+        """The dashboards in the daily report of each project. Nothing else is decoded: projects hold secrets."""
+        reports = decode((await self.ask("GET", "/user/v1/projects/")).body, list[DailyReport])
+        return {report.id: report.daily_report_dashboard_ids or [] for report in reports}
+
+    async def set_daily_report(self, project_id: int, dashboard_ids: list[int]) -> list[int]:
+        """Change which dashboards the daily report of a project shows, and nothing else of it."""
+        path, body = f"/user/v1/projects/{project_id}/", {"daily_report_dashboard_ids": dashboard_ids}
+        answer = await self.ask("PATCH", path, body=body, safe=False, about=("project", project_id))
+        return decode(answer.body, DailyReport).daily_report_dashboard_ids or []
 
     async def projects(self) -> list[Project]:
         answer = await self.ask("GET", "/user/v1/projects/")

@@ -364,6 +364,34 @@ class CallLog(_Stored):
     metrics: list[JsonObject] | None = None
 
 
+ALERT_FIELDS = ("name", "enabled", "project", "source_id", "source", "threshold", "notifications")
+"""The fields of an alert that can be sent, beside ``source_type``; the project and the metric only at first."""
+
+
+class Alert(_Stored):
+    """An alert on a metric, ``source_id``. ``source`` says its kind (``sub_type``), window and filters."""
+
+    id: int
+    name: str | None = None
+    enabled: bool | None = None
+    project: int | None = None
+    source_id: int | None = None
+    source: JsonObject | None = None
+    threshold: JsonObject | None = None
+    notifications: JsonObject | None = None
+    updated_at: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Its ``sub_type``; "" if that cannot be read."""
+        kind = (self.source or {}).get("sub_type")
+        return kind if isinstance(kind, str) else ""
+
+    def fields(self) -> JsonObject:
+        """The stored values of the fields that can be sent."""
+        return {name: self.stored(name) for name in ALERT_FIELDS}
+
+
 class Metric(_Stored):
     id: int
     name: str | None = None

@@ -27,8 +27,14 @@ NOT_FOUND = Response(404, b'{"detail": "Not found."}', "application/json")
 DASHBOARDS, WIDGETS = "/dashboards/dashboards/", "/dashboards/widgets/"
 PROJECTS, CALLS = "/user/v1/projects/", "/observability/v2/call-logs/"
 AGENTS, METRICS = "/test_framework/v2/aiagents/", "/test_framework/v2/metrics/"
-LISTS = {DASHBOARDS, WIDGETS, PROJECTS, AGENTS, METRICS}
+ALERTS = "/observability/v1/alerts/"
+OF_A_PROJECT = {f"{ALERTS}review/", f"{ALERTS}trigger_summary/"}
+"""Readable only with the id of a project."""
+LISTS = {DASHBOARDS, WIDGETS, PROJECTS, AGENTS, METRICS, ALERTS}
 _ONE = re.compile(r"/dashboards/(dashboards|widgets)/(\d{1,18})/(\w+/)?", re.ASCII)
+DAILY_REPORT = "daily_report_dashboard_ids"
+_ALERT = re.compile(rf"{ALERTS}\d{{1,18}}/", re.ASCII)
+_PROJECT = re.compile(rf"{PROJECTS}(\d{{1,18}})/", re.ASCII)
 _FIELDS = {"agent.id": "agent", "agent_id": "agent", "agent": "agent", "metric_evaluations.metric.id": "metric"}
 
 
@@ -149,20 +155,29 @@ class ProjectsOnly:
             return False
         if filters := query.get("filters_v2") or query.get("filters"):
             self._check(contents, as_object(msgspec.json.decode(filters)))
-        if path == CALLS:
-            return "project_id" in query or "agent_id" in query
+        if path == CALLS or path in OF_A_PROJECT:
+            return "project_id" in query or ("agent_id" in query and path == CALLS)
         if body is not None and not await self._is_allowed_body(lookup, contents, path, body):
             return False
-        if match := _ONE.fullmatch(path):
-            own = self._has_dashboard if match[1] == "dashboards" else self._has_widget
-            return await own(lookup, contents, int(match[2]))
+        if (owned := await self._is_one_of_ours(lookup, contents, path)) is not None:
+            return owned
         if path == f"{WIDGETS}bulk_data/":
             numbers = as_list((body or {}).get("widget_ids")) or []
             return bool(numbers) and all([await self._has_widget(lookup, contents, number) for number in numbers])
-        if path == DASHBOARDS and method == "POST":
+        if path in {DASHBOARDS, ALERTS} and method == "POST":
             return self._is_ours((body or {}).get("project"))
         readable = {*LISTS, f"{DASHBOARDS}predefined_widgets/"}
         return path == f"{WIDGETS}preview_data/" if method == "POST" else path in readable
+
+    async def _is_one_of_ours(self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str) -> bool | None:
+        """Whether the dashboard, widget, alert or project that a path names is ours; None for a path without an id."""
+        if match := _ONE.fullmatch(path):
+            own = self._has_dashboard if match[1] == "dashboards" else self._has_widget
+            return await own(lookup, contents, int(match[2]))
+        if _ALERT.fullmatch(path):
+            return self._is_ours((as_object(await lookup.get(path)) or {}).get("project"))
+        match = _PROJECT.fullmatch(path)
+        return self._is_ours(match[1]) if match else None
 
     async def _is_allowed_body(
         self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, body: JsonObject
@@ -173,6 +188,10 @@ class ProjectsOnly:
         if body.get("dashboard") is not None and not await self._has_dashboard(lookup, contents, body["dashboard"]):
             return False
         self._check(contents, body)
+        if _PROJECT.fullmatch(path):
+            reported = as_list(body.get(DAILY_REPORT)) or []
+            ours = [await self._has_dashboard(lookup, contents, number) for number in reported]
+            return all(ours) and {*body} <= {DAILY_REPORT}
         if not path.endswith("/bulk_widgets/"):
             return True
         updates = [item.get("id") for item in map(as_object, as_list(body.get("update")) or []) if item]
@@ -282,7 +301,9 @@ class ProjectsOnly:
         if one:
             return answer if self._learn(contents, payload) else NOT_FOUND
         own_rows = list[JsonObject]()
-        if path == DASHBOARDS:
+        if path == ALERTS:
+            own_rows = [row for row in _objects(payload) if self._is_ours(row.get("project"))]
+        elif path == DASHBOARDS:
             own_rows = [row for row in _objects(payload) if self._is_ours(row.get("project"))]
             contents.dashboards |= {row["id"] for row in own_rows if isinstance(row.get("id"), int)}
         elif path == WIDGETS:
@@ -342,8 +363,9 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
     """Every agent and metric id in a body or filter."""
     node = as_object(value)
     if node is not None:
-        if node.get("metric") is not None:
-            yield "metric", node["metric"]
+        for name in ("metric", "source_id"):
+            if node.get(name) is not None:
+                yield "metric", node[name]
         if (kind := _FIELDS.get(str(node.get("field")))) and node.get("op") not in {None, "isnull"}:
             condition_value = node.get("value")
             items: Iterable[Any] = as_list(condition_value) or [condition_value]

@@ -14,7 +14,17 @@ from msgspec import Struct
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from cekura_dashboards.api.errors import UnreadableAnswer
-from cekura_dashboards.api.models import Dashboard, JsonObject, Project, Widget, as_list, as_object, is_list, is_object
+from cekura_dashboards.api.models import (
+    Alert,
+    Dashboard,
+    JsonObject,
+    Project,
+    Widget,
+    as_list,
+    as_object,
+    is_list,
+    is_object,
+)
 from cekura_dashboards.text import inert, quoted
 
 MAX_BODY_BYTES = 96 * 2**20
@@ -106,7 +116,7 @@ def count_usage() -> Generator[Usage]:
 Body = bytes | bytearray | msgspec.Raw
 MAX_REFUSAL_BYTES = 100_000
 T = TypeVar("T")
-S = TypeVar("S", Dashboard, Widget)
+S = TypeVar("S", Dashboard, Widget, Alert)
 
 
 class Size(NamedTuple):
@@ -144,6 +154,34 @@ class Page(msgspec.Struct, Generic[T]):
 class CountedPage(msgspec.Struct):
     count: int
     results: list[msgspec.Raw]
+
+
+class Score(msgspec.Struct):
+    """What a metric, ``id``, scored a call."""
+
+    id: Any = None
+    score: Any = None
+
+
+class ScoredCall(msgspec.Struct):
+    """A call with its scores alone: all else that the API sends of it is skipped undecoded."""
+
+    id: Any = None
+    timestamp: Any = None
+    agent: Any = None
+    metrics: list[Score] | None = None
+
+
+class ScorePage(msgspec.Struct):
+    count: int
+    results: list[ScoredCall]
+
+
+class DailyReport(msgspec.Struct):
+    """Of a project only this, undecoded the rest, which holds secrets."""
+
+    id: int
+    daily_report_dashboard_ids: list[int] | None = None
 
 
 _LIST_OR_PAGE: Any = list[msgspec.Raw] | Page[msgspec.Raw]
