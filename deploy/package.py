@@ -34,8 +34,9 @@ KEY = {
 TIME_ZONE = {
     "type": "string",
     "title": "Time zone",
-    "description": "Where your calls are made, such as Europe/Berlin: when days begin, and whose hours are compared.",
-    "default": "UTC",
+    "description": "Where your calls are made, such as Europe/Berlin: when days begin, and whose hours are compared. "
+    "Empty: that of your Cekura project.",
+    "default": "",
     "required": False,
 }
 READ_ONLY = {
@@ -112,7 +113,7 @@ def server_json() -> dict[str, Any]:
                         "isRequired": True,
                         "isSecret": True,
                     },
-                    {"name": "CEKURA_TIME_ZONE", "description": TIME_ZONE["description"], "default": "UTC"},
+                    {"name": "CEKURA_TIME_ZONE", "description": TIME_ZONE["description"]},
                 ],
             }
         ],

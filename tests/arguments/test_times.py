@@ -10,7 +10,7 @@ from cekura_dashboards.arguments.times import PLACES, zone_named
 from support import NOW, Era, ask, connect, open_tools, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
-UTC_ZONE, ZONES = ZoneInfo("UTC"), available_timezones()
+ZONES = available_timezones()
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ UTC_ZONE, ZONES = ZoneInfo("UTC"), available_timezones()
     ],
 )  # fmt: skip
 def test_a_name_or_a_city_is_a_zone(text: str, key: str) -> None:
-    assert zone_named(text, UTC_ZONE, NOW).key == key
+    assert zone_named(text, NOW) == ZoneInfo(key)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_name_or_a_city_is_a_zone(text: str, key: str) -> None:
 )
 def test_what_is_no_zone_is_answered_with_those_of_places(text: str, said: str) -> None:
     with pytest.raises(InvalidArguments) as caught:
-        zone_named(text, UTC_ZONE, NOW)
+        zone_named(text, NOW)
     assert said in str(caught.value)
 
 
@@ -61,7 +61,8 @@ def test_what_is_no_zone_is_answered_with_those_of_places(text: str, said: str) 
 def test_an_offset_is_never_read_as_one_of_the_other_sign(form: str) -> None:
     for hours in range(-14, 15):
         try:
-            zones = [zone_named(form.format(hours), UTC_ZONE, NOW)]
+            zone = zone_named(form.format(hours), NOW)
+            zones = [] if zone is None else [zone]
         except InvalidArguments as error:
             names = [name.strip(",.:;") for name in str(error).partition(";")[2].split()]
             zones = [ZoneInfo(name) for name in names if name in ZONES]
@@ -78,9 +79,9 @@ def test_a_place_is_offered_for_every_offset_that_is_in_use(month: int) -> None:
 def test_what_is_offered_for_an_offset_has_it_at_that_time_of_the_year() -> None:
     summer = datetime(2026, 7, 1, tzinfo=UTC)
     with pytest.raises(InvalidArguments, match="Europe/Berlin or Europe/Paris"):
-        zone_named("GMT+2", UTC_ZONE, summer)
+        zone_named("GMT+2", summer)
     with pytest.raises(InvalidArguments, match="America/Los_Angeles"):
-        zone_named("UTC-7", UTC_ZONE, summer)
+        zone_named("UTC-7", summer)
 
 
 @pytest.mark.parametrize("tool", ["get_widgets_data", "preview_widget"])

@@ -71,7 +71,7 @@ async def test_everything_in_order_is_told_line_by_line() -> None:
     passed, said = await lines(sandboxed(), with_probe=True)
     assert passed
     assert said[:6] == [
-        "ok   settings: http://localhost, time zone UTC, 30 s a call",
+        "ok   settings: http://localhost, time zone of the project, 30 s a call",
         f"ok   key: given, digest {caller_of(SecretStr(KEY))}",
         "ok   API: answers",
         "ok   key: accepted",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, TypeVar, cast, overload
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
 import anyio.to_thread
@@ -25,7 +25,7 @@ from cekura_dashboards.api.models import Agent, Alert, Dashboard, JsonObject, Me
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport, usage
 from cekura_dashboards.settings import Settings
-from cekura_dashboards.text import clean, named
+from cekura_dashboards.text import clean, join_names, named
 from cekura_dashboards.values import replace
 
 T = TypeVar("T")
@@ -110,7 +110,17 @@ AGENT_ID_FIELDS = {"agent.id", "agent_id", "agent"}
 MAX_KEYS, MAX_BYTES = 200, 16 * 2**20
 """Keys whose reference data are cached, and the size of all of it."""
 MAX_SHOWN = 8
+UTC_ZONE = ZoneInfo("UTC")
+FEW_ZONES = 4
+"""Time zones named in a note."""
 MAX_WIDGETS = 1000
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 @dataclass
@@ -168,7 +178,8 @@ class Lookups:
     """The look-ups of one call. Each request is sent once, even for concurrent callers.
 
     ``numbers``: what this call's charts showed about a measure's values, also used to read later charts.
-    ``metrics_of``: the projects whose metrics were used, whether read or cached.
+    ``metrics_of``: the projects whose metrics were used, whether read or cached. ``zone_notes``: why the time zone is
+    not that of the project.
     """
 
     def __init__(self, api: CekuraClient, settings: Settings, now: Callable[[], datetime], memory: Memory) -> None:
@@ -177,6 +188,7 @@ class Lookups:
         self._pending = dict[tuple[str, int | None], _Pending]()
         self.numbers = dict[Any, Any]()
         self.metrics_of = set[int]()
+        self.zone_notes = list[str]()
 
     async def _once(self, what: tuple[str, int | None], ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> T:
         """The result of a request; an error is raised to all callers. ``keep``: cache it across calls."""
@@ -283,6 +295,28 @@ class Lookups:
 
     def projects(self) -> Later[list[Project]]:
         return self._once(("projects", None), self._api.projects, keep=True)
+
+    async def zone_of(self, projects: Iterable[int | None]) -> ZoneInfo:
+        """The time zone of these projects, or of all that the key can see if none is known.
+
+        UTC where they name none, and with a note where they name several, or it cannot be read.
+        """
+        ids = {*projects} - {None}
+        try:
+            records = await self.projects()
+        except DashboardsError:
+            self.zone_notes = ["times and days are in UTC: the project's time zone could not be read"]
+            return UTC_ZONE
+        names = {record.timezone or UTC_ZONE.key for record in records if record.id in ids or not ids}
+        zones = {name: zone for name in sorted(names) if (zone := _zone(name)) is not None}
+        if len(zones) == len(names) == 1:
+            return next(iter(zones.values()))
+        if len(zones) > 1:
+            named_zones = join_names(zones, limit=FEW_ZONES)
+            self.zone_notes = [f"times and days are in UTC: the projects' time zones differ ({named_zones})"]
+        elif names:
+            self.zone_notes = [f"times and days are in UTC: the project's time zone, {named(min(names))}, is unknown"]
+        return UTC_ZONE
 
     async def agents(self, project_id: int | None = None) -> list[Agent]:
         """All agents that the key can access, or those of a project; one request if agents have a project."""
@@ -399,9 +433,13 @@ class ToolContext(Struct, frozen=True, dict=True):
     def lookups(self) -> Lookups:
         return Lookups(self.api, self.settings, self.now, self.memory)
 
-    def in_zone(self, zone: ZoneInfo) -> "ToolContext":
-        """The same call with another time zone."""
-        if zone.key == self.settings.time_zone:
+    async def in_zone_of(self, projects: Iterable[int | None]) -> "ToolContext":
+        """The same call in the time zone of these projects, unless one is set."""
+        return self if self.settings.time_zone is not None else self.in_zone(await self.lookups.zone_of(projects))
+
+    def in_zone(self, zone: ZoneInfo | None) -> "ToolContext":
+        """The same call with another time zone, if one is given."""
+        if zone is None or zone.key == self.settings.time_zone:
             return self
         changed = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
         vars(changed)["lookups"] = self.lookups

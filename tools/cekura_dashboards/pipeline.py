@@ -66,7 +66,7 @@ async def call_tool(
             if isinstance(tool, WritingTool):
                 context.audit(tool.name, arguments, type(error).__name__, {})
             raise
-        answer = _to_answer(tool, result, notes)
+        answer = _to_answer(tool, result, [*notes, *context.lookups.zone_notes])
         if isinstance(tool, WritingTool):
             context.audit(tool.name, arguments, str(answer.structured["outcome"]), answer.structured)
         return answer

@@ -21,7 +21,7 @@ CROSS_CHECKED = {"Settings": "projects", "ServerSettings": "oauth_issuer"}
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-REFERENCE = re.compile(r"\$\w+|(\$|%)?\{[\w:]+\}", re.ASCII)
+REFERENCE = re.compile(r"\$\w+|(\$|%)?\{[\w:.]+\}", re.ASCII)
 """What chat clients pass for a variable that was not set when they were started."""
 NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
@@ -56,7 +56,7 @@ class Settings(BaseModel):
     tools: str = ""
     audit_log: str = ""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
-    time_zone: str = "UTC"
+    time_zone: str | None = None
     weekend: str = "sat,sun"
     history: bool = True
     read_only: bool = False
@@ -92,7 +92,9 @@ class Settings(BaseModel):
 
     @field_validator("time_zone")
     @classmethod
-    def _known_zone(cls, value: str) -> str:
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is None or REFERENCE.fullmatch(value.strip()):
+            return None
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -151,7 +153,13 @@ class Settings(BaseModel):
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
+        """The time zone of a call; UTC where none is set and the project's is not known yet."""
+        return self.zone_set or ZoneInfo("UTC")
+
+    @property
+    def zone_set(self) -> ZoneInfo | None:
+        """The time zone that was set; None: that of the project counts."""
+        return None if self.time_zone is None else ZoneInfo(self.time_zone)
 
     @property
     def clock(self) -> "Clock":

@@ -445,7 +445,9 @@ async def check_connection(connection: Connection, *, has_client: bool) -> list[
     ``has_client``: a chat client of this machine has a key that works, so that none is needed here.
     """
     settings = connection.settings
-    settings_text = f"{settings.base_url}, time zone {settings.time_zone}, {settings.timeout_s:g} s a call"
+    settings_text = (
+        f"{settings.base_url}, time zone {settings.time_zone or 'of the project'}, {settings.timeout_s:g} s a call"
+    )
     checks = [Check("settings", True, settings_text + (", read-only" if settings.read_only else ""))]
     if settings.api_key is None:
         if has_client:

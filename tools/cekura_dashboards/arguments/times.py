@@ -290,19 +290,21 @@ ALIKE = 0.8
 """Minimum similarity of a suggested name."""
 
 
-def zone_named(text: str | None, default: ZoneInfo, now: datetime) -> ZoneInfo:
-    """A time zone of the IANA database. Offsets and abbreviations are refused: they do not define daylight saving time.
+def zone_named(text: str | None, now: datetime) -> ZoneInfo | None:
+    """A time zone of the IANA database; None if none is named.
+
+    Offsets and abbreviations are refused: they do not define daylight saving time.
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 11, 21, tzinfo=UTC)
-    >>> zone_named("los angeles", ZoneInfo("UTC"), now).key, zone_named(None, ZoneInfo("UTC"), now).key
-    ('America/Los_Angeles', 'UTC')
+    >>> zone_named("los angeles", now), zone_named(None, now)
+    (zoneinfo.ZoneInfo(key='America/Los_Angeles'), None)
 
     Raises:
         InvalidArguments: for an unknown or ambiguous name, with suggestions.
     """
     if text is None:
-        return default
+        return None
     key = "_".join(text.strip().casefold().split())
     zones = {name for name in available_timezones() if name.casefold() not in CHANGES_CLOCKS}
     matches = [name for name in zones if name.casefold() == key]

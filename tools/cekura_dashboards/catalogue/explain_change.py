@@ -25,12 +25,13 @@ from cekura_dashboards.charts.target import (
     ChartRequest,
     RequestedChart,
     Window,
+    check_comparison,
     format_instant,
     other_window,
     requested_chart,
     resolve,
 )
-from cekura_dashboards.context import ToolContext, each, gather
+from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
@@ -105,6 +106,8 @@ class Explanation(Result):
 
 
 async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
+    check_comparison(request.compare_to, request.window or DEFAULT, context.now(), context.settings.zone_set)
+    context = await context.in_zone_of([await _project(context, request)])
     now, settings = context.now(), context.settings
     window = resolve(request.window or DEFAULT, now, settings.zone)
     other = other_window(window, request.compare_to or "previous_period", now, settings.zone)
@@ -172,21 +175,28 @@ def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConf
     return {name: config.model_copy(update={"group_by": {"type": "field", "field": name}}) for name in fields}
 
 
+async def _project(context: ToolContext, request: ExplainRequest) -> int | None:
+    """The project of the chart, read with what the chart and the metadata keys need; None if it is not known."""
+    lookups, number = context.lookups, request.dashboard_id
+    default = request.project_id or context.settings.project_id
+    if request.by:
+        return (await requested_chart(context, request, charted=True)).project or default
+    ahead: list[Later[Any]] = [lookups.prefetch_widgets(), lookups.prefetch()]
+    if request.widget_id is not None:
+        ahead.append(lookups.widget(request.widget_id))
+    elif number is not None:
+        ahead.append(lookups.dashboard(number))
+    projects, _ = await gather(lookups.projects_of_dashboards(), gather_all(ahead))
+    if request.widget_id is not None:
+        number = (await lookups.widget(request.widget_id)).dashboard
+    return projects.get(number or 0) or default
+
+
 async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -> MetadataKeys:
     """The metadata keys of the project, read with the chart; none if ``by`` is given."""
     if request.by:
         return MetadataKeys()
-    number = request.dashboard_id
-    projects_of, ahead = context.lookups.projects_of_dashboards(), context.lookups.prefetch_widgets()
-    if request.widget_id is None:
-        projects, _ = await gather(projects_of, ahead)
-    else:
-        (widgets, _), projects, _ = await gather(context.lookups.widgets([request.widget_id]), projects_of, ahead)
-        if request.widget_id not in widgets:
-            return MetadataKeys()  # the chart cannot be read either, which raises elsewhere
-        number = widgets[request.widget_id].dashboard
-    project = projects.get(number or 0) or request.project_id or context.settings.project_id
-    return await read_metadata_keys(context, project, window)
+    return await read_metadata_keys(context, await _project(context, request), window)
 
 
 def _dimensions(

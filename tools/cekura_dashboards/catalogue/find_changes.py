@@ -21,6 +21,7 @@ from cekura_dashboards.charts.target import (
     PERIOD_BEFORE,
     ChartReading,
     Window,
+    check_comparison,
     format_instant,
     is_off_utc,
     other_window,
@@ -106,6 +107,9 @@ class _Scope(Struct, frozen=True):
 
 
 async def run(context: ToolContext, request: FindRequest) -> Changes:
+    check_comparison(None, request.window, context.now(), context.settings.zone_set)
+    where, _ = await gather(_find_scope(context, request), context.lookups.prefetch())
+    context = await context.in_zone_of([*where.projects.values(), request.project_id])
     now, zone = context.now(), context.settings.zone
     asked_for = resolve(request.window or DEFAULT, now, zone)
     step = _step_of(asked_for)
@@ -115,7 +119,6 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     times = ComparedSpans(window, other and whole_steps(other, step, now), now if reaches_now else window.end)
     if step == "day" and is_off_utc(window, zone):
         notes.append(f"days are UTC days, not those of {zone}")
-    where, _ = await gather(_find_scope(context, request), context.lookups.prefetch())
     measures, untestable = surveys(where.widgets, where.projects, now, step)
     readings = await read_charts(context, [survey.target for survey in measures])
     names, unnamed = await context.lookups.names(

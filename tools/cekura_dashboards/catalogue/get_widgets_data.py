@@ -64,10 +64,11 @@ class WidgetsData(Result):
 
 
 async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
-    context = context.in_zone(zone_named(request.time_zone, context.settings.zone, context.now()))
-    now, zone = context.now(), context.settings.zone
-    check_comparison(request.compare_to, request.window, now, zone)
+    context = context.in_zone(zone_named(request.time_zone, context.now()))
+    check_comparison(request.compare_to, request.window, context.now(), context.settings.zone_set)
     dashboard, widgets, missing, projects = await _find(context, request)
+    context = await context.in_zone_of(projects.get(widget.dashboard or 0) for widget in widgets)
+    now, zone = context.now(), context.settings.zone
     extra, meant = with_missing(request.filters)
     targets = [saved(widget, projects.get(widget.dashboard or 0)) for widget in widgets]
     targets = resolve_targets(targets, request.window, extra, now, zone, local_days=request.by is not None)

@@ -26,6 +26,7 @@ from cekura_dashboards.charts.target import (
     ChartRequest,
     Window,
     check_comparison,
+    depends_on_zone,
     requested_chart,
     resolve,
     saved_window,
@@ -96,9 +97,11 @@ async def run(context: ToolContext, request: ListCallsRequest) -> CallList:
 
 
 async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallList:
-    check_comparison(None, request.window, context.now(), context.settings.zone)
-    chart = await requested_chart(context, request, charted=False)
+    check_comparison(None, request.window, context.now(), context.settings.zone_set)
+    by_days = depends_on_zone(request.window, context.now()) and context.settings.zone_set is None
+    chart = await requested_chart(context, request, charted=by_days)
     project = chart.project or await context.lookups.only_project(request.project_id)
+    context = await context.in_zone_of([project]) if by_days else context
     if request.transcripts:
         return await _with_transcripts(context, dict.fromkeys(request.transcripts), project)
     window = _window(context, request.window, chart.target.filters)

@@ -103,11 +103,12 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
         return _Charts(left_out=left_out)
     targets = [unsaved(config, dashboard) for _, _, config in charted]
     targets += [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
-    readings, (names, notes) = await gather(
+    readings, (names, notes), context = await gather(
         read_charts(context, targets),
         context.lookups.names(
             [target.config for target in targets], [target.calls for target in targets], targets[0].project
         ),
+        context.in_zone_of([dashboard.project]),
     )
     reports = await report_readings(readings, ReportOptions(POINTS, names=names, clock=context.settings.clock))
     old = {report.widget.id: (reading, report) for reading, report in zip(readings, reports, strict=True)}

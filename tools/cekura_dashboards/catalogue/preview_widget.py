@@ -20,7 +20,7 @@ from cekura_dashboards.arguments.widget import (
 )
 from cekura_dashboards.charts.read import check_countable
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, unsaved
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range
 from cekura_dashboards.reports.budget import fit
 from cekura_dashboards.reports.chart_reports import ChartQuery, report_charts
@@ -71,9 +71,8 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     config = request.widget.config()
     if faults := check(config, "widget."):
         raise InvalidArguments(faults)
-    context = context.in_zone(zone_named(request.time_zone, context.settings.zone, context.now()))
-    now, zone = context.now(), context.settings.zone
-    check_comparison(request.compare_to, request.window, now, zone)
+    context = context.in_zone(zone_named(request.time_zone, context.now()))
+    check_comparison(request.compare_to, request.window, context.now(), context.settings.zone_set)
     matching, share_notes = with_missing(request.share_where, "share_where")
     if matching:
         check_countable(config)
@@ -81,7 +80,9 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
         None if request.dashboard_id is None else await context.lookups.dashboard_with_names(request.dashboard_id)
     )
     project = dashboard.project if dashboard else context.settings.project_id
-    metrics, unread = await metric_types(context, project, config)
+    (metrics, unread), _ = await gather(metric_types(context, project, config), context.lookups.prefetch())
+    context = await context.in_zone_of([project])
+    now, zone = context.now(), context.settings.zone
     if metrics is not None and (faults := check(config, "widget.", metrics)):
         raise InvalidArguments(faults)
     extra, notes = with_missing(request.filters)

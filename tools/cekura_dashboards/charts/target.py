@@ -234,12 +234,45 @@ def _back(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
     return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
-def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo) -> None:
-    """Refuse an invalid window or comparison before any request.
+EDGES = (ZoneInfo("UTC"), ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Pago_Pago"))
+"""UTC, and the zones in which a day begins first and last."""
+
+
+def depends_on_zone(window: str | None, now: datetime) -> bool:
+    """Whether the days of a window begin at another instant in another time zone, as those of ``yesterday`` do.
+
+    >>> now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    >>> depends_on_zone("yesterday", now), depends_on_zone("7d", now), depends_on_zone(None, now)
+    (True, False, False)
+    """
+    if window is None:
+        return False
+    try:
+        return len({(part.start, part.end) for part in (resolve(window, now, zone) for zone in EDGES)}) > 1
+    except InvalidArguments:
+        return True
+
+
+def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo | None) -> None:
+    """Refuse an invalid window or comparison before any request. ``zone`` None: only if it is invalid in every zone.
 
     Raises:
         InvalidArguments: as ``resolve`` and ``other_window`` do.
     """
+    if zone is not None:
+        _check_comparison(how, window, now, zone)
+        return
+    errors = list[InvalidArguments]()
+    for edge in EDGES:
+        try:
+            _check_comparison(how, window, now, edge)
+        except InvalidArguments as error:
+            errors.append(error)
+    if len(errors) == len(EDGES):
+        raise errors[0]
+
+
+def _check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo) -> None:
     resolved = resolve(window, now, zone) if window else None
     if not how:
         return

@@ -20,7 +20,7 @@ from cekura_dashboards.api.filters import (
     without_time,
 )
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, same
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather, gather_tried
 from cekura_dashboards.edits.changes import EditOperation, before_after, both_as_json
 from cekura_dashboards.edits.plan import Plan, checked
 from cekura_dashboards.edits.plan_id import covered_fields, covered_setup, signer
@@ -174,7 +174,9 @@ class DashboardUpdate(Struct, frozen=True):
 
 async def plan_update(context: ToolContext, request: UpdateDashboardRequest) -> Plan[DashboardUpdate]:
     ids = request.ids(signer(context))
-    before = await context.lookups.dashboard(ids.now("dashboard", request.dashboard_id))
+    ahead = [context.lookups.projects()] if request.date_range and context.settings.zone_set is None else []
+    before, _ = await gather(context.lookups.dashboard(ids.now("dashboard", request.dashboard_id)), gather_tried(ahead))
+    context = await context.in_zone_of([before.project]) if ahead else context
     requested, range_notes, notes = _requested(context, request, before)
     fields = {name: value for name, value in requested.items() if not same(value, before.stored(name))}
     way = undo_of(UpdateDashboardRequest, undo_arguments(before, fields))

@@ -98,7 +98,7 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
     clock = context.settings.clock
     calls = [node for target in targets for node in (target.calls, target.matching)]
     if query.profile:
-        folding = Folding(query.profile, clock, context.settings.time_zone)
+        folding = Folding(query.profile, clock, context.settings.zone.key)
         reports, (names, name_notes) = await gather(
             fold(context, targets, folding), context.lookups.names([], calls, query.project)
         )

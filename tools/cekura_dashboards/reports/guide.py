@@ -157,8 +157,8 @@ dates includes its last day (`2026-11-01/2026-11-07` is a week), one of times en
 In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. Use it in saved filters only; for one answer use
 `window`.
 
-`today`, `this_week` and the like begin in the time zone of the settings (`CEKURA_TIME_ZONE`), or in that of the call
-(`time_zone`). The API's buckets are UTC days and hours; `by: local_day` merges hours into days of another zone.
+`today`, `this_week` and the like begin in the time zone of the project, or that of the settings (`CEKURA_TIME_ZONE`) or
+the call (`time_zone`). Chart buckets are UTC days and hours; `by: local_day` merges hours into days of another zone.
 
 ## Answers
 

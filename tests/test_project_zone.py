@@ -1,0 +1,104 @@
+"""The time zone of a project is that of its answers where none is set, and costs a trip only if it must come first."""
+
+from typing import Any
+
+import pytest
+from benchmarks.trips import BAR, rounds_of
+
+from cekura_dashboards.api.errors import ApiFault
+from cekura_dashboards.context import Memory
+from cekura_dashboards.settings import load_settings
+from cekura_sandbox import create_app
+from support import KEY, Json, ask, new_sandbox, now, open_tools, report_of
+
+pytestmark = pytest.mark.anyio
+NEW_YORK = "America/New_York"
+
+
+@pytest.fixture(scope="module")
+def app() -> Any:
+    return create_app(now=now, count=6000, key=KEY, time_zone=NEW_YORK)
+
+
+MIDNIGHT = {NEW_YORK: "2026-11-17T05:00Z", "UTC": "2026-11-17T00:00Z", "Asia/Tokyo": "2026-11-17T15:00Z"}
+
+
+@pytest.mark.parametrize("given", [None, "UTC", "Asia/Tokyo"])
+async def test_days_begin_where_the_project_is_unless_a_zone_is_set(app: Any, given: str | None) -> None:
+    wanted = MIDNIGHT[given or NEW_YORK]
+    async with open_tools(app, **({} if given is None else {"time_zone": given})) as (context, _):
+        report = await report_of(context, widget_ids=[203], window="yesterday")
+        assert report["window"]["from"] == wanted
+        _, preview = await ask(context, "preview_widget", widget=BAR, dashboard_id=11, window="yesterday")
+        assert preview["report"]["window"]["from"] == wanted
+        texts = [
+            (await ask(context, "list_calls", widget_id=203, window="yesterday"))[1]["window"],
+            (await ask(context, "explain_change", widget_id=203, window="yesterday"))[1]["window"],
+            (await ask(context, "explain_change", widget_id=203, window="yesterday", by=["topic"]))[1]["window"],
+        ]
+        assert [text.split()[0] for text in texts] == [wanted] * 3, texts
+
+
+async def test_the_argument_of_a_call_is_before_the_project_s_and_each_is_told_once(app: Any) -> None:
+    async with open_tools(app) as (context, _):
+        text, _ = await ask(context, "get_widgets_data", dashboard_id=11)
+        assert text.count(NEW_YORK) == 1
+        assert f"days are UTC days, not those of {NEW_YORK}" in text
+        text, _ = await ask(context, "get_widgets_data", dashboard_id=11, time_zone="Tokyo")
+        assert NEW_YORK not in text
+        assert text.count("Asia/Tokyo") == 1
+        text, _ = await ask(context, "find_changes", dashboard_ids=[11])
+        assert text.count(NEW_YORK) == 1
+        report = await report_of(context, widget_ids=[202], profile="hour_of_day")
+        assert report["profile"]["time_zone"] == NEW_YORK
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "trips"),
+    [
+        ("get_widgets_data", {"dashboard_id": 11}, 2),
+        ("get_widgets_data", {"widget_ids": [203]}, 2),
+        ("preview_widget", {"widget": BAR, "dashboard_id": 11}, 3),
+        ("preview_widget", {"widget": BAR}, 3),
+        ("explain_change", {"widget_id": 203}, 4),
+        ("find_changes", {}, 3),
+        ("list_calls", {"widget_id": 203}, 3),
+    ],
+)
+@pytest.mark.parametrize("window", ["7d", "yesterday"])
+async def test_the_zone_is_read_beside_other_requests(
+    app: Any, tool: str, arguments: Json, trips: int, window: str
+) -> None:
+    found = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
+    assert found.trips <= trips
+
+
+async def test_the_range_of_a_dashboard_is_saved_by_the_project_s_days() -> None:
+    app = create_app(now=now, count=10, key=KEY, time_zone=NEW_YORK)
+    async with open_tools(app) as (context, recorder):
+        await ask(context, "update_dashboard", dashboard_id=11, date_range="2026-11-10/2026-11-12")
+    [patch] = recorder.writes()
+    assert "2026-11-10T05:00" in str(patch.body)
+
+
+@pytest.mark.parametrize(("zone", "note"), [("", None), ("Moon/Crater", '"Moon/Crater", is unknown')])
+async def test_without_a_usable_zone_of_the_project_days_are_utc_days(zone: str, note: str | None) -> None:
+    app = create_app(now=now, count=300, key=KEY, time_zone=zone)
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "get_widgets_data", widget_ids=[203], window="yesterday")
+    assert answer["widgets"][0]["window"]["from"] == MIDNIGHT["UTC"]
+    notes = answer.get("notes") or []
+    assert [text for text in notes if note and note in text] == notes
+    assert len(notes) == (note is not None)
+
+
+async def test_a_project_that_cannot_be_read_is_said() -> None:
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: ApiFault(500) if "projects" in sent.path else None
+        _, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="yesterday")
+    assert "times and days are in UTC: the project's time zone could not be read" in answer["notes"]
+
+
+def test_a_reference_that_was_not_filled_in_is_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CEKURA_TIME_ZONE", "${user_config.time_zone}")
+    assert load_settings().time_zone is None
