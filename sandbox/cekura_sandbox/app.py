@@ -121,7 +121,7 @@ class World:
             "name": name,
             "daily_report_dashboard_ids": self.store.daily_reports[number],
             **({"timezone": self.time_zone} if self.time_zone else {}),
-            "sample_rate": 1.0,
+            "sample_rate": self.readings.sample_rate,
             **calls.SECRETS,
             **self.edits.project(number),
         }

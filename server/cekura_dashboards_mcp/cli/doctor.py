@@ -32,9 +32,8 @@ from cekura_dashboards.api.models import (
     as_object,
     is_list,
     is_object,
-    metric_family,
 )
-from cekura_dashboards.charts.rows import PASS
+from cekura_dashboards.charts.scores import PASS, PERCENT
 from cekura_dashboards.context import ToolContext, gather_all
 from cekura_dashboards.text import quoted
 from cekura_dashboards_mcp.cli.calls import text_of
@@ -189,7 +188,7 @@ async def _pies(context: ToolContext, families: set[str]) -> AsyncIterator[tuple
     """The slices of each metric of these families, with its project."""
     for project in await context.api.projects():
         for metric in await context.api.metrics(project_id=project.id):
-            if metric_family(metric.eval_type) in families:
+            if metric.family in families:
                 yield project.id, _rows(await _shown(context, chart_type="pie", field=METRIC_VALUE, metric=metric.id))
 
 
@@ -203,7 +202,7 @@ async def _binary(context: ToolContext) -> ProbeAnswer:
         if scores == {1.0} and (await _booleans(context)).answer == "1":
             return ProbeAnswer("binary", "boolean")  # as all booleans are written here
         if scores:
-            names = {1.0: "0/1", PASS: "0/5", 100.0: "percent"}
+            names = {1.0: "0/1", PASS: "0/5", PERCENT: "percent"}
             return ProbeAnswer("binary", names.get(max(scores), "another") if len(scores) == 1 else "another")
     return ProbeAnswer("binary", UNSETTLED, "no call of the last 7 days passes a binary metric")
 

@@ -127,7 +127,8 @@ class Memoised(msgspec.Struct, frozen=True, dict=True):
 class Chart(Memoised, frozen=True):
     """Decoded chart data. ``rows`` for line, bar and pie; ``stat`` for a stat; neither for an unknown chart type.
 
-    ``rate_unit``: the unit of its rates, where other charts show it.
+    ``rate_unit``: the unit of its rates, where other charts show it. ``unit``: of other values, where the metric says
+    it. ``passing_label``: the slice of calls that pass, of a metric that passes or fails.
     """
 
     chart_type: str
@@ -137,6 +138,8 @@ class Chart(Memoised, frozen=True):
     data_type: str | None = None
     display_name: str | None = None
     rate_unit: Literal["ratio", "percent"] | None = None
+    unit: str | None = None
+    passing_label: str | None = None
 
 
 def decode(envelope: ChartEnvelope, *, chart_type: str, group_by: JsonObject | None) -> Chart:

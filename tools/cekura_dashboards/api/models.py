@@ -81,7 +81,11 @@ METRIC_COMBINATIONS: dict[str, Combinations] = {
     "binary": COMBINATIONS["boolean"],
 }
 """By a metric's ``eval_type``; the API decides on others."""
-FAMILIES = ("binary", "numeric", "enum", "continuous")
+FAMILIES = {
+    "binary": "binary", "numeric": "numeric", "enum": "enum", "continuous": "continuous",
+    "evaluate_expected_outcome": "binary", "observability_topics": "enum", "observability_dropoff": "enum",
+}  # fmt: skip
+"""The kind of metric by how its ``eval_type``, or the name of a predefined one, begins."""
 
 
 def metric_family(eval_type: str | None) -> str | None:
@@ -90,7 +94,8 @@ def metric_family(eval_type: str | None) -> str | None:
     >>> metric_family("binary_workflow_adherence"), metric_family("continuous_qualitative"), metric_family("custom")
     ('binary', 'continuous', None)
     """
-    return next((family for family in FAMILIES if (eval_type or "").casefold().startswith(family)), None)
+    name = (eval_type or "").strip().casefold()
+    return next((family for prefix, family in FAMILIES.items() if name.startswith(prefix)), None)
 
 
 class FilterField(NamedTuple):
@@ -393,10 +398,25 @@ class Alert(_Stored):
 
 
 class Metric(_Stored):
+    """The few fields that are used: the API's record also holds prompts and code.
+
+    ``function_name``: of a predefined metric. ``sampling_enabled``: it is evaluated on the project's ``sample_rate`` of
+    calls only. ``evaluation_trigger``: always, automatic or custom.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
     id: int
     name: str | None = None
     eval_type: str | None = None
     project: int | None = None
+    function_name: str | None = None
+    sampling_enabled: bool | None = None
+    evaluation_trigger: str | None = None
+
+    @property
+    def family(self) -> str | None:
+        """The kind of metric; None if it is unknown."""
+        return metric_family(self.eval_type) or metric_family(self.function_name)
 
 
 def same(first: Any, second: Any) -> bool:

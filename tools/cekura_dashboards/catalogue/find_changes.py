@@ -15,7 +15,7 @@ from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
 from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.read import read_charts
-from cekura_dashboards.charts.rows import PASS_IS_1
+from cekura_dashboards.charts.scores import PLAIN_SCORE
 from cekura_dashboards.charts.target import (
     DEFAULT,
     PERIOD_BEFORE,
@@ -289,7 +289,7 @@ def _around(item: Change, window: Window) -> JsonObject:
 
 def _passing(reading: ChartReading) -> str | None:
     """The score of a pass, if it is not 1."""
-    return reading.passing if reading.passing != PASS_IS_1 else None
+    return reading.passing if reading.passing != PLAIN_SCORE else None
 
 
 def _plots(changed: Sequence[tuple[ChartReading, Change]], names: dict[str, str]) -> list[Plot]:

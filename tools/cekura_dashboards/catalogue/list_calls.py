@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, NotFound
 from cekura_dashboards.api.filters import fault, filter_warnings, in_words, time_bounds
-from cekura_dashboards.api.models import LIMIT, CallLog, JsonObject, Metric, metric_family
+from cekura_dashboards.api.models import LIMIT, CallLog, JsonObject, Metric
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.arguments.widget import WINDOW
 from cekura_dashboards.charts.calls import (
@@ -21,7 +21,7 @@ from cekura_dashboards.charts.calls import (
     page_of_calls,
     window_line,
 )
-from cekura_dashboards.charts.rows import PASS
+from cekura_dashboards.charts.scores import known_scores
 from cekura_dashboards.charts.target import (
     ChartRequest,
     Window,
@@ -167,9 +167,8 @@ def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown])
     """A metric by name, if known, and the score of a pass."""
     if metric is None:
         return str(number)
-    scores = {call.value for call in calls}
-    passing = " (pass = 5)" if metric_family(metric.eval_type) == "binary" and PASS in scores else ""
-    return f"{number} {named(metric.name)}{passing}"
+    passing = known_scores(call.value for call in calls) if metric.family == "binary" else ""
+    return f"{number} {named(metric.name)}" + (f" ({passing})" if passing else "")
 
 
 def _window(context: ToolContext, window: str | None, filters: JsonObject) -> Window:

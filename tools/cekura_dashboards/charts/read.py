@@ -44,7 +44,8 @@ from cekura_dashboards.api.filters import (
 )
 from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, plotted_type
 from cekura_dashboards.api.wire import usage
-from cekura_dashboards.charts.rows import TimeParser, in_one_form, types_of_metrics
+from cekura_dashboards.charts.rows import TimeParser
+from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats import arrays

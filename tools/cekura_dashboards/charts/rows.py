@@ -1,42 +1,32 @@
 """The rows of a chart inside its window: times and labels parsed, rows outside counted, gaps in coverage reported.
 
 The calls of a line are read in one pass where the format of their times allows it.
-
-A pass is written as 1, by Cekura's judge as 5, or in percent as 100. The API does not document which: it is inferred
-from the metric's type and from the values of all charts of a call together, so that both sides, all groups and the
-history of a measure are read alike. A metric scored 0 or 5 becomes a rate of 0 to 1, and its answers say so.
 """
 
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from cekura_dashboards.api.chart_data import LARGEST, BarRow, Chart, LineRow, count_of, number
-from cekura_dashboards.api.errors import DashboardsError
-from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, metric_family, plotted_type
-from cekura_dashboards.charts.target import ChartReading, Target, format_instant
-from cekura_dashboards.context import ToolContext, gather_by_id
+from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, count_of, number
+from cekura_dashboards.api.models import WidgetConfig
+from cekura_dashboards.charts.target import ChartReading, format_instant
 from cekura_dashboards.stats.arrays import Array, np
-from cekura_dashboards.stats.findings import exact, round_for_display
 from cekura_dashboards.stats.time_series import floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, MINUTE, PERIODS, STEPS, Span, floor_to, iso
 from cekura_dashboards.summaries.line import PIECE, CallValues, grain_of
 from cekura_dashboards.summaries.model import Bucket, Slice
 from cekura_dashboards.summaries.pie import rate_unit
 from cekura_dashboards.text import UntrustedText, json_text
-from cekura_dashboards.values import replace
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 """The years in which the time of a call may lie."""
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?P<fraction>(\.\d{1,6})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 MIN_UNIFORM = 50
 """The fewest texts that are read at once: fewer are read sooner one by one. Measured."""
-SCORED = "scored"
-"""The type of a pie whose slices are scores of 0 and 5."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
@@ -257,11 +247,12 @@ def unit_of(config: WidgetConfig, chart: Chart, values: list[float | None]) -> s
         if config.chart_type == "bar" and function != "avg":
             return "calls" if function == "sum" else "1 = pass"
         return chart.rate_unit or rate_unit(values)
-    return "unknown"
+    return chart.unit or "unknown"
 
 
 def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
-    labels = {"1": "true", "0": "false"} if chart.data_type == "boolean" else {}
+    is_boolean = chart.data_type == "boolean" and chart.passing_label in {None, "true"}
+    labels = {"1": "true", "0": "false"} if is_boolean else {}
     return [
         Slice(
             label_of(labels.get(str(row.label), row.label), {}),
@@ -271,11 +262,6 @@ def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
         )
         for row in chart.rows
     ]
-
-
-def passing_label(chart: Chart) -> str | None:
-    """The slice of a pie that holds the calls that pass a metric scored 0 or 5; None for other slices."""
-    return UntrustedText("5") if chart.data_type == SCORED else None
 
 
 def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
@@ -365,215 +351,3 @@ def _checked(rows: LineRows) -> LineRows:
 
 def _call_id(row: LineRow) -> int | str | None:
     return UntrustedText(row.id, limit=40) if isinstance(row.id, str) else row.id if isinstance(row.id, int) else None
-
-
-PASS = 5.0
-"""What the judge scores a binary metric that passes."""
-PERCENT = 100.0
-SLACK = 0.01
-"""How far an average times its calls may be from a whole number, as averages are rounded."""
-ABOVE = 1e-6
-"""The margin of a larger value: averages of equal numbers may differ from them in the last digits."""
-LEAST_APART = 2
-"""Averages that scores of 0 and 5 cannot give; fewer may come from a wrong number of calls."""
-MOST_PROJECTS = 10
-"""Projects searched for a metric whose project is unknown."""
-PASS_IS_1, PASS_IS_5 = "pass = 1", "pass = 5"
-"""The score of a pass, in words."""
-Measure = int | str
-"""A metric by its id, or a field that is true or false."""
-Form = Literal["1", "5", "1 or 5", "percent"]
-UNCERTAIN = "a pass may be scored 1 or 5: averages of at most 1 do not show which; shown as 1"
-
-
-@dataclass
-class Numbers:
-    """What is known of a measure's numbers. ``top``: the largest value of a call, or average.
-
-    ``one``: a single call that is true or 1. ``apart``: averages that scores of 0 and 5 cannot give; ``broken``: those
-    that no integer scores of so many calls can give.
-    """
-
-    top: float = 0.0
-    one: bool = False
-    apart: int = 0
-    broken: int = 0
-
-    def add_calls(self, values: Iterable[object]) -> None:
-        """Values of single calls, or the lowest or highest of some."""
-        numbers = {known for value in values if (known := number(value)) is not None}
-        self.one |= 1.0 in numbers
-        self.top = max(self.top, *numbers, 0.0)
-
-    def add_average(self, value: float, n: int | None) -> None:
-        self.top = max(self.top, value)
-        self.one |= n == 1 and value == 1
-        if n and 0 < value < 1:
-            score = round(value * n)
-            self.broken += abs(value * n - score) > SLACK
-            self.apart += bool(score % PASS)
-
-    @property
-    def is_above_one(self) -> bool:
-        return self.top > 1 + ABOVE
-
-    @property
-    def form(self) -> Form:
-        """How the API writes a pass of a binary metric."""
-        if self.top > PASS + ABOVE:
-            return "percent"
-        if self.is_above_one:
-            return "5"
-        cannot_be_five = self.one or not self.top or (self.apart >= LEAST_APART and not self.broken)
-        return "1" if cannot_be_five else "1 or 5"
-
-
-async def types_of_metrics(context: ToolContext, targets: Sequence[Target]) -> dict[int, str]:
-    """The ``eval_type`` of each charted metric, if it can be read."""
-    charted = [target for target in targets if isinstance(_measure(target.config), int)]
-    if not charted:
-        return {}
-    wanted = {target.config.metric for target in charted}
-    projects = {number for target in charted for number in await _projects_of(context, target)}
-    metrics_by_project, _ = await gather_by_id(sorted(projects), context.lookups.metrics)
-    every = (metric for metrics in metrics_by_project.values() for metric in metrics)
-    return {metric.id: metric.eval_type for metric in every if metric.id in wanted and metric.eval_type}
-
-
-async def _projects_of(context: ToolContext, target: Target) -> list[int]:
-    """The project of a chart, or those it may belong to."""
-    try:
-        project = target.project
-        if project is None and target.dashboard is not None:
-            project = (await context.lookups.dashboard(target.dashboard)).project
-        if project is None:
-            project = context.settings.project_id
-        if project is not None:
-            return [project]
-        return [seen_project.id for seen_project in await context.lookups.projects()][:MOST_PROJECTS]
-    except DashboardsError:
-        return []
-
-
-def in_one_form(
-    readings: Sequence[ChartReading], types: Mapping[int, str], numbers: dict[Measure, Numbers]
-) -> list[ChartReading]:
-    """The readings, all rates of one measure in one unit. ``numbers``: what is known of its values; updated here."""
-    for reading in readings:
-        measure = _measure(reading.target.config)
-        if reading.chart is not None and measure is not None and not _is_rating(measure, types):
-            _add(numbers.setdefault(measure, Numbers()), reading.target.config, reading.chart)
-    return [_in_form(reading, types, numbers) for reading in readings]
-
-
-def _measure(config: WidgetConfig) -> Measure | None:
-    """The measure whose values a chart shows, if it may be a rate; None for counts of calls."""
-    field = config.field or ""
-    if config.chart_type == "stat":
-        return "success"
-    if config.chart_type == "bar" and config.aggregation_function == "count":
-        return None
-    if field == METRIC_VALUE:
-        return config.metric
-    return field if plotted_type(field) == "boolean" else None
-
-
-def _is_rating(measure: Measure, types: Mapping[int, str]) -> bool:
-    """Whether a metric is known not to be binary."""
-    family = metric_family(types.get(measure)) if isinstance(measure, int) else None
-    return family is not None and family != "binary"
-
-
-def _add(numbers: Numbers, config: WidgetConfig, chart: Chart) -> None:
-    """Take in what the rows of a chart show of its measure's numbers."""
-    match chart.chart_type:
-        case "stat":
-            numbers.top = max(numbers.top, number(chart.stat.get("success_rate")) or 0.0)
-        case "pie":
-            numbers.add_calls(row.label for row in chart.rows if number(row.value))
-        case "line":
-            numbers.add_calls({row.value for row in chart.rows if isinstance(row.value, str | int | float)})
-        case _:
-            _add_bars(numbers, config.aggregation_function or "", chart.rows)
-
-
-def _add_bars(numbers: Numbers, function: str, rows: Sequence[BarRow]) -> None:
-    if function in {"min", "max"}:
-        numbers.add_calls(row.value for row in rows)
-        return
-    for row in rows:
-        value, n = number(row.value), count_of(row.sample_count)
-        if value is None or (function == "sum" and not n):
-            continue
-        if function == "sum" and n:
-            value /= n
-        numbers.add_average(value, n if function in {"avg", "sum"} else None)
-
-
-def _in_form(reading: ChartReading, types: Mapping[int, str], numbers: Mapping[Measure, Numbers]) -> ChartReading:
-    chart, measure = reading.chart, _measure(reading.target.config)
-    if chart is None or measure is None:
-        return reading
-    if isinstance(measure, str):
-        unit: Literal["ratio", "percent"] = "percent" if numbers[measure].is_above_one else "ratio"
-        return replace(reading, chart=replace(chart, rate_unit=unit))
-    if _is_rating(measure, types):
-        kind = "numeric" if chart.data_type == "boolean" else chart.data_type
-        return replace(reading, chart=replace(chart, data_type=kind))
-    if metric_family(types.get(measure)) is None:
-        return _untyped(reading, chart, numbers[measure])
-    return _of_binary(reading, chart, numbers[measure])
-
-
-def _untyped(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartReading:
-    """A metric of unknown type: 0 to 5 is neither a rate nor a percentage."""
-    if chart.data_type != "boolean" or numbers.form != "5":
-        return reading
-    note = f"values up to {exact(numbers.top):g} are not a rate, and the score of a pass is unknown without the type of"
-    return replace(
-        reading,
-        chart=replace(chart, data_type=None),
-        notes=(*reading.notes, f"{note} metric {reading.target.config.metric}"),
-    )
-
-
-def _of_binary(reading: ChartReading, chart: Chart, numbers: Numbers) -> ChartReading:
-    """A binary metric: as a rate of 0 to 1, or in percent where the API sends percent."""
-    form = numbers.form
-    unit: Literal["ratio", "percent"] = "percent" if form == "percent" else "ratio"
-    shown = replace(chart, data_type="boolean", rate_unit=unit)
-    if form == "5":
-        return replace(reading, chart=_scored(shown), passing=PASS_IS_5)
-    if form == "1 or 5":
-        both = f"pass = {form}{_both(reading.target.config.aggregation_function, chart)}"
-        return replace(reading, chart=shown, passing=both, notes=(*reading.notes, UNCERTAIN))
-    numbered = form == "1" and chart.chart_type == "bar" and numbers.top
-    return replace(reading, chart=shown, passing=PASS_IS_1 if numbered else None)
-
-
-def _scored(chart: Chart) -> Chart:
-    """Scores of 0 and 5 as 0 and 1; the slices of a pie keep the scores as their labels."""
-    if chart.chart_type != "pie":
-        return replace(chart, rows=[_fifth(row) for row in chart.rows])
-    labels = [None if isinstance(row.label, bool) else number(row.label) for row in chart.rows]
-    rows = [row if n is None else replace(row, label=exact(n)) for row, n in zip(chart.rows, labels, strict=True)]
-    return replace(chart, rows=rows, data_type=SCORED)
-
-
-def _fifth(row: LineRow | BarRow) -> LineRow | BarRow:
-    value = number(row.value)
-    return row if value is None else replace(row, value=value / PASS)
-
-
-def _both(function: str | None, chart: Chart) -> str:
-    """Both ways to read averages of at most 1, as one figure each; empty if there is no single figure."""
-    known = [(number(row.value), count_of(getattr(row, "sample_count", 1))) for row in chart.rows]
-    values = [(value, n or 0) for value, n in known if value is not None]
-    n = sum(weight for _, weight in values)
-    if chart.chart_type != "bar" or function not in {"avg", "sum"} or not n:
-        return ""
-    if function == "sum":
-        total = math.fsum(value for value, _ in values)
-        return f", total {exact(total)} or {round_for_display(total / PASS)}"
-    rate = math.fsum(value * weight for value, weight in values) / n
-    return f", overall {round_for_display(rate)} or {round_for_display(rate / PASS)}"

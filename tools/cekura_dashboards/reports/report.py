@@ -17,7 +17,6 @@ from cekura_dashboards.charts.rows import (
     TimeParser,
     bar_rows,
     line_rows,
-    passing_label,
     pie_slices,
     plots_times,
     span_of,
@@ -277,7 +276,7 @@ def summarise(
         return stat(figures, extra=extra, rates=chart.rate_unit), uncovered_notes(reading)
     if chart.chart_type == "pie":
         slices = pie_slices(chart, options.names)
-        return pie(slices, by=by, passing=passing_label(chart)), uncovered_notes(reading)
+        return pie(slices, by=by, passing=chart.passing_label), uncovered_notes(reading)
     if chart.chart_type == "bar":
         return _bar(reading, chart, options, by, history)
     if chart.chart_type == "line":

@@ -119,7 +119,7 @@ class PieFacts(Facts):
 
     total: Number
     categories: int
-    rate: Number | None = Field(default=None, description="of a metric scored 0 or 5: the share that is 5")
+    rate: Number | None = Field(default=None, description="of a metric that passes or fails: the share that passes")
     ci95: list[Number] | None = Field(default=None, description="of the rate")
     columns: list[str] | None = None
     top: list[SliceShown] | None = None

@@ -31,6 +31,7 @@ def stat(figures: dict[str, float | None], *, extra: list[str], rates: str | Non
         "total_calls": "calls",
         "avg_duration": "s",
         "success_rate": rates or rate_unit([figures.get("success_rate")]),
+        "p95_latency": "ms",
     }
     facts = StatFacts(
         **{name: values[name] for name in FIGURES if name in values},

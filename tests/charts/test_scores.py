@@ -1,8 +1,9 @@
 """Metrics that pass or fail, however the API writes a pass: 1, true, the judge's 5, or percent."""
 
 import json
+import math
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 
 from cekura_dashboards import call_tool
 from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow
-from cekura_dashboards.api.models import WidgetConfig, is_list, is_object
+from cekura_dashboards.api.models import Metric, WidgetConfig, is_list, is_object
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.charts.rows import UNCERTAIN, in_one_form
+from cekura_dashboards.charts.scores import in_one_form
 from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.pipeline import Answer as ToolAnswer
 from cekura_dashboards.values import replace
@@ -23,6 +24,7 @@ from support import text_of as said_by
 pytestmark = pytest.mark.anyio
 SCORED = ApiVariant(binary="0/5")
 SAID, BOTH = "pass = 5", "pass = 1 or 5"
+UNCERTAIN = "the values do not show how a pass is scored: they are as the API sent them"
 METRIC: Json = {"field": "metric_evaluations.value", "metric": 507}
 RATE: Json = {**METRIC, "chart_type": "bar", "aggregation_function": "avg", "time_period": "day"}
 BY_AGENT: Json = {**RATE, "group_by": {"type": "field", "field": "agent.id"}}
@@ -77,6 +79,34 @@ async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_tru
     shown = tool not in {"find_changes", "check_dashboard"} and not counts
     assert (SAID in scored.text) == (SAID in json.dumps(scored.structured)) == shown
     assert SAID not in plain.text
+
+
+@pytest.mark.parametrize("readings", [ApiVariant(binary="0/1"), ApiVariant(binary="percent")], ids=str)
+@pytest.mark.parametrize(("tool", "arguments"), [ALIKE[i] for i in (1, 2, 9, 15)])
+async def test_any_way_to_write_a_pass_is_answered_with_the_same_numbers(
+    tool: str, arguments: Json, readings: ApiVariant
+) -> None:
+    found = list[tuple[str, Json]]()
+    for variant in (ApiVariant(), readings):
+        async with open_tools(shared_sandbox(variant)) as (context, _):
+            found.append(await ask(context, tool, **arguments))
+    [(_, plain), (text, scored)] = found
+    assert figures(scored) == figures(plain)
+    assert ("pass = 100" in text) == (readings.binary == "percent")
+
+
+@pytest.mark.parametrize(("binary", "label"), [("boolean", "true"), ("0/1", "true"), ("0/5", "5"), ("percent", "100")])
+async def test_a_pie_of_any_passing_metric_tells_its_rate(binary: Any, label: str) -> None:
+    app = shared_sandbox(ApiVariant(binary=binary, placeholders="null"))
+    query = (
+        "SELECT count(number), avg((number > 0)::INT) FROM evaluations e JOIN calls c ON c.id = e.call_id "
+        "WHERE metric_id = 503 AND agent_id = 33 AND ts >= '2026-11-04'"
+    )
+    [(n, rate)] = sql(app, query)
+    async with open_tools(app) as (context, _):
+        [report] = (await ask(context, "get_widgets_data", widget_ids=[211]))[1]["widgets"]
+    assert report["facts"]["rate"] == pytest.approx(rate, abs=5e-5)
+    assert {row[0]: row[1] for row in report["facts"]["top"]}[label] == round(n * rate)
 
 
 async def test_the_rate_its_interval_and_what_a_pass_is_reach_a_client(era: Era) -> None:
@@ -222,7 +252,8 @@ async def test_without_the_type_of_a_metric_0_to_5_is_neither_a_rate_nor_a_perce
         text, answer = await ask(context, "get_widgets_data", widget_ids=[216])
     [report] = answer["widgets"]
     assert (report["unit"], "ci95" in report["facts"]) == ("unknown", False)
-    assert "are not a rate, and the score of a pass is unknown without the type of metric 507" in text
+    assert report["pass_score"].startswith("a number, or if it passes or fails pass = 5: rate 0.7")
+    assert "the type of metric 507 is unknown" in text
 
 
 def reading(chart: Chart, *, metric: int = 1, **config: Any) -> ChartReading:
@@ -244,8 +275,12 @@ def bars(*rows: tuple[float, int | None], function: str = "avg", data_type: str 
     return reading(chart, aggregation_function=function, time_period="day")
 
 
+def of_type(eval_type: str | None, number: int = 1, **fields: Any) -> dict[int, Metric]:
+    return {number: Metric(id=number, eval_type=eval_type, **fields)} if eval_type else {}
+
+
 def read(one: ChartReading, *others: ChartReading, eval_type: str | None = "binary") -> tuple[list[Any], ChartReading]:
-    found = in_one_form([one, *others], {1: eval_type} if eval_type else {}, {})[0]
+    found = in_one_form([one, *others], of_type(eval_type), {})[0]
     assert found.chart
     return [getattr(row, "value", None) for row in found.chart.rows], found
 
@@ -255,7 +290,7 @@ def read(one: ChartReading, *others: ChartReading, eval_type: str | None = "bina
 def test_5_is_a_pass_where_a_value_above_1_occurs_whatever_the_api_calls_the_type(
     eval_type: str, data_type: str | None
 ) -> None:
-    values, found = read(bars((4.0, 10), (0.5, 10), data_type=data_type), eval_type=eval_type)
+    values, found = read(bars((4.0, 40), (0.5, 200), data_type=data_type), eval_type=eval_type)
     assert values == [0.8, 0.1]
     assert found.chart
     assert (found.chart.data_type, found.chart.rate_unit, found.passing) == ("boolean", "ratio", SAID)
@@ -273,74 +308,187 @@ def test_a_rating_is_no_pass_rate_whatever_its_values(eval_type: str, data_type:
 
 def test_averages_of_at_most_1_that_cannot_tell_are_read_both_ways() -> None:
     values, found = read(bars((0.5, 10), (1.0, 20)))
-    assert values == [0.5, 1.0]
-    assert found.notes == (UNCERTAIN,)
-    assert found.passing == "pass = 1 or 5, overall 0.8333 or 0.1667"
+    assert found.chart
+    assert (values, found.chart.data_type, found.notes) == ([0.5, 1.0], "numeric", (UNCERTAIN,))
+    rates = "rate 0.8333 (95 % interval 0.664 to 0.927) or rate 0.1667 (95 % interval 0.0734 to 0.336)"
+    assert found.passing == f"{BOTH} or 100: {rates} or rate 0.008333 (95 % interval 0.000482 to 0.128)"
     _, found = read(bars((5, 10), (10, 20), function="sum"))
-    assert found.passing == "pass = 1 or 5, total 15 or 3"
+    assert found.passing == "pass = 1 or 5: total 15 or total 3"
     _, found = read(bars((0.4, None), (0.7, None)))
-    assert (found.passing, found.notes) == (BOTH, (UNCERTAIN,))
+    assert (found.passing, found.notes) == (f"{BOTH} or 100", (UNCERTAIN,))
+
+
+DAYS = [(0.7, 41), (0.3, 37), (0.62, 53), (0.81, 29), (0.55, 47), (0.44, 31), (0.9, 23)]
 
 
 def test_counts_that_scores_of_0_and_5_cannot_add_up_to_tell_that_1_is_a_pass() -> None:
-    _, found = read(bars((0.7, 10), (0.3, 10)))
+    days = [(round(rate * n) / n, n) for rate, n in DAYS]
+    _, found = read(bars(*days))
     assert (found.passing, found.notes) == ("pass = 1", ())
-    wrong = bars((0.7, 10), (0.3, 10), (0.55, 10))
+    wrong = bars(*((value, n + 1) for value, n in days))
     assert str(read(wrong)[1].passing).startswith(BOTH), "the numbers of calls do not fit the averages"
+    rounded = bars(*((round(value, 2), n) for value, n in days))
+    assert str(read(rounded)[1].passing).startswith(BOTH), "any number of calls fits averages of two decimals"
 
 
 def test_what_one_chart_shows_holds_for_all_charts_of_its_metric_and_for_no_other() -> None:
     low, high = bars((0.5, 10)), bars((4.5, 10))
     other = replace(low, target=reading(Chart("bar"), metric=2, aggregation_function="avg").target)
     assert read(low, high)[0] == [0.1]
-    assert in_one_form([other, high], {1: "binary", 2: "binary"}, {})[0].passing == f"{BOTH}, overall 0.5 or 0.1"
+    passing = in_one_form([other, high], of_type("binary") | of_type("binary", 2), {})[0].passing
+    assert str(passing).startswith(f"{BOTH} or 100: rate 0.5 ")
     seen: dict[Any, Any] = {}
-    in_one_form([high], {1: "binary"}, seen)
-    assert in_one_form([low], {1: "binary"}, seen)[0].passing == SAID, "also in what is read later in a call"
+    in_one_form([high], of_type("binary"), seen)
+    assert in_one_form([low], of_type("binary"), seen)[0].passing == SAID, "also in what is read later in a call"
 
 
 @pytest.mark.parametrize(
-    ("values", "shown"),
-    [([0, 5, 5], [0, 1, 1]), ([0, 1, 1], [0, 1, 1]), ([True, False], [True, False]), ([0.0, "5"], [0, 1])],
+    ("values", "shown", "passing"),
+    [
+        ([0, 5, 5], [0, 1, 1], SAID),
+        ([0, 1, 1], [0, 1, 1], None),
+        ([0, 100], [0, 1], "pass = 100"),
+        ([True, False], [True, False], None),
+        (["True", "false"], [1, 0], None),
+        ([0.0, "5"], [0, 1], SAID),
+        ([0, 0, None], [0, 0, None], None),
+    ],
 )
-def test_single_calls_tell_what_a_pass_is(values: list[Any], shown: list[Any]) -> None:
+def test_single_calls_tell_what_a_pass_is(values: list[Any], shown: list[Any], passing: str | None) -> None:
     rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate(values)]
     found, whole = read(reading(Chart("line", rows=rows)))
     assert found == shown
-    assert whole.passing == (SAID if 5 in values or "5" in values else None)
+    assert (whole.passing, whole.notes) == (passing, ())
 
 
-def test_slices_are_labelled_by_their_scores_and_those_of_true_and_false_stay() -> None:
-    rows = [PieRow(label=5.0, value=3), PieRow(label=0, value=1), PieRow(label=None, value=2)]
+@pytest.mark.parametrize("score", [5, 100])
+def test_slices_are_labelled_by_their_scores_and_those_of_true_and_false_stay(score: int) -> None:
+    rows = [PieRow(label=float(score), value=3), PieRow(label=0, value=1), PieRow(label=None, value=2)]
     _, found = read(reading(Chart("pie", rows=rows, data_type="boolean")))
     assert found.chart
-    assert [row.label for row in found.chart.rows] == [5, 0, None]
+    assert ([row.label for row in found.chart.rows], found.chart.passing_label) == ([score, 0, None], str(score))
     plain = Chart("pie", rows=[PieRow(label=True, value=3), PieRow(label=False, value=1)], data_type="boolean")
     _, found = read(reading(plain))
     assert found.chart
     assert (found.chart.rows, found.passing, found.notes) == (plain.rows, None, ())
+    assert found.chart.passing_label == "true"
+    words = Chart("pie", rows=[PieRow(label="passed", value=3), PieRow(label="failed", value=1)])
+    _, found = read(reading(words))
+    assert found.chart
+    assert (found.chart.rows, found.chart.passing_label) == (words.rows, None), "words may mean anything"
 
 
 def test_digits_that_averages_lose_make_no_percent_of_scores() -> None:
-    values, found = read(bars((5.000000000000001, 3), (5.0, 7)))
-    assert values == pytest.approx([1.0, 1.0])
+    values, found = read(bars((5.000000000000001, 3), (5.0, 7), (5.0, 4)))
+    assert values == pytest.approx([1.0, 1.0, 1.0])
     assert found.passing == SAID
-    assert read(bars((1.0000000000000002, 3), (0.7, 10), (0.3, 10)))[1].passing == "pass = 1"
+    days = [(1.0000000000000002, 3), *((round(rate * n) / n, n) for rate, n in DAYS)]
+    assert read(bars(*days))[1].passing == "pass = 1"
 
 
-def test_percent_stays_percent() -> None:
-    values, found = read(bars((72.5, 10), (3.0, 10)))
+def test_percent_is_the_same_rate() -> None:
+    values, found = read(bars((72.5, 40), (2.5, 40)))
     assert found.chart
-    assert (values, found.chart.rate_unit, found.passing) == ([72.5, 3.0], "percent", None)
+    assert (values, found.chart.rate_unit, found.passing) == ([0.725, 0.025], "ratio", "pass = 100")
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=10))
-def test_a_rate_is_the_same_however_a_pass_is_scored(days: list[tuple[int, int]]) -> None:
-    days = [(min(passed, n), n) for passed, n in days]
-    plain, fives = (bars(*((one * passed / n, n) for passed, n in days)) for one in (1, 5))
-    known = any(5 * passed > n for passed, n in days)
-    if known:
-        assert read(fives)[0] == pytest.approx(read(plain)[0])
-    else:
-        passing = read(fives)[1].passing
-        assert passing is None or passing.startswith((BOTH, "pass = 1"))
+def test_a_rate_of_a_few_percent_may_be_written_in_percent_or_be_high_and_scored_5() -> None:
+    values, found = read(bars((4.0, 50), (2.0, 100)))
+    assert values == [4.0, 2.0]
+    assert str(found.passing).startswith("pass = 5 or 100: rate 0.5333 (")
+    assert read(bars((4.0, 50), (0.25, 140)))[1].passing == SAID, "35 in all are no passes of 100"
+
+
+def test_single_calls_of_1_leave_open_whether_their_averages_are_in_percent() -> None:
+    line = reading(Chart("line", rows=[LineRow(id=1, timestamp="2026-11-12T00:00:00Z", value=True)]))
+    _, found = read(bars((0.5, 200)), line)
+    assert str(found.passing).startswith("pass = 1 or 100: rate 0.5 ")
+    assert read(bars((62.5, 40)), line)[0] == [0.625]
+
+
+@pytest.mark.parametrize("function", ["p50", "p95"])
+def test_a_percentile_that_recurs_at_other_numbers_of_calls_is_a_score(function: str) -> None:
+    assert read(bars((5, 33), (5, 48), (0, 20), function=function))[0] == [1, 1, 0]
+    values, found = read(bars((5, 20), (5, 40), function=function))
+    assert (values, found.passing) == ([5, 5], "pass = 5 or 100"), "the same point between 0 and 100"
+
+
+def test_scores_that_are_neither_a_pass_nor_a_failure_are_no_rate() -> None:
+    rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate([0, 3, 5])]
+    values, found = read(reading(Chart("line", rows=rows, data_type="boolean")))
+    assert found.chart
+    assert (values, found.chart.data_type, found.passing) == ([0, 3, 5], "numeric", None)
+    assert found.notes == ("no pass rate: values such as 5 are neither a pass nor a failure",)
+
+
+def test_a_metric_of_unknown_type_is_read_as_a_number_and_as_a_rate() -> None:
+    values, found = read(bars((4.05, 100), (4.45, 100)), eval_type=None)
+    rate = "rate 0.85 (95 % interval 0.794 to 0.893)"
+    assert (values, found.passing) == ([4.05, 4.45], f"a number, or if it passes or fails pass = 5: {rate}")
+    assert found.notes == ("the type of metric 1 is unknown",)
+    assert read(bars((1139.0, 10)), eval_type=None)[1].notes == (), "a latency is no rate"
+    labels = Chart("pie", rows=[PieRow(label="calm", value=3)], data_type="string")
+    assert read(reading(labels), eval_type="unheard_of")[1].notes == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "unit"),
+    [
+        ({"eval_type": "numeric", "function_name": "get_latency"}, "ms"),
+        ({"eval_type": "numeric", "name": "Time to first word (ms)"}, "ms"),
+        ({"eval_type": "numeric", "name": "Latency"}, None),
+        ({"eval_type": "continuous_qualitative", "name": "Empathy"}, "rating"),
+    ],
+)
+def test_the_unit_is_what_the_metric_says(fields: Json, unit: str | None) -> None:
+    [found] = in_one_form([bars((4.0, 10))], {1: Metric(id=1, **fields)}, {})
+    assert found.chart
+    assert found.chart.unit == unit
+
+
+class Truth(NamedTuple):
+    """How a generated chart writes a pass, and the passes and calls of its days."""
+
+    score: float
+    days: list[tuple[int, int]]
+    decimals: int
+    counts_all: bool
+
+    def chart(self) -> ChartReading:
+        """``counts_all``: the API counts calls without a value too."""
+        rows = [
+            (round(self.score * passed / n, self.decimals), 7 * n + 3 if self.counts_all else n)
+            for passed, n in self.days
+        ]
+        return bars(*rows)
+
+    @property
+    def rate(self) -> float:
+        return sum(passed for passed, _ in self.days) / sum(n for _, n in self.days)
+
+
+@st.composite
+def truths(draw: st.DrawFn) -> Truth:
+    share = draw(st.sampled_from([0.005, 0.04, 0.2, 0.7, 1.0]))
+    sizes = draw(st.lists(st.integers(1, 400), min_size=1, max_size=10))
+    days = [(draw(st.integers(0, math.ceil(share * n))), n) for n in sizes]
+    score = draw(st.sampled_from([1, 5, 100]))
+    return Truth(
+        score, [(min(passed, n), n) for passed, n in days],
+        draw(st.sampled_from([2, 4, 17])), score != 100 and draw(st.booleans()),
+    )  # fmt: skip
+
+
+@given(truths())
+def test_the_truth_is_among_the_readings_and_no_other_is_given_alone(truth: Truth) -> None:
+    values, found = read(truth.chart())
+    if found.passing is None:
+        assert not any(passed for passed, _ in truth.days)
+        return
+    scores = [float(score) for score in str(found.passing).partition(":")[0].removeprefix("pass = ").split(" or ")]
+    assert truth.score in scores
+    if len(scores) == 1:
+        assert found.chart
+        weights = [row.sample_count for row in found.chart.rows]
+        mean = sum(value * n for value, n in zip(values, weights, strict=True)) / sum(weights)
+        assert truth.counts_all or mean == pytest.approx(truth.rate, abs=0.01)
