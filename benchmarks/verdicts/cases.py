@@ -14,6 +14,8 @@ from cekura_dashboards.stats.timeline import DAY, HOUR
 MEASURES = ("count", "rate", "mean", "p95", "max")
 OFFICES = ("UTC", "America/Los_Angeles", "America/New_York", "Europe/Berlin", "Asia/Tokyo")
 HISTORY_DAYS, HISTORY_HOURS = 29, 720
+OTHER_ZONES = (("America/New_York", "UTC"), ("Europe/Berlin", "UTC"), ("UTC", "America/New_York"))
+"""Offices whose zone was not set, and the one that is set: clocks change in the month of one of them."""
 
 
 def quiet() -> Iterator[World]:
@@ -39,12 +41,14 @@ def _quiet_days(measure: str, length: int) -> Iterator[World]:
 
 
 def _quiet_hours(measure: str, length: int) -> Iterator[World]:
-    for n in (5, 40):
+    for n in (3, 5, 40):
         yield World(measure, HOUR, length, n)
     if measure != "count":
         yield World(measure, HOUR, length, 10, drift=5)
     for office in OFFICES:
         yield World(measure, HOUR, length, 40, office=office)
+    for office, told in OTHER_ZONES:
+        yield World(measure, HOUR, length, 40, office=office, told=told)
     yield World(measure, HOUR, length, 40, office="UTC", monday=1.5)
     yield World(measure, HOUR, length, 40, office="UTC", alike=0.3)
     if measure == "count":
@@ -61,12 +65,16 @@ def windows(world: World) -> tuple[float | None, ...]:
 
 @dataclass(frozen=True)
 class Plant:
-    """Something that happened. ``effect``: by seed; ``found``: whether a finding is it. ``aim``: the share to find."""
+    """Something that happened. ``effect``: by seed; ``found``: whether a finding is it. ``aim``: the share to find.
+
+    ``clear_aim``: the share of them that is to be clear.
+    """
 
     name: str
     effect: Callable[[int], Callable[[Floats, World], Floats]]
     found: Callable[[Finding], bool]
     aim: float | None
+    clear_aim: float = 0.0
 
 
 def _when(seed: int) -> float:
@@ -109,13 +117,13 @@ def _is_hour(finding: Finding) -> bool:
     return isinstance(finding, Unusual) and finding.buckets <= 2  # noqa: PLR2004 - with a neighbour
 
 
-AIM = 0.85
+AIM, CLEAR_AIM = 0.85, 0.75
 PLANTS = (
     Plant("25 % fewer calls over the last week", _fewer, _is_fall, AIM),
     Plant("25 % fewer calls for eight days, over since four", _fewer_for_a_while, _is_rise, AIM),
     Plant("half of one day's calls missing", _half_a_day, _is_low_day, AIM),
     Plant("an hour at three times its usual", partial(_an_hour, 3.0), _is_hour, AIM),
-    Plant("an hour at a third of its usual", partial(_an_hour, 1 / 3), _is_hour, AIM),
+    Plant("an hour at a third of its usual", partial(_an_hour, 1 / 3), _is_hour, AIM, CLEAR_AIM),
 )
 
 

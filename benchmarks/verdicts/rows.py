@@ -42,7 +42,9 @@ class Found(NamedTuple):
     @property
     def holds(self) -> bool:
         aimed = self.world.k is None and self.world.alike is None
-        return not aimed or self.plant.aim is None or self.found >= self.plant.aim
+        if not aimed or self.plant.aim is None:
+            return True
+        return self.found >= self.plant.aim and self.clear >= self.plant.clear_aim
 
     def __str__(self) -> str:
         return f"| {self.plant.name} | {self.world.name} | {self.found:.0%} | {self.clear:.0%} |"

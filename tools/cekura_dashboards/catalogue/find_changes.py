@@ -152,7 +152,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         *_by_reason(failed, "could not be read"),
         *_by_reason(untestable, "not tested"),
     ]
-    notes += [*where.notes, *unnamed]
+    notes += [*where.notes, *unnamed, *dict.fromkeys(note for item in tested for note in item.notes)]
     changed = {number for row in rows for number in row.widgets}
     looked_at = len(where.widgets)
     answer = Changes(

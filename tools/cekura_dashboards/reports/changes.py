@@ -191,11 +191,12 @@ def whole_steps(window: Window, step: str, now: datetime) -> Window:
 
 
 class MeasureTests(Struct, frozen=True):
-    """The candidates of one measure, and how many tests were made on it."""
+    """The candidates of one measure, how many tests were made on it, and notes on how."""
 
     survey: Survey
     candidates: list[Change]
     tests: int
+    notes: Sequence[str] = ()
 
 
 def run_tests(
@@ -237,7 +238,9 @@ def run_tests(
     findings = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
     candidates += [change] if change else []
     candidates += _within_window(changes_from_findings(findings, scale), times)
-    return MeasureTests(survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None))
+    return MeasureTests(
+        survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None), outcome.notes
+    )
 
 
 def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:

@@ -136,10 +136,11 @@ Finding = Annotated[Step | Trend | Unusual | Gap, Field(discriminator="kind")]
 
 
 class Outcome(Struct, frozen=True):
-    """``findings`` None: nothing was tested. ``not_tested``: what was not, and why."""
+    """``findings`` None: nothing was tested. ``not_tested``: what was not, and why. ``notes``: on how it was tested."""
 
     findings: list[Finding] | None = None
     not_tested: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 MeasureKind = Literal["mean", "total", "median", "shares", "figures", "extreme"]

@@ -107,10 +107,10 @@ def calendar(times: Array, clock: Clock) -> Calendar:
     """
     days = np.floor(times / DAY).astype(np.intp)
     first = int(days.min()) if len(days) else 0
-    edges = floats(_utc_offset(day * DAY, clock.zone) for day in range(first, int(days.max(initial=first)) + 2))
+    edges = floats(utc_offset(day * DAY, clock.zone) for day in range(first, int(days.max(initial=first)) + 2))
     offsets = edges[days - first]
     for place in np.flatnonzero(offsets != edges[days - first + 1]):  # a day on which clocks change
-        offsets[place] = _utc_offset(float(times[place]), clock.zone)
+        offsets[place] = utc_offset(float(times[place]), clock.zone)
     local = times + offsets
     day = np.floor(local / DAY)
     weekday = ((day + THURSDAY) % 7).astype(np.intp)
@@ -119,7 +119,7 @@ def calendar(times: Array, clock: Clock) -> Calendar:
 
 
 @lru_cache(maxsize=4096)
-def _utc_offset(time: float, zone: tzinfo) -> float:
+def utc_offset(time: float, zone: tzinfo) -> float:
     """Seconds of local time beyond UTC at an instant."""
     offset = datetime.fromtimestamp(time, zone).utcoffset()
     return offset.total_seconds() if offset else 0.0

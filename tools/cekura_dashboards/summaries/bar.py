@@ -258,7 +258,7 @@ def bar(
         groups=largest_groups(by, _group_rows(function, measured), ["group", "n", _name(function)]) if by else None,
         findings=outcome.findings,
         not_tested=outcome.not_tested,
-        notes=notes,
+        notes=[*notes, *outcome.notes],
     )
 
 

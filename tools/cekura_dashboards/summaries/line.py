@@ -172,6 +172,7 @@ def line(
         groups=largest_groups(by, _group_rows(calls), ["group", "n", measure]) if by else None,
         findings=outcome.findings,
         not_tested=outcome.not_tested,
+        notes=outcome.notes,
     )
 
 
