@@ -32,6 +32,8 @@ CSP = (
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
+    # Without these each frame of each origin is a process of its own; what a page may do is the same.
+    "--disable-site-isolation-trials", "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
 ]  # fmt: skip
 SHOWS_APPS = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
 CHAT_PAGE = """<!doctype html><title>chat</title><style>body{margin:0}iframe{border:0;width:100%;height:60px;display:block}
@@ -138,14 +140,56 @@ class Shown:
         await self.wait_for(f"document.documentElement.style.colorScheme === '{theme}'")
 
 
+@dataclass
+class Tab:
+    """A page of the browser, used for one view after another: to open one takes longer than most tests."""
+
+    page: Page
+    shown: Shown
+
+    @classmethod
+    async def open(cls, browser: Browser, client: Client) -> "Tab":
+        context = await browser.new_context()
+        page = await context.new_page()
+        tab = cls(page, Shown(page, page.main_frame, {}))
+
+        async def route(given: Route) -> None:
+            text = {CHAT: CHAT_PAGE, SANDBOX: SANDBOX_PAGE}.get(given.request.url)
+            if text is None:
+                tab.shown.refused.append(given.request.url)
+                await given.abort()
+            else:
+                await given.fulfill(
+                    body=text, content_type="text/html", headers={"content-security-policy": POLICY[text]}
+                )
+
+        async def call(name: str, given: Json) -> Json:
+            tab.shown.calls.append((name, given))
+            result = await client.call_tool(name, given)
+            answer: Json = result.model_dump(by_alias=True, exclude_none=True, mode="json")
+            return answer
+
+        await context.route("**/*", route)
+        page.on("console", lambda message: tab.shown.said.append(message.text))
+        page.on("pageerror", lambda error: tab.shown.said.append(str(error)))
+        untyped: Any = page  # the type of what follows is partly unknown
+        await untyped.expose_function("callTool", call)
+        return tab
+
+
 @dataclass(frozen=True)
 class Host:
     """``client``: of the server whose view is shown."""
 
     browser: Browser
     client: Client
+    _free: list[Tab] = field(default_factory=list[Tab])
     _pages: dict[str, str] = field(default_factory=dict[str, str])
     _answers: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def close(self) -> None:
+        for tab in self._free:
+            await tab.page.context.close()
 
     async def _page_of(self, tool: str) -> str:
         """The view of a tool; read once, as it is the same in every test."""
@@ -183,33 +227,13 @@ class Host:
         answer = await self._answer(tool, arguments)
         answer = changed(answer) if changed else answer
         scheme: Any = theme
-        context = await self.browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
-        page = await context.new_page()
-        shown = Shown(page, page.main_frame, answer)
-
-        async def route(given: Route) -> None:
-            page = {CHAT: CHAT_PAGE, SANDBOX: SANDBOX_PAGE}.get(given.request.url)
-            if page is None:
-                shown.refused.append(given.request.url)
-                await given.abort()
-            else:
-                await given.fulfill(
-                    body=page, content_type="text/html", headers={"content-security-policy": POLICY[page]}
-                )
-
-        async def call(name: str, given: Json) -> Json:
-            shown.calls.append((name, given))
-            result = await self.client.call_tool(name, given)
-            found: Json = result.model_dump(by_alias=True, exclude_none=True, mode="json")
-            return found
-
-        await context.route("**/*", route)
-        page.on("console", lambda message: shown.said.append(message.text))
-        page.on("pageerror", lambda error: shown.said.append(str(error)))
-        untyped: Any = page  # the type of what follows is partly unknown
-        await untyped.expose_function("callTool", call)
+        tab = self._free.pop() if self._free else await Tab.open(self.browser, self.client)
+        page = tab.page
+        await page.set_viewport_size({"width": width, "height": HEIGHT})
+        await page.emulate_media(color_scheme=scheme)
         try:
             await page.goto(CHAT)
+            tab.shown = shown = Shown(page, page.main_frame, answer)  # from now on: the view before is gone
             given = {key: value for key, value in answer.items() if key not in strip}
             await page.evaluate(
                 "given => window.show(given)",
@@ -222,7 +246,7 @@ class Host:
             await shown.wait_for(f"document.documentElement.dataset.ready && {high_enough}")
             yield shown
         finally:
-            await context.close()
+            self._free.append(tab)
 
 
 @asynccontextmanager
@@ -239,7 +263,9 @@ async def host_of(browser: Browser, app: Any, era: Era = "auto") -> AsyncGenerat
     """A host over a server over a sandbox."""
     connection = Connection(settings(), app_factory=lambda: app, now=now)
     async with Client(create_server(connection), mode=era, extensions=SHOWS_APPS) as client:
-        yield Host(browser, client)
+        host = Host(browser, client)
+        yield host
+        await host.close()
 
 
 def numbers(value: Any) -> set[float]:
