@@ -45,6 +45,20 @@ from cekura_dashboards.api.models import (
     Widget,
     WidgetConfig,
 )
+from cekura_dashboards.api.records import (
+    AuditLog,
+    CallDetails,
+    FailureCalls,
+    FailureMode,
+    History,
+    audit_log_of,
+    call_details_of,
+    failure_calls_of,
+    failure_modes_of,
+    history_of,
+    joined,
+    slug_path,
+)
 from cekura_dashboards.api.wire import (
     CALLS,
     CHARTS,
@@ -194,6 +208,9 @@ MAX_PAGES = 100
 REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
 """Requested page size; the API may return fewer."""
+HISTORY_SIZE = 25
+"""Versions of a history, each with its whole prompt."""
+FAILURE_MODES = "/observability/v1/metric-failure-mode-insights/categories/"
 
 
 def _utc_now() -> datetime:
@@ -205,7 +222,10 @@ def _nothing() -> None:
 
 
 class _Request(NamedTuple):
-    """``about``: the kind and id of the requested thing. ``deadline``: by the event loop's clock."""
+    """``about``: the kind and id of the requested thing. ``deadline``: by the event loop's clock.
+
+    ``alone``: a refusal says nothing about other data.
+    """
 
     method: str
     path: str
@@ -213,6 +233,7 @@ class _Request(NamedTuple):
     body: bytes | None
     about: tuple[str, int | str | None]
     deadline: float
+    alone: bool = False
 
     def remaining_s(self) -> float:
         return self.deadline - anyio.current_time()
@@ -419,6 +440,49 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             agents |= {agent.id: agent for agent in (parse(Agent, raw) for raw in page)}
         return list(agents.values())
 
+    async def metric_history(self, metric_id: int) -> History:
+        """The newest versions of a metric."""
+        return await self._history(f"/test_framework/v2/metrics/{metric_id}/history/", ("metric", metric_id))
+
+    async def agent_history(self, agent_id: int) -> History:
+        """The newest versions of an agent."""
+        return await self._history(f"/test_framework/v2/aiagents/{agent_id}/history/", ("agent", agent_id))
+
+    async def _history(self, path: str, about: tuple[str, int]) -> History:
+        query = _query(page_size=HISTORY_SIZE)
+        return history_of((await self.ask("GET", path, query=query, about=about, alone=True)).body)
+
+    async def audit_log(self, organization_id: int, project_id: int, *, start: str, end: str) -> AuditLog:
+        """The newest operations in a project, of at most 30 days. Many keys may not read it (403)."""
+        query = _query(
+            organization_id=organization_id, project_id=project_id, start_time=start, end_time=end, page_size=PAGE_SIZE
+        )
+        answer = await self.ask("GET", "/user/v1/audit-logs/", query=query, about=("audit log", None), alone=True)
+        return audit_log_of(answer.body)
+
+    async def call_details(self, call_id: int) -> CallDetails:
+        path = f"/observability/v2/call-logs/{call_id}/"
+        answer = await self.ask("GET", path, about=("call", call_id), most=CALLS, alone=True)
+        return call_details_of(answer.body, call_id)
+
+    async def failure_modes(self, project_id: int, agent_ids: list[int]) -> list[FailureMode]:
+        """The failure modes found earlier, of all calls or of those of some agents. Reading them costs nothing."""
+        query = _query(project=project_id, agent_ids=joined(agent_ids))
+        answer = await self.ask("GET", FAILURE_MODES, query=query, about=("failure modes", None), alone=True)
+        return failure_modes_of(answer.body)
+
+    async def failure_calls(
+        self, mode: FailureMode, project_id: int, agent_ids: list[int], *, start: str, end: str
+    ) -> FailureCalls:
+        """The calls of a failure mode in a window."""
+        if (slug := slug_path(mode.slug)) is None:
+            raise UnreadableAnswer("a failure mode has a name that cannot be part of an address")
+        query = _query(
+            project=project_id, metric_id=mode.metric, agent_ids=joined(agent_ids), date_from=start, date_to=end
+        )
+        answer = await self.ask("GET", f"{FAILURE_MODES}{slug}/calls/", query=query, about=("calls", None), alone=True)
+        return failure_calls_of(answer.body)
+
     async def _pages(
         self,
         kind: type[Page[T]],
@@ -460,11 +524,15 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         safe: bool = True,
         about: tuple[str, int | str | None] = ("page", None),
         most: Size = RECORDS,
+        alone: bool = False,
     ) -> Response:
-        """One request with its retries. ``safe``: it changes nothing and may be repeated."""
+        """One request with its retries.
+
+        ``safe``: it changes nothing and may be repeated. ``alone``: a refusal says nothing about other data.
+        """
         deadline = self.deadline if self.deadline is not None else anyio.current_time() + self.timeout_s
         content = None if body is None else msgspec.json.encode(body)
-        request = _Request(method, path, query or {}, content, about, deadline)
+        request = _Request(method, path, query or {}, content, about, deadline, alone)
         try:
             self.pace.wait_turn()  # once: a retry has waited out the pause
             return within(most, await self._send_once(request))
@@ -488,14 +556,14 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             )
         except DeadlinePassed:
             raise DeadlinePassed(self.timeout_s) from None
+        if answer.status in REFUSALS and not request.alone:
+            self.refused()
         self._check(answer, request.about)
         return answer
 
     def _check(self, answer: Response, about: tuple[str, int | str | None]) -> None:
         """Raise the error for the status."""
         kind, number = about
-        if answer.status in REFUSALS:
-            self.refused()
         match answer.status:
             case status if 200 <= status < 300:  # noqa: PLR2004 - the success range
                 if "html" in answer.content_type:

@@ -331,11 +331,26 @@ class BulkResult(_Stored):
     errors: list[Any] | None = None
 
 
+def _id_of(value: Any) -> Any:
+    """The id of an object, or an id alone."""
+    inner = as_object(value)
+    return value if inner is None else inner.get("id")
+
+
+def _metrics_of_rules(value: Any) -> list[int]:
+    """The metrics of a rubric's rules, or of a list of metrics, each once."""
+    config = as_object(value)
+    rules = as_list(value if config is None else config.get("rules")) or []
+    numbers = [inner.get("metric_id") if (inner := as_object(rule)) is not None else rule for rule in rules]
+    return [*dict.fromkeys(number for number in numbers if isinstance(number, int) and not isinstance(number, bool))]
+
+
 class Project(_Stored):
     """The few fields that are used: the API's record also holds secrets of the project and keys of voice providers.
 
     ``daily_report_dashboard_ids``: the dashboards in its daily report. ``timezone``: an IANA name. ``sample_rate``: the
-    share of calls whose metrics are evaluated, 0 to 1.
+    share of calls whose metrics are evaluated, 0 to 1. ``organization``: its id; its members are not kept.
+    ``rubric_config``: of the rubric that decides on success, only the metrics of its rules.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
@@ -344,6 +359,9 @@ class Project(_Stored):
     daily_report_dashboard_ids: list[int] | None = None
     timezone: str | None = None
     sample_rate: float | None = None
+    organization: Annotated[int | None, BeforeValidator(_id_of)] = None
+    rubric_config: Annotated[list[int] | None, BeforeValidator(_metrics_of_rules)] = None
+    updated_at: str | None = None
 
 
 class Agent(_Stored):

@@ -35,6 +35,10 @@ _ONE = re.compile(r"/dashboards/(dashboards|widgets)/(\d{1,18})/(\w+/)?", re.ASC
 DAILY_REPORT = "daily_report_dashboard_ids"
 _ALERT = re.compile(rf"{ALERTS}\d{{1,18}}/", re.ASCII)
 _PROJECT = re.compile(rf"{PROJECTS}(\d{{1,18}})/", re.ASCII)
+AUDIT_LOG = "/user/v1/audit-logs/"
+_HISTORY = re.compile(r"/test_framework/v2/(metrics|aiagents)/(\d{1,18})/history/", re.ASCII)
+_CALL = re.compile(r"/observability/v2/call-logs/\d{1,18}/", re.ASCII)
+_FAILURES = re.compile(r"/observability/v1/metric-failure-mode-insights/categories/([\w-]+/calls/)?", re.ASCII)
 _FIELDS = {"agent.id": "agent", "agent_id": "agent", "agent": "agent", "metric_evaluations.metric.id": "metric"}
 
 
@@ -157,6 +161,8 @@ class ProjectsOnly:
             self._check(contents, as_object(msgspec.json.decode(filters)))
         if path == CALLS or path in OF_A_PROJECT:
             return "project_id" in query or ("agent_id" in query and path == CALLS)
+        if method == "GET" and (beside := self._is_allowed_beside(contents, path, query)) is not None:
+            return beside
         if body is not None and not await self._is_allowed_body(lookup, contents, path, body):
             return False
         if (owned := await self._is_one_of_ours(lookup, contents, path)) is not None:
@@ -178,6 +184,22 @@ class ProjectsOnly:
             return self._is_ours((as_object(await lookup.get(path)) or {}).get("project"))
         match = _PROJECT.fullmatch(path)
         return self._is_ours(match[1]) if match else None
+
+    def _is_allowed_beside(self, contents: _ProjectContents, path: str, query: dict[str, str]) -> bool | None:
+        """Whether a history, the audit log, a call or failure modes may be asked for; None for any other path.
+
+        What a call belongs to is only known from its answer.
+        """
+        if match := _HISTORY.fullmatch(path):
+            return int(match[2]) in (contents.metrics if match[1] == "metrics" else contents.agents)
+        if path == AUDIT_LOG:
+            return "project_id" in query
+        if _FAILURES.fullmatch(path):
+            agents = query["agent_ids"].split(",") if "agent_ids" in query else []
+            metrics = [query["metric_id"]] if "metric_id" in query else []
+            named = {*agents} <= {*map(str, contents.agents)} and {*metrics} <= {*map(str, contents.metrics)}
+            return self._is_ours(query.get("project")) and named
+        return True if _CALL.fullmatch(path) else None
 
     async def _is_allowed_body(
         self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, body: JsonObject
@@ -294,14 +316,17 @@ class ProjectsOnly:
         """A response without the rows of other projects; 404 for a single record of another project."""
         if path == PROJECTS:
             return self._own_projects(answer)
-        one = _ONE.fullmatch(path)
-        if not (one[1] == "dashboards" and not one[3] if one else path in LISTS):
+        one, call = _ONE.fullmatch(path), _CALL.fullmatch(path)
+        if not (call or (one[1] == "dashboards" and not one[3] if one else path in {*LISTS, AUDIT_LOG})):
             return answer
         contents, payload = await self._contents(lookup), _json_of(answer)
         if one:
             return answer if self._learn(contents, payload) else NOT_FOUND
+        if call:
+            agent = (as_object(payload) or {}).get("agent")
+            return answer if isinstance(agent, int) and agent in contents.agents else NOT_FOUND
         own_rows = list[JsonObject]()
-        if path == ALERTS:
+        if path in {ALERTS, AUDIT_LOG}:
             own_rows = [row for row in _objects(payload) if self._is_ours(row.get("project"))]
         elif path == DASHBOARDS:
             own_rows = [row for row in _objects(payload) if self._is_ours(row.get("project"))]
