@@ -42,14 +42,15 @@ TRIPS: list[tuple[str, Json, int]] = [
     ("get_widgets_data", {"widget_ids": [201]}, 3),
     ("get_widgets_data", {"widget_ids": [216]}, 2),
     ("get_widgets_data", {"dashboard_id": 13}, 2),
+    ("get_widgets_data", {"dashboard_id": 11, "edits": "brief"}, 3),
     ("preview_widget", {"widget": BAR, "dashboard_id": 11, "window": "14d", "compare_to": "previous_period"}, 3),
     ("preview_widget", {"widget": METRIC, "dashboard_id": 11}, 3),
     ("preview_edit", {"dashboard_id": 11, "create": [BAR, METRIC], "update": [{"id": 203, "time_period": "week"}]}, 3),
     ("list_calls", {"widget_id": 203}, 3),
     ("explain_change", {"widget_id": 203}, 4),
     ("explain_change", {"widget": BAR, "dashboard_id": 11}, 4),
-    ("find_changes", {}, 3),
-    ("find_changes", {"dashboard_ids": [11]}, 2),
+    ("find_changes", {}, 4),
+    ("find_changes", {"dashboard_ids": [11]}, 3),
     ("check_dashboard", {"dashboard_id": 11}, 2),
 ]  # fmt: skip
 """Reading calls, and the most round trips that each may take with nothing kept."""

@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, UnknownField
 from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, as_list, filter_field
 from cekura_dashboards.arguments import shapes
-from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
+from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import (
     CallShown,
     MetadataKeys,
@@ -32,6 +32,8 @@ from cekura_dashboards.charts.target import (
     resolve,
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
+from cekura_dashboards.reports.edit_scopes import edits_of_explanation
+from cekura_dashboards.reports.edits import Edits, edit_lines, measure_line
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
@@ -72,6 +74,7 @@ class ExplainRequest(ChartRequest):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
     by: list[str] | None = Field(default=None, max_length=MAX_BY, description="default: agent.id, topic, metadata")
+    edits: EditAmount | None = EDITS
 
     @field_validator("by", mode="before")
     @classmethod
@@ -102,7 +105,10 @@ class Explanation(Result):
     drill_down: DrillDown | None = Field(default=None, description="the group that drives the change, divided in turn")
     outcomes: list[OutcomeShares] | None = Field(default=None, description="described, not ranked as drivers")
     examples: dict[str, list[CallShown]] | None = Field(default=None, description="calls of current and of baseline")
-    requests: int = Field(description="made for chart data and calls")
+    edits: Edits | None = Field(
+        default=None, description="made when the change can have begun; absent: none looked for"
+    )
+    requests: int = Field(description="made for chart data, calls and edits")
 
 
 async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
@@ -128,9 +134,10 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     ranked, skipped = _dimensions(split, fields, whole, settings.clock)
     ended = [(name, sides) for name in ends if isinstance(sides := split.charts[name], ComparedMeasures)]
     inner_fields, not_inside = _inside_of(ranked, too_many)
-    (examples, unread, looks), (inside, more, inner) = await gather(
+    (examples, unread, looks), (inside, more, inner), (edits, edit_requests) = await gather(
         _examples(context, request, chart, config, (window, other), [row for _, row in ranked]),
         _inside(context, chart, config, (window, other), ranked, inner_fields),
+        edits_of_explanation(context, chart, split, ranked, whole, request.edits or "brief"),
     )
     skipped += more
     if inside and not_inside:
@@ -155,7 +162,8 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         drill_down=inside,
         outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
-        requests=split.requests + looks + keys.requests + inner,
+        edits=edits,
+        requests=split.requests + looks + keys.requests + inner + edit_requests,
         notes=[*notes, *filter_warnings(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
     )
     return answer.with_drawing(Drawing(answer, [_plot(base, chart, names)]) if context.draws else None)
@@ -304,8 +312,9 @@ def _group_on(side: str, dimension: Dimension) -> str | None:
 
 
 def render(result: Explanation) -> str:
-    lines = [result.measure, f"where {result.where}", result.window]
-    lines += comparison_lines(result.comparison)
+    lines = [line] if (line := measure_line(result.edits)) else []
+    lines += [result.measure, f"where {result.where}", result.window]
+    lines += [*comparison_lines(result.comparison), *edit_lines(result.edits)]
     for row in result.dimensions:
         lines.append(_dimension_line(row))
         lines += contributor_lines(row.contributors) if row.contributors else []

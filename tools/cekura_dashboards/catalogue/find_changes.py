@@ -12,7 +12,7 @@ from pydantic import Field
 from cekura_dashboards.api.errors import NoTimeBefore
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
-from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW
+from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.scores import PLAIN_SCORE
@@ -41,6 +41,8 @@ from cekura_dashboards.reports.changes import (
     surveys,
     whole_steps,
 )
+from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
+from cekura_dashboards.reports.edits import edits_text, has_edited_measure
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.summaries.bar import is_merged
@@ -73,6 +75,7 @@ class FindRequest(Request):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
     limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts")
+    edits: EditAmount | None = EDITS
 
 
 class ChartCounts(Result):
@@ -139,6 +142,10 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         report_change(survey, item, verdict, times, where.names, going_on, _passing(readings_by_key[survey.key]))
         for survey, item, verdict in ranking
     ]
+    few = [(survey, item, readings_by_key[survey.key]) for survey, item, _ in ranking[:FEW_CHANGES]]
+    windows = [window for window in (times.current, times.baseline) if window]
+    edits, edit_requests = await edits_of_changes(context, few, windows, readings, names, request.edits or "brief")
+    rows[: len(edits)] = [row.model_copy(update={"edits": of_row}) for row, of_row in zip(rows, edits, strict=False)]
     listed_changes = _fitting(rows)
     failed = {
         widget.id: str(reading.error)
@@ -167,7 +174,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             untestable=len(untestable),
             failed=len(failed.keys() - changed),
         ),
-        requests=len(measures) + where.requests + len(context.lookups.metrics_of),
+        requests=len(measures) + where.requests + len(context.lookups.metrics_of) + edit_requests,
         next=_rest(where.left_out, request),
         notes=notes or None,
     )
@@ -356,7 +363,8 @@ def render(result: Changes) -> str:
 
 def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
-    head = f"{place}. {row.verdict}: widget {row.widgets[0]} {named(row.name)}"
+    ruler = ", the measure itself was edited" if has_edited_measure(row.edits) else ""
+    head = f"{place}. {row.verdict}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id} {named(row.dashboard)})"
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]
@@ -364,7 +372,7 @@ def _line(place: int, row: ReportedChange) -> str:
         parts.append(f"also widgets {', '.join(map(str, row.widgets[1:]))}")
     if row.next:
         parts.append(f"next: {row.next.tool} {json_text(row.next.arguments)}")
-    return "; ".join(parts)
+    return "; ".join(parts) + (f"\n   {edits_text(row.edits)}" if row.edits else "")
 
 
 def _of_part(row: ReportedChange) -> str:

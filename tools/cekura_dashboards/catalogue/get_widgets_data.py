@@ -12,9 +12,11 @@ from cekura_dashboards.arguments.times import zone_named
 from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
+    EDITS,
     POINTS,
     WINDOW,
     Clocked,
+    EditAmount,
     check_profile,
     one_comparison,
 )
@@ -43,6 +45,7 @@ class WidgetsDataRequest(Clocked):
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
     points: int | None = POINTS
+    edits: EditAmount | None = EDITS
 
     @model_validator(mode="after")
     def _something(self) -> "WidgetsDataRequest":
@@ -74,7 +77,12 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
     targets = resolve_targets(targets, request.window, extra, now, zone, local_days=request.by is not None)
     other_calls, others_meant = with_missing(request.compare_filters, "compare_filters")
     query = ChartQuery(
-        targets[0].project if targets else None, request.compare_to, other_calls, request.profile, request.points
+        targets[0].project if targets else None,
+        request.compare_to,
+        other_calls,
+        request.profile,
+        request.points,
+        request.edits,
     )
     charts = await report_charts(context, targets, query)
     notes = [*meant, *others_meant, *filter_warnings(extra), *filter_warnings(other_calls, "compare_filters")]

@@ -5,6 +5,7 @@ None of them can be asked for a time alone: one page of each is read, and what t
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from msgspec import Struct
 
@@ -16,8 +17,8 @@ from cekura_dashboards.charts.target import format_instant
 from cekura_dashboards.context import ToolContext, gather, gather_by_id
 from cekura_dashboards.values import replace
 
-MAX_METRICS, MAX_AGENTS = 3, 3
-"""Histories that are read of each kind."""
+MAX_METRICS, MAX_AGENTS, MAX_HISTORIES = 3, 3, 8
+"""Histories that are read of each kind: for one change, and in one answer."""
 LONGEST_LOG = timedelta(days=30)
 """The API's limit of one request to the audit log."""
 AUDIT = "audit log"
@@ -61,27 +62,27 @@ async def read_edit_sources(context: ToolContext, scopes: Sequence[EditScope]) -
     """A page of each history that the scopes name, and one of the audit log over all their time."""
     if not scopes:
         return EditSources()
-    metrics = [*dict.fromkeys(number for scope in scopes for number in scope.metrics)]
-    agents = [*dict.fromkeys(number for scope in scopes for number in scope.agents)]
+    metrics = _few([scope.metrics[:MAX_METRICS] for scope in scopes])
+    agents = _few([scope.agents[:MAX_AGENTS] for scope in scopes])
     (of_metrics, no_metrics), (of_agents, no_agents), log = await gather(
-        gather_by_id(metrics[:MAX_METRICS], context.api.metric_history),
-        gather_by_id(agents[:MAX_AGENTS], context.api.agent_history),
+        gather_by_id(metrics, context.api.metric_history),
+        gather_by_id(agents, context.api.agent_history),
         _read_log(context, scopes),
     )
     return replace(
         log,
         metrics=of_metrics,
         agents=of_agents,
-        unread_metrics={
-            **{number: _reason(error) for number, error in no_metrics.items()},
-            **dict.fromkeys(metrics[MAX_METRICS:], f"only {MAX_METRICS} are"),
-        },
-        unread_agents={
-            **{number: _reason(error) for number, error in no_agents.items()},
-            **dict.fromkeys(agents[MAX_AGENTS:], f"only {MAX_AGENTS} are"),
-        },
-        requests=log.requests + len(metrics[:MAX_METRICS]) + len(agents[:MAX_AGENTS]),
+        unread_metrics={number: _reason(error) for number, error in no_metrics.items()},
+        unread_agents={number: _reason(error) for number, error in no_agents.items()},
+        requests=log.requests + len(metrics) + len(agents),
     )
+
+
+def _few(wanted: Sequence[Sequence[int]]) -> list[int]:
+    """The first of each list, then the second of each, and so on, up to the limit."""
+    ordered = (number for same_place in zip_longest(*wanted) for number in same_place if number is not None)
+    return [*dict.fromkeys(ordered)][:MAX_HISTORIES]
 
 
 async def _read_log(context: ToolContext, scopes: Sequence[EditScope]) -> EditSources:

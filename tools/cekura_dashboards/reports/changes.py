@@ -13,6 +13,7 @@ from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, Widget, WidgetConf
 from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
 from cekura_dashboards.reports.compare import days_before, labels_of, measure_of
+from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
 from cekura_dashboards.stats.change import (
     Change,
@@ -69,6 +70,7 @@ class ReportedChange(BaseModel):
     until: str | None = None
     before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
     verdict: Literal["clear", "possible"]
+    edits: Edits | None = Field(default=None, description="made when it can have begun; absent: none looked for")
     next: NextCall | None = None
 
 

@@ -33,6 +33,8 @@ from cekura_dashboards.reports.compare import (
     read_compared,
     why_not_alike,
 )
+from cekura_dashboards.reports.edit_scopes import edits_of_reports
+from cekura_dashboards.reports.edits import Amount
 from cekura_dashboards.reports.plots import Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.report import (
     ALL_CALLS,
@@ -66,7 +68,8 @@ class ChartQuery(Struct, frozen=True):
     """What to report of charts whose windows are resolved.
 
     ``compare_to``: another window, or ``compare_filters``: other calls. ``profile``: profiles instead. ``points``: the
-    maximum number of buckets in a series; None: as many as fit. ``project``: where to look up names.
+    maximum number of buckets in a series; None: as many as fit. ``project``: where to look up names. ``edits``: beside
+    the changes.
     """
 
     project: int | None
@@ -74,6 +77,7 @@ class ChartQuery(Struct, frozen=True):
     compare_filters: JsonObject | None = None
     profile: By | None = None
     points: int | None = None
+    edits: Amount | None = None
 
 
 class ChartReports(Struct, frozen=True):
@@ -117,6 +121,8 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
     reports = [
         with_intervals(report) if target.matching else report for target, report in zip(targets, reports, strict=True)
     ]
+    if query.edits:
+        reports = await edits_of_reports(context, readings, reports, names, query.edits)
     plots = await plots_of(readings, names) if context.draws else None
     return ChartReports(reports, plots, notes, name_notes)
 

@@ -26,6 +26,7 @@ MARGIN = timedelta(days=1)
 """On each side of the interval: an edit may take effect later than it is made, and dates of steps are of whole days."""
 SAME = timedelta(minutes=1)
 """Between an edit in a history and its entry in the audit log."""
+TOO_MANY = "too many to read"
 MAX_EDITS, MAX_FIELDS, MAX_KINDS, FEW = 6, 5, 4, 2
 OTHER_KINDS = ("scenario", "dashboard", "api_key")
 """Kinds in the audit log that edits are only counted of."""
@@ -83,6 +84,7 @@ class EditShown(BaseModel):
     measure: Literal["changed", "may have changed"] | None = Field(
         default=None, description="whether what the chart measures was edited, not the calls"
     )
+    above: bool | None = Field(default=None, description="described with an earlier change")
 
 
 class Edits(BaseModel):
@@ -144,20 +146,25 @@ def edits_within(
 ) -> Edits:
     """The edits in the time of the scope. ``names``: of agents, by id."""
     edits, looked_at, unread = list[_Edit](), list[str](), list[str]()
+    if kind == "success" and not scope.metrics:
+        unread.append("metrics of the rubric (not known which)")
+    if not scope.agents:
+        unread.append("agents (not known which lead; explain_change finds them)")
     for thing, numbers, histories, reasons in (
         ("metric", scope.metrics, sources.metrics, sources.unread_metrics),
         ("agent", scope.agents, sources.agents, sources.unread_agents),
     ):
         for number in numbers:
             if number not in histories:
-                unread.append(f"{thing} {number} ({reasons.get(number, 'not read')})")
+                unread.append(f"{thing} {number} ({reasons.get(number, TOO_MANY)})")
                 continue
-            looked_at.append(f"history of {thing} {number}")
             history = histories[number]
             oldest = min((version.at for version in history.versions), default=scope.end)
             if history.count > len(history.versions) and oldest > scope.start:
                 unread.append(f"{thing} {number} before {format_instant(oldest)}")
             edits += _of_history(history, scope, thing, number, amount)
+        if read := [str(number) for number in numbers if number in histories]:
+            looked_at.append(f"{thing}{'s' * (len(read) > 1)} {' '.join(read)}")
     in_log, others = _in_log(sources, scope, kind, names, edits)
     if sources.audit is not None:
         looked_at.append(AUDIT)
@@ -327,6 +334,21 @@ def _of_project(at: datetime, number: int | None, kind: MeasureKind, thing: str 
     )
 
 
+def without_repeats(all_edits: Sequence[Edits]) -> list[Edits]:
+    """The same, each edit described once."""
+    described, shorter = list[EditShown](), list[Edits]()
+    for edits in all_edits:
+        rows = [
+            EditShown(at=edit.at, object=edit.object, operation=edit.operation, measure=edit.measure, above=True)
+            if edit in described and edit.fields
+            else edit
+            for edit in edits.edits
+        ]
+        described += edits.edits
+        shorter.append(edits.model_copy(update={"edits": rows}))
+    return shorter
+
+
 def measure_line(edits: Edits | None) -> str | None:
     """The first line of an answer whose measure itself was edited."""
     of_measure = edits.of_measure if edits else []
@@ -336,26 +358,38 @@ def measure_line(edits: Edits | None) -> str | None:
     return f"the measure itself {how}: {'; '.join(_edit_text(edit, brief=True) for edit in of_measure[:FEW])}"
 
 
+def has_edited_measure(edits: Edits | None) -> bool:
+    return bool(edits and edits.of_measure)
+
+
+def edits_text(edits: Edits) -> str:
+    """The edits in one line."""
+    head, *rest = edit_lines(edits)
+    return f"{head} {'; '.join(line.strip() for line in rest)}" if edits.edits else "; ".join([head, *rest])
+
+
 def edit_lines(edits: Edits | None) -> list[str]:
     """The interval, a line for each edit, and what was looked at and what was not."""
     if edits is None:
         return []
-    head = f"edited between {edits.start} and {edits.end}, when the change began or a day on either side"
-    lines = [f"{head}:"] if edits.edits else [f"{head}: nothing in what was looked at"]
-    lines += [f"  {_edit_text(edit)}" for edit in edits.edits]
-    if edits.more:
-        lines.append(f"  {edits.more} more")
+    head = f"edited around the change, {edits.start} to {edits.end}:"
+    if not edits.edits:
+        head += " no edit in what was looked at" if edits.looked_at else " not known"
+    lines = [f"  {_edit_text(edit)}" for edit in edits.edits]
+    lines += [f"  {edits.more} more"] if edits.more else []
     if edits.others:
         lines.append(f"  others: {', '.join(f'{kind} {count}' for kind, count in edits.others.items())}")
-    looked_at = f"looked at: {join_names(edits.looked_at, limit=8)}" if edits.looked_at else ""
-    missing = f"not looked at: {join_names(edits.not_looked_at, limit=8)}" if edits.not_looked_at else ""
-    return [*lines, "; ".join(filter(None, [looked_at, missing]))]
+    looked_at = [f"looked at: {join_names(edits.looked_at)}"] if edits.looked_at else []
+    missing = [f"not looked at: {join_names(edits.not_looked_at)}"] if edits.not_looked_at else []
+    return [head, *lines, *looked_at, *missing]
 
 
 def _edit_text(edit: EditShown, *, brief: bool = False) -> str:
     parts = [_field_text(field, brief=brief) for field in edit.fields or []]
     parts += [f"{edit.more_fields} more fields"] if edit.more_fields else []
     parts += [f"version {edit.version}"] if edit.version and not brief else []
+    if edit.above and not brief:
+        return f"{edit.at}, {edit.object}: as above"
     what = ", ".join(parts) + " changed" * (brief and bool(parts)) if parts else edit.operation
     reason = f" (reason: {edit.reason})" if edit.reason and not brief else ""
     return f"{edit.at}, {edit.object}: {what}{reason}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cekura_dashboards.api.models import as_list, as_object
+from cekura_dashboards.reports.edits import edit_lines, measure_line
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.stats.findings import (
     Comparison,
@@ -73,7 +74,9 @@ def render_report(item: WidgetReport) -> str:
 
 
 def _rendered(item: WidgetReport) -> str:
-    lines = [title_of(item.widget)]
+    of_measure = next((line for edits in item.edits or [] if (line := measure_line(edits))), None)
+    lines = [of_measure] if of_measure else []
+    lines.append(title_of(item.widget))
     if item.where:
         lines.append(f"where {item.where}")
     if item.window:
@@ -82,6 +85,7 @@ def _rendered(item: WidgetReport) -> str:
         return "\n".join([*lines, f"failed: {item.error}"])
     lines += comparison_lines(item.comparison)
     lines += ["no findings"] if item.findings == [] and item.omitted == [DETAILS] else finding_lines(item.findings)
+    lines += [line for edits in item.edits or [] for line in edit_lines(edits)]
     basis = [f"unit {item.unit}" if item.unit else "", item.pass_score or ""]
     basis += [f"n {item.n}"] if item.n is not None else []
     lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))

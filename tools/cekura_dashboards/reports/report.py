@@ -26,6 +26,7 @@ from cekura_dashboards.charts.rows import (
 )
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, format_instant, is_off_utc
 from cekura_dashboards.context import in_thread
+from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import (
@@ -116,6 +117,7 @@ class WidgetReport(BaseModel):
     series: Series | None = None
     groups: Groups | None = None
     group_changes: GroupChanges | None = None
+    edits: list[Edits] | None = Field(default=None, description="made when a change can have begun")
     profile: Profile | None = None
     not_tested: list[str] | None = None
     notes: list[str] | None = None

@@ -1,0 +1,237 @@
+"""Which edits to look for beside a change: of whom, and when; and the reading of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from cekura_dashboards.api.errors import DashboardsError
+from cekura_dashboards.api.models import JsonObject, WidgetConfig
+from cekura_dashboards.charts.calls import NUMBERED
+from cekura_dashboards.charts.edit_histories import MAX_AGENTS, EditScope, read_edit_sources
+from cekura_dashboards.charts.rows import bar_rows
+from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window
+from cekura_dashboards.context import AGENT_ID_FIELDS, ToolContext, gather
+from cekura_dashboards.reports.budget import ALONE
+from cekura_dashboards.reports.changes import Survey
+from cekura_dashboards.reports.compare import ComparedReadings
+from cekura_dashboards.reports.edits import (
+    MARGIN,
+    Amount,
+    Edits,
+    agents_in,
+    edits_within,
+    measure_kind,
+    metrics_of,
+    without_repeats,
+)
+from cekura_dashboards.reports.explain import MEASURE, ComparedMeasures, Dimension, Split
+from cekura_dashboards.reports.onsets import (
+    WHOLE,
+    Interval,
+    WholeMeasure,
+    interval_of_change,
+    interval_of_finding,
+    interval_of_windows,
+)
+from cekura_dashboards.reports.report import WidgetReport
+from cekura_dashboards.stats.change import Change
+from cekura_dashboards.stats.findings import Comparison
+from cekura_dashboards.text import unquoted
+
+AGENT = "agent.id"
+MOVED = ("clear", "possible")
+OF_A_GROUP = ("group", "new group", "gone group")
+FEW_CHANGES, FEW_INTERVALS = 3, 2
+"""Changes of one answer, and times of one chart, that edits are looked for beside."""
+
+
+async def edits_of_explanation(
+    context: ToolContext,
+    chart: RequestedChart,
+    split: Split,
+    ranked: Sequence[tuple[str, Dimension]],
+    whole: Comparison,
+    amount: Amount,
+) -> tuple[Edits | None, int]:
+    """The edits beside a change that is explained, and the number of requests; None where nothing moved."""
+    base = split.charts[MEASURE]
+    first = ranked[0] if ranked else None
+    driven = first is not None and first[1].verdict in MOVED
+    moved = whole.verdict in MOVED or (first is not None and first[1].verdict == "clear")
+    if not moved or isinstance(base, DashboardsError):
+        return None, 0
+    readings, group = base.readings, cast("str | WholeMeasure | None", WHOLE)
+    if first is not None and driven and len(first[1].groups or []) == 1:
+        sides = split.charts[first[0]]
+        if isinstance(sides, ComparedMeasures):
+            readings, group = sides.readings, (first[1].groups or [None])[0]
+    names, _ = await context.lookups.names([reading.target.config for reading in readings], [], chart.project)
+    interval = interval_of_windows(readings, names, group)
+    drivers = first[1].groups or [] if first is not None and driven and first[0] == AGENT else []
+    scope = await edit_scope(
+        context, chart.config, chart.target.calls, chart.project, interval,
+        drivers=_agents(drivers), leading=_largest(split.charts.get(AGENT)),
+    )  # fmt: skip
+    [edits], requests = await _edits_in(context, [scope], [chart.config], amount)
+    return edits, requests
+
+
+async def edit_scope(
+    context: ToolContext,
+    config: WidgetConfig,
+    calls: JsonObject | None,
+    project: int | None,
+    interval: Interval,
+    *,
+    drivers: Sequence[int] = (),
+    leading: Sequence[int] = (),
+) -> EditScope:
+    """Whose edits matter: the agents that a chart is limited to or that drive its change, else the largest.
+
+    ``leading``: the agents with most calls, if known; else those of a project that has few.
+    """
+    own = [*drivers] or agents_in(calls)
+    agents = own or [*leading]
+    rubric = list[int]()
+    try:
+        record = next((row for row in await context.lookups.projects() if row.id == project), None)
+        rubric = (record.rubric_config if record else None) or []
+        if not agents and project is not None:
+            every = [agent.id for agent in await context.lookups.agents(project)]
+            agents = every if len(every) <= MAX_AGENTS else []
+    except DashboardsError:
+        rubric = list[int]()  # the audit log cannot be read either, and says why
+    return EditScope(
+        interval.start, interval.end, project, metrics_of(config, rubric), tuple(agents[:MAX_AGENTS]), bool(own)
+    )
+
+
+async def agent_names(context: ToolContext) -> Mapping[int, str | None]:
+    """The names of agents by id; none if they cannot be read."""
+    try:
+        return {agent.id: agent.name for agent in await context.lookups.agents()}
+    except DashboardsError:
+        return {}
+
+
+def _agents(groups: Sequence[str | None]) -> list[int]:
+    """The agents that groups such as ``Booking (33)`` stand for."""
+    matches = [NUMBERED.fullmatch(unquoted(group)) for group in groups if group is not None]
+    return [int(match[1]) for match in matches if match]
+
+
+def _largest(sides: ComparedMeasures | DashboardsError | None) -> list[int]:
+    """The agents with most calls, the largest first."""
+    if not isinstance(sides, ComparedMeasures):
+        return []
+    groups = sides.current.grouped.groups
+    return _agents(sorted(groups, key=lambda name: (-groups[name][0], str(name))))
+
+
+async def edits_of_changes(
+    context: ToolContext,
+    changes: Sequence[tuple[Survey, Change, ChartReading]],
+    windows: Sequence[Window],
+    readings: Sequence[ChartReading],
+    names: dict[str, str],
+    amount: Amount,
+) -> tuple[list[Edits], int]:
+    """The edits beside each change that was found, and the number of requests.
+
+    ``windows``: current and baseline, if any. ``readings``: all that were tested, for the agents with most calls.
+    """
+    scopes = [
+        await edit_scope(
+            context, survey.target.config, survey.target.calls, survey.target.project,
+            interval_of_change(item, reading, windows, names),
+            drivers=_agents([item.part]) if _is_by_agent(reading) and item.how in OF_A_GROUP else (),
+            leading=_most_calls(readings, survey.target.project, names),
+        )
+        for survey, item, reading in changes
+    ]  # fmt: skip
+    return await _edits_in(context, scopes, [survey.target.config for survey, *_ in changes], amount)
+
+
+async def edits_of_reports(
+    context: ToolContext,
+    readings: Sequence[ComparedReadings],
+    reports: Sequence[WidgetReport],
+    names: dict[str, str],
+    amount: Amount,
+) -> list[WidgetReport]:
+    """The reports; those of the first few charts that changed with the edits beside their changes."""
+    intervals = {
+        place: _joined(_intervals_of(sides, report, names))
+        for place, (sides, report) in enumerate(zip(readings, reports, strict=True))
+    }
+    changed = [place for place, found in intervals.items() if found]
+    scopes, places = list[EditScope](), list[int]()
+    for place in changed[:FEW_CHANGES]:
+        target = readings[place].current.target
+        for interval in intervals[place][:FEW_INTERVALS]:
+            leading = _most_calls([sides.current for sides in readings], target.project, names)
+            scopes.append(
+                await edit_scope(context, target.config, target.calls, target.project, interval, leading=leading)
+            )
+            places.append(place)
+    found, _ = await _edits_in(context, scopes, [readings[place].current.target.config for place in places], amount)
+    whole = [*reports]
+    for place, edits in zip(places, found, strict=True):
+        whole[place] = whole[place].model_copy(update={"edits": [*(whole[place].edits or []), edits]})
+    for place in changed[FEW_CHANGES:]:
+        note = f"edits were looked for beside the first {FEW_CHANGES} charts that changed: {ALONE}"
+        whole[place] = whole[place].model_copy(update={"notes": [*(whole[place].notes or []), note]})
+    return whole
+
+
+async def _edits_in(
+    context: ToolContext, scopes: Sequence[EditScope], configs: Sequence[WidgetConfig], amount: Amount
+) -> tuple[list[Edits], int]:
+    if not scopes:
+        return [], 0
+    wide = [scope.widened(MARGIN, context.now()) for scope in scopes]
+    sources, names = await gather(read_edit_sources(context, wide), agent_names(context))
+    found = [
+        edits_within(sources, scope, measure_kind(config), names, amount)
+        for scope, config in zip(wide, configs, strict=True)
+    ]
+    return without_repeats(found), sources.requests
+
+
+def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str, str]) -> list[Interval]:
+    """When each change that a report tells of can have begun."""
+    history = sides.history if sides.history is not None and sides.history.chart is not None else sides.current
+    window = sides.current.window
+    intervals = [interval_of_finding(finding, history, window, names) for finding in report.findings or []]
+    comparison = report.comparison
+    if comparison is not None and comparison.verdict in MOVED and not sides.targets.filters and sides.baseline:
+        intervals.append(interval_of_windows([sides.baseline, sides.current], names))
+    return intervals
+
+
+def _joined(intervals: Sequence[Interval]) -> list[Interval]:
+    """The intervals in order, those that overlap as one."""
+    joined = list[Interval]()
+    for interval in sorted(intervals):
+        if joined and interval.start <= joined[-1].end:
+            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, interval.end))
+        else:
+            joined.append(interval)
+    return joined
+
+
+def _is_by_agent(reading: ChartReading) -> bool:
+    return (reading.target.config.group_by or {}).get("field") in AGENT_ID_FIELDS
+
+
+def _most_calls(readings: Sequence[ChartReading], project: int | None, names: dict[str, str]) -> list[int]:
+    """The agents of a project with most calls, by the charts that are divided by agent."""
+    sizes = Counter[str | None]()
+    for reading in readings:
+        chart = reading.chart
+        if chart is None or chart.chart_type != "bar" or not _is_by_agent(reading) or reading.target.project != project:
+            continue
+        counts = reading.target.config.function == "count"
+        for bucket in bar_rows(reading, chart, names).buckets:
+            sizes[bucket.group] += round((bucket.value if counts else bucket.n) or 0)
+    return _agents([name for name, _ in sizes.most_common()])
