@@ -84,6 +84,11 @@ class Arbitrary:
             answer["id"] = int(number[1])
         if is_object(answer) and self._chance.random() < 0.9:
             answer |= {"next": None} if "next" in answer else {}
+        rows: list[Any] = (answer.get("results") or []) if is_object(answer) else []
+        for row in rows:
+            for name in {"history_date", "timestamp", "operation_type", "object_type"} & {*row}:
+                if self._chance.random() < 0.7:
+                    row[name] = {"operation_type": "update", "object_type": "metric"}.get(name, "2026-11-17T10:00:00Z")
         widgets: list[Any] = (answer.get("widgets") or []) if is_object(answer) else []
         for widget in widgets:
             if is_object(widget) and self._chance.random() < 0.7:

@@ -1,7 +1,10 @@
 """Whatever the API answers within its published document: an answer or an error of ours, never a failure of this code."""
 
+import contextlib
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -15,9 +18,13 @@ from cekura_dashboards import TOOLS
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.projects_only import ProjectsOnly
+from cekura_dashboards.api.records import FailureMode
 from cekura_dashboards.api.wire import Transport
+from cekura_dashboards.charts.edit_histories import EditScope, read_edit_sources
 from cekura_dashboards.context import ToolContext
-from support import KEY, Json, ask, no_wait, now
+from cekura_dashboards.reports.edits import Amount, MeasureKind, edit_lines, edits_text, edits_within, measure_line
+from cekura_dashboards.values import replace
+from support import KEY, NOW, Json, ask, no_wait, now
 from support import settings as tool_settings
 
 BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
@@ -40,6 +47,9 @@ CALLS: list[tuple[str, Json]] = [
     ("preview_widget", {"widget": COUNT, "window": "7d", "share_where": {"field": "success", "op": "eq", "value": True}}),
     ("explain_change", {"widget": BAR, "by": ["agent.id", "topic"]}),
     ("explain_change", {"widget_id": 203}),
+    ("explain_change", {"widget": BAR, "dashboard_id": 11, "edits": "full"}),
+    ("find_changes", {"dashboard_ids": [11], "edits": "full"}),
+    ("get_widgets_data", {"dashboard_id": 11, "compare_to": "previous_period", "edits": "full"}),
     ("list_calls", {"widget_id": 203, "project_id": 1}),
     ("list_calls", {"transcript": 5, "project_id": 1}),
     ("check_dashboard", {"dashboard_id": 11}),
@@ -81,5 +91,44 @@ def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json])
         if of_projects:
             transport = ProjectsOnly(transport, frozenset({0, 1, 7}))
         anyio.run(answered, transport, *call)
+
+    run()
+
+
+async def read_edits(transport: Transport) -> None:
+    """Whatever histories and the audit log hold, told of a time in which most of it lies."""
+    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
+    context = ToolContext(client, tool_settings(), now)
+    scope = EditScope(NOW - timedelta(days=400), NOW, 7, (1, 501), (7, 33))
+    log = await client.audit_log(7, 7, start="2026-10-20T00:00:00Z", end="2026-11-18T00:00:00Z")
+    sources = replace(await read_edit_sources(context, [scope]), audit=log)
+    for kind in get_args(MeasureKind):
+        for amount in get_args(Amount):
+            edits = edits_within(sources, scope, kind, {33: "\u202e\n"}, amount)
+            text = "\n".join([*edit_lines(edits), measure_line(edits) or "", edits_text(edits)])
+            assert not {char for char in text if char != "\n" and not char.isprintable()}
+            assert len(text) < 20_000
+            json.dumps(edits.model_dump(mode="json", by_alias=True), allow_nan=False)
+
+
+async def read_beside(transport: Transport) -> None:
+    """One call's details, and failure modes with their calls."""
+    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
+    mode = FailureMode("a-b", "A", 501, 3)
+    asked: list[Awaitable[object]] = [
+        client.call_details(5), client.failure_modes(1, [7]), client.failure_modes(1, []),
+        client.failure_calls(mode, 1, [], start="2026-11-01T00:00:00Z", end="2026-11-18T00:00:00Z"),
+    ]  # fmt: skip
+    for answer in asked:
+        with contextlib.suppress(DashboardsError):
+            await answer
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("read", [read_edits, read_beside])
+def test_no_record_beside_the_dashboards_makes_its_reading_fail(read: Callable[[Transport], Awaitable[None]]) -> None:
+    @given(st.integers(0, 2**32))
+    def run(seed: int) -> None:
+        anyio.run(read, Arbitrary(seed))
 
     run()

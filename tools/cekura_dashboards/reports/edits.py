@@ -247,7 +247,11 @@ def _is_short(value: bytes) -> bool:
 
 def _value(value: bytes) -> str:
     text = scalar(value)
-    return word(text, CHOICES, limit=SHORT_VALUE) if isinstance(text, str) and text else short_json(text or None)
+    return (
+        word(text, CHOICES, limit=SHORT_VALUE)
+        if isinstance(text, str) and text
+        else short_json(None if text == "" else text)
+    )
 
 
 def _text_of(value: bytes) -> str:
