@@ -1,5 +1,7 @@
 """What is said about numbers is mostly true: a short form of ``python -m benchmarks.verdicts``."""
 
+from dataclasses import dataclass
+
 import pytest
 from benchmarks.verdicts import comparisons, drivers
 from benchmarks.verdicts.cases import PLANTS, Plant
@@ -47,7 +49,7 @@ def test_what_happened_to_the_calls_is_mostly_found(plant: Plant) -> None:
     assert row.clear >= plant.clear_aim - 0.15, "six of forty"
 
 
-CASES = [case for case in comparisons.cases() if not case.alike and not case.course]
+CASES = [case for case in comparisons.of_usual_shapes() if not case.alike]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -57,7 +59,7 @@ def test_intervals_hold_the_truth_and_equal_sides_are_not_called_clear(case: com
     assert not case.is_quiet or row.clear <= 0.04, "two of sixty"
 
 
-DAYS_ALIKE = [case for case in comparisons.cases() if case.alike and case.history and not case.course]
+DAYS_ALIKE = [case for case in comparisons.of_usual_shapes() if case.alike and case.history]
 
 
 @pytest.mark.parametrize("case", DAYS_ALIKE, ids=str)
@@ -67,7 +69,7 @@ def test_weeks_of_days_that_are_alike_are_not_called_clear_where_that_can_be_see
     assert not case.is_quiet or row.clear <= 0.06
 
 
-ON_A_COURSE = [case for case in comparisons.cases() if case.course and not case.alike]
+ON_A_COURSE = [case for case in comparisons.on_a_course() if not case.alike]
 
 
 @pytest.mark.parametrize("case", ON_A_COURSE, ids=str)
@@ -75,6 +77,36 @@ def test_months_in_which_something_happened_besides_are_compared_as_well(case: c
     row = comparisons.compared_row(case, range(50))
     assert row.held >= 0.86
     assert not case.is_quiet or row.clear <= 0.04, "two of fifty"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A case of other shapes by how it is printed, and the shares of ``clear`` verdicts that it may have."""
+
+    case: str
+    least: float = 0.0
+    most: float = 1.0
+
+
+SHAPES = [
+    Shape("rates, 170 calls a day | 3 against 7 days | known | -10%", least=0.8),
+    Shape("rates, 170 calls a day | 7 against 7 days | known | -10% on the last 4", least=0.5),
+    Shape("calls, 170 a day | 7 against 7 days, an outage a week before | known | none", most=0.04),
+    Shape("calls, 170 a day | 7 against 7 days, an outage a week before | known | -25%", least=0.7),
+    Shape("calls, busy Mondays and quiet weekends | 7 against 7 days | known | -20%", least=0.5),
+    Shape("calls, 10 a day | 1 against 7 days | known | +200%", least=0.75),
+    Shape("rates, 20 calls against 400 a day | 1 against 7 days | known | none", most=0.04),
+    Shape("p95, 60 calls a day | 7 against 7 days | known | none", most=0.04),
+    Shape("p95, 1500 calls a day | 7 against 7 days | known | +20%", least=0.9),
+]
+OTHER_SHAPES = {str(case): case for case in comparisons.of_other_shapes()}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.case)
+def test_changes_within_a_window_of_few_days_or_calls_and_of_percentiles_are_clear(shape: Shape) -> None:
+    row = comparisons.compared_row(OTHER_SHAPES[shape.case], DRAWS)
+    assert row.held >= 0.9
+    assert shape.least <= row.clear <= shape.most
 
 
 @pytest.mark.parametrize("case", [*drivers.cases()], ids=lambda case: case.name)

@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.compare import MIN_BUCKETS, compare, share_changes
+from cekura_dashboards.stats.compare import compare, share_changes
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VALUE, GroupedSample, outlying_groups
+from cekura_dashboards.stats.estimates import limited
 from cekura_dashboards.stats.findings import (
     Finding,
     Gap,
@@ -78,13 +79,12 @@ def level_change(
     if comparison.verdict in {None, "not tested"} or comparison.current is None or comparison.baseline is None:
         return None
     after, before = comparison.current.value or 0, comparison.baseline.value or 0
-    few = min(len(current.buckets), len(baseline.buckets)) < MIN_BUCKETS
     sizes = comparison.current.n, comparison.baseline.n
     return Change(
         how="comparison",
         p_value=comparison.p_value,
         size=_size(before, after, ratio),
-        strongest_verdict="possible" if few else terms.strongest_verdict,
+        strongest_verdict=limited(terms, current, baseline).strongest_verdict,
         before=before,
         after=after,
         pct=comparison.pct,

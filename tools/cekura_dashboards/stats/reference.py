@@ -1,6 +1,6 @@
 """The days before a comparison: how much one day differs from the next, and how alike neighbouring days are."""
 
-from collections import defaultdict
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.changepoints import (
+    WINSORISE_AT,
     find_changepoints,
     fit_trend,
     segments,
@@ -15,32 +16,59 @@ from cekura_dashboards.stats.changepoints import (
     sums_of_segments,
     winsorise,
 )
-from cekura_dashboards.stats.seasonality import CONTINUITY
+from cekura_dashboards.stats.seasonality import CONTINUITY, precision_power
 from cekura_dashboards.stats.significance import SampleBucket, call_weights
-from cekura_dashboards.stats.time_series import calendar, floats, lag1_autocorrelation, median, sums_by
+from cekura_dashboards.stats.time_series import (
+    MAD_TO_SD,
+    calendar,
+    floats,
+    lag1_autocorrelation,
+    median,
+    medians_by,
+    sums_by,
+)
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
+from cekura_dashboards.values import replace
 
-MIN_REFERENCE_DAYS = 20
-"""With fewer days no autocorrelation is estimated. A choice: just under three weeks."""
-MIN_DAILY_AUTOCORRELATION = 0.1
-"""The least autocorrelation assumed, as three weeks of days do not measure it well.
+MIN_REFERENCE_DAYS = 14
+"""With fewer days no autocorrelation is estimated: two weeks hold every weekday twice. A choice.
+
+Measured: of fortnights whose days are alike by 0.6, 3 to 4 % are called ``clear`` where nothing changed.
+"""
+MIN_DAYS_FOR_WEEKDAYS = 20
+"""From this many days on, just under three weeks, each weekday may have a level of its own. A choice."""
+MIN_VARIANCE_RATIO = 3.0
+"""The least F ratio of weekdays, explained over residual variance, for levels of their own.
+
+A choice, p = 0.04 of seven weekdays in four weeks: of weeks that are alike by 0.6, 8 % had such levels with 2.
+"""
+MIN_DAILY_AUTOCORRELATION, MAX_DAILY_AUTOCORRELATION = 0.1, 0.8
+"""The least and the most autocorrelation assumed, as three weeks of days do not measure it well.
 
 A choice. The coverage of the intervals that result is measured by ``python -m benchmarks.verdicts``.
 """
-ValueKind = Literal["means", "counts", "others"]
-"""``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean."""
+ValueKind = Literal["means", "counts", "percentiles"]
+"""``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean.
+
+``percentiles``: their precision grows with their calls as far as the days show it.
+"""
+Strata = Literal["weekdays", "weekends", "none"]
+"""Which effects both sides of a comparison share, so that they are no part of its error."""
 
 
-class Autocorrelation(Struct, frozen=True, eq=False):
+class DailyVariation(Struct, frozen=True, eq=False):
     """The residuals of days and their lag-1 autocorrelation; without days they count as independent.
 
-    ``residuals``: the difference of each day from its expected value: of a mean times the root of its calls, of a count
-    in Poisson standard deviations. ``parameters``: the degrees of freedom of the model that was subtracted.
+    ``residuals``: the difference of each day from its expected value, in one variance: of a mean times the root of its
+    calls, of a count in Poisson standard deviations, of a percentile times the root of its precision. ``parameters``:
+    the degrees of freedom of the model that was subtracted. ``power``: the precision of a day grows with this power of
+    its calls.
     """
 
     correlation: float = 0.0
     residuals: Array = field(default_factory=lambda: np.empty(0))
     parameters: int = 0
+    power: float = 0.0
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -50,39 +78,59 @@ class Autocorrelation(Struct, frozen=True, eq=False):
     def sum_of_squares(self) -> float:
         return float(self.residuals @ self.residuals)
 
-    def variance_factor(self, days: int) -> float:
+    def beyond(self, sampling: float) -> "DailyVariation":
+        """With no more autocorrelation than the part of the variance that is not that of independent calls allows.
+
+        ``sampling``: the variance that the calls alone would give the residuals. That of days is known to within two
+        standard errors.
+        """
+        df = max(1, self.degrees_of_freedom)
+        most = self.sum_of_squares / df * (1 + 2 * math.sqrt(2 / df))
+        share = max(0.0, 1 - sampling / most) if most > 0 else 0.0
+        is_assumed = self.correlation <= MIN_DAILY_AUTOCORRELATION
+        bound = MIN_DAILY_AUTOCORRELATION if is_assumed else MAX_DAILY_AUTOCORRELATION
+        return replace(self, correlation=min(self.correlation, bound * share))
+
+    def variance_factor(self, days: float) -> float:
         """The factor by which autocorrelation inflates the variance of a mean of so many consecutive days.
 
         The second factor corrects the variance itself, which is too small about the mean of autocorrelated days.
 
-        >>> round(Autocorrelation(0.6, np.zeros(22)).variance_factor(7), 2)
+        >>> round(DailyVariation(0.6, np.zeros(22)).variance_factor(7), 2)
         3.39
-        >>> Autocorrelation(0.0, np.zeros(22)).variance_factor(7)
+        >>> DailyVariation(0.0, np.zeros(22)).variance_factor(7)
         1.0
         """
         if not self.correlation:
             return 1.0
         count = len(self.residuals)
-        removed = self._factor_of_mean(count) / count
-        return self._factor_of_mean(days) * (1 - 1 / count) / (1 - removed)
+        removed = _factor_of_mean(count, self.correlation) / count
+        return _factor_of_mean(max(1, round(days)), self.correlation) * (1 - 1 / count) / (1 - removed)
 
-    def _factor_of_mean(self, days: int) -> float:
-        """Exact for a first-order autoregression of this length. Source: Bayley and Hammersley (1946)."""
-        lags = np.arange(1, days)
-        return 1 + 2 * float(((days - lags) / days * self.correlation**lags).sum())
+    def effective_df(self, days: float) -> float:
+        """The degrees of freedom of the variance of a mean of so many consecutive days.
 
-    @property
-    def effective_share(self) -> float:
-        """How many independent days one day is worth for estimating the variance."""
-        return (1 - self.correlation**2) / (1 + self.correlation**2)
+        Those of a chi-square with the same relative variance, Satterthwaite (1946), Biometrics 2: autocorrelated days
+        tell less of their variance, and their autocorrelation is an estimate too, by the variance of Bartlett (1946).
+
+        >>> round(DailyVariation(0.6, np.zeros(22)).effective_df(7), 1)
+        7.3
+        """
+        df = self.degrees_of_freedom * (1 - self.correlation**2) / (1 + self.correlation**2)
+        length, step = max(1, round(days)), 0.01
+        factors = [_factor_of_mean(length, self.correlation + sign * step) for sign in (-1, 1)]
+        slope = (math.log(factors[1]) - math.log(factors[0])) / (2 * step)
+        if self.correlation <= MIN_DAILY_AUTOCORRELATION:
+            return df
+        estimated = 1 - MIN_DAILY_AUTOCORRELATION / self.correlation  # what is not assumed
+        uncertainty = (estimated * slope) ** 2 * (1 - self.correlation**2) / len(self.residuals)
+        return 2 / (2 / df + uncertainty)
 
 
-def by_day_type(cells: Sequence[SampleBucket], clock: Clock) -> list[list[SampleBucket]]:
-    """Weekdays and weekends as strata. Source: stratified clusters, Cochran (1977), Sampling Techniques, chapter 5."""
-    buckets_by_type = defaultdict[bool, list[SampleBucket]](list)
-    for cell in cells:
-        buckets_by_type[clock.is_weekend(cell.time + HOUR)].append(cell)
-    return [*buckets_by_type.values()]
+def _factor_of_mean(days: int, correlation: float) -> float:
+    """Exact for a first-order autoregression of this length. Source: Bayley and Hammersley (1946)."""
+    lags = np.arange(1, days)
+    return 1 + 2 * float(((days - lags) / days * correlation**lags).sum())
 
 
 def reference_days(
@@ -100,52 +148,98 @@ def reference_days(
     return days if len(days) >= MIN_REFERENCE_DAYS else []
 
 
-def estimate_autocorrelation(
-    days: Sequence[SampleBucket], clock: Clock, values: ValueKind, *, strata: bool = True
-) -> Autocorrelation:
-    """``strata``: weekends get a level of their own; otherwise their difference counts as day-to-day variance."""
+def estimate_variation(
+    days: Sequence[SampleBucket], clock: Clock, values: ValueKind, strata: Strata = "weekdays", *, changed: int = 0
+) -> DailyVariation:
+    """``strata``: the effects that are no variation: those of weekdays, if there are any, of weekends, or none.
+
+    ``changed``: how many last days have a level of their own, as they are those compared.
+    """
     if not days:
-        return Autocorrelation()
+        return DailyVariation()
     month = _Month(days, clock, values)
-    levels, parameters = np.zeros(len(days)), 0
-    residuals = month.residuals(levels, month.weekend)
-    correlation = lag1_autocorrelation(residuals, unbiased=True)
-    if correlation > MIN_DAILY_AUTOCORRELATION:  # steps and trends look like autocorrelation too
+    levels, parameters = month.changed(changed), min(changed, 1)
+    correlation = _autocorrelation(month.residuals(levels, month.kinds), 1 + parameters)
+    if correlation > MIN_DAILY_AUTOCORRELATION and not changed:  # steps and trends look like autocorrelation too
         levels, parameters = month.levels()
-    if parameters:
-        residuals = month.residuals(levels, month.weekend)
-        correlation = lag1_autocorrelation(residuals, unbiased=True)
-    kinds = month.weekend
-    if not strata:
-        kinds = np.zeros_like(kinds)
-        residuals = month.residuals(levels, kinds)
-    return Autocorrelation(max(correlation, MIN_DAILY_AUTOCORRELATION), residuals, len({*kinds.tolist()}) + parameters)
+        correlation = _autocorrelation(month.residuals(levels, month.kinds), 1 + parameters)
+    by_strata = {"weekdays": month.kinds, "weekends": month.weekend, "none": np.zeros_like(month.kinds)}
+    kinds = by_strata[strata]
+    residuals = month.residuals(levels, kinds)
+    used = len({*kinds.tolist()}) + parameters
+    return DailyVariation(correlation, residuals, used, month.power)
+
+
+def _autocorrelation(residuals: Array, levels: int) -> float:
+    """Corrected for the bias of residuals about so many levels, each as of Marriott and Pope (1954), Biometrika 41."""
+    correlation = lag1_autocorrelation(residuals)
+    if correlation > 0:
+        correlation += levels * (1 + 4 * correlation) / len(residuals)
+    return min(max(correlation, MIN_DAILY_AUTOCORRELATION), MAX_DAILY_AUTOCORRELATION)
+
+
+def expected_counts(days: Sequence[SampleBucket], clock: Clock) -> dict[float, float]:
+    """The usual count of each day by its kind: the median of all of that kind, so that an outage does not set it."""
+    if not days:
+        return {}
+    month = _Month(days, clock, "counts")
+    usual = medians_by(np.unique(month.kinds, return_inverse=True)[1], floats(day.value for day in days))
+    by_kind = dict(zip(sorted({*month.kinds.tolist()}), usual.tolist(), strict=True))
+    return {day.time: by_kind[kind] for day, kind in zip(days, month.kinds.tolist(), strict=True)}
 
 
 class _Month:
     """Consecutive days with the arithmetic of their values. Levels add to a mean, and multiply a count by 1 + level.
 
-    Arrays have a value per day. ``weekend``: 1 for a weekend, else 0, as ``kinds`` of days are.
+    Arrays have a value per day. ``weekend``: 1 for a weekend, else 0; ``kinds``: the days that share an effect: those
+    of a weekend, or each weekday where weekdays explain enough.
     """
 
     def __init__(self, days: Sequence[SampleBucket], clock: Clock, values: ValueKind) -> None:
         self.counts = values == "counts"
-        self.values = floats(day.value for day in days)
-        self.sizes = floats(call_weights(days)) if values == "means" else np.ones(len(days))
-        self.weekend = calendar(floats(day.time for day in days) + HOUR, clock).weekend
+        self.values, self.power = floats(day.value for day in days), 0.0
+        self.sizes = floats(call_weights(days)) if values != "counts" else np.ones(len(days))
+        places = calendar(floats(day.time for day in days) + HOUR, clock)
+        self.weekend = self.kinds = places.weekend
+        if values == "percentiles":
+            self.power = precision_power(self._deviations(self._medians(self.weekend))[0], self.sizes)
+            self.sizes = self.sizes**self.power
+        if len(days) >= MIN_DAYS_FOR_WEEKDAYS and self._differ(places.weekday):
+            self.kinds = places.weekday
         self._winsorise()
 
+    def _differ(self, weekdays: Places) -> bool:
+        """Whether weekdays differ by more than weekends do, as an analysis of variance says.
+
+        About medians and with bounded deviations, as one outage must not decide.
+        """
+        rest, less = (self._roots(kinds) for kinds in (self.weekend, weekdays))
+        limit = WINSORISE_AT * MAD_TO_SD * median(np.abs(rest))
+        more = len({*weekdays.tolist()}) - len({*self.weekend.tolist()})
+        before, after = (
+            float(bounded @ bounded) for bounded in (np.clip(part, -limit, limit) for part in (rest, less))
+        )
+        explained, df = before - after, len(rest) - len({*weekdays.tolist()})
+        return explained > MIN_VARIANCE_RATIO * more * after / df
+
+    def _roots(self, kinds: Places) -> Array:
+        """The deviations of days from the medians of their kinds, in one variance."""
+        deviations, precisions = self._deviations(self._medians(kinds))
+        return np.sqrt(precisions) * deviations
+
+    def _medians(self, kinds: Places) -> Array:
+        keys = np.unique(kinds, return_inverse=True)[1]
+        return medians_by(keys, self.values)[keys]
+
     def _winsorise(self) -> None:
-        """Winsorise each day type about its median, so that one outage does not set the variance."""
-        medians = np.empty(len(self.values))
-        for kind in {*self.weekend.tolist()}:
-            medians[self.weekend == kind] = median(self.values[self.weekend == kind])
+        """Winsorise the days about the medians of their kinds, so that one outage does not set the variance."""
+        medians = self._medians(self.kinds)
         deviations, weights = self._deviations(medians)
-        winsorised = winsorise(deviations, weights, 1.0 if self.counts else 0.0)
+        bounded = winsorise(deviations, weights, 1.0 if self.counts else 0.0)
         if self.counts:
-            self.values = np.where(medians != 0, medians * (1 + winsorised), self.values)
+            self.values = np.where(medians != 0, medians * (1 + bounded), self.values)
         else:
-            self.values = medians + winsorised
+            self.values = medians + bounded
 
     def _deviations(self, expected: Array) -> tuple[Array, Array]:
         """The difference of each day from its expected value, as a level, and its precision."""
@@ -156,7 +250,7 @@ class _Month:
         return shares, np.maximum(expected, CONTINUITY)
 
     def expected(self, levels: Array, kinds: Places) -> Array:
-        """The expected value of each day: the mean of its day type at the level of its time."""
+        """The expected value of each day: the mean of its kind at the level of its time."""
         totals = sums_by(kinds, self.values if self.counts else self.sizes * (self.values - levels))
         weights = sums_by(kinds, 1 + levels if self.counts else self.sizes)
         means = np.divide(totals, weights, out=np.zeros(len(totals)), where=weights != 0)[kinds]
@@ -168,11 +262,21 @@ class _Month:
         precisions = 1 / np.maximum(expected, CONTINUITY) if self.counts else self.sizes
         return np.sqrt(precisions) * (self.values - expected)
 
+    def changed(self, count: int) -> Array:
+        """The level of each day where so many last ones have one of their own."""
+        levels = np.zeros(len(self.values))
+        if count:
+            deviations, weights = self._deviations(self._medians(self.kinds))
+            first = len(levels) - count
+            means = [np.average(deviations[part], weights=weights[part]) for part in (slice(first), slice(first, None))]
+            levels[first:] = means[1] - means[0]
+        return np.maximum(levels, -1.0) if self.counts else levels
+
     def levels(self) -> tuple[Array, int]:
         """The level of each day by clear steps and a clear trend, and the number of parameters."""
         count = len(self.values)
-        deviations, weights = self._deviations(self.expected(np.zeros(count), self.weekend))
-        used_df = len({*self.weekend.tolist()})
+        deviations, weights = self._deviations(self.expected(np.zeros(count), self.kinds))
+        used_df = len({*self.kinds.tolist()})
         steps = find_changepoints(deviations, weights, used_df=used_df, variance_known=self.counts)
         cuts = [step.at for step in steps if step.clear]
         trend = fit_trend(deviations, cuts)

@@ -197,18 +197,23 @@ def standardise(values: Array, *, least: float = 0.0) -> Array:
 
 def best_weights(residuals: Array, calls: Array) -> Array:
     """Weights under which the values are most likely normal with one variance: equal, or growing with their calls."""
+    power = precision_power(residuals, calls)
+    weights: Array = (calls / float(calls.mean())) ** power if power else np.ones(len(calls))
+    return weights
+
+
+def precision_power(residuals: Array, calls: Array) -> float:
+    """The power of its calls with which the precision of a value grows: one of ``PRECISION_POWERS``."""
     mean_calls = float(calls.mean())
-    if mean_calls <= 0 or calls.max() < 1.2 * calls.min():
-        return np.ones(len(calls))
+    if mean_calls <= 0 or calls.min() <= 0 or calls.max() < 1.2 * calls.min():
+        return 0.0
     log_calls = float(np.log(calls).sum())
 
     def misfit(power: float) -> float:
         spread = robust_sd(residuals * calls ** (power / 2))
         return len(calls) * math.log(max(spread, _TINY)) - power / 2 * log_calls
 
-    power = min(PRECISION_POWERS, key=lambda power: misfit(power) + LOG_LIKELIHOOD_MARGIN * (1 - power))
-    weights: Array = (calls / mean_calls) ** power
-    return weights
+    return min(PRECISION_POWERS, key=lambda power: misfit(power) + LOG_LIKELIHOOD_MARGIN * (1 - power))
 
 
 class DailySeries(Struct, frozen=True, eq=False):

@@ -162,6 +162,42 @@ def share_score(hits: float, n: float, share: float) -> float:
     return _score(_tail_probability(min(size, round(hits)), size * share, probability, ratio))
 
 
+def binomial_score(hits: float, misses: float, share: float) -> float:
+    """The probability of so many hits, or of more or fewer on their side, as a normal score that is not negative.
+
+    The mid-p value, Lancaster (1961), Journal of the American Statistical Association 56. Numbers need not be whole.
+
+    >>> round(binomial_score(0, 6, 0.5), 2), round(binomial_score(9, 1, 0.5), 2), binomial_score(3, 3, 0.5)
+    (2.42, 2.52, 0.0)
+    """
+    fewer = _incomplete_beta(1 - share, misses + 1, hits) if hits > 0 else 0.0
+    up_to = _incomplete_beta(1 - share, misses, hits + 1) if misses > 0 else 1.0
+    more = _incomplete_beta(share, hits + 1, misses) if misses > 0 else 0.0
+    from_here = _incomplete_beta(share, hits, misses + 1) if hits > 0 else 1.0
+    return _score(min((fewer + up_to) / 2, (more + from_here) / 2))
+
+
+def hypergeometric_score(hits: int, size: int, all_hits: int, whole: int) -> float:
+    """The same for so many hits among ``size`` of all, of which ``all_hits`` are hits: Fisher's exact test.
+
+    >>> round(hypergeometric_score(0, 6, 6, 12), 2), hypergeometric_score(3, 6, 6, 12)
+    (3.27, 0.0)
+    """
+
+    def log_ways(n: int, k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+    least, most = max(0, size + all_hits - whole), min(size, all_hits)
+    log_all = log_ways(whole, size)
+    hits = min(most, max(least, hits))
+    weights = [
+        math.exp(log_ways(all_hits, k) + log_ways(whole - all_hits, size - k) - log_all) for k in range(least, most + 1)
+    ]
+    place = hits - least
+    tails = math.fsum(weights[:place]), math.fsum(weights[place + 1 :])
+    return _score(min(tails) + weights[place] / 2)
+
+
 def _tail_probability(
     value: int, mean: float, probability: Callable[[int], float], ratio: Callable[[int], float]
 ) -> float:
@@ -250,7 +286,7 @@ class Sample(Struct, frozen=True):
     """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
 
     ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
-    where they are known: of a label its share of the calls.
+    where they are known: of a label its share of the calls. ``whole``: the percentile of all its calls, if known.
     """
 
     buckets: Sequence[SampleBucket]
@@ -261,6 +297,7 @@ class Sample(Struct, frozen=True):
     over_time: Mapping[str | None, Sequence[SampleBucket]] = field(
         default_factory=dict[str | None, Sequence[SampleBucket]]
     )
+    whole: float | None = None
 
     def part(self, name: str | None) -> "Sample":
         """One part as a side of its own."""
