@@ -1,7 +1,7 @@
 """What changed anywhere: every chart read, all tests corrected together, the largest changes first."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -10,11 +10,12 @@ from msgspec import Struct
 from pydantic import Field
 
 from cekura_dashboards.api.errors import NoTimeBefore
-from cekura_dashboards.api.models import Dashboard, JsonObject, Widget
+from cekura_dashboards.api.models import DURATION, LIMIT, Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.read import read_charts
+from cekura_dashboards.charts.rows import line_rows
 from cekura_dashboards.charts.scores import PLAIN_SCORE
 from cekura_dashboards.charts.target import (
     DEFAULT,
@@ -32,6 +33,7 @@ from cekura_dashboards.reports.changes import (
     ComparedSpans,
     MeasureTests,
     NextCall,
+    RankedChange,
     ReportedChange,
     Survey,
     interval_of,
@@ -45,6 +47,7 @@ from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, has_edited_measure
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.stats.change import Change
+from cekura_dashboards.stats.timeline import MINUTE, floor_to, iso, moment_of
 from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.text import join_names, json_text, named, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
@@ -128,7 +131,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         [survey.target.config for survey in measures], [survey.target.calls for survey in measures], None
     )
     tested = await in_thread(_run_tests, context, measures, readings, times, names, small=len(measures) < 2)  # noqa: PLR2004 - work of a few milliseconds
-    ranking = rank_changes(tested)
+    ranking = rank_changes(tested, times)
     untestable |= {w.id: _why_untested(item, times) for item in tested if not item.tests for w in item.survey.widgets}
     untestable |= {
         widget.id: NO_DATA
@@ -138,13 +141,15 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     }
     going_on = partial(_next_call, times=times, request=request)
     readings_by_key = {survey.key: reading for survey, reading in zip(measures, readings, strict=True)}
-    rows = [
-        report_change(survey, item, verdict, times, where.names, going_on, _passing(readings_by_key[survey.key]))
-        for survey, item, verdict in ranking
-    ]
     few = [(survey, item, readings_by_key[survey.key]) for survey, item, _ in ranking[:FEW_CHANGES]]
     windows = [window for window in (times.current, times.baseline) if window]
-    edits, edit_requests = await edits_of_changes(context, few, windows, readings, names, request.edits or "brief")
+    (edits, edit_requests), (ranking, looks) = await gather(
+        edits_of_changes(context, few, windows, readings, names, request.edits or "brief"),
+        _since_last_call(context, ranking),
+    )
+    rows = [
+        report_change(row, times, where.names, going_on, _passing(readings_by_key[row.survey.key])) for row in ranking
+    ]
     rows[: len(edits)] = [row.model_copy(update={"edits": of_row}) for row, of_row in zip(rows, edits, strict=False)]
     listed_changes = _fitting(rows)
     failed = {
@@ -174,7 +179,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             untestable=len(untestable),
             failed=len(failed.keys() - changed),
         ),
-        requests=len(measures) + where.requests + len(context.lookups.metrics_of) + edit_requests,
+        requests=len(measures) + where.requests + len(context.lookups.metrics_of) + edit_requests + looks,
         next=_rest(where.left_out, request),
         notes=notes or None,
     )
@@ -182,6 +187,23 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         return answer
     drawn = [(readings_by_key[survey.key], item) for survey, item, _ in ranking]
     return answer.with_drawing(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
+
+
+async def _since_last_call(context: ToolContext, ranking: Sequence[RankedChange]) -> tuple[list[RankedChange], int]:
+    """The changes, an outage that goes on from the minute of the last call, and the number of requests for that."""
+    if not ranking or not ranking[0].goes_on:
+        return [*ranking], 0
+    outage, others = ranking[0], ranking[1:]
+    start = moment_of(outage.change.at or "")
+    config = WidgetConfig(chart_type="line", field=DURATION)
+    window = Window(start - timedelta(hours=1), start, "")
+    [reading] = await read_charts(
+        context, [replace(outage.survey.target, config=config, window=window, by_hours=False)]
+    )
+    times = [] if reading.chart is None else line_rows(reading, reading.chart, {}).calls.times.tolist()
+    if times:
+        outage = outage._replace(change=replace(outage.change, at=iso(floor_to(times[-1], MINUTE))))
+    return [outage, *others], 1
 
 
 def _step_of(window: Window) -> Literal["hour", "day"]:
@@ -273,7 +295,9 @@ def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: F
         label = "null" if item.part is None else item.part
         return NextCall(tool="list_calls", arguments={"widget_id": first.id, "label": label, "window": window})
     time: JsonObject = {"window": window} | ({"compare_to": request.compare_to} if request.compare_to else {})
-    if times.baseline is None:
+    if item.still:
+        time = _since(item, times)
+    elif times.baseline is None:
         time = _around(item, times.current)
     widget = next((candidate for candidate in survey.widgets if candidate.chart_type in EXPLAINED), None)
     if widget is not None:
@@ -284,10 +308,17 @@ def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: F
     return NextCall(tool="explain_change", arguments={"widget": bar, **on, **time})
 
 
+def _since(item: Change, times: ComparedSpans) -> JsonObject:
+    """The window since a change before the window, against as long a window before it, as far as the API keeps it."""
+    since, end = moment_of(item.at or ""), times.current.end
+    start = max(since - (end - since), whole_steps(Window(times.until - LIMIT, end, ""), "day", times.until).start)
+    start_text, middle, end_text = (format_instant(moment) for moment in (start, since, end))
+    return {"window": f"{middle}/{end_text}", "compare_to": f"{start_text}/{middle}"}
+
+
 def _around(item: Change, window: Window) -> JsonObject:
     """The window since a change against the window before it; its halves if the change has no time."""
-    since = datetime.fromisoformat(item.at) if item.at else window.start
-    since = since if since.tzinfo else since.replace(tzinfo=UTC)
+    since = moment_of(item.at) if item.at else window.start
     if not window.start < since < window.end:
         since = window.start + (window.end - window.start) / 2
     start, middle, end = (format_instant(moment) for moment in (window.start, since, window.end))
@@ -387,6 +418,8 @@ def _what(row: ReportedChange) -> str:
     moved = f"{plain(row.before)} → {plain(row.after)}{relative}"
     early = " (in the baseline)" if row.before_window else ""
     match row.kind:
+        case "outage" if row.still:
+            return f"no calls since {row.at}, expected {plain(row.before)} by now; still so"
         case "outage":
             return f"no calls from {row.at} to {row.until}, expected {plain(row.before)}{early}"
         case "outlier":
@@ -400,6 +433,8 @@ def _what(row: ReportedChange) -> str:
             return f"share{since} {plain(row.before)} % → {plain(row.after)} % of the calls{n}"
         case "trend":
             return f"trend from {row.at}: {moved}"
+        case "step" if row.still:
+            return f"since {row.at}, before the window: {moved}{n}; still so"
         case "step":
             return f"step at {row.at}: {moved}{n}"
         case _:

@@ -10,13 +10,11 @@ other Mondays show what to expect. It is read with the charts; if it fails, they
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import anyio
 from msgspec import Struct
@@ -44,15 +42,14 @@ from cekura_dashboards.api.filters import (
 )
 from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, plotted_type
 from cekura_dashboards.api.wire import usage
+from cekura_dashboards.charts.days import group_key, in_days
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats import arrays
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
-from cekura_dashboards.summaries.bar import combine, is_merged, total
-from cekura_dashboards.summaries.model import Bucket
-from cekura_dashboards.text import json_text
+from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")
@@ -111,7 +108,7 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     readings = await in_thread(in_one_form, readings, types, context.lookups.numbers, small=are_few(readings))
     for place, part in zip(parts, readings[len(targets) : len(targets) + len(parts)], strict=True):
         readings[place] = share_of(readings[place], part)
-    readings = covered([in_local_days(r, zone) if r.target.local_days else r for r in readings])[: len(targets)]
+    readings = covered([in_days(reading, zone) for reading in readings])[: len(targets)]
     for reading in readings:
         if isinstance(reading.error, KeyRejected):
             raise reading.error
@@ -146,10 +143,10 @@ def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObje
         return ChartReading(target, window, error=UnreadableAnswer(problem)), None
     reading = ChartReading(target, window, notes=tuple(notes))
     inside = _is_inside(window, bounds)
-    if target.id is not None and inside and not (target.alone or target.local_days):
+    hours = {"time_period": "hour"} if target.local_days or target.by_hours else {}
+    if target.id is not None and inside and not (target.alone or hours):
         return reading, None
     filters = both(without_time(target.filters), within(window.start, window.end), target.extra)
-    hours = {"time_period": "hour"} if target.local_days else {}
     body = {**target.config.definition(), **hours, "filters": filters}
     if inside and target.dashboard is not None and not target.alone:
         return reading, {**body, "dashboard": target.dashboard}
@@ -434,63 +431,7 @@ def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
 
 def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
     rows = reading.chart.rows if reading.chart else []
-    return {(str(row.time_interval), _group(row.group)): number(row.value) or 0.0 for row in rows}
-
-
-def _group(value: Any) -> Key:
-    """The key of a row's group; a list or an object as its JSON."""
-    return value if isinstance(value, Key) else json_text(value)
-
-
-HALF = 1800.0
-"""Half an hour: an hour belongs to the day that its midpoint lies in."""
-ODD_OFFSET = "days are merged from UTC hours, which midnight in that zone cuts: each is up to half an hour off"
-
-
-def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
-    """An hourly reading merged into days that begin at midnight in ``zone``, for each group."""
-    chart, function = reading.chart, reading.target.config.function
-    if chart is None:
-        return reading
-    times, buckets_by_day = TimeParser(), defaultdict[tuple[datetime, Key], list[Bucket]](list)
-    groups, unread = dict[Key, object](), list[BarRow]()
-    for row in chart.rows:
-        time = times.parse(row.time_interval)
-        if time is None:
-            unread.append(row)
-            continue
-        midnight = _midnight(time, reading.window, zone)
-        key: Key = row.group if isinstance(row.group, Key) else json_text(row.group)
-        groups[key] = row.group
-        buckets_by_day[midnight, key].append(Bucket(time, number(row.value), count_of(row.sample_count)))
-    rows = [
-        BarRow(
-            time_interval=midnight.isoformat(),
-            value=combine(function, parts),
-            sample_count=total(parts),
-            group=groups[key],
-        )
-        for (midnight, key), parts in sorted(buckets_by_day.items(), key=lambda item: (item[0][0], str(item[0][1])))
-    ]
-    notes = reading.notes
-    if any(midnight.timestamp() % (2 * HALF) for midnight, _ in buckets_by_day):
-        notes = (*notes, ODD_OFFSET)
-    first, last = (_offset(edge, zone) for edge in (reading.window.start, reading.window.end))
-    days = replace(chart, rows=[*rows, *unread])
-    return replace(reading, chart=days, notes=notes, hours=chart, offsets=(first, last))
-
-
-def _offset(moment: datetime, zone: ZoneInfo) -> float:
-    offset = moment.astimezone(zone).utcoffset()
-    return offset.total_seconds() if offset else 0.0
-
-
-def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
-    """The start of the day that an hour belongs to; an hour that the window cuts belongs to a day inside it."""
-    middle, first, last = time + HALF, window.start.timestamp(), window.end.timestamp() - 1
-    if time + 2 * HALF > first and time <= last:
-        middle = max(first, min(middle, last))
-    return datetime.fromtimestamp(middle, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    return {(str(row.time_interval), group_key(row.group)): number(row.value) or 0.0 for row in rows}
 
 
 def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
@@ -500,6 +441,8 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
     is tested over time.
     """
     past_targets = [_history_of(target, now) for target in targets]
+    by_hours = iter(with_hours([target for target in past_targets if target is not None]))
+    past_targets = [None if target is None else next(by_hours) for target in past_targets]
     shared, keys = dict[str, Target](), list[str | None]([None] * len(targets))
     without = 0
     for place in sorted(range(len(targets)), key=lambda i: _length(targets[i])):
@@ -513,6 +456,29 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
         shared.setdefault(key, history)
         keys[place] = key
     return keys, shared, without
+
+
+def with_hours(bars: Sequence[Target]) -> list[Target]:
+    """The bars over all the time; of each set of calls one of days is read by the hour: a count, or else the first.
+
+    Its hours show an outage of today, at no request more. None is if there is an hourly bar of the same calls.
+    """
+    first, hourly = dict[str, Target](), {_key_of_calls(bar) for bar in bars if bar.config.period == "hour"}
+    for bar in sorted((bar for bar in bars if bar.has_days_of_hours and not bar.local_days), key=_counts_calls):
+        if (key := _key_of_calls(bar)) not in hourly:
+            first.setdefault(key, bar)
+    chosen = {id(bar) for bar in first.values()}
+    return [replace(bar, by_hours=True) if id(bar) in chosen else bar for bar in bars]
+
+
+def _counts_calls(bar: Target) -> bool:
+    """Sorts counts of all calls first."""
+    return not (bar.config.function == "count" and bar.config.counted is None)
+
+
+def _key_of_calls(bar: Target) -> str:
+    calls = both(bar.calls, bar.matching)
+    return json.dumps([calls, bar.dashboard, bar.project], sort_keys=True, default=str)
 
 
 def _length(target: Target) -> timedelta:

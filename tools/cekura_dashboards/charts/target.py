@@ -343,7 +343,8 @@ class Target(Struct, frozen=True):
     ``project``: its dashboard's, if known. ``window`` None: its saved date range. ``extra``: filters of the request.
     ``matching``: the share of calls that match is charted instead of the calls. ``unreadable``: why its dashboard's
     filters cannot be applied. ``alone``: read without its dashboard, as its baseline must be. ``local_days``: its days
-    are those of the user's time zone, merged from hours.
+    are those of the user's time zone, merged from hours. ``by_hours``: days are read by the hour and merged, for what
+    happens today.
     """
 
     config: WidgetConfig
@@ -356,6 +357,7 @@ class Target(Struct, frozen=True):
     unreadable: str | None = None
     alone: bool = False
     local_days: bool = False
+    by_hours: bool = False
 
     @property
     def problem(self) -> str | None:
@@ -410,7 +412,7 @@ class ChartReading(Memoised, frozen=True):
     def by_hour(self) -> "ChartReading":
         """The reading by hour, as the API answered it."""
         config = self.target.config.model_copy(update={"time_period": "hour"})
-        target = replace(self.target, config=config, local_days=False)
+        target = replace(self.target, config=config, local_days=False, by_hours=False)
         return replace(self, target=target, chart=self.hours, hours=None, offsets=None)
 
 

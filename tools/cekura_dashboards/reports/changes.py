@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, Widget, WidgetConfig, plotted_type
-from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all
+from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all, with_hours
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
 from cekura_dashboards.reports.compare import days_before, labels_of, measure_of
 from cekura_dashboards.reports.edits import Edits
@@ -25,10 +25,12 @@ from cekura_dashboards.stats.change import (
     level_change,
     with_onsets,
 )
+from cekura_dashboards.stats.detect import SHORTLY
 from cekura_dashboards.stats.findings import Number
+from cekura_dashboards.stats.outages import is_one_event
 from cekura_dashboards.stats.significance import VerdictTerms, benjamini_hochberg
-from cekura_dashboards.stats.timeline import Clock, Span, iso
-from cekura_dashboards.summaries.bar import is_merged
+from cekura_dashboards.stats.timeline import Clock, Span, iso, moment_of
+from cekura_dashboards.summaries.bar import ADDITIVE, is_merged
 from cekura_dashboards.text import SafeText, UntrustedText, named, untrusted
 from cekura_dashboards.values import replace
 
@@ -40,6 +42,7 @@ TIMED = {"step", "outlier", "outage"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
 """Kinds of change of a measure as a whole, the most informative first: one is reported."""
 MAX_UNUSUAL = 1
+DAY_LONG = timedelta(days=1)
 
 
 class NextCall(BaseModel):
@@ -68,6 +71,7 @@ class ReportedChange(BaseModel):
     n: list[Number] | None = Field(default=None, description="calls before and after")
     at: str | None = None
     until: str | None = None
+    still: bool | None = Field(default=None, description="an outage that goes on, or a level since before the window")
     before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
     verdict: Literal["clear", "possible"]
     edits: Edits | None = Field(default=None, description="made when it can have begun; absent: none looked for")
@@ -88,6 +92,12 @@ class Survey(Struct, frozen=True):
     def key(self) -> str:
         """A key, unique among the surveys of one tool call."""
         return _key(self.target, self.target.config.group_by)
+
+    @property
+    def calls_key(self) -> str:
+        """A key, equal for the same calls, whatever is measured of them."""
+        target = self.target
+        return json.dumps([without_time(target.filters), target.project or target.dashboard], sort_keys=True)
 
     @property
     def whole(self) -> str:
@@ -122,7 +132,8 @@ def surveys(
         replace(found_survey, widgets=tuple(sorted(found_survey.widgets, key=_is_indirect)))
         for found_survey in surveys_by_key.values()
     ]
-    return surveyed, untestable
+    bars = with_hours([survey.target for survey in surveyed])
+    return [replace(survey, target=bar) for survey, bar in zip(surveyed, bars, strict=True)], untestable
 
 
 def _is_indirect(widget: Widget) -> bool:
@@ -237,12 +248,19 @@ def run_tests(
             measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
         )
     outcome = outcome_of(reading, chart, clock, times.span, names)
-    findings = [finding for finding in outcome.findings or [] if not getattr(finding, "before_window", False)]
     candidates += [change] if change else []
-    candidates += _within_window(changes_from_findings(findings, scale), times)
+    candidates += _in_or_since_before(changes_from_findings(outcome.findings or [], scale), times)
     return MeasureTests(
         survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None), outcome.notes
     )
+
+
+def _in_or_since_before(candidates: Sequence[Change], times: ComparedSpans) -> list[Change]:
+    """Without steps older than the window, but for the last step if the level has stayed since shortly before."""
+    steps = sorted((item for item in candidates if item.how == "step"), key=lambda item: item.at or "")
+    shortly = iso(times.current.start.timestamp() - SHORTLY)[:10]
+    last = steps[-1:] if steps and shortly <= (steps[-1].at or "") < iso(times.current.start.timestamp())[:10] else []
+    return [*_within_window(candidates, times), *(replace(item, still=True) for item in last)]
 
 
 def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:
@@ -252,25 +270,98 @@ def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[C
     return [item for item in candidates if item.how not in steps or item.at is None or item.at >= start[:10]]
 
 
-def rank_changes(all_tested: Sequence[MeasureTests]) -> list[tuple[Survey, Change, Literal["clear", "possible"]]]:
-    """The significant changes, each once per measure; the most significant and largest first."""
+class RankedChange(NamedTuple):
+    """A change that is told, with its verdict and all the widgets that show it."""
+
+    survey: Survey
+    change: Change
+    verdict: Literal["clear", "possible"]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is an outage that goes on."""
+        return self.change.how == "outage" and self.change.still
+
+    def is_early(self, times: ComparedSpans) -> bool:
+        """Whether it lies only in the time that is compared with."""
+        item = self.change
+        return item.how in TIMED and not item.still and (item.at or "") < iso(times.current.start.timestamp())[:10]
+
+
+def rank_changes(all_tested: Sequence[MeasureTests], times: ComparedSpans) -> list[RankedChange]:
+    """The significant changes, each event once: what goes on first, the baseline's last."""
     every = [(held.survey, item) for held in all_tested for item in held.candidates if is_notable(item)]
     tests = sum(held.tests for held in all_tested)
     chances = [item.p_value for _, item in every]
     limits = [benjamini_hochberg(chances, share, tests) for share in (FALSE_DISCOVERY_RATE, CLEAR_FALSE_DISCOVERY_RATE)]
     accepted = [(survey, item) for survey, item in every if item.p_value <= limits[0] and item.p_value < 1]
-    ranking = list[tuple[Survey, Change, Literal["clear", "possible"]]]()
+    ranking = list[RankedChange]()
     for survey, item in _without_repeats(accepted):
         sure = item.p_value <= limits[1] and item.strongest_verdict == "clear"
-        ranking.append((survey, item, "clear" if sure else "possible"))
-    return sorted(ranking, key=lambda row: (row[2] != "clear", -row[1].size, row[1].p_value, row[0].widgets[0].id))
+        ranking.append(RankedChange(survey, item, "clear" if sure else "possible"))
+
+    def place(row: RankedChange) -> tuple[Any, ...]:
+        item, is_early = row.change, row.is_early(times)
+        size = item.still, -item.size, item.p_value, row.survey.widgets[0].id
+        return (not row.goes_on, is_early, row.verdict != "clear", *size)
+
+    return sorted(_one_for_each_outage(ranking), key=place)
+
+
+def _one_for_each_outage(ranking: Sequence[RankedChange]) -> list[RankedChange]:
+    """Outages at the same time are one, of all their widgets, as are the buckets of few calls that they leave."""
+    outages, others = list[RankedChange](), list[RankedChange]()
+    for row in sorted(ranking, key=lambda row: -float(row.change.before or 0)):
+        if row.change.how != "outage":
+            others.append(row)
+            continue
+        place = next(
+            (place for place, first in enumerate(outages) if is_one_event(_ends(first.change), _ends(row.change))), None
+        )
+        if place is None:
+            outages.append(row)
+        else:
+            outages[place] = _with_widgets_of(outages[place], row)
+    left = list[RankedChange]()
+    for row in others:
+        place = next((place for place, outage in enumerate(outages) if _is_left_by(outage, row)), None)
+        if place is None:
+            left.append(row)
+        else:
+            outages[place] = _with_widgets_of(outages[place], row)
+    return [*outages, *left]
+
+
+def _with_widgets_of(first: RankedChange, other: RankedChange) -> RankedChange:
+    widgets = {widget.id: widget for widget in (*first.survey.widgets, *other.survey.widgets)}
+    return first._replace(survey=replace(first.survey, widgets=tuple(widgets.values())))
+
+
+def _is_left_by(outage: RankedChange, row: RankedChange) -> bool:
+    """Whether a change is a bucket of few calls that the outage lies in or next to, of the same calls."""
+    item, config = row.change, row.survey.target.config
+    if item.how != "outlier" or config.function not in ADDITIVE or float(item.after or 0) >= float(item.before or 0):
+        return False
+    if row.survey.calls_key != outage.survey.calls_key:
+        return False
+    start, end = _ends(replace(item, until=None), step=timedelta(hours=1) if config.period == "hour" else DAY_LONG)
+    since, until = _ends(outage.change)
+    return start <= until and end >= since
+
+
+def _ends(item: Change, step: timedelta = timedelta(0)) -> tuple[datetime, datetime]:
+    start = moment_of(item.at or "")
+    return start, moment_of(item.until) if item.until else start + step
 
 
 def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Survey, Change]]:
     """The most informative change of a measure as a whole, its largest outlier, and every share and group."""
     distinct, counts = list[tuple[Survey, Change]](), dict[tuple[str, str], int]()
     order = {how: place for place, how in enumerate(WHOLE)}
-    for survey, item in sorted(accepted, key=lambda row: (order.get(row[1].how, 0), row[1].at is None, row[1].p_value)):
+    informative = sorted(
+        accepted, key=lambda row: (order.get(row[1].how, 0), row[1].still, row[1].at is None, row[1].p_value)
+    )
+    for survey, item in informative:
         key = (survey.whole, "whole" if item.how in order else f"{item.how} {item.part}")
         most = 1 if item.how in {*order, "share"} else MAX_UNUSUAL if item.how == "outlier" else len(accepted)
         if counts.get(key, 0) < most:
@@ -280,18 +371,16 @@ def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Su
 
 
 def report_change(
-    survey: Survey,
-    item: Change,
-    verdict: Literal["clear", "possible"],
+    row: RankedChange,
     times: ComparedSpans,
     dashboards: Mapping[int, str | None],
     going_on: Callable[[Survey, Change], NextCall | None],
     passing: str | None = None,
 ) -> ReportedChange:
     """A change for the answer. ``passing``: the score of a pass, if it is not 1."""
+    survey, item, verdict = row
     first, config = survey.widgets[0], survey.target.config
     by = (config.group_by or {}).get("field")
-    early = item.how in TIMED and (item.at or "") < iso(times.current.start.timestamp())[:10]
     return ReportedChange(
         widgets=[widget.id for widget in survey.widgets],
         name=untrusted(first.name),
@@ -306,8 +395,9 @@ def report_change(
         pct=item.pct,
         n=[*item.n] if item.n else None,
         at=item.at,
-        until=item.until,
-        before_window=early or None,
+        until=None if item.still else item.until,
+        still=item.still or None,
+        before_window=row.is_early(times) or None,
         verdict=verdict,
         next=going_on(survey, item),
     )
@@ -327,6 +417,5 @@ def interval_of(item: Change, step: timedelta) -> str | None:
     """The time of a finding, as a window."""
     if item.at is None:
         return None
-    start = datetime.fromisoformat(item.at)
-    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    start = moment_of(item.at)
     return f"{format_instant(start)}/{item.until or format_instant(start + step)}"

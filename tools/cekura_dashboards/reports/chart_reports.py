@@ -35,6 +35,7 @@ from cekura_dashboards.reports.compare import (
 )
 from cekura_dashboards.reports.edit_scopes import edits_of_reports
 from cekura_dashboards.reports.edits import Amount
+from cekura_dashboards.reports.outages import without_repeated_outages
 from cekura_dashboards.reports.plots import Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.report import (
     ALL_CALLS,
@@ -121,6 +122,7 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
     reports = [
         with_intervals(report) if target.matching else report for target, report in zip(targets, reports, strict=True)
     ]
+    reports = without_repeated_outages(targets, reports)
     if query.edits:
         reports = await edits_of_reports(context, readings, reports, names, query.edits)
     plots = await plots_of(readings, names) if context.draws else None

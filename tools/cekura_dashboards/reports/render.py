@@ -84,7 +84,11 @@ def _rendered(item: WidgetReport) -> str:
     if item.error is not None:
         return "\n".join([*lines, f"failed: {item.error}"])
     lines += comparison_lines(item.comparison)
-    lines += ["no findings"] if item.findings == [] and item.omitted == [DETAILS] else finding_lines(item.findings)
+    lines += (
+        ["no findings"]
+        if item.findings == [] and item.omitted == [DETAILS]
+        else finding_lines(item.findings, item.outage_of)
+    )
     lines += [line for edits in item.edits or [] for line in edit_lines(edits)]
     basis = [f"unit {item.unit}" if item.unit else "", item.pass_score or ""]
     basis += [f"n {item.n}"] if item.n is not None else []
@@ -275,10 +279,10 @@ def _more(count: int | None) -> str:
     return f"; {count} more" if count else ""
 
 
-def finding_lines(findings: Sequence[Finding] | None) -> list[str]:
-    """One line each, the kind first; or one line if there are none."""
+def finding_lines(findings: Sequence[Finding] | None, outage_of: int | None = None) -> list[str]:
+    """One line each, the kind first; or one line if there are none. ``outage_of``: the widget that has an outage."""
     if findings == []:
-        return ["no trend, step, outlier or outage"]
+        return ["no trend, step or outlier" if outage_of is not None else "no trend, step, outlier or outage"]
     return [_finding(finding) for finding in findings or []]
 
 
@@ -302,11 +306,20 @@ def _finding(finding: Finding) -> str:
             parts.append(f"{finding.buckets} buckets" if finding.buckets > 1 else "1 bucket")
             parts.append(f"{plain(finding.value)}, expected {plain(finding.expected)}")
             parts += [f"n {finding.n}"] if finding.n is not None else []
+        case Gap(still=True):
+            head = f"outage since {finding.start}"
+            parts.append(f"no calls, expected {plain(finding.expected_calls)} by now, still so")
+            parts += _other_widgets(finding)
         case _:
             head = f"outage from {finding.start} to {finding.end}"
             parts.append(f"no calls, expected {plain(finding.expected_calls)}")
+            parts += _other_widgets(finding)
     more = f" (and {finding.more} more)" if isinstance(finding, Unusual | Gap) and finding.more else ""
     return f"{head}: {', '.join([*parts, finding.verdict])}{more}"
+
+
+def _other_widgets(gap: Gap) -> list[str]:
+    return [f"also widgets {', '.join(map(str, gap.widgets))}"] if gap.widgets else []
 
 
 def _moved(change: float, pct: float | None) -> str:

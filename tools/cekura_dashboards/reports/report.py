@@ -34,16 +34,31 @@ from cekura_dashboards.stats.findings import (
     Comparison,
     FigureChange,
     Finding,
+    Gap,
     GroupChanges,
     Outcome,
     exact,
     round_for_display,
 )
+from cekura_dashboards.stats.outages import detect_outages
 from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries, floats
-from cekura_dashboards.stats.timeline import DAY, HOUR, PERIODS, STEPS, UTC_CLOCK, Clock, Span, is_partial, iso
-from cekura_dashboards.summaries.bar import bar, bar_outcome, fill_empty, merge_groups
-from cekura_dashboards.summaries.line import line, line_time_series
+from cekura_dashboards.stats.timeline import (
+    DAY,
+    HOUR,
+    MINUTE,
+    PERIODS,
+    STEPS,
+    UTC_CLOCK,
+    Clock,
+    Span,
+    floor_to,
+    is_partial,
+    iso,
+    moment_of,
+)
+from cekura_dashboards.summaries.bar import bar, bar_outcome, bar_time_series, fill_empty, last_bucket, merge_groups
+from cekura_dashboards.summaries.line import line, line_time_series, outage_of_hours
 from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Profile, Series, Summary, TimesFacts
 from cekura_dashboards.summaries.pie import pie, stat
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted, word
@@ -112,6 +127,7 @@ class WidgetReport(BaseModel):
     n: int | None = None
     comparison: Comparison | None = None
     findings: list[Finding] | None = Field(default=None, description="empty: tested, none found")
+    outage_of: int | None = Field(default=None, description="the widget of the same calls that has the outage")
     facts: AnyFacts | None = None
     change: StatChange | None = None
     series: Series | None = None
@@ -354,8 +370,32 @@ def _line(
         clock=options.clock,
         tested=findings_over_history(history, reading, chart, options.clock, options.names),
     )
+    if not rows.calls.nulls and len(rows.calls):
+        findings = _with_outage_now(summary.findings, outage_of_hours(rows.calls, rows.span, options.clock))
+        summary = replace(summary, findings=_since_last_call(findings, float(rows.calls.times[-1])))
     begins = [] if rows.calls.nulls else _none_before([*rows.row_times()], rows.span, history, options.names)
     return _with_notes(summary, rows, by, chart, begins), untested
+
+
+def _with_outage_now(findings: Sequence[Finding] | None, gaps: Sequence[Gap]) -> list[Finding] | None:
+    """The findings, those outages replaced that end where these begin, or later."""
+    if findings is None or not gaps:
+        return None if findings is None else [*findings]
+    starts_at = min(moment_of(gap.start) for gap in gaps)
+    others = [item for item in findings if not (isinstance(item, Gap) and moment_of(item.end) >= starts_at)]
+    return [*others, *gaps]
+
+
+def _since_last_call(findings: Sequence[Finding] | None, last: float) -> list[Finding] | None:
+    """The findings; an outage that goes on starts at the minute of the last call, if that is near."""
+    if findings is None:
+        return None
+    minute = iso(floor_to(last, MINUTE))
+    return [item.model_copy(update={"start": minute}) if _goes_on_since(item, last) else item for item in findings]
+
+
+def _goes_on_since(item: Finding, last: float) -> bool:
+    return isinstance(item, Gap) and item.still is True and abs(moment_of(item.start).timestamp() - last) <= HOUR
 
 
 def _times_only(buckets: list[Bucket], kind: str) -> Summary:
@@ -414,7 +454,21 @@ def findings_over_history(
     unit = unit_of(config, history.chart, [bucket.value for bucket in past.observed])
     if chart.chart_type == "line" and line_rows(reading, chart, names).boolean and unit not in SCALES:
         unit = "ratio"
-    return bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, window)
+    outcome = bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, window)
+    return _with_hours(outcome, history, clock, window, names)
+
+
+def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
+    """The outcome for days; if they were read by the hour, with an outage that reaches into the last one."""
+    if history.hours is None or outcome.findings is None:
+        return outcome
+    past, config = _past(history.by_hour(), history.hours, names), history.target.config
+    today = Span(floor_to(past.span.end, DAY), past.span.end, window.zone)
+    _, calls = bar_time_series(config.function, "hour", "", past.timed, past.span)
+    if calls is None or window.end < today.start:
+        return outcome
+    gaps = detect_outages(calls, today, clock, last_bucket(config.function, "hour", past.timed, past.span))
+    return replace(outcome, findings=_with_outage_now(outcome.findings, gaps))
 
 
 def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
@@ -423,7 +477,9 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, 
     if not past.observed:
         return Outcome()
     unit = unit_of(config, chart, [bucket.value for bucket in past.observed])
-    return bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, past.times.local(window))
+    local = past.times.local(window)
+    outcome = bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, local)
+    return _with_hours(outcome, history, clock, local, names)
 
 
 def label_outcomes(

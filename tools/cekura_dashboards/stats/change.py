@@ -54,8 +54,8 @@ NO_CALLS = 3.0
 class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
-    ``strongest_verdict``: the upper limit of its verdict. ``part``: of a share or group, which; None there: calls
-    without one.
+    ``strongest_verdict``: the upper limit of its verdict. ``still``: an outage goes on. ``part``: of a share
+    or group, which; None there: calls without one.
     """
 
     how: How
@@ -68,6 +68,7 @@ class Change(Struct, frozen=True, kw_only=True):
     n: tuple[Number, Number] | None = None
     at: str | None = None
     until: str | None = None
+    still: bool = False
     part: str | None = None
 
 
@@ -130,7 +131,7 @@ def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Cha
             case Gap():
                 changes.append(
                     Change(how="outage", p_value=item.p_value, size=NO_CALLS, before=item.expected_calls, after=0,
-                              at=item.start, until=item.end)
+                              at=item.start, until=item.end, still=item.still is True)
                 )  # fmt: skip
     return changes
 

@@ -12,7 +12,6 @@ from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_c
 from cekura_dashboards.stats.clocks import followed_clock
 from cekura_dashboards.stats.findings import (
     Finding,
-    Gap,
     Number,
     Outcome,
     Step,
@@ -22,6 +21,7 @@ from cekura_dashboards.stats.findings import (
     relative,
     round_for_display,
 )
+from cekura_dashboards.stats.outages import MIN_HOURS, LastBucket, Outage, find_outages, gaps_of, surprises
 from cekura_dashboards.stats.seasonality import SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.significance import NORMAL, t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median
@@ -213,76 +213,12 @@ def _runs(scores: Array, places: Flags, clear_places: Flags) -> list[OutlierRun]
     return sorted(runs, key=lambda run: (-abs(run.score), run.start))
 
 
-MIN_SURPRISE = 15.0
-"""Minus the log probability of an outage without a cause, at least: exp(-15) is 1 in 3 million. A choice."""
-NIGHT_CALLS = 1.0
-"""Buckets with fewer expected calls are night, and trimmed from an outage. A choice."""
-WEEKLY_SHARE = 4
-"""In the same hours of other weeks at least a fourth of the expected calls must have come. A choice."""
-
-
-class Outage(NamedTuple):
-    """The half-open stretch of time without a call, and the calls expected in it.
-
-    ``p_value``: of one anywhere in the series.
-    """
-
-    start: float
-    end: float
-    expected: float
-    p_value: float = 1.0
-
-
-def find_outages(fit: SeasonalFit, window: Span) -> list[Outage]:
-    """The gaps in counts that reach into the window, in order of time. Before the first call there is none."""
-    series, expected, outages = fit.series, fit.levels.level(fit.hours), list[Outage]()
-    for start, end in _stretches(series.values <= 0):
-        surprise = float(_surprises(expected[start:end], fit.excess).sum())
-        if start and surprise >= MIN_SURPRISE and not _is_empty_weekly(fit, start, end, surprise):
-            first, last = _trim(expected, start, end)
-            missing_calls, p_value = float(expected[first:last].sum()), min(1.0, len(series) * math.exp(-surprise))
-            since, until = float(series.times[first]), float(series.times[last - 1]) + series.step
-            outages.append(Outage(since, until, missing_calls, p_value))
-    return [gap for gap in outages if gap.start < window.end and gap.end > window.start]
-
-
-def _stretches(flags: Flags) -> list[tuple[int, int]]:
-    """The half-open stretches of neighbours that are set."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).tolist()
-    return [*zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _surprises(expected: Array, excess: float) -> Array:
-    """Minus the log probability that each bucket is empty: for Poisson counts, the expected calls."""
-    return np.log1p(excess * expected) / excess if excess > 0 else expected
-
-
-def _is_empty_weekly(fit: SeasonalFit, start: int, end: int, expected: float) -> bool:
-    """Whether hardly a call comes at this time of other weeks either, such as on Sundays."""
-    times, weeks = fit.series.times, np.array([-3, -2, -1, 1, 2, 3]) * 7 * DAY
-    wanted = np.add.outer(times[start:end], weeks).ravel()
-    places = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-    others = fit.series.values[places[times[places] == wanted]]
-    return len(others) > 0 and float(others.mean()) * (end - start) < expected / WEEKLY_SHARE
-
-
-def _trim(expected: Array, start: int, end: int) -> tuple[int, int]:
-    """Without the buckets at both ends in which hardly a call is expected: they are night."""
-    while start < end - 1 and expected[start] < NIGHT_CALLS:
-        start += 1
-    while end > start + 1 and expected[end - 1] < NIGHT_CALLS:
-        end -= 1
-    return start, end
-
-
-MAX_UNUSUAL, MAX_GAPS = 3, 3
+MAX_UNUSUAL = 3
 """Listed; the rest is counted. A choice."""
 MIN_BUCKETS_OF_STEP = 30
 """With fewer buckets a trend and a step cannot be distinguished reliably, so a step is at most possible. A choice."""
 MIN_DAYS = 5
 """The least whole days of hourly values tested for steps; with fewer, only for unusual hours. A choice."""
-MIN_HOURS = 48
-"""The least hourly values tested at all. A choice: each hour of the day occurs twice."""
 MIN_DAYS_OF_CLEAR_STEP = 21
 """The least days for a clear step in hourly values. A choice: each weekday occurs three times, as its effect needs."""
 SIMILAR_SIZES = 1.25
@@ -301,20 +237,23 @@ def detect(
     *,
     window: Span | None = None,
     clock: Clock = UTC_CLOCK,
+    last_bucket: LastBucket | None = None,
 ) -> Outcome:
     """All tests of a series; the findings are those in the window, or all where it is None.
 
     ``calls``: calls per bucket, in which gaps are looked for; None: not known. Hours are those of the clock that the
-    calls follow, see ``followed_clock``.
+    calls follow, see ``followed_clock``. ``last_bucket``: tells whether an outage goes on; else the last full one does.
     """
     followed = clock if calls is None else followed_clock(calls, clock)
-    outcome = _detect(series, calls, window, followed)
+    outcome = _detect(series, calls, window, followed, last_bucket)
     if followed is clock:
         return outcome
     return replace(outcome, notes=[f"hours are those of {followed.zone}: the calls follow its clock change"])
 
 
-def _detect(series: TimeSeries, calls: TimeSeries | None, window: Span | None, clock: Clock) -> Outcome:
+def _detect(
+    series: TimeSeries, calls: TimeSeries | None, window: Span | None, clock: Clock, last_bucket: LastBucket | None
+) -> Outcome:
     present = series.with_data()
     if present.is_additive and bool((present.values < 0).any()):
         return Outcome(not_tested=["trend, steps, outliers, outages: totals below zero"])
@@ -327,9 +266,10 @@ def _detect(series: TimeSeries, calls: TimeSeries | None, window: Span | None, c
         untested.append("outages: the calls per bucket are unknown")
     gap_findings, calls_fit, outages = None, None, list[Outage]()
     if calls is not None and len(calls) >= _min_buckets(calls):
-        calls_fit = None if (calls.values > 0).all() else fit_seasonality(calls, clock)
-        outages = find_outages(calls_fit, reporting_window) if calls_fit else []
-        gap_findings = _gaps(outages, zone, calls.step)
+        empty = bool((calls.values <= 0).any()) or (last_bucket is not None and last_bucket.calls <= 0)
+        calls_fit = fit_seasonality(calls, clock) if empty else None
+        outages = find_outages(calls_fit, reporting_window, last_bucket, clock) if calls_fit else []
+        gap_findings = gaps_of(outages, zone, calls.step)
     if len(present) < _min_buckets(present):
         return Outcome(None if gap_findings is None else [*gap_findings], untested)
     fit = calls_fit if calls_fit and calls is series else fit_seasonality(series, clock)
@@ -483,7 +423,7 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
     lost = len(fit.days) + len(np.unique(fit.hours))
     lowest = None
     if series.scale == "count":
-        lowest = _surprises(fit.expected[tested], fit.excess)
+        lowest = surprises(fit.expected[tested], fit.excess)
     return [
         _OutlierSpan(run.start, run.end, run, _level(series, fit.expected, run.start, run.end))
         for run in find_outlier_runs(
@@ -564,19 +504,3 @@ def _level(series: TimeSeries, values: Array, start: int, end: int) -> float:
     if series.is_additive or weights.sum() <= 0:
         return float(part.mean())
     return float((part * weights).sum() / weights.sum())
-
-
-def _gaps(empty: Sequence[Outage], zone: str, step: float) -> list[Gap]:
-    """The largest gaps."""
-    largest = sorted(empty, key=lambda gap: -gap.expected)
-    gaps = [
-        Gap(
-            start=iso(gap.start, step=int(step), zone=zone),
-            end=iso(gap.end, zone=zone),
-            expected_calls=round_for_display(gap.expected, 3),
-        ).with_p_value(gap.p_value)
-        for gap in largest[:MAX_GAPS]
-    ]
-    if len(largest) > MAX_GAPS:
-        gaps[-1] = gaps[-1].model_copy(update={"more": len(largest) - MAX_GAPS})
-    return gaps

@@ -128,6 +128,8 @@ class Gap(WithPValue):
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
     expected_calls: Number
+    still: bool | None = Field(default=None, description="it goes on; expected until now")
+    widgets: list[int] | None = Field(default=None, description="others of the same calls, not told again")
     more: int | None = Field(default=None, description="as many others are left out")
     verdict: FindingVerdict = "clear"
 

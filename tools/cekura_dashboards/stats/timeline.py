@@ -38,6 +38,16 @@ def iso(seconds: float, *, step: int = 1, zone: str = "Z") -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S" if int(seconds) % MINUTE else "%Y-%m-%dT%H:%M") + zone
 
 
+def moment_of(text: str) -> datetime:
+    """The instant that ``iso`` wrote; UTC where it names no zone.
+
+    >>> moment_of(iso(0)) == moment_of("1970-01-01")
+    True
+    """
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def floor_to(seconds: float, step: int, origin: float = MONDAY) -> float:
     """The start of the bucket that holds this instant."""
     return origin + math.floor((seconds - origin) / step) * step

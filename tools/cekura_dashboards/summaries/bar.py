@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import SCALES, Number, Outcome, exact, round_for_display
+from cekura_dashboards.stats.outages import LastBucket
 from cekura_dashboards.stats.significance import weighted_mean, wilson_interval
 from cekura_dashboards.stats.time_series import MIN_CALLS, Scale, TimeSeries, floats
 from cekura_dashboards.stats.timeline import (
@@ -280,7 +281,20 @@ def bar_outcome(
     if period not in {"hour", "day"}:
         return Outcome(not_tested=[f"trend, steps, outliers, outages: {period}s are too few"])
     time_series, counts = bar_time_series(function, period, unit, timed, span)
-    return detect(time_series, counts, window=window, clock=clock)
+    return detect(
+        time_series, counts, window=window, clock=clock, last_bucket=last_bucket(function, period, timed, span)
+    )
+
+
+def last_bucket(function: str, period: str, timed: Sequence[Bucket], span: Span) -> LastBucket | None:
+    """The bucket that the end of a span cuts, with its calls; None where there is none, or they are not known."""
+    step = STEPS[PERIODS[period]]
+    start = floor_to(span.end, step, origin_of(span, step))
+    if start >= span.end:
+        return None
+    bucket = next((bucket for bucket in reversed(timed) if bucket.time == start), Bucket(start, 0, 0))
+    calls = bucket.value if function == "count" else bucket.n
+    return None if calls is None else LastBucket(start, span.end, calls)
 
 
 def bar_time_series(

@@ -10,7 +10,8 @@ from msgspec import Struct, field
 
 from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.detect import detect
-from cekura_dashboards.stats.findings import Number, Outcome, round_for_display
+from cekura_dashboards.stats.findings import Gap, Number, Outcome, round_for_display
+from cekura_dashboards.stats.outages import LAG, LastBucket, detect_outages
 from cekura_dashboards.stats.significance import SampleBucket, wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import (
@@ -22,8 +23,10 @@ from cekura_dashboards.stats.timeline import (
     Clock,
     Span,
     choose_step,
+    floor_to,
     is_partial,
     iso,
+    origin_of,
     starts,
 )
 from cekura_dashboards.summaries.bar import largest_groups, places_of
@@ -160,7 +163,7 @@ def line(
                 "max": _call(calls.highest),
             }
         )
-    outcome = tested or detect(*line_time_series(calls, span, boolean=boolean), window=span, clock=clock)
+    outcome = tested or _outcome(calls, span, boolean=boolean, clock=clock)
     measure = "rate" if boolean else "mean"
     return Summary(
         kind="line",
@@ -174,6 +177,26 @@ def line(
         not_tested=outcome.not_tested,
         notes=outcome.notes,
     )
+
+
+def _outcome(calls: CallValues, span: Span, *, boolean: bool, clock: Clock) -> Outcome:
+    values, counts = line_time_series(calls, span, boolean=boolean)
+    last_bucket = _last_bucket(calls, span, int(counts.step))
+    return detect(values, counts, window=span, clock=clock, last_bucket=last_bucket)
+
+
+def outage_of_hours(calls: CallValues, span: Span, clock: Clock) -> list[Gap]:
+    """The outages that reach into the last day, by the hour."""
+    if float(calls.times[-1]) >= span.end - LAG:
+        return []
+    _, counts = line_time_series(calls, span, boolean=False, step=HOUR)
+    today = Span(floor_to(span.end, DAY), span.end, span.zone)
+    return detect_outages(counts, today, clock, _last_bucket(calls, span, HOUR))
+
+
+def _last_bucket(calls: CallValues, span: Span, step: int) -> LastBucket | None:
+    start = floor_to(span.end, step, origin_of(span, step))
+    return LastBucket(start, span.end, float((calls.times >= start).sum())) if start < span.end else None
 
 
 def _sum_of_squares(values: Array, mean: float) -> float:

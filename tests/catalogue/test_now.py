@@ -1,0 +1,148 @@
+"""What is still so: an outage that goes on, from the last call, and a level since before the window; each told once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from benchmarks.trips import rounds_of
+from fastapi import FastAPI
+
+from cekura_dashboards.context import Memory
+from cekura_sandbox import create_app
+from support import KEY, Json, ask, now, open_tools, report_of, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+LARGE = 60_000
+HOURS_AGO, TODAY, YESTERDAY = "2026-11-18 12:44:00", "2026-11-18 14:50:00", "2026-11-17 20:10:00"
+"""The first is four full and two partial hours ago, the second within the hour, the third before the day begins."""
+
+
+def without(app: FastAPI, since: str, until: str = "2027-01-01") -> FastAPI:
+    app.state.world.con.execute(f"DELETE FROM calls WHERE ts >= '{since}' AND ts < '{until}'")
+    return app
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Any:
+    """A sandbox whose calls have stopped, by when."""
+    made = dict[str, FastAPI]()
+
+    def app(since: str) -> FastAPI:
+        if since not in made:
+            made[since] = without(create_app(now=now, count=LARGE, key=KEY), since)
+        return made[since]
+
+    yield app
+    for sandbox in made.values():
+        sandbox.state.world.close()
+
+
+def last_call(app: FastAPI, project: int = 1) -> str:
+    [(text,)] = sql(app, f"SELECT strftime(max(ts), '%Y-%m-%dT%H:%MZ') FROM calls WHERE project = {project}")
+    return str(text)
+
+
+@pytest.mark.parametrize("since", [HOURS_AGO, TODAY, YESTERDAY])
+@pytest.mark.parametrize("window", ["7d", "24h"])
+async def test_an_outage_that_goes_on_is_the_first_finding_and_told_once(
+    stopped: Callable[[str], FastAPI], since: str, window: str
+) -> None:
+    app = stopped(since)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "find_changes", window=window)
+    first, *others = answer["changes"]
+    assert (first["kind"], first["still"], first["verdict"]) == ("outage", True, "clear")
+    assert first["at"] == last_call(app)
+    assert 208 in first["widgets"]
+    assert "until" not in first
+    assert f"no calls since {first['at']}, expected {first['before']:g} by now; still so" in text
+    assert not [row for row in others if row["kind"] == "outage" and "before_window" not in row]
+    assert not [row for row in others if row["kind"] == "outlier" and row["after"] < row["before"]], (
+        "it is its beginning"
+    )
+
+
+async def test_what_is_expected_by_now_is_what_usually_came_in_these_hours(stopped: Callable[[str], FastAPI]) -> None:
+    app = stopped(HOURS_AGO)
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "find_changes")
+    [(usual,)] = sql(
+        app,
+        "SELECT count(*) / 19.0 FROM calls WHERE project = 1 AND dayofweek(ts) BETWEEN 1 AND 5 AND ts < '2026-11-18' "
+        "AND ts >= '2026-10-23' AND ts::TIME >= '13:00' AND ts::TIME < '15:15'",
+    )
+    assert answer["changes"][0]["before"] == pytest.approx(usual, rel=0.2)
+
+
+async def test_a_dashboard_tells_it_of_one_chart_and_names_the_others(stopped: Callable[[str], FastAPI]) -> None:
+    app = stopped(HOURS_AGO)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
+    assert text.count("outage since") == 1
+    assert f"outage since {last_call(app)}: no calls, expected" in text
+    [outage] = [
+        item for report in answer["widgets"] for item in report.get("findings") or [] if item["kind"] == "outage"
+    ]
+    assert outage["widgets"] == [207]
+    assert [report["widget"]["id"] for report in answer["widgets"] if report.get("outage_of") == 208] == [207]
+
+
+async def test_of_several_charts_without_hours_the_count_tells_it_with_the_line_s_last_call(
+    stopped: Callable[[str], FastAPI],
+) -> None:
+    app = stopped(HOURS_AGO)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[203, 207, 202])
+    success, line, count = answer["widgets"]
+    assert [item["kind"] for item in count["findings"]] == ["outage"]
+    assert (count["findings"][0]["from"], count["findings"][0]["widgets"]) == (last_call(app), [207])
+    assert (line["outage_of"], "outage_of" in success) == (202, False)
+    assert text.count("outage since") == 1
+    assert "no trend, step or outlier\n" in text
+
+
+@pytest.mark.parametrize("widget", [202, 203, 207, 208])
+async def test_any_chart_of_the_calls_shows_it(stopped: Callable[[str], FastAPI], widget: int) -> None:
+    async with open_tools(stopped(HOURS_AGO)) as (context, _):
+        report = await report_of(context, widget_ids=[widget], window="7d")
+    [outage] = [item for item in report["findings"] if item["kind"] == "outage"]
+    assert outage["still"] is True
+    assert outage["from"][:13] in {"2026-11-18T12", "2026-11-18T13"}
+
+
+async def test_an_outage_that_is_over_ends_and_is_not_told_as_still_so() -> None:
+    app = without(create_app(now=now, count=LARGE, key=KEY), "2026-11-18 09:00", "2026-11-18 13:00")
+    async with open_tools(app) as (context, _):
+        for window in ("7d", "24h"):
+            _, answer = await ask(context, "find_changes", window=window)
+            [outage] = [row for row in answer["changes"] if row["kind"] == "outage" and "before_window" not in row]
+            assert (outage["at"], outage["until"]) == ("2026-11-18T09:00Z", "2026-11-18T13:00Z")
+            assert "still" not in outage
+    app.state.world.close()
+
+
+async def test_only_an_outage_that_goes_on_costs_a_look_at_the_last_call(stopped: Callable[[str], FastAPI]) -> None:
+    call: tuple[str, Json] = ("find_changes", {"dashboard_ids": [11]})
+    going_on = await rounds_of(stopped(HOURS_AGO), KEY, *call, Memory(0), now)
+    over = await rounds_of(shared_sandbox(count=LARGE), KEY, *call, Memory(0), now)
+    looks = [
+        [text for text in calls.sent if '"chart_type": "line"' in text.replace('":"', '": "')]
+        for calls in (going_on, over)
+    ]
+    assert [len(requests) for requests in looks] == [1, 0]
+    assert going_on.trips <= 3
+
+
+async def test_a_level_since_before_the_window_is_told_as_still_so_and_the_baseline_s_alone_comes_last() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+        text, answer = await ask(context, "find_changes", window="24h")
+        [step] = [row for row in answer["changes"] if row["kind"] == "step" and row["widgets"][0] == 209]
+        assert step["still"] is True
+        assert step["at"][:10] in {"2026-11-12", "2026-11-13"}
+        assert f"since {step['at']}, before the window: " in text
+        follow_up, _ = await ask(context, step["next"]["tool"], **step["next"]["arguments"])
+        assert "clear" in follow_up
+        _, week = await ask(context, "find_changes")
+    early = [row.get("before_window", False) for row in week["changes"]]
+    assert any(early)
+    assert early == sorted(early)
