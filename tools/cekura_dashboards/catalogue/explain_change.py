@@ -10,6 +10,7 @@ from cekura_dashboards.api.filters import both, fault, filter_warnings, only_tim
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, as_list, filter_field
 from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
+from cekura_dashboards.charts.call_details import FailedRules, failed_rules, failed_rules_line, read_details
 from cekura_dashboards.charts.calls import (
     CallShown,
     MetadataKeys,
@@ -32,8 +33,8 @@ from cekura_dashboards.charts.target import (
     resolve,
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
-from cekura_dashboards.reports.edit_scopes import edits_of_explanation
-from cekura_dashboards.reports.edits import Edits, edit_lines, measure_line
+from cekura_dashboards.reports.edit_scopes import beside_explanation
+from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
@@ -52,6 +53,7 @@ from cekura_dashboards.reports.explain import (
     read_split,
     single_measure,
 )
+from cekura_dashboards.reports.failure_modes import FailureModes, failure_lines
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
@@ -105,6 +107,8 @@ class Explanation(Result):
     drill_down: DrillDown | None = Field(default=None, description="the group that drives the change, divided in turn")
     outcomes: list[OutcomeShares] | None = Field(default=None, description="described, not ranked as drivers")
     examples: dict[str, list[CallShown]] | None = Field(default=None, description="calls of current and of baseline")
+    failed_rules: FailedRules | None = None
+    failure_modes: FailureModes | None = None
     edits: Edits | None = Field(
         default=None, description="made when the change can have begun; absent: none looked for"
     )
@@ -134,10 +138,10 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     ranked, skipped = _dimensions(split, fields, whole, settings.clock)
     ended = [(name, sides) for name in ends if isinstance(sides := split.charts[name], ComparedMeasures)]
     inner_fields, not_inside = _inside_of(ranked, too_many)
-    (examples, unread, looks), (inside, more, inner), (edits, edit_requests) = await gather(
-        _examples(context, request, chart, config, (window, other), [row for _, row in ranked]),
+    (examples, rules, unread, looks), (inside, more, inner), beside = await gather(
+        _examples_with_rules(context, request, chart, config, (window, other), [row for _, row in ranked]),
         _inside(context, chart, config, (window, other), ranked, inner_fields),
-        edits_of_explanation(context, chart, split, ranked, whole, request.edits or "brief"),
+        beside_explanation(context, chart, split, ranked, whole, request.edits or "brief"),
     )
     skipped += more
     if inside and not_inside:
@@ -162,9 +166,20 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         drill_down=inside,
         outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides, settings.clock))] or None,
         examples=examples or None,
-        edits=edits,
-        requests=split.requests + looks + keys.requests + inner + edit_requests,
-        notes=[*notes, *filter_warnings(chart.target.calls), *skipped, *keys.notes, *unread, *unnamed, NO_CAUSE],
+        failed_rules=rules,
+        failure_modes=beside.failure_modes,
+        edits=beside.edits,
+        requests=split.requests + looks + keys.requests + inner + beside.requests,
+        notes=[
+            *notes,
+            *filter_warnings(chart.target.calls),
+            *skipped,
+            *keys.notes,
+            *unread,
+            *beside.notes,
+            *unnamed,
+            NO_CAUSE,
+        ],
     )
     return answer.with_drawing(Drawing(answer, [_plot(base, chart, names)]) if context.draws else None)
 
@@ -303,6 +318,24 @@ async def _examples(
     return {side: examples[side] for side in sides if side in examples}, sorted(unread, reverse=True), len(sides)
 
 
+async def _examples_with_rules(
+    context: ToolContext,
+    request: ExplainRequest,
+    chart: RequestedChart,
+    config: WidgetConfig,
+    windows: tuple[Window, Window],
+    dimensions: list[Dimension],
+) -> tuple[dict[str, list[CallShown]], FailedRules | None, list[str], int]:
+    """Example calls, and, unless calls as such are explained, the rules of the rubric that they failed."""
+    examples, notes, requests = await _examples(context, request, chart, config, windows, dimensions)
+    ids = {side: [call.id for call in calls if isinstance(call.id, int)] for side, calls in examples.items()}
+    if measure_kind(config) == "other":
+        return examples, None, notes, requests
+    wanted = [number for numbers in ids.values() for number in numbers]
+    details, _ = await read_details(context, wanted)
+    return examples, failed_rules(ids, details), notes, requests + len(wanted)
+
+
 def _group_on(side: str, dimension: Dimension) -> str | None:
     """The first group of the change that has calls on this side, as an argument."""
     rows = dimension.contributors.top if dimension.contributors else []
@@ -315,6 +348,8 @@ def render(result: Explanation) -> str:
     lines = [line] if (line := measure_line(result.edits)) else []
     lines += [result.measure, f"where {result.where}", result.window]
     lines += [*comparison_lines(result.comparison), *edit_lines(result.edits)]
+    modes = failure_lines(result.failure_modes)
+    lines += modes if result.failure_modes and result.failure_modes.differ else []
     for row in result.dimensions:
         lines.append(_dimension_line(row))
         lines += contributor_lines(row.contributors) if row.contributors else []
@@ -326,6 +361,8 @@ def render(result: Explanation) -> str:
         lines += [f"how calls ended, {outcome.by}:", *share_lines(outcome.shares)]
     for side, calls in (result.examples or {}).items():
         lines += [f"examples, {side}:", *(f"  {call_line(call)}" for call in calls)]
+    lines += [failed_rules_line(result.failed_rules)] if result.failed_rules else []
+    lines += modes if result.failure_modes and not result.failure_modes.differ else []
     lines.append(f"{result.requests} requests")
     return "\n".join(lines)
 

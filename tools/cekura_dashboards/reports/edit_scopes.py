@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from msgspec import Struct
+
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.charts.calls import NUMBERED
@@ -25,6 +27,7 @@ from cekura_dashboards.reports.edits import (
     without_repeats,
 )
 from cekura_dashboards.reports.explain import MEASURE, ComparedMeasures, Dimension, Split
+from cekura_dashboards.reports.failure_modes import FailureModes, count_failure_modes, failure_scope
 from cekura_dashboards.reports.onsets import (
     WHOLE,
     Interval,
@@ -45,35 +48,58 @@ FEW_CHANGES, FEW_INTERVALS = 3, 2
 """Changes of one answer, and times of one chart, that edits are looked for beside."""
 
 
-async def edits_of_explanation(
+class Beside(Struct, frozen=True):
+    """What is told beside a change that is explained."""
+
+    edits: Edits | None = None
+    failure_modes: FailureModes | None = None
+    notes: Sequence[str] = ()
+    requests: int = 0
+
+
+async def beside_explanation(
     context: ToolContext,
     chart: RequestedChart,
     split: Split,
     ranked: Sequence[tuple[str, Dimension]],
     whole: Comparison,
     amount: Amount,
-) -> tuple[Edits | None, int]:
-    """The edits beside a change that is explained, and the number of requests; None where nothing moved."""
+) -> Beside:
+    """The edits around a change that is explained, and the failure modes on both sides of it.
+
+    Nothing where nothing moved.
+    """
     base = split.charts[MEASURE]
-    first = ranked[0] if ranked else None
-    driven = first is not None and first[1].verdict in MOVED
-    moved = whole.verdict in MOVED or (first is not None and first[1].verdict == "clear")
+    by, first = ranked[0] if ranked else ("", None)
+    driven = first is not None and first.verdict in MOVED
+    moved = whole.verdict in MOVED or (first is not None and first.verdict == "clear")
     if not moved or isinstance(base, DashboardsError):
-        return None, 0
+        return Beside()
     readings, group = base.readings, cast("str | WholeMeasure | None", WHOLE)
-    if first is not None and driven and len(first[1].groups or []) == 1:
-        sides = split.charts[first[0]]
+    if first is not None and driven and len(first.groups or []) == 1:
+        sides = split.charts[by]
         if isinstance(sides, ComparedMeasures):
-            readings, group = sides.readings, (first[1].groups or [None])[0]
+            readings, group = sides.readings, (first.groups or [None])[0]
     names, _ = await context.lookups.names([reading.target.config for reading in readings], [], chart.project)
     interval = interval_of_windows(readings, names, group)
-    drivers = first[1].groups or [] if first is not None and driven and first[0] == AGENT else []
+    drivers = (first.groups or []) if first is not None and driven and by == AGENT else []
     scope = await edit_scope(
         context, chart.config, chart.target.calls, chart.project, interval,
         drivers=_agents(drivers), leading=_largest(split.charts.get(AGENT)),
     )  # fmt: skip
-    [edits], requests = await _edits_in(context, [scope], [chart.config], amount)
-    return edits, requests
+    sizes = base.current.sample.n or 0.0, base.baseline.sample.n or 0.0
+    by_agent = split.charts.get(AGENT)
+    if drivers and isinstance(by_agent, ComparedMeasures):
+        sides_of_drivers = by_agent.current.grouped.groups, by_agent.baseline.grouped.groups
+        current, baseline = (sum(side.get(name, (0.0, 0.0))[0] for name in drivers) for side in sides_of_drivers)
+        sizes = current, baseline
+    windows = base.readings[0].window, base.readings[1].window
+    own = scope.agents if scope.only_agents else ()
+    failures = failure_scope(chart.config, chart.target.calls, chart.project, own, windows, sizes)
+    (edits, edit_requests), (modes, notes, requests) = await gather(
+        _edits_in(context, [scope], [chart.config], amount), count_failure_modes(context, failures)
+    )
+    return Beside(edits[0], modes, notes, edit_requests + requests)
 
 
 async def edit_scope(

@@ -1,0 +1,161 @@
+"""Failure modes that the API found earlier, counted in both windows. Nothing here has the API look for new ones."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.api.errors import ApiError, DashboardsError
+from cekura_dashboards.api.filters import fields_of, instant
+from cekura_dashboards.api.models import JsonObject, WidgetConfig
+from cekura_dashboards.api.records import FailureCalls, FailureMode
+from cekura_dashboards.charts.target import Window
+from cekura_dashboards.context import AGENT_ID_FIELDS, ToolContext, gather, gather_tried
+from cekura_dashboards.reports.edits import measure_kind
+from cekura_dashboards.stats.significance import NORMAL, share_score
+from cekura_dashboards.text import UntrustedText
+
+MOST_KEPT = 500
+"""The API keeps at most so many calls of a metric's failure modes, so of earlier windows some may be gone."""
+MAX_MODES, MAX_CALLS = 3, 5
+"""Modes that are counted, two requests each, and calls that are named of each."""
+LEVEL = 0.05
+FAILURES = "failure modes"
+
+
+class FailureModeShown(BaseModel):
+    """The calls of one failure mode in both windows."""
+
+    mode: UntrustedText
+    metric: int
+    current: int
+    baseline: int
+    verdict: Literal["possible", "not significant", "not tested"]
+    calls: list[int] | None = Field(default=None, description="the newest of current, where it differs")
+
+
+class FailureModes(BaseModel):
+    """Those that differ first. ``of``: the calls of both windows that they are counted among."""
+
+    of: list[int] = Field(description="calls, current and baseline")
+    modes: list[FailureModeShown]
+    not_tested: str | None = None
+
+    @property
+    def differ(self) -> bool:
+        return any(mode.verdict == "possible" for mode in self.modes)
+
+
+class FailureScope(Struct, frozen=True):
+    """Whose failure modes are counted. ``sizes``: the calls of current and baseline."""
+
+    project: int
+    agents: list[int]
+    metric: int | None
+    windows: tuple[Window, Window]
+    sizes: tuple[float, float]
+
+
+def failure_scope(
+    config: WidgetConfig,
+    calls: JsonObject | None,
+    project: int | None,
+    agents: Sequence[int],
+    windows: tuple[Window, Window],
+    sizes: tuple[float, float],
+) -> FailureScope | None:
+    """None for a measure that has no failure modes, or calls that they cannot be limited to."""
+    kind = measure_kind(config)
+    if kind == "other" or project is None or {*fields_of(calls)} - AGENT_ID_FIELDS:
+        return None
+    return FailureScope(project, [*agents], config.metric if kind == "metric" else None, windows, sizes)
+
+
+async def count_failure_modes(
+    context: ToolContext, scope: FailureScope | None
+) -> tuple[FailureModes | None, list[str], int]:
+    """The modes in both windows, a note if they could not be read, and the number of requests; two round trips."""
+    if scope is None:
+        return None, [], 0
+    api, project, agents = context.api, scope.project, scope.agents
+    try:
+        if agents:
+            mine, every = await gather(api.failure_modes(project, agents), api.failure_modes(project, []))
+        else:
+            mine = every = await api.failure_modes(project, [])
+    except DashboardsError as error:
+        why = str(error.status) if isinstance(error, ApiError) else "unreadable or no response"
+        return None, [f"not looked at: {FAILURES} ({why})"], 1 + bool(agents)
+    modes = [mode for mode in mine if scope.metric in {None, mode.metric} and mode.count][:MAX_MODES]
+    windows = [(instant(window.start), instant(window.end)) for window in scope.windows]
+    asked = [(mode, start, end) for mode in modes for start, end in windows]
+    found, failed = await gather_tried(
+        api.failure_calls(mode, project, agents, start=start, end=end) for mode, start, end in asked
+    )
+    requests = 1 + bool(agents) + len(asked)
+    if failed or not modes:
+        return None, [f"not looked at: calls of {FAILURES}"] if failed else [], requests
+    kept = Counter[int]()
+    for mode in every:
+        kept[mode.metric] += mode.count
+    full = {metric for metric, count in kept.items() if count >= MOST_KEPT}
+    shown = [
+        _shown(mode, (found[2 * place], found[2 * place + 1]), scope.sizes, len(modes), is_full=mode.metric in full)
+        for place, mode in enumerate(modes)
+    ]
+    shown.sort(key=lambda mode: mode.verdict != "possible")
+    reason = f"the API keeps at most {MOST_KEPT} calls a metric, so earlier ones may be missing"
+    tested = all(mode.verdict != "not tested" for mode in shown)
+    sizes = [round(size) for size in scope.sizes]
+    return FailureModes(of=sizes, modes=shown, not_tested=None if tested else reason), [], requests
+
+
+def _shown(
+    mode: FailureMode,
+    sides: tuple[FailureCalls, FailureCalls],
+    sizes: tuple[float, float],
+    tests: int,
+    *,
+    is_full: bool,
+) -> FailureModeShown:
+    current, baseline = sides
+    verdict: Literal["possible", "not significant", "not tested"] = "not tested"
+    if not is_full and min(sizes) > 0 and max(current.count, baseline.count) <= min(MOST_KEPT, *sizes):
+        p_value = chance_of(current.count, baseline.count, sizes[0] / (sizes[0] + sizes[1]))
+        verdict = "possible" if p_value * tests <= LEVEL else "not significant"
+    return FailureModeShown(
+        mode=UntrustedText(mode.name, limit=60),
+        metric=mode.metric,
+        current=current.count,
+        baseline=baseline.count,
+        verdict=verdict,
+        calls=(current.call_ids[:MAX_CALLS] or None) if verdict == "possible" else None,
+    )
+
+
+def chance_of(current: int, baseline: int, share: float) -> float:
+    """The two-sided p-value of two counts, if both have one rate among the calls of their windows.
+
+    ``share``: of all these calls, those of current. The calls of one day may be alike, which a count cannot show: so
+    what rests on this is at most ``possible``.
+
+    Source: the conditional test of two Poisson counts, Przyborowski and Wilenski (1940), Biometrika 31.
+
+    >>> round(chance_of(14, 3, 0.5), 3), chance_of(0, 0, 0.5)
+    (0.013, 1.0)
+    """
+    whole = current + baseline
+    if not whole or not 0 < share < 1:
+        return 1.0
+    return min(1.0, 2 * NORMAL.cdf(-share_score(current, whole, share)))
+
+
+def failure_lines(modes: FailureModes | None) -> list[str]:
+    if modes is None:
+        return []
+    rows = [f"{mode.mode} metric {mode.metric} {mode.current} {mode.baseline} {mode.verdict}" for mode in modes.modes]
+    head = f"{FAILURES} (mode, of {modes.of[0]} current, of {modes.of[1]} baseline, verdict): {'; '.join(rows)}"
+    calls = [f"  calls of {mode.mode}: {', '.join(map(str, mode.calls))}" for mode in modes.modes if mode.calls]
+    return [head, *calls, *([f"  not tested: {modes.not_tested}"] if modes.not_tested else [])]
