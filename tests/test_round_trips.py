@@ -10,7 +10,7 @@ from cekura_dashboards.context import Memory
 from support import BY_NAME, KEY, PIE, Json, new_sandbox, now, sample_calls, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-MAX_TRIPS = 4
+MAX_TRIPS = 5
 """No reading call takes more."""
 TRIPS = [
     *MEASURED,

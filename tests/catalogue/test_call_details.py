@@ -103,7 +103,7 @@ async def test_explain_change_counts_the_rules_that_its_examples_failed_and_says
     row = rules["Next step confirmed"]
     assert {side: row[side] for side in counted} == counted
     assert row["current"] >= 3
-    assert answer["failed_rules"]["examples"] == [5, 5]
+    assert answer["failed_rules"]["of"] == [5, 5]
     line = f'rules failed in the examples, no sample (rule, of 5 current, of 5 baseline): "Next step confirmed" {row["current"]} '
     assert line in text
 
@@ -115,8 +115,8 @@ async def test_failure_modes_are_counted_in_both_windows_and_told_first_where_th
     first, *others = modes["modes"]
     assert (first["mode"], first["verdict"]) == ("Caller wanted other time", "possible")
     assert first["current"] > 3 * first["baseline"]
-    assert len(first["calls"]) == 5
-    assert not [mode for mode in others if "calls" in mode]
+    assert len(first["call_ids"]) == 5
+    assert not [mode for mode in others if "call_ids" in mode]
     sizes = [row["n"] for row in answer["dimensions"][0]["contributors"]["top"] if row["group"] == "Booking (33)"]
     assert [modes["of"]] == sizes
     lines = text.splitlines()

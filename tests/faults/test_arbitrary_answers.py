@@ -52,6 +52,7 @@ CALLS: list[tuple[str, Json]] = [
     ("get_widgets_data", {"dashboard_id": 11, "compare_to": "previous_period", "edits": "full"}),
     ("list_calls", {"widget_id": 203, "project_id": 1}),
     ("list_calls", {"transcript": 5, "project_id": 1}),
+    ("list_calls", {"widget_id": 203, "project_id": 1, "details": True}),
     ("check_dashboard", {"dashboard_id": 11}),
     ("preview_edit", {"dashboard_id": 11, "create": [{**BAR, "place": "top"}]}),
     ("update_widget", {"widget_id": 203, "changes": {"name": "New", "filters": {"field": "topic", "op": "eq", "value": "a"}}}),

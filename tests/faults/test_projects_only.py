@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from cekura_dashboards import DashboardsError, ToolContext
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.errors import DeadlinePassed
+from cekura_dashboards.api.errors import DeadlinePassed, NotFound
 from cekura_dashboards.api.projects_only import MAX_PAGES, ProjectsOnly
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response, Transport
@@ -43,6 +43,7 @@ from support import (
     sample_calls,
     settings,
     shared_sandbox,
+    sql,
 )
 
 pytestmark = pytest.mark.anyio
@@ -153,6 +154,43 @@ async def test_nothing_of_another_project_is_told_or_changed(case: int) -> None:
     told = said + json.dumps(structured)
     assert not [word for word in words if word in told and word not in given], told
     assert content(app) == before
+
+
+BESIDE: list[tuple[str, Json]] = [
+    ("/test_framework/v2/metrics/507/history/", {}),
+    ("/test_framework/v2/aiagents/40/history/", {}),
+    ("/user/v1/audit-logs/", {"organization_id": "7"}),
+    ("/user/v1/audit-logs/", {"organization_id": "7", "project_id": "2"}),
+    ("/observability/v1/metric-failure-mode-insights/categories/", {}),
+    ("/observability/v1/metric-failure-mode-insights/categories/", {"project": "2"}),
+    ("/observability/v1/metric-failure-mode-insights/categories/", {"project": "1", "agent_ids": "31,40"}),
+    (
+        "/observability/v1/metric-failure-mode-insights/categories/slot-taken/calls/",
+        {"project": "1", "metric_id": "507"},
+    ),
+    ("/observability/v1/metric-failure-mode-insights/categories/../calls/", {"project": "1", "metric_id": "503"}),
+    ("/observability/v1/metric-failure-mode-insights/failure-rates/", {"project": "1"}),
+]
+
+
+@pytest.mark.parametrize(("path", "query"), BESIDE)
+async def test_no_history_log_or_failure_mode_of_another_project_is_asked_for(path: str, query: Json) -> None:
+    async with confined(shared_sandbox()) as (context, recorder):
+        with pytest.raises(NotFound):
+            await context.api.ask("GET", path, query=query)
+    assert path not in [sent.path for sent in recorder.sent]
+
+
+async def test_a_call_and_entries_of_the_log_are_shown_only_of_ours() -> None:
+    app = shared_sandbox()
+    ids = {project: number for number, project in sql(app, "SELECT max(id), project FROM calls GROUP BY project")}
+    async with confined(app) as (context, _):
+        assert (await context.api.call_details(ids[OURS])).metrics
+        with pytest.raises(NotFound):
+            await context.api.call_details(ids[THEIRS])
+        log = await context.api.audit_log(7, OURS, start="2026-10-25T00:00:00Z", end="2026-11-18T00:00:00Z")
+        assert {entry.kind for entry in log.entries} >= {"aiagent", "metric", "project"}
+        assert (await context.api.agent_history(33)).versions
 
 
 def test_every_tool_is_attempted() -> None:

@@ -100,6 +100,7 @@ CALLS: list[tuple[str, Json]] = [
     ("check_dashboard", {"dashboard_id": 13}),
     ("list_calls", {"widget_id": 206, "label": "complaint"}),
     ("list_calls", {"widget_id": 206, "sort": "longest", "page": 2, "said": "refund"}),
+    ("list_calls", {"widget_id": 203, "details": True}),
     ("explain_change", {"widget_id": 203, "window": "5d"}),
     ("find_changes", {}),
     ("get_widgets_data", {"widget_ids": [202], "profile": "weekday", "window": "14d"}),
@@ -129,7 +130,21 @@ async def test_every_request_of_every_tool_is_documented() -> None:
         for sent in recorder.sent:
             assert_documented(sent)
         assert {tool for tool, _ in CALLS} == {tool.name for tool in TOOLS}
-        assert len({(sent.method, re.sub(r"\d+", "", sent.path)) for sent in recorder.sent}) == 17
+        assert len({(sent.method, re.sub(r"\d+", "", sent.path)) for sent in recorder.sent}) == 18
+
+
+@pytest.mark.no_cover
+@pytest.mark.anyio
+async def test_every_request_for_edits_details_and_failure_modes_is_documented() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        await ask(context, "explain_change", widget_id=203, window="5d", edits="full")
+        await ask(context, "find_changes", dashboard_ids=[12])
+        await ask(context, "get_widgets_data", dashboard_id=12, edits="brief", compare_to="previous_period")
+    for sent in recorder.sent:
+        assert_documented(sent)
+    names = {operation(sent.method, sent.path) for sent in recorder.sent}
+    beside = "history/", "audit-logs/", "call-logs/{id}/", "categories/", "/calls/"
+    assert {name for name in names if name.endswith(beside)} == {name for name in OPERATIONS if name.endswith(beside)}
 
 
 ALERT: Json = {

@@ -53,13 +53,17 @@ class OutsideProjects(DashboardsError):
 
 @dataclass
 class _ProjectContents:
-    """The contents of the projects for one key, valid until ``until``."""
+    """The contents of the projects for one key, valid until ``until``.
+
+    ``rubrics``: the metrics of their rubrics, which may be none of their own; None until they are needed.
+    """
 
     until: float
     agents: frozenset[int]
     metrics: frozenset[int]
     dashboards: set[int] = field(default_factory=set[int])
     widgets: set[int] = field(default_factory=set[int])
+    rubrics: frozenset[int] | None = None
 
 
 @dataclass
@@ -106,12 +110,21 @@ class _UpstreamRequest(Struct, frozen=True):
             _NotRead: for any other error status.
             UnreadableAnswer: for a body that is not JSON.
         """
+        answer = await self.answer(path, **query)
+        return None if answer is None else _json_of(answer)
+
+    async def answer(self, path: str, **query: str) -> Response | None:
+        """The response at a path; None for a 404.
+
+        Raises:
+            _NotRead: for any other error status.
+        """
         answer = await self.inner.send("GET", path, key=self.key, timeout_s=self.remaining_s(), query=query, body=None)
         if answer.status == NOT_FOUND.status:
             return None
         if not _is_success(answer):
             raise _NotRead(answer)
-        return _json_of(answer)
+        return answer
 
 
 class ProjectsOnly:
@@ -161,7 +174,7 @@ class ProjectsOnly:
             self._check(contents, as_object(msgspec.json.decode(filters)))
         if path == CALLS or path in OF_A_PROJECT:
             return "project_id" in query or ("agent_id" in query and path == CALLS)
-        if method == "GET" and (beside := self._is_allowed_beside(contents, path, query)) is not None:
+        if method == "GET" and (beside := await self._is_allowed_beside(lookup, contents, path, query)) is not None:
             return beside
         if body is not None and not await self._is_allowed_body(lookup, contents, path, body):
             return False
@@ -185,13 +198,17 @@ class ProjectsOnly:
         match = _PROJECT.fullmatch(path)
         return self._is_ours(match[1]) if match else None
 
-    def _is_allowed_beside(self, contents: _ProjectContents, path: str, query: dict[str, str]) -> bool | None:
+    async def _is_allowed_beside(
+        self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, query: dict[str, str]
+    ) -> bool | None:
         """Whether a history, the audit log, a call or failure modes may be asked for; None for any other path.
 
         What a call belongs to is only known from its answer.
         """
         if match := _HISTORY.fullmatch(path):
-            return int(match[2]) in (contents.metrics if match[1] == "metrics" else contents.agents)
+            if match[1] == "aiagents":
+                return int(match[2]) in contents.agents
+            return int(match[2]) in contents.metrics or int(match[2]) in await self._rubrics(lookup, contents)
         if path == AUDIT_LOG:
             return "project_id" in query
         if _FAILURES.fullmatch(path):
@@ -200,6 +217,16 @@ class ProjectsOnly:
             named = {*agents} <= {*map(str, contents.agents)} and {*metrics} <= {*map(str, contents.metrics)}
             return self._is_ours(query.get("project")) and named
         return True if _CALL.fullmatch(path) else None
+
+    async def _rubrics(self, lookup: _UpstreamRequest, contents: _ProjectContents) -> frozenset[int]:
+        """The metrics of the projects' rubrics."""
+        if contents.rubrics is None:
+            answer = await lookup.answer(PROJECTS)
+            rows = [] if answer is None else parse_projects(within(RECORDS, answer).body)
+            contents.rubrics = frozenset(
+                number for row in rows if self._is_ours(row.id) for number in row.rubric_config or []
+            )
+        return contents.rubrics
 
     async def _is_allowed_body(
         self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, body: JsonObject

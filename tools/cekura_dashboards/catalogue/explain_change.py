@@ -97,7 +97,7 @@ class ExplainRequest(ChartRequest):
 
 
 class Explanation(Result):
-    BOUND = "at most 9,000 characters of text"
+    BOUND = "at most 9,000 characters"
 
     measure: str
     where: str = Field(description="which calls are counted: all filters together")

@@ -129,7 +129,7 @@ class FailedRule(BaseModel):
 class FailedRules(BaseModel):
     """The rules that example calls failed. They are examples, not a sample: shares of them mean nothing."""
 
-    examples: list[int] = Field(description="calls with a rubric, current and baseline")
+    of: list[int] = Field(description="example calls with a rubric, current and baseline")
     rules: list[FailedRule]
 
 
@@ -153,10 +153,10 @@ def failed_rules(
         FailedRule(rule=UntrustedText(name, limit=NAME), current=current[name], baseline=baseline[name])
         for name in names[:most]
     ]
-    return FailedRules(examples=[sizes["current"], sizes["baseline"]], rules=rules)
+    return FailedRules(of=[sizes["current"], sizes["baseline"]], rules=rules)
 
 
 def failed_rules_line(failed: FailedRules) -> str:
-    current, baseline = failed.examples
+    current, baseline = failed.of
     rows = "; ".join(f"{row.rule} {row.current} {row.baseline}" for row in failed.rules)
     return f"rules failed in the examples, no sample (rule, of {current} current, of {baseline} baseline): {rows}"

@@ -33,7 +33,7 @@ class FailureModeShown(BaseModel):
     current: int
     baseline: int
     verdict: Literal["possible", "not significant", "not tested"]
-    calls: list[int] | None = Field(default=None, description="the newest of current, where it differs")
+    call_ids: list[int] | None = Field(default=None, description="the newest of current, where it differs")
 
 
 class FailureModes(BaseModel):
@@ -131,7 +131,7 @@ def _shown(
         current=current.count,
         baseline=baseline.count,
         verdict=verdict,
-        calls=(current.call_ids[:MAX_CALLS] or None) if verdict == "possible" else None,
+        call_ids=(current.call_ids[:MAX_CALLS] or None) if verdict == "possible" else None,
     )
 
 
@@ -157,5 +157,5 @@ def failure_lines(modes: FailureModes | None) -> list[str]:
         return []
     rows = [f"{mode.mode} metric {mode.metric} {mode.current} {mode.baseline} {mode.verdict}" for mode in modes.modes]
     head = f"{FAILURES} (mode, of {modes.of[0]} current, of {modes.of[1]} baseline, verdict): {'; '.join(rows)}"
-    calls = [f"  calls of {mode.mode}: {', '.join(map(str, mode.calls))}" for mode in modes.modes if mode.calls]
+    calls = [f"  calls of {mode.mode}: {', '.join(map(str, mode.call_ids))}" for mode in modes.modes if mode.call_ids]
     return [head, *calls, *([f"  not tested: {modes.not_tested}"] if modes.not_tested else [])]
