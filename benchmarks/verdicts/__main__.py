@@ -9,8 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.verdicts import comparisons, drivers, noise, quiet_calls
+from benchmarks.verdicts import clocks, comparisons, drivers, noise, quiet_calls
 from benchmarks.verdicts.cases import planted, quiet, windows
+from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
 from benchmarks.verdicts.drivers import driven_row
 from benchmarks.verdicts.noise import noise_row
@@ -34,6 +35,8 @@ def main() -> None:
                 partial(found_row, seeds=seeds), *zip(*planted(), strict=True))),
             ("compared | sides | days before | planted | interval holds truth | clear | possible", "off", processes.map(
                 partial(compared_row, seeds=for_comparisons), comparisons.cases())),
+            ("the same calls compared | window | planted | clear | possible", "off", processes.map(
+                partial(clock_row, seeds=seeds), clocks.cases())),
             ("change by group | a driver is named | the right one", "off", processes.map(
                 partial(driven_row, seeds=for_drivers), drivers.cases())),
             ("answers about calls in which nothing happened | false clear | false possible", "over", processes.map(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import comparisons, drivers
+from benchmarks.verdicts import clocks, comparisons, drivers
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -113,3 +113,14 @@ def test_changes_within_a_window_of_few_days_or_calls_and_of_percentiles_are_cle
 def test_a_driver_is_named_where_one_group_moved_and_hardly_where_none_or_all_did(case: drivers.Case) -> None:
     row = drivers.driven_row(case, DRAWS)
     assert row.right >= 0.8 if case.has_driver else row.named <= 0.09
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_the_same_calls_get_the_same_verdict_by_hours_and_by_days_of_any_zone(zone: str) -> None:
+    for change in (0.0, -0.2):
+        verdicts = [
+            [clocks.verdict(clocks.Case(way, zone, change, rolling=True), seed) for seed in range(12)]
+            for way in clocks.WAYS
+        ]
+        assert all(row.count("clear") >= 8 if change else row.count("clear") == 0 for row in verdicts)
+        assert sum(len({*row}) == 1 for row in zip(*verdicts, strict=True)) >= 9

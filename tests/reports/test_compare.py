@@ -231,8 +231,8 @@ DAYS_BEFORE = [
     (203, None, None, "2026-11-11 00:00", RATE),
     (202, None, None, "2026-11-11 00:00", CALLS),
     (201, "success_rate", None, "2026-11-11 00:00", RATE),
-    (201, "success_rate", "7d", "2026-11-11 15:00", RATE),
-    (201, "total_calls", "7d", "2026-11-11 15:00", CALLS),
+    (201, "success_rate", "7d", "2026-11-11 00:00", RATE),
+    (201, "total_calls", "7d", "2026-11-11 00:00", CALLS),
     (206, "appointment", None, "2026-11-11 00:00", "avg(CAST(coalesce(topic = 'appointment', false) AS INT))"),
 ]
 

@@ -58,7 +58,6 @@ from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plot
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
 from cekura_dashboards.stats.findings import Comparison
-from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
@@ -132,10 +131,10 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     base = split.charts[MEASURE]
     if isinstance(base, DashboardsError):
         raise base
-    whole = _overall(base, other, config, context, split.lost)
+    whole = _overall(base, other, config, split.lost)
     noted = [note for reading in base.readings for note in reading.notes]
     notes += dict.fromkeys([*other.notes, *base.current.untested, *base.baseline.untested, *noted])
-    ranked, skipped = _dimensions(split, fields, whole, settings.clock)
+    ranked, skipped = _dimensions(split, fields, whole)
     ended = [(name, sides) for name in ends if isinstance(sides := split.charts[name], ComparedMeasures)]
     inner_fields, not_inside = _inside_of(ranked, too_many)
     (examples, rules, unread, looks), (inside, more, inner), beside = await gather(
@@ -164,7 +163,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         comparison=whole,
         dimensions=[row for _, row in ranked],
         drill_down=inside,
-        outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides, settings.clock))] or None,
+        outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides))] or None,
         examples=examples or None,
         failed_rules=rules,
         failure_modes=beside.failure_modes,
@@ -223,14 +222,14 @@ async def _keys(context: ToolContext, request: ExplainRequest, window: Window) -
 
 
 def _dimensions(
-    split: Split, fields: Sequence[str], whole: Comparison, clock: Clock
+    split: Split, fields: Sequence[str], whole: Comparison
 ) -> tuple[list[tuple[str, Dimension]], list[str]]:
     """The change by each field, ranked, with the field; and notes on fields that could not be read."""
     dimensions, skipped = list[tuple[str, Dimension]](), list[str]()
     for name in fields:
         sides = split.charts[name]
         if isinstance(sides, ComparedMeasures):
-            dimensions.append((name, dimension(name, sides, whole, clock, len(fields))))
+            dimensions.append((name, dimension(name, sides, whole, len(fields))))
         else:
             skipped.append(f"{field_word(name)}: could not be read: {sides}")
     return rank_dimensions(dimensions), skipped
@@ -262,18 +261,16 @@ async def _inside(
     narrowed = replace(chart, target=replace(chart.target, filters=both(ranges, calls)))
     split = await read_split(context, narrowed, _splits(config, fields), *windows)
     clear = Comparison(verdict=first.verdict)
-    rows, skipped = _dimensions(split, fields, clear, context.settings.clock)
+    rows, skipped = _dimensions(split, fields, clear)
     notable = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
     inside = DrillDown(by=first.by, group=group, dimensions=notable[:MAX_INSIDE_LISTED]) if notable else None
     same = [f"within {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"] if not notable else []
     return inside, [*skipped, *same], split.requests
 
 
-def _overall(
-    base: ComparedMeasures, other: Window, config: WidgetConfig, context: ToolContext, lost: str | None
-) -> Comparison:
+def _overall(base: ComparedMeasures, other: Window, config: WidgetConfig, lost: str | None) -> Comparison:
     counted = config.aggregation_function == "count"
-    comparison = base.compared(counted=counted, clock=context.settings.clock)
+    comparison = base.compared(counted=counted)
     if lost is not None:
         comparison = comparison.without_verdicts(lost)
     start, end = format_instant(other.start), format_instant(other.end)

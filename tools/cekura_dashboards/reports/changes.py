@@ -12,7 +12,7 @@ from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, Widget, WidgetConfig, plotted_type
 from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all, with_hours
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
-from cekura_dashboards.reports.compare import days_before, labels_of, measure_of
+from cekura_dashboards.reports.compare import clock_of_api_days, days_before, labels_of, measure_of
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
 from cekura_dashboards.stats.change import (
@@ -226,10 +226,10 @@ def run_tests(
     terms = VerdictTerms(strongest_verdict=most, clock=clock)
     if survey.parts == "labels":
         current, *baseline = [labels_of(side, names) for side in sides]
-        shares = label_changes(current, baseline[0], terms) if baseline else []
+        shares = label_changes(current, baseline[0], replace(terms, clock=clock_of_api_days(clock))) if baseline else []
         courses = label_outcomes(reading, clock, times.span, names)
         return MeasureTests(survey, _within_window(with_onsets(shares, courses), times), len(sides))
-    measures = [measure_of(side, chart, names) for side in sides]
+    measures = [measure_of(side, chart, names, clock=clock) for side in sides]
     scale, counted = max(measure.scale for measure in measures), reading.target.config.function == "count"
     candidates, tests = list[Change](), 0
     if times.baseline and survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
@@ -243,7 +243,8 @@ def run_tests(
         return MeasureTests(survey, candidates, tests)
     change = None
     if times.baseline and (measures[0].kind != "total" or not differ):  # else only their seasonality would show
-        terms = replace(terms, earlier_days=days_before(sides[0], measures[0].sample, reading, {}, names))
+        before = days_before(sides[0], measures[0].sample, reading, {}, names, clock)
+        terms = replace(terms, earlier_days=before, clock=measures[0].clock)
         change = level_change(
             measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
         )

@@ -183,7 +183,7 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
         group_changes = None
     else:
         sides_read = (reading, reading.chart), (other, other.chart)
-        current, baseline = (measure_of(side, chart, options.names) for side, chart in sides_read)
+        current, baseline = (measure_of(side, chart, options.names, clock=options.clock) for side, chart in sides_read)
         group_changes = by_baseline(
             current, baseline, "current against baseline", alike=not other.window.weekdays_differ
         )
@@ -230,7 +230,10 @@ def by_halves(reading: ChartReading, options: ReportOptions) -> GroupChanges | N
     if chart is None or half < MIN_STEPS:
         return None
     later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
-    measures = [measure_of(replace(reading, window=part), chart, options.names) for part in (later, earlier)]
+    measures = [
+        measure_of(replace(reading, window=part), chart, options.names, clock=options.clock)
+        for part in (later, earlier)
+    ]
     middle = format_instant(later.start)
     against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
     return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))

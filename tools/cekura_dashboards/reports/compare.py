@@ -4,9 +4,10 @@ Each reading becomes a sample; ``stats.compare`` tests the difference between cu
 """
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -42,9 +43,8 @@ from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
-from cekura_dashboards.stats.timeline import DAY, HOUR, Span, is_partial
+from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
-from cekura_dashboards.summaries.line import grain_of
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
 
@@ -61,35 +61,46 @@ class Measurement(Struct, frozen=True):
     """The sample of one reading, and the kind of its measure.
 
     ``scale``: the number that a rate of 100 % is written as, 0 for measures that are not rates. ``untested``: parts of
-    the window without data. ``grouped``: the groups of a bar over time.
+    the window without data. ``clock``: by which its buckets are days. ``grouped``: the groups of a bar over time.
     """
 
     kind: MeasureKind
     sample: Sample
     scale: float
     untested: list[str]
+    clock: Clock = UTC_CLOCK
     grouped: GroupedSample = field(default_factory=lambda: GroupedSample({}, {}))
 
 
 def measure_of(
-    reading: ChartReading, chart: Chart, names: dict[str, str], daily_bars: Mapping[str, ChartReading] | None = None
+    reading: ChartReading,
+    chart: Chart,
+    names: dict[str, str],
+    daily_bars: Mapping[str, ChartReading] | None = None,
+    clock: Clock = UTC_CLOCK,
 ) -> Measurement:
-    """The sample of a reading. ``daily_bars``: bars that show how figures or labels vary over time."""
+    """The sample of a reading. ``daily_bars``: bars that show how figures or labels vary over time.
+
+    ``clock``: by which hours and calls make days; days of the API stay those of UTC.
+    """
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
         figures = dict[str | None, float]((name, v) for name, v in stat_figures(chart)[0].items() if v is not None)
-        series_by_part = _figures_over_time(reading, daily_bars or {}, figures.get(TOTAL, 0.0), names)
-        return Measurement(
-            "figures", Sample([], seconds, parts=figures, over_time=series_by_part), 0.0, uncovered_notes(reading)
-        )
+        series_by_part = _figures_over_time(reading, daily_bars or {}, figures.get(TOTAL, 0.0), names, clock)
+        sample = Sample([], seconds, parts=figures, over_time=series_by_part)
+        return Measurement("figures", sample, 0.0, uncovered_notes(reading), clock)
     if chart.chart_type == "pie":
         slices = ((piece.label, piece.value) for piece in pie_slices(chart, names))
-        return Measurement(
-            "shares", _labels_sample(slices, reading.window, daily_bars or {}, names), 0.0, uncovered_notes(reading)
-        )
+        sample = _labels_sample(slices, reading.window, daily_bars or {}, names)
+        return Measurement("shares", sample, 0.0, uncovered_notes(reading), clock_of_api_days(clock))
     if chart.chart_type == "line":
-        return _line_sample(reading, chart, names, seconds)
-    return _bar_sample(reading, chart, names, seconds)
+        return _line_sample(reading, chart, names, seconds, clock)
+    return _bar_sample(reading, chart, names, seconds, clock)
+
+
+def clock_of_api_days(clock: Clock) -> Clock:
+    """The clock of days that the API makes, whose times are of its own zone: what is a weekend is the user's."""
+    return replace(clock, zone=UTC)
 
 
 def labels_of(bar: ChartReading, names: dict[str, str]) -> Sample:
@@ -119,14 +130,14 @@ def _part_of(bar: ChartReading, window: Window) -> ChartReading | None:
 
 
 def _figures_over_time(
-    reading: ChartReading, daily_bars: Mapping[str, ChartReading], total: float, names: dict[str, str]
+    reading: ChartReading, daily_bars: Mapping[str, ChartReading], total: float, names: dict[str, str], clock: Clock
 ) -> dict[str | None, Sequence[SampleBucket]]:
     figures = dict[str | None, Sequence[SampleBucket]]()
     for name, bar in daily_bars.items():
         part = _part_of(bar, reading.window)
         if part is None or part.chart is None:
             continue
-        side = _bar_sample(part, part.chart, names, 0.0).sample
+        side = _bar_sample(part, part.chart, names, 0.0, clock).sample
         figures[name] = side.buckets
         if name == DURATION and _agree(side.n, total, reading.window):
             figures[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in side.buckets]
@@ -156,7 +167,7 @@ def _labels_over_time(
 
 def days_before(
     reading: ChartReading, side: Sample, history: ChartReading | None, daily_bars: Mapping[str, ChartReading],
-    names: dict[str, str],
+    names: dict[str, str], clock: Clock = UTC_CLOCK,
 ) -> Sample:  # fmt: skip
     """The whole days before a chart's window: of the chart, of its figures, or of its labels."""
     end, over_time = reading.window.start, dict[str | None, Sequence[SampleBucket]]()
@@ -164,23 +175,20 @@ def days_before(
         if name == LABELS:
             over_time.update(_labels_over_time(replace(bar.window, end=end), daily_bars, side.over_time, names))
             continue
-        over_time[name] = _days_until(end, bar, names)
+        over_time[name] = _days_until(end, bar, names, clock)
         if name == DURATION and TOTAL in side.over_time:
             over_time[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in over_time[name]]
-    return Sample(_days_until(end, history, names), 0.0, over_time=over_time)
+    return Sample(_days_until(end, history, names, clock), 0.0, over_time=over_time)
 
 
-def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str]) -> list[SampleBucket]:
+def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str], clock: Clock) -> list[SampleBucket]:
     """The whole days of a bar until then, starting with the first that has calls."""
-    end = end.replace(minute=0, second=0, microsecond=0)
-    start = bar.window.start if bar is not None else end
-    days = (end - start) // timedelta(days=1)
-    if bar is None or bar.chart is None or days < 1:
+    if bar is None or bar.chart is None:
         return []
-    part = _part_of(bar, replace(bar.window, start=end - timedelta(days=days), end=end))
+    part = _part_of(bar, replace(bar.window, end=end))
     if part is None:
         return []
-    sample, span = _bar_sample(part, bar.chart, names, 0.0).sample, bar_rows(part, bar.chart, names).span
+    sample, span = _bar_sample(part, bar.chart, names, 0.0, clock).sample, bar_rows(part, bar.chart, names).span
     whole = [cell for cell in sample.buckets if not is_partial(cell.time, DAY, span)]
     return [*dropwhile(lambda cell: not cell.n and not cell.value, whole)]
 
@@ -191,13 +199,16 @@ def _agree(n: float | None, total: float, window: Window) -> bool:
     return n is not None and abs(n - total) <= (MAX_DIFFERENCE + 4 / max(hours, 1.0)) * total
 
 
-def _bar_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measurement:
+def _bar_sample(
+    reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float, clock: Clock
+) -> Measurement:
     config, rows = reading.target.config, bar_rows(reading, chart, names)
     function, period = config.function, config.period
     kind = KINDS.get(function, "median")
     observed = [bucket for bucket in rows.buckets if bucket.value is not None]
     timed = fill_empty(function, period, merge_groups(function, observed), rows.span) if observed else []
-    clusters = _by_cluster(timed, rows.span, period)
+    days = clock if period == "hour" and rows.span.zone else clock_of_api_days(clock)
+    clusters = _by_cluster(timed, rows.span, period, days)
     cells = [
         _sample_bucket(function, time, parts) for time, parts in clusters if any(p.value is not None for p in parts)
     ]
@@ -208,9 +219,8 @@ def _bar_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seco
     if whole is None and function == "count":
         whole = round(math.fsum(bucket.value or 0.0 for bucket in observed))
     side = Sample(cells, seconds, groups, parts, whole)
-    return Measurement(
-        kind, side, scale, rows.tested_span(reading)[1], GroupedSample(groups, _over_time(function, observed))
-    )
+    grouped = GroupedSample(groups, _over_time(function, observed))
+    return Measurement(kind, side, scale, rows.tested_span(reading)[1], days, grouped)
 
 
 def _over_time(function: str, observed: Iterable[Bucket]) -> dict[str | None, list[SampleBucket]]:
@@ -222,13 +232,17 @@ def _over_time(function: str, observed: Iterable[Bucket]) -> dict[str | None, li
     return dict(buckets_by_group)
 
 
-def _by_cluster(buckets: list[Bucket], span: Span, period: str) -> list[tuple[float, list[Bucket]]]:
-    """Hours grouped into days of the window, as hours of one day are correlated; days stay as they are."""
-    if period != "hour":
+def _by_cluster(buckets: list[Bucket], span: Span, period: str, clock: Clock) -> list[tuple[float, list[Bucket]]]:
+    """Hours grouped into the days of a clock, as hours of one day are correlated; days stay as they are.
+
+    An hour that the window cuts belongs to a day inside it.
+    """
+    if period != "hour" or not buckets:
         return [(bucket.time, [bucket]) for bucket in buckets]
+    days = day_starts(span.start, span.end, clock)
     clusters = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
-        clusters[span.start + max(0.0, bucket.time - span.start) // DAY * DAY].append(bucket)
+        clusters[days[max(0, bisect_right(days, bucket.time + HOUR / 2) - 1)]].append(bucket)
     return sorted(clusters.items())
 
 
@@ -248,13 +262,15 @@ def _groups(function: str, observed: Iterable[Bucket]) -> dict[str | None, tuple
     return groups
 
 
-def _line_sample(reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float) -> Measurement:
+def _line_sample(
+    reading: ChartReading, chart: Chart, names: dict[str, str], seconds: float, clock: Clock
+) -> Measurement:
     rows = line_rows(reading, chart, names)
-    grain = grain_of(rows.span)
-    cells, n = rows.calls.by_day(rows.span.start // grain * grain), len(rows.calls)
+    days = day_starts(rows.span.start, rows.span.end, clock)
+    cells, n = rows.calls.by_day(days), len(rows.calls)
     split = {name: (float(len(values)), float(values.mean())) for name, values in rows.calls.groups.items()}
     scale = 1.0 if rows.boolean else 0.0
-    return Measurement("mean", Sample(cells, seconds, split, {}, n), scale, rows.tested_span(reading)[1])
+    return Measurement("mean", Sample(cells, seconds, split, {}, n), scale, rows.tested_span(reading)[1], clock)
 
 
 class ComparedTargets(Struct, frozen=True):
@@ -435,8 +451,8 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     reading = sides.current
     if reading.chart is None or other.chart is None:
         return Comparison(**about, not_compared=f"the baseline could not be read: {other.error or reading.error}")
-    current = measure_of(reading, reading.chart, names, sides.daily_bars[0])
-    baseline = measure_of(other, other.chart, names, sides.daily_bars[1])
+    current = measure_of(reading, reading.chart, names, sides.daily_bars[0], options.clock)
+    baseline = measure_of(other, other.chart, names, sides.daily_bars[1], options.clock)
     if baseline.untested and other.chart.chart_type in {"bar", "line"}:
         return Comparison(**about, not_compared=baseline.untested[0])
     if filters and has_no_calls(baseline):
@@ -445,10 +461,10 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     notes += _relation_of_sides(sides.targets, names)
     counted = reading.target.config.aggregation_function == "count"
     terms = VerdictTerms(
-        tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=options.clock
+        tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=current.clock
     )
     if not filters:
-        earlier_days = days_before(reading, current.sample, sides.history, sides.daily_bars[0], names)
+        earlier_days = days_before(reading, current.sample, sides.history, sides.daily_bars[0], names, options.clock)
         terms = replace(terms, earlier_days=earlier_days)
     comparison = compare(
         current.kind,
@@ -460,7 +476,7 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     )
     if (reason := why_not_alike(sides, reading.chart, options)) is not None:
         comparison = comparison.without_verdicts(reason)
-    return comparison.model_copy(update={**about, "notes": notes or None})
+    return comparison.model_copy(update={**about, "notes": [*(comparison.notes or []), *notes] or None})
 
 
 def has_no_calls(measure: Measurement) -> bool:

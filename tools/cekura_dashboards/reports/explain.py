@@ -18,7 +18,7 @@ from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, find_driver
 from cekura_dashboards.stats.findings import Comparison, Contributors, Number, Shares, Verdict, exact, round_for_display
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, VerdictTerms
-from cekura_dashboards.stats.timeline import DAY, Clock, iso
+from cekura_dashboards.stats.timeline import DAY, iso
 from cekura_dashboards.text import SafeText, word
 from cekura_dashboards.values import replace
 
@@ -91,13 +91,17 @@ class ComparedMeasures(Struct, frozen=True):
         """The number that a rate of 100 % is written as, 0 for other measures."""
         return max(self.current.scale, self.baseline.scale)
 
-    def compared(self, *, counted: bool, clock: Clock) -> Comparison:
+    def compared(self, *, counted: bool) -> Comparison:
         differs = self.readings[1].window.weekdays_differ
         return compare(
             self.current.kind,
             self.current.sample,
             self.baseline.sample,
-            VerdictTerms(strongest_verdict="possible" if differs else "clear", clock=clock, earlier_days=self.earlier),
+            VerdictTerms(
+                strongest_verdict="possible" if differs else "clear",
+                clock=self.current.clock,
+                earlier_days=self.earlier,
+            ),
             ratio=self.scale,
             counted=counted,
         )
@@ -145,10 +149,10 @@ async def read_split(
             split[name] = error or DashboardsError("no data")
             continue
         measures_of = [
-            await in_thread(measure_of, reading, part, names, small=small)
+            await in_thread(measure_of, reading, part, names, None, context.settings.clock, small=small)
             for reading, part in ((current, current.chart), (baseline, baseline.chart))
         ]
-        earlier = days_before(current, measures_of[0].sample, read.get((name, PAST)), {}, names)
+        earlier = days_before(current, measures_of[0].sample, read.get((name, PAST)), {}, names, context.settings.clock)
         split[name] = ComparedMeasures((current, baseline), measures_of[0], measures_of[1], earlier)
     base, as_shown, lost = split.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
     if as_shown is not None and as_shown.chart is not None and isinstance(base, ComparedMeasures):
@@ -203,10 +207,10 @@ def fields_inside(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]
     return fields[:MAX_INSIDE], fields[MAX_INSIDE:]
 
 
-def dimension(name: str, sides: ComparedMeasures, whole: Comparison, clock: Clock, dimensions: int) -> Dimension:
+def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions: int) -> Dimension:
     """The change by one field, beside the change of the whole."""
     counted = sides.current.kind == "total"
-    row = sides.compared(counted=counted, clock=clock)
+    row = sides.compared(counted=counted)
     by = field_word(name)
     if sides.current.kind == "median":
         return Dimension(by=by, verdict="not tested", contributors=row.contributors, not_compared=row.not_compared)
@@ -254,8 +258,8 @@ def rank_dimensions(dimensions: Sequence[tuple[str, Dimension]]) -> list[tuple[s
     return sorted(dimensions, key=lambda row: (VERDICTS.index(row[1].verdict), -(row[1].share_pct or 0.0)))
 
 
-def outcome_shares(name: str, sides: ComparedMeasures, clock: Clock) -> OutcomeShares | None:
-    shares = sides.compared(counted=False, clock=clock).shares
+def outcome_shares(name: str, sides: ComparedMeasures) -> OutcomeShares | None:
+    shares = sides.compared(counted=False).shares
     if shares is None:
         return None
     hidden = max(0, len(shares.top) - MAX_SHARES) + (shares.more or 0)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cekura_dashboards.stats.reference import (
+    HALF_A_DAY,
     DailyVariation,
     Strata,
     ValueKind,
@@ -78,7 +79,7 @@ def mean_by_calls(cells: Sequence[SampleBucket]) -> float:
 def limited(terms: VerdictTerms, current: Sample, baseline: Sample) -> VerdictTerms:
     """At most ``possible`` where a side has few buckets and their variance is not known from enough days before."""
     few = min(len(current.buckets), len(baseline.buckets)) < MIN_BUCKETS
-    if few and len(reference_days(terms.earlier_days.buckets, baseline.buckets)) < MIN_DAYS_KNOWN:
+    if few and len(reference_days(terms.earlier_days.buckets)) < MIN_DAYS_KNOWN:
         return terms.at_most_possible()
     return terms
 
@@ -90,9 +91,9 @@ class _Reference(NamedTuple):
     changed: int = 0
 
 
-def _reference(current: Sample, baseline: Sample, terms: VerdictTerms, *, empty: bool = True) -> _Reference:
+def _reference(current: Sample, terms: VerdictTerms, *, empty: bool = True) -> _Reference:
     """The days before. Beside few of them those compared too, although a change among these widens their spread."""
-    days = reference_days(terms.earlier_days.buckets, baseline.buckets, empty=empty)
+    days = reference_days(terms.earlier_days.buckets, empty=empty)
     own = [cell for cell in current.buckets if empty or cell.n != 0]
     if days and len(days) < MIN_DAYS_KNOWN <= len(days) + len(own) and _has_whole_days(current):
         return _Reference([*days, *own], len(own))
@@ -124,7 +125,7 @@ def _length(side: Sample) -> float:
 
 def _shared_effects(current: Sample, baseline: Sample, clock: Clock) -> Strata:
     """Which effects cancel: those of weekdays where both sides have the same, else of as many weekends."""
-    places = [[clock.place(cell.time + HOUR) for cell in side.buckets] for side in (current, baseline)]
+    places = [[clock.place(cell.time + HALF_A_DAY) for cell in side.buckets] for side in (current, baseline)]
     if Counter(place.weekday for place in places[0]) == Counter(place.weekday for place in places[1]):
         return "weekdays"
     kinds = [Counter(clock.kind(place.weekday) for place in side) for side in places]
@@ -145,7 +146,7 @@ def difference_of_means(
     """Rates and means, all calls of a side together. ``ratio``: what a rate of one is written as, 0 for other means."""
     clock, sides = terms.clock, (current, baseline)
     strata = _shared_effects(current, baseline, clock)
-    reference = _reference(current, baseline, terms, empty=False)
+    reference = _reference(current, terms, empty=False)
     days, variation = reference.days, _variation(reference, terms, "means", strata)
     spreads = [_sample_variance(side, value, ratio) for side, value in zip(sides, values, strict=True)]
     if days and not all(ratio or _knows_squares(side) for side in sides):
@@ -218,13 +219,13 @@ def _moments(cells: Sequence[SampleBucket], variance: float) -> _Moments:
 
 def _by_weekend(cells: Sequence[SampleBucket], clock: Clock) -> list[list[SampleBucket]]:
     """Weekdays and weekends as strata. Source: stratified clusters, Cochran (1977), Sampling Techniques, chapter 5."""
-    is_weekend = [clock.is_weekend(cell.time + HOUR) for cell in cells]
+    is_weekend = [clock.is_weekend(cell.time + HALF_A_DAY) for cell in cells]
     return [[cell for cell, other in zip(cells, is_weekend, strict=True) if other is kind] for kind in (False, True)]
 
 
 def _has_strata(side: Sample, strata: Strata, clock: Clock) -> bool:
     """Whether weekends and weekdays are two samples, of two buckets or more each."""
-    weekends = sum(clock.is_weekend(cell.time + HOUR) for cell in side.buckets)
+    weekends = sum(clock.is_weekend(cell.time + HALF_A_DAY) for cell in side.buckets)
     return strata != "none" and min(weekends, len(side.buckets) - weekends) > 1
 
 
@@ -305,7 +306,7 @@ def difference_of_percentiles(
             return [cell._replace(value=math.log(cell.value)) for cell in cells if cell.value > 0]
         return [cell._replace(value=cell.value / scale) for cell in cells]
 
-    reference = _reference(current, baseline, terms, empty=False)
+    reference = _reference(current, terms, empty=False)
     reference = reference._replace(days=scaled(reference.days))
     strata = _shared_effects(current, baseline, terms.clock)
     variation = _variation(reference, terms, "percentiles", strata)
@@ -362,7 +363,7 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
     """
     current, baseline = ([cell.value / unit for cell in side.buckets] for side in sides)
     x, y = math.fsum(current), math.fsum(baseline)
-    reference = _reference(*sides, terms)
+    reference = _reference(sides[0], terms)
     reference = reference._replace(days=[cell._replace(value=cell.value / unit) for cell in reference.days])
     same_slots = _same_slots(*sides)
     strata: Strata = "weekdays" if same_slots else _shared_effects(*sides, terms.clock)
@@ -419,7 +420,7 @@ def _same_slots(current: Sample, baseline: Sample) -> bool:
 
 def outages_of(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[int]:
     """The places of the days of the baseline on which most calls are missing, where both sides have the same slots."""
-    days = reference_days(terms.earlier_days.buckets, baseline.buckets)
+    days = reference_days(terms.earlier_days.buckets)
     if not days or not _same_slots(current, baseline):
         return []
     usual, variation = expected_counts(days, terms.clock), _variation(_Reference(days), terms, "counts")

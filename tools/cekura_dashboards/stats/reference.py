@@ -27,9 +27,10 @@ from cekura_dashboards.stats.time_series import (
     medians_by,
     sums_by,
 )
-from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
+from cekura_dashboards.stats.timeline import DAY, Clock
 from cekura_dashboards.values import replace
 
+HALF_A_DAY = DAY / 2
 MIN_REFERENCE_DAYS = 14
 """With fewer days no autocorrelation is estimated: two weeks hold every weekday twice. A choice.
 
@@ -133,18 +134,9 @@ def _factor_of_mean(days: int, correlation: float) -> float:
     return 1 + 2 * float(((days - lags) / days * correlation**lags).sum())
 
 
-def reference_days(
-    earlier: Sequence[SampleBucket], baseline: Sequence[SampleBucket], *, empty: bool = True
-) -> list[SampleBucket]:
-    """The days before and those of the baseline that are not among them, in order; empty where they are too few.
-
-    ``empty``: whether days without calls count.
-    """
-    if not earlier:
-        return []
-    start, end = earlier[0].time, earlier[-1].time + DAY
-    others = [cell for cell in baseline if not start - HOUR <= cell.time < end - HOUR]
-    days = sorted([cell for cell in (*earlier, *others) if empty or cell.n != 0], key=lambda cell: cell.time)
+def reference_days(earlier: Sequence[SampleBucket], *, empty: bool = True) -> list[SampleBucket]:
+    """The days before; none where they are too few. ``empty``: whether days without calls count."""
+    days = [cell for cell in earlier if empty or cell.n != 0]
     return days if len(days) >= MIN_REFERENCE_DAYS else []
 
 
@@ -199,7 +191,7 @@ class _Month:
         self.counts = values == "counts"
         self.values, self.power = floats(day.value for day in days), 0.0
         self.sizes = floats(call_weights(days)) if values != "counts" else np.ones(len(days))
-        places = calendar(floats(day.time for day in days) + HOUR, clock)
+        places = calendar(floats(day.time for day in days) + HALF_A_DAY, clock)
         self.weekend = self.kinds = places.weekend
         if values == "percentiles":
             self.power = precision_power(self._deviations(self._medians(self.weekend))[0], self.sizes)

@@ -142,6 +142,21 @@ class Clock(Struct, frozen=True):
 UTC_CLOCK = Clock()
 
 
+def day_starts(start: float, end: float, clock: Clock) -> list[float]:
+    """The start of every day of a clock that overlaps a time, in seconds since 1970; a day with a clock change too.
+
+    >>> day_starts(0.0, 90000.0, Clock())
+    [0.0, 86400.0]
+    """
+    first = datetime.fromtimestamp(start, clock.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    starts = [first.timestamp()]
+    while (following := first.replace(tzinfo=None) + timedelta(days=len(starts))).replace(
+        tzinfo=clock.zone
+    ).timestamp() < end:
+        starts.append(following.replace(tzinfo=clock.zone).timestamp())
+    return starts
+
+
 @lru_cache(maxsize=16384)
 def _place(time: float, zone: tzinfo) -> Place:
     moment = datetime.fromtimestamp(time, zone)

@@ -88,15 +88,14 @@ class CallValues(Struct, frozen=True, eq=False):
         means: Array = _of_buckets(np.add, self.values, edges) / np.diff(edges).clip(1)
         return means
 
-    def by_day(self, origin: float) -> list[SampleBucket]:
-        """The calls of each day with some, counted from ``origin``, with their mean and sum of squares."""
+    def by_day(self, days: Sequence[float]) -> list[SampleBucket]:
+        """The calls of each day with some, with their mean and sum of squares. ``days``: where each begins."""
         if not len(self):
             return []
-        first, last = (math.floor((float(self.times[place]) - origin) / DAY) for place in (0, -1))
-        starts = [origin + day * DAY for day in range(first, last + 1)]
-        edges = self.cut(starts, DAY)
+        edges = np.append(np.searchsorted(self.times, days), len(self))
+        edges[0] = 0
         squares = _of_buckets(np.add, self.values * self.values, edges).tolist()
-        rows = zip(starts, np.diff(edges).tolist(), self.means(edges).tolist(), squares, strict=True)
+        rows = zip(days, np.diff(edges).tolist(), self.means(edges).tolist(), squares, strict=True)
         return [SampleBucket(*row) for row in rows if row[1]]
 
 
