@@ -121,6 +121,35 @@ async def test_of_charts_of_one_measure_that_which_shows_it_over_time_is_named_f
     assert row["next"]["arguments"]["widget_id"] == 203
 
 
+async def test_many_changes_are_all_listed_shortened_or_counted_with_the_call_that_shows_them() -> None:
+    app = create_app(now=now, count=12_000, key=KEY, quiet=True)
+    store = app.state.world.store
+    store.delete_dashboard(12)
+    agents = [{"field": "agent.id", "op": "eq", "value": agent} for agent in (31, 32, 33, 34, 35)]
+    bars = [
+        {"chart_type": "bar", "field": field, "aggregation_function": function, "time_period": "day", "filters": agent}
+        for field, function in (("success", "avg"), ("duration", "avg"), ("duration", "p95"), ("duration", "sum"))
+        for agent in agents
+    ]
+    store.bulk(11, {"create": [*bars, {**bars[0], "time_period": "hour"}], "delete": [*range(201, 209)]})
+    set_back = "success = false WHERE ts >= '2026-11-13' AND random() < 0.6"
+    app.state.world.con.execute(f"SELECT setseed(0.5); UPDATE calls SET {set_back}")
+    app.state.world.con.execute("UPDATE calls SET duration = duration * 3 WHERE ts >= '2026-11-13'")
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "find_changes", dashboard_ids=[11])
+        rows: list[Json] = answer["changes"]
+        assert len(text) <= 6000
+        assert len(rows) + answer.get("more", 0) == 20
+        assert all("next" in row for row in rows[:4])
+        assert [row["measure"] for row in rows if len(row["widgets"]) > 1] == ["avg of success"], "by day and by hour"
+        shortened = [row for row in rows if "next" not in row]
+        assert shortened
+        assert {*answer.get("more_widgets", [])}.isdisjoint(row["widgets"][0] for row in rows)
+        if "more" in answer:
+            assert f'next: get_widgets_data {{"widget_ids":{answer["more_widgets"]}}}'.replace(", ", ",") in text
+    app.state.world.close()
+
+
 async def test_what_a_limit_leaves_out_is_said() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "find_changes", dashboard_ids=[11], limit=3)

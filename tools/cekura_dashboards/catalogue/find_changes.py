@@ -64,6 +64,10 @@ EXPLAINED = {"bar", "line"}
 """Charts that explain_change takes."""
 OF_A_PART = {"share", "group", "new group", "gone group"}
 """Changes of a group or label."""
+MIN_FULL = 4
+"""Changes that are shown with their next call, however many there are. A choice."""
+MOST_WIDGETS = 20
+"""Widgets named in the next call."""
 FEW_NAMED = 8
 FEW_PLOTS = 4
 """Work of a few milliseconds."""
@@ -96,6 +100,7 @@ class Changes(Result):
     against: str | None = Field(default=None, description="absent: compared with no other time")
     changes: list[ReportedChange] = Field(description="the surest and largest first")
     more: int | None = Field(default=None, description="changes beyond those shown")
+    more_widgets: list[int] | None = Field(default=None, description="that show them, for get_widgets_data")
     charts: ChartCounts
     requests: int
     next: NextCall | None = Field(default=None, description="for the dashboards that were not looked at")
@@ -172,6 +177,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         against=window_line(times.baseline) if times.baseline else None,
         changes=listed_changes,
         more=len(rows) - len(listed_changes) or None,
+        more_widgets=[*dict.fromkeys(row.widgets[0] for row in rows[len(listed_changes) :])] or None,
         charts=ChartCounts(
             total=looked_at,
             changed=len(changed),
@@ -364,15 +370,25 @@ def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
 
 
 def _fitting(rows: Sequence[ReportedChange]) -> list[ReportedChange]:
-    """As many of the first as fit, in text and in structure."""
-    rows_kept, used = list[ReportedChange](), 0.0
-    for row in rows:
-        size = len(row.model_dump_json(exclude_none=True)) / 1.5
-        used += max(len(_line(0, row)), size) + 4
-        if used > ANSWER - FOR_THE_REST and rows_kept:
+    """All rows if they fit, in text and in structure; else the first in full, and as many others as fit, shortened."""
+    brief = [row.model_copy(update={"next": None, "edits": None, "dashboard": None}) for row in rows]
+    sizes, brief_sizes, room = [_size(row) for row in rows], [_size(row) for row in brief], ANSWER - FOR_THE_REST
+    used, full = sum(brief_sizes), 0
+    while full < len(rows) and (full < MIN_FULL or used + sizes[full] - brief_sizes[full] <= room):
+        used += sizes[full] - brief_sizes[full]
+        full += 1
+    shown, used = [*rows[:full]], sum(sizes[:full])
+    for row, size in zip(brief[full:], brief_sizes[full:], strict=True):
+        used += size
+        if used > room:
             break
-        rows_kept.append(row)
-    return rows_kept
+        shown.append(row)
+    return shown
+
+
+def _size(row: ReportedChange) -> float:
+    """The characters that a row takes of the answer."""
+    return max(len(_line(0, row)), len(row.model_dump_json(exclude_none=True)) / 1.5) + 4
 
 
 def render(result: Changes) -> str:
@@ -382,7 +398,8 @@ def render(result: Changes) -> str:
     if not result.changes:
         lines.append("no significant change")
     if result.more:
-        lines.append(f"omitted: {result.more} smaller or less certain changes; give dashboard_ids to see them")
+        ids = {"widget_ids": (result.more_widgets or [])[:MOST_WIDGETS]}
+        lines.append(f"omitted: {result.more} smaller or less certain changes; next: get_widgets_data {json_text(ids)}")
     lines.append(
         f"{charts.total} charts: {charts.changed} changed, {charts.not_significant} not significant, "
         f"{charts.untestable} untestable, {charts.failed} failed; {result.requests} requests"
@@ -397,7 +414,7 @@ def _line(place: int, row: ReportedChange) -> str:
     ruler = ", the measure itself was edited" if has_edited_measure(row.edits) else ""
     head = f"{place}. {row.verdict}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
-        head += f" (dashboard {row.dashboard_id} {named(row.dashboard)})"
+        head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]
     if len(row.widgets) > 1:
         parts.append(f"also widgets {', '.join(map(str, row.widgets[1:]))}")

@@ -101,8 +101,14 @@ class Survey(Struct, frozen=True):
 
     @property
     def whole(self) -> str:
-        """A key, equal for the same measure, whatever it is grouped by."""
+        """A key, equal for the same measure by the same step, whatever it is grouped by."""
         return _key(self.target, None)
+
+    @property
+    def measure(self) -> str:
+        """A key, equal for the same measure, by whatever step and group."""
+        config = self.target.config.model_copy(update={"time_period": None})
+        return _key(replace(self.target, config=config), None)
 
 
 def surveys(
@@ -322,20 +328,15 @@ def _one_for_each_outage(ranking: Sequence[RankedChange]) -> list[RankedChange]:
         if place is None:
             outages.append(row)
         else:
-            outages[place] = _with_widgets_of(outages[place], row)
+            outages[place] = outages[place]._replace(survey=_with_widgets(outages[place].survey, row.survey))
     left = list[RankedChange]()
     for row in others:
         place = next((place for place, outage in enumerate(outages) if _is_left_by(outage, row)), None)
         if place is None:
             left.append(row)
         else:
-            outages[place] = _with_widgets_of(outages[place], row)
+            outages[place] = outages[place]._replace(survey=_with_widgets(outages[place].survey, row.survey))
     return [*outages, *left]
-
-
-def _with_widgets_of(first: RankedChange, other: RankedChange) -> RankedChange:
-    widgets = {widget.id: widget for widget in (*first.survey.widgets, *other.survey.widgets)}
-    return first._replace(survey=replace(first.survey, widgets=tuple(widgets.values())))
 
 
 def _is_left_by(outage: RankedChange, row: RankedChange) -> bool:
@@ -356,19 +357,30 @@ def _ends(item: Change, step: timedelta = timedelta(0)) -> tuple[datetime, datet
 
 
 def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Survey, Change]]:
-    """The most informative change of a measure as a whole, its largest outlier, and every share and group."""
-    distinct, counts = list[tuple[Survey, Change]](), dict[tuple[str, str], int]()
+    """The most informative change of a measure as a whole, its largest outlier, and every share and group.
+
+    A measure that is shown by the day and by the hour is one, with the widgets of both.
+    """
+    distinct, places = list[tuple[Survey, Change]](), dict[tuple[str, str], list[int]]()
     order = {how: place for place, how in enumerate(WHOLE)}
     informative = sorted(
         accepted, key=lambda row: (order.get(row[1].how, 0), row[1].still, row[1].at is None, row[1].p_value)
     )
     for survey, item in informative:
-        key = (survey.whole, "whole" if item.how in order else f"{item.how} {item.part}")
-        most = 1 if item.how in {*order, "share"} else MAX_UNUSUAL if item.how == "outlier" else len(accepted)
-        if counts.get(key, 0) < most:
-            counts[key] = counts.get(key, 0) + 1
+        is_whole = item.how in order
+        key = (survey.measure if is_whole else survey.whole, "whole" if is_whole else f"{item.how} {item.part}")
+        most = 1 if is_whole or item.how == "share" else MAX_UNUSUAL if item.how == "outlier" else len(accepted)
+        if len(taken := places.setdefault(key, [])) < most:
+            taken.append(len(distinct))
             distinct.append((survey, item))
+        elif is_whole:
+            distinct[taken[0]] = _with_widgets(distinct[taken[0]][0], survey), distinct[taken[0]][1]
     return distinct
+
+
+def _with_widgets(first: Survey, other: Survey) -> Survey:
+    widgets = {widget.id: widget for widget in (*first.widgets, *other.widgets)}
+    return replace(first, widgets=tuple(widgets.values()))
 
 
 def report_change(
