@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.verdicts import clocks, comparisons, drivers, noise, quiet_calls
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, noise, quiet_calls
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
@@ -18,6 +18,8 @@ from benchmarks.verdicts.noise import noise_row
 from benchmarks.verdicts.rows import found_row, quiet_row
 
 SEEDS, TIMES_MORE, TIMES_MORE_DRIVERS = 100, 20, 5
+EDITS = 40
+"""Steps of each case, half of them with an edit, as each takes two seconds."""
 FIRST_SEED = 90_000
 """Other seeds than those that the tests and their bounds were made with."""
 
@@ -41,6 +43,8 @@ def main() -> None:
                 partial(driven_row, seeds=for_drivers), drivers.cases())),
             ("answers about calls in which nothing happened | false clear | false possible", "over", processes.map(
                 partial(quiet_calls.quiet_answers, seeds=seeds), quiet_calls.CASES)),
+            ("a step and edits | named | others listed", "off", processes.map(
+                partial(edits.edits_row, seeds=seeds[:EDITS]), edits.cases())),
             ("a single series | aim | share", "off", processes.map(
                 partial(noise_row, draws=count * TIMES_MORE, seed=FIRST_SEED), noise.cases())),
         ]  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import clocks, comparisons, drivers
+from benchmarks.verdicts import clocks, comparisons, drivers, edits
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -124,3 +124,13 @@ def test_the_same_calls_get_the_same_verdict_by_hours_and_by_days_of_any_zone(zo
         ]
         assert all(row.count("clear") >= 8 if change else row.count("clear") == 0 for row in verdicts)
         assert sum(len({*row}) == 1 for row in zip(*verdicts, strict=True)) >= 9
+
+
+PLANTED_EDITS = [case for case in edits.cases() if case.what != "the rubric" and case.tool == "explain_change"]
+
+
+@pytest.mark.parametrize("case", PLANTED_EDITS, ids=lambda case: case.name)
+def test_the_edit_of_a_step_is_named_and_none_elsewhere_or_without_a_step(case: edits.Case) -> None:
+    row = edits.edits_row(case, range(3), calls=9000)
+    assert row.named == 1
+    assert not row.elsewhere
