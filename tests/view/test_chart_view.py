@@ -38,6 +38,8 @@ CASES: dict[str, tuple[str, Json]] = {
     "edit": ("preview_edit", {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "time_period": "week"}, {"id": 202, "filters": {"field": "success", "op": "eq", "value": True}}, {"id": 206, "field": "call_ended_reason"}]}),
     "explanation": ("explain_change", {"widget_id": 203, "window": "5d"}),
     "changes": ("find_changes", {}),
+    "edits": ("get_widgets_data", {"widget_ids": [209], "window": "7d", "edits": "full"}),
+    "details": ("list_calls", {"widget_id": 205, "limit": 2, "details": True}),
     "calls": ("list_calls", {"widget_id": 205, "label": "voicemail-reached"}),
 }  # fmt: skip
 NAMES = list(CASES)
@@ -252,6 +254,16 @@ async def test_days_of_another_zone_list_no_calls_of_utc_days(host: Host) -> Non
         await shown.page.keyboard.press("Enter")
         assert await shown.view.locator(".tip").is_visible()
         assert shown.calls == []
+
+
+async def test_an_edit_is_marked_at_its_time_and_told(host: Host) -> None:
+    places = "nodes => nodes.map(node => node.getBBox().x)"
+    async with host.show("get_widgets_data", {"widget_ids": [209], "window": "7d", "edits": "brief"}) as shown:
+        [mark] = await shown.view.locator("svg path[fill='var(--c4)']").evaluate_all(places)
+        bars = await shown.view.locator("svg[role=img] rect[rx]").evaluate_all(places)
+        text = await shown.text()
+    assert bars[1] < mark + 5 < bars[2], "on 12 November, the second day"
+    assert '12 Nov 15:30, agent 33 "Booking": description, version 2.4.0 (Offer a time at once)' in text
 
 
 async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:
