@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, noise, quiet_calls
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, noise, profiles, quiet_calls
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
@@ -39,6 +39,8 @@ def main() -> None:
                 partial(compared_row, seeds=for_comparisons), comparisons.cases())),
             ("the same calls compared | window | planted | clear | possible", "off", processes.map(
                 partial(clock_row, seeds=seeds), clocks.cases())),
+            ("profile | planted | clear | possible", "off", processes.map(
+                partial(profiles.profiled_row, seeds=seeds), profiles.cases())),
             ("change by group | a driver is named | the right one", "off", processes.map(
                 partial(driven_row, seeds=for_drivers), drivers.cases())),
             ("answers about calls in which nothing happened | false clear | false possible", "over", processes.map(

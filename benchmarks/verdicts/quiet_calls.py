@@ -72,7 +72,7 @@ GROUPS = Case("groups over time", "preview_widget", 9000, tuple(
 PROFILES = Case("success by hour and weekday", "preview_widget", 6000, tuple(
     {"widget": {"chart_type": "pie", "field": "success"}, "dashboard_id": 11, "window": "28d", "profile": profile}
     for profile in ("hour_of_day", "weekday", "hour_of_week")
-), _profile, 0.04, 0.08)  # fmt: skip
+), _profile, 0.03, 0.08)  # fmt: skip
 
 CASES = CHANGES, RHYTHM, GROUPS, PROFILES
 

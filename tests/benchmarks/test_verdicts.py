@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import clocks, comparisons, drivers, edits
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, profiles
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -134,3 +134,19 @@ def test_the_edit_of_a_step_is_named_and_none_elsewhere_or_without_a_step(case: 
     row = edits.edits_row(case, range(3), calls=9000)
     assert row.named == 1
     assert not row.elsewhere
+
+
+FLAT = [
+    profiles.Case("rate", "hour_of_week", 20_000, own=0.1),
+    profiles.Case("duration", "hour_of_week", 600, own=0.1),
+    profiles.Case("score", "hour_of_day", 3000),
+]
+
+
+@pytest.mark.parametrize("case", FLAT, ids=str)
+def test_a_profile_of_hours_that_do_not_differ_is_hardly_called_clear(case: profiles.Case) -> None:
+    assert profiles.profiled_row(case, range(30)).clear <= 0.07, "two of thirty"
+
+
+def test_a_profile_with_one_low_weekday_is_called_clear() -> None:
+    assert profiles.profiled_row(profiles.Case("rate", "hour_of_week", 20_000, change=-0.2), range(6)).clear >= 0.8

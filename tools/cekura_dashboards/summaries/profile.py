@@ -24,7 +24,13 @@ MIN_TURNS = 2
 HALF_AN_HOUR = 1800.0
 FIT_ROUNDS = 30
 """Of alternating means; with few missing cells they converge in a few. A choice."""
-HOURS_OF_A_DAY = 24
+HOURS_OF_A_DAY, MIN_HOURS_OF_A_DAY = 24, 23
+"""A whole day has 23 hours where clocks change."""
+MIN_CALLS_OF_SLOT = 20
+"""A slot of fewer calls in all is not tested, as its value is far from normal. A choice.
+
+Measured: durations of 600 calls by hour of the week were called ``clear`` in 5 to 8 % where nothing differed.
+"""
 
 
 class _Cell(Struct, frozen=True):
@@ -54,7 +60,7 @@ def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, z
     days = {kind: _fold([c for c in cells if _is_weekend(c, by, clock) is kind], function) for kind in (False, True)}
     split = by == "hour_of_day" and all(days.values())
     sizes = {slot: total([part for cell in cells if cell.slot == slot for part in cell.parts]) for slot in whole}
-    test = _compare_slots(cells, function)
+    test = _compare_slots(cells, function, by)
     verdict, above, below = test or ("not tested", None, None)
     return Profile(
         by=by,
@@ -82,7 +88,9 @@ def _cells(buckets: Sequence[Bucket], by: By, function: str, clock: Clock) -> li
         turn = place.day if by == "hour_of_day" else week
         buckets_by_slot[turn, slot].append(bucket)
     if by == "weekday" and function in ADDITIVE:
-        buckets_by_slot = defaultdict(list, {key: parts for key, parts in buckets_by_slot.items() if len(parts) >= 23})  # noqa: PLR2004 - a whole day, also when clocks change
+        buckets_by_slot = defaultdict(
+            list, {key: parts for key, parts in buckets_by_slot.items() if len(parts) >= MIN_HOURS_OF_A_DAY}
+        )
     return [_Cell(turn, slot, parts) for (turn, slot), parts in sorted(buckets_by_slot.items())]
 
 
@@ -140,23 +148,86 @@ def _extreme(
     return SlotShown(slot=names[slot], value=round_for_display(values[slot]), n=None if n is None else exact(n))
 
 
+class _SlotTest(NamedTuple):
+    """Whether slots differ: its p-value; and of each slot its effect, with its squared standard error."""
+
+    p_value: float
+    df: int
+    effects: dict[int, float]
+    squared_errors: dict[int, float]
+
+
 def _compare_slots(
-    cells: Sequence[_Cell], function: str
+    cells: Sequence[_Cell], function: str, by: By
 ) -> tuple[Literal["clear", "possible", "not significant"], list[int], list[int]] | None:
     """Whether slots differ by more than a slot differs from turn to turn, and which stand out.
 
-    A two-way analysis of variance without interaction, turns by slots, each cell weighted by its calls; counts on the
-    scale of the square root. Source: Scheffé (1959), The Analysis of Variance, chapter 4; for single slots Student's t
-    with Bonferroni's correction.
+    The hours of one day are correlated, so the hours of a week are two tests: of its weekdays, by how days differ, and
+    of hours within a day; each counts for two. Single slots are tested by Student's t with Bonferroni's correction.
     """
+    rows = _tested_rows(cells, function)
+    days = _DaysOfWeeks.of(cells, function) if by == "hour_of_week" else None
+    test = _slot_test(rows, days)
+    if test is None or len({row.turn for row in rows}) < MIN_TURNS:
+        return None
+    p_value = test.p_value
+    if days is not None and days.test is not None:
+        p_value = min(1.0, 2 * min(p_value, days.test.p_value))
+    if p_value > POSSIBLE_P_VALUE:
+        return "not significant", [], []
+    clear = [
+        slot
+        for slot, effect in test.effects.items()
+        if 2 * len(test.effects) * t_sf(abs(effect) / math.sqrt(test.squared_errors[slot]), test.df) <= CLEAR_P_VALUE
+    ]
+    high = sorted((slot for slot in clear if test.effects[slot] > 0), key=lambda slot: -test.effects[slot])
+    low = sorted((slot for slot in clear if test.effects[slot] < 0), key=lambda slot: test.effects[slot])
+    verdict: Literal["clear", "possible"] = "clear" if p_value <= CLEAR_P_VALUE else "possible"
+    return verdict, high[:MAX_SLOTS_LISTED], low[:MAX_SLOTS_LISTED]
+
+
+class _DaysOfWeeks(NamedTuple):
+    """The weekdays of weeks of hours, tested by whole days; None where these are too few."""
+
+    test: _SlotTest | None
+
+    @classmethod
+    def of(cls, cells: Sequence[_Cell], function: str) -> "_DaysOfWeeks":
+        parts_of_days = defaultdict[tuple[int, int], list[Bucket]](list)
+        for cell in cells:
+            parts_of_days[cell.turn, cell.slot // HOURS_OF_A_DAY].extend(cell.parts)
+        whole = [
+            _Cell(*key, parts)
+            for key, parts in sorted(parts_of_days.items())
+            if function not in ADDITIVE or len(parts) >= MIN_HOURS_OF_A_DAY
+        ]
+        return cls(_slot_test(_tested_rows(whole, function), None))
+
+
+def _tested_rows(cells: Sequence[_Cell], function: str) -> list[_Row]:
+    """The cells of the slots with enough calls."""
     rows = [row for cell in cells if (row := _row(cell, function)) is not None]
-    turns, turn_of = np.unique([row.turn for row in rows], return_inverse=True)
+    calls = defaultdict[int, float](float)
+    for row in rows:
+        calls[row.slot] += row.weight
+    if function in ADDITIVE or any(total(cell.parts) is None for cell in cells):
+        return rows
+    return [row for row in rows if calls[row.slot] >= MIN_CALLS_OF_SLOT]
+
+
+def _slot_test(rows: Sequence[_Row], days: _DaysOfWeeks | None) -> _SlotTest | None:
+    """A two-way analysis of variance without interaction, turns by slots, each cell weighted by its calls.
+
+    ``days``: the slots are hours of a week, and every day is a turn. None where too little is left to test by. Counts
+    are on the scale of the square root. Source: Scheffé (1959), The Analysis of Variance, chapter 4.
+    """
+    turns, turn_of = np.unique([_turn(row, days) for row in rows], return_inverse=True)
     slots, slot_of = np.unique([row.slot for row in rows], return_inverse=True)
-    degrees_of_freedom = len(rows) - len(turns) - len(slots) + 1
-    if len(turns) < MIN_TURNS or len(slots) < 2 or degrees_of_freedom < 1:  # noqa: PLR2004 - two to compare
+    kinds = 1 if days is None else len({row.slot // HOURS_OF_A_DAY for row in rows})
+    between, df = len(slots) - kinds, len(rows) - len(turns) - len(slots) + kinds
+    if len(turns) < MIN_TURNS or between < 1 or df < 1:
         return None
     values, weights = floats(row.value for row in rows), floats(row.weight for row in rows)
-    slot_weights = sums_by(slot_of, weights)
 
     def means(keys: Places, part: Array) -> Array:
         """The weighted mean of all rows with the same key."""
@@ -170,22 +241,25 @@ def _compare_slots(
     residual, flat = (float((weights * part**2).sum()) for part in (residuals, deviations))
     if residual <= 0:
         return None
-    between = len(slots) - 1
-    p_value = f_sf((flat - residual) / between / (residual / degrees_of_freedom), between, degrees_of_freedom)
-    if p_value > POSSIBLE_P_VALUE:
-        return "not significant", [], []
+    p_value = f_sf((flat - residual) / between / (residual / df), between, df)
+    squared_errors = residual / df / sums_by(slot_of, weights)
+    if days is not None:  # a slot differs from the others by its weekday too
+        by_slot = means(slot_of, values)
+        if days.test is not None:
+            by_weekday = days.test.squared_errors
+            squared_errors += floats(by_weekday.get(slot // HOURS_OF_A_DAY, 0.0) for slot in slots.tolist())
     effects = by_slot - float((weights * by_slot[slot_of]).sum()) / float(weights.sum())
-    scores: list[float] = (effects * np.sqrt(slot_weights * degrees_of_freedom / residual)).tolist()
-    clear_scores = {
-        slot: score
-        for slot, score in zip(slots.tolist(), scores, strict=True)
-        if 2 * len(slots) * t_sf(abs(score), degrees_of_freedom) <= CLEAR_P_VALUE
-    }
-    effect_of = dict(zip(slots.tolist(), effects.tolist(), strict=True))
-    high = sorted((slot for slot in clear_scores if clear_scores[slot] > 0), key=lambda slot: -effect_of[slot])
-    low = sorted((slot for slot in clear_scores if clear_scores[slot] < 0), key=lambda slot: effect_of[slot])
-    verdict: Literal["clear", "possible"] = "clear" if p_value <= CLEAR_P_VALUE else "possible"
-    return verdict, high[:MAX_SLOTS_LISTED], low[:MAX_SLOTS_LISTED]
+    names: list[int] = slots.tolist()
+    return _SlotTest(
+        p_value,
+        df,
+        dict(zip(names, effects.tolist(), strict=True)),
+        dict(zip(names, squared_errors.tolist(), strict=True)),
+    )
+
+
+def _turn(row: _Row, days: _DaysOfWeeks | None) -> int:
+    return row.turn if days is None else row.turn * 7 + row.slot // HOURS_OF_A_DAY
 
 
 def _row(cell: _Cell, function: str) -> _Row | None:

@@ -1,0 +1,96 @@
+"""Four weeks of hours in which no hour and no weekday differs, or one does: what a profile says of them."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from benchmarks.verdicts.comparisons import CLEAR, POSSIBLE
+from cekura_dashboards.stats.timeline import HOUR, MONDAY, UTC_CLOCK
+from cekura_dashboards.summaries.model import Bucket, By
+from cekura_dashboards.summaries.profile import profile
+
+Measure = Literal["rate", "duration", "score", "count"]
+FUNCTIONS: dict[Measure, str] = {"rate": "avg", "duration": "avg", "score": "avg", "count": "count"}
+DAYS, HOURS = 28, 24
+RHYTHM = 1 + 0.98 * np.sin(2 * np.pi * (np.arange(HOURS) - 8) / HOURS)
+"""How many calls an hour of the day has; next to none at night."""
+WEEKEND, RATE, LENGTH_S, SPREAD = 0.3, 0.86, 170.0, 0.8
+BYS: tuple[By, ...] = get_args(By)
+
+
+@dataclass(frozen=True)
+class Case:
+    """``calls``: in all. ``own``: by how much days differ, as a share; ``change``: of one weekday, or of one hour."""
+
+    measure: Measure
+    by: By
+    calls: int
+    own: float = 0.0
+    change: float = 0.0
+    aim: float = 0.0
+
+    def __str__(self) -> str:
+        days = f", days varying by {self.own:.0%}" if self.own else ""
+        change = f"{self.change:+.0%}" if self.change else "none"
+        return f"{self.measure} by {self.by}, {self.calls} calls{days} | {change}"
+
+
+class Profiled(NamedTuple):
+    """The shares of profiles that are called clear, or possible."""
+
+    case: Case
+    clear: float
+    possible: float
+
+    @property
+    def holds(self) -> bool:
+        quiet = bool(self.case.change) or (self.clear <= CLEAR and self.possible <= POSSIBLE)
+        return quiet and self.clear >= self.case.aim
+
+    def __str__(self) -> str:
+        return f"| {self.case} | {self.clear:.1%} | {self.possible:.1%} |"
+
+
+def cases() -> Iterator[Case]:
+    for measure, by, calls in product(FUNCTIONS, BYS, (600, 3000, 20_000)):
+        yield Case(measure, by, calls)
+        yield Case(measure, by, calls, own=0.1)
+    for measure, by in product(FUNCTIONS, BYS):
+        yield Case(measure, by, 20_000, change=-0.2, aim=0.8)
+
+
+def profiled_row(case: Case, seeds: Iterable[int]) -> Profiled:
+    verdicts = [verdict(case, seed) for seed in seeds]
+    return Profiled(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
+
+
+def verdict(case: Case, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    hours = np.arange(DAYS * HOURS)
+    day, hour = hours // HOURS, hours % HOURS
+    busy = RHYTHM[hour] * np.where(day % 7 >= 5, WEEKEND, 1.0)  # noqa: PLR2004 - Saturday
+    if case.measure == "count":
+        busy = np.ones(len(hours))
+    moved = hour == 15 if case.by == "hour_of_day" else day % 7 == 2  # noqa: PLR2004 - at 15:00, on Wednesdays
+    level = (1 + case.change * moved) * np.exp(rng.normal(0, case.own, DAYS))[day]
+    usual = case.calls * busy / busy.sum()
+    n = rng.poisson(usual * level if case.measure == "count" else usual)
+    buckets = list[Bucket]()
+    for place, (count, size) in enumerate(zip(n.tolist(), level.tolist(), strict=True)):
+        if count or case.measure == "count":
+            value = float(count) if case.measure == "count" else _mean(case.measure, count, size, rng)
+            buckets.append(Bucket(MONDAY + 52 * 7 * HOURS * HOUR + place * HOUR, value, count))
+    result = profile(buckets, case.by, function=FUNCTIONS[case.measure], clock=UTC_CLOCK, zone="UTC")
+    return result.verdict if result else "not tested"
+
+
+def _mean(measure: Measure, count: int, size: float, rng: np.random.Generator) -> float:
+    if measure == "rate":
+        return float(rng.binomial(count, min(0.99, RATE * size))) / count
+    if measure == "score":
+        return 1 + 4 * float(rng.binomial(count, min(0.99, 0.8 * size))) / count
+    return float(rng.lognormal(math.log(LENGTH_S * size), SPREAD, count).mean())
