@@ -1,0 +1,181 @@
+"""Replayed alerts fire where a reference fires that was written from the guide's words alone, call by call."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cekura_dashboards.stats.alerts import (
+    PRESETS,
+    VARIANTS,
+    Alert,
+    Direction,
+    Failure,
+    Operator,
+    Reading,
+    Threshold,
+    Trend,
+    counts_of_breaches,
+    distances,
+    replay,
+)
+from support import some
+
+Floats = npt.NDArray[np.float64]
+SEQUENCES = 2000
+"""A thousand in CI, half of them elsewhere."""
+
+
+def sequence(rng: np.random.Generator) -> Floats:
+    """Scores as metrics give them: passes, ratings, latencies; some drift, step, repeat, or never change."""
+    n = int(rng.integers(1, 250))
+    kinds: list[Floats] = [
+        (rng.random(n) < rng.random()).astype(float),
+        rng.integers(1, 6, n).astype(float),
+        np.exp(rng.normal(6.8, 0.35, n)).round(),
+        rng.normal(71, 12, n).round(1),
+        np.full(n, rng.choice([0.0, 0.1, 1.0, 3.0])),
+        -np.abs(rng.normal(0, 1, n)),
+    ]
+    scores = kinds[int(rng.integers(len(kinds)))]
+    at = int(rng.integers(n))
+    if rng.random() < 0.4:
+        scores[at:] += rng.normal(0, 3) * (scores.std() or 1.0)
+    if rng.random() < 0.2:
+        scores[at : at + 60] = scores[at]
+    return scores
+
+
+def fires_by_the_guide(scores: Floats, alert: Alert, reading: Reading) -> list[int]:
+    """Each call in turn, with all that came before it looked at anew. A difference of a billionth is none."""
+    places, since, inside = list[int](), 0, True
+    windows = of_windows(scores, alert, reading) if isinstance(alert, Trend) else {}
+    for i in range(len(scores)):
+        seen = scores[since : i + 1] if reading.resets == "restart" else scores[: i + 1]
+        if isinstance(alert, Trend):
+            beyond = i in windows and has_drifted(seen, *windows[i], alert, reading)
+        else:
+            beyond = seen[-1] < 1 if isinstance(alert, Failure) else has_crossed(seen, alert, reading)
+        if beyond and fires_now(seen, alert, reading) and (inside or reading.resets != "inside"):
+            places.append(i)
+            since = i + 1
+        inside = not beyond or isinstance(alert, Failure)
+    return places
+
+
+def of_windows(scores: Floats, alert: Trend, reading: Reading) -> dict[int, tuple[float, float]]:
+    """Mean and standard deviation of the window of each call that has one."""
+    first = alert.window - (1 if reading.own else 0)
+    calls = range(first, len(scores))
+    if not calls:
+        return {}
+    tables = np.array([scores[i - first : i - first + alert.window] for i in calls])
+    spreads = tables.std(axis=1, ddof=1 if reading.sample else 0)
+    return dict(zip(calls, zip(tables.mean(axis=1).tolist(), spreads.tolist(), strict=True), strict=True))
+
+
+def has_crossed(seen: Floats, alert: Threshold, reading: Reading) -> bool:
+    last, high = seen[-alert.window :], alert.high or 0.0
+    breaches = np.zeros(len(last), bool)
+    if alert.operator in {"lt", "outside"}:
+        breaches |= (last < alert.low) | (reading.ties & (last == alert.low))
+    if alert.operator in {"gt", "outside"}:
+        edge = high if alert.operator == "outside" else alert.low
+        breaches |= (last > edge) | (reading.ties & (last == edge))
+    full = len(seen) >= (reading.windows or 0) * alert.window
+    return bool(full and breaches.sum() >= alert.min_breaches)
+
+
+def has_drifted(seen: Floats, mean: float, spread: float, alert: Trend, reading: Reading) -> bool:
+    """``seen``: the calls since the alert began, up to now."""
+    calls = len(seen) if reading.own else len(seen) - 1
+    if calls < alert.window * (reading.windows or 1):
+        return False
+    now = float(seen[-1])
+    distance = weighted(seen, alert.weight, now) - mean
+    if reading.limits == "call":
+        distance = now - weighted(seen[:-1], alert.weight, now)
+    limit = alert.multiplier * spread
+    if reading.limits == "mean":
+        limit *= np.sqrt(alert.weight / (2 - alert.weight))
+    distance = {"both": abs(distance), "increase": distance, "decrease": -distance}[alert.direction]
+    nothing = 1e-9 * (abs(mean) + spread)
+    return bool(distance >= limit - nothing if reading.ties else distance > limit + nothing)
+
+
+def weighted(scores: Floats, weight: float, otherwise: float) -> float:
+    """Each score weighs so much, what is left goes to the one before it; the first gets the rest."""
+    if not len(scores):
+        return otherwise
+    weights = weight * (1 - weight) ** np.arange(len(scores))[::-1]
+    weights[0] /= weight
+    return float(weights @ scores)
+
+
+def fires_now(seen: Floats, alert: Alert, reading: Reading) -> bool:
+    """A threshold fires at a breach; else only where it is read to fire at each call while there are enough."""
+    if not isinstance(alert, Threshold) or reading.each:
+        return True
+    return has_crossed(seen[-1:], Threshold(alert.operator, alert.low, alert.high), Reading(ties=reading.ties))
+
+
+def alerts(scores: Floats, rng: np.random.Generator, place: int) -> Iterator[Alert]:
+    """The presets, and one of the others in turn."""
+    yield from PRESETS.values()
+    low, high = sorted(rng.choice(scores, 2).tolist())
+    window = int(rng.integers(2, 60))
+    if place % 4 == 0:
+        direction = DIRECTIONS[int(rng.integers(3))]
+        yield Trend(window, float(rng.choice([0.5, 1.0, 2.5])), float(rng.choice([0.05, 0.4, 1.0])), direction)
+    elif place % 4 == 1:
+        yield Failure()
+    else:
+        yield Threshold(OPERATORS[int(rng.integers(3))], low, high, int(rng.integers(1, window + 1)), window)
+
+
+DIRECTIONS: list[Direction] = ["both", "increase", "decrease"]
+OPERATORS: list[Operator] = ["gt", "lt", "outside"]
+READINGS = [Reading(), *VARIANTS.values(), Reading(ties=True, resets="restart", own=True, limits="call", sample=True)]
+
+
+@pytest.mark.no_cover
+def test_a_replay_fires_where_the_guide_says_in_a_thousand_sequences() -> None:
+    rng, fired, compared = np.random.default_rng(7), 0, 0
+    for place in range(some(SEQUENCES)):
+        scores = sequence(rng)
+        for number, alert in enumerate(alerts(scores, rng, place)):
+            readings = (
+                [READINGS[0], READINGS[1 + (place + number) % (len(READINGS) - 1)]] if place % 8 == 0 else READINGS[:1]
+            )
+            for reading in readings:
+                expected = fires_by_the_guide(scores, alert, reading)
+                assert replay(scores, alert, reading).tolist() == expected, (place, alert, reading)
+                fired, compared = fired + len(expected), compared + 1
+    assert fired > 6 * compared > 0
+
+
+@pytest.mark.parametrize(
+    ("alert", "reading"), [*product([*PRESETS.values(), Threshold("lt", 0.5, min_breaches=3)], READINGS)]
+)
+def test_no_reading_fires_before_there_are_calls(alert: Alert, reading: Reading) -> None:
+    assert replay(np.array([]), alert, reading).tolist() == []
+    assert replay(np.ones(400), alert, replace_ties(reading)).tolist() == []
+
+
+def replace_ties(reading: Reading) -> Reading:
+    return Reading(limits=reading.limits, windows=reading.windows, own=reading.own, resets=reading.resets)
+
+
+def test_the_multiplier_of_a_trend_decides_by_distance_and_min_breaches_by_their_number() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        scores = sequence(rng)
+        for multiplier in (0.5, 2.0):
+            alert = Trend(20, multiplier, 0.3, "decrease")
+            far = np.flatnonzero(np.nan_to_num(distances(scores, alert), nan=-1) > multiplier + 1e-6)
+            near = np.flatnonzero(np.nan_to_num(distances(scores, alert), nan=-1) > multiplier - 1e-6)
+            assert {*far} <= {*replay(scores, alert)} <= {*near}
+        ceiling = Threshold("gt", float(np.median(scores)), min_breaches=4, window=12)
+        assert np.flatnonzero(counts_of_breaches(scores, ceiling) >= 4).tolist() == replay(scores, ceiling).tolist()
