@@ -68,6 +68,11 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
                       {"widget_ids": ["Calls by region"], "dashboard_ids": ["Latency"]})],
     "delete_dashboard": [("Without a `plan_id`, nothing is deleted unless the client asks its user for confirmation:",
                           {"dashboard_id": "Latency"})],
+    "preview_alert": [("How often an alert would have fired over the past month, beside the presets:",
+                       {"widget_id": "Customer satisfaction", "kind": "trend", "preset": "aggressive"})],
+    "save_alert": [("An alert from a chart:", {"widget_id": "Customer satisfaction", "kind": "trend",
+                                               "preset": "conservative", "slack_workspace": 9}),
+                   ("Switched off:", {"alert_id": "Latency trend", "action": "off"})],
     "check_dashboard": [("Problems in the setup of a dashboard:", {"dashboard_id": 13})],
 }  # fmt: skip
 """By tool, in the order of the page: a line before each call, and its arguments. They are made one after the other.

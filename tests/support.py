@@ -296,6 +296,13 @@ async def ask(context: ToolContext, tool: str, **arguments: Any) -> tuple[str, J
     return answer.text, answer.structured
 
 
+ONE_OF: dict[str, Json] = {
+    "preview_alert": {"metric": 501, "project_id": 1, "kind": "trend"},
+    "save_alert": {"metric": 501, "project_id": 1, "kind": "trend"},
+}
+"""By tool that takes one of several arguments: some that are enough."""
+
+
 def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE) -> list[tuple[str, Json]]:
     """A call with the required arguments alone, of each reading or writing tool that is not in ``without``.
 
@@ -304,7 +311,14 @@ def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE)
     tools = [tool for name, tool in BY_NAME.items() if name not in {*without} and tool.writes == writes]
     schemas = [input_schemas([tool.request])[tool.request] for tool in tools]
     required = [schema.get("required", []) for schema in schemas]
-    return [(tool.name, {name: values[name] for name in names}) for tool, names in zip(tools, required, strict=True)]
+    return [
+        (
+            tool.name,
+            {name: values.get(name, value) for name, value in ONE_OF.get(tool.name, {}).items()}
+            | {name: values[name] for name in names},
+        )
+        for tool, names in zip(tools, required, strict=True)
+    ]
 
 
 async def report_of(context: ToolContext, **arguments: Any) -> Json:
@@ -344,6 +358,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 GIVEN = {"id", "created_at", "updated_at"}
+ALERT_CONTENT = ("name", "enabled", "project", "source_id", "source", "threshold", "notifications")
 UNTOLD = {*GIVEN, "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
 
 
@@ -355,6 +370,8 @@ def content(app: FastAPI) -> list[Any]:
         whole = store.dashboard(row["id"])
         widgets = [plain(widget) for widget in whole["widgets"]]
         found.append([plain(whole), sorted(widgets, key=repr)])
+    found += [[name, numbers] for name, numbers in store.daily_reports.items()]
+    found += [[{name: alert[name] or None for name in ALERT_CONTENT}] for alert in store.alerts.list()]
     return sorted(found, key=repr)
 
 

@@ -1,4 +1,4 @@
-"""What people ask, by the tool that answers it: 200 questions, spread evenly.
+"""What people ask, by the tool that answers it: 12 or 13 questions for each.
 
 The descriptions were written with those at odd places; the others were looked at once, at the end.
 """
@@ -221,6 +221,34 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "paste widgets 202 and 203 into dashboard 12",
         "relocate the drop-off chart to the QA dashboard",
         "bring the charts of dashboard 11 onto 12 as well",
+    ),
+    "preview_alert": (
+        "how often would an alert on latency have fired last month?",
+        "would a balanced alert on satisfaction be too noisy",
+        "test an alert before we turn it on",
+        "how many false alarms would we get with the aggressive preset?",
+        "which sensitivity should I choose for an alert on empathy",
+        "try out a threshold of 3 seconds as an alert",
+        "on which days would the alert have gone off",
+        "is our latency alert firing too often?",
+        "simulate the alarm on past calls",
+        "what would have triggered a notification in October?",
+        "compare conservative and balanced for this metric's alert",
+        "would that alert have caught last week's incident?",
+    ),
+    "save_alert": (
+        "notify us in Slack when bookings fail",
+        "alert me if latency goes above 2 seconds",
+        "set up an alarm on this chart",
+        "mute the latency alert for now",
+        "turn the satisfaction alert back on",
+        "delete the alert on empathy",
+        "send the alert to another Slack channel",
+        "make the noisy alert less sensitive",
+        "tell the team when the satisfaction score drops",
+        "create a warning for this metric",
+        "warn me whenever a call fails the booking check",
+        "pause all notifications of alert 12",
     ),
     "check_dashboard": (
         "is my dashboard set up correctly?",

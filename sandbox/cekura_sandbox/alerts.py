@@ -181,7 +181,7 @@ def _expanded(alert: Record, preset: str | None) -> Record:
 def _source_errors(alert: Record) -> Record:
     source, kind = alert["source"], alert["source"].get("sub_type")
     if not isinstance(kind, str) or kind not in KINDS:
-        return {"source": [f'sub_type "{kind}" is not a valid choice.']}
+        return {"source": [f'sub_type "{kind or ""}" is not a valid choice.']}
     types = {metric[0]: metric[2] for metric in METRICS}
     if alert["source_id"] is None:
         return {"source_id": ["This field is required for a metric."]}
@@ -200,7 +200,7 @@ def _threshold_errors(alert: Record) -> Record:
         return {}
     operator, value = threshold.get("operator"), threshold.get("value")
     if operator not in ("gt", "lt", "outside"):
-        return {"threshold": [f'operator "{operator}" is not a valid choice.']}
+        return {"threshold": [f'operator "{operator or ""}" is not a valid choice.']}
     if operator == "outside":
         edges: list[Any] = [value.get("low"), value.get("high")] if is_object(value) else []
         if not edges or not all(map(_is_number, edges)) or edges[0] > edges[1]:

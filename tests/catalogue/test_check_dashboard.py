@@ -85,7 +85,10 @@ async def test_charts_without_any_date_range_are_found_and_mended_on_the_dashboa
 
 
 async def test_a_dashboard_in_order_yields_no_finding() -> None:
-    async with open_tools(new_sandbox(count=3000)) as (context, _):
+    app = new_sandbox(count=3000)
+    for alert in app.state.world.store.alerts.list():
+        app.state.world.store.alerts.delete(alert["id"])
+    async with open_tools(app) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=12)
     assert found["findings"] == []
     assert text == f'dashboard 12 "Booking agent": no findings\n{found["scope"]}'

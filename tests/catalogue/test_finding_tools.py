@@ -77,7 +77,8 @@ async def test_a_search_stops_at_a_cap_and_says_so() -> None:
 async def test_a_dashboard_shows_filters_in_words_and_as_data() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "get_dashboard", dashboard_id=12)
-        assert recorder.paths() == ["GET /dashboards/dashboards/12/"]
+        beside = ["GET /dashboards/widgets/", "GET /observability/v1/alerts/"]
+        assert sorted(recorder.paths()) == ["GET /dashboards/dashboards/12/", *beside]
     assert answer["filters_text"] == 'timestamp ≥ "today-14d" and agent.id = 33'
     assert answer["filters"]["operator"] == "and"
     by_id = {widget["id"]: widget for widget in answer["widgets"]}

@@ -43,6 +43,7 @@ WRITES: list[tuple[str, Json]] = [
     ("delete_dashboard", {"dashboard_id": 13}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
+    ("save_alert", {"metric": 501, "project_id": 1, "kind": "trend"}),
 ]
 
 
@@ -56,6 +57,7 @@ CHAINS: dict[str, list[str]] = {
     "explain_change": ["comparison.verdict", "dimensions[].verdict", "examples"],
     "list_calls": ["calls[].id", "total", "page", "project"],
     "preview_edit": ["plan_id", "changes[].id", "dashboard_id"],
+    "preview_alert": ["project", "replay.calls[].id", "next.tool", "next.arguments"],
     "check_dashboard": ["findings[].fix.tool", "findings[].fix.arguments"],
 }
 RECEIPT = ["outcome", "plan_id", "changes[].id", "undo.tool", "undo.arguments", "remaining[].tool", "restored"]

@@ -25,12 +25,15 @@ WRITES: list[tuple[str, Json]] = [
     ("update_dashboard", {"dashboard_id": 11, "name": "Renamed"}),
     ("delete_dashboard", {"dashboard_id": 13}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
+    ("save_alert", {"metric": 501, "project_id": 1, "kind": "trend"}),
+    ("save_alert", {"alert_id": 701, "action": "off", "std_multiplier": 2.5}),
+    ("save_alert", {"alert_id": 703, "action": "delete"}),
 ]
 
 
 async def planned(context: ToolContext, tool: str, arguments: Json) -> Json:
     """The arguments, with the plan that a deletion needs."""
-    if tool != "delete_dashboard":
+    if tool != "delete_dashboard" and arguments.get("action") != "delete":
         return arguments
     _, stopped = await ask(context, tool, **arguments)
     return {**arguments, "plan_id": stopped["plan_id"]}
@@ -237,6 +240,9 @@ async def test_a_read_back_that_is_spoiled_is_made_again(tool: str, arguments: J
                 assert content(app) == before
                 if tool == "delete_dashboard":
                     arguments = await planned(context, tool, {"dashboard_id": back["dashboard_id"]})
+                if arguments.get("action") == "delete":
+                    number = back["changes"][0]["id"]
+                    arguments = await planned(context, tool, {"alert_id": number, "action": "delete"})
             else:
                 recorder.fault = lost
                 with pytest.raises(errors.EditFailed) as caught:

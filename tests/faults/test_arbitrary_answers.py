@@ -62,6 +62,10 @@ CALLS: list[tuple[str, Json]] = [
     ("update_dashboard", {"dashboard_id": 11, "name": "New"}),
     ("delete_dashboard", {"dashboard_id": 11}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [11, 12]}),
+    ("look_up", {"kind": "alerts"}),
+    *(("preview_alert", {**given, "kind": "trend", "preset": "aggressive"}) for given in ({"alert_id": 701}, {"widget_id": 213}, {"metric": 1})),
+    ("save_alert", {"metric": 1, "project_id": 1, "kind": "threshold", "operator": "gt", "value": 3}),
+    *(("save_alert", {"alert_id": 7, **change}) for change in ({"action": "delete"}, {"action": "off"}, {"kind": "trend"})),
 ]  # fmt: skip
 
 

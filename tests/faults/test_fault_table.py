@@ -54,6 +54,9 @@ WRITES: dict[str, tuple[str, Json]] = {
     "update_dashboard": ("update_dashboard", {"dashboard_id": 12, "name": "Renamed"}),
     "delete_dashboard": ("delete_dashboard", {"dashboard_id": 13}),
     "copy_widgets": ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}),
+    "save_alert": ("save_alert", {"metric": 501, "project_id": 1, "kind": "trend"}),
+    "save_alert change": ("save_alert", {"alert_id": 701, "action": "off"}),
+    "save_alert delete": ("save_alert", {"alert_id": 703, "action": "delete"}),
 }
 CALLS.update({call[0]: call for call in sample_calls([tool for tool, _ in CALLS.values()], writes=False)})
 WRITES.update({call[0]: call for call in sample_calls([tool for tool, _ in WRITES.values()], writes=True)})
@@ -87,6 +90,7 @@ FAILS_ONCE = {
     "list_calls": "/call-logs",
     "explain_change": "/call-logs",
     "find_changes": "/dashboards/12/",
+    "preview_alert": "/preview_data/",
 }
 """Which request one fault befalls; the first one where several are not asked for at once."""
 
@@ -154,7 +158,7 @@ def assert_honest(text: str) -> None:
 
 async def planned(context: Any, tool: str, arguments: Json) -> Json:
     """The arguments, with a plan where the tool wants one."""
-    if tool != "delete_dashboard":
+    if tool != "delete_dashboard" and arguments.get("action") != "delete":
         return arguments
     _, stopped = await ask(context, tool, **arguments)
     return {**arguments, "plan_id": stopped["plan_id"]}

@@ -57,6 +57,13 @@ WRITES: list[tuple[str, Json]] = [
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12], "move": True}),
 ]  # fmt: skip
+READS.extend(
+    ("preview_alert", {**given, "kind": "trend"}) for given in ({"alert_id": 701}, {"widget_id": 211}, {"metric": 503})
+)
+WRITES.extend(
+    ("save_alert", {"alert_id": 701, **given}) for given in ({"action": "delete"}, {"name": "x", "std_multiplier": 3})
+)
+WRITES.append(("save_alert", {"metric": 501, "kind": "trend"}))
 READS.extend(sample_calls([tool for tool, _ in READS], writes=False))
 WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
 VALIDATORS: dict[str, Any] = {

@@ -113,6 +113,12 @@ CALLS: list[tuple[str, Json]] = [
     ("update_dashboard", {"dashboard_id": 12, "name": "x", "clear": ["filters", "date_range"]}),
     ("copy_widgets", {"widget_ids": [203, 218], "dashboard_ids": [12, 13]}),
     ("delete_dashboard", {"dashboard_id": 13}),
+    ("look_up", {"kind": "alerts"}),
+    ("preview_alert", {"alert_id": 701, "preset": "aggressive"}),
+    ("preview_alert", {"widget_id": 211, "kind": "failure"}),
+    ("save_alert", {"widget_id": 213, "kind": "threshold", "operator": "outside", "value": 2, "high": 4, "slack_workspace": 9}),
+    ("save_alert", {"alert_id": 701, "action": "off", "filters": PIE["filters"], "name": "x"}),
+    ("save_alert", {"alert_id": 703, "action": "delete"}),
     ("get_dashboard", {"dashboard_id": "Operations overview"}),
     ("update_widget", {"widget_id": "Where callers drop off", "changes": {"name": "Length"}}),
 ]  # fmt: skip
@@ -130,7 +136,7 @@ async def test_every_request_of_every_tool_is_documented() -> None:
         for sent in recorder.sent:
             assert_documented(sent)
         assert {tool for tool, _ in CALLS} == {tool.name for tool in TOOLS}
-        assert len({(sent.method, re.sub(r"\d+", "", sent.path)) for sent in recorder.sent}) == 18
+        assert len({(sent.method, re.sub(r"\d+", "", sent.path)) for sent in recorder.sent}) == 23
 
 
 @pytest.mark.no_cover

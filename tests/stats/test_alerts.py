@@ -10,7 +10,7 @@ import pytest
 from cekura_dashboards.stats.alerts import (
     PRESETS,
     VARIANTS,
-    Alert,
+    AlertSetting,
     Direction,
     Failure,
     Operator,
@@ -48,7 +48,7 @@ def sequence(rng: np.random.Generator) -> Floats:
     return scores
 
 
-def fires_by_the_guide(scores: Floats, alert: Alert, reading: Reading) -> list[int]:
+def fires_by_the_guide(scores: Floats, alert: AlertSetting, reading: Reading) -> list[int]:
     """Each call in turn, with all that came before it looked at anew. A difference of a billionth is none."""
     places, since, inside = list[int](), 0, True
     windows = of_windows(scores, alert, reading) if isinstance(alert, Trend) else {}
@@ -114,14 +114,14 @@ def weighted(scores: Floats, weight: float, otherwise: float) -> float:
     return float(weights @ scores)
 
 
-def fires_now(seen: Floats, alert: Alert, reading: Reading) -> bool:
+def fires_now(seen: Floats, alert: AlertSetting, reading: Reading) -> bool:
     """A threshold fires at a breach; else only where it is read to fire at each call while there are enough."""
     if not isinstance(alert, Threshold) or reading.each:
         return True
     return has_crossed(seen[-1:], Threshold(alert.operator, alert.low, alert.high), Reading(ties=reading.ties))
 
 
-def alerts(scores: Floats, rng: np.random.Generator, place: int) -> Iterator[Alert]:
+def alerts(scores: Floats, rng: np.random.Generator, place: int) -> Iterator[AlertSetting]:
     """The presets, and one of the others in turn."""
     yield from PRESETS.values()
     low, high = sorted(rng.choice(scores, 2).tolist())
@@ -159,7 +159,7 @@ def test_a_replay_fires_where_the_guide_says_in_a_thousand_sequences() -> None:
 @pytest.mark.parametrize(
     ("alert", "reading"), [*product([*PRESETS.values(), Threshold("lt", 0.5, min_breaches=3)], READINGS)]
 )
-def test_no_reading_fires_before_there_are_calls(alert: Alert, reading: Reading) -> None:
+def test_no_reading_fires_before_there_are_calls(alert: AlertSetting, reading: Reading) -> None:
     assert replay(np.array([]), alert, reading).tolist() == []
     assert replay(np.ones(400), alert, replace_ties(reading)).tolist() == []
 

@@ -270,6 +270,10 @@ class Lookups:
 
         return await self._once(("some widgets", None), first_page)
 
+    async def first_widgets(self) -> tuple[list[Widget], bool]:
+        """The first page of all dashboards' widgets, and whether there are no more."""
+        return await self._once(("first widgets", None), self._api.first_widgets)
+
     async def all_widgets(self) -> list[Widget]:
         """The widgets of all dashboards that the key can access, up to a thousand."""
 
@@ -370,6 +374,10 @@ class Lookups:
             api = replace(self._api, refused=_nothing)
             alerts = await self._once(("alerts", project_id), partial(api.alerts, project_id))
         return [alert for alert in alerts if alert.project in {None, project_id}]
+
+    async def alert_fires(self, project_id: int, hours: int) -> dict[int, int]:
+        """How often each alert of a project fired in the last hours."""
+        return await replace(self._api, refused=_nothing).alert_fires(project_id, hours)
 
     def _all_alerts(self) -> Later[list[Alert]]:
         return self._once(("alerts", None), replace(self._api, refused=_nothing).alerts)

@@ -297,6 +297,12 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/widgets/", query=query):
             yield [parse(Widget, raw) for raw in page]
 
+    async def first_widgets(self) -> tuple[list[Widget], bool]:
+        """The first page of the widgets that the key can access, and whether there are no more."""
+        answer = await self.ask("GET", "/dashboards/widgets/", query=_query(page_size=PAGE_SIZE))
+        page = decode(answer.body, Page[msgspec.Raw])
+        return [parse(Widget, raw) for raw in page.results], not page.next
+
     async def get_widget(self, widget_id: int) -> Widget:
         answer = await self.ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
         return check_same_id(parse(Widget, answer.body), widget_id)
@@ -412,16 +418,19 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         known = {number: count for number, count in counts.items() if _ID.fullmatch(number) and type(count) is int}
         return {int(number): count for number, count in known.items() if count > 0}
 
-    async def daily_reports(self) -> dict[int, list[int]]:
+    async def daily_reports(self) -> dict[int, DailyReport]:
         """The dashboards in the daily report of each project. Nothing else is decoded: projects hold secrets."""
         reports = decode((await self.ask("GET", "/user/v1/projects/")).body, list[DailyReport])
-        return {report.id: report.daily_report_dashboard_ids or [] for report in reports}
+        return {report.id: report for report in reports}
 
     async def set_daily_report(self, project_id: int, dashboard_ids: list[int]) -> list[int]:
         """Change which dashboards the daily report of a project shows, and nothing else of it."""
         path, body = f"/user/v1/projects/{project_id}/", {"daily_report_dashboard_ids": dashboard_ids}
         answer = await self.ask("PATCH", path, body=body, safe=False, about=("project", project_id))
-        return decode(answer.body, DailyReport).daily_report_dashboard_ids or []
+        report = decode(answer.body, DailyReport)
+        if isinstance(report.daily_report_dashboard_ids, msgspec.UnsetType):
+            raise UnreadableAnswer("it does not show the daily report")
+        return report.dashboards
 
     async def projects(self) -> list[Project]:
         answer = await self.ask("GET", "/user/v1/projects/")

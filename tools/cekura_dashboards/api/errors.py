@@ -162,6 +162,7 @@ class NotFound(ApiError):
     NEXT = {  # noqa: RUF012 - never changed
         "dashboard": "list_dashboards shows the ones you can use.",
         "widget": "get_dashboard lists the widgets of a dashboard.",
+        "alert": "look_up alerts lists the ones you can use.",
         "call": "list_calls lists a chart's calls of the last 30 days; give project_id for one in another project.",
     }
 

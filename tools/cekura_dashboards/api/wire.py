@@ -178,10 +178,16 @@ class ScorePage(msgspec.Struct):
 
 
 class DailyReport(msgspec.Struct):
-    """Of a project only this, undecoded the rest, which holds secrets."""
+    """Of a project only this, undecoded the rest, which holds secrets. ``daily_report_dashboard_ids`` may be absent."""
 
     id: int
-    daily_report_dashboard_ids: list[int] | None = None
+    name: str | None = None
+    daily_report_dashboard_ids: list[int] | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def dashboards(self) -> list[int]:
+        shown = self.daily_report_dashboard_ids
+        return [] if isinstance(shown, msgspec.UnsetType) or shown is None else shown
 
 
 _LIST_OR_PAGE: Any = list[msgspec.Raw] | Page[msgspec.Raw]

@@ -19,6 +19,7 @@ from cekura_dashboards.api.models import (
     METRIC_VALUE,
     PLOTTED,
     Agent,
+    Alert,
     JsonObject,
     Metric,
     Widget,
@@ -26,7 +27,7 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.context import ToolContext, gather_all, gather_by_id
 from cekura_dashboards.text import UntrustedText, clean, join_names, json_text, named, nearest, word
 
-EntityKind = Literal["dashboard", "widget", "project", "agent", "metric"]
+EntityKind = Literal["dashboard", "widget", "project", "agent", "metric", "alert"]
 MAX_READ = 1000
 """Dashboards that are searched for a name."""
 MAX_NAMES = 6
@@ -42,6 +43,7 @@ LISTING_TOOL = {
     "project": "look_up projects lists them",
     "agent": "look_up agents lists them",
     "metric": "look_up metrics lists them",
+    "alert": "look_up alerts lists them",
 }
 _NUMBER = re.compile(r"\d{1,18}")
 """An id. A longer run of digits is a name."""
@@ -62,6 +64,7 @@ WidgetId = Annotated[int, Reference("widget")]
 ProjectId = Annotated[int, Reference("project")]
 AgentId = Annotated[int, Reference("agent")]
 MetricId = Annotated[int, Reference("metric")]
+AlertId = Annotated[int, Reference("alert")]
 
 
 class GivenName(Struct, frozen=True):
@@ -206,9 +209,11 @@ async def _projects_of(context: ToolContext, kind: EntityKind) -> Iterable[tuple
     if kind == "dashboard":
         return (await context.lookups.projects_of_dashboards()).items()
     projects = [project.id for project in await context.lookups.projects()][:MAX_PROJECTS]
-    records: Iterable[Agent | Metric] = (
+    records: Iterable[Agent | Alert | Metric] = (
         await context.lookups.agents()
         if kind == "agent"
+        else await visible_alerts(context, None)
+        if kind == "alert"
         else [metric for page in await gather_all(map(context.lookups.metrics, projects)) for metric in page]
     )
     return [(item.id, item.project) for item in records if item.project is not None]
@@ -261,7 +266,19 @@ async def _metrics(context: ToolContext, scope: _Scope) -> dict[int, str]:
     return {metric.id: metric.name for page in pages for metric in page if metric.name}
 
 
-_READ = {"dashboard": _dashboards, "widget": _widgets, "project": _projects, "agent": _agents, "metric": _metrics}
+async def _alerts(context: ToolContext, scope: _Scope) -> dict[int, str]:
+    alerts = await visible_alerts(context, scope.project)
+    return {alert.id: alert.name for alert in alerts if alert.name}
+
+
+_READ = {
+    "dashboard": _dashboards,
+    "widget": _widgets,
+    "project": _projects,
+    "agent": _agents,
+    "metric": _metrics,
+    "alert": _alerts,
+}
 
 
 MOST_PROJECTS, MOST_OFFERED = 10, 3
@@ -393,6 +410,17 @@ async def visible_metrics(context: ToolContext, project: int | None) -> list[Met
     for error in unread.values():
         raise error
     return [metric for number in projects for metric in metrics_by_project[number]]
+
+
+async def visible_alerts(context: ToolContext, project: int | None) -> list[Alert]:
+    """The alerts of a project, or of the first projects of the key.
+
+    Raises:
+        DashboardsError: if they cannot be read.
+    """
+    projects = [project] if project is not None else [item.id for item in (await context.lookups.projects())]
+    pages = await gather_all(context.lookups.alerts(number) for number in projects[:MOST_PROJECTS])
+    return [*{alert.id: alert for page in pages for alert in page}.values()]
 
 
 async def with_metrics(context: ToolContext, error: InvalidArguments, raw: Mapping[str, Any]) -> InvalidArguments:

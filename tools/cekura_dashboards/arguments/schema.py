@@ -58,7 +58,8 @@ def input_schemas(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], Sc
     """The schemas of tools' arguments, as clients see them.
 
     Properties marked ``hidden`` are accepted but not shown. Objects marked ``bare`` have no descriptions and choices;
-    those marked ``brief`` also only some properties. All properties are accepted.
+    those marked ``brief`` also only some properties. Properties marked ``known`` are described by another tool. All
+    properties are accepted.
     """
     schemas = dict[type[BaseModel], Schema]()
     for model, raw, defs in _raw(models, "validation"):
@@ -207,7 +208,7 @@ class _Writer:
     def _object(self, node: Schema, schema: Schema, *, bare: bool) -> Schema:
         bare = bare or bool(_shown(node))
         properties = {
-            name: self.write(child, bare=bare)
+            name: self.write(child, bare=bare or bool(child.get("known")))
             for name, child in node.get("properties", {}).items()
             if not child.get("hidden") and (name in BRIEF or not node.get("brief"))
         }

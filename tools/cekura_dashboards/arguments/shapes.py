@@ -55,8 +55,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "position": ("place", "layout"),
     "size": ("layout",),
     "tidy": ("arrange",),
-    "comparator": ("op",),
-    "comparison": ("op",),
+    "comparator": ("op", "operator"),
+    "comparison": ("op", "operator"),
     "operator": ("op",),
     "values": ("value",),
     "rules": ("conditions",),
@@ -94,6 +94,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "zone": ("time_zone",),
     "fold_by": ("profile",),
     "compare_with": ("compare_to",),
+    "window": ("window_size",),
+    "sensitivity": ("preset",),
+    "sub_type": ("kind",),
+    "workspace_id": ("slack_workspace",),
+    "channel_id": ("slack_channel",),
     "buckets": ("points",),
     "max_points": ("points",),
 }
@@ -126,7 +131,9 @@ VALUES: dict[str, dict[str, str]] = {
         "ends_with": "endswith", "one_of": "in", "any_of": "in", "is_null": "isnull", "empty": "isnull",
         "matches": "regex",
     },
-    "operator": {"all": "and", "&&": "and", "any": "or", "||": "or"},
+    "operator": {
+        "all": "and", "&&": "and", "any": "or", "||": "or", ">": "gt", "above": "gt", "<": "lt", "below": "lt",
+    },
     "sort": {
         "time": "newest", "latest": "newest", "recent": "newest", "duration": "longest", "-duration": "longest",
         "longest_first": "longest", "shortest_first": "shortest", "oldest_first": "oldest", "newest_first": "newest",
@@ -136,7 +143,8 @@ VALUES: dict[str, dict[str, str]] = {
     "profile": {"hour": "hour_of_day", "hours": "hour_of_day", "day_of_week": "weekday", "weekdays": "weekday"},
     "kind": {
         "topic": "topics", "keys": "metadata_keys", "metadata": "metadata_keys", "field": "fields", "value": "values",
-        "metric": "metrics", "agent": "agents", "project": "projects",
+        "metric": "metrics", "agent": "agents", "project": "projects", "alert": "alerts",
+        "normal": "failure", "significant_change": "trend",
     },
 }  # fmt: skip
 """By argument: aliases of values, to the choices that they mean."""

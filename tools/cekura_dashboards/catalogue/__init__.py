@@ -15,8 +15,10 @@ from cekura_dashboards.catalogue import (
     list_calls,
     list_dashboards,
     look_up,
+    preview_alert,
     preview_edit,
     preview_widget,
+    save_alert,
     update_dashboard,
     update_widget,
 )
@@ -39,4 +41,6 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     delete_dashboard.TOOL,
     copy_widgets.TOOL,
     check_dashboard.TOOL,
+    preview_alert.TOOL,
+    save_alert.TOOL,
 )

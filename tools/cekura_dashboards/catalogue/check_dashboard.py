@@ -18,6 +18,7 @@ from cekura_dashboards.edits.request import BULK_EDIT, UPDATE, BulkEditRequest, 
 from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.reports.report import ReportOptions, summarise
+from cekura_dashboards.reports.watched import AlertShown, alert_lines, alerts_beside
 from cekura_dashboards.text import clean, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -41,15 +42,18 @@ class CheckResult(Result):
     dashboard: str
     scope: str = "this checks the setup of the charts; get_widgets_data shows their numbers"
     findings: list[Problem] = Field(max_length=MOST_FINDINGS)
+    alerts: list[AlertShown] | None = Field(default=None, description="on these charts, or on what no chart shows")
     not_tested: list[str] | None = None
     omitted: list[str] | None = None
 
 
 async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
-    dashboard = await context.lookups.dashboard(request.dashboard_id)
+    dashboard, _ = await gather(context.lookups.dashboard(request.dashboard_id), context.lookups.prefetch_alerts())
     targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
-    readings, (types, unread) = await gather(
-        read_charts(context, targets), metric_types(context, dashboard.project, *dashboard.widgets)
+    readings, (types, unread), (alerts, alerts_unread) = await gather(
+        read_charts(context, targets),
+        metric_types(context, dashboard.project, *dashboard.widgets),
+        alerts_beside(context, dashboard),
     )
     small = are_few(readings)
     observations = {reading.target.id or 0: await in_thread(_observe, reading, small=small) for reading in readings}
@@ -59,7 +63,8 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     return CheckResult(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
-        not_tested=[*unread, *_not_tested(readings)] or None,
+        alerts=alerts or None,
+        not_tested=[*unread, *alerts_unread, *_not_tested(readings)] or None,
         omitted=[f"{more} more findings; fix these and check again"] if more else None,
     )
 
@@ -113,6 +118,7 @@ def render(result: CheckResult) -> str:
         lines.append(f"{finding.kind}, widget{'s' if len(finding.widgets) > 1 else ''} {ids}: {finding.text}")
         if finding.fix:
             lines.append(f"  fix: {finding.fix.tool} {json_text(finding.fix.arguments)}")
+    lines += alert_lines(result.alerts)
     lines.append(result.scope)
     lines += [f"not tested: {text}" for text in result.not_tested or []]
     lines += [f"omitted: {text}" for text in result.omitted or []]

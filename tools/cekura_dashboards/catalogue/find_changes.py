@@ -46,6 +46,7 @@ from cekura_dashboards.reports.changes import (
 from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, has_edited_measure
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
+from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.timeline import MINUTE, floor_to, iso, moment_of
 from cekura_dashboards.summaries.bar import is_merged
@@ -119,7 +120,9 @@ class _Scope(Struct, frozen=True):
 
 async def run(context: ToolContext, request: FindRequest) -> Changes:
     check_comparison(None, request.window, context.now(), context.settings.zone_set)
-    where, _ = await gather(_find_scope(context, request), context.lookups.prefetch())
+    where, _, _ = await gather(
+        _find_scope(context, request), context.lookups.prefetch(), context.lookups.prefetch_alerts()
+    )
     context = await context.in_zone_of([*where.projects.values(), request.project_id])
     now, zone = context.now(), context.settings.zone
     asked_for = resolve(request.window or DEFAULT, now, zone)
@@ -131,7 +134,10 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     if step == "day" and is_off_utc(window, zone):
         notes.append(f"days are UTC days, not those of {zone}")
     measures, untestable = surveys(where.widgets, where.projects, now, step)
-    readings = await read_charts(context, [survey.target for survey in measures])
+    readings, fired = await gather(
+        read_charts(context, [survey.target for survey in measures]),
+        fired_in(context, asked_for, {*where.projects.values()}, where.widgets),
+    )
     names, unnamed = await context.lookups.names(
         [survey.target.config for survey in measures], [survey.target.calls for survey in measures], None
     )
@@ -164,6 +170,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         if reading.error is not None
     }
     notes += [
+        *fired.notes,
         *asked_for.notes,
         *(other.notes if other else []),
         *_by_reason(failed, "could not be read"),
@@ -185,7 +192,12 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             untestable=len(untestable),
             failed=len(failed.keys() - changed),
         ),
-        requests=len(measures) + where.requests + len(context.lookups.metrics_of) + edit_requests + looks,
+        requests=len(measures)
+        + where.requests
+        + len(context.lookups.metrics_of)
+        + edit_requests
+        + looks
+        + fired.requests,
         next=_rest(where.left_out, request),
         notes=notes or None,
     )

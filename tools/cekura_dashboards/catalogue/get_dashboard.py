@@ -9,10 +9,11 @@ from cekura_dashboards.api.filters import in_words
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.charts.target import saved_range_text
-from cekura_dashboards.context import ToolContext
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_dashboards.reports.render import title_of
 from cekura_dashboards.reports.report import WidgetBrief, brief
+from cekura_dashboards.reports.watched import AlertShown, alert_lines, alerts_of, beside_charts, first_widgets
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -40,11 +41,17 @@ class DashboardSetup(Result):
     filters: dict[str, Any] | None = None
     updated_at: SafeText | None = None
     widgets: list[WidgetShown]
+    alerts: list[AlertShown] | None = Field(default=None, description="on these charts, or on what no chart shows")
+    charts_unread: bool | None = Field(default=None, description="not all charts were looked at for the latter")
     omitted: list[str] | None = None
 
 
 async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSetup:
-    dashboard = await context.lookups.dashboard(request.dashboard_id)
+    dashboard, (elsewhere, whole), _ = await gather(
+        context.lookups.dashboard(request.dashboard_id), first_widgets(context), context.lookups.prefetch_alerts()
+    )
+    alerts, unread = await alerts_of(context, dashboard.project)
+    shown = beside_charts(dashboard.widgets, alerts, elsewhere)
     result = DashboardSetup(
         id=dashboard.id,
         name=untrusted(dashboard.name),
@@ -54,6 +61,9 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
         filters=dashboard.filters or None,
         updated_at=time_text(dashboard.updated_at),
         widgets=[_widget(widget) for widget in dashboard.widgets],
+        alerts=shown or None,
+        charts_unread=None if whole or all(alert.widgets for alert in shown) else True,
+        notes=unread or None,
     )
     return _fit(result)
 
@@ -107,6 +117,7 @@ def render(result: DashboardSetup) -> str:
         lines.append(line)
     if not result.widgets:
         lines.append("no widgets")
+    lines += alert_lines(result.alerts, whole=not result.charts_unread)
     return "\n".join([*lines, *(f"omitted: {text}" for text in result.omitted or [])])
 
 

@@ -23,6 +23,7 @@ from cekura_dashboards.api.models import (
     plotted_type,
 )
 from cekura_dashboards.arguments import shapes
+from cekura_dashboards.arguments.alert import setting_text
 from cekura_dashboards.arguments.references import (
     AgentId,
     ProjectId,
@@ -30,6 +31,7 @@ from cekura_dashboards.arguments.references import (
     metrics_called,
     plotted,
     titles,
+    visible_alerts,
     visible_metrics,
 )
 from cekura_dashboards.charts.calls import read_metadata_keys
@@ -42,7 +44,7 @@ from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 LookUpKind = Literal[
-    "fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "predefined_widgets"
+    "fields", "values", "topics", "metadata_keys", "metrics", "agents", "projects", "alerts", "predefined_widgets"
 ]
 MAX_FIELDS = 6
 ROWS_BUDGET = 6000
@@ -288,6 +290,12 @@ async def _projects(context: ToolContext, _request: LookUpRequest) -> Table:
     return ["id", "name"], [[p.id, _text(p.name)] for p in await context.lookups.projects()], []
 
 
+async def _alerts(context: ToolContext, request: LookUpRequest) -> Table:
+    alerts = await visible_alerts(context, request.project_id or context.settings.project_id)
+    rows = [[a.id, _text(a.name), a.project, a.source_id, setting_text(a), a.enabled is not False] for a in alerts]
+    return ["id", "name", "project", "metric", "setting", "on"], rows, []
+
+
 async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
     widgets = await context.api.predefined_widgets()
     return ["name", "widget"], [[_text(w.name), w.definition()] for w in widgets], []
@@ -305,6 +313,7 @@ _SOURCES = {
     "metrics": _metrics,
     "agents": _agents,
     "projects": _projects,
+    "alerts": _alerts,
     "predefined_widgets": _predefined,
 }
 

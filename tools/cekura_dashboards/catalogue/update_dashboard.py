@@ -1,6 +1,9 @@
-"""Change a dashboard's name and filters."""
+"""Change a dashboard's name and filters, or whether the daily report shows it."""
+
+from typing import Any
 
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.edits.daily_report import ReportEdit, commit_report, plan_report
 from cekura_dashboards.edits.dashboards import (
     DashboardUpdate,
     dashboard_change,
@@ -16,7 +19,15 @@ from cekura_dashboards.edits.receipt import Receipt, undo_of
 from cekura_dashboards.edits.request import UPDATE, UpdateDashboardRequest
 
 
-async def commit(context: ToolContext, plan: Plan[DashboardUpdate]) -> Receipt:
+async def plan(context: ToolContext, request: UpdateDashboardRequest) -> Plan[Any]:
+    return await (plan_report if request.daily_report else plan_update)(context, request)
+
+
+async def commit(context: ToolContext, plan: Plan[Any]) -> Receipt:
+    return await (commit_report if isinstance(plan.work, ReportEdit) else _commit_update)(context, plan)
+
+
+async def _commit_update(context: ToolContext, plan: Plan[DashboardUpdate]) -> Receipt:
     before, fields = plan.work.before, plan.work.fields
     stored, read_back = await send_update(context, before, fields)
     stored = stored.model_copy(update={"widgets": stored.widgets or before.widgets})
@@ -39,7 +50,7 @@ TOOL = writing_tool(
         "dashboard. Overwrites."
     ),
     request=UpdateDashboardRequest,
-    plan=plan_update,
+    plan=plan,
     commit=commit,
     destructive=True,
 )

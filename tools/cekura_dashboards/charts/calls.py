@@ -190,10 +190,7 @@ async def find_calls(
     Raises:
         InvalidArguments: for a filter that charts accept and call logs do not.
     """
-    if unknown := sorted(operators_of(filters) - CALL_LOG_OPS):
-        operators = join_names(str(word(op, FILTER_OPS)) for op in unknown)
-        text = f"of this chart use {operators}, which charts accept and call logs do not; use eq, in or contains."
-        raise InvalidArguments.at("filters", text, lead="No calls were read.")
+    check_operators(filters)
     scope = both(filters, within(window.start, window.end))
     start, end = instant(window.start), instant(window.end)
     try:
@@ -202,6 +199,18 @@ async def find_calls(
         if page == 1:
             raise
         raise InvalidArguments.at("page", f"{page} is beyond the last one.", lead="No calls were read.") from None
+
+
+def check_operators(filters: JsonObject) -> None:
+    """Refuse a filter that charts accept and call logs do not.
+
+    Raises:
+        InvalidArguments: with the operators.
+    """
+    if unknown := sorted(operators_of(filters) - CALL_LOG_OPS):
+        operators = join_names(str(word(op, FILTER_OPS)) for op in unknown)
+        text = f"of this chart use {operators}, which charts accept and call logs do not; use eq, in or contains."
+        raise InvalidArguments.at("filters", text, lead="No calls were read.")
 
 
 def window_line(window: Window) -> str:

@@ -20,10 +20,10 @@ MOST_SHOWN = 120
 
 
 class EditOperation(BaseModel):
-    """One operation on a widget, or on a dashboard. ``fields`` maps a field to ``[before, after]``."""
+    """One operation on a widget, or on a thing of another kind. ``fields`` maps a field to ``[before, after]``."""
 
     op: Literal["create", "update", "delete"]
-    kind: Literal["dashboard"] | None = None
+    kind: Literal["dashboard", "alert", "project"] | None = None
     id: int | None = None
     name: UntrustedText | None = None
     dashboard_id: int | None = None
@@ -225,7 +225,7 @@ def _short(value: Any) -> Any:
 def line_of(change: EditOperation) -> str:
     """``update 203 "Success rate": name: "Old" → "New"``."""
     number = change.id if change.id is not None else "new"
-    head = f"{change.op} {'dashboard ' if change.kind else ''}{number} {named(change.name)}"
+    head = f"{change.op} {f'{change.kind} ' if change.kind else ''}{number} {named(change.name)}"
     if change.dashboard_id is not None:
         head += f" on dashboard {change.dashboard_id}"
     if not change.fields:

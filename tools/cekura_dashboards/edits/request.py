@@ -170,9 +170,9 @@ def _merge(stored: JsonObject, new: JsonObject, deep: Iterable[str]) -> JsonObje
     return merged
 
 
-LINE = re.compile(r"(dashboard|widget) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
+LINE = re.compile(r"(dashboard|widget|alert) (\d{1,15}) = (\d{1,15}) #([\w-]{8})", re.ASCII)
 MAX_LINES = 400
-_KINDS = {"widgets": "widget", "dashboards": "dashboard"}
+_KINDS = {"widgets": "widget", "dashboards": "dashboard", "alerts": "alert"}
 """The first word of a covered field with ids, to their kind."""
 
 
@@ -374,10 +374,14 @@ class UpdateDashboardRequest(PlannedRequest):
     )
     filters: Filter | None = Field(default=None, description="replaces all filters, the date range too: a condition")
     clear: list[Literal["name", "filters", "date_range"]] | None = None
+    daily_report: Literal["add", "remove"] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "UpdateDashboardRequest":
-        if not self.values() and not self.clear and not self._narrows():
+        own = bool(self.values() or self.clear or self._narrows())
+        if self.daily_report and own:
+            raise fault("daily_report", "is an edit of the project; give it without the other changes.")
+        if not own and not self.daily_report:
             raise fault("", "give name, date_range, only or filters, or clear one of them.")
         if self._narrows() and (self.filters or self.clear):
             raise fault(self._narrows(), "changes a part of the filters; it excludes filters and clear.")

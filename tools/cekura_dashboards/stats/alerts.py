@@ -46,7 +46,7 @@ class Threshold(Struct, frozen=True):
     window: int = 50
 
 
-Alert = Failure | Trend | Threshold
+AlertSetting = Failure | Trend | Threshold
 PRESETS = {
     "conservative": Trend(100, 3.0, 0.10),
     "balanced": Trend(50, 2.0, 0.30),
@@ -95,7 +95,7 @@ VARIANTS: dict[str, Reading] = {
 """One question at a time read otherwise, in words."""
 
 
-def replay(scores: Array, alert: Alert, reading: Reading = PLAIN) -> Places:
+def replay(scores: Array, alert: AlertSetting, reading: Reading = PLAIN) -> Places:
     """The places of the calls at which an alert fires. ``scores``: of one agent, in order of time, all finite.
 
     >>> replay(np.array([1.0, 0, 1, 0]), Failure()).tolist()

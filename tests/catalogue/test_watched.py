@@ -1,0 +1,134 @@
+"""Alerts beside charts and changes, and the daily report: told in a line, at no further trip, without the rights too."""
+
+import pytest
+
+from cekura_dashboards.api import errors
+from cekura_dashboards.api.wire import Response
+from cekura_sandbox import ApiVariant
+from support import Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, undo
+
+pytestmark = pytest.mark.anyio
+ORPHAN: Json = {
+    "id": 703, "name": "Cold calls", "setting": "threshold: below 40, 3 of the last 50 calls", "metric": 505,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", ["get_dashboard", "check_dashboard"])
+async def test_charts_say_which_alert_watches_them_and_alerts_that_no_chart_shows_what_they_watch(tool: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, tool, dashboard_id=12)
+        booked = {"id": 702, "name": "Booking fails", "setting": "failure: each call that fails", "off": True,
+                  "metric": 503, "where": "agent.id = 33", "widgets": [211]}  # fmt: skip
+        assert answer["alerts"][1:] == [booked, ORPHAN]
+        assert [alert["widgets"] for alert in answer["alerts"][:1]] == [[210]]
+        assert "watches metric 505, which no chart shows" in text
+        assert len([line for line in text.splitlines() if line.startswith("alert ")]) == 3
+        _, answer = await ask(context, tool, dashboard_id=11)
+        assert [alert["id"] for alert in answer["alerts"]] == [703], "the others are shown on another dashboard"
+        text, answer = await ask(context, tool, dashboard_id=13)
+        assert "alerts" not in answer
+        assert "alert" not in text
+
+
+async def test_that_no_chart_shows_a_metric_is_not_said_of_charts_that_were_not_read() -> None:
+    def more(sent: Sent) -> Response | None:
+        if not sent.path.endswith("/dashboards/widgets/"):
+            return None
+        return Response(200, b'{"count": 200, "next": "https://x.invalid/?page=2", "results": []}', "application/json")
+
+    async with open_tools(new_sandbox()) as (context, recorder):
+        recorder.fault = more
+        text, answer = await ask(context, "get_dashboard", dashboard_id=11)
+    assert answer["charts_unread"] is True
+    assert "which no chart that was looked at shows" in text
+
+
+async def test_what_fired_is_told_beside_what_changed_within_seven_days() -> None:
+    app = shared_sandbox()
+    async with open_tools(app) as (context, _):
+        counts = {hours: (await context.api.alert_fires(1, hours)).get(701, 0) for hours in (168, 24, 40, 16)}
+        for window, text_part, count in (
+            ("7d", "in the last 168 h", counts[168]),
+            ("24h", "in the last 24 h", counts[24]),
+            ("yesterday", "from 40 h to 16 h ago", counts[40] - counts[16]),
+        ):
+            text, answer = await ask(context, "find_changes", window=window)
+            line = f'alerts that fired {text_part}: 701 "Latency trend" {count} times (widgets 210)'
+            assert line in answer["notes"][0]
+            assert line in text
+            assert count > 0
+        _, early = await ask(context, "find_changes", window="14d")
+        assert (
+            early["notes"][0] == "alerts were not looked at: the API tells how often they fired in the last 7 days only"
+        )
+
+
+async def test_without_alerts_nothing_is_said_and_nothing_more_is_asked() -> None:
+    app = new_sandbox()
+    for number in (701, 702, 703):
+        app.state.world.store.alerts.delete(number)
+    async with open_tools(app) as (context, recorder):
+        for tool, arguments in (("find_changes", {}), ("get_dashboard", {"dashboard_id": 12})):
+            text, _ = await ask(context, tool, **arguments)
+            assert "alert" not in text
+    assert [path for path in recorder.paths() if "summary" in path] == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "where"),
+    [
+        ("get_dashboard", {"dashboard_id": 12}, "notes"),
+        ("check_dashboard", {"dashboard_id": 12}, "not_tested"),
+        ("find_changes", {"dashboard_ids": [12]}, "notes"),
+    ],
+)
+async def test_a_key_without_alerts_rights_gets_all_the_rest(tool: str, arguments: Json, where: str) -> None:
+    answers = list[Json]()
+    for readings in (None, ApiVariant(alerts="forbidden")):
+        async with open_tools(shared_sandbox(readings)) as (context, _):
+            _, answer = await ask(context, tool, **arguments)
+            answers.append(answer)
+    allowed, forbidden = answers
+    assert forbidden[where][0] == "alerts were not looked at (403)"
+    told = {"alerts", "requests", where}
+    assert {k: v for k, v in forbidden.items() if k not in told} == {k: v for k, v in allowed.items() if k not in told}
+
+
+async def test_a_dashboard_is_added_to_the_daily_report_and_taken_out_with_that_field_alone() -> None:
+    app = new_sandbox()
+    store = app.state.world.store
+    async with open_tools(app) as (context, recorder):
+        text, added = await ask(context, "update_dashboard", dashboard_id="Booking agent", daily_report="add")
+        assert store.daily_reports == {1: [11, 12], 2: []}
+        [sent] = recorder.writes()
+        assert (sent.path, sent.body) == ("/user/v1/projects/1/", {"daily_report_dashboard_ids": [11, 12]})
+        assert 'update project 1 "Northside Clinics": daily_report_dashboard_ids: [11] → [11,12]' in text
+        _, again = await ask(context, "update_dashboard", dashboard_id=12, daily_report="add")
+        assert again["outcome"] == "nothing_to_do"
+        _, other = await ask(context, "update_dashboard", dashboard_id=11, daily_report="remove")
+        assert store.daily_reports[1] == [12]
+        await undo(context, added)
+        await undo(context, other)
+        assert store.daily_reports[1] == [11]
+        with pytest.raises(errors.PlanRefused, match="daily report of project 1 changed"):
+            await undo(context, added)
+    assert "secret" not in str(recorder.writes())
+
+
+async def test_the_daily_report_is_confirmed_as_any_write_and_read_back_when_its_answer_is_lost() -> None:
+    app = new_sandbox()
+    async with open_tools(app, confirm="writes") as (context, recorder):
+        edit: Json = {"dashboard_id": 13, "daily_report": "add"}
+        _, stopped = await ask(context, "update_dashboard", **edit)
+        assert (stopped["outcome"], app.state.world.store.daily_reports[2]) == ("needs_plan", [])
+        for lost in (Response(200, b'{"id": 2}'), errors.ConnectionBroken("x")):
+            recorder.after = lambda sent, lost=lost: lost if sent.method == "PATCH" else None
+            _, receipt = await ask(context, "update_dashboard", **edit, plan_id=stopped["plan_id"])
+            assert (receipt["outcome"], "was lost" in receipt["warnings"][-1]) == ("applied", True)
+            recorder.after = None
+            await undo(context, receipt)
+        recorder.fault = lambda sent: Response(500, b"") if sent.method == "PATCH" else None
+        with pytest.raises(errors.EditFailed) as caught:
+            await ask(context, "update_dashboard", **edit, plan_id=stopped["plan_id"])
+        assert {*caught.value.outcomes.values()} == {"not applied"}
+    assert app.state.world.store.daily_reports == {1: [11], 2: []}
