@@ -18,7 +18,7 @@ from cekura_dashboards.edits.request import BULK_EDIT, UPDATE, BulkEditRequest, 
 from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.reports.report import ReportOptions, summarise
-from cekura_dashboards.reports.watched import AlertShown, alert_lines, alerts_beside
+from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_beside, omitted_alerts
 from cekura_dashboards.text import clean, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -42,7 +42,9 @@ class CheckResult(Result):
     dashboard: str
     scope: str = "this checks the setup of the charts; get_widgets_data shows their numbers"
     findings: list[Problem] = Field(max_length=MOST_FINDINGS)
-    alerts: list[AlertShown] | None = Field(default=None, description="on these charts, or on what no chart shows")
+    alerts: list[AlertShown] | None = Field(
+        default=None, max_length=MAX_ALERTS, description="on these charts, or on what no chart shows"
+    )
     not_tested: list[str] | None = None
     omitted: list[str] | None = None
 
@@ -60,12 +62,13 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     drafts = Lint(dashboard, observations, types, context.now()).findings()
     findings = [await _finding(context, dashboard, draft) for draft in drafts[:MOST_FINDINGS]]
     more = len(drafts) - len(findings)
+    omitted_findings = [f"{more} more findings; fix these and check again"] if more else []
     return CheckResult(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
-        alerts=alerts or None,
+        alerts=alerts[:MAX_ALERTS] or None,
         not_tested=[*unread, *alerts_unread, *_not_tested(readings)] or None,
-        omitted=[f"{more} more findings; fix these and check again"] if more else None,
+        omitted=[*omitted_findings, *omitted_alerts(alerts)] or None,
     )
 
 

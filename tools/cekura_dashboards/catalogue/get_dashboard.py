@@ -13,7 +13,15 @@ from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_dashboards.reports.render import title_of
 from cekura_dashboards.reports.report import WidgetBrief, brief
-from cekura_dashboards.reports.watched import AlertShown, alert_lines, alerts_of, beside_charts, first_widgets
+from cekura_dashboards.reports.watched import (
+    MAX_ALERTS,
+    AlertShown,
+    alert_lines,
+    alerts_of,
+    beside_charts,
+    first_widgets,
+    omitted_alerts,
+)
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -61,7 +69,8 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
         filters=dashboard.filters or None,
         updated_at=time_text(dashboard.updated_at),
         widgets=[_widget(widget) for widget in dashboard.widgets],
-        alerts=shown or None,
+        alerts=shown[:MAX_ALERTS] or None,
+        omitted=omitted_alerts(shown) or None,
         charts_unread=None if whole or all(alert.widgets for alert in shown) else True,
         notes=unread or None,
     )

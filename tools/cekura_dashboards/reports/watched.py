@@ -69,9 +69,13 @@ def _shown(alert: Alert, widgets: list[int] | None) -> AlertShown:
 
 def alert_lines(alerts: Sequence[AlertShown] | None, *, whole: bool = True) -> list[str]:
     """A line for each alert. ``whole``: every chart of the project was looked at."""
-    lines = [_line(alert, whole=whole) for alert in (alerts or [])[:MAX_ALERTS]]
-    more = len(alerts or []) - MAX_ALERTS
-    return [*lines, *([f"omitted: {more} more alerts; look_up alerts lists them"] if more > 0 else [])]
+    return [_line(alert, whole=whole) for alert in alerts or []]
+
+
+def omitted_alerts(alerts: Sequence[AlertShown]) -> list[str]:
+    """What is said of alerts beyond those that an answer lists."""
+    more = len(alerts) - MAX_ALERTS
+    return [f"{more} more alerts (look_up alerts lists them)"] if more > 0 else []
 
 
 def _line(alert: AlertShown, *, whole: bool) -> str:
