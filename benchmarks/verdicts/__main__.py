@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, noise, profiles, quiet_calls
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, evaluated, noise, profiles, quiet_calls
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
@@ -47,6 +47,8 @@ def main() -> None:
                 partial(quiet_calls.quiet_answers, seeds=seeds), quiet_calls.CASES)),
             ("a step and edits | named | others listed", "off", processes.map(
                 partial(edits.edits_row, seeds=seeds[:EDITS]), edits.cases())),
+            ("evaluated on other calls | false clear | the change is told | worlds", "over", processes.map(
+                partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
             ("a single series | aim | share", "off", processes.map(
                 partial(noise_row, draws=count * TIMES_MORE, seed=FIRST_SEED), noise.cases())),
         ]  # fmt: skip

@@ -36,7 +36,9 @@ async def test_without_window_or_filter_one_request_without_override_gets_all_sa
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
         asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
-    assert [(sent.path, list(sent.body)) for sent in asked] == [("/dashboards/widgets/bulk_data/", ["widget_ids"])]
+    saved, counted = asked
+    assert (saved.path, list(saved.body)) == ("/dashboards/widgets/bulk_data/", ["widget_ids"])
+    assert (counted.path, counted.body["field"]) == ("/dashboards/widgets/preview_data/", "agent_id"), "for its metrics"
     reports = {report["widget"]["id"]: report for report in answer["widgets"]}
     assert reports[214]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04'")
     assert answer["window"]["source"] == "saved"

@@ -35,6 +35,7 @@ from cekura_dashboards.charts.target import (
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
 from cekura_dashboards.reports.edit_scopes import beside_explanation
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
+from cekura_dashboards.reports.evaluated import Evaluated, change_of_share, evaluated_calls, evaluated_line
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
@@ -57,6 +58,7 @@ from cekura_dashboards.reports.failure_modes import FailureModes, failure_lines
 from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
+from cekura_dashboards.stats.evaluated import limited
 from cekura_dashboards.stats.findings import Comparison
 from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
@@ -101,6 +103,7 @@ class Explanation(Result):
     measure: str
     where: str = Field(description="which calls are counted: all filters together")
     window: str
+    evaluated: Evaluated | None = Field(default=None, description="of a metric, in the window")
     comparison: Comparison
     dimensions: list[Dimension]
     drill_down: DrillDown | None = Field(default=None, description="the group that drives the change, divided in turn")
@@ -155,11 +158,15 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     if base.current.kind == "median":
         notes.append("percentiles cannot be decomposed: groups are compared, and their changes do not add up")
     names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
+    n = base.current.sample.n
+    evaluated, uncounted = evaluated_calls(base.readings[0], None if n is None else round(n), None)
+    notes += uncounted
     passing = base.readings[0].passing
     answer = Explanation(
         measure=title_of(brief(chart.config)) + (f" ({passing})" if passing else ""),
         where=which_calls(chart.target, names),
         window=window_line(window),
+        evaluated=evaluated,
         comparison=whole,
         dimensions=[row for _, row in ranked],
         drill_down=inside,
@@ -270,7 +277,7 @@ async def _inside(
 
 def _overall(base: ComparedMeasures, other: Window, config: WidgetConfig, lost: str | None) -> Comparison:
     counted = config.aggregation_function == "count"
-    comparison = base.compared(counted=counted)
+    comparison = limited(base.compared(counted=counted), change_of_share(*base.readings, base.current.clock))
     if lost is not None:
         comparison = comparison.without_verdicts(lost)
     start, end = format_instant(other.start), format_instant(other.end)
@@ -344,6 +351,7 @@ def _group_on(side: str, dimension: Dimension) -> str | None:
 def render(result: Explanation) -> str:
     lines = [line] if (line := measure_line(result.edits)) else []
     lines += [result.measure, f"where {result.where}", result.window]
+    lines += [evaluated_line(result.evaluated)] if result.evaluated else []
     lines += [*comparison_lines(result.comparison), *edit_lines(result.edits)]
     modes = failure_lines(result.failure_modes)
     lines += modes if result.failure_modes and result.failure_modes.differ else []

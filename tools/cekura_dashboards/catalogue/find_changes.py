@@ -14,6 +14,7 @@ from cekura_dashboards.api.models import DURATION, LIMIT, Dashboard, JsonObject,
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import window_line
+from cekura_dashboards.charts.evaluated import requests_beside
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import line_rows
 from cekura_dashboards.charts.scores import PLAIN_SCORE
@@ -45,6 +46,7 @@ from cekura_dashboards.reports.changes import (
 )
 from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, has_edited_measure
+from cekura_dashboards.reports.evaluated import NOT_QUALITY
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
@@ -193,6 +195,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             failed=len(failed.keys() - changed),
         ),
         requests=len(measures)
+        + requests_beside(readings)
         + where.requests
         + len(context.lookups.metrics_of)
         + edit_requests
@@ -428,6 +431,8 @@ def _line(place: int, row: ReportedChange) -> str:
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]
+    if row.limited_by:
+        parts.append(f"possible at most: {row.limited_by}")
     if len(row.widgets) > 1:
         parts.append(f"also widgets {', '.join(map(str, row.widgets[1:]))}")
     if row.next:
@@ -436,6 +441,8 @@ def _line(place: int, row: ReportedChange) -> str:
 
 
 def _of_part(row: ReportedChange) -> str:
+    if row.kind == "evaluated":
+        return f", share of calls evaluated, {NOT_QUALITY}"
     if row.kind not in OF_A_PART:
         return ""
     return f", {row.by or 'group'} {plain(row.part)}"
@@ -464,7 +471,7 @@ def _what(row: ReportedChange) -> str:
             return f"trend from {row.at}: {moved}"
         case "step" if row.still:
             return f"since {row.at}, before the window: {moved}{n}; still so"
-        case "step":
+        case "step" | "evaluated":
             return f"step at {row.at}: {moved}{n}"
         case _:
             return f"{moved}{n}"

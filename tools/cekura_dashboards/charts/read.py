@@ -11,9 +11,8 @@ other Mondays show what to expect. It is read with the charts; if it fails, they
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import anyio
@@ -43,6 +42,7 @@ from cekura_dashboards.api.filters import (
 from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, plotted_type
 from cekura_dashboards.api.wire import usage
 from cekura_dashboards.charts.days import group_key, in_days
+from cekura_dashboards.charts.evaluated import counts_beside
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
@@ -86,7 +86,7 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     """Chart data of each target, in order. A target that fails carries its error and fails no other.
 
     A share of calls is two charts, read like any others and then divided. For a chart that cannot show whether it
-    covers all of its window, a bar that can is read too.
+    covers all of its window, a bar that can is read too; for charts of metrics, a count of the same calls.
 
     Raises:
         KeyRejected: for a key that is not accepted.
@@ -98,8 +98,11 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     }
     placed = [_place(context, target) for target in (*targets, *parts.values())]
     placed += [_place(context, target) for target in witnesses([reading for reading, _ in placed[: len(targets)]])]
+    counts, count_places = counts_beside([reading for reading, _ in placed], len(targets))
+    placed += [_place(context, target) for target in counts]
     placed = await keep_to_projects(context, placed)
-    filling = _Reader(context, [reading for reading, _ in placed])
+    limiter = anyio.CapacityLimiter(MAX_CONCURRENT + len(counts))  # the counts delay no chart
+    filling = _Reader(context, [reading for reading, _ in placed], limiter)
     asks = _chart_requests([body for _, body in placed], filling.readings)
     types, _, _ = await gather(
         types_of_metrics(context, targets), each(asks, filling.fill), in_thread(arrays.load, small=arrays.is_loaded())
@@ -108,7 +111,11 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     readings = await in_thread(in_one_form, readings, types, context.lookups.numbers, small=are_few(readings))
     for place, part in zip(parts, readings[len(targets) : len(targets) + len(parts)], strict=True):
         readings[place] = share_of(readings[place], part)
-    readings = covered([in_days(reading, zone) for reading in readings])[: len(targets)]
+    readings = covered([in_days(reading, zone) for reading in readings])
+    readings = [
+        reading if place is None else replace(reading, all_calls=readings[place])
+        for reading, place in zip(readings, count_places, strict=False)
+    ]
     for reading in readings:
         if isinstance(reading.error, KeyRejected):
             raise reading.error
@@ -185,14 +192,14 @@ class _Reader:
 
     context: ToolContext
     readings: list[ChartReading]
-    _limiter: anyio.CapacityLimiter = field(default_factory=partial(anyio.CapacityLimiter, MAX_CONCURRENT))
+    limiter: anyio.CapacityLimiter
     _done: int = 0
 
     async def fill(self, ask: _ChartRequest) -> None:
         """Request all at once; if that fails, each alone, so that only the failing one carries the error."""
         ids, api = [self.readings[place].target.id or 0 for place in ask.places], self.context.api
         try:
-            async with self._limiter:
+            async with self.limiter:
                 if ask.preview is not None:
                     envelopes = [await api.preview_data(ask.preview)]
                 else:

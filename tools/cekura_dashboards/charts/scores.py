@@ -187,7 +187,17 @@ def in_one_form(
         measure = _measure(reading.target.config)
         if reading.chart is not None and measure is not None and _family(measure, metrics) in {"binary", None}:
             _add(evidence.setdefault(measure, Evidence()), reading.target.config, reading.chart)
-    return [_in_form(reading, metrics, evidence) for reading in readings]
+    return [_in_form(_of_evaluated(reading), metrics, evidence) for reading in readings]
+
+
+def _of_evaluated(reading: ChartReading) -> ChartReading:
+    """A pie of a metric without its slice of calls that the metric was not evaluated on."""
+    chart = reading.chart
+    is_pie = chart is not None and chart.chart_type == "pie" and reading.target.config.field == METRIC_VALUE
+    if chart is None or not is_pie or all(row.label is not None for row in chart.rows):
+        return reading
+    rows = [replace(row, percentage=None) for row in chart.rows if row.label is not None]
+    return replace(reading, chart=replace(chart, rows=rows))
 
 
 def _measure(config: WidgetConfig) -> Measure | None:

@@ -394,7 +394,8 @@ class ChartReading(Memoised, frozen=True):
     ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
     ``restricted_to_project``: read so, but limited to its dashboard's project. ``hours``: the hourly chart that days
     were merged from; ``offsets``: seconds from UTC where their window begins and ends. ``passing``: the score of a
-    pass, in words, of a binary metric.
+    pass, in words, of a binary metric. ``all_calls``: of a metric, the calls of the same filter and window over time,
+    evaluated or not.
     """
 
     target: Target
@@ -408,6 +409,7 @@ class ChartReading(Memoised, frozen=True):
     notes: tuple[str, ...] = ()
     hours: Chart | None = None
     offsets: tuple[float, float] | None = None
+    all_calls: "ChartReading | None" = None
 
     def by_hour(self) -> "ChartReading":
         """The reading by hour, as the API answered it."""

@@ -294,8 +294,15 @@ def _short_names(item: WidgetReport) -> WidgetReport:
     )  # fmt: skip
 
 
+def _without_all_calls(item: WidgetReport) -> WidgetReport:
+    """Only n, without how many calls there are in all, unless that share changed."""
+    if item.evaluated is None or item.evaluated.changes:
+        return item
+    return item.model_copy(update={"evaluated": None})
+
+
 STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
     _without_chart, _without_counts, _short_profile, _coarser_series, _without_long_series, _short_notes, _short_groups,
     _short_slices, _short_comparison, _without_series, _fewer_groups, _fewer_changes, _fewer_slices, _bare_comparison,
-    _bare_profile, _headline_only, _short_names,
+    _bare_profile, _headline_only, _short_names, _without_all_calls,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTE
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
 from cekura_dashboards.reports.compare import clock_of_api_days, days_before, labels_of, measure_of
 from cekura_dashboards.reports.edits import Edits
+from cekura_dashboards.reports.evaluated import change_of_share, share_over_time
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
 from cekura_dashboards.stats.change import (
     Change,
@@ -38,7 +39,7 @@ FALSE_DISCOVERY_RATE = 0.05
 """The false discovery rate of reported changes."""
 CLEAR_FALSE_DISCOVERY_RATE = 0.01
 """The false discovery rate of those with the verdict ``clear``."""
-TIMED = {"step", "outlier", "outage"}
+TIMED = {"step", "outlier", "outage", "evaluated"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
 """Kinds of change of a measure as a whole, the most informative first: one is reported."""
 MAX_UNUSUAL = 1
@@ -75,6 +76,7 @@ class ReportedChange(BaseModel):
     before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
     verdict: Literal["clear", "possible"]
     edits: Edits | None = Field(default=None, description="made when it can have begun; absent: none looked for")
+    limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
     next: NextCall | None = None
 
 
@@ -238,12 +240,14 @@ def run_tests(
     measures = [measure_of(side, chart, names, clock=clock) for side in sides]
     scale, counted = max(measure.scale for measure in measures), reading.target.config.function == "count"
     candidates, tests = list[Change](), 0
+    reason = change_of_share(sides[0], sides[1], clock) if times.baseline else None
     if times.baseline and survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
         additive = measures[0].kind == "total"
         groups = [measure.grouped for measure in measures]
-        candidates += changes_by_group(
+        by_group = changes_by_group(
             groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most
         )
+        candidates += [change.limit(reason) for change in by_group]
         tests += 2
     if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
         return MeasureTests(survey, candidates, tests)
@@ -255,8 +259,14 @@ def run_tests(
             measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
         )
     outcome = outcome_of(reading, chart, clock, times.span, names)
-    candidates += [change] if change else []
-    candidates += _in_or_since_before(changes_from_findings(outcome.findings or [], scale), times)
+    findings = outcome.findings or []
+    share = share_over_time(reading, clock)
+    if share is not None:
+        findings = share.limit_all(findings)
+        changes = changes_from_findings(share.reported(times.span), 1.0)
+        candidates += _within_window([replace(item, how="evaluated") for item in changes], times)
+    candidates += [change.limit(reason)] if change else []
+    candidates += _in_or_since_before(changes_from_findings(findings, scale), times)
     return MeasureTests(
         survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None), outcome.notes
     )
@@ -273,7 +283,7 @@ def _in_or_since_before(candidates: Sequence[Change], times: ComparedSpans) -> l
 def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:
     """Without steps older than the window: both windows have the new level."""
     start = iso(times.current.start.timestamp())
-    steps = {"step", "share"}
+    steps = {"step", "share", "evaluated"}
     return [item for item in candidates if item.how not in steps or item.at is None or item.at >= start[:10]]
 
 
@@ -412,6 +422,7 @@ def report_change(
         still=item.still or None,
         before_window=row.is_early(times) or None,
         verdict=verdict,
+        limited_by=item.limited_by,
         next=going_on(survey, item),
     )
 

@@ -35,6 +35,7 @@ from cekura_dashboards.reports.compare import (
 )
 from cekura_dashboards.reports.edit_scopes import edits_of_reports
 from cekura_dashboards.reports.edits import Amount
+from cekura_dashboards.reports.evaluated import change_of_share, evaluated_calls
 from cekura_dashboards.reports.outages import without_repeated_outages
 from cekura_dashboards.reports.plots import Plot, calls_arguments, plots_of
 from cekura_dashboards.reports.report import (
@@ -184,8 +185,9 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
     else:
         sides_read = (reading, reading.chart), (other, other.chart)
         current, baseline = (measure_of(side, chart, options.names, clock=options.clock) for side, chart in sides_read)
+        reason = change_of_share(reading, other, options.clock) if sides.targets.filters is None else None
         group_changes = by_baseline(
-            current, baseline, "current against baseline", alike=not other.window.weekdays_differ
+            current, baseline, "current against baseline", alike=not other.window.weekdays_differ, limited_by=reason
         )
     return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
 
@@ -201,18 +203,24 @@ def is_divided(reading: ChartReading) -> bool:
     return config.chart_type == "bar" and by.get("type") == "field" and config.period in GROUP_STEPS
 
 
-def by_baseline(current: Measurement, baseline: Measurement, against: str, *, alike: bool) -> GroupChanges | None:
-    """Group changes between two measurements. ``alike``: both cover the same weekdays."""
+def by_baseline(
+    current: Measurement, baseline: Measurement, against: str, *, alike: bool, limited_by: str | None = None
+) -> GroupChanges | None:
+    """Group changes between two measurements.
+
+    ``alike``: both cover the same weekdays. ``limited_by``: why a change is ``possible`` at most, for another reason.
+    """
     if current.kind not in {"mean", "total"}:
         return None
-    return group_changes(
+    changes = group_changes(
         current.grouped,
         baseline.grouped,
         additive=current.kind == "total",
         ratio=max(current.scale, baseline.scale),
-        most="clear" if alike else "possible",
+        most="clear" if alike and limited_by is None else "possible",
         against=against,
     )
+    return changes.model_copy(update={"limited_by": limited_by}) if changes and changes.top and limited_by else changes
 
 
 def _floored(moment: datetime, step: timedelta) -> datetime:
@@ -230,13 +238,13 @@ def by_halves(reading: ChartReading, options: ReportOptions) -> GroupChanges | N
     if chart is None or half < MIN_STEPS:
         return None
     later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
-    measures = [
-        measure_of(replace(reading, window=part), chart, options.names, clock=options.clock)
-        for part in (later, earlier)
-    ]
+    halves = [replace(reading, window=part) for part in (later, earlier)]
+    measures = [measure_of(side, chart, options.names, clock=options.clock) for side in halves]
+    reason = change_of_share(halves[0], halves[1], options.clock)
     middle = format_instant(later.start)
     against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
-    return by_baseline(measures[0], measures[1], against, alike=(half * step) % WEEK == timedelta(0))
+    alike = (half * step) % WEEK == timedelta(0)
+    return by_baseline(measures[0], measures[1], against, alike=alike, limited_by=reason)
 
 
 MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
@@ -561,11 +569,16 @@ def _with_profile(
     if function.startswith("p"):
         notes.append(f"{function} of several hours cannot be merged: the typical hour is shown")
     n = total(hours)
+    if n is None and function == "count":
+        n = round(sum(b.value or 0 for b in hours))
+    evaluated, uncounted = evaluated_calls(reading, n, None)
+    notes += uncounted
     return report.model_copy(
         update={
             "pass_score": reading.passing,
             "unit": unit_of(config, chart, [bucket.value for bucket in hours]),
-            "n": n if n is not None else round(sum(b.value or 0 for b in hours)) if function == "count" else None,
+            "n": n,
+            "evaluated": evaluated,
             "profile": profile(whole, folding.by, function=function, clock=folding.clock, zone=folding.zone),
             "notes": notes or None,
         }

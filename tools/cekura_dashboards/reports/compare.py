@@ -38,9 +38,11 @@ from cekura_dashboards.charts.target import (
     other_window,
 )
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.evaluated import change_of_share
 from cekura_dashboards.reports.report import ReportOptions, differ, disagreement
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import GroupedSample
+from cekura_dashboards.stats.evaluated import limited
 from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial
@@ -476,6 +478,8 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     )
     if (reason := why_not_alike(sides, reading.chart, options)) is not None:
         comparison = comparison.without_verdicts(reason)
+    if not filters:
+        comparison = limited(comparison, change_of_share(reading, other, options.clock))
     return comparison.model_copy(update={**about, "notes": [*(comparison.notes or []), *notes] or None})
 
 

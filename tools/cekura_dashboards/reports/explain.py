@@ -9,6 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
 from cekura_dashboards.charts.calls import MetadataKeys, used_keys
+from cekura_dashboards.charts.evaluated import requests_beside
 from cekura_dashboards.charts.read import histories, read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
@@ -157,7 +158,7 @@ async def read_split(
     base, as_shown, lost = split.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
     if as_shown is not None and as_shown.chart is not None and isinstance(base, ComparedMeasures):
         lost = differ(measure_of(as_shown, as_shown.chart, names).sample.n, base.current.sample.n)
-    return Split(split, lost, len(targets))
+    return Split(split, lost, len(targets) + requests_beside(readings))
 
 
 def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
@@ -218,9 +219,10 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
         sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions
     )
     alike, still = result.verdict == "not significant", whole.verdict == "not significant"
+    verdict: Verdict = "possible" if whole.limited_by and result.verdict == "clear" else result.verdict
     return Dimension(
         by=by,
-        verdict=result.verdict,
+        verdict=verdict,
         mix_shift=result.mixed or None,
         share_pct=None if alike or still or result.share is None else round(100 * result.share, 1),
         groups=None if alike else [result.outlying_group] if still else result.groups or None,

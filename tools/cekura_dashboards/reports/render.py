@@ -5,6 +5,7 @@ from typing import Any
 
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.reports.edits import edit_lines, measure_line
+from cekura_dashboards.reports.evaluated import NOT_QUALITY, evaluated_line
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.stats.findings import (
     Comparison,
@@ -90,8 +91,13 @@ def _rendered(item: WidgetReport) -> str:
         else finding_lines(item.findings, item.outage_of)
     )
     lines += [line for edits in item.edits or [] for line in edit_lines(edits)]
+    if item.evaluated is not None and item.evaluated.changes:
+        lines += [f"share of calls evaluated, {NOT_QUALITY}: {_finding(change)}" for change in item.evaluated.changes]
     basis = [f"unit {item.unit}" if item.unit else "", item.pass_score or ""]
-    basis += [f"n {item.n}"] if item.n is not None else []
+    if item.evaluated is not None:
+        basis.append(evaluated_line(item.evaluated))
+    elif item.n is not None:
+        basis.append(f"n {item.n}")
     lines.append("; ".join(part for part in [*basis, *_figures(item.facts)] if part))
     lines += _tables(item)
     for word, texts in (("not tested", item.not_tested), ("note", item.notes)):
@@ -178,6 +184,7 @@ def _group_change_line(group_changes: GroupChanges) -> str:
     )
     rest = f"; {group_changes.more} more significant" if group_changes.more else ""
     rest += f"; {group_changes.not_significant} not significant" if group_changes.not_significant else ""
+    rest += f"; possible at most: {group_changes.limited_by}" if group_changes.limited_by else ""
     return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}"
 
 
@@ -221,7 +228,10 @@ def comparison_lines(comparison: Comparison | None) -> list[str]:
     if comparison.per:
         parts.append(f"per {comparison.per}, as the windows differ in length")
     if comparison.verdict:
-        parts.append(f"{comparison.verdict}: {comparison.not_tested}" if comparison.not_tested else comparison.verdict)
+        reason = comparison.not_tested or comparison.limited_by
+        parts.append(f"{comparison.verdict}: {reason}" if reason else comparison.verdict)
+    elif comparison.limited_by:
+        parts.append(comparison.limited_by)
     tables = parts_lines(comparison)
     if not parts and tables:
         return [f"{head}: {tables[0]}", *tables[1:], *notes]
@@ -315,7 +325,9 @@ def _finding(finding: Finding) -> str:
             parts.append(f"no calls, expected {plain(finding.expected_calls)}")
             parts += _other_widgets(finding)
     more = f" (and {finding.more} more)" if isinstance(finding, Unusual | Gap) and finding.more else ""
-    return f"{head}: {', '.join([*parts, finding.verdict])}{more}"
+    limited_by = None if isinstance(finding, Gap) else finding.limited_by
+    verdict = f"{finding.verdict}: {limited_by}" if limited_by else finding.verdict
+    return f"{head}: {', '.join([*parts, verdict])}{more}"
 
 
 def _other_widgets(gap: Gap) -> list[str]:

@@ -27,6 +27,7 @@ from cekura_dashboards.charts.rows import (
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, format_instant, is_off_utc
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.edits import Edits
+from cekura_dashboards.reports.evaluated import Evaluated, evaluated_calls, share_over_time
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import (
@@ -125,6 +126,7 @@ class WidgetReport(BaseModel):
     unit: str | None = None
     pass_score: str | None = Field(default=None, description="what a pass is scored, of a metric that passes or fails")
     n: int | None = None
+    evaluated: Evaluated | None = None
     comparison: Comparison | None = None
     findings: list[Finding] | None = Field(default=None, description="empty: tested, none found")
     outage_of: int | None = Field(default=None, description="the widget of the same calls that has the outage")
@@ -222,7 +224,12 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
     if reading.error is not None:
         return result.model_copy(update={"error": str(reading.error)})
     summary, untested = summarise(reading, options, history)
-    notes = [*summary.notes, *reading.notes]
+    share = share_over_time(history, options.clock) or share_over_time(reading, options.clock)
+    evaluated, uncounted = evaluated_calls(reading, summary.n, share)
+    findings = summary.findings
+    if findings is not None and share is not None:
+        findings = share.limit_all(findings)
+    notes = [*summary.notes, *reading.notes, *uncounted]
     zone, days = options.clock.zone, _days_of(config, summary)
     if days and is_off_utc(reading.window, zone):
         notes.append(f"{days} are {'' if reading.target.local_days else f'UTC {days}, not '}those of {zone}")
@@ -235,7 +242,8 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
             "unit": summary.unit,
             "pass_score": reading.passing,
             "n": summary.n,
-            "findings": summary.findings,
+            "evaluated": evaluated,
+            "findings": findings,
             "facts": summary.facts,
             "series": summary.series,
             "groups": summary.groups,

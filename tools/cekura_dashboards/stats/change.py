@@ -31,7 +31,10 @@ from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBuck
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.values import replace
 
-How = Literal["comparison", "step", "trend", "outlier", "outage", "share", "group", "new group", "gone group"]
+How = Literal[
+    "comparison", "step", "trend", "outlier", "outage", "share", "group", "new group", "gone group", "evaluated"
+]
+"""``evaluated``: of the share of calls that a metric was evaluated on."""
 RATE_MARGIN = 1e-3
 """Rates nearer to 0 or 1 count as this near when changes are ranked by size, as their log odds diverge. A choice."""
 MIN_SHARE_CHANGE = 0.01
@@ -54,8 +57,8 @@ NO_CALLS = 3.0
 class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
-    ``strongest_verdict``: the upper limit of its verdict. ``still``: an outage goes on. ``part``: of a share
-    or group, which; None there: calls without one.
+    ``strongest_verdict``: the upper limit of its verdict; ``limited_by``: why, if the answer gives the reason.
+    ``still``: an outage goes on. ``part``: of a share or group, which; None there: calls without one.
     """
 
     how: How
@@ -70,6 +73,11 @@ class Change(Struct, frozen=True, kw_only=True):
     until: str | None = None
     still: bool = False
     part: str | None = None
+    limited_by: str | None = None
+
+    def limit(self, reason: str | None) -> "Change":
+        """The change, at most ``possible`` if there is a reason."""
+        return self if reason is None else replace(self, strongest_verdict="possible", limited_by=reason)
 
 
 def level_change(
@@ -105,6 +113,12 @@ def _size(before: float, after: float, ratio: float) -> float:
 
 def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Change]:
     """The findings in a series, as changes."""
+    items = [*findings]
+    reasons = [None if isinstance(item, Gap) else item.limited_by for item in items]
+    return [change.limit(reason) for change, reason in zip(_as_changes(items, ratio), reasons, strict=True)]
+
+
+def _as_changes(findings: Iterable[Finding], ratio: float) -> list[Change]:
     changes = list[Change]()
     for item in findings:
         match item:
@@ -293,7 +307,7 @@ def _on_one_side(
 
 def is_notable(change: Change) -> bool:
     """Whether it is large enough to be reported, however significant."""
-    if change.how in {"outage", "new group", "gone group", "share"} or change.pct is None:
+    if change.how in {"outage", "new group", "gone group", "share", "evaluated"} or change.pct is None:
         return True
     return abs(change.pct) >= 100 * MIN_RELATIVE_CHANGE
 

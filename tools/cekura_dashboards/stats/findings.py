@@ -95,6 +95,7 @@ class Step(WithPValue):
     n: list[Number] | None = Field(default=None, description="calls before and after")
     before_window: bool | None = Field(default=None, description="it began before the window, and still holds")
     verdict: FindingVerdict
+    limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
 
 
 class Trend(WithPValue):
@@ -106,6 +107,7 @@ class Trend(WithPValue):
     change: Number
     pct: Number | None = Field(default=None, description="relative, in percent of where it began")
     verdict: FindingVerdict
+    limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
 
 
 class Unusual(WithPValue):
@@ -119,6 +121,7 @@ class Unusual(WithPValue):
     n: int | None = None
     more: int | None = Field(default=None, description="as many others are left out")
     verdict: FindingVerdict
+    limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
 
 
 class Gap(WithPValue):
@@ -232,6 +235,7 @@ class Comparison(WithPValue):
     per: str | None = Field(default=None, description="day: the sides are not equally long, so values are per day")
     verdict: Verdict | None = None
     not_tested: str | None = Field(default=None, description="why there is no verdict")
+    limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
     contributors: Contributors | None = None
     shares: Shares | None = None
     figures: list[FigureChange] | None = None
@@ -269,3 +273,4 @@ class GroupChanges(BaseModel):
     top: list[GroupChange]
     more: int | None = Field(default=None, description="groups that moved beyond those shown")
     not_significant: int | None = Field(default=None, description="groups that moved like the others, not significant")
+    limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")

@@ -1,0 +1,196 @@
+"""Of how many calls a chart of a metric speaks; and a change of that share, which is no change of quality."""
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from benchmarks.verdicts.evaluated import CHANGES, evaluated_row
+
+from cekura_dashboards.api.wire import Response
+from cekura_dashboards.stats.evaluated import EvaluatedShare, Part
+from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual
+from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Span, iso
+from cekura_sandbox import ApiVariant
+from support import NOW, Json, Sent, ask, open_tools, shared_sandbox, sql
+
+pytestmark = pytest.mark.anyio
+METRIC: Json = {"field": "metric_evaluations.value", "metric": 503}
+BAR: Json = {**METRIC, "chart_type": "bar", "aggregation_function": "avg", "time_period": "day"}
+RATING: Json = {"field": "metric_evaluations.value", "metric": 502}
+COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+BY_AGENT: Json = {"type": "field", "field": "agent.id"}
+BOOKING: Json = {"field": "agent.id", "op": "eq", "value": 33}
+SAMPLED = [
+    ApiVariant(binary="0/5", sample_rate=0.1),
+    ApiVariant(binary="percent", sample_rate=0.3, placeholders="null"),
+    ApiVariant(trigger="custom", placeholders="null", preview="merge", override="merge"),
+    ApiVariant(),
+]
+CHARTS: list[Json] = [
+    {"widget": BAR},
+    {"widget": {**BAR, "time_period": "hour"}, "window": "2d"},
+    {"widget": {**BAR, "time_period": "week"}},
+    {"widget": {**BAR, "aggregation_function": "count"}, "filters": BOOKING},
+    {"widget": {**BAR, "group_by": BY_AGENT}, "window": "14d"},
+    {"widget": {**METRIC, "chart_type": "pie"}, "filters": BOOKING},
+    {"widget": {**RATING, "chart_type": "line"}},
+    {"widget": {**RATING, "chart_type": "bar", "aggregation_function": "p95", "time_period": "day"}},
+    {"widget": BAR, "by": "local_day", "time_zone": "America/Los_Angeles", "window": "6d"},
+    {"widget": BAR, "profile": "weekday", "window": "28d"},
+]
+
+
+@pytest.mark.parametrize("readings", SAMPLED, ids=str)
+@pytest.mark.parametrize("arguments", CHARTS, ids=lambda arguments: json.dumps(arguments["widget"])[-60:])
+async def test_a_chart_of_a_metric_says_of_how_many_calls(arguments: Json, readings: ApiVariant) -> None:
+    app = shared_sandbox(readings)
+    async with open_tools(app) as (context, recorder):
+        text, answer = await ask(context, "preview_widget", dashboard_id=11, **arguments)
+    report = answer["report"]
+    start, end = report["window"]["from"], report["window"]["to"]
+    agent = "AND agent_id = 33" if "filters" in arguments else ""
+    where = f"project = 1 {agent} AND ts >= '{start}' AND ts < '{end}'".replace("Z'", "'")
+    metric = arguments["widget"]["metric"]
+    [(calls,)] = sql(app, f"SELECT count(*) FROM calls WHERE {where}")
+    [(n,)] = sql(
+        app, f"SELECT count(number) FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE metric_id = {metric} "
+        f"AND {where}",
+    )  # fmt: skip
+    assert (report["n"], report["evaluated"]["n"], report["evaluated"]["calls"]) == (n, n, calls)
+    assert f"evaluated {n} of {calls} calls, {report['evaluated']['pct']} %" in text
+    counts = [sent for sent in recorder.sent if isinstance(sent.body, dict) and sent.body.get("field") == "agent_id"]
+    assert len(counts) <= 2, "one for the window, one for its history"
+
+
+async def test_one_count_serves_all_charts_of_the_same_calls_and_a_chart_that_counts_them_is_used_as_it_is() -> None:
+    charts = [
+        BAR,
+        {**BAR, "time_period": "week"},
+        {**METRIC, "chart_type": "pie"},
+        {**BAR, "group_by": BY_AGENT},
+    ]
+    async with open_tools(shared_sandbox(), history=False) as (context, recorder):
+        await ask(context, "preview_edit", dashboard_id=11, create=charts)
+        assert _counts(recorder.sent) == 1
+        recorder.sent.clear()
+        await ask(context, "preview_edit", dashboard_id=11, create=[*charts, {**COUNT, "time_period": "hour"}])
+        assert _counts(recorder.sent) == 1, "the chart itself"
+        recorder.sent.clear()
+        await ask(context, "get_widgets_data", dashboard_id=11)
+        assert _counts(recorder.sent) == 0, "no chart of a metric"
+
+
+def _counts(sent: list[Sent]) -> int:
+    return sum(isinstance(one.body, dict) and one.body.get("field") == "agent_id" for one in sent)
+
+
+async def test_a_count_that_fails_costs_only_itself() -> None:
+    def refused(sent: Sent) -> Response | None:
+        counts = isinstance(sent.body, dict) and sent.body.get("field") == "agent_id"
+        return Response(500, b"{}") if counts else None
+
+    async with open_tools(shared_sandbox(), history=False) as (context, recorder):
+        recorder.fault = refused
+        text, answer = await ask(context, "preview_widget", widget=BAR, dashboard_id=11)
+    assert answer["report"]["n"] > 0
+    assert "evaluated" not in answer["report"]
+    assert "note: of how many calls is unknown, as they could not be counted: " in text
+
+
+async def test_a_new_sample_rate_is_told_as_that_and_is_no_step_of_quality() -> None:
+    app = shared_sandbox(ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5), 20_000)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", widget=BAR, dashboard_id=11, window="14d", compare_to="previous_period"
+        )
+        found, changes = await ask(context, "find_changes", dashboard_ids=[13], window="7d")
+        explained, _ = await ask(context, "explain_change", widget=BAR, dashboard_id=11, window="7d")
+    [change] = answer["report"]["evaluated"]["changes"]
+    assert (change["kind"], change["at"]) == ("step", "2026-11-13T16:00Z")
+    assert (change["before"], change["after"]) == (pytest.approx(0.8, abs=0.02), pytest.approx(0.08, abs=0.02))
+    assert "share of calls evaluated, by sampling or trigger; not a change of quality: step at 2026" in text
+    assert "significant: the share of calls evaluated changed too, " in text
+    [row] = [row for row in changes["changes"] if row["kind"] == "evaluated"]
+    assert (row["widgets"], row["verdict"]) == ([216], "clear")
+    assert "share of calls evaluated, by sampling or trigger; not a change of quality: step at 2026-11-1" in found
+    assert "the share of calls evaluated changed too" in explained
+    assert "evaluated " in explained
+
+
+async def test_no_evaluations_are_no_outage_where_calls_came() -> None:
+    app = shared_sandbox(ApiVariant(sample_rate=0, evaluated_since_days=3), 20_000)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "preview_widget", widget={**BAR, "time_period": "hour"}, dashboard_id=11)
+    assert not [item for item in answer["report"]["findings"] if item["kind"] == "outage"]
+    [change] = answer["report"]["evaluated"]["changes"]
+    assert (change["after"] < 0.1, change["at"][:10]) == (True, "2026-11-15")
+    assert "no calls" not in text
+
+
+def series(shares: list[float], *, calls: int = 400) -> EvaluatedShare:
+    first = (NOW - timedelta(days=len(shares))).replace(hour=0, minute=0).timestamp()
+    times = first + DAY * np.arange(len(shares), dtype=float)
+    sizes = np.full(len(shares), float(calls))
+    return EvaluatedShare.of(times, np.round(sizes * shares), sizes, DAY, UTC_CLOCK, dict.fromkeys(times, calls))
+
+
+def day(place: int, days: int = 28) -> str:
+    return iso((NOW - timedelta(days=days - place)).replace(hour=0, minute=0).timestamp(), step=DAY)
+
+
+def step(place: int) -> Step:
+    found = Step(kind="step", at=day(place), before=0.8, after=0.9, change=0.1, verdict="clear")
+    return found.with_p_value(1e-9)
+
+
+@pytest.mark.parametrize(
+    ("at", "verdict"), [(13, "possible"), (14, "possible"), (16, "possible"), (6, "clear"), (22, "clear")]
+)
+def test_a_step_is_at_most_possible_only_where_the_share_changed(at: int, verdict: str) -> None:
+    found = series([0.8] * 14 + [0.3] * 14).limit(step(at))
+    assert isinstance(found, Step)
+    assert (found.verdict, found.p_value) == (verdict, 1e-9)
+    why = "the share of calls evaluated changed too, 80 % → 30 %"
+    assert found.limited_by == (why if verdict == "possible" else None)
+
+
+def test_trends_and_outliers_are_limited_likewise_and_a_share_that_stays_limits_nothing() -> None:
+    share = series([0.8] * 14 + [0.3] * 14)
+    trend = Trend(start=day(0), per_day=0.01, change=0.3, verdict="clear")
+    late = Unusual(start=day(20), buckets=2, value=0.9, expected=0.8, verdict="clear")
+    limited = [share.limit(item) for item in (trend, late)]
+    assert [item.verdict for item in limited if item] == ["possible", "possible"]
+    still = series([0.8, 0.79, 0.81, 0.8, 0.78, 0.82, 0.8] * 4)
+    assert [still.limit(item) for item in (trend, late, step(14))] == [trend, late, step(14)]
+    assert still.reported(Span(0, 1e12)) == []
+
+
+def test_a_gap_in_calls_stays_an_outage_and_a_gap_in_evaluations_is_none() -> None:
+    gap = Gap(start=day(5), end=day(7), expected_calls=600)
+    assert series([0.8] * 28).limit(gap) is None, "calls came"
+    share = series([0.8] * 28)
+    none_came = EvaluatedShare(share.times, share.evaluated, share.calls, DAY, hours={share.times[4]: 400.0})
+    assert none_came.limit(gap) is gap
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ((80, 100), (10, 100), True),
+        ((800, 1000), (780, 1000), False),
+        ((0, 100), (0, 100), False),
+        ((9, 9), (0, 0), False),
+    ],
+)
+def test_two_shares_differ_beyond_chance_or_not(
+    before: tuple[int, int], after: tuple[int, int], *, changed: bool
+) -> None:
+    assert (EvaluatedShare.unknown().reason(Part(*before), Part(*after)) is not None) == changed
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("name", CHANGES)
+def test_calls_evaluated_by_another_rule_change_nothing_in_quality_that_is_clear(name: str) -> None:
+    row = evaluated_row(name, [91_000])
+    assert row.holds

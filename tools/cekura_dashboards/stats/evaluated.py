@@ -1,0 +1,175 @@
+"""The share of calls that a metric was evaluated on, over time.
+
+Sampling and triggers change it without any call behaving otherwise, and a trigger also which calls are evaluated. So a
+change of the metric that coincides with a change of this share is no change of quality: it is ``possible`` at most.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from cekura_dashboards.stats.arrays import Array, Flags, np
+from cekura_dashboards.stats.detect import detect
+from cekura_dashboards.stats.findings import Comparison, Finding, Gap, Number, Step, Trend, Unusual, round_for_display
+from cekura_dashboards.stats.time_series import TimeSeries, median
+from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of
+
+NEAR_DAYS = 3
+"""A step lies this near to where it is found; as many days on both sides are compared. A choice: ``MIN_SEGMENT``."""
+SIGNIFICANT_Z = 2.58
+"""Two shares differ: 99 %."""
+MEDIAN_CHI_SQUARED = 0.4549
+"""Of one degree of freedom."""
+MIN_PAIRS = 5
+"""Neighbouring buckets from which the dispersion is estimated; of fewer it is taken for binomial. A choice."""
+MIN_CHANGE = 0.05
+"""A smaller relative change of the share is not reported. A choice."""
+OUTAGE_CALLS = 0.2
+"""A gap in evaluations in which at least this part of the expected calls came is no outage. A choice."""
+
+
+class Part(Struct, frozen=True):
+    """Evaluated calls, of all calls."""
+
+    evaluated: float
+    calls: float
+
+    @property
+    def share(self) -> float:
+        return self.evaluated / self.calls if self.calls else 0.0
+
+    @property
+    def pct(self) -> Number:
+        return round_for_display(100 * self.share, 3)
+
+
+class EvaluatedShare(Struct, frozen=True, eq=False):
+    """Evaluated and all calls in each full bucket; ``findings``: where the share changed, wherever that is.
+
+    ``hours``: all calls by the hour, by its start.
+    """
+
+    times: Array
+    evaluated: Array
+    calls: Array
+    step: int
+    findings: Sequence[Finding] = ()
+    hours: Mapping[float, float] = {}
+
+    @classmethod
+    def unknown(cls) -> "EvaluatedShare":
+        """Of a chart without steps over time: its calls are taken for independent."""
+        return cls(np.empty(0), np.empty(0), np.empty(0), DAY)
+
+    @classmethod
+    def of(
+        cls, times: Array, evaluated: Array, calls: Array, step: int, clock: Clock, hours: Mapping[float, float]
+    ) -> "EvaluatedShare":
+        has_calls = calls > 0
+        times, calls, evaluated = times[has_calls], calls[has_calls], np.minimum(evaluated, calls)[has_calls]
+        series = TimeSeries(times, evaluated / calls, calls, step, scale="rate")
+        return cls(times, evaluated, calls, step, detect(series, clock=clock).findings or [], hours)
+
+    def reported(self, window: Span) -> list[Step | Unusual]:
+        """The changes of the share in a window that are large enough to be told."""
+        reported, steps = list[Step | Unusual](), self._steps()
+        for item in self.findings:
+            if not isinstance(item, Step | Unusual) or not window.start <= _seconds(_start(item)) < window.end:
+                continue
+            if isinstance(item, Unusual) and self._is_near(steps, _seconds(item.start)):
+                continue  # the day in which the step began
+            before, after = (item.before, item.after) if isinstance(item, Step) else (item.expected, item.value)
+            if abs(after - before) >= MIN_CHANGE * max(abs(before), abs(after)):
+                reported.append(item)
+        return reported
+
+    def limit_all(self, findings: Iterable[Finding]) -> list[Finding]:
+        """As ``limit``, of each."""
+        return [limited for item in findings if (limited := self.limit(item)) is not None]
+
+    def limit(self, item: Finding) -> Finding | None:
+        """A finding in the metric, at most ``possible`` where the share changed too; None for a gap in evaluations."""
+        if isinstance(item, Gap):
+            start, end = _seconds(item.start), _seconds(item.end)
+            calls = sum(n for time, n in self.hours.items() if start <= time < end)
+            return None if calls > OUTAGE_CALLS * item.expected_calls else item
+        reason = next((reason for before, after in self._sides(item) if (reason := self.reason(before, after))), None)
+        return item if reason is None else item.model_copy(update={"verdict": "possible", "limited_by": reason})
+
+    def reason(self, before: Part, after: Part) -> str | None:
+        """How the share changed between two parts of the calls; None if it did not."""
+        if not min(before.calls, after.calls):
+            return None
+        pooled = (before.evaluated + after.evaluated) / (before.calls + after.calls)
+        variance = pooled * (1 - pooled) * (1 / before.calls + 1 / after.calls) * self.dispersion
+        if abs(after.share - before.share) <= SIGNIFICANT_Z * math.sqrt(max(0.0, variance)):
+            return None
+        return f"the share of calls evaluated changed too, {before.pct} % → {after.pct} %"
+
+    @property
+    def dispersion(self) -> float:
+        """How much more neighbouring shares differ than chance alone makes them, at least 1."""
+        if len(self.times) <= MIN_PAIRS:
+            return 1.0
+        shares, calls = self.evaluated / self.calls, self.calls
+        pooled = (self.evaluated[1:] + self.evaluated[:-1]) / (calls[1:] + calls[:-1])
+        variances = pooled * (1 - pooled) * (1 / calls[1:] + 1 / calls[:-1])
+        varied = variances > 0
+        if varied.sum() < MIN_PAIRS:
+            return 1.0
+        squares = (np.diff(shares)[varied]) ** 2 / variances[varied]
+        return max(1.0, median(squares) / MEDIAN_CHI_SQUARED)
+
+    def _sides(self, item: Step | Trend | Unusual) -> list[tuple[Part, Part]]:
+        """The calls before and after a change: about a step of the share, if one is near it.
+
+        Of an outlier first all others, by which its level was expected, then its neighbours.
+        """
+        at, near = _seconds(_start(item)), NEAR_DAYS * DAY
+        if isinstance(item, Unusual):
+            end = at + item.buckets * self.step
+            inside = (self.times >= at) & (self.times < end)
+            around = (self.times >= at - near) & (self.times < end + near) & ~inside
+            return [(self._part(others), self._part(inside)) for others in (~inside, around)]
+        if isinstance(item, Trend):
+            third = max(1, len(self.times) // 3)
+            places = np.arange(len(self.times))
+            return [(self._part(places < third), self._part(places >= len(places) - third))]
+        steps = self._steps()
+        at = min(steps, key=lambda time: abs(time - at), default=at) if steps and self._is_near(steps, at) else at
+        before, after = ((self.times >= start) & (self.times < start + near) for start in (at - near, at))
+        return [(self._part(before), self._part(after))]
+
+    def _steps(self) -> list[float]:
+        return [_seconds(item.at) for item in self.findings if isinstance(item, Step)]
+
+    @staticmethod
+    def _is_near(times: Sequence[float], at: float) -> bool:
+        return any(abs(time - at) <= NEAR_DAYS * DAY for time in times)
+
+    def _part(self, places: Flags) -> Part:
+        return Part(float(self.evaluated[places].sum()), float(self.calls[places].sum()))
+
+
+def limited(comparison: Comparison, reason: str | None) -> Comparison:
+    """A comparison, at most ``possible``, with the reason if there is one."""
+    if reason is None or comparison.not_compared:
+        return comparison
+    shares = comparison.shares
+    update: dict[str, Any] = {"limited_by": reason}
+    if comparison.verdict == "clear":
+        update["verdict"] = "possible"
+    if shares is not None:
+        top = [row.model_copy(update={"verdict": "possible"}) if row.verdict == "clear" else row for row in shares.top]
+        update["shares"] = shares.model_copy(update={"top": top})
+    return comparison.model_copy(update=update)
+
+
+def _start(item: Step | Trend | Unusual) -> str:
+    return item.at if isinstance(item, Step) else item.start
+
+
+def _seconds(text: str) -> float:
+    return moment_of(text).timestamp()
