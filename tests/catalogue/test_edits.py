@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.context import ToolContext
@@ -199,3 +200,22 @@ async def test_a_metric_that_was_edited_is_named_before_its_chart() -> None:
         'the measure itself was changed: 2026-11-14T15:30Z, metric 501 "Response latency": sampling_enabled changed'
     )
     assert '2. clear, the measure itself was edited: widget 210 "Response latency p95"' in ranked
+
+
+async def test_however_much_was_edited_the_answer_keeps_its_bound() -> None:
+    names = ("prompt", "description", "custom_code", "evaluation_trigger_prompt", "configuration")
+    many = [
+        Edit(ago(6.4 - hour / 24), "metric", metric, dict.fromkeys(names, f"word{hour} " * 900), "r" * 99, "v" * 99)
+        for hour in range(8)
+        for metric in (521, 522, 523)
+    ]
+    text, answer = await explained(*many, edits="full")
+    assert len(text) < 9000
+    assert answer["edits"]["more"] == 20
+    assert all(len(edit["fields"]) <= 4 for edit in answer["edits"]["edits"])
+
+
+async def test_edits_and_a_profile_exclude_each_other() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(errors.InvalidArguments, match="edits: and profile exclude each other"):
+            await ask(context, "get_widgets_data", widget_ids=[203], profile="weekday", edits="brief")

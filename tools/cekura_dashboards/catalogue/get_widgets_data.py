@@ -52,7 +52,9 @@ class WidgetsDataRequest(Clocked):
         if self.dashboard_id is None and not self.widget_ids:
             raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
         one_comparison(self.compare_to, self.compare_filters)
-        check_profile(self, compare_to=self.compare_to, compare_filters=self.compare_filters, by=self.by)
+        check_profile(
+            self, compare_to=self.compare_to, compare_filters=self.compare_filters, by=self.by, edits=self.edits
+        )
         return self
 
 

@@ -18,6 +18,8 @@ from cekura_dashboards.reports.changes import Survey
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.edits import (
     MARGIN,
+    OF_ONE,
+    OF_SEVERAL,
     Amount,
     Edits,
     agents_in,
@@ -217,8 +219,9 @@ async def _edits_in(
         return [], 0
     wide = [scope.widened(MARGIN, context.now()) for scope in scopes]
     sources, names = await gather(read_edit_sources(context, wide), agent_names(context))
+    room = OF_ONE if len(wide) == 1 else OF_SEVERAL
     found = [
-        edits_within(sources, scope, measure_kind(config), names, amount)
+        edits_within(sources, scope, measure_kind(config), names, amount, room=room)
         for scope, config in zip(wide, configs, strict=True)
     ]
     return without_repeats(found), sources.requests

@@ -27,7 +27,7 @@ MARGIN = timedelta(days=1)
 SAME = timedelta(minutes=1)
 """Between an edit in a history and its entry in the audit log."""
 TOO_MANY = "too many to read"
-MAX_EDITS, MAX_FIELDS, MAX_KINDS, FEW = 6, 5, 4, 2
+MAX_FIELDS, MAX_KINDS, FEW = 4, 4, 2
 OTHER_KINDS = ("scenario", "dashboard", "api_key")
 """Kinds in the audit log that edits are only counted of."""
 SHORT_VALUE, PASSAGE = 40, 300
@@ -56,6 +56,17 @@ CHOICES = (
 """The API's own words among the values."""
 SETTINGS: dict[str, str] = {"success": "the rubric that decides on success", "metric": "the sample rate of metrics"}
 """What an edit of the project may have changed, by the kind of measure."""
+
+
+class EditRoom(NamedTuple):
+    """How many edits of a change are shown, and how many characters of all changed passages that are quoted."""
+
+    edits: int
+    passages: int
+
+
+OF_ONE, OF_SEVERAL = EditRoom(5, 1500), EditRoom(3, 450)
+"""Of the one change of an answer, and of each of several: within the 9,000 and 6,000 characters of these answers."""
 
 
 class EditedField(BaseModel):
@@ -142,7 +153,13 @@ class _Edit(NamedTuple):
 
 
 def edits_within(
-    sources: EditSources, scope: EditScope, kind: MeasureKind, names: Mapping[int, str | None], amount: Amount = "brief"
+    sources: EditSources,
+    scope: EditScope,
+    kind: MeasureKind,
+    names: Mapping[int, str | None],
+    amount: Amount = "brief",
+    *,
+    room: EditRoom = OF_ONE,
 ) -> Edits:
     """The edits in the time of the scope. ``names``: of agents, by id."""
     edits, looked_at, unread = list[_Edit](), list[str](), list[str]()
@@ -170,16 +187,42 @@ def edits_within(
         looked_at.append(AUDIT)
     every = [*edits, *in_log]
     middle = scope.start + (scope.end - scope.start) / 2
-    chosen = sorted(every, key=lambda edit: (edit.shown.measure is None, abs(edit.at - middle)))[:MAX_EDITS]
+    chosen = sorted(every, key=lambda edit: (edit.shown.measure is None, abs(edit.at - middle)))[: room.edits]
     return Edits(
         start=format_instant(scope.start),
         end=format_instant(scope.end),
-        edits=[edit.shown for edit in sorted(chosen, key=lambda edit: edit.at)],
+        edits=_with_short_passages([edit.shown for edit in sorted(chosen, key=lambda edit: edit.at)], room.passages),
         more=len(every) - len(chosen) or None,
         others=dict(others.most_common(MAX_KINDS)) or None,
         looked_at=looked_at,
         not_looked_at=[*unread, *sources.log_gaps] or None,
     )
+
+
+def _with_short_passages(edits: list[EditShown], room: int) -> list[EditShown]:
+    """The edits, their quoted passages cut so that all fit into so many characters."""
+    quoted = [text for edit in edits for field in edit.fields or [] for text in (field.removed_text, field.added_text)]
+    limit = room // max(1, sum(text is not None for text in quoted))
+    if limit >= PASSAGE:
+        return edits
+
+    def short(text: UntrustedText | None) -> UntrustedText | None:
+        return None if text is None else UntrustedText(text, limit=limit)
+
+    return [
+        edit.model_copy(
+            update={
+                "fields": edit.fields
+                and [
+                    field.model_copy(
+                        update={"removed_text": short(field.removed_text), "added_text": short(field.added_text)}
+                    )
+                    for field in edit.fields
+                ]
+            }
+        )
+        for edit in edits
+    ]
 
 
 def _of_history(history: History, scope: EditScope, thing: str, number: int, amount: Amount) -> list[_Edit]:
