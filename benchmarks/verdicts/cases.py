@@ -101,6 +101,11 @@ def _an_hour(factor: float, seed: int) -> Callable[[Floats, World], Floats]:
     return lambda times, _: np.where(times == hour, factor, 1.0)
 
 
+def _eight_hours(seed: int) -> Callable[[Floats, World], Floats]:
+    start = _when(seed) + 9 * HOUR
+    return lambda times, _: np.where((times >= start) & (times < start + 8 * HOUR), 0.6, 1.0)
+
+
 def _is_fall(finding: Finding) -> bool:
     return isinstance(finding, Step) and finding.change < 0
 
@@ -117,6 +122,10 @@ def _is_hour(finding: Finding) -> bool:
     return isinstance(finding, Unusual) and finding.buckets <= 2  # noqa: PLR2004 - with a neighbour
 
 
+def _is_part_of_a_day(finding: Finding) -> bool:
+    return isinstance(finding, Unusual) and 6 <= finding.buckets <= 10 and finding.value < finding.expected  # noqa: PLR2004 - about eight
+
+
 AIM, CLEAR_AIM = 0.85, 0.75
 PLANTS = (
     Plant("25 % fewer calls over the last week", _fewer, _is_fall, AIM),
@@ -124,6 +133,7 @@ PLANTS = (
     Plant("half of one day's calls missing", _half_a_day, _is_low_day, AIM),
     Plant("an hour at three times its usual", partial(_an_hour, 3.0), _is_hour, AIM),
     Plant("an hour at a third of its usual", partial(_an_hour, 1 / 3), _is_hour, AIM, CLEAR_AIM),
+    Plant("eight hours of a day at 0.6 of their usual", _eight_hours, _is_part_of_a_day, AIM, CLEAR_AIM),
 )
 
 
@@ -133,4 +143,5 @@ def planted() -> Iterator[tuple[Plant, World]]:
     varied = [World("count", HOUR, HISTORY_HOURS, 40, k=10), World("count", HOUR, HISTORY_HOURS, 40, alike=0.3)]
     days = [World("count", DAY, HISTORY_DAYS, 300), World("count", DAY, HISTORY_DAYS, 300, k=30)]
     yield from product(PLANTS[:3], [*hours, *varied, *days])
-    yield from product(PLANTS[3:], [*hours, *varied])
+    yield from product(PLANTS[3:5], [*hours, *varied])
+    yield from product(PLANTS[5:], [hours[0], *varied])

@@ -22,6 +22,7 @@ from cekura_dashboards.stats.findings import (
     round_for_display,
 )
 from cekura_dashboards.stats.outages import MIN_HOURS, LastBucket, Outage, find_outages, gaps_of, surprises
+from cekura_dashboards.stats.part_days import find_part_days
 from cekura_dashboards.stats.seasonality import SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.significance import NORMAL, t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median
@@ -40,6 +41,8 @@ CLEAR_LEVEL_OF_HOURS, POSSIBLE_LEVEL_OF_HOURS = 0.98, 0.92
 Measured: false ``clear`` at most 1.3 % of months with 0.985, and an hour at a third of 40 calls clear in 75 %.
 """
 LEVELS, LEVELS_OF_HOURS = (CLEAR_LEVEL, POSSIBLE_LEVEL), (CLEAR_LEVEL_OF_HOURS, POSSIBLE_LEVEL_OF_HOURS)
+LEVELS_OF_PARTS = 0.985, 0.96
+"""Of parts of days. Measured: with these at most 1 % of months of counts hold a false one, as hours are winsorised."""
 MAX_OUTLIER_SHARE, MIN_OUTLIERS = 10, 3
 """Up to a tenth of the buckets can be outliers, and up to three of fewer than 30. Choices."""
 TAIL_SHARE, MIN_VALUES_FOR_TAIL = 20, 100
@@ -292,6 +295,7 @@ def _detect(
     elif len(days) < enough:
         untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
     unusual = [*_unusual_days(fit, cuts, reporting_window), *_unusual_hours(fit, reporting_window)]
+    unusual = [*_unusual_parts(fit, reporting_window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
     findings += _unusual_findings(fit, unusual, outages, zone)
     return Outcome([*findings, *(gap_findings or [])], untested)
 
@@ -436,6 +440,12 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
             lowest=lowest,
         )
     ]
+
+
+def _unusual_parts(fit: SeasonalFit, window: Span, clock: Clock, steps: Sequence[float]) -> list[_OutlierSpan]:
+    parts = find_part_days(fit, window, clock, LEVELS_OF_PARTS, steps)
+    runs = [OutlierRun(part.start, part.end, part.score, part.clear, part.p_value) for part in parts]
+    return [_OutlierSpan(run.start, run.end, run, part.expected) for run, part in zip(runs, parts, strict=True)]
 
 
 def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -> list[_OutlierSpan]:
