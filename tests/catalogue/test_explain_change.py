@@ -32,7 +32,7 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         report = await report_of(context, widget_ids=[209], window="29d")
         [step] = report["findings"]
-        assert (step["kind"], step["at"], step["verdict"]) == ("trend or step", "2026-11-13", "possible")
+        assert (step["kind"], step["at"], step["verdict"]) == ("step", "2026-11-13", "clear")
         recorder.sent.clear()
         text, found = await ask(context, "explain_change", widget_id=203, window="5d")
     first = found["dimensions"][0]

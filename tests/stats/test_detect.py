@@ -9,9 +9,9 @@ from benchmarks.verdicts import noise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cekura_dashboards.stats.changepoints import find_changepoints, fit_trend
+from cekura_dashboards.stats.changepoints import find_changepoints, fit_segments
 from cekura_dashboards.stats.detect import detect, find_outlier_runs
-from cekura_dashboards.stats.findings import Gap, Outcome, Step, Unusual
+from cekura_dashboards.stats.findings import Gap, Outcome, Step, Trend, Unusual
 from cekura_dashboards.stats.time_series import Scale, TimeSeries, floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
 
@@ -35,9 +35,11 @@ def test_steps_and_trend_do_not_depend_on_shift_or_scale(values: list[float], sc
     assert [cut.at for cut in find_changepoints(floats(moved))] == [
         cut.at for cut in find_changepoints(floats(rounded))
     ]
-    assert fit_trend(floats(moved)).score == pytest.approx(fit_trend(floats(rounded)).score, abs=1e-6)
-    mirrored = fit_trend(-floats(rounded))
-    assert mirrored.slope == pytest.approx(-fit_trend(floats(rounded)).slope)
+    assert fit_segments(floats(moved)).trend.p_value == pytest.approx(
+        fit_segments(floats(rounded)).trend.p_value, abs=1e-6
+    )
+    mirrored = fit_segments(-floats(rounded)).trend
+    assert mirrored.slope == pytest.approx(-fit_segments(floats(rounded)).trend.slope)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=40))
@@ -117,8 +119,38 @@ def test_a_step_says_where_from_what_to_what_and_how_sure() -> None:
     assert (step.kind, step.at, step.n, step.verdict) == ("step", "1971-01-24", [2000, 2000], "clear")
     assert step.before == pytest.approx(0.9, abs=0.01)
     assert step.pct == pytest.approx(-11, abs=2)
-    [few] = detect(course(values[8:32])).findings or []
-    assert (few.kind, few.verdict) == ("trend or step", "possible")
+    [of_24_days] = [finding for finding in detect(course(values[8:32])).findings or [] if isinstance(finding, Step)]
+    assert (of_24_days.kind, of_24_days.verdict) == ("step", "clear")
+
+
+def test_days_that_fit_a_line_and_levels_alike_are_called_a_trend_or_step() -> None:
+    rng = random.Random(1)  # noqa: S311 - no secret
+    slope: list[float | None] = [0.8 + 0.004 * i + rng.gauss(0, 0.03) for i in range(29)]
+    [either] = detect(course(slope)).findings or []
+    assert isinstance(either, Step)
+    assert (either.kind, either.verdict, either.change > 0) == ("trend or step", "possible", True)
+
+
+def test_a_fall_beside_growth_is_a_step_and_a_trend_each_with_its_own_size() -> None:
+    rng = random.Random(5)  # noqa: S311 - no secret
+    expected = [400 * 1.02**day * (0.75 if day >= 22 else 1.0) for day in range(29)]
+    calls = course([float(round(rng.gauss(level, math.sqrt(level)))) for level in expected], scale="count")
+    step, trend = detect(calls, calls).findings or []
+    assert isinstance(step, Step)
+    assert isinstance(trend, Trend)
+    assert (step.kind, step.at, step.verdict, trend.verdict) == ("step", "1971-01-26", "clear", "clear")
+    assert step.pct == pytest.approx(-25, abs=5)
+    assert step.before == pytest.approx(400 * 1.02**21.5, rel=0.05)
+    assert trend.per_day == pytest.approx((400 * 1.02**28 - 400) / 28, rel=0.25)
+
+
+def test_a_step_within_a_day_leaves_no_outlier_on_that_day() -> None:
+    rng = random.Random(8)  # noqa: S311 - no secret
+    rates: list[float | None] = [0.9 - 0.2 * min(1.0, max(0.0, i - 19.5)) + rng.gauss(0, 0.01) for i in range(29)]
+    [step] = detect(course(rates)).findings or []
+    assert isinstance(step, Step)
+    assert step.at in {"1971-01-23", "1971-01-24"}
+    assert step.verdict == "clear"
 
 
 def test_only_what_lies_in_the_window_is_told_and_what_began_shortly_before_is_marked() -> None:

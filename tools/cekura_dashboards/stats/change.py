@@ -41,8 +41,6 @@ MIN_SHARE_CHANGE = 0.01
 """A smaller change of a share is not reported: with very many calls it is significant, yet of no use. A choice."""
 MIN_RELATIVE_CHANGE = 0.02
 """The same for all other measures, relative to the value before. A choice."""
-CLEAR_P_VALUE = 1e-4
-"""At this p-value a step is clear even where days are too few to tell it from a trend. A choice, a 100th of 0.01."""
 MAX_LABELS = 3
 """Labels reported for one chart. A choice."""
 CLEAR_GROUP_P_VALUE = 0.01
@@ -123,10 +121,9 @@ def _as_changes(findings: Iterable[Finding], ratio: float) -> list[Change]:
     for item in findings:
         match item:
             case Step():
-                is_clear = item.verdict == "clear" or item.p_value <= CLEAR_P_VALUE
                 changes.append(
                     Change(how="step", p_value=item.p_value, size=_size(item.before, item.after, ratio),
-                              strongest_verdict="clear" if is_clear else "possible", before=item.before,
+                              strongest_verdict=item.verdict, before=item.before,
                               after=item.after, pct=item.pct, n=_sizes(item), at=item.at)
                 )  # fmt: skip
             case Trend():

@@ -1,27 +1,26 @@
 """Change points: places where a series changes from one level to another, and stays; and steady trends.
 
-Source: segments of least squares, Auger and Lawrence (1989), Bulletin of Mathematical Biology 51, on winsorised values,
-as many as the criterion of Yao (1988) wants, each value weighted by its precision as in Venkatraman and Olshen (2007),
-Bioinformatics 23; every cut that is kept survives a re-test of its two sides with the variance inflated for
-autocorrelation, and all of them together describe the series better than a straight line does (Bayesian information
-criterion).
+All effects are those of one linear model: weekdays, levels between cuts, and perhaps a line. Cuts are searched for by
+the sum of squares that they explain beside everything else, as many as a criterion wants, with or without a line; then
+each effect is tested jointly with all others. Values are weighted by their precision, as in Venkatraman and Olshen
+(2007), Bioinformatics 23; outliers have no weight; errors are those of a first-order autoregression.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from cekura_dashboards.stats.arrays import Array, Places, np
-from cekura_dashboards.stats.seasonality import MEDIAN_WIDTH
-from cekura_dashboards.stats.significance import NORMAL, t_quantile, t_sf, two_sided
+from cekura_dashboards.stats.arrays import Array, Flags, Places, np
+from cekura_dashboards.stats.findings import Verdict
+from cekura_dashboards.stats.seasonality import FIT_ROUNDS, MEDIAN_WIDTH
+from cekura_dashboards.stats.significance import t_sf
 from cekura_dashboards.stats.time_series import (
     MAD_TO_SD,
     floats,  # noqa: F401 - for the examples below
-    lag1_autocorrelation,
     median,
+    medians_by,
     running_median,
-    variance_inflation,
 )
 
 MIN_VALUES = 8
@@ -30,23 +29,51 @@ MAX_CHANGEPOINTS = 5
 """A choice: the search takes time in proportion, and a month rarely has more."""
 MIN_SEGMENT = 3
 """A choice: shorter stretches are outliers, and tested as such."""
-MANY_VALUES = 24
-"""From here on the cost of a change point alone keeps false ``possible`` steps rare; with fewer, its 95 % bound too."""
+MAX_VALUES = 180
+"""Longer series are averaged down to this, as the search holds all pairs of places. A choice, for time."""
+OUTLIER_SD = 5.0
+"""Values further from the level around them, in robust standard deviations, have no weight.
+
+A choice. Measured: of months of heavy-tailed noise, 3 % have a false change point with 5, and 5 % with 3.5.
+"""
+FIRST_CHANGEPOINT_COST, FURTHER_CHANGEPOINT_COST = 3.7, 4.7
+"""In parameters, for the search. A choice, so that a fall of four deviations for six of 30 days is found."""
+LEVEL_COST = 1.0
+"""In parameters, where a first step is compared with a line, which costs as much; further ones as in the search."""
+COST_OF_BOTH = 1.0
+"""In parameters, of a line beside steps. A choice: without it, half of the false clear steps stand beside a line."""
+SHAPE_MARGIN = 8.0
+"""The difference of the Bayesian information criterion from which on a step is told from a line.
+
+Measured: where counts grow by 0.7 % a day, 3 % of months have a clear step; with 6, which Kass and Raftery (1995),
+Journal of the American Statistical Association 90, call strong, 5 to 10 %.
+"""
+CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.02
+"""Of a change point. Measured: of months in which nothing happened 0.4 % have a clear step, 1.6 % a possible one."""
+SHARE_OF_PLACES = 0.5
+"""Of the places tried, for how many a change point is corrected: neighbours are nearly the same test. See above."""
+CLEAR_TREND_P_VALUE, POSSIBLE_TREND_P_VALUE = 1e-3, 0.01
+"""Measured: with more, days that are alike by 0.6 have a false clear trend in 9 of 100 months, and with this in 1."""
+MIN_RESIDUAL_AUTOCORRELATION = 0.1
+"""The least autocorrelation assumed, as three weeks of days do not measure it well. A choice."""
+CLEAR_MARGIN, POSSIBLE_MARGIN, MAX_AUTOREGRESSION = 13.0, 9.0, 0.7
+"""By how much the criterion must prefer levels or a line to an autoregression of up to 0.7 for either verdict.
+
+Measured: of months that are alike by 0.6, up to 4 % have a false clear finding, and up to 9 % a possible one; with 10
+and 5 they are 9 and 15 %.
+"""
 WINSORISE_AT = 4.0
 """Values further from the level around them, in robust standard deviations, count as that far. A choice."""
-FIRST_CHANGEPOINT_COST, FURTHER_CHANGEPOINT_COST = 3.7, 4.7
-"""In parameters. A fall of four deviations for six of 30 days is found in 97 %, of 400 months of noise none had two."""
-LEVEL_COST = 1.5
-"""In parameters. At its nominal two, 8 % of steps of 2.5 deviations among 24 values would pass for a line."""
 RELATIVE_TOLERANCE = 1e-12
 """Of the largest value. A smaller spread is rounding error."""
+_TINY = 1e-9
 
 
 class Changepoint(NamedTuple):
     """Where a new level begins, and the levels on both sides of it.
 
-    ``clear``: its 99 % interval, corrected for all places tried, excludes no change. ``p_value``: of the largest of all
-    places, if nothing changed.
+    ``p_value``: of the largest of all places, if nothing changed. ``clear``: no change is excluded, and so is that
+    neighbouring values are alike. ``is_linear``: a straight line describes the values about as well.
     """
 
     at: int
@@ -54,62 +81,339 @@ class Changepoint(NamedTuple):
     before: float
     after: float
     p_value: float = 1.0
+    is_linear: bool = False
 
 
-def find_changepoints(
-    values: Array,
-    weights: Array | None = None,
-    *,
-    least: int = MIN_VALUES,
-    used_df: int = 1,
-    variance_known: bool = False,
-) -> list[Changepoint]:
-    """The cuts, in order; none for fewer than ``least`` values or values that are all the same.
+class TrendTest(NamedTuple):
+    """``slope`` per value."""
 
-    ``weights``: the precision of each, up to a factor; None where all are equal. ``used_df``: degrees of freedom that
-    were spent on the values before, 1 for none. ``variance_known``: the variance of each is at least 1 / weight.
+    slope: float = 0.0
+    p_value: float = 1.0
+    verdict: Verdict = "not significant"
+
+
+class Segmentation(NamedTuple):
+    """The model of a series: its change points in order, its trend, and the seasonal effect of each value."""
+
+    changepoints: list[Changepoint]
+    trend: TrendTest
+    seasonal: Array
+
+
+def find_changepoints(values: Array, weights: Array | None = None) -> list[Changepoint]:
+    """The change points, in order; none for fewer than ``MIN_VALUES`` values or values that are all the same.
+
+    ``weights``: the precision of each, up to a factor; None where all are equal.
 
     >>> [cut[:2] for cut in find_changepoints(floats([10, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30]))]
     [(8, True)]
     >>> find_changepoints(floats(range(1, 11)))
     []
     """
+    return fit_segments(values, weights).changepoints
+
+
+def fit_segments(
+    values: Array,
+    weights: Array | None = None,
+    seasons: Places | None = None,
+    *,
+    least: int = MIN_VALUES,
+    variance_known: bool = False,
+) -> Segmentation:
+    """``seasons``: of each value which effect it shares, such as that of its weekday; None for no effects.
+
+    ``least``: fewer values have no change points. ``variance_known``: the variance of each is at least 1 / weight.
+
+    >>> round(fit_segments(floats(range(1, 11))).trend.slope, 6)
+    1.0
+    """
     count = len(values)
-    if count < least:
-        return []
     weights = np.ones(count) if weights is None else weights
-    mean = float(weights.mean())
-    weights = weights / mean
-    floor = 1 / mean if variance_known else 0.0
-    bounded = winsorise(values, weights, floor)
-    level = float((bounded * weights).sum() / weights.sum())
-    spread = math.sqrt(float((weights * (bounded - level) ** 2).sum()) / count)
-    if not math.isfinite(spread) or spread <= RELATIVE_TOLERANCE * float(np.abs(bounded).max()):
-        return []
-    scaled = _Weighted((bounded - level) / spread, weights)
-    floor /= spread * spread
-    cuts = _best_changepoints(scaled, least=max(MIN_SEGMENT, count // 50))
-    # Backward elimination. sqrt(2 ln n) is about the largest of n standard normal scores; 0.5 is a margin, a choice.
-    while cuts:
-        scores = _scores(scaled, cuts, used_df=used_df, floor=floor)
-        weakest = int(scores.argmin())
-        if scores[weakest] >= math.sqrt(2 * math.log(count)) + 0.5:
+    if count > MAX_VALUES:
+        return _fit_averaged(values, weights, least=least, variance_known=variance_known)
+    seasons = np.zeros(count, np.intp) if seasons is None else np.unique(seasons, return_inverse=True)[1]
+    nothing = Segmentation([], TrendTest(), np.zeros(count))
+    if count < least:
+        return nothing
+    floor = 1 / float(weights.mean()) if variance_known else 0.0
+    weights = weights / weights.mean()
+    expected, segmentation, inliers = _first_guess(values, seasons), nothing, np.zeros(count, np.bool_)
+    for _ in range(FIT_ROUNDS):
+        residuals, earlier = np.sqrt(weights) * (values - expected), inliers
+        spread = max(math.sqrt(floor), MAD_TO_SD * median(np.abs(residuals)))
+        inliers = ~_short_runs(np.abs(residuals) > OUTLIER_SD * spread) if spread > 0 else np.ones(count, np.bool_)
+        if np.array_equal(inliers, earlier):
             break
-        del cuts[weakest]
-    if not cuts or _is_linear(scaled, cuts):
-        return []
-    scores = _scores(scaled, cuts, used_df=used_df, floor=floor, unbiased=True)
-    df = _degrees_of_freedom(scaled, cuts, used_df)
-    clear, possible = _bounds(count, df)
-    may_be_autocorrelated = _may_be_autocorrelation(scaled, cuts)
-    levels: list[float] = _Weighted(bounded, weights).means(cuts).tolist()
-    return [
-        Changepoint(
-            at, score >= clear and not may_be_autocorrelated, before, after, min(1.0, 2 * count * t_sf(score, df))
+        scale = _weighted_sd(values[inliers], weights[inliers])
+        if not math.isfinite(scale) or scale <= RELATIVE_TOLERANCE * float(np.abs(values).max()):
+            return nothing
+        fit = _Fit(values / scale, np.where(inliers, weights, 0.0), seasons, floor / scale**2)
+        segmentation, expected = fit.segmentation(scale), fit.expected * scale
+    return segmentation
+
+
+def _fit_averaged(values: Array, weights: Array, *, least: int, variance_known: bool) -> Segmentation:
+    """Of neighbours averaged together, so that there are few enough."""
+    width = math.ceil(len(values) / MAX_VALUES)
+    edges = range(width, len(values), width)
+    sizes = sums_of_segments(weights, edges)
+    means = sums_of_segments(weights * values, edges) / sizes
+    averaged = fit_segments(means, sizes, least=least, variance_known=variance_known)
+    cuts = [cut._replace(at=cut.at * width) for cut in averaged.changepoints]
+    return Segmentation(cuts, averaged.trend._replace(slope=averaged.trend.slope / width), np.zeros(len(values)))
+
+
+def _weighted_sd(values: Array, weights: Array) -> float:
+    whole = float(weights.sum())
+    deviations = values - float(weights @ values) / whole
+    return math.sqrt(float(weights @ (deviations * deviations)) / whole)
+
+
+def _short_runs(flags: Flags) -> Flags:
+    """Those of neighbours that are too few for a level of their own. Several at the end may be one that has begun."""
+    short = flags.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).tolist()
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - start >= MIN_SEGMENT or (end == len(flags) and end - start > 1):
+            short[start:end] = False
+    return short
+
+
+def _first_guess(values: Array, seasons: Places) -> Array:
+    """A running level with the effects of seasons about it. Source: median polish, Tukey (1977)."""
+    effects = np.zeros(len(values))
+    for _ in range(2 if seasons.any() else 0):
+        effects = medians_by(seasons, values - running_median(values - effects, MEDIAN_WIDTH))[seasons]
+    return running_median(values - effects, MEDIAN_WIDTH) + effects
+
+
+class _LinearModel:
+    """Values less all effects but those of cuts; and of a cut at each place, what it would explain of the rest.
+
+    In the space in which values have one variance. ``gram``, ``cross``: the products of the columns of cuts with each
+    other, and with the values. ``residuals``: without any cut.
+    """
+
+    def __init__(self, values: Array, weights: Array, seasons: Places, *, line: bool) -> None:
+        count = len(values)
+        self.values, self.line, self.roots = values, line, np.sqrt(weights)
+        self.places = np.arange(count) - (count - 1) / 2
+        columns = [seasons[:, None] == np.arange(seasons.max() + 1), *([self.places[:, None]] if line else [])]
+        self.fixed = np.hstack(columns).astype(np.float64)
+        basis: Array = np.linalg.qr(self.fixed * self.roots[:, None])[0]
+        scaled, all_steps = values * self.roots, np.tri(count) * self.roots[:, None]
+        self.residuals: Array = scaled - basis @ (basis.T @ scaled)
+        steps: Array = all_steps - basis @ (basis.T @ all_steps)
+        self.squares, self.gram = float(self.residuals @ self.residuals), steps.T @ steps
+        self.cross: Array = steps.T @ self.residuals
+        self.least = max(MIN_SEGMENT, count // 50)
+
+    def unexplained(self, cuts: Sequence[int]) -> float:
+        """The sum of squares of the residuals."""
+        return self._beside(cuts)[2]
+
+    def _beside(self, cuts: Sequence[int]) -> tuple[Array, Array, float]:
+        """The products beside these cuts too, and the sum of squares. Source: Gauss-Jordan elimination."""
+        gram, cross, squares = self.gram, self.cross, self.squares
+        for cut in cuts:
+            row, own = gram[cut], max(float(gram[cut, cut]), _TINY)
+            explained = float(cross[cut]) / own
+            squares -= explained * float(cross[cut])
+            cross, gram = cross - explained * row, gram - row[:, None] * (row / own)
+        return gram, cross, squares
+
+    def best_cuts(self, criterion: Callable[[list[int]], float]) -> list[int]:
+        """The best cuts: of up to two the best of all, of more those that exchange leads to.
+
+        A series that falls and comes back gains nothing by the first of its two cuts, so pairs are searched as such.
+        From four cuts on one more is tried only if the last one made the criterion better.
+        """
+        one, pair = self._with_best([]), self._best_pair()
+        candidates = [cuts for cuts in (one, pair) if cuts]
+        best = min([[], *candidates], key=criterion)
+        cuts = pair
+        while pair and len(cuts) < MAX_CHANGEPOINTS and cuts in (pair, best):
+            number, cuts = len(cuts), self._with_best(cuts)
+            for cut in cuts if len(cuts) > number else []:
+                cuts = self._with_best([other for other in cuts if other != cut])
+            if len(cuts) == number:
+                break
+            best = min(best, cuts, key=criterion)
+        return best
+
+    def _with_best(self, cuts: list[int]) -> list[int]:
+        """With the one more that explains most."""
+        gram, cross, _ = self._beside(cuts)
+        diagonal = gram.diagonal()
+        allowed = diagonal > _TINY
+        for edge in (0, len(allowed), *cuts):
+            allowed[max(0, edge - self.least + 1) : edge + self.least] = False
+        if not allowed.any():
+            return cuts
+        gains = np.divide(cross * cross, diagonal, out=np.full(len(cross), -np.inf), where=allowed)
+        return sorted([*cuts, int(gains.argmax())])
+
+    def _best_pair(self) -> list[int]:
+        places = np.arange(self.least, len(self.cross) - self.least + 1)
+        gram, cross = self.gram[np.ix_(places, places)], self.cross[places]
+        first, second = cross[:, None], cross[None, :]
+        own, other = gram.diagonal()[:, None], gram.diagonal()[None, :]
+        determinant = own * other - gram * gram
+        allowed = (places[None, :] - places[:, None] >= self.least) & (determinant > _TINY * own * other)
+        if not allowed.any():
+            return []
+        explained = first * first * other - 2 * first * second * gram + second * second * own
+        gains = np.divide(explained, determinant, out=np.full(gram.shape, -np.inf), where=allowed)
+        return [int(places[i]) for i in np.unravel_index(int(gains.argmax()), gram.shape)]
+
+    def estimate(self, cuts: Sequence[int], floor: float) -> "_Estimates":
+        """By least squares; the errors are those of an autoregression that is estimated from the residuals.
+
+        The variance is that whose expected sum of squares is the observed one; its degrees of freedom are those of a
+        chi-square with the same variance, Satterthwaite (1946), Biometrics 2. ``floor``: the least variance.
+        """
+        count = len(self.values)
+        steps = np.arange(count)[:, None] >= np.asarray(cuts, np.intp)[None, :]
+        design = np.hstack([steps, self.fixed])
+        scaled = design * self.roots[:, None]
+        inverse = np.linalg.pinv(scaled)
+        effects = inverse @ (self.values * self.roots)
+        residuals = self.values * self.roots - scaled @ effects
+        has_weight = self.roots > 0
+        maker = (np.eye(count) - scaled @ inverse) * has_weight[:, None] * has_weight[None, :]
+        lags = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+        correlation = max(MIN_RESIDUAL_AUTOCORRELATION, _autocorrelation(residuals, maker, lags))
+        correlations = correlation**lags
+        product = maker @ correlations
+        trace = max(float(product.trace()), _TINY)
+        variance = max(float(residuals @ residuals) / trace, floor)
+        errors = np.sqrt(np.maximum(((inverse @ correlations) * inverse).sum(axis=1) * variance, 0.0))
+        df = max(1.0, trace * trace / max(float((product * product.T).sum()), _TINY))
+        return _Estimates(effects, np.abs(effects) / np.maximum(errors, _TINY), df, residuals, design @ effects)
+
+
+class _Estimates(NamedTuple):
+    """The effects of cuts, then of seasons, then of the line; each in standard errors; residuals in one variance."""
+
+    effects: Array
+    scores: Array
+    df: float
+    residuals: Array
+    expected: Array
+
+
+def _autocorrelation(residuals: Array, maker: Array, lags: Places) -> float:
+    """The autoregression under which the expected lag-1 product of the residuals is the observed one.
+
+    ``maker``: the matrix that makes residuals of values. As effects that are fitted to the values take some of their
+    likeness away, the plain estimate is too low.
+    """
+    squares = float(residuals @ residuals)
+    if squares <= 0:
+        return 0.0
+    shifted = np.zeros_like(maker)
+    shifted[:, 1:] += maker[:, :-1] / 2
+    shifted[:, :-1] += maker[:, 1:] / 2
+    by_lag, whole = (np.bincount(lags.ravel(), part.ravel()) for part in (shifted @ maker, maker))
+    candidates = np.arange(0, 0.96, 0.05)
+    powers = candidates[:, None] ** np.arange(len(residuals))[None, :]
+    expected = np.maximum.accumulate((powers @ by_lag) / (powers @ whole))
+    return float(np.interp(float(residuals[1:] @ residuals[:-1]) / squares, expected, candidates))
+
+
+class _Fit:
+    """The best model of values in units of their spread."""
+
+    def __init__(self, values: Array, weights: Array, seasons: Places, floor: float) -> None:
+        self.values, self.weights, self.seasons, self.count = values, weights, seasons, int((weights > 0).sum())
+        self.models = [_LinearModel(values, weights, seasons, line=line) for line in (False, True)]
+        candidates = [*(self._significant(model, floor) for model in self.models), (self.models[True], list[int]())]
+        self.model, self.cuts = min(candidates, key=lambda candidate: self._criterion(*candidate))
+        self.estimates = self.model.estimate(self.cuts, floor)
+
+    def _significant(self, model: _LinearModel, floor: float) -> tuple[_LinearModel, list[int]]:
+        """The best cuts of a model that are significant beside the others, by backward elimination."""
+        cuts = model.best_cuts(lambda cuts: self._search_criterion(model, cuts))
+        while cuts:
+            estimates = model.estimate(cuts, floor)
+            weakest = int(estimates.scores[: len(cuts)].argmin())
+            if self._p_value(estimates, weakest) <= POSSIBLE_P_VALUE:
+                break
+            cuts = [*cuts[:weakest], *cuts[weakest + 1 :]]
+        return model, cuts
+
+    @property
+    def expected(self) -> Array:
+        """Of each value."""
+        return self.estimates.expected
+
+    def segmentation(self, scale: float) -> Segmentation:
+        """In the units of the values."""
+        kinds = int(self.seasons.max()) + 1
+        seasonal = self.estimates.effects[len(self.cuts) : len(self.cuts) + kinds][self.seasons]
+        seasonal = (seasonal - seasonal.mean()) * scale
+        over_autoregression = self._margin_over_autoregression()
+        if over_autoregression < POSSIBLE_MARGIN:
+            return Segmentation([], TrendTest(), seasonal)
+        is_apart = over_autoregression >= CLEAR_MARGIN
+        trend = self._trend(scale, is_apart=is_apart)
+        line = (float(self.estimates.effects[-1]) * scale if self.model.line else 0.0) * self.model.places
+        adjusted = self.values * scale - seasonal - line
+        weights = np.maximum(self.weights, _TINY)
+        levels = sums_of_segments(adjusted * weights, self.cuts) / sums_of_segments(weights, self.cuts)
+        margin = self._criterion(self.models[True], []) - self._criterion(self.model, self.cuts)
+        margin *= 1 - kinds / len(self.values)  # seasons are fitted too, so the residuals say less than so many values
+        changepoints = [
+            Changepoint(
+                at,
+                clear=self._p_value(self.estimates, place) <= CLEAR_P_VALUE and is_apart,
+                before=before + float(line[at - 1] + line[at]) / 2,
+                after=after + float(line[at - 1] + line[at]) / 2,
+                p_value=self._p_value(self.estimates, place),
+                is_linear=margin < SHAPE_MARGIN,
+            )
+            for place, (at, (before, after)) in enumerate(zip(self.cuts, pairwise(levels.tolist()), strict=True))
+        ]
+        return Segmentation(changepoints, trend, seasonal)
+
+    def _trend(self, scale: float, *, is_apart: bool) -> TrendTest:
+        if not self.model.line:
+            return TrendTest()
+        p_value = min(1.0, 2 * t_sf(float(self.estimates.scores[-1]), self.estimates.df))
+        verdict: Verdict = "not significant"
+        if p_value <= POSSIBLE_TREND_P_VALUE:
+            verdict = "clear" if p_value <= CLEAR_TREND_P_VALUE and is_apart else "possible"
+        return TrendTest(float(self.estimates.effects[-1]) * scale, p_value, verdict)
+
+    def _p_value(self, estimates: _Estimates, place: int) -> float:
+        """Of a cut: two-sided, corrected for the places tried."""
+        tests = SHARE_OF_PLACES * len(self.values)
+        return min(1.0, 2 * tests * t_sf(float(estimates.scores[place]), estimates.df))
+
+    def _search_criterion(self, model: _LinearModel, cuts: list[int]) -> float:
+        cost = FIRST_CHANGEPOINT_COST + FURTHER_CHANGEPOINT_COST * (len(cuts) - 1) if cuts else 0.0
+        return self._information(model.unexplained(cuts), cost + model.line)
+
+    def _criterion(self, model: _LinearModel, cuts: list[int]) -> float:
+        cost = LEVEL_COST + FURTHER_CHANGEPOINT_COST * (len(cuts) - 1) if cuts else 0.0
+        both = COST_OF_BOTH if cuts and model.line else 0.0
+        return self._information(model.unexplained(cuts), 1 + cost + model.line + both)
+
+    def _information(self, squares: float, parameters: float) -> float:
+        """The Bayesian information criterion, Schwarz (1978), Annals of Statistics 6."""
+        return self.count * math.log(max(squares, _TINY) / self.count) + parameters * math.log(self.count)
+
+    def _margin_over_autoregression(self) -> float:
+        """By how much the criterion prefers this model to values of one level that are like those before them."""
+        if not self.cuts and not self.model.line:
+            return 0.0
+        residuals = self.models[False].residuals
+        squares = min(
+            (1 - share**2) * float(residuals[0]) ** 2 + float(((residuals[1:] - share * residuals[:-1]) ** 2).sum())
+            for share in np.arange(0.1, MAX_AUTOREGRESSION + 0.01, 0.1).tolist()
         )
-        for at, score, (before, after) in zip(cuts, scores.tolist(), pairwise(levels), strict=True)
-        if score >= possible
-    ]
+        return self._information(squares, 2) - self._criterion(self.model, self.cuts)
 
 
 def winsorise(values: Array, weights: Array, floor: float = 0.0) -> Array:
@@ -137,187 +441,7 @@ def segments(cuts: Sequence[int], count: int) -> list[tuple[int, int]]:
     return list(pairwise([0, *cuts, count]))
 
 
-class _Weighted(NamedTuple):
-    """Values with their precisions, in segments between cuts."""
-
-    values: Array
-    weights: Array
-
-    def means(self, cuts: Sequence[int]) -> Array:
-        """The weighted mean of each segment."""
-        means: Array = sums_of_segments(self.values * self.weights, cuts) / sums_of_segments(self.weights, cuts)
-        return means
-
-    def residuals(self, cuts: Sequence[int]) -> Array:
-        """The residuals about segment means, each times the root of its weight."""
-        return np.sqrt(self.weights) * (self.values - spread_over_segments(self.means(cuts), cuts, len(self.values)))
-
-
 def sums_of_segments(values: Array, cuts: Sequence[int]) -> Array:
     """The sum of each segment between cuts."""
     sums: Array = np.add.reduceat(values, [0, *cuts])
     return sums
-
-
-def spread_over_segments(levels: Array, cuts: Sequence[int], count: int) -> Array:
-    """The level of each of ``count`` values by its segment."""
-    return np.repeat(levels, np.diff([0, *cuts, count]))
-
-
-def _best_changepoints(scaled: _Weighted, *, least: int) -> list[int]:
-    """The cuts with the least sum of squares, as many as the criterion selects.
-
-    Every number of cuts is tried, as a series that falls and comes back gains nothing by the first of its two. Dynamic
-    programming: the best k cuts of all values up to an end are the best k - 1 up to some start, then one segment.
-    """
-    values, weights = scaled
-    count, places = len(values), np.arange(len(values) + 1)
-    sums, sizes = (np.concatenate([[0.0], np.cumsum(part)]) for part in (values * weights, weights))
-    squares = float((weights * values * values).sum())
-    fits = places[:, None] - places[None, :] >= least
-    # explained[end, start]: what the mean of one segment explains of its sum of squares
-    explained = np.full(fits.shape, -np.inf)
-    ends, starts = np.nonzero(fits)
-    explained[ends, starts] = (sums[ends] - sums[starts]) ** 2 / (sizes[ends] - sizes[starts])
-    gains, last_cuts = explained[:, 0], list[Places]()
-    best, best_number = _criterion(squares - gains[count], 0.0, count), 0
-    for number in range(1, min(MAX_CHANGEPOINTS, count // least - 1) + 1):
-        candidates = gains[None, :] + explained
-        last_cuts.append(candidates.argmax(axis=1))
-        gains = candidates.max(axis=1)
-        criterion = _criterion(
-            squares - gains[count], FIRST_CHANGEPOINT_COST + FURTHER_CHANGEPOINT_COST * (number - 1), count
-        )
-        if criterion < best:
-            best, best_number = criterion, number
-    cuts, end = list[int](), count
-    for last in reversed(last_cuts[:best_number]):
-        end = int(last[end])
-        cuts.insert(0, end)
-    return cuts
-
-
-def _scores(scaled: _Weighted, cuts: Sequence[int], *, used_df: int, floor: float, unbiased: bool = False) -> Array:
-    """For each cut the difference of its two sides, in standard errors inflated for autocorrelation."""
-    residuals, count = scaled.residuals(cuts), len(scaled.values)
-    inflation = (
-        variance_inflation(lag1_autocorrelation(residuals, unbiased=unbiased)) * count / max(1, count - used_df + 1)
-    )
-    squares, sizes = residuals * residuals, np.diff([0, *cuts, count])
-    pooled = max(floor, float(squares.mean()))
-    variances = np.maximum(pooled, sums_of_segments(squares, cuts) / sizes) / sums_of_segments(scaled.weights, cuts)
-    scores: Array = np.abs(np.diff(scaled.means(cuts))) / np.sqrt((variances[:-1] + variances[1:]) * inflation + 1e-12)
-    return scores
-
-
-def _degrees_of_freedom(scaled: _Weighted, cuts: Sequence[int], used_df: int) -> float:
-    """The residual degrees of freedom, fewer where neighbours are autocorrelated."""
-    inflation = variance_inflation(lag1_autocorrelation(scaled.residuals(cuts), unbiased=True))
-    return max(1.0, len(scaled.values) / inflation - len(cuts) - used_df)
-
-
-def _bounds(count: int, df: float) -> tuple[float, float]:
-    """The scores from which on no change is excluded: at 99 % and, of few values, at 95 %, corrected for every place.
-
-    With more values the cost of a change point in the search ensures the latter.
-    """
-    places = max(1, count - 2 * MIN_SEGMENT)
-    possible = t_quantile(two_sided(0.95, places), df) if count < MANY_VALUES else 0.0
-    return t_quantile(two_sided(0.99, count), df), possible
-
-
-def _is_linear(scaled: _Weighted, cuts: Sequence[int]) -> bool:
-    """Whether a straight line describes the values better than the levels do."""
-    values, weights = scaled
-    count, places = len(values), np.arange(len(values))
-    centred = places - float((places * weights).sum() / weights.sum())
-    deviations = values - scaled.means([])[0]
-    slope = float((weights * centred * deviations).sum() / (weights * centred**2).sum())
-    line = float((weights * (deviations - slope * centred) ** 2).sum())
-    return _criterion(line, 2, count) < _levels_criterion(scaled, cuts)
-
-
-def _may_be_autocorrelation(scaled: _Weighted, cuts: Sequence[int]) -> bool:
-    """Whether a first-order autoregression describes the values better than several levels; of a single cut False."""
-    if len(cuts) == 1:
-        return False
-    residuals = scaled.residuals([])
-    sum_of_squares = float(residuals @ residuals) * (1 - lag1_autocorrelation(residuals, unbiased=True) ** 2)
-    return _criterion(sum_of_squares, 2, len(residuals)) < _levels_criterion(scaled, cuts)
-
-
-def _levels_criterion(scaled: _Weighted, cuts: Sequence[int]) -> float:
-    residuals = scaled.residuals(cuts)
-    parameters = 1 + LEVEL_COST + FURTHER_CHANGEPOINT_COST * (len(cuts) - 1)
-    return _criterion(float(residuals @ residuals), parameters, len(residuals))
-
-
-def _criterion(squares: float, parameters: float, count: int) -> float:
-    return count * math.log(max(squares, 1e-12) / count) + parameters * math.log(count)
-
-
-MAX_VALUES = 180
-"""Longer series are averaged down to this: the slopes of all pairs are computed. A choice, for time."""
-
-
-class TrendTest(NamedTuple):
-    """``slope`` per value; ``score`` in standard errors inflated for autocorrelation."""
-
-    slope: float
-    score: float
-
-    @property
-    def p_value(self) -> float:
-        """Two-sided, and doubled as the series is tested for steps too."""
-        return min(1.0, 2 * 2 * NORMAL.cdf(-abs(self.score)))
-
-    @property
-    def verdict(self) -> str:
-        """``clear``, ``possible`` or ``not significant``, corrected as the series is tested for steps too."""
-        if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.99, tests=2)):
-            return "clear"
-        return "possible" if abs(self.score) >= NORMAL.inv_cdf(two_sided(0.95, tests=2)) else "not significant"
-
-
-def fit_trend(values: Array, cuts: Sequence[int] = ()) -> TrendTest:
-    """The trend between cuts: only values of one stretch are compared with each other.
-
-    Source: slope by Sen (1968), score by Mann (1945) and Kendall with ties, its variance inflated by the
-    autocorrelation of the residuals.
-
-    >>> trend = fit_trend(floats([1, 2, 3, 5, 4, 6, 8, 7, 9, 10]))
-    >>> trend.slope, trend.verdict
-    (1.0, 'clear')
-    >>> fit_trend(np.full(10, 5.0)).verdict
-    'not significant'
-    """
-    width = math.ceil(len(values) / MAX_VALUES)
-    if width > 1:
-        edges = range(width, len(values), width)
-        values, cuts = _Weighted(values, np.ones(len(values))).means(edges), [round(cut / width) for cut in cuts]
-    stretches = [values[start:end] for start, end in segments(cuts, len(values)) if end > start]
-    slopes = np.concatenate([_slopes(stretch) for stretch in stretches])
-    variance = math.fsum(_variance(stretch) for stretch in stretches)
-    if not len(slopes) or variance <= 0 or not math.isfinite(slope := median(slopes)):
-        return TrendTest(0.0, 0.0)
-    residuals = np.concatenate(
-        [part - part.mean() - slope * (np.arange(len(part)) - (len(part) - 1) / 2) for part in stretches]
-    )
-    score = float(np.sign(slopes).sum())
-    inflation = variance_inflation(lag1_autocorrelation(residuals, unbiased=True))
-    toward_zero = score - math.copysign(1, score) if score else 0
-    return TrendTest(slope / width, toward_zero / math.sqrt(variance * inflation))
-
-
-def _slopes(values: Array) -> Array:
-    """Between all pairs of values."""
-    gaps = np.subtract.outer(np.arange(len(values)), np.arange(len(values)))
-    later = gaps > 0
-    slopes: Array = np.subtract.outer(values, values)[later] / gaps[later]
-    return slopes
-
-
-def _variance(values: Array) -> float:
-    """Of Kendall's score when there is no trend, ties taken into account."""
-    count, ties = len(values), np.unique(values, return_counts=True)[1].astype(float)
-    return float(count * (count - 1) * (2 * count + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from cekura_dashboards.stats.arrays import Array, Flags, Places, np
-from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, find_changepoints, fit_trend, segments
+from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, TrendTest, fit_segments, segments
 from cekura_dashboards.stats.clocks import followed_clock
 from cekura_dashboards.stats.findings import (
     Finding,
@@ -218,12 +218,10 @@ def _runs(scores: Array, places: Flags, clear_places: Flags) -> list[OutlierRun]
 
 MAX_UNUSUAL = 3
 """Listed; the rest is counted. A choice."""
-MIN_BUCKETS_OF_STEP = 30
-"""With fewer buckets a trend and a step cannot be distinguished reliably, so a step is at most possible. A choice."""
 MIN_DAYS = 5
 """The least whole days of hourly values tested for steps; with fewer, only for unusual hours. A choice."""
-MIN_DAYS_OF_CLEAR_STEP = 21
-"""The least days for a clear step in hourly values. A choice: each weekday occurs three times, as its effect needs."""
+MIN_DAYS_OF_CLEAR_STEP = 14
+"""The least days for a clear step. A choice: each weekday occurs twice."""
 SIMILAR_SIZES = 1.25
 """Numbers of calls within this ratio do not visibly shift values, such as extremes, that depend on them. A choice."""
 TWO_WEEKS = 14
@@ -278,10 +276,12 @@ def _detect(
     fit = calls_fit if calls_fit and calls is series else fit_seasonality(series, clock)
     days, findings = fit.days, list[Finding]()
     enough = MIN_VALUES if present.step >= DAY else MIN_DAYS
-    cuts = find_changepoints(
-        days.adjusted_levels, days.weights, least=enough, used_df=days.used_df, variance_known=days.variance_known
+    segmentation = fit_segments(
+        days.levels, days.weights, days.seasons, least=enough, variance_known=days.variance_known
     )
-    cuts = [cut for cut in cuts if not _is_by_size(fit, cut)]
+    trend, days = segmentation.trend, days.with_seasonal(segmentation.seasonal)
+    fit = replace(fit, days=days)
+    cuts = [cut for cut in segmentation.changepoints if not _is_by_size(fit, cut)]
     mixed = not days.has_weekdays and len(days) < TWO_WEEKS and len({*days.weekend.tolist()}) > 1
     if mixed:
         cuts = [cut for cut in cuts if not _is_edge(days.weekend, cut.at)]
@@ -291,10 +291,10 @@ def _detect(
     if _drifts(fit):
         untested.append("trend: the calls per bucket changed, and such values depend on how many there are")
     elif len(days) >= MIN_VALUES and not mixed:
-        findings += _trend(fit, cuts, reporting_window, zone)
+        findings += _trend(fit, trend, reporting_window, zone)
     elif len(days) < enough:
         untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
-    unusual = [*_unusual_days(fit, cuts, reporting_window), *_unusual_hours(fit, reporting_window)]
+    unusual = [*_unusual_days(fit, cuts, trend, reporting_window), *_unusual_hours(fit, reporting_window)]
     unusual = [*_unusual_parts(fit, reporting_window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
     findings += _unusual_findings(fit, unusual, outages, zone)
     return Outcome([*findings, *(gap_findings or [])], untested)
@@ -349,16 +349,16 @@ def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
         if at >= window.end or at < window.start - SHORTLY or (early and ends < window.end):
             continue
         old, new = fit.value(cut.before), fit.value(cut.after)
-        whole = len(series) >= MIN_BUCKETS_OF_STEP and len(days) >= MIN_DAYS_OF_CLEAR_STEP
+        is_clear = cut.clear and not cut.is_linear and len(days) >= MIN_DAYS_OF_CLEAR_STEP
         steps.append(
             Step(
-                kind="step" if whole else "trend or step",
+                kind="trend or step" if cut.is_linear else "step",
                 at=iso(at, step=int(series.step), zone=zone),
                 before=round_for_display(old),
                 after=round_for_display(new),
                 n=_counts(fit, at, parts[place], parts[place + 1]),
                 before_window=early or None,
-                verdict="clear" if cut.clear and whole else "possible",
+                verdict="clear" if is_clear else "possible",
                 change=round_for_display(new - old, 3),
                 pct=relative(new - old, old),
             ).with_p_value(cut.p_value)
@@ -387,16 +387,14 @@ def _counts(fit: SeasonalFit, at: float, before: tuple[int, int], after: tuple[i
     return [exact(float(series.n[side].sum())) for side in sides]
 
 
-def _trend(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: str) -> list[Trend]:
-    """A trend through the window, unless there is a step that cannot be distinguished from one."""
+def _trend(fit: SeasonalFit, trend: TrendTest, window: Span, zone: str) -> list[Trend]:
+    """A trend through the window."""
     days = fit.days
     first, last = float(days.times[0]), float(days.times[-1])
-    if (cuts and len(fit.series) < MIN_BUCKETS_OF_STEP) or window.start >= last:
+    if trend.verdict == "not significant" or window.start >= last:
         return []
-    trend = fit_trend(days.adjusted_levels, [cut.at for cut in cuts])
-    if trend.verdict == "not significant":
-        return []
-    begin = float(days.adjusted_levels[: max(1, len(days) // 4)].mean())  # of the first quarter
+    quarter = max(1, len(days) // 4)
+    begin = float((days.adjusted_levels[:quarter] - trend.slope * np.arange(quarter)).mean())
     span = (last - first) / DAY
     start, end = fit.value(begin), fit.value(begin + trend.slope * (len(days) - 1))
     return [
@@ -448,14 +446,20 @@ def _unusual_parts(fit: SeasonalFit, window: Span, clock: Clock, steps: Sequence
     return [_OutlierSpan(run.start, run.end, run, part.expected) for run, part in zip(runs, parts, strict=True)]
 
 
-def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span) -> list[_OutlierSpan]:
+def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTest, window: Span) -> list[_OutlierSpan]:
     """Days far from their level; not where less than two weeks say nothing about weekdays."""
     days, series = fit.days, fit.series
     if len(days) < (TWO_WEEKS - 1 if len({*days.weekend.tolist()}) > 1 else MIN_VALUES):
         return []
     parts = segments([cut.at for cut in cuts], len(days))
-    levels = np.concatenate([np.full(end - start, median(days.adjusted_levels[start:end])) for start, end in parts])
+    line = (trend.slope if trend.verdict == "clear" else 0.0) * np.arange(len(days))
+    flat = days.adjusted_levels - line
+    levels = line + np.concatenate([np.full(end - start, median(flat[start:end])) for start, end in parts])
     scores = days.scores(levels)
+    for cut in cuts:  # a step that began within a day leaves it between both levels
+        for day in (cut.at - 1, cut.at):
+            if min(cut.before, cut.after) < days.adjusted_levels[day] < max(cut.before, cut.after):
+                scores[day] = 0.0
     tested = (days.times >= window.start) & (days.times < window.end)
     runs = find_outlier_runs(
         scores, tested, used_df=days.used_df + len(cuts), exact=series.has_exact_distribution, extreme=series.is_extreme

@@ -9,10 +9,7 @@ from msgspec import Struct, field
 from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.changepoints import (
     WINSORISE_AT,
-    find_changepoints,
-    fit_trend,
-    segments,
-    spread_over_segments,
+    fit_segments,
     sums_of_segments,
     winsorise,
 )
@@ -48,6 +45,8 @@ MIN_DAILY_AUTOCORRELATION, MAX_DAILY_AUTOCORRELATION = 0.1, 0.8
 
 A choice. The coverage of the intervals that result is measured by ``python -m benchmarks.verdicts``.
 """
+REMOVED_P_VALUE = 1e-3
+"""Of steps and trends that are no autocorrelation. A choice: one taken for that wrongly makes intervals too narrow."""
 ValueKind = Literal["means", "counts", "percentiles"]
 """``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean.
 
@@ -265,16 +264,13 @@ class _Month:
         return np.maximum(levels, -1.0) if self.counts else levels
 
     def levels(self) -> tuple[Array, int]:
-        """The level of each day by clear steps and a clear trend, and the number of parameters."""
+        """The level of each day by clear steps and a significant trend, and the number of parameters."""
         count = len(self.values)
         deviations, weights = self._deviations(self.expected(np.zeros(count), self.kinds))
-        used_df = len({*self.kinds.tolist()})
-        steps = find_changepoints(deviations, weights, used_df=used_df, variance_known=self.counts)
-        cuts = [step.at for step in steps if step.clear]
-        trend = fit_trend(deviations, cuts)
-        slope = trend.slope if trend.verdict == "clear" else 0.0
-        means = sums_of_segments(deviations * weights, cuts) / sums_of_segments(weights, cuts)
-        levels = spread_over_segments(means, cuts, count)
-        middles = np.array([(start + end - 1) / 2 for start, end in segments(cuts, count)])
-        levels = levels + slope * (np.arange(count) - spread_over_segments(middles, cuts, count))
+        fit = fit_segments(deviations, weights, variance_known=self.counts)
+        cuts = [cut.at for cut in fit.changepoints if cut.clear and cut.p_value <= REMOVED_P_VALUE]
+        slope = fit.trend.slope if fit.trend.p_value <= REMOVED_P_VALUE else 0.0
+        line: Array = slope * np.arange(count, dtype=np.float64)
+        means: Array = sums_of_segments((deviations - line) * weights, cuts) / sums_of_segments(weights, cuts)
+        levels = np.asarray(line + np.repeat(means, np.diff([0, *cuts, count])), np.float64)
         return np.maximum(levels, -1.0) if self.counts else levels, len(cuts) + bool(slope)  # -1: no calls

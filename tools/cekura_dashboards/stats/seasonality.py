@@ -58,6 +58,8 @@ MIN_DAYS_OF_SLOT = 3
 """An hour that occurs on fewer days is not tested. A choice."""
 MEDIAN_WIDTH = 7
 """Of the running median that days are compared with: a week."""
+EXCESS_ROUNDS = 10
+"""Halvings of the range of a variance: to a thousandth. A choice, for time."""
 _TINY = 1e-300
 
 
@@ -219,14 +221,18 @@ def precision_power(residuals: Array, calls: Array) -> float:
 class DailySeries(Struct, frozen=True, eq=False):
     """Whole days, seasonally adjusted: the residual of each, as a difference of levels or of their logarithms.
 
-    ``totals``: the days themselves, as totals or means; ``effects``: those of their hours and weekdays. ``weights``:
-    1 / variance, up to a factor. ``has_weekdays``: whether there were enough weeks to estimate weekday effects.
+    ``totals``: the days themselves, as totals or means; ``effects``: those of their hours and weekdays. ``levels``:
+    those of days less the effects of hours alone. ``seasons``: which weekday effect each has, None for none.
+    ``weights``: 1 / variance, up to a factor. ``has_weekdays``: whether there were enough weeks to estimate weekday
+    effects.
     """
 
     totals: LevelModel
     effects: Array
     times: Array
+    levels: Array
     adjusted_levels: Array
+    seasons: Places | None
     weights: Array
     variance_known: bool
     """Whether the variance cannot be less than 1 / weight."""
@@ -242,6 +248,11 @@ class DailySeries(Struct, frozen=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def with_seasonal(self, seasonal: Array) -> "DailySeries":
+        """With these weekday effects, one for each day, in place of those that were estimated."""
+        adjusted = self.levels - seasonal
+        return replace(self, adjusted_levels=adjusted, effects=self.effects + self.adjusted_levels - adjusted)
 
     def values(self, start: int, end: int, levels: Array) -> float:
         """The expected value of a stretch of days: the total of additive values, else the mean by calls.
@@ -394,8 +405,10 @@ def _daily_series(
         totals=totals,
         effects=expected + plain - adjusted,
         times=series.times[first],
+        levels=plain,
         adjusted_levels=adjusted,
-        weights=_day_weights(model, adjusted, _day_sizes(model, sums, levels)),
+        seasons=kinds if used_df > 1 else None,
+        weights=_day_weights(model, adjusted, _day_sizes(model, sums, levels, plain - adjusted)),
         variance_known=_sampling_variance(model) is not None,
         has_weekdays=bool(by_weekday),
         weekend=calendar.weekend[first],
@@ -420,10 +433,10 @@ def _totals(model: LevelModel, sums: Callable[[Array], Array], levels: Array) ->
     return LevelModel(days, base=1.0 if model.is_multiplicative else 0.0), expected
 
 
-def _day_sizes(model: LevelModel, sums: Callable[[Array], Array], levels: Array) -> Array:
-    """The calls of each day; of counts the expected ones."""
+def _day_sizes(model: LevelModel, sums: Callable[[Array], Array], levels: Array, seasonal: Array) -> Array:
+    """The calls of each day; of counts the expected ones. ``seasonal``: the weekday effect of each day."""
     if model.series.is_additive:
-        return np.maximum(CONTINUITY, sums(levels))
+        return np.maximum(CONTINUITY, sums(levels) * np.exp(seasonal))
     return sums(_calls_or_one(model.series))
 
 
@@ -435,8 +448,22 @@ def _day_weights(model: LevelModel, adjusted: Array, sizes: Array) -> Array:
     if own is None:
         return best_weights(residuals, sizes)
     sampling_variances = own / sizes
-    more = max(0.0, robust_sd(residuals) ** 2 - median(sampling_variances))
-    return 1 / (more + sampling_variances)
+    return 1 / (sampling_variances + _excess_variance(residuals, sampling_variances))
+
+
+def _excess_variance(residuals: Array, variances: Array) -> float:
+    """The variance beyond these under which the residuals have a robust standard deviation of one; 0 at least.
+
+    Source: Paule and Mandel (1982), Journal of Research of the National Bureau of Standards 87, by bisection.
+    """
+    low, high = 0.0, 4 * float(residuals.var())
+    if robust_sd(residuals / np.sqrt(variances)) <= 1:
+        return 0.0
+    for _ in range(EXCESS_ROUNDS):
+        middle = (low + high) / 2
+        is_small = robust_sd(residuals / np.sqrt(variances + middle)) > 1
+        low, high = (middle, high) if is_small else (low, middle)
+    return high
 
 
 def _sampling_variance(model: LevelModel) -> float | None:

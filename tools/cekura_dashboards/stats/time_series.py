@@ -206,10 +206,8 @@ def robust_sd(values: Array) -> float:
     return max(spread, math.sqrt(float(bounded @ bounded) / len(bounded)))
 
 
-def lag1_autocorrelation(residuals: Array, *, unbiased: bool = False) -> float:
+def lag1_autocorrelation(residuals: Array) -> float:
     """The lag-1 autocorrelation, limited to 0 to 0.95.
-
-    ``unbiased``: corrected for the bias in short series, Marriott and Pope (1954), where it is positive.
 
     >>> lag1_autocorrelation(floats([1, -1, 1, -1])), lag1_autocorrelation(floats([0, 0]))
     (0.0, 0.0)
@@ -219,19 +217,4 @@ def lag1_autocorrelation(residuals: Array, *, unbiased: bool = False) -> float:
     if sum_of_squares <= 0:
         return 0.0
     correlation = float(deviations[1:] @ deviations[:-1]) / sum_of_squares
-    if unbiased and correlation > 0:
-        correlation += (1 + 4 * correlation) / len(residuals)
     return min(max(correlation, 0.0), 0.95)
-
-
-MIN_AUTOCORRELATION = 0.15
-"""The least autocorrelation assumed, as few values do not measure it. A choice."""
-
-
-def variance_inflation(correlation: float) -> float:
-    """The factor by which autocorrelation r inflates the variance of a mean: (1 + r) / (1 - r).
-
-    Source: Bayley and Hammersley (1946), for a first-order autoregression.
-    """
-    correlation = max(correlation, MIN_AUTOCORRELATION)
-    return (1 + correlation) / (1 - correlation)
