@@ -1,6 +1,7 @@
 """What was edited around a change: named beside it, with what was not looked at, and never as its cause."""
 
 import json
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from cekura_dashboards.api.wire import Response
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.values import replace
 from cekura_sandbox.edits import INSTRUCTIONS, Edit
-from support import KEY, NOW, Json, ask, new_sandbox, open_tools, shared_sandbox
+from support import KEY, NOW, Json, Recorder, ask, new_sandbox, open_tools, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -199,7 +200,7 @@ async def test_a_metric_that_was_edited_is_named_before_its_chart() -> None:
     assert first == (
         'the measure itself was changed: 2026-11-14T15:30Z, metric 501 "Response latency": sampling_enabled changed'
     )
-    assert '2. clear, the measure itself was edited: widget 210 "Response latency p95"' in ranked
+    assert '2. clear, the measure itself was changed: widget 210 "Response latency p95"' in ranked
 
 
 async def test_however_much_was_edited_the_answer_keeps_its_bound() -> None:
@@ -219,3 +220,25 @@ async def test_edits_and_a_profile_exclude_each_other() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(errors.InvalidArguments, match="edits: and profile exclude each other"):
             await ask(context, "get_widgets_data", widget_ids=[203], profile="weekday", edits="brief")
+
+
+@dataclass
+class Timed(Recorder):
+    """Keeps how long each request may take."""
+
+    times: dict[str, float] = field(default_factory=dict[str, float])
+
+    async def send(
+        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
+    ) -> Response:
+        self.times[path] = timeout_s
+        return await super().send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
+
+
+async def test_a_slow_audit_log_leaves_time_for_the_answer_and_is_told() -> None:
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
+        timed = Timed(recorder.inner, fault=lambda sent: errors.DeadlinePassed(10) if "audit" in sent.path else None)
+        _, answer = await ask(replace(context, api=replace(context.api, transport=timed)), "explain_change", **SUCCESS)
+    assert answer["edits"]["not_looked_at"] == ["audit log (no response in time)"]
+    assert timed.times["/user/v1/audit-logs/"] <= 10
+    assert timed.times["/dashboards/widgets/203/"] > 10

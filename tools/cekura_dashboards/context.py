@@ -32,6 +32,8 @@ T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
+BRIEFLY_S = 10.0
+"""Seconds for what is read beside the answer itself. A choice: the API answers in less than one."""
 MAX_CONCURRENT = 20
 """Concurrent requests of one call: enough to read a dashboard of a dozen charts in one round trip."""
 
@@ -452,6 +454,12 @@ class ToolContext(Struct, frozen=True, dict=True):
         changed = replace(self, settings=self.settings.model_copy(update={"time_zone": zone.key}))
         vars(changed)["lookups"] = self.lookups
         return changed
+
+    @property
+    def brief_api(self) -> CekuraClient:
+        """The API for reads without which a call is still answered: they leave time for the others."""
+        remaining = BRIEFLY_S if self.api.deadline is None else self.api.deadline - anyio.current_time()
+        return self.api.within(max(0.0, min(BRIEFLY_S, remaining)))
 
     def for_one_call(self) -> "ToolContext":
         """A copy for one call: the deadline starts now, and nothing is looked up yet."""

@@ -45,7 +45,7 @@ from cekura_dashboards.reports.changes import (
     whole_steps,
 )
 from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
-from cekura_dashboards.reports.edits import edits_text, has_edited_measure
+from cekura_dashboards.reports.edits import edits_text, measure_words
 from cekura_dashboards.reports.evaluated import NOT_QUALITY
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.reports.watched import fired_in
@@ -426,7 +426,7 @@ def render(result: Changes) -> str:
 
 def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
-    ruler = ", the measure itself was edited" if has_edited_measure(row.edits) else ""
+    ruler = f", {words}" if (words := measure_words(row.edits)) else ""
     head = f"{place}. {row.verdict}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")

@@ -48,7 +48,7 @@ async def read_details(
     context: ToolContext, ids: Sequence[int]
 ) -> tuple[Mapping[int, CallDetails], Mapping[int, DashboardsError]]:
     """The details of each call, and the errors of those that could not be read."""
-    return await gather_by_id(ids[:MAX_DETAILS], context.api.call_details)
+    return await gather_by_id(ids[:MAX_DETAILS], context.brief_api.call_details)
 
 
 def details_shown(

@@ -65,8 +65,8 @@ async def read_edit_sources(context: ToolContext, scopes: Sequence[EditScope]) -
     metrics = _few([scope.metrics[:MAX_METRICS] for scope in scopes])
     agents = _few([scope.agents[:MAX_AGENTS] for scope in scopes])
     (of_metrics, no_metrics), (of_agents, no_agents), log = await gather(
-        gather_by_id(metrics, context.api.metric_history),
-        gather_by_id(agents, context.api.agent_history),
+        gather_by_id(metrics, context.brief_api.metric_history),
+        gather_by_id(agents, context.brief_api.agent_history),
         _read_log(context, scopes),
     )
     return replace(
@@ -100,7 +100,9 @@ async def _read_log(context: ToolContext, scopes: Sequence[EditScope]) -> EditSo
     earliest = max(start, end - LONGEST_LOG)
     gaps = [f"{AUDIT} before {format_instant(earliest)}"] if earliest > start else []
     try:
-        log = await context.api.audit_log(project.organization, project.id, start=instant(earliest), end=instant(end))
+        log = await context.brief_api.audit_log(
+            project.organization, project.id, start=instant(earliest), end=instant(end)
+        )
     except DashboardsError as error:
         return EditSources(project=project, log_gaps=[f"{AUDIT} ({_reason(error)})"], requests=1)
     if log.count > log.size:

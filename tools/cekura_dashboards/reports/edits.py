@@ -396,17 +396,20 @@ def without_repeats(all_edits: Sequence[Edits]) -> list[Edits]:
     return shorter
 
 
+def measure_words(edits: Edits | None) -> str | None:
+    """That the measure itself was edited, or may have been; None if not."""
+    kinds = {edit.measure for edit in edits.of_measure} if edits else set[str | None]()
+    if not kinds:
+        return None
+    return f"the measure itself {'was changed' if 'changed' in kinds else 'may have been changed'}"
+
+
 def measure_line(edits: Edits | None) -> str | None:
     """The first line of an answer whose measure itself was edited."""
-    of_measure = edits.of_measure if edits else []
-    if not of_measure:
+    words = measure_words(edits)
+    if edits is None or words is None:
         return None
-    how = "was changed" if any(edit.measure == "changed" for edit in of_measure) else "may have been changed"
-    return f"the measure itself {how}: {'; '.join(_edit_text(edit, brief=True) for edit in of_measure[:FEW])}"
-
-
-def has_edited_measure(edits: Edits | None) -> bool:
-    return bool(edits and edits.of_measure)
+    return f"{words}: {'; '.join(_edit_text(edit, brief=True) for edit in edits.of_measure[:FEW])}"
 
 
 def edits_text(edits: Edits) -> str:

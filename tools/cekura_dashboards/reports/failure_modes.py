@@ -79,7 +79,7 @@ async def count_failure_modes(
     """The modes in both windows, a note if they could not be read, and the number of requests; two round trips."""
     if scope is None:
         return None, [], 0
-    api, project, agents = context.api, scope.project, scope.agents
+    api, project, agents = context.brief_api, scope.project, scope.agents
     try:
         if agents:
             mine, every = await gather(api.failure_modes(project, agents), api.failure_modes(project, []))
