@@ -395,7 +395,7 @@ class ChartReading(Memoised, frozen=True):
     ``restricted_to_project``: read so, but limited to its dashboard's project. ``hours``: the hourly chart that days
     were merged from; ``offsets``: seconds from UTC where their window begins and ends. ``passing``: the score of a
     pass, in words, of a binary metric. ``all_calls``: of a metric, the calls of the same filter and window over time,
-    evaluated or not.
+    evaluated or not. ``whole``: the same in the fewest buckets that hold it.
     """
 
     target: Target
@@ -410,6 +410,7 @@ class ChartReading(Memoised, frozen=True):
     hours: Chart | None = None
     offsets: tuple[float, float] | None = None
     all_calls: "ChartReading | None" = None
+    whole: "tuple[ChartReading, ...]" = ()
 
     def by_hour(self) -> "ChartReading":
         """The reading by hour, as the API answered it."""

@@ -30,8 +30,8 @@ FINER = "a finer series"
 SEVERAL = 3
 """A note that this many widgets share is listed once."""
 HEADLINES = (
-    "overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max", "typical_bucket_p50",
-    "typical_bucket_p95", "typical_bucket_p99", "ci95", "first", "last",
+    "overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max", "p50", "p95", "p99",
+    "typical_bucket_p50", "typical_bucket_p95", "typical_bucket_p99", "ci95", "first", "last",
 )  # fmt: skip
 """The figures that are never omitted."""
 

@@ -37,6 +37,7 @@ from cekura_dashboards.charts.target import (
     has_a_period_before,
     other_window,
 )
+from cekura_dashboards.charts.whole import key_of, of_all_calls, whole_values
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.evaluated import change_of_share
 from cekura_dashboards.reports.report import ReportOptions, differ, disagreement
@@ -217,10 +218,13 @@ def _bar_sample(
     groups = _groups(function, observed) if config.group_by else {}
     parts: dict[str | None, float] = {"value": combine(function, observed) or 0.0} if kind == "extreme" else {}
     scale = SCALES.get(unit_of(config, chart, [bucket.value for bucket in observed]), 0.0)
-    whole = total(observed)
-    if whole is None and function == "count":
-        whole = round(math.fsum(bucket.value or 0.0 for bucket in observed))
-    side = Sample(cells, seconds, groups, parts, whole)
+    calls, values = total(observed), whole_values(reading, names)
+    if calls is None and function == "count":
+        calls = round(math.fsum(bucket.value or 0.0 for bucket in observed))
+    for name, value in values.by_group.items():
+        if name in groups:
+            groups[name] = groups[name][0], value.value
+    side = Sample(cells, seconds, groups, parts, calls, whole=values.of_all.value if values.of_all else None)
     grouped = GroupedSample(groups, _over_time(function, observed))
     return Measurement(kind, side, scale, rows.tested_span(reading)[1], days, grouped)
 
@@ -390,9 +394,13 @@ async def read_compared(
         for name, target in (("current", sides.current), ("baseline", sides.baseline), ("alike", alike)):
             if isinstance(target, Target):
                 targets[place, name] = target
+    whole = {place: of_all_calls(target) for place, target in targets.items()}
+    targets |= {key_of(bar): bar for bars in whole.values() for bar in bars}
     for key, measure in measures.items():  # after the charts, as requests are limited
         targets[key] = measure
     read = dict(zip(targets, await read_charts(context, [*targets.values()]), strict=True))
+    for read_key, bars in whole.items():
+        read[read_key] = replace(read[read_key], whole=tuple(read[key_of(bar)] for bar in bars))
     compared_readings = [
         ComparedReadings(
             sides,

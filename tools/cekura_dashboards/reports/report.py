@@ -25,6 +25,7 @@ from cekura_dashboards.charts.rows import (
     unit_of,
 )
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, format_instant, is_off_utc
+from cekura_dashboards.charts.whole import whole_values
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.evaluated import Evaluated, evaluated_calls, share_over_time
@@ -340,6 +341,7 @@ def _bar(
         by=by,
         clock=options.clock,
         tested=findings_over_history(history, reading, chart, options.clock, options.names),
+        whole=whole_values(reading, options.names),
     )
     calls = _times_with_calls(rows, config)
     begins = _none_before(calls, rows.span, history, options.names)

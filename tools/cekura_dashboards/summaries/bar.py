@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import SCALES, Number, Outcome, exact, round_for_display
@@ -37,9 +37,12 @@ from cekura_dashboards.summaries.model import (
     Role,
     Series,
     Summary,
+    WholeValue,
+    WholeValues,
 )
 
 ADDITIVE = {"count", "sum"}
+UNKNOWN = WholeValues()
 MIN_CALLS_UNFLAGGED = 30
 """A figure that rests on fewer calls is flagged. A choice, by the usual rule of thumb."""
 
@@ -65,6 +68,13 @@ def combine(function: str, parts: Sequence[Bucket]) -> float | None:
         weights = [float(part.n or 0) for part in observed]
         return weighted_mean(values, weights) if any(weights) else statistics.fmean(values)
     return statistics.median(values)
+
+
+def weighted(parts: Sequence[Bucket]) -> float:
+    """The mean of buckets by their calls; of percentiles near that of all calls, which lies between theirs."""
+    observed = [part for part in parts if part.value is not None]
+    values = [part.value for part in observed if part.value is not None]
+    return weighted_mean(values, [float(part.n or 0) for part in observed]) or statistics.fmean(values)
 
 
 def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
@@ -223,9 +233,11 @@ def bar(
     by: str | None = None,
     clock: Clock = UTC_CLOCK,
     tested: Outcome | None = None,
+    whole: WholeValues = UNKNOWN,
 ) -> Summary:
     """``period``: the API's own bucket. ``by``: what the buckets are grouped by.
 
+    ``whole``: the percentiles of all calls.
     ``tested``: the findings in more of its history; None: the buckets themselves are tested. No buckets give n = 0 and
     no facts.
     """
@@ -237,7 +249,10 @@ def bar(
     n = total(measured)
     if n is None and function == "count":
         n = round(overall or 0)
-    facts: dict[str, object] = {_name(function): display_value(function, overall)}
+    name, of_all = _name(function, len(timed)), whole.of_all
+    facts: dict[str, object] = {name: display_value(function, overall)}
+    if of_all is not None:
+        facts = {function: display_value(function, of_all.value)}
     if function == "avg" and overall is not None:
         facts |= _mean_facts(measured, overall, n, unit)
     merges = is_merged(function, by)
@@ -246,6 +261,10 @@ def bar(
     notes = _notes(function, period, timed, span)
     if not merges:
         notes.append(f"{function} of several groups cannot be merged, so there is no series; see the groups")
+    if of_all is not None and of_all.parts:
+        shown = " and ".join(str(display_value(function, part)) for part in of_all.parts)
+        notes.append(f"{function} of all calls lies between those of the two months, {shown}")
+    groups = _group_rows(function, measured, whole.by_group) if by else []
     outcome = Outcome()
     if merges:
         outcome = tested or bar_outcome(function, period, unit, timed, span, clock, span)
@@ -256,7 +275,7 @@ def bar(
         facts=BarFacts.model_validate(facts),
         series=series(function, period, timed, span, points) if merges else None,
         coarser=series(function, period, timed, span, coarse) if merges else None,
-        groups=largest_groups(by, _group_rows(function, measured), ["group", "n", _name(function)]) if by else None,
+        groups=largest_groups(by, groups, ["group", "n", function if whole.by_group else name]) if by else None,
         findings=outcome.findings,
         not_tested=outcome.not_tested,
         notes=[*notes, *outcome.notes],
@@ -323,8 +342,10 @@ def bar_time_series(
     return time_series, TimeSeries(times, sizes, sizes, step, scale="count") if time_series.knows_calls else None
 
 
-def _name(function: str) -> str:
-    """What the value for the whole window is called."""
+def _name(function: str, buckets: int) -> str:
+    """What the value for the whole window is called: a percentile of several buckets is not one of all calls."""
+    if buckets == 1 and function not in {*ADDITIVE, "avg"}:
+        return function
     if function in ADDITIVE:
         return "total"
     if function == "avg":
@@ -360,14 +381,16 @@ def _notes(function: str, period: str, timed: list[Bucket], span: Span) -> list[
     return notes
 
 
-def _group_rows(function: str, buckets: list[Bucket]) -> list[tuple[str | None, int | None, float | None]]:
+def _group_rows(
+    function: str, buckets: list[Bucket], whole: Mapping[str | None, WholeValue]
+) -> list[tuple[str | None, int | None, float | None]]:
     names = dict.fromkeys(b.group for b in buckets)
     buckets_by_group = {name: [b for b in buckets if b.group == name] for name in names}
     return [
         (
             name,
             round(combine(function, parts) or 0) if function == "count" else total(parts),
-            combine(function, parts),
+            whole[name].value if name in whole else combine(function, parts),
         )
         for name, parts in buckets_by_group.items()
     ]

@@ -1,7 +1,7 @@
 """What a summary is made of: named facts, rounded once, absent where nothing is known."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
@@ -82,6 +82,20 @@ class LineFacts(Facts):
     nulls: int | None = Field(default=None, description="calls without a value")
 
 
+class WholeValue(NamedTuple):
+    """A percentile of all calls of a window; ``parts``: those that it lies between, if it is not known exactly."""
+
+    value: float
+    parts: tuple[float, ...] = ()
+
+
+class WholeValues(Struct, frozen=True):
+    """The percentiles of all calls of a window, and of those of each group, as far as they are known."""
+
+    of_all: WholeValue | None = None
+    by_group: Mapping[str | None, WholeValue] = field(default_factory=dict[str | None, WholeValue])
+
+
 class BarFacts(Facts):
     """Over all buckets of a bar: the mean weighted by calls, never a mean of means; percentiles are not merged."""
 
@@ -91,6 +105,9 @@ class BarFacts(Facts):
     mean_of_buckets: Number | None = Field(default=None, description="every bucket alike, where that differs")
     min: Number | None = None
     max: Number | None = None
+    p50: Number | None = Field(default=None, description="of all calls, as p95 and p99")
+    p95: Number | None = None
+    p99: Number | None = None
     typical_bucket_p50: Number | None = None
     typical_bucket_p95: Number | None = None
     typical_bucket_p99: Number | None = None
