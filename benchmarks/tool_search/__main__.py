@@ -15,7 +15,7 @@ HALVES = {"those that the descriptions were written with": 0, "held out until th
 @click.option("--misses", is_flag=True, help="Show which questions of the first half do not find their tool.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the table into the README.")
 def main(*, misses: bool, write: bool) -> None:
-    """Rank our tools and those of other servers for 200 questions."""
+    """Rank our tools and those of other servers for all questions."""
     tools = described_tools()
     ranks = {"BM25": by_words(tools), "all-MiniLM-L6-v2": by_meaning(tools)}
     lines = [
