@@ -152,10 +152,10 @@ def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
         ("last weekend", "2026-11-07/2026-11-08", "11-07T00:00", "11-09T00:00"),
         ("today", "last week", "11-11T00:00", "11-11T15:30"),
         ("7d", "last_week", "11-04T15:30", "11-11T15:30"),
-        ("today", "yesterday", "11-17T00:00", "11-18T00:00"),
+        ("today", "yesterday", "11-17T00:00", "11-17T15:30"),
         ("this_week", "2026-11-12", "11-12T00:00", "11-13T00:00"),
         ("this_month", "last_month", "10-19T15:35", "11-01T00:00"),
-        ("today", "monday", "11-16T00:00", "11-17T00:00"),
+        ("today", "monday", "11-16T00:00", "11-16T15:30"),
     ],
 )
 def test_a_comparison_may_be_a_time_of_its_own(window: str, how: str, start: str, end: str) -> None:
@@ -338,3 +338,16 @@ def test_windows_of_one_chart_are_cut_out_of_the_same_buckets_and_keep_their_own
     named = bar_rows(whole, chart, {"7": "Booking"})
     assert {bucket.group for bucket in named.buckets} == {"Booking (7)"}
     assert {bucket.group for bucket in rows.buckets} == {"7"}
+
+
+def test_a_day_that_is_under_way_is_compared_as_far_as_it_has_come_and_a_note_says_so() -> None:
+    now = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
+    other = other_window(resolve("today", now, BERLIN), "yesterday", now, BERLIN)
+    assert (other.start, other.end) == (
+        datetime(2026, 11, 16, 23, tzinfo=UTC),
+        datetime(2026, 11, 17, 15, 30, tzinfo=UTC),
+    )
+    assert "cut to the same hour, as the window is under way" in other.notes
+    whole = other_window(resolve("yesterday", now, BERLIN), "today", now, BERLIN)
+    assert whole.end == now
+    assert any("the baseline is under way" in note for note in whole.notes)

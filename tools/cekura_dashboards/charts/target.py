@@ -161,6 +161,7 @@ def other_window(
     """The window to compare with: the one before, the same a week before, or an interval.
 
     The period before keeps the time of day: it lies whole days back if the window is a day or longer, or begins a day.
+    Beside a window that is under way, other days that are given by a word end at the same hour.
     ``cut``: applied to a window before it is compared, so that an error suggests a window that works.
 
     Raises:
@@ -168,7 +169,8 @@ def other_window(
         InvalidArguments: for another word.
     """
     if _is_window(how, now, zone):
-        return _with_differences(window, resolve(how, now, zone, argument="compare_to"), zone)
+        other = resolve(how, now, zone, argument="compare_to")
+        return _with_differences(window, other if is_interval(how) else _as_far(window, other, now, zone), zone)
     word = _comparison(how)
     start, end = _before(window, word, zone)
     if end > window.start:
@@ -182,6 +184,25 @@ def other_window(
             f"compared like this is the last {days} days ({days}d)."
         )  # fmt: skip
     return _with_differences(window, Window(max(start, now - LIMIT + MARGIN), end, word), zone)
+
+
+def _as_far(window: Window, other: Window, now: datetime, zone: ZoneInfo) -> Window:
+    """The other window; of as many days as one that is under way, only as far as that has come by the clock."""
+    walls = [
+        [edge.astimezone(zone).replace(tzinfo=None) for edge in (each.start, each.end)] for each in (window, other)
+    ]
+    day = timedelta(days=1)
+    if any(start.time() != time.min for start, _ in walls):
+        return other
+    days = [-(-(end - start) // day) for start, end in walls]
+    if window.end == now and days[0] == days[1] and walls[1][1].time() == time.min:
+        note = "cut to the same hour, as the window is under way"
+        end = _back(window.end, (walls[0][0] - walls[1][0]) // day, zone)
+        return other if end == other.end else replace(other, end=end, notes=(*other.notes, note))
+    if other.end == now and days[0] == days[1]:
+        note = "the baseline is under way; as the window, with the other as `compare_to`, both end at the same hour"
+        return replace(other, notes=(*other.notes, note))
+    return other
 
 
 def _before(window: Window, word: str, zone: ZoneInfo) -> Interval:
