@@ -24,6 +24,7 @@ COMPARISONS = {"eq": "=", "neq": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte":
 OPS = {*COMPARISONS, *TEXT_OPS, "in", "isnull"}
 CALL_COLUMNS = {
     "id": ("c.id", "number"),
+    "call_id": ("('call_' || c.id)", "text"),
     "success": ("c.success", "boolean"),
     "duration": ("c.duration", "number"),
     "customer_number": ("c.customer_number", "text"),

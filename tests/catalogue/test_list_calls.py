@@ -216,3 +216,33 @@ async def test_windows_of_minutes_are_read(window: str, minutes: int) -> None:
     since = NOW - timedelta(minutes=minutes)
     query = f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '{since:%Y-%m-%d %H:%M:%S}'"
     assert [(found["total"],)] == sql(app, query)
+
+
+async def test_a_call_is_named_by_its_providers_id_too_which_stays_where_its_own_changes() -> None:
+    app = shared_sandbox()
+    [(newest,)] = sql(app, "SELECT max(id) FROM calls WHERE project = 1")
+    where = {"field": "call_id", "op": "eq", "value": f"call_{newest}"}
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "list_calls", project_id=1, window="30d", filters=where)
+        detailed, _ = await ask(context, "list_calls", project_id=1, limit=1, details=True)
+        read, transcripts = await ask(context, "list_calls", project_id=1, transcripts=[newest])
+        plain, _ = await ask(context, "list_calls", project_id=1, limit=1)
+    [call] = answer["calls"]
+    assert (call["id"], call["call_id"]) == (newest, f"call_{newest}")
+    assert transcripts["calls"][0]["call_id"] == f"call_{newest}"
+    assert all(f'{newest} | "call_{newest}" | 2026' in shown for shown in (text, detailed, read))
+    assert "call_id" not in plain
+
+
+async def test_a_metric_is_linked_where_its_calls_its_change_or_its_id_are_shown() -> None:
+    link = "https://dashboard.cekura.ai/metrics/507"
+    rate = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 507, "aggregation_function": "avg"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        calls, _ = await ask(context, "list_calls", widget_id=216, metric=507, limit=1)
+        explained, answer = await ask(
+            context, "explain_change", widget={**rate, "time_period": "day"}, dashboard_id=13, window="7d"
+        )
+        metrics, _ = await ask(context, "look_up", kind="metrics", project_id=2)
+    assert answer["metric_link"] == link
+    assert (link in calls, link in explained) == (True, True)
+    assert metrics.count("https://dashboard.cekura.ai/metrics/{id}") == 1

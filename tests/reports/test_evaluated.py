@@ -57,7 +57,7 @@ async def test_a_chart_of_a_metric_says_of_how_many_calls(arguments: Json, readi
         app, f"SELECT count(number) FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE metric_id = {metric} "
         f"AND {where}",
     )  # fmt: skip
-    assert (report["n"], report["evaluated"]["n"], report["evaluated"]["calls"]) == (n, n, calls)
+    assert (report["n"], report["evaluated"]["n"], report["evaluated"]["all_calls"]) == (n, n, calls)
     assert f"evaluated {n} of {calls} calls, {report['evaluated']['pct']} %" in text
     counts = [sent for sent in recorder.sent if isinstance(sent.body, dict) and sent.body.get("field") == "agent_id"]
     assert len(counts) <= 2, "one for the window, one for its history"
@@ -106,7 +106,7 @@ async def test_a_new_sample_rate_is_told_as_that_and_is_no_step_of_quality() -> 
         )
         found, changes = await ask(context, "find_changes", dashboard_ids=[13], window="7d")
         explained, _ = await ask(context, "explain_change", widget=BAR, dashboard_id=11, window="7d")
-    [change] = answer["report"]["evaluated"]["changes"]
+    [change] = answer["report"]["evaluated"]["share_changes"]
     assert (change["kind"], change["at"]) == ("step", "2026-11-13T16:00Z")
     assert (change["before"], change["after"]) == (pytest.approx(0.8, abs=0.02), pytest.approx(0.08, abs=0.02))
     assert "share of calls evaluated, by sampling or trigger; not a change of quality: step at 2026" in text
@@ -123,7 +123,7 @@ async def test_no_evaluations_are_no_outage_where_calls_came() -> None:
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "preview_widget", widget={**BAR, "time_period": "hour"}, dashboard_id=11)
     assert not [item for item in answer["report"]["findings"] if item["kind"] == "outage"]
-    [change] = answer["report"]["evaluated"]["changes"]
+    [change] = answer["report"]["evaluated"]["share_changes"]
     assert (change["after"] < 0.1, change["at"][:10]) == (True, "2026-11-15")
     assert "no calls" not in text
 

@@ -108,6 +108,7 @@ class FilterField(NamedTuple):
 _ORDER = ("gt", "gte", "lt", "lte")
 FILTERED: dict[str, FilterField] = {
     "id": FilterField("number", ("eq", "in", *_ORDER)),
+    "call_id": FilterField("text", ("eq", "neq", "contains", "in")),
     "success": FilterField("boolean", ("eq", "neq", "isnull")),
     "duration": FilterField("number", ("eq", *_ORDER)),
     "customer_number": FilterField("text", ("eq", "neq", "contains", "startswith", "in")),
@@ -122,6 +123,10 @@ FILTERED: dict[str, FilterField] = {
     "metric_evaluations.metric.id": FilterField("number", ()),
     "metric_evaluations.metric.name": FilterField("text", ()),
 }
+
+
+OF_CALL_LOGS = frozenset({"call_id"})
+"""Filter fields documented for call logs only, not for charts."""
 
 
 def is_metadata(name: str) -> bool:

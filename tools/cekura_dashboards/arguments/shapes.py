@@ -159,7 +159,6 @@ _METRIC = {"metric": "metric_evaluations.value"}
 PLOTTED_FIELDS = _SHARED | _METRIC | {"agent": "agent_id", "agent.id": "agent_id", "calls": "agent_id"}
 FILTER_FIELDS = _SHARED | {
     "agent": "agent.id", "agent_id": "agent.id", "agent_name": "agent.agent_name", "agent.name": "agent.agent_name",
-    "call_id": "id",
     "metric_id": "metric_evaluations.metric.id", "metric_name": "metric_evaluations.metric.name",
 }  # fmt: skip
 """Fields of calls; some have different names for plotting and filtering."""

@@ -12,6 +12,7 @@ from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.call_details import FailedRules, failed_rules, failed_rules_line, read_details
 from cekura_dashboards.charts.calls import (
+    METRIC_LINK,
     CallShown,
     MetadataKeys,
     call_line,
@@ -101,6 +102,7 @@ class Explanation(Result):
     BOUND = "at most 9,000 characters"
 
     measure: str
+    metric_link: str | None = None
     where: str = Field(description="which calls are counted: all filters together")
     window: str
     evaluated: Evaluated | None = Field(default=None, description="of a metric, in the window")
@@ -164,6 +166,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     passing = base.readings[0].passing
     answer = Explanation(
         measure=title_of(brief(chart.config)) + (f" ({passing})" if passing else ""),
+        metric_link=None if chart.config.metric is None else METRIC_LINK.format(id=chart.config.metric),
         where=which_calls(chart.target, names),
         window=window_line(window),
         evaluated=evaluated,
@@ -350,7 +353,8 @@ def _group_on(side: str, dimension: Dimension) -> str | None:
 
 def render(result: Explanation) -> str:
     lines = [line] if (line := measure_line(result.edits)) else []
-    lines += [result.measure, f"where {result.where}", result.window]
+    link = f", {result.metric_link}" if result.metric_link else ""
+    lines += [f"{result.measure}{link}", f"where {result.where}", result.window]
     lines += [evaluated_line(result.evaluated)] if result.evaluated else []
     lines += [*comparison_lines(result.comparison), *edit_lines(result.edits)]
     modes = failure_lines(result.failure_modes)

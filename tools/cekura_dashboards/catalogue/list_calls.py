@@ -5,12 +5,13 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field, model_validator
 
 from cekura_dashboards.api.errors import DashboardsError, NotFound
-from cekura_dashboards.api.filters import fault, filter_warnings, in_words, time_bounds
+from cekura_dashboards.api.filters import fault, fields_of, filter_warnings, in_words, time_bounds
 from cekura_dashboards.api.models import LIMIT, CallLog, JsonObject, Metric
 from cekura_dashboards.arguments.references import MetricId
 from cekura_dashboards.arguments.widget import WINDOW
 from cekura_dashboards.charts.call_details import CallDetailsShown, details_lines, details_shown, read_details
 from cekura_dashboards.charts.calls import (
+    METRIC_LINK,
     CallShown,
     CallsPage,
     Order,
@@ -125,7 +126,8 @@ async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallLi
     notes = [] if total else [await why_empty(context, CallsQuery(filters, window, project), names)]
     if sortable < total:
         notes.append(f"omitted: {total - sortable} calls without a value to sort by")
-    calls = [call_shown(call, project, metric) for call in logs]
+    by_call_id = bool(request.details) or "call_id" in {*fields_of(filters)}
+    calls = [call_shown(call, project, metric, by_call_id=by_call_id) for call in logs]
     if request.said:
         calls = _calls_with_text(request.said, calls, logs)
         note = f"{len(logs)} transcripts of {sortable} calls were searched, {len(calls)} match"
@@ -179,11 +181,12 @@ async def _metrics(context: ToolContext, wanted: Collection[int | None], project
 
 
 def _metric_word(number: int, metric: Metric | None, calls: Sequence[CallShown]) -> str:
-    """A metric by name, if known, and the score of a pass."""
+    """A metric by name, if known, the score of a pass, and its link."""
+    link = METRIC_LINK.format(id=number)
     if metric is None:
-        return str(number)
+        return f"{number}, {link}"
     passing = known_scores(call.value for call in calls) if metric.family == "binary" else ""
-    return f"{number} {named(metric.name)}" + (f" ({passing})" if passing else "")
+    return f"{number} {named(metric.name)}" + (f" ({passing})" if passing else "") + f", {link}"
 
 
 def _window(context: ToolContext, window: str | None, filters: JsonObject) -> Window:
@@ -215,7 +218,7 @@ async def _with_transcripts(context: ToolContext, ids: Collection[int], project:
         window=window_line(window),
         where=in_words(where),
         project=project,
-        calls=[call_shown(by_id[number], project) for number, _ in transcripts],
+        calls=[call_shown(by_id[number], project, by_call_id=True) for number, _ in transcripts],
         transcripts=[
             Transcript(id=n, text=text[:most], more=max(0, len(text) - most) or None) for n, text in transcripts
         ],

@@ -14,6 +14,7 @@ from cekura_dashboards.api.models import (
     FILTERED,
     METRIC_COMBINATIONS,
     METRIC_VALUE,
+    OF_CALL_LOGS,
     PLOTTED,
     Metric,
     WidgetConfig,
@@ -34,7 +35,7 @@ from cekura_dashboards.arguments.references import (
     visible_alerts,
     visible_metrics,
 )
-from cekura_dashboards.charts.calls import read_metadata_keys
+from cekura_dashboards.charts.calls import METRIC_LINK, read_metadata_keys
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import format_instant, resolve, resolve_targets, unsaved
 from cekura_dashboards.context import ToolContext, gather_by_id
@@ -152,7 +153,7 @@ async def _fields(_context: ToolContext, _request: LookUpRequest) -> Table:
         charts = " ".join(allowed.charts) if allowed else "by metric"
         rows.append([name, kind, charts, " ".join(allowed.aggregations) if allowed else "by metric"])
     metric = "; ".join(f"{kind} metric: {' '.join(c.charts)}" for kind, c in METRIC_COMBINATIONS.items())
-    only_filtered = [name for name in FILTERED if name not in PLOTTED]
+    only_filtered = [name for name in FILTERED if name not in {*PLOTTED, *OF_CALL_LOGS}]
     return (
         ["field", "type", "charts", "bar aggregations"],
         rows,
@@ -267,6 +268,8 @@ async def _metrics(context: ToolContext, request: LookUpRequest) -> Table:
         if len(projects) > MAX_PROJECTS:
             notes.append(f"metrics of the first {MAX_PROJECTS} of {len(projects)} projects; give project_id for others")
     unique = {metric.id: metric for metric in metrics}
+    if unique:
+        notes.append(f"a metric opens at {METRIC_LINK}")
     rows = [[m.id, _text(m.name), _kind(m), m.project] for m in unique.values()]
     return ["id", "name", "type", "project"], rows, notes
 

@@ -296,7 +296,7 @@ def _short_names(item: WidgetReport) -> WidgetReport:
 
 def _without_all_calls(item: WidgetReport) -> WidgetReport:
     """Only n, without how many calls there are in all, unless that share changed."""
-    if item.evaluated is None or item.evaluated.changes:
+    if item.evaluated is None or item.evaluated.share_changes:
         return item
     return item.model_copy(update={"evaluated": None})
 

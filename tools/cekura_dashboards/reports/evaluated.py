@@ -26,9 +26,9 @@ class Evaluated(BaseModel):
     """Calls with a value of the metric, of all calls of the same filter and window."""
 
     n: int
-    calls: int
+    all_calls: int
     pct: Number
-    changes: list[Step | Unusual] | None = Field(
+    share_changes: list[Step | Unusual] | None = Field(
         default=None, description="of the share, 0 to 1: by sampling or trigger, not a change of quality"
     )
 
@@ -49,11 +49,11 @@ def evaluated_calls(
     if not calls:
         return None, []
     changes = None if share is None else share.reported(_local_span(reading))
-    return Evaluated(n=n, calls=calls, pct=exact(round(100 * n / calls, 1)), changes=changes or None), []
+    return Evaluated(n=n, all_calls=calls, pct=exact(round(100 * n / calls, 1)), share_changes=changes or None), []
 
 
 def evaluated_line(evaluated: Evaluated) -> str:
-    return f"evaluated {evaluated.n} of {evaluated.calls} calls, {plain(evaluated.pct)} %"
+    return f"evaluated {evaluated.n} of {evaluated.all_calls} calls, {plain(evaluated.pct)} %"
 
 
 def share_over_time(reading: ChartReading | None, clock: Clock) -> EvaluatedShare | None:

@@ -91,8 +91,10 @@ def _rendered(item: WidgetReport) -> str:
         else finding_lines(item.findings, item.outage_of)
     )
     lines += [line for edits in item.edits or [] for line in edit_lines(edits)]
-    if item.evaluated is not None and item.evaluated.changes:
-        lines += [f"share of calls evaluated, {NOT_QUALITY}: {_finding(change)}" for change in item.evaluated.changes]
+    if item.evaluated is not None and item.evaluated.share_changes:
+        lines += [
+            f"share of calls evaluated, {NOT_QUALITY}: {_finding(change)}" for change in item.evaluated.share_changes
+        ]
     basis = [f"unit {item.unit}" if item.unit else "", item.pass_score or ""]
     if item.evaluated is not None:
         basis.append(evaluated_line(item.evaluated))
