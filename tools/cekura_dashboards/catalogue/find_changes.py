@@ -154,7 +154,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     }
     going_on = partial(_next_call, times=times, request=request)
     readings_by_key = {survey.key: reading for survey, reading in zip(measures, readings, strict=True)}
-    few = [(survey, item, readings_by_key[survey.key]) for survey, item, _ in ranking[:FEW_CHANGES]]
+    few = [(row, readings_by_key[row.survey.key]) for row in ranking[:FEW_CHANGES]]
     windows = [window for window in (times.current, times.baseline) if window]
     (edits, edit_requests), (ranking, looks) = await gather(
         edits_of_changes(context, few, windows, readings, names, request.edits or "brief"),

@@ -14,7 +14,7 @@ from cekura_dashboards.charts.rows import bar_rows
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window
 from cekura_dashboards.context import AGENT_ID_FIELDS, ToolContext, gather
 from cekura_dashboards.reports.budget import ALONE
-from cekura_dashboards.reports.changes import Survey
+from cekura_dashboards.reports.changes import RankedChange
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.edits import (
     MARGIN,
@@ -39,12 +39,12 @@ from cekura_dashboards.reports.onsets import (
     interval_of_windows,
 )
 from cekura_dashboards.reports.report import WidgetReport
-from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.findings import Comparison
 from cekura_dashboards.text import unquoted
 
 AGENT = "agent.id"
 MOVED = ("clear", "possible")
+UNDATED = "no edits are listed: the change is only possible, and may have begun at any time"
 OF_A_GROUP = ("group", "new group", "gone group")
 FEW_CHANGES, FEW_INTERVALS = 3, 2
 """Changes of one answer, and times of one chart, that edits are looked for beside."""
@@ -84,6 +84,10 @@ async def beside_explanation(
             readings, group = sides.readings, (first.groups or [None])[0]
     names, _ = await context.lookups.names([reading.target.config for reading in readings], [], chart.project)
     interval = interval_of_windows(readings, names, group)
+    windows = base.readings[0].window, base.readings[1].window
+    is_clear = "clear" in {whole.verdict, first.verdict if first is not None else None}
+    if not is_clear and not interval.dates(windows):
+        return Beside(notes=[UNDATED])
     drivers = (first.groups or []) if first is not None and driven and by == AGENT else []
     scope = await edit_scope(
         context, chart.config, chart.target.calls, chart.project, interval,
@@ -95,7 +99,6 @@ async def beside_explanation(
         sides_of_drivers = by_agent.current.grouped.groups, by_agent.baseline.grouped.groups
         current, baseline = (sum(side.get(name, (0.0, 0.0))[0] for name in drivers) for side in sides_of_drivers)
         sizes = current, baseline
-    windows = base.readings[0].window, base.readings[1].window
     own = scope.agents if scope.only_agents else ()
     failures = failure_scope(chart.config, chart.target.calls, chart.project, own, windows, sizes)
     (edits, edit_requests), (modes, notes, requests) = await gather(
@@ -158,26 +161,29 @@ def _largest(sides: ComparedMeasures | DashboardsError | None) -> list[int]:
 
 async def edits_of_changes(
     context: ToolContext,
-    changes: Sequence[tuple[Survey, Change, ChartReading]],
+    changes: Sequence[tuple[RankedChange, ChartReading]],
     windows: Sequence[Window],
     readings: Sequence[ChartReading],
     names: dict[str, str],
     amount: Amount,
-) -> tuple[list[Edits], int]:
-    """The edits beside each change that was found, and the number of requests.
+) -> tuple[list[Edits | None], int]:
+    """The edits beside each change that was found, and the number of requests; None beside one that has no date.
 
     ``windows``: current and baseline, if any. ``readings``: all that were tested, for the agents with most calls.
     """
-    scopes = [
-        await edit_scope(
-            context, survey.target.config, survey.target.calls, survey.target.project,
-            interval_of_change(item, reading, windows, names),
-            drivers=_agents([item.part]) if _is_by_agent(reading) and item.how in OF_A_GROUP else (),
-            leading=_most_calls(readings, survey.target.project, names),
-        )
-        for survey, item, reading in changes
-    ]  # fmt: skip
-    return await _edits_in(context, scopes, [survey.target.config for survey, *_ in changes], amount)
+    scopes = dict[int, EditScope]()
+    for place, ((survey, item, verdict), reading) in enumerate(changes):
+        interval = interval_of_change(item, reading, windows, names)
+        if verdict == "clear" or interval.dates(windows):
+            scopes[place] = await edit_scope(
+                context, survey.target.config, survey.target.calls, survey.target.project, interval,
+                drivers=_agents([item.part]) if _is_by_agent(reading) and item.how in OF_A_GROUP else (),
+                leading=_most_calls(readings, survey.target.project, names),
+            )  # fmt: skip
+    configs = [changes[place][0].survey.target.config for place in scopes]
+    found, requests = await _edits_in(context, [*scopes.values()], configs, amount)
+    beside = dict(zip(scopes, found, strict=True))
+    return [beside.get(place) for place in range(len(changes))], requests
 
 
 async def edits_of_reports(
@@ -234,7 +240,9 @@ def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str
     intervals = [interval_of_finding(finding, history, window, names) for finding in report.findings or []]
     comparison = report.comparison
     if comparison is not None and comparison.verdict in MOVED and not sides.targets.filters and sides.baseline:
-        intervals.append(interval_of_windows([sides.baseline, sides.current], names))
+        interval = interval_of_windows([sides.baseline, sides.current], names)
+        if comparison.verdict == "clear" or interval.dates([sides.baseline.window, window]):
+            intervals.append(interval)
     return intervals
 
 

@@ -24,6 +24,11 @@ class Interval(NamedTuple):
     start: datetime
     end: datetime
 
+    def dates(self, windows: Sequence[Window]) -> bool:
+        """Whether it says more than that something changed in the windows: it covers at most half of their time."""
+        start, end = min(window.start for window in windows), max(window.end for window in windows)
+        return self.end - self.start <= (end - start) / 2
+
 
 class WholeMeasure:
     """In place of a group: all groups together."""
