@@ -287,6 +287,19 @@ async def test_other_calls_stand_for_what_the_dashboard_says_of_the_same_field(r
     assert 'replaced in the baseline: agent.id = "Booking" (33)' in found["notes"]
 
 
+async def test_a_version_that_replaced_another_within_the_window_is_compared_and_a_note_says_so() -> None:
+    versions = [[{"agent": "Booking", "metadata.app_version": version}, version] for version in ("2.4.0", "2.3.1")]
+    async with open_tools(shared_sandbox(count=20_000)) as (context, _):
+        report = await report_of(
+            context, widget_ids=[203], window="7d", filters=versions[0][0], compare_filters=versions[1][0]
+        )
+        same = await report_of(context, widget_ids=[203], window="7d", filters=BOOKING, compare_filters=RECEPTION)
+    found = report["comparison"]
+    assert found["verdict"] in {"clear", "possible"}
+    assert any(note.startswith("one replaced the other: these calls begin on 2026-11-12") for note in found["notes"])
+    assert not any("replaced the other" in note for note in same["comparison"].get("notes", []))
+
+
 async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
     failed: Json = {"field": "success", "op": "eq", "value": False}
     async with open_tools(shared_sandbox()) as (context, _):

@@ -46,7 +46,7 @@ from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.evaluated import limited
 from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
-from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial
+from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
@@ -469,6 +469,7 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
         return Comparison(**about, not_compared="no calls match in the baseline")
     notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
     notes += _relation_of_sides(sides.targets, names)
+    notes += _replacement(current.sample, baseline.sample) if filters else []
     counted = reading.target.config.aggregation_function == "count"
     terms = VerdictTerms(
         tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=current.clock
@@ -489,6 +490,21 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     if not filters:
         comparison = limited(comparison, change_of_share(reading, other, options.clock))
     return comparison.model_copy(update={**about, "notes": [*(comparison.notes or []), *notes] or None})
+
+
+def _replacement(current: Sample, baseline: Sample) -> list[str]:
+    """A note where calls of the current side begin as those of the baseline end, as with a release."""
+    days = [[cell.time for cell in side.buckets if cell.n or cell.value] for side in (current, baseline)]
+    if not all(days):
+        return []
+    (first, last), (baseline_first, baseline_last) = ((min(times), max(times)) for times in days)
+    overlap = {*days[0]} & {*days[1]}
+    if not baseline_first < first <= baseline_last + DAY or baseline_last >= last or len(overlap) > 1:
+        return []
+    begins = iso(first, step=DAY)[:10]
+    return [
+        f"one replaced the other: these calls begin on {begins}, where those of the baseline end; their days differ too"
+    ]
 
 
 def has_no_calls(measure: Measurement) -> bool:
