@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cekura_dashboards.stats.decomposition import GroupedSample, find_driver
+from cekura_dashboards.stats.decomposition import find_driver
+from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 

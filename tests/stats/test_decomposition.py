@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cekura_dashboards.stats.decomposition import Driver, GroupedSample, find_driver
+from cekura_dashboards.stats.decomposition import Driver, find_driver
+from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
@@ -146,3 +147,63 @@ def test_counts_are_compared_by_how_each_group_grew() -> None:
 def test_a_side_without_groups_or_with_one_says_nothing(side: Mapping[str, tuple[float, float]]) -> None:
     assert look(plain(side), plain(side)).verdict == "not significant"
     assert look(plain(side), plain({})).verdict == "not significant"
+
+
+def planted(
+    rng: random.Random, rates: Rates, calls: Mapping[str, Sequence[float]], moved: Mapping[int, float], group: str
+) -> tuple[GroupedSample, GroupedSample]:
+    """Two weeks, current and baseline: calls by weekday, and what a group's rate changes by on days of the current."""
+    sides = list[GroupedSample]()
+    for start in (7, 0):
+        cells = dict[Named, list[SampleBucket]]()
+        for name, rate in rates.items():
+            sizes = [max(0, round(rng.gauss(n, math.sqrt(n)))) for n in calls[name]]
+            chances = [rate + (moved.get(day, 0.0) if start and name == group else 0.0) for day in range(7)]
+            hits = [sum(rng.random() < chance for _ in range(n)) for n, chance in zip(sizes, chances, strict=True)]
+            cells[name] = [
+                SampleBucket((start + day) * DAY, n, hit / n)
+                for day, (n, hit) in enumerate(zip(sizes, hits, strict=True))
+                if n
+            ]
+        sides.append(of(cells))
+    return sides[0], sides[1]
+
+
+def test_a_group_that_fell_is_found_where_groups_have_their_calls_on_different_days() -> None:
+    rng, rates = random.Random(41), {"a": 0.85, "b": 0.85}  # noqa: S311 - no secret
+    weeks = {"a": [119.0] * 5 + [5.0] * 2, "b": [25.0] * 5 + [230.0] * 2}
+    drivers = [look(*planted(rng, rates, weeks, dict.fromkeys(range(7), -0.12), "b")) for _ in range(30)]
+    assert sum(one.groups[:1] == ["b"] and one.verdict != "not significant" for one in drivers) >= 18
+
+
+def test_one_bad_day_of_one_group_is_found_and_dated() -> None:
+    rng, rates = random.Random(43), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
+    weeks = {name: [42.0] * 7 for name in rates}
+    drivers = [look(*planted(rng, rates, weeks, {6: -0.4}, "b")) for _ in range(30)]
+    outliers = [one.outlier for one in drivers if one.verdict != "not significant" and one.outlier]
+    assert sum(one.group == "b" and one.time == 13 * DAY for one in outliers) >= 18
+
+
+def test_groups_whose_own_weekdays_differ_on_both_sides_did_not_move() -> None:
+    week = {"a": [0.9] * 5 + [0.6] * 2, "b": [0.7] * 5 + [0.9] * 2}
+    sides = [
+        of({name: [SampleBucket((start + day) * DAY, 100, rate) for day, rate in enumerate(rates)]
+            for name, rates in week.items()})
+        for start in (7, 0)
+    ]  # fmt: skip
+    moved = dict(sides[0].buckets) | {"b": [cell._replace(value=cell.value - 0.1) for cell in sides[0].buckets["b"]]}
+    assert look(sides[0], sides[1]).verdict == "not significant"
+    assert look(of(moved), sides[1]).verdict == "possible"
+
+
+def test_a_release_that_takes_over_all_calls_is_the_clearest_shift_of_calls() -> None:
+    driver = look(plain({"2.4.0": (1000, 0.8)}), plain({"2.3.1": (1000, 0.9)}))
+    assert (driver.verdict, driver.mixed, set(driver.groups)) == ("clear", True, {"2.3.1", "2.4.0"})
+    same = look(plain({"2.4.0": (1000, 0.9)}), plain({"2.3.1": (1000, 0.905)}))
+    assert same.verdict == "not significant"
+
+
+def test_groups_that_moved_together_are_all_named() -> None:
+    after = {"a": (300.0, 0.7), "b": (300.0, 0.7), "c": (300.0, 0.9), "d": (300.0, 0.9), "e": (300.0, 0.9)}
+    driver = look(plain(after), plain({name: (n, 0.9) for name, (n, _) in after.items()}))
+    assert (set(driver.groups), driver.verdict) == ({"a", "b"}, "clear")

@@ -42,9 +42,9 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.evaluated import change_of_share
 from cekura_dashboards.reports.report import ReportOptions, differ, disagreement
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.decomposition import GroupedSample
 from cekura_dashboards.stats.evaluated import limited
 from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
+from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total

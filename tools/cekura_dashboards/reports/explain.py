@@ -16,8 +16,9 @@ from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
 from cekura_dashboards.reports.report import differ, field_word
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, find_driver
+from cekura_dashboards.stats.decomposition import find_driver
 from cekura_dashboards.stats.findings import Comparison, Contributors, Number, Shares, Verdict, exact, round_for_display
+from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, iso
 from cekura_dashboards.text import SafeText, word

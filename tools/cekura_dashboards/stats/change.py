@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 
 from cekura_dashboards.stats.compare import compare, share_changes
-from cekura_dashboards.stats.decomposition import MIN_CALLS_OF_GROUP, STOP_P_VALUE, GroupedSample, outlying_groups
 from cekura_dashboards.stats.estimates import limited
 from cekura_dashboards.stats.findings import (
     Finding,
@@ -27,6 +26,8 @@ from cekura_dashboards.stats.findings import (
     relative,
     round_for_display,
 )
+from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, GroupedSample
+from cekura_dashboards.stats.group_outliers import STOP_P_VALUE, outlying_groups
 from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.values import replace

@@ -1,0 +1,343 @@
+"""Which groups moved unlike the others: over the whole window, since some time in it, or in one bucket only.
+
+Each group and time is a term that the model of groups may lack. Terms are added one by one, the most significant first,
+and each is tested against what varies without it, so one bad day cannot hide itself. The last term that is significant
+counts, with all before it, so several groups cannot hide each other: Rosner (1983).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from cekura_dashboards.stats.arrays import Array, Flags, Places, np
+from cekura_dashboards.stats.group_model import (
+    TINY,
+    Fit,
+    GroupedSample,
+    GroupTable,
+    Model,
+    dispersion_of,
+    fit,
+    group_table,
+    model,
+)
+from cekura_dashboards.stats.significance import count_score, share_score, t_sf
+
+When = Literal["window", "since", "only"]
+WHENS: tuple[When, ...] = ("window", "since", "only")
+MAX_OUTLYING_GROUPS, STOP_P_VALUE = 4, 0.05
+"""At most so many outlying groups are tested for; one is significant at this level. Choices."""
+PARTS_OF_ERROR = {True: (1.0, 0.2, 0.1), False: (0.6, 0.1, 0.05)}
+"""The share of the level for changes over the whole window, since a time, and in one bucket, each divided by the number
+of groups and times; by whether the variance is known. Choices. Measured: at most 5 % name a group where none moved; the
+least dispersion of rates and counts leaves them more."""
+MIN_CALLS_OF_PART = 5.0
+"""Of so few calls no rate is shown either."""
+PRIOR_DF = 3.0
+"""The weight of the prior, a dispersion of 1, that of independent calls, in degrees of freedom. A choice."""
+DF_AT_LIMIT = 3.0
+"""A dispersion below 1 is raised to 1, so the error is known better than from its degrees of freedom. Measured: false
+verdicts stay within their shares for dispersions of 1 to 4."""
+HOPELESS = 0.5
+"""No further groups are looked for after a p-value above this, as they hardly hide behind each other. A choice."""
+MIN_REPEATS = 3
+"""So many buckets must fall on a weekday or hour that another has, for groups to get a level of each."""
+REPEAT_SCORE = 2.0
+"""Groups have weekdays of their own where those of both sides agree by so many standard errors: chance 2 in 100."""
+MIN_PAIRS = 5
+"""Of neighbouring buckets, to estimate a correlation from. A choice."""
+MAX_CORRELATION = 0.9
+MIN_SHARE_WITHIN = 0.5
+"""A part of the window is tested if at least so much is known of it from other groups at the same time. A choice."""
+SECOND_LOOK = math.log(0.5)
+"""Other kinds of change are fitted too where their p-value, before they are, is below one half. A choice."""
+
+
+class GroupOutlier(NamedTuple):
+    """A group whose change differs from that of the others. ``p_value``: corrected for all groups and times tested.
+
+    ``time``: the start of the bucket that ``when`` speaks of. ``score``: in standard errors, with its sign.
+    """
+
+    group: str | None
+    p_value: float
+    when: When
+    time: float | None
+    score: float
+
+
+def outlying_groups(
+    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float
+) -> list[GroupOutlier]:
+    """The groups whose change differs from that of the others, the most significant first.
+
+    The first may not be significant. Empty where fewer than two groups have enough calls.
+    """
+    table = group_table(current, baseline, additive=additive, ratio=ratio)
+    if table is None:
+        return []
+    outliers = _add_terms(table)
+    last = max((place for place, item in enumerate(outliers) if item.p_value <= STOP_P_VALUE), default=0)
+    return outliers[: last + 1]
+
+
+def dispersion_of_calls(current: GroupedSample, baseline: GroupedSample) -> tuple[float, float]:
+    """Of numbers of calls about each group's own change, 1 at least, and its degrees of freedom."""
+    calls = [
+        GroupedSample(
+            {name: (n, n) for name, (n, _) in side.groups.items()},
+            {name: [cell._replace(value=cell.n or 0.0) for cell in cells] for name, cells in side.buckets.items()},
+        )
+        for side in (current, baseline)
+    ]
+    table = group_table(calls[0], calls[1], additive=True, ratio=0.0)
+    if table is None:
+        return 1.0, PRIOR_DF
+    own, _ = _own_changes(table)
+    df = float(own.df.sum())
+    return max(1.0, (PRIOR_DF + float(own.squares.sum())) / (PRIOR_DF + df)), PRIOR_DF + df
+
+
+class _Candidates(NamedTuple):
+    """The terms that are tried.
+
+    ``columns``: buckets x candidates, 1 where the candidate lasts; of each the place of its kind in ``WHENS``, its
+    first bucket, and how many times its p-value is multiplied.
+    """
+
+    columns: Array
+    kinds: Places
+    starts: Places
+    corrections: Array
+
+
+def _candidates(table: GroupTable) -> _Candidates:
+    buckets = len(table.current)
+    now = np.flatnonzero(table.current)
+    since = (np.arange(buckets)[:, None] >= now[None, 1:]).astype(np.float64)
+    columns = np.concatenate([table.current[:, None].astype(np.float64), since, np.eye(buckets)], axis=1)
+    sizes = [1, since.shape[1], buckets]
+    # of two groups one moves unlike the other as the other does unlike it: one test
+    groups = [1 if len(table.n) == 2 else table.tested, table.tested, table.tested]  # noqa: PLR2004
+    shares = PARTS_OF_ERROR[table.has_known_variance]
+    corrections = [g * size / part for g, size, part in zip(groups, sizes, shares, strict=True)]
+    starts = np.concatenate([now, np.arange(buckets)])
+    return _Candidates(columns, np.repeat(np.arange(3), sizes), starts, np.repeat(corrections, sizes))
+
+
+class _Scores(NamedTuple):
+    """Of each group and candidate: its score in standard errors, and what that rests on.
+
+    ``usable``: whether it can be tested; ``variance``: of the score; ``within``: the share of it that other groups tell
+    in the same buckets; ``weights``: its information; ``inflation``, of each candidate: by what the variance grows as
+    buckets are alike. The others are groups x candidates.
+    """
+
+    scores: Array
+    usable: Array
+    variance: Array
+    within: Array
+    weights: Array
+    inflation: Array
+
+
+def _add_terms(table: GroupTable) -> list[GroupOutlier]:
+    groups, buckets = table.n.shape
+    candidates, (own, slots) = _candidates(table), _own_changes(table)
+    correlation = _correlation(own, table)
+    terms, outliers, chosen = np.zeros((0, groups, buckets)), list[GroupOutlier](), list[int]()
+    before = model(table, slots, terms, own.effects)
+    for _ in range(min(MAX_OUTLYING_GROUPS, groups - 1)):
+        tests = _scores(table, before, candidates, chosen, correlation)
+        best: tuple[GroupOutlier, int, Array, Model] | None = None
+        for group, place in _most_significant(table, before, candidates, tests):
+            term = np.zeros((1, groups, buckets))
+            term[0, group] = candidates.columns[:, place]
+            longer = np.concatenate([terms, term])
+            after = model(table, slots, longer, before.fixed.effects)
+            outlier = _outlier(table, before, after, candidates, tests, (group, place), chosen)
+            if best is None or outlier.p_value < best[0].p_value:
+                best = outlier, group, longer, after
+        if best is None:
+            break
+        outlier, group, terms, before = best
+        outliers.append(outlier)
+        chosen.append(group)
+        if outlier.p_value > HOPELESS:
+            break
+    return outliers
+
+
+def _own_changes(table: GroupTable) -> tuple[Fit, Array]:
+    """The model with a change of each group, without which its buckets look alike, and the slots it has levels of."""
+    groups, buckets = table.n.shape
+    changes = np.zeros((groups - 1, groups, buckets))
+    changes[np.arange(groups - 1), np.arange(1, groups)] = table.current
+    slots, precision = np.ones((buckets, 1)), np.ones((groups, 1))
+    own = fit(table, slots, changes, precision, table.first_effects(), 0.0)
+    if buckets - table.slots.shape[1] >= MIN_REPEATS and _repeats(own, table) > REPEAT_SCORE:
+        slots = table.slots
+        own = fit(table, slots, changes, precision, own.effects, 0.0)
+    return own, slots
+
+
+def _residuals(own: Fit) -> Array:
+    return own.scores / np.sqrt(np.maximum(own.weights, TINY))
+
+
+def _repeats(own: Fit, table: GroupTable) -> float:
+    """How far residuals of the same group and slot agree on both sides, in errors that one cell cannot outweigh."""
+    residuals, now = _residuals(own), table.current
+    products = (residuals[:, now] @ table.slots[now]) * (residuals[:, ~now] @ table.slots[~now])
+    return float(products.sum()) / max(float(np.sqrt((products**2).sum())), TINY)
+
+
+def _correlation(own: Fit, table: GroupTable) -> float:
+    """Of neighbouring buckets of a group, from 0 on; of rates and counts at most what calls vary beyond chance.
+
+    A quarter of a standard error is taken off, as it is cut at 0. Measured: days alike by 0.3 and 0.6 stay within 5 %.
+    """
+    residuals, has_calls = _residuals(own), own.weights > TINY
+    near = table.current[1:] == table.current[:-1]
+    pairs, whole = int((has_calls[:, 1:] & has_calls[:, :-1] & near).sum()), float((residuals**2).sum())
+    if pairs < MIN_PAIRS or whole <= 0:
+        return 0.0
+    products = float((residuals[:, 1:] * residuals[:, :-1] * near).sum())
+    bias = 1 / min(int(table.current.sum()), int((~table.current).sum()))
+    correlation = products / whole * float(has_calls.sum()) / pairs + bias - 0.25 / math.sqrt(pairs)
+    if table.has_known_variance:
+        dispersion = max(1.0, float(own.squares.sum()) / max(float(own.df.sum()), 1.0))
+        correlation = min(correlation, 1 - 1 / dispersion)
+    return min(max(0.0, correlation), MAX_CORRELATION)
+
+
+def _scores(
+    table: GroupTable, before: Model, candidates: _Candidates, chosen: list[int], correlation: float
+) -> _Scores:
+    columns, kinds = candidates.columns, candidates.kinds
+    variance, fixed = (
+        np.einsum("gtk,tk->gk", model_fit.covariance @ columns, columns) for model_fit in (before.mixed, before.fixed)
+    )
+    weights = before.mixed.weights @ columns
+    n = (table.expected(before.mixed.effects)[0] if table.measure in {"count", "sum"} else table.n) @ columns
+    usable = variance > 1e-3 * np.maximum(weights, TINY)
+    usable &= (kinds == 0) | ((n >= MIN_CALLS_OF_PART) & (fixed > MIN_SHARE_WITHIN * variance))
+    usable[table.tested :] = False
+    usable[chosen] = False
+    safe = np.where(usable, variance, 1.0)
+    scores = np.where(usable, before.mixed.scores @ columns / np.sqrt(safe), 0.0)
+    if table.has_known_variance:
+        scores = _without_skewness(scores, np.where(usable, _skewness(table, before.mixed, columns, safe), 0.0))
+    lengths = columns.sum(0)
+    grown = (1 + correlation) / (1 - correlation) - 2 * correlation * (1 - correlation**lengths) / lengths / (
+        1 - correlation
+    ) ** 2
+    within = np.clip(np.where(usable, fixed / safe, 1.0), 0.0, 1.0)
+    return _Scores(scores, usable, safe, within, np.maximum(weights, TINY), np.where(lengths > 1, grown, 1.0))
+
+
+def _skewness(table: GroupTable, mixed: Fit, columns: Array, variance: Array) -> Array:
+    """Of the scores of rates and counts."""
+    shares = (mixed.covariance @ columns) / np.maximum(mixed.weights, TINY)[:, :, None]
+    rates = table.expected(mixed.effects)[0] if table.measure == "rate" else np.zeros(mixed.weights.shape)
+    third = np.einsum("gtk,gt->gk", shares**3, mixed.weights * (1 - 2 * rates))
+    return np.asarray(third / variance**1.5, np.float64)
+
+
+def _without_skewness(scores: Array, skewness: Array) -> Array:
+    """Normal scores. Source: Wilson and Hilferty (1931), for the gamma distribution."""
+    skew = np.where(np.abs(skewness) < 1e-4, 1.0, skewness)  # noqa: PLR2004 - as good as none
+    normal = 6 / skew * (np.cbrt(np.maximum(skew / 2 * scores + 1, 1e-3)) - 1) + skew / 6
+    return np.asarray(np.where(skew == skewness, normal, scores), np.float64)
+
+
+def _most_significant(
+    table: GroupTable, before: Model, candidates: _Candidates, tests: _Scores
+) -> list[tuple[int, int]]:
+    """The best group and candidate of each kind, the most significant first, as far as they are worth fitting."""
+    left = np.full(tests.scores.shape, before.dispersion)
+    df = np.maximum(before.df_of_groups, 1.0)[:, None]
+    if table.has_known_variance:
+        left = np.maximum(1.0, (before.dispersion * before.df - tests.scores**2) / max(before.df - 1, 1.0))
+    scores = np.abs(tests.scores) / np.sqrt(np.maximum(left * tests.inflation, TINY))
+    order = np.where(tests.usable, _log_tail(scores, df) + np.log(candidates.corrections), np.inf)
+    best = list[tuple[float, int, int]]()
+    for kind in range(len(WHENS)):
+        of_kind = np.where(candidates.kinds == kind, order, np.inf)
+        place = int(np.argmin(of_kind))
+        best.append((float(of_kind.flat[place]), *divmod(place, of_kind.shape[1])))
+    best = sorted(item for item in best if math.isfinite(item[0]))
+    return [(group, place) for rank, (value, group, place) in enumerate(best) if not rank or value < SECOND_LOOK]
+
+
+def _log_tail(values: Array, df: Array) -> Array:
+    """The logarithm of twice the tail of Student's t, close enough to rank by.
+
+    Source: Wallace (1959), with the bound of Birnbaum (1942) for the normal tail.
+    """
+    z = np.sqrt(df * np.log1p(values**2 / df)) * (8 * df + 1) / (8 * df + 3)
+    tails = math.log(4 / math.sqrt(2 * math.pi)) - z * z / 2 - np.log(z + np.sqrt(z * z + 4))
+    return np.asarray(tails, np.float64)
+
+
+def _outlier(
+    table: GroupTable, before: Model, after: Model, candidates: _Candidates, tests: _Scores, term: tuple[int, int],
+    chosen: Sequence[int],
+) -> GroupOutlier:  # fmt: skip
+    """The test of a term, in a model with it."""
+    group, place = term
+    when = WHENS[int(candidates.kinds[place])]
+    kept = float(tests.variance[term] / tests.weights[term])
+    if table.has_known_variance:
+        df = PRIOR_DF + after.df
+        dispersion = (PRIOR_DF + after.dispersion * after.df) / df
+        df *= 1.0 if dispersion > 1 else DF_AT_LIMIT
+        score = float(abs(tests.scores[term]))
+        if when != "window":
+            score = _exact_score(table, after.mixed, group, candidates.columns[:, place] > 0) * math.sqrt(kept)
+        if table.measure == "rate":
+            # groups of unlike rates that all lose ten points move unlike in odds: one stands out if it does in both
+            score = min(score, _score_in_points(table, group, candidates.columns[:, place] > 0, chosen))
+        score /= math.sqrt(dispersion_of(table, dispersion))
+        between = 1 - float(tests.within[term])
+        # degrees of freedom of a sum of two estimates: Satterthwaite (1946)
+        df = 1 / ((1 - between) ** 2 / df + between**2 / max(after.df_between, 1.0))
+    else:
+        # a single long call makes a bad day: parts of the window are tested against what varies with them
+        against = after if when == "window" else before
+        weight = float(after.mixed.weights[group] @ candidates.columns[:, place])
+        df = float(against.df_of_groups[group])
+        score = abs(after.mixed.coefficient) * math.sqrt(weight * kept / max(against.dispersion, TINY))
+    score /= math.sqrt(float(tests.inflation[place]))
+    p_value = min(1.0, 2 * t_sf(score, max(1.0, df)) * float(candidates.corrections[place]))
+    time = None if when == "window" else float(table.times[candidates.starts[place]])
+    return GroupOutlier(table.names[group], p_value, when, time, math.copysign(score, float(tests.scores[term])))
+
+
+def _exact_score(table: GroupTable, after: Fit, group: int, used: Flags) -> float:
+    """The exact tail of a part's hits or calls, as a normal score, given what is expected without the term."""
+    effects = np.where(used, after.effects - after.coefficient, after.effects)
+    expected = table.expected(np.clip(effects, -9.0, 60.0) if table.measure == "count" else np.clip(effects, -9.0, 9.0))
+    n, values, means = table.n[group, used], table.values[group, used], expected[0][group, used]
+    if table.measure == "count":
+        return count_score(float(values.sum()), float(means.sum()), 0.0)
+    calls = float(n.sum())
+    return share_score(float(n @ values), calls, float(n @ means) / calls)
+
+
+def _score_in_points(table: GroupTable, group: int, used: Flags, chosen: Sequence[int]) -> float:
+    """How far the difference of a group's rates in and out of a part is from that of the others, without its sign."""
+    rates, variances = list[Array](), list[Array]()
+    for part in (used, ~used):
+        n, hits = table.n[:, part].sum(1), (table.n * table.values)[:, part].sum(1)
+        drawn = (hits + 0.5) / (n + 1)
+        rates.append(hits / np.maximum(n, TINY))
+        variances.append(drawn * (1 - drawn) / np.maximum(n, TINY))
+    differences, variance = rates[0] - rates[1], variances[0] + variances[1]
+    precision = 1 / variance
+    precision[[group, *chosen]] = 0.0
+    whole = float(precision.sum())
+    if whole <= 0:
+        return 0.0
+    others = float(precision @ differences) / whole
+    return abs(float(differences[group]) - others) / math.sqrt(float(variance[group]) + 1 / whole)
