@@ -305,7 +305,8 @@ def _drifts(alert: Record, calls: list[tuple[datetime, float]]) -> list[datetime
 
 def _crossings(alert: Record, calls: list[tuple[datetime, float]]) -> list[datetime]:
     """Each call across the limit that brings as many among the last calls as it takes."""
-    threshold, recent, moments = alert["threshold"], deque[bool](maxlen=alert["source"]["window_size"]), []
+    threshold, recent = alert["threshold"], deque[bool](maxlen=alert["source"]["window_size"])
+    moments = list[datetime]()
     operator, value = threshold["operator"], threshold["value"]
     for moment, number in calls:
         if operator == "outside":

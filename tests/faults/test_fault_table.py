@@ -140,8 +140,8 @@ def is_incomplete(answer: Json, truth: Json) -> bool:
 
 def says_so(answer: Json) -> bool:
     reports = [*answer.get("widgets", []), *(effect["report"] for effect in answer.get("effects", []))]
-    missing = "not_tested" in answer or any("error" in report for report in reports)
-    return missing or "could not be read" in str(answer)
+    missing = {"not_tested", "charts_unread"} & {*answer} or any("error" in report for report in reports)
+    return bool(missing) or "could not be read" in str(answer)
 
 
 def as_table(head: list[str], rows: dict[str, list[str]]) -> str:

@@ -272,6 +272,11 @@ class Lookups:
 
         return await self._once(("some widgets", None), first_page)
 
+    async def prefetch_first_widgets(self) -> None:
+        """Read the first page of all widgets ahead; a failure is raised when they are used."""
+        with suppress(DashboardsError):
+            await self.first_widgets()
+
     async def first_widgets(self) -> tuple[list[Widget], bool]:
         """The first page of all dashboards' widgets, and whether there are no more."""
         return await self._once(("first widgets", None), self._api.first_widgets)
@@ -288,6 +293,11 @@ class Lookups:
             return widgets
 
         return await self._once(("widgets", None), pages)
+
+    async def every_widget(self) -> tuple[list[Widget], bool]:
+        """As ``all_widgets``, and whether there are no more."""
+        widgets = await self.all_widgets()
+        return widgets, len(widgets) < MAX_WIDGETS
 
     def widget(self, number: int) -> Later[Widget]:
         return self._once(("widget", number), partial(self._api.get_widget, number))

@@ -207,9 +207,10 @@ async def subject_of(context: ToolContext, request: AlertRequest, alert: Alert |
 
 
 def _of_alert(alert: Alert, extra: JsonObject | None) -> AlertSubject:
-    if alert.source_id is None or alert.project is None or (odd := alert.unreadable("source")) is not None:
-        problem = odd if alert.source_id is not None and alert.project is not None else "it names no metric or project"
-        raise UnreadableAnswer(f"alert {alert.id}: {problem}")
+    if alert.source_id is None or alert.project is None:
+        raise UnreadableAnswer(f"alert {alert.id} names no metric or project")
+    if (odd := alert.unreadable("source")) is not None:
+        raise UnreadableAnswer(f"alert {alert.id}: {odd}")
     filters = extra or as_object((alert.source or {}).get("filters")) or {}
     return AlertSubject(metric=alert.source_id, project=alert.project, filters=without_time(filters), alert=alert)
 

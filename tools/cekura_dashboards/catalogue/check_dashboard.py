@@ -23,6 +23,7 @@ from cekura_dashboards.text import clean, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 MOST_FINDINGS, MAX_FAILED = 20, 5
+FAR = "whether charts beyond the first 1,000 show what alerts watch"
 
 
 class CheckRequest(Request):
@@ -52,10 +53,10 @@ class CheckResult(Result):
 async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     dashboard, _ = await gather(context.lookups.dashboard(request.dashboard_id), context.lookups.prefetch_alerts())
     targets = [saved(widget, dashboard.project) for widget in dashboard.widgets]
-    readings, (types, unread), (alerts, alerts_unread) = await gather(
+    readings, (types, unread), beside = await gather(
         read_charts(context, targets),
         metric_types(context, dashboard.project, *dashboard.widgets),
-        alerts_beside(context, dashboard),
+        alerts_beside(context, dashboard, context.lookups.every_widget),
     )
     small = are_few(readings)
     observations = {reading.target.id or 0: await in_thread(_observe, reading, small=small) for reading in readings}
@@ -66,9 +67,9 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     return CheckResult(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}",
         findings=findings,
-        alerts=alerts[:MAX_ALERTS] or None,
-        not_tested=[*unread, *alerts_unread, *_not_tested(readings)] or None,
-        omitted=[*omitted_findings, *omitted_alerts(alerts)] or None,
+        alerts=beside.alerts[:MAX_ALERTS] or None,
+        not_tested=[*unread, *beside.notes, *([] if beside.whole else [FAR]), *_not_tested(readings)] or None,
+        omitted=[*omitted_findings, *omitted_alerts(beside.alerts)] or None,
     )
 
 

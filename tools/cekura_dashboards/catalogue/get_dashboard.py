@@ -13,15 +13,7 @@ from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_dashboards.reports.render import title_of
 from cekura_dashboards.reports.report import WidgetBrief, brief
-from cekura_dashboards.reports.watched import (
-    MAX_ALERTS,
-    AlertShown,
-    alert_lines,
-    alerts_of,
-    beside_charts,
-    first_widgets,
-    omitted_alerts,
-)
+from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_beside, omitted_alerts
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -55,11 +47,11 @@ class DashboardSetup(Result):
 
 
 async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSetup:
-    dashboard, (elsewhere, whole), _ = await gather(
-        context.lookups.dashboard(request.dashboard_id), first_widgets(context), context.lookups.prefetch_alerts()
+    lookups = context.lookups
+    dashboard, _, _ = await gather(
+        lookups.dashboard(request.dashboard_id), lookups.prefetch_alerts(), lookups.prefetch_first_widgets()
     )
-    alerts, unread = await alerts_of(context, dashboard.project)
-    shown = beside_charts(dashboard.widgets, alerts, elsewhere)
+    beside = await alerts_beside(context, dashboard, lookups.first_widgets)
     result = DashboardSetup(
         id=dashboard.id,
         name=untrusted(dashboard.name),
@@ -69,10 +61,10 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
         filters=dashboard.filters or None,
         updated_at=time_text(dashboard.updated_at),
         widgets=[_widget(widget) for widget in dashboard.widgets],
-        alerts=shown[:MAX_ALERTS] or None,
-        omitted=omitted_alerts(shown) or None,
-        charts_unread=None if whole or all(alert.widgets for alert in shown) else True,
-        notes=unread or None,
+        alerts=beside.alerts[:MAX_ALERTS] or None,
+        omitted=omitted_alerts(beside.alerts) or None,
+        charts_unread=None if beside.whole else True,
+        notes=beside.notes or None,
     )
     return _fit(result)
 

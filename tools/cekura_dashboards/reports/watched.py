@@ -1,7 +1,7 @@
 """Which charts have an alert, which alerts watch what no chart shows, and what fired beside what changed."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -98,8 +98,9 @@ async def alerts_of(context: ToolContext, project: int | None) -> tuple[list[Ale
 
 
 def _not_looked_at(error: DashboardsError) -> str:
-    why = f" ({error.status})" if isinstance(error, Forbidden | NotFound) else f": {clean(str(error), limit=120)}"
-    return f"alerts were not looked at{why}"
+    if isinstance(error, Forbidden | NotFound):
+        return f"alerts were not looked at ({error.status})"
+    return f"alerts could not be read: {clean(str(error), limit=120)}"
 
 
 class Fired(NamedTuple):
@@ -166,23 +167,29 @@ async def _counts(
     return counts, next(iter(failed.values()), None)
 
 
-async def alerts_beside(context: ToolContext, dashboard: Dashboard) -> tuple[list[AlertShown], list[str]]:
-    """The alerts on the charts of a dashboard, and those on what no chart shows; if that decides, all are read."""
+class Beside(NamedTuple):
+    """The alerts beside the charts of a dashboard. ``whole``: every chart was looked at, where that decides."""
+
+    alerts: list[AlertShown]
+    notes: list[str]
+    whole: bool = True
+
+
+async def alerts_beside(
+    context: ToolContext, dashboard: Dashboard, read: Callable[[], Awaitable[tuple[list[Widget], bool]]]
+) -> Beside:
+    """The alerts on the charts of a dashboard, and those on what no chart shows.
+
+    ``read``: reads the charts of all dashboards, and whether these are all; called only if that decides.
+    """
     alerts, notes = await alerts_of(context, dashboard.project)
     here = metrics_of(dashboard.widgets)
-    elsewhere = list[Widget]()
+    elsewhere, whole = list[Widget](), True
     if any(alert.source_id not in here for alert in alerts):
         try:
-            elsewhere = await context.lookups.all_widgets()
+            elsewhere, whole = await read()
         except DashboardsError as error:
             alerts = [alert for alert in alerts if alert.source_id in here]
-            notes = [*notes, f"alerts on what no chart shows: {clean(str(error), limit=120)}"]
-    return beside_charts(dashboard.widgets, alerts, elsewhere), notes
-
-
-async def first_widgets(context: ToolContext) -> tuple[list[Widget], bool]:
-    """The first page of all widgets, and whether these are all; none if they cannot be read."""
-    try:
-        return await context.lookups.first_widgets()
-    except DashboardsError:
-        return [], False
+            notes = [*notes, f"which alerts no chart shows could not be read: {clean(str(error), limit=120)}"]
+    shown = beside_charts(dashboard.widgets, alerts, elsewhere)
+    return Beside(shown, notes, whole or all(alert.widgets for alert in shown))
