@@ -92,8 +92,7 @@ class HttpTransport:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": _user_agent(),
         }
-        trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reads no certificates, for plain HTTP
-        self._ssl = _trust() if self._base.scheme == "https" and not app else trusting_none
+        self._ssl = _trust() if self._base.scheme == "https" and not app else _trusting_none()
         self._proxy = None if app else proxy_of(base_url)
         self._parts = list[_Part]()
 
@@ -238,6 +237,12 @@ def _inflater(encoding: str, first: bytes) -> Any:
                 f'it has the content encoding "{quoted(encoding, limit=40)}", which was not requested. '
                 "Check CEKURA_BASE_URL and any proxy"
             )
+
+
+@cache
+def _trusting_none() -> ssl.SSLContext:
+    """For plain HTTP: it reads no certificates."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _trust() -> ssl.SSLContext:
