@@ -52,6 +52,7 @@ from cekura_sandbox.shapes import (
     WidgetPage,
     WidgetShape,
     answers,
+    pages_of,
     paginate,
     takes,
 )
@@ -138,7 +139,7 @@ class World:
         return self.charts.data(widget, where, self.store.project_of(widget), self.now())
 
 
-Paging = Annotated[Pages, Depends(Pages)]
+Paging = Annotated[Pages, Depends(pages_of)]
 
 
 def create_app(
@@ -177,7 +178,7 @@ def create_app(
         if _key_of(request) not in {world.key, world.member_key}:
             raise _Unauthenticated
 
-    def may_alert() -> None:
+    async def may_alert() -> None:
         if world.readings.alerts == "forbidden":
             raise _Forbidden
 
@@ -246,36 +247,36 @@ def _dashboards(world: World) -> APIRouter:
     router, store = APIRouter(prefix="/dashboards/dashboards", tags=["dashboards"]), world.store
 
     @router.get("/", **answers(DashboardPage))
-    def list_dashboards(request: Request, pages: Paging, project_id: int | None = None) -> Body:
+    async def list_dashboards(request: Request, pages: Paging, project_id: int | None = None) -> Body:
         return paginate(request, pages, store.dashboards(project_id))
 
     @router.post("/", **answers(DashboardShape, status=201), **takes(DASHBOARD_BODY))
-    def create_dashboard(body: JsonBody) -> Body:
+    async def create_dashboard(body: JsonBody) -> Body:
         return store.create_dashboard(body)
 
     @router.get("/predefined_widgets/", **answers(Any))
-    def predefined_widgets() -> Any:
+    async def predefined_widgets() -> Any:
         return {"widgets": PREDEFINED} if world.readings.predefined == "object" else PREDEFINED
 
     @router.get("/{id}/", **answers(DashboardShape))
-    def get_dashboard(number: Number) -> Body:
+    async def get_dashboard(number: Number) -> Body:
         return store.dashboard(number)
 
     @router.patch("/{id}/", **answers(DashboardShape), **takes(DASHBOARD_BODY))
     @router.put("/{id}/", **answers(DashboardShape), **takes(DASHBOARD_BODY))
-    def update_dashboard(number: Number, body: JsonBody) -> Body:
+    async def update_dashboard(number: Number, body: JsonBody) -> Body:
         return store.update_dashboard(number, body)
 
     @router.delete("/{id}/", **answers(None, status=204))
-    def delete_dashboard(number: Number) -> None:
+    async def delete_dashboard(number: Number) -> None:
         store.delete_dashboard(number)
 
     @router.post("/{id}/duplicate/", **answers(DashboardShape, status=201), **takes({"name": {"type": "string"}}))
-    def duplicate(number: Number, body: JsonBody) -> Body:
+    async def duplicate(number: Number, body: JsonBody) -> Body:
         return store.duplicate(number, body)
 
     @router.post("/{id}/bulk_widgets/", **answers(BulkShape), **takes(BULK_BODY))
-    def bulk_widgets(number: Number, body: JsonBody) -> Body:
+    async def bulk_widgets(number: Number, body: JsonBody) -> Body:
         return store.bulk(number, body)
 
     return router
@@ -285,11 +286,11 @@ def _widgets(world: World) -> APIRouter:  # noqa: C901 - a router is a list of r
     router, store = APIRouter(prefix="/dashboards/widgets", tags=["widgets"]), world.store
 
     @router.get("/", **answers(WidgetPage))
-    def list_widgets(request: Request, pages: Paging, dashboard_id: int | None = None) -> Body:
+    async def list_widgets(request: Request, pages: Paging, dashboard_id: int | None = None) -> Body:
         return paginate(request, pages, store.widgets(dashboard_id))
 
     @router.post("/", **answers(WidgetShape, status=201), **takes(WIDGET_BODY, "chart_type"))
-    def create_widget(body: JsonBody) -> Body:
+    async def create_widget(body: JsonBody) -> Body:
         return store.create_widget(body)
 
     @router.post("/bulk_data/", **answers(ChartPage), **takes(BULK_DATA_BODY, "widget_ids"))
@@ -312,16 +313,16 @@ def _widgets(world: World) -> APIRouter:  # noqa: C901 - a router is a list of r
         return {k: v for k, v in answer.items() if k not in {"widget_id", "group_by", "can_group_by"}}
 
     @router.get("/{id}/", **answers(WidgetShape))
-    def get_widget(number: Number) -> Body:
+    async def get_widget(number: Number) -> Body:
         return store.widget(number)
 
     @router.patch("/{id}/", **answers(WidgetShape), **takes(WIDGET_BODY))
     @router.put("/{id}/", **answers(WidgetShape), **takes(WIDGET_BODY))
-    def update_widget(number: Number, body: JsonBody) -> Body:
+    async def update_widget(number: Number, body: JsonBody) -> Body:
         return store.update_widget(number, body)
 
     @router.delete("/{id}/", **answers(None, status=204))
-    def delete_widget(number: Number) -> None:
+    async def delete_widget(number: Number) -> None:
         store.delete_widget(number)
 
     @router.get("/{id}/data/", **answers(ChartShape))
@@ -342,16 +343,16 @@ def _lookups(world: World) -> APIRouter:
     router = APIRouter(tags=["lookups"])
 
     @router.get("/user/v1/projects/", **answers(list[ProjectShape]))
-    def projects() -> list[Body]:
+    async def projects() -> list[Body]:
         return [world.project(number) for number, _ in calls.PROJECTS]
 
     @router.patch("/user/v1/projects/{id}/", **answers(ProjectShape), **takes(PROJECT_BODY))
-    def update_project(number: Number, body: JsonBody) -> Body:
+    async def update_project(number: Number, body: JsonBody) -> Body:
         world.store.report_daily(number, body)
         return world.project(number)
 
     @router.get("/test_framework/v2/metrics/", **answers(list[NamedShape]))
-    def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:
+    async def metrics(project_id: int | None = None, agent_id: int | None = None) -> list[Body]:
         if agent_id is not None:
             project_id = next((a[2] for a in calls.AGENTS if a[0] == agent_id), -1)
         old = [calls.OLD_METRIC] if world.readings.binary == "0/5" else []
@@ -370,7 +371,7 @@ def _lookups(world: World) -> APIRouter:
         ]
 
     @router.get("/test_framework/v2/aiagents/", **answers(NamedPage))
-    def agents(request: Request, pages: Paging, project_id: int | None = None, q: str = "") -> Body:
+    async def agents(request: Request, pages: Paging, project_id: int | None = None, q: str = "") -> Body:
         rows = [
             {"id": number, "name": name, "project": project, "description": f"Answers as {name}."}
             for number, name, project, *_ in calls.AGENTS

@@ -242,7 +242,7 @@ class PageMissing(Exception):
 class Pages:
     """The ``page`` and ``page_size`` of a request: 10 a page by default, 100 at the most."""
 
-    def __init__(self, page: Annotated[int, Query(ge=1)] = 1, page_size: Annotated[int, Query(ge=1)] = 10) -> None:
+    def __init__(self, page: int, page_size: int) -> None:
         self.page = page
         self.size = min(page_size, 100)
 
@@ -259,6 +259,11 @@ class Pages:
 
     def _link(self, request: Request, page: int) -> str:
         return f"{PUBLIC_HOST}{request.url.path}?{request.url.include_query_params(page=page).query}"
+
+
+async def pages_of(page: Annotated[int, Query(ge=1)] = 1, page_size: Annotated[int, Query(ge=1)] = 10) -> Pages:
+    """Those that a request asks for; a coroutine, as FastAPI takes what is none to another thread."""
+    return Pages(page, page_size)
 
 
 def paginate(
