@@ -36,6 +36,8 @@ AT_ONCE = 8
 HELD_EACH, TRICKLE_S = 4, 0.2
 """Connections held in each way, and the pause between the pieces of what is sent on one."""
 PATIENCE_S = 30
+PAUSE_S = 0.2
+"""Between two rounds of questions of a client that works beside the attack."""
 Json = dict[str, Any]
 DAY = timedelta(days=1)
 TOOLS = [
@@ -348,6 +350,7 @@ async def _work(url: str, era: str, truth: dict[tuple[str, str], str], outcome: 
             outcome.answers += 1
             if found != right:
                 outcome.wrong.append(found)
+        await anyio.sleep(PAUSE_S)
 
 
 WATCH = """
