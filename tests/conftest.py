@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -9,15 +10,18 @@ import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
-from support import ERAS, Era, close_sandboxes, take_back_sandboxes
+# Tests start some hundred processes: each would compile all that it imports, where Python may not keep what it compiled.
+# So would this one, and those of pytest-xdist.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+from support import ERAS, Era, close_sandboxes, take_back_sandboxes  # noqa: E402 - see above
 
 for _profile, _examples in {"dev": 25, "ci": 50, "thorough": 5000}.items():
     _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     settings.register_profile(_profile, max_examples=_examples, deadline=None, suppress_health_check=_slow)
 settings.load_profile("dev")  # --hypothesis-profile loads another one, before any test is imported
 GOLDEN = Path(__file__).parent / "golden"
-# Tests start some hundred processes: each would compile all that it imports, where Python may not keep what it compiled.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

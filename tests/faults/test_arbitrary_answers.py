@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any, get_args
 
 import anyio
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from arbitrary import Arbitrary
@@ -70,7 +70,7 @@ CALLS: list[tuple[str, Json]] = [
 
 
 VALIDATORS: dict[str, Any] = {
-    tool.name: Draft202012Validator(tool.result.model_json_schema(mode="serialization")) for tool in TOOLS
+    tool.name: jsonschema_rs.validator_for(tool.result.model_json_schema(mode="serialization")) for tool in TOOLS
 }
 
 

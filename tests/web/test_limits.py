@@ -27,11 +27,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cekura_dashboards.settings import SettingsError
+from cekura_dashboards_mcp.cli.terminal import Stopped
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
 from cekura_dashboards_mcp.web.middleware import SHARE, ConcurrencyLimit
+from cekura_dashboards_mcp.web.serve import serve_http
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
-from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox
+from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox, typed
 
 OLD, NEW = "a-token-of-the-old-months", "a-token-of-the-new-months"
 LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
@@ -460,37 +462,46 @@ def program(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment", "said"),
-    [
-        ([], {}, "reachable from other machines: set CEKURA_ALLOWED_HOSTS"),
-        (["--own-key"], {"CEKURA_API_KEY": "k", "CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
-        (["--sandbox"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "so set CEKURA_SERVER_TOKEN"),
-        (["--own-key"], {"CEKURA_ALLOWED_HOSTS": "x.example"}, "No API key"),
-    ],
-)
-def test_other_machines_are_served_only_when_all_that_protects_is_set(
-    arguments: list[str], environment: dict[str, str], said: str
-) -> None:
-    with program("--http", "0.0.0.0:0", *arguments, **environment) as process:
+def refusal(address: str, *, own_key: bool = False, workers: int = 1) -> str:
+    """Why a server with the settings of the environment does not start; the test fails if it would."""
+    with pytest.raises(Stopped) as stopped:
+        serve_http(
+            Connection(settings(), key_per_request=not own_key), address, workers=workers, with_metrics=False,
+            loaded=lambda: pytest.fail("with these settings it would serve"),
+        )  # fmt: skip
+    return str(stopped.value)
+
+
+def test_other_machines_are_served_only_when_all_that_protects_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for own_key in (False, True):
+        said = "reachable from other machines: set CEKURA_ALLOWED_HOSTS"
+        assert said in refusal("0.0.0.0:0", own_key=own_key)
+    monkeypatch.setenv("CEKURA_ALLOWED_HOSTS", "x.example")
+    assert "so set CEKURA_SERVER_TOKEN" in refusal("0.0.0.0:0", own_key=True)
+
+
+def test_the_command_ends_with_2_where_other_machines_may_not_be_served() -> None:
+    environment = {"CEKURA_ALLOWED_HOSTS": "x.example"}
+    with program("--http", "0.0.0.0:0", "--sandbox", **environment) as process:
         _, told = process.communicate(timeout=HANGS_S)
     assert process.returncode == 2
-    assert said in told
+    assert "so set CEKURA_SERVER_TOKEN" in told
+    without_key = typed("serve", "--http", "0.0.0.0:0", "--own-key", environment=environment)
+    assert (without_key.exit_code, "No API key" in without_key.stderr) == (2, True)
 
 
-@posix
-def test_workers_are_not_started_with_settings_that_are_wrong() -> None:
+def test_workers_are_not_started_with_settings_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     oauth = {"CEKURA_OAUTH_ISSUER": "https://id.example", "CEKURA_OAUTH_AUDIENCE": "https://mcp.example/mcp"}
-    given = {**oauth, "CEKURA_OAUTH_KEYS_FILE": "/not/there"}
-    with program("--http", "127.0.0.1:0", "--workers", "2", **given) as process:
-        _, told = process.communicate(timeout=HANGS_S)
-    assert (process.returncode, told.count("\n")) == (2, 1)
-    assert "CEKURA_OAUTH_KEYS_FILE cannot be read" in told
+    for name, value in {**oauth, "CEKURA_OAUTH_KEYS_FILE": "/not/there"}.items():
+        monkeypatch.setenv(name, value)
+    assert refusal("127.0.0.1:0", workers=2 if sys.platform != "win32" else 1).startswith(
+        "CEKURA_OAUTH_KEYS_FILE cannot be read"
+    )
 
 
 def test_what_goes_with_http_only_is_refused_without_it() -> None:
-    with program("--workers", "2", "--sandbox") as process:
-        assert "need --http" in process.communicate(timeout=HANGS_S)[1]
+    done = typed("serve", "--workers", "2", "--sandbox")
+    assert (done.exit_code, "need --http" in done.stderr) == (2, True)
 
 
 @contextmanager
