@@ -51,7 +51,7 @@ class QuietAnswers(NamedTuple):
 
 
 def _changes(answer: Json) -> Iterable[str]:
-    return (row["verdict"] for row in answer["changes"])
+    return ("possible" if row.get("possible_among") else row["verdict"] for row in answer["changes"])
 
 
 def _first_group(answer: Json) -> Iterable[str]:

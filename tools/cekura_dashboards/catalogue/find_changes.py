@@ -427,7 +427,8 @@ def render(result: Changes) -> str:
 def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
     ruler = f", {words}" if (words := measure_words(row.edits)) else ""
-    head = f"{place}. {row.verdict}{ruler}: widget {row.widgets[0]} {named(row.name)}"
+    weaker = f", possible among {row.possible_among} tests" if row.possible_among else ""
+    head = f"{place}. {row.verdict}{weaker}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]

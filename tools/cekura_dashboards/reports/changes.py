@@ -38,7 +38,7 @@ from cekura_dashboards.values import replace
 FALSE_DISCOVERY_RATE = 0.05
 """The false discovery rate of reported changes."""
 CLEAR_FALSE_DISCOVERY_RATE = 0.01
-"""The false discovery rate of those with the verdict ``clear``."""
+"""The false discovery rate of those that are ``clear`` among all tests too."""
 TIMED = {"step", "outlier", "outage", "evaluated"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
 """Kinds of change of a measure as a whole, the most informative first: one is reported."""
@@ -75,6 +75,9 @@ class ReportedChange(BaseModel):
     still: bool | None = Field(default=None, description="an outage that goes on, or a level since before the window")
     before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
     verdict: Literal["clear", "possible"]
+    possible_among: int | None = Field(
+        default=None, description="a clear change that is only possible if corrected for so many tests of this list"
+    )
     edits: Edits | None = Field(default=None, description="made when it can have begun; absent: none looked for")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
     next: NextCall | None = None
@@ -288,11 +291,14 @@ def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[C
 
 
 class RankedChange(NamedTuple):
-    """A change that is told, with its verdict and all the widgets that show it."""
+    """A change to report, and all the widgets that show it.
+
+    ``possible_among``: the tests of the list, if correcting for them leaves no more than ``possible`` of ``clear``.
+    """
 
     survey: Survey
     change: Change
-    verdict: Literal["clear", "possible"]
+    possible_among: int | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -314,13 +320,14 @@ def rank_changes(all_tested: Sequence[MeasureTests], times: ComparedSpans) -> li
     accepted = [(survey, item) for survey, item in every if item.p_value <= limits[0] and item.p_value < 1]
     ranking = list[RankedChange]()
     for survey, item in _without_repeats(accepted):
-        sure = item.p_value <= limits[1] and item.strongest_verdict == "clear"
-        ranking.append(RankedChange(survey, item, "clear" if sure else "possible"))
+        is_weaker = item.verdict == "clear" and item.p_value > limits[1]
+        ranking.append(RankedChange(survey, item, tests if is_weaker else None))
 
     def place(row: RankedChange) -> tuple[Any, ...]:
         item, is_early = row.change, row.is_early(times)
         size = item.still, -item.size, item.p_value, row.survey.widgets[0].id
-        return (not row.goes_on, is_early, row.verdict != "clear", *size)
+        is_possible = item.verdict != "clear" or row.possible_among is not None
+        return (not row.goes_on, is_early, is_possible, *size)
 
     return sorted(_one_for_each_outage(ranking), key=place)
 
@@ -401,7 +408,7 @@ def report_change(
     passing: str | None = None,
 ) -> ReportedChange:
     """A change for the answer. ``passing``: the score of a pass, if it is not 1."""
-    survey, item, verdict = row
+    survey, item = row.survey, row.change
     first, config = survey.widgets[0], survey.target.config
     by = (config.group_by or {}).get("field")
     return ReportedChange(
@@ -421,7 +428,8 @@ def report_change(
         until=None if item.still else item.until,
         still=item.still or None,
         before_window=row.is_early(times) or None,
-        verdict=verdict,
+        verdict=item.verdict,
+        possible_among=row.possible_among,
         limited_by=item.limited_by,
         next=going_on(survey, item),
     )

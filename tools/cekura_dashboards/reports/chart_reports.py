@@ -162,6 +162,8 @@ def _with_comparison(report: WidgetReport, sides: ComparedReadings, tests: int, 
         return report
     result = compare_readings(sides, tests, options)
     if not sides.targets.unasked:
+        if sides.baseline is not None and not sides.targets.filters and not sides.baseline.window.weekdays_differ:
+            result = result.confirmed(report.findings or [])
         return report.model_copy(update={"comparison": result})
     if not result.figures or not sides.baseline or not _calls_of(result):
         why = result.not_compared or "the baseline has no data"

@@ -230,7 +230,7 @@ def comparison_lines(comparison: Comparison | None) -> list[str]:
     if comparison.per:
         parts.append(f"per {comparison.per}, as the windows differ in length")
     if comparison.verdict:
-        reason = comparison.not_tested or comparison.limited_by
+        reason = comparison.not_tested or comparison.limited_by or comparison.confirmed_by
         parts.append(f"{comparison.verdict}: {reason}" if reason else comparison.verdict)
     elif comparison.limited_by:
         parts.append(comparison.limited_by)

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 
 from cekura_dashboards.stats.compare import compare, share_changes
-from cekura_dashboards.stats.estimates import limited
 from cekura_dashboards.stats.findings import (
     Finding,
     Gap,
@@ -36,6 +35,8 @@ How = Literal[
     "comparison", "step", "trend", "outlier", "outage", "share", "group", "new group", "gone group", "evaluated"
 ]
 """``evaluated``: of the share of calls that a metric was evaluated on."""
+JUDGED: frozenset[How] = frozenset({"comparison", "step", "trend", "outlier", "outage", "evaluated"})
+"""Kinds of change that have a verdict before they are ranked: that of the finding, or of the comparison."""
 RATE_MARGIN = 1e-3
 """Rates nearer to 0 or 1 count as this near when changes are ranked by size, as their log odds diverge. A choice."""
 MIN_SHARE_CHANGE = 0.01
@@ -56,8 +57,9 @@ NO_CALLS = 3.0
 class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
-    ``strongest_verdict``: the upper limit of its verdict; ``limited_by``: why, if the answer gives the reason.
-    ``still``: an outage goes on. ``part``: of a share or group, which; None there: calls without one.
+    ``strongest_verdict``: the upper limit of its verdict, or its verdict where ``how`` is one of ``JUDGED``;
+    ``limited_by``: why, if the answer gives the reason. ``still``: an outage goes on. ``part``: of a share or group,
+    which; None there: calls without one.
     """
 
     how: How
@@ -73,6 +75,12 @@ class Change(Struct, frozen=True, kw_only=True):
     still: bool = False
     part: str | None = None
     limited_by: str | None = None
+
+    @property
+    def verdict(self) -> Literal["clear", "possible"]:
+        """Its own verdict, as wherever it is reported; tests beside it in a list are not taken into account."""
+        is_clear = self.how in JUDGED or self.p_value <= CLEAR_GROUP_P_VALUE
+        return self.strongest_verdict if is_clear else "possible"
 
     def limit(self, reason: str | None) -> "Change":
         """The change, at most ``possible`` if there is a reason."""
@@ -92,7 +100,7 @@ def level_change(
         how="comparison",
         p_value=comparison.p_value,
         size=_size(before, after, ratio),
-        strongest_verdict=limited(terms, current, baseline).strongest_verdict,
+        strongest_verdict="clear" if comparison.verdict == "clear" else "possible",
         before=before,
         after=after,
         pct=comparison.pct,
@@ -353,7 +361,5 @@ def _group_verdict(change: Change) -> Verdict | Literal["new", "gone"]:
             return "new"
         case "gone group":
             return "gone"
-        case _ if change.p_value <= CLEAR_GROUP_P_VALUE and change.strongest_verdict == "clear":
-            return "clear"
         case _:
-            return "possible" if change.p_value <= STOP_P_VALUE else "not significant"
+            return change.verdict if change.p_value <= STOP_P_VALUE else "not significant"

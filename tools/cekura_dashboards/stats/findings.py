@@ -1,5 +1,6 @@
 """What a test of a series, or a comparison, can find: result models without arithmetic, rounded once, at the end."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from msgspec import Struct, field
@@ -236,10 +237,25 @@ class Comparison(WithPValue):
     verdict: Verdict | None = None
     not_tested: str | None = Field(default=None, description="why there is no verdict")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
+    confirmed_by: str | None = Field(default=None, description="what makes the verdict surer than the interval is")
     contributors: Contributors | None = None
     shares: Shares | None = None
     figures: list[FigureChange] | None = None
     notes: list[str] | None = None
+
+    def confirmed(self, findings: Sequence[Finding]) -> "Comparison":
+        """With the verdict of the only step in the window, if that is surer and goes the same way.
+
+        Weeks that hold a step on one of their days differ, however much their days vary.
+        """
+        steps = [step for step in findings if isinstance(step, Step) and not step.before_window]
+        if len(steps) != 1 or self.verdict not in {"possible", "not significant"} or self.limited_by:
+            return self
+        [step] = steps
+        is_surer = step.verdict == "clear" or self.verdict == "not significant"
+        if not is_surer or step.verdict == self.verdict or step.change * (self.difference or 0) <= 0:
+            return self
+        return self.model_copy(update={"verdict": step.verdict, "confirmed_by": f"by the step at {step.at}"})
 
     def without_verdicts(self, why: str) -> "Comparison":
         """The same figures, none of them with a verdict, and the reason why."""
