@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from benchmarks.verdicts.comparisons import CLEAR, POSSIBLE
+from benchmarks.verdicts.comparisons import CLEAR, POSSIBLE, Floats
 from cekura_dashboards.stats.timeline import HOUR, MONDAY, UTC_CLOCK
 from cekura_dashboards.summaries.model import Bucket, By
 from cekura_dashboards.summaries.profile import profile
@@ -76,11 +76,12 @@ def verdict(case: Case, seed: int) -> str:
     if case.measure == "count":
         busy = np.ones(len(hours))
     moved = hour == 15 if case.by == "hour_of_day" else day % 7 == 2  # noqa: PLR2004 - at 15:00, on Wednesdays
-    level = (1 + case.change * moved) * np.exp(rng.normal(0, case.own, DAYS))[day]
-    usual = case.calls * busy / busy.sum()
-    n = rng.poisson(usual * level if case.measure == "count" else usual)
+    level: Floats = (1 + case.change * moved) * np.exp(rng.normal(0, case.own, DAYS))[day]
+    usual: Floats = case.calls * busy / busy.sum()
+    n = rng.poisson(usual * level if case.measure == "count" else usual).astype(np.float64)
     buckets = list[Bucket]()
-    for place, (count, size) in enumerate(zip(n.tolist(), level.tolist(), strict=True)):
+    sizes: list[int] = [round(count) for count in n.tolist()]
+    for place, (count, size) in enumerate(zip(sizes, level.tolist(), strict=True)):
         if count or case.measure == "count":
             value = float(count) if case.measure == "count" else _mean(case.measure, count, size, rng)
             buckets.append(Bucket(MONDAY + 52 * 7 * HOURS * HOUR + place * HOUR, value, count))

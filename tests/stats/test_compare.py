@@ -115,6 +115,32 @@ def test_a_change_far_beyond_the_days_differences_is_clear_unless_the_sides_are_
     assert compare("mean", rates(rng, 3, 500, 0.7), rates(rng, 3, 500, 0.9), ratio=1.0).verdict == "possible"
 
 
+def test_a_day_of_an_outage_in_the_baseline_is_left_out_on_both_sides_and_a_note_gives_the_totals() -> None:
+    rng = random.Random(8)  # noqa: S311 - no secret
+    days = [*counts(rng, 28, 300, 0.02).buckets]
+    days[17] = days[17]._replace(value=4.0)
+    current = [cell._replace(value=round(0.75 * cell.value)) for cell in days[-7:]]
+    terms = VerdictTerms(earlier_days=Sample(days[:-7], 0.0))
+    found = compare("total", Sample(current, 7 * DAY), Sample(days[-14:-7], 7 * DAY), terms, counted=True)
+    totals = [sum(cell.value for cell in side if cell.time % (7 * DAY) != 3 * DAY) for side in (current, days[-14:-7])]
+    assert found.current
+    assert found.baseline
+    assert (found.current.value, found.baseline.value) == tuple(map(int, totals))
+    assert found.verdict == "clear"
+    assert found.notes
+    assert found.notes[0].startswith("without 1970-01-18, an outage in the baseline, and the same days")
+
+
+def test_none_of_six_calls_is_possible_and_none_of_three_is_not() -> None:
+    def said(calls: float) -> str | None:
+        sides = Sample([SampleBucket(7 * DAY, None, 0.0)], DAY), Sample([SampleBucket(0, None, calls)], DAY)
+        days = [SampleBucket(-day * DAY, None, calls) for day in range(1, 22)]
+        terms = VerdictTerms(earlier_days=Sample(days[::-1], 0.0))
+        return compare("total", *sides, terms, counted=True).verdict
+
+    assert (said(3.0), said(6.0), said(12.0)) == ("not significant", "possible", "clear")
+
+
 def test_durations_of_single_days_are_judged_by_what_is_usual_for_calls() -> None:
     def day(mean: float) -> Sample:
         return Sample([SampleBucket(0, 300, mean)], DAY, n=300)

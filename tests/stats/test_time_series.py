@@ -1,6 +1,8 @@
 """Arrays against the same worked out one by one."""
 
 import statistics
+from datetime import UTC, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,7 +18,7 @@ from cekura_dashboards.stats.time_series import (
     running_median,
     trimmed_means_by,
 )
-from cekura_dashboards.stats.timeline import HOUR, Clock
+from cekura_dashboards.stats.timeline import HOUR, Clock, day_starts
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")]
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
@@ -29,6 +31,13 @@ def test_the_calendar_is_that_of_each_instant(start: int, hours: int, zone: Zone
     assert (found.day - found.day[0]).tolist() == [place.day - each[0].day for place in each]
     assert [*zip(found.weekday.tolist(), found.hour.tolist(), strict=True)] == [(p.weekday, p.hour) for p in each]
     assert found.weekend.tolist() == [clock.kind(place.weekday) for place in each]
+
+
+def test_days_begin_at_midnight_of_the_zone_and_have_25_hours_where_clocks_go_back() -> None:
+    start = datetime(2026, 10, 31, 9, 30, tzinfo=ZoneInfo("America/New_York")).timestamp()
+    days = day_starts(start, start + 60 * HOUR, Clock(ZoneInfo("America/New_York")))
+    assert datetime.fromtimestamp(days[0], UTC) == datetime(2026, 10, 31, 4, tzinfo=UTC)
+    assert [(after - before) / HOUR for before, after in pairwise(days)] == [24, 25]
 
 
 @given(numbers, st.sampled_from([1, 3, 7]))
