@@ -19,7 +19,7 @@ from cekura_sandbox.edits import Edit, Edits, Kind
 NAMED = 0.95
 """The least share of steps whose edit is named; edits elsewhere, and where nothing moved, are never listed."""
 CALLS = 12_000
-NEAR, FAR = timedelta(hours=6), timedelta(days=7)
+NEAR, FAR = timedelta(hours=6), timedelta(days=5)
 """How long before a step its edit is made at most, and how far from it the others are at least."""
 METRIC: Json = {
     "chart_type": "bar", "field": "metric_evaluations.value", "metric": 503, "aggregation_function": "avg",
@@ -103,7 +103,7 @@ def _plan(case: Case, seed: int) -> _Plan:
     def edit(at: datetime, text: str) -> Edit:
         return Edit(at, case.kind, case.number, {field: text})
 
-    others = [step - FAR - timedelta(days=chance.uniform(*days)) for days in ((0, 7), (8, 15))]
+    others = [step - FAR - timedelta(days=chance.uniform(*days)) for days in ((0, 2), (3, 15))]
     near = edit(step - NEAR * chance.random(), "As of the step.")
     return _Plan(step, near, (edit(others[0], "Once."), edit(others[1], "Before.")))
 
