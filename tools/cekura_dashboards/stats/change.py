@@ -115,7 +115,7 @@ def _size(before: float, after: float, ratio: float) -> float:
         return abs(math.log(shares[1] / (1 - shares[1])) - math.log(shares[0] / (1 - shares[0])))
     if before * after <= 0:
         return NO_CALLS if before != after else 0.0
-    return min(NO_CALLS, abs(math.log(after / before)))
+    return min(NO_CALLS, abs(math.log(abs(after)) - math.log(abs(before))))
 
 
 def changes_from_findings(findings: Iterable[Finding], ratio: float) -> list[Change]:
