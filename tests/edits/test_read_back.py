@@ -25,6 +25,7 @@ WRITES: list[tuple[str, Json]] = [
     ("update_dashboard", {"dashboard_id": 11, "name": "Renamed"}),
     ("delete_dashboard", {"dashboard_id": 13}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
+    ("update_dashboard", {"dashboard_id": 12, "daily_report": "add"}),
     ("save_alert", {"metric": 501, "project_id": 1, "kind": "trend"}),
     ("save_alert", {"alert_id": 701, "action": "off", "std_multiplier": 2.5}),
     ("save_alert", {"alert_id": 703, "action": "delete"}),

@@ -54,6 +54,7 @@ WRITES: dict[str, tuple[str, Json]] = {
     "update_dashboard": ("update_dashboard", {"dashboard_id": 12, "name": "Renamed"}),
     "delete_dashboard": ("delete_dashboard", {"dashboard_id": 13}),
     "copy_widgets": ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}),
+    "update_dashboard daily report": ("update_dashboard", {"dashboard_id": 12, "daily_report": "add"}),
     "save_alert": ("save_alert", {"metric": 501, "project_id": 1, "kind": "trend"}),
     "save_alert change": ("save_alert", {"alert_id": 701, "action": "off"}),
     "save_alert delete": ("save_alert", {"alert_id": 703, "action": "delete"}),
