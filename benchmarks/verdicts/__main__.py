@@ -9,11 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, evaluated, noise, profiles, quiet_calls
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, evaluated, months, noise, profiles, quiet_calls
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
 from benchmarks.verdicts.drivers import driven_row
+from benchmarks.verdicts.months import month_row
 from benchmarks.verdicts.noise import noise_row
 from benchmarks.verdicts.rows import found_row, quiet_row
 
@@ -49,6 +50,8 @@ def main() -> None:
                 partial(edits.edits_row, seeds=seeds[:EDITS]), edits.cases())),
             ("evaluated on other calls | false clear | the change is told | worlds", "over", processes.map(
                 partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
+            ("a month of days | of | aim | clear | possible", "off", processes.map(
+                partial(month_row, seeds=for_drivers), months.months())),
             ("a single series | aim | share", "off", processes.map(
                 partial(noise_row, draws=count * TIMES_MORE, seed=FIRST_SEED), noise.cases())),
         ]  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, profiles
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, months, profiles
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -150,3 +150,29 @@ def test_a_profile_of_hours_that_do_not_differ_is_hardly_called_clear(case: prof
 
 def test_a_profile_with_one_low_weekday_is_called_clear() -> None:
     assert profiles.profiled_row(profiles.Case("rate", "hour_of_week", 20_000, change=-0.2), range(6)).clear >= 0.8
+
+
+MONTHS = {month.what: month for month in months.months() if month.measure in {"rate", "count", "p95"}}
+
+
+@pytest.mark.parametrize("what", ["nothing, weekends", "a holiday in the window", "an outage before the window"])
+def test_months_in_which_no_level_changed_have_hardly_a_clear_step_or_trend(what: str) -> None:
+    row = months.month_row(MONTHS[what], SEEDS)
+    assert row.clear <= 0.05, "two of forty"
+    assert row.possible <= 0.2, "eight of forty"
+
+
+MOVED = [
+    "-10 points for 5 days",
+    "-10 points for 3 days, weekends",
+    "-25 % of calls for a week, growth of 2 % a day",
+    "-10 points since noon of the fifth day before",
+    "-25 % of calls, an outage before",
+    "p95 +30 % for 5 days",
+]
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_a_level_that_changed_in_a_month_is_clear(what: str) -> None:
+    month = MONTHS[what]
+    assert months.month_row(month, SEEDS).clear >= (month.aim or 0) - 0.15

@@ -1,0 +1,204 @@
+"""Months of days, with a level that changed or without: how often a step or trend is clear, and is there.
+
+170 calls a day by default, whose rates vary besides by a fifth of a binomial error.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.verdicts.worlds import NOW, SATURDAY, SETTLES
+from cekura_dashboards.stats.detect import detect
+from cekura_dashboards.stats.findings import Finding, Step, Trend
+from cekura_dashboards.stats.time_series import Scale, TimeSeries
+from cekura_dashboards.stats.timeline import DAY, Span
+
+Floats = npt.NDArray[np.float64]
+RATE, WEEKEND, OUTAGE, LARGEST_ERROR = 0.85, 0.3, 0.02, 4.0
+LOG_SD = {"mean": 0.8, "p95": 0.4}
+"""Of single durations and, of a p95, single latencies."""
+OVERDISPERSION = 0.04
+"""Of the binomial variance: the days vary besides by a fifth of a binomial error."""
+DAILY_SD = {"count": 0.1, "rate": 0.02, "mean": 0.05, "p95": 0.05, "score": 0.05, "percent": 0.02}
+"""Of days that are alike."""
+CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
+"""The most that may be false."""
+LAST_WEEK = 7.5 * DAY
+
+
+@dataclass(frozen=True)
+class Month:
+    """What is drawn. ``alike``: the autocorrelation of the days' own levels; None where they do not differ.
+
+    ``weekend``: the share of calls on its days; ``growth``: of calls a day; ``moved``: the change of the level of the
+    last ``days_moved`` days, a share of counts and values, and points of rates; ``drift``: of the level over the month.
+    ``out``, ``holiday``: the day, counted from the end, without calls, or with a fifth of them.
+    """
+
+    what: str
+    measure: str = "rate"
+    calls: float = 170
+    days: int = 29
+    weekend: float = 1.0
+    growth: float = 0.0
+    alike: float | None = None
+    heavy: bool = False
+    moved: float = 0.0
+    days_moved: float = 0.0
+    drift: float = 0.0
+    out: int | None = None
+    holiday: int | None = None
+    aim: float | None = None
+
+
+def months() -> Iterator[Month]:
+    yield from _alike()
+    for measure in ("rate", "count", "mean", "p95", "score", "percent"):
+        yield Month("nothing", measure)
+        yield Month("nothing, weekends", measure, weekend=WEEKEND)
+        yield Month("nothing, of a metric that began 15 days ago", measure, days=15)
+    yield Month("nothing, heavy tails", "mean", heavy=True)
+    yield Month("nothing, one call in ten evaluated", calls=17)
+    for place, name in ((3, "in the window"), (11, "before the window")):
+        yield Month(f"a holiday {name}", "count", weekend=WEEKEND, holiday=place)
+        yield Month(f"an outage {name}", "count", out=place)
+    for growth in (0.007, 0.02):
+        yield Month(f"growth of {growth:.1%} a day", "count", growth=growth)
+        yield Month(f"growth of {growth:.1%} a day, weekends", "count", growth=growth, weekend=WEEKEND)
+    yield from _moved()
+
+
+def _alike() -> Iterator[Month]:
+    for alike in (0.3, 0.6):
+        for measure in ("rate", "count", "mean"):
+            for days in (15, 22, 29):
+                yield Month(f"nothing, days alike by {alike}", measure, 300, days, alike=alike)
+
+
+def _moved() -> Iterator[Month]:
+    for weekend, name in ((1.0, ""), (WEEKEND, ", weekends")):
+        fall = Month("", weekend=weekend, moved=-0.1)
+        yield replace(fall, what=f"-10 points for 5 days{name}", days_moved=5, aim=0.8)
+        yield replace(fall, what=f"-10 points for 3 days{name}", days_moved=3, aim=0.5)
+        fewer = Month("", "count", weekend=weekend, moved=-0.25, days_moved=7, aim=0.9)
+        yield replace(fewer, what=f"-25 % of calls for a week{name}")
+        yield replace(fewer, what=f"-25 % of calls for a week, growth of 2 % a day{name}", growth=0.02)
+    yield Month("-10 points since noon of the fifth day before", moved=-0.1, days_moved=5.5, aim=0.8)
+    yield Month("-25 % of calls, an outage before", "count", moved=-0.25, days_moved=7, out=10, aim=0.8)
+    yield Month("p95 +30 % for 5 days", "p95", moved=0.3, days_moved=5, aim=0.8)
+    yield Month("p95 +20 % over a month", "p95", drift=0.2, aim=0.95)
+
+
+class MonthRow(NamedTuple):
+    """Where nothing moved, the shares of false answers; else the shares that find the change, and call it clear."""
+
+    month: Month
+    clear: float
+    possible: float
+
+    @property
+    def holds(self) -> bool:
+        if self.month.aim is not None:
+            return self.clear >= self.month.aim
+        most = CLEAR if self.month.alike is None else CLEAR_ALIKE
+        return self.clear <= most and self.possible <= POSSIBLE
+
+    def __str__(self) -> str:
+        month = self.month
+        aim = "" if month.aim is None else f"{month.aim:.0%}"
+        return f"| {month.what} | {month.measure}, {month.days} days | {aim} | {self.clear:.1%} | {self.possible:.1%} |"
+
+
+def month_row(month: Month, seeds: Iterable[int]) -> MonthRow:
+    verdicts = [{finding.verdict for finding in findings(month, seed) if _counts(month, finding)} for seed in seeds]
+    clear = sum("clear" in found for found in verdicts) / len(verdicts)
+    return MonthRow(month, clear, sum(map(bool, verdicts)) / len(verdicts) - clear)
+
+
+def _counts(month: Month, finding: Finding) -> bool:
+    """Whether it is the change that was planted; where none was, whether it is false."""
+    if month.drift:
+        return isinstance(finding, Trend) and finding.change > 0
+    if month.moved:
+        return isinstance(finding, Step) and finding.change * month.moved > 0
+    if month.growth:  # it is a trend, or looks like one
+        return isinstance(finding, Step) and finding.kind == "step"
+    return isinstance(finding, (Step, Trend)) or (month.out is None and month.holiday is None)
+
+
+def findings(month: Month, seed: int) -> list[Finding]:
+    """All of a month, or those of its last week if something was planted there."""
+    series, counts = draw(month, np.random.default_rng(seed))
+    end = float(series.times[-1]) + DAY
+    window = Span(end - LAST_WEEK, end) if month.moved else None
+    return detect(series, counts, window=window).findings or []
+
+
+def draw(month: Month, rng: np.random.Generator) -> tuple[TimeSeries, TimeSeries]:
+    """The measure, and the calls per day."""
+    days = np.arange(month.days)
+    times = np.asarray(NOW.timestamp() + DAY * (days - month.days), np.float64)
+    weekdays = (NOW.weekday() + days - month.days) % 7
+    share_moved = np.clip(month.days_moved - (month.days - 1 - days), 0, 1)
+    level = month.moved * share_moved + month.drift * days / (month.days - 1)
+    own = _own(month, rng)
+    expected = month.calls * np.where(weekdays >= SATURDAY, month.weekend, 1.0) * np.exp(month.growth * days)
+    for place, share in ((month.out, OUTAGE), (month.holiday, 0.2)):
+        if place is not None:
+            expected[month.days - place] *= share
+    if month.measure == "count":
+        expected = expected * np.exp(own) * (1 + level)
+    calls = rng.poisson(expected).astype(np.float64)
+    counts = _series(times, calls, calls, "count")
+    if month.measure == "count":
+        return counts, counts
+    return _measured(month, rng, times, calls, level, own), counts
+
+
+def _own(month: Month, rng: np.random.Generator) -> Floats:
+    """What each day differs by itself, a first-order autoregression."""
+    if month.alike is None:
+        return np.zeros(month.days)
+    own = rng.normal(size=month.days)
+    for day in range(1, month.days):
+        own[day] = month.alike * own[day - 1] + np.sqrt(1 - month.alike**2) * own[day]
+    return np.asarray(DAILY_SD[month.measure] * own, np.float64)
+
+
+def _measured(
+    month: Month, rng: np.random.Generator, times: Floats, calls: Floats, level: Floats, own: Floats
+) -> TimeSeries:
+    rates = np.clip(RATE + level + own, 0.01, 0.99)
+    binomial_sd = np.sqrt(rates * (1 - rates) / np.maximum(calls, 1))
+    rates = np.clip(rates + np.sqrt(OVERDISPERSION) * binomial_sd * rng.normal(size=month.days), 0.01, 0.99)
+    shares = rng.binomial(calls.astype(int), rates) / np.maximum(calls, 1)
+    match month.measure:
+        case "rate":
+            return _series(times, shares, calls, "rate")
+        case "percent":
+            return _series(times, 100 * shares, calls, "rate", month.measure)
+        case "score":  # of 1 or 5
+            return _series(times, 1 + 4 * shares, calls, "positive")
+    values = np.full(month.days, np.nan)
+    for day in np.flatnonzero(calls).tolist():
+        size, log_sd = int(calls[day]), LOG_SD[month.measure]
+        errors = rng.standard_t(3, size) / 2 if month.heavy else rng.normal(0, log_sd, size)
+        durations = np.exp(np.log(180) + own[day] + np.minimum(errors, LARGEST_ERROR)) * (1 + level[day])
+        values[day] = np.quantile(durations, 0.95) if month.measure == "p95" else durations.mean()
+    return _series(times, values, calls, "positive", month.measure)
+
+
+def _series(times: Floats, values: Floats, calls: Floats, scale: Scale, measure: str = "") -> TimeSeries:
+    return TimeSeries(
+        times,
+        values,
+        calls,
+        DAY,
+        scale,
+        is_mergeable=measure != "p95",
+        rate_unit=100.0 if measure == "percent" else 1.0,
+        stable_from=SETTLES.get(measure, 0.0),
+    )
