@@ -110,6 +110,17 @@ async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> N
     assert calm["read_otherwise"]["it fires once until back inside"] < calm["result"]["fired"]
 
 
+async def test_where_no_setting_is_quiet_the_answer_says_so_and_a_quiet_one_needs_no_other() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        asked = {"metric": 505, "project_id": 1, "kind": "threshold", "operator": "gt"}
+        text, loud = await ask(context, PREVIEW, **asked, value=0, window_size=2)
+        assert loud["replay"]["none_quieter"] is True
+        assert "no setting of this kind would have fired at most once a month without a change" in text
+        _, calm = await ask(context, PREVIEW, **asked, value=1000)
+        assert calm["replay"]["result"]["fired"] == 0
+        assert not {"quieter", "none_quieter", "shorter", "days", "calls"} & {*calm["replay"]}
+
+
 async def test_the_text_of_a_preview(golden: Callable[[str, str], None]) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, PREVIEW, widget_id=213, kind="trend", preset="aggressive", direction="decrease")

@@ -80,6 +80,7 @@ class ReplayedAlert(BaseModel):
     beside: list[SettingResult] = Field(description="the presets")
     quieter: SettingResult | None = Field(default=None, description="fires at most once a month without a change")
     shorter: bool | None = Field(default=None, description="less than a month was replayed; quieter did not fire in it")
+    none_quieter: bool | None = Field(default=None, description="no setting like this one fires so rarely")
     read_otherwise: dict[str, int] | None = Field(default=None, description="firings, where the guide leaves it open")
 
 
@@ -211,6 +212,11 @@ class Replay(Struct, frozen=True):
         """Whether the scores cover a month, in which one firing may be."""
         return (self.scores.end - self.scores.start).total_seconds() >= MONTH
 
+    @property
+    def allowed(self) -> int:
+        """The firings without a change that a quiet setting may have."""
+        return int(self.is_month)
+
     def unready(self, setting: AlertSetting) -> int:
         """The calls of a trend that come before each agent's first full window."""
         if not isinstance(setting, Trend):
@@ -243,7 +249,7 @@ class Replay(Struct, frozen=True):
         Of a trend the multiplier is raised, of a threshold the breaches. A failure alert has nothing to raise, so a
         trend that watches for a fall takes its place.
         """
-        allowed = int(self.is_month)
+        allowed = self.allowed
         if isinstance(setting, Threshold):
             heights = self._heights(lambda scores: counts_of_breaches(scores, setting))
             least = int(heights[-1 - allowed]) + 1 if len(heights) > allowed else 1
@@ -279,7 +285,8 @@ def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | 
     by_day = Counter(map(_day, firings))
     by_agent = Counter(str(plain(replay.name(firing.agent))) for firing in firings)
     result = replay.result(setting)
-    quieter = replay.quieter(setting) if result.without_change else None
+    is_noisy = result.without_change > replay.allowed
+    quieter = replay.quieter(setting) if is_noisy else None
     others = {words: replay.count(setting, reading) for words, reading in VARIANTS.items()}
     return ReplayedAlert(
         scores=scores.count,
@@ -297,7 +304,8 @@ def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | 
         calls=[_call(replay, firing, link) for firing in reversed(firings[-MAX_CALLS:])] or None,
         beside=[replay.result(preset) for preset in _presets(setting) if preset != setting],
         quieter=replay.result(quieter) if quieter else None,
-        shorter=True if quieter and not replay.is_month else None,
+        shorter=True if is_noisy and not replay.is_month else None,
+        none_quieter=True if is_noisy and quieter is None else None,
         read_otherwise={words: count for words, count in others.items() if count != result.fired} or None,
     )
 
@@ -341,6 +349,8 @@ def replay_lines(answer: ReplayedAlert) -> list[str]:
         lines += [f"calls at which it would have fired, the newest {len(answer.calls)}:", *call_table(answer.calls)]
     lines += ["setting | fired | days | within clear | within possible | without change"]
     lines += [_row(row) for row in (answer.result, *answer.beside)]
+    if answer.none_quieter:
+        lines.append("no setting of this kind would have fired at most once a month without a change")
     if answer.quieter:
         often = "not once in this time, less than a month," if answer.shorter else "at most once a month"
         lines.append(f"{often} without a change: {_row(answer.quieter)}")
