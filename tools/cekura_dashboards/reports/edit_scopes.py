@@ -86,8 +86,7 @@ async def beside_explanation(
     interval = interval_of_windows(readings, names, group)
     windows = base.readings[0].window, base.readings[1].window
     is_clear = "clear" in {whole.verdict, first.verdict if first is not None else None}
-    if not is_clear and not interval.dates(windows):
-        return Beside(notes=[UNDATED])
+    is_dated = is_clear or interval.dates(windows)
     drivers = (first.groups or []) if first is not None and driven and by == AGENT else []
     scope = await edit_scope(
         context, chart.config, chart.target.calls, chart.project, interval,
@@ -102,9 +101,11 @@ async def beside_explanation(
     own = scope.agents if scope.only_agents else ()
     failures = failure_scope(chart.config, chart.target.calls, chart.project, own, windows, sizes)
     (edits, edit_requests), (modes, notes, requests) = await gather(
-        _edits_in(context, [scope], [chart.config], amount), count_failure_modes(context, failures)
+        _edits_in(context, [scope] if is_dated else [], [chart.config] if is_dated else [], amount),
+        count_failure_modes(context, failures),
     )
-    return Beside(edits[0], modes, notes, edit_requests + requests)
+    undated = [] if is_dated else [UNDATED]
+    return Beside(next(iter(edits), None), modes, [*undated, *notes], edit_requests + requests)
 
 
 async def edit_scope(
