@@ -448,3 +448,32 @@ def test_a_setting_that_contradicts_itself_is_named(
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert said in str(refused.value)
+
+
+async def test_alerts_and_daily_reports_of_other_projects_are_neither_read_nor_changed() -> None:
+    app = new_sandbox(count=300)
+    store = app.state.world.store
+    theirs = store.alerts.create(
+        {"name": "Theirs", "project": THEIRS, "source_type": "metric", "source_id": 506, "preset": "balanced",
+         "source": {"sub_type": "significant_change"}}
+    )["id"]  # fmt: skip
+    before = content(app)
+    async with confined(app) as (context, _):
+        listed, _ = await ask(context, "look_up", kind="alerts")
+        assert "Latency trend" in listed
+        assert "Theirs" not in listed
+        for tool, arguments in (
+            ("preview_alert", {"alert_id": theirs}),
+            ("save_alert", {"alert_id": theirs, "action": "off"}),
+            ("save_alert", {"alert_id": theirs, "action": "delete"}),
+            ("save_alert", {"metric": 506, "project_id": THEIRS, "kind": "trend"}),
+            ("update_dashboard", {"dashboard_id": THEIR_BOARD, "daily_report": "add"}),
+        ):
+            with pytest.raises(DashboardsError):
+                await ask(context, tool, **arguments)
+        assert content(app) == before
+        for arguments in ({"alert_id": 701, "action": "off"}, {"metric": 501, "project_id": OURS, "kind": "trend"}):
+            _, receipt = await ask(context, "save_alert", **arguments)
+            assert receipt["outcome"] == "applied"
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=12, daily_report="add")
+        assert receipt["outcome"] == "applied"

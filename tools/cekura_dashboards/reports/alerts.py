@@ -126,7 +126,8 @@ def find_intervals(scores: Scores, clock: Clock, names: Mapping[str, str]) -> tu
         for one, finding, change in changes
         if change.p_value <= limits[0] and is_notable(change)
     ]
-    return _ended(intervals), next(iter(untested), None) if not changes else None
+    ordered = sorted(intervals, key=lambda one: (not one.clear, not one.whole, one.start))
+    return _ended(ordered), next(iter(untested), None) if not changes else None
 
 
 class _Series(Struct, frozen=True):
