@@ -73,16 +73,16 @@ def test_a_wrong_setting_is_a_one_line_error_that_names_it(name: str, value: str
 
 
 def test_tools_are_listed_without_a_key() -> None:
-    done = run("tools")
-    assert done.returncode == 0
+    done = typed("tools")
+    assert done.exit_code == 0
     assert all(f"\n{name}  (" in "\n" + done.stdout for name in BY_NAME)
     listed = json.loads(typed("tools", "--json").stdout)
     assert [tool["name"] for tool in listed] == list(BY_NAME)
 
 
 def test_one_tool_is_called_by_hand() -> None:
-    done = run("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = typed("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith('dashboard 11 "Operations overview"')
     whole = json.loads(typed("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
     assert whole["structuredContent"]["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
@@ -155,7 +155,7 @@ def test_without_a_command_options_are_those_of_serve(option: str, said: str) ->
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("entry", ["cekura-dashboards", "cekura-dashboards-sandbox"])
+@pytest.mark.parametrize(("entry", "era"), [("cekura-dashboards", "auto"), ("cekura-dashboards-sandbox", "legacy")])
 async def test_the_example_configuration_starts_a_server_that_lists_its_tools(entry: str, era: Era) -> None:
     config: Any = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
     server = config["mcpServers"][entry]
