@@ -155,9 +155,6 @@ async def growth() -> list[str]:
     """Fitted exponents: seconds of a call by points of a line, and by widgets of a dashboard; memory by clients."""
     points = {count: await _one_line(count) for count in (10_000, 30_000, 100_000, 300_000)}
     widgets = {count: await _one_board(count) for count in (1, 3, 6, 12, 24)}
-    await anyio.Path("docs/images/growth.svg").write_text(
-        _plot({"points of a line": points, "widgets of a dashboard": widgets}), encoding="utf-8"
-    )
     return [
         f"Processor time of a line by its points: exponent {exponent(points):.2f}; "
         + ", ".join(f"{count:,}: {seconds:.2f} s" for count, seconds in points.items()),
@@ -198,32 +195,6 @@ async def _cpu_of(call: tuple[str, dict[str, Any]], calls: int, *about: str) -> 
         before = cpu_s(process) or 0.0
         await load(port, call, 1, calls, "key")
         return ((cpu_s(process) or 0.0) - before) / calls
-
-
-def _plot(measured: dict[str, dict[int, float]]) -> str:
-    """Each course on logarithmic axes, side by side, as SVG."""
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="290" font-family="system-ui" font-size="12">',
-        '<rect width="800" height="290" fill="#fff"/>',
-    ]
-    for place, (title, course) in enumerate(measured.items()):
-        left = 60 + 380 * place
-        xs = _scaled([math.log(count) for count in course], left, left + 280)
-        ys = _scaled([math.log(seconds) for seconds in course.values()], 240, 50)
-        line = " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(xs, ys, strict=True))
-        parts.append(f'<text x="{left - 20}" y="20">Processor time by {title}: exponent {exponent(course):.2f}</text>')
-        parts.append(f'<polyline points="{line}" fill="none" stroke="#2f6fb5" stroke-width="2"/>')
-        for (count, seconds), x, y in zip(course.items(), xs, ys, strict=True):
-            parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="#2f6fb5"/>')
-            parts.append(f'<text x="{x:.0f}" y="{y - 8:.0f}" text-anchor="middle">{1000 * seconds:.0f} ms</text>')
-            parts.append(f'<text x="{x:.0f}" y="270" text-anchor="middle">{count:,}</text>')
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _scaled(values: list[float], first: float, last: float) -> list[float]:
-    """Each value's place between two ends."""
-    low, high = min(values), max(values)
-    return [first + (last - first) * (value - low) / ((high - low) or 1) for value in values]
 
 
 async def soak(seconds: int = SOAK_S, calls_a_turn: int = 160) -> list[str]:
