@@ -14,6 +14,7 @@ from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
 from benchmarks.verdicts.drivers import driven_row
+from benchmarks.verdicts.many_charts import ROWS, many_charts_row
 from benchmarks.verdicts.months import month_row
 from benchmarks.verdicts.noise import noise_row
 from benchmarks.verdicts.rows import found_row, quiet_row
@@ -52,6 +53,8 @@ def main() -> None:
                 partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
             ("a month of days | of | aim | clear | possible", "off", processes.map(
                 partial(month_row, seeds=for_drivers), months.months())),
+            ("charts | planted | told", "off", processes.map(
+                partial(many_charts_row, seeds=seeds), range(len(ROWS)))),
             ("a single series | aim | share", "off", processes.map(
                 partial(noise_row, draws=count * TIMES_MORE, seed=FIRST_SEED), noise.cases())),
         ]  # fmt: skip

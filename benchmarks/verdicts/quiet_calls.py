@@ -88,18 +88,18 @@ def quiet_worlds(seeds: Iterable[int], calls: int, key: str = KEY) -> Generator[
 
 
 def quiet_answers(case: Case, seeds: Iterable[int]) -> QuietAnswers:
-    verdicts = [anyio.run(_asked, case, app, arguments)
+    verdicts = [{*case.verdicts(anyio.run(asked, case.tool, app, arguments))}
                 for app in quiet_worlds(seeds, case.calls) for arguments in case.arguments]  # fmt: skip
     clear = sum("clear" in found for found in verdicts)
     possible = sum("possible" in found for found in verdicts if "clear" not in found)
     return QuietAnswers(case, clear / len(verdicts), possible / len(verdicts))
 
 
-async def _asked(case: Case, app: FastAPI, arguments: Json) -> set[str]:
+async def asked(tool: str, app: FastAPI, arguments: Json) -> Json:
+    """The structure of one answer."""
     transport = HttpTransport("http://localhost", app=app)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: NOW)
     try:
-        answer = await call_tool(ToolContext(client, Settings(), lambda: NOW), TOOL[case.tool], arguments)
+        return (await call_tool(ToolContext(client, Settings(), lambda: NOW), TOOL[tool], arguments)).structured
     finally:
         await transport.aclose()
-    return {*case.verdicts(answer.structured)}
