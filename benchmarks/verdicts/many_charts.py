@@ -92,7 +92,9 @@ def planted_charts(charts: int, seeds: Iterable[int]) -> ManyCharts:
     listed = list[bool]()
     for seed in seeds:
         agent, app = AGENTS[seed % len(AGENTS)], _world(charts, seed)
-        _plant(app, agent, seed)
+        app.state.world.con.execute("SELECT setseed(?)", [seed % 89 / 89])
+        for plant in PLANTS:
+            app.state.world.con.execute(plant, [agent, SINCE])
         certain = [measure for measure, p_value in _own_tests(app, agent).items() if p_value < CERTAIN]
         of_agent = {
             bar["id"]: bar for bar in app.state.world.store.widgets() if agent == (bar["filters"] or {}).get("value")
@@ -103,24 +105,21 @@ def planted_charts(charts: int, seeds: Iterable[int]) -> ManyCharts:
     return ManyCharts(charts, sum(listed) / max(1, len(listed)), len(listed))
 
 
-def _plant(app: FastAPI, agent: int, seed: int) -> None:
-    con, where = app.state.world.con, " WHERE agent_id = ? AND ts >= ?"
-    con.execute("SELECT setseed(?)", [seed % 89 / 89])
-    con.execute("UPDATE calls SET success = false" + where + " AND random() < 0.25", [agent, SINCE])
-    con.execute("UPDATE calls SET duration = duration * 1.35" + where, [agent, SINCE])
-    con.execute("DELETE FROM calls" + where + " AND random() < 0.35", [agent, SINCE])
-
-
+PLANTS = (
+    "UPDATE calls SET success = false WHERE agent_id = ? AND ts >= ? AND random() < 0.25",
+    "UPDATE calls SET duration = duration * 1.35 WHERE agent_id = ? AND ts >= ?",
+    "DELETE FROM calls WHERE agent_id = ? AND ts >= ? AND random() < 0.35",
+)
 FIGURES = """
-SELECT count(*), avg(CAST(success AS INT)), avg(ln(duration)), var_samp(ln(duration)) FROM calls
-WHERE agent_id = ? AND ts >= '2026-10-20' AND ts < '2026-11-18' GROUP BY ts >= ? ORDER BY ts >= ?
+SELECT ts >= ? AS later, count(*), avg(CAST(success AS INT)), avg(ln(duration)), var_samp(ln(duration)) FROM calls
+WHERE agent_id = ? AND ts >= '2026-10-20' AND ts < '2026-11-18' GROUP BY later ORDER BY later
 """
 
 
 def _own_tests(app: FastAPI, agent: int) -> dict[str, float]:
     """The p-value of each measure since then against before, by the calls alone, as normal."""
-    rows: list[Any] = app.state.world.con.execute(FIGURES, [agent, SINCE, SINCE]).fetchall()
-    (n, rate, level, spread), (m, new_rate, new_level, new_spread) = rows
+    rows: list[Any] = app.state.world.con.execute(FIGURES, [SINCE, agent]).fetchall()
+    (_, n, rate, level, spread), (_, m, new_rate, new_level, new_spread) = rows
     share = (n * rate + m * new_rate) / (n + m)
     days, new_days = 24, 5
     calls = (n + m) / (days + new_days)

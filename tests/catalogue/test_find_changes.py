@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from benchmarks.verdicts import quiet_calls
+from benchmarks.verdicts import many_charts, quiet_calls
 
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.stats.change import Change
@@ -85,6 +85,14 @@ def test_where_nothing_happens_nothing_is_found() -> None:
 @pytest.mark.no_cover
 def test_the_rhythm_of_the_week_and_the_day_is_no_change() -> None:
     assert quiet_calls.quiet_answers(quiet_calls.RHYTHM, range(1)).holds
+
+
+@pytest.mark.no_cover
+def test_three_changes_of_one_agent_are_found_among_forty_charts() -> None:
+    """Twice; ``python -m benchmarks.verdicts`` asks more worlds."""
+    row = many_charts.planted_charts(40, (0, 3))
+    assert row.plants == 6
+    assert row.told >= 0.8
 
 
 async def test_a_chart_without_changes_is_quiet_and_none_fails() -> None:

@@ -42,6 +42,8 @@ CLEAR_FALSE_DISCOVERY_RATE = 0.01
 TIMED = {"step", "outlier", "outage", "evaluated"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
 """Kinds of change of a measure as a whole, the most informative first: one is reported."""
+TESTS_OF_A_SERIES = 4
+"""Steps, trends, outliers and outages."""
 MAX_UNUSUAL = 1
 DAY_LONG = timedelta(days=1)
 
@@ -270,9 +272,8 @@ def run_tests(
         candidates += _within_window([replace(item, how="evaluated") for item in changes], times)
     candidates += [change.limit(reason)] if change else []
     candidates += _in_or_since_before(changes_from_findings(findings, scale), times)
-    return MeasureTests(
-        survey, candidates, tests + (change is not None) + 4 * (outcome.findings is not None), outcome.notes
-    )
+    tests += (change is not None) + TESTS_OF_A_SERIES * (outcome.findings is not None)
+    return MeasureTests(survey, candidates, tests, outcome.notes)
 
 
 def _in_or_since_before(candidates: Sequence[Change], times: ComparedSpans) -> list[Change]:

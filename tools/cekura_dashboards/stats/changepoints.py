@@ -303,6 +303,10 @@ class _Estimates(NamedTuple):
     expected: Array
 
 
+def _p_value_of_line(estimates: _Estimates) -> float:
+    return min(1.0, 2 * t_sf(float(estimates.scores[-1]), estimates.df))
+
+
 def _autocorrelation(residuals: Array, maker: Array, lags: Places) -> float:
     """The autoregression under which the expected lag-1 product of the residuals is the observed one.
 
@@ -326,7 +330,8 @@ class _Fit:
     """The best model of values in units of their spread."""
 
     def __init__(self, values: Array, weights: Array, seasons: Places, floor: float) -> None:
-        self.values, self.weights, self.seasons, self.count = values, weights, seasons, int((weights > 0).sum())
+        self.values, self.weights, self.seasons, self.floor = values, weights, seasons, floor
+        self.count = int((weights > 0).sum())
         self.models = [_LinearModel(values, weights, seasons, line=line) for line in (False, True)]
         candidates = [*(self._significant(model, floor) for model in self.models), (self.models[True], list[int]())]
         self.model, self.cuts = min(candidates, key=lambda candidate: self._criterion(*candidate))
@@ -380,7 +385,11 @@ class _Fit:
     def _trend(self, scale: float, *, is_apart: bool) -> TrendTest:
         if not self.model.line:
             return TrendTest()
-        p_value = min(1.0, 2 * t_sf(float(self.estimates.scores[-1]), self.estimates.df))
+        p_value = _p_value_of_line(self.estimates)
+        if self.cuts:  # a line that stands only beside cuts is no surer than they are
+            alone = _p_value_of_line(self.models[True].estimate([], self.floor))
+            weakest = max(self._p_value(self.estimates, place) for place in range(len(self.cuts)))
+            p_value = max(p_value, min(alone, weakest))
         verdict: Verdict = "not significant"
         if p_value <= POSSIBLE_TREND_P_VALUE:
             verdict = "clear" if p_value <= CLEAR_TREND_P_VALUE and is_apart else "possible"
