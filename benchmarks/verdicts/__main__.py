@@ -7,9 +7,21 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from typing import Any
 
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, evaluated, months, noise, profiles, quiet_calls
+from benchmarks.verdicts import (
+    clocks,
+    comparisons,
+    drivers,
+    edits,
+    evaluated,
+    months,
+    noise,
+    profiles,
+    quiet_calls,
+    scores,
+)
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
@@ -20,6 +32,8 @@ from benchmarks.verdicts.noise import noise_row
 from benchmarks.verdicts.rows import found_row, quiet_row
 
 SEEDS, TIMES_MORE, TIMES_MORE_DRIVERS = 100, 20, 5
+CHARTS = 7
+"""Charts of each encoding and kind for each seed: 10,500 in all."""
 EDITS = 40
 """Steps of each case, half of them with an edit, as each takes two seconds."""
 FIRST_SEED = 90_000
@@ -55,6 +69,9 @@ def main() -> None:
                 partial(month_row, seeds=for_drivers), months.months())),
             ("charts | planted | told", "off", processes.map(
                 partial(many_charts_row, seeds=seeds), range(len(ROWS)))),
+            ("one truth in any encoding | chart | charts | one reading | the wrong one alone", "off", processes.map(
+                partial(scores.scores_row, charts=count * CHARTS, seed=FIRST_SEED),
+                *zip(*product(scores.ENCODINGS, scores.KINDS), strict=True))),
             ("a single series | aim | share", "off", processes.map(
                 partial(noise_row, draws=count * TIMES_MORE, seed=FIRST_SEED), noise.cases())),
         ]  # fmt: skip

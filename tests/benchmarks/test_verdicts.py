@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, months, profiles
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, months, profiles, scores
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -107,6 +107,13 @@ def test_changes_within_a_window_of_few_days_or_calls_and_of_percentiles_are_cle
     row = comparisons.compared_row(OTHER_SHAPES[shape.case], DRAWS)
     assert row.held >= 0.9
     assert shape.least <= row.clear <= shape.most
+
+
+@pytest.mark.parametrize("encoding", scores.ENCODINGS)
+def test_a_pass_is_read_right_or_both_ways_however_it_is_written(encoding: str) -> None:
+    rows = [scores.scores_row(encoding, kind, charts, 5) for kind, charts in (("bar", 100), ("pie", 20), ("line", 5))]
+    assert [row.wrong for row in rows] == [0, 0, 0]
+    assert all(row.decided == (encoding != "rating") for row in rows[1:])
 
 
 @pytest.mark.parametrize("case", [*drivers.cases()], ids=lambda case: case.name)
