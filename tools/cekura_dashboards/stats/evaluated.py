@@ -18,8 +18,8 @@ from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of
 
 NEAR_DAYS = 3
 """A step lies this near to where it is found; as many days on both sides are compared. A choice: ``MIN_SEGMENT``."""
-SIGNIFICANT_Z = 2.58
-"""Two shares differ: 99 %."""
+SIGNIFICANT_Z, CAUTIOUS_Z = 2.58, 1.96
+"""Two shares differ: 99 %, and 95 % where a step of the metric may be due to one of the share that was not found."""
 MEDIAN_CHI_SQUARED = 0.4549
 """Of one degree of freedom."""
 MIN_PAIRS = 5
@@ -95,16 +95,17 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
             start, end = _seconds(item.start), _seconds(item.end)
             calls = sum(n for time, n in self.hours.items() if start <= time < end)
             return None if calls > OUTAGE_CALLS * item.expected_calls else item
-        reason = next((reason for before, after in self._sides(item) if (reason := self.reason(before, after))), None)
+        reasons = (self.reason(before, after, z) for before, after, z in self._sides(item))
+        reason = next(filter(None, reasons), None)
         return item if reason is None else item.model_copy(update={"verdict": "possible", "limited_by": reason})
 
-    def reason(self, before: Part, after: Part) -> str | None:
+    def reason(self, before: Part, after: Part, z: float = SIGNIFICANT_Z) -> str | None:
         """How the share changed between two parts of the calls; None if it did not."""
         if not min(before.calls, after.calls):
             return None
         pooled = (before.evaluated + after.evaluated) / (before.calls + after.calls)
         variance = pooled * (1 - pooled) * (1 / before.calls + 1 / after.calls) * self.dispersion
-        if abs(after.share - before.share) <= SIGNIFICANT_Z * math.sqrt(max(0.0, variance)):
+        if abs(after.share - before.share) <= z * math.sqrt(max(0.0, variance)):
             return None
         return f"the share of calls evaluated changed too, {before.pct} % → {after.pct} %"
 
@@ -122,25 +123,28 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         squares = (np.diff(shares)[varied]) ** 2 / variances[varied]
         return max(1.0, median(squares) / MEDIAN_CHI_SQUARED)
 
-    def _sides(self, item: Step | Trend | Unusual) -> list[tuple[Part, Part]]:
-        """The calls before and after a change: about a step of the share, if one is near it.
+    def _sides(self, item: Step | Trend | Unusual) -> list[tuple[Part, Part, float]]:
+        """The calls before and after a change, about a step of the share if one is near it; and how sure to be.
 
-        Of an outlier first all others, by which its level was expected, then its neighbours.
+        Where the share has no step, all calls on both sides, as a small one may be found days from where it is. Of an
+        outlier first all others, by which its level was expected, then its neighbours.
         """
         at, near = _seconds(_start(item)), NEAR_DAYS * DAY
         if isinstance(item, Unusual):
-            end = at + item.buckets * self.step
+            end = at + item.buckets * (DAY if len(item.start) == len("2026-11-17") else self.step)
             inside = (self.times >= at) & (self.times < end)
             around = (self.times >= at - near) & (self.times < end + near) & ~inside
-            return [(self._part(others), self._part(inside)) for others in (~inside, around)]
+            return [(self._part(others), self._part(inside), SIGNIFICANT_Z) for others in (~inside, around)]
         if isinstance(item, Trend):
             third = max(1, len(self.times) // 3)
             places = np.arange(len(self.times))
-            return [(self._part(places < third), self._part(places >= len(places) - third))]
+            return [(self._part(places < third), self._part(places >= len(places) - third), CAUTIOUS_Z)]
         steps = self._steps()
-        at = min(steps, key=lambda time: abs(time - at), default=at) if steps and self._is_near(steps, at) else at
+        if not steps:
+            return [(self._part(self.times < at), self._part(self.times >= at), CAUTIOUS_Z)]
+        at = min(steps, key=lambda time: abs(time - at), default=at) if self._is_near(steps, at) else at
         before, after = ((self.times >= start) & (self.times < start + near) for start in (at - near, at))
-        return [(self._part(before), self._part(after))]
+        return [(self._part(before), self._part(after), SIGNIFICANT_Z)]
 
     def _steps(self) -> list[float]:
         return [_seconds(item.at) for item in self.findings if isinstance(item, Step)]
