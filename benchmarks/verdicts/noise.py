@@ -83,7 +83,8 @@ def cases() -> Iterator[Case]:
         least = 0.75 if n == min(LENGTHS) else 0.85
         yield Case("a step of 2.5 deviations within a bucket", n, partial(_finds_step, n), least=least)
         for days in DAYS_OF_A_FALL:
-            yield Case(f"both ends of a fall of {days} days", n, partial(_finds_fall, n, days), least=0.8)
+            least = 0.7 if n == min(LENGTHS) else 0.8
+            yield Case(f"both ends of a fall of {days} days", n, partial(_finds_fall, n, days), least=least)
     for n in LENGTHS[2:]:
         yield Case("a change point in a slope", n, partial(_is_changed, sloped, n), most=0.05)
     yield Case("no change point in a staircase", 30, _is_staircase_smooth, least=0.5)

@@ -56,10 +56,10 @@ CLEAR_TREND_P_VALUE, POSSIBLE_TREND_P_VALUE = 1e-3, 0.01
 """Measured: with more, days that are alike by 0.6 have a false clear trend in 9 of 100 months, and with this in 1."""
 MIN_RESIDUAL_AUTOCORRELATION = 0.1
 """The least autocorrelation assumed, as three weeks of days do not measure it well. A choice."""
-CLEAR_MARGIN, POSSIBLE_MARGIN, MAX_AUTOREGRESSION = 13.0, 9.0, 0.7
+CLEAR_MARGIN, POSSIBLE_MARGIN, MAX_AUTOREGRESSION = 13.0, 10.0, 0.7
 """By how much the criterion must prefer levels or a line to an autoregression of up to 0.7 for either verdict.
 
-Measured: of months that are alike by 0.6, up to 4 % have a false clear finding, and up to 9 % a possible one; with 10
+Measured: of months that are alike by 0.6, up to 5 % have a false clear finding, and up to 8 % a possible one; with 10
 and 5 they are 9 and 15 %.
 """
 WINSORISE_AT = 4.0
