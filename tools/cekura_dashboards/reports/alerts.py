@@ -140,7 +140,7 @@ class _Series(Struct, frozen=True):
 
 def _series_of(buckets: Sequence[Bucket]) -> list[_Series]:
     groups = dict.fromkeys(bucket.group for bucket in buckets)
-    agents = [_Series(group, False, sorted(b for b in buckets if b.group == group)) for group in groups]
+    agents = [_Series(group, False, merge_groups("avg", (b for b in buckets if b.group == group))) for group in groups]
     return agents if len(groups) == 1 else [_Series(None, True, merge_groups("avg", buckets)), *agents]
 
 
