@@ -182,6 +182,13 @@ def _measured(
             return _series(times, 100 * shares, calls, "rate", month.measure)
         case "score":  # of 1 or 5
             return _series(times, 1 + 4 * shares, calls, "positive")
+        case _:
+            return _durations(month, rng, times, calls, level, own)
+
+
+def _durations(
+    month: Month, rng: np.random.Generator, times: Floats, calls: Floats, level: Floats, own: Floats
+) -> TimeSeries:
     values = np.full(month.days, np.nan)
     for day in np.flatnonzero(calls).tolist():
         size, log_sd = int(calls[day]), LOG_SD[month.measure]

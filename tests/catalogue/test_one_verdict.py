@@ -14,9 +14,13 @@ pytestmark = pytest.mark.anyio
 LARGE = 60_000
 
 
+def findings_of(report: Json) -> list[Json]:
+    return [*(report.get("findings") or [])]
+
+
 def verdicts_of_findings(reports: Iterable[Json]) -> Iterable[tuple[tuple[int, str], str]]:
     for report in reports:
-        for finding in report.get("findings") or []:
+        for finding in findings_of(report):
             yield (report["widget"]["id"], finding["kind"]), finding["verdict"]
 
 
@@ -29,7 +33,7 @@ def verdicts_of_changes(answer: Json) -> Iterable[tuple[tuple[int, str], str]]:
 def steps_in_window(reports: Iterable[Json]) -> Iterable[tuple[Json, Json]]:
     """Each step that began in the window, with the comparison of its chart."""
     for report in reports:
-        for finding in report.get("findings") or []:
+        for finding in findings_of(report):
             if finding["kind"] == "step" and not finding.get("before_window"):
                 yield finding, report["comparison"]
 

@@ -17,7 +17,7 @@ from cekura_dashboards.stats.seasonality import FIT_ROUNDS, MEDIAN_WIDTH
 from cekura_dashboards.stats.significance import t_sf
 from cekura_dashboards.stats.time_series import (
     MAD_TO_SD,
-    floats,  # noqa: F401 - for the examples below
+    floats,  # noqa: F401  # pyright: ignore[reportUnusedImport] - for the examples below
     median,
     medians_by,
     running_median,
@@ -129,26 +129,26 @@ def fit_segments(
     1.0
     """
     count = len(values)
-    weights = np.ones(count) if weights is None else weights
+    raw_weights: Array = np.ones(count) if weights is None else weights
     if count > MAX_VALUES:
-        return _fit_averaged(values, weights, least=least, variance_known=variance_known)
+        return _fit_averaged(values, raw_weights, least=least, variance_known=variance_known)
     seasons = np.zeros(count, np.intp) if seasons is None else np.unique(seasons, return_inverse=True)[1]
     nothing = Segmentation([], TrendTest(), np.zeros(count))
     if count < least:
         return nothing
-    floor = 1 / float(weights.mean()) if variance_known else 0.0
-    weights = weights / weights.mean()
+    floor = 1 / float(raw_weights.mean()) if variance_known else 0.0
+    precision: Array = raw_weights / raw_weights.mean()
     expected, segmentation, inliers = _first_guess(values, seasons), nothing, np.zeros(count, np.bool_)
     for _ in range(FIT_ROUNDS):
-        residuals, earlier = np.sqrt(weights) * (values - expected), inliers
+        residuals, earlier = np.sqrt(precision) * (values - expected), inliers
         spread = max(math.sqrt(floor), MAD_TO_SD * median(np.abs(residuals)))
         inliers = ~_short_runs(np.abs(residuals) > OUTLIER_SD * spread) if spread > 0 else np.ones(count, np.bool_)
         if np.array_equal(inliers, earlier):
             break
-        scale = _weighted_sd(values[inliers], weights[inliers])
+        scale = _weighted_sd(values[inliers], precision[inliers])
         if not math.isfinite(scale) or scale <= RELATIVE_TOLERANCE * float(np.abs(values).max()):
             return nothing
-        fit = _Fit(values / scale, np.where(inliers, weights, 0.0), seasons, floor / scale**2)
+        fit = _Fit(values / scale, np.where(inliers, precision, 0.0), seasons, floor / scale**2)
         segmentation, expected = fit.segmentation(scale), fit.expected * scale
     return segmentation
 
@@ -199,8 +199,8 @@ class _LinearModel:
         count = len(values)
         self.values, self.line, self.roots = values, line, np.sqrt(weights)
         self.places = np.arange(count) - (count - 1) / 2
-        columns = [seasons[:, None] == np.arange(seasons.max() + 1), *([self.places[:, None]] if line else [])]
-        self.fixed = np.hstack(columns).astype(np.float64)
+        levels: Array = np.eye(int(seasons.max()) + 1)[seasons]
+        self.fixed = np.asarray(np.hstack([levels, self.places[:, None]]) if line else levels, np.float64)
         basis: Array = np.linalg.qr(self.fixed * self.roots[:, None])[0]
         scaled, all_steps = values * self.roots, np.tri(count) * self.roots[:, None]
         self.residuals: Array = scaled - basis @ (basis.T @ scaled)
