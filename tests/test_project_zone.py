@@ -87,7 +87,7 @@ async def test_without_a_usable_zone_of_the_project_days_are_utc_days(zone: str,
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[203], window="yesterday")
     assert answer["widgets"][0]["window"]["from"] == MIDNIGHT["UTC"]
-    notes = answer.get("notes") or []
+    notes: list[str] = answer.get("notes") or []
     assert [text for text in notes if note and note in text] == notes
     assert len(notes) == (note is not None)
 

@@ -96,9 +96,8 @@ def planted_charts(charts: int, seeds: Iterable[int]) -> ManyCharts:
         for plant in PLANTS:
             app.state.world.con.execute(plant, [agent, SINCE])
         certain = [measure for measure, p_value in _own_tests(app, agent).items() if p_value < CERTAIN]
-        of_agent = {
-            bar["id"]: bar for bar in app.state.world.store.widgets() if agent == (bar["filters"] or {}).get("value")
-        }
+        bars: list[Json] = app.state.world.store.widgets()
+        of_agent = {bar["id"]: bar for bar in bars if bar["filters"] and agent == bar["filters"]["value"]}
         rows = _changes(app)
         shown = {of_agent[number]["field"] for row in rows for number in row["widgets"] if number in of_agent}
         listed += [measure in shown for measure in certain]

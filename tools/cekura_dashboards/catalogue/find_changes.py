@@ -221,7 +221,7 @@ async def _since_last_call(context: ToolContext, ranking: Sequence[RankedChange]
     [reading] = await read_charts(
         context, [replace(outage.survey.target, config=config, window=window, by_hours=False)]
     )
-    times = [] if reading.chart is None else line_rows(reading, reading.chart, {}).calls.times.tolist()
+    times: list[float] = [] if reading.chart is None else line_rows(reading, reading.chart, {}).calls.times.tolist()
     if times:
         outage = outage._replace(change=replace(outage.change, at=iso(floor_to(times[-1], MINUTE))))
     return [outage, *others], 1
