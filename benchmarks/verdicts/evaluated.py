@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from benchmarks.verdicts.quiet_calls import KEY, NOW, TOOL, Json, quiet_worlds
 from cekura_dashboards import Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.api.transport import HttpTransport
 
 METRIC = 503
@@ -83,10 +84,10 @@ def evaluated_row(name: str, seeds: Iterable[int]) -> EvaluatedRow:
 
 def _verdicts(answer: Any) -> Iterable[str]:
     """Every verdict on a metric's values, not those on the share of calls evaluated."""
-    if isinstance(answer, list):
+    if is_list(answer):
         for item in answer:
             yield from _verdicts(item)
-    elif isinstance(answer, dict):
+    elif is_object(answer):
         of_metric = "measure" not in answer or "kind" not in answer or answer["measure"].startswith('avg of "')
         if answer.get("kind") != "evaluated" and of_metric:
             yield from [answer["verdict"]] if "verdict" in answer else []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from benchmarks.verdicts.evaluated import CHANGES, evaluated_row
 
+from cekura_dashboards.api.models import is_object
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.stats.evaluated import EvaluatedShare, Part
 from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual
@@ -59,7 +60,7 @@ async def test_a_chart_of_a_metric_says_of_how_many_calls(arguments: Json, readi
     )  # fmt: skip
     assert (report["n"], report["evaluated"]["n"], report["evaluated"]["all_calls"]) == (n, n, calls)
     assert f"evaluated {n} of {calls} calls, {report['evaluated']['pct']} %" in text
-    counts = [sent for sent in recorder.sent if isinstance(sent.body, dict) and sent.body.get("field") == "agent_id"]
+    counts = [sent for sent in recorder.sent if is_object(sent.body) and sent.body.get("field") == "agent_id"]
     assert len(counts) <= 2, "one for the window, one for its history"
 
 
@@ -82,12 +83,12 @@ async def test_one_count_serves_all_charts_of_the_same_calls_and_a_chart_that_co
 
 
 def _counts(sent: list[Sent]) -> int:
-    return sum(isinstance(one.body, dict) and one.body.get("field") == "agent_id" for one in sent)
+    return sum(is_object(one.body) and one.body.get("field") == "agent_id" for one in sent)
 
 
 async def test_a_count_that_fails_costs_only_itself() -> None:
     def refused(sent: Sent) -> Response | None:
-        counts = isinstance(sent.body, dict) and sent.body.get("field") == "agent_id"
+        counts = is_object(sent.body) and sent.body.get("field") == "agent_id"
         return Response(500, b"{}") if counts else None
 
     async with open_tools(shared_sandbox(), history=False) as (context, recorder):
