@@ -25,7 +25,7 @@ from benchmarks.verdicts import (
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
-from benchmarks.verdicts.drivers import driven_row
+from benchmarks.verdicts.drivers import driven_row, moved_row
 from benchmarks.verdicts.many_charts import ROWS, many_charts_row
 from benchmarks.verdicts.months import month_row
 from benchmarks.verdicts.noise import noise_row
@@ -59,6 +59,8 @@ def main() -> None:
                 partial(profiles.profiled_row, seeds=seeds), profiles.cases())),
             ("change by group | a driver is named | the right one", "off", processes.map(
                 partial(driven_row, seeds=for_drivers), drivers.cases())),
+            ("one group of four | possible | clear | the right one", "off", processes.map(
+                partial(moved_row, seeds=for_drivers), drivers.months())),
             ("answers about calls in which nothing happened | false clear | false possible", "over", processes.map(
                 partial(quiet_calls.quiet_answers, seeds=seeds), quiet_calls.CASES)),
             ("a step and edits | named | others listed", "off", processes.map(

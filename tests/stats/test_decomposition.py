@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cekura_dashboards.stats.decomposition import Driver, find_driver
+from cekura_dashboards.stats.decomposition import Driver, find_driver, has_rest_stayed
 from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
@@ -207,3 +207,25 @@ def test_groups_that_moved_together_are_all_named() -> None:
     after = {"a": (300.0, 0.7), "b": (300.0, 0.7), "c": (300.0, 0.9), "d": (300.0, 0.9), "e": (300.0, 0.9)}
     driver = look(plain(after), plain({name: (n, 0.9) for name, (n, _) in after.items()}))
     assert (set(driver.groups), driver.verdict) == ({"a", "b"}, "clear")
+
+
+def test_a_group_is_narrowed_down_only_where_its_other_calls_did_not_move() -> None:
+    before = plain({"old": (600.0, 0.9), "new": (400.0, 0.9)})
+    alone, together = (
+        plain({"old": (600.0, 0.89), "new": (400.0, 0.6)}),
+        plain({"old": (600.0, 0.8), "new": (400.0, 0.6)}),
+    )
+    narrowed = [has_rest_stayed(side, before, ["new"], additive=False, ratio=1.0) for side in (alone, together)]
+    assert narrowed == [True, False]
+    calls = counted({"old": 600, "new": 400})
+    counts = [
+        has_rest_stayed(counted({"old": old, "new": 800}), calls, ["new"], additive=True, ratio=0.0)
+        for old in (610, 1100)
+    ]
+    assert counts == [True, False]
+
+
+def test_a_group_beside_others_that_always_fail_is_compared_in_points() -> None:
+    before = {"finished": (900.0, 0.95), "greeting": (60.0, 0.0), "payment": (60.0, 0.0)}
+    driver = look(plain({**before, "finished": (900.0, 0.85)}), plain(before))
+    assert (driver.groups, driver.verdict) == (["finished"], "clear")

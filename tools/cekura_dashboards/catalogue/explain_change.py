@@ -50,6 +50,7 @@ from cekura_dashboards.reports.explain import (
     dimension,
     fields_inside,
     fields_to_split,
+    narrows_to,
     outcome_shares,
     rank_dimensions,
     read_split,
@@ -272,10 +273,17 @@ async def _inside(
     split = await read_split(context, narrowed, _splits(config, fields), *windows)
     clear = Comparison(verdict=first.verdict)
     rows, skipped = _dimensions(split, fields, clear)
-    notable = [row for _, row in rows if row.verdict in DRIVING or row.new or row.gone]
+    notable, too_wide = list[Dimension](), list[str]()
+    for name, row in rows:
+        sides = split.charts[name]
+        driving = row.verdict in DRIVING
+        if driving and isinstance(sides, ComparedMeasures) and not narrows_to(sides, row.groups or []):
+            too_wide.append(f"within {plain(group)}, {row.by} does not narrow it down: other calls changed too")
+        elif driving or row.new or row.gone:
+            notable.append(row)
     inside = DrillDown(by=first.by, group=group, dimensions=notable[:MAX_INSIDE_LISTED]) if notable else None
-    same = [f"within {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"] if not notable else []
-    return inside, [*skipped, *same], split.requests
+    nothing = f"within {plain(group)} nothing stands out by {join_names(map(field_word, fields))}"
+    return inside, [*skipped, *too_wide, *([] if notable or too_wide else [nothing])], split.requests
 
 
 def _overall(base: ComparedMeasures, other: Window, config: WidgetConfig, lost: str | None) -> Comparison:
@@ -387,10 +395,11 @@ def _dimension_line(dimension: Dimension) -> str:
     if not dimension.groups:
         return head
     names = join_names(plain(name) for name in dimension.groups)
+    when = f", since {dimension.since}" if dimension.since else f", on {dimension.only} only" if dimension.only else ""
     if dimension.share_pct is None:
-        return f"{head}; {names} differs most"
+        return f"{head}; {names} differs most{when}"
     verb = "account for" if len(dimension.groups) > 1 else "accounts for"
-    return f"{head}; {names} {verb} {plain(dimension.share_pct)} % of the change"
+    return f"{head}; {names} {verb} {plain(dimension.share_pct)} % of the change{when}"
 
 
 def _since(group: OneSidedGroup) -> str:

@@ -16,7 +16,7 @@ from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
 from cekura_dashboards.reports.report import differ, field_word
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.decomposition import find_driver
+from cekura_dashboards.stats.decomposition import find_driver, has_rest_stayed
 from cekura_dashboards.stats.findings import Comparison, Contributors, Number, Shares, Verdict, exact, round_for_display
 from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, VerdictTerms
@@ -59,6 +59,8 @@ class Dimension(BaseModel):
     )
     share_pct: float | None = Field(default=None, description="of the change, what the groups named bring")
     groups: list[SafeText | None] | None = None
+    since: str | None = Field(default=None, description="of the only group named: when it began to differ")
+    only: str | None = Field(default=None, description="of the only group named: the one day or hour that differs")
     contributors: Contributors | None = None
     new: list[OneSidedGroup] | None = Field(default=None, description="groups without calls in the baseline")
     gone: list[OneSidedGroup] | None = Field(default=None, description="groups without calls now")
@@ -220,17 +222,33 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
         sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions
     )
     alike, still = result.verdict == "not significant", whole.verdict == "not significant"
+    groups = [result.outlying_group] if still and not result.mixed else result.groups
+    outlier = result.outlier if result.outlier and not alike and groups == [result.outlier.group] else None
+    when = {} if outlier is None or outlier.time is None else {outlier.when: iso(outlier.time, step=DAY)}
     verdict: Verdict = "possible" if whole.limited_by and result.verdict == "clear" else result.verdict
     return Dimension(
         by=by,
         verdict=verdict,
         mix_shift=result.mixed or None,
         share_pct=None if alike or still or result.share is None else round(100 * result.share, 1),
-        groups=None if alike else [result.outlying_group] if still else result.groups or None,
+        groups=None if alike else groups or None,
+        since=when.get("since"),
+        only=when.get("only"),
         contributors=row.contributors,
         new=_on_one_side(sides.current, sides.baseline, since=True) or None,
         gone=_on_one_side(sides.baseline, sides.current, since=False) or None,
         not_compared=row.not_compared,
+    )
+
+
+def narrows_to(sides: ComparedMeasures, groups: Sequence[str | None]) -> bool:
+    """Whether these groups alone changed: the other calls did not."""
+    return has_rest_stayed(
+        sides.current.grouped,
+        sides.baseline.grouped,
+        groups,
+        additive=sides.current.kind == "total",
+        ratio=sides.scale,
     )
 
 

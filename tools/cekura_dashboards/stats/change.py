@@ -29,6 +29,7 @@ from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, GroupedSampl
 from cekura_dashboards.stats.group_outliers import STOP_P_VALUE, outlying_groups
 from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
+from cekura_dashboards.stats.timeline import DAY, iso
 from cekura_dashboards.values import replace
 
 How = Literal[
@@ -273,6 +274,7 @@ def changes_by_group(
 ) -> list[Change]:
     """Groups whose own change is unlike that of the others, and those that are new or gone."""
     new, old = current.groups, baseline.groups
+    times = {cell.time for cells in current.buckets.values() for cell in cells}
     changes = [
         Change(
             how="group",
@@ -284,8 +286,11 @@ def changes_by_group(
             pct=relative(new[outlier.group][1] - old[outlier.group][1], old[outlier.group][1]),
             n=(exact(old[outlier.group][0]), exact(new[outlier.group][0])),
             part=outlier.group,
+            at=iso(outlier.time, step=DAY) if outlier.time is not None and outlier.when == "since" else None,
         )
         for outlier in outlying_groups(current, baseline, additive=additive, ratio=ratio)
+        # one bad day of the baseline is no change of the window
+        if outlier.when != "only" or outlier.time in times
     ]
     return [*changes, *_on_one_side("new group", new, old, most), *_on_one_side("gone group", old, new, most)]
 

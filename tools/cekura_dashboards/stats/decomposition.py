@@ -1,6 +1,7 @@
 """What groups contributed to a change: by their own rate, by their share of calls, and which of them drive it."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -250,3 +251,54 @@ def _additive(current: GroupValues, baseline: GroupValues) -> dict[str | None, f
     return {
         name: current.get(name, zero)[1] - baseline.get(name, zero)[1] for name in dict.fromkeys([*current, *baseline])
     }
+
+
+MAX_CHANGE_OF_REST = 0.25
+"""Of the change of the groups named: the rest that changed less did not move. A choice."""
+SIGNIFICANT_ERRORS = 1.96
+
+
+def has_rest_stayed(
+    current: GroupedSample, baseline: GroupedSample, groups: Sequence[str | None], *, additive: bool, ratio: float
+) -> bool:
+    """Whether the calls outside these groups changed little beside theirs, or the other way, or not significantly."""
+    sides = [
+        [_together(side, groups, within=within, additive=additive) for side in (current, baseline)]
+        for within in (True, False)
+    ]
+    (new, old), (rest, rest_before) = [[side.groups[None] for side in part] for part in sides]
+    if not rest[0] or not rest_before[0]:
+        return True
+    if additive:
+        moved, stayed = (math.log(max(a[1], 1.0) / max(b[1], 1.0)) for a, b in ((new, old), (rest, rest_before)))
+        variance = 1 / max(rest[0], 1.0) + 1 / max(rest_before[0], 1.0)
+    else:
+        moved, stayed = new[1] - old[1], rest[1] - rest_before[1]
+        variance = math.fsum(_variance_of_mean(side, None, ratio) for side in sides[1])
+    if stayed * moved <= 0 or abs(stayed) <= MAX_CHANGE_OF_REST * abs(moved):
+        return True
+    # what is not significant may still be half of the change, if calls are few
+    return abs(stayed) <= abs(moved) / 2 and stayed**2 <= SIGNIFICANT_ERRORS**2 * variance
+
+
+def _together(side: GroupedSample, groups: Sequence[str | None], *, within: bool, additive: bool) -> GroupedSample:
+    """The calls in these groups, or those outside, as one group."""
+    names = [name for name in side.groups if (name in groups) is within]
+    n = math.fsum(side.groups[name][0] for name in names)
+    totals = math.fsum(side.groups[name][1] for name in names)
+    means = math.fsum(side.groups[name][0] * side.groups[name][1] for name in names)
+    value = totals if additive else means / n if n else 0.0
+    return GroupedSample({None: (n, value)}, {None: _merged(side, names)})
+
+
+def _merged(side: GroupedSample, names: Sequence[str | None]) -> list[SampleBucket]:
+    """The buckets of several groups as those of one."""
+    cells = defaultdict[float, list[SampleBucket]](list)
+    for name in names:
+        for cell in side.buckets.get(name, ()):
+            cells[cell.time].append(cell)
+    merged = list[SampleBucket]()
+    for time, parts in sorted(cells.items()):
+        n = math.fsum(cell.n or 0.0 for cell in parts)
+        merged.append(SampleBucket(time, n, math.fsum((c.n or 0.0) * c.value for c in parts) / n if n else 0.0))
+    return merged

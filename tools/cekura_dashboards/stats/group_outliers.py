@@ -40,6 +40,8 @@ DF_AT_LIMIT = 3.0
 verdicts stay within their shares for dispersions of 1 to 4."""
 HOPELESS = 0.5
 """No further groups are looked for after a p-value above this, as they hardly hide behind each other. A choice."""
+CONSTANT = 0.05
+"""Groups that know at most so much, beside one that varies, are constant. A choice."""
 MIN_REPEATS = 3
 """So many buckets must fall on a weekday or hour that another has, for groups to get a level of each."""
 REPEAT_SCORE = 2.0
@@ -76,9 +78,25 @@ def outlying_groups(
     table = group_table(current, baseline, additive=additive, ratio=ratio)
     if table is None:
         return []
-    outliers = _add_terms(table)
+    outliers = _beside_constants(table) or _add_terms(table)
     last = max((place for place, item in enumerate(outliers) if item.p_value <= STOP_P_VALUE), default=0)
     return outliers[: last + 1]
+
+
+def _beside_constants(table: GroupTable) -> list[GroupOutlier]:
+    """The one group whose rate varies, beside others that are always 0 or 1: they have a difference, yet no odds."""
+    if table.measure != "rate":
+        return []
+    n, hits = table.n.sum(1), (table.n * table.values).sum(1)
+    information = hits * (1 - hits / np.maximum(n, 1.0))
+    group = int(np.argmax(information))
+    if group >= table.tested or float(information.sum()) > (1 + CONSTANT) * float(information[group]):
+        return []
+    own, _ = _own_changes(table)
+    df = PRIOR_DF + float(own.df.sum())
+    dispersion = max(1.0, (PRIOR_DF + float(own.squares.sum())) / df)
+    score = _score_in_points(table, group, table.current, ()) / math.sqrt(dispersion)
+    return [GroupOutlier(table.names[group], min(1.0, 2 * table.tested * t_sf(score, df)), "window", None, score)]
 
 
 def dispersion_of_calls(current: GroupedSample, baseline: GroupedSample) -> tuple[float, float]:
