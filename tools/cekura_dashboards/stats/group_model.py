@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Flags, np
+from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket
 from cekura_dashboards.stats.time_series import sums_by
 from cekura_dashboards.stats.timeline import DAY, HOUR
@@ -212,7 +212,7 @@ def fit(table: GroupTable, slots: Array, terms: Array, precision: Array, effects
     residuals = np.where(has_calls, table.values - values, 0) / slopes
     by_level = np.maximum(weights @ slots, TINY) @ slots.T
     covariance = -(slots @ slots.T) * weights[:, :, None] * (weights / by_level)[:, None, :]
-    diagonal = np.arange(buckets)
+    diagonal: Places = np.arange(buckets, dtype=np.intp)
     covariance[:, diagonal, diagonal] += weights
     across = swept * weights[:, :, None]
     covariance -= across @ inverse @ across.transpose(0, 2, 1)

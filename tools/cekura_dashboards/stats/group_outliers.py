@@ -283,7 +283,8 @@ def _most_significant(
     for kind in range(len(WHENS)):
         of_kind = np.where(candidates.kinds == kind, order, np.inf)
         place = int(np.argmin(of_kind))
-        best.append((float(of_kind.flat[place]), *divmod(place, of_kind.shape[1])))
+        group, column = divmod(place, int(of_kind.shape[1]))
+        best.append((float(of_kind[group, column]), group, column))
     best = sorted(item for item in best if math.isfinite(item[0]))
     return [(group, place) for rank, (value, group, place) in enumerate(best) if not rank or value < SECOND_LOOK]
 
