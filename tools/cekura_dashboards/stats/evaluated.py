@@ -19,7 +19,7 @@ from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of
 NEAR_DAYS = 3
 """A step lies this near to where it is found; as many days on both sides are compared. A choice: ``MIN_SEGMENT``."""
 SIGNIFICANT_Z, CAUTIOUS_Z = 2.58, 1.96
-"""Two shares differ: 99 %, and 95 % where a step of the metric may be due to one of the share that was not found."""
+"""Two shares differ: 99 %; and 95 % of chance alone where a step may be due to one of the share that was not found."""
 MEDIAN_CHI_SQUARED = 0.4549
 """Of one degree of freedom."""
 MIN_PAIRS = 5
@@ -104,7 +104,9 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         if not min(before.calls, after.calls):
             return None
         pooled = (before.evaluated + after.evaluated) / (before.calls + after.calls)
-        variance = pooled * (1 - pooled) * (1 / before.calls + 1 / after.calls) * self.dispersion
+        variance = pooled * (1 - pooled) * (1 / before.calls + 1 / after.calls)
+        if z > CAUTIOUS_Z:
+            variance *= self.dispersion
         if abs(after.share - before.share) <= z * math.sqrt(max(0.0, variance)):
             return None
         return f"the share of calls evaluated changed too, {before.pct} % → {after.pct} %"
