@@ -24,6 +24,8 @@ LEAST: dict[str, Json] = {
     "bulk_edit_dashboard": {"dashboard_id": 11, "delete": [205]},
     "update_widget": {"widget_id": 203, "changes": {"name": "New"}},
     "update_dashboard": {"dashboard_id": 11, "date_range": "7d"},
+    "preview_alert": {"alert_id": 701},
+    "save_alert": {"alert_id": 701, "kind": "failure"},
 }
 """Of tools that need more than what is required of them: what they can be called with."""
 
@@ -143,6 +145,12 @@ async def test_a_hosts_bookkeeping_is_dropped_and_told(tool: str) -> None:
     given, notes = parse(model, {**HOST, **least})
     assert given == parse(model, least)[0]
     assert notes == ["toolCallId, sessionId, action, chatInput: ignored, internal to the client"]
+
+
+def test_an_action_of_the_tool_is_kept_beside_a_hosts_bookkeeping() -> None:
+    given, notes = parse(BY_NAME["save_alert"].request, {**HOST, "alert_id": 701, "action": "off"})
+    assert given == parse(BY_NAME["save_alert"].request, {"alert_id": 701, "action": "off"})[0]
+    assert notes == ["toolCallId, sessionId, chatInput: ignored, internal to the client"]
 
 
 @pytest.mark.anyio
