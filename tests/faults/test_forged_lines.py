@@ -116,7 +116,7 @@ LINKS = [
 LIVE = re.compile(
     r"\]\(|\]: ?\S|<[a-z/!]|(?<!cekura)://|www\.|mailto:|\w\.(com|de)\b|&#?\w+;|\\[:/]|\w\\\.", re.IGNORECASE
 )
-OWN = re.compile(r"https://dashboard\.cekura\.ai/\d+/calls\?callId=\w+|\w\[\d+\]: ")
+OWN = re.compile(r"https://dashboard\.cekura\.ai/(\d+/calls\?callId=\w+|metrics/(\d+|\{id\}))|\w\[\d+\]: ")
 
 
 class Planting:
