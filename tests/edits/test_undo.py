@@ -26,6 +26,7 @@ async def test_a_deleted_dashboard_is_brought_back_once_and_not_twice() -> None:
 
 async def test_dashboards_of_one_name_that_were_deleted_one_by_one_all_come_back() -> None:
     app = new_sandbox(count=10)
+    app.state.world.store.report_daily(1, {"daily_report_dashboard_ids": []})  # no undo puts one back there
     app.state.world.store.create_dashboard({"name": "Operations overview", "project": 1})
     before, undos = content(app), list[Json]()
     async with open_tools(app) as (context, _):
