@@ -80,9 +80,8 @@ async def test_a_dashboard_tells_it_of_one_chart_and_names_the_others(stopped: C
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
     assert text.count("outage since") == 1
     assert f"outage since {last_call(app)}: no calls, expected" in text
-    [outage] = [
-        item for report in answer["widgets"] for item in report.get("findings") or [] if item["kind"] == "outage"
-    ]
+    findings: list[Json] = [item for report in answer["widgets"] for item in report.get("findings", [])]
+    [outage] = [item for item in findings if item["kind"] == "outage"]
     assert outage["widgets"] == [207]
     assert [report["widget"]["id"] for report in answer["widgets"] if report.get("outage_of") == 208] == [207]
 

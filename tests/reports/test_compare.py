@@ -316,12 +316,25 @@ async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
     assert report["comparison"]["baseline"]["value"] == counts[31]
 
 
-@pytest.mark.parametrize("other", ["2026-11-11", "2026-11-16/2026-11-17", "2026-11-11T00:00Z/2026-11-11T10:00Z"])
-async def test_an_interval_of_unequal_sides_lies_about_its_difference(other: str) -> None:
+CUT = "cut to the same hour, as the window is under way"
+UNEQUAL = "the windows differ in length, and so in hours or weekdays"
+
+
+@pytest.mark.parametrize(
+    ("other", "note"),
+    [
+        ("2026-11-11", CUT),
+        ("2026-11-11T00:00Z/2026-11-12T00:00Z", UNEQUAL),
+        ("2026-11-16/2026-11-17", UNEQUAL),
+        ("2026-11-11T00:00Z/2026-11-11T10:00Z", UNEQUAL),
+    ],
+)
+async def test_an_interval_beside_a_day_under_way_lies_about_its_difference(other: str, note: str) -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
-        found = (await report_of(context, widget_ids=[202], window="today", compare_to=other))["comparison"]
-    assert found["ci95"][0] < found["difference"] < found["ci95"][1]
-    assert "the windows differ in length, and so in hours or weekdays" in found["notes"]
+        comparison = (await report_of(context, widget_ids=[202], window="today", compare_to=other))["comparison"]
+    assert comparison["ci95"][0] < comparison["difference"] < comparison["ci95"][1]
+    assert note in comparison["notes"]
+    assert comparison.get("per") == (None if note == CUT else "day")
 
 
 async def test_a_part_against_the_whole_is_said_to_be_one() -> None:

@@ -452,7 +452,7 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTes
     if len(days) < (TWO_WEEKS - 1 if len({*days.weekend.tolist()}) > 1 else MIN_VALUES):
         return []
     parts = segments([cut.at for cut in cuts], len(days))
-    line = (trend.slope if trend.verdict == "clear" else 0.0) * np.arange(len(days))
+    line: Array = (trend.slope if trend.verdict == "clear" else 0.0) * np.arange(len(days), dtype=np.float64)
     flat = days.adjusted_levels - line
     levels = line + np.concatenate([np.full(end - start, median(flat[start:end])) for start, end in parts])
     scores = days.scores(levels)
