@@ -40,7 +40,8 @@ from cekura_dashboards.charts.target import (
 from cekura_dashboards.charts.whole import key_of, of_all_calls, whole_values
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.evaluated import change_of_share
-from cekura_dashboards.reports.report import ReportOptions, differ, disagreement
+from cekura_dashboards.reports.past import differ, disagreement
+from cekura_dashboards.reports.report import ReportOptions
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.evaluated import limited
 from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind

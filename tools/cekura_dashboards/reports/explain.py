@@ -14,7 +14,8 @@ from cekura_dashboards.charts.read import histories, read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
-from cekura_dashboards.reports.report import differ, field_word
+from cekura_dashboards.reports.past import differ
+from cekura_dashboards.reports.report import field_word
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import find_driver, has_rest_stayed
 from cekura_dashboards.stats.findings import Comparison, Contributors, Number, Shares, Verdict, exact, round_for_display

@@ -14,7 +14,6 @@ from cekura_dashboards.api.models import CHART_TYPES, FILTERED, PLOTTED, Widget,
 from cekura_dashboards.charts.rows import (
     BarRows,
     Rows,
-    TimeParser,
     bar_rows,
     line_rows,
     pie_slices,
@@ -29,6 +28,7 @@ from cekura_dashboards.charts.whole import whole_values
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.evaluated import Evaluated, evaluated_calls, share_over_time
+from cekura_dashboards.reports.past import disagreement, is_out_of_step, past_of
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import (
@@ -39,7 +39,6 @@ from cekura_dashboards.stats.findings import (
     Gap,
     GroupChanges,
     Outcome,
-    exact,
     round_for_display,
 )
 from cekura_dashboards.stats.outages import detect_outages
@@ -59,8 +58,8 @@ from cekura_dashboards.stats.timeline import (
     iso,
     moment_of,
 )
-from cekura_dashboards.summaries.bar import bar, bar_outcome, bar_time_series, fill_empty, last_bucket, merge_groups
-from cekura_dashboards.summaries.line import line, line_time_series, outage_of_hours
+from cekura_dashboards.summaries.bar import bar, bar_outcome, bar_time_series, last_bucket
+from cekura_dashboards.summaries.line import line, outage_of_hours
 from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Profile, Series, Summary, TimesFacts
 from cekura_dashboards.summaries.pie import pie, stat
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted, word
@@ -442,8 +441,6 @@ def _with_notes(
 
 MIN_SHARE = 0.03
 """The smallest share of all calls of a label that is tested."""
-MAX_DIFFERENCE = 0.005
-"""The allowed relative difference between two answers of the API at nearly the same time."""
 
 
 def findings_over_history(
@@ -455,8 +452,8 @@ def findings_over_history(
     """
     if history is None or history.chart is None:
         return None
-    past = _past(history, history.chart, names)
-    if not past.observed or _is_out_of_step(past, chart):
+    past = past_of(history, history.chart, names)
+    if not past.observed or is_out_of_step(past, chart):
         return None
     if (reason := disagreement(history, reading, chart, names)) is not None:
         return Outcome(not_tested=[f"trend, steps, outliers, outages: {reason}"])
@@ -472,7 +469,7 @@ def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: S
     """The outcome for days; if they were read by the hour, with an outage that reaches into the last one."""
     if history.hours is None or outcome.findings is None:
         return outcome
-    past, config = _past(history.by_hour(), history.hours, names), history.target.config
+    past, config = past_of(history.by_hour(), history.hours, names), history.target.config
     today = Span(floor_to(past.span.end, DAY), past.span.end, window.zone)
     _, calls = bar_time_series(config.function, "hour", "", past.timed, past.span)
     if calls is None or window.end < today.start:
@@ -483,7 +480,7 @@ def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: S
 
 def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
     """All tests on a history; only findings that concern ``window`` are reported."""
-    past, config = _past(history, chart, names), history.target.config
+    past, config = past_of(history, chart, names), history.target.config
     if not past.observed:
         return Outcome()
     unit = unit_of(config, chart, [bucket.value for bucket in past.observed])
@@ -517,89 +514,3 @@ def label_outcomes(
         course = TimeSeries(floats(whole), floats(shares), floats(sums[time] for time in whole), step, scale="rate")
         outcomes[label] = LabelSeries(course, detect(course, window=local, clock=clock))
     return outcomes
-
-
-class _Past(Struct, frozen=True):
-    """The buckets of a history with data, all buckets from the first on, and their span."""
-
-    observed: list[Bucket]
-    timed: list[Bucket]
-    span: Span
-    times: TimeParser
-
-
-def _past(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Past:
-    """Computed once, also for charts that share the history."""
-    return history.memoise(("past", *names.items()), lambda: _past_of(history, chart, names))
-
-
-def _is_out_of_step(past: _Past, chart: Chart) -> bool:
-    """Whether the buckets start in the API's local time, while single calls are in UTC."""
-    return chart.chart_type == "line" and any(past.times.offsets)
-
-
-def _past_of(history: ChartReading, chart: Chart, names: dict[str, str]) -> _Past:
-    config, rows = history.target.config, bar_rows(history, chart, names)
-    observed = [bucket for bucket in rows.buckets if bucket.value is not None]
-    first = min((bucket.time for bucket in observed), default=rows.span.start)
-    span = replace(rows.span, start=max(rows.span.start, first))
-    timed = fill_empty(config.function, config.period, merge_groups(config.function, rows.buckets), span)
-    return _Past(observed, timed, span, rows.times)
-
-
-def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    """How the calls of a chart and its history differ in the window; None if they agree, or cannot be compared."""
-    return reading.memoise("disagreement", lambda: _by_what_came(history, reading, chart, names))
-
-
-def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    """Days merged from hours are compared by hour, as a day that the window cuts is incomplete."""
-    if history.hours is None or reading.hours is None:
-        return _disagreement(history, reading, chart, names)
-    return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, names)
-
-
-def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    if history.chart is None or _is_out_of_step(_past(history, history.chart, names), chart):
-        return None
-    step = STEPS[PERIODS[history.target.config.period]]
-    past, mine = _past(history, history.chart, names), _chart_calls(reading, chart, names, step)
-    theirs = {bucket.time: float(bucket.n if bucket.n is not None else bucket.value or 0) for bucket in past.timed}
-    slack = line_rows(reading, chart, names).calls.nulls if chart.chart_type == "line" else 0
-    both = [time for time in mine if not is_partial(time, step, past.span)]
-    return differ(*(sum(side_counts.get(time, 0.0) for time in both) for side_counts in (mine, theirs)), slack=slack)
-
-
-def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | None:
-    """How the calls of a chart differ with its dashboard and without; None if they agree.
-
-    ``slack``: calls without a value, which an average over time may or may not count.
-    """
-    if own is None or alone is None:
-        return None
-    allowed = max(2.0, MAX_DIFFERENCE * max(own, alone))
-    if -allowed <= alone - own <= allowed + slack:
-        return None
-    return (
-        f"without its dashboard, as an earlier window requires, the chart counts {exact(alone)} calls instead of "
-        f"{exact(own)}: those of agents that are no longer listed may be missing"
-    )
-
-
-def _chart_calls(reading: ChartReading, chart: Chart, names: dict[str, str], step: int) -> Mapping[float, float]:
-    """The calls of the chart in each full bucket of its window."""
-    if chart.chart_type == "line":
-        lines = line_rows(reading, chart, names)
-        counts, _ = line_time_series(lines.calls, lines.span, boolean=lines.boolean, step=step)
-        return dict(zip(counts.times.tolist(), counts.n.tolist(), strict=True))
-    rows = bar_rows(reading, chart, names)
-    whole = [
-        bucket
-        for bucket in merge_groups(reading.target.config.function, rows.buckets)
-        if _is_full(bucket, step, rows.span)
-    ]
-    return {b.time: float(b.n if b.n is not None else b.value or 0) for b in whole}
-
-
-def _is_full(bucket: Bucket, step: int, span: Span) -> bool:
-    return bucket.value is not None and not is_partial(bucket.time, step, span)
