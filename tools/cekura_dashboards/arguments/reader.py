@@ -125,10 +125,6 @@ LIFTED = {"changes", "widget"}
 """Arguments whose contents models often send one level too high."""
 NAMED: dict[str, references.EntityKind] = {"agent.id": "agent", METRIC_ID: "metric"}
 """Filter fields with ids, for which names are accepted."""
-HOST_OWN = {"toolCallId", "sessionId", "action", "chatInput"}
-"""Keys that hosts such as n8n add to the arguments for their own use."""
-HOST_ACTIONS = ("sendMessage", "loadPreviousSession")
-"""What a host's ``action`` can be: requests of the n8n chat trigger."""
 PLANNED = "planned"
 """Key in the validation context: whether the call has a ``plan_id``."""
 TEXT_OPS = ("contains", "startswith", "endswith", "regex", "isnull")
@@ -230,8 +226,7 @@ class _Reader:
 
     def without_host_own(self, model: type[BaseModel], raw: JsonObject) -> JsonObject:
         """The arguments without keys that the host added, among them an ``action`` that is none of the tool's."""
-        own = [name for name in raw if name in HOST_OWN]
-        dropped = [name for name in own if name not in model.model_fields or raw[name] in HOST_ACTIONS]
+        dropped = shapes.host_own(raw, model.model_fields)
         if dropped:
             self.notes.append(f"{', '.join(dropped)}: ignored, internal to the client")
         return {name: value for name, value in raw.items() if name not in dropped}

@@ -534,3 +534,14 @@ def lift(fields_sent: JsonObject, fields: Collection[str], inner: dict[str, Coll
         if mine and owner_fields is not None:
             result[owner] = owner_fields | {name: result.pop(name) for name in mine if name not in owner_fields}
     return result
+
+
+HOST_OWN = {"toolCallId", "sessionId", "action", "chatInput"}
+"""Keys that hosts such as n8n add to the arguments for their own use."""
+HOST_ACTIONS = ("sendMessage", "loadPreviousSession")
+"""What a host's ``action`` can be: requests of the n8n chat trigger."""
+
+
+def host_own(given: JsonObject, arguments: Collection[str]) -> list[str]:
+    """The keys that a host added; one that a tool's argument has too only with a value of the host."""
+    return [key for key in given if key in HOST_OWN and (key not in arguments or given[key] in HOST_ACTIONS)]
