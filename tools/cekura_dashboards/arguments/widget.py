@@ -34,7 +34,7 @@ COMPARE_FILTERS = Field(default=None, description="or compare with other calls: 
 PROFILE = Field(default=None, description="or fold the measure by hour or weekday")
 LOCAL = Field(default=None, description="days of time_zone, not UTC")
 ZONE = Field(default=None, description="e.g. America/Los_Angeles")
-EDITS = Field(default=None, description="what people edited just before; full: quote the changed text")
+EDITS = Field(default=None, description="what people edited just before; full: with the text")
 EditAmount = Literal["brief", "full"]
 ProfileBy = Literal["hour_of_day", "weekday", "hour_of_week"]
 UNSAVED: Any = Field(

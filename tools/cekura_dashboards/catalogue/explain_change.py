@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, UnknownField
 from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, as_list, filter_field
 from cekura_dashboards.arguments import shapes
-from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
+from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.call_details import FailedRules, failed_rules, failed_rules_line, read_details
 from cekura_dashboards.charts.calls import (
     METRIC_LINK,
@@ -79,7 +79,7 @@ class ExplainRequest(ChartRequest):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
     by: list[str] | None = Field(default=None, max_length=MAX_BY, description="default: agent.id, topic, metadata")
-    edits: EditAmount | None = EDITS
+    edits: EditAmount | None = Field(default=None, json_schema_extra={"known": True})
 
     @field_validator("by", mode="before")
     @classmethod

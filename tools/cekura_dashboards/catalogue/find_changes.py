@@ -12,7 +12,7 @@ from pydantic import Field
 from cekura_dashboards.api.errors import NoTimeBefore
 from cekura_dashboards.api.models import DURATION, LIMIT, Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
-from cekura_dashboards.arguments.widget import COMPARE_TO, EDITS, RECENT_WINDOW, EditAmount
+from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import window_line
 from cekura_dashboards.charts.evaluated import requests_beside
 from cekura_dashboards.charts.read import read_charts
@@ -85,7 +85,7 @@ class FindRequest(Request):
     window: str | None = RECENT_WINDOW
     compare_to: str | None = COMPARE_TO
     limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts")
-    edits: EditAmount | None = EDITS
+    edits: EditAmount | None = None
 
 
 class ChartCounts(Result):

@@ -59,7 +59,7 @@ class ListCallsRequest(ChartRequest):
     transcripts: list[int] | None = Field(
         default=None, max_length=MAX_TRANSCRIPTS, description="of calls with these ids"
     )
-    details: bool | None = Field(default=None, description="why calls failed: rules, explanations, metadata")
+    details: bool | None = Field(default=None, description="why calls failed")
 
     @model_validator(mode="after")
     def _one_chart(self) -> "ListCallsRequest":
