@@ -71,7 +71,8 @@ def _share_over_time(reading: ChartReading, clock: Clock) -> EvaluatedShare | No
     evaluated = _evaluated(own, chart) if period in TESTED_PERIODS else None
     if evaluated is None:
         return None
-    rows, step = bar_rows(counts, counts.chart, {}), STEPS[PERIODS[period]]
+    # A window cut out of a longer reading is narrower than its counts: no call beyond it is without an evaluation.
+    rows, step = bar_rows(replace(counts, window=own.window), counts.chart, {}), STEPS[PERIODS[period]]
     by_hour = [(bucket.time, bucket.value or 0.0) for bucket in rows.buckets]
     calls, with_value = _by_step(by_hour, step), _by_step(evaluated, step)
     times = [time for time in sorted(calls) if not is_partial(time, step, rows.span)]
