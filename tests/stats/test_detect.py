@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from cekura_dashboards.stats.changepoints import find_changepoints, fit_segments
 from cekura_dashboards.stats.detect import detect, find_outlier_runs
 from cekura_dashboards.stats.findings import Gap, Outcome, Step, Trend, Unusual
+from cekura_dashboards.stats.outages import detect_outages
 from cekura_dashboards.stats.time_series import Scale, TimeSeries, floats
-from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
+from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span
 
 MONDAY = 4 * DAY + 52 * 7 * DAY
 
@@ -246,6 +247,17 @@ def test_an_hour_without_calls_by_day_is_a_gap_and_a_night_or_a_closed_weekday_i
     [(start, end, usual)] = [(gap.start, gap.end, gap.expected_calls) for gap in gaps]
     assert (start, end) == ("1971-01-13T10:00Z", "1971-01-13T12:00Z")
     assert usual == pytest.approx(120, abs=30)
+
+
+def test_an_outage_is_looked_for_in_counts_only_and_numbers_below_zero_are_none() -> None:
+    values = weeks_of_calls(random.Random(2), 22)  # noqa: S311 - no secret
+    values[24 * 21 + 10] = values[24 * 21 + 11] = 0.0
+    calls = course(values, HOUR, scale="count")
+    last_day = Span(float(calls.times[-24]), float(calls.times[-1]) + HOUR)
+    [gap] = detect_outages(calls, last_day, UTC_CLOCK, None)
+    assert (gap.start, gap.end) == ("1971-01-25T10:00Z", "1971-01-25T12:00Z")
+    below = course([-1e5 if i % 2 else value for i, value in enumerate(values)], HOUR, scale="count")
+    assert detect_outages(below, last_day, UTC_CLOCK, None) == []
 
 
 def test_days_without_calls_end_at_an_instant_as_dates_hold_their_last_day() -> None:

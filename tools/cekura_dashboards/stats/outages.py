@@ -113,9 +113,11 @@ def _trim(expected: Array, start: int, end: int) -> tuple[int, int]:
 
 
 def detect_outages(calls: TimeSeries, window: Span, clock: Clock, last_bucket: LastBucket | None) -> list[Gap]:
-    """The outages in hourly counts that reach into the window."""
+    """The outages in hourly counts that reach into the window; none in numbers below zero, which count nothing."""
     empty = (calls.values <= 0) & (calls.times + calls.step > window.start)
-    if len(calls) < MIN_HOURS or not (empty.any() or (last_bucket is not None and last_bucket.calls <= 0)):
+    if len(calls) < MIN_HOURS or bool((calls.values < 0).any()):
+        return []
+    if not (empty.any() or (last_bucket is not None and last_bucket.calls <= 0)):
         return []
     clock = followed_clock(calls, clock)
     return gaps_of(find_outages(fit_seasonality(calls, clock), window, last_bucket, clock), window.zone, calls.step)
