@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import SecretStr
 
+from cekura_dashboards.api.wire import Response
 from cekura_dashboards_mcp.cli.clients import CLIENTS, Machine
 from cekura_dashboards_mcp.cli.doctor import UNSETTLED, check_clock, examine, probe, report
 from cekura_dashboards_mcp.connection import Connection, caller_of
@@ -40,6 +41,15 @@ async def test_the_probe_recognises_every_reading_of_the_sandbox_and_only_reads(
     }
     assert {name: found[name] for name in expected} == expected
     assert found["page_size"] == "10 by default, more on request"
+
+
+@pytest.mark.parametrize(("query", "answer"), [({"project_id": "2"}, "allowed in some projects"), ({}, "forbidden")])
+async def test_the_right_to_read_alerts_is_asked_of_each_project(query: dict[str, str], answer: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: (
+            Response(403, b"{}") if "/alerts/" in sent.path and query.items() <= sent.query.items() else None
+        )
+        assert {finding.question: finding.answer for finding in await probe(context)}["alerts"] == answer
 
 
 async def test_the_report_holds_no_name_id_or_number_of_calls() -> None:

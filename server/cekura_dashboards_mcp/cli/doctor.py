@@ -21,7 +21,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
-from cekura_dashboards.api.errors import DashboardsError, KeyRejected, Unreachable, WrongNetworkSetting
+from cekura_dashboards.api.errors import DashboardsError, Forbidden, KeyRejected, Unreachable, WrongNetworkSetting
 from cekura_dashboards.api.filters import both, instant, time_bounds, within
 from cekura_dashboards.api.models import (
     LIMIT,
@@ -79,6 +79,7 @@ async def probe(context: ToolContext) -> list[ProbeAnswer]:
         ("predefined", _predefined),
         ("preview_answer", _preview_answer),
         ("call_metadata", _call_metadata),
+        ("alerts", _alerts),
         ("page_size", _page_size),
     ]
     answers = list[ProbeAnswer]()
@@ -272,6 +273,20 @@ async def _call_metadata(context: ToolContext) -> ProbeAnswer:
         if calls:
             return ProbeAnswer("call_metadata", "present" if calls[0].metadata else "absent")
     return ProbeAnswer("call_metadata", UNSETTLED, "no project has calls")
+
+
+async def _alerts(context: ToolContext) -> ProbeAnswer:
+    """Whether the key may read alerts, of which it needs the right in each project."""
+    rights = set[str]()
+    for project in await context.api.projects():
+        try:
+            await context.api.alerts(project.id)
+            rights.add("allowed")
+        except Forbidden:
+            rights.add("forbidden")
+    if not rights:
+        return ProbeAnswer("alerts", UNSETTLED, "the key sees no project")
+    return ProbeAnswer("alerts", "allowed in some projects" if len(rights) > 1 else rights.pop())
 
 
 async def _page_size(context: ToolContext) -> ProbeAnswer:
