@@ -99,11 +99,18 @@ class InRounds:
 
 
 async def rounds_of(
-    app: Any, key: str, tool: str, arguments: Json, memory: Memory, now: Callable[[], datetime]
+    app: Any,
+    key: str,
+    tool: str,
+    arguments: Json,
+    memory: Memory,
+    now: Callable[[], datetime],
+    *,
+    time_zone: str | None = None,
 ) -> InRounds:
-    """The requests and round trips of one call."""
+    """The requests and round trips of one call. ``time_zone``: as in the settings."""
     transport = InRounds(HttpTransport("http://localhost", app=app))
-    settings = Settings(api_key=SecretStr(key), base_url="http://localhost")
+    settings = Settings(api_key=SecretStr(key), base_url="http://localhost", time_zone=time_zone)
     client = CekuraClient(transport=transport, key=SecretStr(key), now=now)
     [found] = [candidate for candidate in TOOLS if candidate.name == tool]
     async with anyio.create_task_group() as group:

@@ -58,10 +58,10 @@ async def test_the_argument_of_a_call_is_before_the_project_s_and_each_is_told_o
     [
         ("get_widgets_data", {"dashboard_id": 11}, 2),
         ("get_widgets_data", {"widget_ids": [203]}, 2),
-        ("preview_widget", {"widget": BAR, "dashboard_id": 11}, 3),
-        ("preview_widget", {"widget": BAR}, 3),
-        ("explain_change", {"widget_id": 203}, 4),
-        ("find_changes", {}, 3),
+        ("preview_widget", {"widget": BAR, "dashboard_id": 11}, 2),
+        ("preview_widget", {"widget": BAR}, 2),
+        ("explain_change", {"widget_id": 203}, 5),
+        ("find_changes", {}, 4),
         ("list_calls", {"widget_id": 203}, 3),
     ],
 )
@@ -70,7 +70,8 @@ async def test_the_zone_is_read_beside_other_requests(
     app: Any, tool: str, arguments: Json, trips: int, window: str
 ) -> None:
     found = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
-    assert found.trips <= trips
+    fixed = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now, time_zone="UTC")
+    assert found.trips == fixed.trips <= trips
 
 
 async def test_the_range_of_a_dashboard_is_saved_by_the_project_s_days() -> None:
