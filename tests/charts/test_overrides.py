@@ -36,8 +36,9 @@ async def test_without_window_or_filter_one_request_without_override_gets_all_sa
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
         asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
-    saved, counted = asked
+    saved, whole, counted = asked
     assert (saved.path, list(saved.body)) == ("/dashboards/widgets/bulk_data/", ["widget_ids"])
+    assert (whole.path, whole.body["time_period"]) == (counted.path, "month"), "for the percentile of all its calls"
     assert (counted.path, counted.body["field"]) == ("/dashboards/widgets/preview_data/", "agent_id"), "for its metrics"
     reports = {report["widget"]["id"]: report for report in answer["widgets"]}
     assert reports[214]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04'")
@@ -278,21 +279,24 @@ async def test_a_time_in_the_extra_filters_is_the_window() -> None:
 
 async def test_buckets_by_the_apis_local_time_are_tested_in_it() -> None:
     days = [f"2026-{10 + (21 + i) // 31}-{(21 + i) % 31 + 1:02}" for i in range(28)]
-    rows: list[Json] = [
-        {
-            "time_interval": f"{day}T00:00:00+09:00",
-            "value": 0.9 - 0.2 * (i >= 22) + 0.004 * (i % 3),
-            "sample_count": 400,
-        }
-        for i, day in enumerate(days)
-    ]
-    envelope: Json = {"widget_id": 203, "chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
+    rates = [0.9 - 0.2 * (i >= 22) + 0.004 * (i % 3) for i in range(29)]
+
+    def row(day: str, hour: int, rate: float, calls: int) -> Json:
+        return {"time_interval": f"{day}T{hour:02}:00:00+09:00", "value": rate, "sample_count": calls}
+
+    by_day = [row(day, 0, rate, 384) for day, rate in zip(days, rates, strict=False)]
+    by_hour = [row(day, hour, rate, 16) for day, rate in zip(days, rates, strict=False) for hour in range(24)]
+    by_hour.append(row("2026-11-19", 0, rates[-1], 8))  # the half hour before now
+    envelope: Json = {"widget_id": 203, "chart_type": "bar", "metadata": {"data_type": "boolean"}}
 
     def fault(sent: Sent) -> Response | None:
         if not sent.path.endswith("_data/"):
             return None
-        many = {"count": 1, "next": None, "results": [{**envelope, "data": rows[-7:]}]}
-        return Response(200, json.dumps(many if "bulk" in sent.path else envelope).encode())
+        if "bulk" in sent.path:
+            answer = {"count": 1, "next": None, "results": [{**envelope, "data": by_day[-7:]}]}
+        else:
+            answer = {**envelope, "data": by_hour if sent.body["time_period"] == "hour" else by_day}
+        return Response(200, json.dumps(answer).encode())
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = fault

@@ -63,6 +63,7 @@ async def test_what_is_kept_of_a_project_are_the_fields_that_are_used() -> None:
         first, _ = await kept.lookups.projects()
     assert first.model_dump() == {
         "id": 1, "name": "Northside Clinics", "daily_report_dashboard_ids": [11], "timezone": "UTC", "sample_rate": 1.0,
+        "organization": 7, "rubric_config": [521, 522, 523], "updated_at": "2026-11-02T08:18:00.000000Z",
     }  # fmt: skip
     inside = [vars(first), first.__pydantic_extra__, first.__pydantic_private__, vars(kept.memory)]
     assert leaks(repr(inside)) == []
