@@ -1,5 +1,6 @@
 """preview_alert and save_alert: what would have fired on which calls, and edits that are told, compared and undone."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -87,6 +88,16 @@ async def test_a_page_that_fails_ends_what_is_covered() -> None:
         _, answer = await ask(context, PREVIEW, metric=503, project_id=1, kind="failure")
     assert answer["replay"]["scores"] == 200
     assert "page 3 of the call logs could not be read" in answer["notes"][0]
+
+
+async def test_a_number_of_calls_above_every_float_is_read_as_far_as_pages_go() -> None:
+    call: Json = {"id": 1, "timestamp": "2026-11-17T10:00:00Z", "agent": 31, "evaluation": {"metrics": []}}
+    page = json.dumps({"count": 10**400, "results": [call]}).encode()
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: Response(200, page) if sent.path.endswith("/call-logs/") else None
+        _, answer = await ask(context, PREVIEW, metric=503, project_id=1, kind="failure")
+    assert f"the newest 20 of {10**400} calls" in answer["replay"]["source"]
 
 
 async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> None:

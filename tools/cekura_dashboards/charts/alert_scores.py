@@ -123,7 +123,7 @@ async def _from_logs(context: ToolContext, watched: ScoredMetric, window: Window
         )
 
     total, newest = await page(1)
-    pages = math.ceil(total / len(newest)) if newest else 1
+    pages = -(-total // len(newest)) if newest else 1  # of whole numbers: a stated total can exceed every float
     rest, failed = await gather_by_id(range(2, 1 + min(pages, MAX_PAGES)), page)
     read, notes = [*newest], list[str]()
     for place in sorted(rest.keys() | failed.keys()):
