@@ -49,7 +49,7 @@ class Planted:
     ``changed``: the same against the time before; ``changed_volume`` for the calls; None where chance decides.
     ``step``, ``unusual``: the first instant of a day; ``outage``: of an hour. ``driver``: the region or label that
     brought the change, and whether by its own rate or by its share of calls. ``zone``: of the people. ``past``: calls
-    before ``start`` that only the tests look at.
+    before ``start`` that only the tests look at; ``later``: those from ``end`` until now.
     """
 
     charts: tuple[str, ...]
@@ -68,11 +68,12 @@ class Planted:
     wrong_percentages: bool = False
     zone: str = "UTC"
     past: Calls | None = None
+    later: Calls | None = None
 
     @property
     def held(self) -> Calls:
         """All that the API holds."""
-        found = self.this
+        found = self.this if self.later is None else self.later.after(self.this)
         for earlier in (self.that, self.past):
             found = found if earlier is None else found.after(earlier)
         return found
@@ -99,8 +100,10 @@ def _long(
 
 
 def _short(rng: np.random.Generator, setting: Setting, charts: tuple[str, ...], this: Draw, that: Draw) -> Planted:
-    """Two weeks, and the two before."""
-    return Planted(charts, SHORT, SHORT + SHORT_DAYS * DAY, draw(rng, setting, this), draw(rng, setting, that), BEFORE)
+    """Two weeks, and the two before. Calls go on after them, as an outage until now would be one."""
+    found, before, end = draw(rng, setting, this), draw(rng, setting, that), SHORT + SHORT_DAYS * DAY
+    later = draw(np.random.default_rng(0), setting, replace(this, start=end, days=1, end=NOW, value=None))
+    return Planted(charts, SHORT, end, found, before, BEFORE, later=later)
 
 
 def _sides(

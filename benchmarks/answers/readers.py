@@ -25,18 +25,22 @@ class Reader(Protocol):
 
 
 class OfSummary:
-    """The tool's answers: facts, series, findings, comparison. Only what is ``clear`` is a change between two times."""
+    """The tool's answers: facts, series, findings, comparison.
+
+    Only what is ``clear`` is a change between two times. What brought a change is read of ``possible`` ones too, of
+    shares as of means.
+    """
 
     def __init__(self, handed: Handed) -> None:
         self._report = handed.answers[0]
         self._compared: Json = handed.answers[-1].get("comparison") or {}
-        self._kind = handed.chart.kind
+        self._kind, self._measure = handed.chart.kind, handed.chart.measure
 
     def answer(self, question: Question) -> Answer | None:
         facts: Json = self._report.get("facts") or {}
         match question.kind:
             case "overall":
-                names = (*OVERALL, *(name for name in facts if name.startswith("typical")))
+                names = OVERALL if self._measure != "p95" else ("p95",)
                 return next((float(facts[name]) for name in names if name in facts), None)
             case "calls":
                 return float(self._report["n"])
@@ -104,7 +108,7 @@ class OfSummary:
         if "shares" in self._compared:
             first = self._compared["shares"]["top"][0]
             return NO if first["verdict"] == "not significant" else f"{first['label']}, share"
-        if self._compared.get("verdict") != "clear":
+        if self._compared.get("verdict") not in {"clear", "possible"}:
             return NO
         split = self._compared["contributors"]
         if abs(split["mix_effect"]) > abs(split["rate_effect"]):

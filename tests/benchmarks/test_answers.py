@@ -29,11 +29,16 @@ def test_an_answer_is_read_rightly_and_claims_nothing_where_there_is_nothing() -
     assert wrong / null <= 0.03
 
 
+def _not_in_rows(case: Case) -> set[str]:
+    """The percentile of all calls cannot be computed from those of days."""
+    return {"overall"} if case.chart == "p95" else set()
+
+
 def test_the_answers_are_right_by_a_reader_of_all_rows_too() -> None:
     """Two independent ways to the same figures: were the truth itself wrong, both would have to be."""
     figures = {"overall", "calls", "extreme", "one bucket or label"}
     exact = [
-        replace(case, asked=[question for question in case.asked if question.kind in figures])
+        replace(case, asked=[question for question in case.asked if question.kind in figures - _not_in_rows(case)])
         for case in cases()
         if case.plant != "long-tailed pie"
     ]
