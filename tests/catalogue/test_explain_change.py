@@ -55,9 +55,13 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert all(len(side) == 5 for side in found["examples"].values())
     assert "correlation is not causation" in text
     asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
-    assert len(asked) <= 22
+    details = [sent for sent in asked if sent.path.startswith("/observability/v2/call-logs/1")]
+    assert len(details) == 6, "rules of three calls a window"
+    assert len(asked) <= 21 + len(details), "eight charts and the examples in both windows; hours, scope and keys once"
     edits = [sent for sent in recorder.sent if sent.path.endswith("/history/") or "audit" in sent.path]
-    assert found["requests"] == len(asked) + len(edits)
+    modes = [sent for sent in recorder.sent if "failure-mode" in sent.path]
+    assert len(modes) <= 2 + 2 * 3, "all and those of the agent; then at most three, in both windows"
+    assert found["requests"] == len(asked) + len(edits) + len(modes)
     assert len(text) < 9000
 
 
@@ -110,14 +114,17 @@ async def test_the_outage_is_found_as_a_gap_and_the_growth_as_a_trend() -> None:
 
 
 async def test_a_quiet_widget_yields_no_finding() -> None:
-    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
+    async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         for widget in (202, 213):
             text, answer = await ask(context, "get_widgets_data", widget_ids=[widget], window="29d")
             assert answer["widgets"][0]["findings"] == []
             assert "no trend, step, outlier or outage" in text
+        recorder.sent.clear()
         _, found = await ask(
-            context, "explain_change", widget_id=202, window="2026-10-29/2026-11-04", compare_to="previous_period"
+            context, "explain_change", widget_id=203, window="2026-10-29/2026-11-04", compare_to="previous_period"
         )
+        read = [sent.path for sent in recorder.sent]
+    assert not [path for path in read if "/call-logs/1" in path or "failure-mode" in path or "history" in path]
     assert found["comparison"]["verdict"] == "not significant"
     assert "the change is not significant, so there may be nothing to explain" in found["notes"]
     assert all(dimension["verdict"] != "clear" for dimension in found["dimensions"])

@@ -34,7 +34,7 @@ from cekura_dashboards.charts.target import (
     resolve,
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
-from cekura_dashboards.reports.edit_scopes import beside_explanation
+from cekura_dashboards.reports.edit_scopes import beside_explanation, has_moved
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
 from cekura_dashboards.reports.evaluated import Evaluated, change_of_share, evaluated_calls, evaluated_line
 from cekura_dashboards.reports.explain import (
@@ -68,7 +68,9 @@ from cekura_dashboards.values import replace
 
 MAX_CHARTS = 5
 """Each is read twice, for current and baseline."""
-EXAMPLES = 5
+EXAMPLES, WITH_RULES = 5, 3
+"""Calls of each window, and those whose rules are read, one request each. Choices: three on both sides show a rule
+that all fail."""
 MAX_BY = 4
 DRIVING = ("clear", "possible")
 MAX_INSIDE_LISTED = 2
@@ -144,7 +146,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     ended = [(name, sides) for name in ends if isinstance(sides := split.charts[name], ComparedMeasures)]
     inner_fields, not_inside = _inside_of(ranked, too_many)
     (examples, rules, unread, looks), (inside, more, inner), beside = await gather(
-        _examples_with_rules(context, request, chart, config, (window, other), [row for _, row in ranked]),
+        _examples_with_rules(context, request, chart, config, (window, other), [row for _, row in ranked], whole),
         _inside(context, chart, config, (window, other), ranked, inner_fields),
         beside_explanation(context, chart, split, ranked, whole, request.edits or "brief"),
     )
@@ -340,12 +342,18 @@ async def _examples_with_rules(
     config: WidgetConfig,
     windows: tuple[Window, Window],
     dimensions: list[Dimension],
+    whole: Comparison,
 ) -> tuple[dict[str, list[CallShown]], FailedRules | None, list[str], int]:
-    """Example calls, and, unless calls as such are explained, the rules of the rubric that they failed."""
+    """Example calls, and, where something moved, the rules of the rubric that the newest few of each window failed.
+
+    No rules for calls as such.
+    """
     examples, notes, requests = await _examples(context, request, chart, config, windows, dimensions)
-    ids = {side: [call.id for call in calls if isinstance(call.id, int)] for side, calls in examples.items()}
-    if measure_kind(config) == "other":
+    if measure_kind(config) == "other" or not has_moved(whole, dimensions[0] if dimensions else None):
         return examples, None, notes, requests
+    ids = {
+        side: [call.id for call in calls if isinstance(call.id, int)][:WITH_RULES] for side, calls in examples.items()
+    }
     wanted = [number for numbers in ids.values() for number in numbers]
     details, _ = await read_details(context, wanted)
     return examples, failed_rules(ids, details), notes, requests + len(wanted)

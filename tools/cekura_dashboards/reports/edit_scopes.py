@@ -74,8 +74,7 @@ async def beside_explanation(
     base = split.charts[MEASURE]
     by, first = ranked[0] if ranked else ("", None)
     driven = first is not None and first.verdict in MOVED
-    moved = whole.verdict in MOVED or (first is not None and first.verdict == "clear")
-    if not moved or isinstance(base, DashboardsError):
+    if not has_moved(whole, first) or isinstance(base, DashboardsError):
         return Beside()
     readings, group = base.readings, cast("str | WholeMeasure | None", WHOLE)
     if first is not None and driven and len(first.groups or []) == 1:
@@ -106,6 +105,11 @@ async def beside_explanation(
     )
     undated = [] if is_dated else [UNDATED]
     return Beside(next(iter(edits), None), modes, [*undated, *notes], edit_requests + requests)
+
+
+def has_moved(whole: Comparison, first: Dimension | None) -> bool:
+    """Whether there is a change to look for a cause of. ``first``: the dimension that differs most."""
+    return whole.verdict in MOVED or (first is not None and first.verdict == "clear")
 
 
 async def edit_scope(
