@@ -202,6 +202,23 @@ async def test_a_delete_needs_a_plan_and_its_undo_brings_the_alert_back_once() -
         assert again["changes"][0]["op"] == "delete"
 
 
+@pytest.mark.parametrize("stored", [{"direction": None}, {}], ids=["null", "absent"])
+async def test_an_undo_sends_no_null_for_the_direction_of_a_trend(stored: Json) -> None:
+    app = new_sandbox()
+    store = app.state.world.store.alerts
+    numbers = {"std_multiplier": 2.0, "ewma_alpha": 0.3}
+    store.get(701)["threshold"] = {**numbers, **stored}
+    async with open_tools(app) as (context, _):
+        _, changed = await ask(context, SAVE, alert_id=701, direction="increase")
+        await undo(context, changed)
+        assert store.get(701)["threshold"] == {**numbers, "direction": ""}
+        store.get(701)["threshold"] = {**numbers, **stored}
+        _, stopped = await ask(context, SAVE, alert_id=701, action="delete")
+        _, gone = await ask(context, SAVE, alert_id=701, action="delete", plan_id=stopped["plan_id"])
+        back = await undo(context, gone)
+        assert store.get(back["changes"][0]["id"])["threshold"] == numbers
+
+
 async def test_a_change_sends_what_differs_and_notices_what_others_changed() -> None:
     app = new_sandbox()
     store = app.state.world.store.alerts

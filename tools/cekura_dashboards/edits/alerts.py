@@ -269,17 +269,29 @@ def _differs(stored: Any, new: Any) -> bool:
 
 
 def undo_update_arguments(before: Alert, sent: JsonObject) -> JsonObject:
-    """The call that puts back each field, and of objects each key, that was sent."""
+    """The call that puts back each field, and of objects each key, that was sent.
+
+    A direction that is absent or null is put back as the empty text, which means the same and is accepted.
+    """
     back: JsonObject = {}
     for name, value in sent.items():
         old, new = as_object(before.stored(name)) or {}, as_object(value)
-        back[name] = before.stored(name) if new is None else {key: old.get(key) for key in new}
+        if new is None:
+            back[name] = before.stored(name)
+        else:
+            back[name] = {key: (old.get(key) or "") if key == "direction" else old.get(key) for key in new}
     return {"alert_id": before.id, "restore": back}
 
 
 def undo_delete_arguments(before: Alert) -> JsonObject:
-    fields = {name: value for name, value in before.fields().items() if value is not None}
+    """The call that creates the alert again. A null says no more than an absent key, and the API may refuse it."""
+    fields = {name: _without_nulls(value) for name, value in before.fields().items() if value is not None}
     return {"restore": fields, "old_id": before.id}
+
+
+def _without_nulls(value: Any) -> Any:
+    parts = as_object(value)
+    return value if parts is None else {name: part for name, part in parts.items() if part is not None}
 
 
 def covered_alert(alert: Alert) -> Covered:
