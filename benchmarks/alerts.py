@@ -102,7 +102,7 @@ def row(month: Month, months: int) -> str:
         for i, preset in enumerate(PRESETS.values()):
             fired[i] += [len(replay(values, preset, reading)) for reading in READINGS.values()]
     cells = [" / ".join(_short(count / months) for count in fired[:, j]) for j in range(len(READINGS))]
-    clear, possible = (sum(word in said for said in words) / months for word in ("clear", "possible"))
+    clear, possible = (sum(word in verdicts for verdicts in words) / months for word in ("clear", "possible"))
     return f"| {month.name} | {month.calls} | {' | '.join(cells)} | {clear:.1%}, {possible:.1%} |"
 
 

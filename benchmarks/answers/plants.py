@@ -73,10 +73,10 @@ class Planted:
     @property
     def held(self) -> Calls:
         """All that the API holds."""
-        found = self.this if self.later is None else self.later.after(self.this)
+        calls = self.this if self.later is None else self.later.after(self.this)
         for earlier in (self.that, self.past):
-            found = found if earlier is None else found.after(earlier)
-        return found
+            calls = calls if earlier is None else calls.after(earlier)
+        return calls
 
 
 Plant = Callable[[np.random.Generator, Setting], list[Planted]]
@@ -101,9 +101,9 @@ def _long(
 
 def _short(rng: np.random.Generator, setting: Setting, charts: tuple[str, ...], this: Draw, that: Draw) -> Planted:
     """Two weeks, and the two before. Calls go on after them, as an outage until now would be one."""
-    found, before, end = draw(rng, setting, this), draw(rng, setting, that), SHORT + SHORT_DAYS * DAY
+    current, before, end = draw(rng, setting, this), draw(rng, setting, that), SHORT + SHORT_DAYS * DAY
     later = draw(np.random.default_rng(0), setting, replace(this, start=end, days=1, end=NOW, value=None))
-    return Planted(charts, SHORT, end, found, before, BEFORE, later=later)
+    return Planted(charts, SHORT, end, current, before, BEFORE, later=later)
 
 
 def _sides(
@@ -146,15 +146,15 @@ def null(rng: np.random.Generator, setting: Setting) -> list[Planted]:
 def trend(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     """A steady rise or fall, by ``size`` over the window."""
     sign = _sign(rng)
-    found = _long(rng, setting, (*SERIES, "count"), setting.size * np.linspace(0, 1, LONG_DAYS), sign=sign)
-    return [replace(found, moved=sign, moved_volume=1)]
+    plant = _long(rng, setting, (*SERIES, "count"), setting.size * np.linspace(0, 1, LONG_DAYS), sign=sign)
+    return [replace(plant, moved=sign, moved_volume=1)]
 
 
 def _stepped(rng: np.random.Generator, setting: Setting, slope: float) -> list[Planted]:
     sign, at = _sign(rng), int(rng.integers(8, 22))
     signal = np.where(np.arange(LONG_DAYS) >= at, setting.size, 0) + slope * np.linspace(0, 1, LONG_DAYS)
-    found = _long(rng, setting, (*SERIES, "count"), signal, sign=sign)
-    return [replace(found, moved=sign, moved_volume=1, step=LONG + at * DAY)]
+    plant = _long(rng, setting, (*SERIES, "count"), signal, sign=sign)
+    return [replace(plant, moved=sign, moved_volume=1, step=LONG + at * DAY)]
 
 
 def step(rng: np.random.Generator, setting: Setting) -> list[Planted]:
@@ -188,29 +188,29 @@ def partial(rng: np.random.Generator, setting: Setting) -> list[Planted]:
 
 def small(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     """Nothing, in a few calls a day; one day has only two, both two and a half deviations of a call above the mean."""
-    found = _short(rng, setting, ("line", "avg"), *_fortnights(9))
+    plant = _short(rng, setting, ("line", "avg"), *_fortnights(9))
     far = SHORT + int(rng.integers(2, 12)) * DAY
-    of_day = np.flatnonzero((found.this.time >= far) & (found.this.time < far + DAY))
-    kept = np.setdiff1d(np.arange(len(found.this.time)), of_day[2:])
-    value = found.this.value.copy()
+    of_day = np.flatnonzero((plant.this.time >= far) & (plant.this.time < far + DAY))
+    kept = np.setdiff1d(np.arange(len(plant.this.time)), of_day[2:])
+    value = plant.this.value.copy()
     value[of_day[:2]] = 60 + 2.5 * CALL_SD
     thin = replace(
-        found.this,
-        time=found.this.time[kept],
+        plant.this,
+        time=plant.this.time[kept],
         value=value[kept],
-        success=found.this.success[kept],
-        region=found.this.region[kept],
-        reason=found.this.reason[kept],
+        success=plant.this.success[kept],
+        region=plant.this.region[kept],
+        reason=plant.this.reason[kept],
     )
-    return [replace(found, this=thin, changed=None)]
+    return [replace(plant, this=thin, changed=None)]
 
 
 def rate_shift(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     """The rate of success of all calls is another than before, by half of ``size``."""
     sign, (this, that) = -_sign(rng), _fortnights()
     moved = np.full(SHORT_DAYS, sign * setting.size / 2)
-    found = _short(rng, setting, ("success", "stat"), replace(this, value=moved), that)
-    return [replace(found, changed=sign)]
+    plant = _short(rng, setting, ("success", "stat"), replace(this, value=moved), that)
+    return [replace(plant, changed=sign)]
 
 
 def group(rng: np.random.Generator, setting: Setting) -> list[Planted]:
@@ -219,10 +219,10 @@ def group(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     name = ("north", "south", "coast")[int(rng.integers(3))]
     held, change = REGIONS[name], sign * setting.size / 2 / REGIONS[name].share
     moved = Region(held.share, held.value + change * value_unit(80), held.rate - abs(change) * rate_unit(80))
-    found = _short(rng, setting, (*SIDES[1:], DURATIONS), replace(this, regions={**REGIONS, name: moved}), that)
+    plant = _short(rng, setting, (*SIDES[1:], DURATIONS), replace(this, regions={**REGIONS, name: moved}), that)
     rates = _short(rng, setting, SIDES[:1], replace(this, regions={**REGIONS, name: moved}), that)
     return [
-        replace(found, changed=sign, driver=(name, "rate")),
+        replace(plant, changed=sign, driver=(name, "rate")),
         replace(rates, changed=-1, driver=(name, "rate")),
     ]
 
@@ -232,16 +232,16 @@ def simpson(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     before = {"north": Region(0.75, 75, 0.9), "south": Region(0.25, 45, 0.5)}
     after = {"north": Region(0.4, 77, 0.93), "south": Region(0.6, 47, 0.53)}
     this, that = _fortnights()
-    found = _short(rng, setting, SIDES, replace(this, regions=after), replace(that, regions=before))
-    return [replace(found, changed=-1, driver=(None, "mix"))]
+    plant = _short(rng, setting, SIDES, replace(this, regions=after), replace(that, regions=before))
+    return [replace(plant, changed=-1, driver=(None, "mix"))]
 
 
 def office(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     """Nothing, in the office hours of three zones: nights and weekends are no finding."""
-    found = list[Planted]()
+    plants = list[Planted]()
     for zone in OFFICES:
-        found.append(Planted(HOURLY, LONG, NOW, _in_office(rng, replace(setting, weekly=True), zone), zone=zone))
-    return found
+        plants.append(Planted(HOURLY, LONG, NOW, _in_office(rng, replace(setting, weekly=True), zone), zone=zone))
+    return plants
 
 
 def _in_office(rng: np.random.Generator, setting: Setting, zone: str) -> Calls:
@@ -288,8 +288,8 @@ def long_tail(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     after = before + 1.5 * setting.size * float(np.sqrt(2 * before * (1 - before) / (80 * SHORT_DAYS)))
     grown = weights * (1 - after) / (1 - before)
     grown[label] = after
-    found = _short(rng, setting, ("pie of reasons",), replace(this, reasons=grown), replace(that, reasons=weights))
-    return [replace(found, changed=1, driver=(f"reason {label}", "share"), wrong_percentages=True)]
+    plant = _short(rng, setting, ("pie of reasons",), replace(this, reasons=grown), replace(that, reasons=weights))
+    return [replace(plant, changed=1, driver=(f"reason {label}", "share"), wrong_percentages=True)]
 
 
 PLANTS: dict[str, Plant] = {

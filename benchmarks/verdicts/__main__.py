@@ -47,7 +47,7 @@ def main() -> None:
     calm = [(world, window_s) for world in quiet() for window_s in windows(world)]
     with ProcessPoolExecutor() as processes:
         tables = [
-            ("nothing happened | told | false clear | false possible", "over", processes.map(
+            ("nothing happened | window | false clear | false possible", "over", processes.map(
                 partial(quiet_row, seeds=seeds), *zip(*calm, strict=True))),
             ("something happened | in | found | clear", "under", processes.map(
                 partial(found_row, seeds=seeds), *zip(*planted(), strict=True))),
@@ -65,11 +65,11 @@ def main() -> None:
                 partial(quiet_calls.quiet_answers, seeds=seeds), quiet_calls.CASES)),
             ("a step and edits | named | others listed", "off", processes.map(
                 partial(edits.edits_row, seeds=seeds[:EDITS]), edits.cases())),
-            ("evaluated on other calls | false clear | the change is told | worlds", "over", processes.map(
+            ("evaluated on other calls | false clear | the change is reported | worlds", "over", processes.map(
                 partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
             ("a month of days | of | aim | clear | possible", "off", processes.map(
                 partial(month_row, seeds=for_drivers), months.months())),
-            ("charts | planted | told", "off", processes.map(
+            ("charts | planted | reported", "off", processes.map(
                 partial(many_charts_row, seeds=seeds), range(len(ROWS)))),
             ("one truth in any encoding | chart | charts | one reading | the wrong one alone", "off", processes.map(
                 partial(scores.scores_row, charts=count * CHARTS, seed=FIRST_SEED),

@@ -47,8 +47,8 @@ def _quiet_hours(measure: str, length: int) -> Iterator[World]:
         yield World(measure, HOUR, length, 10, drift=5)
     for office in OFFICES:
         yield World(measure, HOUR, length, 40, office=office)
-    for office, told in OTHER_ZONES:
-        yield World(measure, HOUR, length, 40, office=office, told=told)
+    for office, assumed_zone in OTHER_ZONES:
+        yield World(measure, HOUR, length, 40, office=office, assumed_zone=assumed_zone)
     yield World(measure, HOUR, length, 40, office="UTC", monday=1.5)
     yield World(measure, HOUR, length, 40, office="UTC", alike=0.3)
     if measure == "count":

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from benchmarks.verdicts.comparisons import CLEAR, POSSIBLE
+from benchmarks.verdicts.comparisons import VerdictShares
 from cekura_dashboards.api.chart_data import BarRow, Chart
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.days import in_local_days
@@ -43,22 +42,6 @@ class Case:
         return f"calls from {self.hours[0]} to {self.hours[1]} in {self.zone}, by {self.way} | {window} | {change}"
 
 
-class Compared(NamedTuple):
-    """The shares of comparisons that are called clear, or possible."""
-
-    case: Case
-    clear: float
-    possible: float
-
-    @property
-    def holds(self) -> bool:
-        quiet = bool(self.case.change) or (self.clear <= CLEAR and self.possible <= POSSIBLE)
-        return quiet and self.clear >= self.case.aim
-
-    def __str__(self) -> str:
-        return f"| {self.case} | {self.clear:.1%} | {self.possible:.1%} |"
-
-
 def cases() -> Iterator[Case]:
     for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
         for way in WAYS:
@@ -70,9 +53,9 @@ def cases() -> Iterator[Case]:
         yield Case(way, "America/New_York", -0.2, 40.0, (9, 12), aim=0.5)
 
 
-def clock_row(case: Case, seeds: Iterable[int]) -> Compared:
+def clock_row(case: Case, seeds: Iterable[int]) -> VerdictShares:
     verdicts = [verdict(case, seed) for seed in seeds]
-    return Compared(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
+    return VerdictShares(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
 
 
 def verdict(case: Case, seed: int) -> str | None:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,31 @@ COURSES_OF_ANY = [*COURSES][1:5]
 """Those of rates and durations too; the others are of calls."""
 OUTAGE = 3.8
 """95 % of the calls of a day are missing: this many times the size of a course."""
+
+
+class ChangedCase(Protocol):
+    """A case that plants a relative change, 0 for none, and the least share of ``clear`` that is aimed at."""
+
+    @property
+    def change(self) -> float: ...
+    @property
+    def aim(self) -> float: ...
+
+
+class VerdictShares(NamedTuple):
+    """The shares of draws of a case that are called clear, or possible."""
+
+    case: ChangedCase
+    clear: float
+    possible: float
+
+    @property
+    def holds(self) -> bool:
+        quiet = bool(self.case.change) or (self.clear <= CLEAR and self.possible <= POSSIBLE)
+        return quiet and self.clear >= self.case.aim
+
+    def __str__(self) -> str:
+        return f"| {self.case} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 @dataclass(frozen=True)
@@ -259,9 +284,9 @@ def _counts(
     *, alike: float = 0.0, weekend: float = WEEKEND_CALLS, monday: float = 1.0, heavy: bool = False,
 ) -> Iterator[Day]:  # fmt: skip
     """A window of fewer than seven days is compared with the same weekdays of the week before."""
-    apart = -row.days[CURRENT] % 7 if row.days[CURRENT] == row.days[BASELINE] else 0
+    shift = -row.days[CURRENT] % 7 if row.days[CURRENT] == row.days[BASELINE] else 0
     for day, side, changed, own in _in_a_row(rng, row, variation, alike, heavy=heavy):
-        shifted = day + (apart if side == CURRENT else 0)
+        shifted = day + (shift if side == CURRENT else 0)
         planted = change if changed else 0.0
         place = (shifted - FRIDAY) % 7
         busy = weekend if place in {1, 2} else monday if place == 3 else 1.0  # noqa: PLR2004 - a Monday
@@ -390,28 +415,28 @@ def _of_unlike_days() -> Iterator[Case]:
 def _of_days_alike() -> Iterator[Case]:
     """Weeks in which a day is like the one before it."""
     for alike in (0.3, 0.6):
-        said = f"days alike {alike:g}"
+        likeness = f"days alike {alike:g}"
         for change in (0.0, CHANGE_OF_RATES):
             draw = partial(_rates, (400, 400), alike=alike)
-            yield Case(f"rates, 400 calls a day, {said}", "mean", draw, (7, 7), change, ratio=1.0, alike=True)
+            yield Case(f"rates, 400 calls a day, {likeness}", "mean", draw, (7, 7), change, ratio=1.0, alike=True)
         for change in (0.0, CHANGE_OF_REST):
             for usual, own in ((300, 0.05), (1500, 0.1)):
                 draw = partial(_counts, usual, own, alike=alike)
-                name = f"calls, {usual} a day varying by {own:.0%}, {said}"
+                name = f"calls, {usual} a day varying by {own:.0%}, {likeness}"
                 yield Case(name, "total", draw, (7, 7), change, counted=True, alike=True)
         lengths = partial(_lengths, 300, alike=alike)
-        yield Case(f"mean durations, 300 a day, {said}", "mean", lengths, (7, 7), alike=True)
+        yield Case(f"mean durations, 300 a day, {likeness}", "mean", lengths, (7, 7), alike=True)
 
 
 def on_a_course() -> Iterator[Case]:
     """Months in which something happened besides; a day against that of the week before, and a week against a week."""
     for alike in (0.0, 0.6):
-        said = f", days alike {alike:g}" if alike else ""
+        likeness = f", days alike {alike:g}" if alike else ""
         rates, lengths = partial(_rates, (400, 400), alike=alike), partial(_lengths, 300, alike=alike)
         for of_days in (
-            Case(f"rates, 400 calls a day{said}", "mean", rates, (1, 1), ratio=1.0),
-            Case(f"mean durations, 300 a day{said}", "mean", lengths, (1, 1)),
-            Case(f"calls, 300 a day varying by 5%{said}", "total", partial(_counts, 300, 0.05, alike=alike), (1, 1),
+            Case(f"rates, 400 calls a day{likeness}", "mean", rates, (1, 1), ratio=1.0),
+            Case(f"mean durations, 300 a day{likeness}", "mean", lengths, (1, 1)),
+            Case(f"calls, 300 a day varying by 5%{likeness}", "total", partial(_counts, 300, 0.05, alike=alike), (1, 1),
                  counted=True),
         ):  # fmt: skip
             for course in COURSES_OF_ANY:

@@ -1,7 +1,7 @@
 """Metrics that are evaluated on other calls from some day on, while no call behaves otherwise.
 
 The sample rate falls, or a trigger keeps only calls that pass more often. Nothing in the quality changes, so no
-``clear`` may be said of it; that the share of calls changed is to be told.
+``clear`` may be said of it; the change of the share of calls is to be reported.
 """
 
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ class EvaluatedRow(NamedTuple):
 
     name: str
     clear: float
-    told: float
+    share_reported: float
     worlds: int
 
     @property
@@ -58,7 +58,7 @@ class EvaluatedRow(NamedTuple):
         return not self.clear
 
     def __str__(self) -> str:
-        return f"| {self.name} | {self.clear:.1%} | {self.told:.0%} | {self.worlds} |"
+        return f"| {self.name} | {self.clear:.1%} | {self.share_reported:.0%} | {self.worlds} |"
 
 
 def change(app: FastAPI, left_out: str, days: float) -> None:
@@ -70,7 +70,7 @@ def change(app: FastAPI, left_out: str, days: float) -> None:
 
 
 def evaluated_row(name: str, seeds: Iterable[int]) -> EvaluatedRow:
-    clear = told = count = worlds = 0
+    clear = reported = count = worlds = 0
     for seed, app in zip(seeds, quiet_worlds(seeds, CALLS), strict=True):
         change(app, CHANGES[name], 2 + seed % 9 + seed % 3 / 3)
         worlds += 1
@@ -78,8 +78,8 @@ def evaluated_row(name: str, seeds: Iterable[int]) -> EvaluatedRow:
             answer = anyio.run(_asked, app, tool, arguments)
             count += 1
             clear += "clear" in {*_verdicts(answer)}
-            told += "share of calls evaluated" in str(answer)
-    return EvaluatedRow(name, clear / count, told / count, worlds)
+            reported += "share of calls evaluated" in str(answer)
+    return EvaluatedRow(name, clear / count, reported / count, worlds)
 
 
 def _verdicts(answer: Any) -> Iterable[str]:

@@ -17,27 +17,27 @@ AGENTS = (31, 32, 33, 34, 35, 36, 37)
 SINCE = "2026-11-13"
 """Five whole days, and the part of today."""
 CERTAIN = 1e-4
-MOST_TOLD, LEAST_LISTED = 0.05, 0.95
+MOST_REPORTED, LEAST_LISTED = 0.05, 0.95
 CHARTS_OF_A_DASHBOARD = 20
 
 
 class ManyCharts(NamedTuple):
-    """``told``: the share of worlds about which anything is told, or of certain plants that are listed.
+    """``reported``: the share of worlds in which anything is reported, or of certain plants that are listed.
 
     ``plants``: how many were certain by a test of their own; 0 where nothing is planted.
     """
 
     charts: int
-    told: float
+    reported: float
     plants: int
 
     @property
     def holds(self) -> bool:
-        return self.told >= LEAST_LISTED if self.plants else self.told <= MOST_TOLD
+        return self.reported >= LEAST_LISTED if self.plants else self.reported <= MOST_REPORTED
 
     def __str__(self) -> str:
         what = f"three changes of an agent, {self.plants} certain" if self.plants else "nothing"
-        return f"| {self.charts} | {what} | {self.told:.1%} |"
+        return f"| {self.charts} | {what} | {self.reported:.1%} |"
 
 
 def _bars(count: int) -> list[Json]:
@@ -76,8 +76,8 @@ def _world(charts: int, seed: int) -> FastAPI:
 
 
 def quiet_charts(charts: int, seeds: Iterable[int]) -> ManyCharts:
-    told = [bool(_changes(_world(charts, seed))) for seed in seeds]
-    return ManyCharts(charts, sum(told) / len(told), 0)
+    alarms = [bool(_changes(_world(charts, seed))) for seed in seeds]
+    return ManyCharts(charts, sum(alarms) / len(alarms), 0)
 
 
 def _changes(app: FastAPI) -> list[Json]:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from benchmarks.verdicts.comparisons import CLEAR, POSSIBLE, Floats
+from benchmarks.verdicts.comparisons import Floats, VerdictShares
 from cekura_dashboards.stats.timeline import HOUR, MONDAY, UTC_CLOCK
 from cekura_dashboards.summaries.model import Bucket, By
 from cekura_dashboards.summaries.profile import profile
@@ -39,22 +39,6 @@ class Case:
         return f"{self.measure} by {self.by}, {self.calls} calls{days} | {change}"
 
 
-class Profiled(NamedTuple):
-    """The shares of profiles that are called clear, or possible."""
-
-    case: Case
-    clear: float
-    possible: float
-
-    @property
-    def holds(self) -> bool:
-        quiet = bool(self.case.change) or (self.clear <= CLEAR and self.possible <= POSSIBLE)
-        return quiet and self.clear >= self.case.aim
-
-    def __str__(self) -> str:
-        return f"| {self.case} | {self.clear:.1%} | {self.possible:.1%} |"
-
-
 def cases() -> Iterator[Case]:
     for measure, by, calls in product(FUNCTIONS, BYS, (600, 3000, 20_000)):
         yield Case(measure, by, calls)
@@ -63,9 +47,9 @@ def cases() -> Iterator[Case]:
         yield Case(measure, by, 20_000, change=-0.2, aim=0.8)
 
 
-def profiled_row(case: Case, seeds: Iterable[int]) -> Profiled:
+def profiled_row(case: Case, seeds: Iterable[int]) -> VerdictShares:
     verdicts = [verdict(case, seed) for seed in seeds]
-    return Profiled(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
+    return VerdictShares(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
 
 
 def verdict(case: Case, seed: int) -> str:

@@ -27,8 +27,8 @@ class Quiet(NamedTuple):
         return self.clear <= most and self.possible <= POSSIBLE
 
     def __str__(self) -> str:
-        told = "all" if self.window_s is None else f"last {self.window_s / DAY:g} days"
-        return f"| {self.world.name} | {told} | {self.clear:.1%} | {self.possible:.1%} |"
+        window = "all" if self.window_s is None else f"last {self.window_s / DAY:g} days"
+        return f"| {self.world.name} | {window} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 class Found(NamedTuple):

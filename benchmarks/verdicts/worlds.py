@@ -32,7 +32,7 @@ class World:
 
     ``k``: the shape of a negative binomial, None for Poisson. ``alike``: the correlation of one day's own level with
     the next day's; None where days do not differ. ``effect``: what is planted, by bucket; it multiplies counts and
-    durations, and is added to rates. ``told``: the time zone that the tests are told, None for that of the office.
+    durations, and is added to rates. ``assumed_zone``: the one that the tests use, None for that of the office.
     """
 
     measure: str
@@ -45,7 +45,7 @@ class World:
     monday: float = 1.0
     alike: float | None = None
     effect: Callable[[Floats, "World"], Floats] | None = None
-    told: str | None = None
+    assumed_zone: str | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -53,7 +53,7 @@ class World:
 
     @property
     def clock(self) -> Clock:
-        return Clock(self.zone if self.told is None else ZoneInfo(self.told))
+        return Clock(self.zone if self.assumed_zone is None else ZoneInfo(self.assumed_zone))
 
     @property
     def scale(self) -> Scale:
@@ -68,7 +68,7 @@ class World:
         parts += [f"drifting {self.drift:g}x"] if self.drift != 1 else []
         parts += [f"k {self.k:g}"] if self.k else []
         parts += [f"office in {self.office}"] if self.office else []
-        parts += [f"told {self.told}"] if self.told else []
+        parts += [f"tested in {self.assumed_zone}"] if self.assumed_zone else []
         parts += [f"Mondays {self.monday:g}x"] if self.monday != 1 else []
         parts += [f"days alike {self.alike:g}"] if self.alike is not None else []
         return ", ".join(parts)

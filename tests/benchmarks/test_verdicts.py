@@ -15,8 +15,8 @@ SEEDS, DRAWS = range(40), range(60)
 QUIET = [
     World("count", HOUR, 720, 40, office="America/Los_Angeles"),
     World("count", HOUR, 168, 40, office="Asia/Tokyo"),
-    World("count", HOUR, 720, 40, office="America/New_York", told="UTC"),
-    World("rate", HOUR, 720, 40, office="UTC", told="America/New_York"),
+    World("count", HOUR, 720, 40, office="America/New_York", assumed_zone="UTC"),
+    World("rate", HOUR, 720, 40, office="UTC", assumed_zone="America/New_York"),
     World("count", HOUR, 720, 3),
     World("count", DAY, 29, 200, office="UTC", monday=1.5),
     World("count", HOUR, 336, 40, k=10),

@@ -92,7 +92,7 @@ def test_three_changes_of_one_agent_are_found_among_forty_charts() -> None:
     """Twice; ``python -m benchmarks.verdicts`` asks more worlds."""
     row = many_charts.planted_charts(40, (0, 3))
     assert row.plants == 6
-    assert row.told >= 0.8
+    assert row.reported >= 0.8
 
 
 async def test_a_chart_without_changes_is_quiet_and_none_fails() -> None:
