@@ -47,6 +47,7 @@ from cekura_dashboards.reports.changes import (
 from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, measure_words
 from cekura_dashboards.reports.evaluated import NOT_QUALITY
+from cekura_dashboards.reports.looks import MAX_TOKEN, Look, LookToken, look_line, read_token, scope_of, since_last_look
 from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
 from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
@@ -86,6 +87,8 @@ class FindRequest(Request):
     compare_to: str | None = COMPARE_TO
     limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts")
     edits: EditAmount | None = None
+    since: Literal["last look"] | None = Field(default=None, description="tells first what is new since then")
+    token: str | None = Field(default=None, max_length=MAX_TOKEN, description="of the last look; omit at the first")
 
 
 class ChartCounts(Result):
@@ -106,6 +109,7 @@ class Changes(Result):
     more_widgets: list[int] | None = Field(default=None, description="that show them, for get_widgets_data")
     charts: ChartCounts
     requests: int
+    look: Look | None = None
     next: NextCall | None = Field(default=None, description="for the dashboards that were not looked at")
 
 
@@ -122,6 +126,7 @@ class _Scope(Struct, frozen=True):
 
 async def run(context: ToolContext, request: FindRequest) -> Changes:
     check_comparison(None, request.window, context.now(), context.settings.zone_set)
+    last = _last_look(context, request)
     where, _, _ = await gather(
         _find_scope(context, request), context.lookups.prefetch(), context.lookups.prefetch_alerts()
     )
@@ -144,7 +149,10 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         [survey.target.config for survey in measures], [survey.target.calls for survey in measures], None
     )
     tested = await in_thread(_run_tests, context, measures, readings, times, names, small=len(measures) < 2)  # noqa: PLR2004 - work of a few milliseconds
-    ranking = rank_changes(tested, times)
+    ranking, look = rank_changes(tested, times), None
+    if request.since or request.token:
+        tests = sum(item.tests for item in tested)
+        ranking, look = since_last_look(ranking, tests, last, _scope(context, request), now)
     untestable |= {w.id: _why_untested(item, times) for item in tested if not item.tests for w in item.survey.widgets}
     untestable |= {
         widget.id: NO_DATA
@@ -154,7 +162,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     }
     going_on = partial(_next_call, times=times, request=request)
     readings_by_key = {survey.key: reading for survey, reading in zip(measures, readings, strict=True)}
-    few = [(row, readings_by_key[row.survey.key]) for row in ranking[:FEW_CHANGES]]
+    few = [(row, readings_by_key[row.survey.key]) for row in ranking[:FEW_CHANGES] if not row.told_before]
     windows = [window for window in (times.current, times.baseline) if window]
     (edits, edit_requests), (ranking, looks) = await gather(
         edits_of_changes(context, few, windows, readings, names, request.edits or "brief"),
@@ -201,20 +209,22 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         + edit_requests
         + looks
         + fired.requests,
+        look=look,
         next=_rest(where.left_out, request),
         notes=notes or None,
     )
     if not context.draws:
         return answer
-    drawn = [(readings_by_key[survey.key], item) for survey, item, _ in ranking]
+    drawn = [(readings_by_key[row.survey.key], row.change) for row in ranking]
     return answer.with_drawing(Drawing(answer, await in_thread(_plots, drawn, names, small=len(drawn) < FEW_PLOTS)))
 
 
 async def _since_last_call(context: ToolContext, ranking: Sequence[RankedChange]) -> tuple[list[RankedChange], int]:
     """The changes, an outage that goes on from the minute of the last call, and the number of requests for that."""
-    if not ranking or not ranking[0].goes_on:
+    place = next((place for place, row in enumerate(ranking) if row.goes_on), None)
+    if place is None:
         return [*ranking], 0
-    outage, others = ranking[0], ranking[1:]
+    outage = ranking[place]
     start = moment_of(outage.change.at or "")
     config = WidgetConfig(chart_type="line", field=DURATION)
     window = Window(start - timedelta(hours=1), start, "")
@@ -224,7 +234,20 @@ async def _since_last_call(context: ToolContext, ranking: Sequence[RankedChange]
     times: list[float] = [] if reading.chart is None else line_rows(reading, reading.chart, {}).calls.times.tolist()
     if times:
         outage = outage._replace(change=replace(outage.change, at=iso(floor_to(times[-1], MINUTE))))
-    return [outage, *others], 1
+    return [*ranking[:place], outage, *ranking[place + 1 :]], 1
+
+
+def _scope(context: ToolContext, request: FindRequest) -> str:
+    """A digest of the dashboards that a series of looks is about."""
+    ids = sorted({*request.dashboard_ids}) if request.dashboard_ids else None
+    return scope_of(ids, None if ids else request.project_id or context.settings.project_id)
+
+
+def _last_look(context: ToolContext, request: FindRequest) -> LookToken | None:
+    ids = ", ".join(map(str, sorted({*(request.dashboard_ids or [])})))
+    project = request.project_id or context.settings.project_id
+    about = f"dashboards {ids}" if ids else f"all dashboards of project {project}" if project else "all dashboards"
+    return read_token(request.token, _scope(context, request), context.now(), about=about)
 
 
 def _step_of(window: Window) -> Literal["hour", "day"]:
@@ -369,7 +392,7 @@ def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
     """The same call for the other dashboards."""
     if not left_out:
         return None
-    arguments = request.model_dump(exclude_none=True, include={"window", "compare_to"})
+    arguments = request.model_dump(exclude_none=True, include={"window", "compare_to", "since"})
     return NextCall(tool="find_changes", arguments={"dashboard_ids": [*left_out], **arguments})
 
 
@@ -412,6 +435,8 @@ def render(result: Changes) -> str:
     lines += [_line(place, row) for place, row in enumerate(result.changes, start=1)]
     if not result.changes:
         lines.append("no significant change")
+    elif result.look and not result.look.new:
+        lines.insert(1, "nothing new since the last look")
     if result.more:
         ids = {"widget_ids": (result.more_widgets or [])[:MOST_WIDGETS]}
         lines.append(f"omitted: {result.more} smaller or less certain changes; next: get_widgets_data {json_text(ids)}")
@@ -419,6 +444,8 @@ def render(result: Changes) -> str:
         f"{charts.total} charts: {charts.changed} changed, {charts.not_significant} not significant, "
         f"{charts.untestable} untestable, {charts.failed} failed; {result.requests} requests"
     )
+    if result.look:
+        lines.append(look_line(result.look))
     if result.next:
         lines.append(f"next, for the other dashboards: {result.next.tool} {json_text(result.next.arguments)}")
     return "\n".join(lines)
@@ -428,7 +455,8 @@ def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
     ruler = f", {words}" if (words := measure_words(row.edits)) else ""
     weaker = f", possible among {row.possible_among} tests" if row.possible_among else ""
-    head = f"{place}. {row.verdict}{weaker}{ruler}: widget {row.widgets[0]} {named(row.name)}"
+    before = ", told before and still so" if row.told_before else ""
+    head = f"{place}. {row.verdict}{weaker}{before}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]

@@ -82,6 +82,7 @@ class ReportedChange(BaseModel):
     )
     edits: Edits | None = Field(default=None, description="made when it can have begun; absent: none looked for")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
+    told_before: bool | None = Field(default=None, description="at an earlier look, and still so")
     next: NextCall | None = None
 
 
@@ -295,11 +296,18 @@ class RankedChange(NamedTuple):
     """A change to report, and all the widgets that show it.
 
     ``possible_among``: the tests of the list, if correcting for them leaves no more than ``possible`` of ``clear``.
+    ``told_before``: by an earlier look of the same series.
     """
 
     survey: Survey
     change: Change
     possible_among: int | None = None
+    told_before: bool = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is clear in this list."""
+        return self.change.verdict == "clear" and self.possible_among is None
 
     @property
     def goes_on(self) -> bool:
@@ -327,8 +335,7 @@ def rank_changes(all_tested: Sequence[MeasureTests], times: ComparedSpans) -> li
     def place(row: RankedChange) -> tuple[Any, ...]:
         item, is_early = row.change, row.is_early(times)
         size = item.still, -item.size, item.p_value, row.survey.widgets[0].id
-        is_possible = item.verdict != "clear" or row.possible_among is not None
-        return (not row.goes_on, is_early, is_possible, *size)
+        return (not row.goes_on, is_early, not row.is_clear, *size)
 
     return sorted(_one_for_each_outage(ranking), key=place)
 
@@ -432,7 +439,8 @@ def report_change(
         verdict=item.verdict,
         possible_among=row.possible_among,
         limited_by=item.limited_by,
-        next=going_on(survey, item),
+        told_before=row.told_before or None,
+        next=None if row.told_before else going_on(survey, item),
     )
 
 

@@ -177,9 +177,10 @@ async def edits_of_changes(
     ``windows``: current and baseline, if any. ``readings``: all that were tested, for the agents with most calls.
     """
     scopes = dict[int, EditScope]()
-    for place, ((survey, item, weaker), reading) in enumerate(changes):
+    for place, (row, reading) in enumerate(changes):
+        survey, item = row.survey, row.change
         interval = interval_of_change(item, reading, windows, names)
-        if (item.verdict == "clear" and weaker is None) or interval.dates(windows):
+        if row.is_clear or interval.dates(windows):
             scopes[place] = await edit_scope(
                 context, survey.target.config, survey.target.calls, survey.target.project, interval,
                 drivers=_agents([item.part]) if _is_by_agent(reading) and item.how in OF_A_GROUP else (),

@@ -1,0 +1,207 @@
+"""Looks at the same dashboards, one after the other: what each tells as new, and the token between them.
+
+The token holds no text of the account: the scope and what was told are digests.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+from pydantic import BaseModel, Field
+
+from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.models import LIMIT
+from cekura_dashboards.reports.changes import RankedChange
+from cekura_dashboards.stats.looks import is_clear_over_looks, share_of_look
+from cekura_dashboards.stats.timeline import moment_of
+from cekura_dashboards.text import UntrustedText, json_text
+
+LAST_LOOK: Literal["last look"] = "last look"
+VERSION = "look1"
+MAX_TOKEN = 500
+"""Characters of a token."""
+MAX_EVENTS = 38
+"""Of 12 characters each, beside at most 40 for the rest."""
+HOUR = timedelta(hours=1)
+CLOCK_ERROR = timedelta(minutes=10)
+"""By so much a look may seem to lie in the future, as clocks differ. A choice."""
+SAME_EVENT = {"outage": 3 * HOUR, "outlier": 3 * HOUR}
+"""How far the start of an outage or outlier may move from look to look. A choice: nights are trimmed by hours."""
+SAME_STEP = timedelta(days=3)
+"""The same for whatever has a date otherwise. A choice: a step is dated to within a few days of 30."""
+SAME_LEVEL = timedelta(days=14)
+"""The same for a difference between windows, which has none: it is that of the last look that told it. A choice."""
+PROMISE = "at most 5 % of series of 90 looks tell any false clear that is new"
+NOT_YET = "clear to a single look, not yet over the looks"
+_EVENT = r"[a-zA-Z][\w-]{7}[0-9a-z]{4}"
+_TOKEN = re.compile(
+    rf"{VERSION}\.([\w-]{{6}})\.([0-9a-z]{{1,6}})\.([0-9a-z]{{1,6}})\.((?:{_EVENT})*)\.([\w-]{{4}})", re.ASCII
+)
+
+
+class Event(NamedTuple):
+    """A change that was told. ``kind``: one letter, in capitals if it was told as clear. ``hour``: since 1970."""
+
+    kind: str
+    digest: str
+    hour: int
+
+    @property
+    def is_clear(self) -> bool:
+        return self.kind.isupper()
+
+    def is_same(self, other: "Event") -> bool:
+        """Whether a later look tells the same event, perhaps by another test."""
+        if self.digest != other.digest:
+            return False
+        kinds = {self.kind.lower(), other.kind.lower()}
+        hours = abs(self.hour - other.hour) * HOUR
+        if kinds & _UNDATED:
+            return hours <= SAME_LEVEL
+        return hours <= (SAME_EVENT["outage"] if kinds <= {"o", "u"} else SAME_STEP)
+
+
+_LETTERS = {
+    "step": "s", "trend": "t", "comparison": "c", "outlier": "u", "outage": "o", "share": "h", "group": "g",
+    "new group": "n", "gone group": "x", "evaluated": "e",
+}  # fmt: skip
+_UNDATED = {"t", "c", "g", "n", "x"}
+_LEVELS = {"step", "trend", "comparison"}
+"""Tests that may tell the same event, one better than the other."""
+
+
+class LookToken(Struct, frozen=True):
+    """What a series of looks remembers. ``at``: when the last one was."""
+
+    scope: str
+    looks: int
+    at: datetime
+    events: tuple[Event, ...] = ()
+
+    def to_text(self) -> str:
+        """At most ``MAX_TOKEN`` characters; of more events than fit, the latest."""
+        kept = sorted(self.events, key=lambda event: (-event.hour, event))[:MAX_EVENTS]
+        told = "".join(f"{event.kind}{event.digest}{_base36(event.hour):0>4}" for event in kept)
+        minutes = int(self.at.timestamp() // 60)
+        body = f"{VERSION}.{self.scope}.{_base36(self.looks)}.{_base36(minutes)}.{told}"
+        return f"{body}.{_digest(body, 4)}"
+
+
+class Look(BaseModel):
+    """A look of a series. ``token``: for the next one."""
+
+    number: int
+    last: str | None = Field(default=None, description="when the look before was; absent for the first")
+    new: int = Field(description="changes not told before")
+    told_before: int
+    token: str = Field(description="give it back at the next look")
+
+
+def scope_of(*parts: object) -> str:
+    """A digest of what is looked at."""
+    return _digest(json_text([*parts]), 6)
+
+
+def read_token(text: str | None, scope: str, now: datetime, *, about: str) -> LookToken | None:
+    """The token of the last look; None for the first look. ``about``: what this look covers, in words.
+
+    Raises:
+        InvalidArguments: if it cannot be read, is of another version, of other dashboards, or of the future.
+    """
+    if text is None or not text.strip():
+        return None
+    match = _TOKEN.fullmatch(text.strip())
+    if match is None or _digest(text.strip().rpartition(".")[0], 4) != match[5]:
+        what = UntrustedText(text, limit=40)
+        raise _refused(f"{what} is no token of a look, or not all of one; give the last answer's look.token unchanged")
+    if match[1] != scope:
+        raise _refused(f"is of a series about something else than {about}; look at the same again")
+    at = datetime.fromtimestamp(int(match[3], 36) * 60, UTC)
+    if at > now + CLOCK_ERROR:
+        raise _refused(f"is of a look at {at:%Y-%m-%dT%H:%MZ}, which has not come yet; check the clock")
+    parts = [match[4][start : start + 12] for start in range(0, len(match[4]), 12)]
+    events = tuple(Event(part[0], part[1:8], int(part[8:], 36)) for part in parts)
+    return LookToken(scope, int(match[2], 36), at, events)
+
+
+def _refused(problem: str) -> InvalidArguments:
+    return InvalidArguments([Fault("token", f"{problem}, or omit token to start a new series.")])
+
+
+def since_last_look(
+    ranking: Sequence[RankedChange], tests: int, last: LookToken | None, scope: str, now: datetime
+) -> tuple[list[RankedChange], Look]:
+    """The changes as a series of looks tells them, new ones first; and the look.
+
+    A change that is new is clear only if it is so over the looks, and else at most possible. What was told before, with
+    at least this verdict, is so no more than a single look.
+    """
+    share = share_of_look(None if last is None else now - last.at)
+    known = () if last is None else last.events
+    rows, events = list[RankedChange](), [event for event in known if now - _time(event) <= 2 * LIMIT]
+    for row in ranking:
+        event = event_of(row, now)
+        same = [told for told in known if told.is_same(event)]
+        was_clear = any(told.is_clear for told in same)
+        single = row.is_clear
+        if single and not was_clear and not is_clear_over_looks(row.change.p_value, tests, share):
+            row = row._replace(change=row.change.limit(NOT_YET))  # noqa: PLW2901 - as this series tells it
+            single = False
+        told_before = was_clear or (bool(same) and not single)
+        rows.append(row._replace(told_before=told_before))
+        events = [event_told for event_told in events if event_told not in same]
+        events.append(event._replace(kind=event.kind.upper()) if single or was_clear else event)
+    rows.sort(key=lambda row: (row.told_before, not row.is_clear))
+    repeats = sum(row.told_before for row in rows)
+    number = 1 if last is None else last.looks + 1
+    token = LookToken(scope, number, now if last is None else max(now, last.at), tuple(events))
+    return rows, Look(
+        number=number,
+        last=None if last is None else f"{last.at:%Y-%m-%dT%H:%MZ}",
+        new=len(rows) - repeats,
+        told_before=repeats,
+        token=token.to_text(),
+    )
+
+
+def look_line(look: Look) -> str:
+    """The line of an answer about its look."""
+    if look.last is None:
+        head = f"look 1 of a series: {PROMISE}"
+    else:
+        head = f"look {look.number}, the last at {look.last}: {look.new} new, {look.told_before} told before"
+    return f'{head}; next look: since "{LAST_LOOK}", token "{look.token}"'
+
+
+def event_of(row: RankedChange, now: datetime) -> Event:
+    """What a token remembers of a change: the measure, its part, its direction, and when it was."""
+    item = row.change
+    if item.how == "outage":
+        what = ["outage", row.survey.calls_key]
+    else:
+        sign = float(item.after or 0) >= float(item.before or 0)
+        what = ["level" if item.how in _LEVELS else item.how, row.survey.measure, str(item.part), str(sign)]
+    letter = _LETTERS[item.how]
+    at = moment_of(item.at) if item.at and letter not in _UNDATED else now
+    return Event(letter, _digest(json_text(what), 7), int(at.timestamp() // HOUR.total_seconds()))
+
+
+def _time(event: Event) -> datetime:
+    return datetime.fromtimestamp(event.hour * HOUR.total_seconds(), UTC)
+
+
+def _digest(text: str, length: int) -> str:
+    whole = hashlib.blake2s(text.encode()).digest()
+    return base64.urlsafe_b64encode(whole).decode()[:length]
+
+
+def _base36(number: int) -> str:
+    digits, text = "0123456789abcdefghijklmnopqrstuvwxyz", ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = digits[digit] + text
+    return text or "0"

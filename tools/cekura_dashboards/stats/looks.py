@@ -1,0 +1,40 @@
+"""A series of looks at the same data: what each may call ``clear``, so that few series ever tell a false one.
+
+The error rate of a series is spent in proportion to time, each look receiving its share, and each test of a look an
+equal part of that. By Bonferroni's inequality the shares bound the error of the whole series, however alike the looks
+are, and however often or seldom they are taken.
+
+Source: the spending function alpha times t of Lan and DeMets (1983), Biometrika 70, with which neither the number of
+looks nor their times need be fixed beforehand.
+"""
+
+from datetime import timedelta
+
+ERROR_RATE = 0.05
+"""The most series of ``LOOKS`` looks that may tell any false ``clear``."""
+LOOKS = 90
+"""A quarter of daily looks. A choice."""
+SPACING = timedelta(days=1)
+"""From this time on after the look before, a look receives a whole share: 1 / LOOKS of the error rate. A choice."""
+
+
+def share_of_look(since_last: timedelta | None) -> float:
+    """The error rate that a look may spend. ``since_last``: the time since the look before; None for the first.
+
+    Looks in quick succession share what the time between them allows. A longer pause gives no more than one share, so
+    that any 90 looks in a row spend at most the error rate.
+
+    >>> [round(90 * share_of_look(pause), 4) for pause in (None, timedelta(days=7), timedelta(hours=6), timedelta(0))]
+    [0.05, 0.05, 0.0125, 0.0]
+    """
+    part = 1.0 if since_last is None else min(1.0, max(0.0, since_last / SPACING))
+    return part * ERROR_RATE / LOOKS
+
+
+def is_clear_over_looks(p_value: float, tests: int, share: float) -> bool:
+    """Whether a change that one look would call clear is so over the series too. ``tests``: of this look.
+
+    >>> is_clear_over_looks(1e-4, 4, 0.05 / 90), is_clear_over_looks(1e-4, 40, 0.05 / 90)
+    (True, False)
+    """
+    return p_value * max(1, tests) <= share
