@@ -16,6 +16,7 @@ from benchmarks.verdicts import (
     drivers,
     edits,
     evaluated,
+    looks,
     months,
     noise,
     profiles,
@@ -69,6 +70,8 @@ def main() -> None:
                 partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
             ("a month of days | of | aim | clear | possible", "off", processes.map(
                 partial(month_row, seeds=for_drivers), months.months())),
+            ("ninety daily looks | of | false clear | days until clear to a single look | told | clear over the looks", "off",
+             processes.map(partial(looks.looks_row, seeds=seeds), looks.cases())),
             ("charts | planted | reported", "off", processes.map(
                 partial(many_charts_row, seeds=seeds), range(len(ROWS)))),
             ("one truth in any encoding | chart | charts | one reading | the wrong one alone", "off", processes.map(

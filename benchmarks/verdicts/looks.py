@@ -34,7 +34,7 @@ KNOWN_DAYS, WEEK = 29, 7
 """Whole days that the API holds; the days of a window and of its baseline."""
 QUIET_LOOKS, MOST_LOOKS = 10, 30
 """Looks before a step, and those after it that may tell it."""
-SIZE_SD, MOST_LATER = 2.0, 1.5
+MOST_LATER = 1.5
 SCOPE = "bench-"
 KINDS: dict[str, MeasureKind] = {"count": "total", "p95": "median"}
 RATIOS = {"rate": 1.0, "percent": 100.0}
@@ -56,47 +56,55 @@ def shapes() -> Iterator[Month]:
 
 @dataclass(frozen=True)
 class Looks:
-    """A shape; ``step``: whether its level changes by two standard deviations of its days."""
+    """A shape; ``step``: by how many standard deviations of its days its level falls."""
 
     month: Month
-    step: bool = False
+    step: float = 0.0
 
 
 def cases() -> Iterator[Looks]:
     for month in shapes():
         yield Looks(month)
     for measure in ("rate", "count", "mean", "p95"):
-        yield Looks(Month("a step of 2 sd", measure), step=True)
+        for size in (2.0, 4.0):
+            yield Looks(Month(f"a step of {size:g} sd", measure), size)
 
 
 class LooksRow(NamedTuple):
-    """``false``: the share of series with a false ``clear``. ``days``: until a step is clear, in the median."""
+    """``false``: the share of series with a false ``clear``. ``days``: see there; in the median."""
 
     case: Looks
     false: float
-    days: tuple[float, float] = (1.0, 1.0)
+    days: "DaysUntil | None" = None
 
     @property
     def holds(self) -> bool:
-        return self.false <= ERROR_RATE and self.days[1] <= MOST_LATER * self.days[0]
+        return self.false <= ERROR_RATE if self.days is None else self.days.told <= MOST_LATER * self.days.single
 
     def __str__(self) -> str:
         month = self.case.month
-        if self.case.step:
-            return f"| {month.what} | {month.measure} | | {self.days[0]:g} | {self.days[1]:g} |"
-        return f"| {month.what} | {month.measure} | {self.false:.1%} | | |"
+        if self.days is not None:
+            return f"| {month.what} | {month.measure} | | {' | '.join(f'{days:g}' for days in self.days)} |"
+        return f"| {month.what} | {month.measure} | {self.false:.1%} | | | |"
+
+
+class DaysUntil(NamedTuple):
+    """How many days a step has lasted when a single look calls it clear, when a series tells it, and calls it clear."""
+
+    single: float
+    told: float
+    clear: float
 
 
 def looks_row(case: Looks, seeds: Iterable[int]) -> LooksRow:
     if not case.step:
-        told = [_tells(case.month, seed) for seed in seeds]
+        told = [tells(case.month, seed) for seed in seeds]
         return LooksRow(case, sum(told) / len(told))
-    days = [days_until_clear(case.month, seed) for seed in seeds]
-    single, series = (float(np.median([pair[side] for pair in days])) for side in (0, 1))
-    return LooksRow(case, 0.0, (single, series))
+    days = [days_until(case, seed) for seed in seeds]
+    return LooksRow(case, 0.0, DaysUntil(*(float(np.median(column)) for column in zip(*days, strict=True))))
 
 
-def _tells(month: Month, seed: int, looks: int = LOOKS) -> bool:
+def tells(month: Month, seed: int, looks: int = LOOKS) -> bool:
     """Whether a series of looks at nothing tells anything clear."""
     token = None
     for look in looks_at(replace(month, days=KNOWN_DAYS + looks - 1), seed):
@@ -106,23 +114,24 @@ def _tells(month: Month, seed: int, looks: int = LOOKS) -> bool:
     return False
 
 
-def days_until_clear(month: Month, seed: int) -> tuple[float, float]:
-    """The days that a step has lasted when a single look calls it clear, and when a series of looks does."""
-    size = SIZE_SD * _sd(month) * (1 if month.measure == "rate" else -1)
+def days_until(case: Looks, seed: int) -> DaysUntil:
+    """Of one series; infinite for what is not told while the step lasts."""
     days = KNOWN_DAYS + QUIET_LOOKS + MOST_LOOKS - 1
-    moved = replace(month, days=days, moved=-abs(size), days_moved=MOST_LOOKS)
-    token, single, series = None, math.inf, math.inf
+    moved = replace(case.month, days=days, moved=-case.step * _sd(case.month), days_moved=MOST_LOOKS)
+    token, first = None, DaysUntil(math.inf, math.inf, math.inf)
     for place, look in enumerate(looks_at(moved, seed), start=1 - QUIET_LOOKS):
-        if place > 0 and any(_is_fall(row) for row in look.ranking):
-            single = min(single, place)
         ranking, token = _next_look(look, token)
-        if place > 0 and any(_is_fall(row) for row in ranking):
-            return single, place
-    return single, series
+        if place > 0:
+            clear_falls = [[row for row in rows if row.is_clear and _is_fall(row)] for rows in (look.ranking, ranking)]
+            told = [clear_falls[0], [row for row in ranking if _is_fall(row)], clear_falls[1]]
+            first = DaysUntil(*(min(days, place if rows else math.inf) for days, rows in zip(first, told, strict=True)))
+        if math.isfinite(max(first)):
+            break
+    return first
 
 
 def _is_fall(row: RankedChange) -> bool:
-    return row.is_clear and float(row.change.after or 0) < float(row.change.before or 0)
+    return float(row.change.after or 0) < float(row.change.before or 0)
 
 
 @lru_cache

@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.models import LIMIT
 from cekura_dashboards.reports.changes import RankedChange
-from cekura_dashboards.stats.looks import is_clear_over_looks, share_of_look
+from cekura_dashboards.stats.change import How
+from cekura_dashboards.stats.looks import has_lasted, is_beyond_chance, share_of_look
 from cekura_dashboards.stats.timeline import moment_of
 from cekura_dashboards.text import UntrustedText, json_text
 
@@ -24,11 +25,15 @@ LAST_LOOK: Literal["last look"] = "last look"
 VERSION = "look1"
 MAX_TOKEN = 500
 """Characters of a token."""
-MAX_EVENTS = 38
-"""Of 12 characters each, beside at most 40 for the rest."""
+MAX_EVENTS = 32
+"""Of 14 characters each, beside at most 40 for the rest."""
 HOUR = timedelta(hours=1)
 CLOCK_ERROR = timedelta(minutes=10)
 """By so much a look may seem to lie in the future, as clocks differ. A choice."""
+MEMORY = 2 * LIMIT
+"""For how long a change is remembered that looks no longer find. A choice: it may come back."""
+MAX_AGE = 36**2 - 1
+"""Hours, in two digits."""
 SAME_EVENT = {"outage": 3 * HOUR, "outlier": 3 * HOUR}
 """How far the start of an outage or outlier may move from look to look. A choice: nights are trimmed by hours."""
 SAME_STEP = timedelta(days=3)
@@ -37,22 +42,32 @@ SAME_LEVEL = timedelta(days=14)
 """The same for a difference between windows, which has none: it is that of the last look that told it. A choice."""
 PROMISE = "at most 5 % of series of 90 looks tell any false clear that is new"
 NOT_YET = "clear to a single look, not yet over the looks"
-_EVENT = r"[a-zA-Z][\w-]{7}[0-9a-z]{4}"
+EXACT: frozenset[How] = frozenset({"outage", "outlier", "new group", "gone group"})
+"""Kinds of change that need not last to be clear: they are over soon, and their p-values hold far out in the tail."""
+_EVENT = r"[a-zA-Z][\w-]{7}[0-9a-z]{6}"
 _TOKEN = re.compile(
     rf"{VERSION}\.([\w-]{{6}})\.([0-9a-z]{{1,6}})\.([0-9a-z]{{1,6}})\.((?:{_EVENT})*)\.([\w-]{{4}})", re.ASCII
 )
 
 
 class Event(NamedTuple):
-    """A change that was told. ``kind``: one letter, in capitals if it was told as clear. ``hour``: since 1970."""
+    """A change that was told. ``kind``: one letter, in capitals if it was told as clear. ``hour``: since 1970.
+
+    ``age``: for how many hours, up to the last look, each look has found it beyond chance; 0: that look did not.
+    """
 
     kind: str
     digest: str
     hour: int
+    age: int = 0
 
     @property
     def is_clear(self) -> bool:
         return self.kind.isupper()
+
+    def to_text(self) -> str:
+        """14 characters."""
+        return f"{self.kind}{self.digest}{_base36(self.hour):0>4}{_base36(min(self.age, MAX_AGE)):0>2}"
 
     def is_same(self, other: "Event") -> bool:
         """Whether a later look tells the same event, perhaps by another test."""
@@ -85,7 +100,10 @@ class LookToken(Struct, frozen=True):
     def to_text(self) -> str:
         """At most ``MAX_TOKEN`` characters; of more events than fit, the latest."""
         kept = sorted(self.events, key=lambda event: (-event.hour, event))[:MAX_EVENTS]
-        told = "".join(f"{event.kind}{event.digest}{_base36(event.hour):0>4}" for event in kept)
+        told = "".join(
+            f"{event.kind}{event.digest}{_base36(event.hour):0>4}{_base36(min(event.age, MAX_AGE)):0>2}"
+            for event in kept
+        )
         minutes = int(self.at.timestamp() // 60)
         body = f"{VERSION}.{self.scope}.{_base36(self.looks)}.{_base36(minutes)}.{told}"
         return f"{body}.{_digest(body, 4)}"
@@ -123,8 +141,8 @@ def read_token(text: str | None, scope: str, now: datetime, *, about: str) -> Lo
     at = datetime.fromtimestamp(int(match[3], 36) * 60, UTC)
     if at > now + CLOCK_ERROR:
         raise _refused(f"is of a look at {at:%Y-%m-%dT%H:%MZ}, which has not come yet; check the clock")
-    parts = [match[4][start : start + 12] for start in range(0, len(match[4]), 12)]
-    events = tuple(Event(part[0], part[1:8], int(part[8:], 36)) for part in parts)
+    parts = [match[4][start : start + 14] for start in range(0, len(match[4]), 14)]
+    events = tuple(Event(part[0], part[1:8], int(part[8:12], 36), int(part[12:], 36)) for part in parts)
     return LookToken(scope, int(match[2], 36), at, events)
 
 
@@ -137,24 +155,27 @@ def since_last_look(
 ) -> tuple[list[RankedChange], Look]:
     """The changes as a series of looks tells them, new ones first; and the look.
 
-    A change that is new is clear only if it is so over the looks, and else at most possible. What was told before, with
-    at least this verdict, is so no more than a single look.
+    A change that is new is clear only if it is so over the looks, and else at most possible. For what was told as clear
+    before, the verdict is that of a single look.
     """
-    share = share_of_look(None if last is None else now - last.at)
+    pause = None if last is None else now - last.at
+    share = share_of_look(pause)
     known = () if last is None else last.events
-    rows, events = list[RankedChange](), [event for event in known if now - _time(event) <= 2 * LIMIT]
+    rows, events = list[RankedChange](), list[Event]()
+    repeated = set[Event]()
     for row in ranking:
         event = event_of(row, now)
         same = [told for told in known if told.is_same(event)]
+        if row.is_clear and is_beyond_chance(row.change.p_value, tests, share):
+            event = event._replace(age=_age(same, pause))
         was_clear = any(told.is_clear for told in same)
-        single = row.is_clear
-        if single and not was_clear and not is_clear_over_looks(row.change.p_value, tests, share):
-            row = row._replace(change=row.change.limit(NOT_YET))  # noqa: PLW2901 - as this series tells it
-            single = False
-        told_before = was_clear or (bool(same) and not single)
-        rows.append(row._replace(told_before=told_before))
-        events = [event_told for event_told in events if event_told not in same]
-        events.append(event._replace(kind=event.kind.upper()) if single or was_clear else event)
+        is_clear = event.age > 0 and (row.change.how in EXACT or has_lasted(event.age * HOUR))
+        change = row.change if is_clear or was_clear or not row.is_clear else row.change.limit(NOT_YET)
+        rows.append(row._replace(change=change, told_before=was_clear or (bool(same) and not is_clear)))
+        events.append(event._replace(kind=event.kind.upper()) if is_clear or was_clear else event)
+        repeated.update(same)
+    others = [told for told in known if told not in repeated and now - _time(told) <= MEMORY]
+    events += [told._replace(age=0) for told in others]
     rows.sort(key=lambda row: (row.told_before, not row.is_clear))
     repeats = sum(row.told_before for row in rows)
     number = 1 if last is None else last.looks + 1
@@ -166,6 +187,12 @@ def since_last_look(
         told_before=repeats,
         token=token.to_text(),
     )
+
+
+def _age(same: Sequence[Event], pause: timedelta | None) -> int:
+    """For how many hours a change has been beyond chance, from 1: the pause too if the look before found it so."""
+    age = max((told.age for told in same), default=0)
+    return age + round(pause / HOUR) if age and pause is not None else 1
 
 
 def look_line(look: Look) -> str:

@@ -17,6 +17,13 @@ LOOKS = 90
 SPACING = timedelta(days=1)
 """From this time on after the look before, a look receives a whole share: 1 / LOOKS of the error rate. A choice."""
 
+LASTING = timedelta(days=4, hours=18)
+"""For so long, so on six days, looks must find a new level beyond chance.
+
+P-values that are right once in a hundred times need not be so once in a thousand: where days are alike, or a model has
+several steps, they are far too small. Measured: see ``benchmarks.verdicts``.
+"""
+
 
 def share_of_look(since_last: timedelta | None) -> float:
     """The error rate that a look may spend. ``since_last``: the time since the look before; None for the first.
@@ -31,10 +38,19 @@ def share_of_look(since_last: timedelta | None) -> float:
     return part * ERROR_RATE / LOOKS
 
 
-def is_clear_over_looks(p_value: float, tests: int, share: float) -> bool:
-    """Whether a change that one look would call clear is so over the series too. ``tests``: of this look.
+def is_beyond_chance(p_value: float, tests: int, share: float) -> bool:
+    """Whether a change is so sure that a look may use up its share for it. ``tests``: of this look.
 
-    >>> is_clear_over_looks(1e-4, 4, 0.05 / 90), is_clear_over_looks(1e-4, 40, 0.05 / 90)
+    >>> is_beyond_chance(1e-4, 4, 0.05 / 90), is_beyond_chance(1e-4, 40, 0.05 / 90)
     (True, False)
     """
     return p_value * max(1, tests) <= share
+
+
+def has_lasted(age: timedelta) -> bool:
+    """Whether looks have found a change beyond chance for so long that it is clear over them.
+
+    >>> has_lasted(timedelta(days=4)), has_lasted(timedelta(days=5, minutes=-10))
+    (False, True)
+    """
+    return age >= LASTING
