@@ -70,7 +70,7 @@ def main() -> None:
                 partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
             ("a month of days | of | aim | clear | possible", "off", processes.map(
                 partial(month_row, seeds=for_drivers), months.months())),
-            ("ninety daily looks | of | false clear | days until clear to a single look | told | clear over the looks", "off",
+            ("ninety daily looks | of | false clear | days until clear to one | told | clear over all", "off",
              processes.map(partial(looks.looks_row, seeds=seeds), looks.cases())),
             ("charts | planted | reported", "off", processes.map(
                 partial(many_charts_row, seeds=seeds), range(len(ROWS)))),

@@ -32,6 +32,10 @@ from cekura_dashboards.edits.copies import with_references
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.pipeline import Answer, call_tool
+from cekura_dashboards.reports.chart_expectations import check_charts
+from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Expectation, Limit, read_expectations
+from cekura_dashboards.reports.looks import LookToken, read_token, scope_of, told_line
+from cekura_dashboards.stats.looks import share_of_look
 from cekura_dashboards.text import NotJson, UntrustedText, did_you_mean, read_json
 from cekura_dashboards.values import replace
 
@@ -43,7 +47,8 @@ class BoardRefused(DashboardsError):
 class Board(BaseModel):
     """The contents of a file. ``project``, agents in filters and metrics are names or ids.
 
-    ``widgets``: as in the API, without ids. If a widget has no metadata, the stored metadata stays.
+    ``widgets``: as in the API, without ids. If a widget has no metadata, the stored metadata stays. ``expect``: by the
+    names of widgets, what ``assert_board`` checks; nothing else reads it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +57,7 @@ class Board(BaseModel):
     project: str | int | None = None
     filters: JsonObject | None = None
     widgets: list[JsonObject] = Field(default_factory=list[JsonObject], max_length=MOST_WIDGETS)
+    expect: dict[str, str] | None = None
 
     def to_text(self) -> str:
         """The text of the file; fields that are None are absent."""
@@ -304,6 +310,97 @@ async def undo_board(context: ToolContext, calls: Sequence[JsonObject]) -> Appli
         done.append(answer)
         restored += [str(line) for line in as_list(answer.structured.get("restored")) or []]
     return AppliedBoard(done)
+
+
+class AssertedBoard(Struct, frozen=True):
+    """What was checked of a dashboard; ``token``: for the next look, if looks are kept."""
+
+    dashboard: int
+    name: str
+    checks: list[Checked]
+    token: str | None = None
+
+    @property
+    def failed(self) -> list[Checked]:
+        return [check for check in self.checks if check.status == "fail"]
+
+    @property
+    def untested(self) -> list[Checked]:
+        return [check for check in self.checks if check.status == "not tested"]
+
+
+def check_expectations(context: ToolContext, texts: Mapping[str, str], widgets: Sequence[str] | None = None) -> None:
+    """Refuse lines that cannot be read, before anything is. ``widgets``: the names of the charts, if known.
+
+    Raises:
+        InvalidArguments: naming each, with the nearest valid form.
+        BoardRefused: if there are none.
+    """
+    if not texts:
+        raise BoardRefused(f"There is nothing to check: give expectations by the names of charts, such as {FORMS}.")
+    read_expectations(texts, widgets, context.now(), context.settings.zone)
+
+
+async def board_dashboard(
+    context: ToolContext, board: Board, *, dashboard: str | int | None = None, project: str | int | None = None
+) -> int:
+    """The dashboard that a board is of.
+
+    Raises:
+        BoardRefused: if there is none yet.
+    """
+    target, where, _ = await _target(context, board, dashboard, project)
+    if target is None:
+        raise BoardRefused(
+            f"Project {where} has no dashboard {UntrustedText(board.name)}; apply the file first, or give --dashboard."
+        )
+    return target
+
+
+async def assert_board(
+    context: ToolContext,
+    dashboard: str | int,
+    texts: Mapping[str, str],
+    *,
+    looks: bool = False,
+    token: str | None = None,
+) -> AssertedBoard:
+    """Check a dashboard's charts against expectations. ``texts``: by the names of widgets. Changes nothing.
+
+    ``looks``: this is one look of a series, after the one that gave ``token``: only failures that are surer than the
+    whole series allows by chance are failures, and those that were told before stay so.
+
+    Raises:
+        InvalidArguments: for lines that cannot be read, or a token of another series.
+        DashboardsError: if the dashboard or its charts could not be read.
+    """
+    check_expectations(context, texts)
+    context = context.for_one_call()
+    stored = await context.lookups.dashboard(await dashboard_id(context, dashboard))
+    context = await context.in_zone_of([stored.project])
+    now, zone = context.now(), context.settings.zone
+    expectations = read_expectations(texts, [widget.name or "" for widget in stored.widgets], now, zone)
+    scope = scope_of("assert", stored.id)
+    last = read_token(token, scope, now, about=f"dashboard {stored.id}", anew="delete the file")
+    told = set[str]() if last is None else {event.digest for event in last.events}
+    known = {e.widget for e in expectations if told_line(_line(e), now).digest in told}
+    share = Limit(share_of_look(None if last is None else now - last.at), len(expectations))
+    limits = [share if looks and e.widget not in known else SINGLE for e in expectations]
+    widgets = {widget.name: widget for widget in stored.widgets}
+    checks = await check_charts(context, [(e, widgets[e.widget]) for e in expectations], limits, stored.project)
+    checks = [
+        check._replace(told_before=check.status == "fail" and check.expectation.widget in known) for check in checks
+    ]
+    name = stored.name or f"Dashboard {stored.id}"
+    if not looks:
+        return AssertedBoard(stored.id, name, checks)
+    events = tuple(told_line(_line(check.expectation), now) for check in checks if check.status == "fail")
+    number = 1 if last is None else last.looks + 1
+    return AssertedBoard(stored.id, name, checks, LookToken(scope, number, now, events).to_text())
+
+
+def _line(expectation: Expectation) -> str:
+    return json.dumps([expectation.widget, expectation.text])
 
 
 async def _calls(

@@ -1,10 +1,11 @@
-"""The commands for dashboards as files: export, plan, apply and undo."""
+"""The commands for dashboards as files: export, plan, apply, undo and assert."""
 
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import anyio
@@ -14,7 +15,7 @@ from cekura_dashboards_mcp.cli.terminal import SANDBOX, Stopped, connection, exa
 
 if TYPE_CHECKING:
     from cekura_dashboards import ToolContext
-    from cekura_dashboards.boards import AppliedBoard, Board, BoardPlan
+    from cekura_dashboards.boards import AppliedBoard, AssertedBoard, Board, BoardPlan
     from cekura_dashboards_mcp.connection import Connection
 
 T = TypeVar("T")
@@ -25,17 +26,31 @@ DASHBOARD = click.option(
 PROJECT = click.option("--project", metavar="ID|NAME", help="The project to use instead of the file's.")
 CHANGED = 3
 """The exit code of a plan with changes, if it is asked for."""
+FAILED, NOT_CHECKED = 1, 2
+"""The exit codes of ``assert``: something fails; nothing does, but something could not be checked."""
 
 
-@click.command(epilog=examples("export 11 > board.json", 'export "Booking agent" --sandbox'))
+@click.command(
+    epilog=examples("export 11 > board.json", "export 11 --out board.json", 'export "Booking agent" --sandbox')
+)
 @click.argument("dashboard", metavar="ID|NAME")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write here instead; what the file expects of its charts stays in it.",
+)
 @SANDBOX
-def export(dashboard: str, *, sandbox: bool) -> None:
+def export(dashboard: str, *, out: Path | None, sandbox: bool) -> None:
     """Write a dashboard as a file, with names instead of ids, to standard output."""
     from cekura_dashboards.boards import export_board  # noqa: PLC0415 - a server that starts does not wait for it
 
     board = _done(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
-    click.echo(board.to_text(), nl=False)
+    if out is None:
+        click.echo(board.to_text(), nl=False)
+        return
+    if out.exists() and out.stat().st_size:
+        board = board.model_copy(update={"expect": _read_path(out).expect})
+    _write(out, board.to_text())
 
 
 @click.command(epilog=examples("plan board.json", "plan board.json --project 2", "plan board.json --exit-code"))
@@ -115,12 +130,88 @@ def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
     _report(_done(work, connection(sandbox=sandbox), "Undoing"), as_json=as_json)
 
 
-COMMANDS = (export, plan, apply, undo)
+@click.command(
+    "assert",
+    epilog=examples(
+        "assert board.json",
+        "assert board.json --junit results.xml --since last-look.txt",
+        'assert 11 --expect "Success rate" ">= 0.85 over 7d" --expect "Calls per day" "no outage" --sandbox',
+    )
+    + "\n\n\b\nExit codes: 0 all holds; 1 something fails; 2 wrong arguments, or something could not be checked.",
+)
+@click.argument("what", metavar="FILE|DASHBOARD")
+@DASHBOARD
+@PROJECT
+@click.option(
+    "--expect", "lines", nargs=2, multiple=True, metavar="CHART EXPECTATION",
+    help="Check this too, in place of what the file expects of that chart; may be repeated.",
+)  # fmt: skip
+@click.option("--junit", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JUnit XML here.")
+@click.option(
+    "--since",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Keep here what was told at the last look, so that looking every day tells no more by chance.",
+)
+@SANDBOX
+def assert_(
+    what: str, dashboard: str | None, project: str | None, lines: tuple[tuple[str, str], ...],
+    *, junit: Path | None, since: Path | None, sandbox: bool,
+) -> None:  # fmt: skip
+    """Check charts against what FILE expects of them in its section "expect", or --expect of a DASHBOARD.
+
+    An expectation is ">= 0.85 over 7d", with any of >= > <= <, or "no outage" or "no change", over 7d by default. A
+    value fails only if its 95 % interval excludes what is expected.
+    """
+    from cekura_dashboards.boards import assert_board, board_dashboard, check_expectations  # noqa: PLC0415 - see above
+
+    board = _read_path(Path(what)) if what == "-" or what.endswith(".json") or Path(what).is_file() else None
+    texts = {**((board.expect if board else None) or {}), **dict(lines)}
+    names = [str(widget.get("name") or "") for widget in board.widgets] if board else None
+    token = since.read_text(encoding="utf-8") if since is not None and since.exists() else None
+
+    async def work(context: "ToolContext") -> "AssertedBoard":
+        check_expectations(context, texts, names)
+        chosen: str | int = what
+        if board is not None:
+            chosen = await board_dashboard(context, board, dashboard=dashboard, project=project)
+        return await assert_board(context, chosen, texts, looks=since is not None, token=token)
+
+    asserted = _done(work, connection(sandbox=sandbox), "Reading the charts", code=NOT_CHECKED)
+    for check in asserted.checks:
+        click.echo(str(check))
+    if junit is not None:
+        from cekura_dashboards_mcp.cli.junit import junit_xml  # noqa: PLC0415 - see above
+
+        _write(junit, junit_xml(asserted))
+    if since is not None and asserted.token is not None:
+        _write(since, asserted.token + "\n")
+    if asserted.failed:
+        raise SystemExit(FAILED)
+    if asserted.untested:
+        raise SystemExit(NOT_CHECKED)
+
+
+COMMANDS = (export, plan, apply, undo, assert_)
 
 
 def _name(file: BinaryIO) -> str:
     """As errors name it; standard input may have no name of its own."""
     return str(getattr(file, "name", "<stdin>"))
+
+
+def _read_path(path: Path) -> "Board":
+    try:
+        with click.open_file(str(path), "rb") as file:
+            return _read(file)
+    except OSError as error:
+        raise Stopped(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Stopped(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _read(file: BinaryIO) -> "Board":
@@ -132,8 +223,11 @@ def _read(file: BinaryIO) -> "Board":
         raise Stopped(f"{_name(file)}: {error}") from None
 
 
-def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "") -> T:
-    """What the work gives; its error, if it has one, in a line. ``what``: is said to who waits; the work may do so."""
+def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "", code: int = 1) -> T:
+    """What the work gives; its error, if it has one, in a line, and as this exit code.
+
+    ``what``: is said to who waits; the work may do so.
+    """
     from cekura_dashboards import DashboardsError  # noqa: PLC0415 - see above
 
     async def run() -> T:
@@ -147,7 +241,7 @@ def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", wha
             return anyio.run(run)
     except DashboardsError as error:
         click.echo(f"cekura-dashboards: {error}", err=True)
-        raise SystemExit(1) from None
+        raise SystemExit(code) from None
 
 
 def _ask() -> None:

@@ -124,8 +124,12 @@ def scope_of(*parts: object) -> str:
     return _digest(json_text([*parts]), 6)
 
 
-def read_token(text: str | None, scope: str, now: datetime, *, about: str) -> LookToken | None:
-    """The token of the last look; None for the first look. ``about``: what this look covers, in words.
+def read_token(
+    text: str | None, scope: str, now: datetime, *, about: str, anew: str = "omit token"
+) -> LookToken | None:
+    """The token of the last look; None for the first look.
+
+    ``about``: what this look covers, in words; ``anew``: how to start a new series.
 
     Raises:
         InvalidArguments: if it cannot be read, is of another version, of other dashboards, or of the future.
@@ -135,19 +139,26 @@ def read_token(text: str | None, scope: str, now: datetime, *, about: str) -> Lo
     match = _TOKEN.fullmatch(text.strip())
     if match is None or _digest(text.strip().rpartition(".")[0], 4) != match[5]:
         what = UntrustedText(text, limit=40)
-        raise _refused(f"{what} is no token of a look, or not all of one; give the last answer's look.token unchanged")
+        raise _refused(
+            f"{what} is no token of a look, or not all of one; give the last answer's look.token unchanged", anew
+        )
     if match[1] != scope:
-        raise _refused(f"is of a series about something else than {about}; look at the same again")
+        raise _refused(f"is of a series about something else than {about}; look at the same again", anew)
     at = datetime.fromtimestamp(int(match[3], 36) * 60, UTC)
     if at > now + CLOCK_ERROR:
-        raise _refused(f"is of a look at {at:%Y-%m-%dT%H:%MZ}, which has not come yet; check the clock")
+        raise _refused(f"is of a look at {at:%Y-%m-%dT%H:%MZ}, which has not come yet; check the clock", anew)
     parts = [match[4][start : start + 14] for start in range(0, len(match[4]), 14)]
     events = tuple(Event(part[0], part[1:8], int(part[8:12], 36), int(part[12:], 36)) for part in parts)
     return LookToken(scope, int(match[2], 36), at, events)
 
 
-def _refused(problem: str) -> InvalidArguments:
-    return InvalidArguments([Fault("token", f"{problem}, or omit token to start a new series.")])
+def _refused(problem: str, anew: str) -> InvalidArguments:
+    return InvalidArguments([Fault("token", f"{problem}, or {anew} to start a new series.")])
+
+
+def told_line(line: str, now: datetime) -> Event:
+    """What a token remembers of an expectation that failed."""
+    return Event("A", _digest(line, 7), int(now.timestamp() // HOUR.total_seconds()))
 
 
 def since_last_look(

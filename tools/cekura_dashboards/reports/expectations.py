@@ -1,0 +1,321 @@
+"""Expectations of charts, such as ``>= 0.85 over 7d`` or ``no outage``: how they are read, and whether they hold.
+
+A value fails only if its interval excludes what is expected; a value that is below, or above, by chance does not.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.charts.rows import bar_rows
+from cekura_dashboards.charts.target import ChartReading, resolve
+from cekura_dashboards.reports.compare import measure_of
+from cekura_dashboards.reports.report import WidgetReport
+from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual, exact, round_for_display
+from cekura_dashboards.stats.looks import is_beyond_chance
+from cekura_dashboards.stats.significance import NORMAL, t_quantile, two_sided, wilson_interval
+from cekura_dashboards.stats.timeline import PERIODS, Clock
+from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, is_cut, merge_groups
+from cekura_dashboards.text import UntrustedText, did_you_mean, named, plain
+
+Operator = Literal[">=", ">", "<=", "<"]
+USUAL_WINDOW = "7d"
+CONFIDENCE = 0.95
+MIN_BUCKETS = 2
+"""Whole days or hours from which a spread, so an interval, can be estimated."""
+FORMS = '">= 0.85 over 7d", "< 2000 over 24h", "no outage" or "no change over 14d"'
+_OPERATORS: dict[str, Operator] = {
+    ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "minimum": ">=", "min": ">=", "not below": ">=", "<=": "<=",
+    "=<": "<=", "≤": "<=", "at most": "<=", "maximum": "<=", "max": "<=", "not above": "<=", ">": ">", "above": ">",
+    "over": ">", "more than": ">", "greater than": ">", "<": "<", "below": "<", "under": "<", "less than": "<",
+}  # fmt: skip
+"""What people write, by the longest first, with what they mean."""
+_VALUE = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*(%?)(?:\s+over\s+(\S.*))?", re.ASCII)
+_NOTHING = re.compile(r"no (outage|change)(?:\s+over\s+(\S.*))?", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?\s*%?")
+_SPAN = re.compile(
+    r"(?:over|in|for|within|during|per|last|past)\s+(?:the\s+)?(?:last\s+|past\s+)?([\w/:-]+)\s*(days?|hours?|weeks?)?"
+)
+
+
+class Expectation(Struct, frozen=True):
+    """What a chart is expected to show. ``operator`` None: ``kind`` says what must not have happened."""
+
+    widget: str
+    kind: Literal["value", "outage", "change"]
+    window: str
+    operator: Operator | None = None
+    value: float = 0.0
+    is_percent: bool = False
+
+    @property
+    def text(self) -> str:
+        if self.operator is None:
+            return f"no {self.kind} over {self.window}"
+        return f"{self.operator} {self.value:.15g}{' %' if self.is_percent else ''} over {self.window}"
+
+
+def read_expectations(
+    texts: Mapping[str, str], widgets: Sequence[str] | None, now: datetime, zone: ZoneInfo
+) -> list[Expectation]:
+    """The expectations by the names of charts. ``widgets``: the names there are; None: not known yet.
+
+    Raises:
+        InvalidArguments: naming each line that cannot be read, with the nearest valid form.
+    """
+    expectations, faults = list[Expectation](), list[Fault]()
+    for name, text in texts.items():
+        try:
+            expectation = _read(name, text)
+            resolve(expectation.window, now, zone)
+        except InvalidArguments as error:
+            faults += [Fault(f"expect {UntrustedText(name)}", fault.message) for fault in error.faults]
+            continue
+        count = 1 if widgets is None else widgets.count(name)
+        if count != 1:
+            problem = (
+                f"names {count} charts; rename all but one."
+                if count
+                else f"names no chart; {did_you_mean(name, widgets or [])}"
+            )
+            faults.append(Fault(f"expect {UntrustedText(name)}", problem))
+        expectations.append(expectation)
+    if faults:
+        raise InvalidArguments(faults, lead="Nothing was read.")
+    return expectations
+
+
+def _read(name: str, text: str) -> Expectation:
+    """One line.
+
+    Raises:
+        InvalidArguments: with the nearest valid form.
+    """
+    if match := _VALUE.fullmatch(text.strip()):
+        operator, value, percent, window = match.groups()
+        return Expectation(name, "value", window or USUAL_WINDOW, _OPERATORS[operator], float(value), bool(percent))
+    if match := _NOTHING.fullmatch(text.strip()):
+        kind: Literal["outage", "change"] = "outage" if match[1] == "outage" else "change"
+        return Expectation(name, kind, match[2] or USUAL_WINDOW)
+    closest = nearest_form(text)
+    hint = f'did you mean "{closest}"?' if closest else f"write it as {FORMS}."
+    raise InvalidArguments([Fault("", f"{UntrustedText(text)} is no expectation; {hint}")])
+
+
+def nearest_form(text: str) -> str | None:
+    """The valid form that a text comes nearest to; None if it is none.
+
+    >>> nearest_form("at least 85% in the last 7 days"), nearest_form("=> 0,85"), nearest_form("no outages")
+    ('>= 85 % over 7d', '>= 0.85 over 7d', 'no outage over 7d')
+    """
+    lowered = " ".join(text.lower().split())
+    span = _SPAN.search(lowered)
+    window = USUAL_WINDOW
+    if span is not None and not span[1].isalpha():
+        window = span[1] + (span[2] or "")[:1]
+    for kind in ("outage", "change"):
+        if kind in lowered:
+            return f"no {kind} over {window}"
+    number = _NUMBER.search(lowered)
+    words = sorted((word for word in _OPERATORS if word in lowered), key=lambda word: (lowered.index(word), -len(word)))
+    if number is None or not words:
+        return None
+    value = number[0].replace(",", ".").replace("%", "").strip()
+    return f"{_OPERATORS[words[0]]} {value}{' %' if '%' in number[0] else ''} over {window}"
+
+
+class Measured(NamedTuple):
+    """A chart's value over a window. ``n``: calls, if known. ``error``: the standard error; 0 where it has none.
+
+    ``scale``: what a rate of 100 % is written as; 0 for what is no rate. ``df``: degrees of freedom of the error.
+    """
+
+    value: float
+    n: float | None
+    scale: float
+    error: float
+    df: float
+    per: str = ""
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Of a rate Wilson's, else by Student's t over the whole buckets."""
+        probability = two_sided(confidence)
+        if self.scale:
+            low, high = wilson_interval(self.value / self.scale, round(self.n or 0), NORMAL.inv_cdf(probability))
+            return low * self.scale, high * self.scale
+        half = t_quantile(probability, self.df) * self.error if self.error else 0.0
+        return self.value - half, self.value + half
+
+    def __str__(self) -> str:
+        low, high = (plain(round_for_display(bound)) for bound in self.interval(CONFIDENCE))
+        calls = "" if self.n is None else f", n {plain(exact(self.n))}"
+        return f"{plain(round_for_display(self.value))}{self.per}, 95 % interval {low} to {high}{calls}"
+
+
+def measure(reading: ChartReading, names: dict[str, str], clock: Clock) -> Measured | str:
+    """The value of a chart over its window, or why there is none."""
+    if reading.chart is None:
+        return str(reading.error)
+    measurement = measure_of(reading, reading.chart, names, clock=clock)
+    config, sample = reading.target.config, measurement.sample
+    if measurement.kind in {"figures", "shares"}:
+        return "it shows several figures; expect something of a chart of one of them"
+    n = sample.n
+    if measurement.kind == "total":
+        values = _whole_buckets(reading, names)
+        error, df = _error(values, [1.0] * len(values))
+        if df < 1:
+            return f"{len(values)} whole {config.period}s, fewer than {MIN_BUCKETS}: use a longer window"
+        return Measured(math.fsum(values) / len(values), n, 0.0, error, df, f" per {config.period}")
+    if measurement.kind == "extreme":
+        value = sample.parts.get("value")
+        return "no calls" if value is None or not sample.buckets else Measured(value, n, 0.0, 0.0, 1.0)
+    cells = [bucket for bucket in sample.buckets if bucket.n is None or bucket.n > 0]
+    if not cells:
+        return "no calls"
+    weights = [1.0 if bucket.n is None else float(bucket.n) for bucket in cells]
+    mean = math.fsum(w * bucket.value for w, bucket in zip(weights, cells, strict=True)) / math.fsum(weights)
+    value = mean if sample.whole is None else sample.whole
+    if measurement.scale and measurement.kind == "mean" and n:
+        return Measured(value, n, measurement.scale, 0.0, 1.0)
+    error, df = _error([bucket.value for bucket in cells], weights)
+    if df < 1:
+        return f"calls on {len(cells)} day, fewer than {MIN_BUCKETS}: use a longer window"
+    return Measured(value, n, 0.0, error, df)
+
+
+def _whole_buckets(reading: ChartReading, names: dict[str, str]) -> list[float]:
+    """The totals of the buckets that neither the window nor now cuts; without a row 0."""
+    if reading.chart is None:
+        return []
+    rows, config = bar_rows(reading, reading.chart, names), reading.target.config
+    merged = merge_groups(config.function, (bucket for bucket in rows.buckets if bucket.value is not None))
+    if config.function in ADDITIVE and config.period in PERIODS:
+        merged = fill_empty(config.function, config.period, merged, rows.span)
+    return [float(bucket.value or 0) for bucket in merged if not is_cut(bucket, config.period, rows.span)]
+
+
+def _error(values: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
+    """The standard error of a weighted mean, and its degrees of freedom.
+
+    Source: the ratio estimator of clusters, Cochran (1977), Sampling Techniques, section 11.
+    """
+    count, whole = len(values), math.fsum(weights)
+    if count < MIN_BUCKETS or whole <= 0:
+        return 0.0, 0.0
+    mean = math.fsum(w * value for w, value in zip(weights, values, strict=True)) / whole
+    squares = math.fsum((w * (value - mean)) ** 2 for w, value in zip(weights, values, strict=True))
+    return math.sqrt(count / (count - 1) * squares) / whole, count - 1.0
+
+
+Status = Literal["ok", "fail", "not tested"]
+
+
+class Checked(NamedTuple):
+    """An expectation, whether it holds, and in words what was measured. ``told_before``: by an earlier look."""
+
+    expectation: Expectation
+    status: Status
+    text: str
+    told_before: bool = False
+
+    def __str__(self) -> str:
+        before = ", told before and still so" if self.told_before else ""
+        mark = {"ok": "ok  ", "fail": "FAIL", "not tested": "?   "}[self.status]
+        return f"{mark} {named(self.expectation.widget)} {self.expectation.text}: {self.text}{before}"
+
+
+class Limit(NamedTuple):
+    """How sure a failure must be: of so many tests together by chance in this share; ``why``: if one look would do."""
+
+    share: float
+    tests: int = 1
+
+
+SINGLE = Limit(1 - CONFIDENCE)
+NOT_YET = "to a single look, not yet over the looks"
+
+
+def check_value(expectation: Expectation, measured: Measured | str, limit: Limit) -> Checked:
+    """Whether a value is as expected, as far as its interval shows."""
+    if isinstance(measured, str):
+        return Checked(expectation, "not tested", f"not tested: {measured}")
+    bound = expectation.value
+    if expectation.is_percent:
+        bound = bound / 100 * (measured.scale or 100.0)
+    is_low = expectation.operator in {">=", ">"}
+    side = "below" if is_low else "above"
+    misses = _misses(expectation.operator or ">=", measured.value, bound)
+    if not misses:
+        return Checked(expectation, "ok", str(measured))
+    if not _excludes(measured, bound, 1 - SINGLE.share, is_low=is_low):
+        return Checked(expectation, "ok", f"{measured}: not shown to be {side}")
+    if not _excludes(measured, bound, 1 - limit.share / limit.tests, is_low=is_low):
+        return Checked(expectation, "ok", f"{measured}: {side} {NOT_YET}")
+    return Checked(expectation, "fail", str(measured))
+
+
+def _misses(operator: Operator, value: float, bound: float) -> bool:
+    match operator:
+        case ">=":
+            return value < bound
+        case ">":
+            return value <= bound
+        case "<=":
+            return value > bound
+        case "<":
+            return value >= bound
+
+
+def _excludes(measured: Measured, bound: float, confidence: float, *, is_low: bool) -> bool:
+    if not measured.scale and not measured.error:
+        return True  # a value without an error, such as the highest of all
+    low, high = measured.interval(confidence)
+    return high < bound if is_low else low > bound
+
+
+def check_events(expectation: Expectation, report: WidgetReport, limit: Limit) -> Checked:
+    """Whether nothing happened: no outage in the window, or no clear change that began in it."""
+    if report.error is not None or report.findings is None:
+        why = report.error or "; ".join(report.not_tested or []) or "too few calls"
+        return Checked(expectation, "not tested", f"not tested: {why}")
+    calls = "" if report.n is None else f", n {report.n}"
+    if expectation.kind == "outage":
+        gaps = [item for item in report.findings if isinstance(item, Gap)]
+        untested = [text for text in report.not_tested or [] if text.startswith("outages")]
+        if untested and not gaps:
+            return Checked(expectation, "not tested", f"not tested: {untested[0]}")
+        texts = [_gap_text(gap) for gap in gaps]
+        p_values = [gap.p_value for gap in gaps]
+    else:
+        changes = [item for item in report.findings if not isinstance(item, Gap) and item.verdict == "clear"]
+        new = [item for item in changes if not (isinstance(item, Step) and item.before_window)]
+        texts, p_values = [_change_text(item) for item in new], [item.p_value for item in new]
+    if not texts:
+        return Checked(expectation, "ok", f"none found{calls}")
+    what = "; ".join(texts) + calls
+    if limit != SINGLE and not is_beyond_chance(min(p_values), limit.tests, limit.share):
+        return Checked(expectation, "ok", f"{what}: {NOT_YET}")
+    return Checked(expectation, "fail", what)
+
+
+def _gap_text(gap: Gap) -> str:
+    if gap.still:
+        return f"no calls since {gap.start}, expected {plain(gap.expected_calls)} by now"
+    return f"no calls from {gap.start} to {gap.end}, expected {plain(gap.expected_calls)}"
+
+
+def _change_text(item: Step | Trend | Unusual) -> str:
+    match item:
+        case Step():
+            return f"step at {item.at}: {plain(item.before)} → {plain(item.after)}"
+        case Trend():
+            return f"trend from {item.start}: {plain(item.change)} in all"
+        case Unusual():
+            return f"outlier from {item.start}: {plain(item.value)}, expected {plain(item.expected)}"
