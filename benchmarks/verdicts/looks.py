@@ -98,20 +98,20 @@ class DaysUntil(NamedTuple):
 
 def looks_row(case: Looks, seeds: Iterable[int]) -> LooksRow:
     if not case.step:
-        told = [tells(case.month, seed) for seed in seeds]
+        told = [tells(case.month, seed)[1] for seed in seeds]
         return LooksRow(case, sum(told) / len(told))
     days = [days_until(case, seed) for seed in seeds]
     return LooksRow(case, 0.0, DaysUntil(*(float(np.median(column)) for column in zip(*days, strict=True))))
 
 
-def tells(month: Month, seed: int, looks: int = LOOKS) -> bool:
-    """Whether a series of looks at nothing tells anything clear."""
-    token = None
+def tells(month: Month, seed: int, looks: int = LOOKS) -> tuple[bool, bool]:
+    """Whether any of so many looks at nothing tells a clear change: each by itself, and as a series."""
+    token, single, series = None, False, False
     for look in looks_at(replace(month, days=KNOWN_DAYS + looks - 1), seed):
         ranking, token = _next_look(look, token)
-        if any(row.is_clear for row in ranking):
-            return True
-    return False
+        single |= any(row.is_clear for row in look.ranking)
+        series |= any(row.is_clear for row in ranking)
+    return single, series
 
 
 def days_until(case: Looks, seed: int) -> DaysUntil:

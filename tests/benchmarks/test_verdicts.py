@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, months, profiles, scores
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, looks, months, profiles, scores
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -183,3 +183,15 @@ MOVED = [
 def test_a_level_that_changed_in_a_month_is_clear(what: str) -> None:
     month = MONTHS[what]
     assert months.month_row(month, SEEDS).clear >= (month.aim or 0) - 0.15
+
+
+def test_daily_looks_at_nothing_tell_no_clear_change_where_single_looks_do() -> None:
+    """``python -m benchmarks.verdicts`` takes ninety looks at twenty shapes."""
+    month = months.Month("nothing, days alike by 0.6", "count", 300, alike=0.6)
+    assert [looks.tells(month, seed, looks=20) for seed in (9, 11)] == [(True, False)] * 2
+
+
+def test_a_series_of_looks_tells_a_step_no_later_than_a_single_look_and_calls_a_large_one_clear() -> None:
+    days = looks.days_until(looks.Looks(months.Month("", "rate"), 4.0), 2)
+    assert days.told <= days.single
+    assert days.single + 5 <= days.clear <= 14

@@ -201,7 +201,9 @@ def _name(file: BinaryIO) -> str:
 
 def _read_path(path: Path) -> "Board":
     try:
-        with click.open_file(str(path), "rb") as file:
+        if str(path) == "-":
+            return _read(click.get_binary_stream("stdin"))
+        with path.open("rb") as file:
             return _read(file)
     except OSError as error:
         raise Stopped(f"{path} cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,148 @@
+"""Charts checked on the command line against what a file expects of them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import Result
+
+from cekura_dashboards.boards import read_board
+from cekura_dashboards.stats.significance import wilson_interval
+from support import typed
+
+NUMBERS = re.compile(r": ([\d.]+), 95 % interval ([\d.]+) to ([\d.]+), n (\d+)")
+RATE = "Success rate"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    def run(*arguments: str, code: int = 0, stdin: str = "") -> Result:
+        done = typed(*arguments, "--sandbox", folder=tmp_path, stdin=stdin)
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+def board_expecting(run: Any, tmp_path: Path, **lines: str) -> Path:
+    """The file of the first dashboard, with these expectations."""
+    board = json.loads(run("export", "11").stdout)
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps({**board, "expect": lines}), encoding="utf-8")
+    return file
+
+
+def test_each_line_that_fails_is_told_with_n_and_interval_and_in_junit(run: Any, tmp_path: Path) -> None:
+    board_expecting(
+        run, tmp_path, **{RATE: ">= 0.9 over 7d", "Calls per day": "no outage", "Calls per hour": "no outage over 14d"}
+    )
+    out = run("assert", "board.json", "--junit", "results.xml", code=1).stdout.splitlines()
+    assert [line[:4] for line in out] == ["FAIL", "ok  ", "FAIL"]
+    numbers = NUMBERS.search(out[0])
+    assert numbers is not None
+    value, low, high, n = map(float, numbers.groups())
+    assert [low, high] == [pytest.approx(bound, abs=1e-4) for bound in wilson_interval(value, int(n))]
+    assert n > 5000
+    assert re.search(r"no calls from 2\S+:00Z to 2\S+:00Z, expected \d+", out[2])
+    suite = ET.parse(tmp_path / "results.xml").getroot()[0]  # noqa: S314 - written here
+    assert [suite.get(name) for name in ("name", "tests", "failures", "errors")] == [
+        "Operations overview",
+        "3",
+        "2",
+        "0",
+    ]
+    assert [[part.tag for part in case] for case in suite] == [["failure"], ["system-out"], ["failure"]]
+    assert suite[0].get("name") == "Success rate >= 0.9 over 7d"
+
+
+def test_a_value_below_by_chance_is_not_shown_to_be_below(run: Any) -> None:
+    value, low, _, _ = map(float, NUMBERS.search(run("assert", "11", "--expect", RATE, "> 0").stdout).groups())  # type: ignore[union-attr] # fails if it is not there
+    between = run("assert", "11", "--expect", RATE, f">= {value + 0.001:.4f}").stdout
+    assert between.startswith("ok  ")
+    assert between.endswith(": not shown to be below\n")
+    above = run("assert", "11", "--expect", RATE, f"<= {value - 0.001:.4f}").stdout
+    assert above.endswith(": not shown to be above\n")
+    assert run("assert", "11", "--expect", RATE, f"<= {100 * low - 1:.2f} %", code=1).stdout.startswith("FAIL")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (("11", "Calls per day", "> 1"), r"ok   .*: [\d.]+ per day, 95 % interval"),
+        (("11", "Calls per hour", "> 1"), r"ok   .*: [\d.]+ per hour, 95 % interval"),
+        (("11", "Call length", "< 10"), r"FAIL .*: 1\d\d\.?\d*, 95 % interval"),
+        (("12", "Response latency p95", "< 100"), r"FAIL .*: [\d.]+, 95 % interval"),
+        (("12", "Appointments booked", ">= 1 %"), r"ok   .*: 0\.\d+, 95 % interval"),
+        (("12", "Response latency p95", "no change over 14d"), r"FAIL .*trend from"),
+    ],
+)
+def test_whatever_a_chart_of_one_measure_shows_can_be_expected(
+    run: Any, line: tuple[str, str, str], shown: str
+) -> None:
+    dashboard, *expected = line
+    out = run("assert", dashboard, "--expect", *expected, code=shown.startswith("FAIL")).stdout
+    assert re.match(shown, out), out
+
+
+def test_what_cannot_be_checked_is_neither_held_nor_failed(run: Any) -> None:
+    out = run("assert", "11", "--expect", "Topics", "> 1", code=2).stdout
+    assert out.startswith('?    "Topics" > 1 over 7d: not tested: it shows several figures;')
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ((RATE, "at least 85% in the last 7 days"), 'did you mean ">= 85 % over 7d"?'),
+        ((RATE, "=> 0.85 in 24h"), 'did you mean ">= 0.85 over 24h"?'),
+        (("Calls per day", "no outages"), 'did you mean "no outage over 7d"?'),
+        ((RATE, "fine"), 'write it as ">= 0.85 over 7d",'),
+        ((RATE, ">= 0.85 over a fortnight or so"), "window"),
+        (("Sucess rate", ">= 0.85"), "did you mean `Success rate`?"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_refused_with_the_nearest_form(run: Any, line: tuple[str, str], why: str) -> None:
+    done = run("assert", "11", "--expect", *line, code=2)
+    assert why in done.stderr
+    assert "Nothing was read." in done.stderr
+    assert done.stdout == ""
+
+
+def test_what_a_dashboard_or_a_file_lacks_is_told_with_exit_code_2(run: Any, tmp_path: Path) -> None:
+    assert "There is nothing to check: give expectations" in run("assert", "11", code=2).stderr
+    assert "missing.json cannot be read" in run("assert", "missing.json", code=2).stderr
+    file = board_expecting(run, tmp_path, **{RATE: "> 0"})
+    file.write_text(file.read_text(encoding="utf-8").replace("Operations overview", "Elsewhere"), encoding="utf-8")
+    assert 'has no dashboard "Elsewhere"; apply the file first' in run("assert", "board.json", code=2).stderr
+    assert run("assert", "board.json", "--dashboard", "11").stdout.startswith("ok  ")
+
+
+def test_other_commands_leave_what_a_file_expects(run: Any, tmp_path: Path) -> None:
+    file = board_expecting(run, tmp_path, **{RATE: ">= 0.9"})
+    assert run("plan", "board.json").stdout.startswith("No changes")
+    assert run("apply", "board.json", "--yes").stdout.startswith("No changes")
+    run("export", "11", "--out", "board.json")
+    assert read_board(file.read_bytes()).expect == {RATE: ">= 0.9"}
+    run("export", "11", "--out", "new.json")
+    assert read_board((tmp_path / "new.json").read_bytes()).expect is None
+
+
+def test_a_file_keeps_the_last_look_and_what_failed_then_is_told_as_still_so(run: Any, tmp_path: Path) -> None:
+    arguments = ("assert", "11", "--expect", RATE, ">= 0.99", "--since", "look.txt")
+    assert "told before" not in run(*arguments, code=1).stdout
+    first = (tmp_path / "look.txt").read_text(encoding="utf-8")
+    assert len(first) <= 500
+    assert run(*arguments, code=1).stdout.endswith(", told before and still so\n")
+    refused = run("assert", "12", "--expect", "Booking success", "> 0", "--since", "look.txt", code=2)
+    assert "look at the same again, or delete the file to start a new series" in refused.stderr
+
+
+def test_over_many_looks_a_failure_must_be_surer_than_for_one(run: Any) -> None:
+    numbers = NUMBERS.search(run("assert", "11", "--expect", RATE, "> 0").stdout)
+    assert numbers is not None
+    expected = f">= {float(numbers[3]) + 0.0003:.5f}"
+    assert run("assert", "11", "--expect", RATE, expected, code=1).stdout.startswith("FAIL")
+    out = run("assert", "11", "--expect", RATE, expected, "--since", "look.txt").stdout
+    assert out.endswith(": below to a single look, not yet over the looks\n")

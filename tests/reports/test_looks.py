@@ -1,0 +1,132 @@
+"""Looks one after the other: what is new, what was told before, and what becomes clear when."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.models import Widget, WidgetConfig
+from cekura_dashboards.charts.target import Target
+from cekura_dashboards.reports.changes import RankedChange, Survey
+from cekura_dashboards.reports.looks import MAX_TOKEN, Look, read_token, scope_of, since_last_look
+from cekura_dashboards.stats.change import Change
+from support import NOW
+
+DAY = timedelta(days=1)
+SCOPE = scope_of("these dashboards")
+STEP = Change(how="step", p_value=1e-9, size=1.0, before=0.9, after=0.8, at="2026-11-10")
+OUTAGE = Change(
+    how="outage", p_value=1e-9, size=3.0, before=40, after=0, at="2026-11-18T03:00Z", until="2026-11-18T05:00Z"
+)
+
+
+def row(change: Change, widget: int = 1, **weaker: Any) -> RankedChange:
+    config = WidgetConfig(chart_type="bar", field=f"metadata.{widget}", aggregation_function="avg", time_period="day")
+    return RankedChange(Survey(Target(config, {}), (Widget(id=widget, chart_type="bar"),), ""), change, **weaker)
+
+
+def look(
+    *changes: RankedChange, at: datetime = NOW, token: str | None = None, tests: int = 5
+) -> tuple[list[RankedChange], Look]:
+    return since_last_look(changes, tests, read_token(token, SCOPE, at, about="these"), SCOPE, at)
+
+
+def verdicts(*changes: RankedChange, pauses: list[timedelta], tests: int = 5) -> list[tuple[bool, bool]]:
+    """Of the first row of each look, whether it is clear, and whether it was told before."""
+    at, token, answers = NOW, None, list[tuple[bool, bool]]()
+    for pause in [timedelta(0), *pauses]:
+        at += pause
+        rows, told = look(*changes, at=at, token=token, tests=tests)
+        token = told.token
+        answers.append((rows[0].is_clear, rows[0].told_before))
+    return answers
+
+
+def test_a_new_level_is_possible_at_first_and_clear_when_it_has_lasted_for_six_daily_looks() -> None:
+    assert verdicts(row(STEP), pauses=[DAY] * 6) == [
+        (False, False), *[(False, True)] * 4, (True, False), (True, True),
+    ]  # fmt: skip
+    told = look(row(STEP))[0][0].change
+    assert (told.verdict, told.limited_by) == ("possible", "clear to a single look, not yet over the looks")
+
+
+def test_looking_every_hour_makes_nothing_clear_sooner() -> None:
+    weak = row(Change(
+        how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))  # fmt: skip
+    assert not any(clear for clear, _ in verdicts(weak, pauses=[timedelta(hours=1)] * 150))
+    hourly = verdicts(row(STEP), pauses=[timedelta(hours=1)] * 120)
+    assert [clear for clear, _ in hourly].index(True) >= 4.5 * 24
+
+
+def test_a_break_starts_the_six_looks_anew() -> None:
+    token = None
+    for day in range(9):
+        rows, told = look(*([] if day == 4 else [row(STEP)]), at=NOW + day * DAY, token=token)
+        token = told.token
+        assert not any(one.is_clear for one in rows)
+
+
+def test_what_is_over_soon_is_clear_at_once_and_only_the_same_event_is_told_before() -> None:
+    _, first = look(row(OUTAGE))
+    again = Change(how="outage", p_value=1e-9, size=3.0, before=9, after=0, at="2026-11-18T14:00Z", still=True)
+    rows, second = look(row(again), row(OUTAGE), at=NOW + DAY, token=first.token)
+    assert [(one.change.at, one.is_clear, one.told_before) for one in rows] == [
+        ("2026-11-18T14:00Z", True, False), ("2026-11-18T03:00Z", True, True),
+    ]  # fmt: skip
+    assert (second.number, second.new, second.told_before) == (2, 1, 1)
+
+
+def test_each_of_ninety_looks_spends_its_share_over_all_its_tests() -> None:
+    share = 0.05 / 90
+    for tests in (1, 40):
+        for factor, is_clear in ((0.99, True), (1.01, False)):
+            change = Change(how="outlier", p_value=factor * share / tests, size=1.0, before=2, after=9, at="2026-11-17")
+            assert look(row(change), tests=tests)[0][0].is_clear is is_clear
+    half = Change(how="outlier", p_value=0.7 * share, size=1.0, before=2, after=9, at="2026-11-17")
+    _, first = look(tests=1)
+    assert look(row(half), at=NOW + DAY, token=first.token, tests=1)[0][0].is_clear
+    assert not look(row(half), at=NOW + DAY / 2, token=first.token, tests=1)[0][0].is_clear
+
+
+def test_a_rise_is_another_event_than_a_fall_and_another_chart_than_the_first() -> None:
+    _, first = look(row(STEP))
+    rise = Change(how="step", p_value=1e-9, size=1.0, before=0.8, after=0.9, at="2026-11-10")
+    for other in (row(rise), row(STEP, widget=2)):
+        assert not look(other, at=NOW + DAY, token=first.token)[0][0].told_before
+
+
+def test_a_token_is_short_however_much_was_told_and_remembers_the_latest() -> None:
+    days = [f"2026-11-{1 + place % 17:02}" for place in range(200)]
+    many = [row(Change(how="step", p_value=1e-9, size=1.0, before=1, after=2, at=at), widget=place)
+            for place, at in enumerate(days)]  # fmt: skip
+    _, first = look(*many)
+    assert len(first.token) <= MAX_TOKEN
+    rows, _ = look(*many, at=NOW + DAY, token=first.token)
+    assert {one.change.at for one in rows if one.told_before} >= {"2026-11-17", "2026-11-16"}
+    assert "2026-11-01" not in {one.change.at for one in rows if one.told_before}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda token: token[:-1], "is no token of a look, or not all of one; give the last answer's look.token unchanged"),
+        (lambda token: token.replace("look1", "look2"), "is no token of a look"),
+        (lambda token: token.replace(".1.", ".2.", 1), "is no token of a look"),
+        (lambda _: "ünlesbar\x1b", "is no token of a look"),
+    ],
+)  # fmt: skip
+def test_a_token_that_cannot_be_read_says_what_to_do(change: Any, why: str) -> None:
+    _, first = look(row(STEP))
+    with pytest.raises(InvalidArguments) as refused:
+        read_token(change(first.token), SCOPE, NOW, about="these")
+    assert why in str(refused.value)
+    assert "omit token to start a new series" in str(refused.value)
+
+
+def test_a_token_of_other_dashboards_or_of_the_future_is_refused() -> None:
+    _, first = look(row(STEP))
+    with pytest.raises(InvalidArguments, match="about something else than dashboards 11; look at the same again"):
+        read_token(first.token, scope_of("others"), NOW, about="dashboards 11")
+    with pytest.raises(InvalidArguments, match="2026-11-18T15:30Z, which has not come yet; check the clock"):
+        read_token(first.token, SCOPE, NOW - DAY, about="these")
