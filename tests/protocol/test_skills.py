@@ -147,9 +147,10 @@ def test_every_command_of_a_skill_does_what_its_step_says(address: str, tmp_path
             board = json.loads(done.stdout)
             board["widgets"] = board["widgets"][1:]
             (tmp_path / target).write_text(json.dumps(board), encoding="utf-8")
-    assert list(printed) == ["export", "plan", "apply", "undo"]
+    assert list(printed) == ["export", "plan", "apply", "undo", "assert"]
     assert "delete 209" in printed["plan"]
     assert 'create 221 "Booking success"' in printed["undo"]
+    assert printed["assert"].startswith('ok   "Booking success" >= 0.5 over 7d: 0.')
 
 
 def test_every_prompt_is_the_text_of_a_skill_and_every_skill_is_a_prompt() -> None:

@@ -107,21 +107,16 @@ def test_a_token_is_short_however_much_was_told_and_remembers_the_latest() -> No
     assert "2026-11-01" not in {one.change.at for one in rows if one.told_before}
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (lambda token: token[:-1], "is no token of a look, or not all of one; give the last answer's look.token unchanged"),
-        (lambda token: token.replace("look1", "look2"), "is no token of a look"),
-        (lambda token: token.replace(".1.", ".2.", 1), "is no token of a look"),
-        (lambda _: "ünlesbar\x1b", "is no token of a look"),
-    ],
-)  # fmt: skip
-def test_a_token_that_cannot_be_read_says_what_to_do(change: Any, why: str) -> None:
+@pytest.mark.parametrize(("old", "new"), [("look1.", "look2."), (".1.", ".2."), ("look1.", "ünlesbar\x1b"), (".", "")])
+def test_a_token_that_cannot_be_read_says_what_to_do(old: str, new: str) -> None:
     _, first = look(row(STEP))
-    with pytest.raises(InvalidArguments) as refused:
-        read_token(change(first.token), SCOPE, NOW, about="these")
-    assert why in str(refused.value)
-    assert "omit token to start a new series" in str(refused.value)
+    for token in (first.token.replace(old, new, 1), first.token[:-1]):
+        with pytest.raises(InvalidArguments) as refused:
+            read_token(token, SCOPE, NOW, about="these")
+        assert "is no token of a look, or not all of one; give the last answer's look.token unchanged" in str(
+            refused.value
+        )
+        assert "or omit token to start a new series" in str(refused.value)
 
 
 def test_a_token_of_other_dashboards_or_of_the_future_is_refused() -> None:

@@ -202,7 +202,7 @@ def _name(file: BinaryIO) -> str:
 def _read_path(path: Path) -> "Board":
     try:
         if str(path) == "-":
-            return _read(click.get_binary_stream("stdin"))
+            return _read(sys.stdin.buffer)
         with path.open("rb") as file:
             return _read(file)
     except OSError as error:
