@@ -1,6 +1,7 @@
 """Dashboards as files: exact round trips, names that move between projects, and the plans and undo of the tools."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ from cekura_dashboards.boards import (
     Board,
     BoardRefused,
     apply_board,
+    assert_board,
     export_board,
     plan_board,
     read_board,
     undo_board,
 )
-from support import PIE, SINCE, Json, content, force, new_sandbox, on, open_tools, stored
+from cekura_dashboards.reports.looks import read_token, scope_of
+from cekura_dashboards.values import replace
+from support import NOW, PIE, SINCE, Json, content, force, new_sandbox, on, open_tools, shared_sandbox, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -300,3 +304,29 @@ async def test_only_undo_calls_are_made(call: Json) -> None:
         done = await undo_board(context, [call])
         assert done.failed == "This is not an undo call from a receipt."
         assert recorder.sent == []
+
+
+async def test_a_new_level_fails_over_looks_once_it_has_lasted_and_a_single_look_says_so_at_once() -> None:
+    lines = {"Booking success": "no change over 14d"}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        [single] = (await assert_board(context, 12, lines)).checks
+        first = await assert_board(context, 12, lines, looks=True)
+        token = read_token(first.token, scope_of("assert", 12), NOW, about="it")
+        assert token is not None
+        earlier = replace(token, at=NOW - timedelta(days=5)).to_text()
+        second = await assert_board(context, 12, lines, looks=True, token=earlier)
+        third = await assert_board(context, 12, lines, looks=True, token=second.token)
+    assert (single.status, first.checks[0].status) == ("fail", "ok")
+    assert first.checks[0].text == f"{single.text}: a failure to a single look, not yet over the looks"
+    assert [(one.checks[0].status, one.checks[0].told_before) for one in (second, third)] == [
+        ("fail", False), ("fail", True),
+    ]  # fmt: skip
+
+
+async def test_a_percentage_is_expected_of_a_rate_only_and_lines_are_read_before_the_dashboard() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
+        with pytest.raises(DashboardsError, match=r'expect "Calls per day": "many" is no expectation; write it as'):
+            await assert_board(context, 11, {"Calls per day": "many"})
+        assert not recorder.sent
+        [check] = (await assert_board(context, 11, {"Calls per day": "> 5 %"})).checks
+    assert (check.status, check.text.endswith("is no rate; expect it without %")) == ("not tested", True)

@@ -162,4 +162,4 @@ def test_over_many_looks_a_failure_must_be_surer_than_for_one(run: Any) -> None:
     expected = f">= {float(numbers[3]) + 0.0003:.5f}"
     assert run("assert", "11", "--expect", RATE, expected, code=1).stdout.startswith("FAIL")
     out = run("assert", "11", "--expect", RATE, expected, "--since", "look.txt").stdout
-    assert out.endswith(": below to a single look, not yet over the looks\n")
+    assert out.endswith(": a failure to a single look, not yet over the looks\n")

@@ -33,9 +33,9 @@ from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.pipeline import Answer, call_tool
 from cekura_dashboards.reports.chart_expectations import check_charts
-from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Expectation, Limit, read_expectations
-from cekura_dashboards.reports.looks import LookToken, read_token, scope_of, told_line
-from cekura_dashboards.stats.looks import share_of_look
+from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Limit, read_expectations
+from cekura_dashboards.reports.looks import HOUR, Event, LookToken, read_token, scope_of, told_line
+from cekura_dashboards.stats.looks import has_lasted, share_of_look
 from cekura_dashboards.text import NotJson, UntrustedText, did_you_mean, read_json
 from cekura_dashboards.values import replace
 
@@ -382,25 +382,28 @@ async def assert_board(
     expectations = read_expectations(texts, [widget.name or "" for widget in stored.widgets], now, zone)
     scope = scope_of("assert", stored.id)
     last = read_token(token, scope, now, about=f"dashboard {stored.id}", anew="delete the file")
-    told = set[str]() if last is None else {event.digest for event in last.events}
-    known = {e.widget for e in expectations if told_line(_line(e), now).digest in told}
-    share = Limit(share_of_look(None if last is None else now - last.at), len(expectations))
-    limits = [share if looks and e.widget not in known else SINGLE for e in expectations]
+    pause = None if last is None else now - last.at
+    told = {} if last is None else {event.digest: event for event in last.events}
+    events = [told_line(json.dumps([e.widget, e.text]), now, told, pause) for e in expectations]
+    share = Limit(share_of_look(pause), len(expectations))
+    limits = [share if looks and not event.is_clear else SINGLE for event in events]
     widgets = {widget.name: widget for widget in stored.widgets}
     checks = await check_charts(context, [(e, widgets[e.widget]) for e in expectations], limits, stored.project)
-    checks = [
-        check._replace(told_before=check.status == "fail" and check.expectation.widget in known) for check in checks
-    ]
     name = stored.name or f"Dashboard {stored.id}"
     if not looks:
         return AssertedBoard(stored.id, name, checks)
-    events = tuple(told_line(_line(check.expectation), now) for check in checks if check.status == "fail")
+    remembered = list[Event]()
+    for place, (check, event) in enumerate(zip(checks, events, strict=True)):
+        if check.status != "fail":
+            continue
+        if check.must_last and not event.is_clear and not has_lasted(event.age * HOUR):
+            checks[place] = check.not_yet()
+            remembered.append(event)
+            continue
+        checks[place] = check._replace(told_before=event.is_clear)
+        remembered.append(event._replace(kind=event.kind.upper()))
     number = 1 if last is None else last.looks + 1
-    return AssertedBoard(stored.id, name, checks, LookToken(scope, number, now, events).to_text())
-
-
-def _line(expectation: Expectation) -> str:
-    return json.dumps([expectation.widget, expectation.text])
+    return AssertedBoard(stored.id, name, checks, LookToken(scope, number, now, tuple(remembered)).to_text())
 
 
 async def _calls(

@@ -33,15 +33,16 @@ FORMS = '">= 0.85 over 7d", "< 2000 over 24h", "no outage" or "no change over 14
 _OPERATORS: dict[str, Operator] = {
     ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "minimum": ">=", "min": ">=", "not below": ">=", "<=": "<=",
     "=<": "<=", "≤": "<=", "at most": "<=", "maximum": "<=", "max": "<=", "not above": "<=", ">": ">", "above": ">",
-    "over": ">", "more than": ">", "greater than": ">", "<": "<", "below": "<", "under": "<", "less than": "<",
+    "more than": ">", "greater than": ">", "<": "<", "below": "<", "under": "<", "less than": "<",
 }  # fmt: skip
-"""What people write, by the longest first, with what they mean."""
-_VALUE = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*(%?)(?:\s+over\s+(\S.*))?", re.ASCII)
+"""What people write, with what they mean."""
+_VALUE = re.compile(r"(>=|<=|>|<)\s*(-?(?:\d+(?:\.\d+)?|\.\d+))\s*(%?)(?:\s+over\s+(\S.*))?", re.ASCII)
 _NOTHING = re.compile(r"no (outage|change)(?:\s+over\s+(\S.*))?", re.ASCII)
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?\s*%?")
-_SPAN = re.compile(
-    r"(?:over|in|for|within|during|per|last|past)\s+(?:the\s+)?(?:last\s+|past\s+)?([\w/:-]+)\s*(days?|hours?|weeks?)?"
+_WRITTEN = re.compile(
+    "|".join(rf"\b{word}\b" if word[0].isalpha() else word for word in sorted(_OPERATORS, key=len, reverse=True))
 )
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d*[.,]?\d+)\s*%?", re.ASCII)
+_SPAN = re.compile(r"\b(\d+)\s*(m|h|d|w)(?:in|ins|inutes?|ours?|ays?|eeks?)?\b", re.ASCII)
 
 
 class Expectation(Struct, frozen=True):
@@ -111,23 +112,22 @@ def _read(name: str, text: str) -> Expectation:
 def nearest_form(text: str) -> str | None:
     """The valid form that a text comes nearest to; None if it is none.
 
-    >>> nearest_form("at least 85% in the last 7 days"), nearest_form("=> 0,85"), nearest_form("no outages")
-    ('>= 85 % over 7d', '>= 0.85 over 7d', 'no outage over 7d')
+    >>> nearest_form("at least 85% in the last 24 hours"), nearest_form("=> 0,85"), nearest_form("max 1,000 a day")
+    ('>= 85 % over 24h', '>= 0.85 over 7d', '<= 1000 over 7d')
     """
     lowered = " ".join(text.lower().split())
     span = _SPAN.search(lowered)
-    window = USUAL_WINDOW
-    if span is not None and not span[1].isalpha():
-        window = span[1] + (span[2] or "")[:1]
+    window = USUAL_WINDOW if span is None else span[1] + span[2]
+    rest = lowered if span is None else lowered[: span.start()] + lowered[span.end() :]
     for kind in ("outage", "change"):
-        if kind in lowered:
+        if kind in rest:
             return f"no {kind} over {window}"
-    number = _NUMBER.search(lowered)
-    words = sorted((word for word in _OPERATORS if word in lowered), key=lambda word: (lowered.index(word), -len(word)))
-    if number is None or not words:
+    operator, number = _WRITTEN.search(rest), _NUMBER.search(rest)
+    if number is None or operator is None:
         return None
-    value = number[0].replace(",", ".").replace("%", "").strip()
-    return f"{_OPERATORS[words[0]]} {value}{' %' if '%' in number[0] else ''} over {window}"
+    digits = number[0].replace("%", "").strip()
+    value = digits.replace(",", "") if re.search(r",\d{3}(?!\d)", digits) else digits.replace(",", ".")
+    return f"{_OPERATORS[operator[0]]} {value}{' %' if '%' in number[0] else ''} over {window}"
 
 
 class Measured(NamedTuple):
@@ -218,12 +218,20 @@ Status = Literal["ok", "fail", "not tested"]
 
 
 class Checked(NamedTuple):
-    """An expectation, whether it holds, and in words what was measured. ``told_before``: by an earlier look."""
+    """An expectation, whether it holds, and in words what was measured.
+
+    ``told_before``: by an earlier look. ``must_last``: over looks it fails only once it has lasted, as a new level.
+    """
 
     expectation: Expectation
     status: Status
     text: str
     told_before: bool = False
+    must_last: bool = False
+
+    def not_yet(self) -> "Checked":
+        """What fails to a single look, and not yet over the looks."""
+        return self._replace(status="ok", text=f"{self.text}: {NOT_YET}")
 
     def __str__(self) -> str:
         before = ", told before and still so" if self.told_before else ""
@@ -232,14 +240,14 @@ class Checked(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """How sure a failure must be: of so many tests together by chance in this share; ``why``: if one look would do."""
+    """How sure a failure must be: by chance, so many tests together have one in this share of looks."""
 
     share: float
     tests: int = 1
 
 
 SINGLE = Limit(1 - CONFIDENCE)
-NOT_YET = "to a single look, not yet over the looks"
+NOT_YET = "a failure to a single look, not yet over the looks"
 
 
 def check_value(expectation: Expectation, measured: Measured | str, limit: Limit) -> Checked:
@@ -248,7 +256,9 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
         return Checked(expectation, "not tested", f"not tested: {measured}")
     bound = expectation.value
     if expectation.is_percent:
-        bound = bound / 100 * (measured.scale or 100.0)
+        if not measured.scale:
+            return Checked(expectation, "not tested", f"not tested: {measured} is no rate; expect it without %")
+        bound = bound / 100 * measured.scale
     is_low = expectation.operator in {">=", ">"}
     side = "below" if is_low else "above"
     misses = _misses(expectation.operator or ">=", measured.value, bound)
@@ -256,9 +266,9 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
         return Checked(expectation, "ok", str(measured))
     if not _excludes(measured, bound, 1 - SINGLE.share, is_low=is_low):
         return Checked(expectation, "ok", f"{measured}: not shown to be {side}")
-    if not _excludes(measured, bound, 1 - limit.share / limit.tests, is_low=is_low):
-        return Checked(expectation, "ok", f"{measured}: {side} {NOT_YET}")
-    return Checked(expectation, "fail", str(measured))
+    failure = Checked(expectation, "fail", str(measured))
+    is_sure = _excludes(measured, bound, 1 - limit.share / limit.tests, is_low=is_low)
+    return failure if is_sure else failure.not_yet()
 
 
 def _misses(operator: Operator, value: float, bound: float) -> bool:
@@ -291,18 +301,18 @@ def check_events(expectation: Expectation, report: WidgetReport, limit: Limit) -
         untested = [text for text in report.not_tested or [] if text.startswith("outages")]
         if untested and not gaps:
             return Checked(expectation, "not tested", f"not tested: {untested[0]}")
-        texts = [_gap_text(gap) for gap in gaps]
-        p_values = [gap.p_value for gap in gaps]
+        texts, p_values, must_last = [_gap_text(gap) for gap in gaps], [gap.p_value for gap in gaps], False
     else:
         changes = [item for item in report.findings if not isinstance(item, Gap) and item.verdict == "clear"]
         new = [item for item in changes if not (isinstance(item, Step) and item.before_window)]
         texts, p_values = [_change_text(item) for item in new], [item.p_value for item in new]
+        beyond = [item for item in new if is_beyond_chance(item.p_value, limit.tests, limit.share)]
+        must_last = not any(isinstance(item, Unusual) for item in beyond)
     if not texts:
         return Checked(expectation, "ok", f"none found{calls}")
-    what = "; ".join(texts) + calls
-    if limit != SINGLE and not is_beyond_chance(min(p_values), limit.tests, limit.share):
-        return Checked(expectation, "ok", f"{what}: {NOT_YET}")
-    return Checked(expectation, "fail", what)
+    failure = Checked(expectation, "fail", "; ".join(texts) + calls, must_last=must_last)
+    is_sure = limit == SINGLE or is_beyond_chance(min(p_values), limit.tests, limit.share)
+    return failure if is_sure else failure.not_yet()
 
 
 def _gap_text(gap: Gap) -> str:

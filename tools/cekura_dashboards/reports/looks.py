@@ -6,7 +6,7 @@ The token holds no text of the account: the scope and what was told are digests.
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -156,9 +156,16 @@ def _refused(problem: str, anew: str) -> InvalidArguments:
     return InvalidArguments([Fault("token", f"{problem}, or {anew} to start a new series.")])
 
 
-def told_line(line: str, now: datetime) -> Event:
-    """What a token remembers of an expectation that failed."""
-    return Event("A", _digest(line, 7), int(now.timestamp() // HOUR.total_seconds()))
+def told_line(line: str, now: datetime, told: Mapping[str, Event], pause: timedelta | None) -> Event:
+    """What a token remembers of an expectation that fails: ``is_clear`` if an earlier look told so.
+
+    ``told``: the events of the last look, by digest.
+    """
+    digest = _digest(line, 7)
+    before = told.get(digest)
+    kind = "a" if before is None else before.kind
+    age = _age([] if before is None else [before], pause)
+    return Event(kind, digest, int(now.timestamp() // HOUR.total_seconds()), age)
 
 
 def since_last_look(
