@@ -96,6 +96,14 @@ def test_a_rise_is_another_event_than_a_fall_and_another_chart_than_the_first() 
         assert not look(other, at=NOW + DAY, token=first.token)[0][0].told_before
 
 
+def test_a_difference_between_windows_is_the_same_a_week_later_and_a_step_of_another_week_is_not() -> None:
+    share = Change(how="share", p_value=1e-3, size=1.0, before=10, after=20, part="billing")
+    _, first = look(row(share), row(STEP))
+    later = Change(how="step", p_value=1e-9, size=1.0, before=0.9, after=0.8, at="2026-11-17")
+    rows, _ = look(row(share), row(later), at=NOW + 7 * DAY, token=first.token)
+    assert {one.change.how: one.told_before for one in rows} == {"share": True, "step": False}
+
+
 def test_a_token_is_short_however_much_was_told_and_remembers_the_latest() -> None:
     days = [f"2026-11-{1 + place % 17:02}" for place in range(200)]
     many = [row(Change(how="step", p_value=1e-9, size=1.0, before=1, after=2, at=at), widget=place)

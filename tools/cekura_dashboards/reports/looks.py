@@ -34,7 +34,7 @@ MEMORY = 2 * LIMIT
 """For how long a change is remembered that looks no longer find. A choice: it may come back."""
 MAX_AGE = 36**2 - 1
 """Hours, in two digits."""
-SAME_EVENT = {"outage": 3 * HOUR, "outlier": 3 * HOUR}
+SAME_EVENT = 3 * HOUR
 """How far the start of an outage or outlier may move from look to look. A choice: nights are trimmed by hours."""
 SAME_STEP = timedelta(days=3)
 """The same for whatever has a date otherwise. A choice: a step is dated to within a few days of 30."""
@@ -77,7 +77,7 @@ class Event(NamedTuple):
         hours = abs(self.hour - other.hour) * HOUR
         if kinds & _UNDATED:
             return hours <= SAME_LEVEL
-        return hours <= (SAME_EVENT["outage"] if kinds <= {"o", "u"} else SAME_STEP)
+        return hours <= (SAME_EVENT if kinds <= {"o", "u"} else SAME_STEP)
 
 
 _LETTERS = {
@@ -100,10 +100,7 @@ class LookToken(Struct, frozen=True):
     def to_text(self) -> str:
         """At most ``MAX_TOKEN`` characters; of more events than fit, the latest."""
         kept = sorted(self.events, key=lambda event: (-event.hour, event))[:MAX_EVENTS]
-        told = "".join(
-            f"{event.kind}{event.digest}{_base36(event.hour):0>4}{_base36(min(event.age, MAX_AGE)):0>2}"
-            for event in kept
-        )
+        told = "".join(event.to_text() for event in kept)
         minutes = int(self.at.timestamp() // 60)
         body = f"{VERSION}.{self.scope}.{_base36(self.looks)}.{_base36(minutes)}.{told}"
         return f"{body}.{_digest(body, 4)}"
@@ -230,7 +227,7 @@ def event_of(row: RankedChange, now: datetime) -> Event:
     else:
         sign = float(item.after or 0) >= float(item.before or 0)
         what = ["level" if item.how in _LEVELS else item.how, row.survey.measure, str(item.part), str(sign)]
-    letter = _LETTERS[item.how]
+    letter = _LETTERS[item.how] if item.at else _LETTERS["comparison"]
     at = moment_of(item.at) if item.at and letter not in _UNDATED else now
     return Event(letter, _digest(json_text(what), 7), int(at.timestamp() // HOUR.total_seconds()))
 
