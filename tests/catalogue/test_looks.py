@@ -1,9 +1,15 @@
 """find_changes since the last look: what was told before stands last, and a token goes from look to look."""
 
-import pytest
+from datetime import UTC, datetime, timedelta
 
-from cekura_dashboards import DashboardsError
-from support import ERAS, Era, ask, connect, open_tools, shared_sandbox, text_of
+import pytest
+from pydantic import SecretStr
+
+from cekura_dashboards import DashboardsError, ToolContext
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_sandbox import create_app
+from support import ERAS, KEY, NOW, Era, Json, ask, connect, open_tools, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -50,3 +56,30 @@ async def test_a_client_keeps_the_token_of_the_text(era: Era) -> None:
         token = text_of(first).partition('next look: since "last look", token "')[2].partition('"')[0]
         second = await client.call_tool("find_changes", {**arguments, "token": token})
     assert "0 new," in text_of(second)
+
+
+async def test_a_fall_is_told_on_its_first_morning_and_clear_once_mornings_have_told_it_for_five_days() -> None:
+    """Success falls by a third on 9 November, in calls in which nothing else happens."""
+    clock = [NOW]
+    app = create_app(now=lambda: clock[0], count=12_000, key=KEY, quiet=True, seed=500)
+    app.state.world.con.execute("SELECT setseed(0.3)")
+    app.state.world.con.execute("UPDATE calls SET success = false WHERE ts >= '2026-11-09' AND random() < 0.35")
+    transport, arguments = HttpTransport("http://localhost", app=app), Json(dashboard_ids=[11], since="last look")
+    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: clock[0])
+    mornings = list[set[tuple[str, str, bool]]]()
+    try:
+        for day in range(10, 18):
+            clock[0] = datetime(2026, 11, day, 8, tzinfo=UTC) + timedelta(minutes=day)
+            _, answer = await ask(ToolContext(client, settings(), lambda: clock[0]), "find_changes", **arguments)
+            arguments["token"] = answer["look"]["token"]
+            mornings.append({
+                (row["verdict"], row["kind"], row.get("told_before", False))
+                for row in answer["changes"] if row["widgets"][0] == 203
+            })  # fmt: skip
+    finally:
+        await transport.aclose()
+        app.state.world.close()
+    first, *others = mornings
+    assert ("clear", "outlier", False) in first
+    levels = [{row for row in rows if row[1] == "step"} for rows in others]
+    assert levels == [{("possible", "step", True)}] * 5 + [{("clear", "step", False)}, {("clear", "step", True)}]
