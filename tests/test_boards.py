@@ -323,6 +323,16 @@ async def test_a_new_level_fails_over_looks_once_it_has_lasted_and_a_single_look
     ]  # fmt: skip
 
 
+async def test_a_few_hours_with_as_many_calls_each_do_not_show_that_no_more_come() -> None:
+    app = new_sandbox(count=20_000)
+    first = "SELECT min(rowid) FROM calls WHERE project = 1 GROUP BY date_trunc('hour', ts)"
+    app.state.world.con.execute(f"DELETE FROM calls WHERE project = 1 AND rowid NOT IN ({first})")
+    async with open_tools(app) as (context, _):
+        [check] = (await assert_board(context, 11, {"Calls per hour": "> 1 over 6h"})).checks
+    assert check.text.startswith("1 per hour, 95 % interval 0 to ")
+    assert (check.status, check.text.endswith(": not shown to be below")) == ("ok", True)
+
+
 async def test_a_percentage_is_expected_of_a_rate_only_and_lines_are_read_before_the_dashboard() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         with pytest.raises(DashboardsError, match=r'expect "Calls per day": "many" is no expectation; write it as'):

@@ -79,13 +79,11 @@ def read_expectations(
             faults += [Fault(f"expect {UntrustedText(name)}", fault.message) for fault in error.faults]
             continue
         count = 1 if widgets is None else widgets.count(name)
-        if count != 1:
-            problem = (
-                f"names {count} charts; rename all but one."
-                if count
-                else f"names no chart; {did_you_mean(name, widgets or [])}"
-            )
-            faults.append(Fault(f"expect {UntrustedText(name)}", problem))
+        if count > 1:
+            faults.append(Fault(f"expect {UntrustedText(name)}", f"names {count} charts; rename all but one."))
+        elif not count:
+            hint = did_you_mean(name, widgets) if widgets else "there are none."
+            faults.append(Fault(f"expect {UntrustedText(name)}", f"names no chart; {hint}"))
         expectations.append(expectation)
     if faults:
         raise InvalidArguments(faults, lead="Nothing was read.")
@@ -134,6 +132,7 @@ class Measured(NamedTuple):
     """A chart's value over a window. ``n``: calls, if known. ``error``: the standard error; 0 where it has none.
 
     ``scale``: what a rate of 100 % is written as; 0 for what is no rate. ``df``: degrees of freedom of the error.
+    ``per``: what it is counted by; ``lowest``: that it can be.
     """
 
     value: float
@@ -142,6 +141,7 @@ class Measured(NamedTuple):
     error: float
     df: float
     per: str = ""
+    lowest: float = -math.inf
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Of a rate Wilson's, else by Student's t over the whole buckets."""
@@ -150,7 +150,7 @@ class Measured(NamedTuple):
             low, high = wilson_interval(self.value / self.scale, round(self.n or 0), NORMAL.inv_cdf(probability))
             return low * self.scale, high * self.scale
         half = t_quantile(probability, self.df) * self.error if self.error else 0.0
-        return self.value - half, self.value + half
+        return max(self.lowest, self.value - half), self.value + half
 
     def __str__(self) -> str:
         low, high = (plain(round_for_display(bound)) for bound in self.interval(CONFIDENCE))
@@ -172,7 +172,10 @@ def measure(reading: ChartReading, names: dict[str, str], clock: Clock) -> Measu
         error, df = _error(values, [1.0] * len(values))
         if df < 1:
             return f"{len(values)} whole {config.period}s, fewer than {MIN_BUCKETS}: use a longer window"
-        return Measured(math.fsum(values) / len(values), n, 0.0, error, df, f" per {config.period}")
+        lowest = 0.0 if config.function == "count" else -math.inf
+        if config.function == "count":  # alike by chance, a few would seem to have no spread: at least that of Poisson
+            error = max(error, math.sqrt(max(1.0, math.fsum(values))) / len(values))
+        return Measured(math.fsum(values) / len(values), n, 0.0, error, df, f" per {config.period}", lowest)
     if measurement.kind == "extreme":
         value = sample.parts.get("value")
         return "no calls" if value is None or not sample.buckets else Measured(value, n, 0.0, 0.0, 1.0)
@@ -293,7 +296,11 @@ def _excludes(measured: Measured, bound: float, confidence: float, *, is_low: bo
 def check_events(expectation: Expectation, report: WidgetReport, limit: Limit) -> Checked:
     """Whether nothing happened: no outage in the window, or no clear change that began in it."""
     if report.error is not None or report.findings is None:
-        why = report.error or "; ".join(report.not_tested or []) or "too few calls"
+        why = (
+            report.error
+            or "; ".join(report.not_tested or [])
+            or "this chart is not tested over time, or has too few calls"
+        )
         return Checked(expectation, "not tested", f"not tested: {why}")
     calls = "" if report.n is None else f", n {report.n}"
     if expectation.kind == "outage":
