@@ -121,7 +121,7 @@ def _condition(node: dict[str, Any], sql: Sql, now: datetime, *, row: bool) -> s
         raise FilterError(f"Invalid op: {op}")
     if name in EVALUATION_COLUMNS:
         column, kind = EVALUATION_COLUMNS[str(name)]
-        if name == "metric_evaluations.value" and _numeric(value):
+        if name == "metric_evaluations.value" and op != "isnull" and _numeric(value):
             column, kind = "e.number", "number"
         test = _test(column, kind, str(op), value, sql, now)
         return test if row else f"EXISTS (SELECT 1 FROM evaluations e WHERE e.call_id = c.id AND {test})"  # noqa: S608 - bound

@@ -51,6 +51,43 @@ async def test_a_chart_and_the_list_of_its_calls_agree_on_how_many_there_are(arg
     assert found["total"] == report["n"]
 
 
+SKIPPED = ApiVariant(binary="0/5", sample_rate=0.3, placeholders="null")
+LATE = ApiVariant(trigger="custom", placeholders="null", evaluated_since_days=3)
+
+
+@pytest.mark.parametrize("readings", [SKIPPED, LATE, ApiVariant()], ids=str)
+@pytest.mark.parametrize(("metric", "kind"), [(503, "bar"), (504, "pie"), (505, "line")])
+async def test_the_calls_of_a_metric_are_those_that_it_was_evaluated_on(
+    metric: int, kind: str, readings: ApiVariant
+) -> None:
+    app, bar = shared_sandbox(readings), {"aggregation_function": "avg", "time_period": "day"}
+    chart: Json = {"field": "metric_evaluations.value", "metric": metric, "chart_type": kind}
+    asked: Json = {"widget": chart | (bar if kind == "bar" else {}), "dashboard_id": 11, "window": "5d"}
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "preview_widget", **asked)
+        text, listed = await ask(context, "list_calls", **asked, limit=25)
+    [(evaluated,)] = sql(
+        app, "SELECT count(coalesce(e.label, CAST(e.number AS TEXT))) FROM evaluations e JOIN calls c ON c.id = "
+        f"e.call_id WHERE e.metric_id = {metric} AND c.ts >= '2026-11-13 15:30'",
+    )  # fmt: skip
+    assert (listed["total"], answer["report"]["n"]) == (evaluated, evaluated)
+    assert all(call.get("value") is not None for call in listed["calls"])
+    assert "metric_evaluations.value has a value" in text
+
+
+async def test_the_calls_of_a_metric_without_a_value_are_a_slice_of_their_own() -> None:
+    app = shared_sandbox(SKIPPED)
+    chart: Json = {"field": "metric_evaluations.value", "metric": 504, "chart_type": "pie"}
+    async with open_tools(app) as (context, _):
+        _, listed = await ask(context, "list_calls", widget=chart, dashboard_id=11, window="5d", label="null", limit=25)
+    where = "e.metric_id = 504 AND e.label IS NULL AND c.ts >= '2026-11-13 15:30'"
+    assert [(listed["total"],)] == sql(
+        app, f"SELECT count(*) FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE {where}"
+    )
+    assert listed["calls"]
+    assert not [call for call in listed["calls"] if "value" in call]
+
+
 @pytest.mark.parametrize(("readings", "labels"), [(ApiVariant(), "true false"), (ApiVariant(binary="0/5"), "5 0")])
 async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says(readings: ApiVariant, labels: str) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):

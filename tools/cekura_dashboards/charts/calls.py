@@ -129,6 +129,7 @@ def calls_filter(
 ) -> JsonObject:
     """The filter of the calls behind a chart, or behind a slice or group of it; without a time.
 
+    Calls that a metric skipped may have a row without a value, which its chart does not count.
     ``eval_type``: of its metric, if known: a numeric slice is a score, unless the metric is an enum.
 
     Raises:
@@ -139,8 +140,8 @@ def calls_filter(
     if field == METRIC_VALUE:
         own: JsonObject = {"field": "metric_evaluations.metric.id", "op": "eq", "value": config.metric}
         scored = metric_family(eval_type) != "enum"
-        value = {"field": METRIC_VALUE, **_value(label, boolean=True, scored=scored)} if label is not None else None
-        parts.append({"operator": "same_row", "conditions": [own, value]} if value else own)
+        value = {"op": "isnull", "value": False} if label is None else _value(label, boolean=True, scored=scored)
+        parts.append({"operator": "same_row", "conditions": [own, {"field": METRIC_VALUE, **value}]})
     elif label is not None:
         if plotted_type(field) not in {"string", "boolean"}:
             raise InvalidArguments.at("label", "names a slice of a pie; this chart has none. Use window or group.")
