@@ -12,6 +12,7 @@ from cekura_dashboards.api.wire import Response
 from cekura_dashboards.stats.evaluated import EvaluatedShare, Part
 from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Span, iso
+from cekura_dashboards.values import replace
 from cekura_sandbox import ApiVariant
 from support import NOW, Json, Sent, ask, open_tools, shared_sandbox, sql
 
@@ -165,6 +166,41 @@ def test_trends_and_outliers_are_limited_likewise_and_a_share_that_stays_limits_
     still = series([0.8, 0.79, 0.81, 0.8, 0.78, 0.82, 0.8] * 4)
     assert [still.limit(item) for item in (trend, late, step(14))] == [trend, late, step(14)]
     assert still.reported(Span(0, 1e12)) == []
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(0.3, "possible"), (0.7, "clear")])
+def test_an_outlier_is_at_most_possible_in_a_month_of_which_a_part_is_evaluated_on_half_the_calls_or_fewer(
+    late: float, verdict: str
+) -> None:
+    share = series([0.8] * 20 + [late] * 8)
+    outlier = Unusual(start=day(5), buckets=1, value=0.6, expected=0.8, verdict="clear")
+    found = share.limit(outlier)
+    assert found is not None
+    assert found.verdict == verdict
+
+
+WEEK: list[float] = [0.8] * 5 + [0.6] * 2
+
+
+@pytest.mark.parametrize(
+    ("earlier", "current", "reason"),
+    [
+        (WEEK, WEEK, None),
+        (WEEK, [0.8, 0.81, 0.79, 0.8, 0.82, 0.61, 0.6], None),
+        (WEEK, [0.8] * 5 + [0.45] * 2, "60 % → 45 %"),
+        ([0.65, *WEEK[1:]], WEEK, "65 % → 80 %"),
+    ],
+    ids=["the same weekdays", "chance", "a trigger on the last two days", "a trigger until the first day"],
+)
+def test_windows_are_compared_part_by_part_as_a_change_near_their_ends_hardly_shows_in_the_whole(
+    earlier: list[float], current: list[float], reason: str | None
+) -> None:
+    sides = [series(shares, calls=160) for shares in (earlier, current)]
+    sides[0] = replace(sides[0], times=sides[0].times - 7 * DAY)
+    before, after = (Part(float(side.evaluated.sum()), float(side.calls.sum())) for side in sides)
+    assert sides[1].reason(before, after) is None, "the whole windows hardly differ"
+    found = sides[1].reason_between(sides[0], 7 * DAY, before, after)
+    assert found == (None if reason is None else f"the share of calls evaluated changed too, {reason}")
 
 
 def test_a_gap_in_calls_stays_an_outage_and_a_gap_in_evaluations_is_none() -> None:

@@ -10,7 +10,8 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.charts.read import HOURLY_HISTORY, TESTED_PERIODS
 from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, span_of
 from cekura_dashboards.charts.target import ChartReading, Window
-from cekura_dashboards.stats.evaluated import EvaluatedShare, Part
+from cekura_dashboards.stats.arrays import np
+from cekura_dashboards.stats.evaluated import CAUTIOUS_Z, EvaluatedShare, Part
 from cekura_dashboards.stats.findings import Number, Step, Unusual, exact
 from cekura_dashboards.stats.time_series import floats
 from cekura_dashboards.stats.timeline import PERIODS, STEPS, Clock, Span, floor_to, is_partial
@@ -75,10 +76,12 @@ def _share_over_time(reading: ChartReading, clock: Clock) -> EvaluatedShare | No
     rows, step = bar_rows(replace(counts, window=own.window), counts.chart, {}), STEPS[PERIODS[period]]
     by_hour = [(bucket.time, bucket.value or 0.0) for bucket in rows.buckets]
     calls, with_value = _by_step(by_hour, step), _by_step(evaluated, step)
-    times = [time for time in sorted(calls) if not is_partial(time, step, rows.span)]
+    full = {time: not is_partial(time, step, rows.span) for time in sorted(calls)}
+    # A window that was read as it is cuts calls and evaluations alike, a window cut out of a longer reading does not.
+    times = [time for time, is_full in full.items() if is_full or own.window == counts.window]
     return EvaluatedShare.of(
         floats(times), floats(with_value.get(time, 0.0) for time in times), floats(calls[time] for time in times),
-        step, clock, dict(by_hour),
+        step, clock, dict(by_hour), full=np.array([full[time] for time in times], np.bool_),
     )  # fmt: skip
 
 
@@ -102,11 +105,14 @@ def _by_step(values: Iterable[tuple[float, float]], step: int) -> dict[float, fl
 
 def change_of_share(current: ChartReading, baseline: ChartReading, clock: Clock) -> str | None:
     """How the share of calls evaluated differs between two windows; None if it does not, or is not known."""
-    parts = [_part(side) for side in (baseline, current)]
-    if parts[0] is None or parts[1] is None:
+    before, after = _part(baseline), _part(current)
+    if before is None or after is None:
         return None
-    share = share_over_time(current, clock) or share_over_time(baseline, clock) or EvaluatedShare.unknown()
-    return share.reason(parts[0], parts[1])
+    share, earlier = share_over_time(current, clock), share_over_time(baseline, clock)
+    if share is None or earlier is None:
+        return EvaluatedShare.unknown().reason(before, after, CAUTIOUS_Z)
+    lag_s = (current.window.start - baseline.window.start).total_seconds()
+    return share.reason_between(earlier, lag_s, before, after)
 
 
 def _part(reading: ChartReading) -> Part | None:
