@@ -40,6 +40,8 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("One chart compared with the week before:",
          {"widget_ids": [209], "window": "7d", "compare_to": "previous_period"}),
         ("A whole dashboard, facts only:", {"dashboard_id": 12, "window": "7d", "points": 0}),
+        ("Rows for a spreadsheet, every agent on every day:",
+         {"widget_ids": [204], "window": "2026-11-16/2026-11-17", "table": "csv"}),
         ("The busiest hours in the callers' time zone:",
          {"widget_ids": [202], "profile": "hour_of_day", "time_zone": "America/Los_Angeles"}),
     ],
@@ -118,8 +120,8 @@ async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str
         given = {name: planned.get(tool.name, value) if name in PLANNED else value for name, value in arguments.items()}
         answer = await call_tool(context, tool, given)
         plan_id = str(answer.structured.get("plan_id", ""))
-        lines += ["", question, "", "```json", json.dumps(given, ensure_ascii=False), "```", "", "```text", answer.text]
-        lines += ["```"]
+        lines += ["", question, "", "```json", json.dumps(given, ensure_ascii=False), "```", "", "```text"]
+        lines += [*answer.text.splitlines(), "```"]
     if tool.name == "preview_edit":
         planned["bulk_edit_dashboard"] = plan_id
     return "\n".join([*lines, ""])

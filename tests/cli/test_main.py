@@ -1,6 +1,8 @@
 """The command line, as a person or a chat client starts it."""
 
+import csv
 import importlib
+import io
 import json
 import os
 import re
@@ -86,6 +88,22 @@ def test_one_tool_is_called_by_hand() -> None:
     assert done.stdout.startswith('dashboard 11 "Operations overview"')
     whole = json.loads(typed("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
     assert whole["structuredContent"]["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
+
+
+def test_all_rows_of_one_widget_are_printed_as_csv_and_those_of_several_are_refused() -> None:
+    hours = '{"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}, "window": "29d"}'
+    done = typed("call", "preview_widget", hours, "--csv", "--sandbox")
+    assert (done.exit_code, done.stderr) == (0, "")
+    head, *records = csv.reader(io.StringIO(done.stdout_bytes.decode(), newline=""), strict=True)
+    assert (head, len(records)) == (["hour (UTC)", "calls", "incomplete"], 29 * 24 + 1)
+    assert done.stdout_bytes.count(b"\r\n") == len(records) + 1
+    assert [record[2] for record in records if record[2]] == ["yes", "yes"]
+    other = typed("call", "find_changes", "--csv", "--sandbox")
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert other.stderr == "find_changes has no table; --csv is for get_widgets_data and preview_widget.\n"
+    several = typed("call", "get_widgets_data", '{"dashboard_id": 11}', "--csv", "--sandbox")
+    assert (several.exit_code, several.stdout) == (1, "")
+    assert "this answer has 8: ask for one widget" in several.stderr
 
 
 @pytest.mark.parametrize(

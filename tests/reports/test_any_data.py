@@ -1,5 +1,7 @@
 """Whatever the API sends, an answer keeps its budget, is valid JSON, and hides nothing behind a crash."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.reports.budget import ONE_WIDGET, STRUCTURED
+from cekura_dashboards.reports.budget import ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
 from support import Json, Sent, ask, open_tools, shared_sandbox, some
 
 pytestmark = pytest.mark.no_cover
@@ -100,6 +102,19 @@ def check(found: tuple[str, Json], budget: int) -> None:
 def test_a_comparison_keeps_its_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_ids": [widget], "compare_to": "previous_period"}
     check(anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments)), ONE_WIDGET)
+
+
+@given(widget=st.sampled_from([201, 204, 205, 207]), sides=st.lists(data, min_size=1, max_size=2), data_type=types)
+@example(widget=204, sides=[many], data_type="numeric")
+@few
+def test_a_table_keeps_its_budget_and_its_columns(widget: int, sides: list[Any], data_type: str) -> None:
+    arguments: Json = {"widget_ids": [widget], "compare_to": "previous_period", "table": "csv"}
+    text, answer = anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments))
+    check((text, answer), WHOLE_ANSWER)
+    for table in [report["table"] for report in answer.get("widgets", []) if report.get("table", {}).get("rows")]:
+        records = [*csv.reader(io.StringIO('"' + text.partition(':\n"')[2].strip()), strict=True)]
+        assert {len(record) for record in records} <= {len(table["columns"])}
+        assert {len(row) for row in table["rows"]} <= {len(table["columns"])}
 
 
 @given(sides=st.lists(data, min_size=1, max_size=3), data_type=types)

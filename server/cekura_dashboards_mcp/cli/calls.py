@@ -19,6 +19,8 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.target import format_instant
 from cekura_dashboards.context import gather, gather_all
+from cekura_dashboards.reports.table_text import END, csv_lines
+from cekura_dashboards.summaries.model import Cell
 from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.chart_view import CHART, chart_html, report_page, standalone
@@ -52,6 +54,34 @@ def page_of(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> str
 def text_of(result: CallToolResult) -> str:
     """All text of a result."""
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+WITH_TABLES = ("get_widgets_data", "preview_widget")
+"""The tools whose answers can hold a table."""
+
+
+async def csv_of(connection: Connection, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+    """All rows of the one table of an answer as CSV, page after page; or an error, and True."""
+    if tool not in WITH_TABLES:
+        return f"{tool} has no table; --csv is for {' and '.join(WITH_TABLES)}.", True
+    columns, rows, total = list[str](), list[list[Cell]](), None
+    async with Client(create_server(connection)) as client:
+        while total is None or len(rows) < total:
+            page = {**arguments, "table": "csv", "from_row": len(rows) + 1}
+            result = await client.call_tool(tool, page)
+            if result.is_error:
+                return text_of(result), True
+            answer: dict[str, Any] = result.structured_content or {}
+            reports = [answer["report"]] if "report" in answer else as_list(answer.get("widgets")) or []
+            tables = [table for item in reports if (table := (as_object(item) or {}).get("table"))]
+            if len(reports) != 1 or not tables:
+                return f"--csv writes one table, but this answer has {len(tables)}: ask for one widget.", True
+            [table] = tables
+            columns, total = table["columns"], table["total_rows"]
+            if not table["rows"] and total:
+                return text_of(result), True
+            rows += table["rows"]
+    return "".join(line + END for line in csv_lines(columns, rows)), False
 
 
 MAX_DASHBOARDS = 5

@@ -175,17 +175,28 @@ def tools(*, as_json: bool) -> None:
         "call list_dashboards --sandbox",
         'call get_widgets_data \'{"dashboard_id": 11, "window": "7d"}\' --sandbox',
         "call get_dashboard '{\"dashboard_id\": 11}' --json --sandbox",
+        "call get_widgets_data '{\"widget_ids\": [204]}' --csv --sandbox > by-agent.csv",
     )
 )
 @click.argument("tool")
 @click.argument("arguments", default="{}", metavar="[JSON]")
 @click.option("--json", "as_json", is_flag=True, help="Print the complete result as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print all rows of one widget as CSV.")
 @SANDBOX
-def call(tool: str, arguments: str, *, as_json: bool, sandbox: bool) -> None:
+def call(tool: str, arguments: str, *, as_json: bool, as_csv: bool, sandbox: bool) -> None:
     """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
-    from cekura_dashboards_mcp.cli.calls import call_one, text_of  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import call_one, csv_of, text_of  # noqa: PLC0415 - see above
 
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other.")
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
+    if as_csv:
+        with waiting(f"Waiting for {tool}"):
+            text, failed = anyio.run(csv_of, link, tool, tool_arguments)
+        click.echo(text.encode() if not failed else text, nl=failed, err=failed)
+        if failed:
+            raise SystemExit(1)
+        return
     with waiting(f"Waiting for {tool}"):
         result = anyio.run(call_one, link, tool, tool_arguments)
     if as_json:

@@ -101,6 +101,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "channel_id": ("slack_channel",),
     "buckets": ("points",),
     "max_points": ("points",),
+    "format": ("table",),
+    "as_table": ("table",),
+    "output": ("table",),
+    "offset": ("from_row",),
+    "start_row": ("from_row",),
 }
 """Aliases of arguments, to possible names: the first that the object accepts and does not have yet counts."""
 
@@ -139,6 +144,7 @@ VALUES: dict[str, dict[str, str]] = {
         "longest_first": "longest", "shortest_first": "shortest", "oldest_first": "oldest", "newest_first": "newest",
         "value": "highest", "metric": "highest", "worst": "lowest", "best": "highest",
     },
+    "table": {"true": "text", "yes": "text", "rows": "text", "table": "text", "markdown": "text", "spreadsheet": "csv"},
     "by": {"local_days": "local_day", "local": "local_day"},
     "profile": {"hour": "hour_of_day", "hours": "hour_of_day", "day_of_week": "weekday", "weekdays": "weekday"},
     "kind": {

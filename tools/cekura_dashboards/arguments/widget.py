@@ -43,6 +43,8 @@ UNSAVED: Any = Field(
     json_schema_extra={"brief": True},
 )
 POINTS = Field(default=None, ge=0, le=60, description="most buckets in the series; 0: facts only")
+TABLE = Field(default=None, description="all data as rows")
+FROM_ROW = Field(default=None, ge=1)
 MAX_NAME = 255
 
 
@@ -61,6 +63,12 @@ def one_comparison(to: str | None, filters: Filter | None) -> None:
     """Refuse a comparison with another time and other calls at once."""
     if to and filters:
         raise fault("compare_filters", "and compare_to exclude each other; give only one.")
+
+
+def check_rows(table: str | None, from_row: int | None) -> None:
+    """Refuse a later row where no table was asked for; strict clients fill in 1."""
+    if from_row and from_row > 1 and not table:
+        raise fault("from_row", "is a row of a table; give table too: text or csv.")
 
 
 class Clocked(Request):

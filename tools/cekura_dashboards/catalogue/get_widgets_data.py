@@ -13,24 +13,29 @@ from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
     EDITS,
+    FROM_ROW,
     POINTS,
+    TABLE,
     WINDOW,
     Clocked,
     EditAmount,
     check_profile,
+    check_rows,
     one_comparison,
 )
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, saved
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
-from cekura_dashboards.reports.chart_reports import ChartQuery, corrections, report_charts
-from cekura_dashboards.reports.plots import Drawing, Plot
-from cekura_dashboards.reports.render import DETAILS, render_reports, window_text
+from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, corrections, report_charts
+from cekura_dashboards.reports.plots import Drawing
+from cekura_dashboards.reports.render import DETAILS, render_report, window_text
 from cekura_dashboards.reports.report import (
     WidgetBrief,
     WidgetReport,
     WindowShown,
 )
+from cekura_dashboards.reports.table_text import fit_tables, table_blocks, without_table
+from cekura_dashboards.summaries.model import TableFormat
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result
 
@@ -45,6 +50,8 @@ class WidgetsDataRequest(Clocked):
     compare_to: str | None = COMPARE_TO
     compare_filters: Filter | None = COMPARE_FILTERS
     points: int | None = POINTS
+    table: TableFormat | None = TABLE
+    from_row: int | None = FROM_ROW
     edits: EditAmount | None = EDITS
 
     @model_validator(mode="after")
@@ -52,6 +59,7 @@ class WidgetsDataRequest(Clocked):
         if self.dashboard_id is None and not self.widget_ids:
             raise fault("", "give dashboard_id or widget_ids. list_dashboards shows the dashboards.")
         one_comparison(self.compare_to, self.compare_filters)
+        check_rows(self.table, self.from_row)
         check_profile(
             self, compare_to=self.compare_to, compare_filters=self.compare_filters, by=self.by, edits=self.edits
         )
@@ -85,11 +93,12 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
         request.profile,
         request.points,
         request.edits,
+        tables=request.table is not None,
     )
     charts = await report_charts(context, targets, query)
     notes = [*meant, *others_meant, *filter_warnings(extra), *filter_warnings(other_calls, "compare_filters")]
     notes += charts.name_notes
-    return _answer(dashboard, [*charts.reports, *_failed(missing)], charts.reading_notes, notes, charts.plots)
+    return _answer(dashboard, [*charts.reports, *_failed(missing)], charts, notes, request)
 
 
 def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
@@ -99,22 +108,31 @@ def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
 def _answer(
     dashboard: Dashboard | None,
     reports: Sequence[WidgetReport],
-    side_notes: Sequence[str],
+    charts: ChartReports,
     notes: Sequence[str],
-    plots: Sequence[Plot] | None,
+    request: WidgetsDataRequest,
 ) -> WidgetsData:
-    """The reports within the budget, common parts once. ``plots``: None if the client draws nothing."""
+    """The reports within the budget, common parts once."""
     reports_left, shared = without_repeats(reports)
     answer = WidgetsData(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
         window=shared.window,
         where=shared.where,
-        shared_notes=[*shared.notes, *side_notes, *corrections(reports)] or None,
+        shared_notes=[*shared.notes, *charts.reading_notes, *corrections(reports)] or None,
         widgets=reports_left,
         notes=[*notes] or None,
     )
-    fitting = answer.model_copy(update={"widgets": fit(reports_left, head=len(_head(answer)), charted=plots is None)})
-    return fitting.with_drawing(None if plots is None else Drawing(answer, plots))
+    head = len(_head(answer))
+    if request.table:
+        fitted = fit_tables(reports_left, request.table, request.from_row or 1, head=head)
+    else:
+        fitted = fit(reports_left, head=head, charted=charts.plots is None)
+    fitting = answer.model_copy(update={"widgets": fitted})
+    return fitting.with_drawing(
+        None
+        if charts.plots is None
+        else Drawing(answer.model_copy(update={"widgets": [*map(without_table, reports_left)]}), charts.plots)
+    )
 
 
 async def _find(
@@ -141,7 +159,8 @@ async def _find(
 def render(result: WidgetsData) -> str:
     if not result.widgets:
         return f"{result.dashboard} has no widgets."
-    return "\n\n".join(part for part in (_head(result), render_reports(result.widgets)) if part)
+    blocks = [block for report in result.widgets for block in (render_report(report), *table_blocks(report))]
+    return "\n\n".join(block for block in (_head(result), *blocks) if block)
 
 
 def _head(result: WidgetsData) -> str:

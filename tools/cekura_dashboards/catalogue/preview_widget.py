@@ -11,11 +11,14 @@ from cekura_dashboards.arguments.times import zone_named
 from cekura_dashboards.arguments.widget import (
     COMPARE_FILTERS,
     COMPARE_TO,
+    FROM_ROW,
     POINTS,
+    TABLE,
     WINDOW,
     Clocked,
     NewWidget,
     check_profile,
+    check_rows,
     one_comparison,
 )
 from cekura_dashboards.charts.read import check_countable
@@ -27,6 +30,8 @@ from cekura_dashboards.reports.chart_reports import ChartQuery, report_charts
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.render import render_report
 from cekura_dashboards.reports.report import WidgetReport
+from cekura_dashboards.reports.table_text import fit_tables, table_blocks, without_table
+from cekura_dashboards.summaries.model import TableFormat
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
@@ -45,10 +50,13 @@ class PreviewRequest(Clocked):
         default=None, description="of a bar that counts: the share of these calls, a condition"
     )
     points: int | None = POINTS
+    table: TableFormat | None = TABLE
+    from_row: int | None = FROM_ROW
 
     @model_validator(mode="after")
     def _one_comparison(self) -> "PreviewRequest":
         one_comparison(self.compare_to, self.compare_filters)
+        check_rows(self.table, self.from_row)
         check_profile(
             self,
             compare_to=self.compare_to,
@@ -60,7 +68,7 @@ class PreviewRequest(Clocked):
 
 
 class Preview(Result):
-    BOUND = "at most 1,600 characters of text, beside the definition"
+    BOUND = "at most 1,600 characters of text, 9,000 with a table, beside the definition"
 
     report: WidgetReport
     widget: dict[str, Any] = Field(description="the definition, to save it unchanged")
@@ -92,7 +100,9 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     )  # fmt: skip
     other_calls, other_notes = with_missing(request.compare_filters, "compare_filters")
     notes += [*share_notes, *other_notes]
-    query = ChartQuery(project, request.compare_to, other_calls, request.profile, request.points)
+    query = ChartQuery(
+        project, request.compare_to, other_calls, request.profile, request.points, tables=request.table is not None
+    )
     charts = await report_charts(context, [target], query)
     [report] = charts.reports
     warnings = [*unread, *doubts(config, "widget.", metrics), *filter_warnings(config.filters, "widget.filters")]
@@ -108,15 +118,23 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     whole = Preview(
         report=report, widget=config.definition(), warnings=warnings or None, notes=[*notes, *charts.name_notes] or None
     )
-    fitting = whole.model_copy(update={"report": fit([report], charted=not context.draws)[0]})
-    return fitting.with_drawing(None if charts.plots is None else Drawing(whole, charts.plots))
+    if request.table:
+        [fitted] = fit_tables([report], request.table, request.from_row or 1)
+    else:
+        [fitted] = fit([report], charted=not context.draws)
+    fitting = whole.model_copy(update={"report": fitted})
+    return fitting.with_drawing(
+        None
+        if charts.plots is None
+        else Drawing(whole.model_copy(update={"report": without_table(report)}), charts.plots)
+    )
 
 
 def render(result: Preview) -> str:
     lines = [render_report(result.report)]
     lines += [f"warning: {text}" for text in result.warnings or []]
     lines.append("widget: " + json_text(result.widget))
-    return "\n".join(lines)
+    return "\n\n".join(["\n".join(lines), *table_blocks(result.report)])
 
 
 TOOL = ReadingTool(

@@ -46,18 +46,18 @@ def fit(
     several = min(EACH_OF_SEVERAL * len(reports), most) - 2 * len(reports)
     pool = (ONE_WIDGET if len(reports) == 1 else several) - head
     fitted_reports = [report.with_chart() for report in reports] if charted and len(reports) == 1 else list(reports)
-    sizes = [_size(report) for report in fitted_reports]
+    sizes = [size_of(report) for report in fitted_reports]
     for step in STEPS:
         for place in sorted(range(len(fitted_reports)), key=lambda i: -sizes[i]):
             if sum(sizes) <= pool:
                 return fitted_reports
             shorter = step(fitted_reports[place])
             if shorter is not fitted_reports[place]:
-                fitted_reports[place], sizes[place] = shorter, _size(shorter)
+                fitted_reports[place], sizes[place] = shorter, size_of(shorter)
     return fitted_reports
 
 
-def _size(report: WidgetReport) -> float:
+def size_of(report: WidgetReport) -> float:
     """The size of a report: that of its text, or of its structure if that is larger."""
     structure = len(report.model_dump_json(by_alias=True, exclude_none=True))
     return max(len(render_report(report)), structure / STRUCTURED)

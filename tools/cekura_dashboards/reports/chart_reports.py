@@ -52,6 +52,7 @@ from cekura_dashboards.reports.report import (
     window_shown,
     with_intervals,
 )
+from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
 from cekura_dashboards.stats.findings import Comparison, GroupChanges, exact
 from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial
@@ -71,7 +72,7 @@ class ChartQuery(Struct, frozen=True):
 
     ``compare_to``: another window, or ``compare_filters``: other calls. ``profile``: profiles instead. ``points``: the
     maximum number of buckets in a series; None: as many as fit. ``project``: where to look up names. ``edits``: beside
-    the changes.
+    the changes. ``tables``: of all rows, instead of a series.
     """
 
     project: int | None
@@ -80,6 +81,7 @@ class ChartQuery(Struct, frozen=True):
     profile: By | None = None
     points: int | None = None
     edits: Amount | None = None
+    tables: bool = False
 
 
 class ChartReports(Struct, frozen=True):
@@ -109,16 +111,17 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
             fold(context, targets, folding), context.lookups.names([], calls, query.project)
         )
         plots = [Plot(calls=calls_arguments(target)) for target in targets] if context.draws else None
+        reports = [with_profile_table(report) for report in reports] if query.tables else reports
         return ChartReports(named_reports(reports, targets, names), plots, [], name_notes)
     pairs = compared_targets(targets, query.compare_to, query.compare_filters, context.now(), context.settings.zone)
     (readings, notes), (names, name_notes) = await gather(
         read_compared(context, pairs),
         context.lookups.names([target.config for target in targets], [*calls, query.compare_filters], query.project),
     )
-    points, coarse = query.points, 0
-    if points is None:
-        points, coarse = FINE_SERIES, COARSE_SERIES if len(targets) > 1 else 0
-    reports = await comparison_reports(readings, ReportOptions(points, coarse, names, clock))
+    unasked = (FINE_SERIES, COARSE_SERIES if len(targets) > 1 else 0)
+    points, coarse = unasked if query.points is None else (query.points, 0)
+    options = ReportOptions(points, coarse, names, clock)
+    reports = await comparison_reports(readings, options)
     reports = await explain_empty(context, readings, reports, names)
     reports = [
         with_intervals(report) if target.matching else report for target, report in zip(targets, reports, strict=True)
@@ -126,6 +129,7 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
     reports = without_repeated_outages(targets, reports)
     if query.edits:
         reports = await edits_of_reports(context, readings, reports, names, query.edits)
+    reports = await with_tables(readings, reports, options) if query.tables else reports
     plots = await plots_of(readings, names) if context.draws else None
     return ChartReports(reports, plots, notes, name_notes)
 

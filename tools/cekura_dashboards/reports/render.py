@@ -65,10 +65,6 @@ MIN_SHARE_FROM_ZERO = 0.4
 """The axis begins at 0 if the smallest value is below this share of the largest."""
 
 
-def render_reports(reports: Sequence[WidgetReport]) -> str:
-    return "\n\n".join(render_report(item) for item in reports)
-
-
 def render_report(item: WidgetReport) -> str:
     """One widget: what it is, of which calls, the figures, a series, notes."""
     return item.text_by(_rendered)

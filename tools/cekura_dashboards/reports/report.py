@@ -60,7 +60,7 @@ from cekura_dashboards.stats.timeline import (
 )
 from cekura_dashboards.summaries.bar import bar, bar_outcome, bar_time_series, last_bucket
 from cekura_dashboards.summaries.line import line, outage_of_hours
-from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Profile, Series, Summary, TimesFacts
+from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Profile, Series, Summary, Table, TimesFacts
 from cekura_dashboards.summaries.pie import pie, stat
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted, word
 from cekura_dashboards.values import replace
@@ -137,6 +137,7 @@ class WidgetReport(BaseModel):
     group_changes: GroupChanges | None = None
     edits: list[Edits] | None = Field(default=None, description="made when a change can have begun")
     profile: Profile | None = None
+    table: Table | None = None
     not_tested: list[str] | None = None
     notes: list[str] | None = None
     omitted: list[str] | None = Field(default=None, description="what did not fit, and how to get it")

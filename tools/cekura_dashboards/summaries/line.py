@@ -46,7 +46,8 @@ class CallValues(Struct, frozen=True, eq=False):
     """The calls of a line that have a value, in order of time: ``times`` in seconds since 1970.
 
     ``nulls``: how many have none. ``lowest``, ``highest``: single calls, of equal ones the earliest. ``groups``: the
-    values of each group; empty where the calls are not grouped.
+    values of each group, and ``group_times`` their times, in the order in which the calls came; empty where the calls
+    are not grouped.
     """
 
     times: Array
@@ -55,6 +56,7 @@ class CallValues(Struct, frozen=True, eq=False):
     lowest: Point | None = None
     highest: Point | None = None
     groups: dict[str | None, Array] = field(default_factory=dict["str | None", "Array"])
+    group_times: dict[str | None, Array] = field(default_factory=dict["str | None", "Array"])
 
     @classmethod
     def of(
@@ -70,11 +72,12 @@ class CallValues(Struct, frozen=True, eq=False):
         names = {name: code for code, name in enumerate(dict.fromkeys(groups))}
         codes = np.array([names[name] for name in groups], np.intp)
         parts = {name: values[codes == code] for name, code in names.items()}
+        part_times = {name: times[codes == code] for name, code in names.items()}
         extremes = [_extreme(times, values, sign, id_of) for sign in (1, -1)]
         if (times[1:] < times[:-1]).any():
             order = np.argsort(times, kind="stable")
             times, values = times[order], values[order]
-        return cls(times, values, nulls, extremes[0], extremes[1], parts)
+        return cls(times, values, nulls, extremes[0], extremes[1], parts, part_times)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -82,6 +85,13 @@ class CallValues(Struct, frozen=True, eq=False):
     def cut(self, starts: Sequence[float], step: float) -> Places:
         """Where neighbouring buckets begin among the calls, and where the last one ends."""
         return np.searchsorted(self.times, [*starts, starts[-1] + step])
+
+    def by_group(self) -> dict[str | None, "CallValues"]:
+        """The calls of each group; empty where they are not grouped."""
+        orders = {name: np.argsort(times, kind="stable") for name, times in self.group_times.items()}
+        return {
+            name: CallValues(self.group_times[name][order], self.groups[name][order]) for name, order in orders.items()
+        }
 
     def means(self, edges: Places) -> Array:
         """The mean of the calls in each bucket, NaN for none. ``edges``: as ``cut`` gives them."""

@@ -174,6 +174,22 @@ class Series(BaseModel):
     partial: list[int] | None = Field(default=None, description="positions of incomplete buckets, from 0")
 
 
+Cell = SafeText | int | float | None
+TableFormat = Literal["text", "csv"]
+
+
+class Table(BaseModel):
+    """A chart as rows, or some of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    columns: list[str]
+    first_row: int = Field(default=1, description="the position of the first of these rows, from 1")
+    total_rows: int
+    rows: list[list[Cell]]
+    format: TableFormat = Field(default="text", exclude=True)
+
+
 class GroupShown(NamedTuple):
     """A group with its calls and its value."""
 
@@ -237,6 +253,7 @@ class PlotSeries(BaseModel):
     n: list[int | None] | None = None
     low: list[Number | None] | None = Field(default=None, description="the smallest of the calls in a step")
     high: list[Number | None] | None = Field(default=None, description="the largest of the calls in a step")
+    interval: bool | None = Field(default=None, description="low and high are the 95 % interval of a rate instead")
     partial: list[int] | None = Field(default=None, description="positions in value of incomplete steps, from 0")
 
     def thin(self, most: int) -> "PlotSeries":
