@@ -9,6 +9,7 @@ from mcp import Client
 
 from cekura_dashboards import TOOLS
 from cekura_dashboards.pipeline import MAX_BYTES_WITH_DRAWING
+from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.chart_view import chart_html
 from cekura_dashboards_mcp.protocol.server import create_server
@@ -150,6 +151,31 @@ async def test_the_finest_course_adds_up_to_the_total_of_the_answer() -> None:
         assert sum(plot["courses"][0]["value"]) == report["facts"]["total"]
 
 
+@pytest.mark.parametrize(
+    ("widget", "title", "is_rate"),
+    [
+        (202, "Calls, per day", False),
+        (203, "Success rate, per day", True),
+        (204, "Success rate, per day, by agent", True),
+        (205, "Calls by ended reason", False),
+        (207, "Average call duration", False),
+    ],
+)
+async def test_a_chart_is_named_as_people_say_it_and_a_rate_has_the_interval_of_each_day(
+    widget: int, title: str, *, is_rate: bool
+) -> None:
+    async with shows_apps(shared_sandbox()) as client:
+        result = await client.call_tool("get_widgets_data", {"widget_ids": [widget]})
+    assert result.meta is not None
+    [plot] = result.meta[KEY]["plots"]
+    assert plot["title"] == title
+    intervals = [course for course in plot["courses"] if course.get("interval")]
+    assert [course["role"] for course in intervals] == (["current"] if is_rate else [])
+    for course in intervals:
+        for value, n, low, high in zip(course["value"], course["n"], course["low"], course["high"], strict=True):
+            assert (low, high) == pytest.approx(wilson_interval(value, n), abs=2e-3)
+
+
 async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None:
     async with shows_apps(new_sandbox(count=60_000)) as client:
         result = await client.call_tool("find_changes", {})
@@ -166,9 +192,13 @@ async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None
             assert max(value or 0 for value in course["value"]) > change["after"] - 10
 
 
+SMALL = 42 * 1024
+"""Of the page, in bytes. A choice: 15 KB where it is compressed; intervals and levels of rates took 1.7 KB of it."""
+
+
 def test_the_page_is_one_small_file_that_loads_nothing() -> None:
     page = chart_html()
-    assert len(page.encode()) < 40 * 1024
+    assert len(page.encode()) < SMALL
     assert "src=" not in page
     assert "innerHTML" not in page
     assert "eval(" not in page

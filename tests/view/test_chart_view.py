@@ -260,10 +260,71 @@ async def test_an_edit_is_marked_at_its_time_and_told(host: Host) -> None:
     places = "nodes => nodes.map(node => node.getBBox().x)"
     async with host.show("get_widgets_data", {"widget_ids": [209], "window": "7d", "edits": "brief"}) as shown:
         [mark] = await shown.view.locator("svg path[fill='var(--c4)']").evaluate_all(places)
-        bars = await shown.view.locator("svg[role=img] rect[rx]").evaluate_all(places)
+        points = await shown.view.locator("svg[role=img] circle").evaluate_all(places)
         text = await shown.text()
-    assert bars[1] < mark + 5 < bars[2], "on 12 November, the second day"
+    assert points[1] < mark < points[2], "after noon of 12 November, the second day"
     assert '12 Nov 15:30, agent 33 "Booking": description, version 2.4.0 (Offer a time at once)' in text
+
+
+LINES = """nodes => nodes.map(node => ['x1', 'x2', 'y1', 'y2'].map(name => Number(node.getAttribute(name))))"""
+CIRCLES = "nodes => nodes.map(node => [Number(node.getAttribute('cx')), Number(node.getAttribute('cy'))])"
+
+
+def with_step(answer: Json) -> Json:
+    """The answer with a step between the third and the fourth of its days."""
+    for report in (answer["structuredContent"]["widgets"][0], answer["_meta"]["cekura/chart"]["answer"]["widgets"][0]):
+        report["findings"] = [
+            {"kind": "step", "at": "2026-11-14", "before": 0.85, "after": 0.8, "change": -0.05, "verdict": "clear"}
+        ]
+    return answer
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+async def test_a_rate_is_drawn_as_points_on_an_axis_that_shows_the_change_with_the_levels_of_a_step(
+    host: Host, *, proxy: bool
+) -> None:
+    strip = () if proxy else ("_meta",)
+    async with host.show(
+        "get_widgets_data", {"widget_ids": [203]}, changed=with_step, proxy=proxy, strip=strip
+    ) as shown:
+        svg = shown.view.locator("svg[role=img]")
+        assert await svg.locator("rect").count() == 0
+        points: list[list[float]] = await svg.locator("circle").evaluate_all(CIRCLES)
+        levels: list[list[float]] = await svg.locator("line.level").evaluate_all(LINES)
+        intervals: list[list[float]] = await svg.locator("line.interval").evaluate_all(LINES)
+        text = await shown.text()
+    course = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
+    values: list[float] = (
+        course["value"] if proxy else shown.result["structuredContent"]["widgets"][0]["series"]["value"]
+    )
+    assert len(points) == len(values) == 8
+    lowest, highest = values.index(min(values)), values.index(max(values))
+    scale = (points[lowest][1] - points[highest][1]) / (max(values) - min(values))
+    assert scale * (max(values) - min(values)) > 50, "more than a third of the height"
+
+    def height(value: float) -> float:
+        return points[lowest][1] - scale * (value - min(values))
+
+    assert [level[2] for level in levels] == pytest.approx([height(0.85), height(0.8)], abs=0.1)
+    assert levels[0][1] == levels[1][0]
+    assert points[2][0] < levels[1][0] < points[3][0]
+    assert (len(intervals) == len(points)) is proxy
+    for (x, _, high, low), point, value in zip(intervals, points, values, strict=False):
+        assert x == pytest.approx(point[0])
+        assert high < height(value) < low
+    assert ("Success rate, per day" in text) is proxy
+    assert "avg of success" not in text
+
+
+async def test_a_comparison_shows_the_level_of_the_baseline_and_where_the_change_leads(host: Host) -> None:
+    async with host.show(
+        "get_widgets_data", {"widget_ids": [204, 203], "window": "7d", "compare_to": "previous_period"}
+    ) as shown:
+        bands = await shown.view.locator("rect.band").evaluate_all("nodes => nodes.map(node => node.getBBox().height)")
+        text = await shown.text()
+    assert [height > 1 for height in bands] == [True], "not where groups are drawn"
+    assert "Success rate, per day, by agent" in text
+    assert "agent.id" not in text
 
 
 async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:

@@ -57,7 +57,14 @@ from cekura_dashboards.reports.explain import (
     single_measure,
 )
 from cekura_dashboards.reports.failure_modes import FailureModes, failure_lines
-from cekura_dashboards.reports.plots import Drawing, Plot, calls_arguments, plot_series_of, unit_over_time
+from cekura_dashboards.reports.plots import (
+    Drawing,
+    Plot,
+    calls_arguments,
+    plot_series_of,
+    title_of_reading,
+    unit_over_time,
+)
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
 from cekura_dashboards.stats.evaluated import limited
@@ -201,7 +208,10 @@ def _plot(base: ComparedMeasures, chart: RequestedChart, names: dict[str, str]) 
     current, baseline = base.readings
     courses = [*plot_series_of(current, names), *plot_series_of(baseline, names, "baseline")]
     return Plot(
-        courses, calls_arguments(replace(chart.target, window=current.window)), unit=unit_over_time(current, names)
+        courses,
+        calls_arguments(replace(chart.target, window=current.window)),
+        unit=unit_over_time(current, names),
+        title=title_of_reading(current),
     )
 
 

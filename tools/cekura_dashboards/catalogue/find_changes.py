@@ -48,7 +48,14 @@ from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, measure_words
 from cekura_dashboards.reports.evaluated import NOT_QUALITY
 from cekura_dashboards.reports.looks import MAX_TOKEN, Look, LookToken, look_line, read_token, scope_of, since_last_look
-from cekura_dashboards.reports.plots import Drawing, Plot, group_plot_series, plot_series_of, unit_over_time
+from cekura_dashboards.reports.plots import (
+    Drawing,
+    Plot,
+    group_plot_series,
+    plot_series_of,
+    title_of_reading,
+    unit_over_time,
+)
 from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.timeline import MINUTE, floor_to, iso, moment_of
@@ -383,9 +390,19 @@ def _plot(reading: ChartReading, item: Change, names: dict[str, str]) -> Plot:
     if item.how in OF_A_PART:
         share = item.how == "share"
         unit = "percent" if share else unit_over_time(reading, names)
-        return Plot(group_plot_series(reading, item.part, names, share=share), unit=unit)
+        return Plot(
+            group_plot_series(reading, item.part, names, share=share),
+            unit=unit,
+            title="Share of calls, per day" if share else _title(reading),
+        )
     courses = [course for course in plot_series_of(reading, names) if course.role != "group"]
-    return Plot(courses, unit=unit_over_time(reading, names))
+    return Plot(courses, unit=unit_over_time(reading, names), title=_title(reading))
+
+
+def _title(reading: ChartReading) -> str | None:
+    """The measure, without the groups that it was read by."""
+    config = reading.target.config.model_copy(update={"group_by": None})
+    return title_of_reading(replace(reading, target=replace(reading.target, config=config)))
 
 
 def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:

@@ -9,12 +9,16 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.rows import bar_rows, line_rows, plots_times, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import WidgetReport
+from cekura_dashboards.reports.words import title_in_words
+from cekura_dashboards.stats.findings import round_for_display
+from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.timeline import iso
 from cekura_dashboards.summaries.bar import bar_plot_series, merge_groups
 from cekura_dashboards.summaries.line import line_plot_series
@@ -43,20 +47,21 @@ DETAILS = (
 class Plot(Struct, frozen=True):
     """One chart: its series, the arguments of ``list_calls`` for its calls, and its report before an edit.
 
-    ``unit``: of the series, if no report has it.
+    ``unit``: of the series, if no report has it. ``title``: what is drawn, as people say it.
     """
 
     courses: Sequence[PlotSeries] = ()
     calls: JsonObject | None = None
     before: WidgetReport | None = None
     unit: str | None = None
+    title: str | None = None
 
     def to_json(self, detail: Detail) -> JsonObject:
         groups = [course for course in self.courses if course.role == "group"][: detail.groups]
         drawn = [course for course in self.courses if course.role != "group"] + groups
         series = [(course if detail.counts else course.bare()).thin(detail.points) for course in drawn if detail.points]
         plot: JsonObject = {"courses": [course.model_dump(mode="json", exclude_none=True) for course in series]}
-        optional = {"calls": self.calls, "unit": self.unit}
+        optional = {"calls": self.calls, "unit": self.unit, "title": self.title}
         plot |= {name: value for name, value in optional.items() if value is not None}
         if self.before is not None:
             plot["before"] = self.before.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -97,7 +102,46 @@ def plot_series_of(reading: ChartReading, names: dict[str, str], role: Role = "c
         return line_plot_series(lines.calls, lines.span, boolean=lines.boolean, role=role)
     rows = bar_rows(reading, chart, names)
     by_group = bool(config.group_by) and role == "current"
-    return bar_plot_series(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
+    courses = bar_plot_series(config.function, config.period, rows.buckets, rows.span, role=role, by_group=by_group)
+    if config.function != "avg" or role != "current":
+        return courses
+    unit = unit_of(config, chart, [bucket.value for bucket in rows.buckets])
+    return [course if course.role == "group" else with_rate_interval(course, unit) for course in courses]
+
+
+PERCENT = {"ratio": 1.0, "percent": 100.0}
+"""By unit of a rate, what all calls are."""
+
+
+def with_rate_interval(course: PlotSeries, unit: str | None) -> PlotSeries:
+    """A rate with the 95 % interval of each value; anything else, or a rate of unknown n, unchanged."""
+    whole = PERCENT.get(unit or "")
+    if whole is None or course.n is None or any(not 0 <= (value or 0) <= whole for value in course.value):
+        return course
+    bounds = [
+        wilson_interval(value / whole, n) if value is not None and n else (None, None)
+        for value, n in zip(course.value, course.n, strict=True)
+    ]
+    low, high = (
+        [None if bound is None else round_for_display(whole * bound, 3) for bound in side]
+        for side in zip(*bounds, strict=True)
+    )
+    return course.model_copy(update={"low": low, "high": high, "interval": True})
+
+
+def title_of_reading(reading: ChartReading) -> str | None:
+    """What a chart plots, as people say it."""
+    chart, config = reading.chart, reading.target.config
+    if chart is None:
+        return None
+    unit = None
+    if reading.target.matching is not None:
+        return f"Share of calls, per {config.period}"
+    if chart.chart_type == "bar":
+        unit = unit_of(config, chart, [number(row.value) for row in chart.rows])
+    elif chart.data_type == "boolean":
+        unit = "ratio"
+    return title_in_words(config, chart.display_name, unit).replace('"', "")
 
 
 async def plots_of(compared_readings: Sequence[ComparedReadings], names: dict[str, str]) -> list[Plot]:
@@ -112,7 +156,7 @@ def _plot_of(sides: ComparedReadings, names: dict[str, str]) -> Plot:
     courses = plot_series_of(sides.current, names)
     if sides.baseline is not None and not sides.targets.unasked:
         courses += plot_series_of(sides.baseline, names, "baseline")
-    return Plot(courses, calls_arguments(sides.current.target))
+    return Plot(courses, calls_arguments(sides.current.target), title=title_of_reading(sides.current))
 
 
 async def plots_of_edit(pairs: Sequence[tuple[ChartReading | None, ChartReading]], names: dict[str, str]) -> list[Plot]:
@@ -127,7 +171,7 @@ def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[
     if before is not None:
         steps = {course.step_s for course in courses}
         courses += [course for course in plot_series_of(before, names, "before") if course.step_s in steps]
-    return Plot(courses, calls_arguments(after.target))
+    return Plot(courses, calls_arguments(after.target), title=title_of_reading(after))
 
 
 def calls_arguments(target: Target) -> JsonObject | None:
@@ -164,7 +208,8 @@ def group_plot_series(
         buckets = [_share(bucket, sizes[bucket.time]) for bucket in buckets]
     function = "avg" if share else config.function
     all_series = bar_plot_series(function, config.period, buckets, rows.span)
-    return [course.model_copy(update={"label": group}) for course in all_series]
+    unit = "percent" if share else unit_over_time(reading, names) if function == "avg" else None
+    return [with_rate_interval(course.model_copy(update={"label": group}), unit) for course in all_series]
 
 
 def unit_over_time(reading: ChartReading, names: dict[str, str]) -> str | None:

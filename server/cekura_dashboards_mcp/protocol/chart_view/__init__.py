@@ -17,9 +17,10 @@ DATA = '<script type="application/json" id="data">null</script>'
 
 @cache
 def chart_html() -> str:
-    """The view, without its lines of comments: hosts load it anew for every answer."""
+    """The view, without its lines of comments and its indentation: hosts load it anew for every answer."""
     text = files(__name__).joinpath("chart.html").read_text(encoding="utf-8")
-    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("// "))
+    lines = (line.lstrip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if not line.startswith("// "))
 
 
 def address_of(tool: str) -> str:
