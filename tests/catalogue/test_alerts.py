@@ -142,7 +142,13 @@ async def test_the_text_of_a_preview(golden: Callable[[str, str], None]) -> None
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"widget_id": 203, "kind": "trend"}, "plots success; alerts watch metrics alone"),
+        ({"widget_id": 203, "kind": "trend"}, 'widget_id: 203 "Success rate" plots success; alerts watch metrics only'),
+        ({"widget_id": 203}, "plots success; alerts watch metrics only .* an expectation that cekura-dashboards assert"),
+        ({"widget_id": 203, "kind": "threshold", "preset": "balanced"}, "plots success; alerts watch metrics only"),
+        ({"widget_id": 202}, "plots agent_id; alerts watch metrics only"),
+        ({"widget_id": 201}, "plots no single measure; alerts watch metrics only"),
+        ({"widget_id": 211}, "kind: is missing; failure, trend or threshold"),
+        ({"metric": "Success", "project_id": 1}, 'no metric "Success", which is a field; look_up metrics'),
         ({**LATENCY, "kind": "failure"}, "use trend or threshold"),
         ({"metric": 504, "project_id": 1, "kind": "trend"}, "no alert on such values"),
         ({**LATENCY}, "kind: is missing; failure, trend or threshold"),

@@ -82,10 +82,8 @@ class AlertRequest(Request):
             raise fault(others[0], "cannot be changed: an alert keeps its metric; leave it out, or alert_id.")
         if len(others) > 1:
             raise fault("metric", "is that of the chart already; give widget_id or metric.")
-        if not self.is_complete:
-            if not others:
-                raise fault("widget_id", "is missing; give a chart of a metric, or metric with its id or name.")
-            self.setting(None)
+        if not self.is_complete and not others:
+            raise fault("widget_id", "is missing; give a chart of a metric, or metric with its id or name.")
         return self
 
     def changed(self, alert: Alert | None) -> AlertSetting | None:
@@ -158,6 +156,12 @@ class AlertRequest(Request):
         return Threshold(operator, low, high if operator == "outside" else None, least, size)
 
 
+METRICS_ONLY = (
+    "alerts watch metrics only (look_up metrics). For other charts: find_changes with since, or an expectation that "
+    "cekura-dashboards assert checks."
+)
+
+
 class AlertSubject(Struct, frozen=True, kw_only=True):
     """What an alert watches. ``filters``: without a time; ``eval_type``: None if it is not known.
 
@@ -220,9 +224,7 @@ async def _of_widget(context: ToolContext, widget: Widget, extra: JsonObject | N
         raise UnreadableAnswer(problem)
     if widget.field != METRIC_VALUE or widget.metric is None:
         plots = f"plots {word(widget.field, PLOTTED)}" if widget.field else "plots no single measure"
-        raise InvalidArguments.at(
-            "widget_id", f"{widget.id} {named(widget.name)} {plots}; alerts watch metrics alone (look_up metrics).",
-        )  # fmt: skip
+        raise InvalidArguments.at("widget_id", f"{widget.id} {named(widget.name)} {plots}; {METRICS_ONLY}")
     project = None
     if widget.dashboard is not None:
         project = (await context.lookups.dashboard_with_names(widget.dashboard)).project

@@ -232,7 +232,8 @@ def no_such(kind: EntityKind, text: str, names: Mapping[int, str], places: Mappi
     if match := nearest(text, names.values()):
         number = next(number for number, title in names.items() if title == match)
         return f"no {kind} {named(text)}; did you mean {named(match)} ({number})?"
-    return f"no {kind} {named(text)}; {LISTING_TOOL[kind]}."
+    is_field = kind == "metric" and text.strip().casefold() in PLOTTED
+    return f"no {kind} {named(text)}{', which is a field' if is_field else ''}; {LISTING_TOOL[kind]}."
 
 
 async def _dashboards(context: ToolContext, _scope: _Scope) -> dict[int, str]:

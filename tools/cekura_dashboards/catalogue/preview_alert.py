@@ -35,8 +35,8 @@ class AlertPreview(Result):
 
 async def run(context: ToolContext, request: AlertRequest) -> AlertPreview:
     alert = None if request.alert_id is None else await context.api.alert(request.alert_id)
-    setting = request.changed(alert)
     subject, _ = await gather(subject_of(context, request, alert), context.lookups.prefetch())
+    setting = request.changed(alert)
     context = await context.in_zone_of([subject.project])
     if setting is None:
         text = f"{request.alert_id} is of a kind that scores of calls do not decide, so it cannot be replayed."

@@ -173,7 +173,8 @@ async def _plan_create(context: ToolContext, request: SaveAlertRequest) -> Plan[
 
 
 async def _new_fields(context: ToolContext, request: SaveAlertRequest) -> tuple[JsonObject, list[str]]:
-    setting, subject = request.changed(None), await subject_of(context, request, None)
+    subject = await subject_of(context, request, None)
+    setting = request.changed(None)
     if setting is None:
         raise InvalidArguments.at("kind", "is missing; failure, trend or threshold.")
     check_kind(setting, subject.eval_type)
