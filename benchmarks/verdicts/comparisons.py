@@ -352,6 +352,11 @@ def _of_fortnights_alike() -> Iterator[Case]:
         yield kept
         yield replace(kept, name=f"calls, 300 a day varying by 5%, days alike {alike:g}", kind="total", draw=calls,
                       ratio=0.0, counted=True)  # fmt: skip
+    for alike, aim in ((0.0, 0.85), (0.3, 0.75)):
+        rates = partial(_rates, (80, 80), size=math.sqrt(RATE * (1 - RATE) / 80), alike=alike)
+        name = "rates, 80 calls a day, as much between days as by chance" + (f", days alike {alike:g}" if alike else "")
+        fortnights = Case(name, "mean", rates, FORTNIGHT, ratio=1.0, alike=bool(alike))
+        yield from _both(fortnights, -0.1, aim)
 
 
 def _of_percentiles() -> Iterator[Case]:

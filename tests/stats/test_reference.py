@@ -2,6 +2,7 @@
 
 import math
 import random
+import statistics
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import MeasureKind
-from cekura_dashboards.stats.reference import MIN_REFERENCE_DAYS, DailyVariation
+from cekura_dashboards.stats.reference import MIN_REFERENCE_DAYS, DailyVariation, estimate_variation
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
-from cekura_dashboards.stats.timeline import DAY
+from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK
 
 WEEKS = 4000
 MONTH = 29
@@ -42,6 +43,24 @@ def test_the_variance_of_a_week_grows_as_that_of_drawn_weeks_does(alike: float) 
     means = [math.fsum(levels(rng, 7, alike)) / 7 for _ in range(WEEKS)]
     drawn = math.fsum(mean * mean for mean in means) / WEEKS
     assert DailyVariation(alike, np.zeros(10**5)).variance_factor(7) / 7 == pytest.approx(drawn, rel=0.08)
+
+
+def correlation(days: list[float]) -> float:
+    cells = [SampleBucket(day * DAY, 1000, value) for day, value in enumerate(days)]
+    return estimate_variation(cells, UTC_CLOCK, "means").correlation
+
+
+def test_days_that_alternate_are_not_alike() -> None:
+    assert correlation([0.8, 0.9] * 14) == 0.0
+
+
+def test_four_weeks_that_are_not_alike_hardly_count_as_alike_and_those_that_are_do() -> None:
+    rng = random.Random(6)  # noqa: S311 - no secret
+    by_alike = {
+        alike: statistics.median(correlation([*levels(rng, 28, alike)]) for _ in range(60)) for alike in (0.0, 0.6)
+    }
+    assert by_alike[0.0] < 0.1
+    assert 0.4 < by_alike[0.6] < 0.65
 
 
 def width(current: Sample, baseline: Sample, earlier: Sample) -> float:

@@ -167,7 +167,7 @@ def difference_of_means(
                 moments = moments.plus(_moments(part, spread.variance))
     freedom, prior = moments.df, PRIOR_WEIGHT
     if days:
-        freedom, prior = variation.effective_df(max(map(_length, sides))), PRIOR_WEIGHT_BESIDE_DAYS
+        freedom, prior = variation.effective_df, PRIOR_WEIGHT_BESIDE_DAYS
     correlation = max(0.0, moments.excess / moments.weight) if moments.weight > 0 else 0.0
     moderated = (prior * PRIOR_INTRACLASS_CORRELATION + freedom * correlation) / (prior + freedom)
     squared_error = math.fsum(
@@ -312,7 +312,7 @@ def difference_of_percentiles(
     variation = _variation(reference, terms, "percentiles", strata)
     sizes = [_precisions(side.buckets, variation.power) for side in sides]
     sum_of_squares, df, prior = variation.sum_of_squares, float(variation.degrees_of_freedom), PRIOR_WEIGHT_BESIDE_DAYS
-    effective_df = variation.effective_df(max(map(_length, sides)))
+    effective_df = variation.effective_df
     if not reference.days:
         sum_of_squares = df = 0.0
         for side in sides:
@@ -371,7 +371,7 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
     mean = (x + y) / math.fsum(map(_length, sides))
     if reference.days:
         sum_of_squares, df = variation.sum_of_squares, float(variation.degrees_of_freedom)
-        effective_df, prior = variation.effective_df(max(map(_length, sides))), PRIOR_WEIGHT_BESIDE_DAYS
+        effective_df, prior = variation.effective_df, PRIOR_WEIGHT_BESIDE_DAYS
     else:
         sum_of_squares, df = (
             _squares_of_pairs(current, baseline) if same_slots else _squares_of_sides(current, baseline)

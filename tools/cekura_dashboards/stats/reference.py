@@ -31,7 +31,7 @@ HALF_A_DAY = DAY / 2
 MIN_REFERENCE_DAYS = 14
 """With fewer days no autocorrelation is estimated: two weeks hold every weekday twice. A choice.
 
-Measured: of fortnights whose days are alike by 0.6, 3 to 4 % are called ``clear`` where nothing changed.
+Measured: of fortnights whose days are alike by 0.6, 4 to 5 % are called ``clear`` where nothing changed.
 """
 MIN_DAYS_FOR_WEEKDAYS = 20
 """From this many days on, just under three weeks, each weekday may have a level of its own. A choice."""
@@ -40,11 +40,6 @@ MIN_VARIANCE_RATIO = 3.0
 
 A choice, p = 0.04 of seven weekdays in four weeks: of weeks that are alike by 0.6, 8 % had such levels with 2.
 """
-MIN_DAILY_AUTOCORRELATION, MAX_DAILY_AUTOCORRELATION = 0.1, 0.8
-"""The least and the most autocorrelation assumed, as three weeks of days do not measure it well.
-
-A choice. The coverage of the intervals that result is measured by ``python -m benchmarks.verdicts``.
-"""
 REMOVED_P_VALUE = 1e-3
 """Of steps and trends that are no autocorrelation. A choice: one taken for that wrongly makes intervals too narrow."""
 ValueKind = Literal["means", "counts", "percentiles"]
@@ -52,6 +47,14 @@ ValueKind = Literal["means", "counts", "percentiles"]
 
 ``percentiles``: their precision grows with their calls as far as the days show it.
 """
+PRIOR_AUTOCORRELATION: dict[ValueKind, float] = {"means": 0.25, "counts": 0.5, "percentiles": 0.25}
+"""The autocorrelation that is assumed, as four weeks measure it with a standard error of 0.2. Choices.
+
+Measured on fortnights: with a least of 0.1 instead, which only adds to estimates that are too high by chance, 2 of 100
+true changes of means are ``clear`` no more; moved half way to 0, 7 % of days alike by 0.6 are ``clear`` wrongly.
+"""
+PRIOR_DAYS, MAX_AUTOCORRELATION = 8.0, 0.8
+"""The weight of the prior, in days, and the most that is believed. Choices, measured by ``benchmarks.verdicts``."""
 Strata = Literal["weekdays", "weekends", "none"]
 """Which effects both sides of a comparison share, so that they are no part of its error."""
 
@@ -87,9 +90,7 @@ class DailyVariation(Struct, frozen=True, eq=False):
         df = max(1, self.degrees_of_freedom)
         most = self.sum_of_squares / df * (1 + 2 * math.sqrt(2 / df))
         share = max(0.0, 1 - sampling / most) if most > 0 else 0.0
-        is_assumed = self.correlation <= MIN_DAILY_AUTOCORRELATION
-        bound = MIN_DAILY_AUTOCORRELATION if is_assumed else MAX_DAILY_AUTOCORRELATION
-        return replace(self, correlation=min(self.correlation, bound * share))
+        return replace(self, correlation=min(self.correlation, MAX_AUTOCORRELATION * share))
 
     def variance_factor(self, days: float) -> float:
         """The factor by which autocorrelation inflates the variance of a mean of so many consecutive days.
@@ -107,24 +108,16 @@ class DailyVariation(Struct, frozen=True, eq=False):
         removed = _factor_of_mean(count, self.correlation) / count
         return _factor_of_mean(max(1, round(days)), self.correlation) * (1 - 1 / count) / (1 - removed)
 
-    def effective_df(self, days: float) -> float:
-        """The degrees of freedom of the variance of a mean of so many consecutive days.
+    @property
+    def effective_df(self) -> float:
+        """The degrees of freedom of the variance, of which autocorrelated days tell less.
 
-        Those of a chi-square with the same relative variance, Satterthwaite (1946), Biometrics 2: autocorrelated days
-        tell less of their variance, and their autocorrelation is an estimate too, by the variance of Bartlett (1946).
+        Source: Bayley and Hammersley (1946), Supplement to the Journal of the Royal Statistical Society 8.
 
-        >>> round(DailyVariation(0.6, np.zeros(22)).effective_df(7), 1)
-        7.3
+        >>> round(DailyVariation(0.6, np.zeros(22)).effective_df, 1)
+        10.4
         """
-        df = self.degrees_of_freedom * (1 - self.correlation**2) / (1 + self.correlation**2)
-        length, step = max(1, round(days)), 0.01
-        factors = [_factor_of_mean(length, self.correlation + sign * step) for sign in (-1, 1)]
-        slope = (math.log(factors[1]) - math.log(factors[0])) / (2 * step)
-        if self.correlation <= MIN_DAILY_AUTOCORRELATION:
-            return df
-        estimated = 1 - MIN_DAILY_AUTOCORRELATION / self.correlation  # what is not assumed
-        uncertainty = (estimated * slope) ** 2 * (1 - self.correlation**2) / len(self.residuals)
-        return 2 / (2 / df + uncertainty)
+        return self.degrees_of_freedom * (1 - self.correlation**2) / (1 + self.correlation**2)
 
 
 def _factor_of_mean(days: int, correlation: float) -> float:
@@ -150,10 +143,10 @@ def estimate_variation(
         return DailyVariation()
     month = _Month(days, clock, values)
     levels, parameters = month.changed(changed), min(changed, 1)
-    correlation = _autocorrelation(month.residuals(levels, month.kinds), 1 + parameters)
-    if correlation > MIN_DAILY_AUTOCORRELATION and not changed:  # steps and trends look like autocorrelation too
+    correlation = _autocorrelation(month.residuals(levels, month.kinds), 1 + parameters, values)
+    if correlation > PRIOR_AUTOCORRELATION[values] and not changed:  # steps and trends look like autocorrelation too
         levels, parameters = month.levels()
-        correlation = _autocorrelation(month.residuals(levels, month.kinds), 1 + parameters)
+        correlation = _autocorrelation(month.residuals(levels, month.kinds), 1 + parameters, values)
     by_strata = {"weekdays": month.kinds, "weekends": month.weekend, "none": np.zeros_like(month.kinds)}
     kinds = by_strata[strata]
     residuals = month.residuals(levels, kinds)
@@ -161,12 +154,16 @@ def estimate_variation(
     return DailyVariation(correlation, residuals, used, month.power)
 
 
-def _autocorrelation(residuals: Array, levels: int) -> float:
-    """Corrected for the bias of residuals about so many levels, each as of Marriott and Pope (1954), Biometrika 41."""
-    correlation = lag1_autocorrelation(residuals)
-    if correlation > 0:
-        correlation += levels * (1 + 4 * correlation) / len(residuals)
-    return min(max(correlation, MIN_DAILY_AUTOCORRELATION), MAX_DAILY_AUTOCORRELATION)
+def _autocorrelation(residuals: Array, levels: int, values: ValueKind) -> float:
+    """The mean of the estimate and the prior by their days.
+
+    The estimate is corrected for the bias of residuals about so many levels, each as of Marriott and Pope (1954),
+    Biometrika 41.
+    """
+    days, estimate = len(residuals), lag1_autocorrelation(residuals)
+    estimate += levels * (1 + 4 * estimate) / days
+    correlation = (PRIOR_DAYS * PRIOR_AUTOCORRELATION[values] + days * estimate) / (PRIOR_DAYS + days)
+    return min(max(correlation, 0.0), MAX_AUTOCORRELATION)
 
 
 def expected_counts(days: Sequence[SampleBucket], clock: Clock) -> dict[float, float]:

@@ -207,14 +207,13 @@ def robust_sd(values: Array) -> float:
 
 
 def lag1_autocorrelation(residuals: Array) -> float:
-    """The lag-1 autocorrelation, limited to 0 to 0.95.
+    """The lag-1 autocorrelation; 0 where nothing varies.
 
     >>> lag1_autocorrelation(floats([1, -1, 1, -1])), lag1_autocorrelation(floats([0, 0]))
-    (0.0, 0.0)
+    (-0.75, 0.0)
     """
     deviations = residuals - residuals.sum() / len(residuals)
     sum_of_squares = float(deviations @ deviations)
     if sum_of_squares <= 0:
         return 0.0
-    correlation = float(deviations[1:] @ deviations[:-1]) / sum_of_squares
-    return min(max(correlation, 0.0), 0.95)
+    return float(deviations[1:] @ deviations[:-1]) / sum_of_squares
