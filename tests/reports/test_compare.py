@@ -11,6 +11,7 @@ from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.charts.target import resolve_targets, saved
 from cekura_dashboards.reports.compare import compared_targets, days_before, measure_of, read_compared
+from cekura_dashboards.stats.findings import Comparison
 from cekura_sandbox import ApiVariant
 from support import Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox, sql
 
@@ -82,7 +83,8 @@ async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
         unlike = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-10")
     found = report["comparison"]
     assert found["verdict"] == "clear"
-    assert unlike["comparison"]["verdict"] == "possible", "the windows cover different weekdays"
+    explained = unlike["comparison"]["verdict"], unlike["comparison"]["explained_by"]
+    assert explained == ("clear", f"the step at {report['findings'][0]['at']}"), "though they cover different weekdays"
     split = found["contributors"]
     assert (split["top"][0]["group"], len(split["top"][0]["n"])) == ("Booking (33)", 2)
     assert split["rate_effect"] + split["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
@@ -408,7 +410,6 @@ SEVERAL: list[Json] = [
 
 
 async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
-    wider = list[bool]()
     async with open_tools(shared_sandbox()) as (context, _):
         for arguments in SEVERAL:
             _, answer = await ask(context, "get_widgets_data", **arguments)
@@ -416,12 +417,28 @@ async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
             for one in found:
                 if "ci95" in one:
                     low, high = one["ci95"]
-                    assert (not low <= 0 <= high) == (one["verdict"] in {"clear", "possible"}), (arguments, one)
-            told = [note for note in answer.get("shared_notes", []) if note.startswith("intervals are corrected for")]
-            wider.append(bool(told))
-        _, alone = await ask(context, "get_widgets_data", widget_ids=[203], compare_to="previous_period", window="3d")
-    assert (any(wider), all(wider)) == (True, False)
-    assert "shared_notes" not in alone
+                    significant = "explained_by" in one or one["verdict"] in {"clear", "possible"}
+                    assert "explained_by" in one or (not low <= 0 <= high) == significant, (arguments, one)
+
+
+async def test_what_else_is_compared_weakens_no_verdict_and_is_said_beside_it() -> None:
+    together: Json = {"dashboard_id": 11, "points": 0, "window": "3d", "compare_to": "previous_period"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "get_widgets_data", **together)
+        alone = [
+            await report_of(context, **{**together, "dashboard_id": None}, widget_ids=[report["widget"]["id"]])
+            for report in answer["widgets"]
+        ]
+    verdicts = [[report["comparison"].get("verdict") for report in side] for side in (answer["widgets"], alone)]
+    assert verdicts[0] == verdicts[1]
+    assert not any("possible_among" in report["comparison"] for report in alone)
+
+
+def test_a_clear_difference_that_is_one_of_many_is_possible_among_them_unless_a_step_explains_it() -> None:
+    clear = Comparison(verdict="clear").with_p_value(0.004)
+    assert [clear.among(tests).possible_among for tests in (1, 2, 3)] == [None, None, 3]
+    assert Comparison(verdict="clear").with_p_value(0.004, is_explained=True).among(9).possible_among is None
+    assert Comparison(verdict="possible").with_p_value(0.04).among(9).possible_among is None
 
 
 FEW: list[Json] = [

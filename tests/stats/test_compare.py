@@ -288,14 +288,13 @@ def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() 
     difference=st.floats(-5, 5),
     error=st.floats(0.01, 2),
     df=st.floats(1, 60),
-    tests=st.integers(1, 40),
     parts=st.integers(1, 9),
     most=st.sampled_from(["clear", "possible"]),
 )
 def test_an_interval_excludes_no_change_where_the_verdict_says_that_there_is_one(
-    difference: float, error: float, df: float, tests: int, parts: int, most: Literal["clear", "possible"]
+    difference: float, error: float, df: float, parts: int, most: Literal["clear", "possible"]
 ) -> None:
-    terms, found = VerdictTerms(tests, parts, most), Estimate(difference, error, df)
+    terms, found = VerdictTerms(parts, most), Estimate(difference, error, df)
     bounds = terms.interval(found)
     assert bounds
     assert (not bounds[0] <= 0 <= bounds[1]) == (terms.verdict(found) in {"clear", "possible"})

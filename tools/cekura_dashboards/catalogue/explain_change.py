@@ -65,10 +65,10 @@ from cekura_dashboards.reports.plots import (
     title_of_reading,
     unit_over_time,
 )
-from cekura_dashboards.reports.render import comparison_lines, contributor_lines, share_lines, title_of
+from cekura_dashboards.reports.render import comparison_lines, contributor_lines, finding_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
 from cekura_dashboards.stats.evaluated import limited
-from cekura_dashboards.stats.findings import Comparison
+from cekura_dashboards.stats.findings import Comparison, Finding
 from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
@@ -117,6 +117,7 @@ class Explanation(Result):
     window: str
     evaluated: Evaluated | None = Field(default=None, description="of a metric, in the window")
     comparison: Comparison
+    findings: list[Finding] | None = Field(default=None, description="over time, in or shortly before the window")
     dimensions: list[Dimension]
     drill_down: DrillDown | None = Field(default=None, description="the group that drives the change, divided in turn")
     outcomes: list[OutcomeShares] | None = Field(default=None, description="described, not ranked as drivers")
@@ -181,6 +182,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         window=window_line(window),
         evaluated=evaluated,
         comparison=whole,
+        findings=[*split.findings] or None,
         dimensions=[row for _, row in ranked],
         drill_down=inside,
         outcomes=[shares for name, sides in ended if (shares := outcome_shares(name, sides))] or None,
@@ -382,7 +384,8 @@ def render(result: Explanation) -> str:
     link = f", {result.metric_link}" if result.metric_link else ""
     lines += [f"{result.measure}{link}", f"where {result.where}", result.window]
     lines += [evaluated_line(result.evaluated)] if result.evaluated else []
-    lines += [*comparison_lines(result.comparison), *edit_lines(result.edits)]
+    lines += [*comparison_lines(result.comparison), *finding_lines(result.findings)]
+    lines += edit_lines(result.edits)
     modes = failure_lines(result.failure_modes)
     lines += modes if result.failure_modes and result.failure_modes.differ else []
     for row in result.dimensions:

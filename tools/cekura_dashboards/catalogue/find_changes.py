@@ -56,6 +56,7 @@ from cekura_dashboards.reports.plots import (
     title_of_reading,
     unit_over_time,
 )
+from cekura_dashboards.reports.render import verdict_words
 from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.timeline import MINUTE, floor_to, iso, moment_of
@@ -471,9 +472,9 @@ def render(result: Changes) -> str:
 def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
     ruler = f", {words}" if (words := measure_words(row.edits)) else ""
-    weaker = f", possible among {row.possible_among} tests" if row.possible_among else ""
     before = ", told before and still so" if row.told_before else ""
-    head = f"{place}. {row.verdict}{weaker}{before}{ruler}: widget {row.widgets[0]} {named(row.name)}"
+    verdict = verdict_words(row.verdict, row.possible_among)
+    head = f"{place}. {verdict}{before}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]

@@ -26,7 +26,7 @@ from cekura_dashboards.arguments.widget import (
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, saved
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
-from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, corrections, report_charts
+from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, report_charts
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.render import DETAILS, render_report, window_text
 from cekura_dashboards.reports.report import (
@@ -118,7 +118,7 @@ def _answer(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
         window=shared.window,
         where=shared.where,
-        shared_notes=[*shared.notes, *charts.reading_notes, *corrections(reports)] or None,
+        shared_notes=[*shared.notes, *charts.reading_notes] or None,
         widgets=reports_left,
         notes=[*notes] or None,
     )

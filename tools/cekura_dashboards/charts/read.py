@@ -528,15 +528,19 @@ def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
 
 
 def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
-    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, or ``LABELS``."""
+    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, or ``LABELS``.
+
+    Those of figures are days with their hours, of which a window may hold a part.
+    """
     config = target.config
     if target.problem is not None or config.group_by:
         return {}
     if config.chart_type == "stat":
-        return {
-            figure: bar_over_all(target, now, field=field, aggregation_function="avg", time_period="hour")
+        bars = {
+            figure: bar_over_all(target, now, field=field, aggregation_function="avg", time_period="day")
             for figure, field in FIELDS_OF_FIGURES.items()
         }
+        return {figure: replace(bar, by_hours=True) for figure, bar in bars.items()}
     if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
         by = {"type": "field", "field": config.field}
         return {LABELS: bar_over_all(target, now, **COUNT_BY_DAY, group_by=by)}

@@ -27,7 +27,7 @@ from cekura_dashboards.stats.change import (
     with_onsets,
 )
 from cekura_dashboards.stats.detect import SHORTLY
-from cekura_dashboards.stats.findings import Number
+from cekura_dashboards.stats.findings import Gap, Number
 from cekura_dashboards.stats.outages import is_one_event
 from cekura_dashboards.stats.significance import VerdictTerms, benjamini_hochberg
 from cekura_dashboards.stats.timeline import Clock, Span, iso, moment_of
@@ -257,18 +257,19 @@ def run_tests(
         tests += 2
     if not whole or not is_merged(reading.target.config.function, "group" if survey.parts else None):
         return MeasureTests(survey, candidates, tests)
-    change = None
+    outcome, change = outcome_of(reading, chart, clock, times.span, names), None
+    findings, over_time = outcome.findings or [], outcome.changes
+    share = share_over_time(reading, clock)
+    if share is not None:
+        findings, over_time = share.limit_all(findings), share.limit_all(over_time)
     if times.baseline and (measures[0].kind != "total" or not differ):  # else only their seasonality would show
         before = days_before(sides[0], measures[0].sample, reading, {}, names, clock)
-        terms = replace(terms, earlier_days=before, clock=measures[0].clock)
+        gaps = [item for item in findings if isinstance(item, Gap)]
+        terms = replace(terms, earlier_days=before, clock=measures[0].clock, changes=[*over_time, *gaps])
         change = level_change(
             measures[0].kind, measures[0].sample, measures[1].sample, terms, ratio=scale, counted=counted
         )
-    outcome = outcome_of(reading, chart, clock, times.span, names)
-    findings = outcome.findings or []
-    share = share_over_time(reading, clock)
     if share is not None:
-        findings = share.limit_all(findings)
         changes = changes_from_findings(share.reported(times.span), 1.0)
         candidates += _within_window([replace(item, how="evaluated") for item in changes], times)
     candidates += [change.limit(reason)] if change else []

@@ -151,23 +151,12 @@ async def comparison_reports(
     ]
 
 
-def corrections(reports: Sequence[WidgetReport]) -> list[str]:
-    """A note that intervals are corrected for the number of comparisons."""
-    comparisons = (report.comparison for report in reports)
-    most = max(
-        (comparison.allows_for for comparison in comparisons if comparison is not None and comparison.ci95), default=1
-    )
-    return [f"intervals are corrected for {most} comparisons"] if most > 1 else []
-
-
 def _with_comparison(report: WidgetReport, sides: ComparedReadings, tests: int, options: ReportOptions) -> WidgetReport:
     report = _with_groups(report, sides, options)
     if sides.current.chart is None or sides.targets.baseline is None:
         return report
-    result = compare_readings(sides, tests, options)
+    result = compare_readings(sides, tests, options, report.changes)
     if not sides.targets.unasked:
-        if sides.baseline is not None and not sides.targets.filters and not sides.baseline.window.weekdays_differ:
-            result = result.confirmed(report.findings or [])
         return report.model_copy(update={"comparison": result})
     if not result.figures or not sides.baseline or not _calls_of(result):
         why = result.not_compared or "the baseline has no data"

@@ -27,7 +27,15 @@ from cekura_dashboards.charts.read import (
     raise_if_all_failed,
     read_charts,
 )
-from cekura_dashboards.charts.rows import bar_rows, line_rows, pie_slices, stat_figures, uncovered_notes, unit_of
+from cekura_dashboards.charts.rows import (
+    bar_rows,
+    line_rows,
+    pie_slices,
+    span_of,
+    stat_figures,
+    uncovered_notes,
+    unit_of,
+)
 from cekura_dashboards.charts.target import (
     PERIOD_BEFORE,
     ChartReading,
@@ -41,10 +49,10 @@ from cekura_dashboards.charts.whole import key_of, of_all_calls, whole_values
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.evaluated import change_of_share
 from cekura_dashboards.reports.past import differ, disagreement
-from cekura_dashboards.reports.report import ReportOptions
+from cekura_dashboards.reports.report import ReportOptions, label_outcomes, outcome_of, outcome_of_calls
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.evaluated import limited
-from cekura_dashboards.stats.findings import SCALES, Comparison, MeasureKind
+from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind
 from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
@@ -138,7 +146,7 @@ def _figures_over_time(
 ) -> dict[str | None, Sequence[SampleBucket]]:
     figures = dict[str | None, Sequence[SampleBucket]]()
     for name, bar in daily_bars.items():
-        part = _part_of(bar, reading.window)
+        part = _part_of(bar.by_hour(), reading.window)
         if part is None or part.chart is None:
             continue
         side = _bar_sample(part, part.chart, names, 0.0, clock).sample
@@ -179,7 +187,7 @@ def days_before(
         if name == LABELS:
             over_time.update(_labels_over_time(replace(bar.window, end=end), daily_bars, side.over_time, names))
             continue
-        over_time[name] = _days_until(end, bar, names, clock)
+        over_time[name] = _days_until(end, bar.by_hour(), names, clock)
         if name == DURATION and TOTAL in side.over_time:
             over_time[TOTAL] = [cell._replace(value=cell.n or 0.0) for cell in over_time[name]]
     return Sample(_days_until(end, history, names, clock), 0.0, over_time=over_time)
@@ -438,7 +446,8 @@ def _daily_bars_of(
             return {}
         room -= len(fresh)
         for name, bar in bars.items():
-            all_measures.setdefault(keys[name], bar)
+            shared_bar = all_measures.get(keys[name], bar)
+            all_measures[keys[name]] = replace(shared_bar, by_hours=shared_bar.by_hours or bar.by_hours)
         return keys
 
     bars_by_chart = [
@@ -448,8 +457,13 @@ def _daily_bars_of(
     return bars_by_chart, all_measures
 
 
-def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions) -> Comparison:
-    """The comparison of one widget. ``tests``: the number of comparisons in this answer."""
+def compare_readings(
+    sides: ComparedReadings, tests: int, options: ReportOptions, changes: Sequence[Finding] = ()
+) -> Comparison:
+    """The comparison of one widget.
+
+    ``tests``: the number of comparisons in this answer. ``changes``: of the chart over time, which may explain it.
+    """
     filters, names = sides.targets.filters, options.names
     if isinstance(sides.targets.baseline, InvalidArguments):
         return Comparison(not_compared=sides.targets.baseline.details)
@@ -472,10 +486,10 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
     notes += _relation_of_sides(sides.targets, names)
     notes += _replacement(current.sample, baseline.sample) if filters else []
     counted = reading.target.config.aggregation_function == "count"
-    terms = VerdictTerms(
-        tests, strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=current.clock
-    )
+    terms = VerdictTerms(strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=current.clock)
     if not filters:
+        of_parts = changes_of_parts(sides.daily_bars[0], options.clock, names)
+        terms = replace(terms, changes=changes, changes_of_parts=of_parts)
         earlier_days = days_before(reading, current.sample, sides.history, sides.daily_bars[0], names, options.clock)
         terms = replace(terms, earlier_days=earlier_days)
     comparison = compare(
@@ -490,7 +504,26 @@ def compare_readings(sides: ComparedReadings, tests: int, options: ReportOptions
         comparison = comparison.without_verdicts(reason)
     if not filters:
         comparison = limited(comparison, change_of_share(reading, other, options.clock))
-    return comparison.model_copy(update={**about, "notes": [*(comparison.notes or []), *notes] or None})
+    about["notes"] = [*(comparison.notes or []), *notes] or None
+    return comparison.among(tests).model_copy(update=about)
+
+
+def changes_of_parts(
+    daily_bars: Mapping[str, ChartReading], clock: Clock, names: dict[str, str]
+) -> dict[str | None, Sequence[Finding]]:
+    """The steps and trends of the figures of a stat, or of the labels of a pie, over all the time that is known."""
+    changes = dict[str | None, Sequence[Finding]]()
+    for name, bar in daily_bars.items():
+        if bar.chart is None:
+            continue
+        if name == LABELS:
+            outcomes = label_outcomes(bar, clock_of_api_days(clock), span_of(bar), names)
+            changes.update((label, of_label.outcome.changes) for label, of_label in outcomes.items())
+            continue
+        changes[name] = outcome_of(bar, bar.chart, clock, span_of(bar), names).changes
+        if name == DURATION:
+            changes[TOTAL] = outcome_of_calls(bar, bar.chart, clock, names).changes
+    return changes
 
 
 def _replacement(current: Sample, baseline: Sample) -> list[str]:

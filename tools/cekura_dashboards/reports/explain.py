@@ -15,10 +15,19 @@ from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
 from cekura_dashboards.reports.past import differ
-from cekura_dashboards.reports.report import field_word
+from cekura_dashboards.reports.report import ReportOptions, field_word, report
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import find_driver, has_rest_stayed
-from cekura_dashboards.stats.findings import Comparison, Contributors, Number, Shares, Verdict, exact, round_for_display
+from cekura_dashboards.stats.findings import (
+    Comparison,
+    Contributors,
+    Finding,
+    Number,
+    Shares,
+    Verdict,
+    exact,
+    round_for_display,
+)
 from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, iso
@@ -84,12 +93,13 @@ class OutcomeShares(BaseModel):
 
 
 class ComparedMeasures(Struct, frozen=True):
-    """Current and baseline of one chart: readings, measurements, and the days before."""
+    """Current and baseline of one chart: readings, measurements, the days before, and what changed over time."""
 
     readings: tuple[ChartReading, ChartReading]
     current: Measurement
     baseline: Measurement
     earlier: Sample = EMPTY_SAMPLE
+    changes: Sequence[Finding] = ()
 
     @property
     def scale(self) -> float:
@@ -106,6 +116,7 @@ class ComparedMeasures(Struct, frozen=True):
                 strongest_verdict="possible" if differs else "clear",
                 clock=self.current.clock,
                 earlier_days=self.earlier,
+                changes=self.changes,
             ),
             ratio=self.scale,
             counted=counted,
@@ -116,11 +127,13 @@ class Split(Struct, frozen=True):
     """The measure and its splits by name, each compared or with its error.
 
     ``lost``: how the calls differ from those of the chart itself, if they do. ``requests``: for chart data.
+    ``findings``: in the measure over time, in or shortly before the window, as ``get_widgets_data`` reports them.
     """
 
     charts: Mapping[str, ComparedMeasures | DashboardsError]
     lost: str | None
     requests: int
+    findings: Sequence[Finding] = ()
 
 
 async def read_split(
@@ -147,6 +160,7 @@ async def read_split(
     )
     read: dict[tuple[str, str], ChartReading] = dict(zip(targets, readings, strict=True))
     small, split = are_few(readings), dict[str, ComparedMeasures | DashboardsError]()
+    options, findings = ReportOptions(points=0, names=names, clock=context.settings.clock), list[Finding]()
     for name in configs:
         current, baseline = read[name, CURRENT], read[name, BASELINE]
         error = current.error or baseline.error
@@ -158,11 +172,15 @@ async def read_split(
             for reading, part in ((current, current.chart), (baseline, baseline.chart))
         ]
         earlier = days_before(current, measures_of[0].sample, read.get((name, PAST)), {}, names, context.settings.clock)
-        split[name] = ComparedMeasures((current, baseline), measures_of[0], measures_of[1], earlier)
+        changes = list[Finding]()
+        if name == MEASURE:
+            over_time = await in_thread(report, current, options, read.get((name, PAST)), small=small)
+            findings, changes = over_time.findings or [], over_time.changes
+        split[name] = ComparedMeasures((current, baseline), measures_of[0], measures_of[1], earlier, changes)
     base, as_shown, lost = split.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
     if as_shown is not None and as_shown.chart is not None and isinstance(base, ComparedMeasures):
         lost = differ(measure_of(as_shown, as_shown.chart, names).sample.n, base.current.sample.n)
-    return Split(split, lost, len(targets) + requests_beside(readings))
+    return Split(split, lost, len(targets) + requests_beside(readings), findings)
 
 
 def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:

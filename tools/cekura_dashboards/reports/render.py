@@ -17,6 +17,7 @@ from cekura_dashboards.stats.findings import (
     GroupChanges,
     Number,
     SampleFigures,
+    ShareChange,
     Shares,
     Step,
     Trend,
@@ -199,9 +200,19 @@ def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
 def _figure_changes(rows: Iterable[FigureChange]) -> str:
     return "; ".join(
         f"{row.figure} {plain(row.current)}, baseline {plain(row.baseline)}, difference {plain(row.difference)}, "
-        f"{row.verdict}"
+        f"{_row_verdict(row)}"
         for row in rows
     )
+
+
+def verdict_words(verdict: str, possible_among: int | None) -> str:
+    """``clear, possible among 7 tests``: one that is only possible if corrected for all tests of an answer."""
+    return verdict + (f", possible among {possible_among} tests" if possible_among else "")
+
+
+def _row_verdict(row: FigureChange | ShareChange) -> str:
+    verdict = verdict_words(row.verdict, row.possible_among)
+    return f"{verdict} ({row.explained_by})" if row.explained_by else verdict
 
 
 def comparison_lines(comparison: Comparison | None) -> list[str]:
@@ -226,8 +237,9 @@ def comparison_lines(comparison: Comparison | None) -> list[str]:
     if comparison.per:
         parts.append(f"per {comparison.per}, as the windows differ in length")
     if comparison.verdict:
-        reason = comparison.not_tested or comparison.limited_by or comparison.confirmed_by
-        parts.append(f"{comparison.verdict}: {reason}" if reason else comparison.verdict)
+        reason = comparison.not_tested or comparison.limited_by or comparison.explained_by
+        verdict = verdict_words(comparison.verdict, comparison.possible_among)
+        parts.append(f"{verdict}: {reason}" if reason else verdict)
     elif comparison.limited_by:
         parts.append(comparison.limited_by)
     tables = parts_lines(comparison)
@@ -252,7 +264,7 @@ def parts_lines(comparison: Comparison) -> list[str]:
 
 
 def share_lines(shares: Shares) -> list[str]:
-    rows = [[row.label, row.current_pct, row.baseline_pct, row.points, row.verdict] for row in shares.top]
+    rows = [[row.label, row.current_pct, row.baseline_pct, row.points, _row_verdict(row)] for row in shares.top]
     line = "shares " + _rows(["label", "current %", "baseline %", "points", "verdict"], rows)
     return [line + _more(shares.more)]
 
@@ -300,7 +312,7 @@ def _finding(finding: Finding) -> str:
     match finding:
         case Step():
             head = f"{finding.kind} at {finding.at}" + (
-                " (before this window, persists)" if finding.before_window else ""
+                " (before this window, still so)" if finding.before_window else ""
             )
             parts.append(f"{plain(finding.before)} → {plain(finding.after)}")
             parts.append(_moved(finding.change, finding.pct))
@@ -496,6 +508,8 @@ def _pie_bar(share: float) -> str:
 def figure_table(changes: Sequence[FigureChange]) -> list[str]:
     """The figures of a stat, each with its baseline, aligned."""
     rows = [("", "current", "baseline", "difference", "")]
-    rows += [(plain(o.figure), plain(o.current), plain(o.baseline), plain(o.difference), o.verdict) for o in changes]
+    for row in changes:
+        figures = plain(row.current), plain(row.baseline), plain(row.difference)
+        rows.append((plain(row.figure), *figures, _row_verdict(row)))
     name, now, before, moved, _ = (max(map(len, cells)) for cells in zip(*rows, strict=True))
     return [f"{r[0]:<{name}}  {r[1]:>{now}}  {r[2]:>{before}}  {r[3]:>{moved}}  {r[4]}".rstrip() for r in rows]

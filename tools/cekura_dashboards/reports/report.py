@@ -143,6 +143,7 @@ class WidgetReport(BaseModel):
     omitted: list[str] | None = Field(default=None, description="what did not fit, and how to get it")
     error: str | None = None
     _coarser: Series | None = PrivateAttr(default=None)
+    _changes: list[Finding] = PrivateAttr(default_factory=list[Finding])
     _is_charted: bool = PrivateAttr(default=False)
     _text: str | None = PrivateAttr(default=None)
 
@@ -172,6 +173,15 @@ class WidgetReport(BaseModel):
     def coarser(self) -> Series | None:
         """The series in fewer buckets, used if space is short; None if there is none."""
         return self._coarser
+
+    @property
+    def changes(self) -> list[Finding]:
+        """What explains a difference: the steps and trends of all the history, and the outages in the window."""
+        return [*self._changes, *(item for item in self.findings or [] if isinstance(item, Gap))]
+
+    def with_changes(self, changes: Sequence[Finding]) -> "WidgetReport":
+        self._changes = [*changes]
+        return self
 
     def with_coarser(self, series: Series | None) -> "WidgetReport":
         """The report with a shorter series too, if that has fewer buckets."""
@@ -227,9 +237,9 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
     summary, untested = summarise(reading, options, history)
     share = share_over_time(history, options.clock) or share_over_time(reading, options.clock)
     evaluated, uncounted = evaluated_calls(reading, summary.n, share)
-    findings = summary.findings
+    findings, changes = summary.findings, summary.changes
     if findings is not None and share is not None:
-        findings = share.limit_all(findings)
+        findings, changes = share.limit_all(findings), share.limit_all(changes)
     notes = [*summary.notes, *reading.notes, *uncounted]
     zone, days = options.clock.zone, _days_of(config, summary)
     if days and is_off_utc(reading.window, zone):
@@ -238,20 +248,24 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
         notes.append(NOT_COUNTED.format(field_word(config.field or "")))
     if history is not None and history.error is not None:
         notes.append(f"tested over this window only, as its history could not be read: {history.error}")
-    return result.model_copy(
-        update={
-            "unit": summary.unit,
-            "pass_score": reading.passing,
-            "n": summary.n,
-            "evaluated": evaluated,
-            "findings": findings,
-            "facts": summary.facts,
-            "series": summary.series,
-            "groups": summary.groups,
-            "not_tested": [*untested, *summary.not_tested] or None,
-            "notes": notes or None,
-        }
-    ).with_coarser(summary.coarser)
+    return (
+        result.model_copy(
+            update={
+                "unit": summary.unit,
+                "pass_score": reading.passing,
+                "n": summary.n,
+                "evaluated": evaluated,
+                "findings": findings,
+                "facts": summary.facts,
+                "series": summary.series,
+                "groups": summary.groups,
+                "not_tested": [*untested, *summary.not_tested] or None,
+                "notes": notes or None,
+            }
+        )
+        .with_coarser(summary.coarser)
+        .with_changes(changes)
+    )
 
 
 def _days_of(config: WidgetConfig, summary: Summary) -> str | None:
@@ -488,6 +502,15 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, 
     local = past.times.local(window)
     outcome = bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, local)
     return _with_hours(outcome, history, clock, local, names)
+
+
+def outcome_of_calls(history: ChartReading, chart: Chart, clock: Clock, names: dict[str, str]) -> Outcome:
+    """All tests on the calls of a history, over all its time."""
+    past, config = past_of(history, chart, names), history.target.config
+    if not past.observed:
+        return Outcome()
+    calls = bar_time_series(config.function, config.period, "", past.timed, past.span)[1]
+    return Outcome() if calls is None else detect(calls, calls, clock=clock)
 
 
 def label_outcomes(

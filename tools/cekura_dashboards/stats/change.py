@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cekura_dashboards.stats.compare import compare, share_changes
 from cekura_dashboards.stats.findings import (
+    CLEAR_P_VALUE,
     Finding,
     Gap,
     GroupChange,
@@ -46,8 +47,6 @@ MIN_RELATIVE_CHANGE = 0.02
 """The same for all other measures, relative to the value before. A choice."""
 MAX_LABELS = 3
 """Labels reported for one chart. A choice."""
-CLEAR_GROUP_P_VALUE = 0.01
-"""That of a 99 % interval, from which on any verdict is clear."""
 MAX_GROUPS_LISTED = 5
 MIN_GROUPS = 2
 """Of fewer groups none can move unlike the others."""
@@ -80,7 +79,7 @@ class Change(Struct, frozen=True, kw_only=True):
     @property
     def verdict(self) -> Literal["clear", "possible"]:
         """Its own verdict, as wherever it is reported; tests beside it in a list are not taken into account."""
-        is_clear = self.how in JUDGED or self.p_value <= CLEAR_GROUP_P_VALUE
+        is_clear = self.how in JUDGED or self.p_value <= CLEAR_P_VALUE
         return self.strongest_verdict if is_clear else "possible"
 
     def limit(self, reason: str | None) -> "Change":

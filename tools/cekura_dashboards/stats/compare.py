@@ -1,7 +1,9 @@
 """Comparisons: current against baseline, with an interval, a verdict, and what contributed."""
 
 import math
+from typing import NamedTuple
 
+from cekura_dashboards.stats.agreement import Difference, agreed
 from cekura_dashboards.stats.decomposition import (
     MAX_CONTRIBUTORS,
     by_rate_and_mix,
@@ -35,6 +37,7 @@ from cekura_dashboards.stats.findings import (
     Shares,
     Verdict,
     exact,
+    percent_of,
     relative,
     round_for_display,
 )
@@ -56,16 +59,20 @@ def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Co
         side = "in the current window" if wholes[0] <= 0 else "in the baseline"
         return Comparison(not_compared=f"no data {side}")
     terms, changes = share_changes(current, baseline, terms)
-    shares = [
-        ShareChange(
+    shares = list[ShareChange]()
+    for label, (new, old, change) in changes.items():
+        points = Difference(change.difference, percent_of(change.difference, old))
+        sides = current.part(label), baseline.part(label)
+        judged = agreed(terms.verdict(change), points, terms.for_part(label, 1).changes, *sides)
+        row = ShareChange(
             label=label,
             current_pct=round(100 * new, 1),
             baseline_pct=round(100 * old, 1),
             points=round(100 * change.difference, 1),
-            verdict=terms.verdict(change),
+            verdict=judged.verdict,
+            explained_by=judged.by,
         )
-        for label, (new, old, change) in changes.items()
-    ]
+        shares.append(row.with_p_value(min(1.0, change.p_value * terms.parts), is_explained=judged.is_explained))
     shares.sort(key=lambda row: (-abs(row.points), str(row.label)))
     return Comparison(
         current=SampleFigures(n=exact(wholes[0])),
@@ -126,32 +133,44 @@ def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> C
         return Comparison(not_compared="no figures on one side")
     rows = list[FigureChange]()
     for name in names:
-        pair = current.parts[name], baseline.parts[name]
-        rows.append(
-            FigureChange(
-                figure=name or "",
-                current=exact(pair[0]),
-                baseline=exact(pair[1]),
-                difference=difference(*pair),
-                verdict=_over_time(name, current.part(name), baseline.part(name), terms.for_part(name, len(names)))
-                or _verdict_from_prior(name, current, baseline, replace(terms, tests=terms.tests * len(names))),
-            )
+        new, old = current.parts[name], baseline.parts[name]
+        sides, own = (current.part(name), baseline.part(name)), terms.for_part(name, 1)
+        tested = _over_time(name, *sides, own) or _from_prior(name, current, baseline, terms, len(names))
+        moved = Difference(new - old, percent_of(new - old, old), is_total=name == "total_calls")
+        judged = agreed(tested.verdict, moved, own.changes, *sides)
+        row = FigureChange(
+            figure=name or "",
+            current=exact(new),
+            baseline=exact(old),
+            difference=difference(new, old),
+            verdict=judged.verdict,
+            explained_by=judged.by,
         )
+        rows.append(row.with_p_value(tested.p_value, is_explained=judged.is_explained))
     return Comparison(figures=rows)
 
 
-def _over_time(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict | None:
-    """The verdict on a figure by its daily variation; None where that is not known."""
+class _Tested(NamedTuple):
+    verdict: Verdict
+    p_value: float = 1.0
+
+    @classmethod
+    def of(cls, estimate: Estimate, terms: VerdictTerms) -> "_Tested":
+        return cls(terms.verdict(estimate), estimate.p_value)
+
+
+def _over_time(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> _Tested | None:
+    """A figure by its daily variation; None where that is not known."""
     if not current.buckets or not baseline.buckets:
         return None
     terms = limited(terms, current, baseline)
     if name == "total_calls":
-        return terms.verdict(ratio_of_totals((current, baseline), 1.0, terms))
+        return _Tested.of(ratio_of_totals((current, baseline), 1.0, terms), terms)
     values = [mean_by_calls(side.buckets) for side in (current, baseline)]
     ratio = 0.0
     if name == "success_rate":
         ratio = 100.0 if max(cell.value for side in (current, baseline) for cell in side.buckets) > 1 else 1.0
-    return terms.verdict(difference_of_means(current, baseline, values, ratio, terms))
+    return _Tested.of(difference_of_means(current, baseline, values, ratio, terms), terms)
 
 
 def difference(current: float, baseline: float) -> Number:
@@ -161,12 +180,12 @@ def difference(current: float, baseline: float) -> Number:
     return round_for_display(current - baseline, 3)
 
 
-def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> Verdict:
-    """The verdict from prior variances, which exist for calls, success and duration; else ``not tested``."""
+def _from_prior(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms, figures: int) -> _Tested:
+    """A figure by prior variances, which exist for calls, success and duration; else it is not tested."""
     calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
     if min(calls) < 1:
-        return "not tested"
-    terms = terms.at_most_possible()
+        return _Tested("not tested")
+    terms = replace(terms, parts=figures).at_most_possible()
     sides = [
         Sample([SampleBucket(0.0, n, side.parts.get(name, 0.0))], side.seconds)
         for side, n in zip((current, baseline), calls, strict=True)
@@ -175,7 +194,7 @@ def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, ter
         days = [max(1.0, side.seconds / DAY) for side in sides]
         squared_error = math.fsum(1 / n + PRIOR_DAILY_VARIATION**2 / d for n, d in zip(calls, days, strict=True))
         log = math.log(calls[0] / sides[0].seconds) - math.log(calls[1] / sides[1].seconds)
-        return terms.verdict(Estimate(log, math.sqrt(squared_error), PRIOR_WEIGHT))
+        return _Tested.of(Estimate(log, math.sqrt(squared_error), PRIOR_WEIGHT), terms)
     values = [side.buckets[0].value for side in sides]
     if name == "success_rate":
         unit = 100.0 if max(values) > 1 else 1.0
@@ -183,11 +202,11 @@ def _verdict_from_prior(name: str | None, current: Sample, baseline: Sample, ter
     elif name == "avg_duration":
         variances = [(PRIOR_CALL_VARIATION * value) ** 2 for value in values]
     else:
-        return "not tested"
+        return _Tested("not tested")
     squared_error = math.fsum(
         variance / n * design_effect(n, side.seconds) for variance, n, side in zip(variances, calls, sides, strict=True)
     )
-    return terms.verdict(Estimate(values[0] - values[1], math.sqrt(squared_error), PRIOR_WEIGHT))
+    return _Tested.of(Estimate(values[0] - values[1], math.sqrt(squared_error), PRIOR_WEIGHT), terms)
 
 
 MAX_LOG_RATIO = math.log(1e6)
@@ -219,9 +238,26 @@ def compare(
         return _extremes(current, baseline)
     terms = limited(terms, current, baseline)
     if kind == "total":
-        return _totals(current, baseline, terms, counted=counted)
+        return _agreed(_totals(current, baseline, terms, counted=counted), current, baseline, terms, is_total=True)
     if kind == "median":
-        return _percentiles(current, baseline, terms)
+        return _agreed(_percentiles(current, baseline, terms), current, baseline, terms)
+    return _agreed(_means(current, baseline, terms, ratio), current, baseline, terms)
+
+
+def _agreed(
+    comparison: Comparison, current: Sample, baseline: Sample, terms: VerdictTerms, *, is_total: bool = False
+) -> Comparison:
+    """With the verdict of the change over time that explains it, if there is one."""
+    if comparison.verdict is None or comparison.difference is None:
+        return comparison
+    moved = Difference(comparison.difference, comparison.pct, is_total=is_total)
+    judged = agreed(comparison.verdict, moved, terms.changes, current, baseline)
+    same = comparison.model_copy(update={"verdict": judged.verdict, "explained_by": judged.by})
+    return same.with_p_value(comparison.p_value, is_explained=judged.is_explained)
+
+
+def _means(current: Sample, baseline: Sample, terms: VerdictTerms, ratio: float) -> Comparison:
+    """Means of all calls; ``ratio``: see ``compare``."""
     values = [mean_by_calls(side.buckets) for side in (current, baseline)]
     estimate = difference_of_means(current, baseline, values, ratio, terms)
     sides = [
@@ -236,7 +272,7 @@ def compare(
         ci95=terms.interval(estimate),
         verdict=terms.verdict(estimate),
         contributors=by_rate_and_mix(current.groups, baseline.groups),
-    ).with_p_value(estimate.p_value, terms.corrected_for)
+    ).with_p_value(estimate.p_value)
 
 
 def _percentiles(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
@@ -256,7 +292,7 @@ def _percentiles(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comp
         else None,
         verdict=terms.verdict(estimate),
         contributors=side_by_side(current.groups, baseline.groups),
-    ).with_p_value(estimate.p_value, terms.corrected_for)
+    ).with_p_value(estimate.p_value)
 
 
 def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: bool) -> Comparison:
@@ -306,7 +342,7 @@ def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: 
         verdict=terms.verdict(estimate),
         contributors=of_totals(current.groups, baseline.groups, (scales[0], scales[1])),
         notes=notes,
-    ).with_p_value(estimate.p_value, terms.corrected_for)
+    ).with_p_value(estimate.p_value)
 
 
 def _extremes(current: Sample, baseline: Sample) -> Comparison:

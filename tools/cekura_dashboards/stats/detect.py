@@ -228,6 +228,7 @@ TWO_WEEKS = 14
 """With fewer days a weekday occurs once, so a weekend cannot be distinguished from a change."""
 MIN_RELATIVE_CHANGE = 0.05
 """A value among many equal ones is unusual only if it differs by this share, as their spread is 0. A choice."""
+ALWAYS = Span(-math.inf, math.inf)
 SHORTLY = 7 * DAY
 """A step that began this long before the window, and still holds, is reported. A choice: one week."""
 
@@ -296,8 +297,9 @@ def _detect(
         untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
     unusual = [*_unusual_days(fit, cuts, trend, reporting_window), *_unusual_hours(fit, reporting_window)]
     unusual = [*_unusual_parts(fit, reporting_window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
+    changes: list[Finding] = [*_steps(fit, cuts, ALWAYS, zone), *(item for item in findings if isinstance(item, Trend))]
     findings += _unusual_findings(fit, unusual, outages, zone)
-    return Outcome([*findings, *(gap_findings or [])], untested)
+    return Outcome([*findings, *(gap_findings or [])], untested, changes=changes)
 
 
 def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:

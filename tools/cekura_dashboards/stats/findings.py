@@ -1,7 +1,6 @@
 """What a test of a series, or a comparison, can find: result models without arithmetic, rounded once, at the end."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -59,25 +58,23 @@ Verdict = Literal["clear", "possible", "not significant", "not tested"]
 
 
 class WithPValue(BaseModel):
-    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked.
-
-    ``allows_for``: how many comparisons its interval is corrected for.
-    """
+    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked."""
 
     model_config = ConfigDict(frozen=True)
     _p_value: float = PrivateAttr(default=1.0)
-    _allows_for: int = PrivateAttr(default=1)
+    _is_explained: bool = PrivateAttr(default=False)
 
     @property
     def p_value(self) -> float:
         return self._p_value
 
     @property
-    def allows_for(self) -> int:
-        return self._allows_for
+    def is_explained(self) -> bool:
+        """Whether its verdict is that of a change over time, which is tested wherever that change is."""
+        return self._is_explained
 
-    def with_p_value(self, p_value: float, allows_for: int = 1) -> Self:
-        self._p_value, self._allows_for = p_value, allows_for
+    def with_p_value(self, p_value: float, *, is_explained: bool = False) -> Self:
+        self._p_value, self._is_explained = p_value, is_explained
         return self
 
 
@@ -142,11 +139,15 @@ Finding = Annotated[Step | Trend | Unusual | Gap, Field(discriminator="kind")]
 
 
 class Outcome(Struct, frozen=True):
-    """``findings`` None: nothing was tested. ``not_tested``: what was not, and why. ``notes``: on how it was tested."""
+    """``findings`` None: nothing was tested. ``not_tested``: what was not, and why. ``notes``: on how it was tested.
+
+    ``changes``: the steps and trends of all the history, wherever the window is.
+    """
 
     findings: list[Finding] | None = None
     not_tested: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
+    changes: list[Finding] = field(default_factory=list[Finding])
 
 
 MeasureKind = Literal["mean", "total", "median", "shares", "figures", "extreme"]
@@ -193,7 +194,13 @@ class SampleFigures(_Shown):
     total: Number | None = Field(default=None, description="of the whole side, where value is per day")
 
 
-class ShareChange(_Shown):
+CLEAR_P_VALUE = 0.01
+"""That of a 99 % interval, from which on any verdict is clear."""
+EXPLAINED_BY = "the change over time that explains the difference, if its verdict is another than the interval's"
+POSSIBLE_AMONG = "a clear difference that is only possible if corrected for so many comparisons of this answer"
+
+
+class ShareChange(WithPValue):
     """A label's share of calls, in percent; ``points``: the change in percentage points."""
 
     label: SafeText | None = Field(default=None, description="absent: calls without one")
@@ -201,6 +208,8 @@ class ShareChange(_Shown):
     baseline_pct: float
     points: float
     verdict: Verdict
+    possible_among: int | None = Field(default=None, description=POSSIBLE_AMONG)
+    explained_by: str | None = Field(default=None, description=EXPLAINED_BY)
 
 
 class Shares(_Shown):
@@ -210,7 +219,7 @@ class Shares(_Shown):
     more: int | None = Field(default=None, description="labels beyond those shown")
 
 
-class FigureChange(_Shown):
+class FigureChange(WithPValue):
     """One figure of a stat on both sides, in its own unit."""
 
     figure: SafeText
@@ -218,6 +227,8 @@ class FigureChange(_Shown):
     baseline: Number
     difference: Number
     verdict: Verdict
+    possible_among: int | None = Field(default=None, description=POSSIBLE_AMONG)
+    explained_by: str | None = Field(default=None, description=EXPLAINED_BY)
 
 
 class Comparison(WithPValue):
@@ -237,34 +248,35 @@ class Comparison(WithPValue):
     verdict: Verdict | None = None
     not_tested: str | None = Field(default=None, description="why there is no verdict")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
-    confirmed_by: str | None = Field(default=None, description="what makes the verdict surer than the interval is")
+    possible_among: int | None = Field(default=None, description=POSSIBLE_AMONG)
+    explained_by: str | None = Field(default=None, description=EXPLAINED_BY)
     contributors: Contributors | None = None
     shares: Shares | None = None
     figures: list[FigureChange] | None = None
     notes: list[str] | None = None
 
-    def confirmed(self, findings: Sequence[Finding]) -> "Comparison":
-        """With the verdict of the only step in the window, if that is surer and goes the same way.
-
-        Weeks that hold a step on one of their days differ, however much their days vary.
-        """
-        steps = [step for step in findings if isinstance(step, Step) and not step.before_window]
-        if len(steps) != 1 or self.verdict not in {"possible", "not significant"} or self.limited_by:
-            return self
-        [step] = steps
-        is_surer = step.verdict == "clear" or self.verdict == "not significant"
-        if not is_surer or step.verdict == self.verdict or step.change * (self.difference or 0) <= 0:
-            return self
-        return self.model_copy(update={"verdict": step.verdict, "confirmed_by": f"by the step at {step.at}"})
+    def among(self, tests: int) -> "Comparison":
+        """With the number of comparisons of an answer, where that makes a clear difference only possible."""
+        figures = self.figures and [_among(row, tests) for row in self.figures]
+        shares = self.shares and self.shares.model_copy(update={"top": [_among(row, tests) for row in self.shares.top]})
+        return _among(self.model_copy(update={"figures": figures, "shares": shares}), tests)
 
     def without_verdicts(self, why: str) -> "Comparison":
         """The same figures, none of them with a verdict, and the reason why."""
-        none = {"verdict": "not tested"}
+        none = {"verdict": "not tested", "explained_by": None}
         figures = self.figures and [row.model_copy(update=none) for row in self.figures]
         shares = self.shares and self.shares.model_copy(
             update={"top": [row.model_copy(update=none) for row in self.shares.top]}
         )
         return self.model_copy(update={**none, "not_tested": why, "ci95": None, "figures": figures, "shares": shares})
+
+
+_Compared = TypeVar("_Compared", Comparison, ShareChange, FigureChange)
+
+
+def _among(item: _Compared, tests: int) -> _Compared:
+    is_weaker = item.verdict == "clear" and not item.is_explained and item.p_value * tests > CLEAR_P_VALUE
+    return item.model_copy(update={"possible_among": tests}) if is_weaker else item
 
 
 class GroupChange(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
-from cekura_dashboards.stats.findings import Number, Verdict, round_for_display
+from cekura_dashboards.stats.findings import Finding, Number, Verdict, round_for_display
 from cekura_dashboards.stats.timeline import UTC_CLOCK, Clock
 from cekura_dashboards.values import replace
 
@@ -324,30 +324,33 @@ class Estimate(NamedTuple):
 
 
 class VerdictTerms(Struct, frozen=True):
-    """The terms of a verdict: the corrections for multiple tests, and its upper limit.
+    """The terms of a verdict: the correction for multiple tests, and its upper limit.
 
-    ``tests``: how many charts are compared in this answer; ``parts``: of how many parts of a chart this is one: both
-    intervals are corrected for them. ``strongest_verdict``: the upper limit; where that is ``possible``, the 95 %
-    interval is corrected for all. ``earlier_days``: whole days before the current ones, as far as they are known.
+    ``parts``: of how many parts of a chart this is one; both intervals are corrected for them, and for nothing beside
+    the chart, so that a change has one verdict whatever else is compared. ``strongest_verdict``: the upper limit.
+    ``earlier_days``: whole days before the current ones, as far as they are known.
+    ``changes``: what was found in the same values over time; ``changes_of_parts``: in the figures or labels.
     ``memo``: what was estimated from such days, where the same are tested again and again; None: nothing is kept.
     """
 
-    tests: int = 1
     parts: int = 1
     strongest_verdict: Literal["clear", "possible"] = "clear"
     clock: Clock = UTC_CLOCK
     earlier_days: Sample = EMPTY_SAMPLE
+    changes: Sequence[Finding] = ()
+    changes_of_parts: Mapping[str | None, Sequence[Finding]] = {}
     memo: dict[Hashable, Any] | None = None
 
     def for_part(self, name: str | None, parts: int) -> "VerdictTerms":
         """Those of one part out of so many."""
-        return replace(self, parts=parts, earlier_days=self.earlier_days.part(name))
+        changes = self.changes_of_parts.get(name, ())
+        return replace(self, parts=parts, earlier_days=self.earlier_days.part(name), changes=changes)
 
     def at_most_possible(self) -> "VerdictTerms":
         return replace(self, strongest_verdict="possible")
 
     def verdict(self, estimate: Estimate) -> Verdict:
-        """``clear``: the 99 % interval, corrected for all that is tested, excludes no change; ``possible``: the 95 %.
+        """``clear``: the 99 % interval, corrected for the parts, excludes no change; ``possible``: the 95 %.
 
         >>> estimate = Estimate(0.1, 0.01, 12)
         >>> VerdictTerms().verdict(estimate), VerdictTerms().verdict(Estimate(0.1, 0.2, 12))
@@ -357,19 +360,14 @@ class VerdictTerms(Struct, frozen=True):
         """
         if estimate.standard_error <= 0 or estimate.df <= 0:
             return "not significant" if estimate.difference == 0 else "possible"
-        size, all_tests = abs(estimate.difference) / estimate.standard_error, self.tests * self.parts
-        if size > t_quantile(two_sided(0.99, all_tests), estimate.df) and self.strongest_verdict == "clear":
+        size = abs(estimate.difference) / estimate.standard_error
+        if size > t_quantile(two_sided(0.99, self.parts), estimate.df) and self.strongest_verdict == "clear":
             return "clear"
         return "possible" if size > self.bound(estimate) else "not significant"
 
-    @property
-    def corrected_for(self) -> int:
-        """For how many tests the 95 % interval is corrected."""
-        return self.tests * self.parts if self.strongest_verdict == "possible" else self.parts
-
     def bound(self, estimate: Estimate) -> float:
         """How many errors the 95 % interval reaches to each side: what lies beyond is at least ``possible``."""
-        return t_quantile(two_sided(0.95, self.corrected_for), estimate.df)
+        return t_quantile(two_sided(0.95, self.parts), estimate.df)
 
     def interval(self, estimate: Estimate) -> list[Number] | None:
         """The 95 % interval of a difference, which excludes none where the verdict says that there is one.
@@ -377,7 +375,7 @@ class VerdictTerms(Struct, frozen=True):
         >>> estimate = Estimate(-0.1, 0.04, 12)
         >>> VerdictTerms(strongest_verdict="possible").interval(estimate)
         [-0.187, -0.0128]
-        >>> VerdictTerms(strongest_verdict="possible", tests=8).interval(estimate)
+        >>> VerdictTerms(strongest_verdict="possible", parts=8).interval(estimate)
         [-0.232, 0.0323]
         """
         if estimate.standard_error <= 0 or estimate.df <= 0:

@@ -277,6 +277,7 @@ def bar(
         coarser=series(function, period, timed, span, coarse) if merges else None,
         groups=largest_groups(by, groups, ["group", "n", function if whole.by_group else name]) if by else None,
         findings=outcome.findings,
+        changes=outcome.changes,
         not_tested=outcome.not_tested,
         notes=[*notes, *outcome.notes],
     )

@@ -183,6 +183,7 @@ def line(
         coarser=_series(calls, span, coarse, measure),
         groups=largest_groups(by, _group_rows(calls), ["group", "n", measure]) if by else None,
         findings=outcome.findings,
+        changes=outcome.changes,
         not_tested=outcome.not_tested,
         notes=outcome.notes,
     )

@@ -229,6 +229,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     groups: Groups | None = None
     findings: list[Finding] | None = None
     """None: nothing was tested. Empty: tested, and nothing found."""
+    changes: list[Finding] = field(default_factory=list[Finding])
+    """The steps and trends of all the history."""
     not_tested: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
