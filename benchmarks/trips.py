@@ -68,6 +68,7 @@ class InRounds:
     under_way: int = 0
     held: int = 0
     let_go: anyio.Event = field(default_factory=anyio.Event)
+    answered: anyio.Event = field(default_factory=anyio.Event)
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
@@ -76,6 +77,7 @@ class InRounds:
         self.under_way += 1
         answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
         self.held += 1
+        self.answered.set()
         await self.let_go.wait()
         return answer
 
@@ -84,16 +86,18 @@ class InRounds:
 
     async def conduct(self) -> None:
         """Count the trips, for ever."""
-        quiet, seen = 0, 0
         while True:
-            await anyio.lowlevel.checkpoint()
-            waiting = self.under_way > 0 and self.held == self.under_way
-            quiet = quiet + 1 if waiting and len(self.sent) == seen else 0
-            seen = len(self.sent)
-            if quiet < SETTLED:
-                continue
+            await self.answered.wait()
+            self.answered = anyio.Event()
+            quiet, seen = 0, len(self.sent)
+            while self.held == self.under_way and quiet < SETTLED:
+                await anyio.lowlevel.checkpoint()
+                quiet = quiet + 1 if len(self.sent) == seen else 0
+                seen = len(self.sent)
+            if self.held < self.under_way:
+                continue  # until the next answer
             self.trips += 1
-            self.under_way = self.held = quiet = 0
+            self.under_way = self.held = 0
             self.let_go, let_go = anyio.Event(), self.let_go
             let_go.set()
 

@@ -8,16 +8,15 @@ from benchmarks.trips import BAR, rounds_of
 from cekura_dashboards.api.errors import ApiFault
 from cekura_dashboards.context import Memory
 from cekura_dashboards.settings import load_settings
-from cekura_sandbox import create_app
 from support import KEY, Json, ask, new_sandbox, now, open_tools, report_of
 
 pytestmark = pytest.mark.anyio
 NEW_YORK = "America/New_York"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def app() -> Any:
-    return create_app(now=now, count=6000, key=KEY, time_zone=NEW_YORK)
+    return new_sandbox(count=6000, time_zone=NEW_YORK)
 
 
 MIDNIGHT = {NEW_YORK: "2026-11-17T05:00Z", "UTC": "2026-11-17T00:00Z", "Asia/Tokyo": "2026-11-17T15:00Z"}
@@ -75,7 +74,7 @@ async def test_the_zone_is_read_beside_other_requests(
 
 
 async def test_the_range_of_a_dashboard_is_saved_by_the_project_s_days() -> None:
-    app = create_app(now=now, count=10, key=KEY, time_zone=NEW_YORK)
+    app = new_sandbox(count=10, time_zone=NEW_YORK)
     async with open_tools(app) as (context, recorder):
         await ask(context, "update_dashboard", dashboard_id=11, date_range="2026-11-10/2026-11-12")
     [patch] = recorder.writes()
@@ -84,7 +83,7 @@ async def test_the_range_of_a_dashboard_is_saved_by_the_project_s_days() -> None
 
 @pytest.mark.parametrize(("zone", "note"), [("", None), ("Moon/Crater", '"Moon/Crater", is unknown')])
 async def test_without_a_usable_zone_of_the_project_days_are_utc_days(zone: str, note: str | None) -> None:
-    app = create_app(now=now, count=300, key=KEY, time_zone=zone)
+    app = new_sandbox(time_zone=zone)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[203], window="yesterday")
     assert answer["widgets"][0]["window"]["from"] == MIDNIGHT["UTC"]

@@ -157,9 +157,12 @@ def create_app(
     ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
     before its first use; ``quiet``: nothing in them changes. ``time_zone``: of all projects; "": they name none.
     """
-    world = World(
-        now=now, seed=seed, count=count, key=key, readings=readings or ApiVariant(), quiet=quiet, time_zone=time_zone
-    )
+    chosen = readings or ApiVariant()
+    return app_of(World(now=now, seed=seed, count=count, key=key, readings=chosen, quiet=quiet, time_zone=time_zone))
+
+
+def app_of(world: World) -> FastAPI:
+    """Build the API of one sandbox's data."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:

@@ -10,8 +10,8 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Response
-from cekura_sandbox import ApiVariant, alerts, create_app
-from support import KEY, Json, Sent, ask, new_sandbox, now, open_tools, shared_sandbox, sql, undo
+from cekura_sandbox import ApiVariant, alerts
+from support import Json, Sent, ask, new_sandbox, now, open_tools, shared_sandbox, sql, undo
 
 pytestmark = pytest.mark.anyio
 PREVIEW, SAVE = "preview_alert", "save_alert"
@@ -101,15 +101,12 @@ async def test_a_number_of_calls_above_every_float_is_read_as_far_as_pages_go() 
 
 
 async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> None:
-    quiet = create_app(now=now, count=20_000, key=KEY, quiet=True)
-    try:
-        counts = list[Json]()
-        for app in (shared_sandbox(count=20_000), quiet):
-            async with open_tools(app) as (context, _):
-                _, answer = await ask(context, PREVIEW, **LATENCY, kind="trend", preset="aggressive")
-                counts.append(answer["replay"])
-    finally:
-        quiet.state.world.close()
+    quiet = new_sandbox(count=20_000, quiet=True)
+    counts = list[Json]()
+    for app in (shared_sandbox(count=20_000), quiet):
+        async with open_tools(app) as (context, _):
+            _, answer = await ask(context, PREVIEW, **LATENCY, kind="trend", preset="aggressive")
+            counts.append(answer["replay"])
     slow, calm = counts
     assert "clear, all agents: trend from 2026-10-20" in slow["changes"][0]
     assert slow["result"]["within_clear"] > 0.9 * slow["result"]["fired"]

@@ -13,7 +13,6 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.values import replace
-from cekura_sandbox import create_app
 from cekura_sandbox.edits import INSTRUCTIONS, Edit
 from support import KEY, NOW, Json, Recorder, ask, new_sandbox, open_tools, shared_sandbox
 
@@ -247,13 +246,12 @@ async def test_a_slow_audit_log_leaves_time_for_the_answer_and_is_told() -> None
 
 async def test_a_change_that_is_only_possible_and_has_no_date_lists_no_edits() -> None:
     """Seed 522 of a quiet world: its two weeks differ by chance, and at no time in particular."""
-    app = create_app(now=lambda: NOW, count=12_000, key=KEY, quiet=True, seed=522)
+    app = new_sandbox(count=12_000, quiet=True, seed=522)
     metric: Json = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 503, "time_period": "day"}
     async with open_tools(app) as (context, recorder):
         _, answer = await ask(
             context, "explain_change", widget={**metric, "aggregation_function": "avg"}, dashboard_id=11, window="7d"
         )
-    app.state.world.close()
     assert answer["comparison"]["verdict"] == "possible"
     assert "edits" not in answer
     assert "no edits are listed: the change is only possible, and may have begun at any time" in answer["notes"]

@@ -121,10 +121,9 @@ async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_w
 
 
 async def test_of_charts_of_one_measure_that_which_shows_it_over_time_is_named_first() -> None:
-    app = create_app(now=now, count=LARGE, key=KEY, seed=3)
+    app = new_sandbox(count=LARGE, seed=3)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes", dashboard_ids=[11])
-    app.state.world.close()
     row = next(row for row in answer["changes"] if {201, 203} <= {*row["widgets"]})
     assert row["widgets"] == [203, 201]
     assert row["next"]["arguments"]["widget_id"] == 203
