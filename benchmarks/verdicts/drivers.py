@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from benchmarks.verdicts.rows import CLEAR, CLEAR_ALIKE, POSSIBLE
-from cekura_dashboards.stats.decomposition import find_driver
+from cekura_dashboards.stats.decomposition import Driver, find_driver
 from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
@@ -121,6 +121,7 @@ def driven_row(case: Case, seeds: Iterable[int]) -> Driven:
 
 
 CALLS_A_DAY, DAY_EFFECT = 170, 0.2
+DAYS_KEPT = 28
 """Days vary besides by this share of a binomial error."""
 ALIKE: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
 OPPOSITE = ((1.4,) * 5 + (0.0,) * 2, (0.3,) * 5 + (2.75,) * 2)
@@ -149,6 +150,8 @@ class Month:
     correlation: float | None = None
     growth: float = 0.0
     first_day: int = 0
+    history: bool = True
+    before: float = 0.0
     aim: float | None = None
 
 
@@ -196,18 +199,19 @@ def months() -> Iterator[Month]:
     yield Month("durations, one of four +30 %", draw=0.7, ratio=0.0, planted=0.3, since=7, aim=0.7)
 
 
-def _month(month: Month, rng: np.random.Generator) -> tuple[GroupedSample, GroupedSample]:
-    """Current and baseline."""
-    length, groups = 2 * month.days, len(month.levels)
+def _month(month: Month, rng: np.random.Generator) -> tuple[GroupedSample, GroupedSample, GroupedSample]:
+    """Current, baseline, and the days before that the API keeps."""
+    length, groups = DAYS_KEPT, len(month.levels)
     levels = np.repeat(np.array(month.levels)[:, None], length, 1)
     usual = (
         CALLS_A_DAY * np.repeat(np.array(month.shares)[:, None], length, 1) * (1 + month.growth) ** np.arange(length)
     )
     for row, week in enumerate(month.weeks):
         usual[row] *= np.array(week)[np.arange(length) % 7]
-    usual[-1, : month.first_day] = 0.0
+    usual[-1, : length - 2 * month.days + month.first_day if month.first_day else 0] = 0.0
     if month.since:
         levels[1, length - month.since :] *= 1 + (month.planted if month.draw else month.planted / levels[1, 0])
+    levels[1, : length - 2 * month.days] += month.before
     n = rng.poisson(usual)
     own = rng.normal(0, DAY_EFFECT if month.correlation is None else 1.0, levels.shape)
     for day in range(1, length if month.correlation else 0):
@@ -222,7 +226,8 @@ def _month(month: Month, rng: np.random.Generator) -> tuple[GroupedSample, Group
         values = month.scale[0] + month.scale[1] * hits / np.maximum(n, 1)
     values = n.astype(float) if month.additive else values
     sides = list[GroupedSample]()
-    for part in (range(month.days, length), range(month.days)):
+    first = length - 2 * month.days
+    for part in (range(first + month.days, length), range(first, first + month.days), range(first)):
         cells: dict[str | None, list[SampleBucket]] = {
             name: [SampleBucket(day * DAY, float(n[row, day]), float(values[row, day])) for day in part if n[row, day]]
             for row, name in enumerate("abcd"[:groups])
@@ -231,19 +236,20 @@ def _month(month: Month, rng: np.random.Generator) -> tuple[GroupedSample, Group
         sums = {name: math.fsum((cell.n or 0.0) * cell.value for cell in row) for name, row in cells.items()}
         totals = {name: (size, size if month.additive else sums[name] / max(size, 1)) for name, size in sizes.items()}
         sides.append(GroupedSample(dict[str | None, tuple[float, float]](totals), cells))
-    return sides[0], sides[1]
+    return sides[0], sides[1], sides[2]
+
+
+def _driver(month: Month, seed: int) -> Driver:
+    current, baseline, before = _month(month, np.random.default_rng(seed))
+    earlier = before.buckets if month.history else {}
+    return find_driver(current, baseline, additive=month.additive, ratio=month.ratio, dimensions=1, earlier=earlier)
 
 
 def moved_row(month: Month, seeds: Iterable[int]) -> Moved:
-    drivers = [
-        find_driver(
-            *_month(month, np.random.default_rng(seed)), additive=month.additive, ratio=month.ratio, dimensions=1
-        )
-        for seed in seeds
-    ]
+    drivers = [_driver(month, seed) for seed in seeds]
     named = [driver for driver in drivers if driver.verdict != "not significant" and not driver.mixed]
     clear = [driver for driver in named if driver.verdict == "clear"]
-    last = (2 * month.days - 1) * DAY if month.since == 1 else None
+    last = (DAYS_KEPT - 1) * DAY if month.since == 1 else None
     right = [driver for driver in named if driver.outlier and driver.outlier.group == PLACE]
     dated = [driver for driver in right if last is None or (driver.outlier and driver.outlier.time == last)]
     share = 1 / len(drivers)

@@ -33,9 +33,16 @@ def plain(groups: Mapping[str, tuple[float, float]]) -> GroupedSample:
 
 
 def look(
-    current: GroupedSample, baseline: GroupedSample, *, ratio: float = 1.0, additive: bool = False, dimensions: int = 1
+    current: GroupedSample,
+    baseline: GroupedSample,
+    earlier: GroupedSample | None = None,
+    *,
+    ratio: float = 1.0,
+    additive: bool = False,
+    dimensions: int = 1,
 ) -> Driver:
-    return find_driver(current, baseline, additive=additive, ratio=ratio, dimensions=dimensions)
+    before = earlier.buckets if earlier else {}
+    return find_driver(current, baseline, additive=additive, ratio=ratio, dimensions=dimensions, earlier=before)
 
 
 def week(
@@ -150,50 +157,76 @@ def test_a_side_without_groups_or_with_one_says_nothing(side: Mapping[str, tuple
 
 
 def planted(
-    rng: random.Random, rates: Rates, calls: Mapping[str, Sequence[float]], moved: Mapping[int, float], group: str
-) -> tuple[GroupedSample, GroupedSample]:
-    """Two weeks, current and baseline: calls by weekday, and what a group's rate changes by on days of the current."""
-    sides = list[GroupedSample]()
-    for start in (7, 0):
+    rng: random.Random, rates: Rates, calls: Mapping[str, Sequence[float]], moved: Mapping[int, float], group: str,
+    before: float = 0.0,
+) -> tuple[GroupedSample, GroupedSample, GroupedSample]:  # fmt: skip
+    """Two weeks, current and baseline, and the two before: calls by weekday, and what a group's rate changes by.
+
+    ``moved``: on days of the current week; ``before``: in the weeks before both.
+    """
+    weeks = list[dict[Named, list[SampleBucket]]]()
+    for start in (0, 7, 14, 21):
         cells = dict[Named, list[SampleBucket]]()
         for name, rate in rates.items():
             sizes = [max(0, round(rng.gauss(n, math.sqrt(n)))) for n in calls[name]]
-            chances = [rate + (moved.get(day, 0.0) if start and name == group else 0.0) for day in range(7)]
+            changes = [moved.get(day, 0.0) if start == 21 else before if start < 14 else 0.0 for day in range(7)]
+            chances = [rate + change * (name == group) for change in changes]
             hits = [sum(rng.random() < chance for _ in range(n)) for n, chance in zip(sizes, chances, strict=True)]
             cells[name] = [
                 SampleBucket((start + day) * DAY, n, hit / n)
                 for day, (n, hit) in enumerate(zip(sizes, hits, strict=True))
                 if n
             ]
-        sides.append(of(cells))
-    return sides[0], sides[1]
+        weeks.append(cells)
+    return of(weeks[3]), of(weeks[2]), of({name: weeks[0][name] + weeks[1][name] for name in rates})
+
+
+FOUR_ALIKE = {name: [42.0] * 7 for name in "abcd"}
 
 
 def test_a_group_that_fell_is_found_where_groups_have_their_calls_on_different_days() -> None:
     rng, rates = random.Random(41), {"a": 0.85, "b": 0.85}  # noqa: S311 - no secret
     weeks = {"a": [119.0] * 5 + [5.0] * 2, "b": [25.0] * 5 + [230.0] * 2}
     drivers = [look(*planted(rng, rates, weeks, dict.fromkeys(range(7), -0.12), "b")) for _ in range(30)]
-    assert sum(one.groups[:1] == ["b"] and one.verdict != "not significant" for one in drivers) >= 18
+    assert sum(one.outlying_group == "b" and one.verdict != "not significant" for one in drivers) >= 26
+    assert sum(one.groups == ["b"] and one.verdict == "clear" for one in drivers) >= 20
 
 
 def test_one_bad_day_of_one_group_is_found_and_dated() -> None:
     rng, rates = random.Random(43), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
-    weeks = {name: [42.0] * 7 for name in rates}
-    drivers = [look(*planted(rng, rates, weeks, {6: -0.4}, "b")) for _ in range(30)]
+    drivers = [look(*planted(rng, rates, FOUR_ALIKE, {6: -0.4}, "b")) for _ in range(30)]
     outliers = [one.outlier for one in drivers if one.verdict != "not significant" and one.outlier]
-    assert sum(one.group == "b" and one.time == 13 * DAY for one in outliers) >= 18
+    assert sum(one.group == "b" and one.time == 27 * DAY for one in outliers) >= 24
+
+
+def test_the_days_before_tell_more_of_a_groups_level_than_its_week_does() -> None:
+    rng, rates = random.Random(47), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
+    months = [planted(rng, rates, FOUR_ALIKE, dict.fromkeys(range(7), -0.12), "b") for _ in range(40)]
+    clear = [
+        sum(look(*sides).verdict == "clear" for sides in drawn) for drawn in (months, [month[:2] for month in months])
+    ]
+    assert clear[0] >= 28
+    assert clear[0] >= clear[1] + 8
+
+
+def test_a_group_that_changed_before_the_baseline_did_not_move_since() -> None:
+    rng, rates = random.Random(53), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
+    drivers = [look(*planted(rng, rates, FOUR_ALIKE, {}, "b", before=0.08)) for _ in range(40)]
+    assert sum(one.verdict != "not significant" for one in drivers) <= 6
+    assert sum(one.verdict == "clear" for one in drivers) <= 2
 
 
 def test_groups_whose_own_weekdays_differ_on_both_sides_did_not_move() -> None:
     week = {"a": [0.9] * 5 + [0.6] * 2, "b": [0.7] * 5 + [0.9] * 2}
-    sides = [
-        of({name: [SampleBucket((start + day) * DAY, 100, rate) for day, rate in enumerate(rates)]
+    earlier, baseline, current = [
+        of({name: [SampleBucket(start + day * DAY, 100, rates[day % 7]) for day in range(days)]
             for name, rates in week.items()})
-        for start in (7, 0)
+        for start, days in ((0, 14), (14 * DAY, 7), (21 * DAY, 7))
     ]  # fmt: skip
-    moved = dict(sides[0].buckets) | {"b": [cell._replace(value=cell.value - 0.1) for cell in sides[0].buckets["b"]]}
-    assert look(sides[0], sides[1]).verdict == "not significant"
-    assert look(of(moved), sides[1]).verdict == "possible"
+    moved = dict(current.buckets) | {"b": [cell._replace(value=cell.value - 0.1) for cell in current.buckets["b"]]}
+    assert look(current, baseline).verdict == look(current, baseline, earlier).verdict == "not significant"
+    verdicts = [look(of(moved), baseline, *more).verdict for more in ((), (earlier,))]
+    assert verdicts == ["possible", "clear"]
 
 
 def test_a_release_that_takes_over_all_calls_is_the_clearest_shift_of_calls() -> None:

@@ -12,7 +12,7 @@ from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, Widget, WidgetConfig, plotted_type
 from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all, with_hours
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
-from cekura_dashboards.reports.compare import clock_of_api_days, days_before, labels_of, measure_of
+from cekura_dashboards.reports.compare import clock_of_api_days, days_before, groups_before, labels_of, measure_of
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.evaluated import change_of_share, share_over_time
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
@@ -250,8 +250,9 @@ def run_tests(
     if times.baseline and survey.parts == "groups" and measures[0].kind in {"mean", "total"}:
         additive = measures[0].kind == "total"
         groups = [measure.grouped for measure in measures]
+        earlier = groups_before((sides[0], sides[1]), reading, names)
         by_group = changes_by_group(
-            groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most
+            groups[0], groups[1], additive=additive, ratio=0.0 if additive else scale, most=most, earlier=earlier
         )
         candidates += [change.limit(reason) for change in by_group]
         tests += 2

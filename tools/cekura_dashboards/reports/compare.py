@@ -53,7 +53,7 @@ from cekura_dashboards.reports.report import ReportOptions, label_outcomes, outc
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.evaluated import limited
 from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind
-from cekura_dashboards.stats.group_model import GroupedSample
+from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
@@ -203,6 +203,26 @@ def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str], 
     sample, span = _bar_sample(part, bar.chart, names, 0.0, clock).sample, bar_rows(part, bar.chart, names).span
     whole = [cell for cell in sample.buckets if not is_partial(cell.time, DAY, span)]
     return [*dropwhile(lambda cell: not cell.n and not cell.value, whole)]
+
+
+def groups_before(
+    sides: tuple[ChartReading, ChartReading], history: ChartReading | None, names: dict[str, str]
+) -> BucketsByGroup:
+    """The whole days of each group before current and baseline.
+
+    Empty unless the history is of days by the same groups, and counts the same calls.
+    """
+    if history is None or history.chart is None or (chart := sides[0].chart) is None:
+        return NO_BUCKETS
+    config = history.target.config
+    if config.period != "day" or not config.group_by or config.group_by != sides[0].target.config.group_by:
+        return NO_BUCKETS
+    part = _part_of(history, replace(history.window, end=min(side.window.start for side in sides)))
+    if part is None or disagreement(history, sides[0], chart, names) is not None:
+        return NO_BUCKETS
+    rows = bar_rows(part, history.chart, names)
+    whole = (b for b in rows.buckets if b.value is not None and not is_partial(b.time, DAY, rows.span))
+    return _over_time(config.function, whole)
 
 
 def _agree(n: float | None, total: float, window: Window) -> bool:

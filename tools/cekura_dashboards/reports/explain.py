@@ -1,8 +1,8 @@
 """Where a change happened: the same measure in both windows, as a whole and by several fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
@@ -11,9 +11,9 @@ from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
 from cekura_dashboards.charts.calls import MetadataKeys, used_keys
 from cekura_dashboards.charts.evaluated import requests_beside
 from cekura_dashboards.charts.read import histories, read_charts
-from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window, are_few
+from cekura_dashboards.charts.target import ChartReading, RequestedChart, Target, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
-from cekura_dashboards.reports.compare import Measurement, days_before, measure_of
+from cekura_dashboards.reports.compare import Measurement, days_before, groups_before, measure_of
 from cekura_dashboards.reports.past import differ
 from cekura_dashboards.reports.report import ReportOptions, field_word, report
 from cekura_dashboards.stats.compare import compare
@@ -28,9 +28,10 @@ from cekura_dashboards.stats.findings import (
     exact,
     round_for_display,
 )
-from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP
-from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, VerdictTerms
+from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, BucketsByGroup
+from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, iso
+from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.text import SafeText, word
 from cekura_dashboards.values import replace
 
@@ -93,13 +94,17 @@ class OutcomeShares(BaseModel):
 
 
 class ComparedMeasures(Struct, frozen=True):
-    """Current and baseline of one chart: readings, measurements, the days before, and what changed over time."""
+    """Current and baseline of one chart: readings, measurements, the days before, and what changed over time.
+
+    ``groups_before``: the days before of each group.
+    """
 
     readings: tuple[ChartReading, ChartReading]
     current: Measurement
     baseline: Measurement
     earlier: Sample = EMPTY_SAMPLE
     changes: Sequence[Finding] = ()
+    groups_before: BucketsByGroup = field(default_factory=dict[str | None, Sequence[SampleBucket]])
 
     @property
     def scale(self) -> float:
@@ -153,7 +158,7 @@ async def read_split(
             targets[MEASURE, AS_SHOWN] = replace(sides[CURRENT], config=configs[MEASURE])
         if context.settings.history:
             [key], measures, _ = histories([targets[MEASURE, CURRENT]], now)
-            targets |= {(MEASURE, PAST): measures[key]} if key else {}
+            targets |= {(MEASURE, PAST): _by_groups(measures[key], configs.values())} if key else {}
     readings, (names, _) = await gather(
         read_charts(context, [*targets.values()]),
         context.lookups.names(configs.values(), [chart.target.calls], chart.project),
@@ -176,11 +181,23 @@ async def read_split(
         if name == MEASURE:
             over_time = await in_thread(report, current, options, read.get((name, PAST)), small=small)
             findings, changes = over_time.findings or [], over_time.changes
-        split[name] = ComparedMeasures((current, baseline), measures_of[0], measures_of[1], earlier, changes)
+        past_groups = groups_before((current, baseline), read.get((MEASURE, PAST)), names)
+        split[name] = ComparedMeasures(
+            (current, baseline), measures_of[0], measures_of[1], earlier, changes, past_groups
+        )
     base, as_shown, lost = split.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
     if as_shown is not None and as_shown.chart is not None and isinstance(base, ComparedMeasures):
         lost = differ(measure_of(as_shown, as_shown.chart, names).sample.n, base.current.sample.n)
     return Split(split, lost, len(targets) + requests_beside(readings), findings)
+
+
+def _by_groups(history: Target, configs: Iterable[WidgetConfig]) -> Target:
+    """The history of the measure by the first field that it is split by, so that one request shows both."""
+    config = history.config
+    grouped = [other.group_by for other in configs if other.group_by]
+    if not grouped or config.period != "day" or not is_merged(config.function, "group"):
+        return history
+    return replace(history, config=config.model_copy(update={"group_by": grouped[0]}))
 
 
 def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
@@ -238,8 +255,9 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
     if sides.current.kind == "median":
         return Dimension(by=by, verdict="not tested", contributors=row.contributors, not_compared=row.not_compared)
     result = find_driver(
-        sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions
-    )
+        sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions,
+        earlier=sides.groups_before,
+    )  # fmt: skip
     alike, still = result.verdict == "not significant", whole.verdict == "not significant"
     groups = [result.outlying_group] if still and not result.mixed else result.groups
     outlier = result.outlier if result.outlier and not alike and groups == [result.outlier.group] else None

@@ -26,7 +26,7 @@ from cekura_dashboards.stats.findings import (
     relative,
     round_for_display,
 )
-from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, GroupedSample
+from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.group_outliers import STOP_P_VALUE, outlying_groups
 from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
@@ -269,9 +269,18 @@ def _sizes(step: Step) -> tuple[Number, Number] | None:
 
 
 def changes_by_group(
-    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float, most: Literal["clear", "possible"]
+    current: GroupedSample,
+    baseline: GroupedSample,
+    *,
+    additive: bool,
+    ratio: float,
+    most: Literal["clear", "possible"],
+    earlier: BucketsByGroup = NO_BUCKETS,
 ) -> list[Change]:
-    """Groups whose own change is unlike that of the others, and those that are new or gone."""
+    """Groups whose own change is unlike that of the others, and those that are new or gone.
+
+    ``earlier``: the days before both sides.
+    """
     new, old = current.groups, baseline.groups
     times = {cell.time for cells in current.buckets.values() for cell in cells}
     changes = [
@@ -287,7 +296,7 @@ def changes_by_group(
             part=outlier.group,
             at=iso(outlier.time, step=DAY) if outlier.time is not None and outlier.when == "since" else None,
         )
-        for outlier in outlying_groups(current, baseline, additive=additive, ratio=ratio)
+        for outlier in outlying_groups(current, baseline, additive=additive, ratio=ratio, earlier=earlier)
         # one bad day of the baseline is no change of the window
         if outlier.when != "only" or outlier.time in times
     ]
@@ -330,8 +339,12 @@ def group_changes(
     ratio: float,
     most: Literal["clear", "possible"],
     against: str,
+    earlier: BucketsByGroup = NO_BUCKETS,
 ) -> GroupChanges | None:
-    """``ratio``: what a rate of one is written as, 0 for what is no rate. None where fewer than two can be compared."""
+    """``ratio``: what a rate of one is written as, 0 for what is no rate. ``earlier``: the days before both sides.
+
+    None where fewer than two can be compared.
+    """
     new, old = current.groups, baseline.groups
     compared = [name for name in new if name in old and min(new[name][0], old[name][0]) >= MIN_CALLS_OF_GROUP]
     rows = [
@@ -343,7 +356,7 @@ def group_changes(
             n=None if additive or change.n is None else [*change.n],
             verdict=_group_verdict(change),
         )
-        for change in changes_by_group(current, baseline, additive=additive, ratio=ratio, most=most)
+        for change in changes_by_group(current, baseline, additive=additive, ratio=ratio, most=most, earlier=earlier)
         # a group on both sides is neither new nor gone, even if the number of its calls is not known on one of them
         if change.how == "group" or not (change.part in new and change.part in old)
     ]

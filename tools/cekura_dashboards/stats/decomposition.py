@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from cekura_dashboards.stats.findings import Contributor, Contributors, Number, Verdict, exact, round_for_display
-from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, GroupedSample
+from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.group_outliers import GroupOutlier, dispersion_of_calls, outlying_groups
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket, t_sf
 
@@ -167,14 +167,18 @@ class Driver(Struct, frozen=True):
 
 
 def find_driver(
-    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float, dimensions: int
-) -> Driver:
-    """``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate."""
+    current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float, dimensions: int,
+    earlier: BucketsByGroup = NO_BUCKETS,
+) -> Driver:  # fmt: skip
+    """``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate.
+
+    ``earlier``: the days before both sides.
+    """
     new, old, tests = current.groups, baseline.groups, max(1, dimensions)
     parts = {} if additive else rate_and_mix_effects(new, old)
     change_by_group = _additive(new, old) if additive else {name: rate + mix for name, (rate, mix) in parts.items()}
     change = math.fsum(change_by_group.values())
-    outliers = outlying_groups(current, baseline, additive=additive, ratio=ratio)
+    outliers = outlying_groups(current, baseline, additive=additive, ratio=ratio, earlier=earlier)
     outlier = min(outliers, key=lambda item: item.p_value, default=None)
     p_value = min(1.0, tests * outlier.p_value) if outlier else 1.0
     named = [item.group for item in outliers if tests * item.p_value <= POSSIBLE_P_VALUE]

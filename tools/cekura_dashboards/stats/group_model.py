@@ -19,6 +19,7 @@ from cekura_dashboards.stats.time_series import sums_by
 from cekura_dashboards.stats.timeline import DAY, HOUR
 
 BucketsByGroup = Mapping[str | None, Sequence[SampleBucket]]
+NO_BUCKETS: BucketsByGroup = {}
 GroupedMeasure = Literal["rate", "mean", "signed", "count", "sum"]
 """Rates, positive means, other means, numbers of calls, or other totals."""
 MIN_CALLS_OF_GROUP = 30
@@ -46,11 +47,12 @@ class GroupedSample(Struct, frozen=True):
 
 
 class GroupTable(NamedTuple):
-    """Groups by buckets of both sides, the baseline first.
+    """Groups by buckets of both sides, in the order of time where the baseline comes first.
 
     ``names``: of the groups, of which the first ``tested`` are tested. ``n``: calls, 1 for totals; ``values``: rates
     from 0 to 1, means or totals; both groups x buckets. ``times``: of the buckets; ``current``: whether each is of the
-    current side. ``slots``: buckets x weekdays or hours, 1 where the bucket is of that.
+    current side; ``earlier``: whether it lies before both sides. ``slots``: buckets x weekdays or hours, 1 where the
+    bucket is of that.
     """
 
     names: Sequence[str | None]
@@ -60,6 +62,7 @@ class GroupTable(NamedTuple):
     times: Array
     slots: Array
     current: Flags
+    earlier: Flags
     measure: GroupedMeasure
 
     @property
@@ -88,11 +91,18 @@ class GroupTable(NamedTuple):
         return np.log(np.maximum((10 * np.where(self.n > 0, self.values, mean) + mean) / 11, max(mean, TINY) / 1000))
 
 
-def group_table(current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float) -> GroupTable | None:
+def group_table(
+    current: GroupedSample,
+    baseline: GroupedSample,
+    *,
+    additive: bool,
+    ratio: float,
+    earlier: BucketsByGroup = NO_BUCKETS,
+) -> GroupTable | None:
     """The groups of enough calls on both sides; all others but those of one side form one that is not tested.
 
-    ``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate. None without
-    two groups that can be compared.
+    ``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate. ``earlier``:
+    days before both sides, which are left out where the buckets are hours. None without two groups to compare.
     """
     sides = (baseline, current)
     sizes = [{name: n for name, (n, _) in side.groups.items()} for side in sides]
@@ -101,15 +111,18 @@ def group_table(current: GroupedSample, baseline: GroupedSample, *, additive: bo
     large = sorted(large, key=lambda name: (-sum(calls[name]), str(name)))[:MAX_GROUPS_TESTED]
     others = {name for name, both in calls.items() if min(both) > 0 or max(both) < MIN_CALLS_OF_GROUP} - {*large}
     rows_of_groups = dict.fromkeys(others, len(large)) | {name: row for row, name in enumerate(large)}
-    cells = [_cells(side.buckets, rows_of_groups) for side in sides]
-    counted = additive and all(np.array_equal(side[:, 2], side[:, 3]) for side in cells)
-    grids = [_grid(side, len(large) + 1, additive=additive) for side in cells]
+    cells = [_cells(buckets, rows_of_groups) for buckets in (earlier, baseline.buckets, current.buckets)]
+    counted = additive and all(np.array_equal(part[:, 2], part[:, 3]) for part in cells)
+    grids = [_grid(part, len(large) + 1, additive=additive) for part in cells]
+    grids = grids[any(grid.hourly for grid in grids) :]
     n, sums = np.concatenate([grid.n for grid in grids], 1), np.concatenate([grid.sums for grid in grids], 1)
-    is_current = np.repeat([False, True], [grid.times.size for grid in grids])
+    part = np.repeat(np.arange(-len(grids), 0), [grid.times.size for grid in grids])
+    is_current, is_earlier = part == -1, part == -3  # noqa: PLR2004 - the first of three
     used = np.arange(len(large) + 1) < len(large)
-    used[-1] = min(float(n[-1, is_current].sum()), float(n[-1, ~is_current].sum())) >= MIN_CALLS_OF_GROUP
+    is_baseline = ~is_current & ~is_earlier
+    used[-1] = min(float(n[-1, is_current].sum()), float(n[-1, is_baseline].sum())) >= MIN_CALLS_OF_GROUP
     n, sums = n[used], sums[used]
-    if len(n) < 2 or not large or is_current.all() or not is_current.any():  # noqa: PLR2004 - one to compare with
+    if len(n) < 2 or not large or not is_current.any() or not is_baseline.any():  # noqa: PLR2004 - one to compare with
         return None
     measure: GroupedMeasure = "rate" if ratio else "mean"
     if additive:
@@ -118,13 +131,13 @@ def group_table(current: GroupedSample, baseline: GroupedSample, *, additive: bo
         values = np.divide(sums, n, out=np.zeros(n.shape), where=n > 0) / (ratio or 1.0)
     if ratio:
         values = np.clip(values, 0.0, 1.0)
-    elif min(float(sums[:, side].sum(1).min()) for side in (is_current, ~is_current)) <= 0:
+    elif min(float(sums[:, side].sum(1).min()) for side in (is_current, is_baseline)) <= 0:
         measure = "signed"
     slots = np.concatenate([grid.slots for grid in grids])
     names = [*large, None][: len(n)]
     times = np.concatenate([grid.times for grid in grids])
     by_slot = (slots[:, None] == np.unique(slots)[None]).astype(np.float64)
-    return GroupTable(names, len(large), n, values, times, by_slot, is_current, measure)
+    return GroupTable(names, len(large), n, values, times, by_slot, is_current, is_earlier, measure)
 
 
 class _Grid(NamedTuple):
@@ -132,6 +145,7 @@ class _Grid(NamedTuple):
     sums: Array
     times: Array
     slots: Array
+    hourly: bool
 
 
 def _cells(buckets: BucketsByGroup, rows_of_groups: Mapping[str | None, int]) -> Array:
@@ -157,7 +171,21 @@ def _grid(cells: Array, groups: int, *, additive: bool) -> _Grid:
     values = cells[:, 3] if additive else cells[:, 2] * cells[:, 3]
     n, sums = (sums_by(places, of, groups * starts.size).reshape(groups, -1) for of in (cells[:, 2], values))
     slots = starts // HOUR % 24 if hourly else np.rint(starts / DAY) % 7
-    return _Grid(n, sums, starts, slots)
+    return _Grid(n, sums, starts, slots, hourly)
+
+
+class Terms(NamedTuple):
+    """What is fitted besides levels and buckets: ``columns``, terms x groups x buckets, each with a penalty.
+
+    A penalty of 0 makes the effect of a term free; that of a random effect is the dispersion over its variance.
+    """
+
+    columns: Array
+    penalties: Array
+
+    def longer(self, column: Array) -> "Terms":
+        """With one free term more."""
+        return Terms(np.concatenate([self.columns, column[None]]), np.append(self.penalties, 0.0))
 
 
 class Fit(NamedTuple):
@@ -179,16 +207,16 @@ class Fit(NamedTuple):
     coefficient: float
 
 
-def fit(table: GroupTable, slots: Array, terms: Array, precision: Array, effects: Array, penalty: float) -> Fit:
+def fit(table: GroupTable, slots: Array, terms: Terms, precision: Array, effects: Array, penalty: float) -> Fit:
     """Iteratively weighted least squares, from these effects on.
 
-    ``slots``: each group has one level for each of its columns. ``terms``: what is fitted besides, terms x groups x
-    buckets. ``precision``: weights of the groups, groups x 1. ``penalty``: on the effects of buckets.
+    ``slots``: each group has one level for each of its columns. ``terms``: what is fitted besides.
+    ``precision``: weights of the groups, groups x 1. ``penalty``: on the effects of buckets.
     """
     groups, buckets = table.n.shape
-    columns = np.empty((groups, buckets, 1 + buckets + len(terms)))
+    columns = np.empty((groups, buckets, 1 + buckets + len(terms.columns)))
     columns[:, :, 0], columns[:, :, 1 : buckets + 1] = table.current, np.eye(buckets)
-    columns[:, :, buckets + 1 :] = np.moveaxis(terms, 0, 2)
+    columns[:, :, buckets + 1 :] = np.moveaxis(terms.columns, 0, 2)
     farthest, has_calls = _FARTHEST.get(table.measure, 60.0), table.n > 0
     rounds = 0
     while True:
@@ -200,6 +228,7 @@ def fit(table: GroupTable, slots: Array, terms: Array, precision: Array, effects
         information, whole = weighted.T @ swept.reshape(weighted.shape), float(weights.sum())
         penalties = np.full(columns.shape[2], _PRESENT * whole)
         penalties[1 : buckets + 1] = max(penalty, 1e-6 * whole / buckets)
+        penalties[buckets + 1 :] += terms.penalties
         inverse = np.linalg.inv(information + np.diag(penalties))
         coefficients = inverse @ (weighted.T @ centred.ravel())
         changed = np.clip(working - centred[:, :, 0] + swept @ coefficients, -farthest, farthest)
@@ -247,7 +276,7 @@ class Model(NamedTuple):
     df_of_groups: Array
 
 
-def model(table: GroupTable, slots: Array, terms: Array, effects: Array) -> Model:
+def model(table: GroupTable, slots: Array, terms: Terms, effects: Array) -> Model:
     """The model with these terms, from these effects on."""
     precision = np.ones((len(table.n), 1))
     fixed = fit(table, slots, terms, precision, effects, 0.0)
