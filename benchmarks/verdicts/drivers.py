@@ -121,8 +121,9 @@ def driven_row(case: Case, seeds: Iterable[int]) -> Driven:
 
 
 CALLS_A_DAY, DAY_EFFECT = 170, 0.2
-DAYS_KEPT = 28
 """Days vary besides by this share of a binomial error."""
+DAYS_KEPT = 28
+"""Whole weeks that the API holds."""
 ALIKE: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
 OPPOSITE = ((1.4,) * 5 + (0.0,) * 2, (0.3,) * 5 + (2.75,) * 2)
 """Calls by weekday, beside the usual: one group works on weekdays, another on weekends."""
@@ -130,10 +131,13 @@ OPPOSITE = ((1.4,) * 5 + (0.0,) * 2, (0.3,) * 5 + (2.75,) * 2)
 
 @dataclass(frozen=True)
 class Month:
-    """Two windows of ``days`` each in which the second group changes by ``planted`` on the last ``since`` days.
+    """Two windows of ``days`` each, and the days before that the API keeps.
+
+    The second group changes by ``planted`` on the last ``since`` days.
 
     ``draw``: sigma of the logarithms of single calls, None for rates; ``scale``: of the values, as (least, range);
-    ``correlation``: of each group's days, which then vary as much as their calls. ``aim``: the share to be named.
+    ``correlation``: of each group's days, which then vary as much as their calls. ``before``: what the second group's
+    rate differs by before both windows. ``history``: the days before are read. ``aim``: the share to be named.
     """
 
     name: str
@@ -150,8 +154,8 @@ class Month:
     correlation: float | None = None
     growth: float = 0.0
     first_day: int = 0
-    history: bool = True
     before: float = 0.0
+    history: bool = True
     aim: float | None = None
 
 
@@ -181,6 +185,8 @@ def months() -> Iterator[Month]:
     yield Month("rates, a rare topic, nothing moved", shares=(0.9, 0.05, 0.03, 0.02))
     yield Month("rates, a new agent, nothing moved", first_day=5)
     yield Month("rates, days alike, nothing moved", correlation=0.3)
+    yield Month("rates, one of four changed before both windows", (0.85,) * 4, before=-0.06)
+    yield Month("rates, no days before, nothing moved", history=False)
     yield Month("scores of 1 or 5, nothing moved", (0.97, 0.88, 0.5, 0.25), scale=(1.0, 4.0), ratio=0.0)
     yield Month("durations, nothing moved", draw=0.7, ratio=0.0)
     yield Month("durations, heavy tails, nothing moved", draw=1.5, ratio=0.0)
@@ -189,7 +195,7 @@ def months() -> Iterator[Month]:
     yield Month("rates, one of four -12 points, a week", equal, planted=-0.12, since=7, aim=RIGHT)
     yield Month("rates, one of four -12 points, a fortnight", equal, days=14, planted=-0.12, since=14, aim=RIGHT)
     yield Month(
-        "rates, opposite weeks, one of two -12 points", two, (0.5, 0.5), OPPOSITE, planted=-0.12, since=7, aim=0.3
+        "rates, opposite weeks, one of two -12 points", two, (0.5, 0.5), OPPOSITE, planted=-0.12, since=7, aim=RIGHT
     )
     yield Month(
         "rates, opposite weeks, one of four -12 points", equal, weeks=OPPOSITE, planted=-0.12, since=7, aim=RIGHT

@@ -3,10 +3,11 @@
 import pytest
 from benchmarks.verdicts import quiet_calls
 
-from support import Json, ask, open_tools, report_of, shared_sandbox, sql
+from support import KEY, Json, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
+BY = ["agent.id", "topic", "metadata.app_version"]
 BY_TOPIC: Json = {
     "chart_type": "bar",
     "field": "agent_id",
@@ -55,6 +56,26 @@ async def test_a_group_that_is_new_is_said_to_be() -> None:
     rows = {row["group"]: row for row in report["group_changes"]["top"]}
     assert rows["2.4.0"]["verdict"] == "new"
     assert "baseline" not in rows["2.4.0"]
+
+
+async def test_the_days_before_both_weeks_make_a_small_fall_of_an_agent_clear_in_one_request_more() -> None:
+    app = next(iter(quiet_calls.quiet_worlds([2], 12_000, KEY)))
+    app.state.world.con.execute(
+        "UPDATE calls SET success = success AND u(id, 'fall') >= 0.065 WHERE ts >= TIMESTAMP '2026-11-11' "
+        "AND agent_id = 33"
+    )
+    weeks = {"window": "2026-11-11/2026-11-17", "compare_to": "previous_week"}
+    verdicts, requests = list[tuple[str, str]](), list[int]()
+    for history in (False, True):
+        async with open_tools(app, history=history) as (context, recorder):
+            _, explanation = await ask(context, "explain_change", widget_id=203, by=BY, **weeks)
+            requests.append(sum(sent.path.endswith("_data/") for sent in recorder.sent))
+            report = await report_of(context, widget_ids=[204], **weeks)
+        [agents, *_], first = explanation["dimensions"], report["group_changes"]["top"][0]
+        assert (agents["groups"], first["group"]) == (["Booking (33)"], "Booking (33)")
+        verdicts.append((agents["verdict"], first["verdict"]))
+    assert verdicts == [("possible", "clear"), ("clear", "clear")]
+    assert requests[1] == requests[0] + 1, "one history of the measure, by its first field"
 
 
 async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:
