@@ -444,7 +444,6 @@ def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
 def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
     """For each target the key of its history, the histories by key, and the number of targets without one.
 
-    Charts of one measure share a history, whatever they are grouped by; it has the groups of the first that has some.
     If there are too many, the shortest windows come first. None: the target is its own history, or nothing about it
     is tested over time.
     """
@@ -457,13 +456,11 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
         history = past_targets[place]
         if history is None:
             continue
-        key = measure_key(replace(history, config=history.config.model_copy(update={"group_by": None})))
+        key = measure_key(history)
         if key not in shared and len(shared) >= MAX_HISTORIES:
             without += 1
             continue
-        first = shared.setdefault(key, history)
-        if not first.config.group_by and history.config.group_by:
-            shared[key] = replace(history, by_hours=first.by_hours or history.by_hours)
+        shared.setdefault(key, history)
         keys[place] = key
     return keys, shared, without
 
@@ -481,9 +478,9 @@ def with_hours(bars: Sequence[Target]) -> list[Target]:
     return [replace(bar, by_hours=True) if id(bar) in chosen else bar for bar in bars]
 
 
-def _counts_calls(bar: Target) -> tuple[bool, bool]:
-    """Sorts counts of all calls first, and bars with few rows."""
-    return not (bar.config.function == "count" and bar.config.counted is None), bool(bar.config.group_by)
+def _counts_calls(bar: Target) -> bool:
+    """Sorts counts of all calls first."""
+    return not (bar.config.function == "count" and bar.config.counted is None)
 
 
 def _key_of_calls(bar: Target) -> str:
@@ -520,9 +517,7 @@ def _history_of(target: Target, now: datetime) -> Target | None:
     if window.start <= now - LIMIT + MARGIN + timedelta(seconds=STEPS[PERIODS[period]]):
         return None
     function = config.aggregation_function if config.chart_type == "bar" else "avg"
-    by_field = config.chart_type == "bar" and period == "day" and (config.group_by or {}).get("type") == "field"
-    groups = config.group_by if by_field else None
-    return bar_over_all(target, now, time_period=period, aggregation_function=function, group_by=groups)
+    return bar_over_all(target, now, time_period=period, aggregation_function=function)
 
 
 def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:

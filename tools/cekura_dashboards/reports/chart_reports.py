@@ -29,7 +29,6 @@ from cekura_dashboards.reports.compare import (
     Measurement,
     compare_readings,
     compared_targets,
-    groups_before,
     measure_of,
     read_compared,
     why_not_alike,
@@ -56,7 +55,6 @@ from cekura_dashboards.reports.report import (
 from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
 from cekura_dashboards.stats.findings import Comparison, GroupChanges, exact
-from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup
 from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import By
@@ -182,13 +180,9 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
     else:
         sides_read = (reading, reading.chart), (other, other.chart)
         current, baseline = (measure_of(side, chart, options.names, clock=options.clock) for side, chart in sides_read)
-        earlier, reason = NO_BUCKETS, None
-        if sides.targets.filters is None:
-            reason = change_of_share(reading, other, options.clock)
-            earlier = groups_before((reading, other), sides.history, options.names)
-        alike = not other.window.weekdays_differ
+        reason = change_of_share(reading, other, options.clock) if sides.targets.filters is None else None
         group_changes = by_baseline(
-            current, baseline, "current against baseline", alike=alike, limited_by=reason, earlier=earlier
+            current, baseline, "current against baseline", alike=not other.window.weekdays_differ, limited_by=reason
         )
     return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
 
@@ -205,13 +199,11 @@ def is_divided(reading: ChartReading) -> bool:
 
 
 def by_baseline(
-    current: Measurement, baseline: Measurement, against: str, *, alike: bool, limited_by: str | None = None,
-    earlier: BucketsByGroup = NO_BUCKETS,
-) -> GroupChanges | None:  # fmt: skip
+    current: Measurement, baseline: Measurement, against: str, *, alike: bool, limited_by: str | None = None
+) -> GroupChanges | None:
     """Group changes between two measurements.
 
     ``alike``: both cover the same weekdays. ``limited_by``: why a change is ``possible`` at most, for another reason.
-    ``earlier``: the days before both.
     """
     if current.kind not in {"mean", "total"}:
         return None
@@ -222,7 +214,6 @@ def by_baseline(
         ratio=max(current.scale, baseline.scale),
         most="clear" if alike and limited_by is None else "possible",
         against=against,
-        earlier=earlier,
     )
     return changes.model_copy(update={"limited_by": limited_by}) if changes and changes.top and limited_by else changes
 

@@ -1,6 +1,6 @@
 """Where a change happened: the same measure in both windows, as a whole and by several fields."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 from pydantic import BaseModel, Field
@@ -14,7 +14,7 @@ from cekura_dashboards.charts.read import histories, read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Target, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, groups_before, measure_of
-from cekura_dashboards.reports.past import differ
+from cekura_dashboards.reports.past import differ, disagreement
 from cekura_dashboards.reports.report import ReportOptions, field_word, report
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import find_driver, has_rest_stayed
@@ -31,7 +31,6 @@ from cekura_dashboards.stats.findings import (
 from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, BucketsByGroup
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, iso
-from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.text import SafeText, word
 from cekura_dashboards.values import replace
 
@@ -154,11 +153,14 @@ async def read_split(
         for side, target in sides.items()
     }
     if MEASURE in configs:
-        if alone:
-            targets[MEASURE, AS_SHOWN] = replace(sides[CURRENT], config=configs[MEASURE])
+        as_shown = replace(sides[CURRENT], config=configs[MEASURE])
         if context.settings.history:
             [key], measures, _ = histories([targets[MEASURE, CURRENT]], now)
-            targets |= {(MEASURE, PAST): _by_groups(measures[key], configs.values())} if key else {}
+            targets |= {(MEASURE, PAST): measures[key], **_past_of_groups(measures[key], configs)} if key else {}
+        if alone and (MEASURE, PAST) in targets:
+            targets[MEASURE, CURRENT] = as_shown
+        elif alone:
+            targets[MEASURE, AS_SHOWN] = as_shown
     readings, (names, _) = await gather(
         read_charts(context, [*targets.values()]),
         context.lookups.names(configs.values(), [chart.target.calls], chart.project),
@@ -181,23 +183,34 @@ async def read_split(
         if name == MEASURE:
             over_time = await in_thread(report, current, options, read.get((name, PAST)), small=small)
             findings, changes = over_time.findings or [], over_time.changes
-        past_groups = groups_before((current, baseline), read.get((MEASURE, PAST)), names)
+        past_groups = groups_before((current, baseline), read.get((name, PAST)), names)
         split[name] = ComparedMeasures(
             (current, baseline), measures_of[0], measures_of[1], earlier, changes, past_groups
         )
-    base, as_shown, lost = split.get(MEASURE), read.get((MEASURE, AS_SHOWN)), None
-    if as_shown is not None and as_shown.chart is not None and isinstance(base, ComparedMeasures):
-        lost = differ(measure_of(as_shown, as_shown.chart, names).sample.n, base.current.sample.n)
+    lost = _calls_lost(read, names) if alone and isinstance(split.get(MEASURE), ComparedMeasures) else None
     return Split(split, lost, len(targets) + requests_beside(readings), findings)
 
 
-def _by_groups(history: Target, configs: Iterable[WidgetConfig]) -> Target:
-    """The history of the measure by the first field that it is split by, so that one request shows both."""
-    config = history.config
-    grouped = [other.group_by for other in configs if other.group_by]
-    if not grouped or config.period != "day" or not is_merged(config.function, "group"):
-        return history
-    return replace(history, config=config.model_copy(update={"group_by": grouped[0]}))
+def _past_of_groups(history: Target, configs: Mapping[str, WidgetConfig]) -> dict[tuple[str, str], Target]:
+    """The history of the measure by the first field that it is split by; none where the windows are read by hours."""
+    name = next((name for name, config in configs.items() if config.group_by), None)
+    if name is None or history.config.period != "day":
+        return {}
+    return {(name, PAST): replace(history, config=configs[name], by_hours=False)}
+
+
+def _calls_lost(read: Mapping[tuple[str, str], ChartReading], names: dict[str, str]) -> str | None:
+    """How the calls of the measure differ with its dashboard and without; None if they agree."""
+    current, past, as_shown = (read.get((MEASURE, side)) for side in (CURRENT, PAST, AS_SHOWN))
+    if current is None or current.chart is None:
+        return None
+    if past is not None and past.chart is None:
+        return f"it is unknown whether both windows count the same calls: {past.error}"
+    if past is not None:
+        return disagreement(past, current, current.chart, names)
+    if as_shown is None or as_shown.chart is None:
+        return None
+    return differ(*(measure_of(side, side.chart, names).sample.n for side in (as_shown, current) if side.chart))
 
 
 def single_measure(config: WidgetConfig, window: Window) -> tuple[WidgetConfig, list[str]]:
