@@ -14,7 +14,8 @@ from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Span, iso
 from cekura_dashboards.values import replace
 from cekura_sandbox import ApiVariant
-from support import NOW, Json, Sent, ask, open_tools, shared_sandbox, sql
+from cekura_sandbox.edits import Edit
+from support import NOW, Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 METRIC: Json = {"field": "metric_evaluations.value", "metric": 503}
@@ -118,6 +119,27 @@ async def test_a_new_sample_rate_is_told_as_that_and_is_no_step_of_quality() -> 
     assert "share of calls evaluated, by sampling or trigger; not a change of quality: step at 2026-11-1" in found
     assert "the share of calls evaluated changed too" in explained
     assert "evaluated " in explained
+
+
+async def test_the_edit_at_which_the_share_of_calls_evaluated_changed_is_named_though_no_quality_moved() -> None:
+    app = new_sandbox(ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5), count=9000)
+    app.state.world.edits.plant(
+        Edit(NOW - timedelta(days=5, hours=3), "metric", 507, {"evaluation_trigger": "custom"}, "Cheaper"),
+        Edit(NOW - timedelta(days=10), "metric", 507, {"prompt": "Was it resolved?"}),
+        Edit(NOW - timedelta(hours=9), "metric", 507, {"prompt": "Was it really resolved?"}),
+    )
+    issues: Json = {**BAR, "metric": 507}
+    async with open_tools(app) as (context, _):
+        _, changes = await ask(context, "find_changes", dashboard_ids=[13], window="7d")
+        text, explained = await ask(context, "explain_change", widget=issues, dashboard_id=13, window="7d")
+        _, charts = await ask(context, "get_widgets_data", dashboard_id=13, window="14d", edits="brief")
+    [change] = [row for row in changes["changes"] if row["kind"] == "evaluated"]
+    [of_chart] = charts["widgets"][0]["edits"]
+    for edits in (change["edits"], explained["edits"], of_chart):
+        [edit] = edits["edits"]
+        assert (edit["at"], edit["fields"][0]["field"]) == ("2026-11-13T12:30Z", "evaluation_trigger")
+    assert explained["comparison"]["verdict"] == "not significant"
+    assert text.startswith("the measure itself was changed: 2026-11-13T12:30Z, metric 507")
 
 
 async def test_no_evaluations_are_no_outage_where_calls_came() -> None:

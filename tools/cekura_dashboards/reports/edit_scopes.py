@@ -36,6 +36,7 @@ from cekura_dashboards.reports.onsets import (
     WholeMeasure,
     interval_of_change,
     interval_of_finding,
+    interval_of_share,
     interval_of_windows,
 )
 from cekura_dashboards.reports.report import WidgetReport
@@ -67,14 +68,14 @@ async def beside_explanation(
     whole: Comparison,
     amount: Amount,
 ) -> Beside:
-    """The edits around a change that is explained, and the failure modes on both sides of it.
+    """The edits around a change that is explained, or of the share of calls evaluated; and the failure modes.
 
     Nothing where nothing moved.
     """
     base = split.charts[MEASURE]
     by, first = ranked[0] if ranked else ("", None)
     driven = first is not None and first.verdict in MOVED
-    if not has_moved(whole, first) or isinstance(base, DashboardsError):
+    if isinstance(base, DashboardsError) or not (has_moved(whole, first) or whole.limited_by):
         return Beside()
     readings, group = base.readings, cast("str | WholeMeasure | None", WHOLE)
     if first is not None and driven and len(first.groups or []) == 1:
@@ -82,7 +83,10 @@ async def beside_explanation(
         if isinstance(sides, ComparedMeasures):
             readings, group = sides.readings, (first.groups or [None])[0]
     names, _ = await context.lookups.names([reading.target.config for reading in readings], [], chart.project)
-    interval = interval_of_windows(readings, names, group)
+    if has_moved(whole, first):
+        interval = interval_of_windows(readings, names, group)
+    else:
+        interval = interval_of_share(base.readings, names)
     windows = base.readings[0].window, base.readings[1].window
     is_clear = "clear" in {whole.verdict, first.verdict if first is not None else None}
     is_dated = is_clear or interval.dates(windows)
@@ -244,6 +248,8 @@ def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str
     history = sides.history if sides.history is not None and sides.history.chart is not None else sides.current
     window = sides.current.window
     intervals = [interval_of_finding(finding, history, window, names) for finding in report.findings or []]
+    share_changes = report.evaluated.share_changes if report.evaluated is not None else None
+    intervals += [interval_of_finding(item, history, window, names, of_share=True) for item in share_changes or []]
     comparison = report.comparison
     if comparison is not None and comparison.verdict in MOVED and not sides.targets.filters and sides.baseline:
         interval = interval_of_windows([sides.baseline, sides.current], names)

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from cekura_dashboards.charts.rows import bar_rows, span_of
 from cekura_dashboards.charts.target import ChartReading, Window
+from cekura_dashboards.reports.evaluated import share_over_time
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.findings import Finding, Gap, Step, Unusual
 from cekura_dashboards.stats.onset import onset_interval
 from cekura_dashboards.stats.time_series import floats
-from cekura_dashboards.stats.timeline import DAY, PERIODS, STEPS, is_partial
+from cekura_dashboards.stats.timeline import DAY, PERIODS, STEPS, UTC_CLOCK, is_partial
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups
 from cekura_dashboards.summaries.model import Bucket
 
@@ -83,6 +84,8 @@ def interval_of_change(
     """When a change that was found can have begun. ``windows``: current and baseline, if any."""
     part: str | WholeMeasure | None = item.part if item.how in {"group", "new group", "gone group"} else WHOLE
     series, whole, at = _series([reading], names, part), _within(None, windows), _seconds(item.at)
+    if item.how == "evaluated":
+        series = _share_series([reading], series.shift)
     step = series.step
     if at is not None:
         match item.how:
@@ -103,9 +106,22 @@ def interval_of_change(
     return _within(series.interval() if is_level else None, windows)
 
 
-def interval_of_finding(finding: Finding, history: ChartReading, window: Window, names: dict[str, str]) -> Interval:
-    """When what a chart shows can have begun. ``history``: the bars that were tested."""
+def interval_of_share(readings: Sequence[ChartReading], names: dict[str, str]) -> Interval:
+    """When the share of calls that a metric was evaluated on changed between current and baseline."""
+    series = _share_series(readings, _series(readings, names, WHOLE).shift)
+    return _within(series.interval(), [reading.window for reading in readings])
+
+
+def interval_of_finding(
+    finding: Finding, history: ChartReading, window: Window, names: dict[str, str], *, of_share: bool = False
+) -> Interval:
+    """When what a chart shows can have begun. ``history``: the bars that were tested.
+
+    ``of_share``: the finding is about the share of calls evaluated.
+    """
     series = _series([history], names, WHOLE)
+    if of_share:
+        series = _share_series([history], series.shift)
     if isinstance(finding, Step):
         return series.around(_seconds(finding.at) or 0.0)
     at = _seconds(finding.start) or 0.0
@@ -136,6 +152,19 @@ def _series(readings: Sequence[ChartReading], names: dict[str, str], group: str 
         buckets += merged
     function = readings[0].target.config.function if readings else ""
     return _Series(merge_groups(function, buckets), step, shift)
+
+
+def _share_series(readings: Sequence[ChartReading], shift: float) -> _Series:
+    """The share of calls evaluated, in place of the values of a metric."""
+    shares = [share for reading in readings if (share := share_over_time(reading, UTC_CLOCK)) is not None]
+    buckets = [
+        Bucket(time, evaluated / calls, round(calls))
+        for share in shares
+        for time, evaluated, calls in zip(
+            share.times.tolist(), share.evaluated.tolist(), share.calls.tolist(), strict=True
+        )
+    ]
+    return _Series(merge_groups("avg", buckets), float(shares[0].step) if shares else float(DAY), shift)
 
 
 def _within(interval: Interval | None, windows: Sequence[Window]) -> Interval:
