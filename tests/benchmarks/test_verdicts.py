@@ -143,6 +143,11 @@ def test_the_edit_of_a_step_is_named_and_none_elsewhere_or_without_a_step(case: 
     assert not row.elsewhere
 
 
+def test_no_edit_is_listed_beside_a_group_that_differs_by_chance_while_the_whole_does_not() -> None:
+    [case] = [case for case in edits.cases() if case.what == "the rubric" and case.step is None]
+    assert not edits.edits_row(case, [871_020]).elsewhere
+
+
 FLAT = [
     profiles.Case("rate", "hour_of_week", 20_000, own=0.1),
     profiles.Case("duration", "hour_of_week", 600, own=0.1),

@@ -254,5 +254,5 @@ async def test_a_change_that_is_only_possible_and_has_no_date_lists_no_edits() -
         )
     assert answer["comparison"]["verdict"] == "possible"
     assert "edits" not in answer
-    assert "no edits are listed: the change is only possible, and may have begun at any time" in answer["notes"]
+    assert "no edits are listed: the change is not clear as a whole, and may have begun at any time" in answer["notes"]
     assert requests_for_edits(recorder.sent) == []

@@ -45,7 +45,7 @@ from cekura_dashboards.text import unquoted
 
 AGENT = "agent.id"
 MOVED = ("clear", "possible")
-UNDATED = "no edits are listed: the change is only possible, and may have begun at any time"
+UNDATED = "no edits are listed: the change is not clear as a whole, and may have begun at any time"
 OF_A_GROUP = ("group", "new group", "gone group")
 FEW_CHANGES, FEW_INTERVALS = 3, 2
 """Changes of one answer, and times of one chart, that edits are looked for beside."""
@@ -88,7 +88,7 @@ async def beside_explanation(
     else:
         interval = interval_of_share(base.readings, names)
     windows = base.readings[0].window, base.readings[1].window
-    is_clear = "clear" in {whole.verdict, first.verdict if first is not None else None}
+    is_clear = whole.verdict in MOVED and "clear" in {whole.verdict, first.verdict if first is not None else None}
     is_dated = is_clear or interval.dates(windows)
     drivers = (first.groups or []) if first is not None and driven and by == AGENT else []
     scope = await edit_scope(
