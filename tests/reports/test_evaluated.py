@@ -169,13 +169,24 @@ def step(place: int) -> Step:
 
 
 @pytest.mark.parametrize(
-    ("at", "verdict"), [(13, "possible"), (14, "possible"), (16, "possible"), (6, "clear"), (22, "clear")]
+    ("at", "late", "verdict"),
+    [
+        (13, 0.5, "possible"),
+        (14, 0.5, "possible"),
+        (16, 0.5, "possible"),
+        (6, 0.5, "clear"),
+        (22, 0.5, "clear"),
+        (6, 0.3, "possible"),
+        (22, 0.3, "possible"),
+    ],
 )
-def test_a_step_is_at_most_possible_only_where_the_share_changed(at: int, verdict: str) -> None:
-    found = series([0.8] * 14 + [0.3] * 14).limit(step(at))
+def test_a_step_is_at_most_possible_only_where_the_share_changed_or_if_that_halved(
+    at: int, late: float, verdict: str
+) -> None:
+    found = series([0.8] * 14 + [late] * 14).limit(step(at))
     assert isinstance(found, Step)
     assert (found.verdict, found.p_value) == (verdict, 1e-9)
-    why = "the share of calls evaluated changed too, 80 % → 30 %"
+    why = f"the share of calls evaluated changed too, 80 % → {100 * late:g} %"
     assert found.limited_by == (why if verdict == "possible" else None)
 
 

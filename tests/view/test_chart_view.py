@@ -111,12 +111,34 @@ async def test_scores_of_0_and_5_are_drawn_as_a_rate_and_the_slices_keep_them(br
         async with host.show("get_widgets_data", {"widget_ids": [216]}) as shown:
             [report] = shown.result["structuredContent"]["widgets"]
             text = await shown.text()
-            assert f"{100 * report['facts']['overall']:g} % over all calls, n {report['n']}, pass = 5" in text
-            assert max(value for value, _ in await shown.view.evaluate(FIGURES)) <= max(1, report["n"])
+            assert f"{100 * report['facts']['overall']:g} % overall, n {report['n']}, pass = 5" in text
+            assert max(value for value, _ in await shown.view.evaluate(FIGURES)) <= report["evaluated"]["all_calls"]
         async with host.show("get_widgets_data", {"widget_ids": [211]}) as shown:
             [report] = shown.result["structuredContent"]["widgets"]
             text = await shown.text()
-            assert f"{100 * report['facts']['rate']:g} % over all calls, n {report['n']}, pass = 5" in text
+            assert f"{100 * report['facts']['rate']:g} % overall, n {report['n']}, pass = 5" in text
+
+
+SAMPLED = ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5)
+
+
+async def test_a_metric_says_of_how_many_calls_and_what_else_changed_where_its_share_of_calls_did(
+    browser: Browser,
+) -> None:
+    rate: Json = {**BAR, "field": "metric_evaluations.value", "metric": 503, "aggregation_function": "avg"}
+    chart: Json = {"widget": {**rate, "time_period": "day"}, "dashboard_id": 11, "window": "14d"}
+    async with host_of(browser, shared_sandbox(SAMPLED, 20_000)) as host:
+        for tool, more in [("preview_widget", {"compare_to": "previous_period"}), ("explain_change", {})]:
+            async with host.show(tool, chart | more) as shown:
+                answer = shown.result["structuredContent"]
+                report, text = answer.get("report", answer), await shown.text()
+                evaluated, reason = report["evaluated"], report["comparison"]["limited_by"]
+                assert f"evaluated {evaluated['n']:,} of {evaluated['all_calls']:,} calls, {evaluated['pct']} %" in text
+                assert f"possible at most: {reason}" in text
+        async with host.show("find_changes", {"dashboard_ids": [13], "window": "7d"}) as shown:
+            [change] = [one for one in shown.result["structuredContent"]["changes"] if one["kind"] == "evaluated"]
+            before, after = (f"{100 * change[side]:g} %" for side in ("before", "after"))
+            assert f"share of calls evaluated, not quality: 13 Nov {before} → {after}" in await shown.text()
 
 
 @pytest.mark.parametrize("strip", [("_meta",), ("structuredContent",), ("_meta", "structuredContent")])

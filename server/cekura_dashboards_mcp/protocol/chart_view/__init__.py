@@ -17,10 +17,10 @@ DATA = '<script type="application/json" id="data">null</script>'
 
 @cache
 def chart_html() -> str:
-    """The view, without its lines of comments and its indentation: hosts load it anew for every answer."""
+    """The view, without comments, blank lines and indentation: hosts load it anew for every answer."""
     text = files(__name__).joinpath("chart.html").read_text(encoding="utf-8")
     lines = (line.lstrip() for line in text.split("\n"))
-    return "\n".join(line for line in lines if not line.startswith("// "))
+    return "\n".join(line for line in lines if line and not line.startswith("// "))
 
 
 def address_of(tool: str) -> str:
