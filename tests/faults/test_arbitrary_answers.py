@@ -48,6 +48,7 @@ CALLS: list[tuple[str, Json]] = [
     ("explain_change", {"widget": BAR, "by": ["agent.id", "topic"]}),
     ("explain_change", {"widget_id": 203}),
     ("explain_change", {"widget": BAR, "dashboard_id": 11, "edits": "full"}),
+    ("find_changes", {}),
     ("find_changes", {"dashboard_ids": [11], "edits": "full"}),
     ("get_widgets_data", {"dashboard_id": 11, "compare_to": "previous_period", "edits": "full"}),
     ("list_calls", {"widget_id": 203, "project_id": 1}),

@@ -44,6 +44,25 @@ def counts(rng: random.Random, days: int, calls: float, variation: float = 0.05)
     return Sample(cells, days * DAY)
 
 
+@pytest.mark.parametrize(
+    ("kind", "current", "baseline"),
+    [
+        ("total", [100.0, 0.0, 5e-324, 5e-324, 0.5], [0.0, 0.0, 0.0, 0.0, 100.0]),
+        ("total", [1e15] * 5, [0.0] * 5),
+        ("median", [1.0, 5e-301, -2e-301, 0.0, 3e-301], [-1e-300, 0.0, 1e-300, 0.0, 7.0]),
+    ],
+)
+def test_values_at_the_ends_of_what_a_number_holds_are_compared(
+    kind: MeasureKind, current: list[float], baseline: list[float]
+) -> None:
+    sides = [
+        Sample([SampleBucket(day * DAY, 7, value) for day, value in enumerate(values)], 5 * DAY, n=35)
+        for values in (current, baseline)
+    ]
+    found = compare(kind, sides[0], sides[1], counted=kind == "total")
+    assert found.verdict in {"clear", "possible", "not significant", "not tested"}
+
+
 SIDES = [(1, 1, 1500, 1500), (1, 7, 1500, 1500), (2, 2, 800, 800), (3, 3, 300, 300), (7, 7, 400, 400), (7, 2, 300, 80)]
 
 

@@ -58,6 +58,8 @@ A choice: that of an exponential distribution.
 """
 PRIOR_BUCKET_VARIATION = 0.15
 """The same for a percentile of a day. A choice."""
+SMALLEST_SCALE = 1e-150
+"""Of the largest value, that values are divided by: the square of the largest is still a number."""
 SMALL_COUNT = 30.0
 """Up to this many calls on a side, in units of their variance, the probability of a count is exact. A choice, for time:
 from here on the exact and the normal score differ by less than a twentieth."""
@@ -300,6 +302,8 @@ def difference_of_percentiles(
     """
     sides = current, baseline
     scale = 1.0 if percentiles.logs else max(abs(value) for value in percentiles.values) or 1.0
+    largest = max((abs(cell.value) for side in sides for cell in side.buckets), default=0.0)
+    scale = max(scale, SMALLEST_SCALE * largest)
 
     def scaled(cells: Sequence[SampleBucket]) -> list[SampleBucket]:
         if percentiles.logs:
@@ -394,8 +398,8 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
 def _squares_of_pairs(current: Sequence[float], baseline: Sequence[float]) -> tuple[float, float]:
     """The sum of squares of one side's part of each slot, in binomial variances, and its degrees of freedom."""
     x, y = math.fsum(current), math.fsum(baseline)
-    pairs = [(a, b) for a, b in zip(current, baseline, strict=True) if a + b > 0]
     share = (x + 0.5) / (x + y + 1)
+    pairs = [(a, b) for a, b in zip(current, baseline, strict=True) if (a + b) * share * (1 - share) > 0]
     squares = math.fsum((a - (a + b) * share) ** 2 / ((a + b) * share * (1 - share)) for a, b in pairs)
     return squares, max(0.0, len(pairs) - 1)
 
