@@ -82,8 +82,8 @@ async def test_a_dashboard_tells_it_of_one_chart_and_names_the_others(stopped: C
     assert f"outage since {last_call(app)}: no calls, expected" in text
     findings: list[Json] = [item for report in answer["widgets"] for item in report.get("findings", [])]
     [outage] = [item for item in findings if item["kind"] == "outage"]
-    assert outage["widgets"] == [207]
-    assert [report["widget"]["id"] for report in answer["widgets"] if report.get("outage_of") == 208] == [207]
+    assert outage["widgets"] == [203, 204, 207]
+    assert [report["widget"]["id"] for report in answer["widgets"] if report.get("outage_of") == 208] == [203, 204, 207]
 
 
 async def test_of_several_charts_without_hours_the_count_tells_it_with_the_line_s_last_call(

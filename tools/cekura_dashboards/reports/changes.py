@@ -395,14 +395,19 @@ def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Su
     )
     for survey, item in informative:
         is_whole = item.how in order
-        key = (survey.measure if is_whole else survey.whole, "whole" if is_whole else f"{item.how} {item.part}")
+        of_all = survey.measure if is_whole or item.how == "outlier" else survey.whole
+        key = (of_all, "whole" if is_whole else f"{item.how} {item.part}")
         most = 1 if is_whole or item.how == "share" else MAX_UNUSUAL if item.how == "outlier" else len(accepted)
         if len(taken := places.setdefault(key, [])) < most:
             taken.append(len(distinct))
             distinct.append((survey, item))
-        elif is_whole:
+        elif is_whole or (item.how == "outlier" and _are_on_one_day(item, distinct[taken[0]][1])):
             distinct[taken[0]] = _with_widgets(distinct[taken[0]][0], survey), distinct[taken[0]][1]
     return distinct
+
+
+def _are_on_one_day(first: Change, other: Change) -> bool:
+    return (first.at or "")[:10] == (other.at or "")[:10]
 
 
 def _with_widgets(first: Survey, other: Survey) -> Survey:

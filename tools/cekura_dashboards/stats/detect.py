@@ -23,9 +23,9 @@ from cekura_dashboards.stats.findings import (
 )
 from cekura_dashboards.stats.outages import MIN_HOURS, LastBucket, Outage, find_outages, gaps_of, surprises
 from cekura_dashboards.stats.part_days import find_part_days
-from cekura_dashboards.stats.seasonality import SeasonalFit, fit_seasonality
+from cekura_dashboards.stats.seasonality import LevelModel, SeasonalFit, fit_seasonality
 from cekura_dashboards.stats.significance import NORMAL, t_quantile, t_sf, two_sided
-from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median
+from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median, robust_sd
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
 from cekura_dashboards.values import replace
 
@@ -43,6 +43,11 @@ Measured: false ``clear`` at most 1.3 % of months with 0.985, and an hour at a t
 LEVELS, LEVELS_OF_HOURS = (CLEAR_LEVEL, POSSIBLE_LEVEL), (CLEAR_LEVEL_OF_HOURS, POSSIBLE_LEVEL_OF_HOURS)
 LEVELS_OF_PARTS = 0.985, 0.96
 """Of parts of days. Measured: with these at most 1 % of months of counts hold a false one, as hours are winsorised."""
+RECENT, RECENT_SHARE = 7 * DAY, 0.85
+"""The last week gets six sevenths of the error rate of a month, as most questions are about it. A choice.
+
+Source: a weighted Bonferroni correction, as in Genovese, Roeder and Wasserman (2006), Biometrika 93.
+"""
 MAX_OUTLIER_SHARE, MIN_OUTLIERS = 10, 3
 """Up to a tenth of the buckets can be outliers, and up to three of fewer than 30. Choices."""
 TAIL_SHARE, MIN_VALUES_FOR_TAIL = 20, 100
@@ -78,6 +83,7 @@ def find_outlier_runs(
     exact: bool = False,
     extreme: bool = False,
     lowest: Array | None = None,
+    recent: Flags | None = None,
 ) -> list[OutlierRun]:
     """The runs among those that are ``tested``, the largest first.
 
@@ -85,7 +91,10 @@ def find_outlier_runs(
     outliers. ``exact``: their distribution is known to be normal, with no other spread; else their own spread and tails
     count, of which ``used_df`` degrees of freedom are spent already. ``extreme``: they are highest or lowest values
     themselves, or near those, whose tails are longer. ``lowest``: minus the log probability of the lowest
-    value that each of those tested can have; None where that is not bounded.
+    value that each can have; None where that is not bounded.
+
+    ``recent``: the last of them; None: all. ``possible`` is corrected for those that are tested, ``clear`` for the
+    recent or for the earlier ones, so that an outlier is as clear in a short window as in a long one.
 
     >>> few = np.array([0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3])
     >>> [run[:2] for run in find_outlier_runs(few, few < 10)], find_outlier_runs(few[6:], few[6:] < 10)
@@ -94,22 +103,50 @@ def find_outlier_runs(
     count = int(tested.sum())
     if not count:
         return []
+    own = _Family(tested, 1.0)
+    families = [own] if recent is None else [_Family(recent, RECENT_SHARE), _Family(~recent, 1 - RECENT_SHARE)]
     if exact:
-        clear, possible = (
-            (scores < -_lower_bound(lowest, count, level)) | (scores > NORMAL.inv_cdf(two_sided(level, count)))
-            for level in levels
-        )
+        possible = own.exact_outliers(scores, levels[1], lowest)
     else:
-        clear, possible = (outliers(scores, two_sided(level, count), used_df) for level in levels)
-        low, high = (_tail_bound(scores, sign, count, extreme=extreme) for sign in (-1, 1))
-        normal = TAIL_MARGIN * NORMAL.inv_cdf(two_sided(CLEAR_LEVEL, count))
-        clear &= (scores < -max(low, normal)) | (scores > max(high, normal))
+        possible = outliers(scores, own.probability(levels[1]), used_df)
         if extreme or len(scores) >= MIN_VALUES_FOR_TAIL:
+            low, high = (_tail_bound(scores, sign, own.tests, extreme=extreme) for sign in (-1, 1))
             possible &= (scores < -low) | (scores > high)
+    clear = np.zeros(len(scores), np.bool_)
+    for family in families if possible.any() else []:
+        if exact:
+            clear |= family.flags & family.exact_outliers(scores, levels[0], lowest)
+            continue
+        low, high = (_tail_bound(scores, sign, family.tests, extreme=extreme) for sign in (-1, 1))
+        normal = TAIL_MARGIN * NORMAL.inv_cdf(family.probability(CLEAR_LEVEL))
+        apart = (scores < -max(low, normal)) | (scores > max(high, normal))
+        clear |= family.flags & apart & outliers(scores, family.probability(levels[0]), used_df)
     runs = _runs(scores, possible & tested, clear)
     if exact:
         return [run._replace(p_value=min(1.0, 2 * count * NORMAL.cdf(-abs(run.score)))) for run in runs]
     return [run._replace(p_value=_p_value(scores, run, count, used_df, extreme=extreme)) for run in runs]
+
+
+class _Family(NamedTuple):
+    """Values that are tested together, with their share of the error rate."""
+
+    flags: Flags
+    share: float
+
+    @property
+    def tests(self) -> float:
+        """As how many tests each of them counts."""
+        return max(1, int(self.flags.sum())) / self.share
+
+    def probability(self, level: float) -> float:
+        """The quantile at which each is tested, two-sided, for this chance of none among all families."""
+        return 1 - (1 - level) / 2 / self.tests
+
+    def exact_outliers(self, scores: Array, level: float, lowest: Array | None) -> Flags:
+        least = None if lowest is None else lowest[self.flags]
+        bound = _lower_bound(least, int(self.flags.sum()), 1 - (1 - level) * self.share)
+        outlying: Flags = (scores < -bound) | (scores > NORMAL.inv_cdf(self.probability(level)))
+        return outlying
 
 
 def _lower_bound(surprises: Array | None, count: int, share: float) -> float:
@@ -171,7 +208,7 @@ def outliers(values: Array, probability: float, used_df: int = 1) -> Flags:
     return flags
 
 
-def _tail_bound(scores: Array, sign: int, tests: int, *, extreme: bool) -> float:
+def _tail_bound(scores: Array, sign: int, tests: float, *, extreme: bool) -> float:
     """The bound on one side, corrected for so many tests, if the tail on that side is exponential.
 
     The tail of many values is estimated; fewer are taken for maxima of many, with a Gumbel distribution.
@@ -216,6 +253,8 @@ def _runs(scores: Array, places: Flags, clear_places: Flags) -> list[OutlierRun]
     return sorted(runs, key=lambda run: (-abs(run.score), run.start))
 
 
+MOST_OF_A_DAY = 0.5
+"""Of a day's deviation, the part from which on it is that of single hours. A choice: a majority."""
 MAX_UNUSUAL = 3
 """Listed; the rest is counted. A choice."""
 MIN_DAYS = 5
@@ -228,6 +267,10 @@ TWO_WEEKS = 14
 """With fewer days a weekday occurs once, so a weekend cannot be distinguished from a change."""
 MIN_RELATIVE_CHANGE = 0.05
 """A value among many equal ones is unusual only if it differs by this share, as their spread is 0. A choice."""
+DATED_BY_HOUR = 4.0
+"""By how many variances the squares must prefer an hour to midnight: the 95 % point of a chi-square of one degree."""
+MIXED_SD = 3.0
+"""A day this many standard deviations off the level before belongs to a step that began within it. A choice."""
 ALWAYS = Span(-math.inf, math.inf)
 SHORTLY = 7 * DAY
 """A step that began this long before the window, and still holds, is reported. A choice: one week."""
@@ -275,6 +318,7 @@ def _detect(
     if len(present) < _min_buckets(present):
         return Outcome(None if gap_findings is None else [*gap_findings], untested)
     fit = calls_fit if calls_fit and calls is series else fit_seasonality(series, clock)
+    fit = _by_whole_days(fit, series, clock)
     days, findings = fit.days, list[Finding]()
     enough = MIN_VALUES if present.step >= DAY else MIN_DAYS
     segmentation = fit_segments(
@@ -295,11 +339,22 @@ def _detect(
         findings += _trend(fit, trend, reporting_window, zone)
     elif len(days) < enough:
         untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
-    unusual = [*_unusual_days(fit, cuts, trend, reporting_window), *_unusual_hours(fit, reporting_window)]
+    hours = _unusual_hours(fit, reporting_window)
+    unusual = [*_without_bad_hours(fit, _unusual_days(fit, cuts, trend, reporting_window), hours), *hours]
     unusual = [*_unusual_parts(fit, reporting_window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
     changes: list[Finding] = [*_steps(fit, cuts, ALWAYS, zone), *(item for item in findings if isinstance(item, Trend))]
     findings += _unusual_findings(fit, unusual, outages, zone)
     return Outcome([*findings, *(gap_findings or [])], untested, changes=changes)
+
+
+def _by_whole_days(fit: SeasonalFit, series: TimeSeries, clock: Clock) -> SeasonalFit:
+    """Hours with the days that a chart of days would show, so that steps of the same calls are the same in both."""
+    days = series.in_days()
+    if days is None or len(days.with_data()) < MIN_VALUES:
+        return fit
+    by_day, hours = fit_seasonality(days, clock), fit.levels
+    base = by_day.levels.base / (DAY / series.step if series.is_additive else 1)
+    return replace(fit, days=by_day.days, levels=LevelModel(hours.series, base))
 
 
 def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:
@@ -373,10 +428,26 @@ def _locate(fit: SeasonalFit, cut: Changepoint) -> float:
     day, times = float(fit.days.times[cut.at]), fit.series.times
     near = np.flatnonzero((times >= day - DAY) & (times < day + DAY))
     if fit.series.step >= DAY or not len(near):
-        return day
+        return _first_mixed(fit, cut)
     deviations, weights = fit.deviations(near)
-    gains = weights * ((deviations - cut.before) ** 2 - (deviations - cut.after) ** 2)
-    return float(times[near[int(np.concatenate([[0.0], np.cumsum(gains)[:-1]]).argmin())]])
+    before, after = (weights * (deviations - level) ** 2 for level in (cut.before, cut.after))
+    misfits = np.concatenate([[0.0], np.cumsum(before - after)[:-1]])
+    best, midnight = int(misfits.argmin()), int(np.searchsorted(times[near], day))
+    residuals = np.where(np.arange(len(near)) < best, before, after)
+    if midnight < len(near) and misfits[midnight] - misfits[best] <= DATED_BY_HOUR * float(residuals.mean()):
+        return day
+    return float(times[near[best]])
+
+
+def _first_mixed(fit: SeasonalFit, cut: Changepoint) -> float:
+    """The day of the cut; the one before it if that lies between both levels, so that the step began within it."""
+    days, at = fit.days, cut.at
+    roots, levels = np.sqrt(days.weights), np.where(np.arange(len(days)) < at, cut.before, cut.after)
+    residuals: Array = roots * (days.adjusted_levels - levels)
+    spread = robust_sd(np.concatenate([residuals[max(0, at - 8) : at - 1], residuals[at : at + 7]]))
+    share = (days.adjusted_levels[at - 1] - cut.before) / ((cut.after - cut.before) or 1.0)
+    is_mixed = 0 < share < 1 and abs(residuals[at - 1]) > MIXED_SD * spread
+    return float(days.times[at - 1 if is_mixed else at])
 
 
 def _counts(fit: SeasonalFit, at: float, before: tuple[int, int], after: tuple[int, int]) -> list[Number] | None:
@@ -419,6 +490,28 @@ class _OutlierSpan(Struct, frozen=True):
     expected: float
 
 
+def _without_bad_hours(
+    fit: SeasonalFit, days: Sequence[_OutlierSpan], hours: Sequence[_OutlierSpan]
+) -> list[_OutlierSpan]:
+    """The unusual days, but for those whose deviation is mostly that of unusual hours in them."""
+
+    def deviation(span: _OutlierSpan) -> float:
+        calls = 1.0 if fit.series.is_additive else np.nan_to_num(fit.series.n[span.start : span.end], nan=1.0)
+        return float(((fit.series.values[span.start : span.end] - span.expected) * calls).sum())
+
+    return [
+        day
+        for day in days
+        if sum(deviation(hour) for hour in hours if day.start <= hour.start < day.end) / (deviation(day) or 1.0)
+        < MOST_OF_A_DAY
+    ]
+
+
+def _is_recent(times: Array) -> Flags:
+    recent: Flags = times > times[-1] - RECENT
+    return recent
+
+
 def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
     series = fit.series
     if series.step >= DAY:
@@ -427,7 +520,7 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
     lost = len(fit.days) + len(np.unique(fit.hours))
     lowest = None
     if series.scale == "count":
-        lowest = surprises(fit.expected[tested], fit.excess)
+        lowest = surprises(fit.expected, fit.excess)
     return [
         _OutlierSpan(run.start, run.end, run, _level(series, fit.expected, run.start, run.end))
         for run in find_outlier_runs(
@@ -438,6 +531,7 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
             exact=series.has_exact_distribution,
             extreme=series.is_extreme,
             lowest=lowest,
+            recent=_is_recent(series.times),
         )
     ]
 
@@ -464,13 +558,19 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTes
                 scores[day] = 0.0
     tested = (days.times >= window.start) & (days.times < window.end)
     runs = find_outlier_runs(
-        scores, tested, used_df=days.used_df + len(cuts), exact=series.has_exact_distribution, extreme=series.is_extreme
+        scores,
+        tested,
+        used_df=days.used_df + len(cuts),
+        exact=series.has_exact_distribution,
+        extreme=series.is_extreme,
+        recent=_is_recent(days.times),
     )
     if not days.has_weekdays:
         runs = [run for run in runs if not _is_weekly(days.times, scores, run)]
     spans = list[_OutlierSpan]()
     for run in runs:
-        edges = days.times[run.start], days.times[run.end] if run.end < len(days) else math.inf
+        following = float(days.times[run.end]) if run.end < len(days) else math.inf
+        edges = days.times[run.start], min(following, float(days.times[run.end - 1]) + DAY)
         start, end = np.searchsorted(series.times, edges).tolist()
         expected = days.values(run.start, run.end, levels)
         spans.append(_OutlierSpan(start, end, run, expected / (end - start) if series.is_additive else expected))
@@ -491,9 +591,13 @@ def _unusual_findings(
     series, taken, findings = fit.series, np.zeros(len(fit.series), np.bool_), list[tuple[float, Unusual]]()
     for span in spans:
         at = float(series.times[span.start])
-        if taken[span.start : span.end].any() or any(gap.start <= at < gap.end for gap in gaps):
-            continue
         value, expected = _level(series, series.values, span.start, span.end), span.expected
+        end = float(series.times[span.end - 1]) + series.step
+        is_left = series.is_additive and value < expected  # the few calls of a bucket that an outage begins or ends in
+        if taken[span.start : span.end].any() or any(
+            gap.start <= at < gap.end or (is_left and gap.start <= end and at <= gap.end) for gap in gaps
+        ):
+            continue
         if (value - expected) * span.run.score <= 0 or abs(value - expected) < MIN_RELATIVE_CHANGE * abs(expected):
             continue
         taken[span.start : span.end] = True

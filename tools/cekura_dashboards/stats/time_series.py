@@ -79,6 +79,20 @@ class TimeSeries(Struct, frozen=True, eq=False):
         sizes = self.n[~np.isnan(self.n)]
         return not len(sizes) or self.stable_from > median(sizes)
 
+    def in_days(self) -> "TimeSeries | None":
+        """Whole days of hours, as a chart of days shows them; None if days cannot be merged from the buckets."""
+        per_day = round(DAY / self.step)
+        if self.step >= DAY or not self.is_mergeable or not self.knows_calls:
+            return None
+        numbers, days, sizes = np.unique(self.times // DAY, return_inverse=True, return_counts=True)
+        weights = np.ones(len(self)) if self.is_additive else self.n
+        totals, calls = sums_by(days, weights), sums_by(days, self.n)
+        sums = sums_by(days, np.where(weights > 0, weights * np.nan_to_num(self.values), 0.0))
+        means = np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0)
+        whole = sizes == per_day
+        values = (sums if self.is_additive else means)[whole]
+        return replace(self, times=numbers[whole] * DAY, values=values, n=calls[whole], step=DAY)
+
     def with_data(self) -> "TimeSeries":
         """Without the buckets that have no data, or a value that rests on too few calls."""
         has_data = ~np.isnan(self.values)
