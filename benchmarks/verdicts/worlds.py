@@ -57,7 +57,7 @@ class World:
 
     @property
     def scale(self) -> Scale:
-        return {"count": "count", "rate": "rate"}.get(self.measure, "positive")  # type: ignore[return-value] # a table of the words of Scale
+        return {"count": "count", "rate": "rate", "sum": "sum"}.get(self.measure, "positive")  # type: ignore[return-value] # a table of the words of Scale
 
     def with_effect(self, effect: Callable[[Floats, "World"], Floats]) -> "World":
         return replace(self, effect=effect)
@@ -132,11 +132,13 @@ def _values(world: World, times: Floats, calls: Floats, effect: Floats | None, r
         return found
     levels = np.log(180) + hour + days_own(world, times, rng, DAYS_ALIKE["positive"])
     levels = levels + (0 if effect is None else np.log(effect))
-    found = np.full(len(times), np.nan)
+    found = np.full(len(times), 0.0 if world.measure == "sum" else np.nan)
     for place, (level, n) in enumerate(zip(levels, calls, strict=True)):
         if n:
             held = np.exp(rng.normal(level, SPREAD_OF_DURATIONS, int(n)))
-            found[place] = {"mean": held.mean(), "p95": np.quantile(held, 0.95), "max": held.max()}[world.measure]
+            found[place] = {
+                "mean": held.mean(), "p95": np.quantile(held, 0.95), "max": held.max(), "sum": held.sum(),
+            }[world.measure]  # fmt: skip
     return found
 
 

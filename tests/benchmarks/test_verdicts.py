@@ -25,6 +25,8 @@ QUIET = [
     World("mean", DAY, 29, 200, alike=0.3),
     World("p95", DAY, 29, 20, drift=10),
     World("max", DAY, 21, 60),
+    World("sum", DAY, 29, 5),
+    World("sum", HOUR, 720, 4, office="UTC"),
 ]
 
 

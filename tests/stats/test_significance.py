@@ -1,11 +1,11 @@
-"""Student's quantiles, held to those of SciPy."""
+"""Student's quantiles, held to those of SciPy, and probabilities of counts."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from cekura_dashboards.stats.significance import MAX_DF, t_quantile, t_sf
+from cekura_dashboards.stats.significance import MAX_DF, count_score, t_quantile, t_sf
 
 PROBABILITIES = st.floats(0.6, 1 - 1e-6)
 DEGREES = st.floats(0.5, MAX_DF - 1)
@@ -38,3 +38,8 @@ def test_the_quantile_is_where_the_distribution_has_that_probability(probability
 
 def test_the_middle_is_zero() -> None:
     assert t_quantile(0.5, 3) == 0.0
+
+
+@pytest.mark.parametrize("excess", [1e-17, 1e-12, 1e-8])
+def test_counts_that_hardly_vary_beyond_poisson_have_its_probability(excess: float) -> None:
+    assert count_score(9, 2.0, excess) == pytest.approx(count_score(9, 2.0, 0.0), rel=1e-4)

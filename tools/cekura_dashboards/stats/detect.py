@@ -23,7 +23,7 @@ from cekura_dashboards.stats.findings import (
 )
 from cekura_dashboards.stats.outages import MIN_HOURS, LastBucket, Outage, find_outages, gaps_of, surprises
 from cekura_dashboards.stats.part_days import find_part_days
-from cekura_dashboards.stats.seasonality import LevelModel, SeasonalFit, fit_seasonality
+from cekura_dashboards.stats.seasonality import LevelModel, SeasonalFit, fit_seasonality, unit_of_sums
 from cekura_dashboards.stats.significance import NORMAL, t_quantile, t_sf, two_sided
 from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median, robust_sd
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
@@ -272,6 +272,12 @@ DATED_BY_HOUR = 4.0
 MIXED_SD = 3.0
 """A day this many standard deviations off the level before belongs to a step that began within it. A choice."""
 ALWAYS = Span(-math.inf, math.inf)
+MIN_CALLS_OF_SUM = 16.0
+"""A sum that is usually of fewer calls is no outlier: one long call decides it. A choice.
+
+Measured: without it 4 to 10 % of months of up to 4 calls an hour have a false ``clear`` hour, and 23 % of months of 5
+calls a day a false ``clear`` day.
+"""
 SHORTLY = 7 * DAY
 """A step that began this long before the window, and still holds, is reported. A choice: one week."""
 
@@ -518,22 +524,28 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
         return []
     tested = (series.times >= window.start) & (series.times < window.end)
     lost = len(fit.days) + len(np.unique(fit.hours))
-    lowest = None
+    lowest, places = None, np.arange(len(series))
     if series.scale == "count":
         lowest = surprises(fit.expected, fit.excess)
-    return [
-        _OutlierSpan(run.start, run.end, run, _level(series, fit.expected, run.start, run.end))
-        for run in find_outlier_runs(
-            fit.scores,
-            tested,
-            levels=LEVELS_OF_HOURS if series.has_exact_distribution else LEVELS,
-            used_df=lost,
-            exact=series.has_exact_distribution,
-            extreme=series.is_extreme,
-            lowest=lowest,
-            recent=_is_recent(series.times),
-        )
-    ]
+    if series.scale == "sum":
+        places = np.flatnonzero(_has_many_calls(series.values, fit.expected))
+    runs = find_outlier_runs(
+        fit.scores[places],
+        tested[places],
+        levels=LEVELS_OF_HOURS if series.has_exact_distribution else LEVELS,
+        used_df=lost,
+        exact=series.has_exact_distribution,
+        extreme=series.is_extreme,
+        lowest=lowest,
+        recent=_is_recent(series.times)[places],
+    )
+    spans = [(int(places[run.start]), int(places[run.end - 1]) + 1, run) for run in runs]
+    return [_OutlierSpan(start, end, run, _level(series, fit.expected, start, end)) for start, end, run in spans]
+
+
+def _has_many_calls(sums: Array, expected: Array) -> Flags:
+    """The sums that are usually of enough calls, as far as their variance tells how many these are."""
+    return expected >= MIN_CALLS_OF_SUM * unit_of_sums(sums, expected)
 
 
 def _unusual_parts(fit: SeasonalFit, window: Span, clock: Clock, steps: Sequence[float]) -> list[_OutlierSpan]:
@@ -557,6 +569,8 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTes
             if min(cut.before, cut.after) < days.adjusted_levels[day] < max(cut.before, cut.after):
                 scores[day] = 0.0
     tested = (days.times >= window.start) & (days.times < window.end)
+    if series.scale == "sum":
+        tested &= _has_many_calls(days.totals.values, days.totals.level(days.effects + levels))
     runs = find_outlier_runs(
         scores,
         tested,

@@ -15,12 +15,11 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from cekura_dashboards.stats.arrays import Array, Flags, Places, np
-from cekura_dashboards.stats.significance import count_score, share_score
+from cekura_dashboards.stats.significance import MIN_EXCESS, count_score, share_score
 from cekura_dashboards.stats.time_series import (
     Calendar,
     TimeSeries,
     calendar,
-    median,
     medians_by,
     robust_sd,
     running_median,
@@ -45,8 +44,6 @@ LOG_LIKELIHOOD_MARGIN = 2.0
 """The log-likelihood that weights by calls must lose to equal weights before those are used. A choice."""
 NORMAL_FROM = 5000
 """Larger counts are scored as normal. A choice, for time."""
-CHI_SQUARE_MEDIAN = 0.455
-"""The median of a chi-square distribution with one degree of freedom."""
 CONTINUITY = 0.5
 """Added to counts before their logarithm is taken, which keeps that of 0 finite: the usual continuity correction."""
 MIN_CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3
@@ -133,10 +130,7 @@ class LevelModel:
 
     def _count_scores(self, levels: Array) -> Array:
         """Counts as negative binomial; sums as counts of a unit chosen so that their variance is as for counts."""
-        unit = 1.0
-        if self.series.scale == "sum" and bool((positive := levels > 0).any()):
-            ratios = (self.values - levels)[positive] ** 2 / levels[positive]
-            unit = max(median(ratios) / CHI_SQUARE_MEDIAN, 1e-12)
+        unit = unit_of_sums(self.values, levels) if self.series.scale == "sum" else 1.0
         values, expected = np.maximum(self.values, 0.0) / unit, np.maximum(levels, 0.0) / unit
         excess = overdispersion(values, expected)
         scores = stabilise(values, excess) - stabilise(expected, excess)
@@ -169,6 +163,21 @@ def _worth_exact(scores: Array, counts: Array) -> list[int]:
     return places
 
 
+def unit_of_sums(sums: Array, expected: Array) -> float:
+    """The unit in which the variance of sums is their mean, as that of counts is. By moments, without outliers.
+
+    The median of such ratios is far lower where most buckets hold no call or one.
+    """
+    squares, unit = (sums - expected) ** 2, 1.0
+    for _ in range(FIT_ROUNDS):
+        whole = float(expected.sum())
+        unit = max(float(squares.sum()) / whole, 1e-12) if whole > 0 else 1.0
+        near = squares <= OUTLIER_SCORE**2 * unit * (expected + unit)
+        if near.any():
+            squares, expected = squares[near], expected[near]
+    return unit
+
+
 def overdispersion(values: Array, expected: Array) -> float:
     """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
 
@@ -186,7 +195,7 @@ def overdispersion(values: Array, expected: Array) -> float:
 
 def stabilise(counts: Array, excess: float) -> Array:
     """Negative binomial counts on a scale on which their standard deviation is 1."""
-    if excess < 1e-6:  # noqa: PLR2004 - Poisson
+    if excess <= MIN_EXCESS:
         return 2 * np.sqrt(counts + 0.375)
     return 2 / math.sqrt(excess) * np.arcsinh(np.sqrt(excess * (counts + 0.375)))
 

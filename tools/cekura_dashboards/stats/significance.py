@@ -118,6 +118,10 @@ def two_sided(confidence: float, tests: int = 1) -> float:
     return 1 - (1 - confidence) / (2 * max(1, tests))
 
 
+MIN_EXCESS = 1e-6
+"""With less a negative binomial is Poisson: differences of logarithms of its gamma functions are rounding errors."""
+
+
 def count_score(count: float, mean: float, excess: float) -> float:
     """The exact tail probability of a count, as a normal score that is not negative.
 
@@ -127,7 +131,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
     (2.7, 3.91, 1.21)
     """
     mean = max(mean, _TINY)
-    shape = 1 / excess if excess > 0 else math.inf
+    shape = 1 / excess if excess > MIN_EXCESS else math.inf
 
     def probability(k: int) -> float:
         if shape == math.inf:
