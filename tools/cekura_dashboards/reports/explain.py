@@ -31,6 +31,7 @@ from cekura_dashboards.stats.findings import (
 from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, BucketsByGroup
 from cekura_dashboards.stats.significance import EMPTY_SAMPLE, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, iso
+from cekura_dashboards.summaries.bar import is_merged
 from cekura_dashboards.text import SafeText, word
 from cekura_dashboards.values import replace
 
@@ -192,11 +193,15 @@ async def read_split(
 
 
 def _past_of_groups(history: Target, configs: Mapping[str, WidgetConfig]) -> dict[tuple[str, str], Target]:
-    """The history of the measure by the first field that it is split by; none where the windows are read by hours."""
-    name = next((name for name, config in configs.items() if config.group_by), None)
-    if name is None or history.config.period != "day":
+    """The daily histories of the measure by the fields that it is split by; none where groups are not tested so.
+
+    By the first field only where outcomes are read too, so that all calls make about as many requests.
+    """
+    fields = [name for name, config in configs.items() if config.group_by]
+    if history.config.period != "day" or not is_merged(history.config.function, "group"):
         return {}
-    return {(name, PAST): replace(history, config=configs[name], by_hours=False)}
+    most = 1 if any(config.chart_type == "pie" for config in configs.values()) else len(fields)
+    return {(name, PAST): replace(history, config=configs[name], by_hours=False) for name in fields[:most]}
 
 
 def _calls_lost(read: Mapping[tuple[str, str], ChartReading], names: dict[str, str]) -> str | None:

@@ -1,0 +1,143 @@
+"""Worlds whose cause is known: whether ``explain_change`` names exactly the groups whose calls changed."""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import anyio
+
+from benchmarks.verdicts.quiet_calls import Json, asked, quiet_worlds
+
+Shape = Literal["one agent", "two agents", "one topic", "one region", "one topic of an agent", "more calls of one agent",
+                "all alike", "nothing"]  # fmt: skip
+SHAPES: tuple[Shape, ...] = ("one agent", "two agents", "one topic", "one region", "one topic of an agent",
+                             "more calls of one agent", "all alike", "nothing")  # fmt: skip
+CALLS, SINCE = 12_000, "2026-11-11 15:30"
+"""About 2,000 calls a week of the project that is asked about; the start of the window."""
+FIELDS = ["agent.id", "topic", "metadata.region"]
+AGENTS = (31, 32, 33, 34)
+TOPICS = ("appointment", "billing question", "prescription refill", "test results")
+REGIONS = ("north", "south", "coast")
+EXACT, FIRST = 0.55, 0.60
+"""The least F1 of all that is named, and of the first answer alone."""
+Cause = frozenset[tuple[str, str]]
+"""Fields, each with the group that changed, or with ``MIX``."""
+MIX = "mix"
+
+
+@dataclass(frozen=True)
+class Label:
+    """``sql``: what makes the cause. ``parts``: a first answer that names one of them is right too."""
+
+    cause: Cause
+    sql: tuple[str, ...]
+    parts: tuple[Cause, ...] = ()
+
+
+class Labelled(NamedTuple):
+    """How many worlds of a shape have a cause, name any, name exactly it, and name it first."""
+
+    shape: str
+    worlds: int
+    causes: int
+    named: int
+    exact: int
+    named_first: int
+    first: int
+
+    @property
+    def f1(self) -> tuple[float, float]:
+        """Of all that is named, and of the first answer alone."""
+        return (
+            2 * self.exact / max(1, self.named + self.causes),
+            2 * self.first / max(1, self.named_first + self.causes),
+        )
+
+    @property
+    def holds(self) -> bool:
+        if not self.causes:
+            return self.named <= 0.05 * self.worlds + 1
+        return self.shape != "all" or (self.f1[0] >= EXACT and self.f1[1] >= FIRST)
+
+    def __str__(self) -> str:
+        f1 = " | ".join(f"{value:.2f}" if self.causes else "" for value in self.f1)
+        return f"| {self.shape} | {self.worlds} | {self.named} | {self.exact} | {self.first} | {f1} |"
+
+
+def _fall(share: float, where: str) -> str:
+    return f"UPDATE calls SET success = success AND u(id, 'fall') >= {share} WHERE ts >= TIMESTAMP '{SINCE}' AND {where}"
+
+
+def _agent(number: int) -> tuple[str, str]:
+    return "agent.id", f"({number})"
+
+
+def label_of(shape: Shape, seed: int) -> Label:
+    """The cause of one world, drawn from its seed: how much changes, and of which calls."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    first, second = chance.sample(AGENTS, 2)
+    topic, region = chance.choice(TOPICS), chance.choice(REGIONS)
+    size = chance.uniform(0.05, 0.2)
+    match shape:
+        case "one agent":
+            return Label(frozenset({_agent(first)}), (_fall(size, f"agent_id = {first}"),))
+        case "two agents":
+            both = frozenset({_agent(first), _agent(second)})
+            return Label(both, (_fall(size, f"agent_id IN ({first}, {second})"),))
+        case "one topic":
+            return Label(frozenset({("topic", topic)}), (_fall(size, f"topic = '{topic}'"),))
+        case "one region":
+            where = f"json_extract_string(metadata::JSON, '$.region') = '{region}'"
+            return Label(frozenset({("metadata.region", region)}), (_fall(size, where),))
+        case "one topic of an agent":
+            parts = _agent(first), ("topic", topic)
+            sql = _fall(min(0.9, 3 * size), f"agent_id = {first} AND topic = '{topic}'")
+            return Label(frozenset(parts), (sql,), tuple(frozenset({part}) for part in parts))
+        case "more calls of one agent":
+            worse = f"UPDATE calls SET success = success AND u(id, 'worse') >= 0.6 WHERE agent_id = {first}"
+            fewer = f"ts >= TIMESTAMP '{SINCE}' AND agent_id <> {first} AND u(id, 'fewer') < {2 * size}"
+            return Label(frozenset({("agent.id", MIX)}), (worse, f"DELETE FROM calls WHERE {fewer}"))
+        case "all alike":
+            return Label(frozenset(), (_fall(size / 2, "true"),))
+        case "nothing":
+            return Label(frozenset(), ())
+
+
+def causes_named(answer: Json) -> Iterator[Cause]:
+    """The groups that the first dimension names; and these with the ones inside them, if any."""
+    first = answer["dimensions"][0]
+    outer = _groups(first)
+    yield outer
+    inside = (answer.get("drill_down") or {"dimensions": []})["dimensions"]
+    yield outer | (_groups(inside[0]) if inside else frozenset())
+
+
+def _groups(dimension: Json) -> Cause:
+    if dimension["verdict"] not in {"clear", "possible"}:
+        return frozenset()
+    if dimension.get("mix_shift"):
+        return frozenset({(dimension["by"], MIX)})
+    names = (str(group) for group in dimension.get("groups") or [])
+    return frozenset((dimension["by"], name[name.rfind("(") :] if name.endswith(")") else name) for name in names)
+
+
+def labelled_row(shape: Shape, seeds: Iterable[int]) -> Labelled:
+    drawn = [*seeds]
+    named = exact = named_first = first = causes = 0
+    for seed, app in zip(drawn, quiet_worlds(drawn, CALLS), strict=True):
+        label = label_of(shape, seed)
+        for sql in label.sql:
+            app.state.world.con.execute(sql)
+        answer = anyio.run(asked, "explain_change", app, {"widget_id": 203, "window": "7d", "by": FIELDS})
+        outer, whole = causes_named(answer)
+        causes += bool(label.cause)
+        named, named_first = named + bool(whole), named_first + bool(outer)
+        exact += bool(whole) and whole == label.cause
+        first += bool(outer) and outer in (label.cause, *label.parts)
+    return Labelled(shape, len(drawn), causes, named, exact, named_first, first)
+
+
+def together(rows: Iterable[Labelled]) -> Labelled:
+    """All shapes as one."""
+    return Labelled("all", *(sum(counts) for counts in list(zip(*rows, strict=True))[1:]))
