@@ -16,6 +16,7 @@ from benchmarks.verdicts import (
     drivers,
     edits,
     evaluated,
+    labelled,
     looks,
     months,
     noise,
@@ -66,6 +67,8 @@ def main() -> None:
                 partial(quiet_calls.quiet_answers, seeds=seeds), quiet_calls.CASES)),
             ("a step and edits | named | others listed", "off", processes.map(
                 partial(edits.edits_row, seeds=seeds[:EDITS]), edits.cases())),
+            ("a cause | worlds | named | exactly | first | F1 | F1 of the first answer", "under", labelled.with_all(
+                processes.map(partial(labelled.labelled_row, seeds=seeds[: labelled.WORLDS]), labelled.SHAPES))),
             ("evaluated on other calls | false clear | the change is reported | worlds", "over", processes.map(
                 partial(evaluated.evaluated_row, seeds=seeds), evaluated.CHANGES)),
             ("a month of days | of | aim | clear | possible", "off", processes.map(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from benchmarks.verdicts import clocks, comparisons, drivers, edits, looks, months, profiles, scores
+from benchmarks.verdicts import clocks, comparisons, drivers, edits, labelled, looks, months, profiles, scores
 from benchmarks.verdicts.cases import PLANTS, Plant
 from benchmarks.verdicts.rows import found_row, quiet_row
 from benchmarks.verdicts.worlds import World
@@ -122,6 +122,11 @@ def test_a_pass_is_read_right_or_both_ways_however_it_is_written(encoding: str) 
 def test_a_driver_is_named_where_one_group_moved_and_hardly_where_none_or_all_did(case: drivers.Case) -> None:
     row = drivers.driven_row(case, DRAWS)
     assert row.right >= 0.8 if case.has_driver else row.named <= 0.09
+
+
+def test_the_cause_of_a_fall_is_named_exactly_and_none_where_all_fell() -> None:
+    rows = [labelled.labelled_row(shape, [700_003]) for shape in ("a topic of an agent", "two agents", "all")]
+    assert [(row.causes, row.named, row.exact) for row in rows] == [(1, 1, 1), (1, 1, 1), (0, 0, 0)]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
