@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cekura_dashboards.stats.changepoints import find_changepoints, fit_segments
-from cekura_dashboards.stats.detect import find_outlier_runs
+from cekura_dashboards.stats.outliers import find_outlier_runs
 from cekura_dashboards.stats.time_series import floats
 
 Make = Callable[[random.Random, int], list[float]]
