@@ -1,66 +1,208 @@
-"""The same finding has the same verdict in whichever tool reports it."""
+"""The same change has the same verdict and date in whichever tool reports it, and no comparison contradicts a step."""
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import pytest
+from fastapi import FastAPI
+from mcp import Client
 
 from cekura_dashboards.stats.change import changes_from_findings
 from cekura_dashboards.stats.findings import Step
-from support import Json, ask, open_tools, shared_sandbox
+from cekura_dashboards_mcp.cli.calls import make_report
+from cekura_dashboards_mcp.connection import Connection
+from cekura_sandbox import create_app
+from support import KEY, Json, connect, now, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-LARGE = 60_000
+BY_AGENT = {"type": "field", "field": "agent.id"}
+WEEK: Json = {"window": "7d", "compare_to": "previous_period"}
 
 
-def findings_of(report: Json) -> list[Json]:
-    return [*(report.get("findings") or [])]
+def bar(measured: str, function: str, period: str = "day", **more: Any) -> Json:
+    chart = {"chart_type": "bar", "field": measured, "aggregation_function": function, "time_period": period}
+    return {"name": f"{function} of {measured} per {period}", **chart, **more}
 
 
-def verdicts_of_findings(reports: Iterable[Json]) -> Iterable[tuple[tuple[int, str], str]]:
-    for report in reports:
-        for finding in findings_of(report):
-            yield (report["widget"]["id"], finding["kind"]), finding["verdict"]
+CHARTS: dict[str, list[Json]] = {
+    "success": [bar("success", "avg"), bar("success", "avg", group_by=BY_AGENT), bar("success", "avg", "hour")],
+    "calls": [bar("agent_id", "count"), bar("agent_id", "count", "hour")],
+    "duration": [bar("duration", "avg"), {"name": "Length", "chart_type": "line", "field": "duration"}],
+    "p95": [bar("duration", "p95")],
+    "stat": [{"name": "At a glance", "chart_type": "stat"}],
+}
+"""By what they measure."""
+FIGURES = {"success_rate": "success", "avg_duration": "duration", "total_calls": "calls"}
+FALL = "UPDATE calls SET success = success AND u(id, 'fall') >= {share} WHERE ts >= '{since}'"
+WORLDS: dict[str, list[str]] = {
+    "nineteen points of one agent in seven": [FALL.format(share=0.21, since="2026-11-12 15:30") + " AND agent_id = 33"],
+    "ten points of all since noon of the third day before": [FALL.format(share=0.12, since="2026-11-14 12:00")],
+    "ten points since before the window, and durations within it": [
+        FALL.format(share=0.12, since="2026-11-09"),
+        "UPDATE calls SET duration = duration * 1.3 WHERE ts >= '2026-11-13'",
+    ],
+    "a quarter of the calls, on top of growth": [
+        "DELETE FROM calls WHERE u(id, 'grown') > exp(0.01 * date_diff('day', TIMESTAMP '2026-11-18', ts))",
+        "DELETE FROM calls WHERE ts >= '2026-11-12' AND u(id, 'fewer') < 0.25",
+    ],
+    "an outage that goes on": ["DELETE FROM calls WHERE ts >= '2026-11-18 11:12'"],
+}
 
 
-def verdicts_of_changes(answer: Json) -> Iterable[tuple[tuple[int, str], str]]:
-    for row in answer["changes"]:
-        for widget in row["widgets"]:
-            yield (widget, row["kind"]), row["verdict"]
+@dataclass
+class Facts:
+    """What all answers say. ``words``: of each step the verdicts, by measure and day, with the tools that say them."""
+
+    measures: dict[int, str]
+    words: defaultdict[tuple[str, str], dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    compared: list[tuple[str, str, Json]] = field(default_factory=list[tuple[str, str, Json]])
+    outages: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def add_finding(self, tool: str, measure: str, finding: Json) -> None:
+        if re.search("step", finding["kind"]):
+            kind = "trend or step" if finding.get("or_trend") else finding["kind"]
+            size = f"{kind}, {finding['verdict']}, {sign(finding):+d}"
+            self.words[measure, day_of(finding)][f"{tool} {finding['at']}"] = size
+        if finding["kind"] == "outage" and finding.get("still"):
+            self.outages[finding["verdict"]].add(finding.get("at") or finding["from"])
+
+    def add_report(self, tool: str, report: Json) -> None:
+        measure = self.measures.get(report["widget"].get("id"), "success")
+        for finding in report.get("findings", []):
+            self.add_finding(tool, measure, finding)
+        if "difference" in (comparison := report.get("comparison", {})):
+            self.compared.append((tool, measure, comparison))
+        figures = [*comparison.get("figures", []), *report.get("change", {}).get("figures", [])]
+        self.compared += [(tool, FIGURES[row["figure"]], row) for row in figures if row["figure"] in FIGURES]
+
+    def add_changes(self, tool: str, answer: Json) -> None:
+        for row in answer["changes"]:
+            measure = self.measures[row["widgets"][0]]
+            if row["kind"] in {"step", "outage"}:
+                self.add_finding(tool, measure, {**row, "change": (row["after"] or 0) - (row["before"] or 0)})
+            if row["kind"] == "comparison":
+                self.compared.append((tool, measure, {**row, "difference": row["after"] - row["before"]}))
 
 
-def steps_in_window(reports: Iterable[Json]) -> Iterable[tuple[Json, Json]]:
-    """Each step that began in the window, with the comparison of its chart."""
-    for report in reports:
-        for finding in findings_of(report):
-            if finding["kind"] == "step" and not finding.get("before_window"):
-                yield finding, report["comparison"]
+def sign(finding: Json) -> int:
+    return 1 if finding["change"] > 0 else -1
 
 
-async def test_a_finding_has_one_verdict_in_all_tools_and_no_comparison_contradicts_it() -> None:
-    verdicts, compared = defaultdict[tuple[int, str], set[str]](set), list[Json]()
-    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        facts = list[tuple[tuple[int, str], str]]()
-        for dashboard in (11, 12):
-            for more in ({"window": "29d"}, {"window": "7d", "compare_to": "previous_period"}):
-                _, answer = await ask(context, "get_widgets_data", dashboard_id=dashboard, **more)
-                facts += verdicts_of_findings(answer["widgets"])
-                compared += [report for report in answer["widgets"] if "compare_to" in more]
-        _, alone = await ask(context, "get_widgets_data", widget_ids=[209], window="7d")
-        facts += verdicts_of_findings(alone["widgets"])
-        for arguments in ({}, {"dashboard_ids": [11]}, {"dashboard_ids": [12]}):
-            _, answer = await ask(context, "find_changes", **arguments)
-            facts += verdicts_of_changes(answer)
-    for fact, verdict in facts:
-        verdicts[fact].add(verdict)
-    assert verdicts[209, "step"] == verdicts[203, "step"] == {"clear"}
-    assert {fact: words for fact, words in verdicts.items() if len(words) > 1} == {}
-    pairs = [*steps_in_window(compared)]
-    assert len(pairs) >= 2
-    for step, comparison in pairs:
-        assert comparison["difference"] * step["change"] > 0, (step, comparison)
-        assert comparison["verdict"] == step["verdict"], (step, comparison)
+def day_of(finding: Json) -> str:
+    return str(finding["at"][:10])
+
+
+def small_world(changes: list[str]) -> FastAPI:
+    """A quiet month in which these changes happen, and a dashboard of charts of a few measures."""
+    app = create_app(now=now, count=20_000, key=KEY, quiet=True)
+    store = app.state.world.store
+    for dashboard in [*store.dashboards()]:
+        store.delete_dashboard(dashboard["id"])
+    dashboard = store.create_dashboard({"name": "Planted", "project": 1, "filters": None})
+    store.bulk(dashboard["id"], {"create": [chart for charts in CHARTS.values() for chart in charts]})
+    for change in changes:
+        app.state.world.con.execute(change)
+    return app
+
+
+def measures_of(app: FastAPI) -> dict[int, str]:
+    by_name = {chart["name"]: measure for measure, charts in CHARTS.items() for chart in charts}
+    return {widget["id"]: by_name[widget["name"]] for widget in app.state.world.store.widgets()}
+
+
+async def told(client: Client, tool: str, **arguments: Any) -> Json:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    answer: Json | None = result.structured_content
+    assert answer is not None
+    return answer
+
+
+async def facts_of(app: FastAPI, measures: dict[int, str], dashboards: list[int]) -> Facts:
+    """Of all reading tools, and of the report."""
+    facts = Facts(measures)
+    async with connect(app) as client:
+        for dashboard in dashboards:
+            for name, more in {"7d": {"window": "7d"}, "7d compared": WEEK, "24h": {"window": "24h"}}.items():
+                answer = await told(client, "get_widgets_data", dashboard_id=dashboard, **more)
+                for report in answer["widgets"]:
+                    facts.add_report(f"get_widgets_data {name}", report)
+        for window in ("7d", "24h"):
+            answer = await told(client, "find_changes", dashboard_ids=dashboards, window=window)
+            facts.add_changes(f"find_changes {window}", answer)
+        for measure in ("success", "calls"):
+            number = next(number for number, name in measures.items() if name == measure)
+            answer = await told(client, "explain_change", widget_id=number, **WEEK)
+            facts.add_report("explain_change", {**answer, "widget": {"id": number}})
+        preview = await told(client, "preview_widget", widget=bar("success", "avg"), dashboard_id=dashboards[0], **WEEK)
+        facts.add_report("preview_widget", preview["report"])
+    for tool, answer in await drawn(app, dashboards):
+        if tool == "find_changes":
+            facts.add_changes("report", answer)
+        for report in answer.get("widgets", []):
+            facts.add_report("report", report)
+    return facts
+
+
+async def drawn(app: FastAPI, dashboards: list[int]) -> Iterator[tuple[str, Json]]:
+    """What the page of ``report`` draws, by tool: the same that a chart view is given."""
+    link = Connection(settings(), app_factory=lambda: app, now=now)
+    page = (await make_report(link, dashboards=dashboards, **WEEK)).page
+    sections = json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[0])
+    return ((str(section["tool"]), section["chart"]["answer"]) for section in sections["sections"])
+
+
+def check(facts: Facts) -> None:
+    for (measure, day), words in facts.words.items():
+        assert len({*words.values()}) == 1, (measure, day, words)
+    days = defaultdict[str, set[str]](set)
+    for measure, day in facts.words:
+        days[measure].add(day)
+    for measure, several in days.items():
+        assert len(several) <= 2, (measure, several, {**facts.words})
+    for tool, measure, comparison in facts.compared:
+        steps = {word for (other, _), words in facts.words.items() if other == measure for word in words.values()}
+        if len(steps) == 1 and "24h" not in tool:  # a day and the day before it lie after the step
+            [(_, verdict, direction)] = [word.split(", ") for word in steps]
+            assert comparison["verdict"] == verdict, (tool, measure, comparison, steps)
+            assert comparison["difference"] * int(direction) > 0, (tool, measure, comparison, steps)
+    assert {*facts.outages} <= {"clear"}
+    for since in facts.outages.values():  # charts of hours begin with the first hour without a call
+        first, last = (datetime.fromisoformat(time) for time in (min(since), max(since)))
+        assert last - first <= timedelta(hours=1), since
+
+
+@pytest.mark.parametrize("world", WORLDS)
+async def test_every_tool_says_the_same_of_a_change_and_no_comparison_contradicts_it(world: str) -> None:
+    app = small_world(WORLDS[world])
+    with closing(app.state.world):
+        facts = await facts_of(app, measures_of(app), [app.state.world.store.dashboards()[0]["id"]])
+    assert facts.words or facts.outages
+    for words in facts.words.values():
+        assert {tool.split()[0] for tool in words} >= {"get_widgets_data", "find_changes", "report"}, words
+    check(facts)
+
+
+async def test_every_tool_says_the_same_of_the_sandbox_s_changes() -> None:
+    measures = {201: "stat", 202: "calls", 203: "success", 204: "success", 205: "reasons", 206: "topics"}
+    measures |= {207: "duration", 208: "calls"}
+    app = shared_sandbox(count=60_000)
+    async with connect(app) as client:
+        facts = await facts_of(app, {**measures, 210: "p95"}, [11])
+        answer = await told(client, "get_widgets_data", dashboard_id=12, compare_to="previous_period")
+    [day] = [day for measure, day in facts.words if measure == "success"]
+    assert day == "2026-11-12"
+    assert {*facts.words["success", day].values()} == {"step, clear, -1"}
+    check(facts)
+    [booking] = [report for report in answer["widgets"] if report["widget"]["id"] == 209]
+    assert booking["findings"][0]["verdict"] == booking["comparison"]["verdict"] == "clear"
+    assert booking["comparison"]["explained_by"] == f"the step at {booking['findings'][0]['at']}"
 
 
 @pytest.mark.parametrize("verdict", ["clear", "possible"])

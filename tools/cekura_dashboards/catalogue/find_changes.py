@@ -517,9 +517,9 @@ def _what(row: ReportedChange) -> str:
         case "trend":
             return f"trend from {row.at}: {moved}"
         case "step" if row.still:
-            return f"since {row.at}, before the window: {moved}{n}; still so"
+            return f"{'trend or step ' if row.or_trend else ''}since {row.at}, before the window: {moved}{n}; still so"
         case "step" | "evaluated":
-            return f"step at {row.at}: {moved}{n}"
+            return f"{'trend or ' if row.or_trend else ''}step at {row.at}: {moved}{n}"
         case _:
             return f"{moved}{n}"
 

@@ -75,6 +75,7 @@ class ReportedChange(BaseModel):
     at: str | None = None
     until: str | None = None
     still: bool | None = Field(default=None, description="an outage that goes on, or a level since before the window")
+    or_trend: bool | None = Field(default=None, description="a step that the days do not tell from a trend")
     before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
     verdict: Literal["clear", "possible"]
     possible_among: int | None = Field(
@@ -442,6 +443,7 @@ def report_change(
         at=item.at,
         until=None if item.still else item.until,
         still=item.still or None,
+        or_trend=item.or_trend or None,
         before_window=row.is_early(times) or None,
         verdict=item.verdict,
         possible_among=row.possible_among,

@@ -58,8 +58,8 @@ class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
     ``strongest_verdict``: the upper limit of its verdict, or its verdict where ``how`` is one of ``JUDGED``;
-    ``limited_by``: why, if the answer gives the reason. ``still``: an outage goes on. ``part``: of a share or group,
-    which; None there: calls without one.
+    ``limited_by``: why, if the answer gives the reason. ``still``: an outage goes on. ``or_trend``: of a step, whether
+    the days do not tell it from a trend. ``part``: of a share or group, which; None there: calls without one.
     """
 
     how: How
@@ -73,6 +73,7 @@ class Change(Struct, frozen=True, kw_only=True):
     at: str | None = None
     until: str | None = None
     still: bool = False
+    or_trend: bool = False
     part: str | None = None
     limited_by: str | None = None
 
@@ -133,7 +134,8 @@ def _as_changes(findings: Iterable[Finding], ratio: float) -> list[Change]:
                 changes.append(
                     Change(how="step", p_value=item.p_value, size=_size(item.before, item.after, ratio),
                               strongest_verdict=item.verdict, before=item.before,
-                              after=item.after, pct=item.pct, n=_sizes(item), at=item.at)
+                              after=item.after, pct=item.pct, n=_sizes(item), at=item.at,
+                              or_trend=item.kind == "trend or step")
                 )  # fmt: skip
             case Trend():
                 start = item.change * 100 / item.pct if item.pct else 0.0

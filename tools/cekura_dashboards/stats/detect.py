@@ -211,19 +211,20 @@ def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
 
 
 def _locate(fit: SeasonalFit, cut: Changepoint) -> float:
-    """The bucket in which a step of days began: where the buckets of the days about it fit both levels best."""
-    day, times = float(fit.days.times[cut.at]), fit.series.times
-    near = np.flatnonzero((times >= day - DAY) & (times < day + DAY))
+    """The bucket in which a step of days began: of hours the one in that day which fits both levels best.
+
+    Midnight, where no hour fits clearly better.
+    """
+    day, times = _first_mixed(fit, cut), fit.series.times
+    near = np.flatnonzero((times >= day) & (times < day + DAY))
     if fit.series.step >= DAY or not len(near):
-        return _first_mixed(fit, cut)
+        return day
     deviations, weights = fit.deviations(near)
     before, after = (weights * (deviations - level) ** 2 for level in (cut.before, cut.after))
     misfits = np.concatenate([[0.0], np.cumsum(before - after)[:-1]])
-    best, midnight = int(misfits.argmin()), int(np.searchsorted(times[near], day))
+    best = int(misfits.argmin())
     residuals = np.where(np.arange(len(near)) < best, before, after)
-    if midnight < len(near) and misfits[midnight] - misfits[best] <= DATED_BY_HOUR * float(residuals.mean()):
-        return day
-    return float(times[near[best]])
+    return float(times[near[best]]) if -misfits[best] > DATED_BY_HOUR * float(residuals.mean()) else day
 
 
 def _first_mixed(fit: SeasonalFit, cut: Changepoint) -> float:
