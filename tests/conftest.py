@@ -17,7 +17,7 @@ sys.dont_write_bytecode = False
 
 from support import ERAS, Era, close_sandboxes, take_back_sandboxes  # noqa: E402 - see above
 
-for _profile, _examples in {"dev": 25, "ci": 50, "thorough": 5000}.items():
+for _profile, _examples in {"dev": 10, "ci": 25, "thorough": 5000}.items():
     _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     settings.register_profile(_profile, max_examples=_examples, deadline=None, suppress_health_check=_slow)
 settings.load_profile("dev")  # --hypothesis-profile loads another one, before any test is imported

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import anyio.lowlevel
 import duckdb
 import fastapi.dependencies.models
 import hypothesis
+import jsonschema_rs
 import msgspec
 import pytest
 import uvicorn
@@ -106,9 +108,8 @@ class LentWorld(World):
         """The database stays for the next test."""
 
     def renew(self, fresh: World) -> None:
-        """Become another one, for the same routes."""
+        """Become another one, for the same routes; what is stored is still that of this one."""
         self.__dict__ |= {name: value for name, value in vars(fresh).items() if name != "store"}
-        self.store.__dict__ |= vars(Store(self.now, scored=self.readings.scored))
 
 
 def _world(
@@ -134,7 +135,7 @@ def new_sandbox(
     if _free:
         app = _free.pop()
         app.state.world.renew(world)
-        app.state.faults.__dict__ |= vars(Faults())
+        restore(app)
     else:
         app = app_of(world)
     _lent.append(app)
@@ -180,6 +181,12 @@ class Remembering:
             await anyio.lowlevel.checkpoint()
         for message in answer:
             await send(message)
+
+
+def restore(app: FastAPI) -> None:
+    """What is stored in one that was lent is again what it was at first, and no fault is to come."""
+    app.state.world.store.__dict__ |= vars(Store(app.state.world.now, scored=app.state.world.readings.scored))
+    app.state.faults.__dict__ |= vars(Faults())
 
 
 def take_back_sandboxes() -> None:
@@ -352,6 +359,12 @@ def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE)
         )
         for tool, names in zip(tools, required, strict=True)
     ]
+
+
+@cache
+def result_validator(tool: str) -> Any:
+    """Of the structure that a tool answers with; made once in a process, as it takes 30 ms."""
+    return jsonschema_rs.validator_for(BY_NAME[tool].result.model_json_schema(mode="serialization"))
 
 
 async def report_of(context: ToolContext, **arguments: Any) -> Json:

@@ -10,7 +10,7 @@ from benchmarks.answers.readers import OfRows, OfSummary
 from benchmarks.answers.scores import Case, answers, by_kind, cases_of, false_claims, share_right
 
 pytestmark = pytest.mark.no_cover
-SEEDS = 4
+SEEDS = 2
 
 
 @cache

@@ -219,14 +219,16 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"window": "15d"}, "previous_period would start before the API's last 30 days; the longest window"),
-        ({"window": "15d"}, "that can be compared like this is the last 14 days (14d)"),
+        (
+            {"window": "15d"},
+            "the longest window that can be compared like this is the last 14 days (14d)",
+        ),
         ({"window": "30d"}, "the last 14 days (14d)"),
         ({"window": "this_month"}, "the last 14 days (14d)"),
         ({"window": "2026-10-25/2026-11-11"}, "the last 14 days (14d)"),
         ({"window": "30d", "compare_to": "previous_week"}, "previous_week overlaps a window longer than a week; use window 7d"),
     ],
-    ids=["15d", "15d, its offer", "30d", "this_month", "an interval", "previous_week"],
+    ids=["15d", "30d", "this_month", "an interval", "previous_week"],
 )  # fmt: skip
 async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compare_with(given: Json, said: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
@@ -237,10 +239,11 @@ async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compa
         assert note in text, "the offer is told whole"
         assert one(answer["changes"], kind="outage")["at"] == "2026-11-08T13:00Z"
         assert answer["charts"]["not_significant"] == 20 - answer["charts"]["changed"] - answer["charts"]["untestable"]
-        for row in answer["changes"]:
-            if row["kind"] != "outage":
-                follow_up, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
-                assert follow_up
+        if given == {"window": "30d"}:
+            for row in answer["changes"]:
+                if row["kind"] != "outage":
+                    follow_up, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
+                    assert follow_up
         offer = "7d" if "7d" in said else "14d"
         _, offered = await ask(context, "find_changes", **given | {"window": offer})
         assert offered["against"], "what is offered works"

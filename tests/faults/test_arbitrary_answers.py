@@ -4,17 +4,15 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, get_args
+from typing import get_args
 
 import anyio
-import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from arbitrary import Arbitrary
-from cekura_dashboards import TOOLS
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.projects_only import ProjectsOnly
@@ -24,7 +22,7 @@ from cekura_dashboards.charts.edit_histories import EditScope, read_edit_sources
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.edits import Amount, MeasureKind, edit_lines, edits_text, edits_within, measure_line
 from cekura_dashboards.values import replace
-from support import KEY, NOW, Json, ask, no_wait, now
+from support import KEY, NOW, Json, ask, no_wait, now, result_validator
 from support import settings as tool_settings
 
 BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
@@ -70,11 +68,6 @@ CALLS: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
-VALIDATORS: dict[str, Any] = {
-    tool.name: jsonschema_rs.validator_for(tool.result.model_json_schema(mode="serialization")) for tool in TOOLS
-}
-
-
 async def answered(transport: Transport, tool: str, arguments: Json) -> None:
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     context = ToolContext(client, tool_settings(), now)
@@ -85,7 +78,7 @@ async def answered(transport: Transport, tool: str, arguments: Json) -> None:
     assert text
     assert not {char for char in text if char != "\n" and not char.isprintable()}
     json.dumps(answer, allow_nan=False)
-    VALIDATORS[tool].validate(answer)
+    result_validator(tool).validate(answer)
 
 
 @pytest.mark.no_cover

@@ -10,6 +10,7 @@ import anyio.from_thread
 import anyio.to_thread
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
 from cekura_sandbox.faults import KINDS, Fault
@@ -23,9 +24,9 @@ from support import (
     new_sandbox,
     open_tools,
     open_tools_at,
+    restore,
     sample_calls,
     served,
-    take_back_sandboxes,
 )
 
 pytestmark = pytest.mark.anyio
@@ -186,18 +187,20 @@ PLACES = ("read", "write", "read back too")
 @pytest.mark.parametrize("call", [*WRITES, *IN_STEPS])
 async def test_a_writing_tool_reports_what_was_stored(call: str, golden: Callable[[str, str], None]) -> None:
     """And no less than can be known: what it says to each fault, and where, is the golden table's."""
-    told = {kind: [await reported(kind, call, where) for where in PLACES] for kind in KINDS}
+    app = new_sandbox(count=10)
+    async with served(app) as url:
+        told = {kind: [await reported(app, url, kind, call, where) for where in PLACES] for kind in KINDS}
     if call in WRITES:
         assert {kind: told[kind][PLACES.index("write")] for kind in OUTCOMES} == OUTCOMES
     golden(f"faults-{call}.txt", as_table(["fault", *PLACES], told))
 
 
-async def reported(kind: str, call: str, where: str) -> str:
+async def reported(app: FastAPI, url: str, kind: str, call: str, where: str) -> str:
     """What the caller is told of an edit that a fault befell, which must be what is stored."""
-    app = new_sandbox(count=10)
+    restore(app)
     tool, arguments = {**WRITES, **IN_STEPS}[call]
     before, done = repr(content(app)), await anyio.to_thread.run_sync(carried_out, call)
-    async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
+    async with open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
         arguments = await planned(context, tool, arguments)
         if where == "read":
             app.state.faults.add(fault(kind, method="GET"))
@@ -210,7 +213,6 @@ async def reported(kind: str, call: str, where: str) -> str:
         outcome = await outcome_of(context, tool, arguments)
         app.state.faults.clear()
     after = repr(content(app))
-    take_back_sandboxes()  # for the next fault
     if call in WRITES:
         assert after in {before, done}, "nothing is applied twice or by halves"
     if outcome == "applied":

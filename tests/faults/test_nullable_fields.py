@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, Literal
 
-import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -16,8 +17,21 @@ from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response
-from cekura_sandbox.store import Store
-from support import KEY, PIE, Json, ask, new_sandbox, no_wait, now, sample_calls, settings, shared_sandbox, some
+from support import (
+    KEY,
+    PIE,
+    Json,
+    ask,
+    new_sandbox,
+    no_wait,
+    now,
+    restore,
+    result_validator,
+    sample_calls,
+    settings,
+    shared_sandbox,
+    some,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 Way = Literal["null", "absent"]
@@ -43,7 +57,7 @@ READS: list[tuple[str, Json]] = [
     ("check_dashboard", {"dashboard_id": 11}),
     ("list_calls", {"widget_id": 203, "limit": 5}),
     ("list_calls", {"widget_id": 203, "said": "appointment"}),
-    ("find_changes", {"dashboard_ids": [12]}),
+    ("find_changes", {"dashboard_ids": [12], "limit": 3}),
     ("explain_change", {"widget_id": 203, "by": ["dropoff_point", "topic"]}),
     ("explain_change", {"widget_id": 203}),
 ]  # fmt: skip
@@ -66,9 +80,6 @@ WRITES.extend(
 WRITES.append(("save_alert", {"metric": 501, "kind": "trend"}))
 READS.extend(sample_calls([tool for tool, _ in READS], writes=False))
 WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
-VALIDATORS: dict[str, Any] = {
-    tool.name: jsonschema_rs.validator_for(tool.result.model_json_schema(mode="serialization")) for tool in TOOLS
-}
 FREE = {"filters", "effective_filters", "metadata", "filter_value"}
 """Their content is not of the API's making."""
 READ_BY_POST = ("/bulk_data/", "/preview_data/")
@@ -150,40 +161,55 @@ async def whole(context: ToolContext, tool: str, arguments: Json) -> None:
 def checked(tool: str, text: str, answer: Json) -> None:
     assert text
     assert "None" not in text
-    VALIDATORS[tool].validate(answer)
+    result_validator(tool).validate(answer)
 
 
-async def run(app: FastAPI, tool: str, arguments: Json, *, edits: bool) -> None:
+async def run(app: FastAPI, tool: str, calls: list[Json], *, edits: bool) -> None:
+    """Each field of the answers to a tool's calls, in one of the calls that read it, in turn; ``thorough``: in all."""
     transport = Spoiling(app, None if edits else {})
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     context = ToolContext(client, settings(), now)
-    await whole(context, tool, arguments)
+    readers = defaultdict[Spot, list[Json]](list)
+    for arguments in calls:
+        if edits:
+            restore(app)
+        transport.found.clear()
+        await whole(context, tool, arguments)
+        for spot in transport.found:
+            readers[spot].append(arguments)
     told = set[str]()
-    for place, spot in enumerate(transport.found):
-        ways: list[Way] = WAYS if some(4) > 1 else [WAYS[place % 2]]
-        for way in ways:
+    for place, spot in enumerate(readers):
+        tries = [*product(readers[spot], WAYS)]
+        first = place % len(tries)
+        for arguments, way in [*tries[first:], *tries[:first]][: some(8)]:
             if edits:
-                app.state.world.store.__dict__ |= vars(Store(app.state.world.now))
+                restore(app)
             transport.spot, transport.way = spot, way
             try:
                 await whole(context, tool, arguments)
             except DashboardsError as error:
                 told.add(str(error))
             except Exception as error:
-                error.add_note(f"{tool}: {way} at {spot}")
+                error.add_note(f"{tool} {arguments}: {way} at {spot}")
                 raise
     await transport.aclose()
+    assert readers
     assert not [text for text in told if not 30 < len(text) < 1000 or "None" in text]
 
 
-@pytest.mark.parametrize("call", READS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(READS)])
-async def test_a_reading_tool_takes_every_field_as_null_or_absent(call: tuple[str, Json]) -> None:
-    await run(shared_sandbox(count=600), *call, edits=False)
+def by_tool(calls: list[tuple[str, Json]]) -> list[Any]:
+    tools = dict.fromkeys(tool for tool, _ in calls)
+    return [pytest.param(name, [given for tool, given in calls if tool == name], id=name) for name in tools]
 
 
-@pytest.mark.parametrize("call", WRITES, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(WRITES)])
-async def test_a_writing_tool_takes_every_field_as_null_or_absent(call: tuple[str, Json]) -> None:
-    await run(new_sandbox(count=10), *call, edits=True)
+@pytest.mark.parametrize(("tool", "calls"), by_tool(READS))
+async def test_a_reading_tool_takes_every_field_as_null_or_absent(tool: str, calls: list[Json]) -> None:
+    await run(shared_sandbox(count=600), tool, calls, edits=False)
+
+
+@pytest.mark.parametrize(("tool", "calls"), by_tool(WRITES))
+async def test_a_writing_tool_takes_every_field_as_null_or_absent(tool: str, calls: list[Json]) -> None:
+    await run(new_sandbox(count=10), tool, calls, edits=True)
 
 
 def test_every_tool_is_asked() -> None:

@@ -80,7 +80,7 @@ MALFORMED: dict[str, Callable[[list[Json]], Any]] = {
 
 
 @pytest.mark.parametrize("spoil", MALFORMED.values(), ids=MALFORMED)
-@pytest.mark.parametrize("projects", ["", "1"], ids=["all", "CEKURA_PROJECTS"])
+@pytest.mark.parametrize(("projects", "era"), [("", "auto"), ("1", "legacy")], ids=["all", "CEKURA_PROJECTS"])
 async def test_an_error_about_a_malformed_project_quotes_no_secret(
     spoil: Callable[[list[Json]], Any], projects: str, era: Era, caplog: pytest.LogCaptureFixture
 ) -> None:

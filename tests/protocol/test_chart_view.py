@@ -69,21 +69,21 @@ async def test_the_extension_is_advertised_where_the_protocol_has_a_place_for_it
         assert (client.server_capabilities.extensions or {})["io.modelcontextprotocol/ui"] == {}
 
 
-async def test_a_client_that_shows_no_apps_gets_no_drawing_and_sees_no_tool_for_it(era: Era) -> None:
+async def test_a_client_that_shows_no_apps_sees_no_tool_for_drawings(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         assert "chart_data" not in [tool.name for tool in (await client.list_tools()).tools]
-        for tool, arguments in CALLS:
-            assert KEY not in ((await client.call_tool(tool, arguments)).meta or {})
 
 
 @pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=IDS)
-async def test_an_answer_is_the_same_with_and_without_a_drawing_but_for_the_chart_in_its_text(
-    tool: str, arguments: Json, era: Era
+async def test_an_answer_is_the_same_with_a_drawing_that_chart_data_gives_again_and_without(
+    tool: str, arguments: Json
 ) -> None:
     app = shared_sandbox()
-    async with shows_apps(app, era) as shows, connect(app, era) as plain:
+    async with shows_apps(app) as shows, connect(app) as plain:
         drawn, bare = await shows.call_tool(tool, arguments), await plain.call_tool(tool, arguments)
+        again = await shows.call_tool("chart_data", {"tool": tool, "arguments": arguments})
     assert drawn.structured_content == bare.structured_content
+    assert KEY not in (bare.meta or {})
     assert words(text_of(drawn)) <= words(text_of(bare))
     assert not [word for word in words(text_of(bare)) - words(text_of(drawn)) if not DATE.fullmatch(word)]
     assert drawn.meta is not None
@@ -91,18 +91,21 @@ async def test_an_answer_is_the_same_with_and_without_a_drawing_but_for_the_char
     assert drawing["tool"] == tool
     assert drawing["answer"].keys() == (bare.structured_content or {}).keys()
     assert len(compact(drawn.model_dump(by_alias=True, exclude_none=True))) < MAX_BYTES_WITH_DRAWING + 1000
-
-
-@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=IDS)
-async def test_chart_data_hands_over_the_same_drawing_again(tool: str, arguments: Json) -> None:
-    async with shows_apps(shared_sandbox()) as client:
-        first = await client.call_tool(tool, arguments)
-        again = await client.call_tool("chart_data", {"tool": tool, "arguments": arguments})
-    assert first.meta is not None
     assert again.meta is not None
-    assert again.meta[KEY] == first.meta[KEY]
+    assert again.meta[KEY] == drawing
     assert again.structured_content is None
     assert len(text_of(again)) < 40
+
+
+async def test_clients_of_both_eras_get_the_same_drawing_and_the_same_text_without_one() -> None:
+    app, (tool, arguments) = shared_sandbox(), CALLS[1]
+    async with shows_apps(app) as new, shows_apps(app, "legacy") as old, connect(app, "legacy") as plain:
+        drawn, alike = await new.call_tool(tool, arguments), await old.call_tool(tool, arguments)
+        bare = await plain.call_tool(tool, arguments)
+    assert (drawn.meta or {})[KEY] == (alike.meta or {})[KEY]
+    assert text_of(drawn) == text_of(alike)
+    assert KEY not in (bare.meta or {})
+    assert bare.structured_content == drawn.structured_content
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ async def test_chart_data_reads_only_and_says_what_is_wrong(given: Json, said: s
 
 @pytest.mark.no_cover
 async def test_a_drawing_of_many_charts_stays_small_and_keeps_all_of_them() -> None:
-    app = new_sandbox(count=60_000)
+    app = new_sandbox(count=6000)
     store = app.state.world.store
     hourly = {
         "chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour",

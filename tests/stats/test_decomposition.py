@@ -11,7 +11,8 @@ from cekura_dashboards.stats.group_model import GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
-ROUNDS = 300
+ROUNDS = 100
+"""``python -m benchmarks.verdicts`` asks 500."""
 Rates = Mapping[str, float]
 Named = str | None
 

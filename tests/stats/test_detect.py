@@ -24,7 +24,7 @@ MONDAY = 4 * DAY + 52 * 7 * DAY
 @pytest.mark.parametrize("case", [*noise.cases()], ids=lambda case: case.name)
 def test_noise_is_rarely_more_and_what_is_planted_in_it_is_mostly_found(case: noise.Case) -> None:
     """From fewer series than ``python -m benchmarks.verdicts``, and from more of those that are quickly tested."""
-    assert noise.noise_row(case, max(60, 4800 // case.n)).holds
+    assert noise.noise_row(case, max(60, 2400 // case.n)).holds
 
 
 finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
