@@ -8,7 +8,7 @@ from benchmarks.hostile import attacked, directed
 @pytest.mark.anyio
 async def test_answers_stay_right_while_hostile_requests_come_in() -> None:
     bodies = directed()
-    found = await attacked(60, bodies[: len(bodies) // 4], seed=7)
+    found = await attacked(30, bodies[::6], seed=7)
     assert found.answers > 0
     assert found.wrong == []
     assert found.health_ms != []

@@ -13,7 +13,7 @@ def test_an_exponent_is_the_power_that_the_figures_follow(power: float, factor: 
 
 
 def test_memory_stays_flat_under_load() -> None:
-    [said] = anyio.run(soak, 4, 40)
+    [said] = anyio.run(soak, 2, 20)
     early, late = map(int, re.findall(r"(\d+) MiB", said))
     assert 30 < early < 200
     assert late <= early + 10
