@@ -1,14 +1,31 @@
-"""Shapes of answers: pages in the style of Django REST, and the models that the OpenAPI document promises."""
+"""Shapes of requests and answers: JSON bodies, pages in the style of Django REST, and the models of the document."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from cekura_sandbox.refusals import MAX_NAME
+from cekura_sandbox.filters import is_object
+from cekura_sandbox.refusals import MAX_NAME, Invalid
 from cekura_sandbox.store import CHOICES
 
+Body = dict[str, Any]
+
+
+async def _body(request: Request) -> Body:
+    try:
+        parsed: Any = json.loads(await request.body() or b"{}")
+    except ValueError:
+        raise Invalid({"detail": "JSON parse error."}) from None
+    if not is_object(parsed):
+        raise Invalid({"non_field_errors": ["Invalid data. Expected a dictionary."]})
+    return parsed
+
+
+JsonBody = Annotated[Body, Depends(_body)]
+Number = Annotated[int, Path(alias="id", ge=1, le=2**31 - 1)]
 Schema = dict[str, Any]
 
 

@@ -14,8 +14,7 @@ from mcp.types import Implementation, PromptReference
 
 from cekura_dashboards import TOOLS
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.protocol.core_clients import CORE_CLIENTS
-from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, CORE_CLIENTS
 from cekura_dashboards_mcp.web.app import http_app
 from support import BY_NAME, KEY, PLAIN, Era, Json, connect, new_sandbox, now, served, settings, shared_sandbox, text_of
 

@@ -32,7 +32,6 @@ from cekura_dashboards.api.wire import Usage, count_usage
 from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import Connection, NotAllowed
 from cekura_dashboards_mcp.protocol.chart_view import CHART
-from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import (
     Elicit,
     Resolve,
@@ -42,7 +41,7 @@ from cekura_dashboards_mcp.protocol.sdk import (
     is_version_at_least,
     resolve_arguments,
 )
-from cekura_dashboards_mcp.protocol.tools import without
+from cekura_dashboards_mcp.protocol.tools import is_core_client, without
 
 FIRST_ASKED_BY_RESULT = "2026-07-28"
 

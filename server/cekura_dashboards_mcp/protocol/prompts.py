@@ -21,9 +21,9 @@ from cekura_dashboards.charts.target import COMPARISONS
 from cekura_dashboards.reports.guide import guide
 from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import Prompt, PromptArgument
 from cekura_dashboards_mcp.protocol.skills import Skill, skill, skills
+from cekura_dashboards_mcp.protocol.tools import is_core_client
 
 ARGUMENTS = {
     "dashboard": "name or id of a dashboard; default: all",

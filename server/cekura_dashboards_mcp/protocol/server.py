@@ -45,7 +45,6 @@ from pydantic_core import from_json
 from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.connection import Connection, may_use
 from cekura_dashboards_mcp.protocol.chart_view import chart_view
-from cekura_dashboards_mcp.protocol.core_clients import is_core_client
 from cekura_dashboards_mcp.protocol.sdk import (
     ReadStream,
     ResourceNotFoundError,
@@ -57,7 +56,15 @@ from cekura_dashboards_mcp.protocol.sdk import (
     run_over,
 )
 from cekura_dashboards_mcp.protocol.skills import Skills, skills
-from cekura_dashboards_mcp.protocol.tools import CHART_DATA, chart_data, is_drawn, names, offered, without
+from cekura_dashboards_mcp.protocol.tools import (
+    CHART_DATA,
+    chart_data,
+    is_core_client,
+    is_drawn,
+    names,
+    offered,
+    without,
+)
 
 INSTRUCTIONS = (
     "Cekura dashboards: call analytics of voice agents. Find a dashboard with list_dashboards, read its numbers with "

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mcp.server.session import ServerSession
 from mcp.types import Tool as McpTool
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel
@@ -28,6 +29,17 @@ CORE = frozenset(
     }
 )
 """The small profile, for models that do better with few tools: each call that an answer offers is of one of them."""
+CORE_CLIENTS = {
+    "LocalAI": "runs models on its own machine; all tools of a model's servers are in each of its requests",
+    "llama-webui-mcp": "the page of llama.cpp's server: its context is fixed at the start, and every tool is in it",
+}
+"""Those that get the small profile with ``CEKURA_TOOLS=by-client``, by the name that they send of themselves, and why.
+
+Only programs that run the model themselves, so that its context is as small as their machine's memory; not those that
+leave the choice of the model to the user, such as Jan or mcphost.
+"""
+BRIDGE = " (via mcp-remote"
+"""Follows the name of a client that mcp-remote connects."""
 
 
 class ToolList(BaseModel):
@@ -133,3 +145,13 @@ def from_catalogue() -> dict[str, Any]:
     ]
     prepares = {tool.name: tool.prepares for tool in TOOLS if tool.prepares}
     return ToolList(prepares=prepares, tools=tuple(tools)).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def is_core_client(session: ServerSession) -> bool:
+    """Whether the client of a request named itself as one of them.
+
+    It does so at ``initialize`` or, since 2026-07-28, in each request. A request of an older client to a stateless
+    server carries no name, so it is none of them.
+    """
+    client = session.client_params
+    return client is not None and client.client_info.name.partition(BRIDGE)[0] in CORE_CLIENTS

@@ -3,12 +3,14 @@
 from typing import Any
 
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.edits.daily_report import ReportEdit, commit_report, plan_report
 from cekura_dashboards.edits.dashboards import (
     DashboardUpdate,
+    ReportEdit,
+    commit_report,
     dashboard_change,
     dashboard_differences,
     fields_of,
+    plan_report,
     plan_update,
     send_update,
     undo_arguments,
