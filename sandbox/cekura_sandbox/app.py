@@ -542,6 +542,20 @@ def _alerts(world: World) -> APIRouter:  # noqa: C901 - a router is a list of ro
     return router
 
 
+LIMITS = {"clock_ahead_s": 120.0, "sample_rate": 1.0, "evaluated_since_days": 30.0}
+"""The largest value of each reading that is a number; the least is 0."""
+
+
+def _within_limits(name: str, value: str) -> float:
+    try:
+        amount = float(value)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= LIMITS[name]:
+        raise ValueError(f'reading {name} is 0 to {LIMITS[name]:g}, not "{value}"')
+    return amount
+
+
 def readings_from(chosen: dict[str, str]) -> ApiVariant:
     """ApiVariant by name.
 
@@ -555,7 +569,7 @@ def readings_from(chosen: dict[str, str]) -> ApiVariant:
             raise ValueError(f'no reading "{name}"; there are {", ".join(allowed)}')
         if allowed[name] and value not in allowed[name]:
             raise ValueError(f'reading {name} is {" or ".join(allowed[name])}, not "{value}"')
-        chosen_readings[name] = value if allowed[name] else float(value)
+        chosen_readings[name] = value if allowed[name] else _within_limits(name, value)
     return ApiVariant(**chosen_readings)  # type: ignore[arg-type]  # checked against the fields above
 
 

@@ -236,6 +236,10 @@ def test_the_readmes_commands_run_as_written(line: str) -> None:
 
 def test_a_reading_that_there_is_not_is_refused() -> None:
     assert 'no reading "colour"' in typed("sandbox", "--reading", "colour=red").stderr
+    for reading in ("sample_rate=2", "sample_rate=nan", "evaluated_since_days=-1", "clock_ahead_s=soon"):
+        name, _, value = reading.partition("=")
+        assert f"reading {name} is 0 to " in typed("sandbox", "--reading", reading).stderr
+        assert f'not "{value}"' in typed("sandbox", "--reading", reading).stderr
     assert "replace or merge" in typed("sandbox", "--reading", "override=both").stderr
 
 

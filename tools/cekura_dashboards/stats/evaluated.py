@@ -27,6 +27,9 @@ MEDIAN_CHI_SQUARED = 0.4549
 """Of one degree of freedom."""
 MIN_PAIRS = 5
 """Neighbouring buckets from which the dispersion is estimated; of fewer it is taken for binomial. A choice."""
+PRIOR_PAIRS = 6
+"""Pairs of buckets that differ as by chance alone, added to those observed: the median of few is often large. A choice:
+as many as a week has."""
 MIN_CHANGE = 0.05
 """A smaller relative change of the share is not reported. A choice."""
 LARGE_RATIO = 2.0
@@ -131,14 +134,16 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         A change near an end of either window hardly shows in the whole, though what is evaluated may differ much.
         ``lag_s``: seconds between the windows, whole weeks where weekdays differ in their share.
         """
-        reason, cuts = self.reason(before, after), self.times[1:]
-        if reason is not None or not len(cuts):
-            return reason
+        dispersion, cuts = (self.dispersion + earlier.dispersion) / 2, self.times[1:]
+        if _standard_errors(before, after, dispersion) > SIGNIFICANT_Z:
+            return _change(before, after)
+        if not len(cuts):
+            return None
         parts = list[tuple[Part, Part]]()
         for cut in cuts:
             was_late, is_late = earlier.times >= cut - lag_s, self.times >= cut
             parts += [(earlier.part(was_late), self.part(is_late)), (earlier.part(~was_late), self.part(~is_late))]
-        dispersion, z = self.dispersion, NORMAL.inv_cdf(two_sided(CONFIDENCE_OF_PARTS, len(parts)))
+        z = NORMAL.inv_cdf(two_sided(CONFIDENCE_OF_PARTS, len(parts)))
         errors = [_standard_errors(then, now, dispersion) for then, now in parts]
         return _change(*parts[errors.index(max(errors))]) if max(errors) > z else None
 
@@ -154,7 +159,8 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         if varied.sum() < MIN_PAIRS:
             return 1.0
         squares = (np.diff(shares)[varied]) ** 2 / variances[varied]
-        return max(1.0, median(squares) / MEDIAN_CHI_SQUARED)
+        pairs = len(squares)
+        return (PRIOR_PAIRS + pairs * max(1.0, median(squares) / MEDIAN_CHI_SQUARED)) / (PRIOR_PAIRS + pairs)
 
     def _sides(self, item: Step | Trend | Unusual) -> list[tuple[Part, Part, float]]:
         """The calls before and after a change, about a step of the share if one is near it; and how sure to be.
