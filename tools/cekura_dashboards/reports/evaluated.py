@@ -76,13 +76,14 @@ def _share_over_time(reading: ChartReading, clock: Clock) -> EvaluatedShare | No
     rows, step = bar_rows(replace(counts, window=own.window), counts.chart, {}), STEPS[PERIODS[period]]
     by_hour = [(bucket.time, bucket.value or 0.0) for bucket in rows.buckets]
     calls, with_value = _by_step(by_hour, step), _by_step(evaluated, step)
-    full = {time: not is_partial(time, step, rows.span) for time in sorted(calls)}
+    # The API may leave out buckets without calls; without them a day is not whole.
+    every = np.arange(min(calls, default=0.0), max(calls, default=-1.0) + 1, step).tolist()
+    full = {time: not is_partial(time, step, rows.span) for time in every}
     # A window that was read as it is cuts calls and evaluations alike, a window cut out of a longer reading does not.
     times = [time for time, is_full in full.items() if is_full or own.window == counts.window]
-    return EvaluatedShare.of(
-        floats(times), floats(with_value.get(time, 0.0) for time in times), floats(calls[time] for time in times),
-        step, clock, dict(by_hour), full=np.array([full[time] for time in times], np.bool_),
-    )  # fmt: skip
+    n, of = (floats(counted.get(time, 0.0) for time in times) for counted in (with_value, calls))
+    whole = np.array([full[time] for time in times], np.bool_)
+    return EvaluatedShare.of(floats(times), n, of, step, clock, dict(by_hour), full=whole)
 
 
 def _evaluated(reading: ChartReading, chart: Chart) -> list[tuple[float, float]] | None:

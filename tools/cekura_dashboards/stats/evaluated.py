@@ -12,7 +12,17 @@ from msgspec import Struct
 
 from cekura_dashboards.stats.arrays import Array, Flags, np
 from cekura_dashboards.stats.detect import detect
-from cekura_dashboards.stats.findings import Comparison, Finding, Gap, Number, Step, Trend, Unusual, round_for_display
+from cekura_dashboards.stats.findings import (
+    Comparison,
+    Finding,
+    Gap,
+    Number,
+    Step,
+    Trend,
+    Unusual,
+    exact,
+    round_for_display,
+)
 from cekura_dashboards.stats.significance import NORMAL, two_sided
 from cekura_dashboards.stats.time_series import TimeSeries, median
 from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of
@@ -88,12 +98,12 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         full: Flags | None = None,
     ) -> "EvaluatedShare":
         """``full``: the buckets that the window does not cut, in which changes are looked for; None: all."""
-        has_calls = calls > 0
-        tested = (np.ones(len(times), np.bool_) if full is None else full)[has_calls]
-        times, calls, evaluated = times[has_calls], calls[has_calls], np.minimum(evaluated, calls)[has_calls]
-        shares = (evaluated / calls)[tested]
-        findings = detect(TimeSeries(times[tested], shares, calls[tested], step, scale="rate"), clock=clock).findings
-        return cls(times, evaluated, calls, step, findings or [], hours)
+        evaluated, has_calls = np.minimum(evaluated, calls), calls > 0
+        shares = np.divide(evaluated, calls, out=np.full(len(calls), np.nan), where=has_calls)
+        tested = np.ones(len(times), np.bool_) if full is None else full
+        series = TimeSeries(times[tested], shares[tested], calls[tested], step, scale="rate")
+        findings = detect(series, clock=clock).findings or []
+        return cls(times[has_calls], evaluated[has_calls], calls[has_calls], step, findings, hours)
 
     def reported(self, window: Span) -> list[Step | Unusual]:
         """The changes of the share in a window that are large enough to be told."""
@@ -105,7 +115,9 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
                 continue  # the day in which the step began
             before, after = (item.before, item.after) if isinstance(item, Step) else (item.expected, item.value)
             if abs(after - before) >= MIN_CHANGE * max(abs(before), abs(after)):
-                reported.append(item)
+                names = ("before", "after") if isinstance(item, Step) else ("expected", "value")
+                rounded = {name: exact(round(share, 6)) for name, share in zip(names, (before, after), strict=True)}
+                reported.append(item.model_copy(update=rounded))
         return reported
 
     def limit_all(self, findings: Iterable[Finding]) -> list[Finding]:
