@@ -1,12 +1,16 @@
 """find_changes: what happened stands at the top, and where nothing happened nothing is told."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from benchmarks.verdicts import many_charts, quiet_calls
 
+from cekura_dashboards.api.models import Widget
 from cekura_dashboards.api.wire import Response
-from cekura_dashboards.stats.change import Change
+from cekura_dashboards.charts.target import Window
+from cekura_dashboards.reports.changes import ComparedSpans, MeasureTests, rank_changes, surveys
+from cekura_dashboards.stats.change import Change, How
 from cekura_dashboards.stats.significance import benjamini_hochberg
 from cekura_sandbox import create_app
 from support import (
@@ -206,6 +210,21 @@ async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
     assert len(text) <= 6000
     if window == "2026-11-05/2026-11-11":
         assert any(row["kind"] == "outage" and "before_window" not in row for row in answer["changes"])
+
+
+@pytest.mark.parametrize(
+    ("how", "p_value", "listed"),
+    [("step", 4e-4, True), ("step", 6e-4, False), ("comparison", 3e-4, True), ("comparison", 4e-4, False),
+     ("outlier", 1e-4, True), ("outlier", 2e-4, False)],
+)  # fmt: skip
+def test_of_200_tests_new_levels_are_listed_from_a_larger_p_value_than_outliers(
+    how: How, p_value: float, *, listed: bool
+) -> None:
+    widget = Widget(id=1, chart_type="bar", field="success", aggregation_function="avg", time_period="day")
+    [survey], _ = surveys([widget], {}, now(), "day")
+    change = Change(how=how, p_value=p_value, size=0.5, before=0.9, after=0.8, pct=-11.1, at="2026-11-13")
+    times = ComparedSpans(Window(now() - timedelta(days=7), now(), ""), None, now())
+    assert bool(rank_changes([MeasureTests(survey, [change], 200)], times)) == listed
 
 
 def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
