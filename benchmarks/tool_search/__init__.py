@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks.tool_search.encoder import Encoder
 from benchmarks.tool_search.others import OTHER_TOOLS
-from benchmarks.tool_search.questions import QUESTIONS
 from cekura_dashboards import TOOLS
 
 Rank = Callable[[str], Sequence[str]]
@@ -75,7 +74,6 @@ def score(rank: Rank, questions: Sequence[tuple[str, str]]) -> Score:
     )
 
 
-def asked(part: int | None = None) -> list[tuple[str, str]]:
-    """All questions with their tools; or the half at odd (0) or even (1) places of each tool, counted from 1."""
-    step = slice(part, None, None if part is None else 2)
-    return [(question, tool) for tool, questions in QUESTIONS.items() for question in questions[step]]
+def asked(by_tool: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Each question with its tool."""
+    return [(question, tool) for tool, questions in by_tool.items() for question in questions]

@@ -7,12 +7,13 @@ import click
 from benchmarks import figures
 from benchmarks.tool_search import AMONG, asked, by_meaning, by_words, described_tools, score
 from benchmarks.tool_search.others import OTHER_TOOLS
+from benchmarks.tool_search.questions import HELD_OUT, WRITTEN_WITH
 
-HALVES = {"those that the descriptions were written with": 0, "held out until the end": 1, "all": None}
+SETS = {"those that the descriptions were written with": asked(WRITTEN_WITH), "held out": asked(HELD_OUT)}
 
 
 @click.command()
-@click.option("--misses", is_flag=True, help="Show which questions of the first half do not find their tool.")
+@click.option("--misses", is_flag=True, help="Show which questions of the first set do not find their tool.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the table into the README.")
 def main(*, misses: bool, write: bool) -> None:
     """Rank our tools and those of other servers for all questions."""
@@ -24,14 +25,14 @@ def main(*, misses: bool, write: bool) -> None:
         "| questions | | " + " | ".join(f"{name}: first | among {AMONG}" for name in ranks) + " |",
         "| --- | --- " + "| --- | --- " * len(ranks) + "|",
     ]
-    for half, part in HALVES.items():
-        scores = [score(rank, asked(part)) for rank in ranks.values()]
+    for name, questions in SETS.items():
+        scores = [score(rank, questions) for rank in ranks.values()]
         cells = " | ".join(f"{item.first:.0f} % | {item.among:.0f} %" for item in scores)
-        lines.append(f"| {half} | {len(asked(part))} | {cells} |")
+        lines.append(f"| {name} | {len(questions)} | {cells} |")
     click.echo("\n".join(lines))
     if write:
         figures.write("tool search", "\n".join(lines))
-    for question, tool in asked(0) if misses else []:
+    for question, tool in asked(WRITTEN_WITH) if misses else []:
         for name, rank in ranks.items():
             first, *rest = rank(question)
             if first != tool:

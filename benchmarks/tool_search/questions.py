@@ -1,9 +1,6 @@
-"""What people ask, by the tool that answers it: 12 or 13 questions for each.
+"""What people ask, by the tool that answers it."""
 
-The descriptions were written with those at odd places; the others were looked at once, at the end.
-"""
-
-QUESTIONS: dict[str, tuple[str, ...]] = {
+WRITTEN_WITH: dict[str, tuple[str, ...]] = {
     "list_dashboards": (
         "what dashboards do we have",
         "show me all my dashboards",
@@ -265,3 +262,202 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "why does this chart show nothing",
     ),
 }
+"""With these, and 240 like them by other authors, the descriptions were written."""
+
+HELD_OUT: dict[str, tuple[str, ...]] = {
+    "list_dashboards": (
+        "what dashboards do we have?",
+        "Show me every dashboard in our workspace",
+        "which dashboards already exist, I just joined the team and don't know what's there",
+        "is there any dashboard about billing calls already or not",
+        "how many dashboards are there in total?",
+        "pls give list of all dashboard names",
+        "Do we have a dashboard for the Spanish support line? I can't remember if somebody built one",
+        "all dashboards I have access to, with their names",
+    ),
+    "get_dashboard": (
+        "What charts are on the Weekly Ops dashboard?",
+        "open the Collections dashboard and tell me how it's set up, not the numbers",
+        "list every widget on the QA Overview dashboard with its type",
+        "which metrics are the charts on the Executive Summary dashboard built from?",
+        "what date range and filters is the Outbound Sales dashboard currently set to",
+        "I inherited the Claims dashboard, walk me through what's on it",
+        'how is the "Interruption rate" chart on the Latency dashboard configured? which filter, which grouping',
+        "can you tell me what is inside of dashboard Booking Bot, the charts and layout",
+    ),
+    "look_up": (
+        "what's the id of the agent called Reception EN?",
+        "which metrics can I use in this project?",
+        "what values can the call ended reason field take",
+        "list all our voice agents with ids",
+        "which alerts do we have set up right now?",
+        "Is there a metric for customer sentiment, and what's its exact name?",
+        "what projects are in our Cekura account",
+        "what fields can I group or filter calls by?",
+        "i need the names of all metadata fields that come with the calls, and the spelling",
+    ),
+    "get_widgets_data": (
+        "What are the numbers on the Weekly Ops dashboard this week?",
+        "read me the current figure of the success rate chart on the Support dashboard",
+        "compare last month vs this month for the charts on the Executive Summary dashboard",
+        "how do the Latency dashboard charts look for agent A next to agent B?",
+        "give me the values behind the 'Calls per day' chart for the last 14 days",
+        "I have a board meeting in ten minutes, what does the KPI dashboard say for Q2?",
+        "On the Collections dashboard, what was average handle time in March versus April",
+        "export the data points of the transfer rate widget so I can paste it in excel",
+        "please tell me the dashboard Booking Bot figures from yesterday only",
+    ),
+    "preview_widget": (
+        "No chart for this yet: what would dropped calls by hour of day look like? don't save anything",
+        "before I add it anywhere, show me a trial line chart of average latency per agent over 30 days",
+        "none of our dashboards has it, but compute average call duration split by language for last week",
+        "try out a pie chart of call ended reasons, I only want to see how it looks before deciding",
+        "mock up a new chart of p95 latency by agent version with real data, nothing saved",
+        "Can you calculate a one-off chart of interruption count per agent? It isn't on any dashboard",
+        "I'm thinking of a new bar chart with hallucination rate per project, let me see it first",
+        "what numbers would a new chart of voicemail rate by weekday give? just testing the idea",
+    ),
+    "find_changes": (
+        "anything unusual across our dashboards this week?",
+        "What changed since yesterday across all the dashboards?",
+        "scan the dashboards and tell me what looks off",
+        "I was on vacation for two weeks, what moved in our dashboards that I should know about",
+        "which metrics are spiking or dropping right now on any dashboard?",
+        "morning check: any anomalies on my dashboards overnight?",
+        "did anything get worse on the dashboards after Friday's release? no specific metric in mind",
+        "Please find all the strange movements on the dashboards from last 7 days",
+    ),
+    "explain_change": (
+        "Why did success rate drop on Tuesday?",
+        "which agent is responsible for the jump in average latency last week?",
+        "our CSAT fell from 4.4 to 3.9, what's driving it",
+        "break down the rise in transfer rate, which group of calls caused it?",
+        "call volume doubled on Monday. where did the extra come from?",
+        "Root cause of the increase in interruptions since June 3, please",
+        "the appointment booked metric go down a lot this month, what is the reason?",
+        "is the hallucination rate increase because of one agent, or is it everyone?",
+        "My VP wants to know why average handle time went up in April and who contributed most",
+    ),
+    "list_calls": (
+        "show me the calls that failed yesterday",
+        "Give me five example transcripts where the customer asked for a human",
+        "pull up the longest calls from agent Reception EN last week",
+        "I want to read a few conversations where sentiment was negative",
+        "which individual calls had latency over 5 seconds today?",
+        "find the calls with ended reason silence timeout, with call ids",
+        "get me the transcript of call 48213",
+        "can I listen or read the worst 10 calls behind the bar for June 12 on the failure chart",
+        "list yesterday's calls from numbers in Texas, one per row",
+    ),
+    "preview_edit": (
+        "Show me what would happen if I switched the latency chart to p95, but don't apply it",
+        "dry run: remove the three old charts from the Ops dashboard and show me the result first",
+        "what would the Support dashboard look like if its date range were 30 days? Don't change anything yet",
+        "do a dry run of adding an agent filter to the success rate chart, no saving",
+        "before we touch the Collections dashboard: simulate regrouping its volume chart by week and show before/after",
+        "If I deleted the top row of charts on QA Overview what would be left? just simulate the edit",
+        "validate this edit to the CSAT chart without committing: change type from line to bar",
+        "I don't want to break it, so only test the change of filter on chart Transfer rate and show difference",
+    ),
+    "update_widget": (
+        "change the latency chart on the Ops dashboard to p95",
+        "Rename the chart 'Untitled widget' on Support dashboard to 'Daily Failures'",
+        "make the call volume chart a bar chart instead of a line",
+        "add a filter on agent Reception EN to the CSAT chart",
+        "group the transfer rate chart by week, not day",
+        "on Weekly Ops, the success rate chart should use the new Task Completion v2 metric, swap it",
+        "please to put the red colour threshold of 80% on success rate chart",
+        "split the existing handle time chart by language",
+    ),
+    "bulk_edit_dashboard": (
+        "Delete the four latency charts from the Ops dashboard and add two for CSAT",
+        "move all the volume charts to the top of the Support dashboard",
+        "add three charts to the Collections dashboard: promise to pay rate, call volume, average duration",
+        "rearrange the QA Overview dashboard so the big number charts sit in one row and the lines below",
+        "clear out every pie chart on the Executive Summary dashboard",
+        "I need to remove the widgets 2, 5 and 7 from my dashboard Booking Bot",
+        "Resize all the charts on Weekly Ops to half width and put them two per row",
+        (
+            "on the Claims dashboard drop the sentiment and interruption charts, and add success rate and "
+            "transfer rate in their place"
+        ),
+    ),
+    "create_dashboard": (
+        "Build me a new dashboard for the outbound sales agents",
+        "create a dashboard with call volume, success rate and latency",
+        "we're launching a Spanish agent Monday and need a fresh dashboard for it",
+        "set up a brand new dashboard for execs with five key numbers",
+        "make new dashboard named Night Shift with failed calls and transfer rate charts",
+        "I'd like a separate new dashboard to track hallucination and compliance metrics for the legal team",
+        "can you put together a dashboard from scratch for the QA crew? sentiment, interruptions, silence",
+    ),
+    "update_dashboard": (
+        "rename the Ops dashboard to Operations EMEA",
+        "Set the Support dashboard's default date range to last 30 days",
+        "share the Executive Summary dashboard with the whole organisation",
+        "send me the KPI dashboard by email every morning at 8",
+        "stop the daily report of the Collections dashboard",
+        "make the QA Overview dashboard private again please",
+        "change the description on the Claims dashboard to 'Owned by Insurance Ops'",
+        "I want that dashboard Booking Bot opens with this week instead of the last 7 days, save it so",
+        "post the Weekly Ops dashboard to our Slack channel as a daily report",
+    ),
+    "delete_dashboard": (
+        "Delete the old Q1 dashboard",
+        "get rid of the dashboard called Test 123",
+        "we don't use the Pilot dashboard anymore, remove it for good",
+        "please erase completely dashboard Night Shift",
+        "trash the whole Experiments dashboard, charts and all",
+        "The Legacy IVR dashboard is obsolete. Delete it permanently.",
+        "I created a Booking Bot dashboard twice by accident, bin the second dashboard",
+        "remove the entire Christmas Campaign dashboard from our workspace, yes I'm sure",
+    ),
+    "copy_widgets": (
+        "copy the latency charts from the Ops dashboard to the Support dashboard",
+        "Put the same CSAT chart from QA Overview onto the Executive Summary dashboard too",
+        "duplicate the success rate widget from Claims into Collections",
+        "I like the volume chart on Sarah's dashboard, can I have a copy of it on mine?",
+        "take all charts of the Inbound dashboard and copy them into the existing Outbound dashboard",
+        "clone these two charts, handle time and transfer rate, from Weekly Ops over to Monthly Ops",
+        (
+            "need the interruption chart from Latency dashboard replicated on the QA Overview dashboard, "
+            "leave the original where it is"
+        ),
+        "how to bring three chart from dashboard A in dashboard B as a copy? please do it",
+    ),
+    "preview_alert": (
+        "How often would an alert at success rate below 80% have fired last month?",
+        "test a latency over 3s alert against the past 30 days before we create it",
+        "I'm considering an alert on transfer rate, backtest it first so we don't get spammed",
+        "Would an alert for CSAT under 4 have caught the June outage?",
+        (
+            "what threshold for a dropped call alert would give about one notification per week, judging by "
+            "history? don't create it yet"
+        ),
+        "replay a possible hallucination rate alert over the last quarter and show when it triggers",
+        "if we'd had a call volume alert at 500 per hour, on which days would it have gone off",
+        "simulate on old data the alert failed calls more than 20, only to see the noise",
+    ),
+    "save_alert": (
+        "Alert me when success rate goes below 80%",
+        "notify the on-call Slack channel if average latency exceeds 3 seconds",
+        "turn off the transfer rate alert for now",
+        "delete the CSAT alert, nobody reads it",
+        "raise the threshold on the dropped calls alert from 10 to 25",
+        "set up an alert that emails me when call volume falls to zero for an hour",
+        "I want to receive a warning whenever agent Reception EN has more than 5 failed calls in one day",
+        "change the latency alert so that it goes to ops@ourcompany.com instead of me",
+        "re-enable the hallucination alert we paused last week",
+    ),
+    "check_dashboard": (
+        "Are any charts broken on the Ops dashboard?",
+        "review the Support dashboard and tell me what's badly designed",
+        "audit my Executive Summary dashboard before I present it: duplicates, empty charts, confusing titles",
+        "is the Claims dashboard well put together? give me honest criticism of the design",
+        "half of the QA Overview dashboard shows blank, check which widgets are misconfigured",
+        "sanity check the new Night Shift dashboard for mistakes in how its charts are set up",
+        "do a quality review on the dashboard Booking Bot, find the charts that point to deleted metrics",
+        "does the Collections dashboard have redundant or misleading charts? lint it for me",
+    ),
+}
+"""Written by somebody who knew only what each tool is for, and read by nobody before the descriptions were done."""

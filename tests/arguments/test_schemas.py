@@ -14,7 +14,7 @@ from cekura_dashboards.arguments.schema import input_schemas, output_schemas
 from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, PATH, from_catalogue, tool_list
 from support import BY_NAME, Json, connect, shared_sandbox
 
-SEEN_BUDGET, WHOLE_BUDGET = 24_000, 37_000
+SEEN_BUDGET, WHOLE_BUDGET = 26_000, 38_000
 """Bytes of compact JSON: name, description and input schema of all tools together; all that tools/list sends of them."""
 NAMES = list(BY_NAME)
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "README.md"

@@ -13,8 +13,8 @@ from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE
 from support import PIE, Era, Json, connect, new_sandbox, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
-SEEN_BUDGET = 14_500
-"""Bytes of name, description and input schema together: 3,600 tokens of o200k, by ``benchmarks.sizes``."""
+SEEN_BUDGET = 15_500
+"""Bytes of name, description and input schema together: 3,900 tokens of o200k, by ``benchmarks.sizes``."""
 ABSENT = {tool.name for tool in TOOLS} - CORE
 EDITS: list[tuple[str, Json]] = [
     (

@@ -43,13 +43,15 @@ BLANK_AT_0 = ("minimum", 1)
 NONE = "none"
 CHAINED = frozenset(
     {
-        "id", "widgets", "widget", "rows", "calls", "examples", "findings", "verdict", "outcome", "changes", "plan_id",
+        "id", "widgets", "widget", "rows", "calls", "examples", "findings", "outcome", "changes", "plan_id",
         "undo", "remaining", "restored", "next", "fix", "tool", "arguments",
     }
 )  # fmt: skip
 """Properties of an answer that callers use in later calls."""
 OF_ALL = frozenset({"dashboard_id", "project", "total", "page", "more"})
 """The same, for properties of the whole answer."""
+VERDICT, VERDICT_DEPTH = "verdict", 1
+"""Callers branch on the verdict of the answer and of the items of its lists; those further down are in the text."""
 OUTLINE_DEPTH = 3
 """Levels of objects in an outline."""
 
@@ -121,7 +123,8 @@ def _outline(node: Schema, defs: dict[str, Schema], depth: int, *, chained: bool
         return shape | ({} if items is None else {"items": items}) if chained or items is not None else None
     parts = dict[str, Schema]()
     for name, child in node.get("properties", {}).items() if depth < OUTLINE_DEPTH else ():
-        part = _outline(child, defs, depth + 1, chained=name in CHAINED or (depth == 0 and name in OF_ALL))
+        of_all = (depth == 0 and name in OF_ALL) or (depth <= VERDICT_DEPTH and name == VERDICT)
+        part = _outline(child, defs, depth + 1, chained=of_all or name in CHAINED)
         if part is not None:
             parts[name] = part
     return {**shape, "properties": parts} if parts else shape if chained else None

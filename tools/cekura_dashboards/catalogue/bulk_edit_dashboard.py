@@ -52,8 +52,9 @@ TOOL = writing_tool(
     name=BULK_EDIT,
     title="Edit a dashboard's widgets",
     description=(
-        "Add a chart to a dashboard, delete, replace, save widgets, move them to the top, next to another, same "
-        "size, rearrange, tidy the layout."
+        "Add, put charts, graphs on a dashboard, board; delete, remove, get rid of, replace old widgets, "
+        "tiles; move them to the top, bottom, first, two in each row, next to another, same size, half "
+        "width, reorder, rearrange, close gaps, tidy the layout, all at once."
     ),
     request=BulkEditRequest,
     plan=plan,

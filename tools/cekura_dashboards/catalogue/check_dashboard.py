@@ -133,8 +133,9 @@ TOOL = ReadingTool(
     name="check_dashboard",
     title="Check a dashboard",
     description=(
-        "Is a dashboard set up correctly? Audit, review for mistakes, problems, empty, duplicate, misconfigured "
-        "charts; clean up, improve."
+        "Is my dashboard set up correctly, any good? Audit, review, go through that board for mistakes, "
+        "problems, what's wrong with it: no data, broken, empty, duplicate, misleading, misconfigured, "
+        "useless charts; clean up, improve."
     ),
     request=CheckRequest,
     result=CheckResult,

@@ -320,8 +320,8 @@ TOOL = writing_tool(
     name=NAME,
     title="Copy widgets to dashboards",
     description=(
-        "Copy, replicate, transfer a chart to another dashboard, put widgets on several, move them over, which "
-        "removes them here."
+        "Copy, replicate, duplicate a chart, every widget from one dashboard into, onto another, the same"
+        " graph on several, too, as well; transfer, relocate, move widgets over, which removes them here."
     ),
     request=CopyRequest,
     plan=plan,

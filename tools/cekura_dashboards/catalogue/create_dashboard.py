@@ -289,8 +289,9 @@ TOOL = writing_tool(
     name=CREATE,
     title="Create a dashboard",
     description=(
-        "Create, build, set up, start a new, fresh, empty dashboard; copy, duplicate, clone one. Not idempotent: "
-        "a retry creates a second one."
+        "Create, build me, generate, set up, spin up, start a new, fresh, empty dashboard, board or page "
+        "for a team, agent, campaign, launch with its charts; clone one. Not idempotent: a retry creates "
+        "a second one."
     ),
     request=CreateDashboardRequest,
     plan=plan,

@@ -82,7 +82,8 @@ TOOL = writing_tool(
     name=DELETE,
     title="Delete a dashboard",
     description=(
-        "Delete, remove, erase, trash, drop, get rid of a whole unused dashboard. Asks the user first; undo is offered."
+        "Delete, remove, erase, trash, bin, discard, drop, get rid of a whole old, unused dashboard "
+        "completely. Asks the user first; undo is offered."
     ),
     request=DeleteDashboardRequest,
     plan=plan,

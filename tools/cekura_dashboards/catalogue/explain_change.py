@@ -435,8 +435,9 @@ TOOL = ReadingTool(
     name="explain_change",
     title="Where a change happened",
     description=(
-        "Why did it drop, rise, jump, spike? Explain the cause of a change or difference: which agent, group, "
-        "version is responsible, drives it."
+        "Why did it drop, fall, dip, decline, go down, rise, climb, double, jump, spike, get worse? What "
+        "caused, is behind a change or difference, where is it coming from, root cause? Is it one agent "
+        "or all, which segment, group, version is responsible, drives it, accounts for most?"
     ),
     request=ExplainRequest,
     result=Explanation,

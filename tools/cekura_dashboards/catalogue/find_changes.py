@@ -528,8 +528,10 @@ TOOL = ReadingTool(
     name="find_changes",
     title="What changed anywhere",
     description=(
-        "Is something wrong, broken, unusual, new? What changed or got worse since yesterday: outages, incidents, "
-        "anomalies, jumps in all charts."
+        "Is anything wrong, broken, unusual, weird, new? Everything normal, ok today, what did I miss? "
+        "Scan, check all charts, metrics, across dashboards for what changed, moved, is better or got "
+        "worse since yesterday or last release: outages, incidents, anomalies, outliers, any spikes, "
+        "dips, biggest shifts."
     ),
     request=FindRequest,
     result=Changes,

@@ -126,8 +126,9 @@ TOOL = ReadingTool(
     name="get_dashboard",
     title="Dashboard setup",
     description=(
-        "What is on a dashboard? Details of its setup: widgets, charts, ids, what each plots, how configured, "
-        "metrics, filters, date range, layout."
+        "What is on a dashboard, board? Describe, walk me through its setup: which widgets, charts, ids, "
+        "what does each plot or measure, how configured, metric, grouping and filters behind a chart, "
+        "date range set, layout."
     ),
     request=GetDashboardRequest,
     result=DashboardSetup,

@@ -177,8 +177,9 @@ TOOL = ReadingTool(
     name="get_widgets_data",
     title="Chart data of a dashboard",
     description=(
-        "How did we do? Numbers, values of a dashboard or widget: calls, success rate, latency, duration; compare "
-        "this week with the last, agent vs agent, busiest hour."
+        "How did we do? Read me, give, pull every figure, number, value, total of a dashboard, board, "
+        "chart, widget or tile right now, yesterday, last month: calls, success rate, latency, duration; "
+        "compare this week vs last, before and after, agent versus agent, busiest hour; table."
     ),
     request=WidgetsDataRequest,
     result=WidgetsData,

@@ -245,8 +245,9 @@ TOOL = ReadingTool(
     name="list_calls",
     title="Calls behind a chart",
     description=(
-        "Find calls: most recent, longest, failed, worst; examples to listen to, links, transcript of what was "
-        "said, or who did say a word."
+        "Find individual calls, conversations: most recent, newest, longest, failed, bad, worst, random "
+        "examples to read or listen to; which ones; ids of calls; pull a call by id, phone number; links,"
+        " transcript of what a customer or agent said, where someone did say, ask, tell, complain."
     ),
     request=ListCallsRequest,
     result=CallList,

@@ -96,8 +96,9 @@ TOOL = ReadingTool(
     name="list_dashboards",
     title="List dashboards",
     description=(
-        "What dashboards do we have? Overview of all available, find one called by a name or title: id, project, "
-        "last edit."
+        "What dashboards do we have, which boards exist, is there already one? Overview of all available "
+        "in a workspace or project, how many; find one whose name or title you forgot: id, most recently "
+        "edited."
     ),
     request=ListRequest,
     result=DashboardList,

@@ -336,8 +336,9 @@ TOOL = ReadingTool(
     name="look_up",
     title="Look up what exists",
     description=(
-        "Which agents, metrics, topics, projects, fields, metadata keys, ready-made widgets are there? Name, id, "
-        "values to filter or group by."
+        "Which agents, metrics, topics, projects, fields, metadata keys, alerts, ready-made widgets are "
+        "there, available? What is it called? List, exact names, ids, possible values that a field can "
+        "have, to filter or group by."
     ),
     request=LookUpRequest,
     result=LookUpResult,

@@ -91,8 +91,9 @@ TOOL = ReadingTool(
     name="preview_alert",
     title="Preview an alert",
     description=(
-        "Try out, test, simulate an alert, alarm before it exists: how often would it have fired last month, on which "
-        "days and calls? Noisy, false alarms, sensitivity."
+        "Try out, test against history an alert, alarm, notification, preset or threshold before it "
+        "exists: how often would it have fired, paged, triggered last month, on which days and calls? Too"
+        " noisy, false alarms, sensitivity."
     ),
     request=AlertRequest,
     result=AlertPreview,

@@ -162,8 +162,9 @@ TOOL = ReadingTool(
     name="preview_edit",
     title="Dry run of an edit",
     description=(
-        "What would happen? Dry run: simulate, test, plan edits of widgets first, see the effect before and "
-        "after, without applying."
+        "What would change or happen if? Dry run before you touch, apply or save anything: simulate, "
+        "test, plan edits or removal of widgets first, show me the effect, diff, result, without applying"
+        " it yet."
     ),
     prepares=BULK_EDIT,
     request=DashboardEdit,

@@ -141,8 +141,9 @@ TOOL = ReadingTool(
     name="preview_widget",
     title="Preview a widget",
     description=(
-        "Calculate what no chart shows yet: share, percentage, count, average, median of calls by day, agent, "
-        "topic. Try, draft a chart before saving."
+        "Calculate, ad hoc, one-off, what no chart shows yet: how many, share, percentage, count, "
+        "average, median, p95 of calls per day, hour, split by agent, topic, language, version. Draft, "
+        "sketch, try, want to see what a new chart would look like before adding it; nothing is saved."
     ),
     request=PreviewRequest,
     result=Preview,

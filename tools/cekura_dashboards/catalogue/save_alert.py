@@ -51,8 +51,9 @@ TOOL = writing_tool(
     name=SAVE_ALERT,
     title="Save an alert",
     description=(
-        "Alert, notify, tell, warn me in Slack when a metric fails, drops, drifts, is too slow; create, edit, mute, "
-        "pause, enable, remove an alert. Preview it first. A retry creates a second one."
+        "Alert, notify, tell, page, warn me in Slack when or whenever a metric fails, drops below, goes "
+        "above a threshold, drifts, is too slow; create, edit, mute, pause, switch off, enable, remove an"
+        " alert. Preview it first. A retry creates a second one."
     ),
     request=SaveAlertRequest,
     plan=plan_alert,

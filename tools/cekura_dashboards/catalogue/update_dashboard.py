@@ -48,8 +48,8 @@ TOOL = writing_tool(
     name=UPDATE,
     title="Change a dashboard",
     description=(
-        "Rename a dashboard, change its date range, period, time frame, 30 days, filter or limit the whole "
-        "dashboard. Overwrites."
+        "Rename a dashboard, change its default date range, period, time frame, 30 days, filter or limit "
+        "the whole dashboard to some calls, send it with the daily report every morning. Overwrites."
     ),
     request=UpdateDashboardRequest,
     plan=plan,

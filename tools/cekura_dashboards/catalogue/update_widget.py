@@ -121,8 +121,9 @@ TOOL = writing_tool(
     name=NAME,
     title="Change a widget",
     description=(
-        "Change one chart: rename it, make it a bar, line, pie, wide, per week, switch metric, restrict its "
-        "filter, group, grouping. Overwrites."
+        "Change, switch, fix one chart, widget, tile: rename it, make it a bar, line, pie instead, wide, "
+        "weekly, per hour, from average to p95, another metric, unit, exclude or count only some calls by"
+        " its filter, split or group it by. Overwrites."
     ),
     request=UpdateRequest,
     plan=plan,
