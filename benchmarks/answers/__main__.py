@@ -69,7 +69,7 @@ async def measure(seeds: int, more: int) -> str:
 @click.option("--more", default=MORE_SEEDS, show_default=True, help="Seeds for the summary alone.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the figures into the README.")
 def main(seeds: int, more: int, *, write: bool) -> None:
-    """How often a mechanical reader of an answer is right, against raw rows, 60 points and overall figures."""
+    """How often a mechanical reader of an answer is right, and of a reader of raw rows."""
     text = anyio.run(measure, seeds, more)
     click.echo(text)
     if write:

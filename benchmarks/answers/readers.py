@@ -3,9 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from benchmarks.answers import analyst
 from benchmarks.answers.asked import Handed
@@ -116,16 +114,6 @@ class OfSummary:
         return f"{split['top'][0]['group']}, rate"
 
 
-class OfFigures:
-    """The figures for the whole window alone, as a stat shows them."""
-
-    def __init__(self, handed: Handed) -> None:
-        self._summary = OfSummary(handed)
-
-    def answer(self, question: Question) -> Answer | None:
-        return self._summary.answer(question) if question.kind in {"overall", "calls"} else None
-
-
 class OfRows:
     """Rows of the API, as many as there are, with all of NumPy and SciPy at hand."""
 
@@ -178,30 +166,3 @@ class OfRows:
                 assert isinstance(self._that, list)  # noqa: S101 - only a stat is no list
                 found = analyst.label_moved(counts, {str(row["label"]): float(row["value"]) for row in self._that})
                 return NO if found is None else f"{found}, share"
-
-
-def thinned(rows: Rows | Json, points: int) -> Rows | Json:
-    """At most so many rows of a line or bar, chosen by largest triangles; groups are lost. Anything else as it is.
-
-    Source: Steinarsson (2013), Downsampling Time Series for Visual Representation.
-    """
-    if isinstance(rows, dict) or not rows or "label" in rows[0] or len(rows) <= points:
-        return rows
-    name = "timestamp" if "timestamp" in rows[0] else "time_interval"
-    ordered = sorted(rows, key=lambda row: str(row[name]))
-    x = np.array([datetime.fromisoformat(row[name]).timestamp() for row in ordered])
-    y = np.array([float(row["value"]) for row in ordered])
-    edges = np.linspace(1, len(x) - 1, points - 1).astype(int)
-    kept = [0]
-    for i in range(points - 2):
-        low, high = edges[i], max(edges[i] + 1, edges[i + 1])
-        far = edges[i + 2] if i + 2 < len(edges) else len(x)
-        ahead_x, ahead_y = x[high : max(far, high + 1)].mean(), y[high : max(far, high + 1)].mean()
-        a = kept[-1]
-        area = np.abs((x[a] - ahead_x) * (y[low:high] - y[a]) - (x[a] - x[low:high]) * (ahead_y - y[a]))
-        kept.append(int(low + np.argmax(area)))
-    return [_bare(ordered[i], name) for i in [*kept, len(x) - 1]]
-
-
-def _bare(row: Json, name: str) -> dict[str, Any]:
-    return {name: row[name], "value": row["value"]}

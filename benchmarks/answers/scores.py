@@ -11,10 +11,9 @@ from benchmarks.answers.asked import Handed, hand_over
 from benchmarks.answers.charts import CHARTS, Json, Rows
 from benchmarks.answers.plants import PLANTS, planted
 from benchmarks.answers.questions import NO, YES_OR_NO, Answer, Question, questions
-from benchmarks.answers.readers import OfFigures, OfRows, OfSummary, Reader, thinned
+from benchmarks.answers.readers import OfRows, OfSummary, Reader
 
 RAW_TOKENS = 21_000
-POINTS = 60
 Count = Callable[[str], int]
 
 
@@ -116,12 +115,7 @@ def ways(count: Count) -> list[Way]:
     def raw(handed: Handed) -> Reader:
         return OfRows(handed, _cut(handed.this, count)[0], _cut(handed.that, count)[0])
 
-    def few(handed: Handed) -> Reader:
-        return OfRows(handed, thinned(handed.this, POINTS), thinned(handed.that, POINTS))
-
     return [
         Way("summary", OfSummary, lambda handed: list(handed.texts)),
         Way(f"raw rows, cut at {RAW_TOKENS:,} tokens", raw, lambda h: [_cut(rows, count)[1] for rows in _sides(h)]),
-        Way(f"{POINTS} points", few, lambda h: [json.dumps(thinned(rows, POINTS)) for rows in _sides(h)]),
-        Way("overall figures", OfFigures, lambda h: [json.dumps(h.answers[0].get("facts"))]),
     ]
