@@ -6,10 +6,9 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import duckdb
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
@@ -20,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_sandbox import alerts, calls
 from cekura_sandbox.call_logs import call_details, call_logs, failure_calls, failure_modes
-from cekura_sandbox.charts import ApiVariant, ChartError, Charts
+from cekura_sandbox.charts import ApiVariant, ChartError, Charts, readings_from
 from cekura_sandbox.edits import ORGANIZATION, Edits, moment_of
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
 from cekura_sandbox.filters import is_list
@@ -540,37 +539,6 @@ def _alerts(world: World) -> APIRouter:  # noqa: C901 - a router is a list of ro
         world.store.alerts.delete(number)
 
     return router
-
-
-LIMITS = {"clock_ahead_s": 120.0, "sample_rate": 1.0, "evaluated_since_days": 30.0}
-"""The largest value of each reading that is a number; the least is 0."""
-
-
-def _within_limits(name: str, value: str) -> float:
-    try:
-        amount = float(value)
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount <= LIMITS[name]:
-        raise ValueError(f'reading {name} is 0 to {LIMITS[name]:g}, not "{value}"')
-    return amount
-
-
-def readings_from(chosen: dict[str, str]) -> ApiVariant:
-    """ApiVariant by name.
-
-    Raises:
-        ValueError: for an unknown name or value.
-    """
-    allowed = {field.name: get_args(field.type) for field in fields(ApiVariant)}
-    chosen_readings: dict[str, str | float] = {}
-    for name, value in chosen.items():
-        if name not in allowed:
-            raise ValueError(f'no reading "{name}"; there are {", ".join(allowed)}')
-        if allowed[name] and value not in allowed[name]:
-            raise ValueError(f'reading {name} is {" or ".join(allowed[name])}, not "{value}"')
-        chosen_readings[name] = value if allowed[name] else _within_limits(name, value)
-    return ApiVariant(**chosen_readings)  # type: ignore[arg-type]  # checked against the fields above
 
 
 def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[str, str]) -> None:

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import duckdb
 
@@ -61,6 +61,37 @@ class ApiVariant:
     def scored(self) -> bool:
         """Whether binary metrics are numbers."""
         return self.binary != "boolean"
+
+
+LIMITS = {"clock_ahead_s": 120.0, "sample_rate": 1.0, "evaluated_since_days": 30.0}
+"""The largest value of each reading that is a number; the least is 0."""
+
+
+def _within_limits(name: str, value: str) -> float:
+    try:
+        amount = float(value)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= LIMITS[name]:
+        raise ValueError(f'reading {name} is 0 to {LIMITS[name]:g}, not "{value}"')
+    return amount
+
+
+def readings_from(chosen: dict[str, str]) -> ApiVariant:
+    """ApiVariant by name.
+
+    Raises:
+        ValueError: for an unknown name or value.
+    """
+    allowed = {field.name: get_args(field.type) for field in fields(ApiVariant)}
+    chosen_readings: dict[str, str | float] = {}
+    for name, value in chosen.items():
+        if name not in allowed:
+            raise ValueError(f'no reading "{name}"; there are {", ".join(allowed)}')
+        if allowed[name] and value not in allowed[name]:
+            raise ValueError(f'reading {name} is {" or ".join(allowed[name])}, not "{value}"')
+        chosen_readings[name] = value if allowed[name] else _within_limits(name, value)
+    return ApiVariant(**chosen_readings)  # type: ignore[arg-type]  # checked against the fields above
 
 
 FIELD_TYPES = {
