@@ -145,3 +145,63 @@ async def test_a_level_since_before_the_window_is_told_as_still_so_and_the_basel
     early = [row.get("before_window", False) for row in week["changes"]]
     assert any(early)
     assert early == sorted(early)
+
+
+def planted(*changes: str) -> FastAPI:
+    """A quiet month in which this happens, with charts of calls by the day and by the hour, and a stat."""
+    app = create_app(now=now, count=20_000, key=KEY, quiet=True)
+    store = app.state.world.store
+    for dashboard in [*store.dashboards()]:
+        store.delete_dashboard(dashboard["id"])
+    calls: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count"}
+    dashboard = store.create_dashboard({"name": "Planted", "project": 1, "filters": None})
+    charts = [{"name": period, **calls, "time_period": period} for period in ("day", "hour")]
+    store.bulk(dashboard["id"], {"create": [*charts, {"name": "stat", "chart_type": "stat"}]})
+    for change in changes:
+        app.state.world.con.execute(change)
+    return app
+
+
+async def test_an_outage_of_days_is_one_finding_also_where_the_window_holds_no_call() -> None:
+    app = planted("DELETE FROM calls WHERE ts >= '2026-11-15 11:12'")
+    since = last_call(app)
+    async with open_tools(app) as (context, _):
+        for window in ("7d", "24h"):
+            _, answer = await ask(context, "find_changes", window=window)
+            assert [(row["kind"], row["at"], row["still"]) for row in answer["changes"]] == [("outage", since, True)]
+            text, answer = await ask(context, "get_widgets_data", dashboard_id=14, window=window)
+            told = [item for report in answer["widgets"] for item in report.get("findings", [])]
+            assert [(item["kind"], item["from"], item["still"]) for item in told] == [
+                ("outage", "2026-11-15T12:00Z", True)
+            ]
+            assert "outage since 2026-11-15T12:00Z: no calls, expected " in text
+    app.state.world.close()
+
+
+async def test_an_outage_of_a_day_within_the_week_is_one_finding() -> None:
+    app = planted("DELETE FROM calls WHERE ts >= '2026-11-12 09:00' AND ts < '2026-11-13 09:00'")
+    week: Json = {"window": "7d", "compare_to": "previous_period"}
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, "find_changes", **week)
+        assert [(row["kind"], row["at"]) for row in answer["changes"]] == [("outage", "2026-11-12T09:00Z")]
+        _, answer = await ask(context, "get_widgets_data", dashboard_id=14, **week)
+    days, hours, stat = answer["widgets"]
+    assert (days["findings"], days["outage_of"]) == ([], hours["widget"]["id"])
+    assert [item["kind"] for item in hours["findings"]] == ["outage"]
+    total = next(row for row in stat["comparison"]["figures"] if row["figure"] == "total_calls")
+    assert {report["comparison"].get("verdict") for report in (days, hours)} == {total["verdict"]} == {"clear"}
+    assert not [
+        note for report in answer["widgets"] for note in report.get("notes", []) if "outage in the baseline" in note
+    ]
+    app.state.world.close()
+
+
+async def test_calls_that_break_off_today_are_what_stands_out_and_not_the_hours_before() -> None:
+    app = planted("DELETE FROM calls WHERE ts >= '2026-11-18 10:00' AND u(id, 'broken') < 0.9")
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(context, "find_changes", window="24h")
+    [row] = answer["changes"]
+    assert (row["kind"], row["at"], row["until"]) == ("outlier", "2026-11-18T10:00Z", "2026-11-18T15:00Z")
+    assert row["after"] < row["before"] / 4
+    assert "outlier from 2026-11-18T10:00Z to 2026-11-18T15:00Z: " in text
+    app.state.world.close()

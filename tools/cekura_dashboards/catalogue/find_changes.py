@@ -506,7 +506,8 @@ def _what(row: ReportedChange) -> str:
         case "outage":
             return f"no calls from {row.at} to {row.until}, expected {plain(row.before)}{early}"
         case "outlier":
-            return f"outlier from {row.at}: {plain(row.after)}, expected {plain(row.before)}{early}"
+            until = f" to {row.until}" if row.until else ""
+            return f"outlier from {row.at}{until}: {plain(row.after)}, expected {plain(row.before)}{early}"
         case "new group":
             return f"new{n}" + (f", {plain(row.after)}" if row.after is not None else "")
         case "gone group":

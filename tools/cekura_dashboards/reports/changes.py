@@ -16,6 +16,7 @@ from cekura_dashboards.reports.compare import clock_of_api_days, days_before, gr
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.evaluated import change_of_share, share_over_time
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
+from cekura_dashboards.stats.agreement import MOST_APART
 from cekura_dashboards.stats.change import (
     Change,
     How,
@@ -347,14 +348,14 @@ def rank_changes(all_tested: Sequence[MeasureTests], times: ComparedSpans) -> li
         size = item.still, -item.size, item.p_value, row.survey.widgets[0].id
         return (not row.goes_on, is_early, not row.is_clear, *size)
 
-    return sorted(_one_for_each_outage(ranking), key=place)
+    return sorted(_one_for_each_outage(ranking, times), key=place)
 
 
 def _weighted(item: Change) -> float:
     return item.p_value / WEIGHTS.get(item.how, 1.0)
 
 
-def _one_for_each_outage(ranking: Sequence[RankedChange]) -> list[RankedChange]:
+def _one_for_each_outage(ranking: Sequence[RankedChange], times: ComparedSpans) -> list[RankedChange]:
     """Outages at the same time are one, of all their widgets, as are the buckets of few calls that they leave."""
     outages, others = list[RankedChange](), list[RankedChange]()
     for row in sorted(ranking, key=lambda row: -float(row.change.before or 0)):
@@ -370,7 +371,7 @@ def _one_for_each_outage(ranking: Sequence[RankedChange]) -> list[RankedChange]:
             outages[place] = outages[place]._replace(survey=_with_widgets(outages[place].survey, row.survey))
     left = list[RankedChange]()
     for row in others:
-        place = next((place for place, outage in enumerate(outages) if _is_left_by(outage, row)), None)
+        place = next((place for place, outage in enumerate(outages) if _is_left_by(outage, row, times)), None)
         if place is None:
             left.append(row)
         else:
@@ -378,12 +379,18 @@ def _one_for_each_outage(ranking: Sequence[RankedChange]) -> list[RankedChange]:
     return [*outages, *left]
 
 
-def _is_left_by(outage: RankedChange, row: RankedChange) -> bool:
-    """Whether a change is a bucket of few calls that the outage lies in or next to, of the same calls."""
+def _is_left_by(outage: RankedChange, row: RankedChange, times: ComparedSpans) -> bool:
+    """Whether a change is of the same calls, and a bucket of few calls that the outage lies in or next to.
+
+    Or a fall against the baseline of about as many as are missing.
+    """
     item, config = row.change, row.survey.target.config
-    if item.how != "outlier" or config.function not in ADDITIVE or float(item.after or 0) >= float(item.before or 0):
+    fewer = float(item.before or 0) - float(item.after or 0)
+    if config.function not in ADDITIVE or fewer <= 0 or row.survey.calls_key != outage.survey.calls_key:
         return False
-    if row.survey.calls_key != outage.survey.calls_key:
+    if item.how == "comparison" and config.function == "count":
+        return not outage.is_early(times) and 1 / MOST_APART <= fewer / float(outage.change.before or 1) <= MOST_APART
+    if item.how != "outlier":
         return False
     start, end = _ends(replace(item, until=None), step=timedelta(hours=1) if config.period == "hour" else DAY_LONG)
     since, until = _ends(outage.change)

@@ -52,7 +52,7 @@ from cekura_dashboards.reports.past import differ, disagreement
 from cekura_dashboards.reports.report import ReportOptions, label_outcomes, outcome_of, outcome_of_calls
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.evaluated import limited
-from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind
+from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, Gap, MeasureKind
 from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
@@ -542,7 +542,8 @@ def changes_of_parts(
             continue
         changes[name] = outcome_of(bar, bar.chart, clock, span_of(bar), names).changes
         if name == DURATION:
-            changes[TOTAL] = outcome_of_calls(bar, bar.chart, clock, names).changes
+            calls = outcome_of_calls(bar, bar.chart, clock, names)
+            changes[TOTAL] = [*calls.changes, *(item for item in calls.findings or [] if isinstance(item, Gap))]
     return changes
 
 

@@ -481,11 +481,12 @@ def findings_over_history(
 
 
 def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
-    """The outcome for days; if they were read by the hour, with an outage that reaches into the last one."""
+    """The outcome for days; of days that were read by the hour, an outage until the last one is told by its hours."""
     if history.hours is None or outcome.findings is None:
         return outcome
     past, config = past_of(history.by_hour(), history.hours, names), history.target.config
-    today = Span(floor_to(past.span.end, DAY), past.span.end, window.zone)
+    starts = [moment_of(gap.start).timestamp() for gap in outcome.findings if isinstance(gap, Gap) and gap.still]
+    today = Span(min([floor_to(past.span.end, DAY), *(start - DAY for start in starts)]), past.span.end, window.zone)
     _, calls = bar_time_series(config.function, "hour", "", past.timed, past.span)
     if calls is None or window.end < today.start:
         return outcome

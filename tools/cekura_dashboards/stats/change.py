@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from cekura_dashboards.stats.agreement import Difference, explanation
 from cekura_dashboards.stats.compare import compare, share_changes
 from cekura_dashboards.stats.findings import (
     CLEAR_P_VALUE,
@@ -30,7 +31,7 @@ from cekura_dashboards.stats.group_model import MIN_CALLS_OF_GROUP, NO_BUCKETS, 
 from cekura_dashboards.stats.group_outliers import STOP_P_VALUE, outlying_groups
 from cekura_dashboards.stats.significance import GroupValues, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
-from cekura_dashboards.stats.timeline import DAY, iso
+from cekura_dashboards.stats.timeline import DAY, HOUR, iso, moment_of
 from cekura_dashboards.values import replace
 
 How = Literal[
@@ -91,10 +92,13 @@ class Change(Struct, frozen=True, kw_only=True):
 def level_change(
     kind: MeasureKind, current: Sample, baseline: Sample, terms: VerdictTerms, *, ratio: float, counted: bool
 ) -> Change | None:
-    """The window against its baseline; None where that is not tested."""
+    """The window against its baseline; None where that is not tested, or where an outage explains the difference."""
     comparison = compare(kind, current, baseline, terms, ratio=ratio, counted=counted)
     if comparison.verdict in {None, "not tested"} or comparison.current is None or comparison.baseline is None:
         return None
+    difference = Difference(comparison.difference or 0, comparison.pct, is_total=kind == "total")
+    if isinstance(explanation(difference, terms.changes, current, baseline), Gap):
+        return None  # the outage is the finding
     after, before = comparison.current.value or 0, comparison.baseline.value or 0
     sizes = comparison.current.n, comparison.baseline.n
     return Change(
@@ -148,7 +152,8 @@ def _as_changes(findings: Iterable[Finding], ratio: float) -> list[Change]:
                 changes.append(
                     Change(how="outlier", p_value=item.p_value, size=_size(item.expected, item.value, ratio),
                               strongest_verdict=item.verdict, before=item.expected, after=item.value,
-                              pct=relative(item.value - item.expected, item.expected), at=item.start)
+                              pct=relative(item.value - item.expected, item.expected), at=item.start,
+                              until=_end_of(item))
                 )  # fmt: skip
             case Gap():
                 changes.append(
@@ -156,6 +161,15 @@ def _as_changes(findings: Iterable[Finding], ratio: float) -> list[Change]:
                               at=item.start, until=item.end, still=item.still is True)
                 )  # fmt: skip
     return changes
+
+
+def _end_of(item: Unusual) -> str | None:
+    """Where several buckets end; None for one."""
+    if item.buckets == 1:
+        return None
+    step = DAY if len(item.start) == len("2026-11-12") else HOUR
+    zone = item.start[len("2026-11-12T10:00") :]
+    return iso(moment_of(item.start).timestamp() + item.buckets * step, step=step, zone=zone)
 
 
 def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[Change]:

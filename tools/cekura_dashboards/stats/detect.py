@@ -98,10 +98,10 @@ def _detect(
         untested.append("outages: the calls per bucket are unknown")
     gap_findings, calls_fit, outages = None, None, list[Outage]()
     if calls is not None and len(calls) >= _min_buckets(calls):
-        empty = bool((calls.values <= 0).any()) or (last_bucket is not None and last_bucket.calls <= 0)
-        calls_fit = fit_seasonality(calls, clock) if empty else None
-        outages = find_outages(calls_fit, reporting_window, last_bucket, clock) if calls_fit else []
+        calls_fit, all_outages = _outages_in(calls, last_bucket, clock)
+        outages = [gap for gap in all_outages if reporting_window.start < gap.end and gap.start < reporting_window.end]
         gap_findings = gaps_of(outages, zone, calls.step)
+        series, present, calls_fit = _without_outages(series, present, calls_fit, all_outages)
     if len(present) < _min_buckets(present):
         return Outcome(None if gap_findings is None else [*gap_findings], untested)
     fit = calls_fit if calls_fit and calls is series else fit_seasonality(series, clock)
@@ -132,6 +132,32 @@ def _detect(
     changes: list[Finding] = [*_steps(fit, cuts, ALWAYS, zone), *(item for item in findings if isinstance(item, Trend))]
     findings += _unusual_findings(fit, unusual, outages, zone)
     return Outcome([*findings, *(gap_findings or [])], untested, changes=changes)
+
+
+def _outages_in(
+    calls: TimeSeries, last_bucket: LastBucket | None, clock: Clock
+) -> tuple[SeasonalFit | None, list[Outage]]:
+    """All outages of a series, with the fit that they were found by; None where no bucket is empty."""
+    if not (bool((calls.values <= 0).any()) or (last_bucket is not None and last_bucket.calls <= 0)):
+        return None, []
+    fit = fit_seasonality(calls, clock)
+    return fit, find_outages(fit, ALWAYS, last_bucket, clock)
+
+
+def _without_outages(
+    series: TimeSeries, present: TimeSeries, fit: SeasonalFit | None, outages: Sequence[Outage]
+) -> tuple[TimeSeries, TimeSeries, SeasonalFit | None]:
+    """Totals without the buckets of outages: these are findings of their own, no step, trend or outlier besides.
+
+    And which of the buckets have data, and the fit of these totals, if it is known.
+    """
+    if not outages or not series.is_additive:
+        return series, present, fit
+    kept = np.ones(len(series), np.bool_)
+    for outage in outages:
+        kept &= (series.times + series.step <= outage.start) | (series.times >= outage.end)
+    rest = replace(series, times=series.times[kept], values=series.values[kept], n=series.n[kept])
+    return rest, rest.with_data(), None
 
 
 def _by_whole_days(fit: SeasonalFit, series: TimeSeries, clock: Clock) -> SeasonalFit:

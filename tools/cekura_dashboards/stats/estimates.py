@@ -423,14 +423,19 @@ def _same_slots(current: Sample, baseline: Sample) -> bool:
 
 
 def outages_of(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[int]:
-    """The places of the days of the baseline on which most calls are missing, where both sides have the same slots."""
+    """The places of the days of the baseline on which most calls are missing, where both sides have the same slots.
+
+    Not the days that the window cuts: what is usual is known of whole days.
+    """
     days = reference_days(terms.earlier_days.buckets)
     if not days or not _same_slots(current, baseline):
         return []
     usual, variation = expected_counts(days, terms.clock), _variation(_Reference(days), terms, "counts")
     dispersion = max(1.0, variation.sum_of_squares / max(1, variation.degrees_of_freedom))
-    places = list[int]()
+    places, cut = list[int](), {*()} if _has_whole_days(baseline) else {0, len(baseline.buckets) - 1}
     for place, cell in enumerate(baseline.buckets):
+        if place in cut:
+            continue
         expected = usual.get(cell.time, 0.0)
         missing = expected - cell.value
         if missing > OUTAGE_SHARE * expected and missing > OUTAGE_SCORE * math.sqrt(dispersion * max(expected, 1.0)):

@@ -20,6 +20,7 @@ from cekura_dashboards.stats.time_series import (
     Calendar,
     TimeSeries,
     calendar,
+    median,
     medians_by,
     robust_sd,
     running_median,
@@ -53,6 +54,8 @@ MIN_VARIANCE_RATIO = 2.0
 NOON = 12
 MIN_DAYS_OF_SLOT = 3
 """An hour that occurs on fewer days is not tested. A choice."""
+USUAL_DAY_SD = 3.0
+"""How many standard deviations of days an incomplete last day may be from usual. A choice."""
 MEDIAN_WIDTH = 7
 """Of the running median that days are compared with: a week."""
 EXCESS_ROUNDS = 10
@@ -331,6 +334,9 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         if turn and np.array_equal(near, inliers):
             break
         inliers = near
+    bounded = _with_usual_last_day(within, days, round(DAY / series.step))
+    if bounded is not None:
+        within, scores = bounded, model.scores(hours + bounded) * reliability
     expected = model.level(hours + within)
     return SeasonalFit(
         series=series,
@@ -341,6 +347,24 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         days=_daily_series(model, hours, _weights_of_inliers(days, inliers), places, _cut_days(whole, clock)),
         excess=overdispersion(model.values, expected) if series.scale == "count" else 0.0,
     )
+
+
+def _with_usual_last_day(within: Array, days: Places, per_day: int) -> Array | None:
+    """The levels of days, that of an incomplete last day no further from usual than days are; None if it is not.
+
+    A day is taken at its own level, as days differ. Where calls break off within today, its level would follow, and
+    the hours before, which were as usual, would stand out instead.
+    """
+    if not len(days) or (days == days[-1]).sum() >= per_day:
+        return None
+    first = np.unique(days, return_index=True)[1]
+    *_, last = levels = within[first]
+    others = levels[:-1]
+    if len(others) < MEDIAN_WIDTH:
+        return None
+    usual, spread = median(others[-MEDIAN_WIDTH:]), robust_sd(others - running_median(others, MEDIAN_WIDTH))
+    level = float(np.clip(last, usual - USUAL_DAY_SD * spread, usual + USUAL_DAY_SD * spread))
+    return None if level == last else np.where(days == days[-1], level, within)
 
 
 def _effects(model: LevelModel, others: Array, keys: Places, inliers: Flags) -> Array:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from cekura_dashboards.stats.detect import detect
-from cekura_dashboards.stats.findings import SCALES, Number, Outcome, exact, round_for_display
+from cekura_dashboards.stats.findings import SCALES, Finding, Gap, Number, Outcome, exact, round_for_display
 from cekura_dashboards.stats.outages import LastBucket
 from cekura_dashboards.stats.significance import weighted_mean, wilson_interval
 from cekura_dashboards.stats.time_series import MIN_CALLS, Scale, TimeSeries, floats
@@ -243,7 +243,8 @@ def bar(
     """
     measured = [b for b in buckets if b.value is not None]
     if not measured:
-        return Summary(kind="bar", unit=unit, n=0, facts=BarFacts())
+        gaps: list[Finding] = [item for item in (tested.findings if tested else None) or [] if isinstance(item, Gap)]
+        return Summary(kind="bar", unit=unit, n=0, facts=BarFacts(), findings=gaps or None)
     timed = fill_empty(function, period, merge_groups(function, buckets), span)
     overall = combine(function, measured)
     n = total(measured)

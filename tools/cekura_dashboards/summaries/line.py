@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.detect import detect
-from cekura_dashboards.stats.findings import Gap, Number, Outcome, round_for_display
+from cekura_dashboards.stats.findings import Finding, Gap, Number, Outcome, round_for_display
 from cekura_dashboards.stats.outages import LAG, LastBucket, detect_outages
 from cekura_dashboards.stats.significance import SampleBucket, wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries, floats
@@ -155,7 +155,8 @@ def line(
     """
     values = calls.values
     if not len(values):
-        return Summary(kind="line", unit=unit, n=0, facts=LineFacts(nulls=calls.nulls or None))
+        gaps: list[Finding] = [item for item in (tested.findings if tested else None) or [] if isinstance(item, Gap)]
+        return Summary(kind="line", unit=unit, n=0, facts=LineFacts(nulls=calls.nulls or None), findings=gaps or None)
     mean = float(values.mean())
     facts = LineFacts(nulls=calls.nulls or None)
     if boolean:
