@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.verdicts.rows import CLEAR, CLEAR_ALIKE, POSSIBLE
 from cekura_dashboards.stats.decomposition import Driver, find_driver
-from cekura_dashboards.stats.group_model import GroupedSample
+from cekura_dashboards.stats.group_model import NO_BUCKETS, GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
@@ -247,7 +247,7 @@ def _month(month: Month, rng: np.random.Generator) -> tuple[GroupedSample, Group
 
 def _driver(month: Month, seed: int) -> Driver:
     current, baseline, before = _month(month, np.random.default_rng(seed))
-    earlier = before.buckets if month.history else {}
+    earlier = before.buckets if month.history else NO_BUCKETS
     return find_driver(current, baseline, additive=month.additive, ratio=month.ratio, dimensions=1, earlier=earlier)
 
 

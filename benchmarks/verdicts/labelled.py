@@ -112,7 +112,8 @@ def causes_named(answer: Json) -> Iterator[Cause]:
     first = answer["dimensions"][0]
     outer = _groups(first)
     yield outer
-    inside = (answer.get("drill_down") or {"dimensions": []})["dimensions"]
+    drill_down: Json = answer.get("drill_down") or {}
+    inside: list[Json] = drill_down.get("dimensions", [])
     yield outer | (_groups(inside[0]) if inside else frozenset())
 
 
@@ -121,8 +122,8 @@ def _groups(dimension: Json) -> Cause:
         return frozenset()
     if dimension.get("mix_shift"):
         return frozenset({(dimension["by"], MIX)})
-    names = (str(group) for group in dimension.get("groups") or [])
-    return frozenset((dimension["by"], name[name.rfind("(") :] if name.endswith(")") else name) for name in names)
+    groups: list[str] = dimension.get("groups") or []
+    return frozenset((dimension["by"], name[name.rfind("(") :] if name.endswith(")") else name) for name in groups)
 
 
 def labelled_row(shape: Shape, seeds: Iterable[int]) -> Labelled:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from cekura_dashboards.stats.decomposition import Driver, find_driver, has_rest_stayed
-from cekura_dashboards.stats.group_model import GroupedSample
+from cekura_dashboards.stats.group_model import NO_BUCKETS, GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
@@ -42,7 +42,7 @@ def look(
     additive: bool = False,
     dimensions: int = 1,
 ) -> Driver:
-    before = earlier.buckets if earlier else {}
+    before = earlier.buckets if earlier else NO_BUCKETS
     return find_driver(current, baseline, additive=additive, ratio=ratio, dimensions=dimensions, earlier=before)
 
 
@@ -182,6 +182,13 @@ def planted(
     return of(weeks[3]), of(weeks[2]), of({name: weeks[0][name] + weeks[1][name] for name in rates})
 
 
+def with_a_bad_day(side: GroupedSample, group: str) -> GroupedSample:
+    """The side with one day on which most calls of a group failed."""
+    days = [*side.buckets[group]]
+    days[5] = days[5]._replace(value=days[5].value / 4)
+    return of({**side.buckets, group: days})
+
+
 FOUR_ALIKE = {name: [42.0] * 7 for name in "abcd"}
 
 
@@ -203,11 +210,13 @@ def test_one_bad_day_of_one_group_is_found_and_dated() -> None:
 def test_the_days_before_tell_more_of_a_groups_level_than_its_week_does() -> None:
     rng, rates = random.Random(47), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
     months = [planted(rng, rates, FOUR_ALIKE, dict.fromkeys(range(7), -0.12), "b") for _ in range(40)]
+    bad_days = [(current, baseline, with_a_bad_day(earlier, "b")) for current, baseline, earlier in months]
     clear = [
-        sum(look(*sides).verdict == "clear" for sides in drawn) for drawn in (months, [month[:2] for month in months])
+        sum(look(*sides).verdict == "clear" for sides in drawn)
+        for drawn in (months, bad_days, [month[:2] for month in months])
     ]
-    assert clear[0] >= 28
-    assert clear[0] >= clear[1] + 8
+    assert min(clear[:2]) >= 26, "a bad day before the baseline does not hide the fall either"
+    assert min(clear[:2]) >= clear[2] + 8
 
 
 def test_a_group_that_changed_before_the_baseline_did_not_move_since() -> None:

@@ -183,9 +183,15 @@ class Terms(NamedTuple):
     columns: Array
     penalties: Array
 
-    def longer(self, column: Array) -> "Terms":
-        """With one free term more."""
-        return Terms(np.concatenate([self.columns, column[None]]), np.append(self.penalties, 0.0))
+    @classmethod
+    def free(cls, columns: Array) -> "Terms":
+        """Without a penalty."""
+        return cls(columns, np.zeros(len(columns)))
+
+    def followed_by(self, others: "Terms") -> "Terms":
+        """All terms, the others last."""
+        columns = np.concatenate([self.columns, others.columns])
+        return Terms(columns, np.concatenate([self.penalties, others.penalties]))
 
 
 class Fit(NamedTuple):

@@ -49,6 +49,9 @@ MIN_REPEATS = 3
 """So many buckets must fall on a weekday or hour that another has, for groups to get a level of each."""
 REPEAT_SCORE = 2.0
 """Groups have weekdays of their own where those of both sides agree by so many standard errors: chance 2 in 100."""
+UNUSUAL_ERRORS, MEDIAN_OF_SQUARES, MIN_PART_LEFT = 4.0, 0.455, 0.1
+"""A day before the baseline so many errors from its group's level is left out: chance one in 16,000 days, a choice; the
+median of a squared normal value; and the least part of a day's variance that the model leaves."""
 MIN_PAIRS = 5
 """Of neighbouring buckets, to estimate a correlation from. A choice."""
 MAX_CORRELATION = 0.9
@@ -202,7 +205,7 @@ def _add_terms(table: GroupTable) -> list[GroupOutlier]:
         for group, place in _most_significant(table, before, candidates, tests):
             term = np.zeros((groups, buckets))
             term[group] = candidates.columns[:, place]
-            longer = terms.longer(term)
+            longer = terms.followed_by(Terms.free(term[None]))
             after = model(table, slots, longer, before.fixed.effects)
             outlier = _outlier(table, before, after, candidates, tests, (group, place), chosen)
             if best is None or outlier.p_value < best[0].p_value:
@@ -220,21 +223,48 @@ def _add_terms(table: GroupTable) -> list[GroupOutlier]:
 def _own_changes(table: GroupTable) -> tuple[Fit, Array, Terms]:
     """The model with a change of each group, without which its buckets look alike.
 
-    The slots that groups have levels of; and the terms of earlier levels.
+    The slots that groups have levels of; and the terms of the days before the baseline.
     """
     groups, buckets = table.n.shape
-    changes = np.zeros((groups - 1, groups, buckets))
-    changes[np.arange(groups - 1), np.arange(1, groups)] = table.current
-    slots, precision = np.ones((buckets, 1)), np.ones((groups, 1))
-    own = fit(table, slots, Terms(changes, np.zeros(groups - 1)), precision, table.first_effects(), 0.0)
+    slots, precision, parts = np.ones((buckets, 1)), np.ones((groups, 1)), [table.current, table.earlier]
+    changes, of_earlier = (Terms.free(_by_group(part, groups)) for part in parts)
+    all_changes = changes.followed_by(of_earlier) if table.earlier.any() else changes
+    own = fit(table, slots, all_changes, precision, table.first_effects(), 0.0)
     if buckets - table.slots.shape[1] >= MIN_REPEATS and _repeats(own, table) > REPEAT_SCORE:
         slots = table.slots
-        own = fit(table, slots, Terms(changes, np.zeros(groups - 1)), precision, own.effects, 0.0)
-    earlier = _earlier_levels(own, table)
-    if len(earlier.columns):
-        terms = Terms(np.concatenate([changes, earlier.columns]), np.append(np.zeros(groups - 1), earlier.penalties))
-        own = fit(table, slots, terms, precision, own.effects, 0.0)
+        own = fit(table, slots, all_changes, precision, own.effects, 0.0)
+    days = _unusual_days(own, table)
+    if not table.earlier.any():
+        return own, slots, days
+    own = fit(table, slots, changes.followed_by(days), precision, own.effects, 0.0)
+    earlier = days.followed_by(_earlier_levels(own, table))
+    if len(earlier.columns) > len(days.columns):
+        own = fit(table, slots, changes.followed_by(earlier), precision, own.effects, 0.0)
     return own, slots, earlier
+
+
+def _by_group(part: Flags, groups: int) -> Array:
+    """A term for each group but the first, of these buckets."""
+    columns = np.zeros((groups - 1, groups, len(part)))
+    columns[np.arange(groups - 1), np.arange(1, groups)] = part
+    return columns
+
+
+def _unusual_days(own: Fit, table: GroupTable) -> Terms:
+    """Single days of a group before the baseline that are far from its level, each as a term.
+
+    So an outage of last month does not count as the usual variance of rates and numbers of calls; the variance of all
+    else is not known well enough to tell.
+    """
+    squares = own.squares / np.maximum(own.df, TINY)
+    has_calls = own.df > MIN_PART_LEFT
+    if not table.has_known_variance or not table.earlier.any() or not has_calls.any():
+        return Terms.free(np.zeros((0, *table.n.shape)))
+    dispersion = dispersion_of(table, float(np.median(squares[has_calls])) / MEDIAN_OF_SQUARES)
+    rows, places = np.nonzero(has_calls & table.earlier & (squares > UNUSUAL_ERRORS**2 * dispersion))
+    columns = np.zeros((rows.size, *table.n.shape))
+    columns[np.arange(rows.size), rows, places] = 1.0
+    return Terms.free(columns)
 
 
 def _earlier_levels(own: Fit, table: GroupTable) -> Terms:
