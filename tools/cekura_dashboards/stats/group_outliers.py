@@ -30,7 +30,7 @@ When = Literal["window", "since", "only"]
 WHENS: tuple[When, ...] = ("window", "since", "only")
 MAX_OUTLYING_GROUPS, STOP_P_VALUE = 4, 0.05
 """At most so many outlying groups are tested for; one is significant at this level. Choices."""
-PARTS_OF_ERROR = {True: (1.0, 0.2, 0.1), False: (0.6, 0.1, 0.05)}
+PARTS_OF_ERROR = {True: (1.0, 0.4, 0.1), False: (0.6, 0.1, 0.05)}
 """The share of the level for changes over the whole window, since a time, and in one bucket, each divided by the number
 of groups and times; by whether the variance is known. Choices. Measured: at most 5 % name a group where none moved; the
 least dispersion of rates and counts leaves them more."""
