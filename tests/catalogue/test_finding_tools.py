@@ -175,7 +175,7 @@ async def test_agents_projects_and_ready_made_widgets_are_listed() -> None:
         _, agents = await ask(context, "look_up", kind="agents")
         assert (agents["total"], agents["rows"][2]) == (12, [33, "Booking", 1])
         _, projects = await ask(context, "look_up", kind="projects")
-        assert projects["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
+        assert [row[:2] for row in projects["rows"]] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
         _, ready = await ask(context, "look_up", kind="predefined_widgets")
         widget = ready["rows"][2][1]
         _, preview = await ask(context, "preview_widget", widget=widget, window="7d")
@@ -254,3 +254,11 @@ async def test_a_key_that_no_call_has_is_said_to_be_none() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, "look_up", kind="values", field="metadata.nothing")
     assert 'no call has "metadata.nothing"; look_up metadata_keys' in text
+
+
+async def test_projects_are_listed_with_their_time_zone_and_sample_rate() -> None:
+    async with open_tools(shared_sandbox(ApiVariant(sample_rate=0.3))) as (context, _):
+        text, answer = await ask(context, "look_up", kind="projects")
+    assert answer["columns"] == ["id", "name", "time zone", "sample rate"]
+    assert answer["rows"][0] == [1, "Northside Clinics", "UTC", 0.3]
+    assert '1 | "Northside Clinics" | "UTC" | 0.3' in text

@@ -236,6 +236,13 @@ def test_windows_are_compared_part_by_part_as_a_change_near_their_ends_hardly_sh
     assert found == (None if reason is None else f"the share of calls evaluated changed too, {reason}")
 
 
+def test_a_small_change_of_the_share_that_may_be_chance_limits_no_trend() -> None:
+    trend = Trend(start=day(0), per_day=0.01, change=0.3, verdict="clear")
+    small, larger = ([early] * 14 + [late] * 14 for early, late in ((0.95, 0.97), (0.4, 0.45)))
+    found = [series(shares, calls=100).limit(trend) for shares in (small, larger)]
+    assert [item.verdict for item in found if item] == ["clear", "possible"]
+
+
 def test_a_gap_in_calls_stays_an_outage_and_a_gap_in_evaluations_is_none() -> None:
     gap = Gap(start=day(5), end=day(7), expected_calls=600)
     assert series([0.8] * 28).limit(gap) is None, "calls came"

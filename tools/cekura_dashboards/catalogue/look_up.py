@@ -290,7 +290,8 @@ async def _agents(context: ToolContext, request: LookUpRequest) -> Table:
 
 
 async def _projects(context: ToolContext, _request: LookUpRequest) -> Table:
-    return ["id", "name"], [[p.id, _text(p.name)] for p in await context.lookups.projects()], []
+    rows = [[p.id, _text(p.name), _text(p.timezone), p.sample_rate] for p in await context.lookups.projects()]
+    return ["id", "name", "time zone", "sample rate"], rows, []
 
 
 async def _alerts(context: ToolContext, request: LookUpRequest) -> Table:

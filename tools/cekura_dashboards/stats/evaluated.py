@@ -41,7 +41,7 @@ PRIOR_PAIRS = 6
 """Pairs of buckets that differ as by chance alone, added to those observed: the median of few is often large. A choice:
 as many as a week has."""
 MIN_CHANGE = 0.05
-"""A smaller relative change of the share is not reported. A choice."""
+"""A smaller relative change of the share is not reported, and limits nothing unless significant. A choice."""
 LARGE_RATIO = 2.0
 """By how much a step of the share multiplies the calls of a day where nothing in all the tested time is ``clear``.
 
@@ -136,9 +136,14 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return item if reason is None else item.model_copy(update={"verdict": "possible", "limited_by": reason})
 
     def reason(self, before: Part, after: Part, z: float = SIGNIFICANT_Z) -> str | None:
-        """How the share changed between two parts of the calls; None if it did not."""
+        """How the share changed between two parts of the calls; None if it did not.
+
+        A small change, which hardly moves other values, must be significant in any case.
+        """
         dispersion = self.dispersion if z > CAUTIOUS_Z else 1.0
-        return _change(before, after) if _standard_errors(before, after, dispersion) > z else None
+        is_small = abs(after.share - before.share) < MIN_CHANGE * max(before.share, after.share)
+        least = SIGNIFICANT_Z if is_small else z
+        return _change(before, after) if _standard_errors(before, after, dispersion) > least else None
 
     def reason_between(self, earlier: "EvaluatedShare", lag_s: float, before: Part, after: Part) -> str | None:
         """How the share differs from that of an earlier window, or from a time on, or until a time, in both.
