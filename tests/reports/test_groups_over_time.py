@@ -88,3 +88,15 @@ async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:
 def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
     """``python -m benchmarks.verdicts`` asks more worlds."""
     assert quiet_calls.quiet_answers(quiet_calls.GROUPS, range(700, 706)).holds
+
+
+async def test_groups_are_compared_where_the_level_changed_and_not_by_halves_that_do_not_meet_there() -> None:
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        fortnight = await report_of(context, widget_ids=[204], window="14d")
+        week = await report_of(context, widget_ids=[204], window="7d")
+    changes = fortnight["group_changes"]
+    assert fortnight["findings"][0]["at"] == "2026-11-12"
+    before, after = "2026-11-05T00:00Z to 2026-11-11T00:00Z", "2026-11-12T00:00Z to 2026-11-18T00:00Z"
+    assert changes["against"] == f"{after} against {before}"
+    assert changes["top"][0]["group"] == "Booking (33)"
+    assert "group_changes" not in week, "one day before the step says nothing of groups"

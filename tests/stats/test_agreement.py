@@ -9,10 +9,12 @@ import pytest
 from benchmarks.verdicts.worlds import NOW, Floats, World, series
 
 from cekura_dashboards.stats.agreement import Difference, agreed
+from cekura_dashboards.stats.change import Change, LabelSeries, with_verdicts_of_steps
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Finding, Gap, Outcome, Step, Trend, Unusual
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
+from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, iso
 
 Word = Literal["clear", "possible"]
@@ -83,6 +85,24 @@ def test_a_comparison_of_many_days_names_the_step_whose_verdict_it_has() -> None
     assert (
         compare("mean", NOW_SIDE, BASELINE, VerdictTerms(strongest_verdict="possible"), ratio=1.0).explained_by is None
     )
+
+
+@pytest.mark.parametrize("of_step", ["clear", "possible"])
+def test_a_label_in_a_list_has_the_verdict_of_its_step_as_in_a_pie(of_step: Word) -> None:
+    sides = [
+        Sample([], 7 * DAY, parts={"a": 1400 * rate, "b": 1400 * (1 - rate)}, over_time={"a": week(rate, last).buckets})
+        for rate, last in ((0.80, 0), (0.86, 7))
+    ]
+    course = LabelSeries(
+        TimeSeries(np.zeros(0), np.zeros(0), np.zeros(0), DAY), Outcome(changes=[step(6, -0.07, of_step)])
+    )
+    for p_value in (1e-6, 0.03):
+        change = Change(how="share", p_value=p_value, size=1.0, part="a")
+        assert with_verdicts_of_steps([change], {"a": course}, sides[0], sides[1])[0].verdict == of_step
+    terms = VerdictTerms(changes_of_parts={"a": course.outcome.changes})
+    shares = compare("shares", sides[0], sides[1], terms).shares
+    assert shares is not None
+    assert next(row.verdict for row in shares.top if row.label == "a") == of_step
 
 
 def by_hours_and_days(world: World, seed: int) -> list[Outcome]:

@@ -26,6 +26,7 @@ from cekura_dashboards.stats.change import (
     label_changes,
     level_change,
     with_onsets,
+    with_verdicts_of_steps,
 )
 from cekura_dashboards.stats.detect import SHORTLY
 from cekura_dashboards.stats.findings import Gap, Number
@@ -250,7 +251,10 @@ def run_tests(
         current, *baseline = [labels_of(side, names) for side in sides]
         shares = label_changes(current, baseline[0], replace(terms, clock=clock_of_api_days(clock))) if baseline else []
         courses = label_outcomes(reading, clock, times.span, names)
-        return MeasureTests(survey, _within_window(with_onsets(shares, courses), times), len(sides))
+        shares = with_onsets(shares, courses)
+        if baseline:
+            shares = with_verdicts_of_steps(shares, courses, current, baseline[0])
+        return MeasureTests(survey, _within_window(shares, times), len(sides))
     measures = [measure_of(side, chart, names, clock=clock) for side in sides]
     scale, counted = max(measure.scale for measure in measures), reading.target.config.function == "count"
     candidates, tests = list[Change](), 0

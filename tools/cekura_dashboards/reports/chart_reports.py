@@ -54,8 +54,8 @@ from cekura_dashboards.reports.report import (
 )
 from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
-from cekura_dashboards.stats.findings import Comparison, GroupChanges, exact
-from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial
+from cekura_dashboards.stats.findings import Comparison, GroupChanges, Step, exact
+from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial, moment_of
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import By
 from cekura_dashboards.summaries.profile import profile
@@ -174,7 +174,8 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
     if reading.chart is None or not is_divided(reading) or not reading.chart.grouped:
         return report
     if sides.targets.baseline is None:
-        group_changes = by_halves(reading, options)
+        steps = [item.at for item in report.findings or [] if isinstance(item, Step) and not item.before_window]
+        group_changes = by_halves(reading, options, moment_of(steps[-1]) if steps else None)
     elif other is None or other.chart is None or why_not_alike(sides, reading.chart, options) is not None:
         group_changes = None
     else:
@@ -223,21 +224,31 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
     return hour.replace(hour=0) if step >= timedelta(days=1) else hour
 
 
-def by_halves(reading: ChartReading, options: ReportOptions) -> GroupChanges | None:
-    """The later half of the whole steps in the window against the earlier half; None if they are too few."""
+def by_halves(reading: ChartReading, options: ReportOptions, changed_at: datetime | None) -> GroupChanges | None:
+    """The later half of the whole steps in the window against the earlier half; None if they are too few.
+
+    ``changed_at``: where the level changed, if it did: as many steps after it as before, as halves that do not meet
+    there would say that no group stands out. The step before it, in which the change may have begun, is left out.
+    """
     chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
     zone = options.clock.zone if reading.target.local_days else UTC
     start, end = (_floored(moment.astimezone(zone), step) for moment in (reading.window.start, reading.window.end))
     start += step * (start < reading.window.start)
     half = (end - start) // step // 2
+    first = before = end - half * step
+    if changed_at is not None:
+        first = _floored(changed_at.astimezone(zone), step)
+        before = first - step
+        half = min((end - first) // step, (before - start) // step)
     if chart is None or half < MIN_STEPS:
         return None
-    later, earlier = Window(end - half * step, end, ""), Window(end - 2 * half * step, end - half * step, "")
+    later, earlier = Window(first, first + half * step, ""), Window(before - half * step, before, "")
     halves = [replace(reading, window=part) for part in (later, earlier)]
     measures = [measure_of(side, chart, options.names, clock=options.clock) for side in halves]
     reason = change_of_share(halves[0], halves[1], options.clock)
-    middle = format_instant(later.start)
-    against = f"{middle} to {format_instant(end)} against {format_instant(earlier.start)} to {middle}"
+    against = " against ".join(
+        f"{format_instant(part.start)} to {format_instant(part.end)}" for part in (later, earlier)
+    )
     alike = (half * step) % WEEK == timedelta(0)
     return by_baseline(measures[0], measures[1], against, alike=alike, limited_by=reason)
 

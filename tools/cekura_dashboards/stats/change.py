@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.agreement import Difference, explanation
+from cekura_dashboards.stats.agreement import Difference, agreed, explanation
 from cekura_dashboards.stats.compare import compare, share_changes
 from cekura_dashboards.stats.findings import (
     CLEAR_P_VALUE,
@@ -24,6 +24,7 @@ from cekura_dashboards.stats.findings import (
     Unusual,
     Verdict,
     exact,
+    percent_of,
     relative,
     round_for_display,
 )
@@ -58,7 +59,8 @@ NO_CALLS = 3.0
 class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
-    ``strongest_verdict``: the upper limit of its verdict, or its verdict where ``how`` is one of ``JUDGED``;
+    ``strongest_verdict``: the upper limit of its verdict, or its verdict where ``how`` is one of ``JUDGED``, or where
+    it ``is_explained`` by a step, whose verdict it has;
     ``limited_by``: why, if the answer gives the reason. ``still``: an outage goes on. ``or_trend``: of a step, whether
     the days do not tell it from a trend. ``part``: of a share or group, which; None there: calls without one.
     """
@@ -75,13 +77,14 @@ class Change(Struct, frozen=True, kw_only=True):
     until: str | None = None
     still: bool = False
     or_trend: bool = False
+    is_explained: bool = False
     part: str | None = None
     limited_by: str | None = None
 
     @property
     def verdict(self) -> Literal["clear", "possible"]:
         """Its own verdict, as wherever it is reported; tests beside it in a list are not taken into account."""
-        is_clear = self.how in JUDGED or self.p_value <= CLEAR_P_VALUE
+        is_clear = self.how in JUDGED or self.is_explained or self.p_value <= CLEAR_P_VALUE
         return self.strongest_verdict if is_clear else "possible"
 
     def limit(self, reason: str | None) -> "Change":
@@ -267,6 +270,24 @@ def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, 
         part=label,
     )
     return [*since, replace(late, **_around(series_by_label[label], step))]
+
+
+def with_verdicts_of_steps(
+    changes: Sequence[Change], series_by_label: Mapping[str | None, LabelSeries], current: Sample, baseline: Sample
+) -> list[Change]:
+    """The labels that changed; those whose step explains the difference of the two samples have its verdict."""
+    wholes, judged = [math.fsum(side.parts.values()) or 1.0 for side in (current, baseline)], list[Change]()
+    for item in changes:
+        new, old = current.parts.get(item.part, 0.0) / wholes[0], baseline.parts.get(item.part, 0.0) / wholes[1]
+        found = series_by_label[item.part].outcome.changes if item.part in series_by_label else []
+        moved, sides = (
+            Difference(new - old, percent_of(new - old, old)),
+            (current.part(item.part), baseline.part(item.part)),
+        )
+        verdict = agreed(item.verdict, moved, found, *sides)
+        word: Literal["clear", "possible"] = "clear" if verdict.verdict == "clear" else "possible"
+        judged.append(replace(item, strongest_verdict=word, is_explained=True) if verdict.is_explained else item)
+    return judged
 
 
 def _around(label_series: LabelSeries, step: Step) -> dict[str, Any]:
