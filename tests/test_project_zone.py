@@ -52,6 +52,7 @@ async def test_the_argument_of_a_call_is_before_the_project_s_and_each_is_told_o
         assert report["profile"]["time_zone"] == NEW_YORK
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("tool", "arguments", "trips"),
     [

@@ -42,6 +42,7 @@ def last_call(app: FastAPI, project: int = 1) -> str:
     return str(text)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("since", [HOURS_AGO, TODAY, YESTERDAY])
 @pytest.mark.parametrize("window", ["7d", "24h"])
 async def test_an_outage_that_goes_on_is_the_first_finding_and_told_once(

@@ -138,6 +138,7 @@ async def answered(client: Client, tool: str, arguments: Json) -> Json:
     return found
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("change", [None, without_the_leading, without_data])
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
 async def test_what_is_read_fits_the_schema(call: tuple[str, Json], change: Callable[[Any], Any] | None) -> None:

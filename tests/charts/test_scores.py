@@ -63,6 +63,7 @@ def figures(value: Any) -> Any:
     return [figures(item) for item in value] if is_list(value) else value
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments"), ALIKE, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(ALIKE)])
 async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_true_or_false(
     tool: str, arguments: Json

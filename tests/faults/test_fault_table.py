@@ -102,6 +102,7 @@ def fault(kind: Any, **given: Any) -> Fault:
     return Fault(kind, value, **given)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_reading_tool_answers_right_or_with_an_honest_error(
     call: str, golden: Callable[[str, str], None]

@@ -79,6 +79,7 @@ MALFORMED: dict[str, Callable[[list[Json]], Any]] = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("spoil", MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize(("projects", "era"), [("", "auto"), ("1", "legacy")], ids=["all", "CEKURA_PROJECTS"])
 async def test_an_error_about_a_malformed_project_quotes_no_secret(

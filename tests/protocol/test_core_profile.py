@@ -47,6 +47,7 @@ async def test_it_lists_eight_tools_that_cost_little(era: Era) -> None:
     assert len(json.dumps(seen, separators=(",", ":"), ensure_ascii=False).encode()) < SEEN_BUDGET
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("question", QUESTIONS, ids=[question.text for question in QUESTIONS])
 async def test_every_question_is_answered_and_points_to_no_other_tool(question: Question, era: Era) -> None:
     async with connect(new_sandbox(count=3000), era, tools="core") as client:

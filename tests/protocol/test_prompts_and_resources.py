@@ -53,6 +53,7 @@ async def test_prompts_are_listed_with_their_arguments(era: Era) -> None:
     assert required == {("why_did_it_move", "widget"), ("build_dashboard", "about")}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", PROMPTS)
 async def test_every_call_that_a_prompt_names_is_one_that_answers(name: str, era: Era) -> None:
     least = {key: text for key, text in GIVEN[name].items() if key in {"widget", "about"}}

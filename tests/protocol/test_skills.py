@@ -84,6 +84,7 @@ def test_a_skill_is_of_the_published_form_and_says_all_that_it_has_to(name: str)
     assert all(CALL.search(step) or COMMAND.search(step) for step in steps_of(found.body))
 
 
+@pytest.mark.no_cover
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", NAMES)
 async def test_every_call_of_a_skill_is_one_that_answers(name: str, era: Era) -> None:

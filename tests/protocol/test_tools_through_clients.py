@@ -59,6 +59,7 @@ def numbers(value: Any) -> set[str]:
     return {json.dumps(value)} if isinstance(value, int | float) and not isinstance(value, bool) else set()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=ids(CALLS))
 async def test_text_and_structure_say_the_same(tool: str, arguments: Json, era: Era) -> None:
     app = shared_sandbox() if not next(t for t in TOOLS if t.name == tool).writes else new_sandbox()

@@ -114,6 +114,7 @@ def test_where_nothing_or_everything_moved_hardly_a_driver_is_named(name: str, d
     assert sum(one.verdict != "not significant" for one in found) / ROUNDS <= 0.05
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("spread", [0.9, 0.15], ids=["durations", "scores"])
 def test_durations_and_scores_are_judged_by_their_own_spread(spread: float) -> None:
     rng, means = random.Random(31), {"a": 180.0, "b": 120.0, "c": 240.0, "d": 60.0}  # noqa: S311 - no secret
