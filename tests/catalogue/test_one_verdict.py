@@ -31,7 +31,12 @@ def bar(measured: str, function: str, period: str = "day", **more: Any) -> Json:
 
 
 CHARTS: dict[str, list[Json]] = {
-    "success": [bar("success", "avg"), bar("success", "avg", group_by=BY_AGENT), bar("success", "avg", "hour")],
+    "success": [
+        bar("success", "avg"),
+        bar("success", "avg", group_by=BY_AGENT),
+        bar("success", "avg", "hour"),
+        {"name": "Outcome", "chart_type": "pie", "field": "success"},
+    ],
     "calls": [bar("agent_id", "count"), bar("agent_id", "count", "hour")],
     "duration": [bar("duration", "avg"), {"name": "Length", "chart_type": "line", "field": "duration"}],
     "p95": [bar("duration", "p95")],
@@ -78,6 +83,10 @@ class Facts:
             self.add_finding(tool, measure, finding)
         if "difference" in (comparison := report.get("comparison", {})):
             self.compared.append((tool, measure, comparison))
+        shares = comparison.get("shares", {}).get("top", []) if measure == "success" else []
+        self.compared += [
+            (tool, measure, {**row, "difference": row["points"]}) for row in shares if row.get("label") == "true"
+        ]
         figures = [*comparison.get("figures", []), *report.get("change", {}).get("figures", [])]
         self.compared += [(tool, FIGURES[row["figure"]], row) for row in figures if row["figure"] in FIGURES]
 

@@ -65,7 +65,10 @@ HOURLY_HISTORY = timedelta(days=3)
 """Lines up to this length are tested by hour, longer ones by day."""
 FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
 """The fields behind the averages of a stat."""
-LABELS = "labels"
+DURATION, TOTAL = "avg_duration", "total_calls"
+"""The figure of a stat whose hourly bar also counts calls, and the figure that is their number."""
+LABELS, RATE = "labels", "rate"
+"""The daily bars of a pie: of its labels, or of a pie of true and false, of the rate of true."""
 COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
 TESTED_PERIODS = ("hour", "day")
 """The steps at which a chart is tested over time."""
@@ -528,7 +531,7 @@ def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
 
 
 def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
-    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, or ``LABELS``.
+    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, ``LABELS`` or ``RATE``.
 
     Those of figures are days with their hours, of which a window may hold a part.
     """
@@ -544,4 +547,6 @@ def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
     if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
         by = {"type": "field", "field": config.field}
         return {LABELS: bar_over_all(target, now, **COUNT_BY_DAY, group_by=by)}
+    if config.chart_type == "pie" and plotted_type(config.field or "") == "boolean":
+        return {RATE: bar_over_all(target, now, aggregation_function="avg", time_period="day")}
     return {}

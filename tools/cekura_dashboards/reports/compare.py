@@ -19,8 +19,11 @@ from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import both, fields_of, in_words, without_fields_of
 from cekura_dashboards.api.models import JsonObject
 from cekura_dashboards.charts.read import (
+    DURATION,
     LABELS,
     MAX_HISTORIES,
+    RATE,
+    TOTAL,
     daily_bars,
     histories,
     measure_key,
@@ -31,7 +34,6 @@ from cekura_dashboards.charts.rows import (
     bar_rows,
     line_rows,
     pie_slices,
-    span_of,
     stat_figures,
     uncovered_notes,
     unit_of,
@@ -49,10 +51,10 @@ from cekura_dashboards.charts.whole import key_of, of_all_calls, whole_values
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.evaluated import change_of_share
 from cekura_dashboards.reports.past import differ, disagreement
-from cekura_dashboards.reports.report import ReportOptions, label_outcomes, outcome_of, outcome_of_calls
+from cekura_dashboards.reports.report import ReportOptions, changes_of_parts, unit_of_rate
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.evaluated import limited
-from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, Gap, MeasureKind
+from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind
 from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
@@ -63,8 +65,6 @@ from cekura_dashboards.values import replace
 MIN_DAYS = 3
 """The variance of a share needs at least this many whole days."""
 MAX_DIFFERENCE = 0.02
-DURATION, TOTAL = "avg_duration", "total_calls"
-"""The figure of a stat whose hourly bar also counts calls, and the figure that is their number."""
 KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
 """By function; all others are percentiles."""
 
@@ -129,7 +129,7 @@ def _labels_sample(
     parts = defaultdict[str | None, float](float)
     for label, count in calls:
         parts[label] += count
-    over_time = _labels_over_time(window, daily_bars, parts, names)
+    over_time = _labels_over_time(window, daily_bars, parts, names) or _rate_over_time(window, daily_bars, names)
     seconds = (window.end - window.start).total_seconds()
     return Sample([], seconds, parts=parts, over_time=over_time, n=math.fsum(parts.values()))
 
@@ -177,6 +177,25 @@ def _labels_over_time(
     }
 
 
+def _rate_over_time(
+    window: Window, daily_bars: Mapping[str, ChartReading], names: dict[str, str]
+) -> dict[str | None, Sequence[SampleBucket]]:
+    """The shares of true and of false by whole day; empty with too few of them."""
+    bar = daily_bars.get(RATE)
+    if bar is None or bar.chart is None:
+        return {}
+    rows = bar_rows(replace(bar, window=window), bar.chart, names)
+    unit = unit_of_rate(bar, rows)
+    days = [
+        SampleBucket(bucket.time, float(bucket.n), bucket.value / unit)
+        for bucket in rows.buckets
+        if bucket.value is not None and bucket.n and not is_partial(bucket.time, DAY, rows.span)
+    ]
+    if len(days) < MIN_DAYS:
+        return {}
+    return {"true": days, "false": [day._replace(value=1 - day.value) for day in days]}
+
+
 def days_before(
     reading: ChartReading, side: Sample, history: ChartReading | None, daily_bars: Mapping[str, ChartReading],
     names: dict[str, str], clock: Clock = UTC_CLOCK,
@@ -186,6 +205,9 @@ def days_before(
     for name, bar in daily_bars.items():
         if name == LABELS:
             over_time.update(_labels_over_time(replace(bar.window, end=end), daily_bars, side.over_time, names))
+            continue
+        if name == RATE:
+            over_time.update(_rate_over_time(replace(bar.window, end=end), daily_bars, names))
             continue
         over_time[name] = _days_until(end, bar.by_hour(), names, clock)
         if name == DURATION and TOTAL in side.over_time:
@@ -526,25 +548,6 @@ def compare_readings(
         comparison = limited(comparison, change_of_share(reading, other, options.clock))
     about["notes"] = [*(comparison.notes or []), *notes] or None
     return comparison.among(tests).model_copy(update=about)
-
-
-def changes_of_parts(
-    daily_bars: Mapping[str, ChartReading], clock: Clock, names: dict[str, str]
-) -> dict[str | None, Sequence[Finding]]:
-    """The steps and trends of the figures of a stat, or of the labels of a pie, over all the time that is known."""
-    changes = dict[str | None, Sequence[Finding]]()
-    for name, bar in daily_bars.items():
-        if bar.chart is None:
-            continue
-        if name == LABELS:
-            outcomes = label_outcomes(bar, clock_of_api_days(clock), span_of(bar), names)
-            changes.update((label, of_label.outcome.changes) for label, of_label in outcomes.items())
-            continue
-        changes[name] = outcome_of(bar, bar.chart, clock, span_of(bar), names).changes
-        if name == DURATION:
-            calls = outcome_of_calls(bar, bar.chart, clock, names)
-            changes[TOTAL] = [*calls.changes, *(item for item in calls.findings or [] if isinstance(item, Gap))]
-    return changes
 
 
 def _replacement(current: Sample, baseline: Sample) -> list[str]:

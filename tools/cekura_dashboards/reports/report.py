@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 from msgspec import Struct, field
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import CHART_TYPES, FILTERED, PLOTTED, Widget, WidgetConfig
+from cekura_dashboards.charts.read import DURATION, LABELS, RATE, TOTAL
 from cekura_dashboards.charts.rows import (
     BarRows,
     Rows,
@@ -29,6 +31,7 @@ from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.evaluated import Evaluated, evaluated_calls, share_over_time
 from cekura_dashboards.reports.past import disagreement, is_out_of_step, past_of
+from cekura_dashboards.stats.agreement import mirrored
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import (
@@ -39,6 +42,8 @@ from cekura_dashboards.stats.findings import (
     Gap,
     GroupChanges,
     Outcome,
+    Step,
+    Trend,
     round_for_display,
 )
 from cekura_dashboards.stats.outages import detect_outages
@@ -539,3 +544,33 @@ def label_outcomes(
         course = TimeSeries(floats(whole), floats(shares), floats(sums[time] for time in whole), step, scale="rate")
         outcomes[label] = LabelSeries(course, detect(course, window=local, clock=clock))
     return outcomes
+
+
+def unit_of_rate(bar: ChartReading, rows: BarRows) -> float:
+    """What a rate of one is written as."""
+    values = [bucket.value for bucket in rows.buckets]
+    return SCALES.get(unit_of(bar.target.config, bar.chart, values), 1.0) if bar.chart is not None else 1.0
+
+
+def changes_of_parts(
+    daily_bars: Mapping[str, ChartReading], clock: Clock, names: dict[str, str]
+) -> dict[str | None, Sequence[Finding]]:
+    """The steps and trends of the figures of a stat, or of the labels of a pie, over all the time that is known."""
+    changes = dict[str | None, Sequence[Finding]]()
+    for name, history in daily_bars.items():
+        if history.chart is None:
+            continue
+        if name == LABELS:
+            outcomes = label_outcomes(history, replace(clock, zone=UTC), span_of(history), names)
+            changes.update((label, of_label.outcome.changes) for label, of_label in outcomes.items())
+            continue
+        if name == RATE:
+            changes["true"] = outcome_of(history, history.chart, clock, span_of(history), names).changes
+            unit = unit_of_rate(history, bar_rows(history, history.chart, names))
+            changes["false"] = [mirrored(item, unit) for item in changes["true"] if isinstance(item, Step | Trend)]
+            continue
+        changes[name] = outcome_of(history, history.chart, clock, span_of(history), names).changes
+        if name == DURATION:
+            calls = outcome_of_calls(history, history.chart, clock, names)
+            changes[TOTAL] = [*calls.changes, *(item for item in calls.findings or [] if isinstance(item, Gap))]
+    return changes

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cekura_dashboards.stats.findings import Finding, Gap, Step, Trend, Unusual, Verdict
+from cekura_dashboards.stats.findings import Finding, Gap, Step, Trend, Unusual, Verdict, percent_of
 from cekura_dashboards.stats.significance import Sample, call_weights
 from cekura_dashboards.stats.timeline import DAY, moment_of
 
@@ -114,3 +114,14 @@ def _named(item: Step | Trend | Gap) -> str:
             return f"the trend from {item.start}"
         case Gap():
             return f"the outage from {item.start}"
+
+
+def mirrored(item: Step | Trend, whole: float) -> Step | Trend:
+    """The change of a rate as that of the rate of all other calls. ``whole``: what a rate of one is written as."""
+    if isinstance(item, Step):
+        start = whole - item.before
+        update = {"before": start, "after": whole - item.after, "change": -item.change}
+    else:
+        start = whole - (100 * item.change / item.pct if item.pct else whole)
+        update = {"per_day": -item.per_day, "change": -item.change}
+    return item.model_copy(update={**update, "pct": percent_of(-item.change, start)})
