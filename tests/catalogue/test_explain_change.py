@@ -28,6 +28,19 @@ async def test_what_cannot_be_explained_is_refused_with_what_can(arguments: Json
             await ask(context, "explain_change", **arguments)
 
 
+@pytest.mark.parametrize("history", [True, False])
+async def test_windows_that_were_read_in_two_ways_and_hold_other_calls_are_not_tested(*, history: bool) -> None:
+    agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
+    async with open_tools(shared_sandbox(count=LARGE), history=history) as (context, recorder):
+        _, whole = await ask(context, "explain_change", widget_id=202, by=["agent.id"])
+        listed = Response(200, json.dumps(agents).encode())
+        recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
+        _, fewer = await ask(context, "explain_change", widget_id=202, by=["agent.id"])
+    assert "not_tested" not in whole["comparison"]
+    assert "agents that are no longer listed" in fewer["comparison"]["not_tested"]
+    assert fewer["comparison"]["verdict"] == "not tested"
+
+
 async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         report = await report_of(context, widget_ids=[209], window="29d")
