@@ -83,7 +83,7 @@ class Facts:
             self.add_finding(tool, measure, finding)
         if "difference" in (comparison := report.get("comparison", {})):
             self.compared.append((tool, measure, comparison))
-        shares = comparison.get("shares", {}).get("top", []) if measure == "success" else []
+        shares: list[Json] = comparison.get("shares", {}).get("top", []) if measure == "success" else []
         self.compared += [
             (tool, measure, {**row, "difference": row["points"]}) for row in shares if row.get("label") == "true"
         ]

@@ -34,6 +34,7 @@ from cekura_dashboards.charts.rows import (
     bar_rows,
     line_rows,
     pie_slices,
+    span_of,
     stat_figures,
     uncovered_notes,
     unit_of,
@@ -530,7 +531,7 @@ def compare_readings(
     counted = reading.target.config.aggregation_function == "count"
     terms = VerdictTerms(strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=current.clock)
     if not filters:
-        of_parts = changes_of_parts(sides.daily_bars[0], options.clock, names)
+        of_parts = changes_of_parts(sides.daily_bars[0], options.clock, span_of(reading), names)
         terms = replace(terms, changes=changes, changes_of_parts=of_parts)
         earlier_days = days_before(reading, current.sample, sides.history, sides.daily_bars[0], names, options.clock)
         terms = replace(terms, earlier_days=earlier_days)
@@ -546,8 +547,7 @@ def compare_readings(
         comparison = comparison.without_verdicts(reason)
     if not filters:
         comparison = limited(comparison, change_of_share(reading, other, options.clock))
-    about["notes"] = [*(comparison.notes or []), *notes] or None
-    return comparison.among(tests).model_copy(update=about)
+    return comparison.among(tests).model_copy(update={**about, "notes": [*(comparison.notes or []), *notes] or None})
 
 
 def _replacement(current: Sample, baseline: Sample) -> list[str]:

@@ -30,7 +30,7 @@ from cekura_dashboards.charts.whole import whole_values
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.evaluated import Evaluated, evaluated_calls, share_over_time
-from cekura_dashboards.reports.past import disagreement, is_out_of_step, past_of
+from cekura_dashboards.reports.past import Past, disagreement, is_out_of_step, past_of
 from cekura_dashboards.stats.agreement import mirrored
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.detect import detect
@@ -481,8 +481,17 @@ def findings_over_history(
     unit = unit_of(config, history.chart, [bucket.value for bucket in past.observed])
     if chart.chart_type == "line" and line_rows(reading, chart, names).boolean and unit not in SCALES:
         unit = "ratio"
-    outcome = bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, window)
+    outcome = _tested(history, past, unit, clock, window)
     return _with_hours(outcome, history, clock, window, names)
+
+
+def _tested(history: ChartReading, past: Past, unit: str, clock: Clock, window: Span) -> Outcome:
+    """Computed once, also for charts that share the history."""
+    config = history.target.config
+    return history.memoise(
+        ("outcome", unit, window.start, window.end, window.zone),
+        lambda: bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, window),
+    )
 
 
 def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
@@ -506,7 +515,7 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, 
         return Outcome()
     unit = unit_of(config, chart, [bucket.value for bucket in past.observed])
     local = past.times.local(window)
-    outcome = bar_outcome(config.function, config.period, unit, past.timed, past.span, clock, local)
+    outcome = _tested(history, past, unit, clock, local)
     return _with_hours(outcome, history, clock, local, names)
 
 
@@ -553,9 +562,12 @@ def unit_of_rate(bar: ChartReading, rows: BarRows) -> float:
 
 
 def changes_of_parts(
-    daily_bars: Mapping[str, ChartReading], clock: Clock, names: dict[str, str]
+    daily_bars: Mapping[str, ChartReading], clock: Clock, window: Span, names: dict[str, str]
 ) -> dict[str | None, Sequence[Finding]]:
-    """The steps and trends of the figures of a stat, or of the labels of a pie, over all the time that is known."""
+    """The steps and trends of the figures of a stat, or of the labels of a pie, over all the time that is known.
+
+    ``window``: of the chart; what is tested for another chart of the same window is not tested again.
+    """
     changes = dict[str | None, Sequence[Finding]]()
     for name, history in daily_bars.items():
         if history.chart is None:
@@ -565,11 +577,11 @@ def changes_of_parts(
             changes.update((label, of_label.outcome.changes) for label, of_label in outcomes.items())
             continue
         if name == RATE:
-            changes["true"] = outcome_of(history, history.chart, clock, span_of(history), names).changes
+            changes["true"] = outcome_of(history, history.chart, clock, window, names).changes
             unit = unit_of_rate(history, bar_rows(history, history.chart, names))
             changes["false"] = [mirrored(item, unit) for item in changes["true"] if isinstance(item, Step | Trend)]
             continue
-        changes[name] = outcome_of(history, history.chart, clock, span_of(history), names).changes
+        changes[name] = outcome_of(history, history.chart, clock, window, names).changes
         if name == DURATION:
             calls = outcome_of_calls(history, history.chart, clock, names)
             changes[TOTAL] = [*calls.changes, *(item for item in calls.findings or [] if isinstance(item, Gap))]
