@@ -79,20 +79,18 @@ def cases() -> Iterator[Case]:
         yield Case("a change point in heavy-tailed noise", n, partial(_is_changed, heavy_tailed, n), most=0.03)
         clear = partial(_is_changed, autocorrelated, n, clear=True)
         yield Case("a clear change point in autocorrelated noise", n, clear, most=0.10)
-        # 24 values do not always tell a step from a line, or from neighbours that are alike
-        least = 0.75 if n == min(LENGTHS) else 0.85
+        # 24 values do not always tell a step from a line, or from neighbours that are alike: 84 % of 1,400 draws
+        least = 0.82 if n == min(LENGTHS) else 0.85
         yield Case("a step of 2.5 deviations within a bucket", n, partial(_finds_step, n), least=least)
         for days in DAYS_OF_A_FALL:
-            least = 0.7 if n == min(LENGTHS) else 0.8
-            yield Case(f"both ends of a fall of {days} days", n, partial(_finds_fall, n, days), least=least)
+            yield Case(f"both ends of a fall of {days} days", n, partial(_finds_fall, n, days), least=0.8)
     for n in LENGTHS[2:]:
         yield Case("a change point in a slope", n, partial(_is_changed, sloped, n), most=0.05)
     yield Case("no change point in a staircase", 30, _is_staircase_smooth, least=0.5)
     yield Case("weeks in turn as change points", 28, _finds_weeks, least=0.8)
     yield Case("a clear trend in noise", 40, partial(_has_trend, white, 40), most=0.02)
     yield Case("a clear trend in autocorrelated noise", 60, partial(_has_trend, autocorrelated, 60), most=0.05)
-    yield Case("a clear trend in a slope", 40, partial(_has_trend, sloped, 40), least=0.85)
-    yield Case("a trend, or a trend or step, in a slope", 40, partial(_has_slope, 40), least=0.98)
+    yield Case("a clear trend in a slope", 40, partial(_has_trend, sloped, 40), least=0.98)
     for n in (14, 29, 56, 700):
         yield Case("an outlier in noise", n, partial(_has_outlier, n), most=0.05)
         yield Case("a value six deviations off", n, partial(_finds_outlier, n), least=0.75)
@@ -126,11 +124,6 @@ def _finds_weeks(rng: random.Random) -> bool:
 
 def _has_trend(make: Make, n: int, rng: random.Random) -> bool:
     return fit_segments(floats(make(rng, n))).trend.verdict == "clear"
-
-
-def _has_slope(n: int, rng: random.Random) -> bool:
-    fit = fit_segments(floats(sloped(rng, n)))
-    return fit.trend.verdict != "not significant" or any(cut.is_linear for cut in fit.changepoints)
 
 
 def _has_outlier(n: int, rng: random.Random) -> bool:

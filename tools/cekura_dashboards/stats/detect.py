@@ -108,10 +108,9 @@ def _detect(
     fit = _by_whole_days(fit, series, clock)
     days, findings = fit.days, list[Finding]()
     enough = MIN_VALUES if present.step >= DAY else MIN_DAYS
-    segmentation = fit_segments(
-        days.levels, days.weights, days.seasons, least=enough, variance_known=days.variance_known
-    )
-    trend, days = segmentation.trend, days.with_seasonal(segmentation.seasonal)
+    segmentation = fit_segments(days.levels, days.weights, days.seasons, least=enough, variances=days.variances)
+    days = days.with_seasonal(segmentation.seasonal)
+    trend = TrendTest() if any(cut.is_linear for cut in segmentation.changepoints) else segmentation.trend
     fit = replace(fit, days=days)
     cuts = [cut for cut in segmentation.changepoints if not _is_by_size(fit, cut)]
     mixed = not days.has_weekdays and len(days) < TWO_WEEKS and len({*days.weekend.tolist()}) > 1
@@ -219,7 +218,7 @@ def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
         if at >= window.end or at < window.start - SHORTLY or (early and ends < window.end):
             continue
         old, new = fit.value(cut.before), fit.value(cut.after)
-        is_clear = cut.clear and not cut.is_linear and len(days) >= MIN_DAYS_OF_CLEAR_STEP
+        is_clear = cut.clear and len(days) >= MIN_DAYS_OF_CLEAR_STEP
         steps.append(
             Step(
                 kind="trend or step" if cut.is_linear else "step",

@@ -40,7 +40,7 @@ MIN_VARIANCE_RATIO = 3.0
 
 A choice, p = 0.04 of seven weekdays in four weeks: of weeks that are alike by 0.6, 8 % had such levels with 2.
 """
-REMOVED_P_VALUE = 1e-3
+REMOVED_P_VALUE = 1e-4
 """Of steps and trends that are no autocorrelation. A choice: one taken for that wrongly makes intervals too narrow."""
 ValueKind = Literal["means", "counts", "percentiles"]
 """``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean.
@@ -264,7 +264,7 @@ class _Month:
         """The level of each day by clear steps and a significant trend, and the number of parameters."""
         count = len(self.values)
         deviations, weights = self._deviations(self.expected(np.zeros(count), self.kinds))
-        fit = fit_segments(deviations, weights, variance_known=self.counts)
+        fit = fit_segments(deviations, weights, variances=1 / weights if self.counts else None)
         cuts = [cut.at for cut in fit.changepoints if cut.clear and cut.p_value <= REMOVED_P_VALUE]
         slope = fit.trend.slope if fit.trend.p_value <= REMOVED_P_VALUE else 0.0
         line: Array = slope * np.arange(count, dtype=np.float64)

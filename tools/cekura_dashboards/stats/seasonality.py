@@ -246,8 +246,8 @@ class DailySeries(Struct, frozen=True, eq=False):
     adjusted_levels: Array
     seasons: Places | None
     weights: Array
-    variance_known: bool
-    """Whether the variance cannot be less than 1 / weight."""
+    variances: Array | None
+    """Of each day, by its calls alone: the least that it can have; None where that is not known."""
     has_weekdays: bool
     weekend: Places
     """1 for a weekend, else 0."""
@@ -434,6 +434,7 @@ def _daily_series(
     levels = model.level(hours)
     totals, expected = _totals(model, sums, levels)
     others = np.bincount(kinds)[kinds] if len(kinds) else kinds
+    sizes, sampling_variance = _day_sizes(model, sums, levels, plain - adjusted), _sampling_variance(model)
     return DailySeries(
         totals=totals,
         effects=expected + plain - adjusted,
@@ -441,8 +442,8 @@ def _daily_series(
         levels=plain,
         adjusted_levels=adjusted,
         seasons=kinds if used_df > 1 else None,
-        weights=_day_weights(model, adjusted, _day_sizes(model, sums, levels, plain - adjusted)),
-        variance_known=_sampling_variance(model) is not None,
+        weights=_day_weights(model, adjusted, sizes),
+        variances=None if sampling_variance is None else sampling_variance / sizes,
         has_weekdays=bool(by_weekday),
         weekend=calendar.weekend[first],
         used_df=used_df,
