@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cekura_dashboards.api.chart_data import BarRow, Key, count_of, number
+from cekura_dashboards.api.chart_data import BarRow, Key, count_of, counts_of, number, numbers
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading, Window
 from cekura_dashboards.summaries.bar import combine, total
@@ -73,11 +73,14 @@ def _in_named_days(reading: ChartReading) -> ChartReading:
     if chart is None:
         return reading
     buckets_by_day, groups = defaultdict[tuple[str, Key], list[Bucket]](list), dict[Key, object]()
-    for row in chart.rows:
+    values, counts = numbers(row.value for row in chart.rows), counts_of(row.sample_count for row in chart.rows)
+    for row, value, count in zip(chart.rows, values, counts, strict=True):
         key = group_key(row.group)
         groups[key] = row.group
-        day = _HOUR_OF_DAY.sub(r"\g<1>00:00:00\g<2>", str(row.time_interval))
-        buckets_by_day[day, key].append(Bucket(0.0, number(row.value), count_of(row.sample_count)))
+        day = str(row.time_interval)
+        if time := _HOUR_OF_DAY.match(day):
+            day = f"{time[1]}00:00:00{time[2]}{day[time.end() :]}"
+        buckets_by_day[day, key].append(Bucket(0.0, value, count))
     rows = [
         BarRow(time_interval=day, value=combine(function, parts), sample_count=total(parts), group=groups[key])
         for (day, key), parts in buckets_by_day.items()

@@ -272,15 +272,20 @@ def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
     """The readings; ``beyond`` keeps only the ends past which no bar of the same calls shows calls."""
     if not any(reading.beyond for reading in readings):
         return [*readings]
-    fine = [reading for reading in readings if reading.beyond and _is_fine(reading.target.config)]
-    times = dict[str, list[tuple[float, float]]]()
-    for reading in fine:
-        times.setdefault(_calls_of(reading), []).extend(_stretches(reading))
-    return [
-        replace(reading, beyond=_unseen(reading.beyond, reading.window, times.get(_calls_of(reading), ())))
+    coarse = {
+        place: _calls_of(reading)
+        for place, reading in enumerate(readings)
         if reading.beyond and not _is_fine(reading.target.config)
+    }
+    times = {calls: list[tuple[float, float]]() for calls in coarse.values()}
+    for reading in readings if coarse else ():
+        if reading.beyond and _is_fine(reading.target.config) and (calls := _calls_of(reading)) in times:
+            times[calls] += _stretches(reading)
+    return [
+        replace(reading, beyond=_unseen(reading.beyond, reading.window, times[coarse[place]]))
+        if reading.beyond and place in coarse
         else reading
-        for reading in readings
+        for place, reading in enumerate(readings)
     ]
 
 

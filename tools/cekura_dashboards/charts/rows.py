@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, count_of, number
+from cekura_dashboards.api.chart_data import LARGEST, Chart, LineRow, counts_of, number, numbers
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.target import ChartReading, format_instant
 from cekura_dashboards.stats.arrays import Array, np
@@ -193,25 +193,35 @@ def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> 
 
 
 def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
-    buckets, times, unread = list[Bucket](), TimeParser(), 0
+    times = TimeParser()
     # In a grouped chart every time and every group occurs in many rows; each is parsed once.
-    texts = [*_texts(row.time_interval for row in chart.rows)]
-    moments = dict(zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True))
+    texts = [*{row.time_interval for row in chart.rows if isinstance(row.time_interval, str)}]
+    parsed = zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True)
+    moments: dict[Any, float] = {text: moment for text, moment in parsed if not math.isnan(moment)}
+    rows = [row for row in chart.rows if isinstance(row.time_interval, str) and row.time_interval in moments]
+    sent = [row.value for row in rows]
+    buckets = map(
+        Bucket,
+        [moments[row.time_interval] for row in rows],
+        [TimeParser().parse(value) for value in sent] if is_time else numbers(sent),
+        counts_of(row.sample_count for row in rows),
+        _labels([row.group for row in rows], names),
+    )
+    return _AllBuckets([*buckets], times, len(chart.rows) - len(rows))
+
+
+def _labels(groups: Sequence[Any], names: dict[str, str]) -> Iterable[str | None]:
+    """The label of each group."""
     labels = dict[tuple[str, str | int | float], str | None]()  # by type too, as True == 1
-    for row in chart.rows:
-        time = moments[row.time_interval] if isinstance(row.time_interval, str) else math.nan
-        if math.isnan(time):
-            unread += 1
+    for group in groups:
+        if group is None:
+            yield None
             continue
-        value = TimeParser().parse(row.value) if is_time else number(row.value)
-        label: str | None = None
-        group: Any = row.group
-        if group is not None:
-            scalar: str | int | float = group if isinstance(group, str | int | float) else json_text(group)
-            key = type(group).__name__, scalar
-            label = labels[key] = labels[key] if key in labels else label_of(group, names)
-        buckets.append(Bucket(time, value, count_of(row.sample_count), label))
-    return _AllBuckets(buckets, times, unread)
+        scalar: str | int | float = group if isinstance(group, str | int | float) else json_text(group)
+        key = type(group).__name__, scalar
+        if key not in labels:
+            labels[key] = label_of(group, names)
+        yield labels[key]
 
 
 def _within(reading: ChartReading, all_buckets: _AllBuckets) -> BarRows:
@@ -222,10 +232,6 @@ def _within(reading: ChartReading, all_buckets: _AllBuckets) -> BarRows:
     return BarRows(
         span=span, times=all_buckets.times, buckets=buckets, width=width, outside=outside, unread=all_buckets.unread
     )
-
-
-def _texts(values: Iterable[Any]) -> set[str]:
-    return {value for value in values if isinstance(value, str)}
 
 
 def plots_times(config: WidgetConfig, chart: Chart) -> bool:

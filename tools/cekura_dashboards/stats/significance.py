@@ -131,18 +131,19 @@ def count_score(count: float, mean: float, excess: float) -> float:
     (2.7, 3.91, 1.21)
     """
     mean = max(mean, _TINY)
-    shape = 1 / excess if excess > MIN_EXCESS else math.inf
+    is_poisson = excess <= MIN_EXCESS
+    shape = math.inf if is_poisson else 1 / excess
+    odds = mean / (mean + shape)
 
     def probability(k: int) -> float:
-        if shape == math.inf:
+        if is_poisson:
             return math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
-        odds = mean / (mean + shape)
         ways = math.lgamma(k + shape) - math.lgamma(shape) - math.lgamma(k + 1)
         return math.exp(ways + shape * math.log1p(-odds) + k * math.log(odds))
 
     def ratio(k: int) -> float:
         """How much likelier k is than k - 1."""
-        return mean / k if shape == math.inf else mean / (mean + shape) * (k - 1 + shape) / k
+        return mean / k if is_poisson else odds * (k - 1 + shape) / k
 
     return _score(_tail_probability(round(count), mean, probability, ratio))
 
@@ -206,11 +207,18 @@ def _tail_probability(
     value: int, mean: float, probability: Callable[[int], float], ratio: Callable[[int], float]
 ) -> float:
     """The probability of a value at least so far from the mean, on its side."""
-    part = probability(value)
-    whole, k, step = part, value, 1 if value > mean else -1
-    while part > whole * _CLOSE and (step > 0 or k > 0):
-        part *= ratio(k + 1) if step > 0 else 1 / ratio(k)
-        k, whole = k + step, whole + part
+    part = whole = probability(value)
+    k = value
+    if value > mean:
+        while part > whole * _CLOSE:
+            k += 1
+            part *= ratio(k)
+            whole += part
+        return whole
+    while k > 0 and part > whole * _CLOSE:
+        part *= 1 / ratio(k)
+        k -= 1
+        whole += part
     return whole
 
 
@@ -283,7 +291,7 @@ class SampleBucket(NamedTuple):
 
 def call_weights(cells: Sequence[SampleBucket]) -> list[float]:
     """The calls of each bucket, or 1 for all where some are not known."""
-    return [1.0 if any(c.n is None for c in cells) else float(c.n or 0) for c in cells]
+    return [1.0] * len(cells) if any(c.n is None for c in cells) else [float(c.n or 0) for c in cells]
 
 
 class Sample(Struct, frozen=True):

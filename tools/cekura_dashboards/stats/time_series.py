@@ -119,6 +119,13 @@ def calendar(times: Array, clock: Clock) -> Calendar:
     >>> [int(part[0]) for part in calendar(floats([2 * 86400.0 + 3600]), Clock())]
     [2, 5, 1, 1]
     """
+    return _calendar(times.tobytes(), clock)
+
+
+@lru_cache(maxsize=64)
+def _calendar(seconds: bytes, clock: Clock) -> Calendar:
+    """As ``calendar``; kept, as the charts of one answer have their buckets at the same times."""
+    times: Array = np.frombuffer(seconds)
     days = np.floor(times / DAY).astype(np.intp)
     first = int(days.min()) if len(days) else 0
     edges = floats(utc_offset(day * DAY, clock.zone) for day in range(first, int(days.max(initial=first)) + 2))
@@ -129,7 +136,10 @@ def calendar(times: Array, clock: Clock) -> Calendar:
     day = np.floor(local / DAY)
     weekday = ((day + THURSDAY) % 7).astype(np.intp)
     weekend = np.array([kind in clock.weekend for kind in range(7)], dtype=np.intp)
-    return Calendar(day.astype(np.intp), weekday, ((local - day * DAY) // HOUR).astype(np.intp), weekend[weekday])
+    places = Calendar(day.astype(np.intp), weekday, ((local - day * DAY) // HOUR).astype(np.intp), weekend[weekday])
+    for part in places:
+        part.flags.writeable = False
+    return places
 
 
 @lru_cache(maxsize=4096)

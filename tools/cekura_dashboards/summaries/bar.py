@@ -82,10 +82,14 @@ def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
     by_time = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
         by_time[bucket.time].append(bucket)
-    return [
-        Bucket(time, combine(function, parts), total(parts)) if len(parts) > 1 else parts[0]._replace(group=None)
-        for time, parts in sorted(by_time.items())
-    ]
+    return [_merged(function, time, parts) for time, parts in sorted(by_time.items())]
+
+
+def _merged(function: str, time: float, parts: Sequence[Bucket]) -> Bucket:
+    if len(parts) > 1:
+        return Bucket(time, combine(function, parts), total(parts))
+    part = parts[0]
+    return part if part.group is None else Bucket(time, part.value, part.n)
 
 
 def total(parts: Iterable[Bucket]) -> int | None:
