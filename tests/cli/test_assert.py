@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import Result
 
-from cekura_dashboards.boards import read_board
+from cekura_dashboards.boards import assert_board, read_board
+from cekura_dashboards.reports.expectations import NOT_YET
 from cekura_dashboards.stats.significance import wilson_interval
-from support import typed
+from support import force, new_sandbox, open_tools, typed
 
 NUMBERS = re.compile(r": ([\d.]+), 95 % interval ([\d.]+) to ([\d.]+), n (\d+)")
 RATE = "Success rate"
@@ -105,12 +106,23 @@ def test_what_cannot_be_checked_is_neither_held_nor_failed(run: Any) -> None:
     assert out.startswith('?    "Topics" > 1 over 7d: not tested: it shows several figures;')
 
 
+@pytest.mark.parametrize(("line", "meant"), [("<= 20", "<= 20 %"), ("> -1", ""), (">= 850 %", "")])
+def test_a_number_that_no_rate_can_be_is_not_taken_as_held(run: Any, line: str, meant: str) -> None:
+    out = run("assert", "11", "--expect", RATE, line, code=2).stdout
+    assert ": not tested: a rate of this chart is from 0 to 1, or from 0 to 100 %" in out
+    assert out.rstrip().endswith(f'; did you mean "{meant}"?' if meant else "0 to 100 %")
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ((RATE, "at least 85% in the last 7 days"), 'did you mean ">= 85 % over 7d"?'),
         ((RATE, "=> 0.85 in 24h"), 'did you mean ">= 0.85 over 24h"?'),
         (("Calls per day", "no outages"), 'did you mean "no outage over 7d"?'),
+        ((RATE, "never below 80%"), 'did you mean ">= 80 % over 7d"?'),
+        (("Calls per day", "not more than 1.5k calls"), 'did you mean "<= 1500 over 7d"?'),
+        (("Calls per day", "max 1 000 over 24h"), 'did you mean "<= 1000 over 24h"?'),
+        (("Calls per day", "> 1" + 400 * "0"), 'write it as ">= 0.85 over 7d",'),
         ((RATE, "fine"), 'write it as ">= 0.85 over 7d",'),
         ((RATE, ">= 0.85 over a fortnight or so"), "window"),
         (("Sucess rate", ">= 0.85"), "did you mean `Success rate`?"),
@@ -130,6 +142,7 @@ def test_what_a_dashboard_or_a_file_lacks_is_told_with_exit_code_2(run: Any, tmp
     file.write_text(file.read_text(encoding="utf-8").replace("Operations overview", "Elsewhere"), encoding="utf-8")
     assert 'has no dashboard "Elsewhere"; apply the file first' in run("assert", "board.json", code=2).stderr
     assert run("assert", "board.json", "--dashboard", "11").stdout.startswith("ok  ")
+    assert "no dashboard" in run("assert", 5000 * "x", "--expect", RATE, "> 0", code=2).stderr
     gone = run(
         "assert", "11", "--expect", RATE, "> 0", code=2, CEKURA_BASE_URL="http://127.0.0.1:9", CEKURA_RETRIES="0"
     )
@@ -152,8 +165,40 @@ def test_a_file_keeps_the_last_look_and_what_failed_then_is_told_as_still_so(run
     first = (tmp_path / "look.txt").read_text(encoding="utf-8")
     assert len(first) <= 500
     assert run(*arguments, code=1).stdout.endswith(", told before and still so\n")
+    unwritten = run(*arguments, "--junit", "missing/results.xml", code=2)
+    assert "results.xml cannot be written" in unwritten.stderr
+    assert (tmp_path / "look.txt").read_text(encoding="utf-8").split(".")[2] == "3"  # the look counts all the same
     refused = run("assert", "12", "--expect", "Booking success", "> 0", "--since", "look.txt", code=2)
     assert "look at the same again, or delete the file to start a new series" in refused.stderr
+    (tmp_path / "look.txt").write_bytes(b"\xff\xfelook1")
+    assert "is no token of a look" in run(*arguments, code=2).stderr
+
+
+@pytest.mark.anyio
+async def test_looks_in_quick_succession_tell_nothing_new_and_an_unreadable_chart_is_not_forgotten() -> None:
+    app, lines, more = new_sandbox(), {RATE: ">= 0.99"}, {"Call length": "< 10"}
+    async with open_tools(app) as (context, _):
+        first = await assert_board(context, 11, lines, looks=True)
+        [told] = first.checks
+        assert told.status == "fail"
+        both = await assert_board(context, 11, lines | more, looks=True, token=first.token)
+        assert [(check.status, check.told_before) for check in both.checks] == [("fail", True), ("ok", False)]
+        assert both.checks[1].text.endswith(NOT_YET)
+        force(app, 203, chart_type="unheard-of")
+        unread = await assert_board(context, 11, lines | more, looks=True, token=both.token)
+        assert [check.status for check in unread.checks] == ["not tested", "ok"]
+        force(app, 203, chart_type="bar")
+        again = await assert_board(context, 11, lines, looks=True, token=unread.token)
+    assert [(check.status, check.told_before) for check in again.checks] == [("fail", True)]
+
+
+@pytest.mark.anyio
+async def test_a_chart_without_a_name_is_expected_of_by_the_empty_name() -> None:
+    app = new_sandbox()
+    force(app, 203, name=None)
+    async with open_tools(app) as (context, _):
+        asserted = await assert_board(context, 11, {"": "> 0"})
+    assert [check.status for check in asserted.checks] == ["ok"]
 
 
 def test_over_many_looks_a_failure_must_be_surer_than_for_one(run: Any) -> None:

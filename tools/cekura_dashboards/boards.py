@@ -368,7 +368,8 @@ async def assert_board(
     """Check a dashboard's charts against expectations. ``texts``: by the names of widgets. Changes nothing.
 
     ``looks``: this is one look of a series, after the one that gave ``token``: only failures that are surer than the
-    whole series allows by chance are failures, and those that were told before stay so.
+    whole series allows by chance are failures, and those that were told before stay so. A chart that cannot be read at
+    one look does not make the series forget its failure.
 
     Raises:
         InvalidArguments: for lines that cannot be read, or a token of another series.
@@ -387,13 +388,15 @@ async def assert_board(
     events = [told_line(json.dumps([e.widget, e.text]), now, told, pause) for e in expectations]
     share = Limit(share_of_look(pause), len(expectations))
     limits = [share if looks and not event.is_clear else SINGLE for event in events]
-    widgets = {widget.name: widget for widget in stored.widgets}
+    widgets = {widget.name or "": widget for widget in stored.widgets}
     checks = await check_charts(context, [(e, widgets[e.widget]) for e in expectations], limits, stored.project)
     name = stored.name or f"Dashboard {stored.id}"
     if not looks:
         return AssertedBoard(stored.id, name, checks)
     remembered = list[Event]()
     for place, (check, event) in enumerate(zip(checks, events, strict=True)):
+        if check.status == "not tested" and event.digest in told:
+            remembered.append(told[event.digest]._replace(age=0))
         if check.status != "fail":
             continue
         if check.must_last and not event.is_clear and not has_lasted(event.age * HOUR):

@@ -1,6 +1,7 @@
 """The commands for dashboards as files: export, plan, apply, undo and assert."""
 
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -164,10 +165,10 @@ def assert_(
     """
     from cekura_dashboards.boards import assert_board, board_dashboard, check_expectations  # noqa: PLC0415 - see above
 
-    board = _read_path(Path(what)) if what == "-" or what.endswith(".json") or Path(what).is_file() else None
+    board = _read_path(Path(what)) if what == "-" or what.endswith(".json") or os.path.isfile(what) else None  # noqa: PTH113 - of a name too long for a file, Path raises
     texts = {**((board.expect if board else None) or {}), **dict(lines)}
     names = [str(widget.get("name") or "") for widget in board.widgets] if board else None
-    token = since.read_text(encoding="utf-8") if since is not None and since.exists() else None
+    token = _read_text(since) if since is not None and since.exists() else None
 
     async def work(context: "ToolContext") -> "AssertedBoard":
         check_expectations(context, texts, names)
@@ -179,12 +180,12 @@ def assert_(
     asserted = _done(work, connection(sandbox=sandbox), "Reading the charts", code=NOT_CHECKED)
     for check in asserted.checks:
         click.echo(str(check))
+    if since is not None and asserted.token is not None:
+        _write(since, asserted.token + "\n")
     if junit is not None:
         from cekura_dashboards_mcp.cli.junit import junit_xml  # noqa: PLC0415 - see above
 
         _write(junit, junit_xml(asserted))
-    if since is not None and asserted.token is not None:
-        _write(since, asserted.token + "\n")
     if asserted.failed:
         raise SystemExit(FAILED)
     if asserted.untested:
@@ -205,6 +206,14 @@ def _read_path(path: Path) -> "Board":
             return _read(sys.stdin.buffer)
         with path.open("rb") as file:
             return _read(file)
+    except OSError as error:
+        raise Stopped(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _read_text(path: Path) -> str:
+    """What a file holds; bytes that are no text stay visible in it."""
+    try:
+        return path.read_text(encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Stopped(f"{path} cannot be read: {error.strerror or error}") from None
 

@@ -31,17 +31,21 @@ MIN_BUCKETS = 2
 """Whole days or hours from which a spread, so an interval, can be estimated."""
 FORMS = '">= 0.85 over 7d", "< 2000 over 24h", "no outage" or "no change over 14d"'
 _OPERATORS: dict[str, Operator] = {
-    ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "minimum": ">=", "min": ">=", "not below": ">=", "<=": "<=",
-    "=<": "<=", "≤": "<=", "at most": "<=", "maximum": "<=", "max": "<=", "not above": "<=", ">": ">", "above": ">",
-    "more than": ">", "greater than": ">", "<": "<", "below": "<", "under": "<", "less than": "<",
+    ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "minimum": ">=", "min": ">=", "<=": "<=", "=<": "<=",
+    "≤": "<=", "at most": "<=", "maximum": "<=", "max": "<=", ">": ">", "above": ">", "more than": ">",
+    "greater than": ">", "<": "<", "below": "<", "under": "<", "less than": "<", "fewer than": "<",
 }  # fmt: skip
 """What people write, with what they mean."""
+_OPPOSITE: dict[Operator, Operator] = {">": "<=", "<": ">=", ">=": "<", "<=": ">"}
+_NEGATION = re.compile(r"\b(?:not|no|never|cannot)(?: \w+)?\s*$")
+"""Before an operator: ``never below``, ``not be above``."""
 _VALUE = re.compile(r"(>=|<=|>|<)\s*(-?(?:\d+(?:\.\d+)?|\.\d+))\s*(%?)(?:\s+over\s+(\S.*))?", re.ASCII)
 _NOTHING = re.compile(r"no (outage|change)(?:\s+over\s+(\S.*))?", re.ASCII)
 _WRITTEN = re.compile(
     "|".join(rf"\b{word}\b" if word[0].isalpha() else word for word in sorted(_OPERATORS, key=len, reverse=True))
 )
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d*[.,]?\d+)\s*%?", re.ASCII)
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:[ ,]\d{3})+(?!\d)|\d*[.,]?\d+)(?:e[+-]?\d+|k\b|m\b)?\s*%?", re.ASCII)
+_TIMES = {"k": 1e3, "m": 1e6}
 _SPAN = re.compile(r"\b(\d+)\s*(m|h|d|w)(?:in|ins|inutes?|ours?|ays?|eeks?)?\b", re.ASCII)
 
 
@@ -96,7 +100,8 @@ def _read(name: str, text: str) -> Expectation:
     Raises:
         InvalidArguments: with the nearest valid form.
     """
-    if match := _VALUE.fullmatch(text.strip()):
+    match = _VALUE.fullmatch(text.strip())
+    if match and math.isfinite(float(match[2])):
         operator, value, percent, window = match.groups()
         return Expectation(name, "value", window or USUAL_WINDOW, _OPERATORS[operator], float(value), bool(percent))
     if match := _NOTHING.fullmatch(text.strip()):
@@ -112,6 +117,8 @@ def nearest_form(text: str) -> str | None:
 
     >>> nearest_form("at least 85% in the last 24 hours"), nearest_form("=> 0,85"), nearest_form("max 1,000 a day")
     ('>= 85 % over 24h', '>= 0.85 over 7d', '<= 1000 over 7d')
+    >>> nearest_form("never below 80 %"), nearest_form("no more than 1 000"), nearest_form("< 2.5k")
+    ('>= 80 % over 7d', '<= 1000 over 7d', '< 2500 over 7d')
     """
     lowered = " ".join(text.lower().split())
     span = _SPAN.search(lowered)
@@ -123,9 +130,16 @@ def nearest_form(text: str) -> str | None:
     operator, number = _WRITTEN.search(rest), _NUMBER.search(rest)
     if number is None or operator is None:
         return None
-    digits = number[0].replace("%", "").strip()
+    digits = number[0].replace("%", "").strip().replace(" ", "")
     value = digits.replace(",", "") if re.search(r",\d{3}(?!\d)", digits) else digits.replace(",", ".")
-    return f"{_OPERATORS[operator[0]]} {value}{' %' if '%' in number[0] else ''} over {window}"
+    if value[-1] in _TIMES or "e" in value:
+        value = f"{float(value.rstrip('km')) * _TIMES.get(value[-1], 1.0):.15g}"
+    if not math.isfinite(float(value)):
+        return None
+    sign = _OPERATORS[operator[0]]
+    if _NEGATION.search(rest[: operator.start()]):
+        sign = _OPPOSITE[sign]
+    return f"{sign} {value}{' %' if '%' in number[0] else ''} over {window}"
 
 
 class Measured(NamedTuple):
@@ -262,6 +276,8 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
         if not measured.scale:
             return Checked(expectation, "not tested", f"not tested: {measured} is no rate; expect it without %")
         bound = bound / 100 * measured.scale
+    if measured.scale and not 0 <= bound <= measured.scale:
+        return Checked(expectation, "not tested", f"not tested: {_no_rate(expectation, measured.scale)}")
     is_low = expectation.operator in {">=", ">"}
     side = "below" if is_low else "above"
     misses = _misses(expectation.operator or ">=", measured.value, bound)
@@ -270,8 +286,16 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
     if not _excludes(measured, bound, 1 - SINGLE.share, is_low=is_low):
         return Checked(expectation, "ok", f"{measured}: not shown to be {side}")
     failure = Checked(expectation, "fail", str(measured))
-    is_sure = _excludes(measured, bound, 1 - limit.share / limit.tests, is_low=is_low)
+    is_sure = limit.share > 0 and _excludes(measured, bound, 1 - limit.share / limit.tests, is_low=is_low)
     return failure if is_sure else failure.not_yet()
+
+
+def _no_rate(expectation: Expectation, scale: float) -> str:
+    """Why a number is none that a rate can be compared with, and what may have been meant."""
+    bounds = f"a rate of this chart is from 0 to {plain(exact(scale))}, or from 0 to 100 %"
+    if expectation.is_percent or not 0 <= expectation.value <= 100:  # noqa: PLR2004 - percent
+        return bounds
+    return f'{bounds}; did you mean "{expectation.operator} {expectation.value:.15g} %"?'
 
 
 def _misses(operator: Operator, value: float, bound: float) -> bool:
