@@ -87,7 +87,10 @@ def test_one_tool_is_called_by_hand() -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith('dashboard 11 "Operations overview"')
     whole = json.loads(typed("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
-    assert whole["structuredContent"]["rows"] == [[1, "Northside Clinics"], [2, "Harbour Telecom"]]
+    assert whole["structuredContent"]["rows"] == [
+        [1, "Northside Clinics", "UTC", 1.0],
+        [2, "Harbour Telecom", "UTC", 1.0],
+    ]
 
 
 def test_all_rows_of_one_widget_are_printed_as_csv_and_those_of_several_are_refused() -> None:

@@ -206,7 +206,9 @@ async def test_groups_of_local_days_are_compared_over_the_days_that_are_named() 
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
         report = await report_of(context, widget_ids=[215], by="local_day", window="2026-11-05/2026-11-17")
     found = report["group_changes"]
-    assert found["against"].startswith("2026-11-12T08:00Z to 2026-11-18T08:00Z against 2026-11-06T08:00Z")
+    assert (
+        found["against"] == "2026-11-12T08:00Z to 2026-11-18T08:00Z against 2026-11-05T08:00Z to 2026-11-11T08:00Z"
+    ), "the sides of the step, but for the day in which it may lie"
     rows = {row["group"]: row for row in found["top"]}
     [(n, rate)] = sql(
         app,
